@@ -1,0 +1,92 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The filter that makes ZStack's StartVmCmd an entry of the option vms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+from ansible.utils.display import Display
+from ansible_collections.zstack.kvm.plugins.module_utils.start_vm_cmd import (
+    StartVmCmdError,
+    vm_from_start_vm_cmd,
+)
+
+DOCUMENTATION = r"""
+name: from_start_vm_cmd
+short_description: Turn the document with which ZStack starts a VM into a VM for zstack_vm_start
+version_added: 0.1.0
+author:
+  - zstack.kvm contributors (@zstack)
+description:
+  - Takes one StartVmCmd, the JSON document that ZStack's management node sends to the agent on a hypervisor,
+    and gives one VM for the option O(zstack.kvm.zstack_vm_start#module:vms).
+  - Fields get the names of options. What the C(addons) hold goes where it belongs. C(VolumeQos) and C(NicQos) become
+    C(qos) of the volume or network card with that UUID; limits for a UUID that the document does not have are left
+    out with a warning (ZStack's agent passes over them silently). C(channel), C(pciDevice), C(usbDevice), C(qemuPath),
+    C(ceph_secret_uuid) and C(ceph_secret_key) become C(channels), C(pci_devices), C(usb_devices), C(emulator) and
+    C(ceph_secret).
+  - Fields that ZStack's agent ignores (C(maxMemory), C(instanceOfferingOnlineChange), a network card's C(useVirtio))
+    are left out.
+  - C(videoType) V(cirrus) is left out too. ZStack sends it for every VM that nobody chose a card for; so such a VM
+    also starts on a hypervisor whose QEMU has no cirrus, and gets cirrus wherever there is one.
+  - The values themselves are checked by the module, which names every problem with its place.
+positional: _input
+options:
+  _input:
+    description:
+      - The document, as a mapping, or as the JSON text of one.
+    type: raw
+    required: true
+  unknown:
+    description:
+      - What to do with fields that are not known, at any level. They never reach the VM.
+      - V(error) stops and names all of them. V(warn) warns, V(ignore) says nothing. Newer versions of ZStack may
+        send more than this filter knows.
+    type: str
+    choices: [error, warn, ignore]
+    default: error
+"""
+
+EXAMPLES = r"""
+- name: Start the VM that a document describes
+  zstack.kvm.zstack_vm_start:
+    vms:
+      - "{{ lookup('ansible.builtin.file', 'start_vm_cmd.json') | zstack.kvm.from_start_vm_cmd }}"
+
+- name: Start the VMs of several documents of a newer ZStack, with an option that StartVmCmd doesn't have
+  zstack.kvm.zstack_vm_start:
+    vms: "{{ documents | map('zstack.kvm.from_start_vm_cmd', unknown='warn') | map('combine', {'autostart': true}) }}"
+"""
+
+RETURN = r"""
+_value:
+  description:
+    - One VM, an element of the option O(zstack.kvm.zstack_vm_start#module:vms).
+  type: dict
+"""
+
+UNKNOWN = ('error', 'warn', 'ignore')
+
+
+def from_start_vm_cmd(document: Any, unknown: str = 'error') -> dict[str, Any]:
+    """The VM that a StartVmCmd describes; all that is wrong with the document in one error."""
+    if unknown not in UNKNOWN:
+        raise AnsibleFilterError('from_start_vm_cmd: unknown must be one of %s' % ', '.join(UNKNOWN))
+    try:
+        vm, warnings = vm_from_start_vm_cmd(document, unknown)
+    except StartVmCmdError as error:
+        raise AnsibleFilterError('from_start_vm_cmd: %s' % error) from None
+    for warning in warnings:
+        Display().warning('from_start_vm_cmd: %s' % warning)
+    return vm
+
+
+class FilterModule:
+    """Filters of this file."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        return {'from_start_vm_cmd': from_start_vm_cmd}

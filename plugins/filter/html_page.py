@@ -1,0 +1,67 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The filter that renders a template in which every text is escaped, as Ansible's own templates can't."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+from jinja2 import Environment, StrictUndefined, TemplateError
+
+DOCUMENTATION = r"""
+name: html_page
+short_description: Render an HTML page in which no text is taken for HTML
+version_added: 0.1.0
+author:
+  - zstack.kvm contributors (@zstack)
+description:
+  - Renders a Jinja template with automatic escaping, which M(ansible.builtin.template) doesn't have. What VMs call
+    themselves, or what a guest says, so stays text whatever is in it.
+  - Filters, tests and lookups of Ansible are not there.
+positional: _input
+options:
+  _input:
+    description:
+      - The variables of the template, by their names.
+    type: dict
+    required: true
+  template:
+    description:
+      - The text of the template.
+    type: str
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Write a page
+  ansible.builtin.copy:
+    content: "{{ {'name': '<b>'} | zstack.kvm.html_page(lookup('ansible.builtin.file', 'page.html.j2')) }}"
+    dest: /var/www/html/page.html
+    mode: "0644"
+"""
+
+RETURN = r"""
+_value:
+  description: The page.
+  type: str
+  sample: <p>&lt;b&gt;</p>
+"""
+
+
+def html_page(variables: Mapping[str, Any], template: str) -> str:
+    """The template with the variables in it, escaped."""
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    try:
+        return environment.from_string(template).render(variables)
+    except TemplateError as error:
+        raise AnsibleFilterError('html_page: %s' % error) from error
+
+
+class FilterModule:
+    """Filters of this file."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        return {'html_page': html_page}

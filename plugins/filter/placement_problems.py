@@ -1,0 +1,155 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The filter that finds out whether VMs may be started where they are wanted, looking at all hypervisors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import combinations
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+from ansible.module_utils.parsing.convert_bool import boolean
+
+DOCUMENTATION = r"""
+name: placement_problems
+short_description: Find VMs that must not be started where they are wanted
+version_added: 0.1.0
+author:
+  - zstack.kvm contributors (@zstack)
+description:
+  - Two QEMUs on one disk destroy what is on it. This filter compares the VMs that are wanted with those that the
+    hypervisors say they run (M(zstack.kvm.zstack_host_info)). C(playbooks/start_vms.yml) stops if it finds anything.
+  - It finds VMs that are active on another hypervisor, VMs that are wanted on two hypervisors, and hypervisors that
+    didn't answer, on which any VM may run.
+  - Two names of the inventory that lead to the same hypervisor are taken for one.
+positional: _input
+options:
+  _input:
+    description:
+      - The VMs that are wanted. For each host a mapping from the VMs' UUIDs to their names.
+    type: dict
+    required: true
+  answers:
+    description:
+      - What M(zstack.kvm.zstack_host_info) returned for each host, as a registered loop over the hosts has it, with
+        the host as C(item).
+    type: list
+    elements: dict
+    required: true
+  hypervisors:
+    description:
+      - The hosts that must have answered.
+    type: list
+    elements: str
+    required: true
+  ignore_unreachable:
+    description:
+      - Hosts that need not have answered, as a list or as text with commas between them; or V(true) for any host.
+    type: raw
+    default: false
+"""
+
+EXAMPLES = r"""
+- name: No VM may run elsewhere
+  ansible.builtin.assert:
+    that: problems | length == 0
+    fail_msg: "{{ problems }}"
+  vars:
+    problems: >-
+      {{ {'hv1': {'36c27e8f-f05c-4780-bf6d-2fa65700f22e': 'web'}}
+         | zstack.kvm.placement_problems(asked.results, groups.hypervisors, ignore_unreachable=['hv4']) }}
+"""
+
+RETURN = r"""
+_value:
+  description:
+    - What is wrong, each problem as one text; empty if every VM may be started.
+  type: list
+  elements: str
+  sample: ["VM web (36c27e8f-f05c-4780-bf6d-2fa65700f22e) is wanted on hv1, but it is active on hv2"]
+"""
+
+
+def placement_problems(
+    wanted: Mapping[str, Mapping[str, str]],
+    answers: Sequence[Mapping[str, Any]],
+    hypervisors: Sequence[str],
+    ignore_unreachable: Any = False,
+) -> list[str]:
+    """All that keeps the VMs from being started where they are wanted."""
+    answered = {answer['item']: answer for answer in answers if 'vms' in answer}
+    reasons = {answer['item']: str(answer.get('msg', '')) for answer in answers if 'vms' not in answer}
+    ignores = _reader_of_ignored(ignore_unreachable)
+    silent = [host for host in hypervisors if host not in answered and not ignores(host)]
+    return [
+        *_wanted_twice(wanted, answered),
+        *_active_elsewhere(wanted, answered),
+        *('%s cannot be asked which VMs it runs%s' % (host, _because(reasons.get(host))) for host in silent),
+    ]
+
+
+def _because(reason: Any) -> str:
+    return ': ' + reason.strip() if reason else ''
+
+
+def _reader_of_ignored(ignored: Any) -> Callable[[str], bool]:
+    """Whether a host need not answer, as surveys, extra variables and inventories can say it."""
+    try:
+        everything = boolean(ignored)
+    except TypeError:
+        names = ignored.replace(',', ' ').split() if isinstance(ignored, str) else ignored
+        if not isinstance(names, Sequence):
+            message = 'placement_problems: ignore_unreachable must be a list of hosts or a boolean, not %r'
+            raise AnsibleFilterError(message % (ignored,)) from None
+        return set(names).__contains__
+    return lambda host: everything
+
+
+def _wanted_twice(
+    wanted: Mapping[str, Mapping[str, str]], answered: Mapping[str, Mapping[str, Any]]
+) -> Iterator[str]:
+    places: dict[str, list[tuple[str, str]]] = {}
+    for host, vms in wanted.items():
+        for uuid, name in vms.items():
+            if uuid:
+                places.setdefault(_normal(uuid), []).append((host, 'VM %s (%s)' % (name, uuid)))
+    for found in places.values():
+        others = [(first[0], second[0]) for first, second in combinations(found, 2)]
+        if any(not _same(*pair, answered) for pair in others):
+            yield '%s is wanted on %s at once' % (found[0][1], ' and '.join(host for host, _label in found))
+
+
+def _active_elsewhere(
+    wanted: Mapping[str, Mapping[str, str]], answered: Mapping[str, Mapping[str, Any]]
+) -> Iterator[str]:
+    active: dict[str, list[str]] = {}
+    for host, answer in answered.items():
+        for vm in answer['vms']:
+            if vm['active']:
+                active.setdefault(_normal(vm['uuid']), []).append(host)
+    for host, vms in wanted.items():
+        for uuid, name in vms.items():
+            for other in active.get(_normal(uuid), []):
+                if not _same(host, other, answered):
+                    yield 'VM %s (%s) is wanted on %s, but it is active on %s' % (name, uuid, host, other)
+
+
+def _same(host: str, other: str, answered: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether two names lead to one hypervisor. The UUID alone doesn't tell: that of cloned machines is the same."""
+    if host == other:
+        return True
+    identities = [(answered[name]['uuid'], answered[name]['hostname']) for name in (host, other) if name in answered]
+    return len(identities) == 2 and identities[0] == identities[1]
+
+
+def _normal(uuid: Any) -> str:
+    return str(uuid).replace('-', '').lower()
+
+
+class FilterModule:
+    """Filters of this file."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        return {'placement_problems': placement_problems}

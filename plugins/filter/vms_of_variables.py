@@ -1,0 +1,207 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The filter that reads VMs out of the playbooks' variables, in every form in which they come."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import yaml
+from ansible.errors import AnsibleFilterError
+from ansible.utils.display import Display
+from ansible_collections.zstack.kvm.plugins.module_utils.start_vm_cmd import (
+    StartVmCmdError,
+    vm_from_start_vm_cmd,
+)
+from ansible_collections.zstack.kvm.plugins.module_utils.vm_spec.option_values import kind_of
+
+DOCUMENTATION = r"""
+name: vms_of_variables
+short_description: Read VMs out of the variables of the playbooks
+version_added: 0.1.0
+author:
+  - zstack.kvm contributors (@zstack)
+description:
+  - Gives the VMs for the option O(zstack.kvm.zstack_vm_start#module:vms) that the variables of
+    C(playbooks/start_vms.yml) describe.
+  - Each of them may be what it means (a list, a mapping) or the text of that, as a survey or C(-e name=value) gives it.
+    What is empty counts as not given. A single VM or document needs no list around it.
+  - All that is wrong is in one error, with the variables' names, and without their values.
+positional: _input
+options:
+  _input:
+    description:
+      - The variables, by their names.
+    type: dict
+    required: true
+    suboptions:
+      zstack_vms:
+        description: VMs, or their text in JSON or YAML.
+        type: raw
+      zstack_start_vm_cmds:
+        description: >-
+          StartVmCmd documents, as mappings or JSON text; or one text with a list of them or several one after another.
+          Fields that are not known are warned of.
+        type: raw
+      zstack_secret_start_vm_cmds:
+        description: More such documents. A survey asks for them as for a password.
+        type: raw
+      zstack_vm_defaults:
+        description: Options that every VM gets unless it says otherwise, or their text in JSON or YAML.
+        type: raw
+      zstack_console_password:
+        description: The password of the console for every VM that brings none.
+        type: str
+"""
+
+EXAMPLES = r"""
+- name: Start the VM whose document somebody pasted
+  zstack.kvm.zstack_vm_start:
+    vms: "{{ {'zstack_start_vm_cmds': pasted_text} | zstack.kvm.vms_of_variables }}"
+"""
+
+RETURN = r"""
+_value:
+  description:
+    - The VMs, those of documents first.
+  type: list
+  elements: dict
+"""
+
+DOCUMENTS = ('zstack_start_vm_cmds', 'zstack_secret_start_vm_cmds')
+
+
+def vms_of_variables(variables: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The VMs that the variables describe; all that is wrong with them in one error."""
+    reader = _Reader(variables)
+    vms = reader.vms()
+    if reader.problems:
+        raise AnsibleFilterError('; '.join(reader.problems))
+    return vms
+
+
+class _Reader:
+    """Reads the variables, and collects what is wrong with them."""
+
+    def __init__(self, variables: Mapping[str, Any]) -> None:
+        self.variables = variables
+        self.problems: list[str] = []
+
+    def vms(self) -> list[dict[str, Any]]:
+        found = [vm for name in DOCUMENTS for vm in self._documents(name)]
+        found += self._mappings('zstack_vms', self._parsed('zstack_vms'))
+        defaults: dict[str, Any] = {}
+        for options in self._mappings('zstack_vm_defaults', self._parsed('zstack_vm_defaults')):
+            defaults.update(options)
+        merged = [{**defaults, **vm} for vm in found]
+        password = self._password()
+        if password is not None:
+            merged = [vm if vm.get('console_password') else {**vm, 'console_password': password} for vm in merged]
+        return merged
+
+    def _password(self) -> Any:
+        """The password of consoles; never one that was changed on its way."""
+        password = self._given('zstack_console_password')
+        if password is None or isinstance(password, str):
+            return password
+        # ansible-core takes 0123 for 83 where it is marked as unsafe, as AWX marks an answer
+        self.problems.append(
+            'zstack_console_password: must be text, but came as %s; take one with letters in it' % kind_of(password)
+        )
+        return None
+
+    def _given(self, name: str) -> Any:
+        """A variable's value; None for one that is empty."""
+        value = self.variables.get(name)
+        empty = value is None or value is False or isinstance(value, str) and not value.strip()
+        return None if empty else value
+
+    def _documents(self, name: str) -> list[dict[str, Any]]:
+        value = self._given(name)
+        if isinstance(value, str):
+            value = self._documents_of_text(name, value)
+        vms = []
+        for place, document in _items(name, value):
+            try:
+                vm, warnings = vm_from_start_vm_cmd(document, unknown='warn')
+            except StartVmCmdError as error:
+                self.problems.append('%s: %s' % (place, error))
+                continue
+            for warning in warnings:
+                Display().warning('%s: %s' % (place, warning))
+            vms.append(vm)
+        return vms
+
+    def _documents_of_text(self, name: str, text: str) -> list[Any]:
+        """One document, a list of them, or several one after another."""
+        found: list[Any] = []
+        place = _next(text, 0)
+        while place < len(text):
+            try:
+                value, end = json.JSONDecoder().raw_decode(text, place)
+            except json.JSONDecodeError as error:
+                what = 'the text is no JSON: %s in line %d, column %d' % (error.msg, error.lineno, error.colno)
+                self.problems.append('%s: %s' % (name, what))
+                return []
+            except (RecursionError, ValueError):
+                self.problems.append('%s: the text is no JSON that can be read' % name)
+                return []
+            found += value if isinstance(value, list) else [value]
+            place = _next(text, end)
+        return found
+
+    def _mappings(self, name: str, value: Any) -> list[dict[str, Any]]:
+        """The mappings of a list; a single one needs no list around it."""
+        found = []
+        for place, item in _items(name, value):
+            if isinstance(item, Mapping):
+                found.append(dict(item))
+            else:
+                self.problems.append('%s: must be a mapping of options, not %s' % (place, kind_of(item)))
+        return found
+
+    def _parsed(self, name: str) -> Any:
+        """A variable's value, or what its text says in JSON or YAML."""
+        value = self._given(name)
+        if not isinstance(value, str):
+            return value
+        try:
+            # Not left to YAML, which takes no tabs
+            return json.loads(value)
+        except (RecursionError, ValueError):
+            pass
+        try:
+            return yaml.safe_load(value)
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark
+            where = ' in line %d, column %d' % (mark.line + 1, mark.column + 1) if mark else ''
+            self.problems.append('%s: the text is neither JSON nor YAML: %s%s' % (name, error.problem, where))
+        except (yaml.YAMLError, RecursionError, ValueError):
+            self.problems.append('%s: the text is neither JSON nor YAML' % name)
+        return None
+
+
+def _items(name: str, value: Any) -> list[tuple[str, Any]]:
+    """The items of a list, or a single one, each with its place."""
+    if value is None:
+        return []
+    if isinstance(value, (list, tuple)):
+        return [('%s[%d]' % (name, number), item) for number, item in enumerate(value)]
+    return [(name, value)]
+
+
+def _next(text: str, place: int) -> int:
+    """Where a text goes on after what may stand between two documents."""
+    while place < len(text) and (text[place].isspace() or text[place] in ',\ufeff'):
+        place += 1
+    return place
+
+
+class FilterModule:
+    """Filters of this file."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        return {'vms_of_variables': vms_of_variables}

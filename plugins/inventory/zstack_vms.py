@@ -1,0 +1,268 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The VMs of hypervisors as an inventory."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: zstack_vms
+short_description: The VMs of KVM hypervisors as hosts
+version_added: 0.1.0
+author:
+  - zstack.kvm contributors (@zstack)
+description:
+  - Makes a host of each VM of some hypervisors, running or not, ZStack's and those of others. All hypervisors are asked
+    side by side, through libvirt.
+  - The configuration is a YAML file whose name ends in C(zstack_vms.yml) or C(zstack_vms.yaml).
+  - A host has what M(zstack.kvm.zstack_vm_info) tells of its VM without being told what to compare with, in variables
+    of the same names after C(zstack_vm_), such as C(zstack_vm_state), C(zstack_vm_console) and C(zstack_vm_addresses);
+    and its hypervisor in C(zstack_vm_hypervisor) and C(zstack_vm_hypervisor_uri).
+  - All hosts are in the group C(zstack_vms), and in the groups C(zstack_state_STATE) and
+    C(zstack_hypervisor_NAME). Those of which ZStack has written a number or an address into the metadata are in
+    C(zstack_made) and C(zstack_management_ip_ADDRESS). Characters that no group can have are replaced by C(_).
+  - What a VM says of itself is never taken for a template.
+requirements:
+  - On the controller, for the Python that Ansible runs with, libvirt-python and lxml (python3-libvirt and python3-lxml
+    in Debian, Ubuntu and Enterprise Linux).
+extends_documentation_fragment:
+  - ansible.builtin.constructed
+  - ansible.builtin.inventory_cache
+options:
+  plugin:
+    description:
+      - Says that a file is for this plugin.
+    type: str
+    required: true
+    choices: [zstack.kvm.zstack_vms]
+  hypervisors:
+    description:
+      - The libvirt URI of each hypervisor, by its name. With the names that the hypervisors have in the rest of the
+        inventory, tasks of a VM can be delegated to C(zstack_vm_hypervisor).
+      - C(qemu+ssh://root@ADDRESS/system) needs an SSH key without a passphrase, or one in an agent, and the host's key
+        in F(known_hosts) of the user that runs Ansible. C(keyfile=PATH) in the query names another key. Nobody is asked
+        for a password; C(no_tty=0) changes that.
+      - C(qemu+libssh2://root@ADDRESS/system) takes C(keyfile=PATH), C(known_hosts=PATH) and
+        C(known_hosts_verify=normal) in the query, and leaves the settings of OpenSSH alone.
+    type: dict
+    required: true
+  inventory_hostname:
+    description:
+      - What hosts are called by.
+      - V(name) is for hypervisors on which nobody but you names VMs, because a VM may be called like anything else.
+        A VM whose name another host has already, or whose name has more in it than letters, digits, C(_), C(-) and
+        C(.), goes by its UUID, with a warning.
+    type: str
+    choices: [uuid, name]
+    default: uuid
+  unreachable:
+    description:
+      - Whether a hypervisor that can't be asked is a warning, and its VMs are missing, or an error.
+    type: str
+    choices: [warn, fail]
+    default: warn
+  connect_timeout:
+    description:
+      - How many seconds a hypervisor gets to open a connection.
+    type: int
+    default: 15
+  cache:
+    description:
+      - Whether to remember what each hypervisor has said. One that can't be asked is asked again the next time.
+notes:
+  - An inventory of VMs is as new as its cache. Playbooks that change VMs should ask M(zstack.kvm.zstack_vm_info).
+  - RV(zstack.kvm.zstack_vm_info#module:vms[].uptime) is known of VMs of the local hypervisor only.
+seealso:
+  - module: zstack.kvm.zstack_vm_info
+"""
+
+EXAMPLES = r"""
+# fleet.zstack_vms.yml: two hypervisors, remembered for five minutes
+plugin: zstack.kvm.zstack_vms
+hypervisors:
+  hv1: qemu+ssh://root@10.0.0.11/system
+  hv2: qemu+ssh://root@10.0.0.12/system?keyfile=/etc/ansible/hypervisors.key
+cache: true
+cache_plugin: ansible.builtin.jsonfile
+cache_connection: ~/.cache/ansible-inventory
+cache_timeout: 300
+
+---
+# guests.zstack_vms.yml: guests as hosts that Ansible logs in to
+plugin: zstack.kvm.zstack_vms
+hypervisors:
+  hv1: qemu+ssh://root@10.0.0.11/system
+compose:
+  ansible_host: zstack_vm_addresses | map(attribute='address') | first
+groups:
+  restart_due: zstack_vm_restart_required
+  web: zstack_vm_name is match('web')
+keyed_groups:
+  - key: zstack_vm_nics | map(attribute='bridge')
+    prefix: bridge
+"""
+
+import re
+from typing import Any, Optional, Union
+from urllib.parse import parse_qs, urlsplit
+
+try:
+    import lxml
+except ImportError:
+    lxml = None
+
+from ansible import constants as C
+from ansible.errors import AnsibleError, AnsibleParserError
+from ansible.inventory.data import InventoryData
+from ansible.inventory.group import to_safe_group_name
+from ansible.module_utils.basic import missing_required_lib
+from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
+from ansible_collections.zstack.kvm.plugins.module_utils.deadline import side_by_side
+from ansible_collections.zstack.kvm.plugins.module_utils.error_codes import ERROR_CODES
+from ansible_collections.zstack.kvm.plugins.module_utils.errors import VmError, mistakes_as_errors
+from ansible_collections.zstack.kvm.plugins.module_utils.host_system import system_of
+from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import LIBVIRT_IMPORT_ERROR, Hypervisor
+from ansible_collections.zstack.kvm.plugins.module_utils.vm_info import vm_information
+
+_WORKERS = 32
+# What a command line or a pattern of hosts takes for a name and nothing else.
+_PLAIN_NAME = re.compile(r'[A-Za-z0-9_][A-Za-z0-9_.-]*')
+# What vm_information tells of no use to an inventory.
+_LEFT_OUT = ('screenshot', 'thumbnail', 'warnings')
+
+Vm = dict[str, Any]
+
+
+class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
+    """The VMs of hypervisors as hosts."""
+
+    NAME = 'zstack.kvm.zstack_vms'
+
+    def verify_file(self, path: str) -> bool:
+        """Whether a file is for this plugin, by its name."""
+        return super().verify_file(path) and path.endswith(('zstack_vms.yml', 'zstack_vms.yaml'))
+
+    def parse(self, inventory: InventoryData, loader: DataLoader, path: str, cache: bool = True) -> None:
+        """Fills the inventory from the cache, or else from the hypervisors."""
+        super().parse(inventory, loader, path, cache)
+        self._read_config_data(path)
+        uris = _checked(self.get_option('hypervisors'))
+        known = self._remembered(path, uris) if cache else {}
+        asked = self._ask({name: uri for name, uri in uris.items() if name not in known})
+        found = {**known, **asked}
+        if asked and self.get_option('cache'):
+            self._cache[self.get_cache_key(path)] = {
+                name: {'uri': uris[name], 'vms': vms} for name, vms in found.items()
+            }
+        for name, uri in uris.items():
+            if name in found:
+                self._add_hypervisor(name, uri, found[name])
+
+    def _remembered(self, path: str, uris: dict[str, str]) -> dict[str, list[Vm]]:
+        """The VMs of the hypervisors of which the cache has any, by the hypervisors' names."""
+        try:
+            cached = self._cache[self.get_cache_key(path)] if self.get_option('cache') else {}
+        except KeyError:
+            return {}
+        return {name: entry['vms'] for name, entry in cached.items() if uris.get(name) == entry['uri']}
+
+    def _ask(self, uris: dict[str, str]) -> dict[str, list[Vm]]:
+        """The VMs of the hypervisors that answer, by the hypervisors' names."""
+        if not uris:
+            return {}
+        _require_libraries()
+        seconds = self.get_option('connect_timeout')
+        answers = side_by_side(lambda uri: _vms_of(uri, seconds), list(uris.values()), _WORKERS)
+        found = {}
+        for name, answer in zip(uris, answers):
+            if isinstance(answer, VmError):
+                self._tell_of_unreachable(name, answer)
+            else:
+                found[name] = answer
+        return found
+
+    def _tell_of_unreachable(self, name: str, error: VmError) -> None:
+        message = 'the VMs of hypervisor %s are not in the inventory: %s (%s)'
+        said = message % (name, error.message, error.hint or ERROR_CODES[error.code].hint)
+        if self.get_option('unreachable') == 'fail':
+            raise AnsibleError(said)
+        self.display.warning(said)
+
+    def _add_hypervisor(self, name: str, uri: str, vms: list[Vm]) -> None:
+        everything = self.inventory.add_group('zstack_vms')
+        group = self._add_group('zstack_hypervisor', name)
+        for vm in vms:
+            host = self.inventory.add_host(self._hostname(vm), group=group)
+            self.inventory.add_child(everything, host)
+            variables = {'zstack_vm_' + key: value for key, value in vm.items() if key not in _LEFT_OUT}
+            variables.update(zstack_vm_hypervisor=name, zstack_vm_hypervisor_uri=uri)
+            for key, value in variables.items():
+                self.inventory.set_variable(host, key, value)
+            self.inventory.add_child(self._add_group('zstack_state', vm['state']), host)
+            self._add_to_groups_of_metadata(host, vm.get('metadata') or {})
+            self._construct(host, variables)
+
+    def _hostname(self, vm: Vm) -> str:
+        if self.get_option('inventory_hostname') == 'uuid':
+            return vm['uuid']
+        name = vm['name']
+        # A host of that name may be anything, a hypervisor included: its variables must not become those of a VM.
+        taken = name in self.inventory.hosts or name in self.inventory.groups or name in C.LOCALHOST
+        if not taken and _PLAIN_NAME.fullmatch(name):
+            return name
+        reason = 'is taken' if taken else 'cannot be that of a host'
+        self.display.warning('VM %s goes by its UUID, for its name %s: %r' % (vm['uuid'], reason, name))
+        return vm['uuid']
+
+    def _add_group(self, prefix: str, value: str) -> str:
+        return self.inventory.add_group(to_safe_group_name('%s_%s' % (prefix, value), force=True, silent=True))
+
+    def _add_to_groups_of_metadata(self, host: str, metadata: dict[str, Optional[Union[int, str]]]) -> None:
+        if any(value is not None for value in metadata.values()):
+            self.inventory.add_child(self.inventory.add_group('zstack_made'), host)
+        address = metadata.get('host_management_ip')
+        if address:
+            self.inventory.add_child(self._add_group('zstack_management_ip', str(address)), host)
+
+    def _construct(self, host: str, variables: dict[str, Any]) -> None:
+        strict = self.get_option('strict')
+        self._set_composite_vars(self.get_option('compose'), variables, host, strict=strict)
+        self._add_host_to_composed_groups(self.get_option('groups'), variables, host, strict=strict)
+        self._add_host_to_keyed_groups(self.get_option('keyed_groups'), variables, host, strict=strict)
+
+
+def _checked(hypervisors: dict[Any, Any]) -> dict[str, str]:
+    """The URIs by the names of the hypervisors."""
+    for name, uri in hypervisors.items():
+        if not (isinstance(name, str) and isinstance(uri, str) and urlsplit(uri).scheme):
+            raise AnsibleParserError('hypervisors: %r is to have a libvirt URI, but has %r' % (name, uri))
+    return {str(name): str(uri) for name, uri in hypervisors.items()}
+
+
+def _require_libraries() -> None:
+    if LIBVIRT_IMPORT_ERROR is not None:
+        raise AnsibleError(missing_required_lib('libvirt-python (package python3-libvirt)'))
+    if lxml is None:
+        raise AnsibleError(missing_required_lib('lxml (package python3-lxml)'))
+
+
+def _vms_of(uri: str, seconds: int) -> Union[list[Vm], VmError]:
+    """What there is to know of the VMs of a hypervisor that opens a connection within so many seconds."""
+    try:
+        with mistakes_as_errors():
+            hypervisor = Hypervisor.connect(without_questions(uri), seconds)
+            try:
+                return vm_information(hypervisor, system_of(uri), [], others=True)
+            finally:
+                hypervisor.close()
+    except VmError as error:
+        return error
+
+
+def without_questions(uri: str) -> str:
+    """The URI by which ssh, of which many run at once, asks nobody for a password."""
+    parts = urlsplit(uri)
+    if not parts.scheme.endswith('+ssh') or 'no_tty' in parse_qs(parts.query):
+        return uri
+    return uri + ('&' if parts.query else '?') + 'no_tty=1'

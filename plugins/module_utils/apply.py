@@ -1,0 +1,72 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Doing the actions of a plan, and undoing them in reverse when one fails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Optional
+
+from . import storage
+from .action import Action
+from .context import Context, Executor, Undo
+from .errors import VmError, mistakes_as_errors
+from .executors.definition import EXECUTORS as DEFINITION
+from .executors.live import EXECUTORS as LIVE
+from .executors.live import LiveChangeRefused
+from .executors.power import EXECUTORS as POWER
+
+EXECUTORS: Mapping[str, Executor] = {**storage.EXECUTORS, **DEFINITION, **POWER, **LIVE}
+
+
+def apply(context: Context, actions: Iterable[Action]) -> None:
+    """Does the actions in order, each before the next is asked for.
+
+    When one fails, those before it are undone, and its error says how far that got.
+    """
+    undos: list[tuple[str, Undo]] = []
+    coming = iter(actions)
+    while True:
+        name = 'prepare'
+        try:
+            action = _next(coming)
+            if action is None:
+                return
+            name = action.name
+            undo = _do(context, action)
+        except LiveChangeRefused as refusal:
+            context.live_change_refused = True
+            context.warnings.append('%s, so that it takes effect when the VM next boots' % refusal.message)
+            continue
+        except VmError as error:
+            error.phase = error.phase or name
+            _roll_back(context, undos, error)
+            raise
+        context.done.append(name)
+        if undo is not None:
+            undos.append((name, undo))
+
+
+def _next(coming: Iterator[Action]) -> Optional[Action]:
+    with mistakes_as_errors():
+        return next(coming, None)
+
+
+def _do(context: Context, action: Action) -> Optional[Undo]:
+    with mistakes_as_errors():
+        return EXECUTORS[action.name](context, action.detail)
+
+
+def _roll_back(context: Context, undos: list[tuple[str, Undo]], error: VmError) -> None:
+    failures = []
+    for name, undo in reversed(undos):
+        try:
+            context.retried(undo)
+        except VmError as failure:
+            failures.append('%s could not be undone: %s' % (name, failure.message))
+    if failures:
+        error.message = '; '.join([error.message, *failures])
+        error.rollback = 'partial'
+    elif undos:
+        error.rollback = 'done'

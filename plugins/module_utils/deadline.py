@@ -1,0 +1,66 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Work in threads that the end of the process does not wait for, because a call of libvirt can block for ever."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from typing import Optional, TypeVar
+
+Item = TypeVar('Item')
+Result = TypeVar('Result')
+
+
+def call_with_deadline(function: Callable[[], Result], seconds: float) -> Result:
+    """What C(function) returns or raises; C(TimeoutError) when it takes longer, while it goes on behind our back."""
+    outcome: queue.SimpleQueue[Callable[[], Result]] = queue.SimpleQueue()
+
+    def give(result: Result) -> Result:
+        return result
+
+    def fail(error: BaseException) -> Result:
+        raise error
+
+    def run() -> None:
+        try:
+            result = function()
+        except BaseException as error:  # pylint: disable=broad-exception-caught
+            caught = error
+            outcome.put(lambda: fail(caught))
+        else:
+            outcome.put(lambda: give(result))
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        return outcome.get(timeout=seconds)()
+    except queue.Empty:
+        raise TimeoutError('no answer within %g seconds' % seconds) from None
+
+
+def side_by_side(function: Callable[[Item], Result], items: Sequence[Item], workers: int) -> list[Result]:
+    """The results of C(function) for all items, in their order, C(workers) at a time. C(function) may not raise."""
+    waiting: queue.SimpleQueue[tuple[int, Item]] = queue.SimpleQueue()
+    for entry in enumerate(items):
+        waiting.put(entry)
+    results: list[Optional[Result]] = [None] * len(items)
+
+    def work() -> None:
+        while True:
+            try:
+                index, item = waiting.get_nowait()
+            except queue.Empty:
+                return
+            results[index] = function(item)
+
+    if len(items) == 1 or workers == 1:
+        work()
+    else:
+        threads = [threading.Thread(target=work, daemon=True) for _worker in range(min(workers, len(items)))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    return results  # type: ignore[return-value]

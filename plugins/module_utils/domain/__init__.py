@@ -1,0 +1,136 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The libvirt domain of a VM on a host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+try:
+    from lxml import etree
+except ImportError:  # the module reports it
+    pass
+
+from .. import storage
+from ..errors import Problem, VmProblems
+from ..host import DomainCapabilities, DomainKind, Host, domain_kind, is_q35
+from ..storage.base import StorageFacts
+from ..vm import Vm, Volume
+from . import (
+    boot,
+    channels,
+    console,
+    cpu,
+    disks,
+    features,
+    interfaces,
+    kinds,
+    memory,
+    metadata,
+    pci,
+    security,
+    usb,
+)
+from .boot_order import plan_boot
+from .context import Context
+from .disk_layout import plan_disks
+from .elements import add
+from .patches import NAMESPACES, apply_patches
+from .usb_layout import plan_usb
+
+_Builder = Callable[[Any, Context], None]
+
+# In the order in which libvirt writes a domain.
+_HEAD_BUILDERS: tuple[_Builder, ...] = (
+    metadata.add_metadata,
+    memory.add_memory,
+    cpu.add_vcpus,
+    cpu.add_cpu_tuning,
+    boot.add_os,
+    features.add_features,
+    cpu.add_cpu,
+    features.add_clock,
+    metadata.add_lifecycle,
+)
+_DEVICE_BUILDERS: tuple[_Builder, ...] = (
+    disks.add_disks,
+    usb.add_usb_controllers,
+    disks.add_scsi_controller,
+    interfaces.add_interfaces,
+    console.add_serial,
+    channels.add_channels,
+    usb.add_spice_channel,
+    usb.add_inputs,
+    console.add_graphics,
+    console.add_sound,
+    console.add_video,
+    pci.add_pci_devices,
+    usb.add_usb_devices,
+    usb.add_redirections,
+    memory.add_memory_balloon,
+)
+
+
+@dataclass(frozen=True)
+class DesiredDomain:
+    """C(missing): what the host would need to run it; an error in a real run, a warning in check mode."""
+
+    element: etree._Element
+    warnings: tuple[str, ...]
+    missing: tuple[Problem, ...]
+
+
+def build(vm: Vm, host: Host, facts: StorageFacts) -> DesiredDomain:
+    """The domain of a VM.
+
+    Everything in it is decided by the VM's document; what libvirt adds (PCI addresses, aliases, controllers
+    that follow from devices) is left to libvirt. Raises VmProblems when no host could run it.
+    """
+    kind = domain_kind(vm, host.capabilities)
+    capabilities = host.domain_capabilities.get(kind, DomainCapabilities())
+    problems = [*_format_problems(vm, facts), *interfaces.filter_problems(vm)]
+    is_aarch64 = kind.arch == 'aarch64'
+    layout = plan_disks(
+        vm, is_aarch64, _has_ide(kind, capabilities), lambda volume: storage.disk(volume, facts), problems
+    )
+    context = Context(
+        vm, host, kind, capabilities, layout, plan_boot(vm, layout), plan_usb(vm, is_aarch64, problems)
+    )
+    kinds.check_kind(context)
+    domain = etree.Element('domain', {'type': kind.domain_type}, nsmap=NAMESPACES)
+    for builder in _HEAD_BUILDERS:
+        builder(domain, context)
+    devices = add(domain, 'devices')
+    emulator = kinds.emulator(context)
+    if emulator:
+        add(devices, 'emulator', emulator)
+    for builder in _DEVICE_BUILDERS:
+        builder(devices, context)
+    security.add_security_label(domain, context)
+    apply_patches(domain, vm.domain_patches, problems)
+    if problems:
+        raise VmProblems(problems)
+    return DesiredDomain(domain, tuple(context.warnings), tuple(context.missing))
+
+
+def _has_ide(kind: DomainKind, capabilities: DomainCapabilities) -> bool:
+    if capabilities.disk_buses is None:
+        return not is_q35(kind.machine)
+    return 'ide' in capabilities.disk_buses
+
+
+def _format_problems(vm: Vm, facts: StorageFacts) -> list[Problem]:
+    return [_shared_qcow2(volume) for volume in vm.volumes
+            if volume.shareable and volume.device_type in ('file', 'fusionstor')
+            and (volume.format or facts.formats.get(volume.install_path)) == 'qcow2']
+
+
+def _shared_qcow2(volume: Volume) -> Problem:
+    return Problem(
+        '%s.shareable' % volume.place,
+        '%s is a qcow2 image, which cannot be shared' % volume.install_path,
+        hint='convert it to raw, or set shareable to false',
+    )

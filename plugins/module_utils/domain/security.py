@@ -1,0 +1,20 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Confinement of QEMU."""
+
+from __future__ import annotations
+
+try:
+    from lxml import etree
+except ImportError:  # the module reports it
+    pass
+
+from .context import Context
+from .elements import add
+
+
+def add_security_label(domain: etree._Element, context: Context) -> None:
+    """seclabel: none, as ZStack has it, or nothing, so that libvirt confines the VM as the host is set up."""
+    if context.vm.security_label == 'none':
+        add(domain, 'seclabel', type='none')

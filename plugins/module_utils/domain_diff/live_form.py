@@ -1,0 +1,97 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What libvirt makes of a definition when it starts it: the live XML taken back to what could be defined.
+
+Sources: libvirt's src/qemu/qemu_process.c (qemuProcessUpdateGuestCPU, qemuProcessPrepareDomain), and what
+libvirt 9.0 shows of running domains.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Optional
+
+try:
+    from lxml import etree
+except ImportError:  # the module reports it
+    pass
+
+from .identity import DEFAULT_X86_CPU_MODELS
+
+
+def as_definition(live: etree._Element, asked: etree._Element) -> None:
+    """Take from C(live) what libvirt only writes for a domain that runs, and from both what can't be compared."""
+    live.attrib.pop('id', None)
+    _unlabelled(live)
+    _unexpanded_cpu(live, asked)
+    _unchosen_firmware(live, asked)
+    _unballooned(live, asked)
+    _unchangeable_metadata(live, asked)
+    for drive in live.iterfind('devices/disk[@device="cdrom"]'):
+        _emptied(drive)
+
+
+def _unchangeable_metadata(live: etree._Element, asked: etree._Element) -> None:
+    """What ZStack keeps in a domain can't be set while it runs, for libvirt would move it to another namespace.
+
+    Nothing of the guest depends on it, and who wants to know it reads the definition.
+    """
+    for domain in (live, asked):
+        for metadata in domain.findall('metadata'):
+            domain.remove(metadata)
+
+
+def _emptied(drive: etree._Element) -> None:
+    """An empty drive has no format, and one that was emptied has a source that leads nowhere."""
+    driver, source = drive.find('driver'), drive.find('source')
+    if driver is not None and driver.get('type') is None:
+        driver.set('type', 'raw')
+    if source is not None and not {'file', 'dev', 'protocol', 'dir', 'pool'} & set(source.attrib):
+        drive.remove(source)
+
+
+def _unlabelled(live: etree._Element) -> None:
+    """The labels that were chosen at the start go, what kind of labels they are stays."""
+    for seclabel in live.findall('seclabel'):
+        for label in list(seclabel):
+            seclabel.remove(label)
+
+
+def _unexpanded_cpu(live: etree._Element, asked: etree._Element) -> None:
+    """libvirt replaces every CPU but host-passthrough by a model with features."""
+    held_cpu, asked_cpu = live.find('cpu'), asked.find('cpu')
+    if held_cpu is None or asked_cpu is None or held_cpu.get('mode') != 'custom':
+        return
+    model = held_cpu.findtext('model')
+    if _may_have_become(asked_cpu, model):
+        mode = asked_cpu.get('mode')
+        if mode is not None:
+            held_cpu.set('mode', mode)
+        for expanded in held_cpu.findall('model') + held_cpu.findall('vendor') + held_cpu.findall('feature'):
+            held_cpu.remove(expanded)
+        for name in ('model', 'feature'):
+            held_cpu.extend(copy.deepcopy(each) for each in asked_cpu.findall(name))
+
+
+def _may_have_become(asked_cpu: etree._Element, model: Optional[str]) -> bool:
+    mode = asked_cpu.get('mode', 'custom')
+    is_default = model in DEFAULT_X86_CPU_MODELS
+    if mode == 'custom':
+        asked_model = asked_cpu.findtext('model')
+        return model == asked_model if asked_model else is_default
+    return mode == 'host-model' and not is_default
+
+
+def _unchosen_firmware(live: etree._Element, asked: etree._Element) -> None:
+    """At the start libvirt replaces the kind of firmware by the image that it chooses."""
+    held, wanted = live.find('os'), asked.find('os')
+    if wanted.get('firmware') == 'efi' and held.find('loader[@type="pflash"]') is not None:
+        held.set('firmware', 'efi')
+
+
+def _unballooned(live: etree._Element, asked: etree._Element) -> None:
+    """How much of its memory the guest has just now is its own affair."""
+    held, wanted = live.find('currentMemory'), asked.find('currentMemory')
+    if held is not None and wanted is not None:
+        held.text = wanted.text

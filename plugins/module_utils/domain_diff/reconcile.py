@@ -1,0 +1,72 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Comparison of the domain that is asked for with the one that libvirt holds, and their merger.
+
+One walk gives both, so they can't disagree: what the walk sets in the held definition is what it reports.
+What the document decides is told by C(rules).
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from typing import Optional
+
+try:
+    from lxml import etree
+except ImportError:  # the module reports it
+    pass
+
+from .hardware import (
+    drop_what_depends,
+    forget_hardware,
+    free_asked_addresses,
+    is_other_board,
+    keep_plugged_memory,
+)
+from .normal_form import normalise_asked, normalise_held
+from .rule_tree import ROOT
+from .walk import Difference, Found, Walk
+
+
+@dataclass(frozen=True)
+class Reconciled:
+    """C(merged): the held definition with what is asked for set in it, and nothing else changed.
+
+    C(other_board): machine family or architecture change, so that the guest finds all its hardware anew.
+    C(found): the differences with their elements, those of C(merged) as the held ones.
+    """
+
+    merged: etree._Element
+    differences: tuple[Difference, ...]
+    other_board: bool = False
+    found: tuple[Found, ...] = field(default=(), repr=False, compare=False)
+
+
+def reconcile(desired: etree._Element, existing: Optional[etree._Element]) -> Reconciled:
+    """Compare two C(domain) elements, neither of which is changed, and merge them.
+
+    C(existing) is libvirt's inactive definition read with secrets, or None where there is none: then what is asked
+    for is what to define. Comparing C(desired) with C(merged) gives no differences.
+    """
+    if existing is None:
+        return Reconciled(desired, ())
+    asked, merged = copy.deepcopy(desired), copy.deepcopy(existing)
+    normalise_asked(asked)
+    normalise_held(merged)
+    return merge(asked, merged)
+
+
+def merge(asked: etree._Element, merged: etree._Element) -> Reconciled:
+    """Set C(asked) in C(merged). Both are in normal form, and both are changed."""
+    other_board = is_other_board(asked, merged)
+    if other_board:
+        forget_hardware(asked, merged)
+    keep_plugged_memory(asked, merged)
+    walk = Walk()
+    walk.merge(ROOT, asked, merged)
+    if walk.found:
+        drop_what_depends(merged, frozenset(step.node.name for each in walk.found for step in each.steps[:2]))
+        free_asked_addresses(walk.devices, merged)
+    return Reconciled(merged, tuple(each.as_difference() for each in walk.found), other_board, tuple(walk.found))

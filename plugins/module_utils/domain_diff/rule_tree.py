@@ -1,0 +1,86 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rules of C(rules) in the shape of the domain, so that a walk finds them without building paths."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple, Optional
+
+from .identity import POSITION
+from .rules import NAMESPACES, RULES, Rule
+
+_ANY = '*'
+_UNRULED = Rule()
+
+
+class Kind(NamedTuple):
+    """What goes when an attribute changes that says what kind of thing an element is.
+
+    C(decided): attributes beside it that stay, as the rules decide about them. C(resets): children that go, of the
+    element that is C(up) levels above the attribute's.
+    """
+
+    decided: frozenset[str]
+    up: int
+    resets: tuple[str, ...]
+
+
+class RuleNode:
+    """The rule of one element, and those of its children. C(name) is for paths, C(tag) as lxml has it.
+
+    C(implied_attributes): what not asking for an attribute means, None that it isn't there.
+    C(kinds): attributes that say what kind of thing this is, or what it is part of.
+    C(owns_children): whether something below is owned, so that it matters even where the element isn't asked for.
+    """
+
+    def __init__(self, name: str, rule: Rule, children: Mapping[str, RuleNode], is_device: bool = False) -> None:
+        self.name = name
+        self.tag = _tag(name)
+        self.rule = rule
+        self.is_device = is_device
+        self.by_position = rule.keys in ((), (POSITION,))
+        self.implied_attributes: tuple[tuple[str, Optional[str]], ...] = (
+            *((name, None) for name in rule.optional.split()),
+            *rule.defaults.items(),
+        )
+        self.kinds: dict[str, Kind] = {}
+        self.owns_children: bool = any(node.rule.owned or node.owns_children for node in children.values())
+        self._children = dict(children)
+        self._any = self._children.pop(_ANY).rule if _ANY in children else _UNRULED
+        for where, resets in rule.kinds.items():
+            child, attribute = where.split('@')
+            node = self.child(child.rstrip('/')) if child else self
+            decided = frozenset(name for name, implied in node.implied_attributes)
+            node.kinds[attribute] = Kind(decided, 1 if child else 0, tuple(resets.split()))
+
+    def child(self, tag: str) -> RuleNode:
+        """The rule of a child; one that no rule is about has a rule that decides nothing."""
+        node = self._children.get(tag)
+        if node is None:
+            node = self._children[tag] = RuleNode(_name(tag), self._any, {})
+        return node
+
+
+def _tag(name: str) -> str:
+    prefix, colon, local = name.partition(':')
+    return '{%s}%s' % (NAMESPACES[prefix], local) if prefix in NAMESPACES and colon else name
+
+
+def _name(tag: str) -> str:
+    namespace, brace, local = tag.lstrip('{').rpartition('}')
+    if not brace:
+        return tag
+    return next(('%s:%s' % (prefix, local) for prefix, uri in NAMESPACES.items() if uri == namespace), tag)
+
+
+def _grow(path: str, rules: Mapping[str, Rule]) -> RuleNode:
+    prefix = '' if path == '.' else path + '/'
+    below = (each for each in rules if each != '.' and each.startswith(prefix))
+    children = [_grow(each, rules) for each in below if '/' not in each[len(prefix) :]]
+    parent, _slash, name = path.rpartition('/')
+    return RuleNode(name, rules[path], {node.tag: node for node in children}, parent == 'devices')
+
+
+ROOT = _grow('.', RULES)

@@ -1,0 +1,289 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The walk through two domains, which sets in the one what is asked for in the other and notes what it sets."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Optional
+
+try:
+    from lxml import etree
+except ImportError:  # the module reports it
+    pass
+
+from .identity import POSITION, Key
+from .rule_tree import RuleNode
+from .rules import SECRET_ATTRIBUTES
+from .text import MASK, element_text
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One thing that is not as asked. C(before) is what libvirt holds, C(after) what is asked for; None is nothing.
+
+    C(path) leads to an element or, behind C(@), an attribute; one of several is named by what it is known by:
+    C(devices/interface[mac=fa:00:00:00:00:01]/bandwidth/inbound/@average). Secrets are masked.
+    """
+
+    path: str
+    before: Optional[str]
+    after: Optional[str]
+
+
+class Step(NamedTuple):
+    """One element on the way to a difference: C(asked) is None where it is removed, C(held) where it is added."""
+
+    node: RuleNode
+    asked: Any
+    held: Any
+    position: int = 0
+
+    @property
+    def name(self) -> str:
+        """How paths call it."""
+        known_by = self.node.rule.label or next(iter(self.node.rule.keys), None)
+        if known_by is None:
+            return self.node.name
+        value = known_by.of(self.asked if self.held is None else self.held)
+        return '%s[%s]' % (self.node.name, self.position if value is None else '%s=%s' % (known_by.name, value))
+
+
+class Found(NamedTuple):
+    """A difference with the elements it is about, from the domain's child down. It may hold secrets.
+
+    C(last): what follows the elements in the path, an attribute for instance.
+    """
+
+    steps: tuple[Step, ...]
+    last: str
+    before: Optional[str]
+    after: Optional[str]
+
+    def as_difference(self) -> Difference:
+        """As the result shows it."""
+        path = '/'.join(filter(None, (*(step.name for step in self.steps), self.last)))
+        if self.last.lstrip('@') in SECRET_ATTRIBUTES:
+            return Difference(path, self.before and MASK, self.after and MASK)
+        return Difference(path, self.before, self.after)
+
+
+class Walk:
+    """Goes through what is asked for and sets it in what is held."""
+
+    def __init__(self) -> None:
+        self.found: list[Found] = []
+        self.devices: dict[etree._Element, etree._Element] = {}
+        self._steps: list[Step] = []
+        self._nothing = etree.Element('nothing')
+
+    def merge(self, node: RuleNode, asked: etree._Element, held: etree._Element) -> None:
+        """Set what is asked for in one element, and in all below it."""
+        if node.rule.whole:
+            self._merge_whole(asked, held)
+            return
+        self._merge_attributes(node, asked, held)
+        if len(asked) or len(held):
+            self._merge_children(node, asked, held)
+        elif asked.text and asked.text != held.text:
+            self._merge_text(node, asked, held)
+
+    def _report(self, last: str, before: Optional[str], after: Optional[str]) -> None:
+        self.found.append(Found(tuple(self._steps), last, before, after))
+
+    def _merge_whole(self, asked: etree._Element, held: etree._Element) -> None:
+        before, after = element_text(held), element_text(asked)
+        if before != after:
+            self._report('', before, after)
+            held.getparent().replace(held, copy.deepcopy(asked))
+
+    def _merge_attributes(self, node: RuleNode, asked: etree._Element, held: etree._Element) -> None:
+        attributes = asked.items()
+        for name, after in attributes:
+            before = held.get(name)
+            if before == after:
+                continue
+            same = node.rule.same.get(name)
+            if before is None or same is None or not same(after, before):
+                self._report('@' + name, before, after)
+                held.set(name, after)
+                self._forget_old_kind(node, name)
+        for name, implied in node.implied_attributes:
+            before = held.get(name)
+            if before is not None and before != implied and asked.get(name) is None:
+                self._report('@' + name, before, implied)
+                del held.attrib[name]
+                self._forget_old_kind(node, name)
+
+    def _forget_old_kind(self, node: RuleNode, attribute: str) -> None:
+        kind = node.kinds.get(attribute)
+        if kind is None:
+            return
+        step = self._steps[-1]
+        # A number may be spelled otherwise in an address of another type.
+        kept = (set(step.asked.attrib) - set(node.rule.same)) | kind.decided | {attribute}
+        for name in set(step.held.attrib) - kept:
+            del step.held.attrib[name]
+        whole = self._steps[-1 - kind.up]
+        for path in kind.resets:
+            if whole.asked.find(path) is None:
+                for gone in whole.held.findall(path):
+                    gone.getparent().remove(gone)
+
+    def _merge_text(self, node: RuleNode, asked: etree._Element, held: etree._Element) -> None:
+        same = node.rule.same.get('')
+        if held.text is None or same is None or not same(asked.text, held.text):
+            self._report('', held.text, asked.text)
+            held.text = asked.text
+
+    def _merge_children(self, node: RuleNode, asked: etree._Element, held: etree._Element) -> None:
+        held_by_tag = _by_tag(held)
+        for tag, asked_ones in _by_tag(asked).items():
+            child = node.child(tag)
+            held_ones = held_by_tag.pop(tag, [])
+            if child.by_position and len(asked_ones) == len(held_ones) == 1:
+                self._step(child, asked_ones[0], held_ones[0])
+            else:
+                self._merge_list(child, held, asked_ones, held_ones)
+        for tag, held_ones in held_by_tag.items():
+            child = node.child(tag)
+            if child.rule.owned or child.owns_children:
+                for index, each in enumerate(held_ones):
+                    self._not_asked(child, each, index)
+
+    def _step(self, node: RuleNode, asked: etree._Element, held: etree._Element, index: int = 0) -> None:
+        if not len(asked) and not len(held) and asked.items() == held.items() and asked.text == held.text:
+            # Most are; going on would find nothing, but slowly.
+            return
+        self._steps.append(Step(node, asked, held, index))
+        self.merge(node, asked, held)
+        self._steps.pop()
+        if node.is_device:
+            self.devices[asked] = held
+
+    def _merge_list(
+        self, node: RuleNode, parent: etree._Element, asked: list[etree._Element], held: list[etree._Element]
+    ) -> None:
+        if _are_the_same(node.rule.keys, asked, held):
+            for index, each in enumerate(asked):
+                self._step(node, each, held[index], index)
+            return
+        partners = _partners(node.rule.keys, asked, held)
+        kept = list(partners.values())
+        for index, each in enumerate(held):
+            if each not in kept:
+                self._not_asked(node, each, index)
+        merged: list[etree._Element] = []
+        for index, each in enumerate(asked):
+            if each in partners:
+                self._step(node, each, partners[each], index)
+                merged.append(partners[each])
+            else:
+                merged.append(self._add(node, parent, each, index, merged[-1] if merged else None))
+        if node.rule.ordered:
+            self._put_in_order(node, parent, kept, merged)
+
+    def _not_asked(self, node: RuleNode, held: etree._Element, index: int) -> None:
+        parent = held.getparent()
+        if parent is None:
+            # It went with the old kind of what it was part of.
+            return
+        if node.rule.owned:
+            if node.rule.unless is None or not node.rule.unless(held):
+                self.found.append(Found((*self._steps, Step(node, None, held, index)), '', element_text(held), None))
+                parent.remove(held)
+        elif node.owns_children:
+            self._step(node, self._nothing, held, index)
+            if len(held) == 0 and not held.attrib:
+                parent.remove(held)
+
+    def _add(
+        self,
+        node: RuleNode,
+        parent: etree._Element,
+        asked: etree._Element,
+        index: int,
+        previous: Optional[etree._Element],
+    ) -> etree._Element:
+        added = copy.deepcopy(asked)
+        following = parent.find(node.tag)
+        if previous is not None:
+            previous.addnext(added)
+        elif following is not None:
+            following.addprevious(added)
+        else:
+            parent.append(added)
+        self.found.append(Found((*self._steps, Step(node, asked, None, index)), '', None, element_text(asked)))
+        if node.is_device:
+            self.devices[asked] = added
+        return added
+
+    def _put_in_order(
+        self, node: RuleNode, parent: etree._Element, kept: list[etree._Element], merged: list[etree._Element]
+    ) -> None:
+        present = parent.findall(node.tag)
+        if present == merged:
+            return
+        known_by = node.rule.keys[0]
+        before, after = (
+            ' '.join(known_by.of(each) or '?' for each in order if each in kept) for order in (present, merged)
+        )
+        if before != after:
+            self._report('%s[order]' % node.name, before, after)
+        start = parent.index(present[0])
+        for offset, each in enumerate(merged):
+            parent.insert(start + offset, each)
+
+
+def _by_tag(element: etree._Element) -> dict[str, list[etree._Element]]:
+    """The children by their tags; comments have none."""
+    children: dict[str, list[etree._Element]] = {}
+    for child in element:
+        tag = child.tag
+        if tag in children:
+            children[tag].append(child)
+        elif isinstance(tag, str):
+            children[tag] = [child]
+    return children
+
+
+def _are_the_same(keys: tuple[Key, ...], asked: list[etree._Element], held: list[etree._Element]) -> bool:
+    """Whether the first key tells that each of the held elements is the asked one in its place. Mostly it is so."""
+    if len(asked) != len(held) or not keys or keys[0] is POSITION:
+        return False
+    known = [keys[0].of(each) for each in asked]
+    if None in known or len(set(known)) < len(known):
+        return False
+    return known == [keys[0].of(each) for each in held]
+
+
+def _partners(
+    keys: tuple[Key, ...], asked: list[etree._Element], held: list[etree._Element]
+) -> dict[etree._Element, etree._Element]:
+    """Which of the held elements each of the asked ones is."""
+    partners: dict[etree._Element, etree._Element] = {}
+    for key in keys or (POSITION,):
+        if not asked or not held:
+            break
+        if key is POSITION:
+            partners.update(zip(asked, held))
+            break
+        known: dict[Optional[str], list[etree._Element]] = {}
+        for each in held:
+            known.setdefault(key.of(each), []).append(each)
+        known.pop(None, None)
+        left_over = []
+        for each in asked:
+            candidates = known.get(key.of(each))
+            if candidates:
+                partners[each] = candidates.pop(0)
+            else:
+                left_over.append(each)
+        if left_over:
+            asked, taken = left_over, list(partners.values())
+            held = [each for each in held if each not in taken]
+        else:
+            break
+    return partners

@@ -1,0 +1,85 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The actions that change what libvirt keeps of a VM, and the folders of its channels."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any, Optional
+
+try:
+    from lxml import etree
+except ImportError:  # the module reports it
+    pass
+
+from ..context import Context, Executor, Undo
+from ..storage.shared import used_by_another
+
+BACKUP_DIRECTORY = '/var/lib/zstack-kvm/backups'
+_CHANNEL_DIRECTORY_MODE = 0o750
+
+
+def back_up_definition(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
+    """Keeps the definition as it was, with its secrets, where only root can read it."""
+    name = '%s.%s.xml' % (context.vm.domain_name, time.strftime('%Y%m%dT%H%M%S', time.gmtime()))
+    path = '%s/%s' % (BACKUP_DIRECTORY, name)
+    context.system.write_private_file(path, detail['xml'])
+    context.backup_file = path
+
+    def undo() -> None:
+        context.backup_file = None
+        context.system.remove_file(path)
+
+    return undo
+
+
+def define(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
+    """Defines the domain; undone, it has its old definition, or none where it had none."""
+    context.hypervisor.define(detail['xml'])
+    observed = context.observed
+    if observed.exists and observed.persistent:
+        return lambda: restore_definition(context)
+    had_nvram = '<loader' not in detail['xml'] and "firmware=" not in detail['xml'] or _has_nvram(context)
+    return lambda: context.hypervisor.undefine(context.vm.uuid, remove_nvram=not had_nvram)
+
+
+def restore_definition(context: Context) -> None:
+    """Puts back the definition that was there before; it need not hold libvirt's schema."""
+    if context.observed.inactive_xml is not None:
+        context.hypervisor.define(context.observed.inactive_xml, validate=False)
+
+
+def _has_nvram(context: Context) -> bool:
+    """Whether the NVRAM file of the new definition was there before it: an older domain's, which is kept."""
+    if context.system.is_remote:
+        return True
+    nvram = etree.fromstring(context.hypervisor.xml(context.vm.uuid, inactive=True)).find('os/nvram')
+    return nvram is not None and bool(nvram.text) and context.system.path_kind(nvram.text) is not None
+
+
+def set_autostart(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
+    """Sets whether the VM starts with the hypervisor."""
+    uuid, before = context.vm.uuid, bool(context.observed.autostart)
+    context.hypervisor.set_autostart(uuid, detail['autostart'])
+    return lambda: context.hypervisor.set_autostart(uuid, before)
+
+
+def create_channel_dir(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
+    """Makes the folder of a channel's socket, for QEMU's user alone; undone unless another VM has come to use it."""
+    made = context.system.make_directory(detail['path'], _CHANNEL_DIRECTORY_MODE, detail['owner'])
+
+    def undo() -> None:
+        if not used_by_another(context, detail['path'] + '/'):
+            context.system.remove_directories(made)
+
+    return undo
+
+
+EXECUTORS: Mapping[str, Executor] = {
+    'back_up_definition': back_up_definition,
+    'define': define,
+    'set_autostart': set_autostart,
+    'create_channel_dir': create_channel_dir,
+}

@@ -1,0 +1,102 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What libvirt has of a VM before anything is done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Optional
+
+from .errors import VmError
+from .hypervisor import Hypervisor
+from .vm import Vm
+
+
+@dataclass(frozen=True)
+class DomainList:
+    """All domains of a hypervisor at the beginning of the task: names by UUID, and the UUIDs of some kinds."""
+
+    names: dict[str, str]
+    active: frozenset[str]
+    saved: frozenset[str]
+
+    @cached_property
+    def holders(self) -> dict[str, str]:
+        """The UUIDs by name."""
+        return {name: uuid for uuid, name in self.names.items()}
+
+
+@dataclass(frozen=True)
+class ObservedVm:
+    """One VM as libvirt has it. C(state) is libvirt's word, or C(absent); C(reason) is libvirt's for the state.
+
+    C(name): the domain's name, None where there is no domain of the VM's UUID. C(name_holder): the UUID of another
+    domain that has the VM's domain name. C(autostart) is None where nobody asked for it. C(inactive_xml) is what the
+    next start takes, C(live_xml) what runs; both hold secrets.
+    """
+
+    state: str = 'absent'
+    reason: str = 'unknown'
+    name: Optional[str] = None
+    name_holder: Optional[str] = None
+    persistent: bool = False
+    autostart: Optional[bool] = None
+    saved: bool = False
+    inactive_xml: Optional[str] = None
+    live_xml: Optional[str] = None
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a domain of the VM's UUID."""
+        return self.name is not None
+
+    @property
+    def active(self) -> bool:
+        """Whether there is a QEMU process for it, running or not."""
+        return self.state not in ('absent', 'shutoff')
+
+
+def list_domains(hypervisor: Hypervisor) -> DomainList:
+    """One look at all domains."""
+    entries = hypervisor.list_domains()
+    return DomainList(
+        {entry.uuid: entry.name for entry in entries},
+        frozenset(entry.uuid for entry in entries if entry.active),
+        frozenset(hypervisor.list_saved()),
+    )
+
+
+def observe(hypervisor: Hypervisor, vm: Vm, domains: DomainList) -> ObservedVm:
+    """What there is of one VM now. C(domains) saves calls: whether a domain is gone or new since then is noticed."""
+    holder = domains.holders.get(vm.domain_name)
+    name_holder = holder if holder != vm.uuid else None
+    observed = observe_domain(hypervisor, vm.uuid, domains, asks_autostart=vm.autostart is not None)
+    return replace(observed, name_holder=name_holder)
+
+
+def observe_domain(
+    hypervisor: Hypervisor, uuid: str, domains: DomainList, asks_autostart: bool = False
+) -> ObservedVm:
+    """What there is of a VM of which only the UUID is known."""
+    name = domains.names.get(uuid) or hypervisor.find(uuid)
+    if name is None:
+        return ObservedVm()
+    try:
+        state, reason = hypervisor.state(uuid)
+        active = state != 'shutoff'
+        return ObservedVm(
+            state=state,
+            reason=reason,
+            name=name,
+            persistent=hypervisor.is_persistent(uuid) if active else True,
+            autostart=hypervisor.autostart(uuid) if asks_autostart else None,
+            saved=uuid in domains.saved and not active,
+            inactive_xml=hypervisor.xml(uuid, inactive=True),
+            live_xml=hypervisor.xml(uuid, inactive=False) if active else None,
+        )
+    except VmError as error:
+        if error.code != 'domain_gone':
+            raise
+        return ObservedVm()

@@ -1,0 +1,221 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The hypervisor's own iSCSI initiator, through iscsiadm: it logs in where a LUN is passed through as a device.
+
+A session belongs to all VMs with a LUN of its target. One that was open before this collection came is left alone;
+one that it opened has a mark in C(/run), and ends when the last VM that has a LUN of it gives it up. CHAP passwords
+are written into open-iscsi's own record of the target, which only root can read: iscsiadm would take them as an
+argument only, and everybody can read those.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
+
+from ..action import Action
+from ..errors import VmError
+from ..host_lock import lock_directory
+from ..host_system import CommandResult
+from ..vm import Vm
+from .iscsi import Lun, lun_of, uses_host_initiator
+from .shared import shared_lock, shared_name, used_by_another
+
+if TYPE_CHECKING:
+    from ..context import Context, System
+
+Undo = Callable[[], None]
+
+DEVICE_SECONDS = 30
+_POLL_SECONDS = 0.2
+_COMMAND_SECONDS = 60
+
+# Where open-iscsi keeps its records: Debian's place, and that of the others.
+_RECORD_FOLDERS = ('/etc/iscsi/nodes', '/var/lib/iscsi/nodes')
+
+# The functions of Python's library that do this take longer to import than all the rest of the storage.
+_AS_LIBVIRT_WRITES = str.maketrans({'&': '&amp;', '<': '&lt;', '>': '&gt;', "'": '&apos;', '"': '&quot;'})
+
+# Exit codes of iscsiadm, see its manual page.
+_SESSION_EXISTS = 15
+_NOTHING_FOUND = 21
+_ERROR_CODES = {
+    4: 'storage_unreachable',
+    8: 'storage_unreachable',
+    11: 'storage_unreachable',
+    19: 'storage_missing',
+    24: 'storage_denied',
+}
+_SESSION = re.compile(r'^\w+: \[\d+\] (?P<portal>\S+),-?\d+ (?P<iqn>\S+)', re.MULTILINE)
+
+
+class Login(NamedTuple):
+    """A target to be logged in to, and the devices that have to appear then."""
+
+    target: Lun
+    devices: tuple[str, ...]
+    username: Optional[str]
+    password: Optional[str]
+
+
+def plan_logins(vm: Vm) -> list[Action]:
+    """The targets that a VM needs, also those that are logged in to: its undo may have to end their sessions."""
+    logins: dict[tuple[str, str], Login] = {}
+    for volume in vm.volumes:
+        if uses_host_initiator(volume):
+            lun = lun_of(volume)
+            first = logins.get((lun.portal, lun.iqn), Login(lun, (), volume.chap_username, volume.chap_password))
+            logins[lun.portal, lun.iqn] = first._replace(devices=(*first.devices, lun.device))
+    return [Action('log_in_to_iscsi_target', {'login': login}) for login in logins.values()]
+
+
+def log_in(context: Context, detail: Mapping[str, Any]) -> Undo:
+    """Opens the session, or uses the one that is open, and waits for the devices; returns what gives it up."""
+    login: Login = detail['login']
+    initiator = Initiator(context.system, login.target)
+
+    def undo() -> None:
+        with initiator.lock():
+            if initiator.is_ours() and not used_by_another(context, initiator.device_prefix()):
+                initiator.close()
+
+    with initiator.lock():
+        if initiator.has_session():
+            initiator.rescan()
+        else:
+            initiator.open(login.username, login.password)
+    try:
+        _wait_for_devices(context.system, login)
+    except VmError:
+        undo()
+        raise
+    return undo
+
+
+def _wait_for_devices(system: System, login: Login) -> None:
+    deadline = time.monotonic() + DEVICE_SECONDS
+    missing = list(login.devices)
+    while True:
+        missing = [device for device in missing if system.path_kind(device) != 'block']
+        if not missing:
+            return
+        if time.monotonic() > deadline:
+            raise VmError(
+                'storage_missing',
+                'the hypervisor is logged in to %s, but %s has not appeared within %d seconds'
+                % (login.target.iqn, ', '.join(missing), DEVICE_SECONDS),
+            )
+        time.sleep(_POLL_SECONDS)
+
+
+class Initiator:
+    """open-iscsi, for one target behind one portal."""
+
+    def __init__(self, system: System, target: Lun) -> None:
+        self._system = system
+        self._target = target
+        self._name = 'iscsi %s %s' % (target.portal, target.iqn)
+        self._mark = '%s/%s.session' % (lock_directory(), shared_name(self._name))
+
+    def lock(self) -> Any:
+        """One at a time at the session."""
+        return shared_lock(self._system, self._name)
+
+    def device_prefix(self) -> str:
+        """What the devices of the target have in common, as it stands in a domain."""
+        return self._target._replace(lun=0).device[:-1].translate(_AS_LIBVIRT_WRITES)
+
+    def is_ours(self) -> bool:
+        """Whether this collection opened the session."""
+        return self._system.path_kind(self._mark) is not None
+
+    def has_session(self) -> bool:
+        """Whether the hypervisor is logged in."""
+        done = self._run('-m', 'session', allowed=(_NOTHING_FOUND,))
+        wanted = (self._target.portal, self._target.iqn)
+        return any((found['portal'], found['iqn']) == wanted for found in _SESSION.finditer(done.stdout))
+
+    def rescan(self) -> None:
+        """Looks for LUNs that the target got since the login."""
+        self._run_node('--rescan')
+
+    def open(self, username: Optional[str], password: Optional[str]) -> None:
+        """Logs in; what failed leaves nothing."""
+        self._discover()
+        # Before the login: a session that a killed task left behind is ours too.
+        self._system.write_private_file(self._mark, 'opened by zstack.kvm\n')
+        had_record = self._run_node(allowed=(_NOTHING_FOUND,)).returncode == 0
+        try:
+            if not had_record:
+                self._run_node('-o', 'new')
+            if username:
+                self._write_chap(username, password or '')
+            self._run_node('--login', allowed=(_SESSION_EXISTS,))
+        except VmError:
+            self._forget(had_record)
+            raise
+
+    def close(self) -> None:
+        """Logs out."""
+        self._run_node('--logout', allowed=(_NOTHING_FOUND,))
+        self._forget(False)
+
+    def _forget(self, keep_record: bool) -> None:
+        if not keep_record:
+            self._run_node('-o', 'delete', allowed=(_NOTHING_FOUND,))
+        self._system.remove_file(self._mark)
+
+    def _discover(self) -> None:
+        portal, iqn = self._target.portal, self._target.iqn
+        done = self._run('-m', 'discovery', '-t', 'sendtargets', '-p', portal, '-o', 'nonpersistent')
+        if iqn not in done.stdout.split():
+            raise VmError('storage_missing', 'the portal %s has no target %s' % (portal, iqn))
+
+    def _write_chap(self, username: str, password: str) -> None:
+        for path in self._record_files():
+            text = self._system.read_text(path) or ''
+            self._system.write_private_file(path, with_chap(text, username, password))
+
+    def _record_files(self) -> list[str]:
+        """The files of the record: C(IQN/HOST,PORT), or C(IQN/HOST,PORT,GROUP/INTERFACE) after a discovery."""
+        start = '%s,%d' % (self._target.host, self._target.port)
+        found = []
+        for folder in _RECORD_FOLDERS:
+            top = '%s/%s' % (folder, self._target.iqn)
+            for name in self._system.list_directory(top):
+                path = '%s/%s' % (top, name)
+                if name == start:
+                    found.append(path)
+                elif name.startswith(start + ','):
+                    found.extend('%s/%s' % (path, interface) for interface in self._system.list_directory(path))
+        if not found:
+            raise VmError('command_failed', "open-iscsi's record of %s is in none of %s" % (
+                self._target.iqn, ', '.join(_RECORD_FOLDERS)
+            ))
+        return found
+
+    def _run_node(self, *arguments: str, allowed: tuple[int, ...] = ()) -> CommandResult:
+        return self._run('-m', 'node', '-T', self._target.iqn, '-p', self._target.portal, *arguments, allowed=allowed)
+
+    def _run(self, *arguments: str, allowed: tuple[int, ...] = ()) -> CommandResult:
+        done = self._system.run(['iscsiadm', *arguments], _COMMAND_SECONDS)
+        if done.returncode != 0 and done.returncode not in allowed:
+            reason = ' '.join(line.replace('iscsiadm: ', '', 1) for line in done.stderr.strip().split('\n'))
+            raise VmError(
+                _ERROR_CODES.get(done.returncode, 'command_failed'),
+                'iscsiadm %s failed for the target %s at %s: %s'
+                % (arguments[1], self._target.iqn, self._target.portal, reason),
+            )
+        return done
+
+
+def with_chap(record: str, username: str, password: str) -> str:
+    """An open-iscsi record with CHAP instead of what it had for authentication."""
+    chap = {'authmethod': 'CHAP', 'username': username, 'password': password}
+    names = tuple('node.session.auth.%s ' % name for name in chap)
+    kept = [line for line in record.split('\n') if line and not line.startswith((*names, '# END RECORD'))]
+    added = ['node.session.auth.%s = %s' % entry for entry in chap.items()]
+    return '\n'.join([*kept, *added, '# END RECORD', ''])

@@ -1,0 +1,49 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What VMs share on a hypervisor: who else uses a secret or a session, and one at a time at it."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+from ..errors import VmError
+from ..host_lock import VmLock
+from ..hypervisor import Hypervisor
+
+if TYPE_CHECKING:
+    from ..context import Context, System
+
+LOCK_SECONDS = 120
+
+_NAMES = uuid.UUID('0c0f8a35-2f5d-5a3b-8f4e-5b8f1c0d7a21')
+
+
+def shared_name(name: str) -> str:
+    """The name for files about a thing that VMs share."""
+    return 'shared-%s' % uuid.uuid5(_NAMES, name)
+
+
+def shared_lock(system: System, name: str) -> VmLock:
+    """The lock of a thing that VMs share, held; give it back with C(with)."""
+    return system.lock(shared_name(name)).acquire(LOCK_SECONDS)
+
+
+def used_by_another(context: Context, text: str) -> bool:
+    """Whether the definition of a domain other than the context's VM, or what runs of it, has the text."""
+    return used_by_other_than(context.vm.uuid, text, context.hypervisor)
+
+
+def used_by_other_than(vm_uuid: str, text: str, hypervisor: Hypervisor) -> bool:
+    """The same of a VM of which only the UUID is known."""
+    for domain in hypervisor.list_domains():
+        if domain.uuid == vm_uuid:
+            continue
+        try:
+            if any(text in hypervisor.xml(domain.uuid, inactive) for inactive in (True, False)):
+                return True
+        except VmError as error:
+            if error.code != 'domain_gone':
+                raise
+    return False

@@ -1,0 +1,234 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What there is to know of the VMs of a hypervisor, asked side by side. Changes nothing."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Optional, Union
+
+try:
+    from lxml import etree
+except ImportError:  # the module reports it
+    pass
+
+from . import domain_facts
+from .context import System
+from .deadline import call_with_deadline, side_by_side
+from .domain_diff import live_changes
+from .errors import VmError, mistakes_as_errors
+from .hypervisor import Hypervisor
+from .observed import DomainList, ObservedVm, list_domains, observe_domain
+from .picture import write_picture
+from .plan import Policy
+from .result import VmResult
+from .task import Order
+from .thumbnail import thumbnail
+from .usable import console_of_domain
+from .vm import Vm
+from .vm_start import start_vms
+
+_WORKERS = 8
+_AGENT_SECONDS = 10
+_PID_FILE = '/run/libvirt/qemu/%s.pid'
+
+Information = dict[str, Any]
+
+_NOT_COMPARED: Information = {'as_asked': None, 'differences': [], 'error': None}
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """What is wanted of the screens: PNG files in C(directory), on the machine that this runs on, and small pictures,
+    C(thumbnail_width) pixels wide at most, in the entries."""
+
+    directory: Optional[str] = None
+    thumbnail_width: Optional[int] = None
+
+
+NO_PICTURES = Pictures()
+
+
+def vm_information(
+    hypervisor: Hypervisor,
+    system: System,
+    uuids: Sequence[str],
+    others: bool = False,
+    pictures: Pictures = NO_PICTURES,
+) -> list[Information]:
+    """One entry for each of the VMs, in the order given; with C(others), then for all others, by domain name."""
+    domains = list_domains(hypervisor)
+    asked = list(uuids)
+    if others:
+        asked += sorted(set(domains.names) - set(asked), key=lambda uuid: domains.names[uuid])
+    look = partial(_look, hypervisor, system, domains, pictures)
+    found = []
+    for uuid, outcome in zip(asked, side_by_side(look, asked, _WORKERS)):
+        if isinstance(outcome, VmError):
+            if outcome.lost_libvirt:
+                raise outcome
+            unknown = {'uuid': uuid, 'name': domains.names.get(uuid), 'state': 'unknown', 'reason': 'unknown'}
+            outcome = {**unknown, 'warnings': ['this VM could not be looked at: %s' % outcome]}
+        found.append(outcome)
+    return found
+
+
+def _look(
+    hypervisor: Hypervisor, system: System, domains: DomainList, pictures: Pictures, uuid: str
+) -> Union[Information, VmError]:
+    try:
+        with mistakes_as_errors():
+            observed = observe_domain(hypervisor, uuid, domains)
+            if observed.inactive_xml is None:
+                return {'uuid': uuid, 'state': 'absent', 'reason': 'unknown', 'warnings': []}
+            defined = etree.fromstring(observed.inactive_xml)
+            return _describe(hypervisor, system, uuid, observed, defined, pictures)
+    except VmError as error:
+        return error
+
+
+def _describe(
+    hypervisor: Hypervisor,
+    system: System,
+    uuid: str,
+    observed: ObservedVm,
+    defined: etree._Element,
+    pictures: Pictures,
+) -> Information:
+    warnings: list[str] = []
+    live = None if observed.live_xml is None else etree.fromstring(observed.live_xml)
+    domain = defined if live is None else live
+    described = domain_facts.identity(domain)
+    management_ip = described['metadata']['host_management_ip']
+    return {
+        'uuid': uuid,
+        **described,
+        'state': observed.state,
+        'reason': observed.reason,
+        'uptime': None if live is None else _uptime(system, uuid, described['domain_name']),
+        'console': None if live is None else console_of_domain(live, management_ip),
+        'addresses': [] if live is None else _addresses(hypervisor, system, uuid, live),
+        'disks': [{**disk, **_size(hypervisor, uuid, disk)} for disk in domain_facts.disks(domain)],
+        'nics': domain_facts.nics(domain),
+        'restart_required': live is not None and observed.persistent and restart_changes(defined, live),
+        **_pictures(hypervisor, uuid, live, pictures, warnings),
+        'warnings': warnings,
+    }
+
+
+def restart_changes(defined: etree._Element, live: etree._Element) -> bool:
+    """Whether a guest would find anything changed if what is defined took the place of what runs."""
+    asked, running = copy.deepcopy(defined), copy.deepcopy(live)
+    for processor in asked.iterfind('cpu[@check]'):
+        # libvirt writes here how it has checked the processor of the VM that runs.
+        del processor.attrib['check']
+    for wanted, found in zip(asked.iterfind('devices/graphics'), running.iterfind('devices/graphics')):
+        if wanted.get('listen') is None:
+            # libvirt writes here what its configuration says.
+            for listening in [found, *found.iterfind('listen[@type="address"]')]:
+                listening.attrib.pop('listen', None)
+                listening.attrib.pop('address', None)
+    for source in running.iterfind('devices/interface[@type="network"]/source'):
+        # libvirt writes here what it has made of its network.
+        source.attrib.pop('portid', None)
+        source.attrib.pop('bridge', None)
+    return bool(live_changes(asked, running).for_guest)
+
+
+def _uptime(system: System, uuid: str, domain_name: str) -> Optional[int]:
+    """Seconds since QEMU started. A reboot inside the guest doesn't end that, nor does a pause."""
+    if system.is_remote:
+        return None
+    pid = (system.read_text(_PID_FILE % domain_name) or '').strip()
+    age = system.process_age(int(pid), uuid) if pid.isdigit() else None
+    return None if age is None else int(age)
+
+
+def _addresses(hypervisor: Hypervisor, system: System, uuid: str, live: etree._Element) -> list[Information]:
+    sources = (['agent'] if domain_facts.has_agent(live) else []) + ['lease', 'arp']
+    answers = {}
+    for source in sources:
+        try:
+            ask = partial(hypervisor.interface_addresses, uuid, source)
+            answers[source] = call_with_deadline(ask, _AGENT_SECONDS)
+        except TimeoutError:
+            continue
+        except VmError as error:
+            # A VM that has ended meanwhile, an agent that says nothing: there are no addresses then.
+            if error.lost_libvirt:
+                raise
+            # libvirt before 9.1 cannot read the ARP table of newer kernels.
+            if source == 'arp' and not system.is_remote:
+                answers[source] = domain_facts.arp_answer(live, system.arp_table())
+    return domain_facts.merge_addresses(answers)
+
+
+def _size(hypervisor: Hypervisor, uuid: str, disk: Information) -> Information:
+    """Bytes of a disk; None where libvirt can't say, as of network storage that nobody has open."""
+    if disk['source'] is not None:
+        try:
+            size, allocated = hypervisor.block_size(uuid, disk['target'])
+            return {'size': size, 'allocated': allocated}
+        except VmError as error:
+            if error.lost_libvirt:
+                raise
+    return {'size': None, 'allocated': None}
+
+
+def _pictures(
+    hypervisor: Hypervisor, uuid: str, live: Optional[etree._Element], wanted: Pictures, warnings: list[str]
+) -> Information:
+    taken: Information = {'screenshot': None, 'thumbnail': None}
+    # A VM without a display is nothing to warn of.
+    if live is None or live.find('devices/video') is None:
+        return taken
+    if wanted.directory is not None:
+        taken['screenshot'] = _attempt(partial(write_picture, hypervisor, uuid, wanted.directory), warnings)
+    if wanted.thumbnail_width is not None:
+        taken['thumbnail'] = _attempt(partial(_thumbnail, hypervisor, uuid, wanted.thumbnail_width), warnings)
+    return taken
+
+
+def _thumbnail(hypervisor: Hypervisor, uuid: str, width: int) -> str:
+    return base64.b64encode(thumbnail(hypervisor.screenshot(uuid), width)).decode()
+
+
+def _attempt(take: Callable[[], str], warnings: list[str]) -> Optional[str]:
+    try:
+        return take()
+    except (VmError, ValueError) as error:
+        if isinstance(error, VmError) and error.lost_libvirt:
+            raise
+        warnings.append('there is no picture of the screen: %s' % error)
+        return None
+
+
+def compare(
+    hypervisor: Hypervisor, system: System, vms: Sequence[Vm], secrets: frozenset[str], entries: Sequence[Information]
+) -> None:
+    """Adds to the entries of VMs that are described how they differ from that, as zstack_vm_start would find it."""
+    order = Order(Policy(), check_mode=True, parallel=None, secrets=secrets, cancelled=threading.Event())
+    found = {result.uuid: result for result in start_vms(hypervisor, system, vms, order)} if vms else {}
+    for entry in entries:
+        result = found.get(entry['uuid'])
+        entry.update(_comparison(result) if result is not None else _NOT_COMPARED)
+        entry['warnings'] = entry['warnings'] + (result.warnings if result is not None else [])
+
+
+def _comparison(result: VmResult) -> Information:
+    entry = result.as_entry()
+    compared = result.error is None and result.state != 'absent'
+    as_asked: Optional[bool] = not result.differences if compared else None
+    if result.state == 'absent':
+        as_asked = False
+    return {
+        'as_asked': as_asked,
+        'differences': entry['differences'],
+        'error': entry.get('error'),
+    }

@@ -1,0 +1,101 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the modules about VMs have in common: how they begin, and how they end."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+try:
+    from lxml import etree
+except ImportError:
+    etree = None
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+
+from .errors import Problem, VmError
+from .hypervisor import LIBVIRT_IMPORT_ERROR
+from .result import SecretMask, VmResult, masked_arguments
+from .vm_spec.arguments import VM_ARGUMENT_SPEC
+
+
+class DescribedVmsModule(AnsibleModule):
+    """A module whose option C(vms) describes VMs.
+
+    What it returns has no secrets in it, so that nothing else has to be masked.
+    """
+
+    def exit_json(self, **kwargs: Any) -> None:
+        """Ends the module well."""
+        super().exit_json(**self._shown(kwargs))
+
+    def fail_json(self, msg: str, **kwargs: Any) -> None:
+        """Ends the module with a failure."""
+        super().fail_json(msg, **self._shown(kwargs))
+
+    def _shown(self, result: Mapping[str, Any]) -> dict[str, Any]:
+        # All texts of a no_log option count as secrets, and would be cut out of everything.
+        self.no_log_values.clear()
+        arguments = dict(self.params)
+        if arguments.get('vms') is not None:
+            arguments['vms'] = masked_arguments(arguments['vms'], VM_ARGUMENT_SPEC)
+        return dict(result, invocation={'module_args': arguments})
+
+
+def require_libraries(module: AnsibleModule) -> None:
+    """Ends a module whose Python lacks what it needs."""
+    if LIBVIRT_IMPORT_ERROR is not None:
+        module.fail_json(missing_required_lib('libvirt-python (package python3-libvirt)'))
+    if etree is None:
+        module.fail_json(missing_required_lib('lxml (package python3-lxml)'))
+
+
+def fail_for_input(module: AnsibleModule, problems: Sequence[Problem], secrets: Iterable[str] = ()) -> None:
+    """Ends the module with all that is wrong with its input, before anything was touched."""
+    lines = ['%s (%s)' % (problem, problem.hint) if problem.hint else str(problem) for problem in problems]
+    count = 'a problem' if len(lines) == 1 else '%d problems' % len(lines)
+    module.fail_json('%s in the input:\n%s' % (count, SecretMask(secrets).text('\n'.join(lines))))
+
+
+def cancelled_by_signals() -> threading.Event:
+    """A task that is asked to end finishes the VMs that it works on, and begins no other."""
+    cancelled = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_received: cancelled.set())
+    return cancelled
+
+
+def finish(module: AnsibleModule, results: Sequence[VmResult]) -> None:
+    """Ends the module with what became of each VM; as a failure where one of them failed."""
+    returned: dict[str, Any] = {
+        'changed': any(result.changed for result in results),
+        'vms': [result.as_entry() for result in results],
+    }
+    if module._diff:
+        returned['diff'] = [result.as_diff() for result in results]
+    for result in results:
+        for warning in result.warnings:
+            module.warn('%s: %s' % (result.label, warning))
+    failures = [(result.label, result.error) for result in results if result.error is not None]
+    if not failures:
+        module.exit_json(**returned)
+    lines = ['\n'.join(_failure(label, error)) for label, error in failures]
+    module.fail_json('%d of %d VMs failed:\n%s' % (len(failures), len(results), '\n'.join(lines)), **returned)
+
+
+def _failure(label: str, error: VmError) -> Iterator[str]:
+    """The lines that tell people what went wrong with a VM."""
+    yield '%s: %s (%s)' % (label, error.message, error.hint)
+    seen = error.last_seen
+    if seen is None:
+        return
+    for what, said in (('its serial console', seen.serial_console), ("QEMU's log", seen.qemu_log)):
+        if said:
+            yield '  the last lines of %s:' % what
+            yield from ('    ' + line for line in said)
+    if seen.screenshot is not None:
+        yield '  a picture of its screen: %s' % seen.screenshot

@@ -1,0 +1,136 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The options of a VM, as an argument spec: the only description of what a caller may write.
+
+Defaults are those of ZStack's agent. An option without one is C(None) when it is left out; what that
+means is said in the option's documentation (C(doc_fragments/vm.py)), which a test holds against this.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+_MONITOR = {
+    'hostname': {'type': 'str', 'required': True},
+    'port': {'type': 'int', 'default': 6789},
+}
+
+_VOLUME = {
+    'install_path': {'type': 'str', 'required': True},
+    'device_id': {'type': 'int'},
+    'device_type': {'type': 'str', 'choices': ['file', 'ceph', 'iscsi', 'fusionstor'], 'default': 'file'},
+    'volume_uuid': {'type': 'str'},
+    'use_virtio': {'type': 'bool', 'default': True},
+    'use_virtio_scsi': {'type': 'bool', 'default': False},
+    'shareable': {'type': 'bool', 'default': False},
+    'cache_mode': {'type': 'str', 'choices': ['none', 'writethrough', 'writeback'], 'default': 'none'},
+    'wwn': {'type': 'str'},
+    'mon_info': {'type': 'list', 'elements': 'dict', 'default': [], 'options': _MONITOR},
+    'secret_uuid': {'type': 'str', 'no_log': False},
+    'chap_username': {'type': 'str'},
+    'chap_password': {'type': 'str', 'no_log': True},
+    'format': {'type': 'str', 'choices': ['raw', 'qcow2']},
+    'qos': {
+        'type': 'dict',
+        'options': {
+            'total_bandwidth': {'type': 'bytes'},
+            'total_iops': {'type': 'int'},
+        },
+    },
+}
+
+_CDROM = {
+    'path': {'type': 'str', 'required': True},
+    'image_uuid': {'type': 'str'},
+    'device_id': {'type': 'int'},
+    'mon_info': {'type': 'list', 'elements': 'dict', 'default': [], 'options': _MONITOR},
+    'secret_uuid': {'type': 'str', 'no_log': False},
+}
+
+_NIC = {
+    'bridge_name': {'type': 'str', 'required': True},
+    'mac': {'type': 'str'},
+    'ip': {'type': 'str', 'default': ''},
+    'uuid': {'type': 'str'},
+    'nic_internal_name': {'type': 'str'},
+    'device_id': {'type': 'int'},
+    'qos': {
+        'type': 'dict',
+        'options': {
+            'inbound_bandwidth': {'type': 'bits'},
+            'outbound_bandwidth': {'type': 'bits'},
+        },
+    },
+}
+
+VM_ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
+    'uuid': {'type': 'str', 'required': True},
+    'name': {'type': 'str', 'required': True},
+    'memory': {'type': 'bytes', 'required': True},
+    'cpu_num': {'type': 'int', 'required': True},
+    'root_volume': {'type': 'dict', 'required': True, 'options': _VOLUME},
+    'internal_id': {'type': 'int'},
+    'host_management_ip': {'type': 'str'},
+    'cpu_speed': {'type': 'int', 'default': 1},
+    'socket_num': {'type': 'int'},
+    'cpu_on_socket': {'type': 'int'},
+    'use_numa': {'type': 'bool', 'default': False},
+    'nested_virtualization': {
+        'type': 'str', 'choices': ['none', 'host-model', 'host-passthrough'], 'default': 'none',
+    },
+    'kvm_hidden_state': {'type': 'bool', 'default': False},
+    'clock': {'type': 'str', 'choices': ['utc', 'localtime'], 'default': 'utc'},
+    'boot_dev': {'type': 'list', 'elements': 'str', 'choices': ['hd', 'cdrom', 'network'], 'default': ['hd']},
+    'use_boot_menu': {'type': 'bool', 'default': True},
+    'use_virtio': {'type': 'bool', 'default': True},
+    'data_volumes': {'type': 'list', 'elements': 'dict', 'default': [], 'options': _VOLUME},
+    'boot_iso': {'type': 'list', 'elements': 'dict', 'default': [], 'options': _CDROM},
+    'nics': {'type': 'list', 'elements': 'dict', 'default': [], 'options': _NIC},
+    'console_mode': {'type': 'str', 'choices': ['vnc', 'spice'], 'default': 'vnc'},
+    'console_password': {'type': 'str', 'no_log': True},
+    'console_listen': {'type': 'str'},
+    'video_type': {'type': 'str', 'choices': ['cirrus', 'vga', 'qxl', 'virtio']},
+    'vdi_monitor_number': {'type': 'int', 'default': 1},
+    'spice_streaming_mode': {'type': 'str', 'choices': ['off', 'all', 'filter'], 'default': 'off'},
+    'usb_redirect': {'type': 'bool', 'default': False},
+    'channels': {
+        'type': 'list',
+        'elements': 'dict',
+        'default': [],
+        'options': {
+            'socket_path': {'type': 'str', 'required': True},
+            'target_name': {'type': 'str', 'required': True},
+        },
+    },
+    'pci_devices': {'type': 'list', 'elements': 'str', 'default': []},
+    'usb_devices': {'type': 'list', 'elements': 'str', 'default': []},
+    'ceph_secret': {
+        'type': 'dict',
+        'no_log': False,
+        'options': {
+            'uuid': {'type': 'str', 'required': True},
+            'key': {'type': 'str', 'required': True, 'no_log': True},
+        },
+    },
+    'emulator': {'type': 'str'},
+    'timeout': {'type': 'int', 'default': 60},
+    'start_order': {'type': 'int'},
+    'domain_type': {'type': 'str', 'choices': ['kvm', 'qemu'], 'default': 'kvm'},
+    'arch': {'type': 'str', 'choices': ['x86_64', 'aarch64']},
+    'machine': {'type': 'str'},
+    'firmware': {'type': 'str', 'choices': ['bios', 'uefi']},
+    'security_label': {'type': 'str', 'choices': ['none', 'default'], 'default': 'none'},
+    'autostart': {'type': 'bool'},
+    'domain_patches': {
+        'type': 'list',
+        'elements': 'dict',
+        'default': [],
+        'options': {
+            'action': {'type': 'str', 'choices': ['set', 'add', 'remove', 'replace'], 'required': True},
+            'xpath': {'type': 'str', 'required': True},
+            'value': {'type': 'str'},
+        },
+    },
+    'wait_for': {'type': 'str', 'choices': ['running', 'console', 'guest_agent'], 'default': 'console'},
+}

@@ -1,0 +1,260 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""VMs are shut down side by side, ended where that is asked for, and give back what only they used."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Optional
+
+try:
+    from lxml import etree
+except ImportError:  # the module reports it
+    pass
+
+from .context import System
+from .deadline import side_by_side
+from .errors import VmError, mistakes_as_errors
+from .host_system import HostSystem
+from .hypervisor import Hypervisor
+from .observed import DomainList, ObservedVm, list_domains, observe_domain
+from .plan import BUSY, CRASHED, KEEP, RESUME, START_WHEN_OFF, WAKE_UP, power_of
+from .result import SecretMask, VmResult, domain_text, failed
+from .storage import release
+from .storage.host_initiator import Initiator
+from .storage.shared import used_by_other_than
+
+# They wait for guests most of the time.
+_WORKERS = 32
+_POLL_SECONDS = 0.2
+# A guest that is booting ignores a request; ZStack's agent asks again and again, too.
+_ASK_AGAIN_SECONDS = 5
+_LOCK_SECONDS = 10
+_OFF = ('shutoff', 'absent')
+
+_NO_SECRETS = SecretMask(())
+
+
+@dataclass(frozen=True)
+class StopOrder:
+    """How VMs are to be stopped. C(timeout): seconds that a guest gets to shut down.
+
+    C(force): end a VM that hasn't shut down by then, or can't. C(undefine): take its definition away as well; NVRAM
+    and snapshots are kept unless C(remove_nvram) and C(remove_snapshots).
+    """
+
+    timeout: int
+    force: bool
+    undefine: bool
+    remove_nvram: bool
+    remove_snapshots: bool
+    check_mode: bool
+    cancelled: threading.Event
+
+
+def stop_vms(hypervisor: Hypervisor, system: System, uuids: Sequence[str], order: StopOrder) -> list[VmResult]:
+    """Stops the VMs and returns one result for each, in their order; raises nothing."""
+    try:
+        with mistakes_as_errors():
+            domains = list_domains(hypervisor)
+    except VmError as error:
+        return [failed(VmResult(uuid, ''), error, _NO_SECRETS) for uuid in uuids]
+    return side_by_side(lambda uuid: _Stop(hypervisor, system, uuid, order, domains).result_of_all(), uuids, _WORKERS)
+
+
+class _Stop:
+    """One VM that is being stopped. What was done is never undone: a VM that was ended can't be brought back."""
+
+    def __init__(
+        self, hypervisor: Hypervisor, system: System, uuid: str, order: StopOrder, domains: DomainList
+    ) -> None:
+        self._hypervisor = hypervisor
+        self._system = system
+        self._uuid = uuid
+        self._order = order
+        self._domains = domains
+        self._actions: list[str] = []
+        self._result = VmResult(uuid, '', actions=self._actions)
+
+    def result_of_all(self) -> VmResult:
+        """Does everything, and returns what became of the VM."""
+        try:
+            if self._order.cancelled.is_set():
+                raise VmError('interrupted', 'the task was asked to stop before it came to this VM')
+            with mistakes_as_errors():
+                if self._order.check_mode:
+                    self._stop()
+                else:
+                    with self._system.lock(self._uuid).acquire(max(self._order.timeout, _LOCK_SECONDS)):
+                        self._stop()
+        except VmError as error:
+            error.phase = error.phase or (self._actions[-1] if self._actions else 'look')
+            return failed(self._result, error, _NO_SECRETS)
+        return self._result
+
+    def _stop(self) -> None:
+        observed = observe_domain(self._hypervisor, self._uuid, self._domains)
+        self._result.state = observed.state
+        if observed.inactive_xml is None:
+            self._result.before = self._result.after = _state_text('absent', None)
+            return
+        domain = etree.fromstring(observed.inactive_xml)
+        self._result.name = domain.findtext('description') or observed.name or ''
+        check_stoppable(observed, self._order)
+        if observed.active and self._hypervisor.has_job(self._uuid):
+            raise VmError('vm_busy', 'the VM is %s, and a job is being done on it' % observed.state)
+        undefines = self._order.undefine and observed.persistent
+        if undefines and not self._order.remove_snapshots:
+            self._check_snapshots()
+        self._result.before = _state_text(observed.state, domain)
+        stays = observed.persistent and not undefines
+        if observed.active:
+            self._end(observed)
+        if undefines:
+            self._do('undefine', lambda: self._hypervisor.undefine(self._uuid, self._order.remove_nvram))
+        self._result.after = _state_text('shutoff' if stays else 'absent', domain if stays else None)
+        if not self._order.check_mode:
+            self._result.state = 'shutoff' if stays else 'absent'
+        self._give_back(domain, was_active=observed.active, is_gone=not stays)
+
+    def _check_snapshots(self) -> None:
+        count = self._hypervisor.snapshot_count(self._uuid)
+        if count:
+            message = 'the VM has %d snapshots, which libvirt forgets when the VM is undefined'
+            raise VmError('vm_has_snapshots', message % count)
+
+    def _do(self, name: str, action: Callable[[], object]) -> None:
+        """Does one thing, unless in check mode."""
+        if not self._order.check_mode:
+            try:
+                action()
+            except VmError as error:
+                error.phase = name
+                raise
+        self._actions.append(name)
+
+    # The VM
+
+    def _end(self, observed: ObservedVm) -> None:
+        power = power_of(observed)
+        if self._order.timeout and power in (KEEP, START_WHEN_OFF):
+            asks = power == KEEP
+            self._actions.append('shutdown' if asks else 'wait_until_off')
+            if self._order.check_mode or self._shut_down(asks):
+                return
+            if not self._order.force:
+                message = 'the guest has not shut down within %d seconds: the VM is %s (%s)'
+                state = self._hypervisor.state(self._uuid)
+                raise VmError('shutdown_timeout', message % (self._order.timeout, *state))
+        self._do('destroy', self._destroy)
+
+    def _shut_down(self, asks: bool) -> bool:
+        """Whether the VM is off in time."""
+        deadline = time.monotonic() + self._order.timeout
+        ask_at = time.monotonic()
+        while not self._is_off():
+            now = time.monotonic()
+            if self._order.cancelled.is_set():
+                raise VmError('interrupted', 'the task was asked to stop while the guest was shutting down')
+            if now >= deadline:
+                return False
+            if asks and now >= ask_at:
+                if not self._ask():
+                    return False
+                ask_at = now + _ASK_AGAIN_SECONDS
+            time.sleep(_POLL_SECONDS)
+        return True
+
+    def _ask(self) -> bool:
+        """Whether there is anything to wait for; a guest that can't be asked is an error unless it may be ended."""
+        try:
+            self._hypervisor.shutdown(self._uuid)
+        except VmError as error:
+            if self._is_off():
+                return True
+            if error.lost_libvirt or not self._order.force:
+                raise
+            return False
+        return True
+
+    def _destroy(self) -> None:
+        try:
+            self._hypervisor.destroy(self._uuid)
+        except VmError:
+            if not self._is_off():
+                raise
+
+    def _is_off(self) -> bool:
+        try:
+            self._result.state = self._hypervisor.state(self._uuid)[0]
+        except VmError as error:
+            if error.code != 'domain_gone':
+                raise
+            self._result.state = 'absent'
+        return self._result.state in _OFF
+
+    # What it leaves
+
+    def _give_back(self, domain: etree._Element, was_active: bool, is_gone: bool) -> None:
+        """What is left of the VM on the hypervisor; secrets only when no definition of it names them any more."""
+        sockets = channel_sockets(domain)
+        if self._system.is_remote:
+            if sockets or release.has_host_luns(domain):
+                self._result.warnings.append('its sockets and iSCSI sessions stay: only the hypervisor can remove them')
+        else:
+            # libvirt removes the sockets of a VM that it sees ending.
+            if not (was_active and self._order.check_mode):
+                self._remove_sockets(sockets, self._system)
+            self._close_sessions(release.sessions_of(domain, self._system))
+        if is_gone:
+            self._remove_secrets(release.secrets_of_domain(domain))
+
+    def _remove_sockets(self, paths: Sequence[str], system: HostSystem) -> None:
+        for path in paths:
+            if system.path_kind(path) == 'socket' and not used_by_other_than(self._uuid, path, self._hypervisor):
+                self._do('remove_channel_socket', partial(system.remove_file, path))
+
+    def _close_sessions(self, sessions: Sequence[Initiator]) -> None:
+        for session in sessions:
+            if release.is_unneeded_session(session, self._uuid, self._hypervisor):
+                close = partial(release.close_session, session, self._uuid, self._hypervisor)
+                self._do('log_out_of_iscsi_target', close)
+
+    def _remove_secrets(self, secrets: Sequence[str]) -> None:
+        for secret in secrets:
+            if release.is_unneeded_secret(secret, self._uuid, self._hypervisor):
+                remove = partial(release.remove_secret, secret, self._uuid, self._hypervisor, self._system)
+                self._do('remove_secret', remove)
+
+
+def check_stoppable(observed: ObservedVm, order: StopOrder) -> None:
+    """Raises what keeps a VM in this state from being stopped this way."""
+    power = power_of(observed)
+    seen = 'the VM is %s (%s)' % (observed.state, observed.reason)
+    if power == BUSY:
+        raise VmError('vm_busy', seen)
+    if order.force:
+        return
+    if power in (RESUME, WAKE_UP):
+        raise VmError('vm_not_running', seen + ', and its guest cannot shut down')
+    if power == CRASHED:
+        raise VmError('vm_crashed', seen, hint='Take a dump if you need one ("virsh dump"), then use force: true.')
+    if order.undefine and observed.saved:
+        message = 'the VM is suspended to disk, and undefining it would throw its memory away'
+        raise VmError('vm_not_running', message)
+
+
+def channel_sockets(domain: etree._Element) -> list[str]:
+    """The sockets that QEMU makes for the channels of a domain, as far as the definition names them."""
+    sources = domain.iterfind('devices/channel[@type="unix"]/source[@mode="bind"][@path]')
+    return [str(source.get('path')) for source in sources]
+
+
+def _state_text(state: str, domain: Optional[etree._Element]) -> str:
+    """A VM as the diff shows it: its state, and its definition where that is at stake."""
+    return 'state: %s\n%s' % (state, domain_text(domain))

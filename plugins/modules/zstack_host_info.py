@@ -1,0 +1,244 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tells what a hypervisor can do."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: zstack_host_info
+short_description: Tell what a hypervisor is, has and can do
+version_added: 0.1.0
+author:
+  - zstack.kvm contributors (@zstack)
+description:
+  - Asks libvirt and the kernel of a hypervisor what VMs can get there, and which VMs there are.
+  - Changes nothing.
+requirements:
+  - On the hypervisor, for the Python that Ansible uses there, libvirt-python and lxml (python3-libvirt and
+    python3-lxml in Debian, Ubuntu and Enterprise Linux). The role zstack.kvm.host_prerequisites installs them.
+options:
+  uri:
+    description:
+      - The libvirt daemon to talk to.
+      - Where it leads to another machine, what only that machine's own kernel can tell is returned as null.
+    type: str
+    default: qemu:///system
+attributes:
+  check_mode:
+    description: Can run in check mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in check mode), when in diff mode.
+    support: none
+    details:
+      - Nothing ever changes.
+  idempotent:
+    description:
+      - When run twice in a row outside check mode, with the same arguments, the second time says that nothing changed.
+    support: full
+seealso:
+  - module: zstack.kvm.zstack_vm_start
+"""
+
+EXAMPLES = r"""
+- name: Ask what the hypervisor can do
+  zstack.kvm.zstack_host_info:
+  register: host
+
+- name: Start a VM, emulated where the hypervisor has no KVM
+  zstack.kvm.zstack_vm_start:
+    vms:
+      - uuid: 36c27e8f-f05c-4780-bf6d-2fa65700f22e
+        name: web
+        memory: 2GiB
+        cpu_num: 2
+        domain_type: "{{ 'kvm' if 'kvm' in host.domain_types else 'qemu' }}"
+        root_volume:
+          install_path: /var/lib/libvirt/images/web.qcow2
+
+- name: Show which VMs run there
+  ansible.builtin.debug:
+    msg: "{{ host.vms | selectattr('active') | map(attribute='uuid') }}"
+"""
+
+RETURN = r"""
+uuid:
+  description: The UUID by which libvirt tells this hypervisor from others.
+  type: str
+  returned: success
+  sample: 4c4c4544-0042-3510-8052-b4c04f4a4d32
+hostname:
+  description: The name that the hypervisor has for itself.
+  type: str
+  returned: success
+  sample: hv1
+arch:
+  description: The architecture of the hypervisor.
+  type: str
+  returned: success
+  sample: x86_64
+libvirt_version:
+  description: The version of the libvirt daemon.
+  type: str
+  returned: success
+  sample: 9.0.0
+qemu_version:
+  description: The version of the QEMU for the hypervisor's own architecture; empty if it has none.
+  type: str
+  returned: success
+  sample: 7.2.22
+cpus:
+  description: The number of CPUs of the hypervisor.
+  type: int
+  returned: success
+  sample: 32
+memory:
+  description: The memory of the hypervisor.
+  type: dict
+  returned: success
+  contains:
+    total:
+      description: All of it, in bytes.
+      type: int
+      sample: 270132932608
+    free:
+      description: What new processes can have without swapping, in bytes.
+      type: int
+      sample: 198041763840
+domain_types:
+  description:
+    - The domain types that VMs of the hypervisor's own architecture can have.
+    - V(kvm) says that QEMU can open C(/dev/kvm), not that a guest boots there; V(qemu) is emulation.
+  type: list
+  elements: str
+  returned: success
+  sample: [kvm, qemu]
+guests:
+  description: What VMs can have, for each architecture and domain type that a VM can ask for.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    arch:
+      description: The architecture of the VMs.
+      type: str
+      sample: x86_64
+    domain_type:
+      description: The domain type of the VMs.
+      type: str
+      sample: kvm
+    emulator:
+      description: The QEMU that runs them.
+      type: str
+      sample: /usr/bin/qemu-system-x86_64
+    default_machine:
+      description: The machine that a VM gets that asks for none.
+      type: str
+      sample: pc
+    machines:
+      description:
+        - For each of V(pc), V(q35) and V(virt) that the hypervisor has, what such VMs can have, in the words of
+          the options of M(zstack.kvm.zstack_vm_start).
+      type: dict
+      sample:
+        pc:
+          firmware: [bios, uefi]
+          console_modes: [vnc, spice]
+          video_types: [cirrus, vga, qxl, virtio]
+          max_cpus: 255
+    machine_names:
+      description: The names of all machines and their versions that C(machine) of a VM can have.
+      type: list
+      elements: str
+      sample: [pc, pc-i440fx-7.2, pc-q35-7.2, q35]
+vms:
+  description: The VMs that libvirt knows there, whoever made them.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    uuid:
+      description: The UUID, with dashes.
+      type: str
+      sample: 36c27e8f-f05c-4780-bf6d-2fa65700f22e
+    name:
+      description: The name of the domain. ZStack's domains have their UUID for a name.
+      type: str
+      sample: 36c27e8ff05c4780bf6d2fa65700f22e
+    active:
+      description: Whether a QEMU has its disks open. Paused VMs are active too.
+      type: bool
+      sample: true
+load_average:
+  description:
+    - How many tasks wanted a CPU, on average over the last 1, 5 and 15 minutes. Null if O(uri) leads to another
+      machine.
+  type: list
+  elements: float
+  returned: success
+  sample: [3.5, 2.25, 2.0]
+bridges:
+  description: The bridges of the hypervisor's kernel, which NICs of VMs can be on.
+  type: list
+  elements: str
+  returned: success
+  sample: [br_eth0, br_eth1]
+cgroup_version:
+  description: The version of the control groups that limit VMs, 1 or 2.
+  type: int
+  returned: success
+  sample: 2
+iommu_groups:
+  description: The IOMMU groups, each of which can be passed through as a whole only; none where the IOMMU is off.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    number:
+      description: The number of the group.
+      type: int
+      sample: 12
+    devices:
+      description: The addresses of its PCI devices.
+      type: list
+      elements: str
+      sample: ["0000:3b:00.0", "0000:3b:00.1"]
+"""
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.zstack.kvm.plugins.module_utils.error_codes import ERROR_CODES
+from ansible_collections.zstack.kvm.plugins.module_utils.errors import VmError
+from ansible_collections.zstack.kvm.plugins.module_utils.host_info import host_info
+from ansible_collections.zstack.kvm.plugins.module_utils.host_system import system_of
+from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import LIBVIRT_IMPORT_ERROR, Hypervisor
+
+try:
+    from lxml import etree
+except ImportError:
+    etree = None
+
+ARGUMENT_SPEC = {'uri': {'type': 'str', 'default': 'qemu:///system'}}
+
+
+def main() -> None:
+    """Arguments in, facts out."""
+    module = AnsibleModule(ARGUMENT_SPEC, supports_check_mode=True)
+    if LIBVIRT_IMPORT_ERROR is not None:
+        module.fail_json(missing_required_lib('libvirt-python (package python3-libvirt)'))
+    if etree is None:
+        module.fail_json(missing_required_lib('lxml (package python3-lxml)'))
+    uri = module.params['uri']
+    try:
+        hypervisor = Hypervisor.connect(uri)
+        info = host_info(hypervisor, system_of(uri))
+        hypervisor.close()
+    except VmError as error:
+        error.hint = error.hint or ERROR_CODES[error.code].hint
+        module.fail_json('%s (%s)' % (error.message, error.hint), error=error.as_result())
+    module.exit_json(changed=False, **info)
+
+
+if __name__ == '__main__':
+    main()

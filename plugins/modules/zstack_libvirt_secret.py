@@ -1,0 +1,313 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Manages secrets of libvirt for ceph and iSCSI."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: zstack_libvirt_secret
+short_description: Manage the secrets by which libvirt reaches ceph and iSCSI
+version_added: 0.1.0
+author:
+  - zstack.kvm contributors (@zstack)
+description:
+  - Makes sure that libvirt has a secret with a given UUID, definition and value, or that it has none.
+  - A secret whose definition is right but whose value is missing or wrong is repaired.
+  - The role R(zstack.kvm.ceph_secrets,ansible_collections.zstack.kvm.ceph_secrets_role) does this for a group of
+    hypervisors. M(zstack.kvm.zstack_vm_start) brings along the secrets of the VMs that it starts, if it is given them.
+requirements:
+  - On the hypervisor, for the Python that Ansible uses there, libvirt-python and lxml (python3-libvirt and
+    python3-lxml in Debian, Ubuntu and Enterprise Linux). The role zstack.kvm.host_prerequisites installs them.
+options:
+  uuid:
+    description:
+      - The UUID of the secret, 32 hexadecimal digits with or without dashes. Domains find the secret by it, so it has
+        to be the same on all hypervisors of a cluster.
+    type: str
+    required: true
+  type:
+    description:
+      - What the secret is for.
+    type: str
+    choices: [ceph, iscsi]
+    default: ceph
+  usage:
+    description:
+      - The name under which libvirt lists the secret. There can be one secret for each type and name.
+      - For V(iscsi) it is the name of the target (IQN) and required. For V(ceph) it is by default the UUID.
+    type: str
+  value:
+    description:
+      - For O(type=ceph) the key of the user in base64, as C(ceph auth get-key) prints it. For O(type=iscsi) the CHAP
+        password as it is.
+      - When left out, the secret keeps the value that it has.
+    type: str
+  update_value:
+    description:
+      - V(always) sets the value whenever it is not as asked. Nobody can read the value of a private secret, so for one
+        this means on every run, which then says that something changed.
+      - V(on_create) sets it when the secret has none, and of a private secret only when it is made.
+    type: str
+    choices: [always, on_create]
+    default: always
+  ephemeral:
+    description:
+      - Whether libvirt keeps the secret in memory only, so that it is gone when libvirt or the hypervisor is restarted.
+    type: bool
+    default: false
+  private:
+    description:
+      - Whether libvirt shows the value to nobody, not even to root.
+    type: bool
+    default: false
+  state:
+    description:
+      - Whether the secret is to be there.
+    type: str
+    choices: [present, absent]
+    default: present
+  uri:
+    description:
+      - The libvirt daemon to talk to.
+    type: str
+    default: qemu:///system
+attributes:
+  check_mode:
+    description: Can run in check mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in check mode), when in diff mode.
+    support: full
+    details:
+      - The definition before and after, and whether there is a value; never the value.
+  idempotent:
+    description:
+      - When run twice in a row outside check mode, with the same arguments, the second time says that nothing changed.
+    support: partial
+    details:
+      - The value of a private secret can't be compared, see O(update_value).
+seealso:
+  - module: zstack.kvm.zstack_vm_start
+"""
+
+EXAMPLES = r"""
+- name: Let libvirt know the key of a ceph cluster
+  zstack.kvm.zstack_libvirt_secret:
+    uuid: 7f2e0b9c-3a51-4c7e-9d2e-0123456789ab
+    value: "{{ vault_ceph_key }}"
+
+- name: Let libvirt know the CHAP password of an iSCSI target
+  zstack.kvm.zstack_libvirt_secret:
+    uuid: 0a3f5c1e-90d1-4a7c-8d55-8f5a3c6c2e44
+    type: iscsi
+    usage: iqn.2015-01.com.example:target1
+    value: "{{ vault_chap_password }}"
+    private: true
+    update_value: on_create
+
+- name: Remove a secret that is no longer used
+  zstack.kvm.zstack_libvirt_secret:
+    uuid: 7f2e0b9c-3a51-4c7e-9d2e-0123456789ab
+    state: absent
+"""
+
+RETURN = r"""
+uuid:
+  description: The UUID of the secret, with dashes.
+  type: str
+  returned: always
+  sample: 7f2e0b9c-3a51-4c7e-9d2e-0123456789ab
+actions:
+  description: What was done, or in check mode would be done, in this order.
+  type: list
+  elements: str
+  returned: success
+  sample: [define, set_value]
+"""
+
+import base64
+from collections.abc import Mapping
+from typing import Any, Optional
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.zstack.kvm.plugins.module_utils.error_codes import ERROR_CODES
+from ansible_collections.zstack.kvm.plugins.module_utils.errors import VmError
+from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import LIBVIRT_IMPORT_ERROR, Hypervisor
+from ansible_collections.zstack.kvm.plugins.module_utils.libvirt_secret import (
+    ExistingSecret,
+    SecretDefinition,
+    SecretPlan,
+    ValueNeededError,
+    parse_secret,
+    plan_secret,
+)
+from ansible_collections.zstack.kvm.plugins.module_utils.vm_spec import values
+
+try:
+    from lxml import etree
+except ImportError:
+    etree = None
+
+ARGUMENT_SPEC = {
+    'uuid': {'type': 'str', 'required': True},
+    'type': {'type': 'str', 'choices': ['ceph', 'iscsi'], 'default': 'ceph'},
+    'usage': {'type': 'str'},
+    'value': {'type': 'str', 'no_log': True},
+    'update_value': {'type': 'str', 'choices': ['always', 'on_create'], 'default': 'always', 'no_log': False},
+    'ephemeral': {'type': 'bool', 'default': False},
+    'private': {'type': 'bool', 'default': False},
+    'state': {'type': 'str', 'choices': ['present', 'absent'], 'default': 'present'},
+    'uri': {'type': 'str', 'default': 'qemu:///system'},
+}
+
+
+def main() -> None:
+    """Arguments in, result out."""
+    module = AnsibleModule(ARGUMENT_SPEC, supports_check_mode=True)
+    if LIBVIRT_IMPORT_ERROR is not None:
+        module.fail_json(missing_required_lib('libvirt-python (package python3-libvirt)'))
+    if etree is None:
+        module.fail_json(missing_required_lib('lxml (package python3-lxml)'))
+    wanted, value = _read(module)
+    try:
+        hypervisor = Hypervisor.connect(module.params['uri'])
+        existing = _look_up(hypervisor, wanted.uuid)
+        plan = _plan(module.params, wanted, value, existing)
+        if plan.define:
+            _check_usage(hypervisor, wanted)
+        if plan.changes and not module.check_mode:
+            _apply(hypervisor, plan, wanted, existing)
+        hypervisor.close()
+    except VmError as error:
+        hint = error.hint or ERROR_CODES[error.code].hint
+        module.fail_json('%s (%s)' % (error.message, hint), error=error.as_result())
+    except ValueNeededError:
+        module.fail_json(
+            'the secret %s is private and has to be made anew, because libvirt changes neither the type nor the usage '
+            'of a secret, nor a private one into one that is not: give its value' % wanted.uuid
+        )
+    else:
+        _finish(module, plan, wanted, existing)
+
+
+def _read(module: AnsibleModule) -> tuple[SecretDefinition, Optional[bytes]]:
+    """What is asked for, or the end of the module with all that is wrong with it."""
+    params, problems = module.params, []
+    uuid, value = '', None
+    try:
+        uuid = values.uuid(params['uuid'])
+    except ValueError as error:
+        problems.append('uuid: %r %s' % (params['uuid'], error))
+    usage = params['usage'] or (uuid if params['type'] == 'ceph' else '')
+    if params['state'] == 'present':
+        if not usage:
+            problems.append('usage: is required for type iscsi: the name of the target (IQN)')
+        try:
+            values.line(usage)
+        except ValueError as error:
+            problems.append('usage: %s' % error)
+        try:
+            value = _bytes_of(params['value'], params['type'])
+        except ValueError as error:
+            problems.append('value: %s' % error)
+    if problems:
+        module.fail_json('; '.join(problems))
+    return SecretDefinition(uuid, params['type'], usage, params['ephemeral'], params['private']), value
+
+
+def _bytes_of(value: Optional[str], kind: str) -> Optional[bytes]:
+    if value is None:
+        return None
+    if kind == 'ceph':
+        return base64.b64decode(values.ceph_key(value.strip()))
+    if not value:
+        raise ValueError('is empty')
+    return value.encode('utf-8')
+
+
+def _look_up(hypervisor: Hypervisor, uuid: str) -> Optional[ExistingSecret]:
+    xml = hypervisor.secret_xml(uuid)
+    if xml is None:
+        return None
+    definition = parse_secret(xml)
+    value = None if definition.private else hypervisor.secret_value(uuid)
+    return ExistingSecret(xml, definition, value, readable=not definition.private)
+
+
+def _plan(
+    params: Mapping[str, Any], wanted: SecretDefinition, value: Optional[bytes], existing: Optional[ExistingSecret]
+) -> SecretPlan:
+    if params['state'] == 'absent':
+        return SecretPlan(undefine=existing is not None)
+    return plan_secret(wanted, value, existing, params['update_value'] == 'always')
+
+
+def _check_usage(hypervisor: Hypervisor, wanted: SecretDefinition) -> None:
+    holder = hypervisor.secret_of_usage(wanted.kind, wanted.usage)
+    if holder not in (None, wanted.uuid):
+        raise VmError(
+            'secret_conflict',
+            'the secret for %s %s is %s already, and there can be one only' % (wanted.kind, wanted.usage, holder),
+        )
+
+
+def _apply(
+    hypervisor: Hypervisor, plan: SecretPlan, wanted: SecretDefinition, existing: Optional[ExistingSecret]
+) -> None:
+    """Does what is planned; what fails leaves the secret as it was, as far as its value could be read."""
+    try:
+        if plan.undefine:
+            hypervisor.undefine_secret(wanted.uuid)
+        if plan.define:
+            hypervisor.define_secret(wanted.to_xml())
+        if plan.value is not None:
+            hypervisor.set_secret_value(wanted.uuid, plan.value)
+    except VmError:
+        if existing is None or plan.undefine:
+            hypervisor.undefine_secret(wanted.uuid)
+        if existing is not None:
+            hypervisor.define_secret(existing.xml)
+            if existing.value is not None:
+                hypervisor.set_secret_value(wanted.uuid, existing.value)
+        raise
+
+
+def _finish(
+    module: AnsibleModule, plan: SecretPlan, wanted: SecretDefinition, existing: Optional[ExistingSecret]
+) -> None:
+    steps = {'undefine': plan.undefine, 'define': plan.define, 'set_value': plan.value is not None}
+    returned: dict[str, Any] = {
+        'changed': plan.changes,
+        'uuid': wanted.uuid,
+        'actions': [step for step, is_done in steps.items() if is_done],
+    }
+    if module._diff:
+        returned['diff'] = {'before': _shown(existing), 'after': _shown_after(module, plan, wanted, existing)}
+    module.exit_json(**returned)
+
+
+def _shown(existing: Optional[ExistingSecret]) -> str:
+    if existing is None:
+        return ''
+    value = 'private' if not existing.readable else 'none' if existing.value is None else 'set'
+    return '%svalue: %s\n' % (existing.definition.to_xml(), value)
+
+
+def _shown_after(
+    module: AnsibleModule, plan: SecretPlan, wanted: SecretDefinition, existing: Optional[ExistingSecret]
+) -> str:
+    if module.params['state'] == 'absent':
+        return ''
+    if not plan.changes:
+        return _shown(existing)
+    if plan.value is not None:
+        value = 'set' if existing is None or existing.value is None else 'set anew'
+    else:
+        value = 'none' if existing is None or existing.readable and existing.value is None else 'as before'
+    return '%svalue: %s\n' % (wanted.to_xml(), value)
+
+
+if __name__ == '__main__':
+    main()

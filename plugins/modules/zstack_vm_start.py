@@ -1,0 +1,349 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Starts VMs on a KVM hypervisor the way ZStack does."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: zstack_vm_start
+short_description: Start VMs on a KVM hypervisor the way ZStack does
+version_added: 0.1.0
+author:
+  - zstack.kvm contributors (@zstack)
+description:
+  - Makes sure that VMs are defined in libvirt as described, and run.
+  - A VM is looked up by its UUID and compared with what is asked, part by part. What is as asked is left alone; what is
+    not is redefined, and keeps the hardware that its guest knows (machine version, addresses, NVRAM, MAC addresses).
+    A VM that is shut off is started.
+  - The VMs of a task are started side by side. What is wrong with the description of any of them stops the task before
+    anything is touched. What is wrong on the hypervisor, or goes wrong there, stops only the VM it concerns, whose
+    changes are undone; the others go on, and the task fails at the end.
+  - Disks are never made or deleted, and a running or paused VM is never stopped unless O(on_drift=restart).
+requirements:
+  - On the hypervisor, for the Python that Ansible uses there, libvirt-python and lxml (python3-libvirt and
+    python3-lxml in Debian, Ubuntu and Enterprise Linux). The role zstack.kvm.host_prerequisites installs them.
+extends_documentation_fragment:
+  - zstack.kvm.vm
+options:
+  uri:
+    description:
+      - The libvirt daemon to talk to.
+      - For a remote one, what only the hypervisor's own system can tell or do (bridges, folders of channels, the
+        hypervisor's iSCSI initiator, formats of images) is asked through libvirt where libvirt can, and otherwise is an
+        error that says so.
+    type: str
+    default: qemu:///system
+  on_drift:
+    description:
+      - What to do with a VM that runs but is not as asked.
+      - V(next_boot) redefines it and says in RV(vms[].restart_required) that a restart is due.
+      - V(live) applies what libvirt can apply to a running VM, the rest as V(next_boot).
+      - V(restart) redefines it, and stops and starts it.
+      - V(fail) makes it an error. V(ignore) leaves the VM as it is.
+    type: str
+    choices: [next_boot, live, restart, fail, ignore]
+    default: next_boot
+  backup:
+    description:
+      - Whether to keep the definition of a domain before it is replaced.
+    type: bool
+    default: false
+  parallel:
+    description:
+      - How many VMs to work on at a time. By default as many as the hypervisor has CPUs.
+    type: int
+attributes:
+  check_mode:
+    description: Can run in check mode and says what would be done.
+    support: full
+    details:
+      - What is missing on the hypervisor (a file, a bridge, a device …) is a warning in check mode, where an earlier
+        task may not have made it yet.
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in check mode), when in diff mode.
+    support: full
+    details:
+      - One entry for each VM, in the order given, with the domain's XML before and after; secrets are masked.
+  idempotent:
+    description:
+      - When run twice in a row outside check mode, with the same arguments, the second time says that nothing changed.
+    support: full
+seealso:
+  - plugin: zstack.kvm.from_start_vm_cmd
+    plugin_type: filter
+notes:
+  - Passwords and keys are never shown in the result, the diff or the log. What a guest that doesn't come up in time
+    says on its serial console is in the task's error; of its words only the passwords and keys of O(vms) are masked.
+"""
+
+EXAMPLES = r"""
+- name: Start a VM with one disk and one network card
+  zstack.kvm.zstack_vm_start:
+    vms:
+      - uuid: 6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11
+        name: web 01
+        memory: 2GiB
+        cpu_num: 2
+        root_volume:
+          install_path: /var/lib/libvirt/images/web01.qcow2
+        nics:
+          - bridge_name: br_eth0
+            mac: "fa:16:3e:00:00:01"
+
+- name: Start a VM with two disks, a CD to boot from, a password at its console and limits
+  zstack.kvm.zstack_vm_start:
+    vms:
+      - uuid: 0d0c2f86-6f0e-4f1b-8a50-1f3f0d7d6a02
+        name: installer
+        memory: 4GiB
+        cpu_num: 4
+        boot_dev: [cdrom, hd]
+        root_volume:
+          install_path: /var/lib/libvirt/images/installer.qcow2
+        data_volumes:
+          - install_path: /var/lib/libvirt/images/installer-data.raw
+            use_virtio_scsi: true
+            qos:
+              total_bandwidth: 100MB
+              total_iops: 2000
+        boot_iso:
+          - path: /var/lib/libvirt/images/debian.iso
+        console_password: "{{ vault_console_password }}"
+
+- name: Start a VM whose disk is in ceph, and an agent's channel with it
+  zstack.kvm.zstack_vm_start:
+    vms:
+      - uuid: 3b7a9b52-5a3c-4d28-9d0e-65a9d6ab2c03
+        name: db 01
+        memory: 8GiB
+        cpu_num: 4
+        root_volume:
+          device_type: ceph
+          install_path: ceph://vms/db01
+          secret_uuid: 7f2e0b9c-3a51-4c7e-9d2e-0123456789ab
+          mon_info:
+            - hostname: 10.0.9.1
+            - hostname: 10.0.9.2
+        ceph_secret:
+          uuid: 7f2e0b9c-3a51-4c7e-9d2e-0123456789ab
+          key: "{{ vault_cephx_key }}"
+        channels:
+          - socket_path: /var/lib/libvirt/qemu/3b7a9b525a3c4d289d0e65a9d6ab2c03
+            target_name: org.qemu.guest_agent.0
+        wait_for: guest_agent
+
+- name: Start the VM of a document from ZStack; change it while it runs if it isn't as it should be
+  zstack.kvm.zstack_vm_start:
+    vms:
+      - "{{ lookup('ansible.builtin.file', 'start_vm_cmd.json') | zstack.kvm.from_start_vm_cmd }}"
+    on_drift: live
+
+- name: See what a run would do to the VMs of this host
+  zstack.kvm.zstack_vm_start:
+    vms: "{{ hypervisor_vms }}"
+  check_mode: true
+  diff: true
+"""
+
+RETURN = r"""
+vms:
+  description:
+    - What became of each VM, in the order given. Also there when the task fails.
+  returned: always, except when the description of a VM is wrong
+  type: list
+  elements: dict
+  contains:
+    uuid:
+      description: The VM's UUID, with dashes.
+      type: str
+      returned: always
+      sample: 6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11
+    name:
+      description: The VM's name.
+      type: str
+      returned: always
+      sample: web 01
+    state:
+      description: The state in which the VM is, in libvirt's words.
+      type: str
+      returned: always
+      sample: running
+    changed:
+      description: Whether anything was changed for this VM, or would be in check mode.
+      type: bool
+      returned: always
+      sample: true
+    actions:
+      description: The names of what was done, in order, or would be done in check mode.
+      type: list
+      elements: str
+      returned: always
+      sample: [define, start]
+    restart_required:
+      description: Whether the running VM is not yet what its definition says.
+      type: bool
+      returned: always
+      sample: false
+    console:
+      description: Where the VM's console is. Empty where it has none because it doesn't run.
+      type: dict
+      returned: always
+      contains:
+        type:
+          description: V(vnc) or V(spice).
+          type: str
+          sample: vnc
+        host:
+          description: The address that it listens on.
+          type: str
+          sample: 127.0.0.1
+        port:
+          description: The port.
+          type: int
+          sample: 5900
+    differences:
+      description: Where the existing domain was not as asked. Secrets are masked.
+      type: list
+      elements: dict
+      returned: always
+      contains:
+        path:
+          description: The place in the domain.
+          type: str
+          sample: cputune/shares
+        before:
+          description: What was there, V(null) if nothing was.
+          type: str
+          sample: "1024"
+        after:
+          description: What was asked for, V(null) if nothing should be there.
+          type: str
+          sample: "2048"
+    error:
+      description: What went wrong.
+      type: dict
+      returned: when this VM failed
+      contains:
+        code:
+          description: The error's code; the collection's documentation lists them.
+          type: str
+          sample: bridge_missing
+        message:
+          description: What failed, and why.
+          type: str
+          sample: "vms[0].nics[0].bridge_name: there is no bridge br_eth7 on this hypervisor"
+        hint:
+          description: What to do.
+          type: str
+          sample: "Make the bridge, or name another one."
+        phase:
+          description: How far the VM had got.
+          type: str
+          sample: start
+        libvirt:
+          description: libvirt's own error, V(null) if it wasn't libvirt's.
+          type: dict
+          contains:
+            code:
+              description: The number of libvirt's error.
+              type: int
+              sample: 38
+            message:
+              description: libvirt's text.
+              type: str
+              sample: "Cannot get interface MTU on 'br_eth7': No such device"
+        rollback:
+          description: How far the changes could be undone; V(done), V(partial) or V(not_needed).
+          type: str
+          sample: done
+        last_seen:
+          description:
+            - What a person would look at first.
+          returned: when the VM ran, or began to, and didn't come up in time
+          type: dict
+          contains:
+            serial_console:
+              description:
+                - The last 30 lines that the guest wrote to its serial console while it was waited for, as plain text.
+                - Empty where it wrote nothing, or somebody else had the console open.
+              type: list
+              elements: str
+              sample: ["EXT4-fs (vda1): mounted filesystem", "Kernel panic - not syncing: No working init found."]
+            qemu_log:
+              description: The last 10 lines that QEMU wrote to its log since it was started.
+              type: list
+              elements: str
+              sample: ["qemu-system-x86_64: warning: host doesn't support requested feature: CPUID.01H:ECX.vmx"]
+            screenshot:
+              description:
+                - The path of a picture (PNG) of the VM's screen, on the machine where the module ran, which only its
+                  owner can read. The next one of the same VM replaces it.
+                - V(null) where no picture could be taken.
+              type: str
+              sample: /var/lib/zstack-kvm/screenshots/6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11.png
+"""
+
+from ansible_collections.zstack.kvm.plugins.module_utils.errors import Problem, VmError
+from ansible_collections.zstack.kvm.plugins.module_utils.host_system import system_of
+from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import Hypervisor
+from ansible_collections.zstack.kvm.plugins.module_utils.plan import Policy
+from ansible_collections.zstack.kvm.plugins.module_utils.result import SecretMask, failed, of_vm
+from ansible_collections.zstack.kvm.plugins.module_utils.task import Order
+from ansible_collections.zstack.kvm.plugins.module_utils.vm_module import (
+    DescribedVmsModule,
+    cancelled_by_signals,
+    fail_for_input,
+    finish,
+    require_libraries,
+)
+from ansible_collections.zstack.kvm.plugins.module_utils.vm_spec import parse_vms, secrets_of
+from ansible_collections.zstack.kvm.plugins.module_utils.vm_start import start_vms
+
+ARGUMENT_SPEC = {
+    # What a VM consists of is read by vm_spec, which finds all problems at once; so even what is no dictionary must
+    # get there. no_log keeps it from the log.
+    'vms': {'type': 'list', 'elements': 'raw', 'required': True, 'no_log': True},
+    'uri': {'type': 'str', 'default': 'qemu:///system'},
+    'on_drift': {
+        'type': 'str',
+        'choices': ['next_boot', 'live', 'restart', 'fail', 'ignore'],
+        'default': 'next_boot',
+    },
+    'backup': {'type': 'bool', 'default': False},
+    'parallel': {'type': 'int'},
+}
+
+
+def main() -> None:
+    """Arguments in, result out."""
+    module = DescribedVmsModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    require_libraries(module)
+    vms, problems = parse_vms(module.params['vms'])
+    if module.params['parallel'] is not None and module.params['parallel'] < 1:
+        problems = [*problems, Problem('parallel', 'must be at least 1')]
+    secrets = frozenset(secrets_of(module.params['vms']))
+    if problems:
+        fail_for_input(module, problems, secrets)
+    order = Order(
+        policy=Policy(on_drift=module.params['on_drift'], backup=module.params['backup']),
+        check_mode=module.check_mode,
+        parallel=module.params['parallel'],
+        secrets=secrets,
+        cancelled=cancelled_by_signals(),
+        diff=module._diff,
+    )
+    uri = module.params['uri']
+    try:
+        hypervisor = Hypervisor.connect(uri)
+    except VmError as error:
+        results = [failed(of_vm(vm), error, SecretMask(secrets)) for vm in vms]
+    else:
+        results = start_vms(hypervisor, system_of(uri), vms, order)
+        hypervisor.close()
+    finish(module, results)
+
+
+if __name__ == '__main__':
+    main()

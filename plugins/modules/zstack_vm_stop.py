@@ -1,0 +1,263 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Stops VMs on a KVM hypervisor."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: zstack_vm_stop
+short_description: Stop VMs on a KVM hypervisor
+version_added: 0.1.0
+author:
+  - zstack.kvm contributors (@zstack)
+description:
+  - Makes sure that VMs don't run. Their guests are asked to shut down; with O(force), VMs that don't do so in time are
+    ended the hard way.
+  - With O(undefine), libvirt also forgets the VMs. Disks are never deleted.
+  - What only a stopped VM used goes with it. Sockets of its channels that were left behind are removed, and iSCSI
+    sessions that zstack.kvm.zstack_vm_start opened are closed. When a VM is undefined, or was never defined but only
+    ran, libvirt's secrets of ceph and iSCSI that its disks used are removed if they are ephemeral, as those are that
+    zstack.kvm.zstack_vm_start makes. What the definition of another VM uses is left alone.
+  - The VMs of a task are stopped side by side. What goes wrong with one of them stops only that VM; the others go on,
+    and the task fails at the end.
+requirements:
+  - On the hypervisor, for the Python that Ansible uses there, libvirt-python and lxml (python3-libvirt and
+    python3-lxml in Debian, Ubuntu and Enterprise Linux). The role zstack.kvm.host_prerequisites installs them.
+options:
+  vms:
+    description:
+      - The UUIDs of the VMs, 32 hexadecimal digits each, with or without dashes. A VM that doesn't exist is stopped.
+    type: list
+    elements: str
+    required: true
+  timeout:
+    description:
+      - How many seconds a guest gets to shut down. It is asked again every 5 seconds, for a guest that is just booting
+        hears nothing.
+      - V(0) ends VMs at once, and needs O(force).
+    type: int
+    default: 60
+  force:
+    description:
+      - Whether to end a VM that hasn't shut down within O(timeout), is paused or suspended, or whose guest has crashed.
+        It is like pulling the plug. Without it, such a VM is an error.
+      - A VM that is being migrated, saved or backed up is an error all the same.
+    type: bool
+    default: false
+  undefine:
+    description:
+      - Whether to take the definition away once the VM is off. Without O(force), a VM that is suspended to disk is an
+        error then, because its memory would be lost.
+    type: bool
+    default: false
+  nvram:
+    description:
+      - What becomes of the file with the UEFI variables of a VM that is undefined.
+    type: str
+    choices: [keep, remove]
+    default: keep
+  snapshots:
+    description:
+      - What becomes of the snapshots that libvirt knows of a VM that is undefined.
+      - libvirt can't keep them without the VM, so that with V(keep) a VM that has snapshots is an error before anything
+        is done to it. With V(remove) libvirt forgets them; what they hold in images stays there.
+    type: str
+    choices: [keep, remove]
+    default: keep
+  uri:
+    description:
+      - The libvirt daemon to talk to. Through a remote one, sockets and iSCSI sessions can't be removed, which is a
+        warning.
+    type: str
+    default: qemu:///system
+attributes:
+  check_mode:
+    description: Can run in check mode and says what would be done.
+    support: full
+    details:
+      - Whether a guest will shut down in time can't be foretold; it is taken for granted.
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in check mode), when in diff mode.
+    support: full
+    details:
+      - One entry for each VM, in the order given, with its state and its definition before and after; secrets are
+        masked.
+  idempotent:
+    description:
+      - When run twice in a row outside check mode, with the same arguments, the second time says that nothing changed.
+    support: full
+seealso:
+  - module: zstack.kvm.zstack_vm_start
+notes:
+  - A VM whose domain has autostart set starts again with the hypervisor unless it is undefined.
+"""
+
+EXAMPLES = r"""
+- name: Shut a VM down, and give its guest five minutes
+  zstack.kvm.zstack_vm_stop:
+    vms:
+      - 6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11
+    timeout: 300
+
+- name: See that VMs are off in a minute, one way or the other
+  zstack.kvm.zstack_vm_stop:
+    vms: "{{ hypervisor_vms | map(attribute='uuid') }}"
+    force: true
+
+- name: Take a VM off a hypervisor; its disks stay
+  zstack.kvm.zstack_vm_stop:
+    vms:
+      - 6a9c3b1e2f644d0b9a557a0d3c1f2b11
+    undefine: true
+    nvram: remove
+    snapshots: remove
+"""
+
+RETURN = r"""
+vms:
+  description:
+    - What became of each VM, in the order given. Also there when the task fails.
+    - The entries have the keys of those of zstack.kvm.zstack_vm_start, of which C(restart_required), C(console) and
+      C(differences) say nothing here.
+  returned: always, except when the input is wrong
+  type: list
+  elements: dict
+  contains:
+    uuid:
+      description: The VM's UUID, with dashes.
+      type: str
+      returned: always
+      sample: 6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11
+    name:
+      description: The VM's name. Empty where there is no such VM.
+      type: str
+      returned: always
+      sample: web 01
+    state:
+      description: The state in which the VM is, in libvirt's words, or V(absent).
+      type: str
+      returned: always
+      sample: shutoff
+    changed:
+      description: Whether anything was changed for this VM, or would be in check mode.
+      type: bool
+      returned: always
+      sample: true
+    actions:
+      description: The names of what was done, in order, or would be done in check mode.
+      type: list
+      elements: str
+      returned: always
+      sample: [shutdown, destroy, undefine]
+    warnings:
+      description: What else is to be known. The task shows them, too.
+      type: list
+      elements: str
+      returned: always
+      sample: []
+    error:
+      description: What went wrong.
+      type: dict
+      returned: when this VM failed
+      contains:
+        code:
+          description: The error's code; the collection's documentation lists them.
+          type: str
+          sample: shutdown_timeout
+        message:
+          description: What failed, and why.
+          type: str
+          sample: "the guest has not shut down within 60 seconds: the VM is running (booted)"
+        hint:
+          description: What to do.
+          type: str
+          sample: "The guest may ignore the request; shut it down from within, or raise timeout."
+        phase:
+          description: How far the VM had got.
+          type: str
+          sample: shutdown
+        libvirt:
+          description: libvirt's own error, V(null) if it wasn't libvirt's.
+          type: dict
+          contains:
+            code:
+              description: The number of libvirt's error.
+              type: int
+              sample: 55
+            message:
+              description: libvirt's text.
+              type: str
+              sample: "Requested operation is not valid: domain is not running"
+        rollback:
+          description: Always V(not_needed). What was done stays done.
+          type: str
+          sample: not_needed
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.zstack.kvm.plugins.module_utils.errors import Problem, VmError
+from ansible_collections.zstack.kvm.plugins.module_utils.host_system import system_of
+from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import Hypervisor
+from ansible_collections.zstack.kvm.plugins.module_utils.result import SecretMask, VmResult, failed
+from ansible_collections.zstack.kvm.plugins.module_utils.vm_module import (
+    cancelled_by_signals,
+    fail_for_input,
+    finish,
+    require_libraries,
+)
+from ansible_collections.zstack.kvm.plugins.module_utils.vm_stop import StopOrder, stop_vms
+from ansible_collections.zstack.kvm.plugins.module_utils.vm_uuids import parse_uuids
+
+ARGUMENT_SPEC = {
+    'vms': {'type': 'list', 'elements': 'str', 'required': True},
+    'timeout': {'type': 'int', 'default': 60},
+    'force': {'type': 'bool', 'default': False},
+    'undefine': {'type': 'bool', 'default': False},
+    'nvram': {'type': 'str', 'choices': ['keep', 'remove'], 'default': 'keep'},
+    'snapshots': {'type': 'str', 'choices': ['keep', 'remove'], 'default': 'keep'},
+    'uri': {'type': 'str', 'default': 'qemu:///system'},
+}
+
+
+def main() -> None:
+    """Arguments in, result out."""
+    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    require_libraries(module)
+    uuids, problems = parse_uuids(module.params['vms'], 'vms')
+    problems += _timeout_problems(module.params)
+    if problems:
+        fail_for_input(module, problems)
+    order = StopOrder(
+        timeout=module.params['timeout'],
+        force=module.params['force'],
+        undefine=module.params['undefine'],
+        remove_nvram=module.params['nvram'] == 'remove',
+        remove_snapshots=module.params['snapshots'] == 'remove',
+        check_mode=module.check_mode,
+        cancelled=cancelled_by_signals(),
+    )
+    uri = module.params['uri']
+    try:
+        hypervisor = Hypervisor.connect(uri)
+    except VmError as error:
+        results = [failed(VmResult(uuid, ''), error, SecretMask(())) for uuid in uuids]
+    else:
+        results = stop_vms(hypervisor, system_of(uri), uuids, order)
+        hypervisor.close()
+    finish(module, results)
+
+
+def _timeout_problems(params: dict[str, Any]) -> list[Problem]:
+    if params['timeout'] < 0:
+        return [Problem('timeout', 'must be at least 0')]
+    if params['timeout'] == 0 and not params['force']:
+        return [Problem('timeout', '0 leaves guests no time to shut down', hint='use force: true to end VMs at once')]
+    return []
+
+
+if __name__ == '__main__':
+    main()

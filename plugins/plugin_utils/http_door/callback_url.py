@@ -1,0 +1,48 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where results may be sent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Optional
+from urllib.parse import SplitResult, unquote, urlsplit
+
+_PORTS = {'http': 80, 'https': 443}
+
+
+def problem_of(url: str, allowed: Sequence[str] = ()) -> str:
+    """Why results are not sent to this URL, nothing if they are.
+
+    With a list of allowed URLs, scheme, host and port must be those of one of them, and the path must be its path
+    or below it.
+    """
+    wanted = _parts(url)
+    if wanted is None:
+        return 'it is no http or https URL'
+    if allowed and not any(_covers(_parts(other), wanted) for other in allowed):
+        return 'it is not among those allowed'
+    return ''
+
+
+def _parts(url: str) -> Optional[SplitResult]:
+    if not url.isascii() or not url.isprintable() or ' ' in url or '\\' in url:
+        return None
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in _PORTS and parts.hostname and parts.port != 0
+    except ValueError:
+        return None
+    return parts if usable else None
+
+
+def _covers(allowed: Optional[SplitResult], wanted: SplitResult) -> bool:
+    if allowed is None or _server(allowed) != _server(wanted):
+        return False
+    above, path = allowed.path.rstrip('/'), unquote(wanted.path)
+    return '..' not in path.split('/') and (path == above or path.startswith(above + '/'))
+
+
+def _server(parts: SplitResult) -> tuple[str, Optional[str], int]:
+    return parts.scheme, parts.hostname, parts.port or _PORTS[parts.scheme]

@@ -1,0 +1,116 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The folder through which the HTTP door and its playbooks talk: it keeps secrets out of events and arguments.
+
+A task has up to three files, named by its token: C(.order) is what the playbook is to do, with all secrets, and goes
+away with the result; C(.result) is what the playbook leaves; C(.task) is what is needed to report the result, and
+stays until that is done, so that it is not lost when the rulebook is killed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Optional
+
+from .tasks import Task
+
+NO_RESULT = 'the playbook left no result that can be read; see its output, and whether the VM runs'
+STOPPED = 'the door was stopped before the playbook had ended; see whether the VM runs'
+
+
+class SpoolError(Exception):
+    """The folder can't be used; the text says why, and what to do."""
+
+
+class Spool:
+    """A private folder, for one door alone."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = Path(folder)
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            status = self._folder.stat()
+            if status.st_uid != os.geteuid() or status.st_mode & 0o077:
+                raise SpoolError('%s holds secrets: it must belong to this user, with mode 0700' % folder)
+            self._lock = (self._folder / 'lock').open('w')
+        except OSError as error:
+            raise SpoolError('%s cannot be used: %s' % (folder, error.strerror)) from None
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self.close()
+            raise SpoolError('another door uses %s: give each a spool of its own' % folder) from None
+
+    def close(self) -> None:
+        """Leaves the folder to the next door."""
+        self._lock.close()
+
+    def order(self, token: str) -> Path:
+        """Where a task's playbook finds what it is to do."""
+        return self._folder / ('%s.order' % token)
+
+    def result(self, token: str) -> Path:
+        """Where a task's playbook leaves its result."""
+        return self._folder / ('%s.result' % token)
+
+    def _task(self, token: str) -> Path:
+        return self._folder / ('%s.task' % token)
+
+    def add(self, task: Task, arguments: Mapping[str, Any]) -> None:
+        """Keeps a new task. OSError when there is no room; then nothing is kept."""
+        kept = {'uuid': task.uuid, 'callback': task.callback, 'vm': task.vm, 'content': task.content}
+        try:
+            _write(self.order(task.token), arguments)
+            _write(self._task(task.token), kept)
+        except OSError:
+            self.remove(task.token)
+            raise
+
+    def read_result(self, token: str) -> Optional[dict[str, Any]]:
+        """The result of a task, None as long as there is none."""
+        try:
+            found = json.loads(self.result(token).read_text(encoding='utf-8'))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError):
+            found = None
+        if not isinstance(found, dict) or not isinstance(found.get('success'), bool):
+            return {'success': False, 'error': NO_RESULT}
+        return {'success': True} if found['success'] else {'success': False, 'error': str(found.get('error'))}
+
+    def forget_order(self, token: str) -> None:
+        """Removes what holds a task's secrets."""
+        self.order(token).unlink(missing_ok=True)
+
+    def remove(self, token: str) -> None:
+        """Removes all of a task."""
+        for path in (self.order(token), self.result(token), self._task(token)):
+            path.unlink(missing_ok=True)
+
+    def left_over(self) -> list[Task]:
+        """The tasks that an earlier door did not report, with their results; nothing else is left in the folder."""
+        tasks = []
+        for path in sorted(self._folder.glob('*.task'), key=lambda path: path.stat().st_mtime):
+            try:
+                tasks.append(Task(token=path.stem, **json.loads(path.read_text(encoding='utf-8'))))
+            except (TypeError, ValueError):
+                path.unlink()
+        for task in tasks:
+            task.result = self.read_result(task.token) or {'success': False, 'error': STOPPED}
+            self.forget_order(task.token)
+        kept = {self._task(task.token) for task in tasks} | {self.result(task.token) for task in tasks}
+        for path in self._folder.iterdir():
+            if path.suffix in ('.order', '.result') and path not in kept:
+                path.unlink()
+        return tasks
+
+
+def _write(path: Path, content: Mapping[str, Any]) -> None:
+    """Writes a new file that nobody else can read."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), 'w', encoding='utf-8') as file:
+        json.dump(content, file)

@@ -1,0 +1,72 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The tasks that came through the HTTP door, and in which order their playbooks may run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Optional
+
+
+@dataclass
+class Task:
+    """One document to be carried out. C(token) is our own name of it, C(uuid) the sender's."""
+
+    token: str
+    uuid: str
+    callback: str
+    vm: str
+    content: str
+    running: bool = False
+    result: Optional[Mapping[str, Any]] = None
+
+
+class Tasks:
+    """All tasks: those that wait, those that run, and the last of those that are done."""
+
+    def __init__(self, parallel: int, waiting: int, remembered: int = 1000) -> None:
+        self._parallel = parallel
+        self._waiting = waiting
+        self._remembered = remembered
+        self._tasks: dict[str, Task] = {}
+
+    def known(self, uuid: str) -> Optional[Task]:
+        """The task with the sender's UUID."""
+        return self._tasks.get(uuid)
+
+    @property
+    def full(self) -> bool:
+        """Whether as many wait as may wait."""
+        return sum(not task.running and task.result is None for task in self._tasks.values()) >= self._waiting
+
+    def add(self, task: Task) -> None:
+        """Takes a task whose UUID is not known yet; the oldest of those that are done may be forgotten for it."""
+        done = [uuid for uuid, other in self._tasks.items() if other.result is not None]
+        for uuid in done[: max(0, len(done) - self._remembered)]:
+            del self._tasks[uuid]
+        self._tasks[task.uuid] = task
+
+    @property
+    def running(self) -> list[Task]:
+        """Those that run."""
+        return [task for task in self._tasks.values() if task.running]
+
+    def begin(self) -> list[Task]:
+        """Those that begin to run now: the oldest that wait, as far as there is room, and one for each VM at a time."""
+        begun = []
+        busy = {task.vm for task in self.running}
+        for task in self._tasks.values():
+            if len(busy) >= self._parallel:
+                break
+            if not task.running and task.result is None and task.vm not in busy:
+                task.running = True
+                busy.add(task.vm)
+                begun.append(task)
+        return begun
+
+    def finish(self, task: Task, result: Mapping[str, Any]) -> None:
+        """The task is done."""
+        task.running = False
+        task.result = result

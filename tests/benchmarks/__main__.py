@@ -1,0 +1,88 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Measures the collection side by side with libvirt-python alone, virsh and community.libvirt."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from dataclasses import asdict, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from tests.run.checkout import Checkout
+from tests.run.lock import alone
+from tests.run.process import interrupt_on_signals
+from tests.run.setup import Setup, SetupError
+
+from . import machine, report
+from .place import Failed, laboratory
+from .plot import plot
+from .sizes import SMOKE, Sizes
+from .targets import targets
+from .vms import write_json
+from .workloads import Session
+
+
+def main(arguments: list[str]) -> int:
+    """Measures, prints and writes what came out; 1 if a target is missed."""
+    options = _parser().parse_args(arguments)
+    sizes = SMOKE if options.smoke else replace(Sizes(), repetitions=options.repetitions)
+    checkout = Checkout(Path(__file__).resolve().parents[2])
+    begun = time.monotonic()
+    interrupt_on_signals()
+    try:
+        if not options.no_set_up:
+            print("Set-up", flush=True)
+            with alone(checkout, "set-up"):
+                Setup(checkout).prepare({"hypervisor", "community"})
+        print("Measuring", flush=True)
+        with alone(checkout, "benchmarks"), laboratory(checkout, sizes.hosts) as (one, fleet):
+            session = Session(one, fleet, sizes)
+            session.run()
+    except (SetupError, Failed) as error:
+        print(f"\n{error}\n\nFAILED", flush=True)
+        return 2
+    results: dict[str, Any] = {
+        "date": datetime.now(timezone.utc).strftime("%Y-%m-%d"),
+        "machine": machine.describe(checkout),
+        "sizes": asdict(sizes),
+        "measured": [{**asdict(each), "median": each.median} for each in session.measured],
+        "memory_kib": session.memory,
+        "seconds_for_a_vm": dict(session.compared),
+        "targets": [{**asdict(each), "met": each.met} for each in targets(session.measured, session.compared, sizes)],
+    }
+    folder = options.output or checkout.cache / "benchmarks"
+    print(f"\n{report.as_text(results)}\n")
+    write_json(folder / "benchmarks.json", results)
+    (folder / "benchmarks.svg").write_text(plot(results), encoding="utf-8")
+    print(f"{folder}/benchmarks.json, {folder}/benchmarks.svg; {time.monotonic() - begun:.0f} s")
+    if options.docs:
+        report.write_docs(checkout.root, results)
+    missed = [target for target in results["targets"] if not target["met"]]
+    print(f"{len(missed)} of {len(results['targets'])} targets missed" if missed else "All targets are met")
+    return 1 if missed and not options.smoke else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tests/benchmarks/run",
+        description=__doc__ + " Makes the machine ready for it first (as root: installs packages).",
+    )
+    parser.add_argument("--repetitions", type=int, default=Sizes.repetitions, help="rounds (default: %(default)s)")
+    parser.add_argument("--docs", action="store_true", help="write table and plot into the documentation")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="where JSON and plot go (.cache/benchmarks)")
+    parser.add_argument("--smoke", action="store_true", help="very few VMs: only to see that it works")
+    parser.add_argument("--no-set-up", action="store_true", help="the machine is ready")
+    return parser
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        print("\ninterrupted", flush=True)
+        sys.exit(130)

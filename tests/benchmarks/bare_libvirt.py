@@ -1,0 +1,73 @@
+#!/usr/bin/env python
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What libvirt-python alone needs: bare_libvirt.py start|look|define|remove|count DOMAINS.json [THREADS]
+
+The limit for whatever talks to libvirt. Runs on the hypervisor, by itself.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import libvirt
+
+Domain = Mapping[str, str]
+
+
+def start(connection: Any, domain: Domain) -> None:
+    """Defines and starts it."""
+    connection.defineXML(domain["xml"]).create()
+
+
+def define(connection: Any, domain: Domain) -> None:
+    """Defines it."""
+    connection.defineXML(domain["xml"])
+
+
+def look(connection: Any, domain: Domain) -> None:
+    """What has to be known to see that there is nothing to do."""
+    found = connection.lookupByUUIDString(domain["uuid"])
+    found.state()
+    found.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+
+
+def remove(connection: Any, domain: Domain) -> None:
+    """As if it had never been."""
+    try:
+        found = connection.lookupByUUIDString(domain["uuid"])
+        if found.isActive():
+            found.destroy()
+        found.undefine()
+    except libvirt.libvirtError as error:
+        if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
+            raise
+
+
+OPERATIONS: dict[str, Callable[[Any, Domain], None]] = {
+    "start": start, "define": define, "look": look, "remove": remove
+}  # fmt: skip
+
+
+def main(operation: str, file: str, threads: int = 1) -> None:
+    """Does it to all, some at a time."""
+    libvirt.registerErrorHandler(lambda _context, _error: None, None)
+    with open(file, encoding="utf-8") as stream:
+        domains = json.load(stream)
+    connection = libvirt.open("qemu:///system")
+    if operation == "count":
+        running = connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_RUNNING)
+        print(len({each.UUIDString() for each in running} & {domain["uuid"] for domain in domains}))
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        for _done in pool.map(lambda domain: OPERATIONS[operation](connection, domain), domains):
+            pass
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], *map(int, sys.argv[3:]))

@@ -1,0 +1,88 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""On the hypervisor: domains.py describe VMS.json DOMAINS.json, or domains.py compare VMS.json RESULT.json
+
+The first writes which domains zstack_vm_start makes of VMs, for the contenders. The second takes the time that reading,
+building and comparing takes for VMs that are defined.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ansible_collections.zstack.kvm.plugins.module_utils import domain, storage
+from ansible_collections.zstack.kvm.plugins.module_utils.domain_diff import reconcile
+from ansible_collections.zstack.kvm.plugins.module_utils.host_system import HostSystem
+from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import Hypervisor
+from ansible_collections.zstack.kvm.plugins.module_utils.plan import Policy
+from ansible_collections.zstack.kvm.plugins.module_utils.task import Order, Task, begin_task
+from ansible_collections.zstack.kvm.plugins.module_utils.vm import Vm
+from ansible_collections.zstack.kvm.plugins.module_utils.vm_spec import parse_vms
+from lxml import etree
+
+ROUNDS = 5
+
+
+def main(operation: str, vms_file: str, result_file: str) -> None:
+    """Reads the one file and writes the other."""
+    with open(vms_file, encoding="utf-8") as stream:
+        raw = json.load(stream)
+    vms, problems = parse_vms(raw)
+    assert not problems, [str(problem) for problem in problems]
+    order = Order(Policy(), check_mode=True, parallel=1, secrets=frozenset(), cancelled=threading.Event())
+    task = begin_task(Hypervisor.connect("qemu:///system"), HostSystem(), vms, order)
+    result = describe(task, vms) if operation == "describe" else compare(task, vms, raw)
+    with open(result_file, "w", encoding="utf-8") as stream:
+        json.dump(result, stream)
+
+
+def describe(task: Task, vms: Sequence[Vm]) -> list[dict[str, str]]:
+    """The domains that are defined for the VMs."""
+    domains = []
+    for vm in vms:
+        facts = storage.facts(vm, None, task.system, task.hypervisor)
+        xml = etree.tostring(domain.build(vm, task.host, facts).element, encoding="unicode")
+        domains.append({"uuid": vm.uuid, "name": vm.domain_name, "xml": xml})
+    return domains
+
+
+def compare(task: Task, vms: Sequence[Vm], raw: Any) -> dict[str, float]:
+    """Seconds a VM, the median of some rounds over all of them."""
+    held = [task.hypervisor.xml(vm.uuid, inactive=True) for vm in vms]
+    facts = [storage.facts(vm, None, task.system, task.hypervisor) for vm in vms]
+    built = [domain.build(vm, task.host, known).element for vm, known in zip(vms, facts)]
+
+    def build_all() -> None:
+        for vm, known in zip(vms, facts):
+            domain.build(vm, task.host, known)
+
+    def compare_all() -> None:
+        for asked, xml in zip(built, held):
+            assert not reconcile(asked, etree.fromstring(xml)).differences
+
+    seconds = {
+        "read": _median(lambda: parse_vms(raw)),
+        "build": _median(build_all),
+        "compare": _median(compare_all),
+    }
+    return {what: taken / len(vms) for what, taken in seconds.items()}
+
+
+def _median(function: Callable[[], object]) -> float:
+    taken = []
+    for _round in range(ROUNDS):
+        begun = time.perf_counter()
+        function()
+        taken.append(time.perf_counter() - begun)
+    return statistics.median(taken)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

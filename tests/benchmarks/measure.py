@@ -1,0 +1,57 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Takes times: the contenders one after another in each round, each round beginning with another one."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from .contenders import Contender
+from .place import Place
+from .sizes import Sizes
+
+
+@dataclass
+class Measured:
+    """How long a contender took, in seconds, each time. `vms` counts those of all hosts together."""
+
+    workload: str
+    contender: str
+    vms: int
+    seconds: list[float] = field(default_factory=list)
+
+    @property
+    def median(self) -> float:
+        """The time that counts."""
+        return statistics.median(self.seconds)
+
+
+def in_rounds(
+    workload: str,
+    operation: str,
+    place: Place,
+    contenders: Sequence[Contender],
+    vms: int,
+    sizes: Sizes,
+    after: Callable[[], None] = lambda: None,
+) -> list[Measured]:
+    """Measures the contenders that can do the operation; `after` each time, what is not measured."""
+    able = [contender for contender in contenders if operation in contender.operations]
+    measured = [Measured(workload, contender.name, vms) for contender in able]
+    for turn in range(sizes.repetitions):
+        for number in range(len(able)):
+            index = (turn + number) % len(able)
+            seconds = measured[index].seconds
+            if sum(seconds) >= sizes.enough:
+                continue
+            begun = time.perf_counter()
+            able[index].do(operation, place)
+            seconds.append(time.perf_counter() - begun)
+            after()
+    for each in measured:
+        print(f"  {workload:12} {each.contender:28} {each.vms:5} VMs {each.median:8.2f} s", flush=True)
+    return measured

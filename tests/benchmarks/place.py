@@ -1,0 +1,111 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where things are measured: laboratory hypervisors, which Ansible reaches over ssh."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.run.checkout import Checkout
+from tools.lab.laboratory import ssh
+from tools.lab.laboratory.hypervisor import load_all
+
+from .vms import Vm, write_json
+
+HERE = Path(__file__).resolve().parent
+TARGET_PYTHON = "/usr/bin/python3"
+ONE = "hv1"
+
+
+class Failed(Exception):
+    """A contender did not do what it was to do; the text has what it said."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Hypervisors with the VMs that each is to have.
+
+    `inside` begins commands that run in each one. `ansible` are arguments of ansible-playbook that reach them.
+    """
+
+    checkout: Checkout
+    directory: Path
+    inside: Mapping[str, Sequence[str]]
+    ansible: Sequence[str]
+
+    def scripts(self, *words: str) -> list[list[str]]:
+        """Commands that run a script of this folder on every host; HOST in a word stands for the host's name."""
+        return [[*begin, *(word.replace("HOST", host) for word in words)] for host, begin in self.inside.items()]
+
+    def write(self, name: str, content: object) -> Path:
+        """A file that contenders read."""
+        return write_json(self.directory / name, content)
+
+
+@contextmanager
+def laboratory(checkout: Checkout, hosts: int) -> Iterator[tuple[Place, Place]]:
+    """One hypervisor, and all of them."""
+    digest = hashlib.sha256(str(checkout.root).encode()).hexdigest()[:8]
+    lab, data = Path(f"/var/lib/zstack-kvm-benchmarks-{digest}"), Path(f"/var/lib/zstack-kvm-benchmarks-{digest}-data")
+    program, own = str(checkout.root / "tools" / "lab" / "lab"), ["--dir", str(lab)]
+    data.mkdir(parents=True, exist_ok=True)
+    _link_ansible(checkout, data)
+    environment = checkout.environment()
+    run([[program, "down", *own]], environment)  # what an earlier run may have left when it was killed
+    try:
+        stand_ins = str(checkout.root / "tests" / "support" / "path")
+        more = ["--network", "free", "--bind", str(data), "--path-first", stand_ins]
+        run([[program, "up", *own, "--hosts", str(hosts), *more]], environment)
+        inside = [program, "exec", *own, ONE, "--"]
+        over_ssh = {each.name: ssh.command(each) for each in load_all(lab)}
+        inventory = ["-i", str(lab / "inventory.yml")]
+        yield (
+            Place(checkout, data / "one", {ONE: inside}, [*inventory, "--limit", ONE]),
+            Place(checkout, data / "fleet", over_ssh, [*inventory, "--forks", str(hosts)]),
+        )
+    finally:
+        run([[program, "down", *own]], environment)
+        shutil.rmtree(data)
+
+
+def _link_ansible(checkout: Checkout, data: Path) -> None:
+    """What the target's Python lacks to run code of the collection outside of a module."""
+    link = data / "python" / "ansible"
+    link.parent.mkdir(exist_ok=True)
+    link.unlink(missing_ok=True)
+    link.symlink_to(next(checkout.venv.glob("lib/python3*/site-packages/ansible")))
+
+
+def target_environment(place: Place) -> dict[str, str]:
+    """The environment of scripts that import the collection with the target's Python."""
+    path = [place.directory.parent / "python", place.checkout.collections]
+    return place.checkout.environment(PYTHONPATH=os.pathsep.join(map(str, path)))
+
+
+def run(commands: Sequence[Sequence[str]], environment: Mapping[str, str]) -> list[str]:
+    """Runs commands side by side, and returns what each printed. All must end well."""
+    started = [_begin(command, environment) for command in commands]
+    outputs = [process.communicate()[0] for process in started]
+    for command, process, output in zip(commands, started, outputs):
+        if process.returncode != 0:
+            raise Failed(f"{' '.join(command)}\nended with {process.returncode}:\n{output}")
+    return outputs
+
+
+def _begin(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[str]:
+    nothing, pipe, same = subprocess.DEVNULL, subprocess.PIPE, subprocess.STDOUT
+    return subprocess.Popen(command, env=environment, stdin=nothing, stdout=pipe, stderr=same, text=True)
+
+
+def spread(vms: Sequence[Vm], hosts: Sequence[str]) -> dict[str, list[Vm]]:
+    """The VMs of each host."""
+    share = len(vms) // len(hosts)
+    return {host: list(vms[number * share : (number + 1) * share]) for number, host in enumerate(hosts)}

@@ -1,0 +1,123 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What was measured, as tables of Markdown: printed, and written into the documentation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from .contenders import CONTENDERS, OURS
+from .plot import plot
+from .workloads import CHECKED, DEFINED, FLEET_RUNNING, FLEET_STARTED, RUNNING, STARTED
+
+PAGE = Path("docs") / "benchmarks.md"
+PLOT = Path("docs") / "images" / "benchmarks.svg"
+
+Results = Mapping[str, Any]
+Rows = Sequence[Sequence[str]]
+
+_TITLES = {
+    STARTED: "start",
+    RUNNING: "run that changes nothing",
+    CHECKED: "check mode, nothing to change",
+    FLEET_STARTED: "start, %d hypervisors",
+    FLEET_RUNNING: "run that changes nothing, %d hypervisors",
+}
+# In a column of numbers, what a contender can't do.
+_NOT_DONE = "–"
+
+
+def as_text(results: Results) -> str:
+    """All tables."""
+    parts = [
+        _machine(results),
+        times(results),
+        _growth(results),
+        _single(results),
+        _memory(results),
+        _targets(results),
+    ]
+    return "\n\n".join(parts)
+
+
+def write_docs(root: Path, results: Results) -> None:
+    """Puts tables and plot into the documentation: between the marks of the page, and of README if it has some."""
+    (root / PLOT).parent.mkdir(exist_ok=True)
+    (root / PLOT).write_text(plot(results), encoding="utf-8")
+    picture = "![Time against number of VMs](%s)"
+    scale = "Both axes are logarithmic: what grows in step with the number of VMs is a straight line."
+    _replace(root / PAGE, "\n\n".join([as_text(results), picture % PLOT.relative_to(PAGE.parent), scale]))
+    _replace(root / "README.md", "\n\n".join([times(results), _machine(results), picture % PLOT]))
+
+
+def _replace(path: Path, text: str) -> None:
+    before = path.read_text(encoding="utf-8")
+    marks = r"(<!-- benchmarks: begin -->\n).*?(\n<!-- benchmarks: end -->)"
+    path.write_text(re.sub(marks, lambda found: f"{found[1]}{text}{found[2]}", before, flags=re.S), encoding="utf-8")
+
+
+def times(results: Results) -> str:
+    """The times of all contenders with the most VMs, and how many times those of zstack.kvm they are."""
+    rows = []
+    for workload, title in _TITLES.items():
+        most = max(each["vms"] for each in results["measured"] if each["workload"] == workload)
+        found = {
+            each["contender"]: each["median"]
+            for each in results["measured"]
+            if (each["workload"], each["vms"]) == (workload, most)
+        }
+        own = found[OURS.name]
+        shown = [_time(found.get(contender.name), own, contender.name == OURS.name) for contender in CONTENDERS]
+        rows.append([title % results["sizes"]["hosts"] if "%" in title else title, str(most), *shown])
+    return _table(["", "VMs", *(contender.name for contender in CONTENDERS)], rows)
+
+
+def _time(seconds: float | None, own: float, is_own: bool) -> str:
+    if seconds is None:
+        return _NOT_DONE
+    return f"{seconds:.2f} s" if is_own else f"{seconds:.2f} s ({seconds / own:.2f} ×)"
+
+
+def _machine(results: Results) -> str:
+    what = ", ".join(f"{name} {value}" for name, value in results["machine"].items())
+    count = results["sizes"]["repetitions"]
+    return f"Taken on {results['date']}: {what}. Medians of up to {count} rounds."
+
+
+def _growth(results: Results) -> str:
+    rows = [
+        [str(each["vms"]), f"{each['median']:.2f} s", f"{1000 * each['median'] / each['vms']:.1f} ms"]
+        for each in results["measured"]
+        if each["workload"] == DEFINED
+    ]
+    return _table(["VMs that are off, in check mode", "time", "for each"], rows)
+
+
+def _single(results: Results) -> str:
+    rows = [[what, f"{1000 * seconds:.2f} ms"] for what, seconds in results["seconds_for_a_vm"].items()]
+    return _table([f"one VM, of {results['sizes']['compared']}", "time"], rows)
+
+
+def _memory(results: Results) -> str:
+    rows = [[what, f"{kib / 1024:.0f} MiB"] for what, kib in results["memory_kib"].items()]
+    return _table(["the module's process", "memory"], rows)
+
+
+def _targets(results: Results) -> str:
+    rows = []
+    for target in results["targets"]:
+        sign = "≥" if target["at_least"] else "≤"
+        values = [f"{target[name]:.2f}{target['unit']}" for name in ("measured", "limit")]
+        rows.append([target["what"], values[0], f"{sign} {values[1]}", "yes" if target["met"] else "no"])
+    return _table(["target", "measured", "wanted", "met"], rows)
+
+
+def _table(header: Sequence[str], rows: Rows) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    padded = ([cell.ljust(width) for cell, width in zip(line, widths)] for line in lines)
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in padded)

@@ -1,0 +1,30 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How much is measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Numbers of VMs. The last of each is what the targets are about; the others are for the plot.
+
+    `defined` are VMs that are off: how a look at them grows. A contender is measured `repetitions` times, but not again
+    once its measurements have taken `enough` seconds together: a loop of minutes is repetition enough.
+    """
+
+    started: tuple[int, ...] = (1, 10, 50)
+    running: tuple[int, ...] = (1, 10, 100)
+    defined: tuple[int, ...] = (100, 300, 1000)
+    compared: int = 1000
+    hosts: int = 8
+    vms_of_a_host: int = 5
+    repetitions: int = 3
+    enough: float = 40
+
+
+# To see that all of it works.
+SMOKE = Sizes((1,), (1,), (1, 2), compared=2, hosts=1, vms_of_a_host=1, repetitions=1)

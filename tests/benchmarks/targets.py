@@ -1,0 +1,71 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the times are to be, and what they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from .contenders import BARE, COMMUNITY, NOTHING, OURS
+from .measure import Measured
+from .sizes import Sizes
+from .workloads import DEFINED, RUNNING, STARTED
+
+# Times of the same thing differ by a few percent.
+_NOISE = 1.1
+
+
+@dataclass(frozen=True)
+class Target:
+    """One target; `measured` is to be at most, or at least, `limit`."""
+
+    what: str
+    measured: float
+    limit: float
+    at_least: bool = False
+    unit: str = "×"
+
+    @property
+    def met(self) -> bool:
+        """Whether it is reached."""
+        return self.measured >= self.limit if self.at_least else self.measured <= self.limit
+
+
+def targets(measured: Sequence[Measured], compared: Mapping[str, float], sizes: Sizes) -> list[Target]:
+    """All targets."""
+    medians = {(each.workload, each.contender, each.vms): each.median for each in measured}
+    started, running = sizes.started[-1], sizes.running[-1]
+    nothing = medians[RUNNING, NOTHING.name, running]
+    start = medians[STARTED, OURS.name, started]
+    look = medians[RUNNING, OURS.name, running]
+    fewest, most = sizes.defined[0], sizes.defined[-1]
+    each_of_few, each_of_many = ((medians[DEFINED, OURS.name, count] - nothing) / count for count in (fewest, most))
+    build_and_compare = 1000 * (compared["build"] + compared["compare"])
+    return [
+        Target(
+            f"start of {started}, less a task that does nothing, against libvirt-python alone",
+            (start - nothing) / medians[STARTED, BARE.name, started],
+            1.15,
+        ),
+        Target(
+            f"start of {started}: community.libvirt against zstack.kvm",
+            medians[STARTED, COMMUNITY.name, started] / start,
+            3.5,
+            at_least=True,
+        ),
+        Target(f"look at {running} running VMs against a task that does nothing", look / nothing, 2),
+        Target(
+            f"look at {running} running VMs: community.libvirt against zstack.kvm",
+            medians[RUNNING, COMMUNITY.name, running] / look,
+            40,
+            at_least=True,
+        ),
+        Target(
+            f"time for each of {most} VMs against that for each of {fewest}, less a task that does nothing",
+            each_of_many / each_of_few,
+            _NOISE,
+        ),
+        Target("building and comparing a domain", build_and_compare, 2, unit=" ms"),
+    ]

@@ -1,0 +1,67 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The VMs that are started: 16 MiB, two volumes and a NIC each, and a guest that halts at once and for good."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+Vm = Mapping[str, Any]
+
+# All interrupts are masked, or the BIOS timer would wake even a halted CPU: cli; 0xff to both PICs; hlt; jmp back.
+_HALT = bytes.fromhex("fa b0ff e621 e6a1 f4 ebfd")
+_BOOT_SECTOR = _HALT.ljust(510, b"\0") + b"\x55\xaa"
+# SeaBIOS boots from no disk that is much smaller.
+_VOLUME_BYTES = 1 << 20
+
+
+def make_vms(directory: Path, kind: int, count: int) -> list[Vm]:
+    """Describes VMs and makes their volumes. Those of another `kind` are others."""
+    directory.mkdir(parents=True, exist_ok=True)
+    directory.chmod(0o755)
+    return [_make_vm(directory, kind, number) for number in range(count)]
+
+
+def _make_vm(directory: Path, kind: int, number: int) -> Vm:
+    paths = [directory / f"{kind}-{number}-{name}.raw" for name in ("root", "data")]
+    for path, content in zip(paths, (_BOOT_SECTOR, b"")):
+        path.write_bytes(content)
+        os.truncate(path, _VOLUME_BYTES)
+        path.chmod(0o666)
+    root, data = ({"install_path": str(path), "format": "raw"} for path in paths)
+    return {
+        "uuid": f"be9c0000-0000-4000-8{kind:03d}-{number:012d}",
+        "name": f"benchmark {kind} {number}",
+        "memory": "16MiB",
+        "cpu_num": 1,
+        # Without it a QEMU has next to no share of a CPU that others want.
+        "cpu_speed": 1024,
+        "domain_type": "qemu",
+        # The menu would have each BIOS wait for a key.
+        "use_boot_menu": False,
+        "root_volume": root,
+        "data_volumes": [data],
+        "nics": [{"bridge_name": "br_eth0"}],
+    }
+
+
+def write_json(path: Path, value: Any) -> Path:
+    """Writes what a contender reads."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value), encoding="utf-8")
+    return path
+
+
+def read_json(path: Path) -> Any:
+    """Reads what one has written."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def names(vms: Sequence[Vm]) -> list[str]:
+    """Their names in libvirt."""
+    return [vm["uuid"].replace("-", "") for vm in vms]

@@ -1,0 +1,134 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is measured, one workload after another, in one session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from . import memory
+from .contenders import BARE, CHECK, CONTENDERS, NOTHING, OURS, START, UNCHANGED
+from .measure import Measured, in_rounds
+from .place import HERE, ONE, TARGET_PYTHON, Failed, Place, run, spread, target_environment
+from .sizes import Sizes
+from .vms import Vm, make_vms, read_json
+
+STARTED = "start"
+RUNNING = "unchanged"
+CHECKED = "check"
+DEFINED = "check, off"
+FLEET_STARTED = "fleet start"
+FLEET_RUNNING = "fleet unchanged"
+
+
+class Session:
+    """One session of measuring."""
+
+    def __init__(self, one: Place, fleet: Place, sizes: Sizes) -> None:
+        self.one = one
+        self.fleet = fleet
+        self.sizes = sizes
+        self.measured: list[Measured] = []
+        # KiB of the module's process, by what it did.
+        self.memory: dict[str, int] = {}
+        # Seconds for one VM, by what is done with it.
+        self.compared: Mapping[str, float] = {}
+
+    def run(self) -> None:
+        """All of it."""
+        self._start()
+        self._running()
+        self._defined()
+        self._fleet()
+
+    def _measure(self, workload: str, operation: str, place: Place, vms: int, **options: Any) -> None:
+        self.measured += in_rounds(workload, operation, place, CONTENDERS, vms, self.sizes, **options)
+
+    def _start(self) -> None:
+        vms = make_vms(self.one.directory / "images", 0, self.sizes.started[-1])
+        for count in self.sizes.started:
+            prepare(self.one, {ONE: vms[:count]})
+
+            def clean(count: int = count) -> None:
+                expect_running(self.one, count)
+                BARE.script("remove", self.one)
+
+            if count == self.sizes.started[0]:
+                self._warm_up()
+            self._measure(STARTED, START, self.one, count, after=clean)
+
+    def _warm_up(self) -> None:
+        """What is only read the first time, code for instance, is read before anything is measured."""
+        for contender in CONTENDERS:
+            contender.do(contender.operations[0], self.one)
+            BARE.script("remove", self.one)
+
+    def _running(self) -> None:
+        vms = make_vms(self.one.directory / "images", 1, self.sizes.running[-1])
+        prepare(self.one, {ONE: vms})
+        self.memory[f"start of {len(vms)}"] = memory.of_module(self.one)
+        for count in self.sizes.running:
+            prepare(self.one, {ONE: vms[:count]})
+            self._measure(RUNNING, UNCHANGED, self.one, count)
+        self._measure(CHECKED, CHECK, self.one, self.sizes.running[-1])
+        self.memory[f"look at {len(vms)}"] = memory.of_module(self.one)
+        expect_running(self.one, len(vms))
+        BARE.script("remove", self.one)
+
+    def _defined(self) -> None:
+        vms = make_vms(self.one.directory / "images", 2, self.sizes.defined[-1])
+        prepare(self.one, {ONE: vms}, [BARE])
+        BARE.script("define", self.one)
+        for count in self.sizes.defined:
+            prepare(self.one, {ONE: vms[:count]}, [OURS])
+            self.measured += in_rounds(DEFINED, CHECK, self.one, [OURS], count, self.sizes)
+        self.memory[f"check of {len(vms)}"] = memory.of_module(self.one, "--check")
+        self._compare(vms[: self.sizes.compared])
+        prepare(self.one, {ONE: vms}, [BARE])
+        BARE.script("remove", self.one)
+
+    def _compare(self, vms: Sequence[Vm]) -> None:
+        given, taken = self.one.write("compared.json", vms), self.one.directory / "compared-times.json"
+        script = [TARGET_PYTHON, str(HERE / "domains.py"), "compare", str(given), str(taken)]
+        run(self.one.scripts(*script), target_environment(self.one))
+        self.compared = read_json(taken)
+
+    def _fleet(self) -> None:
+        hosts = list(self.fleet.inside)
+        vms = make_vms(self.one.directory.parent / "fleet-images", 3, len(hosts) * self.sizes.vms_of_a_host)
+        prepare(self.fleet, spread(vms, hosts), source=self.one)
+
+        def clean() -> None:
+            expect_running(self.fleet, len(vms))
+            BARE.script("remove", self.fleet)
+
+        NOTHING.do(UNCHANGED, self.fleet)
+        self._measure(FLEET_STARTED, START, self.fleet, len(vms), after=clean)
+        OURS.do(START, self.fleet)
+        self._measure(FLEET_RUNNING, UNCHANGED, self.fleet, len(vms))
+        clean()
+
+
+def prepare(
+    place: Place, vms: Mapping[str, Sequence[Vm]], contenders: Sequence[Any] = CONTENDERS, source: Place | None = None
+) -> None:
+    """Gives contenders these VMs, whose domains are what zstack_vm_start makes of them on a host of `source`."""
+    source = source or place
+    all_vms = [vm for own in vms.values() for vm in own]
+    given, made = source.write("vms.json", all_vms), source.directory / "domains.json"
+    script = [TARGET_PYTHON, str(HERE / "domains.py"), "describe", str(given), str(made)]
+    run(source.scripts(*script), target_environment(source))
+    coming: Iterator[Mapping[str, str]] = iter(read_json(made))
+    domains = {host: [next(coming) for _vm in own] for host, own in vms.items()}
+    place.directory.mkdir(parents=True, exist_ok=True)
+    for contender in contenders:
+        contender.prepare(place, vms, domains)
+
+
+def expect_running(place: Place, vms: int) -> None:
+    """Raises where not all of the VMs run that were prepared last."""
+    running = sum(int(output) for output in BARE.script("count", place))
+    if running != vms:
+        raise Failed(f"{running} of {vms} VMs run")

@@ -1,0 +1,44 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The benchmarks can be run. What they say is looked at by people, on a machine that does nothing else."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from lxml import etree
+
+RUN = Path(__file__).resolve().parents[1] / "benchmarks" / "run"
+LOOPS = ["virsh in a loop", "community.libvirt in a loop"]
+ALL = ["libvirt-python alone", "a task that does nothing", "zstack.kvm", *LOOPS]
+
+
+@pytest.mark.outside
+@pytest.mark.timeout(900)
+def test_all_is_measured_and_written_down(tmp_path: Path) -> None:
+    command = [str(RUN), "--smoke", "--no-set-up", "--output", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = json.loads((tmp_path / "benchmarks.json").read_text(encoding="utf-8"))
+    measured: dict[str, set[str]] = {}
+    for each in results["measured"]:
+        assert each["median"] > 0
+        measured.setdefault(each["workload"], set()).add(each["contender"])
+    starting = set(ALL) - {"a task that does nothing"}
+    assert measured == {
+        "start": starting,
+        "unchanged": set(ALL),
+        "check": {"zstack.kvm", "community.libvirt in a loop"},
+        "check, off": {"zstack.kvm"},
+        "fleet start": starting,
+        "fleet unchanged": set(ALL),
+    }
+    assert {"read", "build", "compare"} == set(results["seconds_for_a_vm"])
+    assert len(results["memory_kib"]) == 3 and all(kib > 1000 for kib in results["memory_kib"].values())
+    assert [target["what"] for target in results["targets"] if target["what"] not in done.stdout] == []
+    plot = etree.parse(str(tmp_path / "benchmarks.svg")).getroot()
+    assert [text for text in ALL if text not in "".join(plot.itertext())] == []

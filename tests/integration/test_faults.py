@@ -1,0 +1,237 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The task, libvirtd or QEMU is killed, at every call of libvirt: all is whole, and the next run puts it right.
+
+These tests kill libvirtd, and therefore run where it is a laboratory hypervisor's own.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
+from ansible_collections.zstack.kvm.tests.support.forked_task import Fault, start
+from ansible_collections.zstack.kvm.tests.support.obedient_guest import wait_until_up, write_obedient_disk
+from ansible_collections.zstack.kvm.tests.support.processes import (
+    assert_own_libvirtd,
+    qemus_of,
+    wait_until,
+)
+from ansible_collections.zstack.kvm.tests.support.servers import IscsiServer
+from ansible_collections.zstack.kvm.tests.support.virsh import definition, state, try_virsh, virsh
+from lxml import etree
+
+LOCKS = Path("/run/zstack-kvm")
+IQN = "iqn.2026-01.org.example:faults"
+CHAP = ("user", "pa55word")
+
+ASKING = ["open", "list the domains", "ask for the capabilities", "ask for the domain capabilities"]
+STARTING = ["start the domain", "ask for the state", "read the definition"]
+SECRET = ["look up the secret", "read the secret", "look up the secret", "read the value of the secret"]
+# Every call of libvirt that each scenario makes; those of one name in a row count as one.
+CALLS = {
+    "new": [
+        *ASKING,
+        "look up the domain",
+        "look up the secret",
+        "define the domain",
+        "look up the secret",
+        "define the secret",
+        "look up the secret",
+        "set the value of the secret",
+        *STARTING,
+    ],
+    "changed": [
+        *ASKING,
+        "ask for the state",
+        "read the definition",
+        *SECRET,
+        "define the domain",
+        *SECRET,
+        *SECRET,
+        "look up the secret",
+        "set the value of the secret",
+        *STARTING,
+    ],
+    "restart": [
+        *ASKING,
+        "ask for the state",
+        "ask whether it is persistent",
+        "read the definition",
+        *SECRET,
+        "ask for the job",
+        "define the domain",
+        *SECRET,
+        *SECRET,
+        "look up the secret",
+        "set the value of the secret",
+        "shut the domain down",
+        "ask for the state",
+        *STARTING,
+    ],
+}
+UNDONE = [("connection_lost", "done"), ("connection_lost", "not_needed")]
+STOPPED = [("restart", "connection_lost"), ("restart", "secret_missing")]
+CHANGING = ("define", "set", "start", "shut")
+
+Vm = dict[str, Any]
+
+
+def moments(scenario: str, what: str) -> list[tuple[str, Fault]]:
+    """Before each call, and after the last one and each that changes something.
+
+    After another call all is as before the next. To a task a libvirtd that is gone after one call is one that is gone
+    before the next. Until its first change a restart asks what a changed VM asks too.
+    """
+    calls = CALLS[scenario]
+    first = calls.index("define the domain") if scenario == "restart" else 0
+    found = []
+    for number, call in enumerate(calls[first:], start=first + 1):
+        found.append(("before", number, call))
+        if number == len(calls) or (what == "task" and call.startswith(CHANGING)):
+            found.append(("after", number, call))
+    if what == "libvirtd" and scenario != "restart":
+        # There is nobody to open a connection to.
+        found.remove(("before", 1, "open"))
+    return [(f"{when} {number}: {call}", Fault(what, when, number)) for when, number, call in found]
+
+
+def at_every_call(what: str) -> pytest.MarkDecorator:
+    """A test for each moment of each scenario."""
+    cases = [
+        pytest.param(scenario, fault, id=f"{scenario}, {moment}")
+        for scenario in CALLS
+        for moment, fault in moments(scenario, what)
+    ]
+    return pytest.mark.parametrize(("scenario", "fault"), cases, indirect=["scenario"])
+
+
+@pytest.fixture(scope="module")
+def iscsi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IscsiServer]:
+    """A portal that asks for a password."""
+    assert_own_libvirtd()
+    lun = tmp_path_factory.mktemp("luns") / "lun.raw"
+    lun.write_bytes(bytes(1 << 20))
+    with IscsiServer() as server:
+        server.add_target(IQN, lun, chap=CHAP)
+        yield server
+
+
+class Scenario:
+    """Something that is asked for, from a beginning that is the same each time.
+
+    The VM takes a folder (of its channel) and a secret (of its iSCSI volume).
+    """
+
+    def __init__(self, name: str, vm: Vm) -> None:
+        self.name = name
+        self.vm = vm
+        self.uuid: str = vm["uuid"]
+        self.folder = Path(vm["channels"][0]["socket_path"]).parent
+        self.asked = vm if name == "new" else {**vm, "cpu_num": 2}
+        self.options = {"on_drift": "restart"} if name == "restart" else {}
+        if name == "restart":
+            start(vm)
+            wait_until_up(self.uuid)
+        elif name == "changed":
+            start(vm, fault=Fault("task", "before", CALLS["new"].index("start the domain") + 1))
+        self.before = self.seen()
+
+    def seen(self) -> dict[str, Any]:
+        """What there is of the VM outside of the task."""
+        known = state(self.uuid) != "absent"
+        return {
+            "state": state(self.uuid),
+            "definition": etree.tostring(definition(self.uuid)).decode() if known else None,
+            "secrets": [line for line in virsh("secret-list").splitlines() if IQN in line],
+            "folder": self.folder.exists(),
+        }
+
+    def assert_as_before(self) -> None:
+        """Nothing is left of a run that failed. A libvirtd that is started anew has lost ephemeral secrets."""
+        now = self.seen()
+        assert now["secrets"] in ([], self.before["secrets"])
+        assert {**now, "secrets": self.before["secrets"]} == self.before
+
+    def run(self, fault: Fault) -> Any:
+        """The run in which something breaks."""
+        return start(self.asked, fault=fault, **self.options)
+
+    def assert_whole_and_repaired_by_the_next_run(self) -> None:
+        """The old definition or the new one, one QEMU at most, no lock; then all that is asked for, and just that."""
+        left = self.seen()
+        wait_until(lambda: len(qemus_of(self.uuid)) == (state(self.uuid) == "running"))
+        assert_no_lock(self.uuid)
+        again = start(self.asked, **self.options)
+        assert not again.failed, again.output
+        now = self.seen()
+        assert left["definition"] in (self.before["definition"], now["definition"])
+        assert (now["state"], now["folder"], len(now["secrets"]) < 2) == ("running", True, True)
+        assert definition(self.uuid, inactive=False).findtext("vcpu") == str(self.asked["cpu_num"])
+        assert start(self.asked, **self.options).actions == []
+        assert len(qemus_of(self.uuid)) == 1
+
+
+def assert_no_lock(uuid: str) -> None:
+    """Nobody holds the VM's lock; the file that a killed task leaves is none."""
+    lock = LOCKS / f"{uuid}.lock"
+    assert not lock.exists() or subprocess.run(["flock", "--nonblock", lock, "true"], check=False).returncode == 0
+
+
+@pytest.fixture
+def scenario(request: pytest.FixtureRequest, new_vm: NewVm, images: Path, iscsi: IscsiServer) -> Iterator[Scenario]:
+    """The scenario that the test names, with a guest that shuts down when it is asked to."""
+    root = {"install_path": str(write_obedient_disk(images / "root.raw")), "format": "raw"}
+    data = {"install_path": iscsi.install_path(IQN), "device_type": "iscsi"}
+    yield Scenario(
+        request.param,
+        new_vm(
+            root_volume=root,
+            data_volumes=[{**data, "chap_username": CHAP[0], "chap_password": CHAP[1]}],
+            channels=[{"socket_path": str(images / "channel" / "socket"), "target_name": "org.example.0"}],
+        ),
+    )
+    for line in virsh("secret-list").splitlines():
+        if IQN in line:
+            try_virsh("secret-undefine", line.split()[0])
+
+
+@pytest.mark.parametrize("scenario", CALLS, indirect=True)
+def test_these_are_all_calls(scenario: Scenario, tmp_path: Path) -> None:
+    file = tmp_path / "calls"
+    assert not start(scenario.asked, calls=file, **scenario.options).failed
+    calls = file.read_text().splitlines()
+    assert [call for call, last in zip(calls, ["", *calls]) if call != last] == CALLS[scenario.name]
+
+
+@at_every_call("task")
+def test_the_task_is_killed(scenario: Scenario, fault: Fault) -> None:
+    assert scenario.run(fault).result == {}
+    scenario.assert_whole_and_repaired_by_the_next_run()
+
+
+@at_every_call("libvirtd")
+def test_libvirtd_is_killed_and_comes_back(scenario: Scenario, fault: Fault) -> None:
+    run = scenario.run(fault)
+    if run.failed and run.error["rollback"] == "partial":
+        # Stopped for its restart it can't be started again, neither the new nor the old: its secret went with libvirtd.
+        assert (scenario.name, run.error["code"]) in STOPPED, run.error
+        assert scenario.seen() == {**scenario.before, "state": "shut off", "secrets": []}
+    elif run.failed:
+        assert (run.error["code"], run.error["rollback"]) in UNDONE, run.error
+        scenario.assert_as_before()
+    scenario.assert_whole_and_repaired_by_the_next_run()
+
+
+@pytest.mark.parametrize("scenario", CALLS, indirect=True)
+def test_qemu_is_killed_when_it_has_started(scenario: Scenario) -> None:
+    calls = CALLS[scenario.name]
+    run = scenario.run(Fault("qemu", "after", calls.index("start the domain") + 1))
+    assert (run.error["code"], run.error["rollback"]) == ("qemu_failed", "done"), run.error
+    scenario.assert_as_before()
+    scenario.assert_whole_and_repaired_by_the_next_run()

@@ -1,0 +1,302 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""ZStack's own door: what its management node sends to the running rulebook, what it is answered, and what follows."""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.zstack.kvm.tests.integration.conftest import image_directory
+from ansible_collections.zstack.kvm.tests.support import media
+from ansible_collections.zstack.kvm.tests.support.http_door import ManagementNode, Rulebook, start_vm_cmd, until
+from ansible_collections.zstack.kvm.tests.support.playbook import TARGET_PYTHON
+from ansible_collections.zstack.kvm.tests.support.serial_console import wait_for_text
+from ansible_collections.zstack.kvm.tests.support.virsh import definition, remove_domain, state
+
+pytestmark = [pytest.mark.timeout(900), pytest.mark.usefixtures("rulebook")]
+
+PORT = 7071
+TOKEN = "a-token-of-the-site"
+PASSWORD = "Schl8ssl"  # of a console: VNC has eight characters
+INVENTORY = {
+    "hypervisors": {
+        "hosts": {
+            "here": {
+                "ansible_connection": "local",
+                "ansible_host": "127.0.0.1",
+                "ansible_python_interpreter": TARGET_PYTHON,
+                "zstack_vm_defaults": {"domain_type": "qemu"},
+            },
+            "off": {"ansible_host": "127.0.0.2", "ansible_port": 1},
+            "twin1": {"zstack_host_management_ip": "127.0.0.3"},
+            "twin2": {"zstack_host_management_ip": "127.0.0.3"},
+        }
+    }
+}
+NOWHERE = "203.0.113.9"
+Document = Callable[..., dict[str, Any]]
+
+
+def for_nowhere(**fields: Any) -> dict[str, Any]:
+    """A document for a host that the inventory doesn't have."""
+    usual = {"hostManagementIp": NOWHERE, "consolePassword": PASSWORD}
+    return start_vm_cmd("01-minimal", **{**usual, **fields})
+
+
+@pytest.fixture(scope="module")
+def node() -> Iterator[ManagementNode]:
+    with ManagementNode(PORT, {"Authorization": f"Bearer {TOKEN}"}) as node:
+        yield node
+
+
+@pytest.fixture(scope="module")
+def rulebook(node: ManagementNode) -> Iterator[Rulebook]:
+    with tempfile.TemporaryDirectory(prefix="zstack-kvm-door-") as directory:
+        token = Path(directory, "token")
+        token.write_text(f"{TOKEN}\n")
+        rulebook = Rulebook(
+            Path(directory),
+            INVENTORY,
+            PORT,
+            token_file=str(token),
+            callback_urls=[node.callback_url.removesuffix("/callback")],
+            callback_attempts=3,
+            max_body=20_000,
+            parallel=2,
+            waiting=4,
+        )
+        rulebook.start()
+        try:
+            yield rulebook
+        finally:
+            rulebook.kill()
+
+
+@pytest.fixture(scope="module")
+def document(rulebook: Rulebook) -> Iterator[Document]:
+    """Documents for VMs of their own, which boot and are gone at the end."""
+    made = []
+    with image_directory() as images:
+
+        def describe(**fields: Any) -> dict[str, Any]:
+            # Without network card and channel, as there can be only one of each name on a host.
+            usual = {"memory": 32 << 20, "consolePassword": PASSWORD, "nics": [], "addons": {}}
+            document = start_vm_cmd("01-minimal", **{**usual, **fields})
+            identity = document["vmInstanceUuid"]
+            made.append(identity)
+            document["rootVolume"]["installPath"] = str(media.write_raw(images / identity, f"I am {identity}"))
+            return document
+
+        yield describe
+        for identity in made:
+            remove_domain(identity)
+
+
+class TestADocument:
+    def test_starts_its_vm(self, node: ManagementNode, document: Document) -> None:
+        recorded = start_vm_cmd("01-minimal")
+        wanted = document(vmName="Büro № {{ 7 * 7 }}", nics=recorded["nics"], addons=recorded["addons"])
+        task = uuid.uuid4().hex
+        sent = time.monotonic()
+        assert node.ask(wanted, {"taskuuid": task, "callbackurl": node.callback_url}) == (200, "")
+        assert time.monotonic() - sent < 5, "the answer does not wait for the VM"
+        assert state(wanted["vmInstanceUuid"]) == "absent"
+        assert node.result(task) == {"success": True}
+        wait_for_text(wanted["vmInstanceUuid"], f"I am {wanted['vmInstanceUuid']}")
+        domain = definition(wanted["vmInstanceUuid"])
+        assert domain.findtext("description") == wanted["vmName"]
+        assert domain.find("devices/graphics").get("passwd") == PASSWORD
+
+    def test_for_a_vm_that_runs_changes_what_is_to_change(self, node: ManagementNode, document: Document) -> None:
+        """Two documents for one VM at once: they are carried out one after the other, in order."""
+        first = document()
+        second = {**first, "memory": 48 << 20}
+        tasks = [uuid.uuid4().hex, uuid.uuid4().hex]
+        assert [node.send(wanted, task) for wanted, task in zip([first, second], tasks)] == [200, 200]
+        assert [node.result(task) for task in tasks] == [{"success": True}, {"success": True}]
+        assert definition(first["vmInstanceUuid"]).findtext("memory") == str(48 << 10)
+
+    def test_carries_options_beyond_the_protocol(self, node: ManagementNode, document: Document) -> None:
+        patch = {"action": "add", "xpath": "/domain", "value": "<title>patched</title>"}
+        wanted = document(options={"domain_patches": [patch], "root_volume": {"format": "raw"}})
+        assert node.outcome(wanted) == {"success": True}
+        assert definition(wanted["vmInstanceUuid"]).findtext("title") == "patched"
+        changed = {**wanted, "cpuSpeed": 7, "options": {**wanted["options"], "on_drift": "fail"}}
+        result = node.outcome(changed)
+        assert not result["success"]
+        assert "cputune/shares" in result["error"]
+
+
+class TestTheTwoTextsThatZStackKnows:
+    def test_no_memory(self, node: ManagementNode, document: Document) -> None:
+        result = node.outcome({**document(), "memory": 200 << 40})
+        assert result == {"success": False, "error": "No enough physical memory for guest"}
+
+    def test_a_limit_of_a_nic(self, node: ManagementNode, document: Document) -> None:
+        # libvirt 9.0 keeps the averages within the limits; a burst is passed on to the kernel as it is.
+        nic = {"bridgeName": "br_eth0", "uuid": uuid.uuid4().hex, "mac": "fa:52:00:00:71:01", "deviceId": 0, "ip": ""}
+        burst = "<bandwidth><outbound average='1000' burst='99999999'/></bandwidth>"
+        patch = {"action": "replace", "xpath": "/domain/devices/interface/bandwidth", "value": burst}
+        wanted = document(
+            nics=[{**nic, "nicInternalName": "vnic7071.0"}],
+            addons={"NicQos": {nic["uuid"]: {"outboundBandwidth": 8_192_000}}},
+            options={"domain_patches": [patch]},
+        )
+        error = "QoS exceed max limit, please check and reset it in zstack"
+        assert node.outcome(wanted) == {"success": False, "error": error}
+
+
+class TestTheHost:
+    def test_must_be_one(self, node: ManagementNode) -> None:
+        result = node.outcome(for_nowhere(hostManagementIp="127.0.0.3"))
+        assert not result["success"]
+        assert "twin1 and twin2" in result["error"]
+
+    def test_may_be_off(self, node: ManagementNode) -> None:
+        result = node.outcome(for_nowhere(hostManagementIp="127.0.0.2"))
+        assert not result["success"]
+        assert "Connection refused" in result["error"]
+
+
+class TestARequestIsRefused:
+    """At once, and nothing follows."""
+
+    @pytest.mark.parametrize(
+        ("headers", "status", "why"),
+        [
+            ({"taskuuid": ""}, 400, "taskuuid is missing"),
+            ({"taskuuid": "../../etc"}, 400, "taskuuid is missing"),
+            ({"callbackurl": ""}, 400, "callbackurl is missing"),
+            ({"callbackurl": "ftp://127.0.0.1/"}, 403, "no http or https URL"),
+            ({"callbackurl": "http://127.0.0.1:9/zstack/asyncrest/callback"}, 403, "not among those allowed"),
+            ({"Authorization": "Bearer other"}, 401, "token"),
+            ({"Authorization": ""}, 401, "token"),
+            ({"Authorization": "Bearer \u00fc"}, 401, "token"),
+        ],
+    )
+    def test_for_its_headers(self, node: ManagementNode, headers: dict[str, str], status: int, why: str) -> None:
+        usual = {"taskuuid": uuid.uuid4().hex, "callbackurl": node.callback_url}
+        answer = node.ask(for_nowhere(), {**usual, **headers})
+        assert answer[0] == status
+        assert why in answer[1]
+
+    @pytest.mark.parametrize(
+        ("body", "status", "why"),
+        [
+            (b"", 400, "no JSON"),
+            (b"memory=1", 400, "no JSON"),
+            (b"\xff", 400, "UTF-8"),
+            (b"[" * 15_000, 400, "no JSON"),
+            (b"[]", 400, "must be a mapping"),
+            (b"{}", 400, "vmInstanceUuid is required\nvmName is required"),
+            (b"{" + b" " * 20_000 + b"}", 413, ""),
+        ],
+    )
+    def test_for_what_is_no_document(self, node: ManagementNode, body: bytes, status: int, why: str) -> None:
+        answer = node.ask(body, {"taskuuid": uuid.uuid4().hex, "callbackurl": node.callback_url})
+        assert answer[0] == status
+        assert why in answer[1]
+
+    @pytest.mark.parametrize(
+        ("fields", "why"),
+        [
+            ({"hostManagementIp": ""}, "hostManagementIp is required"),
+            ({"cpuNum": 0}, "cpu_num"),
+            ({"options": ["live"]}, "options must be a mapping"),
+            ({"options": {"on_drift": "explode"}}, "on_drift"),
+            ({"options": {"uri": "qemu+ext:///system?command=/bin/sh"}}, "uri"),
+            ({"options": {"uuid": str(uuid.UUID(int=1))}}, "options.uuid"),
+        ],
+    )
+    def test_for_what_its_document_says(self, node: ManagementNode, fields: dict[str, Any], why: str) -> None:
+        answer = node.ask(for_nowhere(**fields), {"taskuuid": uuid.uuid4().hex, "callbackurl": node.callback_url})
+        assert answer[0] == 400
+        assert why in answer[1]
+        assert PASSWORD not in answer[1]
+
+    @pytest.mark.parametrize(
+        ("method", "path", "status"), [("POST", "/", 404), ("POST", "/vm/stop", 404), ("GET", "/vm/start", 405)]
+    )
+    def test_elsewhere(self, node: ManagementNode, method: str, path: str, status: int) -> None:
+        headers = {"taskuuid": uuid.uuid4().hex, "callbackurl": node.callback_url}
+        assert node.ask(for_nowhere(), headers, path=path, method=method)[0] == status
+
+
+class TestManyDocuments:
+    def test_a_repeated_task_is_carried_out_once(self, node: ManagementNode) -> None:
+        task, wanted = uuid.uuid4().hex, for_nowhere()
+        assert [node.send(wanted, task), node.send(wanted, task)] == [200, 200]
+        first = node.result(task)
+        assert node.send({**wanted, "vmName": "other"}, task) == 409
+        # Whoever asks again, perhaps because the result got lost, gets the same result again.
+        assert node.send(wanted, task, path="/vm/start") == 200
+        assert node.result(task, count=2) == first
+        assert len(node.results(task)) == 2
+
+    def test_a_burst_is_taken_as_far_as_there_is_room(self, node: ManagementNode) -> None:
+        wanted = [for_nowhere() for _number in range(100)]
+        tasks = [uuid.uuid4().hex for _number in range(100)]
+        with ThreadPoolExecutor(20) as senders:
+            statuses = dict(zip(tasks, senders.map(node.send, wanted, tasks)))
+        assert set(statuses.values()) == {200, 503}
+        taken = [task for task in tasks if statuses[task] == 200]
+        assert len(taken) >= 6, "two that run, four that wait"
+        for task in taken:
+            assert f"{NOWHERE} is that of no hypervisor" in node.result(task)["error"]
+        assert [len(node.results(task)) for task in tasks] == [int(statuses[task] == 200) for task in tasks]
+
+
+class TestTheResultArrives:
+    def test_when_the_receiver_fails_first(self, node: ManagementNode) -> None:
+        task = uuid.uuid4().hex
+        node.refusals[task] = 2
+        assert node.send(for_nowhere(), task) == 200
+        assert not node.result(task)["success"]
+
+    def test_or_is_given_up(self, node: ManagementNode, rulebook: Rulebook) -> None:
+        task = uuid.uuid4().hex
+        node.refusals[task] = 4
+        assert node.send(for_nowhere(), task) == 200
+        until("three attempts", lambda: node.refusals[task] == 1)
+        until("it is given up", lambda: f"task {task}: gave up" in rulebook.log.read_text())
+        assert node.results(task) == []
+
+    def test_when_the_playbook_is_killed(self, node: ManagementNode, rulebook: Rulebook) -> None:
+        until("no playbook of another test runs", lambda: not rulebook.playbooks())
+        task = uuid.uuid4().hex
+        assert node.send(for_nowhere(), task) == 200
+        os.kill(until("the playbook", rulebook.playbooks)[0], signal.SIGKILL)
+        assert "ended without a result" in node.result(task)["error"]
+
+    def test_when_the_rulebook_is_killed(self, node: ManagementNode, rulebook: Rulebook) -> None:
+        tasks = [uuid.uuid4().hex for _number in range(4)]
+        for task in tasks:
+            assert node.send(for_nowhere(), task) == 200
+        rulebook.kill()
+        rulebook.start()
+        assert [node.result(task)["success"] for task in tasks] == [False] * 4
+        assert "the door was stopped" in node.result(tasks[-1])["error"]
+        assert all(len(node.results(task)) == 1 for task in tasks)
+
+
+class TestNothingIsLeft:
+    """Last, as it looks at what all of the above left."""
+
+    def test_no_secret_is_in_the_log(self, rulebook: Rulebook) -> None:
+        log = rulebook.log.read_text()
+        assert "start_vm_cmd" in log
+        for secret in (PASSWORD, TOKEN):
+            assert secret not in log
+
+    def test_nothing_is_kept_of_what_is_done(self, rulebook: Rulebook) -> None:
+        until("the spool is empty", lambda: not rulebook.waiting_files)

@@ -1,0 +1,141 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""libvirtd hangs, QEMU dies or takes too long, the task is asked to stop, several tasks want one VM at the same time.
+
+These tests stop libvirtd, and therefore run where it is a laboratory hypervisor's own.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
+from ansible_collections.zstack.kvm.tests.support.forked_task import LIBVIRTD_PID, begin, start
+from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun
+from ansible_collections.zstack.kvm.tests.support.processes import (
+    assert_own_libvirtd,
+    qemus_of,
+    slow_to_start,
+    wait_until,
+)
+from ansible_collections.zstack.kvm.tests.support.virsh import definition, state, virsh
+
+Vm = dict[str, Any]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def own_libvirtd() -> None:
+    assert_own_libvirtd()
+
+
+def assert_repaired_by_the_next_run(vm: Vm, **options: Any) -> None:
+    """The next run succeeds, and the one after it has nothing to do."""
+    again = start(vm, **options)
+    assert not again.failed, again.output
+    assert (state(vm["uuid"]), len(qemus_of(vm["uuid"]))) == ("running", 1)
+    assert start(vm, **options).actions == []
+
+
+class TestQemuIsKilledBeforeItAnswers:
+    def test_a_new_vm_is_gone_again(self, new_vm: NewVm) -> None:
+        vm = new_vm()
+        run = self.killed(slow_to_start(vm))
+        assert (run.error["code"], run.error["rollback"]) == ("qemu_failed", "done"), run.error
+        assert state(vm["uuid"]) == "absent"
+        assert_repaired_by_the_next_run(vm)
+
+    def test_a_vm_that_was_there_has_its_old_definition(self, new_vm: NewVm) -> None:
+        vm = new_vm()
+        start(vm)
+        virsh("destroy", vm["uuid"])
+        run = self.killed({**slow_to_start(vm), "cpu_num": 2})
+        assert (run.error["code"], run.error["rollback"]) == ("qemu_failed", "done"), run.error
+        assert definition(vm["uuid"]).findtext("vcpu") == "1"
+        assert_repaired_by_the_next_run({**vm, "cpu_num": 2})
+
+    def killed(self, vm: Vm) -> TaskRun:
+        """What a task says whose QEMU was killed while libvirt waited for its first word."""
+        task = begin(vm)
+        wait_until(lambda: bool(qemus_of(vm["uuid"])))
+        for process in qemus_of(vm["uuid"]):
+            os.kill(process, signal.SIGKILL)
+        return task.finished()
+
+
+@contextmanager
+def hanging_libvirtd() -> Iterator[None]:
+    """libvirtd answers nothing meanwhile, and keeps its connections."""
+    process = int(LIBVIRTD_PID.read_text(encoding="ascii"))
+    os.kill(process, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(process, signal.SIGCONT)
+
+
+def test_a_libvirtd_that_hangs_is_given_up_in_time_before_a_start_and_during_it(new_vm: NewVm) -> None:
+    vm, late = new_vm(), [new_vm(), new_vm()]
+    during = begin(slow_to_start(vm, 120))
+    wait_until(lambda: bool(qemus_of(vm["uuid"])))
+    with hanging_libvirtd():
+        began = time.monotonic()
+        before = begin(*late)
+        runs = [before.finished(), during.finished()]
+        assert time.monotonic() - began < 90
+    assert [entry["error"]["code"] for run in runs for entry in run.vms] == ["libvirt_hangs"] * 3
+    assert [entry["error"]["rollback"] for run in runs for entry in run.vms] == ["not_needed"] * 2 + ["partial"]
+    for process in qemus_of(vm["uuid"]):
+        os.kill(process, signal.SIGKILL)
+    for each in (vm, *late):
+        assert_repaired_by_the_next_run(each)
+
+
+def test_a_start_that_takes_longer_than_the_timeout_is_ended_and_undone(new_vm: NewVm) -> None:
+    vm = {**slow_to_start(new_vm(), 120), "timeout": 3}
+    began = time.monotonic()
+    run = start(vm)
+    assert (run.error["code"], run.error["rollback"]) == ("start_timeout", "done"), run.error
+    # libvirt itself would wait longer.
+    assert time.monotonic() - began < 29
+    assert (state(vm["uuid"]), qemus_of(vm["uuid"])) == ("absent", [])
+
+
+def test_a_task_that_is_asked_to_stop_ends_the_vm_it_is_at_and_begins_no_other(new_vm: NewVm) -> None:
+    tasks = {}
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        vms = [slow_to_start(new_vm(), 4), new_vm()]
+        tasks[number] = vms, begin(*vms, parallel=1)
+    for number, (vms, task) in tasks.items():
+        wait_until(lambda vm=vms[0]: bool(qemus_of(vm["uuid"])))
+        task.send_signal(number)
+    for vms, task in tasks.values():
+        run = task.finished()
+        assert run.vms[0]["state"] == "running", run.vms[0]
+        assert run.vms[1]["error"]["code"] == "interrupted"
+        assert state(vms[1]["uuid"]) == "absent"
+
+
+class TestAtOnce:
+    def test_twenty_tasks_start_one_vm_once(self, new_vm: NewVm) -> None:
+        vm = {**new_vm(), "timeout": 200}
+        tasks = [begin(vm) for _number in range(20)]
+        runs = [task.finished() for task in tasks]
+        assert [run.error for run in runs if run.failed] == []
+        assert sorted(run.actions for run in runs) == [[]] * 19 + [["define", "start"]]
+        assert len(qemus_of(vm["uuid"])) == 1
+
+    def test_two_tasks_that_share_ten_vms_start_each_once(self, new_vm: NewVm) -> None:
+        vms = [{**new_vm(), "timeout": 200} for _number in range(10)]
+        tasks = [begin(*order) for order in (vms, vms[::-1])]
+        runs = [task.finished() for task in tasks]
+        assert [run.result["msg"] for run in runs if run.failed] == []
+        starts = [entry["uuid"] for run in runs for entry in run.vms if "start" in entry["actions"]]
+        assert sorted(starts) == sorted(vm["uuid"] for vm in vms)
+        assert start(*vms).result["changed"] is False

@@ -1,0 +1,145 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a document can ask for beyond one plain PC: spice, UEFI, q35, aarch64, and the options that StartVmCmd lacks."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
+from ansible_collections.zstack.kvm.tests.support import linux_guest
+from ansible_collections.zstack.kvm.tests.support.playbook import start
+from ansible_collections.zstack.kvm.tests.support.serial_console import wait_for_text
+from ansible_collections.zstack.kvm.tests.support.virsh import definition, qmp, virsh
+
+MIB = 1 << 20
+QEMU = Path('/usr/bin/qemu-system-x86_64')
+
+
+def qom(domain: str, path: str, name: str) -> Any:
+    """A property of something in QEMU's tree of objects."""
+    return qmp(domain, 'qom-get', path=path, property=name)
+
+
+def empty_disk(path: Path, mebibytes: int) -> dict[str, Any]:
+    with path.open('wb') as file:
+        file.truncate(mebibytes * MIB)
+    path.chmod(0o666)
+    return {'install_path': str(path), 'format': 'raw'}
+
+
+def test_spice_with_redirection_and_two_monitors(new_vm: NewVm) -> None:
+    vm = new_vm(
+        console_mode='spice', console_password='pa55word', video_type='qxl', vdi_monitor_number=2, usb_redirect=True
+    )
+    run = start(vm)
+    assert not run.failed, run.output
+
+    spice = qmp(vm['uuid'], 'query-spice')
+    assert (spice['enabled'], spice['auth'], spice['mouse-mode']) == (True, 'spice', 'server')
+    with socket.create_connection((run.vm['console']['host'], spice['port']), timeout=5):
+        assert run.vm['console']['port'] == spice['port']
+    cards = [qom(vm['uuid'], '/machine/peripheral/' + name, 'type') for name in ('video0', 'video1')]
+    assert cards == ['qxl-vga', 'qxl']
+    redirections = [qom(vm['uuid'], '/machine/peripheral/redir%d' % number, 'type') for number in range(4)]
+    assert redirections == ['usb-redir'] * 4
+    # The wires: two monitors, redirections and tablet are one VM that boots.
+    wait_for_text(vm['uuid'], 'I am ' + vm['uuid'])
+
+
+def test_q35_boots_by_uefi_with_sata_and_a_patch(new_vm: NewVm, images: Path) -> None:
+    arguments = "<qemu:arg value='-smbios'/><qemu:arg value='type=1,product=Patched'/>"
+    vm = new_vm(
+        memory='256MiB', machine='q35', firmware='uefi',
+        root_volume={'install_path': str(linux_guest.boot_disk(images / 'root.qcow2'))},
+        data_volumes=[{**empty_disk(images / 'sata.raw', 5), 'use_virtio': False}],
+        domain_patches=[
+            {'action': 'add', 'xpath': '.', 'value': '<qemu:commandline>%s</qemu:commandline>' % arguments},
+        ],
+    )
+    run = start(vm)
+    assert not run.failed, run.output
+    linux_guest.wait_until_booted(vm['uuid'])
+
+    linux_guest.wait_until_seen(vm['uuid'], 'system', firmware='uefi', product='Patched')
+    assert qom(vm['uuid'], '/machine', 'type').startswith('pc-q35-')
+    assert qom(vm['uuid'], '/machine/peripheral/sata0-0-4', 'type') == 'ide-hd'
+    live = definition(vm['uuid'], inactive=False)
+    assert Path(live.findtext('os/nvram')).stat().st_size > 0
+    again = start(vm)
+    assert (again.actions, again.vm['differences']) == ([], [])
+
+
+def test_aarch64_boots_by_uefi(new_vm: NewVm, images: Path) -> None:
+    vm = new_vm(arch='aarch64', memory='256MiB', root_volume=empty_disk(images / 'root.raw', 1))
+    run = start(vm)
+    assert not run.failed, run.output
+    wait_for_text(vm['uuid'], 'UEFI', timeout=60)
+
+    assert qmp(vm['uuid'], 'query-target') == {'arch': 'aarch64'}
+    again = start(vm)
+    assert (again.actions, again.vm['differences']) == ([], [])
+
+
+def test_aarch64_grows_to_128_cpus(new_vm: NewVm, images: Path) -> None:
+    vm = new_vm(
+        arch='aarch64', memory='256MiB', cpu_num=2, use_numa=True, root_volume=empty_disk(images / 'root.raw', 1)
+    )
+    assert not start(vm).failed
+
+    smp = qom(vm['uuid'], '/machine', 'smp')
+    assert (smp['cpus'], smp['maxcpus']) == (2, 128)
+
+
+@pytest.fixture
+def another_qemu() -> Any:
+    # Beside the first one, where it finds its modules.
+    path = QEMU.with_name('another-qemu')
+    os.link(QEMU, path)
+    yield path
+    path.unlink()
+
+
+def test_emulator_listen_address_and_confinement_are_as_asked(new_vm: NewVm, another_qemu: Path) -> None:
+    vm = new_vm(emulator=str(another_qemu), console_listen='::1', security_label='default', wait_for='running')
+    run = start(vm)
+    assert not run.failed, run.output
+
+    pid = Path('/run/libvirt/qemu/%s.pid' % vm['uuid'].replace('-', '')).read_text()
+    assert os.readlink('/proc/%s/exe' % pid) == str(another_qemu)
+    with socket.create_connection(('::1', run.vm['console']['port']), timeout=5) as console:
+        assert console.recv(3) == b'RFB'
+    assert {label.get('type') for label in definition(vm['uuid'], inactive=False).iterfind('seclabel')} == {'dynamic'}
+
+
+def test_a_file_must_have_the_format_that_is_asked_for(new_vm: NewVm) -> None:
+    vm = new_vm()
+    vm['root_volume']['format'] = 'raw'
+
+    assert start(vm).error['code'] == 'image_format'
+
+
+def test_no_confinement_is_the_default(new_vm: NewVm) -> None:
+    vm = new_vm()
+    start(vm)
+
+    assert 'none' in {label.get('type') for label in definition(vm['uuid'], inactive=False).iterfind('seclabel')}
+
+
+def test_what_the_host_lacks_stops_the_vm_and_is_named(new_vm: NewVm) -> None:
+    vm = new_vm(
+        domain_type='kvm', firmware='uefi', machine='q35', pci_devices=['7f:1f.7'], usb_devices=['9:9:dead:beef:2.0']
+    )
+    if Path('/dev/kvm').exists():
+        vm['arch'] = 'aarch64'
+    run = start(vm)
+
+    assert run.failed
+    for place in ('domain_type', 'pci_devices[0]', 'usb_devices[0]'):
+        assert 'vms[0].%s: ' % place in run.error['message']
+    assert virsh('list', '--all', '--uuid').find(vm['uuid']) == -1

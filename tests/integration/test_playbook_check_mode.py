@@ -1,0 +1,53 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""playbooks/start_vms.yml in check mode: documents as ZStack sends them, on a host that lacks much that they name."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ansible_collections.zstack.kvm.tests.support.laboratory import CHECKOUT
+from ansible_collections.zstack.kvm.tests.support.playbook import TARGET_PYTHON
+from ansible_collections.zstack.kvm.tests.support.reference_cases import ALL_CASES
+from ansible_collections.zstack.kvm.tests.support.virsh import virsh
+
+# The written ones, for hosts like this one.
+DOCUMENTS = [case.document for case in ALL_CASES if case.name[0].isdigit() and case.arch == "x86_64"]
+
+
+@pytest.fixture(scope="module")
+def foretold(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
+    """One run with all documents."""
+    variables = {
+        "ansible_python_interpreter": TARGET_PYTHON,
+        "zstack_hosts": "localhost",
+        "zstack_start_vm_cmds": DOCUMENTS,
+        "zstack_vm_defaults": {"domain_type": "qemu"},
+    }
+    given = tmp_path_factory.mktemp("documents") / "variables.json"
+    given.write_text(json.dumps(variables), encoding="utf-8")
+    playbook = str(Path(sys.executable).parent / "ansible-playbook")
+    command = [playbook, "-i", "localhost,", "-c", "local", "-e", f"@{given}", "--check", "playbooks/start_vms.yml"]
+    return subprocess.run(command, cwd=CHECKOUT, env=dict(os.environ), capture_output=True, text=True, check=False)
+
+
+def test_every_vm_would_be_started(foretold: subprocess.CompletedProcess[str]) -> None:
+    assert foretold.returncode == 0, foretold.stdout + foretold.stderr
+    rows = [line.strip(' ",') for line in foretold.stdout.splitlines() if line.strip().startswith('"localhost ')]
+    assert len(rows) == len(DOCUMENTS)
+    assert {tuple(row.split()[-4:]) for row in rows} == {("absent", "-", "yes", "no")}
+
+
+def test_what_the_host_lacks_is_a_warning(foretold: subprocess.CompletedProcess[str]) -> None:
+    assert "vms[0].root_volume.install_path: there is no file /" in foretold.stdout + foretold.stderr
+
+
+def test_nothing_is_defined(foretold: subprocess.CompletedProcess[str]) -> None:
+    names = {document["vmName"] for document in DOCUMENTS}
+    assert not names & set(virsh("list", "--all", "--name").splitlines())

@@ -1,0 +1,97 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""VMs of one task that are started one after another, and batches of which an operator sees the end."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
+from ansible_collections.zstack.kvm.tests.support.playbook import COLLECTIONS, TARGET_PYTHON, agreed
+from ansible_collections.zstack.kvm.tests.support.virsh import state, virsh
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+def number(vm: dict[str, Any]) -> int:
+    """libvirt's number of a running domain; the later it was begun the higher."""
+    return int(virsh("domid", vm["uuid"]))
+
+
+def codes(vms: Sequence[dict[str, Any]]) -> list[str]:
+    """What went wrong with each VM."""
+    return [vm.get("error", {}).get("code", "") for vm in vms]
+
+
+def test_lower_numbers_are_begun_first(new_vm: NewVm) -> None:
+    last, first, middle = (new_vm(start_order=place) for place in (30, 10, 20))
+    run = agreed(last, first, middle, parallel=3)
+    assert [vm["uuid"] for vm in run.vms] == [last["uuid"], first["uuid"], middle["uuid"]]
+    assert number(first) < number(middle) < number(last)
+
+
+def test_what_comes_after_a_failure_is_left_as_it_is(new_vm: NewVm) -> None:
+    database, web, other = new_vm(start_order=1), new_vm(start_order=2), new_vm()
+    occupy(database)
+    run = agreed(web, other, database)
+    assert codes(run.vms) == ["earlier_vm_failed", "", "uuid_taken"]
+    assert database["uuid"] in run.vms[0]["error"]["message"]
+    assert (state(web["uuid"]), state(other["uuid"])) == ("absent", "running")
+
+
+def occupy(vm: dict[str, Any]) -> None:
+    """Defines a domain of another name with the UUID of a VM."""
+    xml = f"<domain type='qemu'><name>occupied-{vm['uuid'][:8]}</name><uuid>{vm['uuid']}</uuid><memory>1024</memory>"
+    virsh("define", "/dev/stdin", stdin=f"{xml}<os><type>hvm</type></os></domain>")
+
+
+@pytest.fixture
+def batches(tmp_path: Path) -> Any:
+    """Runs playbooks/start_vms.yml with VMs in batches, and returns what was printed."""
+
+    def run(*vms: dict[str, Any], size: int) -> str:
+        host = {"ansible_connection": "local", "ansible_python_interpreter": TARGET_PYTHON, "zstack_vms": vms}
+        inventory = tmp_path / "inventory.json"
+        inventory.write_text(json.dumps({"hypervisors": {"hosts": {"localhost": host}}}), encoding="utf-8")
+        command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(inventory)]
+        command += ["-e", f"zstack_batch={size}", str(CHECKOUT / "playbooks" / "start_vms.yml")]
+        settings = {"ANSIBLE_COLLECTIONS_PATH": os.environ.get("ANSIBLE_COLLECTIONS_PATH", str(COLLECTIONS))}
+        environment = {**os.environ, **settings, "ANSIBLE_NOCOLOR": "1"}
+        streams = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True}
+        done = subprocess.run(command, env=environment, check=False, **streams)
+        return done.stdout + done.stderr
+
+    return run
+
+
+def test_each_batch_is_told_of_when_it_is_done(new_vm: NewVm, batches: Any) -> None:
+    vms = [new_vm(name="a"), new_vm(name="b", console_password="Sesame5"), new_vm(name="c", start_order=1)]
+    output = batches(*vms, size=1)
+    told = re.findall(r"changed: \[localhost\] => \(item=(.*)\)", output)
+    assert told == ["1 of 3 VMs: c", "1 of 3 VMs: a", "1 of 3 VMs: b"]
+    assert [state(vm["uuid"]) for vm in vms] == ["running"] * 3
+    table = re.findall(r"localhost +([abc]) +running", output)
+    assert sorted(table) == ["a", "b", "c"]
+    assert "Sesame5" not in output
+
+
+def test_a_batch_that_fails_does_not_keep_the_next_from_being_started(new_vm: NewVm, batches: Any) -> None:
+    wrong, right = new_vm(name="wrong", nics=[{"bridge_name": "br_nope"}]), new_vm(name="right")
+    output = batches(wrong, right, size=1)
+    assert "failed: [localhost] (item=1 of 2 VMs: wrong)" in output
+    assert (state(wrong["uuid"]), state(right["uuid"])) == ("absent", "running")
+
+
+def test_what_is_wrong_with_a_later_batch_stops_all(new_vm: NewVm, batches: Any) -> None:
+    right, wrong = new_vm(), new_vm(memory="much")
+    assert "vms[1].memory" in batches(right, wrong, size=1)
+    assert state(right["uuid"]) == "absent"

@@ -1,0 +1,179 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Passwords and keys: given to libvirt, and to be found nowhere else."""
+
+from __future__ import annotations
+
+import base64
+import os
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
+from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun, run_task, start
+from ansible_collections.zstack.kvm.tests.support.virsh import definition
+
+CONSOLE = "kQ7zWm2x"
+CHAP = "Vt9LpR4sYw3nB6"
+CEPHX = base64.b64encode(b"Zx8cN5vM1aS4dF7g").decode()
+SECRETS = (CONSOLE, CHAP, CEPHX, "Zx8cN5vM1aS4dF7g")
+SYSLOG = Path("/dev/log")
+# Everywhere that a task may write, but for what libvirt itself keeps, readable for root alone.
+SEARCHED = ("/root/.ansible", "/tmp", "/var/tmp", "/var/log", "/var/lib/zstack-kvm", "/run", "/etc/libvirt", "/home")
+LIBVIRTS_OWN = ("/etc/libvirt/qemu/", "/run/libvirt/qemu/")
+
+
+class Watch:
+    """Collects what is written to the system's log, and every command line and environment of processes."""
+
+    def __init__(self) -> None:
+        self.seen = ""
+        self._over = threading.Event()
+        self._log = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """While the block runs."""
+        assert not SYSLOG.exists(), "this test takes the place of the system's log"
+        self._log.bind(str(SYSLOG))
+        self._log.settimeout(0.05)
+        watchers = [threading.Thread(target=watch) for watch in (self._read_log, self._read_processes)]
+        for watcher in watchers:
+            watcher.start()
+        try:
+            yield
+        finally:
+            self._over.set()
+            for watcher in watchers:
+                watcher.join()
+            self._log.close()
+            SYSLOG.unlink()
+
+    def _read_log(self) -> None:
+        while not self._over.is_set():
+            try:
+                self.seen += self._log.recv(65536).decode(errors="replace")
+            except TimeoutError:
+                continue
+
+    def _read_processes(self) -> None:
+        own = str(os.getpid())
+        while not self._over.is_set():
+            for process in Path("/proc").glob("[0-9]*"):
+                if process.name != own:
+                    self.seen += _text(process / "cmdline") + _text(process / "environ")
+            time.sleep(0.02)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode(errors="replace").replace("\0", " ")
+    except OSError:
+        return ""
+
+
+def files_with(secret: str) -> list[str]:
+    """The files that have a secret in them."""
+    places = [place for place in SEARCHED if os.path.isdir(place)]
+    found = subprocess.run(
+        ["grep", "--recursive", "--files-with-matches", "--devices=skip", "--binary-files=text", "--fixed-strings"]
+        + ["--regexp", secret, *places],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return [file for file in found.stdout.splitlines() if not file.startswith(LIBVIRTS_OWN)]
+
+
+def assert_in_none_of(texts: dict[str, str]) -> None:
+    """No secret is in any of the texts, which must not be empty."""
+    for place, text in texts.items():
+        assert text, place
+        assert [secret for secret in SECRETS if secret in text] == [], place
+
+
+def run_watched(tmp_path: Path, vm: dict[str, Any], **options: Any) -> TaskRun:
+    """Runs the module at the highest verbosity; what can be seen of it has no secret in it."""
+    watch = Watch()
+    log = tmp_path / "ansible.log"
+    # Not ANSIBLE_DEBUG: with that, Ansible prints the arguments of every module that has no no_log task around it.
+    settings = {"ANSIBLE_LOG_PATH": str(log)}
+    with watch.watching():
+        run = run_task("zstack.kvm.zstack_vm_start", {"vms": [vm], **options}, verbosity=6, environment=settings)
+    assert "zstack_vm_start" in watch.seen, "the watch saw nothing of the task"
+    assert_in_none_of(
+        {
+            "result": str(run.result),
+            "output": run.output,
+            "ansible's log": log.read_text(encoding="utf-8"),
+            "system log and processes": watch.seen,
+        }
+    )
+    log.unlink()
+    assert {secret: files_with(secret) for secret in SECRETS} == {secret: [] for secret in SECRETS}
+    return run
+
+
+def test_when_a_vm_starts(new_vm: NewVm, tmp_path: Path) -> None:
+    vm = new_vm(console_password=CONSOLE)
+    assert run_watched(tmp_path, vm).actions == ["define", "start"]
+    assert definition(vm["uuid"]).find("devices/graphics").get("passwd") == CONSOLE
+
+
+def test_when_a_password_changes(new_vm: NewVm, tmp_path: Path) -> None:
+    vm = new_vm(console_password="before")
+    start(vm)
+    run = run_watched(tmp_path, {**vm, "console_password": CONSOLE})
+    assert [each["path"] for each in run.vm["differences"]] == ["devices/graphics[type=vnc]/@passwd"]
+
+
+def test_when_storage_fails(new_vm: NewVm, tmp_path: Path) -> None:
+    key = {"uuid": "5f1c0e52-8a0b-4d0a-9d36-8d3a7f0c1b2a", "key": CEPHX}
+    volumes = [
+        {
+            "device_type": "iscsi",
+            "install_path": "iscsi://127.0.0.1:9/iqn.2026-01.org.example:x/1",
+            "chap_username": "operator",
+            "chap_password": CHAP,
+        },
+        {
+            "device_type": "ceph",
+            "install_path": "ceph://pool/image",
+            "secret_uuid": key["uuid"],
+            "mon_info": [{"hostname": "127.0.0.1", "port": 9}],
+        },
+    ]
+    run = run_watched(tmp_path, new_vm(console_password=CONSOLE, data_volumes=volumes, ceph_secret=key))
+    assert run.error["code"] == "storage_unreachable"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"console_password": CONSOLE * 10},
+        {"ceph_secret": {"uuid": "no-uuid", "key": CEPHX}},
+        {"ceph_secret": CEPHX},
+        {"consolePassword": CONSOLE},
+        {"root_volume": {"install_path": "/a", "chap_password": [CHAP]}},
+        {"console_password": {"is": CONSOLE}},
+    ],
+)
+def test_when_the_input_is_wrong(new_vm: NewVm, options: dict[str, Any]) -> None:
+    run = start(new_vm(**options), verbosity=6)
+    assert "in the input" in run.result["msg"]
+    assert_in_none_of({"result": str(run.result), "output": run.output})
+
+
+def test_a_password_that_is_a_common_word_spoils_nothing(new_vm: NewVm) -> None:
+    run = start(new_vm(console_password="vnc"))
+    assert run.vm["console"]["type"] == "vnc"
+    assert run.actions == ["define", "start"]
+    assert 'type="vnc"' in run.result["diff"][0]["after"]

@@ -1,0 +1,121 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A VM is started by a task of a playbook, boots, and is left alone by the next run."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
+from ansible_collections.zstack.kvm.tests.support import media
+from ansible_collections.zstack.kvm.tests.support.playbook import start
+from ansible_collections.zstack.kvm.tests.support.serial_console import wait_for_text
+from ansible_collections.zstack.kvm.tests.support.virsh import definition, state, virsh
+
+
+def test_a_new_vm_boots_from_its_disk(new_vm: NewVm) -> None:
+    vm = new_vm()
+    run = start(vm)
+    assert run.actions == ["define", "start"]
+    wait_for_text(vm["uuid"], "I am " + vm["uuid"])
+
+
+def test_its_result_says_what_runs_and_where_its_console_is(new_vm: NewVm) -> None:
+    run = start(new_vm())
+    entry = run.vm
+    assert (entry["state"], entry["changed"], entry["restart_required"]) == ("running", True, False)
+    with socket.create_connection((entry["console"]["host"], entry["console"]["port"]), timeout=5) as console:
+        assert console.recv(3) == b"RFB"
+
+
+def test_the_second_run_changes_nothing(new_vm: NewVm) -> None:
+    vm = new_vm()
+    start(vm)
+    run_number = virsh("domid", vm["uuid"])
+    again = start(vm)
+    assert (again.result["changed"], again.actions, again.vm["differences"]) == (False, [], [])
+    assert virsh("domid", vm["uuid"]) == run_number
+
+
+def test_a_vm_that_is_shut_off_is_started_and_not_defined_again(new_vm: NewVm) -> None:
+    vm = new_vm()
+    start(vm)
+    virsh("destroy", vm["uuid"])
+    assert start(vm).actions == ["start"]
+    assert state(vm["uuid"]) == "running"
+
+
+def test_a_changed_document_redefines_a_vm_that_is_shut_off(new_vm: NewVm) -> None:
+    vm = new_vm()
+    start(vm)
+    virsh("destroy", vm["uuid"])
+    run = start({**vm, "cpu_num": 2})
+    assert run.actions == ["define", "start"]
+    assert definition(vm["uuid"], inactive=False).findtext("vcpu") == "2"
+
+
+def test_a_changed_document_waits_for_the_next_boot_of_a_vm_that_runs(new_vm: NewVm) -> None:
+    vm = new_vm()
+    start(vm)
+    run = start({**vm, "cpu_num": 2})
+    assert (run.actions, run.vm["restart_required"]) == (["define"], True)
+    assert definition(vm["uuid"], inactive=True).findtext("vcpu") == "2"
+    assert definition(vm["uuid"], inactive=False).findtext("vcpu") == "1"
+    again = start({**vm, "cpu_num": 2})
+    assert (again.actions, again.vm["restart_required"]) == ([], True)
+
+
+def test_with_cd_and_channel_it_boots_from_the_cd(new_vm: NewVm, images: Path) -> None:
+    disc = media.write_cd(images / "boot.iso", "I am the CD")
+    socket_path = images / "channels" / "agent.sock"
+    vm = new_vm(
+        boot_iso=[{"path": str(disc)}],
+        boot_dev=["cdrom", "hd"],
+        channels=[{"socket_path": str(socket_path), "target_name": "org.qemu.guest_agent.0"}],
+    )
+    assert start(vm).actions == ["define", "create_channel_dir", "start"]
+    wait_for_text(vm["uuid"], "I am the CD")
+    assert socket_path.is_socket()
+    assert socket_path.parent.stat().st_mode & 0o777 == 0o750
+
+
+def test_several_vms_are_reported_in_the_order_given(new_vm: NewVm) -> None:
+    vms = [new_vm() for _number in range(4)]
+    run = start(*vms)
+    assert [entry["uuid"] for entry in run.vms] == [vm["uuid"] for vm in vms]
+    assert {state(vm["uuid"]) for vm in vms} == {"running"}
+
+
+def test_one_vm_that_fails_does_not_stop_the_others(new_vm: NewVm, images: Path) -> None:
+    broken = new_vm(root_volume={"install_path": str(images / "none.qcow2")})
+    vms = [new_vm(), broken, new_vm()]
+    run = start(*vms)
+    assert run.failed
+    assert broken["name"] in run.result["msg"]
+    assert [entry.get("error", {}).get("code") for entry in run.vms] == [None, "image_missing", None]
+    assert [state(vm["uuid"]) for vm in vms] == ["running", "absent", "running"]
+    assert len(run.result["diff"]) == 3
+
+
+def test_autostart_is_set_as_asked_and_left_alone_otherwise(new_vm: NewVm) -> None:
+    vm = new_vm()
+    assert start({**vm, "autostart": True}).actions == ["define", "set_autostart", "start"]
+    assert start({**vm, "autostart": True}).actions == []
+    assert start(vm).actions == []
+    assert "Autostart: enable" in " ".join(virsh("dominfo", vm["uuid"]).split())
+    run = start({**vm, "autostart": False})
+    assert run.actions == ["set_autostart"]
+    assert run.vm["differences"] == [{"path": "autostart", "before": "true", "after": "false"}]
+
+
+def test_a_backup_keeps_the_definition_before_it_is_replaced(new_vm: NewVm) -> None:
+    vm = new_vm()
+    start(vm)
+    run = start({**vm, "cpu_num": 2}, backup=True)
+    assert run.actions == ["back_up_definition", "define"]
+    kept = Path(run.vm["backup_file"])
+    assert "<vcpu placement='static'>1</vcpu>" in kept.read_text(encoding="utf-8")
+    assert kept.stat().st_mode & 0o777 == 0o600
+    kept.unlink()

@@ -1,0 +1,254 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every state that a VM can be found in: what a start does then, and that it destroys no VM that runs or is paused."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
+from ansible_collections.zstack.kvm.tests.support.module_run import begin, finished, start
+from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun
+from ansible_collections.zstack.kvm.tests.support.virsh import definition, remove_domain, state, try_virsh, virsh
+
+# Boot sectors: what they do, then halt.
+ENTER_S3 = b"\xba\x04\x06\xb8\x00\x24\xef"  # mov dx, 0x604 (PM1a control); mov ax, 0x2400 (S3); out dx, ax
+POWER_OFF = b"\xba\x04\x06\xb8\x00\x20\xef"  # the same with 0x2000 (S5)
+PANIC = b"\xba\x05\x05\xb0\x01\xee"  # mov dx, 0x505 (pvpanic); mov al, 1; out dx, al
+HALT = b"\xfa\xf4\xeb\xfd"
+
+
+def disk_that_runs(path: Path, code: bytes) -> dict[str, Any]:
+    """A root volume whose boot sector is this code."""
+    path.write_bytes((code + HALT).ljust(510, b"\0") + b"\x55\xaa" + bytes(1 << 20))
+    return {"install_path": str(path), "format": "raw"}
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
+    """AssertionError when the condition doesn't come true in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.1)
+
+
+def agreed(vm: dict[str, Any], **options: Any) -> TaskRun:
+    """A real run, after check mode has said that it would do just that."""
+    foretold = start(vm, check=True, **options)
+    real = start(vm, **options)
+    said = (foretold.failed, foretold.actions, foretold.vm["differences"], foretold.result["diff"])
+    assert said == (real.failed, real.actions, real.vm["differences"], real.result["diff"])
+    return real
+
+
+class TestPaused:
+    def test_by_somebody_it_goes_on(self, new_vm: NewVm) -> None:
+        vm = new_vm()
+        start(vm)
+        virsh("suspend", vm["uuid"])
+        number = virsh("domid", vm["uuid"])
+        assert agreed(vm).actions == ["resume"]
+        assert (state(vm["uuid"]), virsh("domid", vm["uuid"])) == ("running", number)
+
+    def test_and_not_as_asked_it_goes_on_and_changes_at_its_next_boot(self, new_vm: NewVm) -> None:
+        vm = new_vm()
+        start(vm)
+        virsh("suspend", vm["uuid"])
+        run = agreed({**vm, "cpu_num": 2})
+        assert (run.actions, run.vm["restart_required"], run.vm["state"]) == (["define", "resume"], True, "running")
+
+    def test_and_not_as_asked_with_restart_it_is_restarted(self, new_vm: NewVm) -> None:
+        vm = new_vm()
+        assert not start(vm).failed
+        vm = {**vm, "timeout": 5}
+        virsh("suspend", vm["uuid"])
+        run = agreed({**vm, "cpu_num": 2}, on_drift="restart")
+        assert run.actions == ["define", "stop", "start"]
+        assert definition(vm["uuid"], inactive=False).findtext("vcpu") == "2"
+
+    @pytest.mark.parametrize("policy", ["fail", "ignore"])
+    def test_as_asked_it_goes_on_whatever_is_to_happen_on_drift(self, new_vm: NewVm, policy: str) -> None:
+        vm = new_vm()
+        start(vm)
+        virsh("suspend", vm["uuid"])
+        assert agreed(vm, on_drift=policy).actions == ["resume"]
+
+
+class TestSuspendedToDisk:
+    def test_it_comes_back_as_it_was_saved(self, new_vm: NewVm) -> None:
+        vm = new_vm()
+        start(vm)
+        virsh("managedsave", vm["uuid"])
+        run = agreed(vm)
+        assert (run.actions, run.vm["restart_required"]) == (["start"], False)
+        assert virsh("domstate", "--reason", vm["uuid"]) == "running (restored)"
+
+    def test_and_not_as_asked_it_comes_back_and_changes_at_its_next_boot(self, new_vm: NewVm) -> None:
+        vm = new_vm()
+        start(vm)
+        virsh("managedsave", vm["uuid"])
+        run = agreed({**vm, "cpu_num": 2})
+        assert (run.actions, run.vm["restart_required"]) == (["define", "start"], True)
+        assert "suspended to disk" in run.vm["warnings"][0]
+        assert definition(vm["uuid"], inactive=True).findtext("vcpu") == "2"
+        assert virsh("domstate", "--reason", vm["uuid"]) == "running (restored)"
+
+
+def test_suspended_to_memory_it_is_woken_up(new_vm: NewVm, images: Path) -> None:
+    vm = new_vm(root_volume=disk_that_runs(images / "s3.raw", ENTER_S3))
+    start(vm)
+    wait_until(lambda: state(vm["uuid"]) == "pmsuspended")
+    assert agreed(vm).actions == ["wake_up"]
+
+
+def test_transient_it_becomes_persistent_and_runs_on(new_vm: NewVm) -> None:
+    vm = new_vm()
+    start(vm)
+    xml = virsh("dumpxml", vm["uuid"], "--inactive")
+    remove_domain(vm["uuid"])
+    virsh("create", "/dev/stdin", stdin=xml)
+    number = virsh("domid", vm["uuid"])
+    run = agreed(vm)
+    assert run.actions == ["define"]
+    assert run.vm["differences"] == [{"path": "persistent", "before": "false", "after": "true"}]
+    assert virsh("domid", vm["uuid"]) == number
+    assert "Persistent: yes" in " ".join(virsh("dominfo", vm["uuid"]).split())
+
+
+class TestCrashed:
+    @pytest.fixture
+    def crashed(self, new_vm: NewVm, images: Path) -> dict[str, Any]:
+        """A VM whose guest has panicked, which its own definition says to keep."""
+        vm = new_vm(
+            root_volume=disk_that_runs(images / "panic.raw", PANIC),
+            domain_patches=[
+                {"action": "set", "xpath": "/domain/on_crash", "value": "preserve"},
+                {"action": "add", "xpath": "/domain/devices", "value": "<panic model='isa'/>"},
+            ],
+        )
+        start(vm)
+        wait_until(lambda: state(vm["uuid"]) == "crashed")
+        return vm
+
+    def test_it_is_an_error_and_the_memory_is_kept(self, crashed: dict[str, Any]) -> None:
+        run = agreed(crashed)
+        assert run.error["code"] == "vm_crashed"
+        assert state(crashed["uuid"]) == "crashed"
+
+    def test_with_restart_it_is_restarted(self, crashed: dict[str, Any]) -> None:
+        number = virsh("domid", crashed["uuid"])
+        assert agreed(crashed, on_drift="restart").actions == ["stop", "start"]
+        assert virsh("domid", crashed["uuid"]) != number
+
+
+def test_in_shutdown_it_is_started_as_soon_as_it_is_off(new_vm: NewVm, images: Path) -> None:
+    slow = images / "slow-to-end"
+    slow.write_text(
+        # libvirt kills what has not ended 10 seconds after it was told to.
+        "#!/bin/bash\n"
+        'trap "sleep 8; kill -TERM \\$child" TERM\n'
+        '/usr/bin/qemu-system-x86_64 "$@" & child=$!\n'
+        "wait $child; wait $child\n"
+    )
+    slow.chmod(0o755)
+    vm = new_vm(root_volume=disk_that_runs(images / "off.raw", POWER_OFF), emulator=str(slow))
+    start(vm)
+    number = virsh("domid", vm["uuid"])
+    wait_until(lambda: state(vm["uuid"]) == "in shutdown")
+    disk_that_runs(images / "off.raw", HALT)
+    with begin(vm, check=True) as foretelling:
+        run = start(vm)
+        foretold = finished(foretelling, foretelling.communicate()[0])
+    assert run.actions == foretold.actions == ["wait_until_off", "start"], run.output
+    assert try_virsh("domid", vm["uuid"]).stdout.strip() != number
+
+
+def begin_backup(vm: dict[str, Any]) -> None:
+    """A job that lasts until it is aborted: somebody may fetch the backup."""
+    server = "<server transport='tcp' name='127.0.0.1' port='10999'/>"
+    xml = f"<domainbackup mode='pull'>{server}</domainbackup>"
+    virsh("backup-begin", "--backupxml", "/dev/stdin", vm["uuid"], stdin=xml)
+
+
+def test_while_a_job_is_done_on_it_what_changes_nothing_is_no_error(new_vm: NewVm) -> None:
+    vm = new_vm()
+    start(vm)
+    begin_backup(vm)
+    assert agreed(vm).actions == []
+    virsh("domjobabort", vm["uuid"])
+
+
+def test_while_a_job_is_done_on_it_a_change_is_refused(new_vm: NewVm) -> None:
+    vm = new_vm()
+    start(vm)
+    begin_backup(vm)
+    run = agreed({**vm, "cpu_num": 2})
+    assert run.error["code"] == "vm_busy"
+    assert definition(vm["uuid"]).findtext("vcpu") == "1"
+    virsh("domjobabort", vm["uuid"])
+
+
+class TestNameAndUuid:
+    def test_a_name_that_another_domain_has_is_an_error_that_names_it(self, new_vm: NewVm) -> None:
+        vm = new_vm()
+        start(vm)
+        stranger = str(uuid.uuid4())
+        xml = definition(vm["uuid"])
+        remove_domain(vm["uuid"])
+        virsh(
+            "define",
+            "/dev/stdin",
+            stdin=f"<domain type='qemu'><name>{xml.findtext('name')}</name><uuid>{stranger}</uuid>"
+            "<memory>1024</memory><os><type>hvm</type></os></domain>",
+        )
+        run = agreed(vm)
+        assert run.error["code"] == "name_taken"
+        assert stranger in run.error["message"]
+        assert virsh("list", "--all", "--uuid").split().count(stranger) == 1
+        remove_domain(stranger)
+
+    def test_a_uuid_under_another_name_is_an_error_that_names_it(self, new_vm: NewVm) -> None:
+        vm = new_vm()
+        start(vm)
+        virsh("destroy", vm["uuid"])
+        virsh("domrename", vm["uuid"], "by-hand")
+        run = agreed(vm)
+        assert run.error["code"] == "uuid_taken"
+        assert "by-hand" in run.error["message"]
+        assert state("by-hand") == "shut off"
+
+
+class TestDriftOfARunningVm:
+    @pytest.fixture
+    def running(self, new_vm: NewVm) -> dict[str, Any]:
+        """A VM that runs."""
+        vm = new_vm()
+        assert not start(vm).failed
+        # How long a guest that ignores its button is asked.
+        return {**vm, "timeout": 5}
+
+    def test_fail_names_what_differs_and_changes_nothing(self, running: dict[str, Any]) -> None:
+        run = agreed({**running, "cpu_num": 2}, on_drift="fail")
+        assert (run.error["code"], run.actions, run.result["changed"]) == ("drift", [], False)
+        assert "vcpu" in run.error["message"]
+        assert "vcpu" in [difference["path"] for difference in run.vm["differences"]]
+        assert definition(running["uuid"]).findtext("vcpu") == "1"
+
+    def test_ignore_says_what_differs_and_changes_nothing(self, running: dict[str, Any]) -> None:
+        run = agreed({**running, "cpu_num": 2}, on_drift="ignore")
+        assert (run.failed, run.actions) == (False, [])
+        assert "vcpu" in [difference["path"] for difference in run.vm["differences"]]
+
+    def test_restart_shuts_it_down_and_starts_it_as_asked(self, running: dict[str, Any]) -> None:
+        run = agreed({**running, "cpu_num": 2}, on_drift="restart")
+        assert (run.actions, run.vm["restart_required"]) == (["define", "stop", "start"], False)
+        assert definition(running["uuid"], inactive=False).findtext("vcpu") == "2"
+
+    def test_restart_leaves_what_is_as_asked_alone(self, running: dict[str, Any]) -> None:
+        assert agreed(running, on_drift="restart").actions == []

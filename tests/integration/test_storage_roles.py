@@ -1,0 +1,99 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The roles ceph_secrets and channel_dirs: what the scenarios of molecule don't show of them."""
+
+from __future__ import annotations
+
+import base64
+import os
+import shutil
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.zstack.kvm.tests.support.playbook import run_tasks
+from ansible_collections.zstack.kvm.tests.support.virsh import try_virsh, virsh
+
+pytestmark = pytest.mark.timeout(600)
+
+KEY = base64.b64encode(b"a key of no cluster").decode()
+VOLATILE = Path("/run/zstack-kvm-test/channels")
+AT_BOOT = Path("/etc/tmpfiles.d/zstack-kvm-channels.conf")
+
+
+def run_role(name: str, *before: dict[str, Any], **variables: Any) -> list[dict[str, Any]]:
+    """The results of the role's tasks."""
+    role = {"ansible.builtin.include_role": {"name": "zstack.kvm." + name}, "vars": variables}
+    return run_tasks([*before, role])[len(before) :]
+
+
+def changed(results: list[dict[str, Any]]) -> bool:
+    return any(result.get("changed") for result in results)
+
+
+@pytest.fixture
+def vaulted_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file of variables that ansible-vault has encrypted."""
+    password, variables = tmp_path / "password", tmp_path / "keys.yml"
+    password.write_text("the password of the vault", encoding="utf-8")
+    variables.write_text("vault_ceph_key: " + KEY, encoding="utf-8")
+    monkeypatch.setenv("ANSIBLE_VAULT_PASSWORD_FILE", str(password))
+    subprocess.run([Path(sys.executable).parent / "ansible-vault", "encrypt", variables], check=True)
+    assert KEY not in variables.read_text(encoding="utf-8")
+    return variables
+
+
+@pytest.fixture
+def identity() -> Iterator[str]:
+    """The UUID of a secret that is gone when the test is over."""
+    value = str(uuid.uuid4())
+    yield value
+    try_virsh("secret-undefine", value)
+
+
+def test_the_key_of_a_secret_may_come_from_a_vault(vaulted_key: Path, identity: str) -> None:
+    secrets = [{"uuid": identity, "key": "{{ vault_ceph_key }}"}]
+    read = {"ansible.builtin.include_vars": str(vaulted_key), "no_log": True}
+    first = run_role("ceph_secrets", read, ceph_secrets_list=secrets)
+    assert changed(first)
+    assert KEY not in str(first)
+    assert virsh("secret-get-value", identity) == KEY
+    assert not changed(run_role("ceph_secrets", read, ceph_secrets_list=secrets))
+
+
+@pytest.fixture
+def volatile() -> Iterator[Path]:
+    yield VOLATILE
+    shutil.rmtree(VOLATILE.parent, ignore_errors=True)
+    AT_BOOT.unlink(missing_ok=True)
+
+
+def test_a_folder_below_run_is_there_again_after_a_boot(volatile: Path) -> None:
+    assert changed(run_role("channel_dirs", channel_dirs_paths=[str(volatile)]))
+    made = owner_and_mode(volatile)
+    assert made[2] == 0o750
+    shutil.rmtree(volatile.parent)
+    # What systemd runs at every boot.
+    subprocess.run(["systemd-tmpfiles", "--create", AT_BOOT], check=True)
+    assert owner_and_mode(volatile) == made
+    assert not changed(run_role("channel_dirs", channel_dirs_paths=[str(volatile)]))
+
+
+@pytest.mark.parametrize("mode", ["0777", "0770"])
+def test_nobody_else_may_write_to_a_folder(volatile: Path, mode: str) -> None:
+    role = {"name": "zstack.kvm.channel_dirs"}
+    variables = {"channel_dirs_paths": [str(volatile)], "channel_dirs_mode": mode}
+    results = run_tasks([{"ansible.builtin.include_role": role, "vars": variables}])
+    (error,) = [error for result in results for error in result.get("argument_errors", [])]
+    assert error.startswith("value of channel_dirs_mode must be one of: 0700, 0710, 0750")
+    assert not volatile.exists()
+
+
+def owner_and_mode(path: Path) -> tuple[int, int, int]:
+    status = os.stat(path)
+    return status.st_uid, status.st_gid, status.st_mode & 0o7777

@@ -1,0 +1,148 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What zstack_vm_info tells of VMs is what virsh and the hypervisor say."""
+
+from __future__ import annotations
+
+import base64
+import struct
+import subprocess
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils.host_system import HostSystem
+from ansible_collections.zstack.kvm.plugins.module_utils.vm_info import vm_information
+from ansible_collections.zstack.kvm.tests.integration.conftest import image_directory
+from ansible_collections.zstack.kvm.tests.support import media
+from ansible_collections.zstack.kvm.tests.support.in_process import hypervisor, start
+from ansible_collections.zstack.kvm.tests.support.playbook import run_task
+from ansible_collections.zstack.kvm.tests.support.virsh import remove_domain, virsh
+
+MODULE = "zstack.kvm.zstack_vm_info"
+ADDRESS = "10.213.7.9"
+
+
+@pytest.fixture(scope="module")
+def vm() -> Iterator[dict[str, Any]]:
+    """A VM that runs, for all tests."""
+    identity = str(uuid.uuid4())
+    with image_directory() as images:
+        path = media.write_qcow2(images / "disk.qcow2", f"I am {identity}")
+        yield {
+            "uuid": identity,
+            "name": "told of",
+            "internal_id": 42,
+            "host_management_ip": "127.0.0.1",
+            "memory": "32MiB",
+            "cpu_num": 1,
+            "domain_type": "qemu",
+            "root_volume": {"install_path": str(path)},
+            "nics": [{"bridge_name": "br_eth0"}],
+            "console_password": "n3v3rT0l",
+        }
+        remove_domain(identity)
+
+
+@pytest.fixture(scope="module")
+def told(vm: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What a task tells of the running VM and of one that doesn't exist."""
+    assert not start(vm).failed
+    mac = virsh("domiflist", vm["uuid"]).split()[-1]
+    subprocess.run(["ip", "neighbour", "replace", ADDRESS, "lladdr", mac, "dev", "br_eth0"], check=True)
+    pictures = tmp_path_factory.mktemp("pictures") / "new"
+    arguments = {"uuids": [str(uuid.UUID(int=1))], "vms": [vm], "screenshot_directory": str(pictures)}
+    arguments.update(thumbnail_width=200)
+    run = run_task(MODULE, arguments, verbosity=3)
+    subprocess.run(["ip", "neighbour", "del", ADDRESS, "dev", "br_eth0"], check=True)
+    assert not run.failed, run.output
+    assert "n3v3rT0l" not in run.output
+    assert run.result["changed"] is False
+    return run.result
+
+
+@pytest.fixture(scope="module")
+def entry(told: dict[str, Any]) -> dict[str, Any]:
+    """What is told of the running VM."""
+    return told["vms"][1]
+
+
+def test_a_vm_that_does_not_exist_is_absent(told: dict[str, Any]) -> None:
+    assert (told["vms"][0]["uuid"], told["vms"][0]["state"]) == (str(uuid.UUID(int=1)), "absent")
+
+
+def test_names_state_size_and_metadata(vm: dict[str, Any], entry: dict[str, Any]) -> None:
+    assert (entry["uuid"], entry["name"]) == (vm["uuid"], vm["name"])
+    assert entry["domain_name"] == vm["uuid"].replace("-", "")
+    assert (entry["state"], entry["reason"]) == ("running", "booted")
+    assert (entry["memory"], entry["cpus"]) == (32 * 1024**2, 1)
+    assert entry["metadata"] == {"internal_id": 42, "host_management_ip": "127.0.0.1"}
+
+
+def test_the_console_is_where_virsh_says(vm: dict[str, Any], entry: dict[str, Any]) -> None:
+    port = int(virsh("vncdisplay", vm["uuid"]).rpartition(":")[2]) + 5900
+    assert (entry["console"]["type"], entry["console"]["port"]) == ("vnc", port)
+
+
+def test_the_disk_has_its_size_and_the_empty_drive_none(vm: dict[str, Any], entry: dict[str, Any]) -> None:
+    disk = entry["disks"][0]
+    assert (disk["source"], disk["format"], disk["device"]) == (vm["root_volume"]["install_path"], "qcow2", "disk")
+    said = dict(line.split(":") for line in virsh("domblkinfo", vm["uuid"], disk["target"]).splitlines())
+    assert (disk["size"], disk["allocated"]) == (int(said["Capacity"]), int(said["Allocation"]))
+    drive = next(each for each in entry["disks"] if each["device"] == "cdrom")
+    assert (drive["source"], drive["size"]) == (None, None)
+
+
+def test_the_nic_has_its_device_and_the_address_that_arp_knows(vm: dict[str, Any], entry: dict[str, Any]) -> None:
+    (nic,) = entry["nics"]
+    device, kind, bridge, model, mac = virsh("domiflist", vm["uuid"]).split()
+    assert nic == {"mac": mac, "type": kind, "bridge": bridge, "model": model, "device": device}
+    assert [(each["address"], each["mac"], each["source"]) for each in entry["addresses"]] == [(ADDRESS, mac, "arp")]
+
+
+def test_the_uptime_is_that_of_its_qemu(vm: dict[str, Any], entry: dict[str, Any]) -> None:
+    pid = Path(f"/run/libvirt/qemu/{entry['domain_name']}.pid").read_text().strip()
+    elapsed = int(subprocess.check_output(["ps", "-o", "etimes=", "-p", pid], text=True))
+    assert 0 <= entry["uptime"] <= elapsed
+
+
+def test_the_picture_is_a_png_that_only_its_owner_reads(vm: dict[str, Any], entry: dict[str, Any]) -> None:
+    picture = Path(entry["screenshot"])
+    assert picture.name == f"{vm['uuid']}.png"
+    assert picture.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    assert picture.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_thumbnail_is_the_same_picture_made_small(entry: dict[str, Any]) -> None:
+    picture, small = Path(entry["screenshot"]).read_bytes(), base64.b64decode(entry["thumbnail"])
+    (width, height), (small_width, small_height) = (struct.unpack_from(">II", each, 16) for each in (picture, small))
+    assert 100 < small_width <= 200 and small.startswith(b"\x89PNG")
+    assert abs(width / small_width - height / small_height) < 0.1
+
+
+def test_it_is_as_asked_and_needs_no_restart(entry: dict[str, Any]) -> None:
+    assert (entry["as_asked"], entry["differences"], entry["restart_required"]) == (True, [], False)
+    assert (entry["error"], entry["warnings"]) == (None, [])
+
+
+def test_what_is_not_as_asked_or_waits_for_a_restart_is_told(vm: dict[str, Any], entry: dict[str, Any]) -> None:
+    run = run_task(MODULE, {"vms": [{**vm, "cpu_num": 2}]})
+    assert run.vm["as_asked"] is False
+    assert "vcpu" in {difference["path"] for difference in run.vm["differences"]}
+    start({**vm, "cpu_num": 2})
+    (found,) = vm_information(hypervisor(), HostSystem(), [vm["uuid"]])
+    assert (found["restart_required"], found["cpus"], found["screenshot"]) == (True, 1, None)
+
+
+def test_without_a_choice_all_vms_are_told_of_those_that_are_off_too(vm: dict[str, Any], entry: dict[str, Any]) -> None:
+    virsh("destroy", vm["uuid"])
+    everything = vm_information(hypervisor(), HostSystem(), [vm["uuid"]], others=True)
+    assert everything[0]["uuid"] == vm["uuid"]
+    assert {each["uuid"] for each in everything} == set(virsh("list", "--all", "--uuid").split())
+    (found,) = [each for each in everything if each["uuid"] == vm["uuid"]]
+    assert (found["state"], found["reason"], found["cpus"]) == ("shutoff", "destroyed", 2)
+    assert (found["uptime"], found["console"], found["addresses"], found["restart_required"]) == (None, None, [], False)
+    assert found["disks"][0]["size"] == entry["disks"][0]["size"]

@@ -1,0 +1,26 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keeps two runs in one checkout from using the same files at the same time."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from .checkout import Checkout
+
+
+@contextmanager
+def alone(checkout: Checkout, what: str) -> Iterator[None]:
+    """Waits until no other run does the same, and says so."""
+    path = checkout.cache / "locks" / what
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"waiting for another run in this folder to finish: {what}", flush=True)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,47 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Pythons of this machine, whatever installed them."""
+
+from __future__ import annotations
+
+import glob
+import os
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+# Beyond PATH: Debian's own, built by hand, by pyenv, by uv.
+PLACES = (
+    "/usr/bin",
+    "/usr/local/bin",
+    "/opt/python*/bin",
+    "~/.pyenv/versions/*/bin",
+    "~/.local/share/uv/python/*/bin",
+)
+ASK = "import ensurepip, sys, venv; print('%d.%d' % sys.version_info[:2])"
+
+
+def find(versions: Sequence[str]) -> dict[str, Path]:
+    """The program of each of the versions ("3.12") that the machine has and that can make virtual environments."""
+    folders = [folder for place in PLACES for folder in sorted(glob.glob(os.path.expanduser(place)), reverse=True)]
+    folders += os.environ.get("PATH", "").split(":")
+    found = {}
+    for version in versions:
+        programs = (Path(folder) / f"python{version}" for folder in folders)
+        works = (program for program in programs if program.is_file() and _version(program) == version)
+        program = next(works, None)
+        if program:
+            found[version] = program
+    return found
+
+
+def _version(program: Path) -> str:
+    """What the program says it is; nothing where it doesn't run, like a version manager's shim of a missing version."""
+    try:
+        done = subprocess.run(
+            [program, "-c", ASK], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip()

@@ -1,0 +1,92 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What came out of the parts: counting, and the table at the end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.etree import ElementTree
+
+from .process import Outcome
+from .screen import Screen
+
+REASON_LENGTH = 200
+
+
+@dataclass
+class Result:
+    """The tests of one part; `problems` are what failed beyond single tests, `notes` what else is worth telling.
+
+    `screen` is where a part shows what it does.
+    """
+
+    name: str
+    passed: int = 0
+    failed: int = 0
+    seconds: float = 0.0
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    screen: Screen = field(default_factory=Screen)
+
+    @property
+    def ok(self) -> bool:
+        return not self.failed
+
+    def problem(self, text: str) -> None:
+        """A failure that no test stands for, such as a tool that could not run."""
+        self.failed += 1
+        self.problems.append(text)
+
+    def check(self, name: str, outcome: Outcome) -> None:
+        """Counts a command as one test."""
+        if outcome.ok:
+            self.passed += 1
+        else:
+            self.problem(f"{name}: {outcome.reason}")
+
+    def junit(self, paths: list[Path], outcome: Outcome, skip_fails: bool = True) -> None:
+        """Counts the tests in JUnit files. A skipped one has shown nothing, so it fails unless told else."""
+        failed_before = self.failed
+        skipped = ran = 0
+        for path in paths:
+            for suite in ElementTree.parse(path).getroot().iter("testsuite"):
+                number = {name: int(suite.get(name, 0)) for name in ("tests", "failures", "errors", "skipped")}
+                bad = number["failures"] + number["errors"]
+                skipped += number["skipped"]
+                ran += number["tests"] - number["skipped"]
+                self.passed += number["tests"] - number["skipped"] - bad
+                self.failed += bad
+                self.problems += _failures(suite)
+        if skipped and skip_fails:
+            self.failed += skipped
+            self.problems.append(f"{skipped} skipped, which counts as failed")
+        if not outcome.ok and self.failed == failed_before:
+            self.problem(outcome.reason)
+        elif not ran:
+            self.problem("no test ran")
+
+
+def _failures(suite: ElementTree.Element) -> list[str]:
+    """The tests of a suite that failed, each with the first line of its reason."""
+    found = []
+    for test in suite.iter("testcase"):
+        bad = next((each for each in test if each.tag in ("failure", "error")), None)
+        if bad is not None:
+            reason = ((bad.get("message") or "").strip() or "no reason given").splitlines()[0]
+            found.append(f"{test.get('classname')}.{test.get('name')}: {reason[:REASON_LENGTH]}")
+    return found
+
+
+def table(results: list[Result]) -> str:
+    """The results, one part a line, and their sum as the last line."""
+    width = max([len(result.name) for result in results] + [4])
+    lines = [f"{'part':{width}}  {'passed':>6}  {'failed':>6}  {'time':>8}"]
+    for result in results:
+        word = "PASSED" if result.ok else "FAILED"
+        lines.append(
+            f"{result.name:{width}}  {result.passed:6}  {result.failed:6}  {result.seconds:6.1f} s  {word}"
+        )
+        lines += [f"{'':{width}}  {problem}" for problem in [*result.problems, *result.notes]]
+    return "\n".join(lines)

@@ -1,0 +1,217 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Makes the machine ready for the tests: Debian packages, a virtual environment, a collection tree."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .checkout import Checkout
+from .process import Outcome, run
+from .sanity import prime
+from .screen import Screen
+
+MINIMUM_PYTHON = (3, 11)  # of ansible-core 2.19
+APT = ["apt-get", "-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=3"]
+APT_SECONDS = 1800
+PIP_SECONDS = 900
+
+INDEX_HINT = "pip needs a Python package index: is the machine offline? See: pip config list"
+
+# Bindings to C libraries that fit Debian's own Python and no other; the virtual environment is of that Python.
+DEBIAN_MODULES = ("libvirt*", "rados*", "rbd*")
+DEBIAN_MODULES_PATH = Path("/usr/lib/python3/dist-packages")
+
+
+class SetupError(Exception):
+    """The machine can't be made ready; the text says why, and what to do."""
+
+
+@contextmanager
+def step(what: str) -> Iterator[None]:
+    """Shows a step of the set-up while it runs, and its time."""
+    started = time.monotonic()
+    print(f"  {what} ...", end="", flush=True)
+    try:
+        yield
+    except BaseException:
+        print(" failed", flush=True)
+        raise
+    print(f" {time.monotonic() - started:.1f} s", flush=True)
+
+
+class Setup:
+    """The steps that make a machine ready; each does nothing where nothing is to be done."""
+
+    def __init__(self, checkout: Checkout) -> None:
+        self.checkout = checkout
+        self.log = checkout.log("setup")
+
+    def prepare(self, needs: set[str]) -> None:
+        """What every part needs, and what the parts to be run need beyond it."""
+        self.log.unlink(missing_ok=True)
+        self._check_machine()
+        if "hypervisor" in needs and os.geteuid() != 0:
+            raise SetupError("The parts that start hypervisors need root, for namespaces, bridges and mounts.")
+        files = ["tests/run/packages.txt"]
+        if "hypervisor" in needs:
+            files += ["tests/run/packages-hypervisor.txt", "tests/support/packages.txt"]
+        if "versions" in needs:
+            files += ["tests/run/packages-versions.txt"]
+        self._packages(files)
+        self._environment()
+        self._collection_tree()
+        if "community" in needs:
+            self._community()
+        if "sanity" in needs:
+            self._sanity_environments()
+        if "hypervisor" in needs:
+            self._hypervisor()
+            self._guest()
+        self._debian_modules()
+
+    def _run(self, command: list[str], seconds: float, env: dict[str, str] | None = None) -> Outcome:
+        env = env or self.checkout.environment(DEBIAN_FRONTEND="noninteractive")
+        return run(command, cwd=self.checkout.root, env=env, log=self.log, seconds=seconds, screen=Screen(), quiet=True)
+
+    def _fail(self, what: str, outcome: Outcome, hint: str) -> SetupError:
+        last_lines = "\n".join(f"    {line}" for line in outcome.output.strip().splitlines()[-12:])
+        return SetupError(f"{what}: {outcome.reason}\n{last_lines}\n  {hint}\n  All of it is in {self.log}")
+
+    def _check_machine(self) -> None:
+        if sys.version_info < MINIMUM_PYTHON:
+            raise SetupError(
+                f"{sys.executable} is Python {sys.version.split()[0]}; the tests need 3.11 (Debian 12's own) or newer."
+            )
+        if ":" in str(self.checkout.root):
+            raise SetupError(
+                f"The path {self.checkout.root} has a colon in it, which separates the paths in PATH and in Ansible's "
+                "settings. Rename the folder."
+            )
+        if not (self.checkout.root / ".git").exists():
+            raise SetupError(f"{self.checkout.root} is no git clone; git says which files belong to the project.")
+
+    def _packages(self, files: list[str]) -> None:
+        with step("Debian packages"):
+            missing = missing_packages([name for file in files for name in listed_packages(self.checkout.root / file)])
+            if not missing:
+                return
+            names = " ".join(missing)
+            if not shutil.which("apt-get"):
+                raise SetupError(f"These packages are missing, and there is no apt-get to install them: {names}")
+            if os.geteuid() != 0:
+                raise SetupError(f"These packages are missing; run as root:\n  apt-get install {names}")
+            # A source that doesn't answer is no reason to stop if the others have what is needed.
+            update = self._run([*APT, "update"], APT_SECONDS)
+            install = self._run([*APT, "install", "--yes", "--no-install-recommends", *missing], APT_SECONDS)
+            if not install.ok:
+                hint = "Look at the lines above; an interrupted installation is repaired by: dpkg --configure -a"
+                if not update.ok or "Failed to fetch" in update.output + install.output:
+                    hint = "The package sources don't answer: is the machine offline? See /etc/apt/sources.list.d"
+                raise self._fail(f"Installing {names}", install, hint)
+
+    def _environment(self) -> None:
+        requirements = ["-r", "tests/requirements.txt"]
+        self.virtual_environment("virtual environment", self.checkout.venv, sys.executable, requirements)
+
+    def _community(self) -> None:
+        folder, requirements = self.checkout.cache / "ansible-package", "tests/requirements-community.txt"
+        # Nearly none of its thousands of modules is ever imported; compiling them takes longer than the rest.
+        arguments = ["--no-compile", "-r", requirements]
+        self.virtual_environment("collections of others, from the package ansible", folder, sys.executable, arguments)
+
+    def virtual_environment(self, what: str, folder: Path, python: str, requirements: list[str]) -> None:
+        """Makes a virtual environment, unless it is there; the requirements are arguments of pip install."""
+        # The files name each other.
+        files = sorted(self.checkout.root.glob("tests/requirements*.txt"))
+        texts = [path.read_text(encoding="utf-8") for path in files]
+        # A virtual environment is bound to its path and its Python.
+        state = repr((str(folder), os.path.realpath(python), sys.version, requirements, texts))
+        stamp = folder / "stamp"
+        digest = hashlib.sha256(state.encode()).hexdigest()
+        with step(what):
+            if stamp.exists() and stamp.read_text() == digest:
+                return
+            shutil.rmtree(folder, ignore_errors=True)
+            outcome = self._run([python, "-m", "venv", str(folder)], PIP_SECONDS)
+            if not outcome.ok:
+                raise self._fail(f"Making {folder}", outcome, "Debian's package for it is python3-venv.")
+            pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check"]
+            outcome = self._run([*pip, *requirements], PIP_SECONDS)
+            if not outcome.ok:
+                raise self._fail(f"Installing {' '.join(requirements)}", outcome, INDEX_HINT)
+            stamp.write_text(digest)
+
+    def _sanity_environments(self) -> None:
+        """As long as our own environment is the same, ansible-test is, and so is what it wants."""
+        stamp = self.checkout.home / "stamp"
+        ours = (self.checkout.venv / "stamp").read_text()
+        with step("environments of ansible-test"):
+            if stamp.exists() and stamp.read_text() == ours:
+                return
+            outcome = prime(self.checkout)
+            if not outcome.ok:
+                raise self._fail("Making the environments of ansible-test", outcome, INDEX_HINT)
+            stamp.write_text(ours)
+
+    def _hypervisor(self) -> None:
+        playbook = ["ansible-playbook", "--connection", "local", "--inventory", "localhost,"]
+        with step("libvirt and QEMU, by the role host_prerequisites"):
+            variables = {"ansible_python_interpreter": "/usr/bin/python3", "zstack_hosts": "localhost"}
+            command = [*playbook, "--extra-vars", json.dumps(variables), "playbooks/prepare_hypervisors.yml"]
+            outcome = self._run(command, APT_SECONDS)
+            if not outcome.ok:
+                raise self._fail("Making this machine a hypervisor", outcome, "The failed task above says why.")
+
+    def _guest(self) -> None:
+        with step("a guest to boot, from Debian's packages"):
+            outcome = self._run(["tools/guest/build", "--output", str(self.checkout.guest)], APT_SECONDS)
+            if not outcome.ok:
+                raise self._fail("Building the guest", outcome, "The last line above says what is in the way.")
+
+    def _debian_modules(self) -> None:
+        site_packages = next(self.checkout.venv.glob("lib/python3*/site-packages"))
+        for pattern in DEBIAN_MODULES:
+            for module in DEBIAN_MODULES_PATH.glob(pattern):
+                link = site_packages / module.name
+                if not link.is_symlink():
+                    link.symlink_to(module)
+
+    def _collection_tree(self) -> None:
+        link = self.checkout.collections / "ansible_collections" / "zstack" / "kvm"
+        link.parent.mkdir(parents=True, exist_ok=True)
+        target = os.path.relpath(self.checkout.root, link.parent)
+        if not (link.is_symlink() and os.readlink(link) == target):
+            link.unlink(missing_ok=True)
+            link.symlink_to(target)
+
+
+def listed_packages(path: Path) -> list[str]:
+    """The Debian packages that the file names, one a line."""
+    names = (line.split("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines())
+    return [name for name in names if name]
+
+
+def missing_packages(names: list[str]) -> list[str]:
+    """Those of the Debian packages that are not installed."""
+    if not names or not shutil.which("dpkg-query"):
+        return names
+    query = subprocess.run(
+        ["dpkg-query", "--show", "--showformat=${binary:Package} ${db:Status-Status}\n", *names],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    state = (line.split() for line in query.stdout.splitlines())
+    installed = {words[0].split(":")[0] for words in state if words[1:] == ["installed"]}
+    return [name for name in names if name not in installed]

@@ -1,0 +1,76 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The copy of the project's files for tools that take no symlink, or would walk through every cache."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import threading
+from pathlib import Path
+
+from .checkout import Checkout
+from .lock import alone
+
+# The copy's own; ansible-test keeps there what is dear to make, and the site is built there.
+KEPT = ("tests/output", ".cache", ".git")
+
+_staged: set[Path] = set()
+_staging = threading.Lock()
+
+
+def project_files(root: Path) -> list[str]:
+    """The files that belong to the project, whether already added to git or not."""
+    # The clone may belong to another user than the one who runs the tests.
+    command = ["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listing = subprocess.run(command, cwd=root, check=True, stdout=subprocess.PIPE).stdout
+    names = {name.decode() for name in listing.split(b"\0") if name}
+    return sorted(name for name in names if (root / name).is_file() or (root / name).is_symlink())
+
+
+def staged(checkout: Checkout) -> Path:
+    """The folder of the copy, which is made once a run: it must not change under tools that run beside each other."""
+    with _staging:
+        if checkout.stage not in _staged:
+            refresh(checkout)
+            _staged.add(checkout.stage)
+    return checkout.stage
+
+
+def refresh(checkout: Checkout) -> Path:
+    """Makes the copy equal to the checkout and returns its folder."""
+    with alone(checkout, "stage"):
+        _refresh(checkout, checkout.stage)
+    return checkout.stage
+
+
+def _refresh(checkout: Checkout, stage: Path) -> None:
+    stage.mkdir(parents=True, exist_ok=True)
+    # Without a repository of its own ansible-test asks the outer one, in which the copy is ignored.
+    if not (stage / ".git").exists():
+        subprocess.run(["git", "init", "--quiet", "--template=", str(stage)], check=True)
+    wanted = set(project_files(checkout.root))
+    for path in sorted(stage.rglob("*"), reverse=True):
+        name = path.relative_to(stage).as_posix()
+        if f"{name}/".startswith(tuple(f"{kept}/" for kept in KEPT)):
+            continue
+        if path.is_dir() and not path.is_symlink():
+            if not any(path.iterdir()):
+                path.rmdir()
+        elif name not in wanted:
+            path.unlink()
+    for name in wanted:
+        _copy(checkout.root / name, stage / name)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copies the file, or the symlink itself, with its time and mode, unless the target is such a copy already."""
+    if os.path.lexists(target):
+        here, there = source.lstat(), target.lstat()
+        if (here.st_mode, here.st_size, here.st_mtime_ns) == (there.st_mode, there.st_size, there.st_mtime_ns):
+            return
+        target.unlink()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(source, target, follow_symlinks=False)

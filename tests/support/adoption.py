@@ -1,0 +1,88 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Domains as ZStack's agent defined them, on this machine: what the collection finds when it comes to such a VM."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Optional
+
+import libvirt
+import yaml
+from ansible_collections.zstack.kvm.plugins.module_utils.domain_diff import Difference, reconcile
+from ansible_collections.zstack.kvm.tests.support.drift_walk import (
+    define,
+    desired_domain,
+    undefine,
+    with_embedded_libvirt,
+)
+from ansible_collections.zstack.kvm.tests.support.reference_cases import ALL_CASES, Case
+from lxml import etree
+
+DEVIATIONS = Path(__file__).resolve().parent.parent / "fixtures" / "drift" / "deviations.yml"
+EMULATORS = {"x86_64": "/usr/bin/qemu-system-x86_64", "aarch64": "/usr/bin/qemu-system-aarch64"}
+
+
+def deviations() -> list[tuple[str, str]]:
+    """Row of docs/deviations.md (or what this machine lacks) and pattern of the paths that differ by it."""
+    rows = yaml.safe_load(DEVIATIONS.read_text(encoding="utf-8"))
+    return [(row["row"], place) for row in rows for place in row["places"]]
+
+
+def agents_domain(case: Case) -> etree._Element:
+    """The agent's domain, with what this machine's libvirt doesn't take replaced: KVM, its paths, some old syntax."""
+    domain = case.reference
+    domain.set("type", "qemu")
+    domain.find("devices/emulator").text = EMULATORS[case.arch]
+    for alias in domain.findall("devices/interface/alias"):
+        # libvirt would take net0 for the name that it gives itself, and refuses it.
+        alias.getparent().remove(alias)
+    for host in domain.findall("devices/disk/source/host[@name='unix']"):
+        host.set("transport", "unix")
+        host.set("socket", host.attrib.pop("port"))
+        del host.attrib["name"]
+    if case.arch == "aarch64":
+        _emulate_aarch64(domain)
+    elif domain.find("cpu[@mode='host-passthrough']") is not None:
+        domain.find("cpu").set("mode", "maximum")
+    return domain
+
+
+def _emulate_aarch64(domain: etree._Element) -> None:
+    domain.find("os/type").set("machine", "virt")
+    for feature in domain.findall("features/pae") + domain.findall("features/apic"):
+        feature.getparent().remove(feature)
+    cpu = domain.find("cpu")
+    cpu.set("mode", "custom")
+    cpu.set("match", "exact")
+    cpu.find("model").text = "cortex-a57"
+
+
+def all_differences() -> dict[str, Optional[tuple[Difference, ...]]]:
+    """By document, what differs when the collection adopts its VM; None where libvirt refuses the agent's domain.
+
+    In a process of its own: one that has had libvirt's driver embedded can't reach libvirtd any more.
+    """
+    (differences,) = with_embedded_libvirt(_all_differences, [ALL_CASES])
+    return differences
+
+
+def _all_differences(cases: Sequence[Case]) -> dict[str, Optional[tuple[Difference, ...]]]:
+    return {case.name: _differences(case) for case in cases}
+
+
+def _differences(case: Case) -> Optional[tuple[Difference, ...]]:
+    agents, desired = agents_domain(case), desired_domain(case)
+    # What shares there can be depends on the host's control groups.
+    agents.find("cputune/shares").text = desired.findtext("cputune/shares")
+    try:
+        held = define(agents)
+    except libvirt.libvirtError:
+        return None
+    undefine(agents)
+    reconciled = reconcile(desired, etree.fromstring(held))
+    define(reconciled.merged)
+    undefine(agents)
+    return reconciled.differences

@@ -1,0 +1,401 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Changes every attribute and text of a domain behind the collection's back, and sees whether it is found and repaired.
+
+libvirt's QEMU driver runs inside the process that walks (C(qemu:///embed)), so that nothing is sent anywhere. Such a
+process can't reach libvirtd any more: a test leaves all this to processes of its own.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import re
+import shutil
+import tempfile
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+from multiprocessing.util import Finalize
+from pathlib import Path
+from typing import Any, Optional, TypeVar
+from unittest import mock
+
+import libvirt
+import yaml
+from ansible_collections.zstack.kvm.plugins.module_utils.domain import build
+from ansible_collections.zstack.kvm.plugins.module_utils.domain_diff import reconcile
+from ansible_collections.zstack.kvm.plugins.module_utils.host import (
+    Capabilities,
+    DomainCapabilities,
+    DomainKind,
+    Host,
+    domain_kind,
+    parse_capabilities,
+    parse_domain_capabilities,
+)
+from ansible_collections.zstack.kvm.plugins.module_utils.host_system import HostSystem
+from ansible_collections.zstack.kvm.plugins.module_utils.vm import Vm
+from ansible_collections.zstack.kvm.tests.support.reference_cases import ALL_CASES, Case
+from ansible_collections.zstack.kvm.tests.support.virsh import virsh
+from lxml import etree
+
+LEFT_OUT = Path(__file__).resolve().parent.parent / "fixtures" / "drift" / "left_out.yml"
+Result = TypeVar("Result")
+
+INACTIVE_WITH_SECRETS = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE
+
+# Words that libvirt knows, by attribute; what it refuses costs an attempt.
+WORDS = {
+    "arch": "i686 x86_64",
+    "bus": "virtio scsi ide usb ps2",
+    "cache": "writeback none writethrough",
+    "check": "partial none full",
+    "compression": "off on never always quic",
+    "copypaste": "yes no",
+    "dev": "network hd cdrom",
+    "device": "cdrom disk lun",
+    "fallback": "allow forbid",
+    "machine": "pc-i440fx-5.2 pc-q35-5.2 virt-5.2",
+    "managed": "no yes",
+    "match": "minimum strict",
+    "mode": "custom host-model host-passthrough maximum connect bind client server all off capabilities",
+    "model": "virtio-non-transitional vga qxl virtio e1000 ac97 lsilogic ehci nec-xhci",
+    "offset": "utc localtime",
+    "placement": "auto static",
+    "protocol": "rbd nbd iscsi",
+    "snapshot": "internal no",
+    "tickpolicy": "delay catchup",
+    "type": "file block network bridge pty null unix vga qxl virtio cirrus e1000 mouse tablet keyboard vnc spice none "
+    "virtio-scsi ceph iscsi dynamic qcow2 raw pci usb",
+}
+TEXTS = {
+    "emulator": "/usr/bin/kvm",
+    "model": "Nehalem cortex-a72",
+    "on_crash": "destroy preserve",
+    "on_poweroff": "restart preserve",
+    "on_reboot": "destroy",
+}
+FLIPS = {"yes": "no", "no": "yes", "on": "off", "off": "on"}
+
+
+@dataclass(frozen=True)
+class Place:
+    """An attribute or a text (C(attribute) is None). C(path) is the same for all of a kind."""
+
+    path: str
+    element: etree._Element
+    attribute: Optional[str]
+
+    @property
+    def value(self) -> str:
+        """What stands there."""
+        return self.element.text if self.attribute is None else self.element.get(self.attribute)
+
+    def set(self, value: str) -> None:
+        """Write something else there."""
+        if self.attribute is None:
+            self.element.text = value
+        else:
+            self.element.set(self.attribute, value)
+
+
+@dataclass
+class Walked:
+    """What the walks of one process came to, by path: how often found and repaired, unnoticed, or refused by libvirt.
+
+    C(trusted): places of a kind that was left out as often as was to be seen. C(ways): by path, how places
+    were changed.
+    """
+
+    repaired: Counter = field(default_factory=Counter)
+    unnoticed: Counter = field(default_factory=Counter)
+    refused: Counter = field(default_factory=Counter)
+    trusted: Counter = field(default_factory=Counter)
+    failures: list[str] = field(default_factory=list)
+    ways: dict[str, list[str]] = field(default_factory=dict)
+    domains: int = 0
+
+    def add(self, other: Walked) -> None:
+        """Take in what another process came to."""
+        for name in ("repaired", "unnoticed", "refused", "trusted"):
+            getattr(self, name).update(getattr(other, name))
+        self.failures += other.failures
+        self.domains += other.domains
+
+
+def with_embedded_libvirt(function: Callable[..., Result], *arguments: Sequence[Any]) -> list[Result]:
+    """What calls of a function return, each of which has a process of its own, in which there is a QEMU driver."""
+    # libvirt warns on standard error of addresses that are what is tried.
+    quiet = {"LIBVIRT_LOG_OUTPUTS": "4:stderr"}
+    context = multiprocessing.get_context("spawn")
+    with mock.patch.dict(os.environ, quiet), ProcessPoolExecutor(len(arguments[0]), mp_context=context) as processes:
+        return list(processes.map(function, *arguments))
+
+
+@lru_cache
+def connection() -> libvirt.virConnect:
+    """A QEMU driver in this process, with nothing in it."""
+    root = tempfile.mkdtemp(prefix="zstack-kvm-embed-", dir="/dev/shm")
+    Finalize(None, shutil.rmtree, [root], exitpriority=0)
+    libvirt.registerErrorHandler(lambda _context, _error: None, None)
+    libvirt.virEventRegisterDefaultImpl()
+
+    def run() -> None:
+        while True:
+            libvirt.virEventRunDefaultImpl()
+
+    threading.Thread(target=run, daemon=True).start()
+    return libvirt.open("qemu:///embed?root=" + root)
+
+
+def emulated(case: Case) -> Vm:
+    """A reference document for this machine: emulated, by libvirt's own QEMU."""
+    return case.vm(domain_type="qemu", arch=case.arch, emulator=None)
+
+
+@lru_cache
+def _domain_capabilities(kind: DomainKind) -> DomainCapabilities:
+    answer = connection().getDomainCapabilities(kind.emulator, kind.arch, kind.machine, kind.domain_type)
+    return parse_domain_capabilities(answer)
+
+
+@lru_cache
+def _capabilities() -> Capabilities:
+    # libvirtd has them ready; a new driver starts each QEMU of the machine to find out.
+    return parse_capabilities(virsh("capabilities"))
+
+
+def host_for(vm: Vm) -> Host:
+    """This machine, as far as it concerns a VM."""
+    kind = domain_kind(vm, _capabilities())
+    return Host(_capabilities(), {kind: _domain_capabilities(kind)}, HostSystem().cgroup_version())
+
+
+def desired_domain(case: Case) -> etree._Element:
+    """What the collection asks libvirt for."""
+    vm = emulated(case)
+    return build(vm, host_for(vm), case.facts).element
+
+
+def define(domain: etree._Element) -> str:
+    """What libvirt holds after it was given this; raises libvirtError."""
+    defined = connection().defineXML(etree.tostring(domain, encoding="unicode"))
+    return defined.XMLDesc(INACTIVE_WITH_SECRETS)
+
+
+def undefine(domain: etree._Element) -> None:
+    """Forget it."""
+    flags = libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
+    connection().lookupByUUIDString(domain.findtext("uuid")).undefineFlags(flags)
+
+
+class DomainWalk:
+    """One domain, and all that can be changed in it."""
+
+    # How often a process tries a kind of place that is left out all the same, to see that it still has to be.
+    SAMPLES = 1
+
+    def __init__(self, name: str, desired: etree._Element, walked: Walked, left_out: Sequence[str]) -> None:
+        self.name = name
+        self.desired = desired
+        self.walked = walked
+        self.left_out = [re.compile(pattern) for pattern in left_out]
+
+    def run(self) -> None:
+        """Apply, look again, then change everything, one at a time."""
+        applied = define(self.desired)
+        self.walked.domains += 1
+        again = reconcile(self.desired, etree.fromstring(applied)).differences
+        if again:
+            self.walked.failures.append(f"{self.name}: applied, and not as asked: {again}")
+        # libvirt puts some controllers in another order when it is given its own definition.
+        self.held = define(etree.fromstring(applied))
+        self.changed = etree.fromstring(self.held)
+        for place in list(places(self.changed)):
+            self.try_place(place)
+        undefine(self.desired)
+
+    def try_place(self, place: Place) -> None:
+        """Give one place another value; what comes of it is counted."""
+        walked, path = self.walked, place.path
+        is_left_out = any(pattern.fullmatch(path) for pattern in self.left_out)
+        seen = walked.unnoticed[path] + walked.refused[path]
+        if is_left_out and seen >= self.SAMPLES:
+            walked.trusted[path] += 1
+            return
+        now = self.change(place)
+        if now is None:
+            walked.refused[path] += 1
+        else:
+            self.judge(path, now)
+
+    def change(self, place: Place) -> Optional[str]:
+        """What libvirt holds after the first change of a place that it takes; None where it takes none."""
+        before = place.value
+        values = other_values(place)
+        # What was taken at another place of this kind will most likely be taken here.
+        taken = self.walked.ways.setdefault(place.path, [])
+        for way in [*filter(values.__contains__, taken), *(way for way in values if way not in taken)]:
+            place.set(values[way])
+            with beside(place, values[way]):
+                now = self.accepted()
+            place.set(before)
+            if now is not None:
+                if way not in taken:
+                    taken.insert(0, way)
+                return now
+        return None
+
+    def accepted(self) -> Optional[str]:
+        """What libvirt holds of the changed domain; None where it refuses it or makes what it was of it."""
+        try:
+            now = define(self.changed)
+        except libvirt.libvirtError:
+            return None
+        return None if now == self.held else now
+
+    def judge(self, path: str, now: str) -> None:
+        """See whether the next run finds the change, and leaves the domain as it was."""
+        reconciled = reconcile(self.desired, etree.fromstring(now))
+        if not reconciled.differences:
+            self.walked.unnoticed[path] += 1
+            define(etree.fromstring(self.held))
+            return
+        try:
+            repaired = define(reconciled.merged)
+        except libvirt.libvirtError as error:
+            self.walked.failures.append(f"{self.name}: {path} can't be repaired: {error}")
+            define(etree.fromstring(self.held))
+            return
+        self.walked.repaired[path] += 1
+        if repaired != self.held:
+            left = reconcile(self.desired, etree.fromstring(repaired)).differences
+            if left:
+                self.walked.failures.append(f"{self.name}: {path} is not repaired: {left}")
+            define(etree.fromstring(self.held))
+
+
+@contextmanager
+def beside(place: Place, value: str) -> Iterator[None]:
+    """Change what has to be changed with a place, or libvirt calls it a contradiction; afterwards it is as before."""
+    element, parent = place.element, place.element.getparent()
+    attributes: list[tuple[etree._Element, str, str]] = []
+    removed: list[etree._Element] = []
+    if element.tag == "listen" and place.attribute == "address":
+        attributes = [(parent, "listen", value)]
+    elif element.tag == "graphics" and place.attribute == "listen":
+        attributes = [(element.find("listen"), "address", value)]
+    elif element.tag == "target" and place.attribute == "bus":
+        removed = parent.findall("address")
+    elif element.tag == "seclabel" and place.attribute == "type":
+        attributes = [(element, "model", "apparmor")]
+    elif element.tag == "topology" or element.tag == "vcpu":
+        attributes = _topology(place, value)
+    before = [(each, name, each.get(name)) for each, name, _value in attributes]
+    for each, name, other in attributes:
+        each.set(name, other)
+    for each in removed:
+        parent.remove(each)
+    try:
+        yield
+    finally:
+        for each, name, old in before:
+            each.set(name, old)
+        for each in removed:
+            parent.append(each)
+
+
+def _topology(place: Place, value: str) -> list[tuple[etree._Element, str, str]]:
+    """The other numbers of the topology, such that they make the number of CPUs."""
+    domain = place.element.getroottree().getroot()
+    topology = domain.find("cpu/topology")
+    if not value.isdigit() or value == "0":
+        return []
+    if place.element is topology:
+        others = [name for name in ("cores", "sockets", "threads", "dies") if name != place.attribute]
+        cpus = int(domain.findtext("vcpu")) // int(value)
+    elif place.attribute is None:
+        others, cpus = ["cores", "sockets", "threads", "dies"], int(value)
+    else:
+        return []
+    return [(topology, name, str(cpus if name == others[0] else 1)) for name in others]
+
+
+def left_out(kind: str) -> list[str]:
+    """The patterns of the places that are left out, of one kind."""
+    groups = yaml.safe_load(LEFT_OUT.read_text(encoding="utf-8"))[kind]
+    return [place for group in groups for place in group["places"]]
+
+
+def walk(share: int, shares: int) -> Walked:
+    """What one process of several does: every C(shares)th case."""
+    walked = Walked()
+    patterns = left_out("undecided") + left_out("refused")
+    for case in ALL_CASES[share::shares]:
+        DomainWalk(case.name, desired_domain(case), walked, patterns).run()
+    return walked
+
+
+def places(domain: etree._Element) -> Iterator[Place]:
+    """Every attribute and every text of a domain."""
+    for element in domain.iter():
+        path = path_of(element)
+        for attribute in element.attrib:
+            yield Place(f"{path}/@{attribute}", element, attribute)
+        if len(element) == 0 and (element.text or "").strip():
+            yield Place(path, element, None)
+
+
+def path_of(element: etree._Element) -> str:
+    """The names of the elements from the domain down, those of some kinds with the kind."""
+    names = []
+    parent = element.getparent()
+    while parent is not None:
+        names.append(_name(element))
+        element, parent = parent, parent.getparent()
+    return "/".join(reversed(names)) or "."
+
+
+def _name(element: etree._Element) -> str:
+    name = etree.QName(element).localname
+    kind = {"controller": "type", "address": "type", "input": "bus", "disk": "device", "audio": "type"}.get(name)
+    if name == "controller" and element.get("model") in (None, "piix3-uhci", "qemu-xhci"):
+        return "controller[default %s]" % element.get("type")
+    return f"{name}[{element.get(kind)}]" if kind and element.get(kind) else name
+
+
+def other_values(place: Place) -> dict[str, str]:
+    """Values to try, each by how it comes from the one that is there; the likeliest to be taken first."""
+    value, tag = place.value, place.element.tag
+    words = TEXTS.get(tag, "") if place.attribute is None else WORDS.get(place.attribute, "")
+    values = {**_of_the_same_form(value), **{word: word for word in words.split()}, "longer": value + "x"}
+    # Of several ways to the same value the first.
+    ways = {other: way for way, other in reversed(values.items()) if other != value}
+    return {way: other for other, way in reversed(ways.items())}
+
+
+def _of_the_same_form(value: str) -> dict[str, str]:
+    if value in FLIPS:
+        return {"flipped": FLIPS[value]}
+    if re.fullmatch("0x[0-9a-f]+", value):
+        width = len(value) - 2
+        return {f"{step:+d}": f"0x{int(value, 16) + step:0{width}x}" for step in (1, 9, 16)}
+    if re.fullmatch(r"\d+", value):
+        number = int(value)
+        others = {"+1": number + 1, "-1": abs(number - 1), "twice": number * 2, "half": number // 2, "+8": number + 8}
+        return {way: str(other) for way, other in others.items()}
+    if re.fullmatch("([0-9a-f]{2}:){5}[0-9a-f]{2}", value):
+        return {"MAC": value[:-2] + f"{int(value[-2:], 16) ^ 8:02x}"}
+    if re.fullmatch(r"\d+(\.\d+){3}", value):
+        return {"IP address": "192.0.2.77"}
+    if re.fullmatch("[0-9a-f-]{36}", value):
+        return {"UUID": value[:-1] + ("1" if value[-1] == "0" else "0")}
+    if re.fullmatch(r"\d+-\d+", value):
+        return {"range": "0-126"}
+    return {}

@@ -1,0 +1,159 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs zstack_vm_start in processes that are forked from one that has loaded everything: many tasks in little time.
+
+Each is a task of its own, with the module's arguments and result. It can write down its calls of libvirt, and
+something can be made to break at one of them. Calls of one name in a row count as one: how often a state is looked at
+until it is as wanted depends on the machine.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Optional
+
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import Hypervisor
+from ansible_collections.zstack.kvm.plugins.modules import zstack_vm_start
+from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun
+from ansible_collections.zstack.kvm.tests.support.virsh import state
+
+LIBVIRTD_PID = Path("/run/libvirtd.pid")
+_NOTICE_SECONDS = 20
+
+_processes = multiprocessing.get_context("forkserver")
+_processes.set_forkserver_preload(["__main__", __name__])
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What breaks, C(before) or C(after) the call of libvirt of that number, from 1.
+
+    C(task): the process of the task is killed. C(libvirtd): libvirtd is killed, and started again as its service
+    manager would. C(qemu): the QEMU of the task's VM is killed, if there is one, and libvirt notices.
+    """
+
+    what: str
+    when: str
+    call: int
+
+
+class ForkedTask:
+    """A task that runs."""
+
+    def __init__(self, arguments: dict[str, Any], fault: Optional[Fault], calls: Optional[Path]) -> None:
+        self._output = tempfile.NamedTemporaryFile(mode="r", prefix="zstack-kvm-task-", encoding="utf-8")
+        work = (arguments, fault, calls, self._output.name)
+        self._process = _processes.Process(target=_work, args=work, daemon=True)
+        self._process.start()
+
+    def send_signal(self, number: int) -> None:
+        """Ask it to stop, or kill it."""
+        assert self._process.pid is not None
+        os.kill(self._process.pid, number)
+
+    def finished(self) -> TaskRun:
+        """Its result, when it has ended; that of one that was killed is empty."""
+        self._process.join()
+        with self._output as file:
+            output = file.read()
+        if self._process.exitcode == -signal.SIGKILL:
+            return TaskRun({}, output, -signal.SIGKILL)
+        lines = [line for line in output.splitlines() if line.startswith("{")]
+        assert lines, f"the task returned nothing: {output}"
+        result = json.loads(lines[-1])
+        return TaskRun(result, output, 1 if result.get("failed") else 0)
+
+
+def begin(
+    *vms: Any, check: bool = False, fault: Optional[Fault] = None, calls: Optional[Path] = None, **options: Any
+) -> ForkedTask:
+    """Begins to run the module with these VMs; C(calls) is the file that gets a line for each call of libvirt."""
+    return ForkedTask({"vms": list(vms), "_ansible_check_mode": check, **options}, fault, calls)
+
+
+def start(*vms: Any, **options: Any) -> TaskRun:
+    """Runs the module with these VMs, as L(begin)."""
+    return begin(*vms, **options).finished()
+
+
+def _work(arguments: dict[str, Any], fault: Optional[Fault], calls: Optional[Path], output: str) -> None:
+    with open(output, "w", encoding="utf-8") as file:
+        os.dup2(file.fileno(), sys.stdout.fileno())
+        os.dup2(file.fileno(), sys.stderr.fileno())
+    if fault or calls:
+        _Calls(fault, calls, arguments["vms"][0]["uuid"]).watch()
+    with patch_module_args(arguments):
+        zstack_vm_start.main()
+
+
+class _Calls:
+    """Counts the calls of libvirt and breaks something at one of them."""
+
+    def __init__(self, fault: Optional[Fault], file: Optional[Path], uuid: str) -> None:
+        self._fault = fault
+        self._file = file
+        self._uuid = uuid
+        self._lock = threading.Lock()
+        self._number = 0
+        self._last = ""
+
+    def watch(self) -> None:
+        """From now on, in this process."""
+        original = Hypervisor._call
+
+        def call(hypervisor: Hypervisor, what: str, function: Any, *arguments: Any) -> Any:
+            number = self._count(what)
+            self._break(number, "before")
+            result = original(hypervisor, what, function, *arguments)
+            self._break(number, "after")
+            return result
+
+        Hypervisor._call = call  # type: ignore[assignment, method-assign]
+
+    def _count(self, what: str) -> int:
+        with self._lock:
+            if self._file is not None:
+                with self._file.open("a", encoding="utf-8") as file:
+                    file.write(what + "\n")
+            self._number += what != self._last
+            self._last = what
+            return self._number
+
+    def _break(self, number: int, when: str) -> None:
+        fault = self._fault
+        if fault and (fault.call, fault.when) == (number, when):
+            self._fault = None
+            {"task": _kill_task, "libvirtd": _kill_libvirtd, "qemu": self._kill_qemu}[fault.what]()
+
+    def _kill_qemu(self) -> None:
+        pid = Path("/run/libvirt/qemu/%s.pid" % self._uuid.replace("-", ""))
+        os.kill(int(pid.read_text(encoding="ascii")), signal.SIGKILL)
+        deadline = time.monotonic() + _NOTICE_SECONDS
+        while state(self._uuid) == "running" and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+
+def _kill_task() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _kill_libvirtd() -> None:
+    os.kill(int(LIBVIRTD_PID.read_text(encoding="ascii")), signal.SIGKILL)
+    # Until the kernel has cleared it away, the killed one still holds the lock on its file.
+    deadline = time.monotonic() + _NOTICE_SECONDS
+    nowhere = subprocess.DEVNULL
+    while subprocess.run(["libvirtd", "-d"], check=False, stdin=nowhere, stderr=nowhere).returncode:
+        assert time.monotonic() < deadline, "libvirtd can't be started again"
+        time.sleep(0.05)

@@ -1,0 +1,196 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Both ends of ZStack's protocol: who sends documents and gets the results, and the rulebook that serves them."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import ssl
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Optional, TypeVar, Union
+
+from ansible_collections.zstack.kvm.tests.support.playbook import COLLECTIONS
+from ansible_collections.zstack.kvm.tests.support.reference_cases import CASES
+
+PATIENCE = 240  # seconds, on a machine that is busy with other tests
+T = TypeVar("T")
+
+
+def until(what: str, look: Callable[[], Optional[T]], seconds: float = PATIENCE) -> T:
+    """Looks until there is something to see."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = look()
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"not within {seconds:g} s: {what}")
+
+
+def start_vm_cmd(case: str, **fields: Any) -> dict[str, Any]:
+    """A document as ZStack sends it, for a VM of its own; fields are added or replaced."""
+    document = json.loads((CASES / f"{case}.x86_64.json").read_text(encoding="utf-8"))
+    return {**document, "vmInstanceUuid": uuid.uuid4().hex, "hostManagementIp": "127.0.0.1", **fields}
+
+
+class ManagementNode:
+    """Sends documents and receives results, over real connections."""
+
+    def __init__(self, port: int, headers: Optional[Mapping[str, str]] = None) -> None:
+        self.port = port
+        self.headers = dict(headers or {})
+        self.refusals: Counter[str] = Counter()
+        self._results: list[tuple[str, Any]] = []
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _receiver(self))
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def __enter__(self) -> ManagementNode:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    @property
+    def callback_url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}/zstack/asyncrest/callback"
+
+    def send(self, document: Any, task: str = "", **options: Any) -> int:
+        """Sends a document as ZStack does; the HTTP status of the answer."""
+        return self.ask(document, {"taskuuid": task, "callbackurl": self.callback_url}, **options)[0]
+
+    def ask(
+        self,
+        document: Any,
+        headers: Mapping[str, str],
+        path: str = "/ex/vm/start",
+        method: str = "POST",
+        tls: Optional[ssl.SSLContext] = None,
+    ) -> tuple[int, str]:
+        """Sends anything, a document or bytes; the status and text of the answer."""
+        body: Union[bytes, str] = document if isinstance(document, bytes) else json.dumps(document)
+        if tls is None:
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        else:
+            connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=60, context=tls)
+        try:
+            connection.request(method, path, body, {**self.headers, **headers})
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+
+    def results(self, task: str) -> list[Any]:
+        """What came for a task so far."""
+        return [result for other, result in self._results if other == task]
+
+    def result(self, task: str, count: int = 1) -> Any:
+        """Waits for the result of a task, or for its repetition."""
+        until(f"result {count} of task {task}", lambda: len(self.results(task)) >= count)
+        return self.results(task)[count - 1]
+
+    def outcome(self, document: Any, task: str = "") -> Any:
+        """Sends a document and waits for its result."""
+        task = task or uuid.uuid4().hex
+        assert self.send(document, task) == 200
+        return self.result(task)
+
+    def take(self, task: str, result: Any) -> bool:
+        """Takes a result, or refuses it as often as C(refusals) says; whether it was taken."""
+        if self.refusals[task] > 0:
+            self.refusals[task] -= 1
+            return False
+        self._results.append((task, result))
+        return True
+
+
+def _receiver(node: ManagementNode) -> type[BaseHTTPRequestHandler]:
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(200 if node.take(self.headers["taskuuid"], json.loads(body)) else 503)
+            self.end_headers()
+
+        def log_message(self, *_arguments: Any) -> None:
+            pass
+
+    return Receiver
+
+
+class Rulebook:
+    """ansible-rulebook with the collection's rulebook, printing all that it can print into a log."""
+
+    def __init__(self, directory: Path, inventory: Mapping[str, Any], port: int, **variables: Any) -> None:
+        self.log = directory / "log"
+        self.spool = directory / "spool"
+        self._directory = directory
+        self._process: Optional[subprocess.Popen[bytes]] = None
+        self._port = port
+        (directory / "inventory").mkdir()
+        (directory / "inventory" / "hosts.json").write_text(json.dumps(inventory), encoding="utf-8")
+        variables = {"port": port, "spool": str(self.spool), **variables}
+        settings = {f"zstack_door_{name}": value for name, value in variables.items()}
+        (directory / "variables.yml").write_text(json.dumps(settings), encoding="utf-8")
+
+    def start(self) -> None:
+        """Starts it and waits until it answers."""
+        programs = Path(sys.executable).parent
+        environment = {
+            **os.environ,
+            "ANSIBLE_COLLECTIONS_PATH": os.environ.get("ANSIBLE_COLLECTIONS_PATH", str(COLLECTIONS)),
+            "PATH": f"{programs}:{os.environ['PATH']}",
+            "PYTHONUNBUFFERED": "1",
+        }
+        command = [str(programs / "ansible-rulebook"), "--rulebook", "zstack.kvm.start_vm_cmd", "-vv", "--print-events"]
+        command += ["--inventory", str(self._directory / "inventory"), "--vars", str(self._directory / "variables.yml")]
+        with open(self.log, "ab") as log:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, cwd=self._directory
+            )
+        until("the rulebook answers", self._answers)
+
+    def kill(self) -> None:
+        """Ends it at once, without any chance to clean up."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    @property
+    def waiting_files(self) -> list[str]:
+        """What is in the spool."""
+        return sorted(path.name for path in self.spool.iterdir() if path.name != "lock")
+
+    def playbooks(self) -> list[int]:
+        """The process numbers of the playbooks that start VMs."""
+        assert self._process is not None
+        children = Path(f"/proc/{self._process.pid}/task").glob("*/children")
+        return [
+            int(number)
+            for numbers in children
+            for number in numbers.read_text().split()
+            if b"zstack.kvm.start_vm_cmd" in Path(f"/proc/{number}/cmdline").read_bytes().split(b"\0")
+        ]
+
+    def _answers(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, f"ansible-rulebook ended: {self.log.read_text()[-4000:]}"
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=PATIENCE)
+        try:
+            # Connections are taken before the engine is up, but answered only then.
+            connection.request("GET", "/")
+            return connection.getresponse().status > 0
+        except OSError:
+            return False
+        finally:
+            connection.close()

@@ -1,0 +1,61 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What zstack_vm_start does, without Ansible around it: for tests that start many VMs. Runs where the VMs run."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from ansible_collections.zstack.kvm.plugins.module_utils.host_system import HostSystem
+from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import Hypervisor
+from ansible_collections.zstack.kvm.plugins.module_utils.plan import Policy
+from ansible_collections.zstack.kvm.plugins.module_utils.task import Order
+from ansible_collections.zstack.kvm.plugins.module_utils.vm import Vm
+from ansible_collections.zstack.kvm.plugins.module_utils.vm_spec import parse_vms, secrets_of
+from ansible_collections.zstack.kvm.plugins.module_utils.vm_start import start_vms
+from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun
+
+
+def hypervisor() -> Hypervisor:
+    """One connection for all tests of a process, made anew after a test that killed libvirtd."""
+    connected = _connected()
+    connected.reconnect()
+    return connected
+
+
+@lru_cache
+def _connected() -> Hypervisor:
+    return Hypervisor.connect("qemu:///system")
+
+
+def start(*vms: Any, check: bool = False, **policy: Any) -> TaskRun:
+    """Runs what the module runs with these VMs, as a task would return it."""
+    parsed, problems = parse_vms(list(vms))
+    assert not problems, [str(problem) for problem in problems]
+    return start_parsed(parsed, secrets_of(list(vms)), check, **policy)
+
+
+def start_parsed(vms: Sequence[Vm], secrets: set[str], check: bool = False, **policy: Any) -> TaskRun:
+    """The same with VMs that are validated already."""
+    order = Order(Policy(**policy), check, 1, frozenset(secrets), threading.Event(), diff=True)
+    results = start_vms(hypervisor(), HostSystem(), vms, order)
+    returned = {
+        "changed": any(result.changed for result in results),
+        "vms": [result.as_entry() for result in results],
+        "diff": [result.as_diff() for result in results],
+    }
+    return TaskRun(returned, "", int(any(result.error is not None for result in results)))
+
+
+def agreed(*vms: Any, **policy: Any) -> TaskRun:
+    """A real run, after check mode has said that it would do just that."""
+    foretold, real = start(*vms, check=True, **policy), start(*vms, **policy)
+    for before, after in zip(foretold.vms, real.vms):
+        said = (before["actions"], before["differences"], before["restart_required"])
+        assert said == (after["actions"], after["differences"], after["restart_required"])
+    assert (foretold.failed, foretold.result["diff"]) == (real.failed, real.result["diff"])
+    return real

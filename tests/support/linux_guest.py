@@ -1,0 +1,79 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The tiny guest of tools/guest in a running VM: what it sees of its hardware, by its serial console."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import select
+import shutil
+import time
+import tty
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.zstack.kvm.tests.support.serial_console import NotSaidError, console_path, wait_for_text
+
+# Where ./run-tests builds the guest.
+BUILT = Path(__file__).resolve().parent.parent.parent / ".cache" / "guest"
+BOOT_SECONDS = 240
+ANSWER_SECONDS = 20
+MEMORY = "128MiB"
+
+
+def boot_disk(path: Path) -> Path:
+    """A new disk of the guest."""
+    assert (BUILT / "disk.qcow2").exists(), f"there is no guest in {BUILT}: run tools/guest/build --output {BUILT}"
+    shutil.copyfile(BUILT / "disk.qcow2", path)
+    path.chmod(0o666)
+    return path
+
+
+def wait_until_booted(domain: str) -> None:
+    """Return when the guest says that it is ready."""
+    wait_for_text(domain, r'@guest \{"kind":"ready"', BOOT_SECONDS)
+
+
+def inventory(domain: str) -> list[dict[str, Any]]:
+    """What the guest sees now, one entry a thing; hot-plugged processors and memory are switched on for it."""
+    # The end of what it said of its own accord when it had booted may come first.
+    said = _converse(console_path(domain), "\n", r'(?s)@guest \{"kind":"ready".*@guest \{"kind":"end"\}\r?\n')
+    said = said[said.index('{"kind":"ready"') :]
+    lines = [json.loads(line) for line in re.findall(r"@guest (\{.*\})\r?\n", said)]
+    return [line for line in lines if line["kind"] not in ("ready", "end")]
+
+
+def seen(domain: str, kind: str) -> list[dict[str, Any]]:
+    """What the guest sees of one kind."""
+    return [entry for entry in inventory(domain) if entry["kind"] == kind]
+
+
+def execute(domain: str, command: str) -> str:
+    """Runs a command of the guest's shell, and returns what was said until it had ended."""
+    return _converse(console_path(domain), command + "\n", r'@guest \{"kind":"done".*\}')
+
+
+def wait_until_seen(domain: str, kind: str, **facts: Any) -> None:
+    """Return when the guest sees something of this kind with these facts; what is plugged in takes it a moment."""
+    deadline = time.monotonic() + ANSWER_SECONDS
+    while not any(facts.items() <= entry.items() for entry in seen(domain, kind)):
+        assert time.monotonic() < deadline, f"the guest sees no {kind} with {facts}"
+
+
+def _converse(path: Path, line: str, pattern: str) -> str:
+    terminal = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+    try:
+        tty.setraw(terminal)
+        os.write(terminal, line.encode())
+        deadline, said = time.monotonic() + ANSWER_SECONDS, ""
+        while not re.search(pattern, said):
+            if time.monotonic() > deadline:
+                raise NotSaidError(f"the guest did not say {pattern!r} in {ANSWER_SECONDS} s, but: {said[-2000:]!r}")
+            if select.select([terminal], [], [], 0.1)[0]:
+                said += os.read(terminal, 4096).decode("utf-8", errors="replace")
+        return said
+    finally:
+        os.close(terminal)

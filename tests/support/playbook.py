@@ -1,0 +1,148 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs a module the way a user does: by a task in a playbook, through ansible-playbook."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Optional
+
+PLUGINS = Path(__file__).resolve().parent / "callback_plugins"
+# The Python that has the distribution's libvirt and lxml, unless another one is to be tried.
+TARGET_PYTHON = os.environ.get("ZSTACK_KVM_TARGET_PYTHON", "/usr/bin/python3")
+# Every directory of collections that Python finds this one in.
+COLLECTIONS = Path(*Path(__file__).parts[: Path(__file__).parts.index("ansible_collections")])
+
+
+@dataclass(frozen=True)
+class TaskRun:
+    """What a task returned, and what was printed meanwhile."""
+
+    result: dict[str, Any]
+    output: str
+    returncode: int
+
+    @property
+    def vms(self) -> list[dict[str, Any]]:
+        """The entries of the VMs."""
+        return self.result["vms"]
+
+    @property
+    def vm(self) -> dict[str, Any]:
+        """The entry of the only VM."""
+        (entry,) = self.vms
+        return entry
+
+    @property
+    def actions(self) -> list[str]:
+        """What was done to the only VM."""
+        return self.vm["actions"]
+
+    @property
+    def error(self) -> dict[str, Any]:
+        """What went wrong with the only VM."""
+        return self.vm["error"]
+
+    @property
+    def failed(self) -> bool:
+        """Whether the task failed."""
+        return self.returncode != 0
+
+
+def start(*vms: Any, check: bool = False, verbosity: int = 0, **options: Any) -> TaskRun:
+    """Runs zstack_vm_start with these VMs, always with --diff."""
+    return run_task("zstack.kvm.zstack_vm_start", {"vms": list(vms), **options}, check=check, verbosity=verbosity)
+
+
+def run_task(
+    module: str,
+    arguments: Mapping[str, Any],
+    check: bool = False,
+    verbosity: int = 0,
+    environment: Optional[Mapping[str, str]] = None,
+) -> TaskRun:
+    """Runs one module on this machine."""
+    with tempfile.TemporaryDirectory(prefix="zstack-kvm-play-") as directory:
+        process = begin_task(module, arguments, Path(directory), check, verbosity, environment)
+        output, _nothing = process.communicate()
+        return finished(process, output, Path(directory))
+
+
+def begin_task(
+    module: str,
+    arguments: Mapping[str, Any],
+    directory: Path,
+    check: bool = False,
+    verbosity: int = 0,
+    environment: Optional[Mapping[str, str]] = None,
+) -> subprocess.Popen[str]:
+    """Starts the playbook and returns while it runs; C(finished) reads what it left in the directory."""
+    return _begin([{"name": "Test", module: dict(arguments)}], directory, check, verbosity, environment)
+
+
+def run_tasks(tasks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Runs the tasks of one playbook, also after one that failed, and returns what they returned."""
+    with tempfile.TemporaryDirectory(prefix="zstack-kvm-play-") as directory:
+        named = [{"name": "Test", "ignore_errors": True, **task} for task in tasks]
+        process = _begin(named, Path(directory))
+        output, _nothing = process.communicate()
+        results = Path(directory, "results")
+        assert results.exists(), f"the tasks returned nothing: {output}"
+        return [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()]
+
+
+def _begin(
+    tasks: Sequence[Mapping[str, Any]],
+    directory: Path,
+    check: bool = False,
+    verbosity: int = 0,
+    environment: Optional[Mapping[str, str]] = None,
+) -> subprocess.Popen[str]:
+    playbook = directory / "play.json"
+    play = {"hosts": "localhost", "gather_facts": False, "tasks": list(tasks)}
+    playbook.write_text(json.dumps([play]), encoding="utf-8")
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", "-c", "local", "--diff"]
+    command += ["-e", f"ansible_python_interpreter={TARGET_PYTHON}"]
+    command += ["--check"] if check else []
+    command += ["-" + "v" * verbosity] if verbosity else []
+    settings = {
+        "ANSIBLE_CALLBACK_PLUGINS": str(PLUGINS),
+        "ANSIBLE_CALLBACKS_ENABLED": "result_file",
+        "ANSIBLE_COLLECTIONS_PATH": os.environ.get("ANSIBLE_COLLECTIONS_PATH", str(COLLECTIONS)),
+        "ANSIBLE_RETRY_FILES_ENABLED": "0",
+        "RESULT_FILE": str(directory / "results"),
+    }
+    return subprocess.Popen(
+        [*command, str(playbook)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, **settings, **(environment or {})},
+    )
+
+
+def finished(process: subprocess.Popen[str], output: str, directory: Path) -> TaskRun:
+    """What the task of a playbook returned that has ended; without a result it is what was printed."""
+    results = directory / "results"
+    assert results.exists(), f"the task returned nothing: {output}"
+    return TaskRun(json.loads(results.read_text(encoding="utf-8").splitlines()[-1]), output, process.returncode)
+
+
+def agreed(*vms: Any, **options: Any) -> TaskRun:
+    """A real run of zstack_vm_start, after check mode has said that it would do just that."""
+    foretold = start(*vms, check=True, **options)
+    real = start(*vms, **options)
+    for before, after in zip(foretold.vms, real.vms):
+        said = (before["actions"], before["differences"], before["restart_required"])
+        assert said == (after["actions"], after["differences"], after["restart_required"])
+    assert (foretold.failed, foretold.result["diff"]) == (real.failed, real.result["diff"])
+    return real

@@ -1,0 +1,56 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The processes around a VM: its QEMU, one that takes its time, and whose libvirtd it is."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def assert_own_libvirtd() -> None:
+    """Nobody else's libvirtd may be killed or stopped."""
+    first_process = Path("/proc/1/cmdline").read_text(encoding="utf-8")
+    assert first_process.startswith("zstack-kvm-lab:"), "run this inside a laboratory hypervisor (tools/lab/lab exec)"
+
+
+def qemus_of(uuid: str) -> list[int]:
+    """The processes of a VM's QEMU."""
+    argument = b"guest=" + uuid.replace("-", "").encode()
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if argument in (process / "cmdline").read_bytes():
+                found.append(int(process.name))
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return found
+
+
+def slow_to_start(vm: dict[str, Any], seconds: int = 20) -> dict[str, Any]:
+    """The VM with a QEMU that takes its time before it answers libvirt."""
+    wrapper = Path(vm["root_volume"]["install_path"]).parent / f"starts-in-{seconds}-seconds"
+    if not wrapper.exists():
+        fifo = wrapper.with_name(f"{wrapper.name}.fifo")
+        os.mkfifo(fifo)
+        fifo.chmod(0o666)
+        wrapper.write_text(
+            "#!/bin/bash\n"
+            # No other process may wait in its place: it would keep what libvirt has given to QEMU open.
+            f'case "$*" in *guest=*) read -t {seconds} <>{fifo};; esac\n'
+            'exec /usr/bin/qemu-system-x86_64 "$@"\n'
+        )
+        wrapper.chmod(0o755)
+    return {**vm, "emulator": str(wrapper)}
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    """AssertionError when the condition doesn't come true in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.1)

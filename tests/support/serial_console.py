@@ -1,0 +1,88 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a guest says on its serial console: the proof that it booted, and what."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import subprocess
+import time
+import tty
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+POLL_SECONDS = 0.05
+
+
+class NotSaidError(AssertionError):
+    """The guest did not say in time what it should have said; the text holds what it said."""
+
+
+def console_path(domain: str, uri: str = "qemu:///system") -> Path:
+    """The pseudo terminal of a running domain's serial console (name or UUID), on the hypervisor itself."""
+    command = ["virsh", "--connect", uri, "ttyconsole", domain]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    if answer.returncode or not answer.stdout.strip():
+        raise NotSaidError(f"{domain} has no serial console now: {answer.stderr.strip()}")
+    return Path(answer.stdout.strip())
+
+
+def wait_for_text(domain: str, pattern: str, timeout: float = 20, uri: str = "qemu:///system") -> str:
+    """Read a running domain's console until the regular expression is found in it.
+
+    Returns all that was read, up to and with what was found. Runs where the domain runs.
+    """
+    return wait_in_terminal(console_path(domain, uri), pattern, timeout)
+
+
+def wait_in_terminal(path: Path, pattern: str, timeout: float = 20) -> str:
+    """Read a pseudo terminal until the regular expression is found in it; returns what was read so far."""
+    deadline = time.monotonic() + timeout
+    said = ""
+    with _raw_terminal(path) as terminal:
+        while time.monotonic() < deadline:
+            said += _read(terminal, POLL_SECONDS)
+            found = re.search(pattern, said)
+            if found:
+                return said[: found.end()]
+    raise NotSaidError(f"{path} did not say {pattern!r} within {timeout:g} s, but: {said[-2000:]!r}")
+
+
+def wait_in_file(path: Path, pattern: str, timeout: float = 20) -> str:
+    """Wait until the regular expression is found in a log file, such as that of a <serial>; returns its content."""
+    deadline = time.monotonic() + timeout
+    said = ""
+    while time.monotonic() < deadline:
+        if path.exists():
+            said = path.read_text(encoding="utf-8", errors="replace")
+        if re.search(pattern, said):
+            return said
+        time.sleep(POLL_SECONDS)
+    raise NotSaidError(f"{path} did not hold {pattern!r} within {timeout:g} s, but: {said[-2000:]!r}")
+
+
+@contextmanager
+def _raw_terminal(path: Path) -> Iterator[int]:
+    terminal = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+    try:
+        # Otherwise the terminal would echo the guest's words back to it.
+        tty.setraw(terminal)
+        yield terminal
+    finally:
+        os.close(terminal)
+
+
+def _read(terminal: int, seconds: float) -> str:
+    readable, _writable, _exceptional = select.select([terminal], [], [], seconds)
+    if not readable:
+        return ""
+    try:
+        return os.read(terminal, 4096).decode("utf-8", errors="replace")
+    except OSError:
+        # QEMU has ended, or has not opened its side yet.
+        time.sleep(seconds)
+        return ""

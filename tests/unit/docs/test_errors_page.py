@@ -1,0 +1,20 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The page of error codes is what the table of error codes says."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+
+
+def test_the_page_is_made_from_the_table() -> None:
+    made = subprocess.run(
+        [sys.executable, CHECKOUT / "tools" / "docs" / "errors-page"], capture_output=True, text=True, check=True
+    )
+    page = (CHECKOUT / "docs" / "errors.md").read_text(encoding="utf-8")
+    assert page == made.stdout, "make it anew: tools/docs/errors-page > docs/errors.md"

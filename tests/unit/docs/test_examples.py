@@ -1,0 +1,159 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the pages and the plugins show as examples would be taken: as YAML, by Ansible, and by the modules."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.zstack.kvm.plugins.module_utils.vm_spec import parse_vms
+from ansible_collections.zstack.kvm.tests.support.playbook import COLLECTIONS
+from ansible_collections.zstack.kvm.tests.unit.docs.pages import CHECKOUT, Block, blocks
+
+COLLECTION = "zstack.kvm."
+PLUGINS = "ansible_collections.zstack.kvm.plugins"
+YAML_BLOCKS = list(blocks("yaml", "yml"))
+MODULES = sorted(path.stem for path in (CHECKOUT / "plugins" / "modules").glob("zstack_*.py"))
+DOCUMENTED = [f"{PLUGINS}.modules.{name}" for name in MODULES] + [f"{PLUGINS}.filter.from_start_vm_cmd"]
+
+
+def content(block: Block) -> Any:
+    return yaml.safe_load(block.text)
+
+
+def is_playbook(example: Any) -> bool:
+    return isinstance(example, list) and all(isinstance(play, dict) and "hosts" in play for play in example)
+
+
+def module_calls(example: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The modules of this collection that a playbook, a list of tasks or anything with tasks in it calls."""
+    if isinstance(example, list):
+        for item in example:
+            yield from module_calls(item)
+    elif isinstance(example, dict):
+        for key, value in example.items():
+            if str(key).startswith(COLLECTION) and key.removeprefix(COLLECTION) in MODULES:
+                yield key.removeprefix(COLLECTION), value or {}
+            else:
+                yield from module_calls(value)
+
+
+def lists_of_vms(example: Any, defaults: Mapping[str, Any]) -> Iterator[list[Any]]:
+    """The VMs that an inventory or variables name, with the defaults that hold for them."""
+    if isinstance(example, list):
+        for item in example:
+            yield from lists_of_vms(item, defaults)
+    elif isinstance(example, dict):
+        own = (example.get("vars") or {}).get("zstack_vm_defaults") or example.get("zstack_vm_defaults") or {}
+        defaults = {**defaults, **own}
+        for key, value in example.items():
+            if key == "zstack_vms" and isinstance(value, list):
+                yield [{**defaults, **vm} if isinstance(vm, dict) else vm for vm in value]
+            else:
+                yield from lists_of_vms(value, defaults)
+
+
+def is_template(value: Any) -> bool:
+    return isinstance(value, str) and "{{" in value
+
+
+def without_templates(value: Any, place: str, dropped: list[str]) -> Any:
+    """The value as far as it is known before the playbook runs; the places of what isn't are added to the list."""
+    if isinstance(value, Mapping):
+        for key in value:
+            if is_template(value[key]):
+                dropped.append(f"{place}.{key}")
+        return {
+            key: without_templates(item, f"{place}.{key}", dropped)
+            for key, item in value.items()
+            if not is_template(item)
+        }
+    if isinstance(value, list):
+        return [without_templates(item, f"{place}[{index}]", dropped) for index, item in enumerate(value)]
+    return value
+
+
+def problems_of_vms(vms: Any) -> list[str]:
+    """What parse_vms says of what is known of the VMs."""
+    if is_template(vms):
+        return []
+    dropped: list[str] = []
+    known = without_templates([vm for vm in vms if not is_template(vm)], "vms", dropped)
+    if not known:
+        return []
+    _vms, problems = parse_vms(known)
+    return [str(problem) for problem in problems if problem.place not in dropped]
+
+
+def problems_of_call(module: str, arguments: Mapping[str, Any]) -> list[str]:
+    """What a module would say of its arguments."""
+    spec = importlib.import_module(f"{PLUGINS}.modules.{module}").ARGUMENT_SPEC
+    described = {**arguments}
+    describes_vms = spec.get("vms", {}).get("elements") == "raw"
+    vms = described.pop("vms", None) if describes_vms else None
+    found = problems_of_vms(vms) if vms is not None else []
+    unknown = [name for name, value in described.items() if is_template(value) and name in spec]
+    known = {name: value for name, value in described.items() if name not in unknown}
+    given = {*unknown, *(["vms"] if vms is not None else [])}
+    rest = {name: option for name, option in spec.items() if name not in given}
+    return found + ArgumentSpecValidator(rest).validate(known).error_messages
+
+
+def test_there_are_examples() -> None:
+    assert len(YAML_BLOCKS) > 5
+    assert sum(1 for block in YAML_BLOCKS for _call in module_calls(content(block))) > 3
+
+
+@pytest.mark.parametrize("block", YAML_BLOCKS, ids=str)
+def test_yaml_of_the_pages_is_yaml(block: Block) -> None:
+    assert content(block) is not None
+
+
+def test_json_of_the_pages_is_json() -> None:
+    for block in blocks("json"):
+        assert json.loads(block.text), block
+
+
+@pytest.mark.parametrize("block", YAML_BLOCKS, ids=str)
+def test_modules_take_what_the_pages_give_them(block: Block) -> None:
+    example = content(block)
+    assert [found for call in module_calls(example) for found in problems_of_call(*call)] == []
+    assert [found for vms in lists_of_vms(example, {}) for found in problems_of_vms(vms)] == []
+
+
+@pytest.mark.parametrize("plugin", DOCUMENTED)
+def test_modules_take_their_own_examples(plugin: str) -> None:
+    example = yaml.safe_load(importlib.import_module(plugin).EXAMPLES)
+    calls = list(module_calls(example))
+    assert calls
+    assert [found for call in calls for found in problems_of_call(*call)] == []
+
+
+def test_ansible_takes_the_playbooks_of_the_pages(tmp_path: Path) -> None:
+    playbooks = []
+    for block in YAML_BLOCKS:
+        if is_playbook(content(block)):
+            playbook = tmp_path / f"{block.page.replace('/', '-')}-{block.line}.yml"
+            playbook.write_text(block.text, encoding="utf-8")
+            playbooks.append(str(playbook))
+    assert len(playbooks) > 3
+    checked = subprocess.run(
+        [str(Path(sys.executable).parent / "ansible-playbook"), "--syntax-check", "-i", "hv1,", *playbooks],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env={"ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS), **os.environ},
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr

@@ -1,0 +1,58 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Links between pages lead somewhere, where pages are read as they lie in the repository too."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from ansible_collections.zstack.kvm.tests.unit.docs.pages import CHECKOUT, pages, prose
+
+_LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+_CODE = re.compile(r"`[^`]*`")
+_HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
+_PATH = re.compile(r"`((?:docs|extensions|molecule|playbooks|plugins|roles|tests|tools)/[\w./-]+)`")
+
+each_page = pytest.mark.parametrize("page", pages(), ids=lambda path: str(path.relative_to(CHECKOUT)))
+
+
+def anchors(page: Path) -> set[str]:
+    """What the headings of a page can be linked at, as GitHub and the site name it."""
+    titles = (re.sub(r"[^\w\- ]", "", title.replace("`", "").lower()) for title in _HEADING.findall(prose(page)))
+    return {title.strip().replace(" ", "-") for title in titles}
+
+
+def problem(page: Path, link: str) -> str:
+    """Why the link leads nowhere; empty where it leads somewhere."""
+    if re.match(r"https?://", link):
+        return ""
+    path, _hash, anchor = link.partition("#")
+    target = (page.parent / path).resolve() if path else page
+    if not target.exists():
+        return f"{link}: there is no {path}"
+    if anchor and anchor not in anchors(target):
+        return f"{link}: there is no such heading"
+    return ""
+
+
+@each_page
+def test_links_lead_somewhere(page: Path) -> None:
+    links = _LINK.findall(_CODE.sub("", prose(page)))
+    assert [found for found in (problem(page, link) for link in links) if found] == []
+
+
+@each_page
+def test_files_that_are_named_are_there(page: Path) -> None:
+    assert [name for name in _PATH.findall(prose(page)) if not (CHECKOUT / name.rstrip("/")).exists()] == []
+
+
+def test_every_page_of_docs_is_linked() -> None:
+    linked = {
+        (page.parent / link.partition("#")[0]).resolve()
+        for page in pages()
+        for link in _LINK.findall(_CODE.sub("", prose(page)))
+    }
+    assert [page.name for page in pages() if page.parent.name == "docs" and page.resolve() not in linked] == []

@@ -1,0 +1,50 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The filter as a playbook uses it: errors and warnings come Ansible's way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleFilterError
+from ansible.utils.display import Display
+from ansible_collections.zstack.kvm.plugins.filter.from_start_vm_cmd import FilterModule
+
+DOCUMENT = {
+    'vmInstanceUuid': '001f00d0000000000000000000000001',
+    'vmName': 'vm-1',
+    'memory': 1073741824,
+    'cpuNum': 2,
+    'rootVolume': {'installPath': '/a'},
+}
+from_start_vm_cmd = FilterModule().filters()['from_start_vm_cmd']
+
+
+@pytest.fixture(name='warnings')
+def fixture_warnings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    shown: list[str] = []
+    monkeypatch.setattr(Display, 'warning', lambda self, message, **kwargs: shown.append(message))
+    return shown
+
+
+def test_gives_a_vm(warnings: list[str]) -> None:
+    assert from_start_vm_cmd(DOCUMENT)['name'] == 'vm-1'
+    assert warnings == []
+
+
+def test_what_is_wrong_is_one_error() -> None:
+    with pytest.raises(AnsibleFilterError, match='memory is required; fields that are not known here: gpu'):
+        from_start_vm_cmd({**DOCUMENT, 'gpu': 1, 'memory': None})
+
+
+def test_warns_when_asked_to(warnings: list[str]) -> None:
+    from_start_vm_cmd({**DOCUMENT, 'gpu': 1}, unknown='warn')
+    assert warnings == ['from_start_vm_cmd: fields that are not known here are left out: gpu']
+
+
+@pytest.mark.parametrize('unknown', ['skip', None, True])
+def test_unknown_is_one_of_three(unknown: Any) -> None:
+    with pytest.raises(AnsibleFilterError, match='unknown must be one of error, warn, ignore'):
+        from_start_vm_cmd(DOCUMENT, unknown=unknown)

@@ -1,0 +1,113 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Actions are done in order; when one fails, those before it are undone in reverse."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any, Optional
+
+import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils import apply as subject
+from ansible_collections.zstack.kvm.plugins.module_utils.action import Action
+from ansible_collections.zstack.kvm.plugins.module_utils.context import Context, Undo
+from ansible_collections.zstack.kvm.plugins.module_utils.errors import VmError
+from ansible_collections.zstack.kvm.plugins.module_utils.executors.live import LiveChangeRefused
+
+
+class Recorder:
+    """Executors that write down what is done and undone. Stands in for libvirt, so that any of them can fail."""
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+        self.reconnected = 0
+        self.lost_at: Optional[str] = None
+
+    def reconnect(self) -> None:
+        self.reconnected += 1
+        self.lost_at = None
+
+    def executor(self, name: str) -> Any:
+        def execute(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
+            if 'fails' in detail:
+                raise detail['fails']
+            self.events.append(name)
+
+            def undo() -> None:
+                if detail.get('undo_fails'):
+                    raise VmError('libvirt_error', 'no')
+                if self.lost_at == name:
+                    raise VmError('connection_lost', 'gone')
+                self.events.append('undo ' + name)
+
+            return None if detail.get('final') else undo
+
+        return execute
+
+
+@pytest.fixture
+def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
+    made = Recorder()
+    monkeypatch.setattr(subject, 'EXECUTORS', {name: made.executor(name) for name in ('first', 'second', 'third')})
+    return made
+
+
+def context_of(recorder: Recorder) -> Context:
+    """A context in which the recorder is the hypervisor."""
+    return Context(recorder, None, None, None, threading.Event())  # type: ignore[arg-type]
+
+
+def test_all_are_done_in_order(recorder: Recorder) -> None:
+    context = context_of(recorder)
+    subject.apply(context, [Action('first'), Action('second')])
+    assert recorder.events == context.done == ['first', 'second']
+
+
+def test_a_failure_undoes_the_earlier_ones_in_reverse(recorder: Recorder) -> None:
+    failure = VmError('disk_full', 'no space')
+    with pytest.raises(VmError) as caught:
+        subject.apply(context_of(recorder), [Action('first'), Action('second'), Action('third', {'fails': failure})])
+    assert recorder.events == ['first', 'second', 'undo second', 'undo first']
+    assert (caught.value.phase, caught.value.rollback) == ('third', 'done')
+
+
+def test_a_failure_before_anything_was_done_needs_no_undoing(recorder: Recorder) -> None:
+    with pytest.raises(VmError) as caught:
+        subject.apply(context_of(recorder), [Action('first', {'fails': VmError('disk_full', 'no space')})])
+    assert caught.value.rollback == 'not_needed'
+
+
+def test_what_cannot_be_undone_is_said_and_the_rest_is_undone_all_the_same(recorder: Recorder) -> None:
+    failure = VmError('disk_full', 'no space')
+    actions = [Action('first'), Action('second', {'undo_fails': True}), Action('third', {'fails': failure})]
+    with pytest.raises(VmError) as caught:
+        subject.apply(context_of(recorder), actions)
+    assert recorder.events == ['first', 'second', 'undo first']
+    assert caught.value.rollback == 'partial'
+    assert 'second could not be undone' in caught.value.message
+
+
+def test_undoing_goes_on_through_a_new_connection(recorder: Recorder) -> None:
+    recorder.lost_at = 'second'
+    failure = VmError('connection_lost', 'gone')
+    with pytest.raises(VmError) as caught:
+        subject.apply(context_of(recorder), [Action('first'), Action('second'), Action('third', {'fails': failure})])
+    assert recorder.events == ['first', 'second', 'undo second', 'undo first']
+    assert (recorder.reconnected, caught.value.rollback) == (1, 'done')
+
+
+def test_a_mistake_of_our_own_is_undone_too(recorder: Recorder) -> None:
+    with pytest.raises(VmError) as caught:
+        subject.apply(context_of(recorder), [Action('first'), Action('second', {'fails': KeyError('x')})])
+    assert recorder.events == ['first', 'undo first']
+    assert caught.value.code == 'internal_error'
+
+
+def test_a_live_change_that_is_refused_is_a_warning_and_waits_for_the_next_boot(recorder: Recorder) -> None:
+    context = context_of(recorder)
+    refusal = LiveChangeRefused('unsupported_device', 'no')
+    subject.apply(context, [Action('first', {'fails': refusal}), Action('second')])
+    assert (context.done, context.live_change_refused) == (['second'], True)
+    assert 'next boots' in context.warnings[0]

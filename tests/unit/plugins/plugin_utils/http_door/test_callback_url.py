@@ -1,0 +1,64 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.zstack.kvm.plugins.plugin_utils.http_door.callback_url import problem_of
+
+ALLOWED = ["https://zs.example/zstack/", "http://10.0.0.2:8080"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://zs.example/zstack",
+        "https://zs.example:443/zstack/asyncrest/callback",
+        "https://ZS.example/zstack/callback?x=1",
+        "http://10.0.0.2:8080/",
+        "http://10.0.0.2:8080/anything",
+    ],
+)
+def test_allowed(url: str) -> None:
+    assert problem_of(url, ALLOWED) == ""
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://zs.example/zstack/callback",
+        "https://zs.example:8443/zstack/callback",
+        "https://zs.example/zstackother",
+        "https://zs.example/zstack/../admin",
+        "https://zs.example/zstack/%2e%2e/admin",
+        "https://zs.example@evil.example/zstack/callback",
+        "https://zs.example.evil.example/zstack/callback",
+        "http://10.0.0.2/",
+        "http://10.0.0.20:8080/",
+    ],
+)
+def test_not_allowed(url: str) -> None:
+    assert problem_of(url, ALLOWED) == "it is not among those allowed"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "callback",
+        "ftp://h/",
+        "file:///etc/passwd",
+        "http://",
+        "http://h:x/",
+        "http://h /",
+        "http://h\\@evil/",
+        "http://h:0/",
+    ],
+)
+def test_no_url(url: str) -> None:
+    assert problem_of(url) == "it is no http or https URL"
+
+
+def test_without_a_list_any_is_allowed() -> None:
+    assert problem_of("http://anywhere.example/callback") == ""

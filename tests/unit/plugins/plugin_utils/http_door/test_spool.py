@@ -1,0 +1,92 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from ansible_collections.zstack.kvm.plugins.plugin_utils.http_door.spool import NO_RESULT, STOPPED, Spool, SpoolError
+from ansible_collections.zstack.kvm.plugins.plugin_utils.http_door.tasks import Task
+
+TASK = Task(token="1", uuid="a", callback="http://h/", vm="v", content="c")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "deep" / "spool"
+
+
+@pytest.fixture
+def open_spool(folder: Path) -> Iterator[Callable[[], Spool]]:
+    """Opens the folder, as the next door does after the one before it has ended."""
+    opened: list[Spool] = []
+
+    def again() -> Spool:
+        for spool in opened:
+            spool.close()
+        opened[:] = [Spool(str(folder))]
+        return opened[0]
+
+    yield again
+    for spool in opened:
+        spool.close()
+
+
+def test_only_its_user_can_read_it(folder: Path, open_spool: Callable[[], Spool]) -> None:
+    open_spool().add(TASK, {"vms": []})
+    assert folder.stat().st_mode & 0o777 == 0o700
+    modes = {path.suffix: path.stat().st_mode & 0o777 for path in folder.iterdir() if path.suffix}
+    assert modes == {".order": 0o600, ".task": 0o600}
+
+
+def test_a_folder_that_others_can_read_is_refused(folder: Path) -> None:
+    folder.mkdir(parents=True, mode=0o755)
+    with pytest.raises(SpoolError, match="mode 0700"):
+        Spool(str(folder))
+
+
+def test_two_doors_do_not_share_it(folder: Path, open_spool: Callable[[], Spool]) -> None:
+    open_spool()
+    with pytest.raises(SpoolError, match="another door"):
+        Spool(str(folder))
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ('{"success": true}', {"success": True}),
+        ('{"success": true, "error": ""}', {"success": True}),
+        ('{"success": false, "error": "why"}', {"success": False, "error": "why"}),
+        ('{"success": "yes"}', {"success": False, "error": NO_RESULT}),
+        ("{", {"success": False, "error": NO_RESULT}),
+        ("[]", {"success": False, "error": NO_RESULT}),
+    ],
+)
+def test_the_result_that_a_playbook_leaves(open_spool: Callable[[], Spool], written: str, read: object) -> None:
+    spool = open_spool()
+    assert spool.read_result("1") is None
+    spool.result("1").write_text(written)
+    assert spool.read_result("1") == read
+
+
+def test_what_an_earlier_door_left_is_found_without_its_secrets(folder: Path, open_spool: Callable[[], Spool]) -> None:
+    spool = open_spool()
+    spool.add(TASK, {"vms": ["secret"]})
+    spool.add(Task(token="2", uuid="b", callback="http://h/", vm="v", content="c"), {})
+    spool.result("2").write_text(json.dumps({"success": True}))
+    spool.result("stray").write_text("{}")
+    spool.order("stray").write_text("secret")
+    results = {task.uuid: task.result for task in open_spool().left_over()}
+    assert results == {"a": {"success": False, "error": STOPPED}, "b": {"success": True}}
+    assert sorted(path.name for path in folder.iterdir()) == ["1.task", "2.result", "2.task", "lock"]
+
+
+def test_a_task_that_is_reported_leaves_nothing(folder: Path, open_spool: Callable[[], Spool]) -> None:
+    spool = open_spool()
+    spool.add(TASK, {})
+    spool.remove(TASK.token)
+    assert [path.name for path in folder.iterdir()] == ["lock"]

@@ -1,0 +1,55 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from ansible_collections.zstack.kvm.plugins.plugin_utils.http_door.tasks import Task, Tasks
+
+
+def task(name: str, vm: str = "") -> Task:
+    return Task(token=f"token {name}", uuid=name, callback="http://h/", vm=vm or f"VM of {name}", content=name)
+
+
+def added(tasks: Tasks, *new: Task) -> list[Task]:
+    for one in new:
+        tasks.add(one)
+    return list(new)
+
+
+def begun(tasks: Tasks) -> list[str]:
+    return [one.uuid for one in tasks.begin()]
+
+
+def test_the_oldest_run_first_and_no_more_than_may_run_at_once() -> None:
+    tasks = Tasks(parallel=2, waiting=10)
+    a, b, _c, _d = added(tasks, *map(task, "abcd"))
+    assert begun(tasks) == ["a", "b"]
+    assert begun(tasks) == []
+    tasks.finish(b, {"success": True})
+    assert begun(tasks) == ["c"]
+    assert [one.uuid for one in tasks.running] == ["a", "c"]
+
+
+def test_one_vm_is_worked_on_once_at_a_time_while_others_go_ahead() -> None:
+    tasks = Tasks(parallel=3, waiting=10)
+    first, *_others = added(tasks, task("a", "vm"), task("b", "vm"), task("c"))
+    assert begun(tasks) == ["a", "c"]
+    tasks.finish(first, {"success": True})
+    assert begun(tasks) == ["b"]
+
+
+def test_full_is_when_as_many_wait_as_may_wait() -> None:
+    tasks = Tasks(parallel=1, waiting=2)
+    added(tasks, task("a"), task("b"))
+    assert tasks.full
+    tasks.begin()
+    assert not tasks.full
+
+
+def test_what_is_done_is_remembered_until_much_else_is_done() -> None:
+    tasks = Tasks(parallel=5, waiting=5, remembered=2)
+    for one in added(tasks, *map(task, "abc")):
+        tasks.finish(one, {"success": True})
+    added(tasks, task("d"))
+    assert [name for name in "abcd" if tasks.known(name)] == ["b", "c", "d"]

@@ -1,0 +1,183 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The root file system of a hypervisor: this machine's, with a writable layer that is gone when it ends.
+
+Runs inside the hypervisor's mount namespace, so nothing mounted here is seen outside.
+"""
+
+from __future__ import annotations
+
+import grp
+import os
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+from . import cgroups
+from .hypervisor import Hypervisor, capabilities
+
+# New and empty, or of its own, in every hypervisor.
+_REPLACED = tuple(
+    Path(name) for name in ("/dev", "/proc", "/run", "/sys", "/tmp", "/var/tmp", "/var/lib/libvirt/images")
+)
+_DISK_FILE_SYSTEMS = ("btrfs", "ext2", "ext3", "ext4", "f2fs", "xfs", "zfs")
+# Name, major, minor, permissions, group. The second half only where this machine has them.
+_DEVICES = (
+    ("null", 1, 3, 0o666, "root"),
+    ("zero", 1, 5, 0o666, "root"),
+    ("full", 1, 7, 0o666, "root"),
+    ("random", 1, 8, 0o666, "root"),
+    ("urandom", 1, 9, 0o666, "root"),
+    ("tty", 5, 0, 0o666, "tty"),
+)
+_MACHINE_DEVICES = (
+    ("kvm", 0o660, "kvm"),
+    ("net/tun", 0o666, "root"),
+    ("vhost-net", 0o660, "kvm"),
+    ("vhost-vsock", 0o660, "kvm"),
+)
+# On disk instead of in the writable layer, which is memory: large files, and O_DIRECT before Linux 6.6.
+_ON_DISK = (("tmp", 0o1777), ("var/tmp", 0o1777), ("var/lib/libvirt/images", 0o711))
+
+
+def enter(hypervisor: Hypervisor) -> None:
+    """Build the hypervisor's root file system and make it the calling process's root."""
+    _run("mount", "--make-rprivate", "/")
+    base = hypervisor.directory / "root"
+    base.mkdir()
+    _run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", base)
+    root = base / "root"
+    mounted = cgroups.hierarchies()
+    for number, point in enumerate(_disk_mount_points(hypervisor)):
+        _overlay(point, base / f"layer{number}", root)
+    _forget_this_machine(root)
+    _mount_kernel_file_systems(root)
+    cgroups.mount(root, mounted)
+    _make_devices(root)
+    _bind(hypervisor, root)
+    os.chdir(root)
+    old = root / "mnt"
+    _run("pivot_root", ".", old.relative_to(root))
+    os.chroot(".")
+    os.chdir("/")
+    _run("umount", "--lazy", "/mnt")
+
+
+def _run(*command: object) -> None:
+    subprocess.run([str(word) for word in command], check=True)
+
+
+def _disk_mount_points(hypervisor: Hypervisor) -> list[str]:
+    # An overlay shows one file system: /usr, /var or /home on disks of their own need their own layers.
+    covered = [*_REPLACED, *(Path(directory) for directory in hypervisor.settings.binds), hypervisor.laboratory]
+    points = {"/"}
+    for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines():
+        fields, _separator, tail = line.partition(" - ")
+        point = Path(fields.split()[4])
+        hidden = any(directory in (point, *point.parents) for directory in covered if directory != Path("/"))
+        if tail.split()[0] in _DISK_FILE_SYSTEMS and point.is_dir() and not hidden:
+            points.add(str(point))
+    return sorted(points, key=len)
+
+
+def _overlay(lower: str, layer: Path, root: Path) -> None:
+    upper, work = layer / "upper", layer / "work"
+    for directory in (upper, work):
+        directory.mkdir(parents=True)
+    root.mkdir(exist_ok=True)
+    options = f"lowerdir={lower},upperdir={upper},workdir={work}"
+    _run("mount", "-t", "overlay", "-o", options, "overlay", root / lower.lstrip("/"))
+
+
+def _forget_this_machine(root: Path) -> None:
+    # Definitions, secrets, pools and leftovers of this machine's own libvirt are no concern of the hypervisor.
+    definitions = root / "etc/libvirt"
+    for pattern in ("qemu/*.xml", "secrets/*", "storage/*.xml"):
+        for path in definitions.glob(pattern):
+            path.unlink()
+    for name in ("qemu/autostart", "qemu/networks", "storage/autostart"):
+        shutil.rmtree(definitions / name, ignore_errors=True)
+    for name in ("var/lib/libvirt", "var/log/libvirt"):
+        # Directories stay: packages made them, with owners that libvirt wants.
+        for path in list((root / name).rglob("*")):
+            if path.name.startswith("domain-") and path.is_dir():
+                shutil.rmtree(path)
+            elif path.is_symlink() or (path.exists() and not path.is_dir()):
+                path.unlink()
+
+
+def _mount_kernel_file_systems(root: Path) -> None:
+    _run("mount", "-t", "proc", "proc", root / "proc")
+    _run("mount", "-t", "sysfs", "sysfs", root / "sys")
+    _run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", root / "run")
+    for name, mode in (("lock", 0o1777), ("sshd", 0o755)):
+        _make_directory(root / "run" / name, mode)
+
+
+def _make_devices(root: Path) -> None:
+    devices = root / "dev"
+    _run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", devices)
+    for name, major, minor, mode, group in _DEVICES:
+        _make_device(devices / name, os.makedev(major, minor), mode, group)
+    for name, mode, group in _MACHINE_DEVICES:
+        original = Path("/dev") / name
+        if original.exists():
+            _make_device(devices / name, original.stat().st_rdev, mode, group)
+    for name, target in (
+        ("fd", "/proc/self/fd"),
+        ("stdin", "fd/0"),
+        ("stdout", "fd/1"),
+        ("stderr", "fd/2"),
+        ("ptmx", "pts/ptmx"),
+    ):
+        (devices / name).symlink_to(target)
+    for name in ("pts", "shm", "mqueue"):
+        (devices / name).mkdir()
+    _run(
+        "mount",
+        "-t",
+        "devpts",
+        "-o",
+        f"newinstance,ptmxmode=666,mode=620,gid={_group('tty')}",
+        "devpts",
+        devices / "pts",
+    )
+    _run("mount", "-t", "tmpfs", "-o", "mode=1777", "tmpfs", devices / "shm")
+    _run("mount", "-t", "mqueue", "mqueue", devices / "mqueue")
+
+
+def _make_device(path: Path, device: int, mode: int, group: str) -> None:
+    path.parent.mkdir(exist_ok=True)
+    os.mknod(path, stat.S_IFCHR, device)
+    os.chown(path, 0, _group(group))
+    path.chmod(mode)
+
+
+def _group(name: str) -> int:
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError:
+        return 0
+
+
+def _make_directory(path: Path, mode: int) -> None:
+    path.mkdir(parents=True, exist_ok=True)
+    path.chmod(mode)
+
+
+def _bind(hypervisor: Hypervisor, root: Path) -> None:
+    for name, mode in _ON_DISK:
+        own, target = hypervisor.directory / "disk" / name, root / name
+        for directory in (own, target):
+            _make_directory(directory, mode)
+        _run("mount", "--bind", own, target)
+    shared, target = capabilities(hypervisor.laboratory), root / "var/cache/libvirt/qemu/capabilities"
+    for directory in (shared, target):
+        directory.mkdir(parents=True, exist_ok=True)
+    _run("mount", "--bind", shared, target)
+    for source in sorted(hypervisor.settings.binds, key=len):
+        target = root / source.lstrip("/")
+        target.mkdir(parents=True, exist_ok=True)
+        _run("mount", "--rbind", source, target)

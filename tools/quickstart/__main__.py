@@ -1,0 +1,83 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command ./quickstart: this machine becomes a hypervisor, and a VM runs on it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from . import cleaning, guest, machine, playbooks
+from .progress import Progress, StepError
+from .vm import QuickstartVm
+
+STEPS = 7
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="./quickstart",
+        description="Makes this machine (Debian 12 or 13, root) a hypervisor and boots a tiny VM on it.",
+    )
+    parser.add_argument("--clean", action="store_true", help="remove what ./quickstart made, the VM included")
+    arguments = parser.parse_args()
+    checkout = Path(__file__).resolve().parents[2]
+    vm = QuickstartVm(checkout)
+    progress = Progress(STEPS, vm.folder / "log.txt")
+    try:
+        machine.check(checkout)
+        if arguments.clean:
+            cleaning.clean(vm)
+        else:
+            run(vm, progress)
+    except StepError as error:
+        print(f"\n\nquickstart: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nquickstart: stopped; ./quickstart goes on, ./quickstart --clean removes what it made", file=sys.stderr)
+        return 130
+    return 0
+
+
+def run(vm: QuickstartVm, progress: Progress) -> None:
+    progress.begin_log()
+    with progress.step("Debian packages for the set-up"):
+        machine.install_packages(progress)
+    with progress.step("Ansible, in a virtual environment of its own"):
+        controller = playbooks.Controller(vm.checkout, vm.folder, progress)
+        controller.install()
+    with progress.step("this machine becomes a hypervisor (playbooks/prepare_hypervisors.yml)"):
+        controller.prepare_hypervisor()
+    with progress.step("a tiny Linux guest, built from Debian's packages"):
+        guest.build(vm.checkout, progress)
+    with progress.step("does a guest really boot under KVM?") as outcome:
+        accelerator = guest.accelerator(vm.checkout, vm.folder, progress)
+        outcome.append(accelerator.reason)
+    with progress.step("a StartVmCmd document starts a VM, and its guest boots (playbooks/start_vms.yml)") as outcome:
+        vm.prepare(progress)
+        controller.start_vm(vm, accelerator.domain_type)
+        outcome.append(f"the serial console says: {vm.wait_until_booted()}")
+        vm.take_picture()
+    with progress.step("the same playbook again, which changes nothing") as outcome:
+        recap = controller.start_vm(vm, accelerator.domain_type)
+        outcome.append(recap)
+        if "changed=0 " not in recap:
+            raise StepError("The second run changed something. What, stands in " + str(progress.log))
+    print(
+        f"""
+VM            {vm.name} ({vm.uuid})
+state         {vm.state()}, by {accelerator.title}
+console       {vm.console()}
+screen        {vm.picture}
+second run    {recap}
+
+The document  {vm.document}
+the command   {controller.shown_command}
+from now on   ./quickstart again changes nothing; ./quickstart --clean removes what it made, the VM included"""
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,49 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What ./quickstart --clean does."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+from . import guest
+from .vm import BRIDGE, CHANNELS, DISKS, QuickstartVm
+
+
+def clean(vm: QuickstartVm) -> None:
+    """Remove the VM, its disk, bridge and channel, and what was built and downloaded; each if it is there."""
+    if vm.exists():
+        _say(f"the VM {vm.name} ({vm.uuid})")
+        vm.remove()
+    if vm.disk.exists():
+        _say(str(vm.disk))
+        vm.disk.unlink()
+    _remove_folder(vm.channel.parent)
+    for folder in (DISKS, CHANNELS):
+        # Another checkout's VM may be in it
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+    if _bridge_is_unused():
+        _say(f"the bridge {BRIDGE}")
+        subprocess.run(["ip", "link", "delete", BRIDGE], check=True)
+    _remove_folder(guest.folder(vm.checkout))
+    _remove_folder(vm.folder)
+    print("The packages that were installed stay, and so do libvirt's daemons.")
+
+
+def _bridge_is_unused() -> bool:
+    ports = Path(f"/sys/class/net/{BRIDGE}/brif")
+    return ports.is_dir() and not any(ports.iterdir())
+
+
+def _remove_folder(folder: Path) -> None:
+    if folder.is_dir():
+        _say(str(folder))
+        shutil.rmtree(folder)
+
+
+def _say(what: str) -> None:
+    print(f"removing {what}", flush=True)

@@ -1,0 +1,95 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The tiny guest, and whether it boots under KVM here."""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from .progress import Progress
+
+BUILD_SECONDS = 900
+# Under a working KVM it takes two seconds
+BOOT_SECONDS = 20
+
+
+@dataclass(frozen=True)
+class Accelerator:
+    """How QEMU runs guests here: libvirt's word for it, one for people, and why."""
+
+    domain_type: str
+    title: str
+    reason: str
+
+
+EMULATION = "emulation (TCG)"
+
+
+def folder(checkout: Path) -> Path:
+    return checkout / ".cache/guest"
+
+
+def build(checkout: Path, progress: Progress) -> None:
+    progress.run(
+        [str(checkout / "tools/guest/build"), "--output", str(folder(checkout))],
+        hint="The guest is built from Debian's packages: its sources must be reachable.",
+        seconds=BUILD_SECONDS,
+    )
+
+
+def accelerator(checkout: Path, state_folder: Path, progress: Progress) -> Accelerator:
+    """KVM where the guest really boots under it, emulation elsewhere.
+
+    What was found is kept, so that a machine on which it is a matter of luck doesn't change the VM at every run.
+    """
+    kept = state_folder / "accelerator.json"
+    if kept.exists():
+        return Accelerator(**json.loads(kept.read_text(encoding="utf-8")))
+    found = _try_kvm(json.loads((folder(checkout) / "guest.json").read_text(encoding="utf-8")))
+    kept.write_text(json.dumps(vars(found)), encoding="utf-8")
+    return found
+
+
+def _try_kvm(manifest: dict) -> Accelerator:
+    if not os.path.exists("/dev/kvm"):
+        return Accelerator("qemu", EMULATION, "no, there is no /dev/kvm: emulation, which is slower")
+    files = manifest["files"]
+    command = ["qemu-system-x86_64", "-accel", "kvm", "-m", "96", "-nodefaults", "-display", "none", "-no-reboot",
+               "-serial", "stdio", "-kernel", files["kernel"], "-initrd", files["initrd"],
+               "-append", manifest["kernel_parameters"]]  # fmt: skip
+    started = time.monotonic()
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        said = _read_until(process, manifest["ready_marker"].encode(), started + BOOT_SECONDS)
+    finally:
+        process.kill()
+        process.wait()
+    seconds = time.monotonic() - started
+    if manifest["ready_marker"].encode() in said:
+        return Accelerator("kvm", "KVM", f"yes, within {seconds:.0f} s")
+    if seconds < BOOT_SECONDS:
+        last_line = said.decode(errors="replace").strip().rpartition("\n")[2]
+        return Accelerator("qemu", EMULATION, f"no ({last_line}): emulation, which is slower")
+    return Accelerator("qemu", EMULATION, f"no, not within {BOOT_SECONDS} s: emulation, which is slower")
+
+
+def _read_until(process: subprocess.Popen[bytes], marker: bytes, deadline: float) -> bytes:
+    """What the process prints until the marker comes, the process ends or the time is over."""
+    assert process.stdout is not None
+    said = b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        while marker not in said and time.monotonic() < deadline:
+            if selector.select(0.5):
+                data = os.read(process.stdout.fileno(), 65536)
+                if not data:
+                    break
+                said += data
+    return said

@@ -1,0 +1,150 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The VM of the quickstart: its document, its disk and bridge, its console and screen."""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import subprocess
+import time
+import tty
+import uuid
+from pathlib import Path
+from xml.etree import ElementTree
+
+from . import guest
+from .progress import Progress, StepError
+
+TEMPLATE = Path(__file__).with_name("start_vm_cmd.json")
+BRIDGE = "br_quickstart"
+# Below the checkout QEMU's user often may not read: /root is closed to it
+DISKS = Path("/var/lib/libvirt/images/zstack-kvm-quickstart")
+CHANNELS = Path("/var/lib/libvirt/qemu/zstack-kvm-quickstart")
+BOOT_SECONDS = 240
+
+
+class QuickstartVm:
+    """Its names come from the checkout's path, so that every checkout has a VM of its own and finds it again."""
+
+    name = "quickstart"
+
+    def __init__(self, checkout: Path) -> None:
+        self.checkout = checkout
+        self.folder = checkout / ".cache/quickstart"
+        self.uuid = str(uuid.uuid5(uuid.NAMESPACE_URL, checkout.as_uri()))
+        self.document = self.folder / "start_vm_cmd.json"
+        self.picture = self.folder / "screen.png"
+        self.disk = DISKS / f"{self.uuid}.qcow2"
+        self.channel = CHANNELS / self.uuid / "guest_agent.sock"
+
+    def prepare(self, progress: Progress) -> None:
+        """What the document names must be there before the VM is started: the disk and the bridge."""
+        self._write_document()
+        if not self.disk.exists():
+            self.disk.parent.mkdir(parents=True, exist_ok=True)
+            partial = self.disk.with_suffix(".partial")
+            shutil.copyfile(guest.folder(self.checkout) / "disk.qcow2", partial)
+            partial.replace(self.disk)
+        if not Path(f"/sys/class/net/{BRIDGE}").exists():
+            hint = "Making a bridge needs the rights of root on the network; in a container, the capability NET_ADMIN."
+            progress.run(["ip", "link", "add", BRIDGE, "type", "bridge"], hint=hint, seconds=20)
+        progress.run(["ip", "link", "set", BRIDGE, "up"], hint="Look at: ip link", seconds=20)
+
+    def _write_document(self) -> None:
+        """Fill the placeholders of the document in the repository."""
+        identity = uuid.UUID(self.uuid)
+        values = {
+            "VM_UUID": identity.hex,
+            "VM_NAME": self.name,
+            "VOLUME_UUID": uuid.uuid5(identity, "root volume").hex,
+            "VOLUME_PATH": str(self.disk),
+            "NIC_UUID": uuid.uuid5(identity, "nic").hex,
+            "NIC_MAC": "fa:" + ":".join(f"{byte:02x}" for byte in identity.bytes[:5]),
+            "BRIDGE": BRIDGE,
+            "CHANNEL_SOCKET": str(self.channel),
+        }
+        text = TEMPLATE.read_text(encoding="utf-8")
+        for name, value in values.items():
+            text = text.replace(f"@{name}@", value)
+        self.document.write_text(text, encoding="utf-8")
+
+    def wait_until_booted(self) -> str:
+        """Read the serial console until the guest says that it is up; returns what it says."""
+        path = self._virsh("ttyconsole", self.uuid).strip()
+        terminal = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+        try:
+            tty.setraw(terminal)
+            return _read_ready_line(terminal)
+        finally:
+            os.close(terminal)
+
+    def take_picture(self) -> None:
+        """Keep a picture of the screen. The guest writes on its screen before it says that it is up."""
+        self._virsh("screenshot", self.uuid, str(self.picture))
+        if not self.picture.read_bytes().startswith(b"\x89PNG"):
+            raise StepError(f"libvirt gave a picture of the VM's screen that is no PNG: {self.picture}")
+
+    def state(self) -> str:
+        return self._virsh("domstate", self.uuid).strip()
+
+    def console(self) -> str:
+        """Its address as type://host:port."""
+        graphics = ElementTree.fromstring(self._virsh("dumpxml", self.uuid)).find("devices/graphics")
+        if graphics is None:
+            raise StepError(f"The VM {self.uuid} has no console.")
+        return f"{graphics.get('type')}://{graphics.get('listen')}:{graphics.get('port')}"
+
+    def exists(self) -> bool:
+        """Whether libvirt knows the VM; a machine without libvirt doesn't."""
+        if shutil.which("virsh") is None:
+            return False
+        return self.uuid in self._virsh("list", "--all", "--uuid").split()
+
+    def remove(self) -> None:
+        """Stop the VM and remove it from libvirt."""
+        if self.uuid in self._virsh("list", "--uuid").split():
+            self._virsh("destroy", self.uuid)
+        if self.exists():
+            self._virsh("undefine", self.uuid)
+
+    def _virsh(self, *arguments: str) -> str:
+        command = ["virsh", "--quiet", "--connect", "qemu:///system", *arguments]
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "LC_ALL": "C"},
+        )
+        if done.returncode != 0:
+            raise StepError(
+                f"{' '.join(command)}\n    {done.stderr.strip()}\n\nDoes libvirt run? ./quickstart starts it."
+            )
+        return done.stdout
+
+
+def _read_ready_line(terminal: int) -> str:
+    said = ""
+    deadline = time.monotonic() + BOOT_SECONDS
+    while time.monotonic() < deadline:
+        # An empty line makes a guest that is up answer at once
+        if not select.select([terminal], [], [], 2)[0]:
+            print(".", end="", flush=True)
+            os.write(terminal, b"\n")
+            continue
+        try:
+            said += os.read(terminal, 4096).decode("utf-8", errors="replace")
+        except OSError:
+            # QEMU hasn't opened its end yet, or has ended
+            time.sleep(0.5)
+        for line in said.splitlines(keepends=True):
+            if line.startswith('@guest {"kind":"ready"') and line.endswith("\n"):
+                return line.strip()
+    raise StepError(
+        f"The guest didn't boot within {BOOT_SECONDS} s. The last that its serial console said:\n{said[-1000:]}\n"
+        "A loaded machine may need longer: run ./quickstart again."
+    )
