@@ -261,6 +261,11 @@ ERROR_CODES: dict[str, ErrorCode] = {
         'Run it again.',
     ),
     # libvirt and QEMU
+    'qemu_hangs': ErrorCode(
+        "The VM's QEMU runs, but doesn't answer.",
+        'Look at what it waits for: storage that hangs, a process that was stopped (ps, dmesg). zstack_vm_stop with force: '
+        'true ends it whatever it does.',
+    ),
     'qemu_failed': ErrorCode(
         'QEMU ended while the VM was starting.',
         "See the last lines of QEMU's log in the message.",
@@ -304,4 +309,4 @@ ERROR_CODES: dict[str, ErrorCode] = {
 }
 
 # Worth another try without any change by the user.
-RETRYABLE = frozenset({'connection_lost', 'libvirt_hangs', 'libvirt_unavailable', 'vm_busy', 'vm_locked'})
+RETRYABLE = frozenset({'connection_lost', 'libvirt_hangs', 'libvirt_unavailable', 'qemu_hangs', 'vm_busy', 'vm_locked'})

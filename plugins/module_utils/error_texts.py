@@ -40,7 +40,11 @@ _TEXTS = (
     ('qos_limit', r'argument "[^"]*" is wrong: (buffer|rate|burst)'),
     ('qos_limit', r'could not convert bandwidth \w+ value'),
     ('qos_unsupported', r'(Specified qdisc (kind is unknown|not found))|(TC (classifier|action module) not found)'),
-    ('vfio_irq_conflict', r'Failed to setup INTx fd: Device or resource busy'),
+    # QEMU's words until 4.0, and since.
+    (
+        'vfio_irq_conflict',
+        r'Failed to setup INTx fd: Device or resource busy|[Ff]ailed to set up .*INTX.*: Device or resource busy',
+    ),
     (
         'not_enough_memory',
         r'cannot set up guest memory|cannot (map|allocate).*guest (RAM|memory)|Cannot allocate memory',

@@ -5,7 +5,7 @@
 
 A libvirtd that hangs must not hang the task: opening has a deadline, and an open connection is given up when
 libvirtd has answered no keepalive for C(KEEPALIVE_SECONDS) times C(KEEPALIVE_COUNT) seconds, which ends every
-call that waits for it.
+call that waits for it. Neither must a QEMU that hangs: what waits for one has a deadline of its own.
 """
 
 from __future__ import annotations
@@ -33,6 +33,12 @@ OPEN_SECONDS = 30
 RECONNECT_SECONDS = 15
 KEEPALIVE_SECONDS = 5
 KEEPALIVE_COUNT = 3
+# libvirtd works on five requests of a connection at a time (max_client_requests in libvirtd.conf); behind five that wait
+# for their QEMUs not even a keepalive is read. So one place stays free.
+SLOW_CALLS_AT_ONCE = 4
+# A QEMU that answers does so in much less.
+ANSWER_SECONDS = 10
+CHANGE_SECONDS = 60
 # What libvirt says of its own schema when libxml2, which readies its types unlocked, does so in two threads at once.
 _SCHEMA_RACE = 'Unable to parse RNG'
 _SCHEMA_ATTEMPTS = 5
@@ -128,6 +134,7 @@ class Hypervisor:
         self._first_validation = threading.Lock()
         self._has_validated = False
         self._given_up = False
+        self._slow_calls = threading.BoundedSemaphore(SLOW_CALLS_AT_ONCE)
 
     # The connection
 
@@ -191,6 +198,24 @@ class Hypervisor:
             return function(*arguments)
         except libvirt.libvirtError as error:
             raise _vm_error(what, error) from None
+
+    def _call_qemu(self, seconds: float, what: str, function: Callable[..., Any], *arguments: Any) -> Any:
+        """A call that waits for a QEMU: C(qemu_hangs) when it takes longer, while it goes on behind our back."""
+        deadline = time.monotonic() + seconds
+
+        def call() -> Any:
+            try:
+                return self._call(what, function, *arguments)
+            finally:
+                self._slow_calls.release()
+
+        try:
+            if not self._slow_calls.acquire(timeout=seconds):
+                raise TimeoutError
+            return call_with_deadline(call, max(deadline - time.monotonic(), 0))
+        except TimeoutError as error:
+            message = 'cannot %s: QEMU has not answered for %g seconds' % (what, seconds)
+            raise VmError('qemu_hangs', message) from error
 
     def _domain(self, uuid: str) -> Any:
         domain = self._domains.get(uuid)
@@ -329,30 +354,30 @@ class Hypervisor:
         flags |= libvirt.VIR_DOMAIN_UNDEFINE_NVRAM if remove_nvram else libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM
         self._call('undefine the domain', self._domain(uuid).undefineFlags, flags)
 
-    def create(self, uuid: str) -> None:
+    def create(self, uuid: str, seconds: float) -> None:
         """Starts a defined domain; from its saved memory where it is suspended to disk."""
         # VIR_DOMAIN_START_VALIDATE is for XML that is started without being defined; this was validated when defined.
-        self._call('start the domain', self._domain(uuid).createWithFlags, 0)
+        self._call_qemu(seconds, 'start the domain', self._domain(uuid).createWithFlags, 0)
 
-    def shutdown(self, uuid: str) -> None:
-        """Asks the guest to shut down, and returns at once."""
-        self._call('shut the domain down', self._domain(uuid).shutdown)
+    def shutdown(self, uuid: str, seconds: float) -> None:
+        """Asks the guest to shut down, and doesn't wait until it has."""
+        self._call_qemu(seconds, 'shut the domain down', self._domain(uuid).shutdown)
 
     def destroy(self, uuid: str) -> None:
-        """Ends a domain the hard way."""
+        """Ends a domain the hard way, whatever its QEMU does."""
         self._call('destroy the domain', self._domain(uuid).destroy)
 
     def resume(self, uuid: str) -> None:
         """Lets a paused domain go on."""
-        self._call('resume the domain', self._domain(uuid).resume)
+        self._call_qemu(CHANGE_SECONDS, 'resume the domain', self._domain(uuid).resume)
 
     def suspend(self, uuid: str) -> None:
         """Pauses a running domain."""
-        self._call('pause the domain', self._domain(uuid).suspend)
+        self._call_qemu(CHANGE_SECONDS, 'pause the domain', self._domain(uuid).suspend)
 
     def wake_up(self, uuid: str) -> None:
         """Wakes a guest that has suspended itself to memory."""
-        self._call('wake the domain up', self._domain(uuid).pMWakeup, 0)
+        self._call_qemu(CHANGE_SECONDS, 'wake the domain up', self._domain(uuid).pMWakeup, 0)
 
     def set_autostart(self, uuid: str, autostart: bool) -> None:
         """Sets whether the domain starts with the hypervisor."""
@@ -362,7 +387,10 @@ class Hypervisor:
         """Whether the guest agent answers a ping within C(timeout) seconds."""
         ping = '{"execute": "guest-ping"}'
         try:
-            self._call('ping the guest agent', libvirt_qemu.qemuAgentCommand, self._domain(uuid), ping, timeout, 0)
+            ask = libvirt_qemu.qemuAgentCommand
+            self._call_qemu(
+                timeout + ANSWER_SECONDS, 'ping the guest agent', ask, self._domain(uuid), ping, timeout, 0
+            )
         except VmError as error:
             if error.lost_libvirt:
                 raise
@@ -383,17 +411,20 @@ class Hypervisor:
     def interface_addresses(self, uuid: str, source: str) -> dict[str, dict[str, Any]]:
         """The NICs of a running domain with their addresses, as the guest agent, libvirt's leases or ARP know them."""
         number = getattr(libvirt, 'VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_' + source.upper())
-        return dict(self._call('ask for the addresses', self._domain(uuid).interfaceAddresses, number, 0))
+        ask = self._domain(uuid).interfaceAddresses
+        return dict(self._call_qemu(ANSWER_SECONDS, 'ask for the addresses', ask, number, 0))
 
     def block_size(self, uuid: str, target: str) -> tuple[int, int]:
         """Bytes that the guest sees of a disk, and bytes that it takes where it lies."""
-        size, allocated, _end = self._call('ask for the size of a disk', self._domain(uuid).blockInfo, target, 0)
+        ask = self._domain(uuid).blockInfo
+        size, allocated, _end = self._call_qemu(ANSWER_SECONDS, 'ask for the size of a disk', ask, target, 0)
         return int(size), int(allocated)
 
     def screenshot(self, uuid: str) -> bytes:
         """What a running domain shows on its first screen, as PNG or as PPM: whatever its QEMU gives."""
         stream = self._call('open a stream', self._connection.newStream, 0)
-        self._call('take a picture of the screen', self._domain(uuid).screenshot, stream, 0, 0)
+        take = self._domain(uuid).screenshot
+        self._call_qemu(ANSWER_SECONDS, 'take a picture of the screen', take, stream, 0, 0)
         picture = bytearray()
         while True:
             part = self._call('receive the picture', stream.recv, 65536)
@@ -414,24 +445,24 @@ class Hypervisor:
     def update_device(self, uuid: str, xml: str) -> None:
         """Changes a device of the running domain to what C(xml) says."""
         flags = libvirt.VIR_DOMAIN_AFFECT_LIVE
-        self._call('change a device', self._domain(uuid).updateDeviceFlags, xml, flags)
+        self._call_qemu(CHANGE_SECONDS, 'change a device', self._domain(uuid).updateDeviceFlags, xml, flags)
 
     def attach_device(self, uuid: str, xml: str) -> None:
         """Plugs a device into the running domain."""
-        self._call('attach a device', self._domain(uuid).attachDeviceFlags, xml, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+        self._call_qemu(CHANGE_SECONDS, 'attach a device', self._domain(uuid).attachDeviceFlags, xml, libvirt.VIR_DOMAIN_AFFECT_LIVE)
 
     def detach_device(self, uuid: str, xml: str) -> None:
         """Asks the guest to let go of a device; it is gone when the live definition no longer has it."""
-        self._call('detach a device', self._domain(uuid).detachDeviceFlags, xml, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+        self._call_qemu(CHANGE_SECONDS, 'detach a device', self._domain(uuid).detachDeviceFlags, xml, libvirt.VIR_DOMAIN_AFFECT_LIVE)
 
     def set_vcpus(self, uuid: str, count: int) -> None:
         """Sets the number of CPUs of the running domain."""
-        self._call('set the CPUs', self._domain(uuid).setVcpusFlags, count, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+        self._call_qemu(CHANGE_SECONDS, 'set the CPUs', self._domain(uuid).setVcpusFlags, count, libvirt.VIR_DOMAIN_AFFECT_LIVE)
 
     def set_memory_stats_period(self, uuid: str, seconds: int) -> None:
         """Sets how often the balloon of the running domain tells its statistics."""
         flags = libvirt.VIR_DOMAIN_AFFECT_LIVE
-        self._call('set the balloon period', self._domain(uuid).setMemoryStatsPeriod, seconds, flags)
+        self._call_qemu(CHANGE_SECONDS, 'set the balloon period', self._domain(uuid).setMemoryStatsPeriod, seconds, flags)
 
     def set_description(self, uuid: str, text: Optional[str]) -> None:
         """Sets what the running domain is called for people."""
@@ -441,7 +472,7 @@ class Hypervisor:
     def set_block_io_tune(self, uuid: str, target: str, limits: dict[str, int]) -> None:
         """Sets the limits of a disk of the running domain, by libvirt's names of them; 0 is none."""
         flags = libvirt.VIR_DOMAIN_AFFECT_LIVE
-        self._call('set the limits of a disk', self._domain(uuid).setBlockIoTune, target, limits, flags)
+        self._call_qemu(CHANGE_SECONDS, 'set the limits of a disk', self._domain(uuid).setBlockIoTune, target, limits, flags)
 
     def set_scheduler(self, uuid: str, parameters: dict[str, int]) -> None:
         """Sets the share of CPU time of the running domain, by libvirt's names."""

@@ -10,7 +10,6 @@ import re
 from typing import Optional
 
 from .context import Context
-from .deadline import call_with_deadline
 from .errors import LastSeen, VmError
 from .hypervisor import ConsoleStream
 from .picture import write_picture
@@ -19,7 +18,6 @@ from .qemu_log import lines_since_start
 SCREENSHOT_DIRECTORY = '/var/lib/zstack-kvm/screenshots'
 _KEPT_BYTES = 16384
 _SHOWN_LINES = 30
-_SCREENSHOT_SECONDS = 10
 # Terminals take them as orders: CSI and OSC sequences, other escapes, control characters but for tab and line ends.
 _ORDERS = re.compile(
     '\x1b\\[[0-?]*[ -/]*[@-~]|\x1b\\][^\x07\x1b]*(?:\x07|\x1b\\\\)?|\x1b[ -/]*[0-~]?'
@@ -67,10 +65,8 @@ class Watch:
 
     def _picture(self) -> Optional[str]:
         hypervisor, uuid = self._context.hypervisor, self._context.vm.uuid
-        with contextlib.suppress(VmError, TimeoutError):
-            return call_with_deadline(
-                lambda: write_picture(hypervisor, uuid, SCREENSHOT_DIRECTORY), _SCREENSHOT_SECONDS
-            )
+        with contextlib.suppress(VmError):
+            return write_picture(hypervisor, uuid, SCREENSHOT_DIRECTORY)
         return None
 
 

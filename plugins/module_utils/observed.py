@@ -57,6 +57,10 @@ class ObservedVm:
         """Whether there is a QEMU process for it, running or not."""
         return self.state not in ('absent', 'shutoff')
 
+    def has(self, text: str) -> bool:
+        """Whether its definition, or what runs of it, has the text."""
+        return any(text in xml for xml in (self.inactive_xml, self.live_xml) if xml is not None)
+
 
 def list_domains(hypervisor: Hypervisor) -> DomainList:
     """One look at all domains."""

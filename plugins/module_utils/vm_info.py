@@ -20,7 +20,7 @@ except ImportError:  # the module reports it
 
 from . import domain_facts
 from .context import System
-from .deadline import call_with_deadline, side_by_side
+from .deadline import side_by_side
 from .domain_diff import live_changes
 from .errors import VmError, mistakes_as_errors
 from .hypervisor import Hypervisor
@@ -35,7 +35,6 @@ from .vm import Vm
 from .vm_start import start_vms
 
 _WORKERS = 8
-_AGENT_SECONDS = 10
 _PID_FILE = '/run/libvirt/qemu/%s.pid'
 
 Information = dict[str, Any]
@@ -155,10 +154,7 @@ def _addresses(hypervisor: Hypervisor, system: System, uuid: str, live: etree._E
     answers = {}
     for source in sources:
         try:
-            ask = partial(hypervisor.interface_addresses, uuid, source)
-            answers[source] = call_with_deadline(ask, _AGENT_SECONDS)
-        except TimeoutError:
-            continue
+            answers[source] = hypervisor.interface_addresses(uuid, source)
         except VmError as error:
             # A VM that has ended meanwhile, an agent that says nothing: there are no addresses then.
             if error.lost_libvirt:

@@ -164,16 +164,16 @@ class _Stop:
             if now >= deadline:
                 return False
             if asks and now >= ask_at:
-                if not self._ask():
+                if not self._ask(deadline - now):
                     return False
                 ask_at = now + _ASK_AGAIN_SECONDS
             time.sleep(_POLL_SECONDS)
         return True
 
-    def _ask(self) -> bool:
+    def _ask(self, seconds: float) -> bool:
         """Whether there is anything to wait for; a guest that can't be asked is an error unless it may be ended."""
         try:
-            self._hypervisor.shutdown(self._uuid)
+            self._hypervisor.shutdown(self._uuid, seconds)
         except VmError as error:
             if self._is_off():
                 return True

@@ -21,7 +21,8 @@ from ..errors import VmError
 _UNPLUG_SECONDS = 15
 # What says nothing about the thing itself, only that it can't be changed now. Anything else would fail at the
 # next boot as well.
-_REFUSALS = frozenset({'libvirt_error', 'unsupported_device', 'vm_busy', 'qemu_failed'})
+_REFUSALS = frozenset({'libvirt_error', 'unsupported_device', 'vm_busy'})
+_ENDED = ('shutoff', 'crashed', 'absent')
 
 Change = Callable[[Context, Mapping[str, Any]], None]
 
@@ -124,11 +125,20 @@ def _executor(change: Change) -> Executor:
         except VmError as error:
             if error.code not in _REFUSALS:
                 raise
+            _expect_alive(context)
             raise LiveChangeRefused(error.code, error.message) from error
+        _expect_alive(context)
         undo: Action = detail['undo']
         return lambda: _CHANGES[undo.name](context, undo.detail)
 
     return execute
+
+
+def _expect_alive(context: Context) -> None:
+    """Without QEMU a device is gone too, and nothing can be changed: neither is what it looks like."""
+    state, reason = context.look()
+    if state in _ENDED:
+        raise VmError('vm_ended', 'the VM ended while it was changed: it is %s (%s)' % (state, reason))
 
 
 EXECUTORS: Mapping[str, Executor] = {name: _executor(change) for name, change in _CHANGES.items()}

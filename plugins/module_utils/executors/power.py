@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Optional
 
 from ..context import Context, Executor, Undo
-from ..deadline import call_with_deadline
 from ..errors import VmError
 from ..last_seen import Watch
 from ..qemu_log import QemuLog
@@ -28,17 +27,33 @@ def start(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
     hypervisor, vm = context.hypervisor, context.vm
     log = QemuLog(context.system, vm.domain_name)
     try:
-        call_with_deadline(lambda: hypervisor.create(vm.uuid), vm.timeout)
-    except TimeoutError:
-        _give_up_start(context)
-        message = 'the VM did not start within %d seconds' % vm.timeout
-        raise VmError('start_timeout', log.explain(message)) from None
+        hypervisor.create(vm.uuid, vm.timeout)
     except VmError as error:
+        if error.code == 'qemu_hangs':
+            _give_up_start(context)
+            message = 'the VM did not start within %d seconds' % vm.timeout
+            raise VmError('start_timeout', log.explain(message)) from error
         # An error of libvirt while the VM runs all the same is none.
         if not _runs_all_the_same(context, error):
             raise log.better(error) from error
-    _wait_until_running(context, log)
-    return lambda: _end(context)
+    # From here on what came back from its saved memory has it nowhere else.
+    may_be_ended = not context.observed.saved
+    try:
+        if context.observed.saved:
+            _go_on(context)
+        _wait_until_running(context, log)
+    except VmError:
+        if may_be_ended:
+            with contextlib.suppress(VmError):
+                _end(context)
+        raise
+    return (lambda: _end(context)) if may_be_ended else None
+
+
+def _go_on(context: Context) -> None:
+    """A VM that was paused when its memory was saved comes back paused."""
+    if context.look()[0] == 'paused':
+        context.hypervisor.resume(context.vm.uuid)
 
 
 def _give_up_start(context: Context) -> None:
@@ -81,8 +96,6 @@ def _wait_until_running(context: Context, log: QemuLog) -> None:
         if in_time and seen[0].startswith('running'):
             return
         last_seen = watch.last_seen()
-    with contextlib.suppress(VmError):
-        _end(context)
     if in_time:
         error = log.better(VmError('qemu_failed', 'the VM ended right after it had started: it is %s' % seen[0]))
     else:
@@ -100,7 +113,7 @@ def stop(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
 
     def undo() -> None:
         restore_definition(context)
-        hypervisor.create(uuid)
+        hypervisor.create(uuid, context.vm.timeout)
 
     return undo
 
@@ -114,11 +127,14 @@ def _shut_down(context: Context) -> bool:
         if context.observed.state == 'pmsuspended':
             hypervisor.wake_up(uuid)
         for seconds in _slices(context.vm.timeout):
-            hypervisor.shutdown(uuid)
+            hypervisor.shutdown(uuid, seconds)
             if context.wait_for(lambda: context.look()[0] in _OFF, seconds):
                 return True
     except VmError as error:
-        if error.lost_libvirt:
+        if error.lost_libvirt or error.code == 'vm_busy':
+            raise
+        if error.code == 'interrupted':
+            error.message += '; the guest has been asked to shut down, and may still do so'
             raise
     return False
 

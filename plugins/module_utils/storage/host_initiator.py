@@ -76,17 +76,22 @@ def log_in(context: Context, detail: Mapping[str, Any]) -> Undo:
     """Opens the session, or uses the one that is open, and waits for the devices; returns what gives it up."""
     login: Login = detail['login']
     initiator = Initiator(context.system, login.target)
-
-    def undo() -> None:
-        with initiator.lock():
-            if initiator.is_ours() and not used_by_another(context, initiator.device_prefix()):
-                initiator.close()
-
+    prefix = initiator.device_prefix()
     with initiator.lock():
-        if initiator.has_session():
+        had_session = initiator.has_session()
+        if had_session:
             initiator.rescan()
         else:
             initiator.open(login.username, login.password)
+
+    def undo() -> None:
+        if had_session and context.observed.has(prefix):
+            # The VM is as it was before: on this session.
+            return
+        with initiator.lock():
+            if initiator.is_ours() and not used_by_another(context, prefix):
+                initiator.close()
+
     try:
         _wait_for_devices(context.system, login)
     except VmError:
