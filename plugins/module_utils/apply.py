@@ -1,10 +1,11 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Doing the actions of a plan, and undoing them in reverse when one fails."""
+"""Doing the actions of a plan, and undoing them when one fails."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Optional
 
@@ -18,6 +19,11 @@ from .executors.live import LiveChangeRefused
 from .executors.power import EXECUTORS as POWER
 
 EXECUTORS: Mapping[str, Executor] = {**storage.EXECUTORS, **DEFINITION, **POWER, **LIVE}
+
+# What VMs share is given back when the VM is not defined any more, so that of two that fail at once the last one takes
+# it along; and an old VM is started again when all that it needs is as it was.
+_UNDONE_LATE = ('create_channel_dir', *storage.EXECUTORS)
+_UNDONE_LAST = ('stop',)
 
 
 def apply(context: Context, actions: Iterable[Action]) -> None:
@@ -60,13 +66,19 @@ def _do(context: Context, action: Action) -> Optional[Undo]:
 
 def _roll_back(context: Context, undos: list[tuple[str, Undo]], error: VmError) -> None:
     failures = []
-    for name, undo in reversed(undos):
+    for name, undo in sorted(reversed(undos), key=_turn):
         try:
             context.retried(undo)
         except VmError as failure:
             failures.append('%s could not be undone: %s' % (name, failure.message))
+    with contextlib.suppress(VmError):
+        context.look()
     if failures:
         error.message = '; '.join([error.message, *failures])
         error.rollback = 'partial'
     elif undos:
         error.rollback = 'done'
+
+
+def _turn(undo: tuple[str, Undo]) -> int:
+    return 2 if undo[0] in _UNDONE_LAST else int(undo[0] in _UNDONE_LATE)

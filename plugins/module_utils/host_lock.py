@@ -81,9 +81,11 @@ class VmLock:
         except (BlockingIOError, FileNotFoundError):
             os.close(descriptor)
             return False
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, b'%d\n' % os.getpid())
         self._descriptor = descriptor
+        # Only for the message of whoever waits: a full file system is no reason to go without.
+        with contextlib.suppress(OSError):
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, b'%d\n' % os.getpid())
         return True
 
     def _holder(self) -> str:

@@ -50,9 +50,9 @@ class VmResult:
 
     @property
     def changed(self) -> bool:
-        """Whether something is not as it was before."""
+        """Whether something is not as it was before. A guest that was shut down is not, though it was started again."""
         undone = self.error is not None and self.error.rollback == 'done'
-        return bool(self.actions) and not undone
+        return bool(self.actions) and not (undone and 'stop' not in self.actions)
 
     def as_entry(self) -> dict[str, Any]:
         """The VM's entry in C(vms)."""

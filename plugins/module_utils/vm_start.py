@@ -152,6 +152,7 @@ def _apply(task: Task, vm: Vm, observed: ObservedVm, steps: Iterator[Action], re
         apply(context, steps)
         _wait_until_usable(context, result)
     finally:
+        result.state = context.state or observed.state
         result.actions = context.done
         result.backup_file = context.backup_file
         result.warnings += context.warnings
@@ -159,11 +160,8 @@ def _apply(task: Task, vm: Vm, observed: ObservedVm, steps: Iterator[Action], re
 
 
 def _wait_until_usable(context: Context, result: VmResult) -> None:
-    try:
-        started = None
-        if 'start' in context.done:
-            live_xml = context.retried(lambda: context.hypervisor.xml(context.vm.uuid, inactive=False))
-            result.console = started = console_of(context.vm, live_xml)
-        wait_until_usable(context, started)
-    finally:
-        result.state = context.state or context.observed.state
+    started = None
+    if 'start' in context.done:
+        live_xml = context.retried(lambda: context.hypervisor.xml(context.vm.uuid, inactive=False))
+        result.console = started = console_of(context.vm, live_xml)
+    wait_until_usable(context, started)

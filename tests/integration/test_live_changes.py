@@ -10,18 +10,23 @@ process, to be quick, but for one test through ansible-playbook.
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Optional
+from unittest import mock
 
 import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import Hypervisor
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm, image_directory
 from ansible_collections.zstack.kvm.tests.support import linux_guest, media, playbook
 from ansible_collections.zstack.kvm.tests.support.in_process import agreed, start
 from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun
-from ansible_collections.zstack.kvm.tests.support.virsh import definition, remove_domain, virsh
+from ansible_collections.zstack.kvm.tests.support.processes import wait_until
+from ansible_collections.zstack.kvm.tests.support.virsh import definition, remove_domain, state, virsh
 from ansible_collections.zstack.kvm.tests.support.vnc import lets_in
 
 MIB = 1 << 20
@@ -99,6 +104,18 @@ def throttle(vm: dict[str, Any], path: str) -> dict[str, int]:
     return {name: device["inserted"][name] for name in names if device["inserted"][name]}
 
 
+def dies_meanwhile(change: Callable[..., None]) -> Callable[..., None]:
+    """A call of L(Hypervisor) to whose domain something happens before."""
+
+    def call(hypervisor: Hypervisor, identity: str, *arguments: Any) -> None:
+        pid = Path("/run/libvirt/qemu/%s.pid" % identity.replace("-", ""))
+        os.kill(int(pid.read_text(encoding="ascii")), signal.SIGKILL)
+        wait_until(lambda: state(identity) == "shut off")
+        change(hypervisor, identity, *arguments)
+
+    return call
+
+
 class TestVolumes:
     def test_get_other_limits(self, new_vm: NewVm, volume: dict[str, Any]) -> None:
         vm = new_vm(data_volumes=[{**volume, "qos": {"total_bandwidth": 10 * MIB, "total_iops": 100}}])
@@ -108,6 +125,31 @@ class TestVolumes:
         assert live(vm, **changes).actions == ["define", "set_volume_qos"]
         assert throttle(vm, volume["install_path"]) == {"bps": 5 * MIB}
         assert is_as_asked(vm, **changes)
+
+    def test_lose_a_burst_that_somebody_gave_them(self, new_vm: NewVm, volume: dict[str, Any]) -> None:
+        vm = new_vm(data_volumes=[{**volume, "qos": {"total_bandwidth": 5 * MIB}}])
+        start(vm)
+        virsh("blkdeviotune", vm["uuid"], "vdb", "--total-bytes-sec-max", str(50 * MIB),
+              "--total-bytes-sec-max-length", "3", "--live")  # fmt: skip
+        assert live(vm).actions == ["set_volume_qos"]
+        (device,) = [each for each in qmp(vm, "query-block") if each.get("inserted", {}).get("file") == volume["install_path"]]
+        assert (device["inserted"]["bps"], device["inserted"].get("bps_max", 0)) == (5 * MIB, 0)
+        assert is_as_asked(vm)
+
+    @pytest.mark.parametrize(
+        ("call", "volumes"), [("set_block_io_tune", [{"qos": {"total_bandwidth": 5 * MIB}}]), ("detach_device", [])]
+    )
+    def test_of_a_vm_that_ends_meanwhile_are_an_error(
+        self, new_vm: NewVm, volume: dict[str, Any], call: str, volumes: list[dict[str, Any]]
+    ) -> None:
+        vm = new_vm(data_volumes=[volume])
+        start(vm)
+        asked = {**vm, "data_volumes": [{**volume, **each} for each in volumes]}
+        with mock.patch.object(Hypervisor, call, dies_meanwhile(getattr(Hypervisor, call))):
+            run = start(asked, on_drift="live")
+        assert run.error["code"] in ("qemu_failed", "vm_ended"), run.error
+        assert (run.vm["state"], run.error["rollback"]) == ("shutoff", "done")
+        assert len(definition(vm["uuid"]).findall("devices/disk[@device='disk']")) == 2
 
     def test_get_limits_and_lose_them(self, new_vm: NewVm, volume: dict[str, Any]) -> None:
         vm = new_vm(data_volumes=[volume])

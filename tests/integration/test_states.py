@@ -89,6 +89,18 @@ class TestSuspendedToDisk:
         assert (run.actions, run.vm["restart_required"]) == (["start"], False)
         assert virsh("domstate", "--reason", vm["uuid"]) == "running (restored)"
 
+    @pytest.mark.parametrize("how", ["suspended before", "--paused"])
+    def test_saved_while_it_was_paused_it_comes_back_and_goes_on(self, new_vm: NewVm, how: str) -> None:
+        vm = new_vm()
+        start(vm)
+        if how == "--paused":
+            virsh("managedsave", vm["uuid"], how)
+        else:
+            virsh("suspend", vm["uuid"])
+            virsh("managedsave", vm["uuid"])
+        run = agreed(vm)
+        assert (run.actions, run.vm["state"], state(vm["uuid"])) == (["start"], "running", "running")
+
     def test_and_not_as_asked_it_comes_back_and_changes_at_its_next_boot(self, new_vm: NewVm) -> None:
         vm = new_vm()
         start(vm)

@@ -174,6 +174,17 @@ class TestVmsOfOneSession:
         assert (sessions(hypervisor), target.sessions(LOCKED)) == (2, 1)
         assert state(hypervisor, running.domain) == "running"
 
+    def test_a_restart_that_fails_leaves_the_session_to_the_vm_that_is_started_again(
+        self, hypervisor: EmulatedHypervisor, target: IscsiServer, running: TaskPlayed
+    ) -> None:
+        changed = {**running.domain, "timeout": 30, "domain_patches": [UNKNOWN_TO_QEMU]}
+        # A machine in a machine: what starts it again has the time that the VM has.
+        run = hypervisor.start(changed, on_drift="restart")
+        assert run.failed
+        assert (run.error["phase"], run.error["rollback"]) == ("start", "done"), run.error
+        assert (run.vm["changed"], state(hypervisor, running.domain)) == (True, "running")
+        assert (sessions(hypervisor), target.sessions(LOCKED), target.sessions(OPEN)) == (2, 1, 1)
+
     def test_a_stopped_vm_takes_only_the_session_along_that_no_other_has(
         self, hypervisor: EmulatedHypervisor, target: IscsiServer, running: TaskPlayed
     ) -> None:

@@ -28,8 +28,16 @@ from .walk import Difference, Found
 
 # What people read in a running domain, and the guest doesn't see.
 _LABELS = frozenset({'description'})
-# All that a volume can be limited by. What is to have no limit must be said, or libvirt keeps the old one.
-_LIMITS = tuple('%s_%s_sec' % (way, unit) for unit in ('bytes', 'iops') for way in ('total', 'read', 'write'))
+# All numbers that a volume can be limited by. What is to have no limit must be said, or libvirt keeps the old one.
+_LIMITS = (
+    *(
+        '%s_%s_sec%s' % (way, unit, kind)
+        for unit in ('bytes', 'iops')
+        for way in ('total', 'read', 'write')
+        for kind in ('', '_max', '_max_length')
+    ),
+    'size_iops_sec',
+)
 # What libvirt changes in a NIC that is in use.
 _NIC_PARTS = ('bandwidth', 'filterref', 'link')
 
@@ -172,7 +180,8 @@ def _plugged(do: str, undo: str, device: etree._Element, live: etree._Element) -
 
 
 def _plan_disk(asked: etree._Element, running: etree._Element, found: list[Found], planned: _Planned) -> None:
-    limits = [each for each in found if _below_device(each) == 'iotune']
+    # The group of disks that share their limits has no place among those numbers.
+    limits = [each for each in found if _below_device(each) == 'iotune' and each.steps[-1].node.name != 'group_name']
     media = [each for each in found if _is_cdrom(asked) and _is_of_media(each)]
     if limits:
         before, after = (

@@ -13,7 +13,6 @@ from ..context import Context, Executor, Undo
 from ..errors import VmError
 from ..last_seen import Watch
 from ..qemu_log import QemuLog
-from .definition import restore_definition
 
 _RUN_DIRECTORY = '/run/libvirt/qemu'
 _OFF = ('shutoff', 'absent')
@@ -106,16 +105,12 @@ def _wait_until_running(context: Context, log: QemuLog) -> None:
 
 
 def stop(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
-    """Shuts a VM down, the hard way when it takes longer than its timeout; undone, the old one is started again."""
+    """Shuts a VM down, the hard way when it takes longer than its timeout; undone, it is started as it is defined then."""
     hypervisor, uuid = context.hypervisor, context.vm.uuid
     if not (detail['graceful'] and _shut_down(context)):
         _end(context)
 
-    def undo() -> None:
-        restore_definition(context)
-        hypervisor.create(uuid, context.vm.timeout)
-
-    return undo
+    return lambda: hypervisor.create(uuid, context.vm.timeout)
 
 
 def _shut_down(context: Context) -> bool:

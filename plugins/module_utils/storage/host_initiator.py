@@ -4,13 +4,16 @@
 """The hypervisor's own iSCSI initiator, through iscsiadm: it logs in where a LUN is passed through as a device.
 
 A session belongs to all VMs with a LUN of its target. One that was open before this collection came is left alone;
-one that it opened has a mark in C(/run), and ends when the last VM that has a LUN of it gives it up. CHAP passwords
+one that it opened has a mark in C(/run), and ends when the last VM that has a LUN of it gives it up. The mark keeps
+what open-iscsi's record of the target was before. CHAP passwords
 are written into open-iscsi's own record of the target, which only root can read: iscsiadm would take them as an
 argument only, and everybody can read those.
 """
 
 from __future__ import annotations
 
+import contextlib
+import json
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -49,7 +52,8 @@ _ERROR_CODES = {
     19: 'storage_missing',
     24: 'storage_denied',
 }
-_SESSION = re.compile(r'^\w+: \[\d+\] (?P<portal>\S+),-?\d+ (?P<iqn>\S+)', re.MULTILINE)
+# A host with a name stands in brackets, as an IPv6 address does.
+_SESSION = re.compile(r'^\w+: \[\d+\] \[?(?P<host>[^]\s]+?)\]?:(?P<port>\d+),-?\d+ (?P<iqn>\S+)', re.MULTILINE)
 
 
 class Login(NamedTuple):
@@ -140,36 +144,40 @@ class Initiator:
     def has_session(self) -> bool:
         """Whether the hypervisor is logged in."""
         done = self._run('-m', 'session', allowed=(_NOTHING_FOUND,))
-        wanted = (self._target.portal, self._target.iqn)
-        return any((found['portal'], found['iqn']) == wanted for found in _SESSION.finditer(done.stdout))
+        return has_session(done.stdout, self._target)
 
     def rescan(self) -> None:
         """Looks for LUNs that the target got since the login."""
         self._run_node('--rescan')
 
     def open(self, username: Optional[str], password: Optional[str]) -> None:
-        """Logs in; what failed leaves nothing."""
+        """Logs in; what failed leaves everything as it was."""
         self._discover()
+        before = {path: self._system.read_text(path) for path in self._record_files()}
         # Before the login: a session that a killed task left behind is ours too.
-        self._system.write_private_file(self._mark, 'opened by zstack.kvm\n')
-        had_record = self._run_node(allowed=(_NOTHING_FOUND,)).returncode == 0
+        self._system.write_private_file(self._mark, json.dumps(before))
         try:
-            if not had_record:
+            if not before:
                 self._run_node('-o', 'new')
             if username:
                 self._write_chap(username, password or '')
-            self._run_node('--login', allowed=(_SESSION_EXISTS,))
+            done = self._run_node('--login', allowed=(_SESSION_EXISTS,))
         except VmError:
-            self._forget(had_record)
+            with contextlib.suppress(VmError):
+                # iscsid may go on with a login that has taken too long.
+                self.close()
             raise
+        if done.returncode == _SESSION_EXISTS:
+            # Somebody else has logged in meanwhile.
+            self._system.remove_file(self._mark)
 
     def close(self) -> None:
-        """Logs out."""
+        """Logs out; the record of the target is then what it was before the login, or gone where there was none."""
         self._run_node('--logout', allowed=(_NOTHING_FOUND,))
-        self._forget(False)
-
-    def _forget(self, keep_record: bool) -> None:
-        if not keep_record:
+        before = json.loads(self._system.read_text(self._mark) or '{}')
+        for path, text in before.items():
+            self._system.write_private_file(path, text)
+        if not before:
             self._run_node('-o', 'delete', allowed=(_NOTHING_FOUND,))
         self._system.remove_file(self._mark)
 
@@ -180,7 +188,11 @@ class Initiator:
             raise VmError('storage_missing', 'the portal %s has no target %s' % (portal, iqn))
 
     def _write_chap(self, username: str, password: str) -> None:
-        for path in self._record_files():
+        paths = self._record_files()
+        if not paths:
+            message = "open-iscsi's record of %s is in none of %s"
+            raise VmError('command_failed', message % (self._target.iqn, ', '.join(_RECORD_FOLDERS)))
+        for path in paths:
             text = self._system.read_text(path) or ''
             self._system.write_private_file(path, with_chap(text, username, password))
 
@@ -196,10 +208,6 @@ class Initiator:
                     found.append(path)
                 elif name.startswith(start + ','):
                     found.extend('%s/%s' % (path, interface) for interface in self._system.list_directory(path))
-        if not found:
-            raise VmError('command_failed', "open-iscsi's record of %s is in none of %s" % (
-                self._target.iqn, ', '.join(_RECORD_FOLDERS)
-            ))
         return found
 
     def _run_node(self, *arguments: str, allowed: tuple[int, ...] = ()) -> CommandResult:
@@ -215,6 +223,12 @@ class Initiator:
                 % (arguments[1], self._target.iqn, self._target.portal, reason),
             )
         return done
+
+
+def has_session(listing: str, target: Lun) -> bool:
+    """Whether what C(iscsiadm -m session) prints has a session of the target."""
+    found = {(each['host'], int(each['port']), each['iqn']) for each in _SESSION.finditer(listing)}
+    return (target.host, target.port, target.iqn) in found
 
 
 def with_chap(record: str, username: str, password: str) -> str:

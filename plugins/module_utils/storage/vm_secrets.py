@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from ..action import Action
 from ..errors import VmError
 from ..hypervisor import Hypervisor
-from ..libvirt_secret import SecretDefinition
+from ..libvirt_secret import SecretDefinition, parse_secret
 from ..vm import Vm
 from .base import StorageFacts
 from .iscsi import chap_secret_uuid, lun_of, uses_host_initiator
@@ -48,8 +48,13 @@ def plan_secrets(vm: Vm, facts: StorageFacts, hypervisor: Hypervisor) -> list[Ac
 
 def _plan(definition: SecretDefinition, value: bytes, hypervisor: Hypervisor) -> Optional[Action]:
     detail = {'definition': definition, 'value': value}
-    if hypervisor.secret_xml(definition.uuid) is None:
+    xml = hypervisor.secret_xml(definition.uuid)
+    if xml is None:
         return Action('define_secret', detail)
+    kind = parse_secret(xml).kind
+    if kind != definition.kind:
+        message = 'the libvirt secret %s is there already, for %s instead of %s'
+        raise VmError('secret_conflict', message % (definition.uuid, kind or 'nothing in particular', definition.kind))
     if _readable_value(definition.uuid, hypervisor) != value:
         return Action('set_secret_value', detail)
     return None

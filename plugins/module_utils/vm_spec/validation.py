@@ -56,6 +56,7 @@ def problems_across_vms(vms: Iterable[Part]) -> Iterator[Problem]:
     channels = [channel for vm in vms for channel in _parts(vm, 'channels')]
     yield from _twice(channels, 'socket_path', lambda part: part.get('socket_path'))
     yield from _shared_volume_problems(vms)
+    yield from _secret_problems(vms)
 
 
 def _twice(parts: Iterable[Part], name: str, key: Key) -> Iterator[Problem]:
@@ -160,6 +161,23 @@ def _shared_volume_problems(vms: Iterable[Part]) -> Iterator[Problem]:
                     'is the same as %s.install_path: two VMs that write one disk destroy it' % other.place,
                     hint='set shareable in both if the guests know how to share a disk',
                 )
+
+
+def _secret_problems(vms: Iterable[Part]) -> Iterator[Problem]:
+    """libvirt has one value for a secret: two keys for it can't be right."""
+    first: dict[str, Part] = {}
+    for vm in vms:
+        secret = vm.get('ceph_secret')
+        uuid, key = (secret.get('uuid'), secret.get('key')) if secret is not None else (None, None)
+        if uuid is None or key is None:
+            continue
+        other = first.setdefault(uuid, secret)
+        if other.get('key') != key:
+            yield Problem(
+                '%s.key' % secret.place,
+                'is another than %s.key, for the same secret %s' % (other.place, uuid),
+                hint='give each cephx user a secret UUID of its own',
+            )
 
 
 def _volumes(vm: Part) -> list[Part]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any, Optional
 
 import pytest
@@ -24,6 +25,9 @@ class Recorder:
         self.events: list[str] = []
         self.reconnected = 0
         self.lost_at: Optional[str] = None
+
+    def state(self, uuid: str) -> tuple[str, str]:
+        return 'shutoff', 'failed'
 
     def reconnect(self) -> None:
         self.reconnected += 1
@@ -50,13 +54,15 @@ class Recorder:
 @pytest.fixture
 def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
     made = Recorder()
-    monkeypatch.setattr(subject, 'EXECUTORS', {name: made.executor(name) for name in ('first', 'second', 'third')})
+    names = ('first', 'second', 'third', 'define', 'define_secret', 'stop', 'start')
+    monkeypatch.setattr(subject, 'EXECUTORS', {name: made.executor(name) for name in names})
     return made
 
 
 def context_of(recorder: Recorder) -> Context:
     """A context in which the recorder is the hypervisor."""
-    return Context(recorder, None, None, None, threading.Event())  # type: ignore[arg-type]
+    vm: Any = SimpleNamespace(uuid='6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11')
+    return Context(recorder, None, vm, None, threading.Event())  # type: ignore[arg-type]
 
 
 def test_all_are_done_in_order(recorder: Recorder) -> None:
@@ -71,6 +77,20 @@ def test_a_failure_undoes_the_earlier_ones_in_reverse(recorder: Recorder) -> Non
         subject.apply(context_of(recorder), [Action('first'), Action('second'), Action('third', {'fails': failure})])
     assert recorder.events == ['first', 'second', 'undo second', 'undo first']
     assert (caught.value.phase, caught.value.rollback) == ('third', 'done')
+
+
+def test_an_old_vm_is_started_again_when_it_has_its_definition_and_its_secrets_again(recorder: Recorder) -> None:
+    failure = Action('start', {'fails': VmError('qemu_failed', 'no')})
+    with pytest.raises(VmError):
+        subject.apply(context_of(recorder), [*map(Action, ['define', 'define_secret', 'stop']), failure])
+    assert recorder.events[3:] == ['undo define', 'undo define_secret', 'undo stop']
+
+
+def test_the_state_after_a_failure_is_looked_at(recorder: Recorder) -> None:
+    context = context_of(recorder)
+    with pytest.raises(VmError):
+        subject.apply(context, [Action('first'), Action('second', {'fails': VmError('qemu_failed', 'no')})])
+    assert context.state == 'shutoff'
 
 
 def test_a_failure_before_anything_was_done_needs_no_undoing(recorder: Recorder) -> None:

@@ -77,6 +77,8 @@ RECORDED = [
     ('security_denied', 1, 'avc:  denied  { read } for  pid=1 comm="qemu-kvm" tclass=file'),
     ('vfio_irq_conflict', 1, QEMU + '-device vfio-pci,host=0000:03:00.0: vfio: Error: Failed to setup INTx fd: '
      'Device or resource busy'),
+    ('vfio_irq_conflict', 1, QEMU + '-device vfio-pci,host=0000:03:00.0: vfio 0000:03:00.0: Failed to set up TRIGGER '
+     'eventfd signaling for interrupt INTX-0: VFIO_DEVICE_SET_IRQS failure: Device or resource busy'),
     ('iommu_missing', 1, QEMU + '-device vfio-pci,host=0000:03:00.0: vfio 0000:03:00.0: no iommu_group found'),
     ('device_in_use', 55, 'Requested operation is not valid: PCI device 0000:03:00.0 is in use by driver QEMU, '
      'domain a'),

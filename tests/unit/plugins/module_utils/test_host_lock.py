@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import signal
@@ -81,6 +82,16 @@ def test_many_tasks_have_it_one_after_another(tmp_path: Path) -> None:
     for task in tasks:
         task.join()
     assert counter.read_text(encoding='ascii') == '20'
+
+
+def test_a_full_file_system_is_no_obstacle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(descriptor: int, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    monkeypatch.setattr(os, 'write', write)
+    with VmLock(UUID, str(tmp_path)).acquire(0):
+        with pytest.raises(VmError):
+            VmLock(UUID, str(tmp_path)).acquire(0)
 
 
 def test_a_link_in_its_place_is_not_followed(tmp_path: Path) -> None:

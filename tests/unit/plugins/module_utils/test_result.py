@@ -38,6 +38,11 @@ class TestChanged:
         error.rollback = 'done'
         assert not failed(result('define'), error, NOTHING).changed
 
+    def test_is_a_guest_that_was_shut_down_and_started_again(self) -> None:
+        error = VmError('qemu_failed', 'no')
+        error.rollback = 'done'
+        assert failed(result('define', 'stop'), error, NOTHING).changed
+
     def test_is_what_could_not_be_undone(self) -> None:
         error = VmError('disk_full', 'no')
         error.rollback = 'partial'

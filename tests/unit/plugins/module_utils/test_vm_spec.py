@@ -523,6 +523,15 @@ class TestAcrossVms:
         ]
 
 
+    def test_two_keys_for_one_secret(self) -> None:
+        one, two = ({'ceph_secret': {'uuid': OTHER_UUID, 'key': key}} for key in ('b25l', 'dHdv'))
+        other = {'uuid': OTHER_UUID, 'root_volume': volume(install_path='/b')}
+        assert problems(vm(**one), vm(**other, **one)) == []
+        assert problems(vm(**one), vm(**other, **two)) == [
+            'vms[1].ceph_secret.key: is another than vms[0].ceph_secret.key, for the same secret %s' % OTHER_UUID
+        ]
+
+
 YAML_NUMBER = 'YAML read it as a number, as it does with colons between digits: put quotes around the text'
 
 

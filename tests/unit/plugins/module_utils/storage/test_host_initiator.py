@@ -12,7 +12,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils.storage.host_initiator import plan_logins, with_chap
+from ansible_collections.zstack.kvm.plugins.module_utils.storage.host_initiator import has_session, plan_logins, with_chap
+from ansible_collections.zstack.kvm.plugins.module_utils.storage.iscsi import Lun
 from ansible_collections.zstack.kvm.tests.unit.plugins.module_utils.storage.items import IQN, iscsi_volume
 
 RECORD = """# BEGIN RECORD 2.1.8
@@ -53,6 +54,28 @@ def test_the_login_has_user_and_password_but_does_not_show_them() -> None:
     (action,) = plan_logins(vm_with(volume))
     assert (action.detail['login'].username, action.detail['login'].password) == ('zs', 's3cret-chap')
     assert 's3cret-chap' not in repr(action)
+
+
+# Printed by open-iscsi 2.1.8.
+SESSIONS = '''tcp: [1] 10.0.8.8:3260,1 iqn.x:y (non-flash)
+tcp: [2] [san]:3260,1 iqn.x:z (non-flash)
+tcp: [3] [fec0::2]:3261,1 iqn.x:y (non-flash)
+'''
+
+
+@pytest.mark.parametrize(
+    'host, port, iqn, expected',
+    [
+        ('10.0.8.8', 3260, 'iqn.x:y', True),
+        ('san', 3260, 'iqn.x:z', True),
+        ('fec0::2', 3261, 'iqn.x:y', True),
+        ('fec0::2', 3260, 'iqn.x:y', False),
+        ('10.0.8.8', 3260, 'iqn.x:z', False),
+        ('10.0.8.8', 3260, 'iqn.x', False),
+    ],
+)
+def test_an_open_session_is_recognised(host: str, port: int, iqn: str, expected: bool) -> None:
+    assert has_session(SESSIONS, Lun(host, port, iqn, 1)) is expected
 
 
 @pytest.mark.parametrize('password', ['simple', 'p w"#=d\\12345', 'ü'])
