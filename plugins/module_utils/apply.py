@@ -66,7 +66,9 @@ def _do(context: Context, action: Action) -> Optional[Undo]:
 
 def _roll_back(context: Context, undos: list[tuple[str, Undo]], error: VmError) -> None:
     failures = []
-    for name, undo in sorted(reversed(undos), key=_turn):
+    undos.reverse()
+    undos.sort(key=_turn)
+    for name, undo in undos:
         try:
             context.retried(undo)
         except VmError as failure:

@@ -263,8 +263,8 @@ ERROR_CODES: dict[str, ErrorCode] = {
     # libvirt and QEMU
     'qemu_hangs': ErrorCode(
         "The VM's QEMU runs, but doesn't answer.",
-        'Look at what it waits for: storage that hangs, a process that was stopped (ps, dmesg). zstack_vm_stop with force: '
-        'true ends it whatever it does.',
+        'Look at what it waits for: storage that hangs, a process that was stopped (ps, dmesg). zstack_vm_stop with '
+        'force: true ends it whatever it does.',
     ),
     'qemu_failed': ErrorCode(
         'QEMU ended while the VM was starting.',

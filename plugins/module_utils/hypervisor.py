@@ -33,8 +33,8 @@ OPEN_SECONDS = 30
 RECONNECT_SECONDS = 15
 KEEPALIVE_SECONDS = 5
 KEEPALIVE_COUNT = 3
-# libvirtd works on five requests of a connection at a time (max_client_requests in libvirtd.conf); behind five that wait
-# for their QEMUs not even a keepalive is read. So one place stays free.
+# libvirtd works on five requests of a connection at a time (max_client_requests in libvirtd.conf); behind five that
+# wait for their QEMUs not even a keepalive is read. So one place stays free.
 SLOW_CALLS_AT_ONCE = 4
 # A QEMU that answers does so in much less.
 ANSWER_SECONDS = 10
@@ -217,6 +217,9 @@ class Hypervisor:
             message = 'cannot %s: QEMU has not answered for %g seconds' % (what, seconds)
             raise VmError('qemu_hangs', message) from error
 
+    def _change(self, what: str, function: Callable[..., Any], *arguments: Any) -> Any:
+        return self._call_qemu(CHANGE_SECONDS, what, function, *arguments)
+
     def _domain(self, uuid: str) -> Any:
         domain = self._domains.get(uuid)
         if domain is None:
@@ -369,15 +372,15 @@ class Hypervisor:
 
     def resume(self, uuid: str) -> None:
         """Lets a paused domain go on."""
-        self._call_qemu(CHANGE_SECONDS, 'resume the domain', self._domain(uuid).resume)
+        self._change('resume the domain', self._domain(uuid).resume)
 
     def suspend(self, uuid: str) -> None:
         """Pauses a running domain."""
-        self._call_qemu(CHANGE_SECONDS, 'pause the domain', self._domain(uuid).suspend)
+        self._change('pause the domain', self._domain(uuid).suspend)
 
     def wake_up(self, uuid: str) -> None:
         """Wakes a guest that has suspended itself to memory."""
-        self._call_qemu(CHANGE_SECONDS, 'wake the domain up', self._domain(uuid).pMWakeup, 0)
+        self._change('wake the domain up', self._domain(uuid).pMWakeup, 0)
 
     def set_autostart(self, uuid: str, autostart: bool) -> None:
         """Sets whether the domain starts with the hypervisor."""
@@ -445,24 +448,24 @@ class Hypervisor:
     def update_device(self, uuid: str, xml: str) -> None:
         """Changes a device of the running domain to what C(xml) says."""
         flags = libvirt.VIR_DOMAIN_AFFECT_LIVE
-        self._call_qemu(CHANGE_SECONDS, 'change a device', self._domain(uuid).updateDeviceFlags, xml, flags)
+        self._change('change a device', self._domain(uuid).updateDeviceFlags, xml, flags)
 
     def attach_device(self, uuid: str, xml: str) -> None:
         """Plugs a device into the running domain."""
-        self._call_qemu(CHANGE_SECONDS, 'attach a device', self._domain(uuid).attachDeviceFlags, xml, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+        self._change('attach a device', self._domain(uuid).attachDeviceFlags, xml, libvirt.VIR_DOMAIN_AFFECT_LIVE)
 
     def detach_device(self, uuid: str, xml: str) -> None:
         """Asks the guest to let go of a device; it is gone when the live definition no longer has it."""
-        self._call_qemu(CHANGE_SECONDS, 'detach a device', self._domain(uuid).detachDeviceFlags, xml, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+        self._change('detach a device', self._domain(uuid).detachDeviceFlags, xml, libvirt.VIR_DOMAIN_AFFECT_LIVE)
 
     def set_vcpus(self, uuid: str, count: int) -> None:
         """Sets the number of CPUs of the running domain."""
-        self._call_qemu(CHANGE_SECONDS, 'set the CPUs', self._domain(uuid).setVcpusFlags, count, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+        self._change('set the CPUs', self._domain(uuid).setVcpusFlags, count, libvirt.VIR_DOMAIN_AFFECT_LIVE)
 
     def set_memory_stats_period(self, uuid: str, seconds: int) -> None:
         """Sets how often the balloon of the running domain tells its statistics."""
         flags = libvirt.VIR_DOMAIN_AFFECT_LIVE
-        self._call_qemu(CHANGE_SECONDS, 'set the balloon period', self._domain(uuid).setMemoryStatsPeriod, seconds, flags)
+        self._change('set the balloon period', self._domain(uuid).setMemoryStatsPeriod, seconds, flags)
 
     def set_description(self, uuid: str, text: Optional[str]) -> None:
         """Sets what the running domain is called for people."""
@@ -472,7 +475,7 @@ class Hypervisor:
     def set_block_io_tune(self, uuid: str, target: str, limits: dict[str, int]) -> None:
         """Sets the limits of a disk of the running domain, by libvirt's names of them; 0 is none."""
         flags = libvirt.VIR_DOMAIN_AFFECT_LIVE
-        self._call_qemu(CHANGE_SECONDS, 'set the limits of a disk', self._domain(uuid).setBlockIoTune, target, limits, flags)
+        self._change('set the limits of a disk', self._domain(uuid).setBlockIoTune, target, limits, flags)
 
     def set_scheduler(self, uuid: str, parameters: dict[str, int]) -> None:
         """Sets the share of CPU time of the running domain, by libvirt's names."""

@@ -18,6 +18,7 @@ from ansible_collections.zstack.kvm.tests.support.serial_console import wait_for
 from ansible_collections.zstack.kvm.tests.support.virsh import definition, qmp, virsh
 
 MIB = 1 << 20
+NVRAM = Path('/var/lib/libvirt/qemu/nvram')
 QEMU = Path('/usr/bin/qemu-system-x86_64')
 
 
@@ -73,6 +74,22 @@ def test_q35_boots_by_uefi_with_sata_and_a_patch(new_vm: NewVm, images: Path) ->
     assert Path(live.findtext('os/nvram')).stat().st_size > 0
     again = start(vm)
     assert (again.actions, again.vm['differences']) == ([], [])
+
+
+@pytest.mark.parametrize('older', [False, True])
+def test_a_failed_start_leaves_no_nvram_but_that_of_an_older_domain(new_vm: NewVm, older: bool) -> None:
+    refused = {'action': 'add', 'xpath': '.',
+               'value': "<qemu:commandline><qemu:arg value='-no-such-option'/></qemu:commandline>"}  # fmt: skip
+    vm = new_vm(machine='q35', firmware='uefi', domain_patches=[refused])
+    nvram = NVRAM / ('%s_VARS.fd' % vm['uuid'].replace('-', ''))
+    if older:
+        nvram.write_bytes(b'of an older domain')
+    try:
+        run = start(vm)
+        assert (run.error['code'], run.error['rollback']) == ('qemu_failed', 'done'), run.error
+        assert nvram.exists() is older
+    finally:
+        nvram.unlink(missing_ok=True)
 
 
 def test_aarch64_boots_by_uefi(new_vm: NewVm, images: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import os
+import secrets
 import socket
 import subprocess
 import threading
@@ -19,12 +20,14 @@ from typing import Any
 import pytest
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
 from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun, run_task, start
-from ansible_collections.zstack.kvm.tests.support.virsh import definition
+from ansible_collections.zstack.kvm.tests.support.servers import IscsiServer
+from ansible_collections.zstack.kvm.tests.support.virsh import definition, virsh
 
-CONSOLE = "kQ7zWm2x"
-CHAP = "Vt9LpR4sYw3nB6"
-CEPHX = base64.b64encode(b"Zx8cN5vM1aS4dF7g").decode()
-SECRETS = (CONSOLE, CHAP, CEPHX, "Zx8cN5vM1aS4dF7g")
+# New ones each time: what is found of them somewhere comes from this run.
+CONSOLE, CHAP, KEY = secrets.token_hex(4), secrets.token_hex(8), secrets.token_hex(8)
+CEPHX = base64.b64encode(KEY.encode()).decode()
+SECRETS = (CONSOLE, CHAP, CEPHX, KEY)
+IQN = "iqn.2026-01.org.example:secrets"
 SYSLOG = Path("/dev/log")
 # Everywhere that a task may write, but for what libvirt itself keeps, readable for root alone.
 SEARCHED = ("/root/.ansible", "/tmp", "/var/tmp", "/var/log", "/var/lib/zstack-kvm", "/run", "/etc/libvirt", "/home")
@@ -90,7 +93,12 @@ def files_with(secret: str) -> list[str]:
         text=True,
         check=False,
     )
-    return [file for file in found.stdout.splitlines() if not file.startswith(LIBVIRTS_OWN)]
+    return found.stdout.splitlines()
+
+
+def leaks_of(secret: str) -> list[str]:
+    """Those of them that should not have it."""
+    return [file for file in files_with(secret) if not file.startswith(LIBVIRTS_OWN)]
 
 
 def assert_in_none_of(texts: dict[str, str]) -> None:
@@ -118,7 +126,7 @@ def run_watched(tmp_path: Path, vm: dict[str, Any], **options: Any) -> TaskRun:
         }
     )
     log.unlink()
-    assert {secret: files_with(secret) for secret in SECRETS} == {secret: [] for secret in SECRETS}
+    assert {secret: leaks_of(secret) for secret in SECRETS} == {secret: [] for secret in SECRETS}
     return run
 
 
@@ -126,6 +134,8 @@ def test_when_a_vm_starts(new_vm: NewVm, tmp_path: Path) -> None:
     vm = new_vm(console_password=CONSOLE)
     assert run_watched(tmp_path, vm).actions == ["define", "start"]
     assert definition(vm["uuid"]).find("devices/graphics").get("passwd") == CONSOLE
+    # What searches does find what is there.
+    assert any(file.startswith(LIBVIRTS_OWN) for file in files_with(CONSOLE))
 
 
 def test_when_a_password_changes(new_vm: NewVm, tmp_path: Path) -> None:
@@ -153,6 +163,31 @@ def test_when_storage_fails(new_vm: NewVm, tmp_path: Path) -> None:
     ]
     run = run_watched(tmp_path, new_vm(console_password=CONSOLE, data_volumes=volumes, ceph_secret=key))
     assert run.error["code"] == "storage_unreachable"
+
+
+@pytest.fixture
+def volume(tmp_path: Path) -> Iterator[dict[str, Any]]:
+    """A LUN behind a password, on a server that runs."""
+    lun = tmp_path / "lun.raw"
+    lun.write_bytes(bytes(1 << 20))
+    with IscsiServer() as server:
+        server.add_target(IQN, lun, chap=("operator", CHAP))
+        path = server.install_path(IQN)
+        yield {"device_type": "iscsi", "install_path": path, "chap_username": "operator", "chap_password": CHAP}
+    for line in virsh("secret-list").splitlines():
+        if IQN in line:
+            virsh("secret-undefine", line.split()[0])
+
+
+def test_when_a_volume_has_a_password(new_vm: NewVm, volume: dict[str, Any], tmp_path: Path) -> None:
+    run = run_watched(tmp_path, new_vm(data_volumes=[volume]))
+    assert run.actions == ["define", "define_secret", "start"]
+
+
+def test_when_a_volume_is_given_a_wrong_password(new_vm: NewVm, volume: dict[str, Any], tmp_path: Path) -> None:
+    # Only right or wrong, it is as secret as the other.
+    run = run_watched(tmp_path, new_vm(data_volumes=[{**volume, "chap_password": KEY}]))
+    assert run.error["code"] == "storage_denied"
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping
 from typing import Any, Optional
@@ -15,9 +16,12 @@ except ImportError:  # the module reports it
     pass
 
 from ..context import Context, Executor, Undo
+from ..errors import VmError
 from ..storage.shared import used_by_another
 
 BACKUP_DIRECTORY = '/var/lib/zstack-kvm/backups'
+# Where libvirt puts the NVRAM of a domain whose definition names no file for it.
+_NVRAM_DIRECTORY = '/var/lib/libvirt/qemu/nvram'
 _CHANNEL_DIRECTORY_MODE = 0o750
 
 
@@ -37,26 +41,37 @@ def back_up_definition(context: Context, detail: Mapping[str, Any]) -> Optional[
 
 def define(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
     """Defines the domain; undone, it has its old definition, or none where it had none."""
-    context.hypervisor.define(detail['xml'])
-    observed = context.observed
-    if observed.exists and observed.persistent:
-        return lambda: restore_definition(context)
-    had_nvram = '<loader' not in detail['xml'] and "firmware=" not in detail['xml'] or _has_nvram(context)
-    return lambda: context.hypervisor.undefine(context.vm.uuid, remove_nvram=not had_nvram)
+    hypervisor, uuid, before = context.hypervisor, context.vm.uuid, context.observed.inactive_xml
+    had_nvram = _has_nvram(context, detail['xml'])
+
+    def undo() -> None:
+        if before is not None and context.observed.persistent:
+            # It need not hold libvirt's schema.
+            hypervisor.define(before, validate=False)
+        else:
+            hypervisor.undefine(uuid, remove_nvram=not had_nvram)
+
+    try:
+        hypervisor.define(detail['xml'])
+    except VmError as error:
+        if error.lost_libvirt:
+            # Nobody knows whether it was done before libvirt was lost.
+            with contextlib.suppress(VmError):
+                context.retried(undo)
+        raise
+    return undo
 
 
-def restore_definition(context: Context) -> None:
-    """Puts back the definition that was there before; it need not hold libvirt's schema."""
-    if context.observed.inactive_xml is not None:
-        context.hypervisor.define(context.observed.inactive_xml, validate=False)
-
-
-def _has_nvram(context: Context) -> bool:
-    """Whether the NVRAM file of the new definition was there before it: an older domain's, which is kept."""
-    if context.system.is_remote:
+def _has_nvram(context: Context, definition: str) -> bool:
+    """Whether the NVRAM file of a definition is there before it: an older domain's, which is kept."""
+    system = context.system
+    if system.is_remote:
         return True
-    nvram = etree.fromstring(context.hypervisor.xml(context.vm.uuid, inactive=True)).find('os/nvram')
-    return nvram is not None and bool(nvram.text) and context.system.path_kind(nvram.text) is not None
+    path = etree.fromstring(definition).findtext('os/nvram')
+    if path:
+        return system.path_kind(path) is not None
+    names = system.list_directory(_NVRAM_DIRECTORY)
+    return any(name.startswith(context.vm.domain_name + '_VARS.') for name in names)
 
 
 def set_autostart(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:

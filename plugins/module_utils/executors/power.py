@@ -105,7 +105,7 @@ def _wait_until_running(context: Context, log: QemuLog) -> None:
 
 
 def stop(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
-    """Shuts a VM down, the hard way when it takes longer than its timeout; undone, it is started as it is defined then."""
+    """Shuts a VM down, the hard way when it takes longer than its timeout; undone, it is started again."""
     hypervisor, uuid = context.hypervisor, context.vm.uuid
     if not (detail['graceful'] and _shut_down(context)):
         _end(context)

@@ -103,6 +103,11 @@ class EmulatedHypervisor:
             said = serial.read_text(errors='replace') if serial.exists() else ''
             assert time.monotonic() < deadline, 'not up within %d s: %s' % (BOOT_SECONDS, said)
             time.sleep(0.5)
+        # A daemon is one before it listens.
+        while self.try_run('true').returncode != 0:
+            daemon.check()
+            assert time.monotonic() < deadline, 'no ssh within %d s' % BOOT_SECONDS
+            time.sleep(0.5)
 
     @property
     def inventory(self) -> str:

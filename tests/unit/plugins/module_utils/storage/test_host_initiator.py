@@ -12,7 +12,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils.storage.host_initiator import has_session, plan_logins, with_chap
+from ansible_collections.zstack.kvm.plugins.module_utils.storage.host_initiator import (
+    has_session,
+    plan_logins,
+    with_chap,
+)
 from ansible_collections.zstack.kvm.plugins.module_utils.storage.iscsi import Lun
 from ansible_collections.zstack.kvm.tests.unit.plugins.module_utils.storage.items import IQN, iscsi_volume
 
