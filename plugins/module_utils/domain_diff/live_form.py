@@ -28,6 +28,8 @@ def as_definition(live: etree._Element, asked: etree._Element) -> None:
     _unchosen_firmware(live, asked)
     _unballooned(live, asked)
     _unchangeable_metadata(live, asked)
+    for limits in live.iterfind('devices/disk/iotune'):
+        _unburst(limits)
     for drive in live.iterfind('devices/disk[@device="cdrom"]'):
         _emptied(drive)
 
@@ -49,6 +51,16 @@ def _emptied(drive: etree._Element) -> None:
         driver.set('type', 'raw')
     if source is not None and not {'file', 'dev', 'protocol', 'dir', 'pool'} & set(source.attrib):
         drive.remove(source)
+
+
+def _unburst(limits: etree._Element) -> None:
+    """QEMU always knows how long a burst may last, also where none is allowed."""
+    suffix = '_length'
+    for length in [each for each in limits if each.tag.endswith('_max' + suffix)]:
+        if limits.find(length.tag[: -len(suffix)]) is None:
+            limits.remove(length)
+    if not len(limits):
+        limits.getparent().remove(limits)
 
 
 def _unlabelled(live: etree._Element) -> None:

@@ -114,6 +114,19 @@ def test_what_libvirt_expands_is_no_difference() -> None:
     assert changes() == LiveChanges()
 
 
+@pytest.mark.parametrize(
+    ("more", "actions", "remaining"),
+    [
+        ("<total_bytes_sec_max_length>1</total_bytes_sec_max_length>", [], []),
+        ("<total_bytes_sec_max>900</total_bytes_sec_max>", ["set_volume_qos"], []),
+        ("<group_name>together</group_name>", [], ["devices/disk[target=vdb]/iotune/group_name"]),
+    ],
+)
+def test_what_somebody_adds_to_the_limits_of_a_volume(more: str, actions: list[str], remaining: list[str]) -> None:
+    planned = changes(running=(("</iotune>", more + "</iotune>"),))
+    assert (names(planned), left(planned)) == (actions, remaining)
+
+
 DATA = '<disk type="file" device="disk">\n      <driver name="qemu" type="qcow2"/><source file="/data"/>'
 VOLUME = (
     '<disk type="file" device="disk"><driver name="qemu" type="raw"/><source file="/new"/>'
