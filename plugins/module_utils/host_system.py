@@ -11,6 +11,7 @@ reached through libvirt only: it can answer none of this, and says so by C(needs
 from __future__ import annotations
 
 import contextlib
+import errno
 import ipaddress
 import json
 import os
@@ -63,6 +64,11 @@ class ServerGreeting:
 
     ip_address: str
     text: bytes
+
+
+def _unwritable(what: str, path: str, error: OSError) -> VmError:
+    code = 'disk_full' if error.errno in (errno.ENOSPC, errno.EDQUOT) else 'path_unwritable'
+    return VmError(code, 'cannot %s %s: %s' % (what, path, error))
 
 
 class HostSystem:
@@ -167,7 +173,7 @@ class HostSystem:
                     os.chmod(self._path(directory), 0o755)
         except OSError as error:
             self.remove_directories(made)
-            raise VmError('path_unwritable', 'cannot make the directory %s: %s' % (path, error)) from error
+            raise _unwritable('make the directory', path, error) from error
         return made
 
     def remove_directories(self, paths: Sequence[str]) -> None:
@@ -196,7 +202,7 @@ class HostSystem:
                 os.unlink(partial)
                 raise
         except OSError as error:
-            raise VmError('path_unwritable', 'cannot write %s: %s' % (path, error)) from error
+            raise _unwritable('write', path, error) from error
 
     def remove_file(self, path: str) -> None:
         """Removes a file; none is fine."""

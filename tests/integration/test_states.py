@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 import uuid
 from collections.abc import Callable
@@ -21,6 +22,8 @@ from ansible_collections.zstack.kvm.tests.support.virsh import definition, remov
 ENTER_S3 = b"\xba\x04\x06\xb8\x00\x24\xef"  # mov dx, 0x604 (PM1a control); mov ax, 0x2400 (S3); out dx, ax
 POWER_OFF = b"\xba\x04\x06\xb8\x00\x20\xef"  # the same with 0x2000 (S5)
 PANIC = b"\xba\x05\x05\xb0\x01\xee"  # mov dx, 0x505 (pvpanic); mov al, 1; out dx, al
+# es:bx = 0:0x7c00; ax = 0x0301 (write a sector); cx = 1; dx = 0x81 (of the second disk); int 0x13
+WRITE = b"\x31\xc0\x8e\xc0\xbb\x00\x7c\xb8\x01\x03\xb9\x01\x00\xba\x81\x00\xcd\x13"
 HALT = b"\xfa\xf4\xeb\xfd"
 
 
@@ -78,6 +81,28 @@ class TestPaused:
         start(vm)
         virsh("suspend", vm["uuid"])
         assert agreed(vm, on_drift=policy).actions == ["resume"]
+
+
+def test_paused_because_its_disk_is_full_it_is_an_error_until_there_is_room(new_vm: NewVm, images: Path) -> None:
+    disk, rest = images / "full" / "data.qcow2", images / "full" / "rest"
+    disk.parent.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k,mode=755", "tmpfs", disk.parent], check=True)
+    try:
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", disk, "1M"], check=True)
+        disk.chmod(0o666)
+        subprocess.run(["dd", "if=/dev/zero", f"of={rest}", "bs=4k"], check=False, capture_output=True)
+        volume = {"install_path": str(disk), "cache_mode": "writeback"}
+        vm = new_vm(root_volume=disk_that_runs(images / "writes.raw", WRITE), data_volumes=[volume], wait_for="running")
+        start(vm)
+        wait_until(lambda: state(vm["uuid"]) == "paused")
+        run = start(vm)
+        assert (run.error["code"], run.vm["state"]) == ("paused_again", "paused"), run.output
+        rest.unlink()
+        assert agreed(vm).actions == ["resume"]
+        assert state(vm["uuid"]) == "running"
+    finally:
+        remove_domain(vm["uuid"])
+        subprocess.run(["umount", disk.parent], check=True)
 
 
 class TestSuspendedToDisk:

@@ -159,15 +159,21 @@ def _is_another(name: str, asked: etree._Element, found: list[Found]) -> bool:
 def _plug(part: _Part, planned: _Planned) -> None:
     """Take the running device out and put the asked one in, as far as there is one and it can be."""
     asked, running, live = part.asked, part.running, planned.live
-    stays = running is not None and not can_be_unplugged(running)
-    has_no_place = asked is not None and (is_root(asked) or not can_be_plugged(asked, live))
-    if part.name not in _PLUGGED or stays or has_no_place:
+    if part.name not in _PLUGGED or _has_to_stay(running) or _has_no_place(asked, live):
         planned.remaining += part.found
         return
     if running is not None:
         planned.detach.append(_plugged('detach_', 'attach_', running, live))
     if asked is not None:
         planned.attach.append(_plugged('attach_', 'detach_', asked, live))
+
+
+def _has_to_stay(running: Optional[etree._Element]) -> bool:
+    return running is not None and not can_be_unplugged(running)
+
+
+def _has_no_place(asked: Optional[etree._Element], live: etree._Element) -> bool:
+    return asked is not None and (is_root(asked) or not can_be_plugged(asked, live))
 
 
 def _plugged(do: str, undo: str, device: etree._Element, live: etree._Element) -> Action:

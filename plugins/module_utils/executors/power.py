@@ -17,6 +17,7 @@ from ..qemu_log import QemuLog
 _RUN_DIRECTORY = '/run/libvirt/qemu'
 _OFF = ('shutoff', 'absent')
 _SETTLE_SECONDS = 10
+_REPEAT_SECONDS = 1
 _ASK_AGAIN_SECONDS = 5
 _END_SECONDS = 30
 
@@ -161,6 +162,9 @@ def wait_until_off(context: Context, detail: Mapping[str, Any]) -> Optional[Undo
 def resume(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
     """Lets a paused VM go on; QEMU pauses it again when what paused it is still there."""
     context.hypervisor.resume(context.vm.uuid)
+    if context.observed.reason == 'ioerror':
+        # QEMU repeats the request, and needs a moment to see it fail again.
+        context.wait_for(lambda: context.look()[0] != 'running', _REPEAT_SECONDS)
     state, reason = context.look()
     if state != 'running':
         raise VmError('paused_again', 'the VM was resumed, but is %s (%s) again' % (state, reason))

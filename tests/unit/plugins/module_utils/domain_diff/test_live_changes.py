@@ -170,6 +170,8 @@ def test_can_be_changed_at_once(replacement: tuple[str, str], actions: list[str]
         (("cirrus", "vga"), "devices/video[0]/model/@type"),
         (('type="virtio"/>', 'type="e1000"/>'), "devices/interface[mac=fa:00:00:00:00:01]/model/@type"),
         (('<cpu>', '<cpu mode="host-passthrough">'), "cpu/@mode"),
+        (("<devices>", '<idmap><uid start="0"/></idmap><devices>'), "idmap"),
+        (("<video>", '<rng model="virtio"/><video>'), "devices/rng"),
     ],
 )
 def test_waits_for_the_next_boot(replacement: tuple[str, str], path: str) -> None:
