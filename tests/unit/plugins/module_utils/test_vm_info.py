@@ -108,7 +108,7 @@ def test_where_as_many_hang_as_libvirt_has_room_for_no_more_are_asked() -> None:
     last = entries[vm(99)]
     assert {uuid for uuid, entry in entries.items() if entry['qemu_hangs']} == set(hanging)
     assert (last['qemu_hangs'], last['disks'][0]['size']) == (False, None)
-    assert last['warnings'] == ['this VM is told of only in part: not asked, because the QEMUs of 4 other VMs hang']
+    assert last['warnings'] == ['this VM is told of only in part: not asked, because 4 other VMs have not answered']
 
 
 def test_the_silence_of_an_agent_is_not_that_of_qemu() -> None:
