@@ -93,7 +93,7 @@ def test_the_inventory_has_them_too(guest: str, tmp_path: Path) -> None:
             env={"ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS), **os.environ},
         )
     )
-    addresses = [each["address"]["__ansible_unsafe"] for each in variables["zstack_vm_addresses"]]
+    addresses = [each["address"] for each in variables["zstack_vm_addresses"]]
     assert OWN_ADDRESS in addresses
     assert addresses == [each["address"] for each in look(guest)["addresses"]]
 
