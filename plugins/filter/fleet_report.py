@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Optional
 
+from ansible_collections.zstack.kvm.plugins.module_utils.same_vm import places
+
 DOCUMENTATION = r"""
 name: fleet_report
 short_description: Put together how hypervisors and their VMs are
@@ -19,6 +21,7 @@ description:
   - Joins what M(zstack.kvm.zstack_host_info) and M(zstack.kvm.zstack_vm_info) returned for many hypervisors with what
     should be there, and says what needs attention. C(playbooks/report.yml) makes a page of it.
   - A hypervisor that didn't answer is down; the VMs that should run there are unknown.
+  - A VM that is active on several hypervisors needs attention on each.
 positional: _input
 options:
   _input:
@@ -80,9 +83,10 @@ def fleet_report(
 ) -> dict[str, Any]:
     """Rows of hypervisors and of VMs, and a summary."""
     hypervisor_rows, vm_rows = [], []
+    where = places({each['name']: (each.get('vms') or {}).get('vms') or () for each in hypervisors})
     for each in hypervisors:
         done = {_normal(vm.get('uuid')): vm for vm in workflow if vm.get('host') == each['name']}
-        rows = _vms(each, done)
+        rows = _vms(each, done, where)
         hypervisor_rows.append(_hypervisor(each, rows))
         vm_rows += rows
     hypervisor_rows.sort(key=lambda row: (_LEVELS.index(row['level']), _natural(row['name'])))
@@ -147,7 +151,9 @@ def _message(result: Mapping[str, Any]) -> str:
 # VMs
 
 
-def _vms(each: Mapping[str, Any], done: Mapping[str, Mapping[str, Any]]) -> list[Row]:
+def _vms(
+    each: Mapping[str, Any], done: Mapping[str, Mapping[str, Any]], where: Mapping[str, Sequence[str]]
+) -> list[Row]:
     """The VMs of a hypervisor: those that it has told of, and those that should be there."""
     told = (each.get('vms') or {}).get('vms')
     expected = {_normal(vm['uuid']): vm for vm in done.values() if vm.get('uuid')}
@@ -159,7 +165,13 @@ def _vms(each: Mapping[str, Any], done: Mapping[str, Mapping[str, Any]]) -> list
         if uuid and uuid not in known
     ]
     return [
-        _vm(each['name'], entry, expected.get(_normal(entry['uuid'])), done.get(_normal(entry['uuid'])))
+        _vm(
+            each['name'],
+            entry,
+            expected.get(_normal(entry['uuid'])),
+            done.get(_normal(entry['uuid'])),
+            where.get(entry['uuid'], ()),
+        )
         for entry in [*(told or ()), *missing]
     ]
 
@@ -169,10 +181,16 @@ def _vm(
     entry: Mapping[str, Any],
     described: Optional[Mapping[str, Any]],
     done: Optional[Mapping[str, Any]],
+    where: Sequence[str],
 ) -> Row:
     state, thumbnail = entry['state'], entry.get('thumbnail')
     of_state = _marks_of_state(state, entry.get('reason') or '', described is not None)
-    marks = [*of_state, *_marks_of_comparison(entry), *_marks_of_workflow(done)]
+    marks = [
+        *of_state,
+        *_marks_of_qemu(hypervisor, entry, where),
+        *_marks_of_comparison(entry),
+        *_marks_of_workflow(done),
+    ]
     quiet = 'ok' if state == 'running' else 'off'
     row: Row = {
         'hypervisor': hypervisor,
@@ -205,6 +223,14 @@ def _marks_of_state(state: str, reason: str, described: bool) -> list[dict[str, 
     if (state, reason) == ('paused', 'ioerror'):
         return [_mark('bad', 'I/O error')]
     return [] if state == 'running' else [_mark('warn', state)]
+
+
+def _marks_of_qemu(hypervisor: str, entry: Mapping[str, Any], where: Sequence[str]) -> list[dict[str, str]]:
+    others = [name for name in where if name != hypervisor] if hypervisor in where else []
+    return [
+        *([_mark('bad', 'active on %s too' % ', '.join(others))] if others else []),
+        *([_mark('bad', 'QEMU hangs')] if entry.get('qemu_hangs') else []),
+    ]
 
 
 def _marks_of_comparison(entry: Mapping[str, Any]) -> list[dict[str, str]]:

@@ -22,6 +22,9 @@ description:
     C(zstack_hypervisor_NAME). Those of which ZStack has written a number or an address into the metadata are in
     C(zstack_made) and C(zstack_management_ip_ADDRESS). Characters that no group can have are replaced by C(_).
   - What a VM says of itself is never taken for a template.
+  - A VM that several hypervisors have, as after a migration, is the one that is active; where none is, that of the
+    first hypervisor. One that is active on several may spoil its disks. It is a warning, and a host for each of these
+    hypervisors, called UUID.HYPERVISOR whatever O(inventory_hostname) says.
 requirements:
   - On the controller, for the Python that Ansible runs with, libvirt-python and lxml (python3-libvirt and python3-lxml
     in Debian, Ubuntu and Enterprise Linux).
@@ -66,6 +69,11 @@ options:
       - How many seconds a hypervisor gets to open a connection.
     type: int
     default: 15
+  timeout:
+    description:
+      - How many seconds a hypervisor gets to tell of its VMs. One that takes longer counts as one that can't be asked.
+    type: int
+    default: 60
   cache:
     description:
       - Whether to remember what each hypervisor has said. One that can't be asked is asked again the next time.
@@ -103,6 +111,7 @@ keyed_groups:
 """
 
 import re
+from functools import partial
 from typing import Any, Optional, Union
 from urllib.parse import parse_qs, urlsplit
 
@@ -118,11 +127,12 @@ from ansible.inventory.group import to_safe_group_name
 from ansible.module_utils.basic import missing_required_lib
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
-from ansible_collections.zstack.kvm.plugins.module_utils.deadline import side_by_side
+from ansible_collections.zstack.kvm.plugins.module_utils.deadline import call_with_deadline, side_by_side
 from ansible_collections.zstack.kvm.plugins.module_utils.error_codes import ERROR_CODES
 from ansible_collections.zstack.kvm.plugins.module_utils.errors import VmError, mistakes_as_errors
 from ansible_collections.zstack.kvm.plugins.module_utils.host_system import system_of
 from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import LIBVIRT_IMPORT_ERROR, Hypervisor
+from ansible_collections.zstack.kvm.plugins.module_utils.same_vm import places
 from ansible_collections.zstack.kvm.plugins.module_utils.vm_info import vm_information
 
 _WORKERS = 32
@@ -155,9 +165,11 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             self._cache[self.get_cache_key(path)] = {
                 name: {'uri': uris[name], 'vms': vms} for name, vms in found.items()
             }
+        where = places({name: found[name] for name in uris if name in found})
+        self._tell_of_active_twice(where)
         for name, uri in uris.items():
             if name in found:
-                self._add_hypervisor(name, uri, found[name])
+                self._add_hypervisor(name, uri, found[name], where)
 
     def _remembered(self, path: str, uris: dict[str, str]) -> dict[str, list[Vm]]:
         """The VMs of the hypervisors of which the cache has any, by the hypervisors' names."""
@@ -172,8 +184,10 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         if not uris:
             return {}
         _require_libraries()
-        seconds = self.get_option('connect_timeout')
-        answers = side_by_side(lambda uri: _vms_of(uri, seconds), list(uris.values()), _WORKERS)
+        look = partial(
+            _vms_of, connect_seconds=self.get_option('connect_timeout'), seconds=self.get_option('timeout')
+        )
+        answers = side_by_side(look, list(uris.values()), _WORKERS)
         found = {}
         for name, answer in zip(uris, answers):
             if isinstance(answer, VmError):
@@ -189,11 +203,19 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             raise AnsibleError(said)
         self.display.warning(said)
 
-    def _add_hypervisor(self, name: str, uri: str, vms: list[Vm]) -> None:
+    def _tell_of_active_twice(self, where: dict[str, list[str]]) -> None:
+        for uuid, names in where.items():
+            if len(names) > 1:
+                message = 'VM %s is active on the hypervisors %s, and each may write to its disks: end all but one'
+                self.display.warning(message % (uuid, ', '.join(names)))
+
+    def _add_hypervisor(self, name: str, uri: str, vms: list[Vm], where: dict[str, list[str]]) -> None:
         everything = self.inventory.add_group('zstack_vms')
         group = self._add_group('zstack_hypervisor', name)
         for vm in vms:
-            host = self.inventory.add_host(self._hostname(vm), group=group)
+            if name not in where[vm['uuid']]:
+                continue
+            host = self.inventory.add_host(self._hostname(vm, name, where[vm['uuid']]), group=group)
             self.inventory.add_child(everything, host)
             variables = {'zstack_vm_' + key: value for key, value in vm.items() if key not in _LEFT_OUT}
             variables.update(zstack_vm_hypervisor=name, zstack_vm_hypervisor_uri=uri)
@@ -203,7 +225,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             self._add_to_groups_of_metadata(host, vm.get('metadata') or {})
             self._construct(host, variables)
 
-    def _hostname(self, vm: Vm) -> str:
+    def _hostname(self, vm: Vm, hypervisor: str, where: list[str]) -> str:
+        if len(where) > 1:
+            return '%s.%s' % (vm['uuid'], _safe(hypervisor))
         if self.get_option('inventory_hostname') == 'uuid':
             return vm['uuid']
         name = vm['name']
@@ -216,7 +240,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         return vm['uuid']
 
     def _add_group(self, prefix: str, value: str) -> str:
-        return self.inventory.add_group(to_safe_group_name('%s_%s' % (prefix, value), force=True, silent=True))
+        return self.inventory.add_group(_safe('%s_%s' % (prefix, value)))
 
     def _add_to_groups_of_metadata(self, host: str, metadata: dict[str, Optional[Union[int, str]]]) -> None:
         if any(value is not None for value in metadata.values()):
@@ -247,17 +271,29 @@ def _require_libraries() -> None:
         raise AnsibleError(missing_required_lib('lxml (package python3-lxml)'))
 
 
-def _vms_of(uri: str, seconds: int) -> Union[list[Vm], VmError]:
-    """What there is to know of the VMs of a hypervisor that opens a connection within so many seconds."""
+def _safe(name: str) -> str:
+    return to_safe_group_name(name, force=True, silent=True)
+
+
+def _vms_of(uri: str, connect_seconds: int, seconds: int) -> Union[list[Vm], VmError]:
+    """What there is to know of the VMs of a hypervisor that opens a connection and tells of them in time."""
     try:
         with mistakes_as_errors():
-            hypervisor = Hypervisor.connect(without_questions(uri), seconds)
+            hypervisor = Hypervisor.connect(without_questions(uri), connect_seconds)
             try:
-                return vm_information(hypervisor, system_of(uri), [], others=True)
-            finally:
-                hypervisor.close()
+                return call_with_deadline(partial(_look, hypervisor, uri), seconds)
+            except TimeoutError as error:
+                message = 'libvirt at %s has not told of its VMs for %d seconds' % (uri, seconds)
+                raise VmError('libvirt_hangs', message) from error
     except VmError as error:
         return error
+
+
+def _look(hypervisor: Hypervisor, uri: str) -> list[Vm]:
+    try:
+        return vm_information(hypervisor, system_of(uri), [], others=True)
+    finally:
+        hypervisor.close()
 
 
 def without_questions(uri: str) -> str:

@@ -39,6 +39,8 @@ SLOW_CALLS_AT_ONCE = 4
 # A QEMU that answers does so in much less.
 ANSWER_SECONDS = 10
 CHANGE_SECONDS = 60
+# A guest chooses the size of its screen. More than any that people look at.
+PICTURE_BYTES = 64 * 1024**2
 # What libvirt says of its own schema when libxml2, which readies its types unlocked, does so in two threads at once.
 _SCHEMA_RACE = 'Unable to parse RNG'
 _SCHEMA_ATTEMPTS = 5
@@ -414,8 +416,10 @@ class Hypervisor:
     def interface_addresses(self, uuid: str, source: str) -> dict[str, dict[str, Any]]:
         """The NICs of a running domain with their addresses, as the guest agent, libvirt's leases or ARP know them."""
         number = getattr(libvirt, 'VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_' + source.upper())
-        ask = self._domain(uuid).interfaceAddresses
-        return dict(self._call_qemu(ANSWER_SECONDS, 'ask for the addresses', ask, number, 0))
+        ask, what = self._domain(uuid).interfaceAddresses, 'ask for the addresses'
+        if source == 'agent':
+            return dict(self._call_qemu(ANSWER_SECONDS, what, ask, number, 0))
+        return dict(self._call(what, ask, number, 0))
 
     def block_size(self, uuid: str, target: str) -> tuple[int, int]:
         """Bytes that the guest sees of a disk, and bytes that it takes where it lies."""
@@ -424,7 +428,10 @@ class Hypervisor:
         return int(size), int(allocated)
 
     def screenshot(self, uuid: str) -> bytes:
-        """What a running domain shows on its first screen, as PNG or as PPM: whatever its QEMU gives."""
+        """What a running domain shows on its first screen, as PNG or as PPM, whatever its QEMU gives.
+
+        At most C(PICTURE_BYTES) of it, or C(VmError).
+        """
         stream = self._call('open a stream', self._connection.newStream, 0)
         take = self._domain(uuid).screenshot
         self._call_qemu(ANSWER_SECONDS, 'take a picture of the screen', take, stream, 0, 0)
@@ -434,6 +441,9 @@ class Hypervisor:
             if not part:
                 break
             picture += part
+            if len(picture) > PICTURE_BYTES:
+                self._call('give up the picture', stream.abort)
+                raise VmError('libvirt_error', 'the picture of the screen has more than %d bytes' % PICTURE_BYTES)
         self._call('end the stream', stream.finish)
         return bytes(picture)
 

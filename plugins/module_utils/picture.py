@@ -16,6 +16,8 @@ from .host_system import HostSystem
 from .hypervisor import Hypervisor
 
 PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
+# Larger than any screen; a guest chooses the size of its own.
+_MAX_PIXELS = 16 * 1024**2
 
 _PPM_HEADER = re.compile(rb'P6(?:\s+|#[^\n]*\n)+(\d+)(?:\s+|#[^\n]*\n)+(\d+)(?:\s+|#[^\n]*\n)+255\s')
 
@@ -44,12 +46,19 @@ def as_png(picture: bytes) -> bytes:
     return write_png(width, height, (pixels[start : start + line] for start in range(0, line * height, line)))
 
 
+def check_size(width: int, height: int) -> None:
+    """ValueError for a picture that would take too much memory."""
+    if width * height > _MAX_PIXELS:
+        raise ValueError('the picture is too large: %d x %d pixels' % (width, height))
+
+
 def read_ppm(picture: bytes) -> tuple[int, int, memoryview]:
     """Width, height and pixels, three bytes each; ValueError for anything but PPM with a byte a colour."""
     header = _PPM_HEADER.match(picture)
     if header is None:
         raise ValueError('the picture is neither PNG nor PPM')
     width, height = int(header[1]), int(header[2])
+    check_size(width, height)
     pixels = memoryview(picture)[header.end() :]
     if len(pixels) < 3 * width * height:
         raise ValueError('the picture ends too early')

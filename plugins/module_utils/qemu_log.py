@@ -19,7 +19,7 @@ _SHOWN_LINES = 3
 _SHOWN_LINES_SINCE_START = 10
 _STARTED = ': starting up libvirt'
 # libvirt's own lines in the log are QEMU's command line and environment, and when it started and ended.
-_QEMU_LINE = re.compile(r'^(?:\S+ )?(?:qemu-\S+|\S*qemu-kvm|KVM|error|vfio)[^\n]*$', re.MULTILINE)
+_QEMU_LINE = re.compile(r'^(?!-)(?:\S+ )?(?:qemu-[\w.-]+:|\S*qemu-kvm:|KVM|error|vfio)[^\n]*$', re.MULTILINE)
 # What QEMU says when libvirt ends it is no reason.
 _NO_REASON = 'terminating on signal'
 # What says that QEMU failed, but not why.

@@ -17,13 +17,11 @@ from itertools import accumulate, islice
 from operator import add
 from typing import Union
 
-from .picture import PNG_SIGNATURE, read_ppm, write_png
+from .picture import PNG_SIGNATURE, check_size, read_ppm, write_png
 
 # What QEMU writes: a byte a colour, RGB or RGBA.
 _CHANNELS = {2: 3, 6: 4}
 _COLOURS = 3
-# Larger than any screen; a guest chooses the size of its own.
-_MAX_PIXELS = 16 * 1024**2
 _LOW_BYTE = 0 if sys.byteorder == 'little' else 3
 
 
@@ -82,8 +80,7 @@ def _read_png(picture: bytes) -> tuple[int, int, Iterator[bytes]]:
     width, height, depth, colour_type, _compression, _filters, interlace = struct.unpack('>IIBBBBB', header)
     if depth != 8 or colour_type not in _CHANNELS or interlace:
         raise ValueError('the PNG has other pixels than those of screens')
-    if width * height > _MAX_PIXELS:
-        raise ValueError('the picture is too large')
+    check_size(width, height)
     channels = _CHANNELS[colour_type]
     expected = height * (1 + width * channels)
     try:

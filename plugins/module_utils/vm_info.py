@@ -9,7 +9,7 @@ import base64
 import copy
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Optional, Union
 
@@ -25,6 +25,7 @@ from .domain_diff import live_changes
 from .errors import VmError, mistakes_as_errors
 from .hypervisor import Hypervisor
 from .observed import DomainList, ObservedVm, list_domains, observe_domain
+from .patience import Patience
 from .picture import write_picture
 from .plan import Policy
 from .result import VmResult
@@ -36,6 +37,7 @@ from .vm_start import start_vms
 
 _WORKERS = 8
 _PID_FILE = '/run/libvirt/qemu/%s.pid'
+_IN_PART = 'this VM is told of only in part: %s'
 
 Information = dict[str, Any]
 
@@ -54,6 +56,17 @@ class Pictures:
 NO_PICTURES = Pictures()
 
 
+@dataclass(frozen=True)
+class _Survey:
+    """What the looks at all VMs of a hypervisor share."""
+
+    hypervisor: Hypervisor
+    system: System
+    domains: DomainList
+    pictures: Pictures
+    patience: Patience = field(default_factory=Patience)
+
+
 def vm_information(
     hypervisor: Hypervisor,
     system: System,
@@ -66,58 +79,55 @@ def vm_information(
     asked = list(uuids)
     if others:
         asked += sorted(set(domains.names) - set(asked), key=lambda uuid: domains.names[uuid])
-    look = partial(_look, hypervisor, system, domains, pictures)
+    look = partial(_look, _Survey(hypervisor, system, domains, pictures))
     found = []
-    for uuid, outcome in zip(asked, side_by_side(look, asked, _WORKERS)):
+    for index, (uuid, outcome) in enumerate(zip(asked, side_by_side(look, asked, _WORKERS))):
         if isinstance(outcome, VmError):
             if outcome.lost_libvirt:
                 raise outcome
             unknown = {'uuid': uuid, 'name': domains.names.get(uuid), 'state': 'unknown', 'reason': 'unknown'}
             outcome = {**unknown, 'warnings': ['this VM could not be looked at: %s' % outcome]}
-        found.append(outcome)
+        # Another VM that has been removed since it was listed is none of those that there are.
+        if index < len(uuids) or outcome['state'] != 'absent':
+            found.append(outcome)
     return found
 
 
-def _look(
-    hypervisor: Hypervisor, system: System, domains: DomainList, pictures: Pictures, uuid: str
-) -> Union[Information, VmError]:
+def _look(survey: _Survey, uuid: str) -> Union[Information, VmError]:
     try:
         with mistakes_as_errors():
-            observed = observe_domain(hypervisor, uuid, domains)
+            observed = observe_domain(survey.hypervisor, uuid, survey.domains)
             if observed.inactive_xml is None:
                 return {'uuid': uuid, 'state': 'absent', 'reason': 'unknown', 'warnings': []}
-            defined = etree.fromstring(observed.inactive_xml)
-            return _describe(hypervisor, system, uuid, observed, defined, pictures)
+            return _describe(survey, uuid, observed, etree.fromstring(observed.inactive_xml))
     except VmError as error:
         return error
 
 
-def _describe(
-    hypervisor: Hypervisor,
-    system: System,
-    uuid: str,
-    observed: ObservedVm,
-    defined: etree._Element,
-    pictures: Pictures,
-) -> Information:
+def _describe(survey: _Survey, uuid: str, observed: ObservedVm, defined: etree._Element) -> Information:
     warnings: list[str] = []
     live = None if observed.live_xml is None else etree.fromstring(observed.live_xml)
     domain = defined if live is None else live
     described = domain_facts.identity(domain)
     management_ip = described['metadata']['host_management_ip']
+    disks = [{**disk, **_size(survey, uuid, disk, warnings)} for disk in domain_facts.disks(domain)]
+    pictures = _pictures(survey, uuid, live, warnings)
+    # Asked before the agent is, whose silence is not QEMU's.
+    hangs = live is not None and survey.patience.lost_with(uuid) is not None
     return {
         'uuid': uuid,
         **described,
         'state': observed.state,
         'reason': observed.reason,
-        'uptime': None if live is None else _uptime(system, uuid, described['domain_name']),
+        'qemu_hangs': hangs,
+        'uptime': None if live is None else _uptime(survey.system, uuid, described['domain_name']),
         'console': None if live is None else console_of_domain(live, management_ip),
-        'addresses': [] if live is None else _addresses(hypervisor, system, uuid, live),
-        'disks': [{**disk, **_size(hypervisor, uuid, disk)} for disk in domain_facts.disks(domain)],
+        'addresses': [] if live is None else _addresses(survey, uuid, live),
+        'disks': disks,
         'nics': domain_facts.nics(domain),
         'restart_required': live is not None and observed.persistent and restart_changes(defined, live),
-        **_pictures(hypervisor, uuid, live, pictures, warnings),
-        'warnings': warnings,
+        **pictures,
+        'warnings': list(dict.fromkeys(warnings)),
     }
 
 
@@ -149,45 +159,48 @@ def _uptime(system: System, uuid: str, domain_name: str) -> Optional[int]:
     return None if age is None else int(age)
 
 
-def _addresses(hypervisor: Hypervisor, system: System, uuid: str, live: etree._Element) -> list[Information]:
+def _addresses(survey: _Survey, uuid: str, live: etree._Element) -> list[Information]:
     sources = (['agent'] if domain_facts.has_agent(live) else []) + ['lease', 'arp']
     answers = {}
     for source in sources:
+        question = partial(survey.hypervisor.interface_addresses, uuid, source)
         try:
-            answers[source] = hypervisor.interface_addresses(uuid, source)
+            answers[source] = survey.patience.ask(uuid, question) if source == 'agent' else question()
         except VmError as error:
             # A VM that has ended meanwhile, an agent that says nothing: there are no addresses then.
             if error.lost_libvirt:
                 raise
             # libvirt before 9.1 cannot read the ARP table of newer kernels.
-            if source == 'arp' and not system.is_remote:
-                answers[source] = domain_facts.arp_answer(live, system.arp_table())
+            if source == 'arp' and not survey.system.is_remote:
+                answers[source] = domain_facts.arp_answer(live, survey.system.arp_table())
     return domain_facts.merge_addresses(answers)
 
 
-def _size(hypervisor: Hypervisor, uuid: str, disk: Information) -> Information:
+def _size(survey: _Survey, uuid: str, disk: Information, warnings: list[str]) -> Information:
     """Bytes of a disk; None where libvirt can't say, as of network storage that nobody has open."""
     if disk['source'] is not None:
         try:
-            size, allocated = hypervisor.block_size(uuid, disk['target'])
+            size, allocated = survey.patience.ask(uuid, partial(survey.hypervisor.block_size, uuid, disk['target']))
             return {'size': size, 'allocated': allocated}
         except VmError as error:
             if error.lost_libvirt:
                 raise
+            if error.code == 'qemu_hangs':
+                warnings.append(_IN_PART % error)
     return {'size': None, 'allocated': None}
 
 
-def _pictures(
-    hypervisor: Hypervisor, uuid: str, live: Optional[etree._Element], wanted: Pictures, warnings: list[str]
-) -> Information:
+def _pictures(survey: _Survey, uuid: str, live: Optional[etree._Element], warnings: list[str]) -> Information:
     taken: Information = {'screenshot': None, 'thumbnail': None}
     # A VM without a display is nothing to warn of.
     if live is None or live.find('devices/video') is None:
         return taken
+    hypervisor, wanted = survey.hypervisor, survey.pictures
+    attempt = partial(_attempt, survey.patience, uuid, warnings)
     if wanted.directory is not None:
-        taken['screenshot'] = _attempt(partial(write_picture, hypervisor, uuid, wanted.directory), warnings)
+        taken['screenshot'] = attempt(partial(write_picture, hypervisor, uuid, wanted.directory))
     if wanted.thumbnail_width is not None:
-        taken['thumbnail'] = _attempt(partial(_thumbnail, hypervisor, uuid, wanted.thumbnail_width), warnings)
+        taken['thumbnail'] = attempt(partial(_thumbnail, hypervisor, uuid, wanted.thumbnail_width))
     return taken
 
 
@@ -195,13 +208,14 @@ def _thumbnail(hypervisor: Hypervisor, uuid: str, width: int) -> str:
     return base64.b64encode(thumbnail(hypervisor.screenshot(uuid), width)).decode()
 
 
-def _attempt(take: Callable[[], str], warnings: list[str]) -> Optional[str]:
+def _attempt(patience: Patience, uuid: str, warnings: list[str], take: Callable[[], str]) -> Optional[str]:
     try:
-        return take()
+        return patience.ask(uuid, take)
     except (VmError, ValueError) as error:
         if isinstance(error, VmError) and error.lost_libvirt:
             raise
-        warnings.append('there is no picture of the screen: %s' % error)
+        hangs = isinstance(error, VmError) and error.code == 'qemu_hangs'
+        warnings.append((_IN_PART if hangs else 'there is no picture of the screen: %s') % error)
         return None
 
 

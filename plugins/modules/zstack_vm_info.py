@@ -130,6 +130,12 @@ vms:
       description: Why it is in that state, in libvirt's words.
       type: str
       sample: booted
+    qemu_hangs:
+      description:
+        - Whether the VM's QEMU runs, but has not answered libvirt for ten seconds. What only it can say, the sizes of
+          disks and the pictures, is V(null) then, and RV(vms[].warnings) says so.
+      type: bool
+      sample: false
     uptime:
       description:
         - Seconds since the VM's QEMU was started, from the hypervisor's F(/proc). A reboot from within the guest

@@ -117,7 +117,6 @@ def test_a_host_has_the_console_and_the_hypervisor_of_its_vm(inventory: Inventor
     assert (console["type"], console["port"]) == ("vnc", 5900 + int(said.strip().rpartition(":")[2]))
     assert console["host"] == web["zstack_vm_metadata"]["host_management_ip"]
     assert (web["zstack_vm_hypervisor"], web["zstack_vm_metadata"]["internal_id"]) == (FIRST, 42)
-    assert web["zstack_vm_addresses"] == []
 
 
 def test_constructed_variables_and_groups(inventory: Inventory) -> None:
@@ -143,6 +142,22 @@ def test_a_hypervisor_that_does_not_answer_can_be_an_error(fleet: WatchedFleet) 
     done = fleet.try_run("ansible-inventory", "--list", "-i", path, environment=settings)
     assert done.returncode != 0
     assert f"the VMs of hypervisor {WITHOUT_LIBVIRTD} are not in the inventory: " in done.stderr
+
+
+def test_a_vm_on_two_hypervisors_is_the_active_one_or_both_where_both_are(fleet: WatchedFleet) -> None:
+    # By two names the same hypervisor is two with the same VMs.
+    uri = fleet.uris()[SECOND]
+    path = configured(fleet, "twice", hypervisors={SECOND: uri, "other": uri}, inventory_hostname="name")
+    inventory, warnings = listed(fleet, "-i", path)
+    active, off = uuid_of(PAUSED), variables(inventory, OFF)
+    assert off["zstack_vm_hypervisor"] == SECOND
+    for hypervisor in (SECOND, "other"):
+        called = f"{active}.{hypervisor}"
+        assert variables(inventory, called)["zstack_vm_hypervisor"] == hypervisor
+        assert called in hosts(inventory, f"zstack_hypervisor_{hypervisor}")
+    assert OFF not in hosts(inventory, "zstack_hypervisor_other")
+    assert active not in inventory["_meta"]["hostvars"] and PAUSED not in inventory["_meta"]["hostvars"]
+    assert f"VM {active} is active on the hypervisors {SECOND}, other" in warnings
 
 
 def cache_in(directory: Path) -> dict[str, Any]:

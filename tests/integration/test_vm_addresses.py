@@ -5,9 +5,14 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +21,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils.vm_info import vm_infor
 from ansible_collections.zstack.kvm.tests.integration.conftest import image_directory
 from ansible_collections.zstack.kvm.tests.support import linux_guest
 from ansible_collections.zstack.kvm.tests.support.in_process import hypervisor
+from ansible_collections.zstack.kvm.tests.support.playbook import COLLECTIONS
 from ansible_collections.zstack.kvm.tests.support.virsh import remove_domain, try_virsh, virsh
 
 NETWORK, MAC, OWN_ADDRESS = "leases", "52:54:00:0a:dd:01", "10.213.9.7"
@@ -74,6 +80,22 @@ def test_what_the_agent_knows_too_is_there_once(guest: str) -> None:
     linux_guest.execute(guest, f"ip address add {leased}/24 dev eth0")
     sources = [each["source"] for each in look(guest)["addresses"] if each["address"] == leased]
     assert sources == ["agent"]
+
+
+def test_the_inventory_has_them_too(guest: str, tmp_path: Path) -> None:
+    linux_guest.execute(guest, f"ip address replace {OWN_ADDRESS}/20 dev eth0")
+    configuration = tmp_path / "here.zstack_vms.yml"
+    content = {"plugin": "zstack.kvm.zstack_vms", "hypervisors": {"here": "qemu:///system"}}
+    configuration.write_text(json.dumps(content), encoding="utf-8")
+    variables = json.loads(
+        subprocess.check_output(
+            [Path(sys.executable).with_name("ansible-inventory"), "-i", configuration, "--host", guest],
+            env={"ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS), **os.environ},
+        )
+    )
+    addresses = [each["address"] for each in variables["zstack_vm_addresses"]]
+    assert OWN_ADDRESS in addresses
+    assert addresses == [each["address"] for each in look(guest)["addresses"]]
 
 
 def test_what_libvirt_adds_to_a_definition_asks_for_no_restart(guest: str) -> None:

@@ -6,8 +6,11 @@
 from __future__ import annotations
 
 import base64
+import os
+import signal
 import struct
 import subprocess
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,10 +19,11 @@ from typing import Any
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils.host_system import HostSystem
 from ansible_collections.zstack.kvm.plugins.module_utils.vm_info import vm_information
-from ansible_collections.zstack.kvm.tests.integration.conftest import image_directory
+from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm, image_directory
 from ansible_collections.zstack.kvm.tests.support import media
 from ansible_collections.zstack.kvm.tests.support.in_process import hypervisor, start
 from ansible_collections.zstack.kvm.tests.support.playbook import run_task
+from ansible_collections.zstack.kvm.tests.support.processes import wait_until
 from ansible_collections.zstack.kvm.tests.support.virsh import remove_domain, virsh
 
 MODULE = "zstack.kvm.zstack_vm_info"
@@ -45,6 +49,11 @@ def vm() -> Iterator[dict[str, Any]]:
             "console_password": "n3v3rT0l",
         }
         remove_domain(identity)
+
+
+def pid_of(domain_name: str) -> int:
+    """The process of a running VM's QEMU."""
+    return int(Path(f"/run/libvirt/qemu/{domain_name}.pid").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -104,9 +113,15 @@ def test_the_nic_has_its_device_and_the_address_that_arp_knows(vm: dict[str, Any
 
 
 def test_the_uptime_is_that_of_its_qemu(vm: dict[str, Any], entry: dict[str, Any]) -> None:
-    pid = Path(f"/run/libvirt/qemu/{entry['domain_name']}.pid").read_text().strip()
-    elapsed = int(subprocess.check_output(["ps", "-o", "etimes=", "-p", pid], text=True))
-    assert 0 <= entry["uptime"] <= elapsed
+    def elapsed() -> int:
+        command = ["ps", "-o", "etimes=", "-p", str(pid_of(entry["domain_name"]))]
+        return int(subprocess.check_output(command, text=True))
+
+    wait_until(lambda: elapsed() >= 2)
+    before = elapsed()
+    (found,) = vm_information(hypervisor(), HostSystem(), [vm["uuid"]])
+    # The two round differently.
+    assert before - 1 <= found["uptime"] <= elapsed() + 1
 
 
 def test_the_picture_is_a_png_that_only_its_owner_reads(vm: dict[str, Any], entry: dict[str, Any]) -> None:
@@ -128,6 +143,30 @@ def test_it_is_as_asked_and_needs_no_restart(entry: dict[str, Any]) -> None:
     assert (entry["error"], entry["warnings"]) == (None, [])
 
 
+def test_a_qemu_that_hangs_costs_ten_seconds_and_the_others_nothing(
+    vm: dict[str, Any], entry: dict[str, Any], new_vm: NewVm
+) -> None:
+    other = new_vm()
+    assert not start(other).failed
+    pid = pid_of(entry["domain_name"])
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        run = run_task(MODULE, {"vms": [vm, other], "thumbnail_width": 100})
+        elapsed = time.monotonic() - began
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert not run.failed, run.output
+    hung, whole = run.vms
+    assert (hung["qemu_hangs"], hung["state"], hung["as_asked"], hung["thumbnail"]) == (True, "running", True, None)
+    assert {disk["size"] for disk in hung["disks"]} == {None}
+    (warning,) = hung["warnings"]
+    assert "told of only in part" in warning and "QEMU has not answered for 10 seconds" in warning
+    assert (whole["qemu_hangs"], whole["as_asked"], whole["warnings"]) == (False, True, [])
+    assert whole["disks"][0]["size"] and whole["thumbnail"]
+    assert 10 < elapsed < 20
+
+
 def test_what_is_not_as_asked_or_waits_for_a_restart_is_told(vm: dict[str, Any], entry: dict[str, Any]) -> None:
     run = run_task(MODULE, {"vms": [{**vm, "cpu_num": 2}]})
     assert run.vm["as_asked"] is False
@@ -137,10 +176,14 @@ def test_what_is_not_as_asked_or_waits_for_a_restart_is_told(vm: dict[str, Any],
     assert (found["restart_required"], found["cpus"], found["screenshot"]) == (True, 1, None)
 
 
-def test_without_a_choice_all_vms_are_told_of_those_that_are_off_too(vm: dict[str, Any], entry: dict[str, Any]) -> None:
+def test_without_a_choice_all_vms_are_told_of_those_that_are_off_too(
+    vm: dict[str, Any], entry: dict[str, Any], new_vm: NewVm
+) -> None:
+    other = new_vm()
+    assert not start(other).failed
     virsh("destroy", vm["uuid"])
-    everything = vm_information(hypervisor(), HostSystem(), [vm["uuid"]], others=True)
-    assert everything[0]["uuid"] == vm["uuid"]
+    everything = run_task(MODULE, {}).vms
+    assert {vm["uuid"], other["uuid"]} <= {each["uuid"] for each in everything}
     assert {each["uuid"] for each in everything} == set(virsh("list", "--all", "--uuid").split())
     (found,) = [each for each in everything if each["uuid"] == vm["uuid"]]
     assert (found["state"], found["reason"], found["cpus"]) == ("shutoff", "destroyed", 2)

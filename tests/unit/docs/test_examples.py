@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.plugins.doc_fragments import constructed, inventory_cache
+from ansible_collections.zstack.kvm.plugins.inventory import zstack_vms
 from ansible_collections.zstack.kvm.plugins.module_utils.vm_spec import parse_vms
 from ansible_collections.zstack.kvm.tests.support.playbook import COLLECTIONS
 from ansible_collections.zstack.kvm.tests.unit.docs.pages import CHECKOUT, Block, blocks
@@ -26,6 +28,8 @@ PLUGINS = "ansible_collections.zstack.kvm.plugins"
 YAML_BLOCKS = list(blocks("yaml", "yml"))
 MODULES = sorted(path.stem for path in (CHECKOUT / "plugins" / "modules").glob("zstack_*.py"))
 DOCUMENTED = [f"{PLUGINS}.modules.{name}" for name in MODULES] + [f"{PLUGINS}.filter.from_start_vm_cmd"]
+FILTERS = sorted(path.stem for path in (CHECKOUT / "plugins" / "filter").glob("[a-z]*.py"))
+INVENTORY_FRAGMENTS = (constructed, inventory_cache)
 
 
 def content(block: Block) -> Any:
@@ -138,6 +142,41 @@ def test_modules_take_their_own_examples(plugin: str) -> None:
     calls = list(module_calls(example))
     assert calls
     assert [found for call in calls for found in problems_of_call(*call)] == []
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_filters_are_used_in_their_own_examples(name: str) -> None:
+    text = importlib.import_module(f"{PLUGINS}.filter.{name}").EXAMPLES
+    assert f"{COLLECTION}{name}" in text
+    assert [found for call in module_calls(yaml.safe_load(text)) for found in problems_of_call(*call)] == []
+
+
+def options_of_inventory() -> dict[str, Any]:
+    """The inventory plugin's options and those of its fragments, as the argument spec of a module."""
+    texts = [zstack_vms.DOCUMENTATION, *(each.ModuleDocFragment.DOCUMENTATION for each in INVENTORY_FRAGMENTS)]
+    spec: dict[str, Any] = {}
+    for text in texts:
+        for name, option in yaml.safe_load(text)["options"].items():
+            kept = {key: option[key] for key in ("type", "elements", "choices", "required") if key in option}
+            # A fragment says all of what the plugin only adds to.
+            spec[name] = {**kept, **spec.get(name, {})}
+            kind = spec[name].get("type", "str")
+            spec[name]["type"] = {"integer": "int", "boolean": "bool", "string": "str"}.get(kind, kind)
+    return spec
+
+
+def inventories() -> Iterator[dict[str, Any]]:
+    """What the pages and the plugin itself show as its configuration."""
+    shown = [content(block) for block in YAML_BLOCKS] + list(yaml.safe_load_all(zstack_vms.EXAMPLES))
+    return (each for each in shown if isinstance(each, dict) and each.get("plugin") == zstack_vms.InventoryModule.NAME)
+
+
+def test_the_inventory_takes_what_the_pages_and_itself_give_it() -> None:
+    spec, shown = options_of_inventory(), list(inventories())
+    assert len(shown) > 3 and {"strict", "cache_timeout", "timeout"} <= spec.keys()
+    for configuration in shown:
+        assert ArgumentSpecValidator(spec).validate(configuration).error_messages == [], configuration
+        assert zstack_vms._checked(configuration["hypervisors"])
 
 
 def test_ansible_takes_the_playbooks_of_the_pages(tmp_path: Path) -> None:

@@ -43,6 +43,7 @@ def marks(row: dict[str, Any]) -> list[tuple[str, str]]:
         ({'state': 'paused', 'reason': 'user'}, False, 'warn', [('warn', 'paused')]),
         ({'state': 'paused', 'reason': 'ioerror'}, False, 'bad', [('bad', 'I/O error')]),
         ({'state': 'unknown'}, False, 'bad', [('bad', 'unknown')]),
+        ({'qemu_hangs': True}, False, 'bad', [('bad', 'QEMU hangs')]),
         ({'as_asked': False}, True, 'warn', [('warn', 'not as asked')]),
         ({'restart_required': True}, False, 'warn', [('warn', 'restart due')]),
         ({'error': {'code': 'image_missing', 'message': 'm', 'hint': 'h'}}, True, 'bad', [('bad', 'image_missing')]),
@@ -54,6 +55,19 @@ def test_what_needs_attention(
     wanted = {UUID.replace('-', '').upper(): 'web'} if described else {}
     (row,) = fleet_report([host(vms=[told(**facts)], wanted=wanted)])['vms']
     assert (row['level'], marks(row), row['described']) == (level, expected, described)
+
+
+def test_a_vm_that_is_active_on_two_hypervisors_needs_attention_on_both() -> None:
+    report = fleet_report([host(name, [told()]) for name in ('hv1', 'hv2')])
+    assert [(row['hypervisor'], marks(row)) for row in report['vms']] == [
+        ('hv1', [('bad', 'active on hv2 too')]), ('hv2', [('bad', 'active on hv1 too')]),
+    ]  # fmt: skip
+    assert [row['needs_attention'] for row in report['hypervisors']] == [1, 1]
+
+
+def test_what_a_migration_has_left_behind_needs_none() -> None:
+    report = fleet_report([host('hv1', [told(state='shutoff', reason='migrated')]), host('hv2', [told()])])
+    assert {row['level'] for row in report['vms']} == {'ok', 'off'}
 
 
 @pytest.mark.parametrize(

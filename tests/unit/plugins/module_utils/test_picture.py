@@ -49,3 +49,8 @@ def test_ppm_becomes_png_of_the_same_pixels(header: bytes) -> None:
 def test_what_is_no_such_picture_is_refused(picture: bytes) -> None:
     with pytest.raises(ValueError, match='the picture'):
         as_png(picture)
+
+
+def test_one_larger_than_any_screen_is_refused_before_it_is_looked_at() -> None:
+    with pytest.raises(ValueError, match='the picture is too large: 8192 x 4096 pixels'):
+        as_png(b'P6\n8192 4096\n255\n')

@@ -14,9 +14,12 @@ import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils.errors import VmError
 from ansible_collections.zstack.kvm.plugins.module_utils.host_system import HostSystem, RemoteSystem
 from ansible_collections.zstack.kvm.plugins.module_utils.qemu_log import LOG_DIRECTORY, QemuLog
+from ansible_collections.zstack.kvm.tests.support.recorded_hosts import CAPABILITIES
 
 DOMAIN = '6a9c3b1e2f644d0b9a557a0d3c1f2b11'
 CARD = '0000:03:00.0'
+# A failed start on Enterprise Linux, put together from libvirt's and QEMU's formats.
+EL_LOG = CAPABILITIES.parent / 'qemu_logs' / 'el-9.log'
 WORDS = (
     'qemu-system-x86_64: -device vfio-pci,host=0000:03:00.0,id=hostdev0: '
     'vfio: Error: Failed to setup INTx fd: Device or resource busy\n'
@@ -105,6 +108,13 @@ def test_what_an_earlier_run_wrote_is_no_reason(machine: Machine) -> None:
 def test_that_libvirt_ended_it_is_no_reason(machine: Machine) -> None:
     error = better(machine, 'qemu-system-x86_64: terminating on signal 15 from pid 41 (/usr/sbin/libvirtd)\n')
     assert 'terminating' not in error.message
+
+
+def test_the_command_line_that_libvirt_writes_is_no_reason(machine: Machine) -> None:
+    log = QemuLog(HostSystem(str(machine.root)), DOMAIN)
+    machine.say(EL_LOG.read_text(encoding='utf-8'))
+    (line,) = log.lines()
+    assert line.endswith('vfio 0000:03:00.0: group 12 is not viable')
 
 
 def test_the_log_of_a_remote_hypervisor_is_not_asked_for() -> None:
