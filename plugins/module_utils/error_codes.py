@@ -224,8 +224,8 @@ ERROR_CODES: dict[str, ErrorCode] = {
         'Let it go on first ("virsh resume", or the module zstack_vm_start), or use force: true.',
     ),
     'vm_has_snapshots': ErrorCode(
-        'The VM to be undefined has snapshots, and snapshots are to be kept.',
-        'libvirt has no place for snapshots without their VM: leave undefine out, or use snapshots: remove.',
+        'The VM to be undefined has snapshots or checkpoints, and these are to be kept.',
+        'libvirt has no place for them without their VM: leave undefine out, or use snapshots: remove.',
     ),
     'drift': ErrorCode(
         'The VM runs and is not as asked for, and on_drift is fail.',

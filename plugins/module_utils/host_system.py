@@ -317,6 +317,18 @@ class HostSystem:
             except OSError as error:
                 raise VmError('storage_unreachable', error.strerror or str(error)) from error
 
+    def has_listener(self, path: str) -> bool:
+        """Whether somebody listens on a unix socket, or may do so: only a refusal says that nobody does."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+            client.setblocking(False)
+            try:
+                client.connect(self._path(path))
+            except ConnectionRefusedError:
+                return False
+            except OSError:
+                pass
+        return True
+
     def ip_addresses(self) -> frozenset[str]:
         """The IP addresses that the hypervisor has, loopback included."""
         table = self.read_text('/proc/net/fib_trie') or ''

@@ -313,10 +313,12 @@ class Hypervisor:
         """Whether the domain starts with the hypervisor."""
         return bool(self._call('ask for autostart', self._domain(uuid).autostart))
 
-    def has_job(self, uuid: str) -> bool:
+    def has_job(self, uuid: str, seconds: float = ANSWER_SECONDS) -> bool:
         """Whether the domain is being migrated, saved, dumped, backed up or put into a snapshot."""
         try:
-            return int(self._call('ask for the job', self._domain(uuid).jobInfo)[0]) != libvirt.VIR_DOMAIN_JOB_NONE
+            # No QEMU is asked, but libvirt waits until another call has its answer from it.
+            job = self._call_qemu(seconds, 'ask for the job', self._domain(uuid).jobInfo)
+            return int(job[0]) != libvirt.VIR_DOMAIN_JOB_NONE
         except VmError as error:
             if error.libvirt_code in (libvirt.VIR_ERR_OPERATION_INVALID, libvirt.VIR_ERR_NO_SUPPORT):
                 return False
@@ -351,12 +353,21 @@ class Hypervisor:
     def _define(self, xml: str, flags: int) -> Any:
         return self._call('define the domain', self._connection.defineXMLFlags, xml, flags)
 
-    def undefine(self, uuid: str, remove_nvram: bool) -> None:
-        """Takes a definition away: snapshots and checkpoints are forgotten, disks stay, NVRAM as asked."""
-        flags = libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
-        # Enterprise Linux 7 has a libvirt without checkpoints.
-        flags |= getattr(libvirt, 'VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA', 0)
-        flags |= libvirt.VIR_DOMAIN_UNDEFINE_NVRAM if remove_nvram else libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM
+    def undefine(
+        self, uuid: str, remove_nvram: bool, remove_saved: bool = False, remove_snapshots: bool = False
+    ) -> None:
+        """Takes a definition away; disks stay, NVRAM as asked.
+
+        libvirt refuses it for a domain that is suspended to disk unless C(remove_saved), and for one that has snapshots
+        or checkpoints unless C(remove_snapshots).
+        """
+        flags = libvirt.VIR_DOMAIN_UNDEFINE_NVRAM if remove_nvram else libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM
+        if remove_saved:
+            flags |= libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+        if remove_snapshots:
+            flags |= libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+            # Enterprise Linux 7 has a libvirt without checkpoints.
+            flags |= getattr(libvirt, 'VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA', 0)
         self._call('undefine the domain', self._domain(uuid).undefineFlags, flags)
 
     def create(self, uuid: str, seconds: float) -> None:
@@ -404,8 +415,15 @@ class Hypervisor:
 
     def snapshot_count(self, uuid: str) -> int:
         """How many snapshots libvirt knows of a domain; a libvirt without them knows none."""
+        return self._count('snapshots', self._domain(uuid).listAllSnapshots)
+
+    def checkpoint_count(self, uuid: str) -> int:
+        """The same of checkpoints, which Enterprise Linux 7 does not have."""
+        return self._count('checkpoints', getattr(self._domain(uuid), 'listAllCheckpoints', lambda flags: []))
+
+    def _count(self, what: str, list_all: Callable[[int], list[Any]]) -> int:
         try:
-            return int(self._call('count the snapshots', self._domain(uuid).snapshotNum, 0))
+            return len(self._call('list the ' + what, list_all, 0))
         except VmError as error:
             if error.libvirt_code == libvirt.VIR_ERR_NO_SUPPORT:
                 return 0

@@ -13,6 +13,9 @@ from .errors import VmError
 from .hypervisor import Hypervisor
 from .vm import Vm
 
+# The functions of Python's library that do this take longer to import than all that needs it here.
+_AS_LIBVIRT_WRITES = str.maketrans({'&': '&amp;', '<': '&lt;', '>': '&gt;', "'": '&apos;', '"': '&quot;'})
+
 
 @dataclass(frozen=True)
 class DomainList:
@@ -59,7 +62,12 @@ class ObservedVm:
 
     def has(self, text: str) -> bool:
         """Whether its definition, or what runs of it, has the text."""
-        return any(text in xml for xml in (self.inactive_xml, self.live_xml) if xml is not None)
+        return any(has_text(xml, text) for xml in (self.inactive_xml, self.live_xml) if xml is not None)
+
+
+def has_text(xml: str, text: str) -> bool:
+    """Whether a domain that libvirt has written has the text, a path for instance, or a part of one."""
+    return text.translate(_AS_LIBVIRT_WRITES) in xml
 
 
 def list_domains(hypervisor: Hypervisor) -> DomainList:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Optional
@@ -35,6 +35,7 @@ _POLL_SECONDS = 0.2
 # A guest that is booting ignores a request; ZStack's agent asks again and again, too.
 _ASK_AGAIN_SECONDS = 5
 _LOCK_SECONDS = 10
+_JOB_SECONDS = 3
 _OFF = ('shutoff', 'absent')
 
 _NO_SECRETS = SecretMask(())
@@ -45,7 +46,8 @@ class StopOrder:
     """How VMs are to be stopped. C(timeout): seconds that a guest gets to shut down.
 
     C(force): end a VM that hasn't shut down by then, or can't. C(undefine): take its definition away as well; NVRAM
-    and snapshots are kept unless C(remove_nvram) and C(remove_snapshots).
+    and snapshots are kept unless C(remove_nvram) and C(remove_snapshots), which takes checkpoints too. C(diff): make
+    the texts for it.
     """
 
     timeout: int
@@ -54,6 +56,7 @@ class StopOrder:
     remove_nvram: bool
     remove_snapshots: bool
     check_mode: bool
+    diff: bool
     cancelled: threading.Event
 
 
@@ -64,18 +67,34 @@ def stop_vms(hypervisor: Hypervisor, system: System, uuids: Sequence[str], order
             domains = list_domains(hypervisor)
     except VmError as error:
         return [failed(VmResult(uuid, ''), error, _NO_SECRETS) for uuid in uuids]
-    return side_by_side(lambda uuid: _Stop(hypervisor, system, uuid, order, domains).result_of_all(), uuids, _WORKERS)
+
+    def stop(index: int) -> VmResult:
+        # Check mode sees what was undefined before as if it were done: what VMs share goes with the last of them.
+        first = 0 if order.check_mode and order.undefine else index
+        return _Stop(hypervisor, system, uuids[index], uuids[first : index + 1], order, domains).result_of_all()
+
+    return side_by_side(stop, range(len(uuids)), _WORKERS)
 
 
 class _Stop:
-    """One VM that is being stopped. What was done is never undone: a VM that was ended can't be brought back."""
+    """One VM that is being stopped. What was done is never undone: a VM that was ended can't be brought back.
+
+    C(going): the VMs that don't count as users of what it shares, itself among them.
+    """
 
     def __init__(
-        self, hypervisor: Hypervisor, system: System, uuid: str, order: StopOrder, domains: DomainList
+        self,
+        hypervisor: Hypervisor,
+        system: System,
+        uuid: str,
+        going: Sequence[str],
+        order: StopOrder,
+        domains: DomainList,
     ) -> None:
         self._hypervisor = hypervisor
         self._system = system
         self._uuid = uuid
+        self._going = going
         self._order = order
         self._domains = domains
         self._actions: list[str] = []
@@ -101,32 +120,45 @@ class _Stop:
         observed = observe_domain(self._hypervisor, self._uuid, self._domains)
         self._result.state = observed.state
         if observed.inactive_xml is None:
-            self._result.before = self._result.after = _state_text('absent', None)
+            self._result.before = self._result.after = self._text('absent', None)
             return
         domain = etree.fromstring(observed.inactive_xml)
         self._result.name = domain.findtext('description') or observed.name or ''
-        check_stoppable(observed, self._order)
-        if observed.active and self._hypervisor.has_job(self._uuid):
-            raise VmError('vm_busy', 'the VM is %s, and a job is being done on it' % observed.state)
+        self._check_stoppable(observed)
         undefines = self._order.undefine and observed.persistent
         if undefines and not self._order.remove_snapshots:
             self._check_snapshots()
-        self._result.before = _state_text(observed.state, domain)
+        self._result.before = self._text(observed.state, domain)
         stays = observed.persistent and not undefines
         if observed.active:
             self._end(observed)
         if undefines:
-            self._do('undefine', lambda: self._hypervisor.undefine(self._uuid, self._order.remove_nvram))
-        self._result.after = _state_text('shutoff' if stays else 'absent', domain if stays else None)
+            self._do('undefine', self._undefine)
+        state_after = 'shutoff' if stays else 'absent'
+        self._result.after = self._text(state_after, domain if stays else None)
         if not self._order.check_mode:
-            self._result.state = 'shutoff' if stays else 'absent'
-        self._give_back(domain, was_active=observed.active, is_gone=not stays)
+            self._result.state = state_after
+        self._give_back(domain, observed, stays)
+
+    def _check_stoppable(self, observed: ObservedVm) -> None:
+        check_stoppable(observed, self._order)
+        if observed.active and self._has_job():
+            raise VmError('vm_busy', 'the VM is %s, and a job is being done on it' % observed.state)
+
+    def _has_job(self) -> bool:
+        try:
+            return self._hypervisor.has_job(self._uuid, _JOB_SECONDS)
+        except VmError as error:
+            # What a QEMU hangs in keeps libvirt from telling; by force it is ended whatever it does.
+            if error.code != 'qemu_hangs' or not self._order.force:
+                raise
+            return False
 
     def _check_snapshots(self) -> None:
-        count = self._hypervisor.snapshot_count(self._uuid)
-        if count:
-            message = 'the VM has %d snapshots, which libvirt forgets when the VM is undefined'
-            raise VmError('vm_has_snapshots', message % count)
+        counts = self._hypervisor.snapshot_count(self._uuid), self._hypervisor.checkpoint_count(self._uuid)
+        if any(counts):
+            message = 'the VM has %d snapshots and %d checkpoints, which libvirt forgets when the VM is undefined'
+            raise VmError('vm_has_snapshots', message % counts)
 
     def _do(self, name: str, action: Callable[[], object]) -> None:
         """Does one thing, unless in check mode."""
@@ -137,6 +169,10 @@ class _Stop:
                 error.phase = name
                 raise
         self._actions.append(name)
+
+    def _text(self, state: str, domain: Optional[etree._Element]) -> str:
+        """The VM as the diff shows it: its state, and its definition where that is at stake; empty without a diff."""
+        return 'state: %s\n%s' % (state, domain_text(domain)) if self._order.diff else ''
 
     # The VM
 
@@ -151,6 +187,8 @@ class _Stop:
                 message = 'the guest has not shut down within %d seconds: the VM is %s (%s)'
                 state = self._hypervisor.state(self._uuid)
                 raise VmError('shutdown_timeout', message % (self._order.timeout, *state))
+            # A migration, for instance, may have been begun meanwhile.
+            self._check_stoppable(observe_domain(self._hypervisor, self._uuid, self._domains))
         self._do('destroy', self._destroy)
 
     def _shut_down(self, asks: bool) -> bool:
@@ -189,6 +227,11 @@ class _Stop:
             if not self._is_off():
                 raise
 
+    def _undefine(self) -> None:
+        # libvirt itself keeps what may not go and was made after it was looked for.
+        order = self._order
+        self._hypervisor.undefine(self._uuid, order.remove_nvram, order.force, order.remove_snapshots)
+
     def _is_off(self) -> bool:
         try:
             self._result.state = self._hypervisor.state(self._uuid)[0]
@@ -200,35 +243,41 @@ class _Stop:
 
     # What it leaves
 
-    def _give_back(self, domain: etree._Element, was_active: bool, is_gone: bool) -> None:
+    def _give_back(self, domain: etree._Element, observed: ObservedVm, stays: bool) -> None:
         """What is left of the VM on the hypervisor; secrets only when no definition of it names them any more."""
-        sockets = channel_sockets(domain)
+        used = [domain]
+        if observed.live_xml is not None:
+            # A VM that was redefined while it ran has used what its definition no longer has.
+            used.append(etree.fromstring(observed.live_xml))
+        sockets = channel_sockets(used)
         if self._system.is_remote:
-            if sockets or release.has_host_luns(domain):
+            if sockets or release.has_host_luns(used):
                 self._result.warnings.append('its sockets and iSCSI sessions stay: only the hypervisor can remove them')
         else:
             # libvirt removes the sockets of a VM that it sees ending.
-            if not (was_active and self._order.check_mode):
+            if not (observed.active and self._order.check_mode):
                 self._remove_sockets(sockets, self._system)
-            self._close_sessions(release.sessions_of(domain, self._system))
-        if is_gone:
-            self._remove_secrets(release.secrets_of_domain(domain))
+            self._close_sessions(release.sessions_of(used, self._system))
+        still_named = release.secrets_of([domain]) if stays else []
+        self._remove_secrets([secret for secret in release.secrets_of(used) if secret not in still_named])
 
     def _remove_sockets(self, paths: Sequence[str], system: HostSystem) -> None:
         for path in paths:
-            if system.path_kind(path) == 'socket' and not used_by_other_than(self._uuid, path, self._hypervisor):
+            if system.path_kind(path) != 'socket' or used_by_other_than(self._going, path, self._hypervisor):
+                continue
+            if not system.has_listener(path):
                 self._do('remove_channel_socket', partial(system.remove_file, path))
 
     def _close_sessions(self, sessions: Sequence[Initiator]) -> None:
         for session in sessions:
-            if release.is_unneeded_session(session, self._uuid, self._hypervisor):
-                close = partial(release.close_session, session, self._uuid, self._hypervisor)
+            if release.is_unneeded_session(session, self._going, self._hypervisor):
+                close = partial(release.close_session, session, self._going, self._hypervisor)
                 self._do('log_out_of_iscsi_target', close)
 
     def _remove_secrets(self, secrets: Sequence[str]) -> None:
         for secret in secrets:
-            if release.is_unneeded_secret(secret, self._uuid, self._hypervisor):
-                remove = partial(release.remove_secret, secret, self._uuid, self._hypervisor, self._system)
+            if release.is_unneeded_secret(secret, self._going, self._hypervisor):
+                remove = partial(release.remove_secret, secret, self._going, self._hypervisor, self._system)
                 self._do('remove_secret', remove)
 
 
@@ -249,12 +298,7 @@ def check_stoppable(observed: ObservedVm, order: StopOrder) -> None:
         raise VmError('vm_not_running', message)
 
 
-def channel_sockets(domain: etree._Element) -> list[str]:
-    """The sockets that QEMU makes for the channels of a domain, as far as the definition names them."""
-    sources = domain.iterfind('devices/channel[@type="unix"]/source[@mode="bind"][@path]')
-    return [str(source.get('path')) for source in sources]
-
-
-def _state_text(state: str, domain: Optional[etree._Element]) -> str:
-    """A VM as the diff shows it: its state, and its definition where that is at stake."""
-    return 'state: %s\n%s' % (state, domain_text(domain))
+def channel_sockets(domains: Iterable[etree._Element]) -> list[str]:
+    """The sockets that QEMU makes for the channels of domains, each once, as far as they are named."""
+    named = 'devices/channel[@type="unix"]/source[@mode="bind"][@path]'
+    return list(dict.fromkeys(str(source.get('path')) for domain in domains for source in domain.iterfind(named)))

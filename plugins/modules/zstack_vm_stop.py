@@ -16,10 +16,11 @@ description:
   - Makes sure that VMs don't run. Their guests are asked to shut down; with O(force), VMs that don't do so in time are
     ended the hard way.
   - With O(undefine), libvirt also forgets the VMs. Disks are never deleted.
-  - What only a stopped VM used goes with it. Sockets of its channels that were left behind are removed, and iSCSI
-    sessions that zstack.kvm.zstack_vm_start opened are closed. When a VM is undefined, or was never defined but only
-    ran, libvirt's secrets of ceph and iSCSI that its disks used are removed if they are ephemeral, as those are that
-    zstack.kvm.zstack_vm_start makes. What the definition of another VM uses is left alone.
+  - What only a stopped VM used goes with it. Sockets of its channels that were left behind are removed unless somebody
+    listens on them, and iSCSI sessions that zstack.kvm.zstack_vm_start opened are closed. libvirt's secrets of ceph and
+    iSCSI that its disks used are removed when no definition of the VM names them any more, because it is undefined,
+    only ran or was redefined meanwhile; but only if they are ephemeral, as those are that zstack.kvm.zstack_vm_start
+    makes. What the definition of another VM uses is left alone.
   - The VMs of a task are stopped side by side. What goes wrong with one of them stops only that VM; the others go on,
     and the task fails at the end.
 requirements:
@@ -42,8 +43,9 @@ options:
   force:
     description:
       - Whether to end a VM that hasn't shut down within O(timeout), is paused or suspended, or whose guest has crashed.
-        It is like pulling the plug. Without it, such a VM is an error.
-      - A VM that is being migrated, saved or backed up is an error all the same.
+        It is like pulling the plug. Without it, such a VM is an error, and so is one whose QEMU doesn't answer.
+      - A VM that is being migrated, saved or backed up is an error all the same, also when that was begun while its
+        guest was waited for.
     type: bool
     default: false
   undefine:
@@ -63,6 +65,7 @@ options:
       - What becomes of the snapshots that libvirt knows of a VM that is undefined.
       - libvirt can't keep them without the VM, so that with V(keep) a VM that has snapshots is an error before anything
         is done to it. With V(remove) libvirt forgets them; what they hold in images stays there.
+      - Checkpoints, which libvirt keeps for incremental backups, stay or go with the snapshots.
     type: str
     choices: [keep, remove]
     default: keep
@@ -238,6 +241,7 @@ def main() -> None:
         remove_nvram=module.params['nvram'] == 'remove',
         remove_snapshots=module.params['snapshots'] == 'remove',
         check_mode=module.check_mode,
+        diff=module._diff,
         cancelled=cancelled_by_signals(),
     )
     uri = module.params['uri']

@@ -20,7 +20,7 @@ from ansible_collections.zstack.kvm.tests.support.playbook import TARGET_PYTHON
 from ansible_collections.zstack.kvm.tests.support.virsh import state
 
 
-def play(*arguments: str, **variables: str) -> tuple[int, str]:
+def play(*arguments: str, **variables: Any) -> tuple[int, str]:
     """How many tasks changed something, and what was printed."""
     given = {"ansible_python_interpreter": TARGET_PYTHON, "zstack_hosts": "localhost", **variables}
     command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "localhost,", "-c", "local"]
@@ -70,6 +70,12 @@ def test_named_vms_alone_are_stopped_and_a_second_run_has_nothing_to_do(new_vm: 
     assert Path(obedient["root_volume"]["install_path"]).exists()
     changed, _output = play(**variables)
     assert changed == 0
+
+
+def test_an_empty_selection_stops_nothing_and_a_blank_one_is_none(new_vm: NewVm) -> None:
+    described = {"zstack_vms": json.dumps([new_vm()])}
+    skipped = ["skipped=1" in play(zstack_stop=given, **described)[1] for given in ([], " ,; ", None, " \n")]
+    assert skipped == [True, True, False, False]
 
 
 def test_without_vms_there_is_nothing_to_do() -> None:

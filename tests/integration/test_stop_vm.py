@@ -5,13 +5,20 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import threading
+import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils.host_system import HostSystem
+from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import Hypervisor
 from ansible_collections.zstack.kvm.plugins.module_utils.vm_stop import StopOrder, stop_vms
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
 from ansible_collections.zstack.kvm.tests.support.in_process import hypervisor, start
@@ -26,7 +33,7 @@ def stop(*vms: dict[str, Any], **options: Any) -> list[dict[str, Any]]:
     """What the module runs with these VMs, and the entries that it returns."""
     given = {
         "timeout": 60, "force": False, "undefine": False, "remove_nvram": False, "remove_snapshots": False,
-        "check_mode": False, **options,
+        "check_mode": False, "diff": True, **options,
     }  # fmt: skip
     order = StopOrder(**given, cancelled=threading.Event())
     results = stop_vms(hypervisor(), HostSystem(), [vm["uuid"] for vm in vms], order)
@@ -66,6 +73,31 @@ def test_a_guest_that_does_not_listen_is_an_error_and_is_ended_only_by_force(new
     assert state(vm["uuid"]) == "shut off"
 
 
+@contextmanager
+def hanging_qemu(vm: dict[str, Any]) -> Iterator[None]:
+    """The VM's QEMU answers nothing meanwhile."""
+    pid = int(Path(f"/run/libvirt/qemu/{vm['uuid'].replace('-', '')}.pid").read_text(encoding="ascii"))
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+
+
+def test_a_qemu_that_hangs_is_ended_by_force_and_holds_up_no_other_vm(new_vm: NewVm, images: Path) -> None:
+    hanging, other = new_vm(), obedient(new_vm, images)
+    start(hanging, other)
+    with hanging_qemu(hanging):
+        began = time.monotonic()
+        ended, stopped = stop(hanging, other, timeout=8, force=True)
+        # libvirt itself waits for ten seconds before it kills a QEMU that doesn't hear.
+        assert time.monotonic() - began < 40
+    assert (ended["actions"], ended["state"]) == (["shutdown", "destroy"], "shutoff")
+    assert (stopped["actions"], stopped["state"]) == (["shutdown"], "shutoff")
+    assert state(hanging["uuid"]) == "shut off"
+
+
 def test_a_paused_vm_is_an_error_and_is_ended_only_by_force(new_vm: NewVm) -> None:
     vm = new_vm()
     start(vm)
@@ -91,13 +123,19 @@ def test_an_undefined_vm_leaves_its_disk_and_takes_its_nvram_only_when_asked(new
         nvram.unlink(missing_ok=True)
 
 
-def test_snapshots_keep_a_vm_from_being_undefined_unless_they_may_go(new_vm: NewVm) -> None:
+def test_snapshots_keep_a_vm_from_being_undefined_unless_they_may_go(
+    new_vm: NewVm, monkeypatch: pytest.MonkeyPatch
+) -> None:
     vm = new_vm()
     start(vm)
     stop(vm, timeout=0, force=True)
     virsh("snapshot-create-as", vm["uuid"], "before")
     (entry,) = stop(vm, undefine=True)
     assert (entry["error"]["code"], state(vm["uuid"])) == ("vm_has_snapshots", "shut off")
+    with monkeypatch.context() as made_after_the_look:
+        made_after_the_look.setattr(Hypervisor, "snapshot_count", lambda hypervisor, uuid: 0)
+        (entry,) = stop(vm, undefine=True)
+    assert (entry["error"]["phase"], state(vm["uuid"])) == ("undefine", "shut off")
     (entry,) = stop(vm, undefine=True, remove_snapshots=True)
     assert (entry["actions"], state(vm["uuid"])) == (["undefine"], "absent")
 

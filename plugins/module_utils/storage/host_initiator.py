@@ -39,9 +39,6 @@ _COMMAND_SECONDS = 60
 # Where open-iscsi keeps its records: Debian's place, and that of the others.
 _RECORD_FOLDERS = ('/etc/iscsi/nodes', '/var/lib/iscsi/nodes')
 
-# The functions of Python's library that do this take longer to import than all the rest of the storage.
-_AS_LIBVIRT_WRITES = str.maketrans({'&': '&amp;', '<': '&lt;', '>': '&gt;', "'": '&apos;', '"': '&quot;'})
-
 # Exit codes of iscsiadm, see its manual page.
 _SESSION_EXISTS = 15
 _NOTHING_FOUND = 21
@@ -134,8 +131,8 @@ class Initiator:
         return shared_lock(self._system, self._name)
 
     def device_prefix(self) -> str:
-        """What the devices of the target have in common, as it stands in a domain."""
-        return self._target._replace(lun=0).device[:-1].translate(_AS_LIBVIRT_WRITES)
+        """What the devices of the target have in common."""
+        return self._target._replace(lun=0).device[:-1]
 
     def is_ours(self) -> bool:
         """Whether this collection opened the session."""

@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from ..errors import VmError
 from ..host_lock import VmLock
 from ..hypervisor import Hypervisor
+from ..observed import has_text
 
 if TYPE_CHECKING:
     from ..context import Context, System
@@ -32,16 +34,16 @@ def shared_lock(system: System, name: str) -> VmLock:
 
 def used_by_another(context: Context, text: str) -> bool:
     """Whether the definition of a domain other than the context's VM, or what runs of it, has the text."""
-    return used_by_other_than(context.vm.uuid, text, context.hypervisor)
+    return used_by_other_than((context.vm.uuid,), text, context.hypervisor)
 
 
-def used_by_other_than(vm_uuid: str, text: str, hypervisor: Hypervisor) -> bool:
-    """The same of a VM of which only the UUID is known."""
+def used_by_other_than(vm_uuids: Collection[str], text: str, hypervisor: Hypervisor) -> bool:
+    """The same of VMs of which only the UUIDs are known."""
     for domain in hypervisor.list_domains():
-        if domain.uuid == vm_uuid:
+        if domain.uuid in vm_uuids:
             continue
         try:
-            if any(text in hypervisor.xml(domain.uuid, inactive) for inactive in (True, False)):
+            if any(has_text(hypervisor.xml(domain.uuid, inactive), text) for inactive in (True, False)):
                 return True
         except VmError as error:
             if error.code != 'domain_gone':

@@ -115,6 +115,16 @@ class TestDevices:
         write(tmp_path, '/proc/net/if_inet6', 'fd000000000000000000000000000001 02 40 00 80     eth0\n')
         assert HostSystem(str(tmp_path)).ip_addresses() == {'10.0.0.5', 'fd00::1'}
 
+    def test_a_socket_has_a_listener_until_it_is_left_behind(self, tmp_path: Path) -> None:
+        path, system = tmp_path / 'socket', HostSystem(str(tmp_path))
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(str(path))
+            assert not system.has_listener('/socket')
+            server.listen(0)
+            # The second and third find the queue full.
+            assert [system.has_listener('/socket') for _try in range(3)] == [True] * 3
+        assert not system.has_listener('/socket')
+
     def test_a_port_answers_while_something_listens(self) -> None:
         with socket.create_server(('127.0.0.1', 0)) as server:
             port = server.getsockname()[1]

@@ -23,7 +23,7 @@ SECRET = '7f2e0b9c-3a51-4c7e-9d2e-0123456789ab'
 
 
 def order(force: bool = False, undefine: bool = False) -> StopOrder:
-    return StopOrder(60, force, undefine, False, False, False, threading.Event())
+    return StopOrder(60, force, undefine, False, False, False, False, threading.Event())
 
 
 def refusal(observed: ObservedVm, **asked: bool) -> Optional[str]:
@@ -62,7 +62,7 @@ def test_memory_that_is_suspended_to_disk_is_thrown_away_only_by_force() -> None
     assert refusal(saved, undefine=True, force=True) is None
 
 
-def test_sockets_are_those_that_qemu_binds_at_a_path_of_the_definition() -> None:
+def test_sockets_are_those_that_qemu_binds_at_a_path_of_the_definition_each_once() -> None:
     domain = etree.fromstring("""
       <domain><devices>
         <channel type='unix'><source mode='bind' path='/run/vm/agent'/></channel>
@@ -70,7 +70,7 @@ def test_sockets_are_those_that_qemu_binds_at_a_path_of_the_definition() -> None
         <channel type='unix'><source mode='bind'/></channel>
         <channel type='spicevmc'/>
       </devices></domain>""")
-    assert channel_sockets(domain) == ['/run/vm/agent']
+    assert channel_sockets([domain, domain]) == ['/run/vm/agent']
 
 
 class Libvirt:
@@ -107,7 +107,7 @@ def secret_xml(kind: str = 'ceph', ephemeral: str = 'yes') -> str:
     ids=['brought along', 'used by another VM', 'made to stay', 'of another kind', 'gone'],
 )
 def test_which_secrets_go_with_their_vm(libvirt: Libvirt, unneeded: bool) -> None:
-    assert release.is_unneeded_secret(SECRET, UUID, libvirt) is unneeded
+    assert release.is_unneeded_secret(SECRET, [UUID], libvirt) is unneeded
 
 
 def test_secrets_of_a_domain_are_those_of_its_disks_each_once() -> None:
@@ -115,7 +115,7 @@ def test_secrets_of_a_domain_are_those_of_its_disks_each_once() -> None:
     domain = etree.fromstring(
         '<domain><devices><disk><source>%s</source></disk><disk>%s</disk><disk/></devices></domain>' % (auth, auth)
     )
-    assert release.secrets_of_domain(domain) == [SECRET]
+    assert release.secrets_of([domain, domain]) == [SECRET]
 
 
 class OwnSessions:
@@ -130,7 +130,7 @@ def test_sessions_of_a_domain_are_told_from_the_devices_of_its_disks_each_once()
     names += ['ip-fd00::1:3260-iscsi-iqn.2024-01.io:c-lun-0', 'ata-DISK']
     disks = ["<disk type='block'><source dev='/dev/disk/by-path/%s'/></disk>" % name for name in names]
     domain = etree.fromstring('<domain><devices>%s</devices></domain>' % ''.join(disks))
-    prefixes = [session.device_prefix() for session in release.sessions_of(domain, OwnSessions())]
+    prefixes = [session.device_prefix() for session in release.sessions_of([domain, domain], OwnSessions())]
     assert prefixes == [
         '/dev/disk/by-path/ip-10.0.0.1:3260-iscsi-iqn.2024-01.io:a-lun-b-lun-',
         '/dev/disk/by-path/ip-fd00::1:3260-iscsi-iqn.2024-01.io:c-lun-',
@@ -168,7 +168,7 @@ class Session:
 )
 def test_which_sessions_are_closed(ours: bool, other_domain: str, closes: bool) -> None:
     session = Session(ours)
-    assert release.close_session(session, UUID, Libvirt(None, other_domain)) is closes
+    assert release.close_session(session, [UUID], Libvirt(None, other_domain)) is closes
     assert session.is_open is not closes
 
 
