@@ -202,8 +202,10 @@ class Hypervisor:
             raise _vm_error(what, error) from None
 
     def _call_qemu(self, seconds: float, what: str, function: Callable[..., Any], *arguments: Any) -> Any:
-        """A call that waits for a QEMU: C(qemu_hangs) when it takes longer, while it goes on behind our back."""
-        deadline = time.monotonic() + seconds
+        """A call that waits for a QEMU: C(qemu_hangs) when it takes longer, while it goes on behind our back.
+
+        C(vm_busy) when as many calls as there may be wait for other QEMUs all that time.
+        """
 
         def call() -> Any:
             try:
@@ -211,10 +213,11 @@ class Hypervisor:
             finally:
                 self._slow_calls.release()
 
+        if not self._slow_calls.acquire(timeout=seconds):
+            message = 'cannot %s: libvirt has waited for the QEMUs of %d other VMs for %g seconds'
+            raise VmError('vm_busy', message % (what, SLOW_CALLS_AT_ONCE, seconds))
         try:
-            if not self._slow_calls.acquire(timeout=seconds):
-                raise TimeoutError
-            return call_with_deadline(call, max(deadline - time.monotonic(), 0))
+            return call_with_deadline(call, seconds)
         except TimeoutError as error:
             message = 'cannot %s: QEMU has not answered for %g seconds' % (what, seconds)
             raise VmError('qemu_hangs', message) from error

@@ -34,14 +34,9 @@ class Patience:
             return question()
         except VmError as failure:
             if failure.code == 'qemu_hangs':
-                self._remember(uuid, failure)
+                with self._lock:
+                    self._hung[uuid] = failure
             raise
-
-    def _remember(self, uuid: str, error: VmError) -> None:
-        with self._lock:
-            # One more than there is room for has only waited behind the others.
-            if len(self._hung) < SLOW_CALLS_AT_ONCE:
-                self._hung[uuid] = error
 
     def lost_with(self, uuid: str) -> Optional[VmError]:
         """The error of a VM whose QEMU has not answered."""

@@ -215,7 +215,8 @@ class _Stop:
         except VmError as error:
             if self._is_off():
                 return True
-            if error.lost_libvirt or not self._order.force:
+            # A guest that was not asked, because others are waited for, is not ended for that.
+            if error.lost_libvirt or error.code == 'vm_busy' or not self._order.force:
                 raise
             return False
         return True

@@ -126,6 +126,10 @@ class System:
     def has_listener(self, path: str) -> bool:
         return self._listener
 
+    def read_text(self, path: str) -> str:
+        """A mark that says of its session: there was no record before."""
+        return '{}'
+
     def remove_file(self, path: str) -> None:
         self.removed.append(path)
 
