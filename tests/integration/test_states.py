@@ -22,8 +22,8 @@ from ansible_collections.zstack.kvm.tests.support.virsh import definition, remov
 ENTER_S3 = b"\xba\x04\x06\xb8\x00\x24\xef"  # mov dx, 0x604 (PM1a control); mov ax, 0x2400 (S3); out dx, ax
 POWER_OFF = b"\xba\x04\x06\xb8\x00\x20\xef"  # the same with 0x2000 (S5)
 PANIC = b"\xba\x05\x05\xb0\x01\xee"  # mov dx, 0x505 (pvpanic); mov al, 1; out dx, al
-# es:bx = 0:0x7c00; ax = 0x0301 (write a sector); cx = 1; dx = 0x81 (of the second disk); int 0x13
-WRITE = b"\x31\xc0\x8e\xc0\xbb\x00\x7c\xb8\x01\x03\xb9\x01\x00\xba\x81\x00\xcd\x13"
+# es:bx = 0:0x7c00; ax = 0x0301 (write a sector); cx = 0x0101 (the first of cylinder 1); dx = 0x80; int 0x13
+WRITE = b"\x31\xc0\x8e\xc0\xbb\x00\x7c\xb8\x01\x03\xb9\x01\x01\xba\x80\x00\xcd\x13"
 HALT = b"\xfa\xf4\xeb\xfd"
 
 
@@ -84,15 +84,16 @@ class TestPaused:
 
 
 def test_paused_because_its_disk_is_full_it_is_an_error_until_there_is_room(new_vm: NewVm, images: Path) -> None:
-    disk, rest = images / "full" / "data.qcow2", images / "full" / "rest"
+    disk, rest = images / "full" / "root.qcow2", images / "full" / "rest"
+    raw = disk_that_runs(images / "writes.raw", WRITE)["install_path"]
     disk.parent.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k,mode=755", "tmpfs", disk.parent], check=True)
     try:
-        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", disk, "1M"], check=True)
+        subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", raw, disk], check=True)
         disk.chmod(0o666)
         subprocess.run(["dd", "if=/dev/zero", f"of={rest}", "bs=4k"], check=False, capture_output=True)
-        volume = {"install_path": str(disk), "cache_mode": "writeback"}
-        vm = new_vm(root_volume=disk_that_runs(images / "writes.raw", WRITE), data_volumes=[volume], wait_for="running")
+        # A file system in memory has no direct access.
+        vm = new_vm(root_volume={"install_path": str(disk), "cache_mode": "writeback"}, wait_for="running")
         start(vm)
         wait_until(lambda: state(vm["uuid"]) == "paused")
         run = start(vm)
