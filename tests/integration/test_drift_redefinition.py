@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
 from ansible_collections.zstack.kvm.tests.support import in_process, linux_guest
-from ansible_collections.zstack.kvm.tests.support.playbook import start
+from ansible_collections.zstack.kvm.tests.support.playbook import agreed, start
 from ansible_collections.zstack.kvm.tests.support.virsh import definition, virsh
 from lxml import etree
 
@@ -64,7 +64,7 @@ def test_what_is_put_in_front_of_others_moves_none(new_vm: NewVm, images: Path) 
     slots = {(slot, function) for slot, function, _name in seen_by_qemu(vm)}
     virsh("destroy", vm["uuid"])
     more = {"data_volumes": [volume(images, 1), volume(images, 2)], "nics": [nic(vm, 1), nic(vm, 2)]}
-    assert start({**vm, **more}).actions == ["define", "start"]
+    assert agreed({**vm, **more}).actions == ["define", "start"]
     now = seen_by_guest(vm)
     assert {thing: now[thing] for thing in guest} == guest
     assert len(now) == len(guest) + 2

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
 from ansible_collections.zstack.kvm.tests.support import media
-from ansible_collections.zstack.kvm.tests.support.playbook import start
+from ansible_collections.zstack.kvm.tests.support.playbook import agreed, start
 from ansible_collections.zstack.kvm.tests.support.serial_console import wait_for_text
 from ansible_collections.zstack.kvm.tests.support.virsh import definition, state, virsh
 
@@ -43,7 +43,7 @@ def test_a_vm_that_is_shut_off_is_started_and_not_defined_again(new_vm: NewVm) -
     vm = new_vm()
     start(vm)
     virsh("destroy", vm["uuid"])
-    assert start(vm).actions == ["start"]
+    assert agreed(vm).actions == ["start"]
     assert state(vm["uuid"]) == "running"
 
 
@@ -75,7 +75,7 @@ def test_with_cd_and_channel_it_boots_from_the_cd(new_vm: NewVm, images: Path) -
         boot_dev=["cdrom", "hd"],
         channels=[{"socket_path": str(socket_path), "target_name": "org.qemu.guest_agent.0"}],
     )
-    assert start(vm).actions == ["define", "create_channel_dir", "start"]
+    assert agreed(vm).actions == ["define", "create_channel_dir", "start"]
     wait_for_text(vm["uuid"], "I am the CD")
     assert socket_path.is_socket()
     assert socket_path.parent.stat().st_mode & 0o777 == 0o750
@@ -101,9 +101,9 @@ def test_one_vm_that_fails_does_not_stop_the_others(new_vm: NewVm, images: Path)
 
 def test_autostart_is_set_as_asked_and_left_alone_otherwise(new_vm: NewVm) -> None:
     vm = new_vm()
-    assert start({**vm, "autostart": True}).actions == ["define", "set_autostart", "start"]
-    assert start({**vm, "autostart": True}).actions == []
-    assert start(vm).actions == []
+    assert agreed({**vm, "autostart": True}).actions == ["define", "set_autostart", "start"]
+    assert agreed({**vm, "autostart": True}).actions == []
+    assert agreed(vm).actions == []
     assert "Autostart: enable" in " ".join(virsh("dominfo", vm["uuid"]).split())
     run = start({**vm, "autostart": False})
     assert run.actions == ["set_autostart"]

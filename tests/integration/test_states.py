@@ -14,8 +14,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
-from ansible_collections.zstack.kvm.tests.support.module_run import begin, finished, start
-from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun
+from ansible_collections.zstack.kvm.tests.support.module_run import agreed, begin, finished, start
 from ansible_collections.zstack.kvm.tests.support.virsh import definition, remove_domain, state, try_virsh, virsh
 
 # Boot sectors: what they do, then halt.
@@ -39,15 +38,6 @@ def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not come true in time"
         time.sleep(0.1)
-
-
-def agreed(vm: dict[str, Any], **options: Any) -> TaskRun:
-    """A real run, after check mode has said that it would do just that."""
-    foretold = start(vm, check=True, **options)
-    real = start(vm, **options)
-    said = (foretold.failed, foretold.actions, foretold.vm["differences"], foretold.result["diff"])
-    assert said == (real.failed, real.actions, real.vm["differences"], real.result["diff"])
-    return real
 
 
 class TestPaused:

@@ -95,9 +95,9 @@ def test_names_with_unusual_characters_are_taken_literally(
 ) -> None:
     vm = in_ceph(new_vm, ceph, secret_uuid)
     vm['root_volume']['install_path'] = 'ceph://%s/%s' % (ODD_POOL, ODD_IMAGE)
-    assert module_run.start(vm).actions == ['define', 'define_secret', 'start']
+    assert module_run.agreed(vm).actions == ['define', 'define_secret', 'start']
     wait_for_text(vm['uuid'], 'I am in ceph')
-    assert module_run.start(vm).actions == []
+    assert module_run.agreed(vm).actions == []
 
 
 def test_one_monitor_of_several_that_answers_is_enough(new_vm: NewVm, ceph: CephCluster, secret_uuid: str) -> None:
@@ -120,7 +120,7 @@ def test_a_cluster_without_cephx_needs_no_secret(new_vm: NewVm, tmp_path: Path) 
     with CephCluster(cephx=False) as cluster:
         cluster.write_image('pool', 'vol', media.write_raw(tmp_path / 'disk', 'I am in ceph').read_bytes())
         vm = new_vm(root_volume=root(cluster))
-        assert module_run.start(vm).actions == ['define', 'start']
+        assert module_run.agreed(vm).actions == ['define', 'start']
         wait_for_text(vm['uuid'], 'I am in ceph')
         virsh('destroy', vm['uuid'])
 
@@ -146,14 +146,14 @@ class TestSecret:
         if before == 'wrong value':
             virsh('secret-set-value', secret_uuid, '--base64', ceph.wrong_key)
         vm = in_ceph(new_vm, ceph, secret_uuid)
-        assert module_run.start(vm).actions == ['define', 'set_secret_value', 'start']
+        assert module_run.agreed(vm).actions == ['define', 'set_secret_value', 'start']
         assert value_of(secret_uuid) == ceph.key
         wait_for_text(vm['uuid'], 'I am in ceph')
 
     def test_one_that_has_its_value_is_left_alone(self, new_vm: NewVm, ceph: CephCluster, secret_uuid: str) -> None:
         define_secret(secret_uuid)
         virsh('secret-set-value', secret_uuid, '--base64', ceph.key)
-        assert module_run.start(in_ceph(new_vm, ceph, secret_uuid)).actions == ['define', 'start']
+        assert module_run.agreed(in_ceph(new_vm, ceph, secret_uuid)).actions == ['define', 'start']
         assert definition_of_secret(secret_uuid).get('ephemeral') == 'no'
 
     def test_one_of_the_hypervisor_is_used_by_vms_that_bring_none(
@@ -162,7 +162,7 @@ class TestSecret:
         define_secret(secret_uuid)
         virsh('secret-set-value', secret_uuid, '--base64', ceph.key)
         vm = new_vm(root_volume=root(ceph, secret_uuid=secret_uuid))
-        assert module_run.start(vm).actions == ['define', 'start']
+        assert module_run.agreed(vm).actions == ['define', 'start']
         wait_for_text(vm['uuid'], 'I am in ceph')
 
     def test_check_mode_makes_none(self, new_vm: NewVm, ceph: CephCluster, secret_uuid: str) -> None:

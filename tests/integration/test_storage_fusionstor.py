@@ -46,7 +46,7 @@ def format_of(vm: dict[str, Any]) -> str:
 
 def test_a_guest_boots_from_fusionstor(new_vm: NewVm) -> None:
     vm = new_vm(root_volume=volume('pool/raw'))
-    assert playbook.start(vm).actions == ['define', 'start']
+    assert playbook.agreed(vm).actions == ['define', 'start']
     wait_for_text(vm['uuid'], 'I am raw')
     again = playbook.start(vm)
     assert (again.result['changed'], again.actions) == (False, [])
@@ -70,7 +70,7 @@ def test_the_format_is_asked_once(new_vm: NewVm, exports: dict[str, Path], image
     header = media.write_qcow2(images / 'header', 'x').read_bytes()[:4096]
     with exports['pool/changing'].open('r+b') as disk:
         disk.write(header)
-    assert module_run.start(vm).actions == ['start']
+    assert module_run.agreed(vm).actions == ['start']
     assert format_of(vm) == 'raw'
 
 

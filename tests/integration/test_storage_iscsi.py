@@ -95,7 +95,7 @@ def test_a_guest_boots_from_a_lun_with_chap(new_vm: NewVm, target: IscsiServer) 
     secret = definition_of_secret(chap_secret_uuid(LOCKED))
     assert dict(secret.attrib) == {'ephemeral': 'yes', 'private': 'yes'}
     assert (secret.find('usage').get('type'), secret.findtext('usage/target')) == ('iscsi', LOCKED)
-    assert playbook.start(vm).actions == []
+    assert playbook.agreed(vm).actions == []
 
 
 def test_a_data_volume_with_chap_is_there_for_the_guest(new_vm: NewVm, target: IscsiServer) -> None:
@@ -136,14 +136,14 @@ class TestSecret:
     def test_one_that_the_hypervisor_has_for_the_target_is_used(self, new_vm: NewVm, target: IscsiServer) -> None:
         identity = define_secret(PASSWORD)
         vm = new_vm(root_volume=volume(target, LOCKED, **CHAP))
-        assert module_run.start(vm).actions == ['define', 'start']
+        assert module_run.agreed(vm).actions == ['define', 'start']
         assert secret_in_definition(vm) == identity
         wait_for_text(vm['uuid'], 'I am LUN 1')
 
     def test_one_with_a_wrong_password_is_repaired(self, new_vm: NewVm, target: IscsiServer) -> None:
         define_secret('an old password')
         vm = new_vm(root_volume=volume(target, LOCKED, **CHAP))
-        assert module_run.start(vm).actions == ['define', 'set_secret_value', 'start']
+        assert module_run.agreed(vm).actions == ['define', 'set_secret_value', 'start']
         wait_for_text(vm['uuid'], 'I am LUN 1')
 
     def test_one_that_went_with_a_reboot_comes_back_as_it_was(self, new_vm: NewVm, target: IscsiServer) -> None:
@@ -151,7 +151,7 @@ class TestSecret:
         module_run.start(vm)
         virsh('destroy', vm['uuid'])
         virsh('secret-undefine', secret_in_definition(vm))
-        assert module_run.start(vm).actions == ['define_secret', 'start']
+        assert module_run.agreed(vm).actions == ['define_secret', 'start']
         wait_for_text(vm['uuid'], 'I am LUN 1')
 
     def test_several_vms_of_one_target_have_one(self, new_vm: NewVm, target: IscsiServer) -> None:

@@ -77,5 +77,5 @@ def test_a_guest_boots_from_ceph_and_has_the_volumes_of_the_others(
     drivers = [each["inserted"]["drv"] for each in qmp(vm["uuid"], "query-block") if "inserted" in each]
     assert sorted(drivers) == ["qcow2", "qcow2", "raw", "raw", "raw"]
     assert target.sessions(IQN) == 1
-    assert playbook.start(vm).actions == []
+    assert playbook.agreed(vm).actions == []
     virsh("destroy", vm["uuid"])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from ansible_collections.zstack.kvm.plugins.module_utils.host_system import HostSystem
@@ -17,6 +17,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils.task import Order
 from ansible_collections.zstack.kvm.plugins.module_utils.vm import Vm
 from ansible_collections.zstack.kvm.plugins.module_utils.vm_spec import parse_vms, secrets_of
 from ansible_collections.zstack.kvm.plugins.module_utils.vm_start import start_vms
+from ansible_collections.zstack.kvm.tests.support import foretold
 from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun
 
 
@@ -51,11 +52,4 @@ def start_parsed(vms: Sequence[Vm], secrets: set[str], check: bool = False, **po
     return TaskRun(returned, "", int(any(result.error is not None for result in results)))
 
 
-def agreed(*vms: Any, **policy: Any) -> TaskRun:
-    """A real run, after check mode has said that it would do just that."""
-    foretold, real = start(*vms, check=True, **policy), start(*vms, **policy)
-    for before, after in zip(foretold.vms, real.vms):
-        said = (before["actions"], before["differences"], before["restart_required"])
-        assert said == (after["actions"], after["differences"], after["restart_required"])
-    assert (foretold.failed, foretold.result["diff"]) == (real.failed, real.result["diff"])
-    return real
+agreed = partial(foretold.agreed, start)

@@ -15,10 +15,12 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import ansible
+from ansible_collections.zstack.kvm.tests.support import foretold
 from ansible_collections.zstack.kvm.tests.support.playbook import COLLECTIONS, TARGET_PYTHON, TaskRun
 
 MODULE = "ansible_collections.zstack.kvm.plugins.modules.zstack_vm_start"
@@ -62,3 +64,6 @@ def finished(process: object, output: str) -> TaskRun:
     assert lines, f"the module returned nothing: {output}"
     result = json.loads(lines[-1])
     return TaskRun(result, output, 1 if result.get("failed") else 0)
+
+
+agreed = partial(foretold.agreed, start)

@@ -12,8 +12,11 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Optional
+
+from ansible_collections.zstack.kvm.tests.support import foretold
 
 PLUGINS = Path(__file__).resolve().parent / "callback_plugins"
 # The Python that has the distribution's libvirt and lxml, unless another one is to be tried.
@@ -137,12 +140,4 @@ def finished(process: subprocess.Popen[str], output: str, directory: Path) -> Ta
     return TaskRun(json.loads(results.read_text(encoding="utf-8").splitlines()[-1]), output, process.returncode)
 
 
-def agreed(*vms: Any, **options: Any) -> TaskRun:
-    """A real run of zstack_vm_start, after check mode has said that it would do just that."""
-    foretold = start(*vms, check=True, **options)
-    real = start(*vms, **options)
-    for before, after in zip(foretold.vms, real.vms):
-        said = (before["actions"], before["differences"], before["restart_required"])
-        assert said == (after["actions"], after["differences"], after["restart_required"])
-    assert (foretold.failed, foretold.result["diff"]) == (real.failed, real.result["diff"])
-    return real
+agreed = partial(foretold.agreed, start)
