@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -13,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
 from ansible_collections.zstack.kvm.tests.support import media
 from ansible_collections.zstack.kvm.tests.support.module_run import start
@@ -68,9 +66,9 @@ class TestFoundBeforeAnythingIsChanged:
         assert any("memory free" in warning for warning in run.vm["warnings"])
 
     def test_no_kvm(self, new_vm: NewVm) -> None:
-        if os.path.exists("/dev/kvm"):
-            pytest.fail("this test is for hypervisors without /dev/kvm")
-        fails(new_vm(domain_type="kvm"), "unsupported_domain_type", "not_needed")
+        # Where there is a /dev/kvm, it is for the host's own architecture only.
+        foreign = {"arch": "aarch64"} if Path("/dev/kvm").exists() else {}
+        fails(new_vm(domain_type="kvm", **foreign), "unsupported_domain_type", "not_needed")
 
 
 class TestTheReferencesTexts:
@@ -157,3 +155,9 @@ class TestLibvirtItself:
     def test_a_uri_that_no_driver_knows(self, new_vm: NewVm) -> None:
         run = start(new_vm(), uri="nothing:///like-it")
         assert run.error["code"] == "libvirt_unavailable"
+
+    def test_a_uri_that_libvirt_cannot_be_given(self, new_vm: NewVm) -> None:
+        run = start(new_vm(), uri="qemu:///sys\0tem")
+        assert run.error["code"] == "invalid_input"
+        assert "uri: " in run.error["message"]
+        assert "Traceback" not in run.output
