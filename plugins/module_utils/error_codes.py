@@ -54,8 +54,8 @@ ERROR_CODES: dict[str, ErrorCode] = {
     ),
     'unsupported_device': ErrorCode(
         "The hypervisor's QEMU or libvirt does not have what a device of the VM needs.",
-        'Choose what the message or zstack_host_info (consoles, video cards) offers instead, or install the missing QEMU '
-        'module on the hypervisor.',
+        'Choose what the message or zstack_host_info (consoles, video cards) offers instead, or install the missing '
+        'QEMU module on the hypervisor.',
     ),
     'kvm_unavailable': ErrorCode(
         'QEMU cannot use /dev/kvm.',

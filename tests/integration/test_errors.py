@@ -32,6 +32,23 @@ def fails(vm: dict[str, Any], code: str, rollback: str = "done", **options: Any)
     return run
 
 
+def test_all_that_is_wrong_with_the_input_is_named_together_and_no_vm_is_touched(new_vm: NewVm) -> None:
+    good, bad = new_vm(), new_vm(
+        memory=0,
+        cpu_num="many",
+        data_volumes=[{"install_path": "/a.qcow2", "device_id": 3}, {"install_path": "/b.qcow2", "device_id": 3}],
+        nics=[{"bridge_name": "br_eth0", "mac": "no mac"}],
+        name="a bell: \7",
+        colour="blue",
+    )  # fmt: skip
+    run = start(good, bad)
+    assert run.failed and run.result["msg"].startswith("6 problems in the input:\n"), run.result["msg"]
+    for place in ("memory", "cpu_num", "data_volumes[1].device_id", "nics[0].mac", "name", "colour"):
+        assert f"vms[1].{place}: " in run.result["msg"], run.result["msg"]
+    assert "vms[0]" not in run.result["msg"] and "Traceback" not in run.output
+    assert {state(vm["uuid"]) for vm in (good, bad)} == {"absent"}
+
+
 class TestFoundBeforeAnythingIsChanged:
     def test_all_that_is_missing_is_named_together(self, new_vm: NewVm, images: Path) -> None:
         vm = new_vm(
