@@ -37,8 +37,8 @@ ERROR_CODES: dict[str, ErrorCode] = {
     ),
     'unsupported_domain_type': ErrorCode(
         'The hypervisor cannot run domains of this type.',
-        'For kvm see that /dev/kvm exists and that virtualization is enabled in the firmware (role '
-        'host_prerequisites); domain_type qemu emulates instead, slowly.',
+        'zstack_host_info lists those that it can. For kvm see that /dev/kvm exists and that virtualization is enabled '
+        'in the firmware (role host_prerequisites); domain_type qemu emulates instead, slowly.',
     ),
     'emulator_missing': ErrorCode(
         'The emulator is not on the hypervisor.',
@@ -50,11 +50,12 @@ ERROR_CODES: dict[str, ErrorCode] = {
     ),
     'unsupported_machine': ErrorCode(
         'The emulator does not have the machine type.',
-        'Leave machine out, or take one of those that "virsh domcapabilities" and "virsh capabilities" list.',
+        'Leave machine out, or take one of those that zstack_host_info lists.',
     ),
     'unsupported_device': ErrorCode(
         "The hypervisor's QEMU or libvirt does not have what a device of the VM needs.",
-        'Choose what the message offers instead, or install the missing QEMU module on the hypervisor.',
+        'Choose what the message or zstack_host_info (consoles, video cards) offers instead, or install the missing '
+        'QEMU module on the hypervisor.',
     ),
     'kvm_unavailable': ErrorCode(
         'QEMU cannot use /dev/kvm.',
@@ -143,7 +144,7 @@ ERROR_CODES: dict[str, ErrorCode] = {
     # Network
     'bridge_missing': ErrorCode(
         'A bridge does not exist on the hypervisor.',
-        'Create the bridge, or correct bridge_name.',
+        'Create the bridge, or correct bridge_name to one of those that zstack_host_info lists.',
     ),
     'filter_failed': ErrorCode(
         'The packet filter of a NIC cannot be set up.',

@@ -156,6 +156,9 @@ class Hypervisor:
         except TimeoutError as error:
             message = 'libvirt at %s has not answered for %d seconds' % (self.uri, seconds)
             raise VmError('libvirt_hangs', message) from error
+        except ValueError as error:
+            # The bindings take no text that C doesn't, such as one with a NUL.
+            raise VmError('invalid_input', 'uri: %a cannot be given to libvirt: %s' % (self.uri, error)) from error
         except VmError as error:
             if error.code == 'connection_lost':
                 error.code = 'libvirt_unavailable'

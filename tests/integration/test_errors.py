@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -13,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
 from ansible_collections.zstack.kvm.tests.support import media
 from ansible_collections.zstack.kvm.tests.support.module_run import start
@@ -32,6 +30,23 @@ def fails(vm: dict[str, Any], code: str, rollback: str = "done", **options: Any)
     assert state(vm["uuid"]) == "absent"
     assert not run.result["changed"]
     return run
+
+
+def test_all_that_is_wrong_with_the_input_is_named_together_and_no_vm_is_touched(new_vm: NewVm) -> None:
+    good, bad = new_vm(), new_vm(
+        memory=0,
+        cpu_num="many",
+        data_volumes=[{"install_path": "/a.qcow2", "device_id": 3}, {"install_path": "/b.qcow2", "device_id": 3}],
+        nics=[{"bridge_name": "br_eth0", "mac": "no mac"}],
+        name="a bell: \7",
+        colour="blue",
+    )  # fmt: skip
+    run = start(good, bad)
+    assert run.failed and run.result["msg"].startswith("6 problems in the input:\n"), run.result["msg"]
+    for place in ("memory", "cpu_num", "data_volumes[1].device_id", "nics[0].mac", "name", "colour"):
+        assert f"vms[1].{place}: " in run.result["msg"], run.result["msg"]
+    assert "vms[0]" not in run.result["msg"] and "Traceback" not in run.output
+    assert {state(vm["uuid"]) for vm in (good, bad)} == {"absent"}
 
 
 class TestFoundBeforeAnythingIsChanged:
@@ -68,9 +83,9 @@ class TestFoundBeforeAnythingIsChanged:
         assert any("memory free" in warning for warning in run.vm["warnings"])
 
     def test_no_kvm(self, new_vm: NewVm) -> None:
-        if os.path.exists("/dev/kvm"):
-            pytest.fail("this test is for hypervisors without /dev/kvm")
-        fails(new_vm(domain_type="kvm"), "unsupported_domain_type", "not_needed")
+        # Where there is a /dev/kvm, it is for the host's own architecture only.
+        foreign = {"arch": "aarch64"} if Path("/dev/kvm").exists() else {}
+        fails(new_vm(domain_type="kvm", **foreign), "unsupported_domain_type", "not_needed")
 
 
 class TestTheReferencesTexts:
@@ -160,3 +175,9 @@ class TestLibvirtItself:
     def test_a_uri_that_no_driver_knows(self, new_vm: NewVm) -> None:
         run = start(new_vm(), uri="nothing:///like-it")
         assert run.error["code"] == "libvirt_unavailable"
+
+    def test_a_uri_that_libvirt_cannot_be_given(self, new_vm: NewVm) -> None:
+        run = start(new_vm(), uri="qemu:///sys\0tem")
+        assert run.error["code"] == "invalid_input"
+        assert "uri: " in run.error["message"]
+        assert "Traceback" not in run.output

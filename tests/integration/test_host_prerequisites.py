@@ -1,43 +1,89 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The role host_prerequisites on a hypervisor with a VM: what it changes, and that the VM goes on."""
+"""The role host_prerequisites on a hypervisor with a VM: what it changes, what it refuses, and that the VM goes on."""
 
 from __future__ import annotations
 
 import os
 import signal
 import subprocess
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import pytest
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
 from ansible_collections.zstack.kvm.tests.support import module_run
-from ansible_collections.zstack.kvm.tests.support.playbook import run_tasks
+from ansible_collections.zstack.kvm.tests.support.playbook import TARGET_PYTHON, run_tasks
+from ansible_collections.zstack.kvm.tests.support.processes import assert_own_libvirtd, qemus_of, wait_until
 from ansible_collections.zstack.kvm.tests.support.virsh import try_virsh, virsh
 
-# A role of two dozen tasks, twice.
+# A role of three dozen tasks, three times.
 pytestmark = pytest.mark.timeout(900)
 
 SETTINGS = Path("/etc/libvirt/qemu.conf")
 DAEMON = Path("/run/libvirtd.pid")
+LIBVIRTD = ["libvirtd", "--daemon"]
+PARAMETERS = Path("/etc/default/grub.d/zstack-kvm.cfg")
+ROLE = "zstack.kvm.host_prerequisites"
 
 
-def run_role(**variables: Any) -> list[dict[str, Any]]:
-    """The results of the role's tasks."""
-    role = {"ansible.builtin.include_role": {"name": "zstack.kvm.host_prerequisites"}, "vars": variables}
-    return run_tasks([role])
+def run_role(check: bool = False, path: Optional[str] = None, **variables: Any) -> list[dict[str, Any]]:
+    """The results of the role's tasks; C(path) is where its programs are looked for first."""
+    environment = {"PATH": f"{path}:{os.environ['PATH']}"} if path else None
+    role = {"ansible.builtin.include_role": {"name": ROLE}, "vars": variables}
+    return run_tasks([role], check, environment)
+
+
+def part(name: str, facts: Mapping[str, Any], **variables: Any) -> list[dict[str, Any]]:
+    """Tasks that run a part of the role on a host of which Ansible found out other facts."""
+    named = {f"ansible_{fact}": value for fact, value in facts.items()}
+    role = {"name": ROLE, "tasks_from": name, "public": True}
+    return [
+        {"ansible.builtin.set_fact": {**named, "cacheable": True}},
+        {"ansible.builtin.include_role": role, "vars": variables},
+    ]
+
+
+def system(distribution: str, family: str, version: str, architecture: str = "x86_64") -> dict[str, Any]:
+    """What Ansible's facts say of a distribution."""
+    return {
+        "architecture": architecture,
+        "distribution": distribution,
+        "distribution_major_version": version.partition(".")[0],
+        "distribution_version": version,
+        "os_family": family,
+        "python": {"executable": TARGET_PYTHON},
+    }
+
+
+DEBIAN = system("Debian", "Debian", "12.5")
 
 
 def changed(results: list[dict[str, Any]]) -> bool:
     return any(result.get("changed") for result in results)
 
 
+def flat(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The results, each loop's followed by those of its rounds."""
+    return [each for result in results for each in [result, *result.get("results", [])]]
+
+
+def messages(results: list[dict[str, Any]]) -> str:
+    """What tasks said, those that a loop ran too."""
+    return "\n".join(str(result.get("msg")) for result in flat(results))
+
+
 def daemon() -> int:
     return int(DAEMON.read_text(encoding="utf-8"))
+
+
+def kill_daemon() -> None:
+    assert_own_libvirtd()
+    process = daemon()
+    os.kill(process, signal.SIGKILL)
+    wait_until(lambda: try_virsh("uri").returncode != 0)
 
 
 @pytest.fixture
@@ -46,26 +92,101 @@ def settings() -> Iterator[Path]:
     before = SETTINGS.read_bytes()
     yield SETTINGS
     SETTINGS.write_bytes(before)
-    os.kill(daemon(), signal.SIGKILL)
-    subprocess.run(["libvirtd", "--daemon"], check=True)
-    deadline = time.monotonic() + 60
-    while try_virsh("uri").returncode:
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    if try_virsh("uri").returncode == 0:
+        kill_daemon()
+    subprocess.run(LIBVIRTD, check=True)
+    wait_until(lambda: try_virsh("uri").returncode == 0)
 
 
-def test_new_settings_of_qemu_reach_libvirtd_and_the_vm_goes_on(new_vm: NewVm, settings: Path) -> None:
+@pytest.fixture
+def boot_loader(images: Path) -> Iterator[Path]:
+    """A directory with an update-grub that says in a file that it ran."""
+    program = images / "update-grub"
+    program.write_text(f"#!/bin/sh\ntouch {images}/ran\n", encoding="utf-8")
+    program.chmod(0o755)
+    yield images
+    PARAMETERS.unlink(missing_ok=True)
+
+
+def test_what_is_missing_is_made_and_the_vm_goes_on(new_vm: NewVm, settings: Path, boot_loader: Path) -> None:
     vm = new_vm()
     assert not module_run.start(vm).failed
-    process, before = virsh("qemu-monitor-command", vm["uuid"], "--hmp", "info uuid"), daemon()
-    assert changed(run_role(host_prerequisites_security_driver="none"))
-    assert '\nsecurity_driver = "none"\n' in settings.read_text(encoding="utf-8")
-    after = daemon()
-    assert after != before
-    assert virsh("domstate", vm["uuid"]).strip() == "running"
-    assert virsh("qemu-monitor-command", vm["uuid"], "--hmp", "info uuid") == process
-    # Once more, where a bridge is missing: that is an error, and nothing else is left to do.
-    again = run_role(host_prerequisites_security_driver="none", host_prerequisites_bridges="lo,br_nowhere")
-    assert [result for result in again if "br_nowhere" in str(result.get("msg"))]
-    assert not changed(again)
-    assert daemon() == after
+    (qemu,) = qemus_of(vm["uuid"])
+    wanted: dict[str, Any] = {
+        "host_prerequisites_security_driver": "none",
+        "host_prerequisites_kernel_parameters": "zstack_test=1 iommu=pt",
+        # As an unanswered survey has it.
+        "host_prerequisites_qemu_user": "",
+        "host_prerequisites_qemu_group": "",
+    }
+    kill_daemon()
+    before = settings.read_bytes()
+
+    foretold = run_role(check=True, path=str(boot_loader), **wanted)
+    assert changed(foretold)
+    assert "To be started: libvirtd" in messages(foretold)
+    assert "To be added: zstack_test=1 iommu=pt" in messages(foretold)
+    assert settings.read_bytes() == before and not PARAMETERS.exists() and try_virsh("uri").returncode != 0
+
+    assert changed(run_role(path=str(boot_loader), **wanted))
+    first = daemon()
+    text = settings.read_text(encoding="utf-8")
+    assert '\nsecurity_driver = "none"\n' in text and '= ""' not in text
+    assert "zstack_test=1 iommu=pt" in PARAMETERS.read_text(encoding="utf-8") and (boot_loader / "ran").exists()
+
+    # A run that ended before libvirtd was restarted has left settings that are newer than libvirtd. Nothing else is
+    # left to do; that a bridge is missing is an error.
+    os.utime(settings)
+    again = run_role(path=str(boot_loader), host_prerequisites_bridges="lo,br_nowhere", **wanted)
+    assert "has no bridge lo and no bridge br_nowhere" in messages(again)
+    assert not (Path("/dev/kvm").exists() and "KVM is not loaded" in messages(again))
+    assert [result["cmd"] for result in flat(again) if result.get("changed") and "cmd" in result][1:] == [LIBVIRTD]
+    assert daemon() != first and DAEMON.stat().st_mtime > settings.stat().st_mtime
+    assert virsh("domstate", vm["uuid"]).strip() == "running" and qemus_of(vm["uuid"]) == [qemu]
+
+
+def test_settings_that_the_host_cannot_have_are_refused_and_nothing_is_written(settings: Path) -> None:
+    before, main = settings.read_bytes(), daemon()
+    results = run_role(host_prerequisites_qemu_user="nobody_at_all", host_prerequisites_security_driver="none")
+    assert "has no user nobody_at_all, and libvirt would start no VM with it" in messages(results)
+    assert not changed(results)
+    assert settings.read_bytes() == before and daemon() == main
+
+
+def test_a_host_has_what_its_distribution_calls_by_these_names() -> None:
+    packages = {
+        "ansible.builtin.debug": {"msg": "{{ __host_prerequisites_packages + __host_prerequisites_release_packages }}"}
+    }
+    hosts = {
+        "libvirt-daemon-kvm iscsi-initiator-utils edk2-ovmf": system("Rocky", "RedHat", "9.4"),
+        "qemu-kvm policycoreutils-python-utils edk2-aarch64": system("AlmaLinux", "RedHat", "10.0", "aarch64"),
+        "open-iscsi qemu-system-x86 qemu-system-modules-spice": system("Ubuntu", "Debian", "24.04"),
+        "qemu-system-arm qemu-efi-aarch64": system("Ubuntu", "Debian", "22.04", "aarch64"),
+    }
+    results = run_tasks([task for facts in hosts.values() for task in [*part("platform", facts), packages]])
+    lists = [result["msg"] for result in results if isinstance(result.get("msg"), list)]
+    assert [set(names.split()) - set(found) for names, found in zip(hosts, lists)] == [set()] * len(hosts)
+    assert "qemu-system-modules-spice" not in lists[-1]
+
+
+def test_what_a_host_cannot_be_or_have_is_refused() -> None:
+    without_libvirt = {**DEBIAN, "python": {"executable": "/bin/false"}}
+    refused = {
+        "runs Rocky 8.10, and the role host_prerequisites needs 9 or newer": part(
+            "platform", system("Rocky", "RedHat", "8.10")
+        ),
+        "runs openSUSE Leap, which the role host_prerequisites doesn't know": part(
+            "platform", system("openSUSE Leap", "Suse", "15.6")
+        ),
+        "Set for this host: ansible_python_interpreter=/usr/bin/python3": [
+            *part("platform", DEBIAN), *part("packages", without_libvirt)
+        ],
+        "has no group nobody_at_all": part(
+            "qemu_settings_possible", DEBIAN,
+            host_prerequisites_qemu_user="+0", host_prerequisites_qemu_group="nobody_at_all",
+        ),
+        "runs without selinux": part("qemu_settings_possible", DEBIAN, host_prerequisites_security_driver="selinux"),
+    }  # fmt: skip
+    # What fails in a block doesn't end the play.
+    said = messages(run_tasks([{"block": tasks} for tasks in refused.values()]))
+    assert [message for message in refused if message not in said] == [], said

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from ansible_collections.zstack.kvm.tests.support.laboratory import CHECKOUT
@@ -49,5 +50,6 @@ def test_what_the_host_lacks_is_a_warning(foretold: subprocess.CompletedProcess[
 
 
 def test_nothing_is_defined(foretold: subprocess.CompletedProcess[str]) -> None:
-    names = {document["vmName"] for document in DOCUMENTS}
-    assert not names & set(virsh("list", "--all", "--name").splitlines())
+    foretold = {str(UUID(document["vmInstanceUuid"])) for document in DOCUMENTS}
+    assert len(foretold) == len(DOCUMENTS)
+    assert not foretold & set(virsh("list", "--all", "--uuid").split())

@@ -9,6 +9,7 @@ import argparse
 import itertools
 import sys
 import time
+import traceback
 from pathlib import Path
 
 from .checkout import Checkout
@@ -69,7 +70,12 @@ def _run(part: Part, checkout: Checkout, further: list[str], screen: Screen) -> 
     with alone(checkout, part.name):
         checkout.log(part.name).unlink(missing_ok=True)
         started = time.monotonic()
-        part.run(checkout, result, further)
+        try:
+            part.run(checkout, result, further)
+        except Exception as error:
+            # Whatever it is, the other parts have their results all the same.
+            screen.line(traceback.format_exc())
+            result.problem(f"{part.name} broke off: {error!r}")
         result.seconds = time.monotonic() - started
     return result
 

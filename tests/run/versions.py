@@ -14,7 +14,7 @@ from pathlib import Path
 from . import pythons, real, sanity
 from .checkout import Checkout
 from .result import Result
-from .setup import Setup
+from .setup import Setup, SetupError
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,11 @@ CORES = {
 }
 TARGETS = CORES["2.21"].targets
 
-# What a playbook does on them: VMs that start, boot, and are left alone by the next run.
-PLAYBOOK_TESTS = "tests/integration/test_start_vm.py"
+# What is run on them: VMs that start, boot, and are left alone by the next run; beyond that, of an ansible-core the
+# playbooks and the role, and of a target's Python the other modules.
+VMS = "test_start_vm.py"
+TESTS_OF_CORES = (VMS, "test_playbook_check_mode.py", "test_stop_playbook.py", "test_host_prerequisites.py")
+TESTS_OF_TARGETS = (VMS, "test_host_info.py", "test_vm_info.py", "test_stop_vm.py")
 
 
 def versions(checkout: Checkout, result: Result, arguments: list[str]) -> None:
@@ -43,7 +46,7 @@ def versions(checkout: Checkout, result: Result, arguments: list[str]) -> None:
     result.notes += [f"Python {version}: not on this machine" for version in TARGETS if version not in found]
     setup = Setup(checkout)
     cores = _cores(checkout, result, setup, found)
-    targets = _targets(checkout, setup, found)
+    targets = _targets(checkout, result, setup, found)
     for core, tools in cores.items():
         _ansible_test(core, tools, result, [version for version in CORES[core].targets if version in found])
     with real.laboratory(checkout, result) as hypervisors:
@@ -52,11 +55,15 @@ def versions(checkout: Checkout, result: Result, arguments: list[str]) -> None:
         inside = hypervisors[0]
         for core, tools in cores.items():
             with _told(result, f"ansible-core {core}: playbooks"):
-                real.pytest(tools, result, f"versions-core-{core}", inside, [PLAYBOOK_TESTS, *arguments], False)
+                real.pytest(tools, result, f"versions-core-{core}", inside, _paths(TESTS_OF_CORES, arguments), False)
         for version, python in targets.items():
             with _told(result, f"Python {version} on the target: playbooks"):
                 name, variables = f"versions-python-{version}", {"ZSTACK_KVM_TARGET_PYTHON": str(python)}
-                real.pytest(checkout, result, name, inside, [PLAYBOOK_TESTS, *arguments], False, **variables)
+                real.pytest(checkout, result, name, inside, _paths(TESTS_OF_TARGETS, arguments), False, **variables)
+
+
+def _paths(tests: tuple[str, ...], arguments: list[str]) -> list[str]:
+    return [*(f"{real.TESTS}/{name}" for name in tests), *arguments]
 
 
 def _cores(checkout: Checkout, result: Result, setup: Setup, found: dict[str, Path]) -> dict[str, Checkout]:
@@ -74,19 +81,30 @@ def _cores(checkout: Checkout, result: Result, setup: Setup, found: dict[str, Pa
             continue
         tools = replace(checkout, environment_name=f"versions/core-{core}", first_in_path=str(programs))
         requirements = ["-r", "tests/requirements-pytest.txt", f"ansible-core=={core}.*"]
-        setup.virtual_environment(f"ansible-core {core}, Python {python}", tools.venv, str(found[python]), requirements)
-        cores[core] = tools
+        what = f"ansible-core {core}, Python {python}"
+        if _made(result, setup, what, tools.venv, found[python], requirements):
+            cores[core] = tools
     return cores
 
 
-def _targets(checkout: Checkout, setup: Setup, found: dict[str, Path]) -> dict[str, Path]:
+def _targets(checkout: Checkout, result: Result, setup: Setup, found: dict[str, Path]) -> dict[str, Path]:
     """A Python of each version that has what the collection needs on a hypervisor."""
     targets = {}
     for version, python in found.items():
         folder = checkout.cache / "versions" / f"target-{version}"
-        setup.virtual_environment(f"Python {version} of a hypervisor", folder, str(python), ["libvirt-python", "lxml"])
-        targets[version] = folder / "bin" / "python"
+        if _made(result, setup, f"Python {version} of a hypervisor", folder, python, ["libvirt-python", "lxml"]):
+            targets[version] = folder / "bin" / "python"
     return targets
+
+
+def _made(result: Result, setup: Setup, what: str, folder: Path, python: Path, requirements: list[str]) -> bool:
+    """Whether an environment could be made; one that could not is a problem, and the others are run all the same."""
+    try:
+        setup.virtual_environment(what, folder, str(python), requirements)
+    except SetupError as error:
+        result.problem(f"{what}: {error}")
+        return False
+    return True
 
 
 def _ansible_test(core: str, tools: Checkout, result: Result, targets: list[str]) -> None:

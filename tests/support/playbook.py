@@ -91,11 +91,13 @@ def begin_task(
     return _begin([{"name": "Test", module: dict(arguments)}], directory, check, verbosity, environment)
 
 
-def run_tasks(tasks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def run_tasks(
+    tasks: Sequence[Mapping[str, Any]], check: bool = False, environment: Optional[Mapping[str, str]] = None
+) -> list[dict[str, Any]]:
     """Runs the tasks of one playbook, also after one that failed, and returns what they returned."""
     with tempfile.TemporaryDirectory(prefix="zstack-kvm-play-") as directory:
         named = [{"name": "Test", "ignore_errors": True, **task} for task in tasks]
-        process = _begin(named, Path(directory))
+        process = _begin(named, Path(directory), check, environment=environment)
         output, _nothing = process.communicate()
         results = Path(directory, "results")
         assert results.exists(), f"the tasks returned nothing: {output}"

@@ -52,19 +52,6 @@ def wait_in_terminal(path: Path, pattern: str, timeout: float = 20) -> str:
     raise NotSaidError(f"{path} did not say {pattern!r} within {timeout:g} s, but: {said[-2000:]!r}")
 
 
-def wait_in_file(path: Path, pattern: str, timeout: float = 20) -> str:
-    """Wait until the regular expression is found in a log file, such as that of a <serial>; returns its content."""
-    deadline = time.monotonic() + timeout
-    said = ""
-    while time.monotonic() < deadline:
-        if path.exists():
-            said = path.read_text(encoding="utf-8", errors="replace")
-        if re.search(pattern, said):
-            return said
-        time.sleep(POLL_SECONDS)
-    raise NotSaidError(f"{path} did not hold {pattern!r} within {timeout:g} s, but: {said[-2000:]!r}")
-
-
 @contextmanager
 def _raw_terminal(path: Path) -> Iterator[int]:
     terminal = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)

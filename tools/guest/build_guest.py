@@ -100,7 +100,7 @@ def build(output: Path, force: bool) -> None:
         "kernel_package": kernel_package,
         "kernel_parameters": boot_media.KERNEL_PARAMETERS,
         "ready_marker": READY_MARKER,
-        "files": {kind: str(output / name) for kind, name in FILES.items()},
+        "files": FILES,
     }
     (output / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
     say(f"built in {time.monotonic() - started:.0f} s: {output}")

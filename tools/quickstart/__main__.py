@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import subprocess
 import sys
 from pathlib import Path
 
@@ -14,6 +16,11 @@ from .progress import Progress, StepError
 from .vm import QuickstartVm
 
 STEPS = 7
+AGAIN = "Put that right and run the command again: it goes on where it stopped."
+HINTS = {
+    errno.ENOSPC: "Make room there and run the command again.",
+    errno.EROFS: "Use a clone on a file system that can be written to.",
+}
 
 
 def main() -> int:
@@ -35,10 +42,23 @@ def main() -> int:
     except StepError as error:
         print(f"\n\nquickstart: {error}", file=sys.stderr)
         return 1
+    except (OSError, subprocess.CalledProcessError) as error:
+        print(f"\n\nquickstart: {explain(error)}\nAll output is in {progress.log}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("\nquickstart: stopped; ./quickstart goes on, ./quickstart --clean removes what it made", file=sys.stderr)
         return 130
     return 0
+
+
+def explain(error: OSError | subprocess.CalledProcessError) -> str:
+    """What failed outside the steps that say it themselves, and what to do."""
+    if isinstance(error, subprocess.CalledProcessError):
+        command = error.cmd if isinstance(error.cmd, str) else " ".join(map(str, error.cmd))
+        said = error.stderr or error.stdout or ""
+        said = said.decode(errors="replace") if isinstance(said, bytes) else said
+        return f"{command}\nended with exit code {error.returncode}\n{said}\n{AGAIN}"
+    return f"{error}. {HINTS.get(error.errno or 0, AGAIN)}"
 
 
 def run(vm: QuickstartVm, progress: Progress) -> None:

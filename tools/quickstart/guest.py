@@ -29,7 +29,9 @@ class Accelerator:
     reason: str
 
 
+KVM_DEVICE = Path("/dev/kvm")
 EMULATION = "emulation (TCG)"
+WITHOUT_DEVICE = "no, there is no /dev/kvm: emulation, which is slower"
 
 
 def folder(checkout: Path) -> Path:
@@ -47,20 +49,23 @@ def build(checkout: Path, progress: Progress) -> None:
 def accelerator(checkout: Path, state_folder: Path, progress: Progress) -> Accelerator:
     """KVM where the guest really boots under it, emulation elsewhere.
 
-    What was found is kept, so that a machine on which it is a matter of luck doesn't change the VM at every run.
+    What was found is kept as long as /dev/kvm is there or is not, so that a machine on which it is a matter of luck
+    doesn't change the VM at every run.
     """
     kept = state_folder / "accelerator.json"
+    has_device = KVM_DEVICE.exists()
     if kept.exists():
-        return Accelerator(**json.loads(kept.read_text(encoding="utf-8")))
-    found = _try_kvm(json.loads((folder(checkout) / "guest.json").read_text(encoding="utf-8")))
-    kept.write_text(json.dumps(vars(found)), encoding="utf-8")
+        before = json.loads(kept.read_text(encoding="utf-8"))
+        if before.pop("kvm_device", None) == has_device:
+            return Accelerator(**before)
+    found = _try_kvm(folder(checkout)) if has_device else Accelerator("qemu", EMULATION, WITHOUT_DEVICE)
+    kept.write_text(json.dumps({**vars(found), "kvm_device": has_device}), encoding="utf-8")
     return found
 
 
-def _try_kvm(manifest: dict) -> Accelerator:
-    if not os.path.exists("/dev/kvm"):
-        return Accelerator("qemu", EMULATION, "no, there is no /dev/kvm: emulation, which is slower")
-    files = manifest["files"]
+def _try_kvm(guest: Path) -> Accelerator:
+    manifest = json.loads((guest / "guest.json").read_text(encoding="utf-8"))
+    files = {kind: str(guest / name) for kind, name in manifest["files"].items()}
     command = ["qemu-system-x86_64", "-accel", "kvm", "-m", "96", "-nodefaults", "-display", "none", "-no-reboot",
                "-serial", "stdio", "-kernel", files["kernel"], "-initrd", files["initrd"],
                "-append", manifest["kernel_parameters"]]  # fmt: skip

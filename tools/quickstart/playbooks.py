@@ -31,11 +31,13 @@ class Controller:
         self._folder = folder
         self._progress = progress
         self._venv = folder / "venv"
+        # pip's own script in bin finds no Python whose path has a quote in it
+        self._playbook = [str(self._venv / "bin/python"), "-m", "ansible", "playbook"]
         self._inventory = folder / "inventory.json"
         self._vms = folder / "vms.json"
         self._configuration = folder / "ansible.cfg"
         self.shown_command = shlex.join(
-            ["env", f"ANSIBLE_COLLECTIONS_PATH={folder / 'collections'}", str(self._venv / "bin/ansible-playbook"),
+            ["env", f"ANSIBLE_COLLECTIONS_PATH={folder / 'collections'}", *self._playbook,
              "-i", str(self._inventory), "-e", f"@{self._vms}", str(checkout / "playbooks/start_vms.yml")]
         )  # fmt: skip
 
@@ -65,8 +67,11 @@ class Controller:
 
     def start_vm(self, vm: QuickstartVm, domain_type: str) -> str:
         """Start the VM by the playbook that users run; returns the line of the play's recap."""
-        document = f"{{{{ lookup('ansible.builtin.file', {json.dumps(str(vm.document))}) }}}}"
-        variables = {"zstack_start_vm_cmds": [document], "zstack_vm_defaults": {"domain_type": domain_type}}
+        variables = {
+            "quickstart_document": str(vm.document),
+            "zstack_start_vm_cmds": ["{{ lookup('ansible.builtin.file', quickstart_document) }}"],
+            "zstack_vm_defaults": {"domain_type": domain_type},
+        }
         self._vms.write_text(json.dumps(variables, indent=2) + "\n", encoding="utf-8")
         hint = "The lines above say what failed. If another program changed the VM: ./quickstart --clean"
         output = self._play("start_vms.yml", "-e", f"@{self._vms}", hint=hint)
@@ -86,7 +91,7 @@ class Controller:
         }
         # Settings meant for other uses of Ansible must not reach this one
         others = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
-        command = [str(self._venv / "bin/ansible-playbook"), "-i", str(self._inventory), *arguments]
+        command = [*self._playbook, "-i", str(self._inventory), *arguments]
         return self._progress.run(
             [*command, str(self._checkout / "playbooks" / playbook)], hint=hint, seconds=SECONDS, env={**others, **ours}
         )

@@ -19,7 +19,6 @@ _OFF = ('shutoff', 'absent')
 _SETTLE_SECONDS = 10
 _REPEAT_SECONDS = 1
 _ASK_AGAIN_SECONDS = 5
-_END_SECONDS = 30
 
 
 def start(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:

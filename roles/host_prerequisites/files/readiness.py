@@ -13,7 +13,7 @@ import sys
 
 
 def nested(modules):
-    """Whether KVM allows VMs in VMs: True, False, or None where KVM isn't loaded."""
+    """Whether KVM allows VMs in VMs: True, False, or None where it isn't loaded or doesn't say (aarch64)."""
     for vendor in ("kvm_intel", "kvm_amd"):
         parameter = modules / vendor / "parameters" / "nested"
         if parameter.exists():

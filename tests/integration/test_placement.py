@@ -1,0 +1,55 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whom playbooks/start_vms.yml asks before it starts anything, in inventories that name hypervisors in other ways."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.zstack.kvm.tests.support.laboratory import CHECKOUT
+from ansible_collections.zstack.kvm.tests.support.playbook import TARGET_PYTHON
+
+# A VM of hv1 may run on hv2, which can't be asked.
+HOSTS = {"hv1": {}, "hv2": {"zstack_uri": "qemu+unix:///system?socket=/run/nobody-listens"}}
+HV2 = "hv2 cannot be asked which VMs it runs"
+
+
+def look(directory: Path, **variables: Any) -> subprocess.CompletedProcess[str]:
+    """Looks where VMs run before some are started on hv1."""
+    settings = {"ansible_connection": "local", "ansible_python_interpreter": TARGET_PYTHON}
+    inventory = directory / "inventory.json"
+    inventory.write_text(json.dumps({"kvm": {"hosts": HOSTS, "vars": settings}}), encoding="utf-8")
+    command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(inventory), "--tags", "placement"]
+    return subprocess.run(
+        [*command, "-e", json.dumps({"zstack_hosts": "hv1", **variables}), "playbooks/start_vms.yml"],
+        cwd=CHECKOUT, env=dict(os.environ), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def test_every_hypervisor_is_asked_whatever_its_group_is_called(tmp_path: Path) -> None:
+    run = look(tmp_path)
+    assert run.returncode != 0 and HV2 in run.stdout + run.stderr, run.stdout
+
+
+def test_those_of_a_pattern_are_asked(tmp_path: Path) -> None:
+    run = look(tmp_path, zstack_hypervisors=["hv*:hv2", "!hv1"])
+    assert HV2 in run.stdout + run.stderr, run.stdout
+    assert "no host" not in run.stdout + run.stderr
+
+
+def test_a_part_of_a_pattern_that_matches_no_host_is_an_error(tmp_path: Path) -> None:
+    run = look(tmp_path, zstack_hypervisors="hv1,hv1:kvn:!hv2")
+    assert run.returncode != 0
+    assert "zstack_hypervisors names kvn, which no host of the inventory matches" in run.stdout + run.stderr
+    assert HV2 not in run.stdout + run.stderr
+
+
+def test_the_others_of_a_pattern_need_not_answer(tmp_path: Path) -> None:
+    run = look(tmp_path, zstack_hypervisors="hv1")
+    assert run.returncode == 0, run.stdout + run.stderr

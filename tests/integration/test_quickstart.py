@@ -1,0 +1,96 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""./quickstart in a fresh clone: a VM runs and is shown, a second run finds all of it done, --clean removes it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils.thumbnail import thumbnail
+from ansible_collections.zstack.kvm.tests.run.stage import project_files
+from ansible_collections.zstack.kvm.tests.support.laboratory import CHECKOUT
+from ansible_collections.zstack.kvm.tests.support.linux_guest import BUILT
+from ansible_collections.zstack.kvm.tests.support.virsh import state
+
+# An environment of Ansible's, a guest that boots under emulation, the role twice.
+pytestmark = [pytest.mark.outside, pytest.mark.timeout(900)]
+
+BRIDGE = Path("/sys/class/net/br_quickstart")
+FOREIGN = ("ANSIBLE_", "PYTHON")
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A repository with the project as it is here, in a folder with an odd name, which is gone with what it made."""
+    folder = tmp_path_factory.mktemp("quickstart") / "it's a \"clone\""
+    for name in project_files(CHECKOUT):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(CHECKOUT / name, folder / name, follow_symlinks=False)
+    # What is downloaded and built is the same here and there.
+    shutil.copytree(BUILT, folder / ".cache/guest", copy_function=os.link)
+    git(folder, "init", "--quiet")
+    git(folder, "add", "--all")
+    git(folder, "-c", "user.name=Test", "-c", "user.email=test@example.com", "commit", "--quiet", "--message=All of it")
+    yield folder
+    quickstart(folder, "--clean")
+
+
+def git(folder: Path, *arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True, text=True).stdout
+
+
+def quickstart(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs the command from elsewhere, with its standard input closed, as a cron job may."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+    command = ["sh", "-c", 'exec "$0" "$@" <&-', str(folder / "quickstart"), *arguments]
+    return subprocess.run(command, cwd="/", env=environment, capture_output=True, text=True, check=False)
+
+
+def shown(output: str, what: str) -> str:
+    """What is shown under this name at the end."""
+    return re.search(rf"^{what}  +(.*)$", output, re.MULTILINE)[1]
+
+
+def pixels(png: bytes) -> bytes:
+    """The bytes of a picture, filters undone."""
+    plain = thumbnail(png, 4096)
+    at = plain.index(b"IDAT")
+    return zlib.decompress(plain[at + 4 : at + 4 + int.from_bytes(plain[at - 4 : at], "big")])
+
+
+def test_a_vm_runs_after_one_command_and_is_gone_after_another(clone: Path) -> None:
+    bridge_before = BRIDGE.exists()
+    first = quickstart(clone)
+    assert first.returncode == 0, first.stdout + first.stderr
+    uuid = re.search(r"\((.{36})\)", shown(first.stdout, "VM"))[1]
+    assert state(uuid) == "running" and shown(first.stdout, "state").startswith("running, by ")
+    assert re.fullmatch(r"vnc://[\d.]+:59\d\d", shown(first.stdout, "console"))
+    assert " changed=0 " in shown(first.stdout, "second run")
+    assert '@guest {"kind":"ready"' in first.stdout
+    # Light text on a dark screen: neither empty nor noise.
+    colours = Counter(pixels(Path(shown(first.stdout, "screen")).read_bytes()))
+    assert 0.5 < colours.most_common(1)[0][1] / sum(colours.values()) < 0.995
+
+    second = quickstart(clone)
+    assert second.returncode == 0, second.stdout + second.stderr
+    assert " changed=0 " in shown(second.stdout, "second run") and uuid in shown(second.stdout, "VM")
+    assert state(uuid) == "running"
+    assert git(clone, "status", "--porcelain") == ""
+
+    disk = Path(f"/var/lib/libvirt/images/zstack-kvm-quickstart/{uuid}.qcow2")
+    assert disk.exists() and BRIDGE.exists()
+    clean = quickstart(clone, "--clean")
+    assert clean.returncode == 0, clean.stdout + clean.stderr
+    assert state(uuid) == "absent" and not disk.exists()
+    # One that was there before belongs to somebody else's quickstart.
+    assert BRIDGE.exists() == bridge_before
+    assert not (clone / ".cache/quickstart").exists()
