@@ -51,6 +51,7 @@ class ManagementNode:
         self.port = port
         self.headers = dict(headers or {})
         self.refusals: Counter[str] = Counter()
+        self.redirected: set[str] = set()
         self._results: list[tuple[str, Any]] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _receiver(self))
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
@@ -118,8 +119,13 @@ class ManagementNode:
 def _receiver(node: ManagementNode) -> type[BaseHTTPRequestHandler]:
     class Receiver(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            self.send_response(200 if node.take(self.headers["taskuuid"], json.loads(body)) else 503)
+            body, task = self.rfile.read(int(self.headers["content-length"])), self.headers["taskuuid"]
+            if task in node.redirected:
+                node.redirected.remove(task)
+                self.send_response(307)
+                self.send_header("location", node.callback_url)
+            else:
+                self.send_response(200 if node.take(task, json.loads(body)) else 503)
             self.end_headers()
 
         def log_message(self, *_arguments: Any) -> None:

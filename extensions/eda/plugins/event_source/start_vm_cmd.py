@@ -12,6 +12,7 @@ import logging
 import re
 import ssl
 import sys
+import time
 import uuid
 from collections.abc import Mapping
 from contextlib import closing
@@ -27,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).absolute().parents[7]))
 
 from ansible_collections.zstack.kvm.plugins.plugin_utils.http_door import callback_url  # noqa: E402
 from ansible_collections.zstack.kvm.plugins.plugin_utils.http_door.order import OrderError, read_order  # noqa: E402
-from ansible_collections.zstack.kvm.plugins.plugin_utils.http_door.spool import Spool  # noqa: E402
+from ansible_collections.zstack.kvm.plugins.plugin_utils.http_door.spool import NO_RESULT, Spool  # noqa: E402
 from ansible_collections.zstack.kvm.plugins.plugin_utils.http_door.tasks import Task, Tasks  # noqa: E402
 
 DOCUMENTATION = r"""
@@ -118,6 +119,8 @@ PATHS = ('/ex/vm/start', '/vm/start')
 BODY_SECONDS = 30  # for a request's body to arrive
 CALLBACK_SECONDS = 10  # for one attempt
 LOOK_SECONDS = 0.2  # between two looks for results
+# For a playbook, beyond its VM's timeout: 600 s that start_vm_cmd.yml gives the module, and all that is around the module
+PLAYBOOK_SECONDS = 900
 _TASK_UUID = re.compile(r'[0-9A-Za-z-]{1,64}')
 _LOOPBACK = ('127.0.0.1', '::1', 'localhost')
 
@@ -134,7 +137,8 @@ class Door:
         self._token = _token(options['token_file'])
         self._spool = spool
         self._tasks = Tasks(options['parallel'], options['waiting'])
-        self._reports: set[asyncio.Task[None]] = set()
+        self._reports: dict[str, asyncio.Task[None]] = {}
+        self._events: set[asyncio.Task[None]] = set()
 
     async def answer(self, request: web.Request) -> web.Response:
         """What a request is answered; only 200 means that there will be a callback."""
@@ -171,7 +175,14 @@ class Door:
         if self._tasks.full:
             logger.warning('task %s: refused, too many documents wait', task_uuid)
             return _refused(503, '%d documents wait already, send it again later' % self._options['waiting'])
-        task = Task(token=uuid.uuid4().hex, uuid=task_uuid, callback=callback, vm=order.vm, content=content)
+        task = Task(
+            token=uuid.uuid4().hex,
+            uuid=task_uuid,
+            callback=callback,
+            vm=order.vm,
+            content=content,
+            seconds=order.timeout + PLAYBOOK_SECONDS,
+        )
         try:
             self._spool.add(task, order.arguments)
         except OSError as error:
@@ -191,31 +202,49 @@ class Door:
         return web.Response()
 
     async def work(self) -> None:
-        """Has playbooks run and looks for their results, for ever."""
+        """Has playbooks run and looks for their results, for ever; a playbook has a limited time to leave one."""
         for task in self._spool.left_over():
             logger.warning('task %s: left over from an earlier run', task.uuid)
             self._tasks.add(task)
             self._report(task)
         while True:
-            for task in self._tasks.begin():
-                await self._queue.put({'start_vm_cmd': {
-                    'task': task.uuid,
-                    'vm': task.vm,
-                    'order': str(self._spool.order(task.token)),
-                    'result': str(self._spool.result(task.token)),
-                }})
+            for task in self._tasks.begin(time.monotonic()):
+                self._announce(task)
             for task in self._tasks.running:
-                result = self._spool.read_result(task.token)
+                result = self._result(task)
                 if result is not None:
                     self._spool.forget_order(task.token)
                     self._tasks.finish(task, result)
                     self._report(task)
+            self._spool.sweep()
             await asyncio.sleep(LOOK_SECONDS)
 
+    def _announce(self, task: Task) -> None:
+        """Puts a task's event into the queue, without waiting for room there: other tasks have results meanwhile."""
+        event = {
+            'task': task.uuid,
+            'vm': task.vm,
+            'order': str(self._spool.order(task.token)),
+            'result': str(self._spool.result(task.token)),
+        }
+        putting = asyncio.create_task(self._queue.put({'start_vm_cmd': event}))
+        self._events.add(putting)
+        putting.add_done_callback(self._events.discard)
+
+    def _result(self, task: Task) -> Optional[dict[str, Any]]:
+        """What came of a task that runs, None as long as that may still come."""
+        result = self._spool.read_result(task.token)
+        if result is None and time.monotonic() > task.deadline:
+            logger.error('task %s: the playbook left no result within %d s', task.uuid, task.seconds)
+            return {'success': False, 'error': NO_RESULT}
+        return result
+
     def _report(self, task: Task) -> None:
-        report = asyncio.create_task(self._send(task))
-        self._reports.add(report)
-        report.add_done_callback(self._reports.discard)
+        """Has a task's result sent, unless it is being sent already."""
+        if task.token in self._reports:
+            return
+        self._reports[task.token] = asyncio.create_task(self._send(task))
+        self._reports[task.token].add_done_callback(lambda _done: self._reports.pop(task.token))
 
     async def _send(self, task: Task) -> None:
         """Posts the result of a task to its callback URL; a redirection counts as a failure, as it leads elsewhere."""
