@@ -166,8 +166,26 @@ def test_it_listens_on_loopback_unless_told_otherwise(source: dict[str, Any], tm
 
     with door(source, tmp_path) as (node, _playbooks):
         assert (reachable("127.0.0.1", node.port), reachable("127.0.0.2", node.port)) == (True, False)
-    with door(source, tmp_path, host="0.0.0.0") as (node, _playbooks):
+    token = tmp_path / "token"
+    token.write_text("a-token")
+    with door(source, tmp_path, host="0.0.0.0", token_file=str(token)) as (node, _playbooks):
         assert reachable("127.0.0.2", node.port)
+
+
+def test_an_empty_list_of_callback_urls_allows_none(source: dict[str, Any], tmp_path: Path) -> None:
+    with door(source, tmp_path, callback_urls=[]) as (node, _playbooks):
+        assert node.send(start_vm_cmd("01-minimal"), uuid.uuid4().hex) == 403
+
+
+def test_who_asks_nothing_more_is_hung_up_on(
+    source: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(source["main"].__globals__, "KEEP_ALIVE_SECONDS", 0.2)
+    with door(source, tmp_path) as (node, _playbooks):
+        with socket.create_connection(("127.0.0.1", node.port), 60) as client:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: door\r\n\r\n")
+            while client.recv(1000):
+                pass
 
 
 def test_who_never_ends_a_document_is_not_waited_for(
@@ -245,6 +263,12 @@ class TestTls:
         ({"callback_urls": ["zs.example"]}, "callback_urls: zs.example: it is no http or https URL"),
         ({"cafile": "/etc/ca.pem"}, "cafile needs certfile"),
         ({"token_file": "/dev/null"}, "token_file: /dev/null is empty"),
+        ({"token_file": ""}, "token_file is empty"),
+        ({"callback_urls": ""}, "callback_urls is empty"),
+        ({"host": ""}, "host is empty"),
+        ({"host": "0.0.0.0"}, "whoever reaches 0.0.0.0 could start VMs: give token_file or cafile"),
+        ({"host": "::"}, "whoever reaches ::"),
+        ({"host": "0.0.0.0", "certfile": "/etc/cert.pem"}, "whoever reaches 0.0.0.0"),
     ],
 )
 def test_options_that_are_wrong(source: dict[str, Any], tmp_path: Path, options: dict[str, Any], problem: str) -> None:

@@ -14,8 +14,9 @@ import ssl
 import sys
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Optional
 
@@ -43,7 +44,7 @@ description:
   - Needs in the Python of ansible-rulebook what C(extensions/eda/requirements.txt) lists.
 options:
   host:
-    description: The address to listen on.
+    description: The address to listen on. Others than those of loopback need O(token_file) or O(cafile).
     type: str
     default: 127.0.0.1
   port:
@@ -65,10 +66,9 @@ options:
   callback_urls:
     description:
       - Where results may be sent; requests with any other callback URL are refused. Scheme, host and port must be the
-        same, the path the same or below. Any http or https URL by default.
+        same, the path the same or below. Any http or https URL by default; none if the list is empty.
     type: list
     elements: str
-    default: []
   callback_attempts:
     description: How often to try to send a result, with pauses of 1, 2, 4 … seconds.
     type: int
@@ -108,7 +108,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     'keyfile': {'type': 'path'},
     'cafile': {'type': 'path'},
     'token_file': {'type': 'path', 'no_log': False},
-    'callback_urls': {'type': 'list', 'elements': 'str', 'default': []},
+    'callback_urls': {'type': 'list', 'elements': 'str'},
     'callback_attempts': {'type': 'int', 'default': 6},
     'max_body': {'type': 'int', 'default': 1048576},
     'parallel': {'type': 'int', 'default': 4},
@@ -117,12 +117,12 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 PATHS = ('/ex/vm/start', '/vm/start')
 BODY_SECONDS = 30  # for a request's body to arrive
+KEEP_ALIVE_SECONDS = 15  # for another request on the same connection
 CALLBACK_SECONDS = 10  # for one attempt
 LOOK_SECONDS = 0.2  # between two looks for results
-# For a playbook, beyond its VM's timeout: 600 s that start_vm_cmd.yml gives the module, and all that is around the module
+# For a playbook, beyond the timeout of its VM: start_vm_cmd.yml gives the module 600 s, and there is what surrounds it
 PLAYBOOK_SECONDS = 900
 _TASK_UUID = re.compile(r'[0-9A-Za-z-]{1,64}')
-_LOOPBACK = ('127.0.0.1', '::1', 'localhost')
 
 logger = logging.getLogger('zstack.kvm.start_vm_cmd')
 
@@ -294,23 +294,36 @@ def _tls(options: Mapping[str, Any]) -> Optional[ssl.SSLContext]:
 
 
 def read_options(args: Mapping[str, Any]) -> dict[str, Any]:
-    """The source's options with their defaults; those that are null or empty count as left out."""
-    given = {name: value for name, value in args.items() if value not in (None, '')}
+    """The source's options with their defaults; those that are null count as left out. ValueError for wrong ones."""
+    given = {name: value for name, value in args.items() if value is not None}
     result = ArgumentSpecValidator(OPTIONS).validate(given)
-    problems = list(result.error_messages)
-    options = result.validated_parameters
-    limits = ('callback_attempts', 'max_body', 'parallel', 'waiting')
-    if not problems:
-        problems += ['%s must be at least 1' % name for name in limits if options[name] < 1]
-        problems += [
-            'callback_urls: %s: %s' % (url, problem)
-            for url in options['callback_urls']
-            for problem in [callback_url.problem_of(url)]
-            if problem
-        ]
+    problems = ['%s is empty; leave it out for its default' % name for name, value in given.items() if value == '']
+    problems = problems or list(result.error_messages) or list(_problems(result.validated_parameters))
     if problems:
         raise ValueError('; '.join(problems))
-    return options
+    return result.validated_parameters
+
+
+def _problems(options: Mapping[str, Any]) -> Iterator[str]:
+    for name in ('callback_attempts', 'max_body', 'parallel', 'waiting'):
+        if options[name] < 1:
+            yield '%s must be at least 1' % name
+    for url in options['callback_urls'] or ():
+        problem = callback_url.problem_of(url)
+        if problem:
+            yield 'callback_urls: %s: %s' % (url, problem)
+    if not _is_loopback(options['host']) and options['cafile'] is None and options['token_file'] is None:
+        yield (
+            'whoever reaches %s could start VMs: give token_file or cafile, '
+            'or listen on 127.0.0.1 behind a proxy that lets in only whom it should' % options['host']
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == 'localhost'
 
 
 async def main(queue: Any, args: dict[str, Any]) -> None:
@@ -323,12 +336,10 @@ async def main(queue: Any, args: dict[str, Any]) -> None:
             door = Door(queue, options, session, spool)
             application = web.Application(client_max_size=options['max_body'])
             application.add_routes([web.post(path, door.answer) for path in PATHS])
-            runner = web.AppRunner(application, access_log=None)
+            runner = web.AppRunner(application, access_log=None, keepalive_timeout=KEEP_ALIVE_SECONDS)
             await runner.setup()
             try:
                 await web.TCPSite(runner, options['host'], options['port'], ssl_context=tls).start()
-                if options['host'] not in _LOOPBACK and options['cafile'] is None and options['token_file'] is None:
-                    logger.warning('whoever reaches port %d of %s can start VMs', options['port'], options['host'])
                 await door.work()
             finally:
                 await runner.cleanup()
