@@ -67,6 +67,47 @@ def test_the_key_of_a_secret_may_come_from_a_vault(vaulted_key: Path, identity: 
 
 
 @pytest.fixture
+def identities() -> Iterator[list[str]]:
+    """The UUIDs of secrets that are gone when the test is over."""
+    values = [str(uuid.uuid4()) for _number in range(3)]
+    yield values
+    for value in values:
+        try_virsh("secret-undefine", value)
+
+
+def test_several_secrets_one_of_which_is_to_be_gone(identities: list[str]) -> None:
+    other = base64.b64encode(b"another key").decode()
+    first, second, third = identities
+    present = [{"uuid": first, "key": KEY}, {"uuid": second, "key": f"{other}\n", "state": "present"}]
+    assert changed(run_role("ceph_secrets", ceph_secrets_list=[*present, {"uuid": third, "key": KEY}]))
+    wanted = [*present, {"uuid": third, "state": "absent"}]
+    assert changed(run_role("ceph_secrets", ceph_secrets_list=wanted))
+    assert [virsh("secret-get-value", value) for value in (first, second)] == [KEY, other]
+    assert third not in virsh("secret-list")
+    assert not changed(run_role("ceph_secrets", ceph_secrets_list=wanted))
+
+
+def test_keys_that_no_secret_can_have_are_told_all_at_once_before_anything_changes(identities: list[str]) -> None:
+    first, second, third = identities
+    wrong = "my secret key!"
+    secrets = [
+        {"uuid": first, "key": KEY},
+        {"uuid": second, "key": wrong},
+        {"uuid": third, "state": "present"},
+        {"uuid": third, "key": None},
+    ]
+    results = run_role("ceph_secrets", ceph_secrets_list=secrets)
+    assert [item["msg"] for result in results for item in result.get("results", []) if item.get("failed")] == [
+        f"ceph_secrets_list[1]: the key of secret {second} "
+        'is no cephx key: base64 as "ceph auth get-key" prints it',
+        f"ceph_secrets_list[2]: the key of secret {third} is missing",
+        f"ceph_secrets_list[3]: the key of secret {third} is missing",
+    ]
+    assert not [key for key in (KEY, wrong) if key in str(results)]
+    assert not [value for value in identities if value in virsh("secret-list")]
+
+
+@pytest.fixture
 def volatile() -> Iterator[Path]:
     yield VOLATILE
     shutil.rmtree(VOLATILE.parent, ignore_errors=True)
