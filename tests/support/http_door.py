@@ -135,7 +135,7 @@ def _receiver(node: ManagementNode) -> type[BaseHTTPRequestHandler]:
 
 
 class Rulebook:
-    """ansible-rulebook with the collection's rulebook, printing all that it can print into a log."""
+    """ansible-rulebook with the collection's rulebook; it and its playbooks print all that they can into a log."""
 
     def __init__(self, directory: Path, inventory: Mapping[str, Any], port: int, **variables: Any) -> None:
         self.log = directory / "log"
@@ -157,6 +157,7 @@ class Rulebook:
             "ANSIBLE_COLLECTIONS_PATH": os.environ.get("ANSIBLE_COLLECTIONS_PATH", str(COLLECTIONS)),
             "PATH": f"{programs}:{os.environ['PATH']}",
             "PYTHONUNBUFFERED": "1",
+            "ANSIBLE_VERBOSITY": "3",
         }
         command = [str(programs / "ansible-rulebook"), "--rulebook", "zstack.kvm.start_vm_cmd", "-vv", "--print-events"]
         command += ["--inventory", str(self._directory / "inventory"), "--vars", str(self._directory / "variables.yml")]
