@@ -176,9 +176,10 @@ class _Reader:
         try:
             return yaml.safe_load(value)
         except yaml.MarkedYAMLError as error:
+            # Not the problem as YAML names it, which may quote the text
             mark = error.problem_mark
-            where = ' in line %d, column %d' % (mark.line + 1, mark.column + 1) if mark else ''
-            self.problems.append('%s: the text is neither JSON nor YAML: %s%s' % (name, error.problem, where))
+            where = ', see line %d, column %d' % (mark.line + 1, mark.column + 1) if mark else ''
+            self.problems.append('%s: the text is neither JSON nor YAML%s' % (name, where))
         except (yaml.YAMLError, RecursionError, ValueError):
             self.problems.append('%s: the text is neither JSON nor YAML' % name)
         return None

@@ -29,11 +29,12 @@ pytestmark = [pytest.mark.outside, pytest.mark.timeout(900)]
 ANSIBLE_PLAYBOOK = CHECKOUT / ".cache" / "ansible-package" / "bin" / "ansible-playbook"
 PLAYBOOK = CHECKOUT / "playbooks" / "awx_setup.yml"
 KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nqL3vXw8nZt5\n-----END OPENSSH PRIVATE KEY-----\n"
+PASSWORD = "hR7tKq2bW"
 SITE = {
     "zstack_awx_project_url": "https://git.example.com/zstack.kvm.git",
     "zstack_awx_image": "registry.example.com/zstack-kvm-ee:0.1.0",
     "zstack_awx_ssh_key": KEY,
-    "zstack_awx_hypervisors": {"hv1": {"ansible_host": "192.0.2.11"}},
+    "zstack_awx_hypervisors": {"hv1": {"ansible_host": "192.0.2.11", "ansible_become_password": PASSWORD}},
 }
 TEMPLATES = {
     "ZStack: prepare hypervisors": "prepare_hypervisors.yml",
@@ -71,10 +72,10 @@ def set_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
     """AWX after the playbook's first run, in which every task had something to do."""
     with awx_api.running() as awx:
         setup = Setup(awx, tmp_path_factory.mktemp("awx"))
-        recap, printed = setup.run("-vv")
+        recap, printed = setup.run("-vvv")
         (play,) = yaml.safe_load(PLAYBOOK.read_text(encoding="utf-8"))
         assert {name: recap[name] for name in ("changed", "skipped")} == {"changed": len(play["tasks"]), "skipped": 0}
-        assert KEY.splitlines()[1] not in printed
+        assert not [secret for secret in (KEY.splitlines()[1], PASSWORD) if secret in printed]
         assert "WARNING" not in printed
         yield setup
 

@@ -24,7 +24,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.zstack.kvm.tests.support.http_door import ManagementNode, start_vm_cmd
+from ansible_collections.zstack.kvm.plugins.plugin_utils.http_door.spool import NO_RESULT
+from ansible_collections.zstack.kvm.tests.support.http_door import ManagementNode, start_vm_cmd, until
 from ansible_collections.zstack.kvm.tests.support.playbook import COLLECTIONS
 
 SOURCE = COLLECTIONS / "ansible_collections/zstack/kvm/extensions/eda/plugins/event_source/start_vm_cmd.py"
@@ -36,16 +37,22 @@ def source() -> dict[str, Any]:
 
 
 class Playbooks:
-    """Takes the events of the source, and leaves a result for each a moment later, unless they are held."""
+    """Takes the events of the source, and leaves a result for each a moment later.
+
+    Those that are held leave none for so long; while it is refusing, events are not even taken.
+    """
 
     def __init__(self) -> None:
         self.held = False
+        self.refusing = False
         self.running: Counter[str] = Counter()
         self.most = 0
         self.most_for_one_vm = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def put(self, event: dict[str, Any]) -> None:
+        while self.refusing:
+            await asyncio.sleep(0.01)
         task = asyncio.create_task(self._run(event["start_vm_cmd"]))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -54,11 +61,11 @@ class Playbooks:
         self.running[order["vm"]] += 1
         self.most = max(self.most, self.running.total())
         self.most_for_one_vm = max(self.most_for_one_vm, *self.running.values())
-        arguments = json.loads(Path(order["order"]).read_text(encoding="utf-8"))
         await asyncio.sleep(0.01)
         while self.held:
             await asyncio.sleep(0.01)
         self.running[order["vm"]] -= 1
+        arguments = json.loads(Path(order["order"]).read_text(encoding="utf-8"))
         Path(order["result"]).write_text(json.dumps({"success": False, "error": arguments["vms"][0]["name"]}))
 
 
@@ -103,15 +110,84 @@ def test_a_hundred_documents_at_once(source: dict[str, Any], tmp_path: Path) -> 
         assert (playbooks.most, playbooks.most_for_one_vm) == (4, 1)
 
 
-def test_it_listens_on_loopback_unless_told_otherwise(source: dict[str, Any], tmp_path: Path) -> None:
+class TestAPlaybookThatNeverLeavesAResult:
+    """As when it cannot write to the spool, or when the rulebook takes no events."""
+
+    @pytest.fixture(params=["held", "refusing"])
+    def stuck(
+        self, request: pytest.FixtureRequest, source: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> Iterator[tuple[ManagementNode, Playbooks]]:
+        monkeypatch.setitem(source["main"].__globals__, "PLAYBOOK_SECONDS", 0)
+        with door(source, tmp_path, parallel=1) as (node, playbooks):
+            setattr(playbooks, request.param, True)
+            yield node, playbooks
+            playbooks.held = playbooks.refusing = False
+
+    def test_fails_when_its_time_is_over_and_holds_up_nobody(
+        self, stuck: tuple[ManagementNode, Playbooks], tmp_path: Path
+    ) -> None:
+        node, playbooks = stuck
+        document = start_vm_cmd("01-minimal", timeout=1)
+        assert node.outcome(document) == {"success": False, "error": NO_RESULT}
+        until("the secrets are gone", lambda: not [*(tmp_path / "spool").glob("*.order")])
+        playbooks.held = playbooks.refusing = False
+        assert node.outcome({**document, "timeout": 60}) == {"success": False, "error": document["vmName"]}
+
+
+def test_a_result_is_sent_by_one_report_at_a_time(
+    source: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document, task = start_vm_cmd("01-minimal"), uuid.uuid4().hex
+    with door(source, tmp_path, callback_attempts=2) as (node, _playbooks):
+        node.refusals[task] = 1
+        assert node.send(document, task) == 200
+        until("the first attempt", lambda: node.refusals[task] == 0)
+        # A second before the next one
+        assert [node.send(document, task) for _number in range(5)] == [200] * 5
+        node.result(task)
+        until("the report is over", lambda: not [*(tmp_path / "spool").glob("*.task")])
+        assert len(node.results(task)) == 1
+
+
+def test_a_redirection_is_not_followed(source: dict[str, Any], tmp_path: Path) -> None:
+    task = uuid.uuid4().hex
+    with door(source, tmp_path, callback_attempts=1) as (node, _playbooks):
+        node.redirected.add(task)
+        assert node.send(start_vm_cmd("01-minimal"), task) == 200
+        until("it is redirected", lambda: task not in node.redirected)
+        until("the report is over", lambda: not [*(tmp_path / "spool").glob("*.task")])
+        assert node.results(task) == []
+
+
+def test_it_listens_on_loopback_unless_told_otherwise_and_warns_of_an_open_door(
+    source: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     def reachable(address: str, port: int) -> bool:
         with socket.socket() as client:
             return client.connect_ex((address, port)) == 0
 
     with door(source, tmp_path) as (node, _playbooks):
         assert (reachable("127.0.0.1", node.port), reachable("127.0.0.2", node.port)) == (True, False)
+        assert caplog.messages == []
     with door(source, tmp_path, host="0.0.0.0") as (node, _playbooks):
         assert reachable("127.0.0.2", node.port)
+        assert "whoever reaches port %d of 0.0.0.0 can start VMs" % node.port in caplog.messages
+
+
+def test_an_empty_list_of_callback_urls_allows_none(source: dict[str, Any], tmp_path: Path) -> None:
+    with door(source, tmp_path, callback_urls=[]) as (node, _playbooks):
+        assert node.send(start_vm_cmd("01-minimal"), uuid.uuid4().hex) == 403
+
+
+def test_who_asks_nothing_more_is_hung_up_on(
+    source: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(source["main"].__globals__, "KEEP_ALIVE_SECONDS", 0.2)
+    with door(source, tmp_path) as (node, _playbooks):
+        with socket.create_connection(("127.0.0.1", node.port), 60) as client:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: door\r\n\r\n")
+            while client.recv(1000):
+                pass
 
 
 def test_who_never_ends_a_document_is_not_waited_for(
@@ -189,6 +265,11 @@ class TestTls:
         ({"callback_urls": ["zs.example"]}, "callback_urls: zs.example: it is no http or https URL"),
         ({"cafile": "/etc/ca.pem"}, "cafile needs certfile"),
         ({"token_file": "/dev/null"}, "token_file: /dev/null is empty"),
+        ({"token_file": ""}, "token_file is empty"),
+        ({"callback_urls": ""}, "callback_urls is empty"),
+        ({"host": ""}, "host is empty"),
+        ({"host": "::"}, "whoever reaches ::"),
+        ({"host": "0.0.0.0", "certfile": "/etc/cert.pem"}, "whoever reaches 0.0.0.0"),
     ],
 )
 def test_options_that_are_wrong(source: dict[str, Any], tmp_path: Path, options: dict[str, Any], problem: str) -> None:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import base64
 import os
+import pwd
+import re
 import shutil
 import subprocess
 import sys
@@ -67,6 +69,47 @@ def test_the_key_of_a_secret_may_come_from_a_vault(vaulted_key: Path, identity: 
 
 
 @pytest.fixture
+def identities() -> Iterator[list[str]]:
+    """The UUIDs of secrets that are gone when the test is over."""
+    values = [str(uuid.uuid4()) for _number in range(3)]
+    yield values
+    for value in values:
+        try_virsh("secret-undefine", value)
+
+
+def test_several_secrets_one_of_which_is_to_be_gone(identities: list[str]) -> None:
+    other = base64.b64encode(b"another key").decode()
+    first, second, third = identities
+    present = [{"uuid": first, "key": KEY}, {"uuid": second, "key": f"{other}\n", "state": "present"}]
+    assert changed(run_role("ceph_secrets", ceph_secrets_list=[*present, {"uuid": third, "key": KEY}]))
+    wanted = [*present, {"uuid": third, "state": "absent"}]
+    assert changed(run_role("ceph_secrets", ceph_secrets_list=wanted))
+    assert [virsh("secret-get-value", value) for value in (first, second)] == [KEY, other]
+    assert third not in virsh("secret-list")
+    assert not changed(run_role("ceph_secrets", ceph_secrets_list=wanted))
+
+
+def test_keys_that_no_secret_can_have_are_told_all_at_once_before_anything_changes(identities: list[str]) -> None:
+    first, second, third = identities
+    wrong = "my secret key!"
+    secrets = [
+        {"uuid": first, "key": KEY},
+        {"uuid": second, "key": wrong},
+        {"uuid": third, "state": "present"},
+        {"uuid": third, "key": None},
+    ]
+    results = run_role("ceph_secrets", ceph_secrets_list=secrets)
+    assert [item["msg"] for result in results for item in result.get("results", []) if item.get("failed")] == [
+        f"ceph_secrets_list[1]: the key of secret {second} "
+        'is no cephx key: base64 as "ceph auth get-key" prints it',
+        f"ceph_secrets_list[2]: the key of secret {third} is missing",
+        f"ceph_secrets_list[3]: the key of secret {third} is missing",
+    ]
+    assert not [key for key in (KEY, wrong) if key in str(results)]
+    assert not [value for value in identities if value in virsh("secret-list")]
+
+
+@pytest.fixture
 def volatile() -> Iterator[Path]:
     yield VOLATILE
     shutil.rmtree(VOLATILE.parent, ignore_errors=True)
@@ -92,6 +135,82 @@ def test_nobody_else_may_write_to_a_folder(volatile: Path, mode: str) -> None:
     (error,) = [error for result in results for error in result.get("argument_errors", [])]
     assert error.startswith("value of channel_dirs_mode must be one of: 0700, 0710, 0750")
     assert not volatile.exists()
+
+
+def test_a_folder_that_is_there_must_be_qemus_own(tmp_path: Path) -> None:
+    qemu, nobody = pwd.getpwnam("libvirt-qemu"), pwd.getpwnam("nobody")
+    folders = {"good": (qemu, 0o700), "open": (qemu, 0o755), "root": (pwd.getpwuid(0), 0o700), "other": (nobody, 0o700)}
+    for name, (owner, mode) in folders.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name).chmod(mode)
+        os.chown(tmp_path / name, owner.pw_uid, owner.pw_gid)
+    (tmp_path / "link").symlink_to("good")
+    paths = [str(tmp_path / name) for name in (*folders, "link", "new")]
+    results = run_role("channel_dirs", channel_dirs_paths=paths)
+    refused = [item["msg"] for result in results for item in result.get("results", []) if item.get("failed")]
+    assert [re.findall(r"/(\w+) is there already", text)[0] for text in refused] == ["open", "root", "other", "link"]
+    assert {name: owner_and_mode(tmp_path / name) for name in folders} == {
+        name: (owner.pw_uid, owner.pw_gid, mode) for name, (owner, mode) in folders.items()
+    }
+    assert not (tmp_path / "new").exists()
+
+
+SEMANAGE = """#!/bin/sh
+case $* in
+*--list*) cat {folder}/rules ;;
+*) echo "$2 $5" >> {folder}/done; printf '\n%s   all files   system_u:object_r:%s:s0 \n' "$5" "$4" >> {folder}/rules ;;
+esac
+"""
+RESTORECON = """#!/bin/sh
+echo $3 >> {folder}/restored
+"""
+
+
+class TestLabels:
+    """The role's tasks for SELinux, with stand-ins for its programs."""
+
+    POLICY = Path("/etc/selinux/zstack-kvm-test")
+
+    @pytest.fixture(autouse=True)
+    def selinux(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+        for name, text in {"semanage": SEMANAGE, "restorecon": RESTORECON}.items():
+            (tmp_path / name).write_text(text.format(folder=tmp_path))
+            (tmp_path / name).chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+        (self.POLICY / "contexts/files").mkdir(parents=True)
+        yield
+        shutil.rmtree(self.POLICY)
+
+    def label(self, folder: Path, *paths: str, like: str = "", rules: str = "") -> list[str]:
+        """What is done to the rules of labels, given those of the site, and which folders are labelled like others."""
+        (self.POLICY / "contexts/files/file_contexts.subs_dist").write_text(f"# comment\n\n{like}\n")
+        (folder / "rules").write_text(rules)
+        fact = {"ansible.builtin.set_fact": {"selinux": {"type": self.POLICY.name}, "cacheable": True}}
+        role = {"name": "zstack.kvm.channel_dirs", "tasks_from": "selinux.yml"}
+        tasks = [fact, *[{"ansible.builtin.include_role": role, "vars": {"channel_dirs_paths": list(paths)}}] * 2]
+        assert not any(result.get("failed") for result in run_tasks(tasks))
+        assert (folder / "restored").read_text().split() == [*paths] * 2
+        # Done by the first run; the second one finds nothing to do
+        return (folder / "done").read_text().splitlines() if (folder / "done").exists() else []
+
+    def test_a_folder_is_named_as_the_policy_of_el_9_knows_it(self, tmp_path: Path) -> None:
+        paths = ["/run/zstack", "/runs/zstack", "/srv/a.b+c", "/srv/right", "/srv/wrong", "/srv/part"]
+        rules = (
+            "/srv/right(/.*)?   all files   system_u:object_r:qemu_var_run_t:s0\n"
+            "/srv/wrong(/.*)?   all files   system_u:object_r:var_t:s0\n"
+            "/more/srv/part(/.*)?   all files   system_u:object_r:qemu_var_run_t:s0\n"
+        )
+        assert self.label(tmp_path, *paths, like="/run /var/run", rules=rules) == [
+            "--add /var/run/zstack(/.*)?",
+            "--add /runs/zstack(/.*)?",
+            r"--add /srv/a\.b\+c(/.*)?",
+            "--modify /srv/wrong(/.*)?",
+            "--add /srv/part(/.*)?",
+        ]
+
+    def test_a_folder_is_named_as_the_policy_of_el_10_knows_it(self, tmp_path: Path) -> None:
+        done = self.label(tmp_path, "/run/zstack", "/var/run/other", like="/var/run /run")
+        assert done == ["--add /run/zstack(/.*)?", "--add /run/other(/.*)?"]
 
 
 def owner_and_mode(path: Path) -> tuple[int, int, int]:

@@ -51,6 +51,7 @@ class ManagementNode:
         self.port = port
         self.headers = dict(headers or {})
         self.refusals: Counter[str] = Counter()
+        self.redirected: set[str] = set()
         self._results: list[tuple[str, Any]] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _receiver(self))
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
@@ -118,8 +119,13 @@ class ManagementNode:
 def _receiver(node: ManagementNode) -> type[BaseHTTPRequestHandler]:
     class Receiver(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            self.send_response(200 if node.take(self.headers["taskuuid"], json.loads(body)) else 503)
+            body, task = self.rfile.read(int(self.headers["content-length"])), self.headers["taskuuid"]
+            if task in node.redirected:
+                node.redirected.remove(task)
+                self.send_response(307)
+                self.send_header("location", node.callback_url)
+            else:
+                self.send_response(200 if node.take(task, json.loads(body)) else 503)
             self.end_headers()
 
         def log_message(self, *_arguments: Any) -> None:
@@ -129,7 +135,7 @@ def _receiver(node: ManagementNode) -> type[BaseHTTPRequestHandler]:
 
 
 class Rulebook:
-    """ansible-rulebook with the collection's rulebook, printing all that it can print into a log."""
+    """ansible-rulebook with the collection's rulebook; it and its playbooks print all that they can into a log."""
 
     def __init__(self, directory: Path, inventory: Mapping[str, Any], port: int, **variables: Any) -> None:
         self.log = directory / "log"
@@ -151,6 +157,7 @@ class Rulebook:
             "ANSIBLE_COLLECTIONS_PATH": os.environ.get("ANSIBLE_COLLECTIONS_PATH", str(COLLECTIONS)),
             "PATH": f"{programs}:{os.environ['PATH']}",
             "PYTHONUNBUFFERED": "1",
+            "ANSIBLE_VERBOSITY": "3",
         }
         command = [str(programs / "ansible-rulebook"), "--rulebook", "zstack.kvm.start_vm_cmd", "-vv", "--print-events"]
         command += ["--inventory", str(self._directory / "inventory"), "--vars", str(self._directory / "variables.yml")]

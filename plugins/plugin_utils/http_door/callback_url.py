@@ -12,16 +12,16 @@ from urllib.parse import SplitResult, unquote, urlsplit
 _PORTS = {'http': 80, 'https': 443}
 
 
-def problem_of(url: str, allowed: Sequence[str] = ()) -> str:
+def problem_of(url: str, allowed: Optional[Sequence[str]] = None) -> str:
     """Why results are not sent to this URL, nothing if they are.
 
     With a list of allowed URLs, scheme, host and port must be those of one of them, and the path must be its path
-    or below it.
+    or below it; an empty list allows none.
     """
     wanted = _parts(url)
     if wanted is None:
         return 'it is no http or https URL'
-    if allowed and not any(_covers(_parts(other), wanted) for other in allowed):
+    if allowed is not None and not any(_covers(_parts(other), wanted) for other in allowed):
         return 'it is not among those allowed'
     return ''
 
@@ -41,7 +41,16 @@ def _covers(allowed: Optional[SplitResult], wanted: SplitResult) -> bool:
     if allowed is None or _server(allowed) != _server(wanted):
         return False
     above, path = allowed.path.rstrip('/'), unquote(wanted.path)
-    return '..' not in path.split('/') and (path == above or path.startswith(above + '/'))
+    return _is_plain(path) and (path == above or path.startswith(above + '/'))
+
+
+def _is_plain(path: str) -> bool:
+    """Whether every server reads a path alike: nothing in it leads upwards, also after one more decoding.
+
+    Some take a backslash for a slash, and leave out of each segment what follows a semicolon.
+    """
+    segments = [segment.partition(';')[0] for segment in path.split('/')]
+    return path.isprintable() and not set(path) & {'\\', '%'} and '..' not in segments
 
 
 def _server(parts: SplitResult) -> tuple[str, Optional[str], int]:

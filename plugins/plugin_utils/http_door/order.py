@@ -34,9 +34,10 @@ class OrderError(ValueError):
 
 
 class Order(NamedTuple):
-    """A VM to start: its UUID with dashes, the arguments of zstack_vm_start, and what to warn of."""
+    """A VM to start: its UUID with dashes, its timeout in seconds, zstack_vm_start's arguments, what to warn of."""
 
     vm: str
+    timeout: int
     arguments: Mapping[str, Any]
     warnings: tuple[str, ...]
 
@@ -69,4 +70,4 @@ def read_order(text: str) -> Order:
         raise OrderError(problems)
     # The inventory is searched for the address as it is usually written.
     vm['host_management_ip'] = parsed[0].host_management_ip
-    return Order(parsed[0].uuid, {'vms': [vm], **module_options}, tuple(warnings))
+    return Order(parsed[0].uuid, parsed[0].timeout, {'vms': [vm], **module_options}, tuple(warnings))

@@ -92,6 +92,13 @@ class Spool:
         for path in (self.order(token), self.result(token), self._task(token)):
             path.unlink(missing_ok=True)
 
+    def sweep(self) -> None:
+        """Removes results that were left after their tasks were done."""
+        # Tokens begin with a digit or letter, a file that Ansible has yet to rename with a dot
+        for path in self._folder.glob('[0-9a-z]*.result'):
+            if not self._task(path.stem).exists():
+                path.unlink(missing_ok=True)
+
     def left_over(self) -> list[Task]:
         """The tasks that an earlier door did not report, with their results; nothing else is left in the folder."""
         tasks = []

@@ -12,14 +12,19 @@ from typing import Any, Optional
 
 @dataclass
 class Task:
-    """One document to be carried out. C(token) is our own name of it, C(uuid) the sender's."""
+    """One document to be carried out. C(token) is our own name of it, C(uuid) the sender's.
+
+    Its playbook may take C(seconds); C(deadline) is when they are over, by the clock that C(Tasks.begin) is told.
+    """
 
     token: str
     uuid: str
     callback: str
     vm: str
     content: str
+    seconds: float = 0
     running: bool = False
+    deadline: float = 0
     result: Optional[Mapping[str, Any]] = None
 
 
@@ -53,7 +58,7 @@ class Tasks:
         """Those that run."""
         return [task for task in self._tasks.values() if task.running]
 
-    def begin(self) -> list[Task]:
+    def begin(self, now: float) -> list[Task]:
         """Those that begin to run now: the oldest that wait, as far as there is room, and one for each VM at a time."""
         begun = []
         busy = {task.vm for task in self.running}
@@ -62,6 +67,7 @@ class Tasks:
                 break
             if not task.running and task.result is None and task.vm not in busy:
                 task.running = True
+                task.deadline = now + task.seconds
                 busy.add(task.vm)
                 begun.append(task)
         return begun

@@ -12,9 +12,11 @@ import logging
 import re
 import ssl
 import sys
+import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Optional
 
@@ -27,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).absolute().parents[7]))
 
 from ansible_collections.zstack.kvm.plugins.plugin_utils.http_door import callback_url  # noqa: E402
 from ansible_collections.zstack.kvm.plugins.plugin_utils.http_door.order import OrderError, read_order  # noqa: E402
-from ansible_collections.zstack.kvm.plugins.plugin_utils.http_door.spool import Spool  # noqa: E402
+from ansible_collections.zstack.kvm.plugins.plugin_utils.http_door.spool import NO_RESULT, Spool  # noqa: E402
 from ansible_collections.zstack.kvm.plugins.plugin_utils.http_door.tasks import Task, Tasks  # noqa: E402
 
 DOCUMENTATION = r"""
@@ -42,7 +44,8 @@ description:
   - Needs in the Python of ansible-rulebook what C(extensions/eda/requirements.txt) lists.
 options:
   host:
-    description: The address to listen on.
+    description:
+      - The address to listen on. Beyond loopback, ask for a token (O(token_file)) or client certificates (O(cafile)).
     type: str
     default: 127.0.0.1
   port:
@@ -64,10 +67,9 @@ options:
   callback_urls:
     description:
       - Where results may be sent; requests with any other callback URL are refused. Scheme, host and port must be the
-        same, the path the same or below. Any http or https URL by default.
+        same, the path the same or below. Any http or https URL by default; none if the list is empty.
     type: list
     elements: str
-    default: []
   callback_attempts:
     description: How often to try to send a result, with pauses of 1, 2, 4 … seconds.
     type: int
@@ -107,7 +109,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     'keyfile': {'type': 'path'},
     'cafile': {'type': 'path'},
     'token_file': {'type': 'path', 'no_log': False},
-    'callback_urls': {'type': 'list', 'elements': 'str', 'default': []},
+    'callback_urls': {'type': 'list', 'elements': 'str'},
     'callback_attempts': {'type': 'int', 'default': 6},
     'max_body': {'type': 'int', 'default': 1048576},
     'parallel': {'type': 'int', 'default': 4},
@@ -116,10 +118,12 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 PATHS = ('/ex/vm/start', '/vm/start')
 BODY_SECONDS = 30  # for a request's body to arrive
+KEEP_ALIVE_SECONDS = 15  # for another request on the same connection
 CALLBACK_SECONDS = 10  # for one attempt
 LOOK_SECONDS = 0.2  # between two looks for results
+# For a playbook, beyond the timeout of its VM: start_vm_cmd.yml gives the module 600 s, and there is what surrounds it
+PLAYBOOK_SECONDS = 900
 _TASK_UUID = re.compile(r'[0-9A-Za-z-]{1,64}')
-_LOOPBACK = ('127.0.0.1', '::1', 'localhost')
 
 logger = logging.getLogger('zstack.kvm.start_vm_cmd')
 
@@ -134,7 +138,8 @@ class Door:
         self._token = _token(options['token_file'])
         self._spool = spool
         self._tasks = Tasks(options['parallel'], options['waiting'])
-        self._reports: set[asyncio.Task[None]] = set()
+        self._reports: dict[str, asyncio.Task[None]] = {}
+        self._events: set[asyncio.Task[None]] = set()
 
     async def answer(self, request: web.Request) -> web.Response:
         """What a request is answered; only 200 means that there will be a callback."""
@@ -171,7 +176,14 @@ class Door:
         if self._tasks.full:
             logger.warning('task %s: refused, too many documents wait', task_uuid)
             return _refused(503, '%d documents wait already, send it again later' % self._options['waiting'])
-        task = Task(token=uuid.uuid4().hex, uuid=task_uuid, callback=callback, vm=order.vm, content=content)
+        task = Task(
+            token=uuid.uuid4().hex,
+            uuid=task_uuid,
+            callback=callback,
+            vm=order.vm,
+            content=content,
+            seconds=order.timeout + PLAYBOOK_SECONDS,
+        )
         try:
             self._spool.add(task, order.arguments)
         except OSError as error:
@@ -191,31 +203,49 @@ class Door:
         return web.Response()
 
     async def work(self) -> None:
-        """Has playbooks run and looks for their results, for ever."""
+        """Has playbooks run and looks for their results, for ever; a playbook has a limited time to leave one."""
         for task in self._spool.left_over():
             logger.warning('task %s: left over from an earlier run', task.uuid)
             self._tasks.add(task)
             self._report(task)
         while True:
-            for task in self._tasks.begin():
-                await self._queue.put({'start_vm_cmd': {
-                    'task': task.uuid,
-                    'vm': task.vm,
-                    'order': str(self._spool.order(task.token)),
-                    'result': str(self._spool.result(task.token)),
-                }})
+            for task in self._tasks.begin(time.monotonic()):
+                self._announce(task)
             for task in self._tasks.running:
-                result = self._spool.read_result(task.token)
+                result = self._result(task)
                 if result is not None:
                     self._spool.forget_order(task.token)
                     self._tasks.finish(task, result)
                     self._report(task)
+            self._spool.sweep()
             await asyncio.sleep(LOOK_SECONDS)
 
+    def _announce(self, task: Task) -> None:
+        """Puts a task's event into the queue, without waiting for room there: other tasks have results meanwhile."""
+        event = {
+            'task': task.uuid,
+            'vm': task.vm,
+            'order': str(self._spool.order(task.token)),
+            'result': str(self._spool.result(task.token)),
+        }
+        putting = asyncio.create_task(self._queue.put({'start_vm_cmd': event}))
+        self._events.add(putting)
+        putting.add_done_callback(self._events.discard)
+
+    def _result(self, task: Task) -> Optional[dict[str, Any]]:
+        """What came of a task that runs, None as long as that may still come."""
+        result = self._spool.read_result(task.token)
+        if result is None and time.monotonic() > task.deadline:
+            logger.error('task %s: the playbook left no result within %d s', task.uuid, task.seconds)
+            return {'success': False, 'error': NO_RESULT}
+        return result
+
     def _report(self, task: Task) -> None:
-        report = asyncio.create_task(self._send(task))
-        self._reports.add(report)
-        report.add_done_callback(self._reports.discard)
+        """Has a task's result sent, unless it is being sent already."""
+        if task.token in self._reports:
+            return
+        self._reports[task.token] = asyncio.create_task(self._send(task))
+        self._reports[task.token].add_done_callback(lambda _done: self._reports.pop(task.token))
 
     async def _send(self, task: Task) -> None:
         """Posts the result of a task to its callback URL; a redirection counts as a failure, as it leads elsewhere."""
@@ -265,23 +295,31 @@ def _tls(options: Mapping[str, Any]) -> Optional[ssl.SSLContext]:
 
 
 def read_options(args: Mapping[str, Any]) -> dict[str, Any]:
-    """The source's options with their defaults; those that are null or empty count as left out."""
-    given = {name: value for name, value in args.items() if value not in (None, '')}
+    """The source's options with their defaults; those that are null count as left out. ValueError for wrong ones."""
+    given = {name: value for name, value in args.items() if value is not None}
     result = ArgumentSpecValidator(OPTIONS).validate(given)
-    problems = list(result.error_messages)
-    options = result.validated_parameters
-    limits = ('callback_attempts', 'max_body', 'parallel', 'waiting')
-    if not problems:
-        problems += ['%s must be at least 1' % name for name in limits if options[name] < 1]
-        problems += [
-            'callback_urls: %s: %s' % (url, problem)
-            for url in options['callback_urls']
-            for problem in [callback_url.problem_of(url)]
-            if problem
-        ]
+    problems = ['%s is empty; leave it out for its default' % name for name, value in given.items() if value == '']
+    problems = problems or list(result.error_messages) or list(_problems(result.validated_parameters))
     if problems:
         raise ValueError('; '.join(problems))
-    return options
+    return result.validated_parameters
+
+
+def _problems(options: Mapping[str, Any]) -> Iterator[str]:
+    for name in ('callback_attempts', 'max_body', 'parallel', 'waiting'):
+        if options[name] < 1:
+            yield '%s must be at least 1' % name
+    for url in options['callback_urls'] or ():
+        problem = callback_url.problem_of(url)
+        if problem:
+            yield 'callback_urls: %s: %s' % (url, problem)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == 'localhost'
 
 
 async def main(queue: Any, args: dict[str, Any]) -> None:
@@ -294,11 +332,11 @@ async def main(queue: Any, args: dict[str, Any]) -> None:
             door = Door(queue, options, session, spool)
             application = web.Application(client_max_size=options['max_body'])
             application.add_routes([web.post(path, door.answer) for path in PATHS])
-            runner = web.AppRunner(application, access_log=None)
+            runner = web.AppRunner(application, access_log=None, keepalive_timeout=KEEP_ALIVE_SECONDS)
             await runner.setup()
             try:
                 await web.TCPSite(runner, options['host'], options['port'], ssl_context=tls).start()
-                if options['host'] not in _LOOPBACK and options['cafile'] is None and options['token_file'] is None:
+                if not _is_loopback(options['host']) and options['cafile'] is None and options['token_file'] is None:
                     logger.warning('whoever reaches port %d of %s can start VMs', options['port'], options['host'])
                 await door.work()
             finally:

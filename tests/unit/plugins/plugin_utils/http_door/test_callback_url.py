@@ -16,6 +16,7 @@ ALLOWED = ["https://zs.example/zstack/", "http://10.0.0.2:8080"]
         "https://zs.example/zstack",
         "https://zs.example:443/zstack/asyncrest/callback",
         "https://ZS.example/zstack/callback?x=1",
+        "https://zs.example/zstack/a..b;c/call%20back",
         "http://10.0.0.2:8080/",
         "http://10.0.0.2:8080/anything",
     ],
@@ -32,6 +33,14 @@ def test_allowed(url: str) -> None:
         "https://zs.example/zstackother",
         "https://zs.example/zstack/../admin",
         "https://zs.example/zstack/%2e%2e/admin",
+        "https://zs.example/zstack/%252e%252e/admin",
+        "https://zs.example/zstack/..;/admin",
+        "https://zs.example/zstack/..;jsessionid=1/admin",
+        "https://zs.example/zstack/..%3b/admin",
+        "https://zs.example/zstack/..%5cadmin",
+        "https://zs.example/zstack/..;%5c..%5cadmin",
+        "https://zs.example/zstack/..%2fadmin",
+        "https://zs.example/zstack/..%00/admin",
         "https://zs.example@evil.example/zstack/callback",
         "https://zs.example.evil.example/zstack/callback",
         "http://10.0.0.2/",
@@ -62,3 +71,7 @@ def test_no_url(url: str) -> None:
 
 def test_without_a_list_any_is_allowed() -> None:
     assert problem_of("http://anywhere.example/callback") == ""
+
+
+def test_an_empty_list_allows_none() -> None:
+    assert problem_of("http://anywhere.example/callback", []) == "it is not among those allowed"

@@ -41,6 +41,7 @@ def test_every_document_of_the_reference_is_an_order(case: Case) -> None:
 def test_a_document_alone_is_one_vm_and_no_other_argument() -> None:
     found = read_order(json.dumps(DOCUMENT))
     assert found.vm == "6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11"
+    assert found.timeout == 60
     assert list(found.arguments) == ["vms"]
     assert found.arguments["vms"][0]["host_management_ip"] == "10.0.0.7"
 
@@ -53,6 +54,11 @@ def test_options_of_the_vm_are_merged_over_the_document_those_of_the_module_stan
     assert vm["autostart"] is True
     assert vm["root_volume"]["format"] == "raw"
     assert vm["root_volume"]["install_path"] == "/images/web.qcow2"
+
+
+def test_the_timeout_is_the_one_that_counts_in_the_end() -> None:
+    assert read_order(json.dumps({**DOCUMENT, "timeout": 90})).timeout == 90
+    assert read_order(json.dumps({**DOCUMENT, "timeout": 90, "options": {"timeout": "120"}})).timeout == 120
 
 
 def test_options_of_the_module_that_concern_one_vm_are_taken() -> None:

@@ -85,6 +85,18 @@ def test_what_an_earlier_door_left_is_found_without_its_secrets(folder: Path, op
     assert sorted(path.name for path in folder.iterdir()) == ["1.task", "2.result", "2.task", "lock"]
 
 
+def test_a_result_that_comes_after_its_task_was_done_is_swept_away(
+    folder: Path, open_spool: Callable[[], Spool]
+) -> None:
+    spool = open_spool()
+    spool.add(TASK, {})
+    being_written = folder / ".ansible_tmp7g2.result"
+    for path in (spool.result(TASK.token), spool.result("0f"), being_written):
+        path.write_text("{}")
+    spool.sweep()
+    assert sorted(folder.glob("*.result")) == sorted([spool.result(TASK.token), being_written])
+
+
 def test_a_task_that_is_reported_leaves_nothing(folder: Path, open_spool: Callable[[], Spool]) -> None:
     spool = open_spool()
     spool.add(TASK, {})

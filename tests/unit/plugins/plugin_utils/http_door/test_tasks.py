@@ -7,8 +7,9 @@ from __future__ import annotations
 from ansible_collections.zstack.kvm.plugins.plugin_utils.http_door.tasks import Task, Tasks
 
 
-def task(name: str, vm: str = "") -> Task:
-    return Task(token=f"token {name}", uuid=name, callback="http://h/", vm=vm or f"VM of {name}", content=name)
+def task(name: str, vm: str = "", seconds: float = 60) -> Task:
+    vm = vm or f"VM of {name}"
+    return Task(token=f"token {name}", uuid=name, callback="http://h/", vm=vm, content=name, seconds=seconds)
 
 
 def added(tasks: Tasks, *new: Task) -> list[Task]:
@@ -18,7 +19,7 @@ def added(tasks: Tasks, *new: Task) -> list[Task]:
 
 
 def begun(tasks: Tasks) -> list[str]:
-    return [one.uuid for one in tasks.begin()]
+    return [one.uuid for one in tasks.begin(now=0)]
 
 
 def test_the_oldest_run_first_and_no_more_than_may_run_at_once() -> None:
@@ -43,8 +44,17 @@ def test_full_is_when_as_many_wait_as_may_wait() -> None:
     tasks = Tasks(parallel=1, waiting=2)
     added(tasks, task("a"), task("b"))
     assert tasks.full
-    tasks.begin()
+    begun(tasks)
     assert not tasks.full
+
+
+def test_the_time_of_a_task_counts_from_when_it_begins_to_run() -> None:
+    tasks = Tasks(parallel=1, waiting=2)
+    first, second = added(tasks, task("a", seconds=900), task("b", seconds=60))
+    tasks.begin(now=100)
+    tasks.finish(first, {"success": True})
+    tasks.begin(now=200)
+    assert (first.deadline, second.deadline) == (1000, 260)
 
 
 def test_what_is_done_is_remembered_until_much_else_is_done() -> None:
