@@ -444,6 +444,26 @@ class TestAllProblemsAtOnce:
         ]
 
 
+    @pytest.mark.parametrize(
+        ('options', 'place'),
+        [
+            ({'root_volume': volume(qos={'total_bandwidth': 0, 'total_iops': 100})}, 'root_volume.qos.total_bandwidth'),
+            ({'root_volume': volume(qos={'total_bandwidth': 1, 'total_iops': 'x'})}, 'root_volume.qos.total_iops'),
+            (
+                {'nics': [nic(qos={'inbound_bandwidth': 0, 'outbound_bandwidth': 8192})]},
+                'nics[0].qos.inbound_bandwidth',
+            ),
+            (
+                {'nics': [nic(qos={'inbound_bandwidth': 8192, 'outbound_bandwidth': -1})]},
+                'nics[0].qos.outbound_bandwidth',
+            ),
+        ],
+    )
+    def test_of_two_limits_only_the_wrong_one_is_named(self, options: dict[str, Any], place: str) -> None:
+        (problem,) = problems(vm(**options))
+        assert problem.startswith('vms[0].%s: ' % place)
+
+
 class TestUnknownOptions:
     def test_are_problems_at_every_depth(self) -> None:
         found = problems(vm(color='red', root_volume=volume(size=1, qos={'x': 1}), nics=[nic(speed=1)]))
