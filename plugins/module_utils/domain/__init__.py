@@ -72,6 +72,7 @@ _DEVICE_BUILDERS: tuple[_Builder, ...] = (
     usb.add_usb_devices,
     usb.add_redirections,
     memory.add_memory_balloon,
+    cpu.add_iommu,
 )
 
 

@@ -41,7 +41,7 @@ _FILLED_IN = (
     ('devices', 'console/target/@type = "serial" and not(serial)', '<serial><target port="0"/></serial>'),
     ('devices', 'serial and not(console)', '<console><target type="serial" port="0"/></console>'),
     ('devices', 'graphics and not(video)', '<video/>'),
-    ('devices', 'not(memballoon)', '<memballoon model="virtio"/>'),
+    ('devices', 'not(memballoon) and ../os/type/@arch = "x86_64"', '<memballoon model="virtio"/>'),
 )
 
 

@@ -510,6 +510,16 @@ class TestAcrossVms:
         found = problems(vm(**options), vm(uuid=OTHER_UUID, root_volume=volume(install_path='/b'), **options))
         assert found == ['vms[1].%s: is the same as vms[0].%s' % (place, place)]
 
+    @pytest.mark.parametrize(
+        ('name', 'one', 'same'),
+        [('pci_devices', '0a:00.0', '0000:0A:00.0'), ('usb_devices', '1:2:046d:c077:2', '1:2:046d:c077:3')],
+    )
+    def test_a_device_is_passed_through_to_one_vm(self, name: str, one: str, same: str) -> None:
+        other = vm(uuid=OTHER_UUID, root_volume=volume(install_path='/b'), **{name: [same]})
+        dummy, (problem,) = parse_vms([vm(**{name: [one]}), other])
+        assert str(problem) == 'vms[1].%s[0]: is the same as vms[0].%s[0]' % (name, name)
+        assert problem.hint == 'pass a device through to one VM only, and once'
+
     def test_one_disk_in_two_vms_destroys_it(self) -> None:
         found = problems(vm(), vm(uuid=OTHER_UUID))
         assert [problem.partition(':')[0] for problem in found] == ['vms[1].root_volume.install_path']
@@ -547,6 +557,11 @@ YAML_NUMBER = 'YAML read it as a number, as it does with colons between digits: 
 
 
 class TestHints:
+    @pytest.mark.parametrize('options', [options for options, message in WRONG_VALUES if 'is the same as' in message])
+    def test_say_what_to_do_about_what_is_there_twice(self, options: dict[str, Any]) -> None:
+        dummy, (problem,) = parse_vms([vm(**options)])
+        assert problem.hint
+
     @pytest.mark.parametrize(
         ('options', 'hint'),
         [

@@ -82,6 +82,13 @@ def test_what_libvirt_puts_back_is_none(xpath: str) -> None:
     assert found(desired(removed(xpath)), before_patches()) == []
 
 
+def test_on_aarch64_no_memory_balloon_comes_back() -> None:
+    wanted = desired(removed('devices/memballoon'), arch='aarch64')
+
+    ((path, _before, after),) = found(wanted, before_patches(arch='aarch64'))
+    assert (path, after) == ('devices/memballoon', None)
+
+
 def test_nor_is_the_controller_of_scsi_disks() -> None:
     root = {'install_path': '/root.raw', 'use_virtio_scsi': True}
     wanted = desired(removed('devices/controller[@type="scsi"]'), root_volume=root)
