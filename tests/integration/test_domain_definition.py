@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils.domain import build
 from ansible_collections.zstack.kvm.plugins.module_utils.domain_diff import reconcile
+from ansible_collections.zstack.kvm.plugins.module_utils.error_codes import ERROR_CODES
 from ansible_collections.zstack.kvm.plugins.module_utils.errors import VmProblems
 from ansible_collections.zstack.kvm.plugins.module_utils.host import (
     DomainKind,
@@ -110,16 +111,19 @@ def test_libvirt_defines_a_vm_with_more_cpus_than_interrupts_have_numbers_for(ho
     assert is_defined_by_libvirt(desired.element)
 
 
-@given(vm=parsed_vms(), image_format=st.sampled_from(['raw', 'qcow2']), machine=st.sampled_from(['pc', 'q35', None]))
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.parametrize(('arch', 'machine'), MACHINES)
+@given(vm=parsed_vms(), image_format=st.sampled_from(['raw', 'qcow2']))
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_libvirt_defines_every_domain_that_the_host_lacks_nothing_for(
-    host: Host, vm: Vm, image_format: str, machine: str
+    arch: str, machine: str, host: Host, vm: Vm, image_format: str
 ) -> None:
-    machine = None if vm.arch == 'aarch64' else machine
-    vm = replace(vm, domain_type='qemu', emulator=None, machine=machine, domain_patches=())
+    vm = replace(vm, domain_type='qemu', arch=arch, machine=machine, emulator=None)
     try:
         desired = build(vm, host, StorageFacts({volume.install_path: image_format for volume in vm.volumes}))
     except VmProblems as error:
-        assert error.problems
+        said = error.problems
+        assert said
     else:
-        assert desired.missing or is_defined_by_libvirt(desired.element)
+        said = desired.missing
+        assert said or is_defined_by_libvirt(desired.element)
+    assert {problem.code for problem in said} <= set(ERROR_CODES)
