@@ -39,7 +39,7 @@ options:
         required: true
       cpu_num:
         description:
-          - The number of CPUs.
+          - The number of CPUs. More than 255 need O(vms[].machine=q35), and get an IOMMU.
         type: int
         required: true
       root_volume:
