@@ -39,7 +39,7 @@ options:
         required: true
       cpu_num:
         description:
-          - The number of CPUs.
+          - The number of CPUs. More than 255 need O(vms[].machine=q35), and get an IOMMU.
         type: int
         required: true
       root_volume:
@@ -451,6 +451,12 @@ options:
           - Changes to the finished libvirt domain, one after another, for what no option exists. The namespaces
             C(qemu) (C(http://libvirt.org/schemas/domain/qemu/1.0)) and C(zs) (C(http://zstack.org)) are known. They
             take part in the comparison with the existing domain like everything else.
+          - Of an existing domain, V(remove) and V(replace) take out devices, and what else the document decides. What
+            libvirt fills in where nothing is said (the model of a network card, an emulator, a memory balloon) stays
+            or gets libvirt's default; to switch something off, say so with V(set), such as a memballoon's model none.
+          - A patch that is left out again takes nothing with it that other patches or operators may have put there
+            as well, such as a TPM, a watchdog, C(memoryBacking), C(features/hyperv) or other metadata. See the page
+            about drift for how to take such a thing out.
         type: list
         elements: dict
         default: []

@@ -105,6 +105,9 @@ _CEPH_SECRET: _Fields = {'ceph_secret_uuid': 'uuid', 'ceph_secret_key': 'key'}
 _VOLUME_QOS: _Fields = {'totalBandwidth': 'total_bandwidth', 'totalIops': 'total_iops'}
 _NIC_QOS: _Fields = {'inboundBandwidth': 'inbound_bandwidth', 'outboundBandwidth': 'outbound_bandwidth'}
 
+# The agent takes 0 for no limit; -1 is how ZStack keeps "none".
+_NO_LIMIT = (0, -1, '0')
+
 _WANTED = {'int': 'a whole number', 'bytes': 'a whole number', 'bits': 'a whole number', 'bool': 'true or false'}
 
 
@@ -201,6 +204,7 @@ class _Conversion:
             if limits is None or not self._is(limits, Mapping, 'a mapping', inner):
                 continue
             converted = self._mapping(limits, fields, spec, inner)
+            converted = {name: limit for name, limit in converted.items() if limit not in _NO_LIMIT}
             device = by_uuid.get(_digits(uuid))
             if device is None:
                 self.warnings.append('%s is for nothing that this VM has: left out' % inner)

@@ -17,7 +17,7 @@ from . import domain, storage
 from .action import Action
 from .apply import apply
 from .context import Context, System
-from .domain_diff import Difference, live_changes, reconcile
+from .domain_diff import Difference, left_from_before_patches, live_changes, reconcile
 from .errors import VmError, VmProblems, mistakes_as_errors
 from .hypervisor import Hypervisor
 from .observed import ObservedVm, observe
@@ -88,8 +88,8 @@ def _plan(task: Task, vm: Vm, observed: ObservedVm, result: VmResult) -> tuple[P
     existing = None if observed.inactive_xml is None else etree.fromstring(observed.inactive_xml)
     facts = storage.facts(vm, existing, task.system, task.hypervisor)
     desired = domain.build(vm, task.host, facts)
-    reconciled = reconcile(desired.element, existing)
-    drift = _drift(desired.element, reconciled.differences, observed, task.policy)
+    reconciled = reconcile(desired.element, existing, desired.unpatched)
+    drift = _drift(desired, reconciled.differences, observed, task.policy)
     if task.order.diff:
         result.before = result.after = domain_text(existing)
         if reconciled.differences or existing is None:
@@ -123,16 +123,20 @@ def _steps(plan: Plan, prepare: Prepare) -> Iterator[Action]:
 
 
 def _drift(
-    desired: etree._Element, defined: Sequence[Difference], observed: ObservedVm, policy: Policy
+    desired: domain.DesiredDomain, defined: Sequence[Difference], observed: ObservedVm, policy: Policy
 ) -> Drift:
     if observed.live_xml is None:
         return Drift(defined=tuple(defined))
-    changes = live_changes(desired, etree.fromstring(observed.live_xml))
+    live = etree.fromstring(observed.live_xml)
+    changes = live_changes(desired.element, live)
+    left: tuple[Difference, ...] = ()
+    if desired.unpatched is not None:
+        left = left_from_before_patches(desired.element, desired.unpatched, live)
     # A new description is no reason to restart a VM, but it can be set in one that runs.
     running = changes.differences if policy.on_drift == 'live' else changes.for_guest
     # What a transient domain has as its definition is what runs, with all that libvirt has added.
     defined = defined if observed.persistent else ()
-    return Drift(tuple(defined), running, changes.actions, changes.remaining)
+    return Drift(tuple(defined), (*left, *running), changes.actions, (*left, *changes.remaining))
 
 
 def _preparations(task: Task, vm: Vm, facts: storage.StorageFacts) -> list[Action]:

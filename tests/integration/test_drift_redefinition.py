@@ -9,6 +9,7 @@ Through ansible-playbook, as a sample of what the walk (test_drift_walk.py) does
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -53,14 +54,22 @@ def seen_by_qemu(vm: dict[str, Any]) -> set[tuple[int, int, str]]:
     return {(each["slot"], each["function"], each["qdev_id"]) for bus in buses for each in bus["devices"]}
 
 
+def older_machine() -> str:
+    """A version of the machine pc that isn't the newest one, which libvirt gives to new VMs."""
+    guests = etree.fromstring(in_process.hypervisor().capabilities())
+    machines = guests.xpath("guest/arch[@name='x86_64']/machine/text()")
+    return sorted(machine for machine in machines if re.fullmatch(r"pc-i440fx-\d\.\d", machine))[-2]
+
+
 # Its guest boots twice.
 @pytest.mark.timeout(600)
 def test_what_is_put_in_front_of_others_moves_none(new_vm: NewVm, images: Path) -> None:
     root = {"install_path": str(linux_guest.boot_disk(images / "guest.qcow2"))}
     vm = new_vm(root_volume=root, memory=linux_guest.MEMORY, data_volumes=[volume(images, 2)])
     vm["nics"] = [nic(vm, 2)]
-    in_process.start(vm)
-    guest, machine = seen_by_guest(vm), definition(vm["uuid"]).find("os/type").get("machine")
+    # As a VM has it that an older QEMU defined.
+    in_process.start({**vm, "machine": (machine := older_machine())})
+    guest = seen_by_guest(vm)
     slots = {(slot, function) for slot, function, _name in seen_by_qemu(vm)}
     virsh("destroy", vm["uuid"])
     more = {"data_volumes": [volume(images, 1), volume(images, 2)], "nics": [nic(vm, 1), nic(vm, 2)]}
@@ -114,3 +123,21 @@ def test_devices_by_hand_go_from_the_lists_that_the_document_owns_and_stay_elsew
     assert (difference["path"], difference["after"]) == ("devices/disk[target=vdb]", None)
     devices = definition(vm["uuid"]).find("devices")
     assert (devices.find("disk/target[@dev='vdb']"), devices.find("rng") is None) == (None, False)
+
+
+def test_what_patches_take_out_goes_from_a_running_vm_at_its_next_boot(new_vm: NewVm) -> None:
+    vm = new_vm()
+    in_process.start(vm)
+    taken_out = [{"action": "remove", "xpath": xpath} for xpath in ("devices/input", "on_crash", "devices/memballoon")]
+    patched = {**vm, "domain_patches": taken_out}
+    run = in_process.agreed(patched)
+    assert (run.actions, run.vm["restart_required"]) == (["define"], True)
+    assert {each["path"] for each in run.vm["differences"]} == {
+        "devices/input[is=usb tablet]", "on_crash", "devices/memballoon/stats",
+    }
+    assert definition(vm["uuid"]).find("devices/input[@type='tablet']") is None
+    again = in_process.start(patched)
+    assert (again.result["changed"], again.vm["restart_required"]) == (False, True)
+    virsh("destroy", vm["uuid"])
+    assert in_process.agreed(patched).actions == ["start"]
+    assert not in_process.start(patched).vm["restart_required"]

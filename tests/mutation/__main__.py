@@ -34,6 +34,14 @@ IMPORTED = (hypothesis, golden_domains, libvirt_schema)
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 UTILS = CHECKOUT / 'plugins' / 'module_utils'
 PACKAGE = 'ansible_collections.zstack.kvm.'
+# What writes the sources of disks. The rest of storage asks and does, which the integration tests try.
+STORAGE = {
+    'base': ('network_source', 'add_auth'),
+    'ceph': ('disk', 'parse_image', '_monitors'),
+    'file': ('disk',),
+    'fusionstor': ('disk', 'export_name'),
+    'iscsi': ('disk', 'chap_secret_uuid'),
+}
 # What a mutant of the builders is imported by.
 USERS = (PACKAGE + 'plugins.module_utils.domain', PACKAGE + 'tests.')
 UNIT_TESTS = CHECKOUT / 'tests' / 'unit' / 'plugins' / 'module_utils'
@@ -74,8 +82,9 @@ def _is_noticed() -> bool:
     except Exception:
         return True
     # The properties draw VMs for minutes and notice nothing that the others don't.
-    tests = [str(path) for path in (UNIT_TESTS / 'domain').glob('test_*.py') if path.stem != 'test_properties']
-    return pytest.main([*tests, str(UNIT_TESTS / 'test_host.py'), '--quiet', '--exitfirst']) != pytest.ExitCode.OK
+    tests = [path for path in (UNIT_TESTS / 'domain').glob('test_*.py') if path.stem != 'test_properties']
+    tests += [UNIT_TESTS / 'storage', UNIT_TESTS / 'test_host.py']
+    return pytest.main([*map(str, tests), '--quiet', '--exitfirst']) != pytest.ExitCode.OK
 
 
 def _child(mutant: Mutant) -> None:
@@ -107,6 +116,8 @@ def main() -> int:
         return 1
     mutants = [mutant for path in [*sorted((UTILS / 'domain').glob('*.py')), UTILS / 'host.py']
                for mutant in mutants_of(path)]
+    mutants += [mutant for name, functions in STORAGE.items()
+                for mutant in mutants_of(UTILS / 'storage' / (name + '.py'), functions)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         survivors = [mutant for mutant, alive in zip(mutants, pool.map(survives, mutants)) if alive]
     for mutant in survivors:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Programs with one thing left out: a statement, an argument by name, an entry of a dictionary or list of builders.
+"""Programs with one thing left out: a statement, an argument by name, an entry of a dictionary, tuple or list.
 
 What writes an element or attribute of a domain is one of these.
 """
@@ -9,7 +9,7 @@ What writes an element or attribute of a domain is one of these.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
@@ -23,23 +23,24 @@ class Mutant:
     number: Optional[int]
     line: int
     without: str
+    functions: Collection[str] = ()
 
     def tree(self) -> ast.Module:
         """The module as it is without the part."""
         tree = ast.parse(self.path.read_text())
         if self.number is not None:
-            _remove(tree, self.number)
+            _remove(tree, self.number, self.functions)
         return ast.fix_missing_locations(tree)
 
     def __str__(self) -> str:
         return '%s:%d without %s' % (self.path.name, self.line, self.without)
 
 
-def mutants_of(path: Path) -> Iterator[Mutant]:
-    """All mutants of a module, in the order of its lines."""
+def mutants_of(path: Path, functions: Collection[str] = ()) -> Iterator[Mutant]:
+    """All mutants of a module, or those of some of its functions, in the order of its lines."""
     tree = ast.parse(path.read_text())
-    for number, (line, without) in enumerate(_removable(tree)):
-        yield Mutant(path, number, line, without)
+    for number, (line, without) in enumerate(_removable(tree, functions)):
+        yield Mutant(path, number, line, without, functions)
 
 
 def unchanged(path: Path) -> Mutant:
@@ -47,16 +48,16 @@ def unchanged(path: Path) -> Mutant:
     return Mutant(path, None, 1, 'nothing')
 
 
-def _removable(tree: ast.Module) -> Iterator[tuple[int, str]]:
-    for node, _field, index, part in _parts(tree):
+def _removable(tree: ast.Module, functions: Collection[str]) -> Iterator[tuple[int, str]]:
+    for node, _field, index, part in _parts(tree, functions):
         shown = part if isinstance(part, ast.AST) else node
         if isinstance(node, ast.Dict):
             shown = node.values[index]
         yield shown.lineno, ast.unparse(part).splitlines()[0]
 
 
-def _remove(tree: ast.Module, number: int) -> None:
-    node, field, index, part = list(_parts(tree))[number]
+def _remove(tree: ast.Module, number: int, functions: Collection[str]) -> None:
+    node, field, index, part = list(_parts(tree, functions))[number]
     if isinstance(node, ast.Dict):
         del node.keys[index], node.values[index]
     elif isinstance(part, ast.stmt):
@@ -65,9 +66,12 @@ def _remove(tree: ast.Module, number: int) -> None:
         del getattr(node, field)[index]
 
 
-def _parts(tree: ast.Module) -> Iterator[tuple[Any, str, int, ast.AST]]:
+def _parts(tree: ast.Module, functions: Collection[str]) -> Iterator[tuple[Any, str, int, ast.AST]]:
     """What can be taken out: the node it is in, the field there, its index and itself."""
     for function in _functions(tree):
+        if functions and function.name not in functions:
+            continue
+        types = _types_of(function)
         for node in ast.walk(function):
             for field in ('body', 'orelse', 'finalbody'):
                 for index, statement in enumerate(_list(node, field)):
@@ -80,6 +84,11 @@ def _parts(tree: ast.Module) -> Iterator[tuple[Any, str, int, ast.AST]]:
                 for index, key in enumerate(node.keys):
                     if key is not None:
                         yield node, 'keys', index, key
+            if isinstance(node, (ast.Tuple, ast.List)) and isinstance(node.ctx, ast.Load) and node not in types:
+                for index, element in enumerate(node.elts):
+                    yield node, 'elts', index, element
+    if functions:
+        return
     for statement in tree.body:
         value = getattr(statement, 'value', None)
         if isinstance(value, ast.Tuple):
@@ -88,7 +97,12 @@ def _parts(tree: ast.Module) -> Iterator[tuple[Any, str, int, ast.AST]]:
                     yield value, 'elts', index, element
 
 
-def _functions(tree: ast.Module) -> Iterator[ast.AST]:
+def _types_of(function: ast.FunctionDef) -> set[ast.AST]:
+    """What stands in square brackets, as the parts of types do, which nothing depends on."""
+    return {inner for node in ast.walk(function) if isinstance(node, ast.Subscript) for inner in ast.walk(node.slice)}
+
+
+def _functions(tree: ast.Module) -> Iterator[ast.FunctionDef]:
     """Functions and methods; those inside others are walked with them."""
     for statement in tree.body:
         if isinstance(statement, ast.FunctionDef):

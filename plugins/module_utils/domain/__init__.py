@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Optional
 
 try:
     from lxml import etree
@@ -71,14 +72,19 @@ _DEVICE_BUILDERS: tuple[_Builder, ...] = (
     usb.add_usb_devices,
     usb.add_redirections,
     memory.add_memory_balloon,
+    cpu.add_iommu,
 )
 
 
 @dataclass(frozen=True)
 class DesiredDomain:
-    """C(missing): what the host would need to run it; an error in a real run, a warning in check mode."""
+    """C(unpatched): the domain without its patches, where it has any.
+
+    C(missing): what the host would need to run it; an error in a real run, a warning in check mode.
+    """
 
     element: etree._Element
+    unpatched: Optional[etree._Element]
     warnings: tuple[str, ...]
     missing: tuple[Problem, ...]
 
@@ -110,10 +116,11 @@ def build(vm: Vm, host: Host, facts: StorageFacts) -> DesiredDomain:
     for builder in _DEVICE_BUILDERS:
         builder(devices, context)
     security.add_security_label(domain, context)
+    unpatched = copy.deepcopy(domain) if vm.domain_patches else None
     apply_patches(domain, vm.domain_patches, problems)
     if problems:
         raise VmProblems(problems)
-    return DesiredDomain(domain, tuple(context.warnings), tuple(context.missing))
+    return DesiredDomain(domain, unpatched, tuple(context.warnings), tuple(context.missing))
 
 
 def _has_ide(kind: DomainKind, capabilities: DomainCapabilities) -> bool:

@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
+from typing import Optional
+
 try:
     from lxml import etree
 except ImportError:  # the module reports it
     pass
 
 from ..errors import Problem
-from ..host import offers
+from ..host import is_q35, offers
 from .context import Context
 from .elements import add
 from .memory import memory_kib
@@ -29,6 +31,10 @@ _SHARES = (2, 262144, 1024)
 _WEIGHTS = (2, 10000, 100)
 
 
+# A PC's interrupts have 8 bits for the CPU; an IOMMU translates more.
+_PLAIN_PC_CPUS = 255
+
+
 def max_cpus(context: Context) -> int:
     """How many CPUs the VM can have while it runs."""
     return GROWN_CPUS if context.vm.use_numa else context.vm.cpu_num
@@ -40,7 +46,7 @@ def add_vcpus(domain: etree._Element, context: Context) -> None:
     vcpu = add(domain, 'vcpu', str(most), placement='static')
     if context.vm.use_numa:
         vcpu.set('current', str(context.vm.cpu_num))
-    limit = context.capabilities.max_cpus
+    limit = _limit(context)
     if limit is not None and most > limit:
         context.missing.append(Problem(
             context.place('use_numa' if context.vm.use_numa else 'cpu_num'),
@@ -48,6 +54,24 @@ def add_vcpus(domain: etree._Element, context: Context) -> None:
             'unsupported_device',
             'lower cpu_num' if not context.vm.use_numa else 'set use_numa to false',
         ))
+
+
+def _limit(context: Context) -> Optional[int]:
+    known = context.capabilities.max_cpus
+    if context.is_aarch64 or is_q35(context.kind.machine):
+        return known
+    return _PLAIN_PC_CPUS if known is None else min(known, _PLAIN_PC_CPUS)
+
+
+def needs_iommu(context: Context) -> bool:
+    """Whether interrupts reach all CPUs only through an IOMMU, which in turn needs QEMU's own IO-APIC."""
+    return is_q35(context.kind.machine) and max_cpus(context) > _PLAIN_PC_CPUS
+
+
+def add_iommu(devices: etree._Element, context: Context) -> None:
+    """iommu."""
+    if needs_iommu(context):
+        add(add(devices, 'iommu', model='intel'), 'driver', intremap='on', eim='on')
 
 
 def add_cpu_tuning(domain: etree._Element, context: Context) -> None:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Optional
 
@@ -16,9 +16,9 @@ from ..vm import Cdrom, Vm, Volume
 # By device_id. ZStack keeps c for the CD.
 LETTERS = 'abdefghijklmnopqrstuvwxyz'
 
-# IDE has two channels of two units. The drives are where ZStack puts them; a volume is where the drive of its
-# letter is, or before it.
-_IDE_VOLUMES = ((0, 0), (0, 1), (1, 0), (1, 1))
+# IDE has two channels of two units. The drives are where ZStack puts them. The volumes a, b and d are where libvirt
+# puts ZStack's, which it finds by the letter; e, for which libvirt has no place, is in the one that is left.
+_IDE_VOLUMES = ((0, 0), (0, 1), (1, 1), (1, 0))
 _IDE_DRIVES = (('hdc', 0, 1), ('hdd', 1, 0), ('hde', 1, 1))
 
 _SATA_DRIVES = ('sdc', 'sdaa', 'sdab')
@@ -130,21 +130,17 @@ def _plan_drives(
     vm: Vm, bus: str, disks: list[VolumeDisk], problems: list[Problem]
 ) -> tuple[CdDrive, ...]:
     cdroms = {cdrom.device_id: cdrom for cdrom in vm.boot_iso}
-    taken = {disk.place.address: disk.volume for disk in disks if disk.place.bus == bus}
+    beside = [disk for disk in disks if disk.place.bus == bus]
     drives = []
-    for number, place in enumerate(_drive_places(bus, taken)):
+    for number, place in enumerate(_drive_places(bus, {disk.place.address for disk in beside})):
         cdrom = cdroms.pop(number, None)
-        volume = taken.get(place.address)
-        if volume is None:
+        in_the_way = [
+            disk for disk in beside if disk.place.address == place.address or disk.place.target == place.target
+        ]
+        if not in_the_way:
             drives.append(CdDrive(number, cdrom, place))
         elif cdrom:
-            problems.append(Problem(
-                '%s.device_id' % volume.place,
-                'the IDE volume with device_id %d has the place of CD drive %d, which has a CD in it (%s)'
-                % (volume.device_id, number, cdrom.place),
-                'impossible_layout',
-                'set use_virtio or use_virtio_scsi in the volume, or put the CD into another drive',
-            ))
+            problems.extend(_collision(disk, number, place, cdrom) for disk in in_the_way)
     for cdrom in cdroms.values():
         problems.append(Problem(
             '%s.device_id' % cdrom.place,
@@ -154,7 +150,18 @@ def _plan_drives(
     return tuple(drives)
 
 
-def _drive_places(bus: str, taken: Mapping[Optional[DriveAddress], Volume]) -> list[DiskPlace]:
+def _collision(disk: VolumeDisk, number: int, drive: DiskPlace, cdrom: Cdrom) -> Problem:
+    shared = 'place' if disk.place.address == drive.address else 'name (%s)' % drive.target
+    return Problem(
+        '%s.device_id' % disk.volume.place,
+        'the IDE volume with device_id %d has the %s of CD drive %d, which has a CD in it (%s)'
+        % (disk.volume.device_id, shared, number, cdrom.place),
+        'impossible_layout',
+        'set use_virtio or use_virtio_scsi in the volume, or put the CD into another drive',
+    )
+
+
+def _drive_places(bus: str, taken: Collection[Optional[DriveAddress]]) -> list[DiskPlace]:
     if bus == 'ide':
         return [_ide_place(*drive) for drive in _IDE_DRIVES]
     if bus == 'sata':

@@ -11,7 +11,7 @@ except ImportError:  # the module reports it
     pass
 
 from .context import Context
-from .cpu import max_cpus
+from .cpu import max_cpus, needs_iommu
 from .elements import add
 
 # libvirt gives emulated machines a GIC of version 2, which can't have more.
@@ -28,6 +28,8 @@ def add_features(domain: etree._Element, context: Context) -> None:
     else:
         add(features, 'apic')
         add(features, 'pae')
+    if needs_iommu(context):
+        add(features, 'ioapic', driver='qemu')
     if context.vm.kvm_hidden_state and context.is_aarch64:
         context.warnings.append('kvm_hidden_state has no effect: QEMU cannot hide KVM from an aarch64 guest')
     elif context.vm.kvm_hidden_state:

@@ -8,6 +8,7 @@ Sources: libvirt's src/conf/domain_conf.c and domain_postparse.c, and what libvi
 
 from __future__ import annotations
 
+import copy
 from functools import cache
 
 try:
@@ -25,11 +26,29 @@ _UNITS = {
     **{prefix.lower() + 'b': 1000 ** (power + 1) for power, prefix in enumerate('KMGTPE')},
 }
 _SIZE_ATTRIBUTES = ('memory', 'size')
+# What libvirt fills in: where, when (XPath) and with what. Our builders write all of it; patches may take it out.
+_FILLED_IN = (
+    ('.', 'not(clock)', '<clock offset="utc"/>'),
+    ('.', 'not(on_poweroff)', '<on_poweroff>destroy</on_poweroff>'),
+    ('.', 'not(on_reboot)', '<on_reboot>restart</on_reboot>'),
+    ('.', 'not(on_crash)', '<on_crash>destroy</on_crash>'),
+    (
+        'devices',
+        'not(controller[@type = "usb"][not(@index > 0)]) and ../os/type/@arch = "x86_64"',
+        '<controller type="usb" index="0"/>',
+    ),
+    ('devices', 'disk/target/@bus = "scsi" and not(controller/@type = "scsi")', '<controller type="scsi" index="0"/>'),
+    ('devices', 'console/target/@type = "serial" and not(serial)', '<serial><target port="0"/></serial>'),
+    ('devices', 'serial and not(console)', '<console><target type="serial" port="0"/></console>'),
+    ('devices', 'graphics and not(video)', '<video/>'),
+    ('devices', 'not(memballoon) and ../os/type/@arch = "x86_64"', '<memballoon model="virtio"/>'),
+)
 
 
 def normalise_asked(domain: etree._Element) -> None:
     """Write into C(domain) what libvirt would: units, and what is implied by the rest."""
     _sizes_in_kib(domain)
+    _fill_in(domain)
     _implied_memory(domain)
     _implied_boot_device(domain)
     _implied_vcpus(domain)
@@ -69,6 +88,18 @@ def _units() -> etree.XPath:
 
 def _kib(size: str, scale: int) -> str:
     return str(-(-int(size) * scale // _KIB))
+
+
+def _fill_in(domain: etree._Element) -> None:
+    for path, is_missing, filled_in in _compiled():
+        parent = domain.find(path)
+        if parent is not None and is_missing(parent):
+            parent.append(copy.deepcopy(filled_in))
+
+
+@cache
+def _compiled() -> tuple[tuple[str, etree.XPath, etree._Element], ...]:
+    return tuple((path, etree.XPath(condition), etree.fromstring(xml)) for path, condition, xml in _FILLED_IN)
 
 
 def _implied_memory(domain: etree._Element) -> None:

@@ -10,7 +10,7 @@ What the document decides is told by C(rules).
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Optional
 
 try:
@@ -26,6 +26,7 @@ from .hardware import (
     keep_plugged_memory,
 )
 from .normal_form import normalise_asked, normalise_held
+from .patched_away import take_patched_away
 from .rule_tree import ROOT
 from .walk import Difference, Found, Walk
 
@@ -44,18 +45,40 @@ class Reconciled:
     found: tuple[Found, ...] = field(default=(), repr=False, compare=False)
 
 
-def reconcile(desired: etree._Element, existing: Optional[etree._Element]) -> Reconciled:
-    """Compare two C(domain) elements, neither of which is changed, and merge them.
+def reconcile(
+    desired: etree._Element, existing: Optional[etree._Element], unpatched: Optional[etree._Element] = None
+) -> Reconciled:
+    """Compare C(domain) elements, none of which is changed, and merge them.
 
     C(existing) is libvirt's inactive definition read with secrets, or None where there is none: then what is asked
-    for is what to define. Comparing C(desired) with C(merged) gives no differences.
+    for is what to define. C(unpatched) is what would be asked for without domain patches, where there are any.
+    Comparing C(desired) with C(merged) gives no differences.
     """
     if existing is None:
         return Reconciled(desired, ())
-    asked, merged = copy.deepcopy(desired), copy.deepcopy(existing)
-    normalise_asked(asked)
+    asked, merged = _normalised(desired), copy.deepcopy(existing)
     normalise_held(merged)
-    return merge(asked, merged)
+    if unpatched is None:
+        return merge(asked, merged)
+    patched_away = take_patched_away(_normalised(unpatched), asked, merged)
+    reconciled = merge(asked, merged)
+    found = (*patched_away, *reconciled.found)
+    return replace(reconciled, differences=tuple(each.as_difference() for each in found), found=found)
+
+
+def left_from_before_patches(
+    desired: etree._Element, unpatched: etree._Element, live: etree._Element
+) -> tuple[Difference, ...]:
+    """The devices of a running domain that patches take out of it at its next boot. Nothing is changed."""
+    running = copy.deepcopy(live)
+    found = take_patched_away(_normalised(unpatched), _normalised(desired), running)
+    return tuple(each.as_difference() for each in found)
+
+
+def _normalised(domain: etree._Element) -> etree._Element:
+    domain = copy.deepcopy(domain)
+    normalise_asked(domain)
+    return domain
 
 
 def merge(asked: etree._Element, merged: etree._Element) -> Reconciled:

@@ -137,6 +137,7 @@ RULES: Mapping[str, Rule] = {
     'features/pae': Rule(owned=True),
     'features/smm': Rule('state'),
     'features/gic': Rule('version'),
+    'features/ioapic': Rule('driver'),
     'features/kvm': Rule(),
     'features/kvm/hidden': Rule('state', owned=True),
     'clock': Rule('offset', optional='adjustment basis timezone start'),
@@ -262,6 +263,8 @@ RULES: Mapping[str, Rule] = {
     'devices/memballoon': Rule('model', kinds={'@model': 'address'}),
     'devices/memballoon/stats': Rule('period', owned=True),
     'devices/memballoon/address': _GUEST_ADDRESS,
+    'devices/iommu': Rule('model'),
+    'devices/iommu/driver': Rule('intremap eim'),
     # What only a domain patch asks for
     'qemu:commandline': Rule(owned=True, whole=True),
 }

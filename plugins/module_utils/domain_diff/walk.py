@@ -139,8 +139,8 @@ class Walk:
             held.text = asked.text
 
     def _merge_children(self, node: RuleNode, asked: etree._Element, held: etree._Element) -> None:
-        held_by_tag = _by_tag(held)
-        for tag, asked_ones in _by_tag(asked).items():
+        held_by_tag = by_tag(held)
+        for tag, asked_ones in by_tag(asked).items():
             child = node.child(tag)
             held_ones = held_by_tag.pop(tag, [])
             if child.by_position and len(asked_ones) == len(held_ones) == 1:
@@ -170,7 +170,7 @@ class Walk:
             for index, each in enumerate(asked):
                 self._step(node, each, held[index], index)
             return
-        partners = _partners(node.rule.keys, asked, held)
+        partners = partners_of(node.rule.keys, asked, held)
         kept = list(partners.values())
         for index, each in enumerate(held):
             if each not in kept:
@@ -237,7 +237,7 @@ class Walk:
             parent.insert(start + offset, each)
 
 
-def _by_tag(element: etree._Element) -> dict[str, list[etree._Element]]:
+def by_tag(element: etree._Element) -> dict[str, list[etree._Element]]:
     """The children by their tags; comments have none."""
     children: dict[str, list[etree._Element]] = {}
     for child in element:
@@ -259,7 +259,7 @@ def _are_the_same(keys: tuple[Key, ...], asked: list[etree._Element], held: list
     return known == [keys[0].of(each) for each in held]
 
 
-def _partners(
+def partners_of(
     keys: tuple[Key, ...], asked: list[etree._Element], held: list[etree._Element]
 ) -> dict[etree._Element, etree._Element]:
     """Which of the held elements each of the asked ones is."""

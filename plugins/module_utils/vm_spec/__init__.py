@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from dataclasses import fields
+from typing import Any, Optional, TypeVar
 
 from .. import storage
 from ..errors import Problem
@@ -30,6 +31,8 @@ from .defaults import fill_in
 from .option_reader import OptionReader, Part, as_mapping
 from .option_values import shown
 from .validation import problems_across_vms, problems_of_vm
+
+Limits = TypeVar('Limits', VolumeQos, NicQos)
 
 _VOLUME_OPTIONS = VM_ARGUMENT_SPEC['root_volume']['options']
 _CDROM_OPTIONS = VM_ARGUMENT_SPEC['boot_iso']['options']
@@ -212,8 +215,7 @@ def _vm(part: Part) -> Vm:
 
 def _volume(part: Part) -> Volume:
     given = _given(part, _VOLUME_OPTIONS)
-    limits = given['qos'].values if given['qos'] is not None else {}
-    given.update(mon_info=_monitors(part), qos=VolumeQos(**limits) if any(limits.values()) else None)
+    given.update(mon_info=_monitors(part), qos=_limits(given['qos'], VolumeQos))
     return Volume(place=part.place, **given)
 
 
@@ -223,9 +225,14 @@ def _cdrom(part: Part) -> Cdrom:
 
 def _nic(part: Part) -> Nic:
     given = dict(part.values)
-    limits = given['qos'].values if given['qos'] is not None else {}
-    given.update(qos=NicQos(**limits) if any(limits.values()) else None)
+    given.update(qos=_limits(given['qos'], NicQos))
     return Nic(place=part.place, **given)
+
+
+def _limits(qos: Optional[Part], kind: type[Limits]) -> Optional[Limits]:
+    """None where nothing is limited. A limit that is wrong counts as none: other checks still look at its owner."""
+    limits = [qos.get(field.name) for field in fields(kind)] if qos is not None else []
+    return kind(*limits) if any(limits) else None
 
 
 def _given(part: Part, spec: Mapping[str, Any]) -> dict[str, Any]:

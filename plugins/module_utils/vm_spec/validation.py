@@ -20,6 +20,20 @@ NUMA_MAX_CPUS = 128
 NUMA_MAX_MEMORY = 68719476736 << 10
 _PASSWORD_BYTES = {'vnc': 8, 'spice': 60}
 
+_HINTS_FOR_SAME = {
+    'uuid': 'describe each VM once, with a uuid of its own',
+    'device_id': 'give each a device_id of its own, or leave them all out: then the order counts',
+    'wwn': 'give each volume a wwn of its own, or leave it out',
+    'install_path': 'name each image once in a VM',
+    'mac': 'give each network card a mac of its own, or leave it out: it is then made of the uuid of the VM',
+    'nic_internal_name': 'give each network card a name of its own, or leave it out',
+    'target_name': 'give each channel of a VM a target_name of its own',
+    'socket_path': 'give each channel a socket_path of its own',
+    'boot_dev': 'name each kind of device once',
+    'pci_devices': 'pass a device through to one VM only, and once',
+    'usb_devices': 'pass a device through to one VM only, and once',
+}
+
 Key = Callable[[Part], Any]
 
 
@@ -32,9 +46,7 @@ def problems_of_vm(vm: Part) -> Iterator[Problem]:
     yield from _twice(_parts(vm, 'boot_iso'), 'device_id', lambda part: part.get('device_id'))
     yield from _twice(_parts(vm, 'nics'), 'device_id', lambda part: part.get('device_id'))
     yield from _twice(_parts(vm, 'channels'), 'target_name', lambda part: part.get('target_name'))
-    yield from _twice_in_list(vm, 'boot_dev', lambda item: item)
-    yield from _twice_in_list(vm, 'pci_devices', lambda item: item)
-    yield from _twice_in_list(vm, 'usb_devices', lambda item: item and (item.bus, item.device))
+    yield from _twice_in_lists([vm], 'boot_dev', lambda item: item)
     yield from _too_many(vm, 'data_volumes', 24, 'the 24 letters that disks have beside the root volume')
     yield from _too_many(vm, 'boot_iso', 3, 'the 3 drives')
     yield from _cpu_problems(vm)
@@ -55,6 +67,8 @@ def problems_across_vms(vms: Iterable[Part]) -> Iterator[Problem]:
     yield from _twice(nics, 'nic_internal_name', lambda part: part.get('nic_internal_name'))
     channels = [channel for vm in vms for channel in _parts(vm, 'channels')]
     yield from _twice(channels, 'socket_path', lambda part: part.get('socket_path'))
+    yield from _twice_in_lists(vms, 'pci_devices', lambda item: item)
+    yield from _twice_in_lists(vms, 'usb_devices', lambda item: (item.bus, item.device))
     yield from _shared_volume_problems(vms)
     yield from _secret_problems(vms)
 
@@ -67,17 +81,21 @@ def _twice(parts: Iterable[Part], name: str, key: Key) -> Iterator[Problem]:
             continue
         other = first.setdefault(value, part)
         if other is not part:
-            yield Problem('%s.%s' % (part.place, name), 'is the same as %s.%s' % (other.place, name))
+            yield _same('%s.%s' % (part.place, name), '%s.%s' % (other.place, name), name)
 
 
-def _twice_in_list(vm: Part, name: str, key: Callable[[Any], Any]) -> Iterator[Problem]:
-    first: dict[Any, int] = {}
-    for index, item in enumerate(vm.get(name) or ()):
-        other = first.setdefault(key(item), index)
-        if other != index:
-            yield Problem(
-                '%s.%s[%d]' % (vm.place, name, index), 'is the same as %s.%s[%d]' % (vm.place, name, other)
-            )
+def _twice_in_lists(vms: Iterable[Part], name: str, key: Callable[[Any], Any]) -> Iterator[Problem]:
+    first: dict[Any, str] = {}
+    for vm in vms:
+        for index, item in enumerate(vm.get(name) or ()):
+            place = '%s.%s[%d]' % (vm.place, name, index)
+            other = first.setdefault(key(item), place)
+            if other != place:
+                yield _same(place, other, name)
+
+
+def _same(place: str, other: str, name: str) -> Problem:
+    return Problem(place, 'is the same as %s' % other, hint=_HINTS_FOR_SAME[name])
 
 
 def _too_many(vm: Part, name: str, most: int, reason: str) -> Iterator[Problem]:
@@ -89,9 +107,11 @@ def _cpu_problems(vm: Part) -> Iterator[Problem]:
     cpus, sockets, cores = vm.get('cpu_num'), vm.get('socket_num'), vm.get('cpu_on_socket')
     if vm.get('use_numa'):
         if cpus and cpus > NUMA_MAX_CPUS:
-            yield Problem('%s.cpu_num' % vm.place, 'is more than the %d CPUs that use_numa has' % NUMA_MAX_CPUS)
+            message = 'is more than the %d CPUs that use_numa has' % NUMA_MAX_CPUS
+            yield Problem('%s.cpu_num' % vm.place, message, hint='lower cpu_num, or set use_numa to false')
         if (vm.get('memory') or 0) > NUMA_MAX_MEMORY:
-            yield Problem('%s.memory' % vm.place, 'is more than the 64 TiB that use_numa has')
+            message = 'is more than the 64 TiB that use_numa has'
+            yield Problem('%s.memory' % vm.place, message, hint='lower memory, or set use_numa to false')
     elif cpus and sockets and cores and sockets * cores != cpus:
         yield Problem(
             '%s.cpu_num' % vm.place,
@@ -106,6 +126,7 @@ def _console_problems(vm: Part) -> Iterator[Problem]:
         yield Problem(
             '%s.console_password' % vm.place,
             'is longer than the %d bytes that a %s password has' % (_PASSWORD_BYTES[mode], mode.upper()),
+            hint='take a shorter password' + (', or a spice console' if mode == 'vnc' else ''),
         )
     if vm.get('usb_redirect') and mode == 'vnc':
         yield Problem(
@@ -117,13 +138,14 @@ def _console_problems(vm: Part) -> Iterator[Problem]:
 
 def _boot_problems(vm: Part) -> Iterator[Problem]:
     if vm.get('boot_dev') == []:
-        yield Problem('%s.boot_dev' % vm.place, 'is empty')
+        yield Problem('%s.boot_dev' % vm.place, 'is empty', hint='leave it out to boot from the root volume')
     targets = [channel.get('target_name') for channel in _parts(vm, 'channels')]
     could_come_by_patch = bool(vm.get('domain_patches')) or 'channels' in vm.wrong
     if vm.get('wait_for') == 'guest_agent' and GUEST_AGENT_TARGET not in targets and not could_come_by_patch:
         yield Problem(
             '%s.wait_for' % vm.place,
             'is guest_agent, but no channel of the VM has target_name %s' % GUEST_AGENT_TARGET,
+            hint='add such a channel, or wait for the console',
         )
 
 

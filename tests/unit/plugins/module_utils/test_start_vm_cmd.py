@@ -241,6 +241,22 @@ class TestLimits:
         )
         assert vm['data_volumes'][0]['qos'] == {'total_iops': 5}
 
+    @pytest.mark.parametrize('none', [0, -1, '0'])
+    def test_of_nothing_are_none(self, none: Any) -> None:
+        addons = {
+            'VolumeQos': {'f0': {'totalBandwidth': none, 'totalIops': 5}, 'f1': {'totalIops': none}},
+            'NicQos': {'n0': {'inboundBandwidth': none, 'outboundBandwidth': 8192}},
+        }
+        vm = converted(
+            rootVolume={'installPath': '/a', 'volumeUuid': 'f0'},
+            dataVolumes=[{'installPath': '/b', 'volumeUuid': 'f1'}],
+            nics=[{'bridgeName': 'b', 'uuid': 'n0'}],
+            addons=addons,
+        )
+        assert vm['root_volume']['qos'] == {'total_iops': 5}
+        assert 'qos' not in vm['data_volumes'][0]
+        assert vm['nics'][0]['qos'] == {'outbound_bandwidth': 8192}
+
     @pytest.mark.parametrize('key', ['VolumeQos', 'NicQos'])
     def test_for_something_else_are_left_out_with_a_warning(self, key: str) -> None:
         vm, warnings = vm_from_start_vm_cmd(document(addons={key: {'f00d': {}}}))

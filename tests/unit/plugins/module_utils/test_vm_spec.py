@@ -444,6 +444,26 @@ class TestAllProblemsAtOnce:
         ]
 
 
+    @pytest.mark.parametrize(
+        ('options', 'place'),
+        [
+            ({'root_volume': volume(qos={'total_bandwidth': 0, 'total_iops': 100})}, 'root_volume.qos.total_bandwidth'),
+            ({'root_volume': volume(qos={'total_bandwidth': 1, 'total_iops': 'x'})}, 'root_volume.qos.total_iops'),
+            (
+                {'nics': [nic(qos={'inbound_bandwidth': 0, 'outbound_bandwidth': 8192})]},
+                'nics[0].qos.inbound_bandwidth',
+            ),
+            (
+                {'nics': [nic(qos={'inbound_bandwidth': 8192, 'outbound_bandwidth': -1})]},
+                'nics[0].qos.outbound_bandwidth',
+            ),
+        ],
+    )
+    def test_of_two_limits_only_the_wrong_one_is_named(self, options: dict[str, Any], place: str) -> None:
+        (problem,) = problems(vm(**options))
+        assert problem.startswith('vms[0].%s: ' % place)
+
+
 class TestUnknownOptions:
     def test_are_problems_at_every_depth(self) -> None:
         found = problems(vm(color='red', root_volume=volume(size=1, qos={'x': 1}), nics=[nic(speed=1)]))
@@ -489,6 +509,16 @@ class TestAcrossVms:
     def test_what_two_vms_cannot_share(self, options: dict[str, Any], place: str) -> None:
         found = problems(vm(**options), vm(uuid=OTHER_UUID, root_volume=volume(install_path='/b'), **options))
         assert found == ['vms[1].%s: is the same as vms[0].%s' % (place, place)]
+
+    @pytest.mark.parametrize(
+        ('name', 'one', 'same'),
+        [('pci_devices', '0a:00.0', '0000:0A:00.0'), ('usb_devices', '1:2:046d:c077:2', '1:2:046d:c077:3')],
+    )
+    def test_a_device_is_passed_through_to_one_vm(self, name: str, one: str, same: str) -> None:
+        other = vm(uuid=OTHER_UUID, root_volume=volume(install_path='/b'), **{name: [same]})
+        dummy, (problem,) = parse_vms([vm(**{name: [one]}), other])
+        assert str(problem) == 'vms[1].%s[0]: is the same as vms[0].%s[0]' % (name, name)
+        assert problem.hint == 'pass a device through to one VM only, and once'
 
     def test_one_disk_in_two_vms_destroys_it(self) -> None:
         found = problems(vm(), vm(uuid=OTHER_UUID))
@@ -536,6 +566,11 @@ YAML_NUMBER = 'YAML read it as a number, as it does with colons between digits: 
 
 
 class TestHints:
+    @pytest.mark.parametrize('options', [options for options, message in WRONG_VALUES if 'is the same as' in message])
+    def test_say_what_to_do_about_what_is_there_twice(self, options: dict[str, Any]) -> None:
+        dummy, (problem,) = parse_vms([vm(**options)])
+        assert problem.hint
+
     @pytest.mark.parametrize(
         ('options', 'hint'),
         [

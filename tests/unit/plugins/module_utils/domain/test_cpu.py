@@ -53,6 +53,15 @@ def test_online_growth_needs_a_machine_with_128_cpus() -> None:
     ]
 
 
+@pytest.mark.parametrize(('machine', 'limits'), [('pc', [255]), ('q35', [])])
+def test_only_q35_has_more_cpus_than_interrupts_have_numbers_for(machine: str, limits: list[int]) -> None:
+    missing = built(host_with('el-9', max_cpus=None), machine=machine, cpu_num=256).missing
+
+    assert [str(problem) for problem in missing] == [
+        'vms[0].cpu_num: 256 CPUs are more than the %d that the machine pc has' % limit for limit in limits
+    ]
+
+
 def test_as_many_cpus_as_the_machine_has_are_right() -> None:
     assert not built(host_with('el-7', max_cpus=240), cpu_num=240).missing
 

@@ -6,9 +6,12 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils.domain import build
+from ansible_collections.zstack.kvm.plugins.module_utils.errors import Problem
 from ansible_collections.zstack.kvm.tests.support.domain_deviations import DEVIATIONS, Deviation, expected_domain
 from ansible_collections.zstack.kvm.tests.support.domain_meaning import meaning_of, normal_form
 from ansible_collections.zstack.kvm.tests.support.libvirt_schema import schema_errors
+from ansible_collections.zstack.kvm.tests.support.recorded_hosts import recorded_host
 from ansible_collections.zstack.kvm.tests.support.reference_cases import ALL_CASES, CASES, Case
 
 every_case = pytest.mark.parametrize('case', ALL_CASES, ids=lambda case: '%s.%s' % (case.name, case.arch))
@@ -25,6 +28,28 @@ def test_the_domain_means_what_the_agents_domain_means(case: Case) -> None:
 @every_case
 def test_the_domain_is_valid_against_libvirts_schema(case: Case) -> None:
     assert schema_errors(case.build().element) == []
+
+
+# What its QEMU is built without.
+LACKED_BY_ENTERPRISE_LINUX = {
+    'console_mode': 'the host does not offer spice (it has: vnc, ',
+    'video_type': 'the host does not offer qxl (it has: vga, ',
+    'usb_redirect': "the host's QEMU cannot redirect USB devices",
+}
+
+
+@pytest.mark.parametrize('host', ['el-9', 'el-10'])
+@pytest.mark.parametrize('case', [case for case in ALL_CASES if case.arch == 'x86_64'], ids=lambda case: case.name)
+def test_on_todays_hosts_the_domain_is_valid_and_lacks_only_what_they_have_not(case: Case, host: str) -> None:
+    desired = build(case.vm(emulator=None), recorded_host(host), case.facts)
+
+    assert schema_errors(desired.element) == []
+    assert [str(problem) for problem in desired.missing if not _is_lacked_by_enterprise_linux(problem)] == []
+
+
+def _is_lacked_by_enterprise_linux(problem: Problem) -> bool:
+    message = LACKED_BY_ENTERPRISE_LINUX.get(problem.place.rpartition('.')[2])
+    return problem.code == 'unsupported_device' and message is not None and problem.message.startswith(message)
 
 
 @pytest.mark.parametrize('deviation', DEVIATIONS, ids=lambda deviation: deviation.row)

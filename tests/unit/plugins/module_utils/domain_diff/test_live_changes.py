@@ -56,6 +56,10 @@ RUNNING = """
     <model fallback="forbid">qemu64</model><feature policy="require" name="hypervisor"/>
     <numa><cell id="0" cpus="0-127" memory="1048576" unit="KiB"/></numa>
   </cpu>
+  <clock offset="utc"/>
+  <on_poweroff>destroy</on_poweroff>
+  <on_reboot>restart</on_reboot>
+  <on_crash>destroy</on_crash>
   <devices>
     <disk type="file" device="disk">
       <driver name="qemu" type="qcow2"/><source file="/root" index="3"/><backingStore/>
@@ -72,6 +76,7 @@ RUNNING = """
       <target dev="hdc" bus="ide"/><readonly/><alias name="ide0-0-1"/>
       <address type="drive" controller="0" bus="0" target="0" unit="1"/>
     </disk>
+    <controller type="usb" index="0" model="piix3-uhci"/>
     <interface type="bridge">
       <mac address="fa:00:00:00:00:01"/><source bridge="br0"/><target dev="vnic1.0"/><model type="virtio"/>
       <alias name="net0"/><address type="pci" domain="0x0000" bus="0x00" slot="0x03" function="0x0"/>

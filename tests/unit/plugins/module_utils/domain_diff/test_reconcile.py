@@ -78,6 +78,9 @@ HELD = """
     <topology sockets="1" dies="1" cores="2" threads="1"/>
   </cpu>
   <clock offset="utc"/>
+  <on_poweroff>destroy</on_poweroff>
+  <on_reboot>restart</on_reboot>
+  <on_crash>destroy</on_crash>
   <devices>
     <emulator>/usr/bin/qemu-system-x86_64</emulator>
     <disk type="file" device="disk">

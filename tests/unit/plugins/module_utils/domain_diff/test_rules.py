@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ansible_collections.zstack.kvm.plugins.module_utils.domain_diff.rules import NAMESPACES, RULES, Rule
+from ansible_collections.zstack.kvm.tests.support.golden_domains import GOLDEN_NAMES, recorded_outcome
 from ansible_collections.zstack.kvm.tests.support.reference_cases import ALL_CASES
 from lxml import etree
 
@@ -35,10 +36,17 @@ def known_attributes(rule: Rule) -> set[str]:
     return {*rule.attributes.split(), *rule.optional.split(), *rule.defaults, *of_itself}
 
 
+def domains() -> Iterator[etree._Element]:
+    """Those of all reference documents, and all recorded ones but for what patches wrote."""
+    yield from (case.build().element for case in ALL_CASES)
+    texts = (recorded_outcome(name).xml for name in GOLDEN_NAMES if name != "patched")
+    yield from (etree.fromstring(text) for text in texts if text is not None)
+
+
 def written() -> Iterator[tuple[str, str]]:
-    """Every element and attribute of the domains of all reference documents, by path."""
-    for case in ALL_CASES:
-        for element in case.build().element.iter():
+    """Every element and attribute of these domains, by path."""
+    for domain in domains():
+        for element in domain.iter():
             path = path_of(element)
             yield path, ""
             for name in element.attrib:
