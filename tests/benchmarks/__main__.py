@@ -53,6 +53,7 @@ def main(arguments: list[str]) -> int:
         "measured": [{**asdict(each), "median": each.median} for each in session.measured],
         "memory_kib": session.memory,
         "seconds_for_a_vm": dict(session.compared),
+        "seconds_to_import": dict(session.imported),
         "targets": [{**asdict(each), "met": each.met} for each in targets(session.measured, session.compared, sizes)],
     }
     folder = options.output or checkout.cache / "benchmarks"

@@ -38,6 +38,7 @@ def as_text(results: Results) -> str:
         times(results),
         _growth(results),
         _single(results),
+        _imports(results),
         _memory(results),
         _targets(results),
     ]
@@ -100,6 +101,11 @@ def _growth(results: Results) -> str:
 def _single(results: Results) -> str:
     rows = [[what, f"{1000 * seconds:.2f} ms"] for what, seconds in results["seconds_for_a_vm"].items()]
     return _table([f"one VM, of {results['sizes']['compared']}", "time"], rows)
+
+
+def _imports(results: Results) -> str:
+    rows = [[what, f"{1000 * seconds:.0f} ms"] for what, seconds in results["seconds_to_import"].items()]
+    return _table(["importing, compiled each time", "time"], rows)
 
 
 def _memory(results: Results) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from . import memory
+from . import imports, memory
 from .contenders import BARE, CHECK, CONTENDERS, NOTHING, OURS, START, UNCHANGED
 from .measure import Measured, in_rounds
 from .place import HERE, ONE, TARGET_PYTHON, Failed, Place, run, spread, target_environment
@@ -35,9 +35,12 @@ class Session:
         self.memory: dict[str, int] = {}
         # Seconds for one VM, by what is done with it.
         self.compared: Mapping[str, float] = {}
+        # Seconds, by what is imported.
+        self.imported: Mapping[str, float] = {}
 
     def run(self) -> None:
         """All of it."""
+        self.imported = imports.seconds_to_import(self.one)
         self._start()
         self._running()
         self._defined()

@@ -1,0 +1,31 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a task decides for all of its VMs."""
+
+from __future__ import annotations
+
+import threading
+from types import SimpleNamespace
+from typing import Any, Optional
+
+import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils.plan import Policy
+from ansible_collections.zstack.kvm.plugins.module_utils.task import Order, Task
+
+
+def task(parallel: Optional[int], remote: bool) -> Task:
+    """On a controller with 3 CPUs, for a hypervisor with 8."""
+    system: Any = SimpleNamespace(is_remote=remote, cpu_count=lambda: 3 if remote else 8)
+    hypervisor: Any = SimpleNamespace(cpu_count=lambda: 8)
+    order = Order(Policy(), False, parallel, frozenset(), threading.Event())
+    unused: Any = None
+    return Task(hypervisor, system, order, unused, unused, unused, None, (), frozenset())
+
+
+@pytest.mark.parametrize('remote', [False, True])
+@pytest.mark.parametrize(('parallel', 'workers'), [(None, 8), (1, 1), (20, 20)])
+def test_as_many_vms_at_a_time_as_asked_for_or_as_the_hypervisor_has_cpus(
+    parallel: Optional[int], remote: bool, workers: int
+) -> None:
+    assert task(parallel, remote).workers == workers
