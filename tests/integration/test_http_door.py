@@ -138,7 +138,6 @@ class TestADocument:
         assert not result["success"]
         assert "cputune/shares" in result["error"]
 
-
     def test_may_be_for_volumes_that_need_secrets(self, node: ManagementNode, document: Document) -> None:
         """Nobody serves them here; what matters is that the secrets got as far as the module."""
         monitors, secret = [{"hostname": "127.0.0.1", "port": 9}], str(uuid.uuid4())

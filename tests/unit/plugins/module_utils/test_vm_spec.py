@@ -443,7 +443,6 @@ class TestAllProblemsAtOnce:
             'vms[0].root_volume.install_path',
         ]
 
-
     @pytest.mark.parametrize(
         ('options', 'place'),
         [
@@ -551,7 +550,6 @@ class TestAcrossVms:
             'vms[0].memory',
             'vms[1].data_volumes[0].chap_password',
         ]
-
 
     def test_two_keys_for_one_secret(self) -> None:
         one, two = ({'ceph_secret': {'uuid': OTHER_UUID, 'key': key}} for key in ('b25l', 'dHdv'))
