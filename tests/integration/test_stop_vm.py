@@ -22,7 +22,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import Hyper
 from ansible_collections.zstack.kvm.plugins.module_utils.vm_stop import StopOrder, stop_vms
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
 from ansible_collections.zstack.kvm.tests.support.in_process import hypervisor, start
-from ansible_collections.zstack.kvm.tests.support.obedient_guest import write_obedient_disk
+from ansible_collections.zstack.kvm.tests.support.obedient_guest import wait_until_up, write_obedient_disk
 from ansible_collections.zstack.kvm.tests.support.playbook import run_tasks
 from ansible_collections.zstack.kvm.tests.support.virsh import state, try_virsh, virsh
 
@@ -88,6 +88,7 @@ def hanging_qemu(vm: dict[str, Any]) -> Iterator[None]:
 def test_a_qemu_that_hangs_is_ended_by_force_and_holds_up_no_other_vm(new_vm: NewVm, images: Path) -> None:
     hanging, other = new_vm(), obedient(new_vm, images)
     start(hanging, other)
+    wait_until_up(other["uuid"])
     with hanging_qemu(hanging):
         began = time.monotonic()
         ended, stopped = stop(hanging, other, timeout=8, force=True)
