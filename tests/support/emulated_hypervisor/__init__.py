@@ -29,7 +29,6 @@ from ansible_collections.zstack.kvm.tools.guest import initramfs
 from ansible_collections.zstack.kvm.tools.guest.debian_packages import PackageFolder
 
 HERE = Path(__file__).resolve().parent
-# Not below /tmp or /run, which the hypervisor has for itself.
 CACHE = HERE.parent.parent.parent / '.cache' / 'emulated-hypervisor'
 MACHINE = '10.0.2.2'
 MACHINE_IPV6 = 'fec0::2'
