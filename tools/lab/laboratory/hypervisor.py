@@ -65,7 +65,7 @@ class Hypervisor:
         """Its first process, as this machine numbers it, or None when it is not running."""
         try:
             pid = int((self.directory / "pid").read_text(encoding="utf-8"))
-            command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            command = _command_line(pid)
         except (OSError, ValueError):
             return None
         return pid if self.process_name.encode() in command else None
@@ -86,14 +86,28 @@ class Hypervisor:
         shutil.rmtree(self.directory)
 
 
+def _command_line(pid: int) -> list[bytes]:
+    # For a moment while it becomes another program a process shows none.
+    for _attempt in range(50):
+        text = Path(f"/proc/{pid}/cmdline").read_bytes()
+        if text or _has_ended(pid):
+            return text.split(b"\0")
+        time.sleep(0.01)
+    return []
+
+
+def _has_ended(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    return state in "ZX"
+
+
 def _wait_until_ended(pid: int, timeout: float = 20) -> None:
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
-        except (FileNotFoundError, ProcessLookupError):
-            return
-        if state in "ZX":
+        if _has_ended(pid):
             return
         time.sleep(0.02)
     raise LabError(f"process {pid} did not end within {timeout:.0f} s")

@@ -1,0 +1,53 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How the laboratory knows the first process of a hypervisor. The rest is tested with real hypervisors."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from pathlib import Path
+
+from ansible_collections.zstack.kvm.tools.lab.laboratory.hypervisor import Hypervisor, Settings
+
+# Becomes itself again, 300 times.
+AGAIN = '[ $2 -gt 0 ] && exec sh -c "$0" "$0" "$1" $(($2 - 1)); sleep 60'
+
+
+def hypervisor(laboratory: Path) -> Hypervisor:
+    made = Hypervisor(laboratory, Settings(1, '10.97.0.0/24', (), (), ()))
+    made.remember()
+    return made
+
+
+def test_a_first_process_that_becomes_another_program_is_there_all_the_time(tmp_path: Path) -> None:
+    own = hypervisor(tmp_path)
+    with subprocess.Popen(['sh', '-c', AGAIN, AGAIN, own.process_name, '300']) as process:
+        try:
+            own.remember_pid(process.pid)
+            until = time.monotonic() + 0.5
+            seen = {own.pid()}
+            while time.monotonic() < until:
+                seen.add(own.pid())
+        finally:
+            process.kill()
+    assert seen == {process.pid}
+
+
+def test_one_that_has_ended_is_not(tmp_path: Path) -> None:
+    own = hypervisor(tmp_path)
+    with subprocess.Popen(['sh', '-c', 'exit', own.process_name]) as process:
+        own.remember_pid(process.pid)
+        process.wait()
+        assert own.pid() is None
+
+
+def test_another_process_of_its_number_is_not(tmp_path: Path) -> None:
+    own = hypervisor(tmp_path)
+    with subprocess.Popen(['sleep', '60']) as process:
+        try:
+            own.remember_pid(process.pid)
+            assert own.pid() is None
+        finally:
+            process.kill()
