@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Optional
 
 from ..context import Context, Executor, Undo
-from ..errors import VmError
+from ..errors import LastSeen, VmError
 from ..last_seen import Watch
 from ..qemu_log import QemuLog
 
@@ -31,7 +31,10 @@ def start(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
         if error.code == 'qemu_hangs':
             _give_up_start(context)
             message = 'the VM did not start within %d seconds' % vm.timeout
-            raise VmError('start_timeout', log.explain(message)) from error
+            late = VmError('start_timeout', log.explain(message))
+            # A QEMU that doesn't answer shows neither console nor screen.
+            late.last_seen = LastSeen((), tuple(log.lines()), None)
+            raise late from error
         # An error of libvirt while the VM runs all the same is none.
         if not _runs_all_the_same(context, error):
             raise log.better(error) from error
@@ -173,11 +176,14 @@ def resume(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
 def wake_up(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
     """Wakes a guest that has suspended itself to memory."""
     context.hypervisor.wake_up(context.vm.uuid)
-    if not context.wait_for(lambda: context.look()[0] == 'running', context.vm.timeout):
+    with Watch(context) as watch:
+        if context.wait_for(lambda: context.look()[0] == 'running', context.vm.timeout):
+            return None
         state = '%s (%s)' % context.look()
         message = 'the VM was woken up, but was still %s after %d seconds' % (state, context.vm.timeout)
-        raise VmError('start_timeout', message)
-    return None
+        error = VmError('start_timeout', message)
+        error.last_seen = watch.last_seen()
+        raise error
 
 
 EXECUTORS: Mapping[str, Executor] = {
