@@ -12,7 +12,15 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Action:
-    """What is to be done; C(name) is shown in the result, C(detail) is for the executor alone and may hold secrets."""
+    """What is to be done; C(name) is shown in the result, C(detail) is for the executor alone and may hold secrets.
+
+    C(shared) names what several VMs may need and the first of them makes: a secret, a folder.
+    """
 
     name: str
     detail: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    shared: str = ''
+
+
+class AlreadyDone(Exception):
+    """What an action would do is done: another VM that needs it too was quicker."""

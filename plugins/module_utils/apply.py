@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Optional
 
 from . import storage
-from .action import Action
+from .action import Action, AlreadyDone
 from .context import Context, Executor, Undo
 from .errors import VmError, mistakes_as_errors
 from .executors.definition import EXECUTORS as DEFINITION
@@ -41,6 +41,8 @@ def apply(context: Context, actions: Iterable[Action]) -> None:
                 return
             name = action.name
             undo = _do(context, action)
+        except AlreadyDone:
+            continue
         except LiveChangeRefused as refusal:
             context.live_change_refused = True
             context.warnings.append('%s, so that it takes effect when the VM next boots' % refusal.message)

@@ -14,8 +14,8 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Optional
+from dataclasses import dataclass, field, replace
+from typing import Any, Optional, TypeVar
 
 from .deadline import call_with_deadline
 from .error_texts import classify
@@ -28,6 +28,8 @@ try:
     LIBVIRT_IMPORT_ERROR: Optional[str] = None
 except ImportError:
     LIBVIRT_IMPORT_ERROR = traceback.format_exc()
+
+Answer = TypeVar('Answer')
 
 OPEN_SECONDS = 30
 RECONNECT_SECONDS = 15
@@ -48,7 +50,8 @@ _SCHEMA_PAUSE = 0.1
 # More than a guest says between two looks.
 _CONSOLE_BYTES = 1024**2
 
-# libvirt's numbers of states and of the reasons for them, in its own words.
+# libvirt's numbers of what secrets are for, and of states and the reasons for them, in its own words.
+_SECRET_KINDS = ('none', 'volume', 'ceph', 'iscsi', 'tls', 'vtpm')
 _STATES = ('unknown', 'running', 'blocked', 'paused', 'shutdown', 'shutoff', 'crashed', 'pmsuspended')
 _REASONS = {
     'running': (
@@ -74,6 +77,21 @@ class ListedDomain:
     uuid: str
     name: str
     active: bool
+
+
+@dataclass(frozen=True)
+class ListedSecret:
+    """A secret as the list of all secrets shows it.
+
+    C(kind): ceph, iscsi or what else libvirt has secrets for; C(usage): its name among those; C(private): libvirt
+    shows its value to nobody. C(given): the value that this connection gave it.
+    """
+
+    uuid: str
+    kind: str
+    usage: str
+    private: bool = False
+    given: Optional[bytes] = field(default=None, repr=False)
 
 
 class ConsoleStream:
@@ -132,6 +150,9 @@ class Hypervisor:
         self.uri = uri
         self._connection: Any = None
         self._domains: dict[str, Any] = {}
+        self._secrets: dict[str, Any] = {}
+        self._known_secrets: Optional[dict[str, ListedSecret]] = None
+        self._listing_secrets = threading.Lock()
         self._reconnecting = threading.Lock()
         self._first_validation = threading.Lock()
         self._has_validated = False
@@ -176,7 +197,7 @@ class Hypervisor:
             while not self._is_alive():
                 if self._given_up:
                     raise VmError('connection_lost', 'the connection to libvirt at %s is lost' % self.uri)
-                self._domains.clear()
+                self._forget()
                 self._has_validated = False
                 try:
                     self._open(RECONNECT_SECONDS)
@@ -190,12 +211,18 @@ class Hypervisor:
     def close(self) -> None:
         """Closes the connection; a broken one is fine."""
         if self._connection is not None:
-            self._domains.clear()
+            self._forget()
             try:
                 self._connection.close()
             except libvirt.libvirtError:
                 pass
             self._connection = None
+
+    def _forget(self) -> None:
+        """What a libvirtd has told may be no more when another answers; ephemeral secrets are not."""
+        self._domains.clear()
+        self._secrets.clear()
+        self._known_secrets = None
 
     def _call(self, what: str, function: Callable[..., Any], *arguments: Any) -> Any:
         """Every call of libvirt goes through here; C(what) says it in the error."""
@@ -283,6 +310,10 @@ class Hypervisor:
     def list_saved(self) -> set[str]:
         """The UUIDs of the domains that are suspended to disk (managed save)."""
         return {domain.UUIDString() for domain in self._list(libvirt.VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE)}
+
+    def list_autostart(self) -> set[str]:
+        """The UUIDs of the domains that start with the hypervisor."""
+        return {domain.UUIDString() for domain in self._list(libvirt.VIR_CONNECT_LIST_DOMAINS_AUTOSTART)}
 
     def _list(self, flags: int) -> list[Any]:
         return list(self._call('list the domains', self._connection.listAllDomains, flags))
@@ -530,56 +561,88 @@ class Hypervisor:
 
     # Secrets
 
+    def known_secrets(self) -> dict[str, ListedSecret]:
+        """All secrets by UUID. libvirt is asked once; afterwards what this connection does, or comes upon, counts."""
+        with self._listing_secrets:
+            known = self._known_secrets
+            if known is None:
+                hidden = self._list_secrets(libvirt.VIR_CONNECT_LIST_SECRETS_PRIVATE)
+                private = {secret.UUIDString() for secret in hidden}
+                known = self._known_secrets = {}
+                for secret in self._list_secrets(0):
+                    self._remember(secret, secret.UUIDString() in private)
+            return dict(known)
+
+    def _list_secrets(self, flags: int) -> list[Any]:
+        return list(self._call('list the secrets', self._connection.listAllSecrets, flags))
+
+    def _remember(self, secret: Any, private: bool) -> None:
+        uuid, number = secret.UUIDString(), secret.usageType()
+        self._secrets[uuid] = secret
+        known = self._known_secrets
+        if known is not None:
+            kind = _SECRET_KINDS[number] if number < len(_SECRET_KINDS) else 'unknown'
+            known[uuid] = ListedSecret(uuid, kind, secret.usageID() or '', private)
+
+    def _forget_secret(self, uuid: str) -> None:
+        self._secrets.pop(uuid, None)
+        known = self._known_secrets
+        if known is not None:
+            known.pop(uuid, None)
+
     def secret_xml(self, uuid: str) -> Optional[str]:
         """The definition of a secret, None where there is none."""
-        secret = self._secret(uuid)
-        return None if secret is None else str(self._call('read the secret', secret.XMLDesc))
-
-    def secret_of_usage(self, kind: str, usage: str) -> Optional[str]:
-        """The UUID of the secret of a type (ceph, iscsi) and usage name, None where there is none."""
-        number = getattr(libvirt, 'VIR_SECRET_USAGE_TYPE_' + kind.upper())
-        try:
-            secret = self._call('look up the secret', self._connection.secretLookupByUsage, number, usage)
-        except VmError as error:
-            if error.libvirt_code == libvirt.VIR_ERR_NO_SECRET:
-                return None
-            raise
-        return str(secret.UUIDString())
+        return self._of_secret(uuid, lambda secret: str(self._call('read the secret', secret.XMLDesc)))
 
     def secret_value(self, uuid: str) -> Optional[bytes]:
         """The value of a secret, None where it has none; a private one gives VmError with C(libvirt_denied)."""
-        secret = self._secret(uuid)
-        if secret is None:
-            return None
+        return self._of_secret(uuid, self._value)
+
+    def _value(self, secret: Any) -> Optional[bytes]:
         try:
             return bytes(self._call('read the value of the secret', secret.value))
         except VmError as error:
+            # libvirt says so of a secret without a value, too.
             if error.libvirt_code == libvirt.VIR_ERR_NO_SECRET:
                 return None
             if error.libvirt_code == libvirt.VIR_ERR_INVALID_SECRET:
-                raise VmError('libvirt_denied', 'the secret %s is private' % uuid) from error
+                self._remember(secret, private=True)
+                raise VmError('libvirt_denied', 'the secret %s is private' % secret.UUIDString()) from error
             raise
 
-    def define_secret(self, xml: str) -> str:
-        """Defines a secret, or defines it anew, and returns its UUID."""
-        return str(self._call('define the secret', self._connection.secretDefineXML, xml).UUIDString())
+    def define_secret(self, xml: str, private: bool) -> None:
+        """Defines a secret, or defines it anew. C(private) is what C(xml) says of it."""
+        self._remember(self._call('define the secret', self._connection.secretDefineXML, xml), private)
 
     def set_secret_value(self, uuid: str, value: bytes) -> None:
-        """Gives a secret its value."""
-        secret = self._call('look up the secret', self._connection.secretLookupByUUIDString, uuid)
-        self._call('set the value of the secret', secret.setValue, value)
+        """Gives a secret its value; C(secret_missing) where there is no such secret."""
+
+        def set_value(secret: Any) -> bool:
+            self._call('set the value of the secret', secret.setValue, value)
+            return True
+
+        if not self._of_secret(uuid, set_value):
+            raise VmError('secret_missing', 'libvirt has no secret %s' % uuid)
+        known = self._known_secrets
+        if known is not None and uuid in known:
+            known[uuid] = replace(known[uuid], given=value)
 
     def undefine_secret(self, uuid: str) -> None:
         """Removes a secret; none is fine."""
-        secret = self._secret(uuid)
-        if secret is not None:
-            self._call('remove the secret', secret.undefine)
+        self._of_secret(uuid, lambda secret: self._call('remove the secret', secret.undefine))
+        self._forget_secret(uuid)
 
-    def _secret(self, uuid: str) -> Any:
+    def _of_secret(self, uuid: str, ask: Callable[[Any], Answer]) -> Optional[Answer]:
+        """What C(ask) returns of the secret, None where it is not, or is no more."""
         try:
-            return self._call('look up the secret', self._connection.secretLookupByUUIDString, uuid)
+            secret = self._secrets.get(uuid)
+            if secret is None:
+                secret = self._call('look up the secret', self._connection.secretLookupByUUIDString, uuid)
+                self._remember(secret, private=False)
+            return ask(secret)
         except VmError as error:
             if error.libvirt_code == libvirt.VIR_ERR_NO_SECRET:
+                self._forget_secret(uuid)
                 return None
             raise
 

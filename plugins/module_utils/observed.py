@@ -19,11 +19,15 @@ _AS_LIBVIRT_WRITES = str.maketrans({'&': '&amp;', '<': '&lt;', '>': '&gt;', "'":
 
 @dataclass(frozen=True)
 class DomainList:
-    """All domains of a hypervisor at the beginning of the task: names by UUID, and the UUIDs of some kinds."""
+    """All domains of a hypervisor at the beginning of the task: names by UUID, and the UUIDs of some kinds.
+
+    C(autostart) is None where nobody asked for it.
+    """
 
     names: dict[str, str]
     active: frozenset[str]
     saved: frozenset[str]
+    autostart: Optional[frozenset[str]] = None
 
     @cached_property
     def holders(self) -> dict[str, str]:
@@ -70,13 +74,14 @@ def has_text(xml: str, text: str) -> bool:
     return text.translate(_AS_LIBVIRT_WRITES) in xml
 
 
-def list_domains(hypervisor: Hypervisor) -> DomainList:
+def list_domains(hypervisor: Hypervisor, asks_autostart: bool = False) -> DomainList:
     """One look at all domains."""
     entries = hypervisor.list_domains()
     return DomainList(
         {entry.uuid: entry.name for entry in entries},
         frozenset(entry.uuid for entry in entries if entry.active),
         frozenset(hypervisor.list_saved()),
+        frozenset(hypervisor.list_autostart()) if asks_autostart else None,
     )
 
 
@@ -84,14 +89,13 @@ def observe(hypervisor: Hypervisor, vm: Vm, domains: DomainList) -> ObservedVm:
     """What there is of one VM now. C(domains) saves calls: whether a domain is gone or new since then is noticed."""
     holder = domains.holders.get(vm.domain_name)
     name_holder = holder if holder != vm.uuid else None
-    observed = observe_domain(hypervisor, vm.uuid, domains, asks_autostart=vm.autostart is not None)
-    return replace(observed, name_holder=name_holder)
+    return replace(observe_domain(hypervisor, vm.uuid, domains, vm.autostart), name_holder=name_holder)
 
 
 def observe_domain(
-    hypervisor: Hypervisor, uuid: str, domains: DomainList, asks_autostart: bool = False
+    hypervisor: Hypervisor, uuid: str, domains: DomainList, wanted_autostart: Optional[bool] = None
 ) -> ObservedVm:
-    """What there is of a VM of which only the UUID is known."""
+    """What there is of a VM of which only the UUID is known, and whether it is to start with the hypervisor."""
     name = domains.names.get(uuid) or hypervisor.find(uuid)
     if name is None:
         return ObservedVm()
@@ -103,7 +107,7 @@ def observe_domain(
             reason=reason,
             name=name,
             persistent=hypervisor.is_persistent(uuid) if active else True,
-            autostart=hypervisor.autostart(uuid) if asks_autostart else None,
+            autostart=_autostart(hypervisor, uuid, domains, wanted_autostart),
             saved=uuid in domains.saved and not active,
             inactive_xml=hypervisor.xml(uuid, inactive=True),
             live_xml=hypervisor.xml(uuid, inactive=False) if active else None,
@@ -112,3 +116,11 @@ def observe_domain(
         if error.code != 'domain_gone':
             raise
         return ObservedVm()
+
+
+def _autostart(hypervisor: Hypervisor, uuid: str, domains: DomainList, wanted: Optional[bool]) -> Optional[bool]:
+    """What the list has is believed where nothing has to be done about it."""
+    if wanted is None:
+        return None
+    listed = domains.autostart is not None and uuid in domains.autostart
+    return wanted if uuid in domains.names and listed == wanted else hypervisor.autostart(uuid)

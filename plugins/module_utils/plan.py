@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
@@ -14,6 +14,9 @@ from .domain_diff import Difference
 from .errors import VmError
 from .observed import ObservedVm
 from .vm import Vm
+
+# Finds out what must be there before a VM starts or gets something plugged in: secrets, sessions, folders.
+Prepare = Callable[[], Sequence[Action]]
 
 # What is to be done about the power of a VM.
 START = 'start'
@@ -71,10 +74,9 @@ class Drift:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be done, and why: first C(definition), then C(preparations), then C(changes) of what runs."""
+    """What is to be done to a VM itself, and why: first C(definition), then C(changes) of what runs."""
 
     definition: tuple[Action, ...]
-    preparations: tuple[Action, ...]
     changes: tuple[Action, ...]
     differences: tuple[Difference, ...]
     warnings: tuple[str, ...]
@@ -82,8 +84,8 @@ class Plan:
 
     @property
     def actions(self) -> tuple[Action, ...]:
-        """All that is to be done, in order."""
-        return (*self.definition, *self.preparations, *self.changes)
+        """What is to be done, in order, without what is prepared in between (see L(steps))."""
+        return (*self.definition, *self.changes)
 
 
 def power_of(observed: ObservedVm) -> str:
@@ -118,13 +120,10 @@ def will_attach(drift: Drift, policy: Policy) -> bool:
     return policy.on_drift == 'live' and any(action.name in _NEEDING_PREPARATION for action in drift.live_actions)
 
 
-def plan_vm(
-    vm: Vm, observed: ObservedVm, drift: Drift, policy: Policy, definition: str, preparations: Sequence[Action]
-) -> Plan:
+def plan_vm(vm: Vm, observed: ObservedVm, drift: Drift, policy: Policy, definition: str) -> Plan:
     """The plan for a VM that L(check_state) has let through.
 
-    C(definition) is the XML to define; C(preparations) is what must be there before a start (secrets, sessions,
-    directories). What cannot be undone comes last.
+    C(definition) is the XML to define. What cannot be undone comes last.
     """
     differences = (*_beside_the_domain(vm, observed), *_merged(drift))
     adapt = not (observed.active and policy.on_drift == 'ignore')
@@ -133,12 +132,19 @@ def plan_vm(
     return Plan(
         # It comes first: the undoing of other VMs leaves what a defined VM shares with them.
         definition=tuple(_definition(vm, observed, drift, policy, definition) if adapt else ()),
-        preparations=tuple(preparations),
         changes=(*changes, *_power(observed, restarts)),
         differences=differences,
         warnings=tuple(_warnings(observed, drift)),
         restart_required=_restart_required(observed, drift, policy),
     )
+
+
+def steps(plan: Plan, prepare: Prepare) -> Iterator[Action]:
+    """All that is to be done. Each action is asked for when the one before it is done."""
+    yield from plan.definition
+    # Not before: as long as nobody can see that the VM needs it, the undoing of another may take what is there.
+    yield from prepare()
+    yield from plan.changes
 
 
 def check_drift(observed: ObservedVm, differences: Sequence[Difference], policy: Policy) -> None:

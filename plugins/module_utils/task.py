@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Optional
 
 from . import storage
+from .action import Action
 from .context import System
 from .errors import Problem, VmError
 from .host import Host, domain_kind, parse_capabilities, parse_domain_capabilities
@@ -37,6 +38,22 @@ class Order:
     diff: bool = False
 
 
+class Foreseen:
+    """What a run in check mode has said already that it would do for several VMs."""
+
+    def __init__(self) -> None:
+        self._shared: set[str] = set()
+        self._lock = threading.Lock()
+
+    def is_first(self, action: Action) -> bool:
+        """Whether an action is still to be done when those that were foreseen before are."""
+        with self._lock:
+            is_first = action.shared not in self._shared
+            if action.shared:
+                self._shared.add(action.shared)
+        return is_first
+
+
 @dataclass(frozen=True)
 class Task:
     """What all VMs of a task have in common.
@@ -54,6 +71,7 @@ class Task:
     free_memory: Optional[int]
     problems: Sequence[Problem]
     checked: frozenset[str]
+    foreseen: Foreseen = field(default_factory=Foreseen)
 
     @property
     def policy(self) -> Policy:
@@ -77,7 +95,7 @@ class Task:
 
 def begin_task(hypervisor: Hypervisor, system: System, vms: Sequence[Vm], order: Order) -> Task:
     """Asks the hypervisor, and the storage of all VMs that are off."""
-    domains = list_domains(hypervisor)
+    domains = list_domains(hypervisor, asks_autostart=any(vm.autostart is not None for vm in vms))
     off = [vm for vm in vms if vm.uuid not in domains.active]
     return Task(
         hypervisor=hypervisor,

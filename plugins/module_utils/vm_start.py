@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 try:
@@ -21,15 +21,13 @@ from .domain_diff import Difference, left_from_before_patches, live_changes, rec
 from .errors import VmError, VmProblems, mistakes_as_errors
 from .hypervisor import Hypervisor
 from .observed import ObservedVm, observe
-from .plan import Drift, Plan, Policy, check_drift, check_state, plan_vm, will_attach, will_start
+from .plan import Drift, Plan, Policy, Prepare, check_drift, check_state, plan_vm, steps, will_attach, will_start
 from .preflight import host_problems, memory_warnings, missing_channel_directories
 from .result import SecretMask, VmResult, as_one_error, domain_text, failed, of_vm
 from .start_order import start_in_order
 from .task import Order, Task, begin_task
 from .usable import console_of, wait_until_usable
 from .vm import Vm
-
-Prepare = Callable[[], Sequence[Action]]
 
 
 def start_vms(hypervisor: Hypervisor, system: System, vms: Sequence[Vm], order: Order) -> list[VmResult]:
@@ -77,14 +75,15 @@ def _plan_and_apply(task: Task, vm: Vm, result: VmResult) -> None:
     check_drift(observed, plan.differences, task.policy)
     if plan.actions and observed.active and task.hypervisor.has_job(vm.uuid):
         raise VmError('vm_busy', 'the VM is %s, and a job is being done on it' % observed.state)
+    actions = steps(plan, prepare)
     if task.order.check_mode:
-        result.actions = [action.name for action in plan.actions]
+        result.actions = [action.name for action in actions if task.foreseen.is_first(action)]
     else:
-        _apply(task, vm, observed, _steps(plan, prepare), result)
+        _apply(task, vm, observed, actions, result)
 
 
 def _plan(task: Task, vm: Vm, observed: ObservedVm, result: VmResult) -> tuple[Plan, Prepare]:
-    """What is to be done, and what finds out again what must be prepared."""
+    """What is to be done to the VM itself, and what finds out what must be prepared for it."""
     existing = None if observed.inactive_xml is None else etree.fromstring(observed.inactive_xml)
     facts = storage.facts(vm, existing, task.system, task.hypervisor)
     desired = domain.build(vm, task.host, facts)
@@ -104,6 +103,7 @@ def _plan(task: Task, vm: Vm, observed: ObservedVm, result: VmResult) -> tuple[P
     prepare: Prepare = tuple
     if will_start(observed, drift, task.policy) or will_attach(drift, task.policy):
         problems += [*desired.missing, *task.storage_problems(vm), *host_problems(vm, task.system)]
+        problems += storage.secret_conflicts(vm, facts, task.hypervisor)
         prepare = partial(_preparations, task, vm, facts)
         result.warnings += memory_warnings(vm, task.free_memory)
     if problems and not task.order.check_mode:
@@ -111,15 +111,7 @@ def _plan(task: Task, vm: Vm, observed: ObservedVm, result: VmResult) -> tuple[P
     # In check mode an earlier task may not have made yet what is missing.
     result.warnings += [str(problem) for problem in problems]
     definition = etree.tostring(reconciled.merged, encoding='unicode')
-    return plan_vm(vm, observed, drift, task.policy, definition, prepare()), prepare
-
-
-def _steps(plan: Plan, prepare: Prepare) -> Iterator[Action]:
-    """The actions of a plan. Each is asked for when the one before it is done."""
-    yield from plan.definition
-    # The undoing of another VM may have taken what was there when nobody could see yet that this VM would need it.
-    yield from prepare() if plan.definition else plan.preparations
-    yield from plan.changes
+    return plan_vm(vm, observed, drift, task.policy, definition), prepare
 
 
 def _drift(
@@ -144,16 +136,16 @@ def _preparations(task: Task, vm: Vm, facts: storage.StorageFacts) -> list[Actio
     return [
         *storage.prepare(vm, facts, task.system, task.hypervisor),
         *(
-            Action('create_channel_dir', {'path': path, 'owner': owner})
+            Action('create_channel_dir', {'path': path, 'owner': owner}, shared=path)
             for path in missing_channel_directories(vm, task.system)
         ),
     ]
 
 
-def _apply(task: Task, vm: Vm, observed: ObservedVm, steps: Iterator[Action], result: VmResult) -> None:
+def _apply(task: Task, vm: Vm, observed: ObservedVm, actions: Iterator[Action], result: VmResult) -> None:
     context = Context(task.hypervisor, task.system, vm, observed, task.order.cancelled)
     try:
-        apply(context, steps)
+        apply(context, actions)
         _wait_until_usable(context, result)
     finally:
         result.state = context.state or observed.state

@@ -245,12 +245,13 @@ def _plan(
 
 
 def _check_usage(hypervisor: Hypervisor, wanted: SecretDefinition) -> None:
-    holder = hypervisor.secret_of_usage(wanted.kind, wanted.usage)
-    if holder not in (None, wanted.uuid):
-        raise VmError(
-            'secret_conflict',
-            'the secret for %s %s is %s already, and there can be one only' % (wanted.kind, wanted.usage, holder),
-        )
+    for secret in hypervisor.known_secrets().values():
+        if (secret.kind, secret.usage) == (wanted.kind, wanted.usage) and secret.uuid != wanted.uuid:
+            raise VmError(
+                'secret_conflict',
+                'the secret for %s %s is %s already, and there can be one only'
+                % (wanted.kind, wanted.usage, secret.uuid),
+            )
 
 
 def _apply(
@@ -261,14 +262,14 @@ def _apply(
         if plan.undefine:
             hypervisor.undefine_secret(wanted.uuid)
         if plan.define:
-            hypervisor.define_secret(wanted.to_xml())
+            hypervisor.define_secret(wanted.to_xml(), wanted.private)
         if plan.value is not None:
             hypervisor.set_secret_value(wanted.uuid, plan.value)
     except VmError:
         if existing is None or plan.undefine:
             hypervisor.undefine_secret(wanted.uuid)
         if existing is not None:
-            hypervisor.define_secret(existing.xml)
+            hypervisor.define_secret(existing.xml, existing.definition.private)
             if existing.value is not None:
                 hypervisor.set_secret_value(wanted.uuid, existing.value)
         raise

@@ -31,20 +31,17 @@ IQN = "iqn.2026-01.org.example:faults"
 CHAP = ("user", "pa55word")
 
 ASKING = ["open", "list the domains", "ask for the capabilities", "ask for the domain capabilities"]
+# Once for all VMs of a task that have any.
+SECRETS = "list the secrets"
 STARTING = ["start the domain", "ask for the state", "read the definition"]
-SECRET = ["look up the secret", "read the secret", "look up the secret", "read the value of the secret"]
-# The value of a private secret is set each time, after another look at what is there.
-SETTING_THE_SECRET = [*SECRET, *SECRET, "look up the secret", "set the value of the secret"]
 # Every call of libvirt that each scenario makes; those of one name in a row count as one.
 CALLS = {
     "new": [
         *ASKING,
         "look up the domain",
-        "look up the secret",
+        SECRETS,
         "define the domain",
-        "look up the secret",
         "define the secret",
-        "look up the secret",
         "set the value of the secret",
         *STARTING,
     ],
@@ -52,9 +49,9 @@ CALLS = {
         *ASKING,
         "ask for the state",
         "read the definition",
-        *SECRET,
+        SECRETS,
         "define the domain",
-        *SETTING_THE_SECRET,
+        "set the value of the secret",
         *STARTING,
     ],
     "restart": [
@@ -62,10 +59,10 @@ CALLS = {
         "ask for the state",
         "ask whether it is persistent",
         "read the definition",
-        *SECRET,
+        SECRETS,
         "ask for the job",
         "define the domain",
-        *SETTING_THE_SECRET,
+        "set the value of the secret",
         "shut the domain down",
         "ask for the state",
         *STARTING,
@@ -75,10 +72,10 @@ CALLS = {
         "ask for the state",
         "ask whether it is persistent",
         "read the definition",
-        *SECRET,
+        SECRETS,
         "ask for the job",
         "define the domain",
-        *SETTING_THE_SECRET,
+        "set the value of the secret",
         "set the limits of a disk",
         "ask for the state",
         "read the definition",

@@ -1,22 +1,34 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How often libvirt is asked: a constant, at most five times a VM that is as asked, at most eight a VM that starts."""
+"""How often libvirt is asked: a constant, at most five times a VM that is as asked, at most eight a VM that starts.
+
+A secret that the hypervisor does not have yet is made once, whichever VMs use it, and is counted apart.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import base64
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
 from ansible_collections.zstack.kvm.tests.support.forked_task import start
-from ansible_collections.zstack.kvm.tests.support.virsh import virsh
+from ansible_collections.zstack.kvm.tests.support.servers import IscsiServer
+from ansible_collections.zstack.kvm.tests.support.virsh import try_virsh, virsh
 
 Counted = Callable[..., int]
-# Opening, both kinds of capabilities, all domains, those that are suspended to disk.
-CONSTANT = 5
+# Opening, both kinds of capabilities; all domains, those that are suspended to disk, those that start with the host.
+CONSTANT = 6
+# All secrets, and those that are private.
+SECRETS = 2
+# Looking for it, defining it, setting its value.
+NEW_SECRET = 3
+IQN = "iqn.2026-01.org.example:calls"
+CHAP = ("user", "pa55word")
 
 
 @pytest.fixture
@@ -33,9 +45,34 @@ def counted(tmp_path: Path) -> Counted:
     return run
 
 
-def everything(new_vm: NewVm) -> dict[str, Any]:
+@pytest.fixture(scope="module")
+def chap_volume(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """A volume behind a portal that asks for a password."""
+    lun = tmp_path_factory.mktemp("luns") / "lun.raw"
+    lun.write_bytes(bytes(1 << 20))
+    with IscsiServer() as server:
+        server.add_target(IQN, lun, chap=CHAP)
+        path = server.install_path(IQN)
+        yield {"install_path": path, "device_type": "iscsi", "chap_username": CHAP[0], "chap_password": CHAP[1]}
+
+
+@pytest.fixture(autouse=True)
+def no_secrets() -> Iterator[None]:
+    """No test leaves a secret to the next."""
+    yield
+    for line in virsh("secret-list").splitlines()[2:]:
+        if line.strip():
+            try_virsh("secret-undefine", line.split()[0])
+
+
+def ceph_secret() -> dict[str, str]:
+    """A secret that no hypervisor has."""
+    return {"uuid": str(uuid.uuid4()), "key": base64.b64encode(bytes(28)).decode("ascii")}
+
+
+def everything(new_vm: NewVm, **options: Any) -> dict[str, Any]:
     """A VM for which everything is asked that can be asked of libvirt for file volumes."""
-    return new_vm(autostart=True, nics=[{"bridge_name": "br_eth0"}], console_password="secret")
+    return new_vm(autostart=True, nics=[{"bridge_name": "br_eth0"}], console_password="secret", **options)
 
 
 def test_a_run_that_changes_nothing(new_vm: NewVm, counted: Counted) -> None:
@@ -46,12 +83,38 @@ def test_a_run_that_changes_nothing(new_vm: NewVm, counted: Counted) -> None:
     assert three - one == 2 * (one - CONSTANT)
 
 
+def test_a_run_that_changes_nothing_of_vms_with_secrets(
+    new_vm: NewVm, counted: Counted, chap_volume: dict[str, Any]
+) -> None:
+    secret = ceph_secret()
+    vms = [everything(new_vm, ceph_secret=secret, data_volumes=[chap_volume]) for _number in range(3)]
+    start(*vms)
+    one, three = counted(vms[0]), counted(*vms)
+    assert one <= CONSTANT + SECRETS + 5
+    assert three - one == 2 * (one - CONSTANT - SECRETS)
+
+
 def test_check_mode(new_vm: NewVm, counted: Counted) -> None:
     assert counted(everything(new_vm), check=True) <= CONSTANT + 5
 
 
 def test_new_vms(new_vm: NewVm, counted: Counted) -> None:
     assert counted(everything(new_vm)) <= CONSTANT + 8
+
+
+def test_new_vms_of_one_target_with_chap(new_vm: NewVm, counted: Counted, chap_volume: dict[str, Any]) -> None:
+    vms = [everything(new_vm, data_volumes=[chap_volume]) for _number in range(3)]
+    assert counted(*vms) <= CONSTANT + SECRETS + 3 * 8
+
+
+def test_new_vms_of_a_target_each(new_vm: NewVm, counted: Counted, chap_volume: dict[str, Any]) -> None:
+    assert counted(everything(new_vm, data_volumes=[chap_volume])) <= CONSTANT + SECRETS + 8
+
+
+def test_new_vms_of_one_ceph_cluster(new_vm: NewVm, counted: Counted) -> None:
+    secret = ceph_secret()
+    vms = [everything(new_vm, ceph_secret=secret) for _number in range(3)]
+    assert counted(*vms, parallel=1) <= CONSTANT + SECRETS + NEW_SECRET + 3 * 8
 
 
 def test_vms_that_are_off(new_vm: NewVm, counted: Counted) -> None:
@@ -61,8 +124,27 @@ def test_vms_that_are_off(new_vm: NewVm, counted: Counted) -> None:
     assert counted(vm) <= CONSTANT + 8
 
 
+def test_vms_that_are_off_and_whose_secrets_are_there(
+    new_vm: NewVm, counted: Counted, chap_volume: dict[str, Any]
+) -> None:
+    vm = everything(new_vm, ceph_secret=ceph_secret(), data_volumes=[chap_volume])
+    start(vm)
+    virsh("destroy", vm["uuid"])
+    assert counted(vm) <= CONSTANT + SECRETS + 8
+
+
 def test_vms_that_are_off_and_not_as_asked(new_vm: NewVm, counted: Counted) -> None:
     vm = everything(new_vm)
     start(vm)
     virsh("destroy", vm["uuid"])
     assert counted({**vm, "cpu_num": 2, "autostart": False}) <= CONSTANT + 8
+
+
+def test_vms_that_are_off_and_not_as_asked_with_a_secret_that_is_there(
+    new_vm: NewVm, counted: Counted, chap_volume: dict[str, Any]
+) -> None:
+    for secret in ({"ceph_secret": ceph_secret()}, {"data_volumes": [chap_volume]}):
+        vm = everything(new_vm, **secret)
+        start(vm)
+        virsh("destroy", vm["uuid"])
+        assert counted({**vm, "cpu_num": 2}) <= CONSTANT + SECRETS + 8

@@ -15,6 +15,7 @@ try:
 except ImportError:  # the module reports it
     pass
 
+from ..action import AlreadyDone
 from ..context import Context, Executor, Undo
 from ..errors import VmError
 from ..storage.shared import used_by_another
@@ -84,6 +85,8 @@ def set_autostart(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]
 def create_channel_dir(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
     """Makes the folder of a channel's socket, for QEMU's user alone; undone unless another VM has come to use it."""
     made = context.system.make_directory(detail['path'], _CHANNEL_DIRECTORY_MODE, detail['owner'])
+    if not made:
+        raise AlreadyDone
 
     def undo() -> None:
         if not used_by_another(context, detail['path'] + '/'):

@@ -20,6 +20,7 @@ from .fusionstor import FusionstorBackend
 from .iscsi import IscsiBackend, check_passwords
 from .reachability import WantedItem, find_problems
 from .storage_facts import facts
+from .vm_secrets import secret_conflicts
 
 if TYPE_CHECKING:
     from ..context import Executor, System
@@ -84,5 +85,5 @@ def _items_of(vm: Vm) -> Iterator[StorageItem]:
 
 __all__ = [
     'BACKENDS', 'EXECUTORS', 'Backend', 'DiskSource', 'StorageFacts', 'StorageItem', 'backend_of', 'check',
-    'check_together', 'disk', 'facts', 'preflight', 'prepare',
+    'check_together', 'disk', 'facts', 'preflight', 'prepare', 'secret_conflicts',
 ]

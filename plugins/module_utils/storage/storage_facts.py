@@ -131,5 +131,7 @@ def _chap_secrets(vm: Vm, hypervisor: Hypervisor) -> dict[str, str]:
         for volume in vm.volumes
         if volume.device_type == 'iscsi' and volume.chap_username and not uses_host_initiator(volume)
     }
-    found = {iqn: hypervisor.secret_of_usage('iscsi', iqn) for iqn in sorted(names)}
-    return {iqn: uuid for iqn, uuid in found.items() if uuid is not None}
+    if not names:
+        return {}
+    secrets = hypervisor.known_secrets().values()
+    return {secret.usage: secret.uuid for secret in secrets if secret.kind == 'iscsi' and secret.usage in names}

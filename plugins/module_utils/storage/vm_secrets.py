@@ -10,13 +10,13 @@ undo that finds no other VM using the secret can remove it, and a VM that comes 
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Optional
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
-from ..action import Action
-from ..errors import VmError
+from ..action import Action, AlreadyDone
+from ..errors import Problem, VmError
 from ..hypervisor import Hypervisor
-from ..libvirt_secret import SecretDefinition, parse_secret
+from ..libvirt_secret import SecretDefinition
 from ..vm import Vm
 from .base import StorageFacts
 from .iscsi import chap_secret_uuid, lun_of, uses_host_initiator
@@ -28,35 +28,54 @@ if TYPE_CHECKING:
 Undo = Callable[[], None]
 
 
+class _WantedSecret(NamedTuple):
+    """A secret of a VM. C(place) is where its value stands in the input."""
+
+    place: str
+    definition: SecretDefinition
+    value: bytes
+
+
+def secret_conflicts(vm: Vm, facts: StorageFacts, hypervisor: Hypervisor) -> list[Problem]:
+    """Secrets of a VM whose UUID libvirt has for something else."""
+    problems = []
+    for place, definition, _value in _wanted(vm, facts):
+        known = hypervisor.known_secrets().get(definition.uuid)
+        if known is not None and known.kind != definition.kind:
+            message = 'the libvirt secret %s is there already, for %s instead of %s'
+            found = 'nothing in particular' if known.kind == 'none' else known.kind
+            problems.append(Problem(place, message % (definition.uuid, found, definition.kind), 'secret_conflict'))
+    return problems
+
+
 def plan_secrets(vm: Vm, facts: StorageFacts, hypervisor: Hypervisor) -> list[Action]:
     """What is missing for the secrets of a VM to have their values."""
-    wanted = []
+    actions = (_plan(definition, value, hypervisor) for _place, definition, value in _wanted(vm, facts))
+    return [action for action in actions if action is not None]
+
+
+def _wanted(vm: Vm, facts: StorageFacts) -> Iterator[_WantedSecret]:
     if vm.ceph_secret is not None:
-        uuid = vm.ceph_secret.uuid
-        wanted.append((SecretDefinition(uuid, 'ceph', uuid, True, False), base64.b64decode(vm.ceph_secret.key)))
-    passwords = {
-        lun_of(volume).iqn: volume.chap_password
+        uuid, key = vm.ceph_secret.uuid, base64.b64decode(vm.ceph_secret.key)
+        yield _WantedSecret('%s.ceph_secret' % vm.place, SecretDefinition(uuid, 'ceph', uuid, True, False), key)
+    with_password = {
+        lun_of(volume).iqn: volume
         for volume in vm.volumes
         if volume.device_type == 'iscsi' and volume.chap_password and not uses_host_initiator(volume)
     }
-    for iqn, password in sorted(passwords.items()):
-        uuid = facts.chap_secrets.get(iqn) or chap_secret_uuid(iqn)
-        wanted.append((SecretDefinition(uuid, 'iscsi', iqn, True, True), password.encode('utf-8')))
-    actions = (_plan(definition, value, hypervisor) for definition, value in wanted)
-    return [action for action in actions if action is not None]
+    for iqn, volume in sorted(with_password.items()):
+        definition = SecretDefinition(
+            facts.chap_secrets.get(iqn) or chap_secret_uuid(iqn), 'iscsi', iqn, ephemeral=True, private=True
+        )
+        yield _WantedSecret('%s.chap_password' % volume.place, definition, str(volume.chap_password).encode('utf-8'))
 
 
 def _plan(definition: SecretDefinition, value: bytes, hypervisor: Hypervisor) -> Optional[Action]:
     detail = {'definition': definition, 'value': value}
-    xml = hypervisor.secret_xml(definition.uuid)
-    if xml is None:
-        return Action('define_secret', detail)
-    kind = parse_secret(xml).kind
-    if kind != definition.kind:
-        message = 'the libvirt secret %s is there already, for %s instead of %s'
-        raise VmError('secret_conflict', message % (definition.uuid, kind or 'nothing in particular', definition.kind))
-    if _readable_value(definition.uuid, hypervisor) != value:
-        return Action('set_secret_value', detail)
+    if definition.uuid not in hypervisor.known_secrets():
+        return Action('define_secret', detail, shared=definition.uuid)
+    if _readable_value(definition, hypervisor) != value:
+        return Action('set_secret_value', detail, shared=definition.uuid)
     return None
 
 
@@ -65,18 +84,10 @@ def set_secret(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
     definition: SecretDefinition = detail['definition']
     hypervisor = context.hypervisor
     with shared_lock(context.system, definition.uuid):
-        is_new = hypervisor.secret_xml(definition.uuid) is None
-        before = None if is_new else _readable_value(definition.uuid, hypervisor)
+        before = _readable_value(definition, hypervisor)
         if before == detail['value']:
-            return None
-        if is_new:
-            hypervisor.define_secret(definition.to_xml())
-        try:
-            hypervisor.set_secret_value(definition.uuid, detail['value'])
-        except VmError:
-            if is_new:
-                hypervisor.undefine_secret(definition.uuid)
-            raise
+            raise AlreadyDone
+        is_new = _set_value(definition, detail['value'], hypervisor)
 
     def undo() -> None:
         with shared_lock(context.system, definition.uuid):
@@ -90,10 +101,36 @@ def set_secret(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
     return undo
 
 
-def _readable_value(uuid: str, hypervisor: Hypervisor) -> Optional[bytes]:
-    """The value of a secret, None where it has none or shows it to nobody."""
+def _set_value(definition: SecretDefinition, value: bytes, hypervisor: Hypervisor) -> bool:
+    """Whether the secret had to be defined for it."""
+    if definition.uuid in hypervisor.known_secrets():
+        try:
+            hypervisor.set_secret_value(definition.uuid, value)
+            return False
+        except VmError as error:
+            # Another task, which libvirt told us nothing of, has taken its own back.
+            if error.code != 'secret_missing':
+                raise
+    hypervisor.define_secret(definition.to_xml(), definition.private)
     try:
-        return hypervisor.secret_value(uuid)
+        hypervisor.set_secret_value(definition.uuid, value)
+    except VmError:
+        hypervisor.undefine_secret(definition.uuid)
+        raise
+    return True
+
+
+def _readable_value(definition: SecretDefinition, hypervisor: Hypervisor) -> Optional[bytes]:
+    """The value of a secret, None where it has none or shows it to nobody and we didn't give it.
+
+    One that isn't known yet is looked for, unless it would be private: under the UUID of a target's secret there is
+    none but that which VMs bring along.
+    """
+    known = hypervisor.known_secrets().get(definition.uuid)
+    if (known or definition).private:
+        return known.given if known else None
+    try:
+        return hypervisor.secret_value(definition.uuid)
     except VmError as error:
         if error.code == 'libvirt_denied':
             return None

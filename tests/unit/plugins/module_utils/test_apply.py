@@ -12,7 +12,7 @@ from typing import Any, Optional
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils import apply as subject
-from ansible_collections.zstack.kvm.plugins.module_utils.action import Action
+from ansible_collections.zstack.kvm.plugins.module_utils.action import Action, AlreadyDone
 from ansible_collections.zstack.kvm.plugins.module_utils.context import Context, Undo
 from ansible_collections.zstack.kvm.plugins.module_utils.errors import VmError
 from ansible_collections.zstack.kvm.plugins.module_utils.executors.live import LiveChangeRefused
@@ -69,6 +69,15 @@ def test_all_are_done_in_order(recorder: Recorder) -> None:
     context = context_of(recorder)
     subject.apply(context, [Action('first'), Action('second')])
     assert recorder.events == context.done == ['first', 'second']
+
+
+def test_what_another_vm_has_done_already_is_neither_said_nor_undone(recorder: Recorder) -> None:
+    context = context_of(recorder)
+    failure = Action('third', {'fails': VmError('disk_full', 'no space')})
+    with pytest.raises(VmError):
+        subject.apply(context, [Action('first'), Action('second', {'fails': AlreadyDone()}), failure])
+    assert context.done == ['first']
+    assert recorder.events == ['first', 'undo first']
 
 
 def test_a_failure_undoes_the_earlier_ones_in_reverse(recorder: Recorder) -> None:

@@ -20,6 +20,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils.plan import (
     check_drift,
     check_state,
     plan_vm,
+    steps,
     will_attach,
     will_start,
 )
@@ -54,13 +55,13 @@ def observed(state: str, reason: str = 'unknown', **facts: Any) -> ObservedVm:
 
 
 def plan(seen: ObservedVm, drift: Drift = NO_DRIFT, policy: Policy = NEXT_BOOT, **options: Any) -> Plan:
-    """The plan, with a preparation if the VM starts."""
+    """The plan, with all that is done as its changes: there is something to be prepared if the VM starts."""
     wanted = vm(**options)
     check_state(wanted, seen, policy)
     preparations = [PREPARATION] if will_start(seen, drift, policy) or will_attach(drift, policy) else []
-    made = plan_vm(wanted, seen, drift, policy, '<new/>', preparations)
+    made = plan_vm(wanted, seen, drift, policy, '<new/>')
     check_drift(seen, made.differences, policy)
-    return made
+    return dataclasses.replace(made, definition=(), changes=tuple(steps(made, lambda: preparations)))
 
 
 def names(made: Plan) -> list[str]:

@@ -10,8 +10,9 @@ from types import SimpleNamespace
 from typing import Any, Optional
 
 import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils.action import Action
 from ansible_collections.zstack.kvm.plugins.module_utils.plan import Policy
-from ansible_collections.zstack.kvm.plugins.module_utils.task import Order, Task
+from ansible_collections.zstack.kvm.plugins.module_utils.task import Foreseen, Order, Task
 
 
 def task(parallel: Optional[int], remote: bool) -> Task:
@@ -29,3 +30,10 @@ def test_as_many_vms_at_a_time_as_asked_for_or_as_the_hypervisor_has_cpus(
     parallel: Optional[int], remote: bool, workers: int
 ) -> None:
     assert task(parallel, remote).workers == workers
+
+
+def test_what_vms_share_is_foreseen_for_the_first_of_them_alone() -> None:
+    foreseen = Foreseen()
+    actions = [Action('create_channel_dir', shared='/a'), Action('define_secret', shared='a'), Action('start')]
+    assert [foreseen.is_first(action) for action in actions] == [True, True, True]
+    assert [foreseen.is_first(action) for action in actions] == [False, False, True]

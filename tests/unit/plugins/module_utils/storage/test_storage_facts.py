@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils import storage
 from ansible_collections.zstack.kvm.plugins.module_utils.host_system import HostSystem, RemoteSystem
+from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import ListedSecret
 from ansible_collections.zstack.kvm.tests.unit.plugins.module_utils.storage.items import IQN, iscsi_volume, volume
 from lxml import etree
 
@@ -20,8 +21,8 @@ from lxml import etree
 class NoLibvirt:
     """Stands for a libvirt with one secret and one file in a storage pool."""
 
-    def secret_of_usage(self, kind: str, usage: str) -> str | None:
-        return 'the-secret' if (kind, usage) == ('iscsi', IQN) else None
+    def known_secrets(self) -> dict[str, ListedSecret]:
+        return {'the-secret': ListedSecret('the-secret', 'iscsi', IQN), 'other': ListedSecret('other', 'ceph', IQN)}
 
     def storage_volume_xml(self, path: str) -> str | None:
         return "<volume><target><format type='qcow2'/></target></volume>" if path == '/pool/file' else None
