@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
-from ansible_collections.zstack.kvm.tests.support.in_process import start
 from ansible_collections.zstack.kvm.tests.support.laboratory import CHECKOUT
+from ansible_collections.zstack.kvm.tests.support.module_run import start
 from ansible_collections.zstack.kvm.tests.support.obedient_guest import write_obedient_disk
 from ansible_collections.zstack.kvm.tests.support.playbook import TARGET_PYTHON
 from ansible_collections.zstack.kvm.tests.support.virsh import state
