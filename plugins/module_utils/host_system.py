@@ -352,6 +352,10 @@ class HostSystem:
         """Whether the hypervisor has a PCI device at C(DDDD:BB:SS.F)."""
         return self.path_kind('/sys/bus/pci/devices/' + address) == 'directory'
 
+    def has_iommu_group(self, address: str) -> bool:
+        """Whether the PCI device at C(DDDD:BB:SS.F) is behind an IOMMU, without which it can't be passed through."""
+        return self.path_kind('/sys/bus/pci/devices/%s/iommu_group' % address) == 'directory'
+
     def iommu_groups(self) -> dict[int, list[str]]:
         """The PCI devices in each IOMMU group, which can only be passed through together; none without an IOMMU."""
         top = '/sys/kernel/iommu_groups'

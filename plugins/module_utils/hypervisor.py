@@ -299,6 +299,10 @@ class Hypervisor:
         """The version of the QEMU that domains of the hypervisor's own architecture get; empty without one."""
         return _version(self._call('ask for the version of QEMU', self._connection.getVersion))
 
+    def network_filters(self) -> list[str]:
+        """The names of the network filters that NICs can have."""
+        return list(self._call('list the network filters', self._connection.listNWFilters))
+
     # Domains: all at once
 
     def list_domains(self) -> list[ListedDomain]:

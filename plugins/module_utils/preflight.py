@@ -9,10 +9,11 @@ Storage has its own part of this in C(storage); what the hypervisor's QEMU lacks
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Optional
 
 from .context import System
+from .domain.interfaces import NIC_FILTER
 from .errors import Problem
 from .vm import PciDevice, Vm
 
@@ -27,6 +28,14 @@ def host_problems(vm: Vm, system: System) -> list[Problem]:
         *_pci_problems(vm, system),
         *_usb_problems(vm, system),
     ]
+
+
+def network_filter_problems(vm: Vm, filters: Optional[Collection[str]]) -> list[Problem]:
+    """NICs whose network filter libvirt doesn't have; C(filters) are those that it has, None where it doesn't say."""
+    if filters is None or NIC_FILTER in filters:
+        return []
+    message = 'libvirt has no network filter %s, which every NIC with an address gets' % NIC_FILTER
+    return [Problem('%s.ip' % nic.place, message, 'filter_failed') for nic in vm.nics if nic.ip]
 
 
 def memory_warnings(vm: Vm, free: Optional[int]) -> list[str]:
@@ -66,6 +75,9 @@ def _pci_problems(vm: Vm, system: System) -> Iterator[Problem]:
         address = _pci_address(device)
         if not system.pci_device_exists(address):
             yield Problem(device.place, 'the hypervisor has no PCI device %s' % address, 'device_missing')
+        elif not system.has_iommu_group(address):
+            message = 'the PCI device %s is behind no IOMMU, so that it cannot be passed through' % address
+            yield Problem(device.place, message, 'iommu_missing')
 
 
 def _pci_address(device: PciDevice) -> str:

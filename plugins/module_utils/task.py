@@ -59,7 +59,8 @@ class Task:
     """What all VMs of a task have in common.
 
     C(problems) are those of the storage of the VMs in C(checked), the ones that were off in the beginning.
-    C(free_memory): bytes, None where it is not known.
+    C(free_memory): bytes, None where it is not known. C(network_filters): their names, None where nobody asked or
+    libvirt doesn't say.
     """
 
     hypervisor: Hypervisor
@@ -69,6 +70,7 @@ class Task:
     host: Host
     domains: DomainList
     free_memory: Optional[int]
+    network_filters: Optional[Sequence[str]]
     problems: Sequence[Problem]
     checked: frozenset[str]
     foreseen: Foreseen = field(default_factory=Foreseen)
@@ -105,9 +107,21 @@ def begin_task(hypervisor: Hypervisor, system: System, vms: Sequence[Vm], order:
         host=_ask_host(hypervisor, system, vms),
         domains=domains,
         free_memory=hypervisor.free_memory() if system.is_remote else system.free_memory(),
+        network_filters=_ask_network_filters(hypervisor, vms),
         problems=storage.preflight(off, system, hypervisor),
         checked=frozenset(vm.uuid for vm in off),
     )
+
+
+def _ask_network_filters(hypervisor: Hypervisor, vms: Sequence[Vm]) -> Optional[Sequence[str]]:
+    if not any(nic.ip for vm in vms for nic in vm.nics):
+        return None
+    try:
+        return hypervisor.network_filters()
+    except VmError as error:
+        if error.lost_libvirt:
+            raise
+        return None
 
 
 def _ask_host(hypervisor: Hypervisor, system: System, vms: Sequence[Vm]) -> Host:

@@ -22,7 +22,7 @@ from .errors import VmError, VmProblems, mistakes_as_errors
 from .hypervisor import Hypervisor
 from .observed import ObservedVm, observe
 from .plan import Drift, Plan, Policy, Prepare, check_drift, check_state, plan_vm, steps, will_attach, will_start
-from .preflight import host_problems, memory_warnings, missing_channel_directories
+from .preflight import host_problems, memory_warnings, missing_channel_directories, network_filter_problems
 from .result import SecretMask, VmResult, as_one_error, domain_text, failed, of_vm
 from .start_order import start_in_order
 from .task import Order, Task, begin_task
@@ -103,6 +103,7 @@ def _plan(task: Task, vm: Vm, observed: ObservedVm, result: VmResult) -> tuple[P
     prepare: Prepare = tuple
     if will_start(observed, drift, task.policy) or will_attach(drift, task.policy):
         problems += [*desired.missing, *task.storage_problems(vm), *host_problems(vm, task.system)]
+        problems += network_filter_problems(vm, task.network_filters)
         problems += storage.secret_conflicts(vm, facts, task.hypervisor)
         prepare = partial(_preparations, task, vm, facts)
         result.warnings += memory_warnings(vm, task.free_memory)

@@ -17,6 +17,9 @@ from ..vm import Nic, NicQos, Vm
 from .context import Context
 from .elements import add
 
+# What every NIC with an address gets.
+NIC_FILTER = 'clean-traffic'
+
 _BITS_PER_KIB = 8 * 1024
 
 
@@ -31,8 +34,8 @@ def filter_problems(vm: Vm) -> list[Problem]:
     return [
         Problem(
             '%s.ip' % nic.place,
-            '%s is an IPv6 address, and the filter clean-traffic, which every NIC with an address gets, has IPv4 only'
-            % nic.ip,
+            '%s is an IPv6 address, and the filter %s, which every NIC with an address gets, has IPv4 only'
+            % (nic.ip, NIC_FILTER),
             hint='leave ip empty for a NIC without the filter',
         )
         for nic in vm.nics if ':' in nic.ip
@@ -47,7 +50,7 @@ def _add_interface(devices: etree._Element, nic: Nic, use_virtio: bool, boot: Op
         add(element, 'target', dev=nic.nic_internal_name)
     add(element, 'model', type='virtio' if use_virtio else 'e1000')
     if nic.ip:
-        filterref = add(element, 'filterref', filter='clean-traffic')
+        filterref = add(element, 'filterref', filter=NIC_FILTER)
         add(filterref, 'parameter', name='IP', value=nic.ip)
     if nic.qos:
         _add_bandwidth(element, nic.qos)

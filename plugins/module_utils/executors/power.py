@@ -35,8 +35,13 @@ def start(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
             # A QEMU that doesn't answer shows neither console nor screen.
             late.last_seen = LastSeen((), tuple(log.lines()), None)
             raise late from error
+        if error.lost_libvirt and not _has_libvirt_again(context):
+            if not context.observed.saved:
+                # Nobody else can end what libvirt has begun and may never finish.
+                _end_qemu(context)
+            raise
         # An error of libvirt while the VM runs all the same is none.
-        if not _runs_all_the_same(context, error):
+        if not _runs_all_the_same(context):
             raise log.better(error) from error
     # From here on what came back from its saved memory has it nowhere else.
     may_be_ended = not context.observed.saved
@@ -60,20 +65,27 @@ def _go_on(context: Context) -> None:
 
 def _give_up_start(context: Context) -> None:
     """Ends a QEMU that libvirt still waits for: until it has answered, libvirt itself can't end it."""
-    name = context.vm.domain_name
-    if not context.system.is_remote:
-        context.system.kill_process('%s/%s.pid' % (_RUN_DIRECTORY, name), 'guest=%s,' % name)
+    _end_qemu(context)
     with contextlib.suppress(VmError):
         _end(context)
 
 
-def _runs_all_the_same(context: Context, error: VmError) -> bool:
-    if error.lost_libvirt:
-        try:
-            context.hypervisor.reconnect()
-        except VmError:
-            return False
+def _end_qemu(context: Context) -> None:
+    """Without libvirt, which therefore sees it die."""
+    name = context.vm.domain_name
+    if not context.system.is_remote:
+        context.system.kill_process('%s/%s.pid' % (_RUN_DIRECTORY, name), 'guest=%s,' % name)
 
+
+def _has_libvirt_again(context: Context) -> bool:
+    try:
+        context.hypervisor.reconnect()
+    except VmError:
+        return False
+    return True
+
+
+def _runs_all_the_same(context: Context) -> bool:
     def settled() -> bool:
         return context.look() != ('paused', 'starting_up')
 

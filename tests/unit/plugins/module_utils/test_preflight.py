@@ -15,6 +15,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils.preflight import (
     host_problems,
     memory_warnings,
     missing_channel_directories,
+    network_filter_problems,
 )
 from ansible_collections.zstack.kvm.plugins.module_utils.result import as_one_error
 from ansible_collections.zstack.kvm.plugins.module_utils.vm import Vm
@@ -34,8 +35,11 @@ def vm(**options: Any) -> Vm:
 
 @pytest.fixture
 def system(tmp_path: Path) -> HostSystem:
-    """A bridge br0 and a NIC eth0, the PCI device 0000:0a:00.1, the USB device 046d:c077 as 1:3, the folder /run/vm."""
-    for folder in ('sys/class/net/br0/bridge', 'sys/class/net/eth0', 'sys/bus/pci/devices/0000:0a:00.1', 'run/vm'):
+    """A bridge br0 and a NIC eth0, two PCI devices of which 0000:0a:00.1 is behind an IOMMU and 0000:0a:00.2 is not,
+    the USB device 046d:c077 as 1:3, the folder /run/vm.
+    """
+    pci = 'sys/bus/pci/devices/0000:0a:00.'
+    for folder in ('sys/class/net/br0/bridge', 'sys/class/net/eth0', pci + '1/iommu_group', pci + '2', 'run/vm'):
         (tmp_path / folder).mkdir(parents=True)
     stick = tmp_path / 'sys/bus/usb/devices/1-2'
     stick.mkdir(parents=True)
@@ -78,6 +82,11 @@ BRIDGE, ADDRESS = 'Create the bridge', 'Compare the address'
         {'pci_devices': ['0001:0a:00.1']},
         'device_missing', 'vms[0].pci_devices[0]: the hypervisor has no PCI device 0001:0a:00.1', ADDRESS,
     ),
+    (
+        {'pci_devices': ['0a:00.2']},
+        'iommu_missing', 'vms[0].pci_devices[0]: the PCI device 0000:0a:00.2 is behind no IOMMU, '
+        'so that it cannot be passed through', 'Enable VT-d',
+    ),
     ({'usb_devices': ['1:4:046d:c077:2.0']}, 'device_missing', NO_USB % ('046d:c077', 4, 1), ADDRESS),
     ({'usb_devices': ['2:3:046d:c077:2.0']}, 'device_missing', NO_USB % ('046d:c077', 3, 2), ADDRESS),
     ({'usb_devices': ['1:3:0781:c077:2.0']}, 'device_missing', NO_USB % ('0781:c077', 3, 1), ADDRESS),
@@ -103,6 +112,18 @@ def test_all_that_is_not_there_is_named(system: HostSystem) -> None:
     assert [problem.place for problem in host_problems(lacking, system)] == [
         'vms[0].nics[0].bridge_name', 'vms[0].pci_devices[0]', 'vms[0].pci_devices[1]', 'vms[0].usb_devices[0]',
     ]
+
+
+@pytest.mark.parametrize('filters', [None, ['clean-traffic', 'no-arp-spoofing']])
+def test_a_filter_that_is_there_or_that_nobody_knows_of_is_no_problem(filters: Optional[list[str]]) -> None:
+    assert network_filter_problems(vm(nics=[{'bridge_name': 'br0', 'ip': '10.0.0.5'}]), filters) == []
+
+
+def test_a_filter_that_is_missing_is_one_for_each_nic_with_an_address() -> None:
+    nics = [{'bridge_name': 'br0', 'ip': ip} for ip in ('10.0.0.5', '', '10.0.0.6')]
+    problems = network_filter_problems(vm(nics=nics), ['no-arp-spoofing'])
+    assert [problem.place for problem in problems] == ['vms[0].nics[0].ip', 'vms[0].nics[2].ip']
+    assert {problem.code for problem in problems} == {'filter_failed'}
 
 
 def test_behind_a_remote_libvirt_nothing_is_looked_at() -> None:
