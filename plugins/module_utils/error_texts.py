@@ -68,7 +68,7 @@ _TEXTS = (
     ('storage_missing', r'export .* not (present|available|found)|iSCSI.*(target|LUN).*not (found|exist)'),
     (
         'storage_unreachable',
-        r'error connecting|Failed to connect to (LUN|.*iSCSI)'
+        r'error connecting|Failed to connect to (LUN|.*iSCSI|: (Connection refused|No such file or directory))'
         r'|(Connection (refused|timed out)|No route to host).*(iscsi|rbd|nbd)'
         r'|(iscsi|rbd|nbd|iSCSI).*(Connection (refused|timed out)|No route to host)',
     ),

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +21,7 @@ from typing import Any
 import pytest
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
 from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun, run_task, start
-from ansible_collections.zstack.kvm.tests.support.servers import IscsiServer
+from ansible_collections.zstack.kvm.tests.support.servers import CephCluster, IscsiServer
 from ansible_collections.zstack.kvm.tests.support.virsh import definition, virsh
 
 # New ones each time: what is found of them somewhere comes from this run.
@@ -96,26 +97,28 @@ def files_with(secret: str) -> list[str]:
     return found.stdout.splitlines()
 
 
-def leaks_of(secret: str) -> list[str]:
+def leaks_of(secret: str, owners: tuple[str, ...]) -> list[str]:
     """Those of them that should not have it."""
-    return [file for file in files_with(secret) if not file.startswith(LIBVIRTS_OWN)]
+    return [file for file in files_with(secret) if not file.startswith(owners)]
 
 
-def assert_in_none_of(texts: dict[str, str]) -> None:
+def assert_in_none_of(texts: dict[str, str], searched: tuple[str, ...] = SECRETS) -> None:
     """No secret is in any of the texts, which must not be empty."""
     for place, text in texts.items():
         assert text, place
-        assert [secret for secret in SECRETS if secret in text] == [], place
+        assert [secret for secret in searched if secret in text] == [], place
 
 
-def run_watched(tmp_path: Path, vm: dict[str, Any], **options: Any) -> TaskRun:
+def run_watched(
+    tmp_path: Path, vm: dict[str, Any], searched: tuple[str, ...] = SECRETS, owners: tuple[str, ...] = LIBVIRTS_OWN
+) -> TaskRun:
     """Runs the module at the highest verbosity; what can be seen of it has no secret in it."""
     watch = Watch()
     log = tmp_path / "ansible.log"
     # Not ANSIBLE_DEBUG: with that, Ansible prints the arguments of every module that has no no_log task around it.
     settings = {"ANSIBLE_LOG_PATH": str(log)}
     with watch.watching():
-        run = run_task("zstack.kvm.zstack_vm_start", {"vms": [vm], **options}, verbosity=6, environment=settings)
+        run = run_task("zstack.kvm.zstack_vm_start", {"vms": [vm]}, verbosity=6, environment=settings)
     assert "zstack_vm_start" in watch.seen, "the watch saw nothing of the task"
     assert_in_none_of(
         {
@@ -123,10 +126,11 @@ def run_watched(tmp_path: Path, vm: dict[str, Any], **options: Any) -> TaskRun:
             "output": run.output,
             "ansible's log": log.read_text(encoding="utf-8"),
             "system log and processes": watch.seen,
-        }
+        },
+        searched,
     )
     log.unlink()
-    assert {secret: leaks_of(secret) for secret in SECRETS} == {secret: [] for secret in SECRETS}
+    assert {secret: leaks_of(secret, owners) for secret in searched} == {secret: [] for secret in searched}
     return run
 
 
@@ -188,6 +192,22 @@ def test_when_a_volume_is_given_a_wrong_password(new_vm: NewVm, volume: dict[str
     # Only right or wrong, it is as secret as the other.
     run = run_watched(tmp_path, new_vm(data_volumes=[{**volume, "chap_password": KEY}]))
     assert run.error["code"] == "storage_denied"
+
+
+def test_when_a_volume_is_in_ceph(new_vm: NewVm, tmp_path: Path) -> None:
+    secret = str(uuid.uuid4())
+    with CephCluster() as ceph:
+        ceph.write_image("pool", "vol", bytes(1 << 20))
+        volume = {"install_path": "ceph://pool/vol", "mon_info": ceph.monitors, "secret_uuid": secret}
+        vm = new_vm(
+            data_volumes=[{"device_type": "ceph", **volume}], ceph_secret={"uuid": secret, "key": ceph.key}
+        )
+        searched = (ceph.key, base64.b64decode(ceph.key).hex())
+        run = run_watched(tmp_path, vm, searched, (*LIBVIRTS_OWN, str(ceph.configuration.parent)))
+        assert run.actions == ["define", "define_secret", "start"]
+        assert virsh("secret-get-value", secret) == ceph.key
+        virsh("destroy", vm["uuid"])
+    virsh("secret-undefine", secret)
 
 
 @pytest.mark.parametrize(

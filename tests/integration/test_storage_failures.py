@@ -10,17 +10,19 @@ import signal
 import socket
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import Hypervisor
 from ansible_collections.zstack.kvm.plugins.module_utils.storage.fusionstor import NBD_SOCKET
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
-from ansible_collections.zstack.kvm.tests.support import media, module_run, playbook
+from ansible_collections.zstack.kvm.tests.support import in_process, media, module_run, playbook
 from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun
+from ansible_collections.zstack.kvm.tests.support.processes import qemus_of
 from ansible_collections.zstack.kvm.tests.support.servers import CephCluster, IscsiServer, NbdServer
 from ansible_collections.zstack.kvm.tests.support.virsh import state, try_virsh, virsh
 
@@ -216,6 +218,61 @@ class TestFusionstor:
             fails(vm, 'storage_unreachable', 'Connection refused')
         finally:
             hidden.replace(NBD_SOCKET)
+
+
+class TestLostAfterItWasReached:
+    """The moment is made: what is lost is lost as soon as the VM is defined. All that then happens is real."""
+
+    @pytest.fixture
+    def when_defined(self, monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
+        define = Hypervisor.define
+
+        def arrange(lose: Callable[[], object]) -> None:
+            def define_and_lose(hypervisor: Hypervisor, xml: str, validate: bool = True) -> None:
+                define(hypervisor, xml, validate)
+                lose()
+
+            monkeypatch.setattr(Hypervisor, 'define', define_and_lose)
+
+        return arrange
+
+    def assert_undone(self, vm: dict[str, Any], code: str) -> None:
+        error = in_process.start(vm).error
+        assert (error['code'], error['phase'], error['rollback']) == (code, 'start', 'done'), error
+        assert (state(vm['uuid']), qemus_of(vm['uuid'])) == ('absent', [])
+
+    def test_an_image(self, new_vm: NewVm, when_defined: Any) -> None:
+        vm = new_vm()
+        when_defined(Path(vm['root_volume']['install_path']).unlink)
+        self.assert_undone(vm, 'image_missing')
+
+    def test_a_portal(self, new_vm: NewVm, when_defined: Any, tmp_path: Path) -> None:
+        with ExitStack() as stack:
+            server = stack.enter_context(IscsiServer())
+            server.add_target(LOCKED, media.write_raw(tmp_path / 'disk', ''), chap=('zs', 'password-1234'))
+            chap = {'chap_username': 'zs', 'chap_password': 'password-1234'}
+            volume = {'device_type': 'iscsi', 'install_path': server.install_path(LOCKED), **chap}
+            when_defined(stack.close)
+            self.assert_undone(new_vm(root_volume=volume), 'storage_unreachable')
+
+    def test_a_socket(self, new_vm: NewVm, servers: Servers, when_defined: Any) -> None:
+        hidden = Path(NBD_SOCKET + '.hidden')
+        when_defined(lambda: Path(NBD_SOCKET).rename(hidden))
+        try:
+            vm = new_vm(root_volume={'device_type': 'fusionstor', 'install_path': 'fusionstor://pool/vol'})
+            self.assert_undone(vm, 'storage_unreachable')
+        finally:
+            hidden.rename(NBD_SOCKET)
+
+    def test_a_monitor(self, new_vm: NewVm, servers: Servers, when_defined: Any) -> None:
+        assert servers.ceph.monitor is not None
+        monitor = servers.ceph.monitor.pid
+        when_defined(lambda: os.kill(monitor, signal.SIGSTOP))
+        try:
+            vm = new_vm(root_volume=ceph_volume(servers), timeout=5, **key(servers.ceph.key))
+            self.assert_undone(vm, 'start_timeout')
+        finally:
+            os.kill(monitor, signal.SIGCONT)
 
 
 def test_everything_that_is_wrong_is_said_at_once(new_vm: NewVm, servers: Servers) -> None:

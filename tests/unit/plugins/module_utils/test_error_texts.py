@@ -41,6 +41,10 @@ RECORDED = [
     ('secret_missing', 66, "Secret not found: no secret with matching uuid '00000000-0000-4000-8000-00000000dead'"),
     ('storage_unreachable', 1, QEMU + '-blockdev {"driver":"nbd","server":{"host":"127.0.0.1","port":"1"}}: '
      "Failed to connect to '127.0.0.1:1': Connection refused"),
+    ('storage_unreachable', 1, QEMU + '-blockdev {"driver":"nbd","server":{"type":"unix","path":"/run/nbd.socket"}}: '
+     "Failed to connect to '/run/nbd.socket': No such file or directory"),
+    ('storage_unreachable', 1, QEMU + '-blockdev {"driver":"nbd","server":{"type":"unix","path":"/run/nbd.socket"}}: '
+     "Failed to connect to '/run/nbd.socket': Connection refused"),
     ('storage_unreachable', 1, QEMU + '-blockdev {"driver":"iscsi","lun":1}: iSCSI: Failed to connect to LUN : '
      'iscsi_service failed with : iscsi_service_reconnect_if_loggedin. Can not reconnect right now.'),
     ('storage_unreachable', 1, QEMU + '-blockdev {"driver":"rbd"}: error connecting: Connection timed out'),
