@@ -571,9 +571,9 @@ class Hypervisor:
             known = self._known_secrets
             if known is None:
                 hidden = self._list_secrets(libvirt.VIR_CONNECT_LIST_SECRETS_PRIVATE)
-                private = {secret.UUIDString() for secret in hidden}
+                private, listed = {secret.UUIDString() for secret in hidden}, self._list_secrets(0)
                 known = self._known_secrets = {}
-                for secret in self._list_secrets(0):
+                for secret in listed:
                     self._remember(secret, secret.UUIDString() in private)
             return dict(known)
 
