@@ -6,9 +6,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils import hypervisor
 from ansible_collections.zstack.kvm.plugins.module_utils.errors import VmError
-from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import Hypervisor
+from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import Hypervisor, running_domains
 
 UUID = '6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11'
 
@@ -48,7 +47,7 @@ def picture_of(libvirt: Libvirt) -> bytes:
 
 @pytest.fixture(autouse=True)
 def small_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hypervisor, 'PICTURE_BYTES', 200000)
+    monkeypatch.setattr(running_domains, 'PICTURE_BYTES', 200000)
 
 
 def test_a_picture_arrives_whole() -> None:
