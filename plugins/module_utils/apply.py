@@ -62,7 +62,7 @@ def _next(coming: Iterator[Action]) -> Optional[Action]:
 
 
 def _do(context: Context, action: Action) -> Optional[Undo]:
-    with mistakes_as_errors():
+    with mistakes_as_errors(AlreadyDone):
         return EXECUTORS[action.name](context, action.detail)
 
 

@@ -95,10 +95,15 @@ class VmProblems(Exception):
 
 
 @contextmanager
-def mistakes_as_errors() -> Iterator[None]:
-    """A mistake in the code ends one VM's work like any failure: what was done is undone, and the others go on."""
+def mistakes_as_errors(*expected: type[Exception]) -> Iterator[None]:
+    """A mistake in the code ends one VM's work like any failure: what was done is undone, and the others go on.
+
+    What is C(expected), as errors of VMs are in any case, is no mistake.
+    """
     try:
         yield
+    except expected:
+        raise
     except (VmError, VmProblems):
         raise
     except Exception as error:

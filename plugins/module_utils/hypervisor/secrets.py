@@ -123,14 +123,16 @@ class SecretCalls(Connection):
 
     def _of_secret(self, uuid: str, ask: Callable[[Any], Answer]) -> Optional[Answer]:
         """What C(ask) returns of the secret, None where it is not, or is no more."""
+        secret = self._secrets.get(uuid)
         try:
-            secret = self._secrets.get(uuid)
             if secret is None:
-                secret = self._call('look up the secret', self._connection.secretLookupByUUIDString, uuid)
-                self._remember(secret, private=False)
+                found = self._call('look up the secret', self._connection.secretLookupByUUIDString, uuid)
+                self._remember(found, private=False)
+                return ask(found)
             return ask(secret)
         except VmError as error:
-            if error.libvirt_code == libvirt.VIR_ERR_NO_SECRET:
+            if error.libvirt_code != libvirt.VIR_ERR_NO_SECRET:
+                raise
+            if secret is not None:
                 self._forget_secret(uuid)
-                return None
-            raise
+            return None

@@ -74,9 +74,9 @@ def test_all_are_done_in_order(recorder: Recorder) -> None:
 def test_what_another_vm_has_done_already_is_neither_said_nor_undone(recorder: Recorder) -> None:
     context = context_of(recorder)
     failure = Action('third', {'fails': VmError('disk_full', 'no space')})
-    with pytest.raises(VmError):
+    with pytest.raises(VmError) as caught:
         subject.apply(context, [Action('first'), Action('second', {'fails': AlreadyDone()}), failure])
-    assert context.done == ['first']
+    assert (caught.value.code, context.done) == ('disk_full', ['first'])
     assert recorder.events == ['first', 'undo first']
 
 
