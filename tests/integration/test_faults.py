@@ -134,6 +134,8 @@ CALLS = {
 }
 # The first call that the scenarios before do not make in the same way.
 FIRST = {
+    "new": "open",
+    "changed": "define the domain",
     "restart": "define the domain",
     "live": "set the limits of a disk",
     "paused": "define the domain",
@@ -154,7 +156,7 @@ def moments(scenario: str, what: str) -> list[tuple[str, Fault]]:
     one that is gone before the next. What a scenario has in common with those before it is tried there.
     """
     calls = CALLS[scenario]
-    first = last_index(calls, FIRST[scenario]) if scenario in FIRST else 0
+    first = last_index(calls, FIRST[scenario])
     found = []
     for number, call in enumerate(calls[first:], start=first + 1):
         found.append(("before", number, call))
@@ -163,7 +165,7 @@ def moments(scenario: str, what: str) -> list[tuple[str, Fault]]:
         is_common = call in CALLS["new"] and scenario in ("changed", "restart", "live", "paused")
         if what == "libvirtd" and call.startswith(CHANGING) and not is_common:
             found.append(("within", number, call))
-    if what == "libvirtd" and scenario not in FIRST:
+    if what == "libvirtd" and scenario == "new":
         # There is nobody to open a connection to.
         found.remove(("before", 1, "open"))
     return [(f"{when} {number}: {call}", Fault(what, when, number)) for when, number, call in found]
@@ -228,10 +230,11 @@ class Scenario:
         self.broken = Path(vm["emulator"]).with_name("broken")
         self.asked = vm if name == "new" else {**vm, "cpu_num": 2}
         self.options: dict[str, Any] = {}
-        self.begin(*name.split(", "))
+        self.fails = name.endswith("undone")
+        self.begin(name.split(",")[0])
         self.before = self.seen()
 
-    def begin(self, what: str, undone: str = "") -> None:
+    def begin(self, what: str) -> None:
         """Make the beginning, and complete what is asked for."""
         if what == "changed":
             start(self.vm, fault=at("new", "start the domain"))
@@ -246,7 +249,7 @@ class Scenario:
         elif what in ("live", "restart"):
             wait_until_up(self.uuid)
             self.options = {"on_drift": what}
-        if undone:
+        if self.fails:
             self.broken.touch()
 
     def seen(self) -> dict[str, Any]:
@@ -322,6 +325,7 @@ def scenario(
             channels=[{"socket_path": str(images / "channel" / "socket"), "target_name": "org.example.0"}],
         ),
     )
+    emulator.with_name("broken").unlink(missing_ok=True)
     for line in virsh("secret-list").splitlines():
         if IQN in line:
             try_virsh("secret-undefine", line.split()[0])
@@ -330,7 +334,7 @@ def scenario(
 @pytest.mark.parametrize("scenario", CALLS, indirect=True)
 def test_these_are_all_calls(scenario: Scenario, tmp_path: Path) -> None:
     file = tmp_path / "calls"
-    assert scenario.run(calls=file).failed == scenario.name.endswith("undone")
+    assert scenario.run(calls=file).failed == scenario.fails
     calls = file.read_text().splitlines()
     assert [call for call, last in zip(calls, ["", *calls]) if call != last] == CALLS[scenario.name]
 
@@ -344,7 +348,7 @@ def test_the_task_is_killed(scenario: Scenario, fault: Fault) -> None:
 @at_every_call("libvirtd")
 def test_libvirtd_is_killed_and_comes_back(scenario: Scenario, fault: Fault) -> None:
     run = scenario.run(fault=fault)
-    assert run.failed or not scenario.name.endswith("undone")
+    assert run.failed or not scenario.fails
     if run.failed and run.error["rollback"] == "partial":
         # Stopped for its restart it can't be started again, neither the new nor the old: its secret went with libvirtd.
         assert (scenario.name, run.error["code"]) in STOPPED, run.error
@@ -356,12 +360,14 @@ def test_libvirtd_is_killed_and_comes_back(scenario: Scenario, fault: Fault) -> 
 
 
 @pytest.mark.parametrize(
-    ("scenario", "call"), [("new", "define the domain"), ("restart", "start the domain")], indirect=["scenario"]
+    ("scenario", "when", "call"),
+    [("new", "within", "define the domain"), ("restart", "before", "start the domain")],
+    indirect=["scenario"],
 )
-def test_libvirtd_is_killed_and_stays_away(scenario: Scenario, call: str) -> None:
+def test_libvirtd_is_killed_and_stays_away(scenario: Scenario, when: str, call: str) -> None:
     began = time.monotonic()
     try:
-        run = scenario.run(fault=at(scenario.name, call, what="libvirtd for good"))
+        run = scenario.run(fault=at(scenario.name, call, what="libvirtd for good", when=when))
     finally:
         start_libvirtd()
     assert time.monotonic() - began < 10

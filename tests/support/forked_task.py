@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.zstack.kvm.plugins.module_utils import hypervisor
+from ansible_collections.zstack.kvm.plugins.module_utils import hypervisor as hypervisor_module
 from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import Hypervisor
 from ansible_collections.zstack.kvm.plugins.modules import zstack_vm_start
 from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun
@@ -42,7 +42,7 @@ _processes.set_forkserver_preload(["__main__", __name__])
 class Fault:
     """What breaks, C(before), C(within) or C(after) the call of libvirt of that number, from 1.
 
-    C(within) is for libvirtd: it has done what it was asked to, and is gone before it says so.
+    C(within): libvirtd has done what it was asked to, and is gone before it says so.
 
     C(task): the process of the task is killed. C(libvirtd): libvirtd is killed, and started again as its service
     manager would. C(libvirtd for good): it is not started again, and the task waits for it less long than it would.
@@ -172,7 +172,7 @@ def _restart_libvirtd() -> None:
 
 def _kill_libvirtd_for_good() -> None:
     _kill_libvirtd()
-    hypervisor.RECONNECT_SECONDS = _IMPATIENT_SECONDS
+    hypervisor_module.RECONNECT_SECONDS = _IMPATIENT_SECONDS
 
 
 def _kill_libvirtd() -> None:
