@@ -49,6 +49,8 @@ def apply(context: Context, actions: Iterable[Action]) -> None:
             continue
         except VmError as error:
             error.phase = error.phase or name
+            if error.undo is not None:
+                undos.append((name, error.undo))
             _roll_back(context, undos, error)
             raise
         context.done.append(name)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Optional, TypeVar, Union
 
@@ -73,6 +74,17 @@ class Context:
             if error.code != 'domain_gone':
                 raise
             return 'absent', 'unknown'
+
+
+@contextmanager
+def undone_if_lost(undo: Undo) -> Iterator[None]:
+    """Nobody knows whether that was done during which libvirt was lost: it is undone too."""
+    try:
+        yield
+    except VmError as error:
+        if error.lost_libvirt:
+            error.undo = undo
+        raise
 
 
 # Does what an action says, and returns what undoes it; None where nothing is to be undone.

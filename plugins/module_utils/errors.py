@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Optional
@@ -62,6 +62,8 @@ class VmError(Exception):
         self.libvirt_message = libvirt_message
         self.rollback = 'not_needed'
         self.last_seen: Optional[LastSeen] = None
+        # Takes back what may have been done all the same.
+        self.undo: Optional[Callable[[], None]] = None
 
     @property
     def lost_libvirt(self) -> bool:

@@ -9,14 +9,16 @@ These tests kill libvirtd, and therefore run where it is a laboratory hypervisor
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
-from ansible_collections.zstack.kvm.tests.support.forked_task import Fault, start
+from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm, image_directory
+from ansible_collections.zstack.kvm.tests.support.forked_task import Fault, start, start_libvirtd
 from ansible_collections.zstack.kvm.tests.support.obedient_guest import wait_until_up, write_obedient_disk
+from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun
 from ansible_collections.zstack.kvm.tests.support.processes import (
     assert_own_libvirtd,
     qemus_of,
@@ -27,6 +29,8 @@ from ansible_collections.zstack.kvm.tests.support.virsh import definition, state
 from lxml import etree
 
 LOCKS = Path("/run/zstack-kvm")
+BACKUPS = Path("/var/lib/zstack-kvm/backups")
+AUTOSTART = Path("/etc/libvirt/qemu/autostart")
 IQN = "iqn.2026-01.org.example:faults"
 CHAP = ("user", "pa55word")
 
@@ -82,33 +86,99 @@ CALLS = {
         "attach a device",
         "ask for the state",
     ],
+    "paused": [
+        *ASKING,
+        "ask for the state",
+        "ask whether it is persistent",
+        "ask for autostart",
+        "read the definition",
+        SECRETS,
+        "ask for the job",
+        "define the domain",
+        "set autostart",
+        "resume the domain",
+        "ask for the state",
+    ],
+    "new, undone": [
+        *ASKING,
+        "look up the domain",
+        SECRETS,
+        "define the domain",
+        "define the secret",
+        "set the value of the secret",
+        "start the domain",
+        "ask for the state",
+        "undefine the domain",
+        "list the domains",
+        "remove the secret",
+        "ask for the state",
+    ],
+    "restart, undone": [
+        *ASKING,
+        "ask for the state",
+        "ask whether it is persistent",
+        "read the definition",
+        SECRETS,
+        "ask for the job",
+        "define the domain",
+        "set the value of the secret",
+        "shut the domain down",
+        "ask for the state",
+        "start the domain",
+        "ask for the state",
+        "define the domain",
+        "list the domains",
+        "start the domain",
+        "ask for the state",
+    ],
 }
-UNDONE = [("connection_lost", "done"), ("connection_lost", "not_needed")]
-STOPPED = [("restart", "connection_lost"), ("restart", "secret_missing")]
-CHANGING = ("define", "set", "start", "shut", "attach")
-# Scenarios of a VM that runs, by what is to be done with it, and the first call that others don't make in the same way.
-RUNNING = {"restart": "define the domain", "live": "set the limits of a disk"}
+# The first call that the scenarios before do not make in the same way.
+FIRST = {
+    "new": "open",
+    "changed": "define the domain",
+    "restart": "define the domain",
+    "live": "set the limits of a disk",
+    "paused": "define the domain",
+    "new, undone": "undefine the domain",
+    "restart, undone": "define the domain",
+}
+UNDONE = [("connection_lost", "done"), ("connection_lost", "not_needed"), ("qemu_failed", "done")]
+STOPPED = [("restart", "connection_lost"), ("restart", "secret_missing"), ("restart, undone", "qemu_failed")]
+CHANGING = ("define", "set", "start", "shut", "attach", "resume", "undefine", "remove")
 
 Vm = dict[str, Any]
 
 
 def moments(scenario: str, what: str) -> list[tuple[str, Fault]]:
-    """Before each call, and after the last one and each that changes something.
+    """Before each call, and where libvirtd is killed within those that change something; of a new VM also after them.
 
-    After another call all is as before the next. To a task a libvirtd that is gone after one call is one that is gone
-    before the next. What the scenarios of a VM that runs have in common with the others is tried there.
+    In the other scenarios all is after one call as before the next. To a task a libvirtd that is gone after one call is
+    one that is gone before the next. What a scenario has in common with those before it is tried there.
     """
     calls = CALLS[scenario]
-    first = calls.index(RUNNING[scenario]) if scenario in RUNNING else 0
+    first = last_index(calls, FIRST[scenario])
     found = []
     for number, call in enumerate(calls[first:], start=first + 1):
         found.append(("before", number, call))
-        if number == len(calls) or (what == "task" and call.startswith(CHANGING)):
+        if scenario == "new" and (number == len(calls) or (what == "task" and call.startswith(CHANGING))):
             found.append(("after", number, call))
-    if what == "libvirtd" and scenario not in RUNNING:
+        is_common = call in CALLS["new"] and scenario in ("changed", "restart", "live", "paused")
+        if what == "libvirtd" and call.startswith(CHANGING) and not is_common:
+            found.append(("within", number, call))
+    if what == "libvirtd" and scenario == "new":
         # There is nobody to open a connection to.
         found.remove(("before", 1, "open"))
     return [(f"{when} {number}: {call}", Fault(what, when, number)) for when, number, call in found]
+
+
+def last_index(calls: list[str], call: str) -> int:
+    """Where a call stands the last time."""
+    return len(calls) - 1 - calls[::-1].index(call)
+
+
+def at(scenario: str, call: str, what: str = "task", when: str = "before") -> Fault:
+    """What breaks at a call of a scenario."""
+    return Fault(what, when, CALLS[scenario].index(call) + 1)
 
 
 def at_every_call(what: str) -> pytest.MarkDecorator:
@@ -132,10 +202,24 @@ def iscsi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IscsiServer]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[Path]:
+    """A QEMU that starts no VM with two CPUs as long as there is the file C(broken) beside it."""
+    with image_directory() as directory:
+        emulator = directory / "qemu"
+        emulator.write_text(
+            "#!/bin/bash\n"
+            f'if [[ -e {directory}/broken && "$*" == *guest=*"-smp 2"* ]]; then exit 1; fi\n'
+            'exec /usr/bin/qemu-system-x86_64 "$@"\n'
+        )
+        emulator.chmod(0o755)
+        yield emulator
+
+
 class Scenario:
     """Something that is asked for, from a beginning that is the same each time.
 
-    The VM takes a folder (of its channel) and a secret (of its iSCSI volume).
+    The VM takes a folder (of its channel) and a secret (of its iSCSI volume). What is to be undone can't be started.
     """
 
     def __init__(self, name: str, vm: Vm) -> None:
@@ -143,25 +227,41 @@ class Scenario:
         self.vm = vm
         self.uuid: str = vm["uuid"]
         self.folder = Path(vm["channels"][0]["socket_path"]).parent
+        self.broken = Path(vm["emulator"]).with_name("broken")
         self.asked = vm if name == "new" else {**vm, "cpu_num": 2}
-        self.options = {"on_drift": name} if name in RUNNING else {}
-        if name == "live":
-            self.asked = with_more_volumes(vm)
-        if name in RUNNING:
-            start(vm)
-            wait_until_up(self.uuid)
-        elif name == "changed":
-            start(vm, fault=Fault("task", "before", CALLS["new"].index("start the domain") + 1))
+        self.options: dict[str, Any] = {}
+        self.fails = name.endswith("undone")
+        self.begin(name.split(",")[0])
         self.before = self.seen()
+
+    def begin(self, what: str) -> None:
+        """Make the beginning, and complete what is asked for."""
+        if what == "changed":
+            start(self.vm, fault=at("new", "start the domain"))
+        elif what != "new":
+            start(self.vm)
+        if what == "live":
+            self.asked = with_more_volumes(self.vm)
+        if what == "paused":
+            virsh("suspend", self.uuid)
+            self.asked["autostart"] = True
+            self.options = {"backup": True}
+        elif what in ("live", "restart"):
+            wait_until_up(self.uuid)
+            self.options = {"on_drift": what}
+        if self.fails:
+            self.broken.touch()
 
     def seen(self) -> dict[str, Any]:
         """What there is of the VM outside of the task."""
-        known = state(self.uuid) != "absent"
+        known, domain_name = state(self.uuid) != "absent", self.uuid.replace("-", "")
         return {
             "state": state(self.uuid),
             "definition": etree.tostring(definition(self.uuid)).decode() if known else None,
             "secrets": [line for line in virsh("secret-list").splitlines() if IQN in line],
             "folder": self.folder.exists(),
+            "autostart": (AUTOSTART / f"{domain_name}.xml").exists(),
+            "backups": len(list(BACKUPS.glob(f"{domain_name}.*"))),
         }
 
     def assert_as_before(self) -> None:
@@ -170,22 +270,26 @@ class Scenario:
         assert now["secrets"] in ([], self.before["secrets"])
         assert {**now, "secrets": self.before["secrets"]} == self.before
 
-    def run(self, fault: Fault) -> Any:
-        """The run in which something breaks."""
-        return start(self.asked, fault=fault, **self.options)
+    def run(self, **watched: Any) -> TaskRun:
+        """The run that is watched, or in which something breaks."""
+        return start(self.asked, **self.options, **watched)
 
     def assert_whole_and_repaired_by_the_next_run(self) -> None:
         """The old definition or the new one, one QEMU at most, no lock; then all that is asked for, and just that."""
         left = self.seen()
-        wait_until(lambda: len(qemus_of(self.uuid)) == (state(self.uuid) == "running"))
+        self.broken.unlink(missing_ok=True)
+        wait_until(lambda: len(qemus_of(self.uuid)) == (state(self.uuid) in ("running", "paused")))
         assert_no_lock(self.uuid)
-        again = start(self.asked, **self.options)
+        again = self.run()
         assert not again.failed, again.output
         now = self.seen()
         assert left["definition"] in (self.before["definition"], now["definition"])
         assert (now["state"], now["folder"], len(now["secrets"]) < 2) == ("running", True, True)
-        assert definition(self.uuid, inactive=False).findtext("vcpu") == str(self.asked["cpu_num"])
-        assert start(self.asked, **self.options).actions == []
+        assert now["autostart"] == self.asked.get("autostart", False)
+        # What was paused is not restarted.
+        next_boot = self.name == "paused"
+        assert definition(self.uuid, inactive=next_boot).findtext("vcpu") == str(self.asked["cpu_num"])
+        assert self.run().actions == []
         assert len(qemus_of(self.uuid)) == 1
 
 
@@ -206,18 +310,22 @@ def assert_no_lock(uuid: str) -> None:
 
 
 @pytest.fixture
-def scenario(request: pytest.FixtureRequest, new_vm: NewVm, images: Path, iscsi: IscsiServer) -> Iterator[Scenario]:
+def scenario(
+    request: pytest.FixtureRequest, new_vm: NewVm, images: Path, iscsi: IscsiServer, emulator: Path
+) -> Iterator[Scenario]:
     """The scenario that the test names, with a guest that shuts down when it is asked to."""
     root = {"install_path": str(write_obedient_disk(images / "root.raw")), "format": "raw"}
     data = {"install_path": iscsi.install_path(IQN), "device_type": "iscsi"}
     yield Scenario(
         request.param,
         new_vm(
+            emulator=str(emulator),
             root_volume=root,
             data_volumes=[{**data, "chap_username": CHAP[0], "chap_password": CHAP[1]}],
             channels=[{"socket_path": str(images / "channel" / "socket"), "target_name": "org.example.0"}],
         ),
     )
+    emulator.with_name("broken").unlink(missing_ok=True)
     for line in virsh("secret-list").splitlines():
         if IQN in line:
             try_virsh("secret-undefine", line.split()[0])
@@ -226,20 +334,21 @@ def scenario(request: pytest.FixtureRequest, new_vm: NewVm, images: Path, iscsi:
 @pytest.mark.parametrize("scenario", CALLS, indirect=True)
 def test_these_are_all_calls(scenario: Scenario, tmp_path: Path) -> None:
     file = tmp_path / "calls"
-    assert not start(scenario.asked, calls=file, **scenario.options).failed
+    assert scenario.run(calls=file).failed == scenario.fails
     calls = file.read_text().splitlines()
     assert [call for call, last in zip(calls, ["", *calls]) if call != last] == CALLS[scenario.name]
 
 
 @at_every_call("task")
 def test_the_task_is_killed(scenario: Scenario, fault: Fault) -> None:
-    assert scenario.run(fault).result == {}
+    assert scenario.run(fault=fault).result == {}
     scenario.assert_whole_and_repaired_by_the_next_run()
 
 
 @at_every_call("libvirtd")
 def test_libvirtd_is_killed_and_comes_back(scenario: Scenario, fault: Fault) -> None:
-    run = scenario.run(fault)
+    run = scenario.run(fault=fault)
+    assert run.failed or not scenario.fails
     if run.failed and run.error["rollback"] == "partial":
         # Stopped for its restart it can't be started again, neither the new nor the old: its secret went with libvirtd.
         assert (scenario.name, run.error["code"]) in STOPPED, run.error
@@ -250,10 +359,26 @@ def test_libvirtd_is_killed_and_comes_back(scenario: Scenario, fault: Fault) -> 
     scenario.assert_whole_and_repaired_by_the_next_run()
 
 
-@pytest.mark.parametrize("scenario", sorted(set(CALLS) - {"live"}), indirect=True)
+@pytest.mark.parametrize(
+    ("scenario", "when", "call"),
+    [("new", "within", "define the domain"), ("restart", "before", "start the domain")],
+    indirect=["scenario"],
+)
+def test_libvirtd_is_killed_and_stays_away(scenario: Scenario, when: str, call: str) -> None:
+    began = time.monotonic()
+    try:
+        run = scenario.run(fault=at(scenario.name, call, what="libvirtd for good", when=when))
+    finally:
+        start_libvirtd()
+    assert time.monotonic() - began < 10
+    assert (run.error["code"], run.error["rollback"]) == ("connection_lost", "partial"), run.error
+    assert "define could not be undone" in run.error["message"]
+    scenario.assert_whole_and_repaired_by_the_next_run()
+
+
+@pytest.mark.parametrize("scenario", ["new", "changed", "restart"], indirect=True)
 def test_qemu_is_killed_when_it_has_started(scenario: Scenario) -> None:
-    calls = CALLS[scenario.name]
-    run = scenario.run(Fault("qemu", "after", calls.index("start the domain") + 1))
+    run = scenario.run(fault=at(scenario.name, "start the domain", what="qemu", when="after"))
     assert (run.error["code"], run.error["rollback"]) == ("qemu_failed", "done"), run.error
     scenario.assert_as_before()
     scenario.assert_whole_and_repaired_by_the_next_run()

@@ -33,10 +33,14 @@ NAME = "san"  # of the machine with the server, in the hypervisor
 BOOT_SECONDS = 180
 
 # Stands before the real program and keeps a record of its arguments, as anybody could who watches the processes.
+# What somebody has written for it is done once, after a login.
 WATCHED_ISCSIADM = """#!/bin/sh
 echo "$*" >> /run/iscsiadm.log
-exec /usr/sbin/iscsiadm "$@"
+/usr/sbin/iscsiadm "$@" || exit
+case "$*" in *--login) if mv /run/after-login /run/now; then . /run/now; fi 2> /dev/null;; esac
 """
+KILL_TASK = "kill -9 $PPID"
+KILL_LIBVIRTD = "kill -9 $(cat /run/libvirtd.pid); until libvirtd -d; do sleep 0.1; done"
 
 
 class TaskPlayed(NamedTuple):
@@ -199,9 +203,9 @@ class TestVmsOfOneSession:
         assert (sessions(hypervisor), target.sessions(LOCKED)) == (0, 0)
 
     def test_the_last_one_that_fails_ends_it(self, hypervisor: EmulatedHypervisor, target: IscsiServer) -> None:
-        others = [lun(target, OPEN, 1, MACHINE_IPV6)]
-        last = vm(lun(target, LOCKED, 1, NAME, **CHAP), data_volumes=others, domain_patches=[UNKNOWN_TO_QEMU])
-        fails(hypervisor, last)
+        last = vm(lun(target, LOCKED, 1, NAME, **CHAP), data_volumes=[lun(target, OPEN, 1, MACHINE_IPV6)])
+        hypervisor.run("cat > /run/after-login", KILL_LIBVIRTD)
+        assert fails(hypervisor, last).error["code"] == "connection_lost"
         assert (sessions(hypervisor), target.sessions(OPEN), target.sessions(LOCKED)) == (0, 0, 0)
         assert hypervisor.run("find /etc/iscsi/nodes -type f") == ""
 
@@ -215,6 +219,17 @@ class TestOneVm:
         hypervisor.run("iscsiadm -m node -T {0} -p {1} -o new; iscsiadm -m node -T {0} -p {1} -l".format(OPEN, portal))
         fails(hypervisor, vm(lun(target, OPEN), domain_patches=[UNKNOWN_TO_QEMU]))
         assert sessions(hypervisor) == 1
+
+    def test_the_next_task_uses_the_session_of_one_that_is_killed_and_it_is_still_to_be_ended(
+        self, hypervisor: EmulatedHypervisor, target: IscsiServer
+    ) -> None:
+        domain = vm(lun(target, LOCKED, **CHAP))
+        hypervisor.run("cat > /run/after-login", KILL_TASK)
+        assert hypervisor.start(domain).result == {}
+        assert (sessions(hypervisor), state(hypervisor, domain)) == (1, "shut off")
+        again = hypervisor.start(domain)
+        assert (again.failed, sessions(hypervisor), state(hypervisor, domain)) == (False, 1, "running"), again.output
+        assert hypervisor.run("ls /run/zstack-kvm").endswith(".session")
 
     def test_a_device_that_does_not_appear_is_an_error_and_undone(
         self, hypervisor: EmulatedHypervisor, target: IscsiServer

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.zstack.kvm.plugins.module_utils import hypervisor as hypervisor_module
 from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import Hypervisor
 from ansible_collections.zstack.kvm.plugins.modules import zstack_vm_start
 from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun
@@ -31,6 +32,7 @@ from ansible_collections.zstack.kvm.tests.support.virsh import state
 
 LIBVIRTD_PID = Path("/run/libvirtd.pid")
 _NOTICE_SECONDS = 20
+_IMPATIENT_SECONDS = 2
 
 _processes = multiprocessing.get_context("forkserver")
 _processes.set_forkserver_preload(["__main__", __name__])
@@ -38,10 +40,13 @@ _processes.set_forkserver_preload(["__main__", __name__])
 
 @dataclass(frozen=True)
 class Fault:
-    """What breaks, C(before) or C(after) the call of libvirt of that number, from 1.
+    """What breaks, C(before), C(within) or C(after) the call of libvirt of that number, from 1.
+
+    C(within): libvirtd has done what it was asked to, and is gone before it says so.
 
     C(task): the process of the task is killed. C(libvirtd): libvirtd is killed, and started again as its service
-    manager would. C(qemu): the QEMU of the task's VM is killed, if there is one, and libvirt notices.
+    manager would. C(libvirtd for good): it is not started again, and the task waits for it less long than it would.
+    C(qemu): the QEMU of the task's VM is killed, if there is one, and libvirt notices.
     """
 
     what: str
@@ -117,6 +122,9 @@ class _Calls:
             number = self._count(what)
             self._break(number, "before")
             result = original(hypervisor, what, function, *arguments)
+            if self._break(number, "within"):
+                # The connection is lost: nothing is done a second time.
+                return original(hypervisor, what, function, *arguments)
             self._break(number, "after")
             return result
 
@@ -131,11 +139,19 @@ class _Calls:
             self._last = what
             return self._number
 
-    def _break(self, number: int, when: str) -> None:
+    def _break(self, number: int, when: str) -> bool:
+        """Whether now is the moment."""
         fault = self._fault
-        if fault and (fault.call, fault.when) == (number, when):
-            self._fault = None
-            {"task": _kill_task, "libvirtd": _kill_libvirtd, "qemu": self._kill_qemu}[fault.what]()
+        if fault is None or (fault.call, fault.when) != (number, when):
+            return False
+        self._fault = None
+        {
+            "task": _kill_task,
+            "libvirtd": _restart_libvirtd,
+            "libvirtd for good": _kill_libvirtd_for_good,
+            "qemu": self._kill_qemu,
+        }[fault.what]()
+        return True
 
     def _kill_qemu(self) -> None:
         pid = Path("/run/libvirt/qemu/%s.pid" % self._uuid.replace("-", ""))
@@ -149,8 +165,22 @@ def _kill_task() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def _restart_libvirtd() -> None:
+    _kill_libvirtd()
+    start_libvirtd()
+
+
+def _kill_libvirtd_for_good() -> None:
+    _kill_libvirtd()
+    hypervisor_module.RECONNECT_SECONDS = _IMPATIENT_SECONDS
+
+
 def _kill_libvirtd() -> None:
     os.kill(int(LIBVIRTD_PID.read_text(encoding="ascii")), signal.SIGKILL)
+
+
+def start_libvirtd() -> None:
+    """Starts a libvirtd that was killed."""
     # Until the kernel has cleared it away, the killed one still holds the lock on its file.
     deadline = time.monotonic() + _NOTICE_SECONDS
     nowhere = subprocess.DEVNULL

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Mapping
 from typing import Any, Optional
@@ -16,7 +15,7 @@ except ImportError:  # the module reports it
     pass
 
 from ..action import AlreadyDone
-from ..context import Context, Executor, Undo
+from ..context import Context, Executor, Undo, undone_if_lost
 from ..errors import VmError
 from ..storage.shared import used_by_another
 
@@ -42,7 +41,7 @@ def back_up_definition(context: Context, detail: Mapping[str, Any]) -> Optional[
 
 def define(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
     """Defines the domain; undone, it has its old definition, or none where it had none."""
-    hypervisor, uuid, before = context.hypervisor, context.vm.uuid, context.observed.inactive_xml
+    hypervisor, before = context.hypervisor, context.observed.inactive_xml
     had_nvram = _has_nvram(context, detail['xml'])
 
     def undo() -> None:
@@ -50,17 +49,19 @@ def define(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
             # It need not hold libvirt's schema.
             hypervisor.define(before, validate=False)
         else:
-            hypervisor.undefine(uuid, remove_nvram=not had_nvram)
+            _undefine(context, remove_nvram=not had_nvram)
 
-    try:
+    with undone_if_lost(undo):
         hypervisor.define(detail['xml'])
-    except VmError as error:
-        if error.lost_libvirt:
-            # Nobody knows whether it was done before libvirt was lost.
-            with contextlib.suppress(VmError):
-                context.retried(undo)
-        raise
     return undo
+
+
+def _undefine(context: Context, remove_nvram: bool) -> None:
+    try:
+        context.hypervisor.undefine(context.vm.uuid, remove_nvram)
+    except VmError as error:
+        if error.code != 'domain_gone':
+            raise
 
 
 def _has_nvram(context: Context, definition: str) -> bool:
@@ -78,8 +79,13 @@ def _has_nvram(context: Context, definition: str) -> bool:
 def set_autostart(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
     """Sets whether the VM starts with the hypervisor."""
     uuid, before = context.vm.uuid, bool(context.observed.autostart)
-    context.hypervisor.set_autostart(uuid, detail['autostart'])
-    return lambda: context.hypervisor.set_autostart(uuid, before)
+
+    def undo() -> None:
+        context.hypervisor.set_autostart(uuid, before)
+
+    with undone_if_lost(undo):
+        context.hypervisor.set_autostart(uuid, detail['autostart'])
+    return undo
 
 
 def create_channel_dir(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Optional
 
 from ..context import Context, Executor, Undo
@@ -35,13 +35,10 @@ def start(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
             # A QEMU that doesn't answer shows neither console nor screen.
             late.last_seen = LastSeen((), tuple(log.lines()), None)
             raise late from error
-        if error.lost_libvirt and not _has_libvirt_again(context):
-            if not context.observed.saved:
-                # Nobody else can end what libvirt has begun and may never finish.
+        if not _runs_all_the_same(context, error):
+            if error.lost_libvirt and not context.observed.saved:
+                # A libvirtd that hangs or is gone ends nothing that it has begun.
                 _end_qemu(context)
-            raise
-        # An error of libvirt while the VM runs all the same is none.
-        if not _runs_all_the_same(context):
             raise log.better(error) from error
     # From here on what came back from its saved memory has it nowhere else.
     may_be_ended = not context.observed.saved
@@ -77,15 +74,22 @@ def _end_qemu(context: Context) -> None:
         context.system.kill_process('%s/%s.pid' % (_RUN_DIRECTORY, name), 'guest=%s,' % name)
 
 
-def _has_libvirt_again(context: Context) -> bool:
+def _unless_running(context: Context, call: Callable[[], None]) -> None:
     try:
-        context.hypervisor.reconnect()
-    except VmError:
-        return False
-    return True
+        call()
+    except VmError as error:
+        if not _runs_all_the_same(context, error):
+            raise
 
 
-def _runs_all_the_same(context: Context) -> bool:
+def _runs_all_the_same(context: Context, error: VmError) -> bool:
+    """An error of libvirt while the VM runs is none."""
+    if error.lost_libvirt:
+        try:
+            context.hypervisor.reconnect()
+        except VmError:
+            return False
+
     def settled() -> bool:
         return context.look() != ('paused', 'starting_up')
 
@@ -121,11 +125,11 @@ def _wait_until_running(context: Context, log: QemuLog) -> None:
 
 def stop(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
     """Shuts a VM down, the hard way when it takes longer than its timeout; undone, it is started again."""
-    hypervisor, uuid = context.hypervisor, context.vm.uuid
+    hypervisor, vm = context.hypervisor, context.vm
     if not (detail['graceful'] and _shut_down(context)):
         _end(context)
 
-    return lambda: hypervisor.create(uuid, context.vm.timeout)
+    return lambda: _unless_running(context, lambda: hypervisor.create(vm.uuid, vm.timeout))
 
 
 def _shut_down(context: Context) -> bool:
@@ -141,11 +145,21 @@ def _shut_down(context: Context) -> bool:
             if context.wait_for(lambda: context.look()[0] in _OFF, seconds):
                 return True
     except VmError as error:
-        if error.lost_libvirt or error.code == 'vm_busy':
+        if error.lost_libvirt and _goes_off_all_the_same(context):
+            return True
+        if error.lost_libvirt or error.code == 'interrupted':
+            asked = 'may have been' if error.lost_libvirt else 'has been'
+            error.message += '; the guest %s asked to shut down, and may still do so' % asked
             raise
-        if error.code == 'interrupted':
-            error.message += '; the guest has been asked to shut down, and may still do so'
+        if error.code == 'vm_busy':
             raise
+    return False
+
+
+def _goes_off_all_the_same(context: Context) -> bool:
+    """Nobody knows whether the guest was asked before libvirt was lost."""
+    with contextlib.suppress(VmError):
+        return context.wait_for(lambda: context.look()[0] in _OFF, _ASK_AGAIN_SECONDS)
     return False
 
 
@@ -175,7 +189,7 @@ def wait_until_off(context: Context, detail: Mapping[str, Any]) -> Optional[Undo
 
 def resume(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
     """Lets a paused VM go on; QEMU pauses it again when what paused it is still there."""
-    context.hypervisor.resume(context.vm.uuid)
+    _unless_running(context, lambda: context.hypervisor.resume(context.vm.uuid))
     if context.observed.reason == 'ioerror':
         # QEMU repeats the request, and needs a moment to see it fail again.
         context.wait_for(lambda: context.look()[0] != 'running', _REPEAT_SECONDS)

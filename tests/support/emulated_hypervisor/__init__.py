@@ -14,6 +14,7 @@ import gzip
 import json
 import shlex
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -156,9 +157,12 @@ class EmulatedHypervisor:
     def _run_module(self, name: str, arguments: dict[str, Any]) -> TaskRun:
         path = ':'.join(['/run/python', str(COLLECTIONS)])
         link = 'mkdir -p /run/python; ln -sfn %s /run/python/ansible' % shlex.quote(str(Path(ansible.__file__).parent))
-        python = 'PYTHONPATH=%s exec /usr/bin/python3 -m %s.%s' % (shlex.quote(path), ANSIBLE_MODULES, name)
-        command = '%s; %s 2>&1' % (link, python)
+        python = 'PYTHONPATH=%s /usr/bin/python3 -m %s.%s' % (shlex.quote(path), ANSIBLE_MODULES, name)
+        # ssh itself does not say how a program was killed.
+        command = '%s; %s 2>&1; exit $?' % (link, python)
         done = self.try_run(command, json.dumps({'ANSIBLE_MODULE_ARGS': {**arguments, '_ansible_diff': True}}))
+        if done.returncode == 128 + signal.SIGKILL:
+            return TaskRun({}, done.stdout, -signal.SIGKILL)
         return finished(done, done.stdout)
 
 

@@ -13,7 +13,7 @@ from typing import Any, Optional
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils import apply as subject
 from ansible_collections.zstack.kvm.plugins.module_utils.action import Action, AlreadyDone
-from ansible_collections.zstack.kvm.plugins.module_utils.context import Context, Undo
+from ansible_collections.zstack.kvm.plugins.module_utils.context import Context, Undo, undone_if_lost
 from ansible_collections.zstack.kvm.plugins.module_utils.errors import VmError
 from ansible_collections.zstack.kvm.plugins.module_utils.executors.live import LiveChangeRefused
 
@@ -125,6 +125,17 @@ def test_undoing_goes_on_through_a_new_connection(recorder: Recorder) -> None:
         subject.apply(context_of(recorder), [Action('first'), Action('second'), Action('third', {'fails': failure})])
     assert recorder.events == ['first', 'second', 'undo second', 'undo first']
     assert (recorder.reconnected, caught.value.rollback) == (1, 'done')
+
+
+@pytest.mark.parametrize(('code', 'undone'), [('connection_lost', True), ('libvirt_hangs', True), ('disk_full', False)])
+def test_that_during_which_libvirt_was_lost_is_undone_too(recorder: Recorder, code: str, undone: bool) -> None:
+    failure = VmError(code, 'no')
+    with pytest.raises(VmError), undone_if_lost(lambda: recorder.events.append('undo second')):
+        raise failure
+    with pytest.raises(VmError) as caught:
+        subject.apply(context_of(recorder), [Action('first'), Action('second', {'fails': failure})])
+    assert recorder.events == ['first', *(['undo second'] if undone else []), 'undo first']
+    assert caught.value.rollback == 'done'
 
 
 def test_a_mistake_of_our_own_is_undone_too(recorder: Recorder) -> None:
