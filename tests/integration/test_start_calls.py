@@ -109,7 +109,7 @@ def test_new_vms(new_vm: NewVm, counted: Counted) -> None:
 
 def test_new_vms_of_one_target_with_chap(new_vm: NewVm, counted: Counted, chap_volume: dict[str, Any]) -> None:
     vms = [everything(new_vm, data_volumes=[chap_volume]) for _number in range(3)]
-    assert counted(*vms) <= CONSTANT + SECRETS + 3 * 8
+    assert counted(*vms, parallel=1) <= CONSTANT + SECRETS + 3 * 8
 
 
 def test_new_vms_of_a_target_each(new_vm: NewVm, counted: Counted, chap_volume: dict[str, Any]) -> None:
