@@ -69,7 +69,6 @@ def _plan_and_apply(task: Task, vm: Vm, result: VmResult) -> None:
     result.console = console_of(vm, observed.live_xml)
     check_state(vm, observed, task.policy)
     plan, prepare = _plan(task, vm, observed, result)
-    result.differences = plan.differences
     result.restart_required = plan.restart_required
     result.warnings += plan.warnings
     check_drift(observed, plan.differences, task.policy)
@@ -107,12 +106,14 @@ def _plan(task: Task, vm: Vm, observed: ObservedVm, result: VmResult) -> tuple[P
         problems += storage.secret_conflicts(vm, facts, task.hypervisor)
         prepare = partial(_preparations, task, vm, facts)
         result.warnings += memory_warnings(vm, task.free_memory)
+    definition = etree.tostring(reconciled.merged, encoding='unicode')
+    plan = plan_vm(vm, observed, drift, task.policy, definition)
+    result.differences = plan.differences
     if problems and not task.order.check_mode:
         raise VmProblems(problems)
     # In check mode an earlier task may not have made yet what is missing.
     result.warnings += [str(problem) for problem in problems]
-    definition = etree.tostring(reconciled.merged, encoding='unicode')
-    return plan_vm(vm, observed, drift, task.policy, definition), prepare
+    return plan, prepare
 
 
 def _drift(

@@ -13,7 +13,7 @@ from typing import Any
 
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
 from ansible_collections.zstack.kvm.tests.support import media
-from ansible_collections.zstack.kvm.tests.support.module_run import start
+from ansible_collections.zstack.kvm.tests.support.module_run import agreed
 from ansible_collections.zstack.kvm.tests.support.serial_console import wait_for_text
 from ansible_collections.zstack.kvm.tests.support.virsh import definition, qmp
 
@@ -31,7 +31,7 @@ def discs(images: Path, count: int) -> list[dict[str, Any]]:
 
 def test_of_three_cds_the_first_boots(new_vm: NewVm, images: Path) -> None:
     vm = new_vm(boot_iso=discs(images, 3), boot_dev=["cdrom", "hd"])
-    run = start(vm)
+    run = agreed(vm)
     assert not run.failed, run.output
     wait_for_text(vm["uuid"], "I am CD 0")
     drives = {
@@ -44,7 +44,7 @@ def test_of_three_cds_the_first_boots(new_vm: NewVm, images: Path) -> None:
 
 def test_a_disk_boots_before_the_cds_when_it_is_first(new_vm: NewVm, images: Path) -> None:
     vm = new_vm(boot_iso=discs(images, 1), boot_dev=["hd", "cdrom"])
-    run = start(vm)
+    run = agreed(vm)
     assert not run.failed, run.output
     wait_for_text(vm["uuid"], "I am " + vm["uuid"])
 
@@ -54,7 +54,7 @@ def test_the_network_is_tried_by_the_first_nic_and_then_by_the_second_and_then_t
     vm = new_vm(boot_dev=["network", "hd"], nics=nics)
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ALL_PROTOCOLS)) as wire:
         wire.bind(("br_eth0", ALL_PROTOCOLS))
-        run = start(vm)
+        run = agreed(vm)
         assert not run.failed, run.output
         assert first_sender(wire, MACS) == MACS[0]
     devices = definition(vm["uuid"], inactive=False).find("devices")

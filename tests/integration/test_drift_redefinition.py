@@ -3,24 +3,46 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A VM that is defined anew keeps its hardware, and what was changed behind our back is put right.
 
-Through ansible-playbook, as a sample of what the walk (test_drift_walk.py) does in process.
+As it is run, a sample of what the walk (test_drift_walk.py) does in process.
 """
 
 from __future__ import annotations
 
-import json
+import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
-from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
-from ansible_collections.zstack.kvm.tests.support import in_process, linux_guest
-from ansible_collections.zstack.kvm.tests.support.playbook import agreed, start
-from ansible_collections.zstack.kvm.tests.support.virsh import definition, virsh
+from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm, image_directory
+from ansible_collections.zstack.kvm.tests.support import in_process, linux_guest, module_run, qemu_devices
+from ansible_collections.zstack.kvm.tests.support.playbook import agreed
+from ansible_collections.zstack.kvm.tests.support.virsh import definition, remove_domain, virsh
 from lxml import etree
 
 MIB = 1 << 20
+MARK = b"what was in the NVRAM"
+
+
+class Seen(NamedTuple):
+    """A VM as its guest, its QEMU and libvirt have it."""
+
+    guest: dict[Any, str]
+    qemu: dict[str, dict[str, str]]
+    domain: etree._Element
+
+    @property
+    def nvram(self) -> Path:
+        """The file with the variables of its firmware."""
+        return Path(self.domain.findtext("os/nvram"))
+
+
+class Redefined(NamedTuple):
+    """A VM before and after."""
+
+    before: Seen
+    after: Seen
 
 
 def nic(vm: dict[str, Any], number: int) -> dict[str, Any]:
@@ -29,29 +51,39 @@ def nic(vm: dict[str, Any], number: int) -> dict[str, Any]:
     return {"mac": mac, "bridge_name": "br_eth0", "nic_internal_name": "v%s.%d" % (vm["uuid"][:6], number)}
 
 
-def volume(directory: Path, device_id: int) -> dict[str, Any]:
+def volume(directory: Path, device_id: int, **options: Any) -> dict[str, Any]:
     """A data volume of as many MiB as its number."""
     path = directory / f"data-{device_id}.raw"
     path.write_bytes(bytes(device_id * MIB))
     path.chmod(0o666)
-    return {"install_path": str(path), "device_id": device_id, "format": "raw"}
+    return {"install_path": str(path), "device_id": device_id, "format": "raw", **options}
 
 
 def seen_by_guest(vm: dict[str, Any]) -> dict[Any, str]:
-    """Where the guest finds its NICs (by MAC) and disks (by size)."""
+    """Where the guest finds its NICs (by MAC) and disks (by size), and what it finds in each PCI slot."""
     linux_guest.wait_until_booted(vm["uuid"])
-    inventory = linux_guest.inventory(vm["uuid"])
-    return {
-        each["mac"] if each["kind"] == "nic" else each["bytes"]: each["pci"]
-        for each in inventory
-        if each["kind"] in ("nic", "disk")
-    }
+    found = {}
+    for each in linux_guest.inventory(vm["uuid"]):
+        if each["kind"] == "nic":
+            found[each["mac"]] = each["pci"]
+        elif each["kind"] == "disk":
+            # Of channel, target and LUN: the number before them is the order in which drivers came up.
+            found[each["bytes"]] = each["pci"] + each["scsi"].partition(":")[2]
+        elif each["kind"] == "pci":
+            found[each["address"]] = each["vendor"] + each["device"]
+    return found
 
 
-def seen_by_qemu(vm: dict[str, Any]) -> set[tuple[int, int, str]]:
-    """Slots and functions of the PCI bus, and what QEMU calls the devices there."""
-    buses = json.loads(virsh("qemu-monitor-command", vm["uuid"], '{"execute": "query-pci"}'))["return"]
-    return {(each["slot"], each["function"], each["qdev_id"]) for bus in buses for each in bus["devices"]}
+def seen(vm: dict[str, Any]) -> Seen:
+    """All of that, of a VM that runs."""
+    return Seen(seen_by_guest(vm), qemu_devices.places(vm["uuid"]), definition(vm["uuid"], inactive=False))
+
+
+def mark(nvram: Path) -> None:
+    """Write something at the end, where the firmware has room to spare."""
+    with nvram.open("r+b") as file:
+        file.seek(-len(MARK), os.SEEK_END)
+        file.write(MARK)
 
 
 def older_machine() -> str:
@@ -61,24 +93,71 @@ def older_machine() -> str:
     return sorted(machine for machine in machines if re.fullmatch(r"pc-i440fx-\d\.\d", machine))[-2]
 
 
-# Its guest boots twice.
+@pytest.fixture(scope="module")
+def redefined() -> Iterator[Redefined]:
+    """A VM with devices on every bus, and after some were put in front of them and it was defined anew and restarted.
+
+    Its guest boots twice.
+    """
+    with image_directory() as images:
+        vm = {
+            "uuid": "7e57ab1e-0000-4000-8000-0000000000bb",
+            "name": "defined anew",
+            "memory": "256MiB",
+            "cpu_num": 1,
+            "cpu_speed": 1024,
+            "domain_type": "qemu",
+            "firmware": "uefi",
+            "use_boot_menu": False,
+            "console_mode": "spice",
+            "usb_redirect": True,
+            "channels": [{"socket_path": str(images / "agent.sock"), "target_name": "org.qemu.guest_agent.0"}],
+            "root_volume": {"install_path": str(linux_guest.boot_disk(images / "guest.qcow2"))},
+        }
+        volumes = [volume(images, 2), volume(images, 3, use_virtio=False), volume(images, 5, use_virtio_scsi=True)]
+        before = {**vm, "data_volumes": volumes, "nics": [nic(vm, 2)]}
+        in_front = [volume(images, 1), volume(images, 4, use_virtio_scsi=True)]
+        after = {**vm, "data_volumes": [*in_front, *volumes], "nics": [nic(vm, 1), nic(vm, 2)]}
+        try:
+            # As a VM has it that an older QEMU defined.
+            assert not in_process.start({**before, "machine": older_machine()}).failed
+            first = seen(vm)
+            virsh("destroy", vm["uuid"])
+            mark(first.nvram)
+            assert agreed(after).actions == ["define", "start"]
+            yield Redefined(first, seen(vm))
+        finally:
+            remove_domain(vm["uuid"])
+
+
+# The fixture's guest boots twice.
 @pytest.mark.timeout(600)
-def test_what_is_put_in_front_of_others_moves_none(new_vm: NewVm, images: Path) -> None:
-    root = {"install_path": str(linux_guest.boot_disk(images / "guest.qcow2"))}
-    vm = new_vm(root_volume=root, memory=linux_guest.MEMORY, data_volumes=[volume(images, 2)])
-    vm["nics"] = [nic(vm, 2)]
-    # As a VM has it that an older QEMU defined.
-    in_process.start({**vm, "machine": (machine := older_machine())})
-    guest = seen_by_guest(vm)
-    slots = {(slot, function) for slot, function, _name in seen_by_qemu(vm)}
-    virsh("destroy", vm["uuid"])
-    more = {"data_volumes": [volume(images, 1), volume(images, 2)], "nics": [nic(vm, 1), nic(vm, 2)]}
-    assert agreed({**vm, **more}).actions == ["define", "start"]
-    now = seen_by_guest(vm)
-    assert {thing: now[thing] for thing in guest} == guest
-    assert len(now) == len(guest) + 2
-    assert slots < {(slot, function) for slot, function, _name in seen_by_qemu(vm)}
-    assert definition(vm["uuid"]).find("os/type").get("machine") == machine
+class TestWhatIsPutInFrontOfOthers:
+    def test_moves_nothing_that_the_guest_sees(self, redefined: Redefined) -> None:
+        before, after = redefined.before.guest, redefined.after.guest
+        assert {thing: after.get(thing) for thing in before} == before
+        # Two disks and a NIC, each with its name and in its slot; the disk on SCSI has no slot of its own.
+        assert len(after) == len(before) + 5
+
+    def test_moves_nothing_that_qemu_sees(self, redefined: Redefined) -> None:
+        before, after = redefined.before.qemu, redefined.after.qemu
+        assert {thing: after.get(thing) for thing in before} == before
+        assert {"ide.1", "scsi0.0", "usb.0", "virtio-serial0.0", "pci.0"} <= {place["bus"] for place in before.values()}
+        assert len(after) == len(before) + 3
+
+    def test_leaves_the_machines_version(self, redefined: Redefined) -> None:
+        assert redefined.after.domain.find("os/type").get("machine") == older_machine()
+
+    def test_leaves_the_indexes_of_controllers(self, redefined: Redefined) -> None:
+        before, after = (
+            sorted((each.get("type"), each.get("index"), each.get("model")) for each in controllers)
+            for controllers in (seen.domain.iterfind("devices/controller") for seen in redefined)
+        )
+        assert after == before
+
+    def test_leaves_the_nvram_and_what_is_in_it(self, redefined: Redefined) -> None:
+        assert redefined.after.nvram == redefined.before.nvram
+        assert redefined.after.nvram.read_bytes().endswith(MARK)
 
 
 CHANGES = [
@@ -101,7 +180,7 @@ def test_what_was_changed_behind_our_back_is_put_right(
     changed = images / "changed.xml"
     changed.write_bytes(etree.tostring(domain))
     virsh("define", str(changed))
-    run = start(vm)
+    run = module_run.agreed(vm)
     assert run.actions == ["define"]
     assert run.vm["differences"] == [{"path": difference, "before": value, "after": before}]
     assert definition(vm["uuid"]).find(path).get(attribute) == before
@@ -119,7 +198,7 @@ def test_devices_by_hand_go_from_the_lists_that_the_document_owns_and_stay_elsew
     generator = images / "rng.xml"
     generator.write_text("<rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>", encoding="utf-8")
     virsh("attach-device", vm["uuid"], str(generator), "--config")
-    (difference,) = in_process.start(vm).vm["differences"]
+    (difference,) = in_process.agreed(vm).vm["differences"]
     assert (difference["path"], difference["after"]) == ("devices/disk[target=vdb]", None)
     devices = definition(vm["uuid"]).find("devices")
     assert (devices.find("disk/target[@dev='vdb']"), devices.find("rng") is None) == (None, False)
@@ -136,7 +215,7 @@ def test_what_patches_take_out_goes_from_a_running_vm_at_its_next_boot(new_vm: N
         "devices/input[is=usb tablet]", "on_crash", "devices/memballoon/stats",
     }
     assert definition(vm["uuid"]).find("devices/input[@type='tablet']") is None
-    again = in_process.start(patched)
+    again = in_process.agreed(patched)
     assert (again.result["changed"], again.vm["restart_required"]) == (False, True)
     virsh("destroy", vm["uuid"])
     assert in_process.agreed(patched).actions == ["start"]

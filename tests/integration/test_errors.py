@@ -14,15 +14,14 @@ from typing import Any
 
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
 from ansible_collections.zstack.kvm.tests.support import media
-from ansible_collections.zstack.kvm.tests.support.module_run import start
+from ansible_collections.zstack.kvm.tests.support.module_run import agreed, failed, start
 from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun
 from ansible_collections.zstack.kvm.tests.support.virsh import state, virsh
 
 
 def fails(vm: dict[str, Any], code: str, rollback: str = "done", **options: Any) -> TaskRun:
     """Starts a new VM, which fails with this code and leaves nothing."""
-    run = start(vm, **options)
-    assert run.failed, run.output
+    run = failed(vm, **options)
     assert (run.error["code"], run.error["rollback"]) == (code, rollback), run.error
     assert run.error["hint"]
     assert run.error["message"] in run.result["msg"]
@@ -41,7 +40,7 @@ def test_all_that_is_wrong_with_the_input_is_named_together_and_no_vm_is_touched
         name="a bell: \7",
         colour="blue",
     )  # fmt: skip
-    run = start(good, bad)
+    run = agreed(good, bad)
     assert run.failed and run.result["msg"].startswith("6 problems in the input:\n"), run.result["msg"]
     for place in ("memory", "cpu_num", "data_volumes[1].device_id", "nics[0].mac", "name", "colour"):
         assert f"vms[1].{place}: " in run.result["msg"], run.result["msg"]
@@ -77,6 +76,14 @@ class TestFoundBeforeAnythingIsChanged:
         assert any("br_none" in warning for warning in run.vm["warnings"])
         assert "<source bridge=\"br_none\"/>" in run.result["diff"][0]["after"]
         assert "type=\"qcow2\"" in run.result["diff"][0]["after"]
+
+    def test_what_would_become_of_a_vm_that_is_there_is_shown_too(self, new_vm: NewVm) -> None:
+        vm = new_vm()
+        start(vm)
+        virsh("destroy", vm["uuid"])
+        run = failed({**vm, "cpu_num": 2, "nics": [{"bridge_name": "br_none"}]})
+        assert (run.error["code"], run.actions) == ("bridge_missing", [])
+        assert {"path": "vcpu", "before": "1", "after": "2"} in run.vm["differences"]
 
     def test_too_little_memory_is_a_warning(self, new_vm: NewVm) -> None:
         run = start(new_vm(memory="1TiB"), check=True)
@@ -142,7 +149,7 @@ def test_no_room_for_the_definition(new_vm: NewVm) -> None:
     vm = new_vm()
     with full_file_system("/etc/libvirt/qemu"):
         fails(vm, "disk_full", "not_needed")
-    assert start(vm).actions == ["define", "start"]
+    assert agreed(vm).actions == ["define", "start"]
 
 
 def test_no_room_for_the_backup_leaves_the_vm_as_it_was(new_vm: NewVm) -> None:
@@ -151,10 +158,10 @@ def test_no_room_for_the_backup_leaves_the_vm_as_it_was(new_vm: NewVm) -> None:
     Path("/var/lib/zstack-kvm/backups").mkdir(parents=True, exist_ok=True)
     before = virsh("dumpxml", vm["uuid"], "--inactive")
     with full_file_system("/var/lib/zstack-kvm/backups"):
-        run = start({**vm, "cpu_num": 2}, backup=True)
+        run = failed({**vm, "cpu_num": 2}, backup=True)
     assert run.error["code"] == "disk_full"
     assert virsh("dumpxml", vm["uuid"], "--inactive") == before
-    assert start({**vm, "cpu_num": 2}, backup=True).actions == ["back_up_definition", "define"]
+    assert agreed({**vm, "cpu_num": 2}, backup=True).actions == ["back_up_definition", "define"]
 
 
 @contextmanager
@@ -169,15 +176,15 @@ def full_file_system(path: str) -> Iterator[None]:
 
 class TestLibvirtItself:
     def test_not_there(self, new_vm: NewVm) -> None:
-        run = start(new_vm(), new_vm(), uri="qemu+unix:///system?socket=/run/nobody-listens")
+        run = agreed(new_vm(), new_vm(), uri="qemu+unix:///system?socket=/run/nobody-listens")
         assert [entry["error"]["code"] for entry in run.vms] == ["libvirt_unavailable"] * 2
 
     def test_a_uri_that_no_driver_knows(self, new_vm: NewVm) -> None:
-        run = start(new_vm(), uri="nothing:///like-it")
+        run = agreed(new_vm(), uri="nothing:///like-it")
         assert run.error["code"] == "libvirt_unavailable"
 
     def test_a_uri_that_libvirt_cannot_be_given(self, new_vm: NewVm) -> None:
-        run = start(new_vm(), uri="qemu:///sys\0tem")
+        run = agreed(new_vm(), uri="qemu:///sys\0tem")
         assert run.error["code"] == "invalid_input"
         assert "uri: " in run.error["message"]
         assert "Traceback" not in run.output

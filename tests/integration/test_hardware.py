@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.zstack.kvm.tests.support import linux_guest
-from ansible_collections.zstack.kvm.tests.support.playbook import start
+from ansible_collections.zstack.kvm.tests.support import linux_guest, module_run
+from ansible_collections.zstack.kvm.tests.support.playbook import agreed
 from ansible_collections.zstack.kvm.tests.support.virsh import definition, qmp, remove_domain, state, virsh
 from ansible_collections.zstack.kvm.tests.support.vnc import lets_in
 
@@ -103,7 +103,7 @@ def machine(images: Path, a_host_in_the_east: None) -> Iterator[Machine]:
         ],
     }
     remove_domain(vm['uuid'])
-    run = start(vm)
+    run = agreed(vm)
     assert not run.failed, run.output
     yield {**vm, 'result': run.vm}
     remove_domain(vm['uuid'])
@@ -131,7 +131,7 @@ def test_its_guest_agent_answers(machine: Machine) -> None:
 
 def test_the_next_run_changes_nothing(machine: Machine) -> None:
     asked = {key: value for key, value in machine.items() if key != 'result'}
-    again = start(asked)
+    again = agreed(asked)
 
     assert (again.result['changed'], again.actions, again.vm['differences']) == (False, [], [])
 
@@ -171,7 +171,7 @@ class TestDisks:
             'domain_type': 'qemu', 'root_volume': shared,
         }
         try:
-            assert not start({**other, 'root_volume': {**shared, 'device_id': 0}}).failed
+            assert not module_run.agreed({**other, 'root_volume': {**shared, 'device_id': 0}}).failed
             assert (state(other['uuid']), state(machine['uuid'])) == ('running', 'running')
         finally:
             remove_domain(other['uuid'])

@@ -23,7 +23,7 @@ import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import Hypervisor
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm, image_directory
 from ansible_collections.zstack.kvm.tests.support import linux_guest, media, playbook
-from ansible_collections.zstack.kvm.tests.support.in_process import agreed, start
+from ansible_collections.zstack.kvm.tests.support.in_process import agreed, failed, start
 from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun
 from ansible_collections.zstack.kvm.tests.support.processes import wait_until
 from ansible_collections.zstack.kvm.tests.support.virsh import definition, remove_domain, state, virsh
@@ -145,7 +145,7 @@ class TestVolumes:
         start(vm)
         asked = {**vm, "data_volumes": [{**volume, **each} for each in volumes]}
         with mock.patch.object(Hypervisor, call, dies_meanwhile(getattr(Hypervisor, call))):
-            run = start(asked, on_drift="live")
+            run = failed(asked, on_drift="live")
         assert run.error["code"] in ("qemu_failed", "vm_ended"), run.error
         assert (run.vm["state"], run.error["rollback"]) == ("shutoff", "done")
         assert len(definition(vm["uuid"]).findall("devices/disk[@device='disk']")) == 2
@@ -377,7 +377,7 @@ class TestWhatCannotBeDone:
         start(vm)
         before = definition(vm["uuid"])
         changes = {"name": "renamed", "data_volumes": [volume]}
-        run = start({**vm, **changes}, on_drift="live")
+        run = failed({**vm, **changes}, on_drift="live")
         assert (run.error["code"], run.error["rollback"]) == ("image_locked", "done")
         assert definition(vm["uuid"]).findtext("description") == before.findtext("description")
         assert definition(vm["uuid"], inactive=False).findtext("description") == before.findtext("description")

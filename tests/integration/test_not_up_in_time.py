@@ -17,7 +17,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils.errors import VmError
 from ansible_collections.zstack.kvm.plugins.module_utils.last_seen import SCREENSHOT_DIRECTORY
 from ansible_collections.zstack.kvm.tests.integration.conftest import image_directory
 from ansible_collections.zstack.kvm.tests.support import in_process, media
-from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun, begin_task, finished, start
+from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun, begin_task, failed, finished, start
 from ansible_collections.zstack.kvm.tests.support.serial_console import wait_for_text
 from ansible_collections.zstack.kvm.tests.support.virsh import remove_domain, state, virsh
 
@@ -55,7 +55,7 @@ def vm() -> Iterator[Vm]:
 @pytest.fixture(scope='module')
 def first(vm: Vm) -> TaskRun:
     """The run that starts it."""
-    return start(vm)
+    return failed(vm)
 
 
 def size_of_png(path: Path) -> tuple[int, int]:

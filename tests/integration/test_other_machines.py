@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
 from ansible_collections.zstack.kvm.tests.support import linux_guest
-from ansible_collections.zstack.kvm.tests.support.playbook import start
+from ansible_collections.zstack.kvm.tests.support.module_run import agreed, failed, start
 from ansible_collections.zstack.kvm.tests.support.serial_console import wait_for_text
 from ansible_collections.zstack.kvm.tests.support.virsh import definition, qmp, virsh
 
@@ -38,7 +38,7 @@ def test_spice_with_redirection_and_two_monitors(new_vm: NewVm) -> None:
     vm = new_vm(
         console_mode='spice', console_password='pa55word', video_type='qxl', vdi_monitor_number=2, usb_redirect=True
     )
-    run = start(vm)
+    run = agreed(vm)
     assert not run.failed, run.output
 
     spice = qmp(vm['uuid'], 'query-spice')
@@ -63,7 +63,7 @@ def test_q35_boots_by_uefi_with_sata_and_a_patch(new_vm: NewVm, images: Path) ->
             {'action': 'add', 'xpath': '.', 'value': '<qemu:commandline>%s</qemu:commandline>' % arguments},
         ],
     )
-    run = start(vm)
+    run = agreed(vm)
     assert not run.failed, run.output
     linux_guest.wait_until_booted(vm['uuid'])
 
@@ -72,7 +72,7 @@ def test_q35_boots_by_uefi_with_sata_and_a_patch(new_vm: NewVm, images: Path) ->
     assert qom(vm['uuid'], '/machine/peripheral/sata0-0-4', 'type') == 'ide-hd'
     live = definition(vm['uuid'], inactive=False)
     assert Path(live.findtext('os/nvram')).stat().st_size > 0
-    again = start(vm)
+    again = agreed(vm)
     assert (again.actions, again.vm['differences']) == ([], [])
 
 
@@ -85,7 +85,7 @@ def test_a_failed_start_leaves_no_nvram_but_that_of_an_older_domain(new_vm: NewV
     if older:
         nvram.write_bytes(b'of an older domain')
     try:
-        run = start(vm)
+        run = failed(vm)
         assert (run.error['code'], run.error['rollback']) == ('qemu_failed', 'done'), run.error
         assert nvram.exists() is older
     finally:
@@ -94,12 +94,12 @@ def test_a_failed_start_leaves_no_nvram_but_that_of_an_older_domain(new_vm: NewV
 
 def test_aarch64_boots_by_uefi(new_vm: NewVm, images: Path) -> None:
     vm = new_vm(arch='aarch64', memory='256MiB', root_volume=empty_disk(images / 'root.raw', 1))
-    run = start(vm)
+    run = agreed(vm)
     assert not run.failed, run.output
     wait_for_text(vm['uuid'], 'UEFI', timeout=60)
 
     assert qmp(vm['uuid'], 'query-target') == {'arch': 'aarch64'}
-    again = start(vm)
+    again = agreed(vm)
     assert (again.actions, again.vm['differences']) == ([], [])
 
 
@@ -107,7 +107,7 @@ def test_aarch64_grows_to_128_cpus(new_vm: NewVm, images: Path) -> None:
     vm = new_vm(
         arch='aarch64', memory='256MiB', cpu_num=2, use_numa=True, root_volume=empty_disk(images / 'root.raw', 1)
     )
-    assert not start(vm).failed
+    assert not agreed(vm).failed
 
     smp = qom(vm['uuid'], '/machine', 'smp')
     assert (smp['cpus'], smp['maxcpus']) == (2, 128)
@@ -124,7 +124,7 @@ def another_qemu() -> Any:
 
 def test_emulator_listen_address_and_confinement_are_as_asked(new_vm: NewVm, another_qemu: Path) -> None:
     vm = new_vm(emulator=str(another_qemu), console_listen='::1', security_label='default', wait_for='running')
-    run = start(vm)
+    run = agreed(vm)
     assert not run.failed, run.output
 
     pid = Path('/run/libvirt/qemu/%s.pid' % vm['uuid'].replace('-', '')).read_text()
@@ -138,7 +138,7 @@ def test_a_file_must_have_the_format_that_is_asked_for(new_vm: NewVm) -> None:
     vm = new_vm()
     vm['root_volume']['format'] = 'raw'
 
-    assert start(vm).error['code'] == 'image_format'
+    assert failed(vm).error['code'] == 'image_format'
 
 
 def test_no_confinement_is_the_default(new_vm: NewVm) -> None:
@@ -154,9 +154,8 @@ def test_what_the_host_lacks_stops_the_vm_and_is_named(new_vm: NewVm) -> None:
     )
     if Path('/dev/kvm').exists():
         vm['arch'] = 'aarch64'
-    run = start(vm)
+    run = failed(vm)
 
-    assert run.failed
     for place in ('domain_type', 'pci_devices[0]', 'usb_devices[0]'):
         assert 'vms[0].%s: ' % place in run.error['message']
     assert virsh('list', '--all', '--uuid').find(vm['uuid']) == -1

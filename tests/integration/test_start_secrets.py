@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
-from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun, run_task, start
+from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun, agreed, run_task, start
 from ansible_collections.zstack.kvm.tests.support.servers import CephCluster, IscsiServer
 from ansible_collections.zstack.kvm.tests.support.virsh import definition, virsh
 
@@ -228,7 +228,7 @@ def test_when_the_input_is_wrong(new_vm: NewVm, options: dict[str, Any]) -> None
 
 
 def test_a_password_that_is_a_common_word_spoils_nothing(new_vm: NewVm) -> None:
-    run = start(new_vm(console_password="vnc"))
+    run = agreed(new_vm(console_password="vnc"))
     assert run.vm["console"]["type"] == "vnc"
     assert run.actions == ["define", "start"]
     assert 'type="vnc"' in run.result["diff"][0]["after"]

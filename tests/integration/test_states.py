@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
-from ansible_collections.zstack.kvm.tests.support.module_run import agreed, begin, finished, start
+from ansible_collections.zstack.kvm.tests.support.module_run import agreed, begin, failed, finished, start
 from ansible_collections.zstack.kvm.tests.support.virsh import definition, remove_domain, state, try_virsh, virsh
 
 # Boot sectors: what they do, then halt.
@@ -86,7 +86,7 @@ def test_paused_because_its_disk_is_full_it_is_an_error_until_there_is_room(new_
         vm = new_vm(root_volume={"install_path": str(disk), "cache_mode": "writeback"}, wait_for="running")
         start(vm)
         wait_until(lambda: state(vm["uuid"]) == "paused")
-        run = start(vm)
+        run = failed(vm)
         assert (run.error["code"], run.vm["state"]) == ("paused_again", "paused"), run.output
         rest.unlink()
         assert agreed(vm).actions == ["resume"]

@@ -69,7 +69,7 @@ def test_a_guest_boots_from_ceph_with_the_secret_that_it_brings_along(
     new_vm: NewVm, ceph: CephCluster, secret_uuid: str
 ) -> None:
     vm = in_ceph(new_vm, ceph, secret_uuid)
-    run = playbook.start(vm, verbosity=3)
+    run = playbook.agreed(vm, verbosity=3)
     assert run.actions == ['define', 'define_secret', 'start']
     assert ceph.key not in run.output
     wait_for_text(vm['uuid'], 'I am in ceph')
@@ -77,14 +77,14 @@ def test_a_guest_boots_from_ceph_with_the_secret_that_it_brings_along(
     assert dict(element.attrib) == {'ephemeral': 'yes', 'private': 'no'}
     assert (element.find('usage').get('type'), element.findtext('usage/name')) == ('ceph', secret_uuid)
     assert value_of(secret_uuid) == ceph.key
-    again = playbook.start(vm)
+    again = module_run.agreed(vm)
     assert (again.result['changed'], again.actions) == (False, [])
 
 
 def test_a_guest_boots_from_a_cd_that_is_a_snapshot(new_vm: NewVm, ceph: CephCluster, secret_uuid: str) -> None:
     cd = {'path': 'ceph://bak/iso@snap', 'mon_info': ceph.monitors, 'secret_uuid': secret_uuid}
     vm = in_ceph(new_vm, ceph, secret_uuid, boot_iso=[cd], boot_dev=['cdrom', 'hd'])
-    module_run.start(vm)
+    assert not module_run.agreed(vm).failed
     wait_for_text(vm['uuid'], 'I am a CD in ceph')
     (drive,) = [each for each in qmp(vm['uuid'], 'query-block') if each['qdev'] == 'ide0-0-1']
     assert drive['inserted']['ro']
@@ -103,7 +103,7 @@ def test_names_with_unusual_characters_are_taken_literally(
 def test_one_monitor_of_several_that_answers_is_enough(new_vm: NewVm, ceph: CephCluster, secret_uuid: str) -> None:
     vm = in_ceph(new_vm, ceph, secret_uuid)
     vm['root_volume']['mon_info'] = [{'hostname': '127.0.0.1', 'port': 1}, {'hostname': 'localhost', 'port': ceph.port}]
-    module_run.start(vm)
+    assert not module_run.agreed(vm).failed
     wait_for_text(vm['uuid'], 'I am in ceph')
 
 
@@ -111,7 +111,7 @@ def test_a_monitor_may_have_an_ipv6_address(new_vm: NewVm, secret_uuid: str, tmp
     with CephCluster(address='::1') as cluster:
         cluster.write_image('pool', 'vol', media.write_raw(tmp_path / 'disk', 'I am in ceph').read_bytes())
         vm = in_ceph(new_vm, cluster, secret_uuid)
-        module_run.start(vm)
+        assert not module_run.agreed(vm).failed
         wait_for_text(vm['uuid'], 'I am in ceph')
         virsh('destroy', vm['uuid'])
 
@@ -129,7 +129,8 @@ def test_limits_hold_and_a_volume_can_be_shared(new_vm: NewVm, ceph: CephCluster
     vms = [in_ceph(new_vm, ceph, secret_uuid) for _number in range(2)]
     for vm in vms:
         vm['root_volume'].update(shareable=True, qos={'total_bandwidth': 7000000, 'total_iops': 321})
-    assert not module_run.start(*vms).failed
+    # Of several at once it would be chance which one makes the secret.
+    assert not module_run.agreed(*vms, parallel=1).failed
     for vm in vms:
         (disk,) = [each for each in qmp(vm['uuid'], 'query-block') if each['qdev'].startswith('/machine/peripheral/v')]
         limits = disk['inserted']
@@ -173,11 +174,11 @@ class TestSecret:
     def test_a_failed_start_leaves_what_was_there(self, new_vm: NewVm, ceph: CephCluster, secret_uuid: str) -> None:
         with taken_port() as port:
             vm = in_ceph(new_vm, ceph, secret_uuid, domain_patches=[fixed_console_port(port)])
-            assert module_run.start(vm).error['rollback'] == 'done'
+            assert module_run.failed(vm).error['rollback'] == 'done'
             assert try_virsh('secret-dumpxml', secret_uuid).returncode != 0
             define_secret(secret_uuid)
             virsh('secret-set-value', secret_uuid, '--base64', ceph.wrong_key)
-            assert module_run.start(vm).error['rollback'] == 'done'
+            assert module_run.failed(vm).error['rollback'] == 'done'
             assert value_of(secret_uuid) == ceph.wrong_key
 
     def test_a_failed_start_does_not_take_it_from_another_vm(
@@ -188,7 +189,7 @@ class TestSecret:
             vms = [broken, *(in_ceph(new_vm, ceph, secret_uuid) for _number in range(3))]
             for vm in vms:
                 vm['root_volume']['shareable'] = True
-            run = module_run.start(*vms)
+            run = module_run.failed(*vms)
         assert [state(vm['uuid']) for vm in vms] == ['absent', 'running', 'running', 'running']
         assert run.vms[0]['error']['rollback'] == 'done'
         assert value_of(secret_uuid) == ceph.key

@@ -36,18 +36,17 @@ def disguise(disk: Path) -> None:
 def test_the_format_is_what_the_file_has(new_vm: NewVm, images: Path, image_format: str) -> None:
     write = {'raw': media.write_raw, 'qcow2': media.write_qcow2}[image_format]
     vm = new_vm(root_volume={'install_path': str(write(images / 'disk', 'I am ' + image_format))})
-    module_run.start(vm)
+    assert not module_run.agreed(vm).failed
     wait_for_text(vm['uuid'], 'I am ' + image_format)
     assert format_of(vm) == image_format
 
 
 def test_a_raw_disk_that_now_claims_to_be_qcow2_is_an_error(new_vm: NewVm, raw_disk: Path) -> None:
     vm = new_vm(root_volume={'install_path': str(raw_disk)})
-    playbook.start(vm)
+    module_run.start(vm)
     virsh('destroy', vm['uuid'])
     disguise(raw_disk)
-    run = playbook.start(vm)
-    assert run.failed
+    run = playbook.failed(vm)
     assert run.error['code'] == 'image_format'
     assert run.actions == []
     assert state(vm['uuid']) == 'shut off'
@@ -58,7 +57,7 @@ def test_it_is_one_for_a_vm_that_runs_too(new_vm: NewVm, raw_disk: Path) -> None
     vm = new_vm(root_volume={'install_path': str(raw_disk)})
     module_run.start(vm)
     disguise(raw_disk)
-    assert module_run.start(vm).error['code'] == 'image_format'
+    assert module_run.failed(vm).error['code'] == 'image_format'
     assert state(vm['uuid']) == 'running'
 
 
@@ -68,7 +67,7 @@ def test_a_qcow2_disk_that_no_longer_is_one_is_an_error(new_vm: NewVm, images: P
     module_run.start(vm)
     virsh('destroy', vm['uuid'])
     media.write_raw(disk, 'I am raw')
-    assert module_run.start(vm).error['code'] == 'image_format'
+    assert module_run.failed(vm).error['code'] == 'image_format'
 
 
 @pytest.mark.parametrize(('stated', 'found'), [('raw', 'qcow2'), ('qcow2', 'raw')])
@@ -77,7 +76,7 @@ def test_a_stated_format_that_the_file_does_not_have_is_an_error(
 ) -> None:
     write = {'raw': media.write_raw, 'qcow2': media.write_qcow2}[found]
     vm = new_vm(root_volume={'install_path': str(write(images / 'disk', 'x')), 'format': stated})
-    assert module_run.start(vm).error['code'] == 'image_format'
+    assert module_run.failed(vm).error['code'] == 'image_format'
     assert state(vm['uuid']) == 'absent'
 
 
@@ -86,7 +85,7 @@ def test_any_other_format_is_an_error(new_vm: NewVm, images: Path, other: str) -
     disk = media.write_raw(images / 'disk', 'x')
     image = images / 'image'
     convert(disk, image, other)
-    run = module_run.start(new_vm(root_volume={'install_path': str(image)}))
+    run = module_run.failed(new_vm(root_volume={'install_path': str(image)}))
     assert run.error['code'] == 'image_format'
     assert other in run.error['message']
 
@@ -113,6 +112,5 @@ def test_what_can_not_be_asked_counts_as_qcow2_in_check_mode(new_vm: NewVm, imag
 
 
 def test_a_folder_is_no_image(new_vm: NewVm, images: Path) -> None:
-    run = module_run.start(new_vm(root_volume={'install_path': str(images)}))
-    assert run.failed
+    run = module_run.failed(new_vm(root_volume={'install_path': str(images)}))
     assert run.error['code'] == 'image_missing'

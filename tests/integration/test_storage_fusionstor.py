@@ -48,7 +48,7 @@ def test_a_guest_boots_from_fusionstor(new_vm: NewVm) -> None:
     vm = new_vm(root_volume=volume('pool/raw'))
     assert playbook.agreed(vm).actions == ['define', 'start']
     wait_for_text(vm['uuid'], 'I am raw')
-    again = playbook.start(vm)
+    again = playbook.agreed(vm)
     assert (again.result['changed'], again.actions) == (False, [])
 
 
@@ -57,7 +57,7 @@ def test_a_guest_boots_from_fusionstor(new_vm: NewVm) -> None:
 )
 def test_format_and_name_are_those_of_the_export(new_vm: NewVm, name: str, text: str, image_format: str) -> None:
     vm = new_vm(root_volume=volume(name))
-    module_run.start(vm)
+    assert not module_run.agreed(vm).failed
     wait_for_text(vm['uuid'], text)
     assert format_of(vm) == image_format
 
@@ -76,14 +76,14 @@ def test_the_format_is_asked_once(new_vm: NewVm, exports: dict[str, Path], image
 
 def test_a_guest_boots_from_a_cd(new_vm: NewVm) -> None:
     vm = new_vm(boot_iso=[{'path': 'fusionstor://bak/iso@snap'}], boot_dev=['cdrom', 'hd'])
-    module_run.start(vm)
+    assert not module_run.agreed(vm).failed
     wait_for_text(vm['uuid'], 'I am a CD')
 
 
 def test_limits_hold_and_a_volume_can_be_shared(new_vm: NewVm) -> None:
     options = {'shareable': True, 'qos': {'total_bandwidth': 7000000}}
     vms = [new_vm(root_volume=volume('pool/shared', **options)) for _number in range(2)]
-    assert not module_run.start(*vms).failed
+    assert not module_run.agreed(*vms).failed
     for vm in vms:
         (disk,) = [each for each in qmp(vm['uuid'], 'query-block') if 'virtio' in (each['qdev'] or '')]
         assert disk['inserted']['bps'] == 7000000

@@ -79,16 +79,16 @@ def secret_in_definition(vm: dict[str, Any]) -> str:
 
 def test_a_guest_boots_from_a_lun(new_vm: NewVm, target: IscsiServer) -> None:
     vm = new_vm(root_volume=volume(target, OPEN, 2))
-    run = playbook.start(vm)
+    run = playbook.agreed(vm)
     assert run.actions == ['define', 'start']
     wait_for_text(vm['uuid'], 'I am LUN 2')
-    again = playbook.start(vm)
+    again = module_run.agreed(vm)
     assert (again.result['changed'], again.actions) == (False, [])
 
 
 def test_a_guest_boots_from_a_lun_with_chap(new_vm: NewVm, target: IscsiServer) -> None:
     vm = new_vm(root_volume=volume(target, LOCKED, **CHAP))
-    run = playbook.start(vm, verbosity=3)
+    run = playbook.agreed(vm, verbosity=3)
     assert run.actions == ['define', 'define_secret', 'start']
     assert PASSWORD not in run.output
     wait_for_text(vm['uuid'], 'I am LUN 1')
@@ -100,7 +100,7 @@ def test_a_guest_boots_from_a_lun_with_chap(new_vm: NewVm, target: IscsiServer) 
 
 def test_a_data_volume_with_chap_is_there_for_the_guest(new_vm: NewVm, target: IscsiServer) -> None:
     vm = new_vm(data_volumes=[volume(target, LOCKED, 2, **CHAP)])
-    module_run.start(vm)
+    assert not module_run.agreed(vm).failed
     wait_for_text(vm['uuid'], 'I am ' + vm['uuid'])
     assert target.sessions(LOCKED) == 1
     (drive,) = [each for each in qmp(vm['uuid'], 'query-block') if 'scsi' in (each['qdev'] or '')]
@@ -109,7 +109,7 @@ def test_a_data_volume_with_chap_is_there_for_the_guest(new_vm: NewVm, target: I
 
 def test_a_portal_may_have_an_ipv6_address(new_vm: NewVm, target: IscsiServer) -> None:
     vm = new_vm(root_volume={'device_type': 'iscsi', 'install_path': target.install_path(OPEN, 1, '::1')})
-    module_run.start(vm)
+    assert not module_run.agreed(vm).failed
     wait_for_text(vm['uuid'], 'I am LUN 1')
 
 
@@ -119,13 +119,13 @@ def test_a_portal_may_have_a_name_of_any_letters(
 ) -> None:
     path = 'iscsi://%s:%d/%s/1' % (host, target.port, OPEN)
     vm = new_vm(root_volume={'device_type': 'iscsi', 'install_path': path})
-    module_run.start(vm)
+    assert not module_run.agreed(vm).failed
     wait_for_text(vm['uuid'], 'I am LUN 1')
 
 
 def test_limits_hold_and_a_lun_is_always_shared(new_vm: NewVm, target: IscsiServer) -> None:
     vms = [new_vm(root_volume=volume(target, OPEN, qos={'total_iops': 321})) for _number in range(2)]
-    assert not module_run.start(*vms).failed
+    assert not module_run.agreed(*vms).failed
     for vm in vms:
         (drive,) = [each for each in qmp(vm['uuid'], 'query-block') if 'scsi' in (each['qdev'] or '')]
         assert (drive['inserted']['iops_rd'], drive['inserted']['iops_wr']) == (321, 321)
@@ -156,19 +156,20 @@ class TestSecret:
 
     def test_several_vms_of_one_target_have_one(self, new_vm: NewVm, target: IscsiServer) -> None:
         vms = [new_vm(root_volume=volume(target, LOCKED, lun, **CHAP)) for lun in (1, 2)]
-        assert not module_run.start(*vms).failed
+        # Of several at once it would be chance which one makes it.
+        assert not module_run.agreed(*vms, parallel=1).failed
         assert {secret_in_definition(vm) for vm in vms} == {chap_secret_uuid(LOCKED)}
         assert {state(vm['uuid']) for vm in vms} == {'running'}
 
     def test_a_failed_start_removes_the_one_that_it_made(self, new_vm: NewVm, target: IscsiServer) -> None:
         vm = new_vm(root_volume=volume(target, LOCKED, **CHAP), domain_patches=[UNKNOWN_TO_QEMU])
-        assert module_run.start(vm).error['rollback'] == 'done'
+        assert module_run.failed(vm).error['rollback'] == 'done'
         assert try_virsh('secret-dumpxml', chap_secret_uuid(LOCKED)).returncode != 0
 
     def test_a_failed_start_leaves_the_one_that_another_vm_uses(self, new_vm: NewVm, target: IscsiServer) -> None:
         broken = new_vm(root_volume=volume(target, LOCKED, 1, **CHAP), domain_patches=[UNKNOWN_TO_QEMU])
         good = new_vm(root_volume=volume(target, LOCKED, 2, **CHAP))
-        module_run.start(broken, good)
+        module_run.failed(broken, good)
         assert [state(vm['uuid']) for vm in (broken, good)] == ['absent', 'running']
         definition_of_secret(chap_secret_uuid(LOCKED))
 
@@ -188,7 +189,7 @@ def test_two_passwords_for_one_target_are_an_error_before_anything_is_touched(
         new_vm(root_volume=volume(target, LOCKED, 1, **CHAP)),
         new_vm(root_volume=volume(target, LOCKED, 2, chap_username=USER, chap_password='another one')),
     ]
-    run = module_run.start(*vms)
+    run = module_run.agreed(*vms)
     assert run.failed
     assert 'vms[1].root_volume.chap_password' in run.result['msg']
     assert [state(vm['uuid']) for vm in vms] == ['absent', 'absent']

@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils.storage.fusionstor import NBD_SOCKET
 from ansible_collections.zstack.kvm.plugins.module_utils.storage.iscsi import chap_secret_uuid
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
-from ansible_collections.zstack.kvm.tests.support import media, playbook
+from ansible_collections.zstack.kvm.tests.support import media, module_run, playbook
 from ansible_collections.zstack.kvm.tests.support.serial_console import wait_for_text
 from ansible_collections.zstack.kvm.tests.support.servers import CephCluster, IscsiServer, NbdServer
 from ansible_collections.zstack.kvm.tests.support.virsh import qmp, try_virsh, virsh
@@ -70,12 +70,12 @@ def test_a_guest_boots_from_ceph_and_has_the_volumes_of_the_others(
         boot_iso=[{"path": "ceph://pool/iso@snap", **in_ceph}],
         ceph_secret={"uuid": secret, "key": ceph.key},
     )
-    run = playbook.start(vm, verbosity=3)
+    run = playbook.agreed(vm, verbosity=3)
     assert run.actions == ["define", "define_secret", "define_secret", "start"]
     assert not any(text in run.output for text in (ceph.key, PASSWORD))
     wait_for_text(vm["uuid"], "I am in ceph")
     drivers = [each["inserted"]["drv"] for each in qmp(vm["uuid"], "query-block") if "inserted" in each]
     assert sorted(drivers) == ["qcow2", "qcow2", "raw", "raw", "raw"]
     assert target.sessions(IQN) == 1
-    assert playbook.agreed(vm).actions == []
+    assert module_run.agreed(vm).actions == []
     virsh("destroy", vm["uuid"])

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from ansible_collections.zstack.kvm.tests.support import media
 from ansible_collections.zstack.kvm.tests.support.laboratory import Laboratory
-from ansible_collections.zstack.kvm.tests.support.module_run import start
+from ansible_collections.zstack.kvm.tests.support.module_run import agreed, failed, start
 
 pytestmark = pytest.mark.outside
 
@@ -114,12 +114,10 @@ def new_vm(hypervisors: tuple[Remote, Remote], shared: Path) -> Iterator[NewVm]:
 class TestByARemoteUri:
     def test_check_mode_a_start_and_a_run_that_changes_nothing(self, here: Remote, new_vm: NewVm) -> None:
         vm = new_vm(console_password="secret")
-        foretold = start(vm, uri=here.uri, check=True)
-        run = start(vm, uri=here.uri)
-        assert foretold.actions == run.actions == ["define", "start"], run.output
+        assert agreed(vm, uri=here.uri).actions == ["define", "start"]
         assert here.state(vm) == "running"
         assert here.says(vm, "I am " + vm["uuid"])
-        assert start(vm, uri=here.uri).actions == []
+        assert agreed(vm, uri=here.uri).actions == []
 
     def test_the_format_of_a_file_is_asked_of_libvirts_storage(
         self, here: Remote, new_vm: NewVm, shared: Path
@@ -128,7 +126,7 @@ class TestByARemoteUri:
         del vm["root_volume"]["format"]
         here.virsh("pool-create-as", "shared", "dir", "--target", str(shared))
         try:
-            run = start(vm, uri=here.uri)
+            run = agreed(vm, uri=here.uri)
         finally:
             here.virsh("pool-destroy", "shared")
         assert run.actions == ["define", "start"], run.output
@@ -136,7 +134,7 @@ class TestByARemoteUri:
     def test_a_format_that_libvirt_does_not_know_is_refused(self, here: Remote, new_vm: NewVm) -> None:
         vm = new_vm()
         del vm["root_volume"]["format"]
-        error = start(vm, uri=here.uri).error
+        error = failed(vm, uri=here.uri).error
         assert error["code"] == "needs_hypervisor"
         assert "vms[0].root_volume" in error["message"]
         assert "run the task on the hypervisor" in error["hint"]
@@ -145,7 +143,7 @@ class TestByARemoteUri:
     def test_a_login_of_the_hypervisor_to_iscsi_is_refused(self, here: Remote, new_vm: NewVm) -> None:
         path = "iscsi://127.0.0.1:3260/iqn.2026-01.org.example:x/1"
         vm = new_vm(data_volumes=[{"install_path": path, "device_type": "iscsi", "use_virtio": False}])
-        error = start(vm, uri=here.uri).error
+        error = failed(vm, uri=here.uri).error
         assert error["code"] == "needs_hypervisor"
         assert here.state(vm) == "absent"
 
@@ -153,14 +151,14 @@ class TestByARemoteUri:
         self, here: Remote, new_vm: NewVm
     ) -> None:
         vm = new_vm(nics=[{"bridge_name": "nobridge"}])
-        error = start(vm, uri=here.uri).error
+        error = failed(vm, uri=here.uri).error
         assert (error["code"], error["rollback"]) == ("bridge_missing", "done"), error
         assert here.state(vm) == "absent"
 
     def test_a_folder_of_a_channel_that_is_missing_is_said_too(self, here: Remote, new_vm: NewVm) -> None:
         channel = {"socket_path": "/var/lib/zstack-kvm-nowhere/socket", "target_name": "org.example.0"}
         vm = new_vm(channels=[channel])
-        error = start(vm, uri=here.uri).error
+        error = failed(vm, uri=here.uri).error
         assert (error["code"], error["rollback"]) == ("channel_dir_missing", "done"), error
         assert "zstack-kvm-nowhere" in error["message"]
         assert here.state(vm) == "absent"

@@ -6,11 +6,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Optional
 
 import libvirt
-import yaml
 from ansible_collections.zstack.kvm.plugins.module_utils.domain_diff import Difference, reconcile
 from ansible_collections.zstack.kvm.tests.support.drift_walk import (
     define,
@@ -21,14 +19,7 @@ from ansible_collections.zstack.kvm.tests.support.drift_walk import (
 from ansible_collections.zstack.kvm.tests.support.reference_cases import ALL_CASES, Case
 from lxml import etree
 
-DEVIATIONS = Path(__file__).resolve().parent.parent / "fixtures" / "drift" / "deviations.yml"
 EMULATORS = {"x86_64": "/usr/bin/qemu-system-x86_64", "aarch64": "/usr/bin/qemu-system-aarch64"}
-
-
-def deviations() -> list[tuple[str, str]]:
-    """Row of docs/deviations.md (or what this machine lacks) and pattern of the paths that differ by it."""
-    rows = yaml.safe_load(DEVIATIONS.read_text(encoding="utf-8"))
-    return [(row["row"], place) for row in rows for place in row["places"]]
 
 
 def agents_domain(case: Case) -> etree._Element:

@@ -24,8 +24,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.zstack.kvm.plugins.module_utils import hypervisor as hypervisor_module
-from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import Hypervisor
+from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import Hypervisor, connection
 from ansible_collections.zstack.kvm.plugins.modules import zstack_vm_start
 from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun
 from ansible_collections.zstack.kvm.tests.support.virsh import state
@@ -172,7 +171,7 @@ def _restart_libvirtd() -> None:
 
 def _kill_libvirtd_for_good() -> None:
     _kill_libvirtd()
-    hypervisor_module.RECONNECT_SECONDS = _IMPATIENT_SECONDS
+    connection.RECONNECT_SECONDS = _IMPATIENT_SECONDS
 
 
 def _kill_libvirtd() -> None:

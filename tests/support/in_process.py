@@ -53,3 +53,4 @@ def start_parsed(vms: Sequence[Vm], secrets: set[str], check: bool = False, **po
 
 
 agreed = partial(foretold.agreed, start)
+failed = partial(foretold.failed, start)

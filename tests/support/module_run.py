@@ -67,3 +67,4 @@ def finished(process: object, output: str) -> TaskRun:
 
 
 agreed = partial(foretold.agreed, start)
+failed = partial(foretold.failed, start)

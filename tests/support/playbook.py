@@ -143,3 +143,4 @@ def finished(process: subprocess.Popen[str], output: str, directory: Path) -> Ta
 
 
 agreed = partial(foretold.agreed, start)
+failed = partial(foretold.failed, start)

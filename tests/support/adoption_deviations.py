@@ -1,0 +1,206 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the collection must find different when it comes to a VM that ZStack's agent defined, document by document.
+
+Told from the document and the agent's domain alone. C(row) is the deviation's row in docs/deviations.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Optional, Union
+
+from ansible_collections.zstack.kvm.plugins.module_utils.domain_diff import Difference
+from ansible_collections.zstack.kvm.plugins.module_utils.storage.iscsi import chap_secret_uuid
+from ansible_collections.zstack.kvm.tests.support.domain_meaning import normal_form
+from ansible_collections.zstack.kvm.tests.support.reference_cases import Case
+from lxml import etree
+
+_LETTERS = "abdefghijklmnopqrstuvwxyz"
+# SCSI disks on a controller, where libvirt goes by their letters.
+_UNITS = 7
+
+
+@dataclass(frozen=True)
+class Thing:
+    """Something that a deviation is about: its place in paths, what the agent made of it, what is asked for."""
+
+    place: str
+    agents: etree._Element
+    asked: Mapping[str, Any]
+
+
+Value = Union[str, None, Callable[[Thing], Optional[str]]]
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """Each of the C(things) that a document has differs at C(path), unless C(before) and C(after) are the same."""
+
+    row: str
+    things: Callable[[Case], Iterable[Thing]]
+    path: str
+    before: Value
+    after: Value
+
+    def predicted(self, case: Case) -> Iterator[Difference]:
+        """The differences that a document has by this deviation."""
+        for thing in self.things(case):
+            before, after = (value(thing) if callable(value) else value for value in (self.before, self.after))
+            if before != after:
+                yield Difference("/".join(filter(None, (thing.place, self.path))), before, after)
+
+
+def predicted_differences(case: Case) -> list[Difference]:
+    """All differences that a document has."""
+    return [difference for deviation in DEVIATIONS for difference in deviation.predicted(case)]
+
+
+def _domain(case: Case) -> Iterator[Thing]:
+    yield Thing("", normal_form(case.reference, case.arch), case.document)
+
+
+def _on_aarch64(case: Case) -> Iterable[Thing]:
+    return _domain(case) if case.arch == "aarch64" else ()
+
+
+def _with_many_cpus_on_aarch64(case: Case) -> Iterable[Thing]:
+    return [domain for domain in _on_aarch64(case) if int(domain.agents.findtext("vcpu")) > 8]
+
+
+def _that_can_grow(case: Case) -> Iterable[Thing]:
+    return _domain(case) if case.document["useNuma"] else ()
+
+
+def _volumes(case: Case) -> Iterator[Thing]:
+    (domain,) = _domain(case)
+    volumes = [case.document["rootVolume"], *case.document["dataVolumes"]]
+    disks = [disk for disk in domain.agents.iterfind("devices/disk") if disk.get("device") != "cdrom"]
+    for volume, disk in zip(sorted(volumes, key=lambda volume: volume["deviceId"]), disks):
+        target = disk.find("target")
+        name = "sd" + _LETTERS[volume["deviceId"]] if target.get("bus") == "scsi" else target.get("dev")
+        yield Thing("devices/disk[target=%s]" % name, disk, {**volume, "name": name})
+
+
+def _scsi_volumes(case: Case) -> list[Thing]:
+    return [volume for volume in _volumes(case) if volume.agents.find("target").get("bus") == "scsi"]
+
+
+def _volumes_with_a_password(case: Case) -> list[Thing]:
+    return [volume for volume in _volumes(case) if volume.asked.get("chapPassword")]
+
+
+def _fusionstor_volumes(case: Case) -> list[Thing]:
+    return [volume for volume in _volumes(case) if volume.asked["deviceType"] == "fusionstor"]
+
+
+def _ceph_cds(case: Case) -> Iterator[Thing]:
+    for disk in case.reference.iterfind("devices/disk[@device='cdrom']"):
+        if disk.find("source[@protocol='rbd']") is not None:
+            yield Thing("devices/disk[target=%s]" % disk.find("target").get("dev"), disk, case.document)
+
+
+def _console(case: Case) -> Iterator[Thing]:
+    graphics = case.reference.find("devices/graphics")
+    yield Thing("devices/graphics[type=%s]" % graphics.get("type"), graphics, case.document)
+
+
+def _spice_with_a_password(case: Case) -> list[Thing]:
+    return [each for each in _console(case) if each.agents.get("type") == "spice" and "consolePassword" in each.asked]
+
+
+def _booting_from_network(case: Case) -> Iterable[Thing]:
+    return _domain(case) if "network" in case.document["bootDev"] and case.document["nics"] else ()
+
+
+def _devices_to_boot_from(case: Case) -> Iterator[Thing]:
+    for domain in _booting_from_network(case):
+        macs = [nic.get("address") for nic in domain.agents.iterfind("devices/interface/mac")]
+        places = {
+            "network": ["devices/interface[mac=%s]" % mac for mac in macs],
+            "hd": [next(_volumes(case)).place],
+        }
+        in_order = [place for kind in case.document["bootDev"] for place in places[kind]]
+        for order, place in enumerate(in_order, 1):
+            yield Thing(place, domain.agents, {"order": order})
+
+
+def _agents_letter(volume: Thing) -> str:
+    return volume.agents.find("target").get("dev")
+
+
+def _agents_unit(volume: Thing) -> tuple[str, str]:
+    """Controller and unit: the agent's, or what libvirt makes of the letter."""
+    address = volume.agents.find("address")
+    if address is not None:
+        return address.get("controller"), address.get("unit")
+    controller, unit = divmod(ord(_agents_letter(volume)[2]) - ord("a"), _UNITS)
+    return str(controller), str(unit)
+
+
+def _agents_cache(volume: Thing) -> Optional[str]:
+    return volume.agents.find("driver").get("cache")
+
+
+def _agents_secret(volume: Thing) -> str:
+    return volume.agents.find("source/auth/secret").get("uuid")
+
+
+def _secret_of_target(volume: Thing) -> str:
+    return chap_secret_uuid(volume.agents.find("source").get("name").rpartition("/")[0])
+
+
+def _snapshot(cd: Thing) -> tuple[str, str]:
+    """The image and its snapshot."""
+    image, _at, snapshot = cd.agents.find("source").get("name").partition("@")
+    return image, snapshot
+
+
+def _most_memory(domain: Thing) -> str:
+    """In KiB: what the emulated guest can address."""
+    return str((960 if domain.agents.find("os/type").get("arch") == "x86_64" else 16320) << 20)
+
+
+DEVIATIONS = (
+    Deviation("SCSI letters", _scsi_volumes, "target/@dev", _agents_letter, lambda volume: volume.asked["name"]),
+    Deviation("SCSI units", _scsi_volumes, "address/@controller", lambda volume: _agents_unit(volume)[0], "0"),
+    Deviation(
+        "SCSI units",
+        _scsi_volumes,
+        "address/@unit",
+        lambda volume: _agents_unit(volume)[1],
+        lambda volume: str(volume.asked["deviceId"]),
+    ),
+    Deviation("CHAP secrets", _volumes_with_a_password, "source/auth/secret/@uuid", _agents_secret, _secret_of_target),
+    Deviation("What the schema refuses", _fusionstor_volumes, "driver/@io", "native", None),
+    Deviation(
+        "Ceph snapshots",
+        _ceph_cds,
+        "source/@name",
+        lambda cd: "@".join(_snapshot(cd)),
+        lambda cd: _snapshot(cd)[0],
+    ),
+    Deviation(
+        "Ceph snapshots", _ceph_cds, "source/snapshot", None, lambda cd: '<snapshot name="%s"/>' % _snapshot(cd)[1]
+    ),
+    Deviation("Cache mode", _volumes, "driver/@cache", _agents_cache, lambda volume: volume.asked["cacheMode"]),
+    Deviation("Console", _console, "@listen", "0.0.0.0", lambda console: console.asked["hostManagementIp"]),
+    Deviation("Console", _console, "listen[0]/@address", "0.0.0.0", lambda console: console.asked["hostManagementIp"]),
+    Deviation("Console", _spice_with_a_password, "@passwd", None, "********"),
+    Deviation("Network boot", _booting_from_network, "os/boot[0]", '<boot dev="hd"/>', None),
+    Deviation(
+        "Network boot", _devices_to_boot_from, "boot", None, lambda device: '<boot order="%(order)s"/>' % device.asked
+    ),
+    Deviation(
+        "Firmware of aarch64",
+        _on_aarch64,
+        "os/loader",
+        "/usr/share/edk2.git/aarch64/QEMU_EFI-pflash.raw",
+        "/usr/share/AAVMF/AAVMF_CODE.fd",
+    ),
+    Deviation("Emulated CPU", _on_aarch64, "cpu/model/@fallback", "allow", "forbid"),
+    Deviation("Emulated GIC", _with_many_cpus_on_aarch64, "features/gic/@version", "2", "3"),
+    Deviation("Most memory", _that_can_grow, "maxMemory", "68719476736", _most_memory),
+)
