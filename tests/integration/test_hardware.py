@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.zstack.kvm.tests.support import linux_guest, module_run
+from ansible_collections.zstack.kvm.tests.support import forked_task, linux_guest, module_run
 from ansible_collections.zstack.kvm.tests.support.playbook import agreed
 from ansible_collections.zstack.kvm.tests.support.virsh import definition, qmp, remove_domain, state, virsh
 from ansible_collections.zstack.kvm.tests.support.vnc import lets_in
@@ -134,6 +134,18 @@ def test_the_next_run_changes_nothing(machine: Machine) -> None:
     again = agreed(asked)
 
     assert (again.result['changed'], again.actions, again.vm['differences']) == (False, [], [])
+
+
+def test_a_run_that_changes_nothing_and_waits_for_its_agent_calls_libvirt_five_times(
+    machine: Machine, tmp_path: Path
+) -> None:
+    asked = {key: value for key, value in machine.items() if key != 'result'}
+    calls = tmp_path / 'calls'
+    assert forked_task.start(asked, calls=calls).actions == []
+    once = ('open', 'ask for the capabilities', 'ask for the domain capabilities', 'list the ')
+    of_the_vm = [call for call in calls.read_text().splitlines() if not call.startswith(once)]
+    assert of_the_vm.count('ping the guest agent') == 1
+    assert len(of_the_vm) <= 5
 
 
 class TestDisks:
