@@ -12,7 +12,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import pytest
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm, image_directory
@@ -261,6 +261,7 @@ class Scenario:
             "secrets": [line for line in virsh("secret-list").splitlines() if IQN in line],
             "folder": self.folder.exists(),
             "autostart": (AUTOSTART / f"{domain_name}.xml").exists(),
+            "disks": limits_of_disks(self.uuid) if known else None,
             "backups": len(list(BACKUPS.glob(f"{domain_name}.*"))),
         }
 
@@ -291,6 +292,12 @@ class Scenario:
         assert definition(self.uuid, inactive=next_boot).findtext("vcpu") == str(self.asked["cpu_num"])
         assert self.run().actions == []
         assert len(qemus_of(self.uuid)) == 1
+
+
+def limits_of_disks(uuid: str) -> dict[str, Optional[str]]:
+    """The disks that a VM has now, and their limits."""
+    disks = definition(uuid, inactive=False).iterfind("devices/disk")
+    return {disk.find("target").get("dev"): disk.findtext("iotune/total_iops_sec") for disk in disks}
 
 
 def with_more_volumes(vm: Vm) -> Vm:

@@ -14,7 +14,7 @@ except ImportError:  # the module reports it
     pass
 
 from ..action import Action
-from ..context import Context, Executor, Undo
+from ..context import Context, Executor, Undo, undone_if_lost
 from ..errors import VmError
 
 # A guest that takes part lets go of a device within a second or two.
@@ -120,18 +120,33 @@ def _executor(change: Change) -> Executor:
     """Makes a change; undone by the action that C(undo) in the detail holds."""
 
     def execute(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
-        try:
-            change(context, detail)
-        except VmError as error:
-            if error.code not in _REFUSALS:
-                raise
-            _expect_alive(context)
-            raise LiveChangeRefused(error.code, error.message) from error
-        _expect_alive(context)
         undo: Action = detail['undo']
-        return lambda: _CHANGES[undo.name](context, undo.detail)
+        with undone_if_lost(lambda: _take_back_if_done(context, undo)):
+            try:
+                change(context, detail)
+            except VmError as error:
+                if error.code not in _REFUSALS:
+                    raise
+                _expect_alive(context)
+                raise LiveChangeRefused(error.code, error.message) from error
+            _expect_alive(context)
+        return lambda: _take_back(context, undo)
 
     return execute
+
+
+def _take_back(context: Context, undo: Action) -> None:
+    _CHANGES[undo.name](context, undo.detail)
+
+
+def _take_back_if_done(context: Context, undo: Action) -> None:
+    """Of what is plugged in or out it can be seen; the rest is set to what it was in any case."""
+    path = undo.detail.get('path')
+    if path is not None:
+        is_plugged_in = _find(context, path, inactive=False) is not None
+        if is_plugged_in != undo.name.startswith('detach_'):
+            return
+    _take_back(context, undo)
 
 
 def _expect_alive(context: Context) -> None:
