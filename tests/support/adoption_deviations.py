@@ -120,7 +120,7 @@ def _devices_to_boot_from(case: Case) -> Iterator[Thing]:
         macs = [nic.get("address") for nic in domain.agents.iterfind("devices/interface/mac")]
         places = {
             "network": ["devices/interface[mac=%s]" % mac for mac in macs],
-            "hd": [next(_volumes(case)).place],
+            "hd": [volume.place for volume in _volumes(case)][:1],
         }
         in_order = [place for kind in case.document["bootDev"] for place in places[kind]]
         for order, place in enumerate(in_order, 1):
