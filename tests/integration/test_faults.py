@@ -16,6 +16,7 @@ from typing import Any, Optional
 
 import pytest
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm, image_directory
+from ansible_collections.zstack.kvm.tests.support import foretold
 from ansible_collections.zstack.kvm.tests.support.forked_task import Fault, start, start_libvirtd
 from ansible_collections.zstack.kvm.tests.support.obedient_guest import wait_until_up, write_obedient_disk
 from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun
@@ -339,9 +340,14 @@ def scenario(
 
 
 @pytest.mark.parametrize("scenario", CALLS, indirect=True)
-def test_these_are_all_calls(scenario: Scenario, tmp_path: Path) -> None:
+def test_these_are_all_calls_and_check_mode_foretells_what_they_do(scenario: Scenario, tmp_path: Path) -> None:
     file = tmp_path / "calls"
-    assert scenario.run(calls=file).failed == scenario.fails
+
+    def run(check: bool = False) -> TaskRun:
+        return scenario.run(check=True) if check else scenario.run(calls=file)
+
+    foretell = foretold.failed if scenario.fails else foretold.agreed
+    assert foretell(run).failed == scenario.fails
     calls = file.read_text().splitlines()
     assert [call for call, last in zip(calls, ["", *calls]) if call != last] == CALLS[scenario.name]
 
