@@ -122,5 +122,7 @@ def _autostart(hypervisor: Hypervisor, uuid: str, domains: DomainList, wanted: O
     """What the list has is believed where nothing has to be done about it."""
     if wanted is None:
         return None
-    listed = domains.autostart is not None and uuid in domains.autostart
-    return wanted if uuid in domains.names and listed == wanted else hypervisor.autostart(uuid)
+    listed = domains.autostart
+    if listed is not None and uuid in domains.names and (uuid in listed) == wanted:
+        return wanted
+    return hypervisor.autostart(uuid)
