@@ -71,9 +71,9 @@ _value:
   type: dict
 """
 
-_LEVELS = ('bad', 'warn', 'ok', 'off')
-_FACTS = ('hostname', 'arch', 'libvirt_version', 'qemu_version', 'cpus', 'memory', 'load_average', 'domain_types')
-_BASE64 = re.compile('[A-Za-z0-9+/]+={0,2}')
+_LEVELS = ("bad", "warn", "ok", "off")
+_FACTS = ("hostname", "arch", "libvirt_version", "qemu_version", "cpus", "memory", "load_average", "domain_types")
+_BASE64 = re.compile("[A-Za-z0-9+/]+={0,2}")
 
 Row = dict[str, Any]
 
@@ -83,69 +83,69 @@ def fleet_report(
 ) -> dict[str, Any]:
     """Rows of hypervisors and of VMs, and a summary."""
     hypervisor_rows, vm_rows = [], []
-    where = places({each['name']: (each.get('vms') or {}).get('vms') or () for each in hypervisors})
+    where = places({each["name"]: (each.get("vms") or {}).get("vms") or () for each in hypervisors})
     for each in hypervisors:
-        done = {_normal(vm.get('uuid')): vm for vm in workflow if vm.get('host') == each['name']}
+        done = {_normal(vm.get("uuid")): vm for vm in workflow if vm.get("host") == each["name"]}
         rows = _vms(each, done, where)
         hypervisor_rows.append(_hypervisor(each, rows))
         vm_rows += rows
-    hypervisor_rows.sort(key=lambda row: (_LEVELS.index(row['level']), _natural(row['name'])))
-    vm_rows.sort(key=lambda row: (_LEVELS.index(row['level']), _natural(row['hypervisor']), _natural(row['name'])))
-    return {'hypervisors': hypervisor_rows, 'vms': vm_rows, 'summary': _summary(hypervisor_rows, vm_rows)}
+    hypervisor_rows.sort(key=lambda row: (_LEVELS.index(row["level"]), _natural(row["name"])))
+    vm_rows.sort(key=lambda row: (_LEVELS.index(row["level"]), _natural(row["hypervisor"]), _natural(row["name"])))
+    return {"hypervisors": hypervisor_rows, "vms": vm_rows, "summary": _summary(hypervisor_rows, vm_rows)}
 
 
 def _normal(uuid: Any) -> str:
-    return str(uuid).replace('-', '').lower()
+    return str(uuid).replace("-", "").lower()
 
 
 def _natural(text: Any) -> list[tuple[int, str]]:
     """Sorts hv10 after hv9."""
-    parts = re.split(r'(\d+)', str(text).lower())
-    return [(int(part), '') if index % 2 else (0, part) for index, part in enumerate(parts)]
+    parts = re.split(r"(\d+)", str(text).lower())
+    return [(int(part), "") if index % 2 else (0, part) for index, part in enumerate(parts)]
 
 
 def _mark(level: str, text: str) -> dict[str, str]:
-    return {'level': level, 'text': text}
+    return {"level": level, "text": text}
 
 
 def _level(marks: Iterable[Mapping[str, str]], otherwise: str) -> str:
-    found = {mark['level'] for mark in marks}
-    return next((level for level in ('bad', 'warn') if level in found), otherwise)
+    found = {mark["level"] for mark in marks}
+    return next((level for level in ("bad", "warn") if level in found), otherwise)
 
 
 # Hypervisors
 
 
 def _hypervisor(each: Mapping[str, Any], rows: Sequence[Row]) -> Row:
-    asked, seen, problem = each.get('hypervisor') or {}, each.get('vms') or {}, each.get('problem') or ''
-    running = [row for row in rows if row['runs']]
+    asked, seen, problem = each.get("hypervisor") or {}, each.get("vms") or {}, each.get("problem") or ""
+    running = [row for row in rows if row["runs"]]
     row: Row = {
-        'name': each['name'],
-        'vms': len([row for row in rows if row['state'] not in ('absent', 'unknown')]),
-        'running': len(running),
-        'needs_attention': len([row for row in rows if row['level'] in ('bad', 'warn')]),
-        'vm_cpus': sum(row['cpus'] or 0 for row in running),
-        'vm_memory': sum(row['memory'] or 0 for row in running),
-        'message': '',
-        'marks': [],
+        "name": each["name"],
+        "vms": len([row for row in rows if row["state"] not in ("absent", "unknown")]),
+        "running": len(running),
+        "needs_attention": len([row for row in rows if row["level"] in ("bad", "warn")]),
+        "vm_cpus": sum(row["cpus"] or 0 for row in running),
+        "vm_memory": sum(row["memory"] or 0 for row in running),
+        "message": "",
+        "marks": [],
     }
     for key in _FACTS:
         row[key] = asked.get(key)
-    if asked.get('uuid') is None:
-        row['marks'].append(_mark('bad', 'unreachable' if asked.get('unreachable') else 'down'))
-        row['message'] = _message(asked)
-    elif 'vms' not in seen:
-        row['marks'].append(_mark('bad', 'VMs unknown'))
-        row['message'] = _message(seen)
+    if asked.get("uuid") is None:
+        row["marks"].append(_mark("bad", "unreachable" if asked.get("unreachable") else "down"))
+        row["message"] = _message(asked)
+    elif "vms" not in seen:
+        row["marks"].append(_mark("bad", "VMs unknown"))
+        row["message"] = _message(seen)
     elif problem:
-        row['marks'].append(_mark('warn', 'not compared'))
-        row['message'] = problem.strip()
-    row['level'] = _level(row['marks'], 'ok')
+        row["marks"].append(_mark("warn", "not compared"))
+        row["message"] = problem.strip()
+    row["level"] = _level(row["marks"], "ok")
     return row
 
 
 def _message(result: Mapping[str, Any]) -> str:
-    return str(result.get('msg') or 'it was not asked').strip()
+    return str(result.get("msg") or "it was not asked").strip()
 
 
 # VMs
@@ -155,22 +155,22 @@ def _vms(
     each: Mapping[str, Any], done: Mapping[str, Mapping[str, Any]], where: Mapping[str, Sequence[str]]
 ) -> list[Row]:
     """The VMs of a hypervisor: those that it has told of, and those that should be there."""
-    told = (each.get('vms') or {}).get('vms')
-    expected = {_normal(vm['uuid']): vm for vm in done.values() if vm.get('uuid')}
-    expected.update({_normal(uuid): {'uuid': uuid, 'name': name} for uuid, name in (each.get('wanted') or {}).items()})
-    known = {_normal(entry['uuid']) for entry in told or ()}
+    told = (each.get("vms") or {}).get("vms")
+    expected = {_normal(vm["uuid"]): vm for vm in done.values() if vm.get("uuid")}
+    expected.update({_normal(uuid): {"uuid": uuid, "name": name} for uuid, name in (each.get("wanted") or {}).items()})
+    known = {_normal(entry["uuid"]) for entry in told or ()}
     missing = [
-        {'uuid': vm['uuid'], 'state': 'unknown' if told is None else 'absent'}
+        {"uuid": vm["uuid"], "state": "unknown" if told is None else "absent"}
         for uuid, vm in expected.items()
         if uuid and uuid not in known
     ]
     return [
         _vm(
-            each['name'],
+            each["name"],
             entry,
-            expected.get(_normal(entry['uuid'])),
-            done.get(_normal(entry['uuid'])),
-            where.get(entry['uuid'], ()),
+            expected.get(_normal(entry["uuid"])),
+            done.get(_normal(entry["uuid"])),
+            where.get(entry["uuid"], ()),
         )
         for entry in [*(told or ()), *missing]
     ]
@@ -183,91 +183,91 @@ def _vm(
     done: Optional[Mapping[str, Any]],
     where: Sequence[str],
 ) -> Row:
-    state, thumbnail = entry['state'], entry.get('thumbnail')
-    of_state = _marks_of_state(state, entry.get('reason') or '', described is not None)
+    state, thumbnail = entry["state"], entry.get("thumbnail")
+    of_state = _marks_of_state(state, entry.get("reason") or "", described is not None)
     marks = [
         *of_state,
         *_marks_of_qemu(hypervisor, entry, where),
         *_marks_of_comparison(entry),
         *_marks_of_workflow(done),
     ]
-    quiet = 'ok' if state == 'running' else 'off'
+    quiet = "ok" if state == "running" else "off"
     row: Row = {
-        'hypervisor': hypervisor,
-        'uuid': entry['uuid'],
-        'name': entry.get('name') or (described or {}).get('name') or entry['uuid'],
-        'state': state,
-        'reason': entry.get('reason') or '',
-        'runs': state not in ('absent', 'unknown', 'shutoff'),
-        'described': described is not None,
-        'drift': _drift(entry, described is not None),
-        'restart_required': bool(entry.get('restart_required')),
-        'thumbnail': thumbnail if thumbnail and _BASE64.fullmatch(thumbnail) else None,
-        'messages': _messages(entry, done),
-        'marks': marks,
-        'level': _level(marks, quiet),
-        'level_of_state': _level(of_state, quiet),
+        "hypervisor": hypervisor,
+        "uuid": entry["uuid"],
+        "name": entry.get("name") or (described or {}).get("name") or entry["uuid"],
+        "state": state,
+        "reason": entry.get("reason") or "",
+        "runs": state not in ("absent", "unknown", "shutoff"),
+        "described": described is not None,
+        "drift": _drift(entry, described is not None),
+        "restart_required": bool(entry.get("restart_required")),
+        "thumbnail": thumbnail if thumbnail and _BASE64.fullmatch(thumbnail) else None,
+        "messages": _messages(entry, done),
+        "marks": marks,
+        "level": _level(marks, quiet),
+        "level_of_state": _level(of_state, quiet),
     }
-    for key in ('uptime', 'memory', 'cpus', 'console', 'error', 'metadata'):
+    for key in ("uptime", "memory", "cpus", "console", "error", "metadata"):
         row[key] = entry.get(key)
-    for key in ('addresses', 'disks', 'nics', 'differences'):
+    for key in ("addresses", "disks", "nics", "differences"):
         row[key] = entry.get(key) or []
     return row
 
 
 def _marks_of_state(state: str, reason: str, described: bool) -> list[dict[str, str]]:
-    if state in ('unknown', 'absent', 'crashed'):
-        return [_mark('bad', state)]
-    if state == 'shutoff':
-        return [_mark('bad', 'should run')] if described else []
-    if (state, reason) == ('paused', 'ioerror'):
-        return [_mark('bad', 'I/O error')]
-    return [] if state == 'running' else [_mark('warn', state)]
+    if state in ("unknown", "absent", "crashed"):
+        return [_mark("bad", state)]
+    if state == "shutoff":
+        return [_mark("bad", "should run")] if described else []
+    if (state, reason) == ("paused", "ioerror"):
+        return [_mark("bad", "I/O error")]
+    return [] if state == "running" else [_mark("warn", state)]
 
 
 def _marks_of_qemu(hypervisor: str, entry: Mapping[str, Any], where: Sequence[str]) -> list[dict[str, str]]:
     others = [name for name in where if name != hypervisor] if hypervisor in where else []
     return [
-        *([_mark('bad', 'active on %s too' % ', '.join(others))] if others else []),
-        *([_mark('bad', 'QEMU hangs')] if entry.get('qemu_hangs') else []),
+        *([_mark("bad", "active on %s too" % ", ".join(others))] if others else []),
+        *([_mark("bad", "QEMU hangs")] if entry.get("qemu_hangs") else []),
     ]
 
 
 def _marks_of_comparison(entry: Mapping[str, Any]) -> list[dict[str, str]]:
     marks = []
-    if entry.get('error'):
-        marks.append(_mark('bad', str(entry['error']['code'])))
-    if entry.get('as_asked') is False and entry['state'] != 'absent':
-        marks.append(_mark('warn', 'not as asked'))
-    if entry.get('restart_required'):
-        marks.append(_mark('warn', 'restart due'))
+    if entry.get("error"):
+        marks.append(_mark("bad", str(entry["error"]["code"])))
+    if entry.get("as_asked") is False and entry["state"] != "absent":
+        marks.append(_mark("warn", "not as asked"))
+    if entry.get("restart_required"):
+        marks.append(_mark("warn", "restart due"))
     return marks
 
 
 def _marks_of_workflow(done: Optional[Mapping[str, Any]]) -> list[dict[str, str]]:
     if done is None:
         return []
-    if done.get('error'):
-        return [_mark('bad', 'failed in this run')]
-    return [_mark('info', 'changed in this run' if done.get('changed') else 'unchanged in this run')]
+    if done.get("error"):
+        return [_mark("bad", "failed in this run")]
+    return [_mark("info", "changed in this run" if done.get("changed") else "unchanged in this run")]
 
 
 def _messages(entry: Mapping[str, Any], done: Optional[Mapping[str, Any]]) -> list[str]:
-    error = entry.get('error')
+    error = entry.get("error")
     return [
-        *([str(done['error'])] if done is not None and done.get('error') else []),
-        *(['%s (%s)' % (error['message'], error['hint'])] if error else []),
-        *(str(warning) for warning in entry.get('warnings') or ()),
+        *([str(done["error"])] if done is not None and done.get("error") else []),
+        *(["%s (%s)" % (error["message"], error["hint"])] if error else []),
+        *(str(warning) for warning in entry.get("warnings") or ()),
     ]
 
 
 def _drift(entry: Mapping[str, Any], described: bool) -> str:
     """What the comparison found, in two words."""
-    if entry['state'] == 'absent' or entry.get('as_asked') is False:
-        return 'not as asked'
-    if entry.get('as_asked'):
-        return 'as asked'
-    return 'not compared' if described else 'not described'
+    if entry["state"] == "absent" or entry.get("as_asked") is False:
+        return "not as asked"
+    if entry.get("as_asked"):
+        return "as asked"
+    return "not compared" if described else "not described"
 
 
 # All of it
@@ -275,16 +275,16 @@ def _drift(entry: Mapping[str, Any], described: bool) -> str:
 
 def _summary(hypervisors: Sequence[Row], vms: Sequence[Row]) -> dict[str, Any]:
     def named(rows: Iterable[Row]) -> list[dict[str, str]]:
-        return [{key: str(row[key]) for key in ('name', 'uuid', 'hypervisor')} for row in rows]
+        return [{key: str(row[key]) for key in ("name", "uuid", "hypervisor")} for row in rows]
 
     return {
-        'hypervisors': len(hypervisors),
-        'hypervisors_down': [row['name'] for row in hypervisors if row['level'] == 'bad'],
-        'vms': len(vms),
-        'running': len([row for row in vms if row['state'] == 'running']),
-        'needs_attention': named(row for row in vms if row['level'] in ('bad', 'warn')),
-        'not_as_asked': named(row for row in vms if row['drift'] == 'not as asked'),
-        'restart_due': named(row for row in vms if row['restart_required']),
+        "hypervisors": len(hypervisors),
+        "hypervisors_down": [row["name"] for row in hypervisors if row["level"] == "bad"],
+        "vms": len(vms),
+        "running": len([row for row in vms if row["state"] == "running"]),
+        "needs_attention": named(row for row in vms if row["level"] in ("bad", "warn")),
+        "not_as_asked": named(row for row in vms if row["drift"] == "not as asked"),
+        "restart_due": named(row for row in vms if row["restart_required"]),
     }
 
 
@@ -292,4 +292,4 @@ class FilterModule:
     """Filters of this file."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
-        return {'fleet_report': fleet_report}
+        return {"fleet_report": fleet_report}

@@ -69,19 +69,19 @@ _value:
   type: dict
 """
 
-UNKNOWN = ('error', 'warn', 'ignore')
+UNKNOWN = ("error", "warn", "ignore")
 
 
-def from_start_vm_cmd(document: Any, unknown: str = 'error') -> dict[str, Any]:
+def from_start_vm_cmd(document: Any, unknown: str = "error") -> dict[str, Any]:
     """The VM that a StartVmCmd describes; all that is wrong with the document in one error."""
     if unknown not in UNKNOWN:
-        raise AnsibleFilterError('from_start_vm_cmd: unknown must be one of %s' % ', '.join(UNKNOWN))
+        raise AnsibleFilterError("from_start_vm_cmd: unknown must be one of %s" % ", ".join(UNKNOWN))
     try:
         vm, warnings = vm_from_start_vm_cmd(document, unknown)
     except StartVmCmdError as error:
-        raise AnsibleFilterError('from_start_vm_cmd: %s' % error) from None
+        raise AnsibleFilterError("from_start_vm_cmd: %s" % error) from None
     for warning in warnings:
-        Display().warning('from_start_vm_cmd: %s' % warning)
+        Display().warning("from_start_vm_cmd: %s" % warning)
     return vm
 
 
@@ -89,4 +89,4 @@ class FilterModule:
     """Filters of this file."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
-        return {'from_start_vm_cmd': from_start_vm_cmd}
+        return {"from_start_vm_cmd": from_start_vm_cmd}

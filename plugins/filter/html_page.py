@@ -57,11 +57,11 @@ def html_page(variables: Mapping[str, Any], template: str) -> str:
     try:
         return environment.from_string(template).render(variables)
     except TemplateError as error:
-        raise AnsibleFilterError('html_page: %s' % error) from error
+        raise AnsibleFilterError("html_page: %s" % error) from error
 
 
 class FilterModule:
     """Filters of this file."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
-        return {'html_page': html_page}
+        return {"html_page": html_page}

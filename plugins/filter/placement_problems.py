@@ -79,19 +79,19 @@ def placement_problems(
     ignore_unreachable: Any = False,
 ) -> list[str]:
     """All that keeps the VMs from being started where they are wanted."""
-    answered = {answer['item']: answer for answer in answers if 'vms' in answer}
-    reasons = {answer['item']: str(answer.get('msg', '')) for answer in answers if 'vms' not in answer}
+    answered = {answer["item"]: answer for answer in answers if "vms" in answer}
+    reasons = {answer["item"]: str(answer.get("msg", "")) for answer in answers if "vms" not in answer}
     ignores = _reader_of_ignored(ignore_unreachable)
     silent = [host for host in hypervisors if host not in answered and not ignores(host)]
     return [
         *_wanted_twice(wanted, answered),
         *_active_elsewhere(wanted, answered),
-        *('%s cannot be asked which VMs it runs%s' % (host, _because(reasons.get(host))) for host in silent),
+        *("%s cannot be asked which VMs it runs%s" % (host, _because(reasons.get(host))) for host in silent),
     ]
 
 
 def _because(reason: Any) -> str:
-    return ': ' + reason.strip() if reason else ''
+    return ": " + reason.strip() if reason else ""
 
 
 def _reader_of_ignored(ignored: Any) -> Callable[[str], bool]:
@@ -99,26 +99,24 @@ def _reader_of_ignored(ignored: Any) -> Callable[[str], bool]:
     try:
         everything = boolean(ignored)
     except TypeError:
-        names = ignored.replace(',', ' ').split() if isinstance(ignored, str) else ignored
+        names = ignored.replace(",", " ").split() if isinstance(ignored, str) else ignored
         if not isinstance(names, Sequence):
-            message = 'placement_problems: ignore_unreachable must be a list of hosts or a boolean, not %r'
+            message = "placement_problems: ignore_unreachable must be a list of hosts or a boolean, not %r"
             raise AnsibleFilterError(message % (ignored,)) from None
         return set(names).__contains__
     return lambda host: everything
 
 
-def _wanted_twice(
-    wanted: Mapping[str, Mapping[str, str]], answered: Mapping[str, Mapping[str, Any]]
-) -> Iterator[str]:
+def _wanted_twice(wanted: Mapping[str, Mapping[str, str]], answered: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     places: dict[str, list[tuple[str, str]]] = {}
     for host, vms in wanted.items():
         for uuid, name in vms.items():
             if uuid:
-                places.setdefault(_normal(uuid), []).append((host, 'VM %s (%s)' % (name, uuid)))
+                places.setdefault(_normal(uuid), []).append((host, "VM %s (%s)" % (name, uuid)))
     for found in places.values():
         others = [(first[0], second[0]) for first, second in combinations(found, 2)]
         if any(not _same(*pair, answered) for pair in others):
-            yield '%s is wanted on %s at once' % (found[0][1], ' and '.join(host for host, _label in found))
+            yield "%s is wanted on %s at once" % (found[0][1], " and ".join(host for host, _label in found))
 
 
 def _active_elsewhere(
@@ -126,30 +124,30 @@ def _active_elsewhere(
 ) -> Iterator[str]:
     active: dict[str, list[str]] = {}
     for host, answer in answered.items():
-        for vm in answer['vms']:
-            if vm['active']:
-                active.setdefault(_normal(vm['uuid']), []).append(host)
+        for vm in answer["vms"]:
+            if vm["active"]:
+                active.setdefault(_normal(vm["uuid"]), []).append(host)
     for host, vms in wanted.items():
         for uuid, name in vms.items():
             for other in active.get(_normal(uuid), []):
                 if not _same(host, other, answered):
-                    yield 'VM %s (%s) is wanted on %s, but it is active on %s' % (name, uuid, host, other)
+                    yield "VM %s (%s) is wanted on %s, but it is active on %s" % (name, uuid, host, other)
 
 
 def _same(host: str, other: str, answered: Mapping[str, Mapping[str, Any]]) -> bool:
     """Whether two names lead to one hypervisor. The UUID alone doesn't tell: that of cloned machines is the same."""
     if host == other:
         return True
-    identities = [(answered[name]['uuid'], answered[name]['hostname']) for name in (host, other) if name in answered]
+    identities = [(answered[name]["uuid"], answered[name]["hostname"]) for name in (host, other) if name in answered]
     return len(identities) == 2 and identities[0] == identities[1]
 
 
 def _normal(uuid: Any) -> str:
-    return str(uuid).replace('-', '').lower()
+    return str(uuid).replace("-", "").lower()
 
 
 class FilterModule:
     """Filters of this file."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
-        return {'placement_problems': placement_problems}
+        return {"placement_problems": placement_problems}

@@ -73,11 +73,11 @@ _NAMES_SHOWN = 5
 
 def vm_batches(vms: Sequence[Any], size: Any = None) -> list[dict[str, Any]]:
     """The batches; the problems of all VMs in one error where there is more than one."""
-    if size in (None, ''):
+    if size in (None, ""):
         batches = [list(range(len(vms)))] if vms else []
     else:
         batches = _batches(vms, _number(size))
-    return [{'places': batch, 'label': _label(batch, vms)} for batch in batches]
+    return [{"places": batch, "label": _label(batch, vms)} for batch in batches]
 
 
 def _number(size: Any) -> int:
@@ -86,14 +86,14 @@ def _number(size: Any) -> int:
     except (TypeError, ValueError):
         number = 0
     if number < 1 or isinstance(size, bool):
-        raise AnsibleFilterError('the size of a batch must be a whole number from 1')
+        raise AnsibleFilterError("the size of a batch must be a whole number from 1")
     return number
 
 
 def _batches(vms: Sequence[Any], size: int) -> list[list[int]]:
     parsed, problems = parse_vms(list(vms))
     if problems:
-        raise AnsibleFilterError(SecretMask(secrets_of(list(vms))).text('\n'.join(map(str, problems))))
+        raise AnsibleFilterError(SecretMask(secrets_of(list(vms))).text("\n".join(map(str, problems))))
     numbered = [place for place, vm in enumerate(parsed) if vm.start_order is not None]
     others = [place for place, vm in enumerate(parsed) if vm.start_order is None]
     batches = [others[begin : begin + size] for begin in range(0, len(others), size)]
@@ -101,15 +101,15 @@ def _batches(vms: Sequence[Any], size: int) -> list[list[int]]:
 
 
 def _label(batch: Sequence[int], vms: Sequence[Any]) -> str:
-    names = [str(vms[place].get('name', '?')) if isinstance(vms[place], Mapping) else '?' for place in batch]
+    names = [str(vms[place].get("name", "?")) if isinstance(vms[place], Mapping) else "?" for place in batch]
     if len(names) > _NAMES_SHOWN:
-        names = ['%s … %s' % (names[0], names[-1])]
-    shown = ', '.join(names)
-    return shown if len(batch) == len(vms) else '%d of %d VMs: %s' % (len(batch), len(vms), shown)
+        names = ["%s … %s" % (names[0], names[-1])]
+    shown = ", ".join(names)
+    return shown if len(batch) == len(vms) else "%d of %d VMs: %s" % (len(batch), len(vms), shown)
 
 
 class FilterModule:
     """Filters of this file."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
-        return {'vm_batches': vm_batches}
+        return {"vm_batches": vm_batches}

@@ -71,7 +71,7 @@ _value:
   elements: dict
 """
 
-DOCUMENTS = ('zstack_start_vm_cmds', 'zstack_secret_start_vm_cmds')
+DOCUMENTS = ("zstack_start_vm_cmds", "zstack_secret_start_vm_cmds")
 
 
 def vms_of_variables(variables: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -79,7 +79,7 @@ def vms_of_variables(variables: Mapping[str, Any]) -> list[dict[str, Any]]:
     reader = _Reader(variables)
     vms = reader.vms()
     if reader.problems:
-        raise AnsibleFilterError('; '.join(reader.problems))
+        raise AnsibleFilterError("; ".join(reader.problems))
     return vms
 
 
@@ -92,24 +92,24 @@ class _Reader:
 
     def vms(self) -> list[dict[str, Any]]:
         found = [vm for name in DOCUMENTS for vm in self._documents(name)]
-        found += self._mappings('zstack_vms', self._parsed('zstack_vms'))
+        found += self._mappings("zstack_vms", self._parsed("zstack_vms"))
         defaults: dict[str, Any] = {}
-        for options in self._mappings('zstack_vm_defaults', self._parsed('zstack_vm_defaults')):
+        for options in self._mappings("zstack_vm_defaults", self._parsed("zstack_vm_defaults")):
             defaults.update(options)
         merged = [{**defaults, **vm} for vm in found]
         password = self._password()
         if password is not None:
-            merged = [vm if vm.get('console_password') else {**vm, 'console_password': password} for vm in merged]
+            merged = [vm if vm.get("console_password") else {**vm, "console_password": password} for vm in merged]
         return merged
 
     def _password(self) -> Any:
         """The password of consoles; never one that was changed on its way."""
-        password = self._given('zstack_console_password')
+        password = self._given("zstack_console_password")
         if password is None or isinstance(password, str):
             return password
         # ansible-core takes 0123 for 83 where it is marked as unsafe, as AWX marks an answer
         self.problems.append(
-            'zstack_console_password: must be text, but came as %s; take one with letters in it' % kind_of(password)
+            "zstack_console_password: must be text, but came as %s; take one with letters in it" % kind_of(password)
         )
         return None
 
@@ -126,12 +126,12 @@ class _Reader:
         vms = []
         for place, document in _items(name, value):
             try:
-                vm, warnings = vm_from_start_vm_cmd(document, unknown='warn')
+                vm, warnings = vm_from_start_vm_cmd(document, unknown="warn")
             except StartVmCmdError as error:
-                self.problems.append('%s: %s' % (place, error))
+                self.problems.append("%s: %s" % (place, error))
                 continue
             for warning in warnings:
-                Display().warning('%s: %s' % (place, warning))
+                Display().warning("%s: %s" % (place, warning))
             vms.append(vm)
         return vms
 
@@ -143,11 +143,11 @@ class _Reader:
             try:
                 value, end = json.JSONDecoder().raw_decode(text, place)
             except json.JSONDecodeError as error:
-                what = 'the text is no JSON: %s in line %d, column %d' % (error.msg, error.lineno, error.colno)
-                self.problems.append('%s: %s' % (name, what))
+                what = "the text is no JSON: %s in line %d, column %d" % (error.msg, error.lineno, error.colno)
+                self.problems.append("%s: %s" % (name, what))
                 return []
             except (RecursionError, ValueError):
-                self.problems.append('%s: the text is no JSON that can be read' % name)
+                self.problems.append("%s: the text is no JSON that can be read" % name)
                 return []
             found += value if isinstance(value, list) else [value]
             place = _next(text, end)
@@ -160,7 +160,7 @@ class _Reader:
             if isinstance(item, Mapping):
                 found.append(dict(item))
             else:
-                self.problems.append('%s: must be a mapping of options, not %s' % (place, kind_of(item)))
+                self.problems.append("%s: must be a mapping of options, not %s" % (place, kind_of(item)))
         return found
 
     def _parsed(self, name: str) -> Any:
@@ -178,10 +178,10 @@ class _Reader:
         except yaml.MarkedYAMLError as error:
             # Not the problem as YAML names it, which may quote the text
             mark = error.problem_mark
-            where = ', see line %d, column %d' % (mark.line + 1, mark.column + 1) if mark else ''
-            self.problems.append('%s: the text is neither JSON nor YAML%s' % (name, where))
+            where = ", see line %d, column %d" % (mark.line + 1, mark.column + 1) if mark else ""
+            self.problems.append("%s: the text is neither JSON nor YAML%s" % (name, where))
         except (yaml.YAMLError, RecursionError, ValueError):
-            self.problems.append('%s: the text is neither JSON nor YAML' % name)
+            self.problems.append("%s: the text is neither JSON nor YAML" % name)
         return None
 
 
@@ -190,13 +190,13 @@ def _items(name: str, value: Any) -> list[tuple[str, Any]]:
     if value is None:
         return []
     if isinstance(value, (list, tuple)):
-        return [('%s[%d]' % (name, number), item) for number, item in enumerate(value)]
+        return [("%s[%d]" % (name, number), item) for number, item in enumerate(value)]
     return [(name, value)]
 
 
 def _next(text: str, place: int) -> int:
     """Where a text goes on after what may stand between two documents."""
-    while place < len(text) and (text[place].isspace() or text[place] in ',\ufeff'):
+    while place < len(text) and (text[place].isspace() or text[place] in ",\ufeff"):
         place += 1
     return place
 
@@ -205,4 +205,4 @@ class FilterModule:
     """Filters of this file."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
-        return {'vms_of_variables': vms_of_variables}
+        return {"vms_of_variables": vms_of_variables}

@@ -137,9 +137,9 @@ from ansible_collections.zstack.kvm.plugins.module_utils.vm_info import vm_infor
 
 _WORKERS = 32
 # What a command line or a pattern of hosts takes for a name and nothing else.
-_PLAIN_NAME = re.compile(r'[A-Za-z0-9_][A-Za-z0-9_.-]*')
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 # What vm_information tells of no use to an inventory.
-_LEFT_OUT = ('screenshot', 'thumbnail', 'warnings')
+_LEFT_OUT = ("screenshot", "thumbnail", "warnings")
 
 Vm = dict[str, Any]
 
@@ -147,23 +147,23 @@ Vm = dict[str, Any]
 class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     """The VMs of hypervisors as hosts."""
 
-    NAME = 'zstack.kvm.zstack_vms'
+    NAME = "zstack.kvm.zstack_vms"
 
     def verify_file(self, path: str) -> bool:
         """Whether a file is for this plugin, by its name."""
-        return super().verify_file(path) and path.endswith(('zstack_vms.yml', 'zstack_vms.yaml'))
+        return super().verify_file(path) and path.endswith(("zstack_vms.yml", "zstack_vms.yaml"))
 
     def parse(self, inventory: InventoryData, loader: DataLoader, path: str, cache: bool = True) -> None:
         """Fills the inventory from the cache, or else from the hypervisors."""
         super().parse(inventory, loader, path, cache)
         self._read_config_data(path)
-        uris = _checked(self.get_option('hypervisors'))
+        uris = _checked(self.get_option("hypervisors"))
         known = self._remembered(path, uris) if cache else {}
         asked = self._ask({name: uri for name, uri in uris.items() if name not in known})
         found = {**known, **asked}
-        if asked and self.get_option('cache'):
+        if asked and self.get_option("cache"):
             self._cache[self.get_cache_key(path)] = {
-                name: {'uri': uris[name], 'vms': vms} for name, vms in found.items()
+                name: {"uri": uris[name], "vms": vms} for name, vms in found.items()
             }
         where = places({name: found[name] for name in uris if name in found})
         self._tell_of_active_twice(where)
@@ -174,19 +174,17 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     def _remembered(self, path: str, uris: dict[str, str]) -> dict[str, list[Vm]]:
         """The VMs of the hypervisors of which the cache has any, by the hypervisors' names."""
         try:
-            cached = self._cache[self.get_cache_key(path)] if self.get_option('cache') else {}
+            cached = self._cache[self.get_cache_key(path)] if self.get_option("cache") else {}
         except KeyError:
             return {}
-        return {name: entry['vms'] for name, entry in cached.items() if uris.get(name) == entry['uri']}
+        return {name: entry["vms"] for name, entry in cached.items() if uris.get(name) == entry["uri"]}
 
     def _ask(self, uris: dict[str, str]) -> dict[str, list[Vm]]:
         """The VMs of the hypervisors that answer, by the hypervisors' names."""
         if not uris:
             return {}
         _require_libraries()
-        look = partial(
-            _vms_of, connect_seconds=self.get_option('connect_timeout'), seconds=self.get_option('timeout')
-        )
+        look = partial(_vms_of, connect_seconds=self.get_option("connect_timeout"), seconds=self.get_option("timeout"))
         answers = side_by_side(look, list(uris.values()), _WORKERS)
         found = {}
         for name, answer in zip(uris, answers):
@@ -197,78 +195,78 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         return found
 
     def _tell_of_unreachable(self, name: str, error: VmError) -> None:
-        message = 'the VMs of hypervisor %s are not in the inventory: %s (%s)'
+        message = "the VMs of hypervisor %s are not in the inventory: %s (%s)"
         said = message % (name, error.message, error.hint or ERROR_CODES[error.code].hint)
-        if self.get_option('unreachable') == 'fail':
+        if self.get_option("unreachable") == "fail":
             raise AnsibleError(said)
         self.display.warning(said)
 
     def _tell_of_active_twice(self, where: dict[str, list[str]]) -> None:
         for uuid, names in where.items():
             if len(names) > 1:
-                message = 'VM %s is active on the hypervisors %s, and each may write to its disks: end all but one'
-                self.display.warning(message % (uuid, ', '.join(names)))
+                message = "VM %s is active on the hypervisors %s, and each may write to its disks: end all but one"
+                self.display.warning(message % (uuid, ", ".join(names)))
 
     def _add_hypervisor(self, name: str, uri: str, vms: list[Vm], where: dict[str, list[str]]) -> None:
-        everything = self.inventory.add_group('zstack_vms')
-        group = self._add_group('zstack_hypervisor', name)
+        everything = self.inventory.add_group("zstack_vms")
+        group = self._add_group("zstack_hypervisor", name)
         for vm in vms:
-            if name not in where[vm['uuid']]:
+            if name not in where[vm["uuid"]]:
                 continue
-            host = self.inventory.add_host(self._hostname(vm, name, where[vm['uuid']]), group=group)
+            host = self.inventory.add_host(self._hostname(vm, name, where[vm["uuid"]]), group=group)
             self.inventory.add_child(everything, host)
-            variables = {'zstack_vm_' + key: value for key, value in vm.items() if key not in _LEFT_OUT}
+            variables = {"zstack_vm_" + key: value for key, value in vm.items() if key not in _LEFT_OUT}
             variables.update(zstack_vm_hypervisor=name, zstack_vm_hypervisor_uri=uri)
             for key, value in variables.items():
                 self.inventory.set_variable(host, key, value)
-            self.inventory.add_child(self._add_group('zstack_state', vm['state']), host)
-            self._add_to_groups_of_metadata(host, vm.get('metadata') or {})
+            self.inventory.add_child(self._add_group("zstack_state", vm["state"]), host)
+            self._add_to_groups_of_metadata(host, vm.get("metadata") or {})
             self._construct(host, variables)
 
     def _hostname(self, vm: Vm, hypervisor: str, where: list[str]) -> str:
         if len(where) > 1:
-            return '%s.%s' % (vm['uuid'], _safe(hypervisor))
-        if self.get_option('inventory_hostname') == 'uuid':
-            return vm['uuid']
-        name = vm['name']
+            return "%s.%s" % (vm["uuid"], _safe(hypervisor))
+        if self.get_option("inventory_hostname") == "uuid":
+            return vm["uuid"]
+        name = vm["name"]
         # A host of that name may be anything, a hypervisor included: its variables must not become those of a VM.
         taken = name in self.inventory.hosts or name in self.inventory.groups or name in C.LOCALHOST
         if not taken and _PLAIN_NAME.fullmatch(name):
             return name
-        reason = 'is taken' if taken else 'cannot be that of a host'
-        self.display.warning('VM %s goes by its UUID, for its name %s: %r' % (vm['uuid'], reason, name))
-        return vm['uuid']
+        reason = "is taken" if taken else "cannot be that of a host"
+        self.display.warning("VM %s goes by its UUID, for its name %s: %r" % (vm["uuid"], reason, name))
+        return vm["uuid"]
 
     def _add_group(self, prefix: str, value: str) -> str:
-        return self.inventory.add_group(_safe('%s_%s' % (prefix, value)))
+        return self.inventory.add_group(_safe("%s_%s" % (prefix, value)))
 
     def _add_to_groups_of_metadata(self, host: str, metadata: dict[str, Optional[Union[int, str]]]) -> None:
         if any(value is not None for value in metadata.values()):
-            self.inventory.add_child(self.inventory.add_group('zstack_made'), host)
-        address = metadata.get('host_management_ip')
+            self.inventory.add_child(self.inventory.add_group("zstack_made"), host)
+        address = metadata.get("host_management_ip")
         if address:
-            self.inventory.add_child(self._add_group('zstack_management_ip', str(address)), host)
+            self.inventory.add_child(self._add_group("zstack_management_ip", str(address)), host)
 
     def _construct(self, host: str, variables: dict[str, Any]) -> None:
-        strict = self.get_option('strict')
-        self._set_composite_vars(self.get_option('compose'), variables, host, strict=strict)
-        self._add_host_to_composed_groups(self.get_option('groups'), variables, host, strict=strict)
-        self._add_host_to_keyed_groups(self.get_option('keyed_groups'), variables, host, strict=strict)
+        strict = self.get_option("strict")
+        self._set_composite_vars(self.get_option("compose"), variables, host, strict=strict)
+        self._add_host_to_composed_groups(self.get_option("groups"), variables, host, strict=strict)
+        self._add_host_to_keyed_groups(self.get_option("keyed_groups"), variables, host, strict=strict)
 
 
 def _checked(hypervisors: dict[Any, Any]) -> dict[str, str]:
     """The URIs by the names of the hypervisors."""
     for name, uri in hypervisors.items():
         if not (isinstance(name, str) and isinstance(uri, str) and urlsplit(uri).scheme):
-            raise AnsibleParserError('hypervisors: %r is to have a libvirt URI, but has %r' % (name, uri))
+            raise AnsibleParserError("hypervisors: %r is to have a libvirt URI, but has %r" % (name, uri))
     return {str(name): str(uri) for name, uri in hypervisors.items()}
 
 
 def _require_libraries() -> None:
     if LIBVIRT_IMPORT_ERROR is not None:
-        raise AnsibleError(missing_required_lib('libvirt-python (package python3-libvirt)'))
+        raise AnsibleError(missing_required_lib("libvirt-python (package python3-libvirt)"))
     if lxml is None:
-        raise AnsibleError(missing_required_lib('lxml (package python3-lxml)'))
+        raise AnsibleError(missing_required_lib("lxml (package python3-lxml)"))
 
 
 def _safe(name: str) -> str:
@@ -283,8 +281,8 @@ def _vms_of(uri: str, connect_seconds: int, seconds: int) -> Union[list[Vm], VmE
             try:
                 return call_with_deadline(partial(_look, hypervisor, uri), seconds)
             except TimeoutError as error:
-                message = 'libvirt at %s has not told of its VMs for %d seconds' % (uri, seconds)
-                raise VmError('libvirt_hangs', message) from error
+                message = "libvirt at %s has not told of its VMs for %d seconds" % (uri, seconds)
+                raise VmError("libvirt_hangs", message) from error
     except VmError as error:
         return error
 
@@ -299,6 +297,6 @@ def _look(hypervisor: Hypervisor, uri: str) -> list[Vm]:
 def without_questions(uri: str) -> str:
     """The URI by which ssh, of which many run at once, asks nobody for a password."""
     parts = urlsplit(uri)
-    if not parts.scheme.endswith('+ssh') or 'no_tty' in parse_qs(parts.query):
+    if not parts.scheme.endswith("+ssh") or "no_tty" in parse_qs(parts.query):
         return uri
-    return uri + ('&' if parts.query else '?') + 'no_tty=1'
+    return uri + ("&" if parts.query else "?") + "no_tty=1"

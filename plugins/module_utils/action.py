@@ -19,7 +19,7 @@ class Action:
 
     name: str
     detail: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    shared: str = ''
+    shared: str = ""
 
 
 class AlreadyDone(Exception):

@@ -22,8 +22,8 @@ EXECUTORS: Mapping[str, Executor] = {**storage.EXECUTORS, **DEFINITION, **POWER,
 
 # What VMs share is given back when the VM is not defined any more, so that of two that fail at once the last one takes
 # it along; and an old VM is started again when all that it needs is as it was.
-_UNDONE_LATE = ('create_channel_dir', *storage.EXECUTORS)
-_UNDONE_LAST = ('stop',)
+_UNDONE_LATE = ("create_channel_dir", *storage.EXECUTORS)
+_UNDONE_LAST = ("stop",)
 
 
 def apply(context: Context, actions: Iterable[Action]) -> None:
@@ -34,7 +34,7 @@ def apply(context: Context, actions: Iterable[Action]) -> None:
     undos: list[tuple[str, Undo]] = []
     coming = iter(actions)
     while True:
-        name = 'prepare'
+        name = "prepare"
         try:
             action = _next(coming)
             if action is None:
@@ -45,7 +45,7 @@ def apply(context: Context, actions: Iterable[Action]) -> None:
             continue
         except LiveChangeRefused as refusal:
             context.live_change_refused = True
-            context.warnings.append('%s, so that it takes effect when the VM next boots' % refusal.message)
+            context.warnings.append("%s, so that it takes effect when the VM next boots" % refusal.message)
             continue
         except VmError as error:
             error.phase = error.phase or name
@@ -76,14 +76,14 @@ def _roll_back(context: Context, undos: list[tuple[str, Undo]], error: VmError) 
         try:
             context.retried(undo)
         except VmError as failure:
-            failures.append('%s could not be undone: %s' % (name, failure.message))
+            failures.append("%s could not be undone: %s" % (name, failure.message))
     with contextlib.suppress(VmError):
         context.look()
     if failures:
-        error.message = '; '.join([error.message, *failures])
-        error.rollback = 'partial'
+        error.message = "; ".join([error.message, *failures])
+        error.rollback = "partial"
     elif undos:
-        error.rollback = 'done'
+        error.rollback = "done"
 
 
 def _turn(undo: tuple[str, Undo]) -> int:

@@ -20,7 +20,7 @@ from .vm import Vm
 
 _POLL_SECONDS = 0.1
 
-Answer = TypeVar('Answer')
+Answer = TypeVar("Answer")
 System = Union[HostSystem, RemoteSystem]
 Undo = Callable[[], None]
 
@@ -37,7 +37,7 @@ class Context:
     done: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     backup_file: Optional[str] = None
-    state: str = ''
+    state: str = ""
     live_change_refused: bool = False
 
     def wait_for(self, condition: Callable[[], bool], seconds: float) -> bool:
@@ -45,7 +45,7 @@ class Context:
         deadline = time.monotonic() + seconds
         while not condition():
             if self.cancelled.is_set():
-                raise VmError('interrupted', 'the task was asked to stop')
+                raise VmError("interrupted", "the task was asked to stop")
             if time.monotonic() >= deadline:
                 return False
             time.sleep(_POLL_SECONDS)
@@ -71,9 +71,9 @@ class Context:
         try:
             return self.hypervisor.state(self.vm.uuid)
         except VmError as error:
-            if error.code != 'domain_gone':
+            if error.code != "domain_gone":
                 raise
-            return 'absent', 'unknown'
+            return "absent", "unknown"
 
 
 @contextmanager

@@ -10,8 +10,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Optional, TypeVar
 
-Item = TypeVar('Item')
-Result = TypeVar('Result')
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def call_with_deadline(function: Callable[[], Result], seconds: float) -> Result:
@@ -37,7 +37,7 @@ def call_with_deadline(function: Callable[[], Result], seconds: float) -> Result
     try:
         return outcome.get(timeout=seconds)()
     except queue.Empty:
-        raise TimeoutError('no answer within %g seconds' % seconds) from None
+        raise TimeoutError("no answer within %g seconds" % seconds) from None
 
 
 def side_by_side(function: Callable[[Item], Result], items: Sequence[Item], workers: int) -> list[Result]:

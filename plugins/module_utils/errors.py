@@ -17,11 +17,11 @@ class Problem:
 
     place: str
     message: str
-    code: str = 'invalid_input'
-    hint: str = ''
+    code: str = "invalid_input"
+    hint: str = ""
 
     def __str__(self) -> str:
-        return '%s: %s' % (self.place, self.message)
+        return "%s: %s" % (self.place, self.message)
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ class LastSeen:
     def as_result(self) -> dict[str, Any]:
         """The C(last_seen) of the VM's error."""
         return {
-            'serial_console': list(self.serial_console),
-            'qemu_log': list(self.qemu_log),
-            'screenshot': self.screenshot,
+            "serial_console": list(self.serial_console),
+            "qemu_log": list(self.qemu_log),
+            "screenshot": self.screenshot,
         }
 
 
@@ -48,10 +48,10 @@ class VmError(Exception):
         self,
         code: str,
         message: str,
-        hint: str = '',
-        phase: str = '',
+        hint: str = "",
+        phase: str = "",
         libvirt_code: Optional[int] = None,
-        libvirt_message: str = '',
+        libvirt_message: str = "",
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -60,7 +60,7 @@ class VmError(Exception):
         self.phase = phase
         self.libvirt_code = libvirt_code
         self.libvirt_message = libvirt_message
-        self.rollback = 'not_needed'
+        self.rollback = "not_needed"
         self.last_seen: Optional[LastSeen] = None
         # Takes back what may have been done all the same.
         self.undo: Optional[Callable[[], None]] = None
@@ -68,23 +68,23 @@ class VmError(Exception):
     @property
     def lost_libvirt(self) -> bool:
         """Whether libvirt can be asked nothing more through this connection."""
-        return self.code in ('connection_lost', 'libvirt_hangs')
+        return self.code in ("connection_lost", "libvirt_hangs")
 
     def as_result(self) -> dict[str, Any]:
         """The C(error) of the VM's result."""
         libvirt = None
         if self.libvirt_code is not None:
-            libvirt = {'code': self.libvirt_code, 'message': self.libvirt_message}
+            libvirt = {"code": self.libvirt_code, "message": self.libvirt_message}
         result = {
-            'code': self.code,
-            'message': self.message,
-            'hint': self.hint,
-            'phase': self.phase,
-            'libvirt': libvirt,
-            'rollback': self.rollback,
+            "code": self.code,
+            "message": self.message,
+            "hint": self.hint,
+            "phase": self.phase,
+            "libvirt": libvirt,
+            "rollback": self.rollback,
         }
         if self.last_seen is not None:
-            result['last_seen'] = self.last_seen.as_result()
+            result["last_seen"] = self.last_seen.as_result()
         return result
 
 
@@ -92,7 +92,7 @@ class VmProblems(Exception):
     """All that keeps one VM from being built or started, found before anything was changed."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        super().__init__('; '.join(str(problem) for problem in problems))
+        super().__init__("; ".join(str(problem) for problem in problems))
         self.problems = tuple(problems)
 
 
@@ -109,4 +109,4 @@ def mistakes_as_errors(*expected: type[Exception]) -> Iterator[None]:
     except (VmError, VmProblems):
         raise
     except Exception as error:
-        raise VmError('internal_error', '%s: %s' % (type(error).__name__, error)) from error
+        raise VmError("internal_error", "%s: %s" % (type(error).__name__, error)) from error

@@ -36,14 +36,14 @@ class Capabilities:
     host_arch: str
     guests: Mapping[str, Mapping[str, GuestType]]
     qemu_owner: Optional[tuple[int, int]] = None
-    host_uuid: str = ''
+    host_uuid: str = ""
 
 
 @dataclass(frozen=True)
 class DomainCapabilities:
     """What domains of one kind can have. C(None): libvirt doesn't say, so that anything may be tried."""
 
-    emulator: str = ''
+    emulator: str = ""
     max_cpus: Optional[int] = None
     firmwares: Optional[tuple[str, ...]] = None
     loaders: tuple[str, ...] = ()
@@ -85,54 +85,53 @@ def offers(values: Optional[tuple[str, ...]], value: str) -> bool:
 
 def is_q35(machine: str) -> bool:
     """Whether a machine type is the PC with PCI Express, which has no IDE."""
-    return machine == 'q35' or machine.startswith('pc-q35')
+    return machine == "q35" or machine.startswith("pc-q35")
 
 
 def parse_capabilities(xml: str) -> Capabilities:
     """Reads what virConnectGetCapabilities gives."""
     root = etree.fromstring(xml)
     guests: dict[str, dict[str, GuestType]] = {}
-    for guest in root.iterfind('guest'):
-        if guest.findtext('os_type') != 'hvm':
+    for guest in root.iterfind("guest"):
+        if guest.findtext("os_type") != "hvm":
             continue
-        for arch in guest.iterfind('arch'):
-            types = guests.setdefault(arch.get('name'), {})
-            for domain in arch.iterfind('domain'):
-                types[domain.get('type')] = _guest_type(arch, domain)
-    return Capabilities(
-        root.findtext('host/cpu/arch'), guests, _qemu_owner(root), root.findtext('host/uuid', '')
-    )
+        for arch in guest.iterfind("arch"):
+            types = guests.setdefault(arch.get("name"), {})
+            for domain in arch.iterfind("domain"):
+                types[domain.get("type")] = _guest_type(arch, domain)
+    return Capabilities(root.findtext("host/cpu/arch"), guests, _qemu_owner(root), root.findtext("host/uuid", ""))
 
 
 def _qemu_owner(root: etree._Element) -> Optional[tuple[int, int]]:
     """From the label that processes get, C(+64055:+107)."""
-    label = re.fullmatch(r'\+(\d+):\+(\d+)', root.findtext("host/secmodel[model='dac']/baselabel", ''))
+    label = re.fullmatch(r"\+(\d+):\+(\d+)", root.findtext("host/secmodel[model='dac']/baselabel", ""))
     return (int(label[1]), int(label[2])) if label else None
 
 
 def parse_domain_capabilities(xml: str) -> DomainCapabilities:
     """Reads what virConnectGetDomainCapabilities gives."""
     root = etree.fromstring(xml)
-    vcpu = root.find('vcpu')
+    vcpu = root.find("vcpu")
     return DomainCapabilities(
-        emulator=root.findtext('path', ''),
-        max_cpus=int(vcpu.get('max')) if vcpu is not None else None,
-        firmwares=_enum(root, 'os', 'firmware'),
-        loaders=tuple(value.text for value in root.iterfind('os/loader/value')),
-        cpu_modes=_supported(root, 'cpu/mode'),
-        cpu_models=_texts(root, "cpu/mode[@name='custom']", 'model'),
-        disk_buses=_enum(root, 'devices/disk', 'bus'),
-        graphics=_enum(root, 'devices/graphics', 'type'),
-        videos=_enum(root, 'devices/video', 'modelType'),
-        redirdev_buses=_enum(root, 'devices/redirdev', 'bus'),
+        emulator=root.findtext("path", ""),
+        max_cpus=int(vcpu.get("max")) if vcpu is not None else None,
+        firmwares=_enum(root, "os", "firmware"),
+        loaders=tuple(value.text for value in root.iterfind("os/loader/value")),
+        cpu_modes=_supported(root, "cpu/mode"),
+        cpu_models=_texts(root, "cpu/mode[@name='custom']", "model"),
+        disk_buses=_enum(root, "devices/disk", "bus"),
+        graphics=_enum(root, "devices/graphics", "type"),
+        videos=_enum(root, "devices/video", "modelType"),
+        redirdev_buses=_enum(root, "devices/redirdev", "bus"),
     )
 
 
 def domain_kind(vm: Vm, capabilities: Capabilities) -> DomainKind:
     """What the host has to be asked about for a VM, be it there or not."""
     arch = vm.arch or capabilities.host_arch
-    return DomainKind(vm.emulator, arch, vm.machine or default_machine(arch, vm.domain_type, capabilities),
-                      vm.domain_type)
+    return DomainKind(
+        vm.emulator, arch, vm.machine or default_machine(arch, vm.domain_type, capabilities), vm.domain_type
+    )
 
 
 def guest_type(kind: DomainKind, capabilities: Capabilities) -> Optional[GuestType]:
@@ -142,21 +141,21 @@ def guest_type(kind: DomainKind, capabilities: Capabilities) -> Optional[GuestTy
 
 def default_machine(arch: str, domain_type: str, capabilities: Capabilities) -> str:
     """ZStack's machine where the host has it: Enterprise Linux 10 and later have no i440FX."""
-    if arch == 'aarch64':
-        return 'virt'
+    if arch == "aarch64":
+        return "virt"
     types = capabilities.guests.get(arch, {})
     # Where the domain type is missing, another one tells what the emulator has.
     known = types.get(domain_type) or next(iter(types.values()), None)
-    if known and 'pc' not in known.machines and 'q35' in known.machines:
-        return 'q35'
-    return 'pc'
+    if known and "pc" not in known.machines and "q35" in known.machines:
+        return "q35"
+    return "pc"
 
 
 def _guest_type(arch: etree._Element, domain: etree._Element) -> GuestType:
     """A domain type may have an emulator and machines of its own."""
-    machines = domain.findall('machine') or arch.findall('machine')
+    machines = domain.findall("machine") or arch.findall("machine")
     return GuestType(
-        domain.findtext('emulator') or arch.findtext('emulator', ''),
+        domain.findtext("emulator") or arch.findtext("emulator", ""),
         frozenset(machine.text for machine in machines),
     )
 
@@ -166,9 +165,9 @@ def _enum(root: etree._Element, path: str, name: str) -> Optional[tuple[str, ...
     element = root.find(path)
     if element is None:
         return None
-    if element.get('supported') == 'no':
+    if element.get("supported") == "no":
         return ()
-    return _texts(root, "%s/enum[@name='%s']" % (path, name), 'value')
+    return _texts(root, "%s/enum[@name='%s']" % (path, name), "value")
 
 
 def _texts(root: etree._Element, path: str, tag: str) -> Optional[tuple[str, ...]]:
@@ -178,4 +177,4 @@ def _texts(root: etree._Element, path: str, tag: str) -> Optional[tuple[str, ...
 
 def _supported(root: etree._Element, path: str) -> Optional[tuple[str, ...]]:
     modes = root.findall(path)
-    return tuple(mode.get('name') for mode in modes if mode.get('supported') == 'yes') if modes else None
+    return tuple(mode.get("name") for mode in modes if mode.get("supported") == "yes") if modes else None

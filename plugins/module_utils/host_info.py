@@ -25,7 +25,7 @@ from .vm_spec.arguments import VM_ARGUMENT_SPEC
 System = Union[HostSystem, RemoteSystem]
 
 # The families of machines that VMs of an architecture can get; a VM that asks for none gets the first.
-_MACHINES = {'x86_64': ('pc', 'q35'), 'aarch64': ('virt',)}
+_MACHINES = {"x86_64": ("pc", "q35"), "aarch64": ("virt",)}
 
 
 def host_info(hypervisor: Hypervisor, system: System) -> dict[str, Any]:
@@ -33,17 +33,17 @@ def host_info(hypervisor: Hypervisor, system: System) -> dict[str, Any]:
     capabilities = parse_capabilities(hypervisor.capabilities())
     domain_capabilities = ask_domain_capabilities(hypervisor, kinds_of(capabilities))
     return {
-        'uuid': capabilities.host_uuid,
-        'hostname': hypervisor.hostname(),
-        'arch': capabilities.host_arch,
-        'libvirt_version': hypervisor.libvirt_version(),
-        'qemu_version': hypervisor.qemu_version(),
-        'cpus': hypervisor.cpu_count(),
-        'memory': _memory(hypervisor if system.is_remote else system),
-        'domain_types': sorted(capabilities.guests.get(capabilities.host_arch, {})),
-        'guests': describe_guests(capabilities, domain_capabilities),
-        'vms': [
-            {'uuid': domain.uuid, 'name': domain.name, 'active': domain.active} for domain in hypervisor.list_domains()
+        "uuid": capabilities.host_uuid,
+        "hostname": hypervisor.hostname(),
+        "arch": capabilities.host_arch,
+        "libvirt_version": hypervisor.libvirt_version(),
+        "qemu_version": hypervisor.qemu_version(),
+        "cpus": hypervisor.cpu_count(),
+        "memory": _memory(hypervisor if system.is_remote else system),
+        "domain_types": sorted(capabilities.guests.get(capabilities.host_arch, {})),
+        "guests": describe_guests(capabilities, domain_capabilities),
+        "vms": [
+            {"uuid": domain.uuid, "name": domain.name, "active": domain.active} for domain in hypervisor.list_domains()
         ],
         **_kernel(system),
     }
@@ -88,44 +88,46 @@ def describe_guests(
                 for kind, answer in domain_capabilities.items()
                 if (kind.arch, kind.domain_type) == (arch, domain_type)
             }
-            described.append({
-                'arch': arch,
-                'domain_type': domain_type,
-                'emulator': guest.emulator,
-                'default_machine': default_machine(arch, domain_type, capabilities),
-                'machines': machines,
-                'machine_names': sorted(guest.machines),
-            })
+            described.append(
+                {
+                    "arch": arch,
+                    "domain_type": domain_type,
+                    "emulator": guest.emulator,
+                    "default_machine": default_machine(arch, domain_type, capabilities),
+                    "machines": machines,
+                    "machine_names": sorted(guest.machines),
+                }
+            )
     return described
 
 
 def _describe_machine(arch: str, capabilities: DomainCapabilities) -> dict[str, Any]:
-    firmware = ['bios'] if arch == 'x86_64' else []
+    firmware = ["bios"] if arch == "x86_64" else []
     return {
-        'firmware': firmware + (['uefi'] if offers(capabilities.firmwares, 'efi') else []),
-        'console_modes': _choices('console_mode', capabilities.graphics),
-        'video_types': _choices('video_type', capabilities.videos),
-        'max_cpus': capabilities.max_cpus,
+        "firmware": firmware + (["uefi"] if offers(capabilities.firmwares, "efi") else []),
+        "console_modes": _choices("console_mode", capabilities.graphics),
+        "video_types": _choices("video_type", capabilities.videos),
+        "max_cpus": capabilities.max_cpus,
     }
 
 
 def _choices(option: str, offered: Optional[tuple[str, ...]]) -> list[str]:
     """The choices of a VM's option that the hypervisor has, or that may be tried because it doesn't say."""
-    return [choice for choice in VM_ARGUMENT_SPEC[option]['choices'] if offers(offered, choice)]
+    return [choice for choice in VM_ARGUMENT_SPEC[option]["choices"] if offers(offered, choice)]
 
 
 def _memory(source: Union[Hypervisor, HostSystem]) -> dict[str, Any]:
-    return {'total': source.memory_size(), 'free': source.free_memory()}
+    return {"total": source.memory_size(), "free": source.free_memory()}
 
 
 def _kernel(system: System) -> dict[str, Any]:
     if system.is_remote:
-        return {'load_average': None, 'bridges': None, 'cgroup_version': None, 'iommu_groups': None}
+        return {"load_average": None, "bridges": None, "cgroup_version": None, "iommu_groups": None}
     return {
-        'load_average': system.load_average(),
-        'bridges': system.bridges(),
-        'cgroup_version': system.cgroup_version(),
-        'iommu_groups': [
-            {'number': number, 'devices': devices} for number, devices in sorted(system.iommu_groups().items())
+        "load_average": system.load_average(),
+        "bridges": system.bridges(),
+        "cgroup_version": system.cgroup_version(),
+        "iommu_groups": [
+            {"number": number, "devices": devices} for number, devices in sorted(system.iommu_groups().items())
         ],
     }

@@ -21,8 +21,8 @@ _POLL_SECONDS = 0.05
 def lock_directory() -> str:
     """Where the locks are: only root writes there, or for another user's own libvirt only that user."""
     if os.geteuid() == 0:
-        return '/run/zstack-kvm'
-    return os.path.join(os.environ.get('XDG_RUNTIME_DIR', '/tmp'), 'zstack-kvm-%d' % os.geteuid())  # nosec
+        return "/run/zstack-kvm"
+    return os.path.join(os.environ.get("XDG_RUNTIME_DIR", "/tmp"), "zstack-kvm-%d" % os.geteuid())  # nosec
 
 
 class VmLock:
@@ -34,7 +34,7 @@ class VmLock:
     def __init__(self, uuid: str, directory: Optional[str] = None) -> None:
         self._uuid = uuid
         self._directory = directory if directory is not None else lock_directory()
-        self._path = os.path.join(self._directory, uuid + '.lock')
+        self._path = os.path.join(self._directory, uuid + ".lock")
         self._descriptor: Optional[int] = None
 
     def acquire(self, timeout: float) -> VmLock:
@@ -43,8 +43,8 @@ class VmLock:
         while not self._try():
             if time.monotonic() >= deadline:
                 raise VmError(
-                    'vm_locked',
-                    'another task%s has been working on this VM for more than %g seconds' % (self._holder(), timeout),
+                    "vm_locked",
+                    "another task%s has been working on this VM for more than %g seconds" % (self._holder(), timeout),
                 )
             time.sleep(_POLL_SECONDS)
         return self
@@ -72,12 +72,12 @@ class VmLock:
         except FileNotFoundError:
             return False
         except OSError as error:
-            raise VmError('path_unwritable', 'cannot make the lock %s: %s' % (self._path, error)) from error
+            raise VmError("path_unwritable", "cannot make the lock %s: %s" % (self._path, error)) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # The one who had it before has removed the file: a lock on what has no name protects nothing.
             if os.fstat(descriptor).st_ino != os.stat(self._path).st_ino:
-                raise FileNotFoundError(errno.ENOENT, 'replaced')
+                raise FileNotFoundError(errno.ENOENT, "replaced")
         except (BlockingIOError, FileNotFoundError):
             os.close(descriptor)
             return False
@@ -85,12 +85,12 @@ class VmLock:
         # Only for the message of whoever waits: a full file system is no reason to go without.
         with contextlib.suppress(OSError):
             os.ftruncate(descriptor, 0)
-            os.write(descriptor, b'%d\n' % os.getpid())
+            os.write(descriptor, b"%d\n" % os.getpid())
         return True
 
     def _holder(self) -> str:
         try:
-            with open(self._path, encoding='ascii') as file:
-                return ' (process %d)' % int(file.read())
+            with open(self._path, encoding="ascii") as file:
+                return " (process %d)" % int(file.read())
         except (OSError, ValueError):
-            return ''
+            return ""

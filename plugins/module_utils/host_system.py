@@ -31,10 +31,10 @@ from .errors import VmError
 from .host_lock import VmLock
 
 _KINDS = (
-    (stat.S_ISREG, 'file'),
-    (stat.S_ISDIR, 'directory'),
-    (stat.S_ISBLK, 'block'),
-    (stat.S_ISSOCK, 'socket'),
+    (stat.S_ISREG, "file"),
+    (stat.S_ISDIR, "directory"),
+    (stat.S_ISBLK, "block"),
+    (stat.S_ISSOCK, "socket"),
 )
 _QEMU_IMG_SECONDS = 30
 
@@ -67,8 +67,8 @@ class ServerGreeting:
 
 
 def _unwritable(what: str, path: str, error: OSError) -> VmError:
-    code = 'disk_full' if error.errno in (errno.ENOSPC, errno.EDQUOT) else 'path_unwritable'
-    return VmError(code, 'cannot %s %s: %s' % (what, path, error))
+    code = "disk_full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "path_unwritable"
+    return VmError(code, "cannot %s %s: %s" % (what, path, error))
 
 
 class HostSystem:
@@ -76,11 +76,11 @@ class HostSystem:
 
     is_remote: Literal[False] = False
 
-    def __init__(self, root: str = '/') -> None:
+    def __init__(self, root: str = "/") -> None:
         self._root = root
 
     def _path(self, path: str) -> str:
-        return path if self._root == '/' else os.path.join(self._root, path.lstrip('/'))
+        return path if self._root == "/" else os.path.join(self._root, path.lstrip("/"))
 
     # Files
 
@@ -91,38 +91,38 @@ class HostSystem:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, ValueError) as error:
-            raise VmError('path_unreadable', 'cannot look at %s: %s' % (path, error)) from error
-        return next((kind for test, kind in _KINDS if test(mode)), 'other')
+            raise VmError("path_unreadable", "cannot look at %s: %s" % (path, error)) from error
+        return next((kind for test, kind in _KINDS if test(mode)), "other")
 
     def read_text(self, path: str) -> Optional[str]:
         """The text of a small file, None where there is none."""
         try:
-            with open(self._path(path), encoding='utf-8', errors='replace') as file:
+            with open(self._path(path), encoding="utf-8", errors="replace") as file:
                 return file.read()
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            raise VmError('path_unreadable', 'cannot read %s: %s' % (path, error)) from error
+            raise VmError("path_unreadable", "cannot read %s: %s" % (path, error)) from error
 
     def read_head(self, path: str, size: int) -> Optional[bytes]:
         """The first C(size) bytes of a file, None where there is none."""
         try:
-            with open(self._path(path), 'rb') as file:
+            with open(self._path(path), "rb") as file:
                 return file.read(size)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            raise VmError('path_unreadable', 'cannot read %s: %s' % (path, error)) from error
+            raise VmError("path_unreadable", "cannot read %s: %s" % (path, error)) from error
 
     def read_tail(self, path: str, size: int) -> str:
         """The last C(size) bytes of a file as text, empty where there is none."""
         try:
-            with open(self._path(path), 'rb') as file:
+            with open(self._path(path), "rb") as file:
                 file.seek(0, os.SEEK_END)
                 file.seek(max(0, file.tell() - size))
-                return file.read().decode('utf-8', 'replace')
+                return file.read().decode("utf-8", "replace")
         except OSError:
-            return ''
+            return ""
 
     def file_size(self, path: str) -> int:
         """Bytes of a file, 0 where there is none."""
@@ -138,7 +138,7 @@ class HostSystem:
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
-            raise VmError('path_unreadable', 'cannot list %s: %s' % (path, error)) from error
+            raise VmError("path_unreadable", "cannot list %s: %s" % (path, error)) from error
 
     def link_name(self, path: str) -> Optional[str]:
         """The last part of what a symbolic link leads to, None where there is no link."""
@@ -153,7 +153,7 @@ class HostSystem:
         Returns what was made, outermost first, for L(remove_directories); a directory that exists is left as it is.
         """
         missing: list[str] = []
-        current = path.rstrip('/')
+        current = path.rstrip("/")
         while current and self.path_kind(current) is None:
             missing.insert(0, current)
             current = os.path.dirname(current)
@@ -173,7 +173,7 @@ class HostSystem:
                     os.chmod(self._path(directory), 0o755)
         except OSError as error:
             self.remove_directories(made)
-            raise _unwritable('make the directory', path, error) from error
+            raise _unwritable("make the directory", path, error) from error
         return made
 
     def remove_directories(self, paths: Sequence[str]) -> None:
@@ -186,14 +186,14 @@ class HostSystem:
 
     def write_private_file(self, path: str, content: Union[str, bytes]) -> None:
         """Writes a new file that only its owner can read, whole or not at all."""
-        data = content.encode('utf-8') if isinstance(content, str) else content
+        data = content.encode("utf-8") if isinstance(content, str) else content
         full = self._path(path)
-        partial = '%s.%d' % (full, os.getpid())
+        partial = "%s.%d" % (full, os.getpid())
         try:
             os.makedirs(os.path.dirname(full), mode=0o700, exist_ok=True)
             descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             try:
-                with os.fdopen(descriptor, 'wb') as file:
+                with os.fdopen(descriptor, "wb") as file:
                     file.write(data)
                     file.flush()
                     os.fsync(file.fileno())
@@ -202,7 +202,7 @@ class HostSystem:
                 os.unlink(partial)
                 raise
         except OSError as error:
-            raise _unwritable('write', path, error) from error
+            raise _unwritable("write", path, error) from error
 
     def remove_file(self, path: str) -> None:
         """Removes a file; none is fine."""
@@ -211,24 +211,24 @@ class HostSystem:
         except FileNotFoundError:
             pass
         except OSError as error:
-            raise VmError('path_unwritable', 'cannot remove %s: %s' % (path, error)) from error
+            raise VmError("path_unwritable", "cannot remove %s: %s" % (path, error)) from error
 
     # Processes
 
     def find_program(self, name: str) -> Optional[str]:
         """The full path of a program, None where the hypervisor doesn't have it."""
-        places = os.environ.get('PATH', '') + ':/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin'
+        places = os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin"
         return shutil.which(name, path=places)
 
     def run(self, argv: Sequence[str], timeout: float, stdin: Union[str, None] = None) -> CommandResult:
         """Runs a program in the C locale, C(timeout) seconds at most. Secrets go into C(stdin), not C(argv)."""
         program = self.find_program(argv[0])
         if program is None:
-            raise VmError('command_missing', 'the program %s is not installed' % argv[0])
+            raise VmError("command_missing", "the program %s is not installed" % argv[0])
         try:
             # A file in memory: some programs want to know how long their input is.
-            with os.fdopen(os.memfd_create('stdin'), 'w+b') as stdin_file:
-                stdin_file.write((stdin or '').encode('utf-8'))
+            with os.fdopen(os.memfd_create("stdin"), "w+b") as stdin_file:
+                stdin_file.write((stdin or "").encode("utf-8"))
                 stdin_file.seek(0)
                 # run_command, which is asked for instead, knows no timeout.
                 done = subprocess.run(  # pylint: disable=ansible-bad-function
@@ -237,31 +237,31 @@ class HostSystem:
                     capture_output=True,
                     timeout=timeout,
                     check=False,
-                    encoding='utf-8',
-                    errors='replace',
-                    env=dict(os.environ, LC_ALL='C'),
+                    encoding="utf-8",
+                    errors="replace",
+                    env=dict(os.environ, LC_ALL="C"),
                 )
         except subprocess.TimeoutExpired as error:
-            raise VmError('command_timeout', '%s did not end within %g seconds' % (argv[0], timeout)) from error
+            raise VmError("command_timeout", "%s did not end within %g seconds" % (argv[0], timeout)) from error
         except OSError as error:
-            raise VmError('command_failed', 'cannot run %s: %s' % (argv[0], error)) from error
+            raise VmError("command_failed", "cannot run %s: %s" % (argv[0], error)) from error
         return CommandResult(done.returncode, done.stdout, done.stderr)
 
     def process_age(self, pid: int, argument: str) -> Optional[float]:
         """Seconds since a process started; None where there is none, or its command line lacks C(argument)."""
-        command = (self.read_text('/proc/%d/cmdline' % pid) or '').split('\0')
-        status = self.read_text('/proc/%d/stat' % pid)
-        up = self.read_text('/proc/uptime')
+        command = (self.read_text("/proc/%d/cmdline" % pid) or "").split("\0")
+        status = self.read_text("/proc/%d/stat" % pid)
+        up = self.read_text("/proc/uptime")
         if argument not in command or not status or up is None:
             return None
         # The name of the program, in parentheses, may have spaces; the start is the 20th field after it (proc(5)).
-        started = int(status.rpartition(')')[2].split()[19]) / os.sysconf('SC_CLK_TCK')
+        started = int(status.rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
         return float(up.split()[0]) - started
 
     def kill_process(self, pid_file: str, argument: str) -> None:
         """Kills the process that a file names, if it is still one with that in its command line."""
-        pid = (self.read_text(pid_file) or '').strip()
-        if pid.isdigit() and argument in (self.read_text('/proc/%s/cmdline' % pid) or ''):
+        pid = (self.read_text(pid_file) or "").strip()
+        if pid.isdigit() and argument in (self.read_text("/proc/%s/cmdline" % pid) or ""):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(pid), signal.SIGKILL)
 
@@ -270,26 +270,26 @@ class HostSystem:
 
         C(target) is a path or what else qemu-img takes (C(nbd+unix:///...)).
         """
-        done = self.run(['qemu-img', 'info', '--output=json', '--force-share', '--', target], _QEMU_IMG_SECONDS)
+        done = self.run(["qemu-img", "info", "--output=json", "--force-share", "--", target], _QEMU_IMG_SECONDS)
         if done.returncode != 0:
-            reason = done.stderr.strip().partition('\n')[0].replace('qemu-img: ', '', 1)
-            raise VmError('image_unreadable', 'qemu-img cannot read %s: %s' % (target, reason))
-        return str(json.loads(done.stdout)['format'])
+            reason = done.stderr.strip().partition("\n")[0].replace("qemu-img: ", "", 1)
+            raise VmError("image_unreadable", "qemu-img cannot read %s: %s" % (target, reason))
+        return str(json.loads(done.stdout)["format"])
 
     # Network
 
     def bridge_exists(self, name: str) -> bool:
         """Whether a network device of that name is there and is a bridge of the kernel."""
-        return self.path_kind('/sys/class/net/%s/bridge' % name) == 'directory'
+        return self.path_kind("/sys/class/net/%s/bridge" % name) == "directory"
 
     def bridges(self) -> list[str]:
         """The names of the bridges of the kernel."""
-        return [name for name in self.list_directory('/sys/class/net') if self.bridge_exists(name)]
+        return [name for name in self.list_directory("/sys/class/net") if self.bridge_exists(name)]
 
     def arp_table(self) -> dict[str, list[str]]:
         """The IPv4 addresses that the kernel knows of each MAC address in its networks."""
         table: dict[str, list[str]] = {}
-        for line in (self.read_text('/proc/net/arp') or '').splitlines()[1:]:
+        for line in (self.read_text("/proc/net/arp") or "").splitlines()[1:]:
             address, _kind, flags, mac = line.split()[:4]
             # 0: the kernel has asked, but nobody has answered.
             if int(flags, 16):
@@ -301,13 +301,13 @@ class HostSystem:
 
         def greet() -> ServerGreeting:
             with socket.create_connection((host, port), timeout) as client:
-                said = client.recv(greeting, socket.MSG_WAITALL) if greeting else b''
+                said = client.recv(greeting, socket.MSG_WAITALL) if greeting else b""
                 return ServerGreeting(str(client.getpeername()[0]), said)
 
         try:
             return call_with_deadline(greet, timeout)
         except (OSError, UnicodeError) as error:
-            raise VmError('storage_unreachable', getattr(error, 'strerror', None) or str(error)) from error
+            raise VmError("storage_unreachable", getattr(error, "strerror", None) or str(error)) from error
 
     def connect_to_socket(self, path: str, timeout: float) -> None:
         """Sees that a server answers on a unix socket."""
@@ -316,7 +316,7 @@ class HostSystem:
             try:
                 client.connect(self._path(path))
             except OSError as error:
-                raise VmError('storage_unreachable', error.strerror or str(error)) from error
+                raise VmError("storage_unreachable", error.strerror or str(error)) from error
 
     def has_listener(self, path: str) -> bool:
         """Whether somebody listens on a unix socket, or may do so: only a refusal says that nobody does."""
@@ -332,9 +332,9 @@ class HostSystem:
 
     def ip_addresses(self) -> frozenset[str]:
         """The IP addresses that the hypervisor has, loopback included."""
-        table = self.read_text('/proc/net/fib_trie') or ''
-        found = set(re.findall(r'\|-- (\S+)\n\s+/32 host LOCAL', table))
-        for line in (self.read_text('/proc/net/if_inet6') or '').splitlines():
+        table = self.read_text("/proc/net/fib_trie") or ""
+        found = set(re.findall(r"\|-- (\S+)\n\s+/32 host LOCAL", table))
+        for line in (self.read_text("/proc/net/if_inet6") or "").splitlines():
             found.add(ipaddress.IPv6Address(int(line.split()[0], 16)).compressed)
         return frozenset(found)
 
@@ -350,24 +350,24 @@ class HostSystem:
 
     def pci_device_exists(self, address: str) -> bool:
         """Whether the hypervisor has a PCI device at C(DDDD:BB:SS.F)."""
-        return self.path_kind('/sys/bus/pci/devices/' + address) == 'directory'
+        return self.path_kind("/sys/bus/pci/devices/" + address) == "directory"
 
     def has_iommu_group(self, address: str) -> bool:
         """Whether the PCI device at C(DDDD:BB:SS.F) is behind an IOMMU, without which it can't be passed through."""
-        return self.path_kind('/sys/bus/pci/devices/%s/iommu_group' % address) == 'directory'
+        return self.path_kind("/sys/bus/pci/devices/%s/iommu_group" % address) == "directory"
 
     def iommu_groups(self) -> dict[int, list[str]]:
         """The PCI devices in each IOMMU group, which can only be passed through together; none without an IOMMU."""
-        top = '/sys/kernel/iommu_groups'
-        return {int(name): self.list_directory('%s/%s/devices' % (top, name)) for name in self.list_directory(top)}
+        top = "/sys/kernel/iommu_groups"
+        return {int(name): self.list_directory("%s/%s/devices" % (top, name)) for name in self.list_directory(top)}
 
     def usb_devices(self) -> list[UsbHostDevice]:
         """The USB devices that are plugged in."""
-        top = '/sys/bus/usb/devices'
+        top = "/sys/bus/usb/devices"
         found = []
         for name in self.list_directory(top):
-            parts = ('busnum', 'devnum', 'idVendor', 'idProduct')
-            texts = [self.read_text('%s/%s/%s' % (top, name, part)) for part in parts]
+            parts = ("busnum", "devnum", "idVendor", "idProduct")
+            texts = [self.read_text("%s/%s/%s" % (top, name, part)) for part in parts]
             if None not in texts:
                 bus, device, vendor, product = (str(text).strip() for text in texts)
                 found.append(UsbHostDevice(int(bus), int(device), int(vendor, 16), int(product, 16)))
@@ -375,24 +375,24 @@ class HostSystem:
 
     def memory_size(self) -> Optional[int]:
         """Bytes of memory that the hypervisor has; None where the kernel doesn't say."""
-        return self._memory('MemTotal')
+        return self._memory("MemTotal")
 
     def free_memory(self) -> Optional[int]:
         """Bytes that new processes can have without swapping; None where the kernel doesn't say."""
-        return self._memory('MemAvailable')
+        return self._memory("MemAvailable")
 
     def _memory(self, name: str) -> Optional[int]:
-        found = re.search(r'^%s:\s+(\d+) kB$' % name, self.read_text('/proc/meminfo') or '', re.MULTILINE)
+        found = re.search(r"^%s:\s+(\d+) kB$" % name, self.read_text("/proc/meminfo") or "", re.MULTILINE)
         return int(found[1]) * 1024 if found else None
 
     def load_average(self) -> Optional[list[float]]:
         """How many tasks wanted a CPU, on average over 1, 5 and 15 minutes; None where the kernel doesn't say."""
-        text = self.read_text('/proc/loadavg')
+        text = self.read_text("/proc/loadavg")
         return [float(number) for number in text.split()[:3]] if text else None
 
     def cgroup_version(self) -> int:
         """2 on a host with the unified hierarchy alone, else 1."""
-        return 2 if self.path_kind('/sys/fs/cgroup/cgroup.controllers') == 'file' else 1
+        return 2 if self.path_kind("/sys/fs/cgroup/cgroup.controllers") == "file" else 1
 
     def cpu_count(self) -> int:
         """CPUs that this process may run on."""
@@ -418,12 +418,12 @@ class RemoteSystem:
         return VmLock(uuid)
 
     def __getattr__(self, name: str) -> NoReturn:
-        if name.startswith('__'):
+        if name.startswith("__"):
             raise AttributeError(name)
         raise VmError(
-            'needs_hypervisor',
-            'this VM needs what only the hypervisor itself can tell or do (%s), but it is reached by %s'
-            % (name.replace('_', ' '), self._uri),
+            "needs_hypervisor",
+            "this VM needs what only the hypervisor itself can tell or do (%s), but it is reached by %s"
+            % (name.replace("_", " "), self._uri),
         )
 
 

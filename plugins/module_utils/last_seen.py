@@ -15,13 +15,13 @@ from .hypervisor import ConsoleStream
 from .picture import write_picture
 from .qemu_log import lines_since_start
 
-SCREENSHOT_DIRECTORY = '/var/lib/zstack-kvm/screenshots'
+SCREENSHOT_DIRECTORY = "/var/lib/zstack-kvm/screenshots"
 _KEPT_BYTES = 16384
 _SHOWN_LINES = 30
 # Terminals take them as orders: CSI and OSC sequences, other escapes, control characters but for tab and line ends.
 _ORDERS = re.compile(
-    '\x1b\\[[0-?]*[ -/]*[@-~]|\x1b\\][^\x07\x1b]*(?:\x07|\x1b\\\\)?|\x1b[ -/]*[0-~]?'
-    '|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]'
+    "\x1b\\[[0-?]*[ -/]*[@-~]|\x1b\\][^\x07\x1b]*(?:\x07|\x1b\\\\)?|\x1b[ -/]*[0-~]?"
+    "|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]"
 )
 
 
@@ -35,7 +35,7 @@ class Watch:
         self._context = context
         self._console: Optional[ConsoleStream] = None
         self._tried = False
-        self._said = b''
+        self._said = b""
         self._cut = False
 
     def __enter__(self) -> Watch:
@@ -75,7 +75,7 @@ def last_lines(said: bytes, cut: bool) -> list[str]:
 
     C(cut): the beginning is missing; what is left of the first line is not shown, as it may be a part of a secret.
     """
-    lines = _ORDERS.sub('', said.decode('utf-8', 'replace')).replace('\r\n', '\n').split('\n')
+    lines = _ORDERS.sub("", said.decode("utf-8", "replace")).replace("\r\n", "\n").split("\n")
     # A carriage return alone goes back to the beginning of the line, as progress bars do.
-    shown = [line.rstrip().rpartition('\r')[2].rstrip() for line in (lines[1:] if cut else lines)]
+    shown = [line.rstrip().rpartition("\r")[2].rstrip() for line in (lines[1:] if cut else lines)]
     return [line for line in shown if line][-_SHOWN_LINES:]

@@ -14,7 +14,7 @@ except ImportError:  # the module reports it
     pass
 
 # The element that names what a secret of a type is for.
-_USAGE_ELEMENTS = {'ceph': 'name', 'iscsi': 'target'}
+_USAGE_ELEMENTS = {"ceph": "name", "iscsi": "target"}
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,11 @@ class SecretDefinition:
 
     def to_xml(self) -> str:
         """The definition as libvirt takes it."""
-        secret = etree.Element('secret', ephemeral=_yes_no(self.ephemeral), private=_yes_no(self.private))
-        etree.SubElement(secret, 'uuid').text = self.uuid
-        usage = etree.SubElement(secret, 'usage', type=self.kind)
-        etree.SubElement(usage, _USAGE_ELEMENTS.get(self.kind, 'name')).text = self.usage
-        return str(etree.tostring(secret, encoding='unicode', pretty_print=True))
+        secret = etree.Element("secret", ephemeral=_yes_no(self.ephemeral), private=_yes_no(self.private))
+        etree.SubElement(secret, "uuid").text = self.uuid
+        usage = etree.SubElement(secret, "usage", type=self.kind)
+        etree.SubElement(usage, _USAGE_ELEMENTS.get(self.kind, "name")).text = self.usage
+        return str(etree.tostring(secret, encoding="unicode", pretty_print=True))
 
 
 @dataclass(frozen=True)
@@ -67,13 +67,13 @@ class ValueNeededError(Exception):
 def parse_secret(xml: str) -> SecretDefinition:
     """The definition that libvirt shows; C(usage) is empty for a secret that is for nothing in particular."""
     secret = etree.fromstring(xml)
-    usage = secret.find('usage')
+    usage = secret.find("usage")
     return SecretDefinition(
-        uuid=secret.findtext('uuid').strip(),
-        kind='' if usage is None else usage.get('type'),
-        usage='' if usage is None or len(usage) == 0 else usage[0].text or '',
-        ephemeral=secret.get('ephemeral') == 'yes',
-        private=secret.get('private') == 'yes',
+        uuid=secret.findtext("uuid").strip(),
+        kind="" if usage is None else usage.get("type"),
+        usage="" if usage is None or len(usage) == 0 else usage[0].text or "",
+        ephemeral=secret.get("ephemeral") == "yes",
+        private=secret.get("private") == "yes",
     )
 
 
@@ -98,4 +98,4 @@ def plan_secret(
 
 
 def _yes_no(value: bool) -> str:
-    return 'yes' if value else 'no'
+    return "yes" if value else "no"

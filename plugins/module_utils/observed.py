@@ -14,7 +14,7 @@ from .hypervisor import Hypervisor
 from .vm import Vm
 
 # The functions of Python's library that do this take longer to import than all that needs it here.
-_AS_LIBVIRT_WRITES = str.maketrans({'&': '&amp;', '<': '&lt;', '>': '&gt;', "'": '&apos;', '"': '&quot;'})
+_AS_LIBVIRT_WRITES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "'": "&apos;", '"': "&quot;"})
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ class ObservedVm:
     next start takes, C(live_xml) what runs; both hold secrets.
     """
 
-    state: str = 'absent'
-    reason: str = 'unknown'
+    state: str = "absent"
+    reason: str = "unknown"
     name: Optional[str] = None
     name_holder: Optional[str] = None
     persistent: bool = False
@@ -62,7 +62,7 @@ class ObservedVm:
     @property
     def active(self) -> bool:
         """Whether there is a QEMU process for it, running or not."""
-        return self.state not in ('absent', 'shutoff')
+        return self.state not in ("absent", "shutoff")
 
     def has(self, text: str) -> bool:
         """Whether its definition, or what runs of it, has the text."""
@@ -101,7 +101,7 @@ def observe_domain(
         return ObservedVm()
     try:
         state, reason = hypervisor.state(uuid)
-        active = state != 'shutoff'
+        active = state != "shutoff"
         return ObservedVm(
             state=state,
             reason=reason,
@@ -113,7 +113,7 @@ def observe_domain(
             live_xml=hypervisor.xml(uuid, inactive=False) if active else None,
         )
     except VmError as error:
-        if error.code != 'domain_gone':
+        if error.code != "domain_gone":
             raise
         return ObservedVm()
 

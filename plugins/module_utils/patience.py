@@ -12,7 +12,7 @@ from typing import Optional, TypeVar
 from .errors import VmError
 from .hypervisor import SLOW_CALLS_AT_ONCE
 
-Answer = TypeVar('Answer')
+Answer = TypeVar("Answer")
 
 
 class Patience:
@@ -27,13 +27,13 @@ class Patience:
         with self._lock:
             error = self._hung.get(uuid)
             if error is None and len(self._hung) >= SLOW_CALLS_AT_ONCE:
-                error = VmError('qemu_hangs', 'not asked, because %d other VMs have not answered' % len(self._hung))
+                error = VmError("qemu_hangs", "not asked, because %d other VMs have not answered" % len(self._hung))
         if error is not None:
             raise error
         try:
             return question()
         except VmError as failure:
-            if failure.code == 'qemu_hangs':
+            if failure.code == "qemu_hangs":
                 with self._lock:
                     self._hung[uuid] = failure
             raise

@@ -15,11 +15,11 @@ from .errors import VmError
 from .host_system import HostSystem
 from .hypervisor import Hypervisor
 
-PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # Larger than any screen; a guest chooses the size of its own.
 _MAX_PIXELS = 16 * 1024**2
 
-_PPM_HEADER = re.compile(rb'P6(?:\s+|#[^\n]*\n)+(\d+)(?:\s+|#[^\n]*\n)+(\d+)(?:\s+|#[^\n]*\n)+255\s')
+_PPM_HEADER = re.compile(rb"P6(?:\s+|#[^\n]*\n)+(\d+)(?:\s+|#[^\n]*\n)+(\d+)(?:\s+|#[^\n]*\n)+255\s")
 
 
 def write_picture(hypervisor: Hypervisor, uuid: str, directory: str) -> str:
@@ -27,12 +27,12 @@ def write_picture(hypervisor: Hypervisor, uuid: str, directory: str) -> str:
 
     Only its owner can read it. Raises C(VmError) where there is no picture or no place for it.
     """
-    path = '%s/%s.png' % (directory.rstrip('/'), uuid)
+    path = "%s/%s.png" % (directory.rstrip("/"), uuid)
     picture = hypervisor.screenshot(uuid)
     try:
         png = as_png(picture)
     except ValueError as error:
-        raise VmError('libvirt_error', str(error)) from error
+        raise VmError("libvirt_error", str(error)) from error
     HostSystem().write_private_file(path, png)
     return path
 
@@ -49,29 +49,29 @@ def as_png(picture: bytes) -> bytes:
 def check_size(width: int, height: int) -> None:
     """ValueError for a picture that would take too much memory."""
     if width * height > _MAX_PIXELS:
-        raise ValueError('the picture is too large: %d x %d pixels' % (width, height))
+        raise ValueError("the picture is too large: %d x %d pixels" % (width, height))
 
 
 def read_ppm(picture: bytes) -> tuple[int, int, memoryview]:
     """Width, height and pixels, three bytes each; ValueError for anything but PPM with a byte a colour."""
     header = _PPM_HEADER.match(picture)
     if header is None:
-        raise ValueError('the picture is neither PNG nor PPM')
+        raise ValueError("the picture is neither PNG nor PPM")
     width, height = int(header[1]), int(header[2])
     check_size(width, height)
     pixels = memoryview(picture)[header.end() :]
     if len(pixels) < 3 * width * height:
-        raise ValueError('the picture ends too early')
+        raise ValueError("the picture ends too early")
     return width, height, pixels
 
 
 def write_png(width: int, height: int, lines: Iterable[Union[bytes, memoryview]]) -> bytes:
     """A PNG of lines of pixels, three bytes each."""
     # Each line begins with the number of its filter: 0, none.
-    raw = b''.join(b'\0' + line for line in lines)
-    size = struct.pack('>IIBBBBB', width, height, 8, 2, 0, 0, 0)
-    return PNG_SIGNATURE + _chunk(b'IHDR', size) + _chunk(b'IDAT', zlib.compress(raw)) + _chunk(b'IEND', b'')
+    raw = b"".join(b"\0" + line for line in lines)
+    size = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return PNG_SIGNATURE + _chunk(b"IHDR", size) + _chunk(b"IDAT", zlib.compress(raw)) + _chunk(b"IEND", b"")
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

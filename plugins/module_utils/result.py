@@ -21,7 +21,7 @@ from .error_codes import ERROR_CODES
 from .errors import LastSeen, VmError, VmProblems
 from .vm import Vm
 
-MASK = '********'
+MASK = "********"
 # A secret as short as this, or shorter, is too likely an ordinary word of a message.
 _SHORT = 3
 
@@ -32,7 +32,7 @@ class VmResult:
 
     uuid: str
     name: str
-    state: str = 'unknown'
+    state: str = "unknown"
     actions: Sequence[str] = ()
     restart_required: bool = False
     console: Optional[dict[str, Any]] = None
@@ -40,45 +40,45 @@ class VmResult:
     warnings: list[str] = field(default_factory=list)
     backup_file: Optional[str] = None
     error: Optional[VmError] = None
-    before: str = ''
-    after: str = ''
+    before: str = ""
+    after: str = ""
 
     @property
     def label(self) -> str:
         """How messages call the VM."""
-        return 'VM %s (%s)' % (self.name, self.uuid)
+        return "VM %s (%s)" % (self.name, self.uuid)
 
     @property
     def changed(self) -> bool:
         """Whether something is not as it was before. A guest that was shut down is not, though it was started again."""
-        undone = self.error is not None and self.error.rollback == 'done'
-        return bool(self.actions) and not (undone and 'stop' not in self.actions)
+        undone = self.error is not None and self.error.rollback == "done"
+        return bool(self.actions) and not (undone and "stop" not in self.actions)
 
     def as_entry(self) -> dict[str, Any]:
         """The VM's entry in C(vms)."""
         entry = {
-            'uuid': self.uuid,
-            'name': self.name,
-            'state': self.state,
-            'changed': self.changed,
-            'actions': list(self.actions),
-            'restart_required': self.restart_required,
-            'console': self.console,
-            'differences': [
-                {'path': each.path, 'before': each.before, 'after': each.after} for each in self.differences
+            "uuid": self.uuid,
+            "name": self.name,
+            "state": self.state,
+            "changed": self.changed,
+            "actions": list(self.actions),
+            "restart_required": self.restart_required,
+            "console": self.console,
+            "differences": [
+                {"path": each.path, "before": each.before, "after": each.after} for each in self.differences
             ],
-            'warnings': self.warnings,
+            "warnings": self.warnings,
         }
         if self.backup_file is not None:
-            entry['backup_file'] = self.backup_file
+            entry["backup_file"] = self.backup_file
         if self.error is not None:
-            entry['error'] = self.error.as_result()
+            entry["error"] = self.error.as_result()
         return entry
 
     def as_diff(self) -> dict[str, str]:
         """The VM's entry in C(diff)."""
-        header = '%s (%s)' % (self.name, self.uuid)
-        return {'before_header': header, 'after_header': header, 'before': self.before, 'after': self.after}
+        header = "%s (%s)" % (self.name, self.uuid)
+        return {"before_header": header, "after_header": header, "before": self.before, "after": self.after}
 
 
 def of_vm(vm: Vm) -> VmResult:
@@ -90,24 +90,24 @@ def as_one_error(problems: VmProblems) -> VmError:
     """All problems of a VM in one error, which has the code of the first."""
     found = problems.problems
     hints = dict.fromkeys(problem.hint or ERROR_CODES[problem.code].hint for problem in found)
-    message = '; '.join(str(problem) for problem in found)
-    return VmError(found[0].code, message, hint=' '.join(hints), phase='preflight')
+    message = "; ".join(str(problem) for problem in found)
+    return VmError(found[0].code, message, hint=" ".join(hints), phase="preflight")
 
 
 def domain_text(domain: Optional[etree._Element]) -> str:
     """A domain as people read it, secrets masked; empty for none."""
     if domain is None:
-        return ''
+        return ""
     shown = copy.deepcopy(domain)
-    for graphics in shown.iterfind('devices/graphics[@passwd]'):
-        graphics.set('passwd', MASK)
+    for graphics in shown.iterfind("devices/graphics[@passwd]"):
+        graphics.set("passwd", MASK)
     for element in shown.iter():
-        if len(element) and not (element.text or '').strip():
+        if len(element) and not (element.text or "").strip():
             element.text = None
-        if not (element.tail or '').strip():
+        if not (element.tail or "").strip():
             element.tail = None
     etree.indent(shown)
-    return etree.tostring(shown, encoding='unicode') + '\n'
+    return etree.tostring(shown, encoding="unicode") + "\n"
 
 
 class SecretMask:
@@ -115,8 +115,8 @@ class SecretMask:
 
     def __init__(self, secrets: Iterable[str]) -> None:
         longest_first = sorted((secret for secret in secrets if len(secret) > _SHORT), key=len, reverse=True)
-        alternatives = '|'.join(re.escape(secret) for secret in longest_first)
-        self._pattern = re.compile(r'(?<!\w)(?:%s)(?!\w)' % alternatives) if alternatives else None
+        alternatives = "|".join(re.escape(secret) for secret in longest_first)
+        self._pattern = re.compile(r"(?<!\w)(?:%s)(?!\w)" % alternatives) if alternatives else None
 
     def text(self, text: str) -> str:
         """The text without secrets."""
@@ -139,7 +139,7 @@ class SecretMask:
 def failed(result: VmResult, error: VmError, mask: SecretMask) -> VmResult:
     """The result with its error, which gets the hint of its code if it has none of its own."""
     error.hint = error.hint or ERROR_CODES[error.code].hint
-    error.phase = error.phase or 'look'
+    error.phase = error.phase or "look"
     result.error = mask.error(error)
     return result
 
@@ -155,11 +155,11 @@ def masked_arguments(raw: Any, spec: Mapping[str, Mapping[str, Any]]) -> Any:
         return MASK
     shown: dict[str, Any] = {}
     for name, value in raw.items():
-        option = spec.get(name, {'no_log': True})
+        option = spec.get(name, {"no_log": True})
         if value is None or isinstance(value, bool):
             shown[name] = value
-        elif option.get('no_log'):
+        elif option.get("no_log"):
             shown[name] = MASK
         else:
-            shown[name] = masked_arguments(value, option['options']) if 'options' in option else value
+            shown[name] = masked_arguments(value, option["options"]) if "options" in option else value
     return shown

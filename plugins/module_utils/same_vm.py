@@ -10,7 +10,7 @@ from typing import Any
 
 _ACTIVE, _UNCLEAR, _OFF = 2, 1, 0
 # Why one of the two QEMUs of a migration is paused; the guest is in the other.
-_OF_MIGRATION = ('migration', 'starting_up', 'postcopy', 'postcopy_failed')
+_OF_MIGRATION = ("migration", "starting_up", "postcopy", "postcopy_failed")
 
 
 def places(vms: Mapping[str, Iterable[Mapping[str, Any]]]) -> dict[str, list[str]]:
@@ -22,7 +22,7 @@ def places(vms: Mapping[str, Iterable[Mapping[str, Any]]]) -> dict[str, list[str
     ranks: dict[str, dict[str, int]] = {}
     for hypervisor, entries in vms.items():
         for entry in entries:
-            ranks.setdefault(entry['uuid'], {})[hypervisor] = _rank(entry)
+            ranks.setdefault(entry["uuid"], {})[hypervisor] = _rank(entry)
     found = {}
     for uuid, ranked in ranks.items():
         best = max(ranked.values())
@@ -32,7 +32,7 @@ def places(vms: Mapping[str, Iterable[Mapping[str, Any]]]) -> dict[str, list[str
 
 
 def _rank(entry: Mapping[str, Any]) -> int:
-    state, reason = entry['state'], entry.get('reason')
-    if state in ('absent', 'shutoff'):
+    state, reason = entry["state"], entry.get("reason")
+    if state in ("absent", "shutoff"):
         return _OFF
-    return _UNCLEAR if state == 'unknown' or (state == 'paused' and reason in _OF_MIGRATION) else _ACTIVE
+    return _UNCLEAR if state == "unknown" or (state == "paused" and reason in _OF_MIGRATION) else _ACTIVE

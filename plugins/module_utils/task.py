@@ -92,7 +92,7 @@ class Task:
         asked = self.problems
         if vm.uuid not in self.checked:
             asked = storage.preflight([vm], self.system, self.hypervisor)
-        return [problem for problem in asked if problem.place.startswith(vm.place + '.')]
+        return [problem for problem in asked if problem.place.startswith(vm.place + ".")]
 
 
 def begin_task(hypervisor: Hypervisor, system: System, vms: Sequence[Vm], order: Order) -> Task:

@@ -22,7 +22,7 @@ from .picture import PNG_SIGNATURE, check_size, read_ppm, write_png
 # What QEMU writes: a byte a colour, RGB or RGBA.
 _CHANNELS = {2: 3, 6: 4}
 _COLOURS = 3
-_LOW_BYTE = 0 if sys.byteorder == 'little' else 3
+_LOW_BYTE = 0 if sys.byteorder == "little" else 3
 
 
 def thumbnail(picture: bytes, width: int) -> bytes:
@@ -40,7 +40,7 @@ def thumbnail(picture: bytes, width: int) -> bytes:
     side = max(1, -(-full_width // width), -(-full_height // (4 * width)))
     small_width, small_height = full_width // side, full_height // side
     if not small_width or not small_height:
-        raise ValueError('the picture is too narrow')
+        raise ValueError("the picture is too narrow")
     return write_png(small_width, small_height, _shrink(lines, small_width, small_height, side))
 
 
@@ -65,30 +65,30 @@ def _shrink(lines: Iterator[Union[bytes, memoryview]], width: int, height: int, 
 
 def _read_png(picture: bytes) -> tuple[int, int, Iterator[bytes]]:
     """Width, height and lines of pixels, three bytes each."""
-    header, data = b'', []
+    header, data = b"", []
     position = len(PNG_SIGNATURE)
     while position + 12 <= len(picture):
-        size, kind = struct.unpack_from('>I4s', picture, position)
+        size, kind = struct.unpack_from(">I4s", picture, position)
         content = picture[position + 8 : position + 8 + size]
-        if kind == b'IHDR':
+        if kind == b"IHDR":
             header = content
-        elif kind == b'IDAT':
+        elif kind == b"IDAT":
             data.append(content)
         position += 12 + size
     if len(header) != 13:
-        raise ValueError('the PNG has no header')
-    width, height, depth, colour_type, _compression, _filters, interlace = struct.unpack('>IIBBBBB', header)
+        raise ValueError("the PNG has no header")
+    width, height, depth, colour_type, _compression, _filters, interlace = struct.unpack(">IIBBBBB", header)
     if depth != 8 or colour_type not in _CHANNELS or interlace:
-        raise ValueError('the PNG has other pixels than those of screens')
+        raise ValueError("the PNG has other pixels than those of screens")
     check_size(width, height)
     channels = _CHANNELS[colour_type]
     expected = height * (1 + width * channels)
     try:
-        raw = zlib.decompressobj().decompress(b''.join(data), expected)
+        raw = zlib.decompressobj().decompress(b"".join(data), expected)
     except zlib.error as error:
-        raise ValueError('the PNG is damaged: %s' % error) from error
+        raise ValueError("the PNG is damaged: %s" % error) from error
     if len(raw) < expected:
-        raise ValueError('the picture ends too early')
+        raise ValueError("the picture ends too early")
     return width, height, _lines(raw, width * channels, channels)
 
 
@@ -111,7 +111,7 @@ def _unfiltered(filter_number: int, line: bytes, above: bytes, channels: int) ->
         return _average(line, above, channels)
     if filter_number == 4:
         return _paeth(line, above, channels)
-    raise ValueError('the PNG has an unknown filter')
+    raise ValueError("the PNG has an unknown filter")
 
 
 def _each_channel(line: bytes, channels: int) -> bytes:
@@ -122,7 +122,7 @@ def _each_channel(line: bytes, channels: int) -> bytes:
 
 
 def _low_bytes(numbers: Iterable[int]) -> bytes:
-    return array('I', numbers).tobytes()[_LOW_BYTE::4]
+    return array("I", numbers).tobytes()[_LOW_BYTE::4]
 
 
 def _average(line: bytes, above: bytes, channels: int) -> bytes:

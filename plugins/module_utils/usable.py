@@ -21,8 +21,8 @@ from .vm import Vm
 CONSOLE_SECONDS = 30
 _AGENT_SECONDS = 1
 _AGENT_CHANNEL = 'devices/channel/target[@name="org.qemu.guest_agent.0"]'
-_ENDED = ('shutoff', 'crashed', 'absent')
-_WILDCARDS = {'0.0.0.0': '127.0.0.1', '::': '::1'}
+_ENDED = ("shutoff", "crashed", "absent")
+_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 def console_of(vm: Vm, live_xml: Optional[str]) -> Optional[dict[str, Any]]:
@@ -35,17 +35,17 @@ def console_of(vm: Vm, live_xml: Optional[str]) -> Optional[dict[str, Any]]:
 
 def console_of_domain(live: etree._Element, management_ip: Optional[str]) -> Optional[dict[str, Any]]:
     """The same of a running domain of which nothing else is known."""
-    graphics = live.find('devices/graphics')
+    graphics = live.find("devices/graphics")
     if graphics is None:
         return None
-    port = int(graphics.get('port') or -1)
+    port = int(graphics.get("port") or -1)
     if port <= 0:
-        port = int(graphics.get('tlsPort') or -1)
+        port = int(graphics.get("tlsPort") or -1)
     if port <= 0:
         return None
-    listen = graphics.get('listen') or '127.0.0.1'
+    listen = graphics.get("listen") or "127.0.0.1"
     host = (management_ip or listen) if listen in _WILDCARDS else listen
-    return {'type': graphics.get('type'), 'host': host, 'port': port}
+    return {"type": graphics.get("type"), "host": host, "port": port}
 
 
 def wait_until_usable(context: Context, console: Optional[dict[str, Any]]) -> None:
@@ -53,14 +53,14 @@ def wait_until_usable(context: Context, console: Optional[dict[str, Any]]) -> No
 
     C(console) is that of a VM which was started just now, None for one that ran before.
     """
-    if context.vm.wait_for == 'console' and console is not None and not context.system.is_remote:
+    if context.vm.wait_for == "console" and console is not None and not context.system.is_remote:
         # Through libvirt alone it may be out of reach; libvirt has the port from a QEMU that listens.
         _wait_for_console(context, console)
-    elif context.vm.wait_for == 'guest_agent' and ('start' in context.done or _has_agent_channel(context)):
+    elif context.vm.wait_for == "guest_agent" and ("start" in context.done or _has_agent_channel(context)):
         _wait_for_agent(context)
-    elif console is None and 'start' in context.done:
+    elif console is None and "start" in context.done:
         # A VM that runs has one.
-        _wait(context, lambda: context.look()[0] not in _ENDED, CONSOLE_SECONDS, 'console', 'it has no console')
+        _wait(context, lambda: context.look()[0] not in _ENDED, CONSOLE_SECONDS, "console", "it has no console")
 
 
 def _has_agent_channel(context: Context) -> bool:
@@ -70,13 +70,13 @@ def _has_agent_channel(context: Context) -> bool:
 
 
 def _wait_for_console(context: Context, console: dict[str, Any]) -> None:
-    address, port = _WILDCARDS.get(console['host'], console['host']), console['port']
+    address, port = _WILDCARDS.get(console["host"], console["host"]), console["port"]
     _wait(
         context,
         lambda: context.system.answers(address, port),
         CONSOLE_SECONDS,
-        'console',
-        'nothing has answered at its console %s port %d' % (address, port),
+        "console",
+        "nothing has answered at its console %s port %d" % (address, port),
     )
 
 
@@ -86,8 +86,8 @@ def _wait_for_agent(context: Context) -> None:
         context,
         lambda: context.retried(lambda: hypervisor.agent_answers(vm.uuid, _AGENT_SECONDS)),
         vm.timeout,
-        'guest_agent',
-        'its guest agent has not answered',
+        "guest_agent",
+        "its guest agent has not answered",
     )
 
 
@@ -109,10 +109,10 @@ def _wait(context: Context, answers: Callable[[], bool], seconds: int, what: str
             return
         state, reason = context.look()
         if state in _ENDED:
-            error = VmError('vm_ended', 'the VM ended while it was waited for: it is %s (%s)' % (state, reason))
+            error = VmError("vm_ended", "the VM ended while it was waited for: it is %s (%s)" % (state, reason))
         else:
-            message = 'the VM is %s (%s), but %s for %d seconds' % (state, reason, otherwise, seconds)
-            error = VmError(what + '_timeout', message)
-        error.phase = 'wait_for_' + what
+            message = "the VM is %s (%s), but %s for %d seconds" % (state, reason, otherwise, seconds)
+            error = VmError(what + "_timeout", message)
+        error.phase = "wait_for_" + what
         error.last_seen = watch.last_seen()
         raise error

@@ -188,7 +188,7 @@ class Vm:
     @property
     def domain_name(self) -> str:
         """The libvirt domain's name: the UUID's 32 digits, as ZStack's agent names it."""
-        return self.uuid.replace('-', '')
+        return self.uuid.replace("-", "")
 
     @property
     def volumes(self) -> tuple[Volume, ...]:

@@ -36,12 +36,12 @@ from .vm import Vm
 from .vm_start import start_vms
 
 _WORKERS = 8
-_PID_FILE = '/run/libvirt/qemu/%s.pid'
-_IN_PART = 'this VM is told of only in part: %s'
+_PID_FILE = "/run/libvirt/qemu/%s.pid"
+_IN_PART = "this VM is told of only in part: %s"
 
 Information = dict[str, Any]
 
-_NOT_COMPARED: Information = {'as_asked': None, 'differences': [], 'error': None}
+_NOT_COMPARED: Information = {"as_asked": None, "differences": [], "error": None}
 
 
 @dataclass(frozen=True)
@@ -85,10 +85,10 @@ def vm_information(
         if isinstance(outcome, VmError):
             if outcome.lost_libvirt:
                 raise outcome
-            unknown = {'uuid': uuid, 'name': domains.names.get(uuid), 'state': 'unknown', 'reason': 'unknown'}
-            outcome = {**unknown, 'warnings': ['this VM could not be looked at: %s' % outcome]}
+            unknown = {"uuid": uuid, "name": domains.names.get(uuid), "state": "unknown", "reason": "unknown"}
+            outcome = {**unknown, "warnings": ["this VM could not be looked at: %s" % outcome]}
         # Another VM that has been removed since it was listed is none of those that there are.
-        if index < len(uuids) or outcome['state'] != 'absent':
+        if index < len(uuids) or outcome["state"] != "absent":
             found.append(outcome)
     return found
 
@@ -98,7 +98,7 @@ def _look(survey: _Survey, uuid: str) -> Union[Information, VmError]:
         with mistakes_as_errors():
             observed = observe_domain(survey.hypervisor, uuid, survey.domains)
             if observed.inactive_xml is None:
-                return {'uuid': uuid, 'state': 'absent', 'reason': 'unknown', 'warnings': []}
+                return {"uuid": uuid, "state": "absent", "reason": "unknown", "warnings": []}
             return _describe(survey, uuid, observed, etree.fromstring(observed.inactive_xml))
     except VmError as error:
         return error
@@ -109,44 +109,44 @@ def _describe(survey: _Survey, uuid: str, observed: ObservedVm, defined: etree._
     live = None if observed.live_xml is None else etree.fromstring(observed.live_xml)
     domain = defined if live is None else live
     described = domain_facts.identity(domain)
-    management_ip = described['metadata']['host_management_ip']
+    management_ip = described["metadata"]["host_management_ip"]
     disks = [{**disk, **_size(survey, uuid, disk, warnings)} for disk in domain_facts.disks(domain)]
     pictures = _pictures(survey, uuid, live, warnings)
     # Asked before the agent is, whose silence is not QEMU's.
     hangs = live is not None and survey.patience.lost_with(uuid) is not None
     return {
-        'uuid': uuid,
+        "uuid": uuid,
         **described,
-        'state': observed.state,
-        'reason': observed.reason,
-        'qemu_hangs': hangs,
-        'uptime': None if live is None else _uptime(survey.system, uuid, described['domain_name']),
-        'console': None if live is None else console_of_domain(live, management_ip),
-        'addresses': [] if live is None else _addresses(survey, uuid, live),
-        'disks': disks,
-        'nics': domain_facts.nics(domain),
-        'restart_required': live is not None and observed.persistent and restart_changes(defined, live),
+        "state": observed.state,
+        "reason": observed.reason,
+        "qemu_hangs": hangs,
+        "uptime": None if live is None else _uptime(survey.system, uuid, described["domain_name"]),
+        "console": None if live is None else console_of_domain(live, management_ip),
+        "addresses": [] if live is None else _addresses(survey, uuid, live),
+        "disks": disks,
+        "nics": domain_facts.nics(domain),
+        "restart_required": live is not None and observed.persistent and restart_changes(defined, live),
         **pictures,
-        'warnings': list(dict.fromkeys(warnings)),
+        "warnings": list(dict.fromkeys(warnings)),
     }
 
 
 def restart_changes(defined: etree._Element, live: etree._Element) -> bool:
     """Whether a guest would find anything changed if what is defined took the place of what runs."""
     asked, running = copy.deepcopy(defined), copy.deepcopy(live)
-    for processor in asked.iterfind('cpu[@check]'):
+    for processor in asked.iterfind("cpu[@check]"):
         # libvirt writes here how it has checked the processor of the VM that runs.
-        del processor.attrib['check']
-    for wanted, found in zip(asked.iterfind('devices/graphics'), running.iterfind('devices/graphics')):
-        if wanted.get('listen') is None:
+        del processor.attrib["check"]
+    for wanted, found in zip(asked.iterfind("devices/graphics"), running.iterfind("devices/graphics")):
+        if wanted.get("listen") is None:
             # libvirt writes here what its configuration says.
             for listening in [found, *found.iterfind('listen[@type="address"]')]:
-                listening.attrib.pop('listen', None)
-                listening.attrib.pop('address', None)
+                listening.attrib.pop("listen", None)
+                listening.attrib.pop("address", None)
     for source in running.iterfind('devices/interface[@type="network"]/source'):
         # libvirt writes here what it has made of its network.
-        source.attrib.pop('portid', None)
-        source.attrib.pop('bridge', None)
+        source.attrib.pop("portid", None)
+        source.attrib.pop("bridge", None)
     return bool(live_changes(asked, running).for_guest)
 
 
@@ -154,53 +154,53 @@ def _uptime(system: System, uuid: str, domain_name: str) -> Optional[int]:
     """Seconds since QEMU started. A reboot inside the guest doesn't end that, nor does a pause."""
     if system.is_remote:
         return None
-    pid = (system.read_text(_PID_FILE % domain_name) or '').strip()
+    pid = (system.read_text(_PID_FILE % domain_name) or "").strip()
     age = system.process_age(int(pid), uuid) if pid.isdigit() else None
     return None if age is None else int(age)
 
 
 def _addresses(survey: _Survey, uuid: str, live: etree._Element) -> list[Information]:
-    sources = (['agent'] if domain_facts.has_agent(live) else []) + ['lease', 'arp']
+    sources = (["agent"] if domain_facts.has_agent(live) else []) + ["lease", "arp"]
     answers = {}
     for source in sources:
         question = partial(survey.hypervisor.interface_addresses, uuid, source)
         try:
-            answers[source] = survey.patience.ask(uuid, question) if source == 'agent' else question()
+            answers[source] = survey.patience.ask(uuid, question) if source == "agent" else question()
         except VmError as error:
             # A VM that has ended meanwhile, an agent that says nothing: there are no addresses then.
             if error.lost_libvirt:
                 raise
             # libvirt before 9.1 cannot read the ARP table of newer kernels.
-            if source == 'arp' and not survey.system.is_remote:
+            if source == "arp" and not survey.system.is_remote:
                 answers[source] = domain_facts.arp_answer(live, survey.system.arp_table())
     return domain_facts.merge_addresses(answers)
 
 
 def _size(survey: _Survey, uuid: str, disk: Information, warnings: list[str]) -> Information:
     """Bytes of a disk; None where libvirt can't say, as of network storage that nobody has open."""
-    if disk['source'] is not None:
+    if disk["source"] is not None:
         try:
-            size, allocated = survey.patience.ask(uuid, partial(survey.hypervisor.block_size, uuid, disk['target']))
-            return {'size': size, 'allocated': allocated}
+            size, allocated = survey.patience.ask(uuid, partial(survey.hypervisor.block_size, uuid, disk["target"]))
+            return {"size": size, "allocated": allocated}
         except VmError as error:
             if error.lost_libvirt:
                 raise
-            if error.code == 'qemu_hangs':
+            if error.code == "qemu_hangs":
                 warnings.append(_IN_PART % error)
-    return {'size': None, 'allocated': None}
+    return {"size": None, "allocated": None}
 
 
 def _pictures(survey: _Survey, uuid: str, live: Optional[etree._Element], warnings: list[str]) -> Information:
-    taken: Information = {'screenshot': None, 'thumbnail': None}
+    taken: Information = {"screenshot": None, "thumbnail": None}
     # A VM without a display is nothing to warn of.
-    if live is None or live.find('devices/video') is None:
+    if live is None or live.find("devices/video") is None:
         return taken
     hypervisor, wanted = survey.hypervisor, survey.pictures
     attempt = partial(_attempt, survey.patience, uuid, warnings)
     if wanted.directory is not None:
-        taken['screenshot'] = attempt(partial(write_picture, hypervisor, uuid, wanted.directory))
+        taken["screenshot"] = attempt(partial(write_picture, hypervisor, uuid, wanted.directory))
     if wanted.thumbnail_width is not None:
-        taken['thumbnail'] = attempt(partial(_thumbnail, hypervisor, uuid, wanted.thumbnail_width))
+        taken["thumbnail"] = attempt(partial(_thumbnail, hypervisor, uuid, wanted.thumbnail_width))
     return taken
 
 
@@ -214,8 +214,8 @@ def _attempt(patience: Patience, uuid: str, warnings: list[str], take: Callable[
     except (VmError, ValueError) as error:
         if isinstance(error, VmError) and error.lost_libvirt:
             raise
-        hangs = isinstance(error, VmError) and error.code == 'qemu_hangs'
-        warnings.append((_IN_PART if hangs else 'there is no picture of the screen: %s') % error)
+        hangs = isinstance(error, VmError) and error.code == "qemu_hangs"
+        warnings.append((_IN_PART if hangs else "there is no picture of the screen: %s") % error)
         return None
 
 
@@ -226,19 +226,19 @@ def compare(
     order = Order(Policy(), check_mode=True, parallel=None, secrets=secrets, cancelled=threading.Event())
     found = {result.uuid: result for result in start_vms(hypervisor, system, vms, order)} if vms else {}
     for entry in entries:
-        result = found.get(entry['uuid'])
+        result = found.get(entry["uuid"])
         entry.update(_comparison(result) if result is not None else _NOT_COMPARED)
-        entry['warnings'] = entry['warnings'] + (result.warnings if result is not None else [])
+        entry["warnings"] = entry["warnings"] + (result.warnings if result is not None else [])
 
 
 def _comparison(result: VmResult) -> Information:
     entry = result.as_entry()
-    compared = result.error is None and result.state != 'absent'
+    compared = result.error is None and result.state != "absent"
     as_asked: Optional[bool] = not result.differences if compared else None
-    if result.state == 'absent':
+    if result.state == "absent":
         as_asked = False
     return {
-        'as_asked': as_asked,
-        'differences': entry['differences'],
-        'error': entry.get('error'),
+        "as_asked": as_asked,
+        "differences": entry["differences"],
+        "error": entry.get("error"),
     }

@@ -41,24 +41,24 @@ class DescribedVmsModule(AnsibleModule):
         # All texts of a no_log option count as secrets, and would be cut out of everything.
         self.no_log_values.clear()
         arguments = dict(self.params)
-        if arguments.get('vms') is not None:
-            arguments['vms'] = masked_arguments(arguments['vms'], VM_ARGUMENT_SPEC)
-        return dict(result, invocation={'module_args': arguments})
+        if arguments.get("vms") is not None:
+            arguments["vms"] = masked_arguments(arguments["vms"], VM_ARGUMENT_SPEC)
+        return dict(result, invocation={"module_args": arguments})
 
 
 def require_libraries(module: AnsibleModule) -> None:
     """Ends a module whose Python lacks what it needs."""
     if LIBVIRT_IMPORT_ERROR is not None:
-        module.fail_json(missing_required_lib('libvirt-python (package python3-libvirt)'))
+        module.fail_json(missing_required_lib("libvirt-python (package python3-libvirt)"))
     if etree is None:
-        module.fail_json(missing_required_lib('lxml (package python3-lxml)'))
+        module.fail_json(missing_required_lib("lxml (package python3-lxml)"))
 
 
 def fail_for_input(module: AnsibleModule, problems: Sequence[Problem], secrets: Iterable[str] = ()) -> None:
     """Ends the module with all that is wrong with its input, before anything was touched."""
-    lines = ['%s (%s)' % (problem, problem.hint) if problem.hint else str(problem) for problem in problems]
-    count = 'a problem' if len(lines) == 1 else '%d problems' % len(lines)
-    module.fail_json('%s in the input:\n%s' % (count, SecretMask(secrets).text('\n'.join(lines))))
+    lines = ["%s (%s)" % (problem, problem.hint) if problem.hint else str(problem) for problem in problems]
+    count = "a problem" if len(lines) == 1 else "%d problems" % len(lines)
+    module.fail_json("%s in the input:\n%s" % (count, SecretMask(secrets).text("\n".join(lines))))
 
 
 def cancelled_by_signals() -> threading.Event:
@@ -72,30 +72,30 @@ def cancelled_by_signals() -> threading.Event:
 def finish(module: AnsibleModule, results: Sequence[VmResult]) -> None:
     """Ends the module with what became of each VM; as a failure where one of them failed."""
     returned: dict[str, Any] = {
-        'changed': any(result.changed for result in results),
-        'vms': [result.as_entry() for result in results],
+        "changed": any(result.changed for result in results),
+        "vms": [result.as_entry() for result in results],
     }
     if module._diff:
-        returned['diff'] = [result.as_diff() for result in results]
+        returned["diff"] = [result.as_diff() for result in results]
     for result in results:
         for warning in result.warnings:
-            module.warn('%s: %s' % (result.label, warning))
+            module.warn("%s: %s" % (result.label, warning))
     failures = [(result.label, result.error) for result in results if result.error is not None]
     if not failures:
         module.exit_json(**returned)
-    lines = ['\n'.join(_failure(label, error)) for label, error in failures]
-    module.fail_json('%d of %d VMs failed:\n%s' % (len(failures), len(results), '\n'.join(lines)), **returned)
+    lines = ["\n".join(_failure(label, error)) for label, error in failures]
+    module.fail_json("%d of %d VMs failed:\n%s" % (len(failures), len(results), "\n".join(lines)), **returned)
 
 
 def _failure(label: str, error: VmError) -> Iterator[str]:
     """The lines that tell people what went wrong with a VM."""
-    yield '%s: %s (%s)' % (label, error.message, error.hint)
+    yield "%s: %s (%s)" % (label, error.message, error.hint)
     seen = error.last_seen
     if seen is None:
         return
-    for what, said in (('its serial console', seen.serial_console), ("QEMU's log", seen.qemu_log)):
+    for what, said in (("its serial console", seen.serial_console), ("QEMU's log", seen.qemu_log)):
         if said:
-            yield '  the last lines of %s:' % what
-            yield from ('    ' + line for line in said)
+            yield "  the last lines of %s:" % what
+            yield from ("    " + line for line in said)
     if seen.screenshot is not None:
-        yield '  a picture of its screen: %s' % seen.screenshot
+        yield "  a picture of its screen: %s" % seen.screenshot

@@ -46,10 +46,10 @@ def _start(task: Task, vm: Vm, failed_before: Sequence[Vm]) -> VmResult:
     result = of_vm(vm)
     try:
         if task.order.cancelled.is_set():
-            raise VmError('interrupted', 'the task was asked to stop before it came to this VM')
+            raise VmError("interrupted", "the task was asked to stop before it came to this VM")
         if failed_before:
-            names = ', '.join(other.label for other in failed_before)
-            raise VmError('earlier_vm_failed', 'not begun, because VMs with a lower start_order failed: %s' % names)
+            names = ", ".join(other.label for other in failed_before)
+            raise VmError("earlier_vm_failed", "not begun, because VMs with a lower start_order failed: %s" % names)
         with mistakes_as_errors():
             if task.order.check_mode:
                 _plan_and_apply(task, vm, result)
@@ -73,7 +73,7 @@ def _plan_and_apply(task: Task, vm: Vm, result: VmResult) -> None:
     result.warnings += plan.warnings
     check_drift(observed, plan.differences, task.policy)
     if plan.actions and observed.active and task.hypervisor.has_job(vm.uuid):
-        raise VmError('vm_busy', 'the VM is %s, and a job is being done on it' % observed.state)
+        raise VmError("vm_busy", "the VM is %s, and a job is being done on it" % observed.state)
     actions = steps(plan, prepare)
     if task.order.check_mode:
         result.actions = [action.name for action in actions if task.foreseen.is_first(action)]
@@ -95,8 +95,8 @@ def _plan(task: Task, vm: Vm, observed: ObservedVm, result: VmResult) -> tuple[P
     result.warnings += desired.warnings
     if reconciled.other_board:
         result.warnings.append(
-            'the machine becomes one of another kind, on which nothing keeps its place: '
-            'the guest finds all its hardware anew'
+            "the machine becomes one of another kind, on which nothing keeps its place: "
+            "the guest finds all its hardware anew"
         )
     problems = list(facts.problems)
     prepare: Prepare = tuple
@@ -106,7 +106,7 @@ def _plan(task: Task, vm: Vm, observed: ObservedVm, result: VmResult) -> tuple[P
         problems += storage.secret_conflicts(vm, facts, task.hypervisor)
         prepare = partial(_preparations, task, vm, facts)
         result.warnings += memory_warnings(vm, task.free_memory)
-    definition = etree.tostring(reconciled.merged, encoding='unicode')
+    definition = etree.tostring(reconciled.merged, encoding="unicode")
     plan = plan_vm(vm, observed, drift, task.policy, definition)
     result.differences = plan.differences
     if problems and not task.order.check_mode:
@@ -116,9 +116,7 @@ def _plan(task: Task, vm: Vm, observed: ObservedVm, result: VmResult) -> tuple[P
     return plan, prepare
 
 
-def _drift(
-    desired: domain.DesiredDomain, defined: Sequence[Difference], observed: ObservedVm, policy: Policy
-) -> Drift:
+def _drift(desired: domain.DesiredDomain, defined: Sequence[Difference], observed: ObservedVm, policy: Policy) -> Drift:
     if observed.live_xml is None:
         return Drift(defined=tuple(defined))
     live = etree.fromstring(observed.live_xml)
@@ -127,7 +125,7 @@ def _drift(
     if desired.unpatched is not None:
         left = left_from_before_patches(desired.element, desired.unpatched, live)
     # A new description is no reason to restart a VM, but it can be set in one that runs.
-    running = changes.differences if policy.on_drift == 'live' else changes.for_guest
+    running = changes.differences if policy.on_drift == "live" else changes.for_guest
     # What a transient domain has as its definition is what runs, with all that libvirt has added.
     defined = defined if observed.persistent else ()
     return Drift(tuple(defined), (*left, *running), changes.actions, (*left, *changes.remaining))
@@ -138,7 +136,7 @@ def _preparations(task: Task, vm: Vm, facts: storage.StorageFacts) -> list[Actio
     return [
         *storage.prepare(vm, facts, task.system, task.hypervisor),
         *(
-            Action('create_channel_dir', {'path': path, 'owner': owner}, shared=path)
+            Action("create_channel_dir", {"path": path, "owner": owner}, shared=path)
             for path in missing_channel_directories(vm, task.system)
         ),
     ]
@@ -159,7 +157,7 @@ def _apply(task: Task, vm: Vm, observed: ObservedVm, actions: Iterator[Action], 
 
 def _wait_until_usable(context: Context, result: VmResult) -> None:
     started = None
-    if 'start' in context.done:
+    if "start" in context.done:
         live_xml = context.retried(lambda: context.hypervisor.xml(context.vm.uuid, inactive=False))
         result.console = started = console_of(context.vm, live_xml)
     wait_until_usable(context, started)

@@ -36,7 +36,7 @@ _POLL_SECONDS = 0.2
 _ASK_AGAIN_SECONDS = 5
 _LOCK_SECONDS = 10
 _JOB_SECONDS = 3
-_OFF = ('shutoff', 'absent')
+_OFF = ("shutoff", "absent")
 
 _NO_SECRETS = SecretMask(())
 
@@ -66,7 +66,7 @@ def stop_vms(hypervisor: Hypervisor, system: System, uuids: Sequence[str], order
         with mistakes_as_errors():
             domains = list_domains(hypervisor)
     except VmError as error:
-        return [failed(VmResult(uuid, ''), error, _NO_SECRETS) for uuid in uuids]
+        return [failed(VmResult(uuid, ""), error, _NO_SECRETS) for uuid in uuids]
 
     def stop(index: int) -> VmResult:
         # Check mode sees what was undefined before as if it were done: what VMs share goes with the last of them.
@@ -98,13 +98,13 @@ class _Stop:
         self._order = order
         self._domains = domains
         self._actions: list[str] = []
-        self._result = VmResult(uuid, '', actions=self._actions)
+        self._result = VmResult(uuid, "", actions=self._actions)
 
     def result_of_all(self) -> VmResult:
         """Does everything, and returns what became of the VM."""
         try:
             if self._order.cancelled.is_set():
-                raise VmError('interrupted', 'the task was asked to stop before it came to this VM')
+                raise VmError("interrupted", "the task was asked to stop before it came to this VM")
             with mistakes_as_errors():
                 if self._order.check_mode:
                     self._stop()
@@ -112,7 +112,7 @@ class _Stop:
                     with self._system.lock(self._uuid).acquire(max(self._order.timeout, _LOCK_SECONDS)):
                         self._stop()
         except VmError as error:
-            error.phase = error.phase or (self._actions[-1] if self._actions else 'look')
+            error.phase = error.phase or (self._actions[-1] if self._actions else "look")
             return failed(self._result, error, _NO_SECRETS)
         return self._result
 
@@ -120,10 +120,10 @@ class _Stop:
         observed = observe_domain(self._hypervisor, self._uuid, self._domains)
         self._result.state = observed.state
         if observed.inactive_xml is None:
-            self._result.before = self._result.after = self._text('absent', None)
+            self._result.before = self._result.after = self._text("absent", None)
             return
         domain = etree.fromstring(observed.inactive_xml)
-        self._result.name = domain.findtext('description') or observed.name or ''
+        self._result.name = domain.findtext("description") or observed.name or ""
         self._check_stoppable(observed)
         undefines = self._order.undefine and observed.persistent
         if undefines and not self._order.remove_snapshots:
@@ -133,8 +133,8 @@ class _Stop:
         if observed.active:
             self._end(observed)
         if undefines:
-            self._do('undefine', self._undefine)
-        state_after = 'shutoff' if stays else 'absent'
+            self._do("undefine", self._undefine)
+        state_after = "shutoff" if stays else "absent"
         self._result.after = self._text(state_after, domain if stays else None)
         if not self._order.check_mode:
             self._result.state = state_after
@@ -143,22 +143,22 @@ class _Stop:
     def _check_stoppable(self, observed: ObservedVm) -> None:
         check_stoppable(observed, self._order)
         if observed.active and self._has_job():
-            raise VmError('vm_busy', 'the VM is %s, and a job is being done on it' % observed.state)
+            raise VmError("vm_busy", "the VM is %s, and a job is being done on it" % observed.state)
 
     def _has_job(self) -> bool:
         try:
             return self._hypervisor.has_job(self._uuid, _JOB_SECONDS)
         except VmError as error:
             # What a QEMU hangs in keeps libvirt from telling; by force it is ended whatever it does.
-            if error.code != 'qemu_hangs' or not self._order.force:
+            if error.code != "qemu_hangs" or not self._order.force:
                 raise
             return False
 
     def _check_snapshots(self) -> None:
         counts = self._hypervisor.snapshot_count(self._uuid), self._hypervisor.checkpoint_count(self._uuid)
         if any(counts):
-            message = 'the VM has %d snapshots and %d checkpoints, which libvirt forgets when the VM is undefined'
-            raise VmError('vm_has_snapshots', message % counts)
+            message = "the VM has %d snapshots and %d checkpoints, which libvirt forgets when the VM is undefined"
+            raise VmError("vm_has_snapshots", message % counts)
 
     def _do(self, name: str, action: Callable[[], object]) -> None:
         """Does one thing, unless in check mode."""
@@ -172,7 +172,7 @@ class _Stop:
 
     def _text(self, state: str, domain: Optional[etree._Element]) -> str:
         """The VM as the diff shows it: its state, and its definition where that is at stake; empty without a diff."""
-        return 'state: %s\n%s' % (state, domain_text(domain)) if self._order.diff else ''
+        return "state: %s\n%s" % (state, domain_text(domain)) if self._order.diff else ""
 
     # The VM
 
@@ -180,16 +180,16 @@ class _Stop:
         power = power_of(observed)
         if self._order.timeout and power in (KEEP, START_WHEN_OFF):
             asks = power == KEEP
-            self._actions.append('shutdown' if asks else 'wait_until_off')
+            self._actions.append("shutdown" if asks else "wait_until_off")
             if self._order.check_mode or self._shut_down(asks):
                 return
             if not self._order.force:
-                message = 'the guest has not shut down within %d seconds: the VM is %s (%s)'
+                message = "the guest has not shut down within %d seconds: the VM is %s (%s)"
                 state = self._hypervisor.state(self._uuid)
-                raise VmError('shutdown_timeout', message % (self._order.timeout, *state))
+                raise VmError("shutdown_timeout", message % (self._order.timeout, *state))
             # A migration, for instance, may have been begun meanwhile.
             self._check_stoppable(observe_domain(self._hypervisor, self._uuid, self._domains))
-        self._do('destroy', self._destroy)
+        self._do("destroy", self._destroy)
 
     def _shut_down(self, asks: bool) -> bool:
         """Whether the VM is off in time."""
@@ -198,7 +198,7 @@ class _Stop:
         while not self._is_off():
             now = time.monotonic()
             if self._order.cancelled.is_set():
-                raise VmError('interrupted', 'the task was asked to stop while the guest was shutting down')
+                raise VmError("interrupted", "the task was asked to stop while the guest was shutting down")
             if now >= deadline:
                 return False
             if asks and now >= ask_at:
@@ -216,7 +216,7 @@ class _Stop:
             if self._is_off():
                 return True
             # A guest that was not asked, because others are waited for, is not ended for that.
-            if error.lost_libvirt or error.code == 'vm_busy' or not self._order.force:
+            if error.lost_libvirt or error.code == "vm_busy" or not self._order.force:
                 raise
             return False
         return True
@@ -237,9 +237,9 @@ class _Stop:
         try:
             self._result.state = self._hypervisor.state(self._uuid)[0]
         except VmError as error:
-            if error.code != 'domain_gone':
+            if error.code != "domain_gone":
                 raise
-            self._result.state = 'absent'
+            self._result.state = "absent"
         return self._result.state in _OFF
 
     # What it leaves
@@ -253,7 +253,7 @@ class _Stop:
         sockets = channel_sockets(used)
         if self._system.is_remote:
             if sockets or release.has_host_luns(used):
-                self._result.warnings.append('its sockets and iSCSI sessions stay: only the hypervisor can remove them')
+                self._result.warnings.append("its sockets and iSCSI sessions stay: only the hypervisor can remove them")
         else:
             # libvirt removes the sockets of a VM that it sees ending.
             if not (observed.active and self._order.check_mode):
@@ -264,42 +264,42 @@ class _Stop:
 
     def _remove_sockets(self, paths: Sequence[str], system: HostSystem) -> None:
         for path in paths:
-            if system.path_kind(path) != 'socket' or used_by_other_than(self._going, path, self._hypervisor):
+            if system.path_kind(path) != "socket" or used_by_other_than(self._going, path, self._hypervisor):
                 continue
             if not system.has_listener(path):
-                self._do('remove_channel_socket', partial(system.remove_file, path))
+                self._do("remove_channel_socket", partial(system.remove_file, path))
 
     def _close_sessions(self, sessions: Sequence[Initiator]) -> None:
         for session in sessions:
             if release.is_unneeded_session(session, self._going, self._hypervisor):
                 close = partial(release.close_session, session, self._going, self._hypervisor)
-                self._do('log_out_of_iscsi_target', close)
+                self._do("log_out_of_iscsi_target", close)
 
     def _remove_secrets(self, secrets: Sequence[str]) -> None:
         for secret in secrets:
             if release.is_unneeded_secret(secret, self._going, self._hypervisor):
                 remove = partial(release.remove_secret, secret, self._going, self._hypervisor, self._system)
-                self._do('remove_secret', remove)
+                self._do("remove_secret", remove)
 
 
 def check_stoppable(observed: ObservedVm, order: StopOrder) -> None:
     """Raises what keeps a VM in this state from being stopped this way."""
     power = power_of(observed)
-    seen = 'the VM is %s (%s)' % (observed.state, observed.reason)
+    seen = "the VM is %s (%s)" % (observed.state, observed.reason)
     if power == BUSY:
-        raise VmError('vm_busy', seen)
+        raise VmError("vm_busy", seen)
     if order.force:
         return
     if power in (RESUME, WAKE_UP):
-        raise VmError('vm_not_running', seen + ', and its guest cannot shut down')
+        raise VmError("vm_not_running", seen + ", and its guest cannot shut down")
     if power == CRASHED:
-        raise VmError('vm_crashed', seen, hint='Take a dump if you need one ("virsh dump"), then use force: true.')
+        raise VmError("vm_crashed", seen, hint='Take a dump if you need one ("virsh dump"), then use force: true.')
     if order.undefine and observed.saved:
-        message = 'the VM is suspended to disk, and undefining it would throw its memory away'
-        raise VmError('vm_not_running', message)
+        message = "the VM is suspended to disk, and undefining it would throw its memory away"
+        raise VmError("vm_not_running", message)
 
 
 def channel_sockets(domains: Iterable[etree._Element]) -> list[str]:
     """The sockets that QEMU makes for the channels of domains, each once, as far as they are named."""
     named = 'devices/channel[@type="unix"]/source[@mode="bind"][@path]'
-    return list(dict.fromkeys(str(source.get('path')) for domain in domains for source in domain.iterfind(named)))
+    return list(dict.fromkeys(str(source.get("path")) for domain in domains for source in domain.iterfind(named)))

@@ -219,26 +219,26 @@ try:
 except ImportError:
     etree = None
 
-ARGUMENT_SPEC = {'uri': {'type': 'str', 'default': 'qemu:///system'}}
+ARGUMENT_SPEC = {"uri": {"type": "str", "default": "qemu:///system"}}
 
 
 def main() -> None:
     """Arguments in, facts out."""
     module = AnsibleModule(ARGUMENT_SPEC, supports_check_mode=True)
     if LIBVIRT_IMPORT_ERROR is not None:
-        module.fail_json(missing_required_lib('libvirt-python (package python3-libvirt)'))
+        module.fail_json(missing_required_lib("libvirt-python (package python3-libvirt)"))
     if etree is None:
-        module.fail_json(missing_required_lib('lxml (package python3-lxml)'))
-    uri = module.params['uri']
+        module.fail_json(missing_required_lib("lxml (package python3-lxml)"))
+    uri = module.params["uri"]
     try:
         hypervisor = Hypervisor.connect(uri)
         info = host_info(hypervisor, system_of(uri))
         hypervisor.close()
     except VmError as error:
         error.hint = error.hint or ERROR_CODES[error.code].hint
-        module.fail_json('%s (%s)' % (error.message, error.hint), error=error.as_result())
+        module.fail_json("%s (%s)" % (error.message, error.hint), error=error.as_result())
     module.exit_json(changed=False, **info)
 
 
-if __name__ == '__main__':
+if __name__ == "__main__":
     main()

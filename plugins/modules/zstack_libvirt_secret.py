@@ -151,15 +151,15 @@ except ImportError:
     etree = None
 
 ARGUMENT_SPEC = {
-    'uuid': {'type': 'str', 'required': True},
-    'type': {'type': 'str', 'choices': ['ceph', 'iscsi'], 'default': 'ceph'},
-    'usage': {'type': 'str'},
-    'value': {'type': 'str', 'no_log': True},
-    'update_value': {'type': 'str', 'choices': ['always', 'on_create'], 'default': 'always', 'no_log': False},
-    'ephemeral': {'type': 'bool', 'default': False},
-    'private': {'type': 'bool', 'default': False},
-    'state': {'type': 'str', 'choices': ['present', 'absent'], 'default': 'present'},
-    'uri': {'type': 'str', 'default': 'qemu:///system'},
+    "uuid": {"type": "str", "required": True},
+    "type": {"type": "str", "choices": ["ceph", "iscsi"], "default": "ceph"},
+    "usage": {"type": "str"},
+    "value": {"type": "str", "no_log": True},
+    "update_value": {"type": "str", "choices": ["always", "on_create"], "default": "always", "no_log": False},
+    "ephemeral": {"type": "bool", "default": False},
+    "private": {"type": "bool", "default": False},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "uri": {"type": "str", "default": "qemu:///system"},
 }
 
 
@@ -167,12 +167,12 @@ def main() -> None:
     """Arguments in, result out."""
     module = AnsibleModule(ARGUMENT_SPEC, supports_check_mode=True)
     if LIBVIRT_IMPORT_ERROR is not None:
-        module.fail_json(missing_required_lib('libvirt-python (package python3-libvirt)'))
+        module.fail_json(missing_required_lib("libvirt-python (package python3-libvirt)"))
     if etree is None:
-        module.fail_json(missing_required_lib('lxml (package python3-lxml)'))
+        module.fail_json(missing_required_lib("lxml (package python3-lxml)"))
     wanted, value = _read(module)
     try:
-        hypervisor = Hypervisor.connect(module.params['uri'])
+        hypervisor = Hypervisor.connect(module.params["uri"])
         existing = _look_up(hypervisor, wanted.uuid)
         plan = _plan(module.params, wanted, value, existing)
         if plan.define:
@@ -182,11 +182,11 @@ def main() -> None:
         hypervisor.close()
     except VmError as error:
         hint = error.hint or ERROR_CODES[error.code].hint
-        module.fail_json('%s (%s)' % (error.message, hint), error=error.as_result())
+        module.fail_json("%s (%s)" % (error.message, hint), error=error.as_result())
     except ValueNeededError:
         module.fail_json(
-            'the secret %s is private and has to be made anew, because libvirt changes neither the type nor the usage '
-            'of a secret, nor a private one into one that is not: give its value' % wanted.uuid
+            "the secret %s is private and has to be made anew, because libvirt changes neither the type nor the usage "
+            "of a secret, nor a private one into one that is not: give its value" % wanted.uuid
         )
     else:
         _finish(module, plan, wanted, existing)
@@ -195,36 +195,36 @@ def main() -> None:
 def _read(module: AnsibleModule) -> tuple[SecretDefinition, Optional[bytes]]:
     """What is asked for, or the end of the module with all that is wrong with it."""
     params, problems = module.params, []
-    uuid, value = '', None
+    uuid, value = "", None
     try:
-        uuid = values.uuid(params['uuid'])
+        uuid = values.uuid(params["uuid"])
     except ValueError as error:
-        problems.append('uuid: %r %s' % (params['uuid'], error))
-    usage = params['usage'] or (uuid if params['type'] == 'ceph' else '')
-    if params['state'] == 'present':
+        problems.append("uuid: %r %s" % (params["uuid"], error))
+    usage = params["usage"] or (uuid if params["type"] == "ceph" else "")
+    if params["state"] == "present":
         if not usage:
-            problems.append('usage: is required for type iscsi: the name of the target (IQN)')
+            problems.append("usage: is required for type iscsi: the name of the target (IQN)")
         try:
             values.line(usage)
         except ValueError as error:
-            problems.append('usage: %s' % error)
+            problems.append("usage: %s" % error)
         try:
-            value = _bytes_of(params['value'], params['type'])
+            value = _bytes_of(params["value"], params["type"])
         except ValueError as error:
-            problems.append('value: %s' % error)
+            problems.append("value: %s" % error)
     if problems:
-        module.fail_json('; '.join(problems))
-    return SecretDefinition(uuid, params['type'], usage, params['ephemeral'], params['private']), value
+        module.fail_json("; ".join(problems))
+    return SecretDefinition(uuid, params["type"], usage, params["ephemeral"], params["private"]), value
 
 
 def _bytes_of(value: Optional[str], kind: str) -> Optional[bytes]:
     if value is None:
         return None
-    if kind == 'ceph':
+    if kind == "ceph":
         return base64.b64decode(values.ceph_key(value.strip()))
     if not value:
-        raise ValueError('is empty')
-    return value.encode('utf-8')
+        raise ValueError("is empty")
+    return value.encode("utf-8")
 
 
 def _look_up(hypervisor: Hypervisor, uuid: str) -> Optional[ExistingSecret]:
@@ -239,17 +239,17 @@ def _look_up(hypervisor: Hypervisor, uuid: str) -> Optional[ExistingSecret]:
 def _plan(
     params: Mapping[str, Any], wanted: SecretDefinition, value: Optional[bytes], existing: Optional[ExistingSecret]
 ) -> SecretPlan:
-    if params['state'] == 'absent':
+    if params["state"] == "absent":
         return SecretPlan(undefine=existing is not None)
-    return plan_secret(wanted, value, existing, params['update_value'] == 'always')
+    return plan_secret(wanted, value, existing, params["update_value"] == "always")
 
 
 def _check_usage(hypervisor: Hypervisor, wanted: SecretDefinition) -> None:
     for secret in hypervisor.known_secrets().values():
         if (secret.kind, secret.usage) == (wanted.kind, wanted.usage) and secret.uuid != wanted.uuid:
             raise VmError(
-                'secret_conflict',
-                'the secret for %s %s is %s already, and there can be one only'
+                "secret_conflict",
+                "the secret for %s %s is %s already, and there can be one only"
                 % (wanted.kind, wanted.usage, secret.uuid),
             )
 
@@ -278,37 +278,37 @@ def _apply(
 def _finish(
     module: AnsibleModule, plan: SecretPlan, wanted: SecretDefinition, existing: Optional[ExistingSecret]
 ) -> None:
-    steps = {'undefine': plan.undefine, 'define': plan.define, 'set_value': plan.value is not None}
+    steps = {"undefine": plan.undefine, "define": plan.define, "set_value": plan.value is not None}
     returned: dict[str, Any] = {
-        'changed': plan.changes,
-        'uuid': wanted.uuid,
-        'actions': [step for step, is_done in steps.items() if is_done],
+        "changed": plan.changes,
+        "uuid": wanted.uuid,
+        "actions": [step for step, is_done in steps.items() if is_done],
     }
     if module._diff:
-        returned['diff'] = {'before': _shown(existing), 'after': _shown_after(module, plan, wanted, existing)}
+        returned["diff"] = {"before": _shown(existing), "after": _shown_after(module, plan, wanted, existing)}
     module.exit_json(**returned)
 
 
 def _shown(existing: Optional[ExistingSecret]) -> str:
     if existing is None:
-        return ''
-    value = 'private' if not existing.readable else 'none' if existing.value is None else 'set'
-    return '%svalue: %s\n' % (existing.definition.to_xml(), value)
+        return ""
+    value = "private" if not existing.readable else "none" if existing.value is None else "set"
+    return "%svalue: %s\n" % (existing.definition.to_xml(), value)
 
 
 def _shown_after(
     module: AnsibleModule, plan: SecretPlan, wanted: SecretDefinition, existing: Optional[ExistingSecret]
 ) -> str:
-    if module.params['state'] == 'absent':
-        return ''
+    if module.params["state"] == "absent":
+        return ""
     if not plan.changes:
         return _shown(existing)
     if plan.value is not None:
-        value = 'set' if existing is None or existing.value is None else 'set anew'
+        value = "set" if existing is None or existing.value is None else "set anew"
     else:
-        value = 'none' if existing is None or existing.readable and existing.value is None else 'as before'
-    return '%svalue: %s\n' % (wanted.to_xml(), value)
+        value = "none" if existing is None or existing.readable and existing.value is None else "as before"
+    return "%svalue: %s\n" % (wanted.to_xml(), value)
 
 
-if __name__ == '__main__':
+if __name__ == "__main__":
     main()

@@ -324,12 +324,12 @@ from ansible_collections.zstack.kvm.plugins.module_utils.vm_spec import parse_vm
 from ansible_collections.zstack.kvm.plugins.module_utils.vm_uuids import parse_uuids
 
 ARGUMENT_SPEC = {
-    'uuids': {'type': 'list', 'elements': 'str', 'default': []},
-    'vms': {'type': 'list', 'elements': 'raw', 'default': [], 'no_log': True},
-    'others': {'type': 'bool', 'default': False},
-    'screenshot_directory': {'type': 'path'},
-    'thumbnail_width': {'type': 'int'},
-    'uri': {'type': 'str', 'default': 'qemu:///system'},
+    "uuids": {"type": "list", "elements": "str", "default": []},
+    "vms": {"type": "list", "elements": "raw", "default": [], "no_log": True},
+    "others": {"type": "bool", "default": False},
+    "screenshot_directory": {"type": "path"},
+    "thumbnail_width": {"type": "int"},
+    "uri": {"type": "str", "default": "qemu:///system"},
 }
 
 
@@ -337,28 +337,28 @@ def main() -> None:
     """Arguments in, facts out."""
     module = DescribedVmsModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     require_libraries(module)
-    secrets = frozenset(secrets_of(module.params['vms']))
-    uuids, problems = parse_uuids(module.params['uuids'], 'uuids')
-    vms, vm_problems = parse_vms(module.params['vms'])
+    secrets = frozenset(secrets_of(module.params["vms"]))
+    uuids, problems = parse_uuids(module.params["uuids"], "uuids")
+    vms, vm_problems = parse_vms(module.params["vms"])
     problems += vm_problems
-    width = module.params['thumbnail_width']
+    width = module.params["thumbnail_width"]
     if width is not None and width < 1:
-        problems.append(Problem('thumbnail_width', 'must be at least 1'))
+        problems.append(Problem("thumbnail_width", "must be at least 1"))
     if problems:
         fail_for_input(module, problems, secrets)
-    uri = module.params['uri']
-    pictures = Pictures(None if module.check_mode else module.params['screenshot_directory'], width)
+    uri = module.params["uri"]
+    pictures = Pictures(None if module.check_mode else module.params["screenshot_directory"], width)
     wanted = list(dict.fromkeys([*uuids, *(vm.uuid for vm in vms)]))
     try:
         hypervisor, system = Hypervisor.connect(uri), system_of(uri)
-        entries = vm_information(hypervisor, system, wanted, module.params['others'] or not wanted, pictures)
+        entries = vm_information(hypervisor, system, wanted, module.params["others"] or not wanted, pictures)
         compare(hypervisor, system, vms, secrets, entries)
         hypervisor.close()
     except VmError as error:
         hint = error.hint or ERROR_CODES[error.code].hint
-        module.fail_json('%s (%s)' % (error.message, hint), error=error.as_result())
+        module.fail_json("%s (%s)" % (error.message, hint), error=error.as_result())
     module.exit_json(changed=False, vms=entries)
 
 
-if __name__ == '__main__':
+if __name__ == "__main__":
     main()

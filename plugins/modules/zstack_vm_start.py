@@ -304,15 +304,15 @@ from ansible_collections.zstack.kvm.plugins.module_utils.vm_start import start_v
 ARGUMENT_SPEC = {
     # What a VM consists of is read by vm_spec, which finds all problems at once; so even what is no dictionary must
     # get there. no_log keeps it from the log.
-    'vms': {'type': 'list', 'elements': 'raw', 'required': True, 'no_log': True},
-    'uri': {'type': 'str', 'default': 'qemu:///system'},
-    'on_drift': {
-        'type': 'str',
-        'choices': ['next_boot', 'live', 'restart', 'fail', 'ignore'],
-        'default': 'next_boot',
+    "vms": {"type": "list", "elements": "raw", "required": True, "no_log": True},
+    "uri": {"type": "str", "default": "qemu:///system"},
+    "on_drift": {
+        "type": "str",
+        "choices": ["next_boot", "live", "restart", "fail", "ignore"],
+        "default": "next_boot",
     },
-    'backup': {'type': 'bool', 'default': False},
-    'parallel': {'type': 'int'},
+    "backup": {"type": "bool", "default": False},
+    "parallel": {"type": "int"},
 }
 
 
@@ -320,21 +320,21 @@ def main() -> None:
     """Arguments in, result out."""
     module = DescribedVmsModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     require_libraries(module)
-    vms, problems = parse_vms(module.params['vms'])
-    if module.params['parallel'] is not None and module.params['parallel'] < 1:
-        problems = [*problems, Problem('parallel', 'must be at least 1')]
-    secrets = frozenset(secrets_of(module.params['vms']))
+    vms, problems = parse_vms(module.params["vms"])
+    if module.params["parallel"] is not None and module.params["parallel"] < 1:
+        problems = [*problems, Problem("parallel", "must be at least 1")]
+    secrets = frozenset(secrets_of(module.params["vms"]))
     if problems:
         fail_for_input(module, problems, secrets)
     order = Order(
-        policy=Policy(on_drift=module.params['on_drift'], backup=module.params['backup']),
+        policy=Policy(on_drift=module.params["on_drift"], backup=module.params["backup"]),
         check_mode=module.check_mode,
-        parallel=module.params['parallel'],
+        parallel=module.params["parallel"],
         secrets=secrets,
         cancelled=cancelled_by_signals(),
         diff=module._diff,
     )
-    uri = module.params['uri']
+    uri = module.params["uri"]
     try:
         hypervisor = Hypervisor.connect(uri)
     except VmError as error:
@@ -345,5 +345,5 @@ def main() -> None:
     finish(module, results)
 
 
-if __name__ == '__main__':
+if __name__ == "__main__":
     main()

@@ -216,13 +216,13 @@ from ansible_collections.zstack.kvm.plugins.module_utils.vm_stop import StopOrde
 from ansible_collections.zstack.kvm.plugins.module_utils.vm_uuids import parse_uuids
 
 ARGUMENT_SPEC = {
-    'vms': {'type': 'list', 'elements': 'str', 'required': True},
-    'timeout': {'type': 'int', 'default': 60},
-    'force': {'type': 'bool', 'default': False},
-    'undefine': {'type': 'bool', 'default': False},
-    'nvram': {'type': 'str', 'choices': ['keep', 'remove'], 'default': 'keep'},
-    'snapshots': {'type': 'str', 'choices': ['keep', 'remove'], 'default': 'keep'},
-    'uri': {'type': 'str', 'default': 'qemu:///system'},
+    "vms": {"type": "list", "elements": "str", "required": True},
+    "timeout": {"type": "int", "default": 60},
+    "force": {"type": "bool", "default": False},
+    "undefine": {"type": "bool", "default": False},
+    "nvram": {"type": "str", "choices": ["keep", "remove"], "default": "keep"},
+    "snapshots": {"type": "str", "choices": ["keep", "remove"], "default": "keep"},
+    "uri": {"type": "str", "default": "qemu:///system"},
 }
 
 
@@ -230,25 +230,25 @@ def main() -> None:
     """Arguments in, result out."""
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     require_libraries(module)
-    uuids, problems = parse_uuids(module.params['vms'], 'vms')
+    uuids, problems = parse_uuids(module.params["vms"], "vms")
     problems += _timeout_problems(module.params)
     if problems:
         fail_for_input(module, problems)
     order = StopOrder(
-        timeout=module.params['timeout'],
-        force=module.params['force'],
-        undefine=module.params['undefine'],
-        remove_nvram=module.params['nvram'] == 'remove',
-        remove_snapshots=module.params['snapshots'] == 'remove',
+        timeout=module.params["timeout"],
+        force=module.params["force"],
+        undefine=module.params["undefine"],
+        remove_nvram=module.params["nvram"] == "remove",
+        remove_snapshots=module.params["snapshots"] == "remove",
         check_mode=module.check_mode,
         diff=module._diff,
         cancelled=cancelled_by_signals(),
     )
-    uri = module.params['uri']
+    uri = module.params["uri"]
     try:
         hypervisor = Hypervisor.connect(uri)
     except VmError as error:
-        results = [failed(VmResult(uuid, ''), error, SecretMask(())) for uuid in uuids]
+        results = [failed(VmResult(uuid, ""), error, SecretMask(())) for uuid in uuids]
     else:
         results = stop_vms(hypervisor, system_of(uri), uuids, order)
         hypervisor.close()
@@ -256,12 +256,12 @@ def main() -> None:
 
 
 def _timeout_problems(params: dict[str, Any]) -> list[Problem]:
-    if params['timeout'] < 0:
-        return [Problem('timeout', 'must be at least 0')]
-    if params['timeout'] == 0 and not params['force']:
-        return [Problem('timeout', '0 leaves guests no time to shut down', hint='use force: true to end VMs at once')]
+    if params["timeout"] < 0:
+        return [Problem("timeout", "must be at least 0")]
+    if params["timeout"] == 0 and not params["force"]:
+        return [Problem("timeout", "0 leaves guests no time to shut down", hint="use force: true to end VMs at once")]
     return []
 
 
-if __name__ == '__main__':
+if __name__ == "__main__":
     main()

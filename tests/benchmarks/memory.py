@@ -13,7 +13,7 @@ def of_module(place: Place, *arguments: str) -> int:
     """The most that the process of zstack_vm_start had, in KiB, with the VMs that were prepared last."""
     file, interpreter = place.directory / "memory", place.directory / "python"
     file.unlink(missing_ok=True)
-    interpreter.write_text(f"#!/bin/sh\nMEMORY_FILE={file} exec {HERE / 'measured_python'} \"$@\"\n", encoding="ascii")
+    interpreter.write_text(f'#!/bin/sh\nMEMORY_FILE={file} exec {HERE / "measured_python"} "$@"\n', encoding="ascii")
     interpreter.chmod(0o755)
     OURS.play(place, ["-e", f"ansible_python_interpreter={interpreter}", *arguments])
     return max(int(line) for line in file.read_text(encoding="ascii").split())

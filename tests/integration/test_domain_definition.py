@@ -28,67 +28,99 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-MACHINES = (('x86_64', 'pc'), ('x86_64', 'q35'), ('aarch64', 'virt'))
+MACHINES = (("x86_64", "pc"), ("x86_64", "q35"), ("aarch64", "virt"))
 
 
-@pytest.fixture(scope='module')
+@pytest.fixture(scope="module")
 def host() -> Host:
     """This hypervisor, without KVM: what is tested here is what libvirt takes, not what the CPU can do."""
     asked = hypervisor()
-    kinds = [DomainKind(None, arch, machine, 'qemu') for arch, machine in MACHINES]
-    return Host(parse_capabilities(asked.capabilities()), {
-        kind: parse_domain_capabilities(asked.domain_capabilities(None, kind.arch, kind.machine, 'qemu'))
-        for kind in kinds
-    }, cgroup_version=1)
+    kinds = [DomainKind(None, arch, machine, "qemu") for arch, machine in MACHINES]
+    return Host(
+        parse_capabilities(asked.capabilities()),
+        {
+            kind: parse_domain_capabilities(asked.domain_capabilities(None, kind.arch, kind.machine, "qemu"))
+            for kind in kinds
+        },
+        cgroup_version=1,
+    )
 
 
 def is_defined_by_libvirt(domain: etree._Element) -> bool:
     """Defines the domain and removes it again; raises what libvirt says against it."""
-    hypervisor().define(etree.tostring(domain, encoding='unicode'))
-    hypervisor().undefine(domain.findtext('uuid'), remove_nvram=True)
+    hypervisor().define(etree.tostring(domain, encoding="unicode"))
+    hypervisor().undefine(domain.findtext("uuid"), remove_nvram=True)
     return True
 
 
-@pytest.mark.parametrize('case', ALL_CASES, ids=lambda case: '%s.%s' % (case.name, case.arch))
+@pytest.mark.parametrize("case", ALL_CASES, ids=lambda case: "%s.%s" % (case.name, case.arch))
 def test_libvirt_defines_the_domain_of_every_recorded_document(case: Case, host: Host) -> None:
     # The emulator of the document is not here, and the agent's hosts had KVM.
-    desired = build(case.vm(domain_type='qemu', arch=case.arch, emulator=None), host, case.facts)
+    desired = build(case.vm(domain_type="qemu", arch=case.arch, emulator=None), host, case.facts)
 
     assert desired.missing == ()
     assert is_defined_by_libvirt(desired.element)
 
 
 TAKEN_OUT = (
-    'clock', 'on_poweroff', 'on_reboot', 'on_crash', 'features/acpi', 'cputune', 'cpu', 'metadata', 'os/bootmenu',
-    'seclabel', 'vcpu/@placement', 'devices/emulator', 'devices/disk[1]/driver', 'devices/disk[1]/@snapshot',
-    'devices/controller[@type="usb"]', 'devices/controller[@type="scsi"]', 'devices/interface/model',
-    'devices/interface/target', 'devices/serial', 'devices/console', 'devices/serial|devices/console',
-    'devices/input', 'devices/graphics', 'devices/video', 'devices/memballoon', 'devices/memballoon/stats',
+    "clock",
+    "on_poweroff",
+    "on_reboot",
+    "on_crash",
+    "features/acpi",
+    "cputune",
+    "cpu",
+    "metadata",
+    "os/bootmenu",
+    "seclabel",
+    "vcpu/@placement",
+    "devices/emulator",
+    "devices/disk[1]/driver",
+    "devices/disk[1]/@snapshot",
+    'devices/controller[@type="usb"]',
+    'devices/controller[@type="scsi"]',
+    "devices/interface/model",
+    "devices/interface/target",
+    "devices/serial",
+    "devices/console",
+    "devices/serial|devices/console",
+    "devices/input",
+    "devices/graphics",
+    "devices/video",
+    "devices/memballoon",
+    "devices/memballoon/stats",
 )
 
 
 def held_by_libvirt(domain: etree._Element) -> etree._Element:
     """The definition that libvirt makes of the domain, which is removed again."""
-    hypervisor().define(etree.tostring(domain, encoding='unicode'))
-    held = etree.fromstring(hypervisor().xml(domain.findtext('uuid'), inactive=True))
-    hypervisor().undefine(domain.findtext('uuid'), remove_nvram=True)
+    hypervisor().define(etree.tostring(domain, encoding="unicode"))
+    held = etree.fromstring(hypervisor().xml(domain.findtext("uuid"), inactive=True))
+    hypervisor().undefine(domain.findtext("uuid"), remove_nvram=True)
     return held
 
 
-@pytest.mark.parametrize(('arch', 'machine'), MACHINES)
+@pytest.mark.parametrize(("arch", "machine"), MACHINES)
 def test_what_patches_take_out_is_no_difference_once_it_is_defined(arch: str, machine: str, host: Host) -> None:
-    root = {'install_path': '/root.raw', 'format': 'raw', 'use_virtio_scsi': machine != 'q35'}
+    root = {"install_path": "/root.raw", "format": "raw", "use_virtio_scsi": machine != "q35"}
     options = {
-        'uuid': '5d1f0a8e-0c55-4b5e-9a10-6f4d1c7b2e03', 'name': 'patched', 'memory': '1GiB', 'cpu_num': 1,
-        'domain_type': 'qemu', 'arch': arch, 'machine': machine, 'internal_id': 1, 'root_volume': root,
-        'nics': [{'bridge_name': 'br0'}],
+        "uuid": "5d1f0a8e-0c55-4b5e-9a10-6f4d1c7b2e03",
+        "name": "patched",
+        "memory": "1GiB",
+        "cpu_num": 1,
+        "domain_type": "qemu",
+        "arch": arch,
+        "machine": machine,
+        "internal_id": 1,
+        "root_volume": root,
+        "nics": [{"bridge_name": "br0"}],
     }
     # Without USB controllers libvirt refuses the tablet of the machine virt.
-    taken_out = [xpath for xpath in TAKEN_OUT if arch == 'x86_64' or 'usb' not in xpath]
+    taken_out = [xpath for xpath in TAKEN_OUT if arch == "x86_64" or "usb" not in xpath]
     found = {}
     before = None
     for xpath in taken_out:
-        (vm,), _problems = parse_vms([{**options, 'domain_patches': [{'action': 'remove', 'xpath': xpath}]}])
+        (vm,), _problems = parse_vms([{**options, "domain_patches": [{"action": "remove", "xpath": xpath}]}])
         desired = build(vm, host, StorageFacts())
         before = held_by_libvirt(desired.unpatched) if before is None else before
         merged = reconcile(desired.element, before, desired.unpatched).merged
@@ -101,23 +133,32 @@ def test_what_patches_take_out_is_no_difference_once_it_is_defined(arch: str, ma
 
 
 def test_libvirt_defines_a_vm_with_more_cpus_than_interrupts_have_numbers_for(host: Host) -> None:
-    (vm,), _problems = parse_vms([{
-        'uuid': 'a9a1b3c5-4f0e-4d0a-8f57-2b6c1e9d7f04', 'name': 'big', 'memory': '1GiB', 'cpu_num': 288,
-        'domain_type': 'qemu', 'machine': 'q35', 'root_volume': {'install_path': '/root.raw', 'format': 'raw'},
-    }])
+    (vm,), _problems = parse_vms(
+        [
+            {
+                "uuid": "a9a1b3c5-4f0e-4d0a-8f57-2b6c1e9d7f04",
+                "name": "big",
+                "memory": "1GiB",
+                "cpu_num": 288,
+                "domain_type": "qemu",
+                "machine": "q35",
+                "root_volume": {"install_path": "/root.raw", "format": "raw"},
+            }
+        ]
+    )
     desired = build(vm, host, StorageFacts())
 
     assert desired.missing == ()
     assert is_defined_by_libvirt(desired.element)
 
 
-@pytest.mark.parametrize(('arch', 'machine'), MACHINES)
-@given(vm=parsed_vms(), image_format=st.sampled_from(['raw', 'qcow2']))
+@pytest.mark.parametrize(("arch", "machine"), MACHINES)
+@given(vm=parsed_vms(), image_format=st.sampled_from(["raw", "qcow2"]))
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_libvirt_defines_every_domain_that_the_host_lacks_nothing_for(
     arch: str, machine: str, host: Host, vm: Vm, image_format: str
 ) -> None:
-    vm = replace(vm, domain_type='qemu', arch=arch, machine=machine, emulator=None)
+    vm = replace(vm, domain_type="qemu", arch=arch, machine=machine, emulator=None)
     try:
         desired = build(vm, host, StorageFacts({volume.install_path: image_format for volume in vm.volumes}))
     except VmProblems as error:

@@ -212,7 +212,9 @@ def test_what_patches_take_out_goes_from_a_running_vm_at_its_next_boot(new_vm: N
     run = in_process.agreed(patched)
     assert (run.actions, run.vm["restart_required"]) == (["define"], True)
     assert {each["path"] for each in run.vm["differences"]} == {
-        "devices/input[is=usb tablet]", "on_crash", "devices/memballoon/stats",
+        "devices/input[is=usb tablet]",
+        "on_crash",
+        "devices/memballoon/stats",
     }
     assert definition(vm["uuid"]).find("devices/input[@type='tablet']") is None
     again = in_process.agreed(patched)

@@ -74,8 +74,8 @@ class TestFoundBeforeAnythingIsChanged:
         run = start(vm, check=True)
         assert (run.failed, run.actions) == (False, ["define", "start"])
         assert any("br_none" in warning for warning in run.vm["warnings"])
-        assert "<source bridge=\"br_none\"/>" in run.result["diff"][0]["after"]
-        assert "type=\"qcow2\"" in run.result["diff"][0]["after"]
+        assert '<source bridge="br_none"/>' in run.result["diff"][0]["after"]
+        assert 'type="qcow2"' in run.result["diff"][0]["after"]
 
     def test_what_would_become_of_a_vm_that_is_there_is_shown_too(self, new_vm: NewVm) -> None:
         vm = new_vm()

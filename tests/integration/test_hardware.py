@@ -25,31 +25,31 @@ from ansible_collections.zstack.kvm.tests.support.virsh import definition, qmp, 
 from ansible_collections.zstack.kvm.tests.support.vnc import lets_in
 
 MIB = 1 << 20
-WWN = '0x500a0b8000123456'
-PASSWORD = 'pa55word'
-LOCALTIME = Path('/etc/localtime')
-EAST = Path('/usr/share/zoneinfo/Asia/Shanghai')
+WWN = "0x500a0b8000123456"
+PASSWORD = "pa55word"
+LOCALTIME = Path("/etc/localtime")
+EAST = Path("/usr/share/zoneinfo/Asia/Shanghai")
 
 Machine = dict[str, Any]
 
 
 def raw_disk(path: Path, mebibytes: int) -> str:
     """An empty disk, told from others by its size."""
-    with path.open('wb') as file:
+    with path.open("wb") as file:
         file.truncate(mebibytes * MIB)
     path.chmod(0o666)
     return str(path)
 
 
-@pytest.fixture(scope='module')
+@pytest.fixture(scope="module")
 def images() -> Iterator[Path]:
-    directory = Path(tempfile.mkdtemp(prefix='zstack-kvm-images-'))
+    directory = Path(tempfile.mkdtemp(prefix="zstack-kvm-images-"))
     directory.chmod(0o755)
     yield directory
     shutil.rmtree(directory)
 
 
-@pytest.fixture(scope='module')
+@pytest.fixture(scope="module")
 def a_host_in_the_east() -> Iterator[None]:
     """Local time is not UTC there."""
     before = LOCALTIME.readlink()
@@ -60,63 +60,63 @@ def a_host_in_the_east() -> Iterator[None]:
     LOCALTIME.symlink_to(before)
 
 
-@pytest.fixture(scope='module')
+@pytest.fixture(scope="module")
 def machine(images: Path, a_host_in_the_east: None) -> Iterator[Machine]:
     vm = {
-        'uuid': '7e57ab1e-0000-4000-8000-000000000001',
-        'name': 'Maschine – 机器 <&>',
-        'internal_id': 77,
-        'memory': '256MiB',
-        'cpu_num': 2,
+        "uuid": "7e57ab1e-0000-4000-8000-000000000001",
+        "name": "Maschine – 机器 <&>",
+        "internal_id": 77,
+        "memory": "256MiB",
+        "cpu_num": 2,
         # As much as any other process: by default a busy machine lets a VM starve.
-        'cpu_speed': 1024,
-        'use_numa': True,
-        'domain_type': 'qemu',
-        'clock': 'localtime',
-        'console_password': PASSWORD,
-        'channels': [{'socket_path': str(images / 'agent.sock'), 'target_name': 'org.qemu.guest_agent.0'}],
-        'wait_for': 'guest_agent',
-        'timeout': 120,
-        'root_volume': {'install_path': str(linux_guest.boot_disk(images / 'root.qcow2'))},
-        'data_volumes': [
-            {'install_path': raw_disk(images / 'ide.raw', 5), 'use_virtio': False},
+        "cpu_speed": 1024,
+        "use_numa": True,
+        "domain_type": "qemu",
+        "clock": "localtime",
+        "console_password": PASSWORD,
+        "channels": [{"socket_path": str(images / "agent.sock"), "target_name": "org.qemu.guest_agent.0"}],
+        "wait_for": "guest_agent",
+        "timeout": 120,
+        "root_volume": {"install_path": str(linux_guest.boot_disk(images / "root.qcow2"))},
+        "data_volumes": [
+            {"install_path": raw_disk(images / "ide.raw", 5), "use_virtio": False},
             {
-                'install_path': raw_disk(images / 'virtio.raw', 6),
-                'cache_mode': 'writethrough',
-                'qos': {'total_bandwidth': 3 * MIB, 'total_iops': 250},
+                "install_path": raw_disk(images / "virtio.raw", 6),
+                "cache_mode": "writethrough",
+                "qos": {"total_bandwidth": 3 * MIB, "total_iops": 250},
             },
             {
-                'install_path': raw_disk(images / 'shared.raw', 7),
-                'use_virtio_scsi': True,
-                'wwn': WWN,
-                'shareable': True,
+                "install_path": raw_disk(images / "shared.raw", 7),
+                "use_virtio_scsi": True,
+                "wwn": WWN,
+                "shareable": True,
             },
         ],
-        'nics': [
+        "nics": [
             {
-                'bridge_name': 'br_eth0',
-                'mac': 'fa:00:77:00:00:01',
-                'ip': '10.0.77.5',
-                'qos': {'inbound_bandwidth': 80 * MIB, 'outbound_bandwidth': 40 * MIB},
+                "bridge_name": "br_eth0",
+                "mac": "fa:00:77:00:00:01",
+                "ip": "10.0.77.5",
+                "qos": {"inbound_bandwidth": 80 * MIB, "outbound_bandwidth": 40 * MIB},
             },
-            {'bridge_name': 'br_eth1', 'mac': 'fa:00:77:00:00:02'},
+            {"bridge_name": "br_eth1", "mac": "fa:00:77:00:00:02"},
         ],
     }
-    remove_domain(vm['uuid'])
+    remove_domain(vm["uuid"])
     run = agreed(vm)
     assert not run.failed, run.output
-    yield {**vm, 'result': run.vm}
-    remove_domain(vm['uuid'])
+    yield {**vm, "result": run.vm}
+    remove_domain(vm["uuid"])
 
 
-@pytest.fixture(scope='module')
+@pytest.fixture(scope="module")
 def seen(machine: Machine) -> list[dict[str, Any]]:
     """What the guest sees."""
-    return linux_guest.inventory(machine['uuid'])
+    return linux_guest.inventory(machine["uuid"])
 
 
 def of_kind(seen: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
-    return [entry for entry in seen if entry['kind'] == kind]
+    return [entry for entry in seen if entry["kind"] == kind]
 
 
 def printed(*command: str) -> str:
@@ -125,139 +125,145 @@ def printed(*command: str) -> str:
 
 
 def test_its_guest_agent_answers(machine: Machine) -> None:
-    assert machine['result']['state'] == 'running'
-    assert json.loads(virsh('qemu-agent-command', machine['uuid'], '{"execute": "guest-info"}'))['return']['version']
+    assert machine["result"]["state"] == "running"
+    assert json.loads(virsh("qemu-agent-command", machine["uuid"], '{"execute": "guest-info"}'))["return"]["version"]
 
 
 def test_the_next_run_changes_nothing(machine: Machine) -> None:
-    asked = {key: value for key, value in machine.items() if key != 'result'}
+    asked = {key: value for key, value in machine.items() if key != "result"}
     again = agreed(asked)
 
-    assert (again.result['changed'], again.actions, again.vm['differences']) == (False, [], [])
+    assert (again.result["changed"], again.actions, again.vm["differences"]) == (False, [], [])
 
 
 def test_a_run_that_changes_nothing_and_waits_for_its_agent_calls_libvirt_five_times(
     machine: Machine, tmp_path: Path
 ) -> None:
-    asked = {key: value for key, value in machine.items() if key != 'result'}
-    calls = tmp_path / 'calls'
+    asked = {key: value for key, value in machine.items() if key != "result"}
+    calls = tmp_path / "calls"
     assert forked_task.start(asked, calls=calls).actions == []
-    once = ('open', 'ask for the capabilities', 'ask for the domain capabilities', 'list the ')
+    once = ("open", "ask for the capabilities", "ask for the domain capabilities", "list the ")
     of_the_vm = [call for call in calls.read_text().splitlines() if not call.startswith(once)]
-    assert of_the_vm.count('ping the guest agent') == 1
+    assert of_the_vm.count("ping the guest agent") == 1
     assert len(of_the_vm) <= 5
 
 
 class TestDisks:
     def test_the_root_volume_is_virtio(self, seen: list) -> None:
-        assert [disk['bus'] for disk in of_kind(seen, 'disk') if disk['bytes'] == 48 * MIB] == ['virtio']
+        assert [disk["bus"] for disk in of_kind(seen, "disk") if disk["bytes"] == 48 * MIB] == ["virtio"]
 
     def test_an_ide_volume_is_on_ide(self, seen: list) -> None:
-        (disk,) = [disk for disk in of_kind(seen, 'disk') if disk['bytes'] == 5 * MIB]
+        (disk,) = [disk for disk in of_kind(seen, "disk") if disk["bytes"] == 5 * MIB]
 
-        assert (disk['model'], disk['pci']) == ('QEMU HARDDISK', '0000:00:01.1')
+        assert (disk["model"], disk["pci"]) == ("QEMU HARDDISK", "0000:00:01.1")
 
     def test_the_empty_cd_drive_in_its_place_gave_way(self, seen: list) -> None:
-        assert [drive['scsi'].split(':', 1)[1] for drive in of_kind(seen, 'cdrom')] == ['0:0:0', '0:1:0']
+        assert [drive["scsi"].split(":", 1)[1] for drive in of_kind(seen, "cdrom")] == ["0:0:0", "0:1:0"]
 
     def test_a_scsi_volume_has_its_wwn_and_its_unit(self, seen: list) -> None:
-        (disk,) = [disk for disk in of_kind(seen, 'disk') if disk['bytes'] == 7 * MIB]
+        (disk,) = [disk for disk in of_kind(seen, "disk") if disk["bytes"] == 7 * MIB]
 
-        assert disk['wwid'] == 'naa.' + WWN[2:]
+        assert disk["wwid"] == "naa." + WWN[2:]
         # host:channel:target:LUN, where the LUN is the volume's device_id
-        assert disk['scsi'].split(':')[1:] == ['0', '0', '3']
+        assert disk["scsi"].split(":")[1:] == ["0", "0", "3"]
 
     def test_cache_mode_and_limits_are_qemus(self, machine: Machine) -> None:
         (disk,) = [
-            entry['inserted'] for entry in qmp(machine['uuid'], 'query-block')
-            if 'virtio.raw' in json.dumps(entry.get('inserted', ''))
+            entry["inserted"]
+            for entry in qmp(machine["uuid"], "query-block")
+            if "virtio.raw" in json.dumps(entry.get("inserted", ""))
         ]
 
-        assert disk['cache']['writeback'] is False
-        assert [disk[limit] for limit in ('bps', 'iops_rd', 'iops_wr')] == [3 * MIB, 250, 250]
+        assert disk["cache"]["writeback"] is False
+        assert [disk[limit] for limit in ("bps", "iops_rd", "iops_wr")] == [3 * MIB, 250, 250]
 
     def test_a_shareable_volume_runs_in_two_vms(self, machine: Machine) -> None:
-        shared = {**machine['data_volumes'][2], 'device_id': 1}
+        shared = {**machine["data_volumes"][2], "device_id": 1}
         other = {
-            'uuid': '7e57ab1e-0000-4000-8000-000000000002', 'name': 'other', 'memory': '32MiB', 'cpu_num': 1,
-            'domain_type': 'qemu', 'root_volume': shared,
+            "uuid": "7e57ab1e-0000-4000-8000-000000000002",
+            "name": "other",
+            "memory": "32MiB",
+            "cpu_num": 1,
+            "domain_type": "qemu",
+            "root_volume": shared,
         }
         try:
-            assert not module_run.agreed({**other, 'root_volume': {**shared, 'device_id': 0}}).failed
-            assert (state(other['uuid']), state(machine['uuid'])) == ('running', 'running')
+            assert not module_run.agreed({**other, "root_volume": {**shared, "device_id": 0}}).failed
+            assert (state(other["uuid"]), state(machine["uuid"])) == ("running", "running")
         finally:
-            remove_domain(other['uuid'])
+            remove_domain(other["uuid"])
 
 
 class TestNics:
     def test_the_guest_sees_them_in_order(self, seen: list) -> None:
-        nics = sorted(of_kind(seen, 'nic'), key=lambda nic: nic['pci'])
+        nics = sorted(of_kind(seen, "nic"), key=lambda nic: nic["pci"])
 
-        assert [(nic['mac'], nic['driver']) for nic in nics] == [
-            ('fa:00:77:00:00:01', 'virtio_net'), ('fa:00:77:00:00:02', 'virtio_net'),
+        assert [(nic["mac"], nic["driver"]) for nic in nics] == [
+            ("fa:00:77:00:00:01", "virtio_net"),
+            ("fa:00:77:00:00:02", "virtio_net"),
         ]
 
     def test_each_is_on_its_bridge(self, machine: Machine) -> None:
         bridges = [
-            json.loads(printed('ip', '-json', 'link', 'show', name))[0]['master'] for name in ('vnic77.0', 'vnic77.1')
+            json.loads(printed("ip", "-json", "link", "show", name))[0]["master"] for name in ("vnic77.0", "vnic77.1")
         ]
 
-        assert bridges == ['br_eth0', 'br_eth1']
+        assert bridges == ["br_eth0", "br_eth1"]
 
     def test_one_with_an_address_may_use_no_other(self, machine: Machine) -> None:
-        rules = printed('ebtables', '-t', 'nat', '-L')
+        rules = printed("ebtables", "-t", "nat", "-L")
 
-        assert 'vnic77.0' in rules
-        assert '10.0.77.5' in rules
+        assert "vnic77.0" in rules
+        assert "10.0.77.5" in rules
 
     def test_one_without_is_not_filtered(self, machine: Machine) -> None:
-        assert 'vnic77.1' not in printed('ebtables', '-t', 'nat', '-L')
+        assert "vnic77.1" not in printed("ebtables", "-t", "nat", "-L")
 
     def test_what_comes_to_the_guest_is_limited(self, machine: Machine) -> None:
         # libvirt gives tc the 10240 KiB/s that 80 Mibit/s are as kilobytes.
-        assert 'rate 81920Kbit' in printed('tc', 'class', 'show', 'dev', 'vnic77.0')
+        assert "rate 81920Kbit" in printed("tc", "class", "show", "dev", "vnic77.0")
 
     def test_the_limit_of_what_it_sends_is_known_to_libvirt(self, machine: Machine) -> None:
         # On kernels without act_police it is not enforced: see tests/support/path/tc.
-        nic = definition(machine['uuid'], inactive=False).find('devices/interface')
+        nic = definition(machine["uuid"], inactive=False).find("devices/interface")
 
-        assert nic.find('bandwidth/outbound').get('average') == '5120'
+        assert nic.find("bandwidth/outbound").get("average") == "5120"
 
 
 class TestConsole:
     def test_the_password_opens_it_and_no_other_does(self, machine: Machine) -> None:
-        console = machine['result']['console']
+        console = machine["result"]["console"]
 
-        assert console['type'] == 'vnc'
-        assert lets_in(console['host'], console['port'], PASSWORD)
-        assert not lets_in(console['host'], console['port'], 'another')
+        assert console["type"] == "vnc"
+        assert lets_in(console["host"], console["port"], PASSWORD)
+        assert not lets_in(console["host"], console["port"], "another")
 
 
 class TestClock:
     def test_the_guests_clock_shows_local_time(self, seen: list) -> None:
-        (system,) = of_kind(seen, 'system')
-        shown = datetime.fromisoformat(system['rtc']).replace(tzinfo=timezone.utc)
+        (system,) = of_kind(seen, "system")
+        shown = datetime.fromisoformat(system["rtc"]).replace(tzinfo=timezone.utc)
 
         assert abs(shown - datetime.now(timezone.utc) - timedelta(hours=8)) < timedelta(minutes=10)
 
 
 class TestOnlineGrowth:
     def test_128_cpus_are_possible_and_two_are_there(self, seen: list) -> None:
-        (cpus,) = of_kind(seen, 'cpus')
+        (cpus,) = of_kind(seen, "cpus")
 
-        assert (cpus['possible'], cpus['online']) == ('0-127', 2)
+        assert (cpus["possible"], cpus["online"]) == ("0-127", 2)
 
     def test_cpus_are_added_while_it_runs(self, machine: Machine) -> None:
-        virsh('setvcpus', machine['uuid'], '4', '--live')
+        virsh("setvcpus", machine["uuid"], "4", "--live")
 
-        linux_guest.wait_until_seen(machine['uuid'], 'cpus', online=4)
+        linux_guest.wait_until_seen(machine["uuid"], "cpus", online=4)
 
     def test_memory_is_added_while_it_runs(self, machine: Machine, seen: list, images: Path) -> None:
-        (before,) = of_kind(seen, 'memory')
-        dimm = images / 'dimm.xml'
+        (before,) = of_kind(seen, "memory")
+        dimm = images / "dimm.xml"
         dimm.write_text('<memory model="dimm"><target><size unit="MiB">128</size><node>0</node></target></memory>')
-        virsh('attach-device', machine['uuid'], str(dimm), '--live')
+        virsh("attach-device", machine["uuid"], str(dimm), "--live")
 
         deadline = time.monotonic() + linux_guest.ANSWER_SECONDS
-        while linux_guest.seen(machine['uuid'], 'memory')[0]['kib'] < before['kib'] + (120 << 10):
-            assert time.monotonic() < deadline, 'the guest did not take the memory'
+        while linux_guest.seen(machine["uuid"], "memory")[0]["kib"] < before["kib"] + (120 << 10):
+            assert time.monotonic() < deadline, "the guest did not take the memory"

@@ -17,95 +17,96 @@ from ansible_collections.zstack.kvm.tests.support.playbook import run_task
 from ansible_collections.zstack.kvm.tests.support.virsh import virsh
 from lxml import etree
 
-URI = 'qemu:///system'
+URI = "qemu:///system"
 
 
 def ask(uri: str = URI, check: bool = False) -> dict[str, Any]:
-    run = run_task('zstack.kvm.zstack_host_info', {'uri': uri}, check=check)
+    run = run_task("zstack.kvm.zstack_host_info", {"uri": uri}, check=check)
     assert not run.failed, run.output
-    assert run.result['changed'] is False
+    assert run.result["changed"] is False
     return run.result
 
 
-@pytest.fixture(scope='module')
+@pytest.fixture(scope="module")
 def host() -> dict[str, Any]:
     return ask()
 
 
-@pytest.fixture(scope='module')
+@pytest.fixture(scope="module")
 def capabilities() -> etree._Element:
-    return etree.fromstring(virsh('capabilities'))
+    return etree.fromstring(virsh("capabilities"))
 
 
 def test_it_is_the_hypervisor_that_virsh_talks_to(host: dict[str, Any], capabilities: etree._Element) -> None:
-    assert host['uuid'] == capabilities.findtext('host/uuid')
-    assert host['hostname'] == virsh('hostname')
-    assert host['arch'] == capabilities.findtext('host/cpu/arch') == os.uname().machine
+    assert host["uuid"] == capabilities.findtext("host/uuid")
+    assert host["hostname"] == virsh("hostname")
+    assert host["arch"] == capabilities.findtext("host/cpu/arch") == os.uname().machine
 
 
 def test_versions_are_those_of_the_daemon_and_its_qemu(host: dict[str, Any]) -> None:
-    said = virsh('version', '--daemon')
-    assert re.search(r'against daemon: (\S+)', said)[1] == host['libvirt_version']
-    assert re.search(r'hypervisor: QEMU (\S+)', said)[1] == host['qemu_version']
+    said = virsh("version", "--daemon")
+    assert re.search(r"against daemon: (\S+)", said)[1] == host["libvirt_version"]
+    assert re.search(r"hypervisor: QEMU (\S+)", said)[1] == host["qemu_version"]
 
 
 def test_processors_and_memory_are_those_of_the_machine(host: dict[str, Any]) -> None:
-    assert f'CPU(s): {host["cpus"]}' in re.sub(' +', ' ', virsh('nodeinfo'))
-    total, available = subprocess.check_output(['free', '--bytes'], text=True).splitlines()[1].split()[1::5]
-    assert host['memory']['total'] == int(total)
-    assert host['memory']['free'] == pytest.approx(int(available), rel=0.2)
+    assert f"CPU(s): {host['cpus']}" in re.sub(" +", " ", virsh("nodeinfo"))
+    total, available = subprocess.check_output(["free", "--bytes"], text=True).splitlines()[1].split()[1::5]
+    assert host["memory"]["total"] == int(total)
+    assert host["memory"]["free"] == pytest.approx(int(available), rel=0.2)
 
 
 def test_guests_are_those_of_the_capabilities(host: dict[str, Any], capabilities: etree._Element) -> None:
     there = {
-        (arch.get('name'), domain.get('type'))
-        for arch in capabilities.iterfind("guest[os_type='hvm']/arch") if arch.get('name') in ('x86_64', 'aarch64')
-        for domain in arch.iterfind('domain')
+        (arch.get("name"), domain.get("type"))
+        for arch in capabilities.iterfind("guest[os_type='hvm']/arch")
+        if arch.get("name") in ("x86_64", "aarch64")
+        for domain in arch.iterfind("domain")
     }
-    assert {(guest['arch'], guest['domain_type']) for guest in host['guests']} == there
-    assert set(host['domain_types']) == {domain_type for arch, domain_type in there if arch == host['arch']}
+    assert {(guest["arch"], guest["domain_type"]) for guest in host["guests"]} == there
+    assert set(host["domain_types"]) == {domain_type for arch, domain_type in there if arch == host["arch"]}
 
 
 def test_every_machine_can_have_what_virsh_says(host: dict[str, Any]) -> None:
     asked = 0
-    for guest in host['guests']:
-        for machine, told in guest['machines'].items():
-            kind = ['--arch', guest['arch'], '--machine', machine, '--virttype', guest['domain_type']]
-            said = etree.fromstring(virsh('domcapabilities', *kind))
+    for guest in host["guests"]:
+        for machine, told in guest["machines"].items():
+            kind = ["--arch", guest["arch"], "--machine", machine, "--virttype", guest["domain_type"]]
+            said = etree.fromstring(virsh("domcapabilities", *kind))
             offered = [value.text for value in said.iterfind("devices/video/enum[@name='modelType']/value")]
-            assert set(told['video_types']) == set(offered) & {'cirrus', 'vga', 'qxl', 'virtio'}
+            assert set(told["video_types"]) == set(offered) & {"cirrus", "vga", "qxl", "virtio"}
             offered = [value.text for value in said.iterfind("devices/graphics/enum[@name='type']/value")]
-            assert set(told['console_modes']) == set(offered) & {'vnc', 'spice'}
-            assert told['max_cpus'] == int(said.find('vcpu').get('max'))
-            assert guest['emulator'] == said.findtext('path')
+            assert set(told["console_modes"]) == set(offered) & {"vnc", "spice"}
+            assert told["max_cpus"] == int(said.find("vcpu").get("max"))
+            assert guest["emulator"] == said.findtext("path")
             asked += 1
     assert asked
 
 
 def test_bridges_are_those_of_the_kernel(host: dict[str, Any]) -> None:
-    shown = subprocess.check_output(['ip', '-oneline', 'link', 'show', 'type', 'bridge'], text=True)
-    assert host['bridges'] == sorted(re.findall(r'^\d+: ([^:@]+)', shown, re.MULTILINE))
-    assert host['bridges']
+    shown = subprocess.check_output(["ip", "-oneline", "link", "show", "type", "bridge"], text=True)
+    assert host["bridges"] == sorted(re.findall(r"^\d+: ([^:@]+)", shown, re.MULTILINE))
+    assert host["bridges"]
 
 
 def test_control_groups_are_those_that_are_mounted(host: dict[str, Any]) -> None:
-    kind = subprocess.check_output(['stat', '--file-system', '--format=%T', '/sys/fs/cgroup'], text=True).strip()
-    assert host['cgroup_version'] == (2 if kind == 'cgroup2fs' else 1)
+    kind = subprocess.check_output(["stat", "--file-system", "--format=%T", "/sys/fs/cgroup"], text=True).strip()
+    assert host["cgroup_version"] == (2 if kind == "cgroup2fs" else 1)
 
 
 def test_vms_are_active_while_they_run_or_are_paused(new_vm: NewVm) -> None:
     runs, paused, off = (new_vm() for _number in range(3))
     start(runs, paused, off)
-    virsh('suspend', paused['uuid'])
-    virsh('destroy', off['uuid'])
+    virsh("suspend", paused["uuid"])
+    virsh("destroy", off["uuid"])
 
-    active = {vm['uuid']: vm['active'] for vm in ask(check=True)['vms']}
+    active = {vm["uuid"]: vm["active"] for vm in ask(check=True)["vms"]}
 
-    assert [active[vm['uuid']] for vm in (runs, paused, off)] == [True, True, False]
+    assert [active[vm["uuid"]] for vm in (runs, paused, off)] == [True, True, False]
 
 
 def test_a_libvirt_that_does_not_answer_is_an_error_with_a_hint() -> None:
-    run = run_task('zstack.kvm.zstack_host_info', {'uri': 'qemu+unix:///system?socket=/run/nobody-listens'})
+    run = run_task("zstack.kvm.zstack_host_info", {"uri": "qemu+unix:///system?socket=/run/nobody-listens"})
     assert run.failed
-    assert '/run/nobody-listens' in run.result['msg']
-    assert run.result['error']['code'] == 'libvirt_unavailable'
+    assert "/run/nobody-listens" in run.result["msg"]
+    assert run.result["error"]["code"] == "libvirt_unavailable"

@@ -23,36 +23,36 @@ from ansible_collections.zstack.kvm.tests.support.virsh import remove_domain, st
 
 Vm = dict[str, Any]
 
-PASSWORD = 'Gu7-sekr'
+PASSWORD = "Gu7-sekr"
 SOON = 4
-SAID = 'No init found. The password is ******** here'
+SAID = "No init found. The password is ******** here"
 
 
-@pytest.fixture(scope='module')
+@pytest.fixture(scope="module")
 def vm() -> Iterator[Vm]:
     """A VM whose agent is waited for, but never answers; its guest says the password of its console instead."""
     with image_directory() as images:
-        disk = media.write_raw(images / 'root.raw', SAID.replace('********', PASSWORD))
+        disk = media.write_raw(images / "root.raw", SAID.replace("********", PASSWORD))
         vm = {
-            'uuid': '7e57ab1e-0000-4000-8000-0000000000aa',
-            'name': 'never up',
-            'memory': '32MiB',
-            'cpu_num': 1,
-            'domain_type': 'qemu',
-            'root_volume': {'install_path': str(disk)},
-            'channels': [{'socket_path': str(images / 'agent.sock'), 'target_name': 'org.qemu.guest_agent.0'}],
-            'console_password': PASSWORD,
-            'wait_for': 'guest_agent',
+            "uuid": "7e57ab1e-0000-4000-8000-0000000000aa",
+            "name": "never up",
+            "memory": "32MiB",
+            "cpu_num": 1,
+            "domain_type": "qemu",
+            "root_volume": {"install_path": str(disk)},
+            "channels": [{"socket_path": str(images / "agent.sock"), "target_name": "org.qemu.guest_agent.0"}],
+            "console_password": PASSWORD,
+            "wait_for": "guest_agent",
             # The guest speaks after half a second, but perhaps on a busy machine.
-            'timeout': 10,
+            "timeout": 10,
         }
-        remove_domain(vm['uuid'])
+        remove_domain(vm["uuid"])
         yield vm
-        remove_domain(vm['uuid'])
-        Path(SCREENSHOT_DIRECTORY, vm['uuid'] + '.png').unlink(missing_ok=True)
+        remove_domain(vm["uuid"])
+        Path(SCREENSHOT_DIRECTORY, vm["uuid"] + ".png").unlink(missing_ok=True)
 
 
-@pytest.fixture(scope='module')
+@pytest.fixture(scope="module")
 def first(vm: Vm) -> TaskRun:
     """The run that starts it."""
     return failed(vm)
@@ -61,8 +61,8 @@ def first(vm: Vm) -> TaskRun:
 def size_of_png(path: Path) -> tuple[int, int]:
     """Width and height."""
     head = path.read_bytes()[:24]
-    assert head.startswith(b'\x89PNG\r\n\x1a\n')
-    return struct.unpack('>II', head[16:24])
+    assert head.startswith(b"\x89PNG\r\n\x1a\n")
+    return struct.unpack(">II", head[16:24])
 
 
 def wait_until_the_task_listens(uuid: str) -> None:
@@ -75,59 +75,59 @@ def wait_until_the_task_listens(uuid: str) -> None:
             time.sleep(3)
             return
         time.sleep(0.5)
-    raise AssertionError('the task does not listen')
+    raise AssertionError("the task does not listen")
 
 
 def test_the_error_is_that_of_the_wait_and_the_vm_runs_on(vm: Vm, first: TaskRun) -> None:
-    assert (first.error['code'], first.error['phase']) == ('guest_agent_timeout', 'wait_for_guest_agent')
-    assert (first.actions, first.error['rollback']) == (['define', 'start'], 'not_needed')
-    assert state(vm['uuid']) == 'running'
+    assert (first.error["code"], first.error["phase"]) == ("guest_agent_timeout", "wait_for_guest_agent")
+    assert (first.actions, first.error["rollback"]) == (["define", "start"], "not_needed")
+    assert state(vm["uuid"]) == "running"
 
 
 def test_the_error_has_the_last_lines_of_the_serial_console_without_secrets(first: TaskRun) -> None:
-    assert first.error['last_seen']['serial_console'][-1] == SAID
+    assert first.error["last_seen"]["serial_console"][-1] == SAID
     assert PASSWORD not in first.output
 
 
 def test_the_error_has_the_path_of_a_picture_that_only_its_owner_can_read(first: TaskRun) -> None:
-    picture = Path(first.error['last_seen']['screenshot'])
+    picture = Path(first.error["last_seen"]["screenshot"])
     assert size_of_png(picture) == (720, 400)
     assert (picture.stat().st_mode & 0o777, picture.parent.stat().st_mode & 0o777) == (0o600, 0o700)
 
 
 def test_people_are_told_all_of_it(first: TaskRun) -> None:
-    message = first.result['msg']
+    message = first.result["msg"]
     assert SAID in message
-    assert first.error['last_seen']['screenshot'] in message
+    assert first.error["last_seen"]["screenshot"] in message
 
 
 def test_a_vm_that_was_there_before_is_no_better(vm: Vm, first: TaskRun) -> None:
-    again = start({**vm, 'timeout': SOON})
-    assert (again.error['code'], again.actions, again.vm['changed']) == ('guest_agent_timeout', [], False)
-    assert SAID in again.error['last_seen']['serial_console']
+    again = start({**vm, "timeout": SOON})
+    assert (again.error["code"], again.actions, again.vm["changed"]) == ("guest_agent_timeout", [], False)
+    assert SAID in again.error["last_seen"]["serial_console"]
 
 
 def test_nobody_loses_the_console_to_the_task(vm: Vm, first: TaskRun) -> None:
-    console = in_process.hypervisor().open_console(vm['uuid'])
+    console = in_process.hypervisor().open_console(vm["uuid"])
     try:
-        assert start({**vm, 'timeout': SOON}).error['last_seen']['serial_console'] == []
-        assert b'No init found.' in console.read()
+        assert start({**vm, "timeout": SOON}).error["last_seen"]["serial_console"] == []
+        assert b"No init found." in console.read()
     finally:
         console.close()
 
 
 def test_the_console_is_free_again_afterwards(vm: Vm, first: TaskRun) -> None:
-    wait_for_text(vm['uuid'], 'No init found.')
+    wait_for_text(vm["uuid"], "No init found.")
 
 
 def test_a_vm_that_ends_is_waited_for_no_longer(vm: Vm, first: TaskRun) -> None:
-    patient = {**vm, 'timeout': 250}
+    patient = {**vm, "timeout": 250}
     with tempfile.TemporaryDirectory() as directory:
-        process = begin_task('zstack.kvm.zstack_vm_start', {'vms': [patient]}, Path(directory))
-        wait_until_the_task_listens(vm['uuid'])
-        virsh('destroy', vm['uuid'])
+        process = begin_task("zstack.kvm.zstack_vm_start", {"vms": [patient]}, Path(directory))
+        wait_until_the_task_listens(vm["uuid"])
+        virsh("destroy", vm["uuid"])
         output, _nothing = process.communicate()
         ended = finished(process, output, Path(directory))
-    assert (ended.error['code'], ended.vm['state']) == ('vm_ended', 'shutoff')
-    assert SAID in ended.error['last_seen']['serial_console']
-    assert ended.error['last_seen']['screenshot'] is None
+    assert (ended.error["code"], ended.vm["state"]) == ("vm_ended", "shutoff")
+    assert SAID in ended.error["last_seen"]["serial_console"]
+    assert ended.error["last_seen"]["screenshot"] is None

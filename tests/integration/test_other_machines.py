@@ -18,144 +18,146 @@ from ansible_collections.zstack.kvm.tests.support.serial_console import wait_for
 from ansible_collections.zstack.kvm.tests.support.virsh import definition, qmp, virsh
 
 MIB = 1 << 20
-NVRAM = Path('/var/lib/libvirt/qemu/nvram')
-QEMU = Path('/usr/bin/qemu-system-x86_64')
+NVRAM = Path("/var/lib/libvirt/qemu/nvram")
+QEMU = Path("/usr/bin/qemu-system-x86_64")
 
 
 def qom(domain: str, path: str, name: str) -> Any:
     """A property of something in QEMU's tree of objects."""
-    return qmp(domain, 'qom-get', path=path, property=name)
+    return qmp(domain, "qom-get", path=path, property=name)
 
 
 def empty_disk(path: Path, mebibytes: int) -> dict[str, Any]:
-    with path.open('wb') as file:
+    with path.open("wb") as file:
         file.truncate(mebibytes * MIB)
     path.chmod(0o666)
-    return {'install_path': str(path), 'format': 'raw'}
+    return {"install_path": str(path), "format": "raw"}
 
 
 def test_spice_with_redirection_and_two_monitors(new_vm: NewVm) -> None:
     vm = new_vm(
-        console_mode='spice', console_password='pa55word', video_type='qxl', vdi_monitor_number=2, usb_redirect=True
+        console_mode="spice", console_password="pa55word", video_type="qxl", vdi_monitor_number=2, usb_redirect=True
     )
     run = agreed(vm)
     assert not run.failed, run.output
 
-    spice = qmp(vm['uuid'], 'query-spice')
-    assert (spice['enabled'], spice['auth'], spice['mouse-mode']) == (True, 'spice', 'server')
-    with socket.create_connection((run.vm['console']['host'], spice['port']), timeout=5):
-        assert run.vm['console']['port'] == spice['port']
-    cards = [qom(vm['uuid'], '/machine/peripheral/' + name, 'type') for name in ('video0', 'video1')]
-    assert cards == ['qxl-vga', 'qxl']
-    redirections = [qom(vm['uuid'], '/machine/peripheral/redir%d' % number, 'type') for number in range(4)]
-    assert redirections == ['usb-redir'] * 4
+    spice = qmp(vm["uuid"], "query-spice")
+    assert (spice["enabled"], spice["auth"], spice["mouse-mode"]) == (True, "spice", "server")
+    with socket.create_connection((run.vm["console"]["host"], spice["port"]), timeout=5):
+        assert run.vm["console"]["port"] == spice["port"]
+    cards = [qom(vm["uuid"], "/machine/peripheral/" + name, "type") for name in ("video0", "video1")]
+    assert cards == ["qxl-vga", "qxl"]
+    redirections = [qom(vm["uuid"], "/machine/peripheral/redir%d" % number, "type") for number in range(4)]
+    assert redirections == ["usb-redir"] * 4
     # The wires: two monitors, redirections and tablet are one VM that boots.
-    wait_for_text(vm['uuid'], 'I am ' + vm['uuid'])
+    wait_for_text(vm["uuid"], "I am " + vm["uuid"])
 
 
 def test_q35_boots_by_uefi_with_sata_and_a_patch(new_vm: NewVm, images: Path) -> None:
     arguments = "<qemu:arg value='-smbios'/><qemu:arg value='type=1,product=Patched'/>"
     vm = new_vm(
-        memory='256MiB', machine='q35', firmware='uefi',
-        root_volume={'install_path': str(linux_guest.boot_disk(images / 'root.qcow2'))},
-        data_volumes=[{**empty_disk(images / 'sata.raw', 5), 'use_virtio': False}],
+        memory="256MiB",
+        machine="q35",
+        firmware="uefi",
+        root_volume={"install_path": str(linux_guest.boot_disk(images / "root.qcow2"))},
+        data_volumes=[{**empty_disk(images / "sata.raw", 5), "use_virtio": False}],
         domain_patches=[
-            {'action': 'add', 'xpath': '.', 'value': '<qemu:commandline>%s</qemu:commandline>' % arguments},
+            {"action": "add", "xpath": ".", "value": "<qemu:commandline>%s</qemu:commandline>" % arguments},
         ],
     )
     run = agreed(vm)
     assert not run.failed, run.output
-    linux_guest.wait_until_booted(vm['uuid'])
+    linux_guest.wait_until_booted(vm["uuid"])
 
-    linux_guest.wait_until_seen(vm['uuid'], 'system', firmware='uefi', product='Patched')
-    assert qom(vm['uuid'], '/machine', 'type').startswith('pc-q35-')
-    assert qom(vm['uuid'], '/machine/peripheral/sata0-0-4', 'type') == 'ide-hd'
-    live = definition(vm['uuid'], inactive=False)
-    assert Path(live.findtext('os/nvram')).stat().st_size > 0
+    linux_guest.wait_until_seen(vm["uuid"], "system", firmware="uefi", product="Patched")
+    assert qom(vm["uuid"], "/machine", "type").startswith("pc-q35-")
+    assert qom(vm["uuid"], "/machine/peripheral/sata0-0-4", "type") == "ide-hd"
+    live = definition(vm["uuid"], inactive=False)
+    assert Path(live.findtext("os/nvram")).stat().st_size > 0
     again = agreed(vm)
-    assert (again.actions, again.vm['differences']) == ([], [])
+    assert (again.actions, again.vm["differences"]) == ([], [])
 
 
-@pytest.mark.parametrize('older', [False, True])
+@pytest.mark.parametrize("older", [False, True])
 def test_a_failed_start_leaves_no_nvram_but_that_of_an_older_domain(new_vm: NewVm, older: bool) -> None:
     refused = {'action': 'add', 'xpath': '.',
                'value': "<qemu:commandline><qemu:arg value='-no-such-option'/></qemu:commandline>"}  # fmt: skip
-    vm = new_vm(machine='q35', firmware='uefi', domain_patches=[refused])
-    nvram = NVRAM / ('%s_VARS.fd' % vm['uuid'].replace('-', ''))
+    vm = new_vm(machine="q35", firmware="uefi", domain_patches=[refused])
+    nvram = NVRAM / ("%s_VARS.fd" % vm["uuid"].replace("-", ""))
     if older:
-        nvram.write_bytes(b'of an older domain')
+        nvram.write_bytes(b"of an older domain")
     try:
         run = failed(vm)
-        assert (run.error['code'], run.error['rollback']) == ('qemu_failed', 'done'), run.error
+        assert (run.error["code"], run.error["rollback"]) == ("qemu_failed", "done"), run.error
         assert nvram.exists() is older
     finally:
         nvram.unlink(missing_ok=True)
 
 
 def test_aarch64_boots_by_uefi(new_vm: NewVm, images: Path) -> None:
-    vm = new_vm(arch='aarch64', memory='256MiB', root_volume=empty_disk(images / 'root.raw', 1))
+    vm = new_vm(arch="aarch64", memory="256MiB", root_volume=empty_disk(images / "root.raw", 1))
     run = agreed(vm)
     assert not run.failed, run.output
-    wait_for_text(vm['uuid'], 'UEFI', timeout=60)
+    wait_for_text(vm["uuid"], "UEFI", timeout=60)
 
-    assert qmp(vm['uuid'], 'query-target') == {'arch': 'aarch64'}
+    assert qmp(vm["uuid"], "query-target") == {"arch": "aarch64"}
     again = agreed(vm)
-    assert (again.actions, again.vm['differences']) == ([], [])
+    assert (again.actions, again.vm["differences"]) == ([], [])
 
 
 def test_aarch64_grows_to_128_cpus(new_vm: NewVm, images: Path) -> None:
     vm = new_vm(
-        arch='aarch64', memory='256MiB', cpu_num=2, use_numa=True, root_volume=empty_disk(images / 'root.raw', 1)
+        arch="aarch64", memory="256MiB", cpu_num=2, use_numa=True, root_volume=empty_disk(images / "root.raw", 1)
     )
     assert not agreed(vm).failed
 
-    smp = qom(vm['uuid'], '/machine', 'smp')
-    assert (smp['cpus'], smp['maxcpus']) == (2, 128)
+    smp = qom(vm["uuid"], "/machine", "smp")
+    assert (smp["cpus"], smp["maxcpus"]) == (2, 128)
 
 
 @pytest.fixture
 def another_qemu() -> Any:
     # Beside the first one, where it finds its modules.
-    path = QEMU.with_name('another-qemu')
+    path = QEMU.with_name("another-qemu")
     os.link(QEMU, path)
     yield path
     path.unlink()
 
 
 def test_emulator_listen_address_and_confinement_are_as_asked(new_vm: NewVm, another_qemu: Path) -> None:
-    vm = new_vm(emulator=str(another_qemu), console_listen='::1', security_label='default', wait_for='running')
+    vm = new_vm(emulator=str(another_qemu), console_listen="::1", security_label="default", wait_for="running")
     run = agreed(vm)
     assert not run.failed, run.output
 
-    pid = Path('/run/libvirt/qemu/%s.pid' % vm['uuid'].replace('-', '')).read_text()
-    assert os.readlink('/proc/%s/exe' % pid) == str(another_qemu)
-    with socket.create_connection(('::1', run.vm['console']['port']), timeout=5) as console:
-        assert console.recv(3) == b'RFB'
-    assert {label.get('type') for label in definition(vm['uuid'], inactive=False).iterfind('seclabel')} == {'dynamic'}
+    pid = Path("/run/libvirt/qemu/%s.pid" % vm["uuid"].replace("-", "")).read_text()
+    assert os.readlink("/proc/%s/exe" % pid) == str(another_qemu)
+    with socket.create_connection(("::1", run.vm["console"]["port"]), timeout=5) as console:
+        assert console.recv(3) == b"RFB"
+    assert {label.get("type") for label in definition(vm["uuid"], inactive=False).iterfind("seclabel")} == {"dynamic"}
 
 
 def test_a_file_must_have_the_format_that_is_asked_for(new_vm: NewVm) -> None:
     vm = new_vm()
-    vm['root_volume']['format'] = 'raw'
+    vm["root_volume"]["format"] = "raw"
 
-    assert failed(vm).error['code'] == 'image_format'
+    assert failed(vm).error["code"] == "image_format"
 
 
 def test_no_confinement_is_the_default(new_vm: NewVm) -> None:
     vm = new_vm()
     start(vm)
 
-    assert 'none' in {label.get('type') for label in definition(vm['uuid'], inactive=False).iterfind('seclabel')}
+    assert "none" in {label.get("type") for label in definition(vm["uuid"], inactive=False).iterfind("seclabel")}
 
 
 def test_what_the_host_lacks_stops_the_vm_and_is_named(new_vm: NewVm) -> None:
     vm = new_vm(
-        domain_type='kvm', firmware='uefi', machine='q35', pci_devices=['7f:1f.7'], usb_devices=['9:9:dead:beef:2.0']
+        domain_type="kvm", firmware="uefi", machine="q35", pci_devices=["7f:1f.7"], usb_devices=["9:9:dead:beef:2.0"]
     )
-    if Path('/dev/kvm').exists():
-        vm['arch'] = 'aarch64'
+    if Path("/dev/kvm").exists():
+        vm["arch"] = "aarch64"
     run = failed(vm)
 
-    for place in ('domain_type', 'pci_devices[0]', 'usb_devices[0]'):
-        assert 'vms[0].%s: ' % place in run.error['message']
-    assert virsh('list', '--all', '--uuid').find(vm['uuid']) == -1
+    for place in ("domain_type", "pci_devices[0]", "usb_devices[0]"):
+        assert "vms[0].%s: " % place in run.error["message"]
+    assert virsh("list", "--all", "--uuid").find(vm["uuid"]) == -1

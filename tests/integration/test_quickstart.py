@@ -31,7 +31,7 @@ FOREIGN = ("ANSIBLE_", "PYTHON")
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A repository with the project as it is here, in a folder with an odd name, which is gone with what it made."""
-    folder = tmp_path_factory.mktemp("quickstart") / "it's a \"clone\""
+    folder = tmp_path_factory.mktemp("quickstart") / 'it\'s a "clone"'
     for name in project_files(CHECKOUT):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(CHECKOUT / name, folder / name, follow_symlinks=False)

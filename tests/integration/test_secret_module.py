@@ -14,8 +14,8 @@ import pytest
 from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun, run_task, run_tasks
 from ansible_collections.zstack.kvm.tests.support.virsh import definition_of_secret, try_virsh, virsh
 
-KEY = base64.b64encode(b'\x00\x01a cephx key\xff').decode('ascii')
-OTHER_KEY = base64.b64encode(b'another key').decode('ascii')
+KEY = base64.b64encode(b"\x00\x01a cephx key\xff").decode("ascii")
+OTHER_KEY = base64.b64encode(b"another key").decode("ascii")
 
 
 @pytest.fixture
@@ -23,154 +23,154 @@ def identity() -> Iterator[str]:
     """The UUID of a secret that is gone when the test is over."""
     value = str(uuid.uuid4())
     yield value
-    try_virsh('secret-undefine', value)
+    try_virsh("secret-undefine", value)
 
 
 def secret(identity: str, check: bool = False, verbosity: int = 0, **options: Any) -> TaskRun:
-    return run_task('zstack.kvm.zstack_libvirt_secret', {'uuid': identity, **options}, check=check, verbosity=verbosity)
+    return run_task("zstack.kvm.zstack_libvirt_secret", {"uuid": identity, **options}, check=check, verbosity=verbosity)
 
 
-FORETELL = {'check_mode': True, 'diff': True}
+FORETELL = {"check_mode": True, "diff": True}
 
 
 def task(options: dict[str, Any]) -> dict[str, Any]:
-    return {'zstack.kvm.zstack_libvirt_secret': options}
+    return {"zstack.kvm.zstack_libvirt_secret": options}
 
 
 def secrets(*steps: dict[str, Any]) -> list[dict[str, Any]]:
     """What the module returns, run with these options one after another."""
     results = run_tasks([task(options) for options in steps])
-    assert all('actions' in result for result in results), results
+    assert all("actions" in result for result in results), results
     return results
 
 
 def value_of(identity: str) -> str:
-    return virsh('secret-get-value', identity)
+    return virsh("secret-get-value", identity)
 
 
 def outcome(run: TaskRun) -> tuple[bool, list[str]]:
     assert not run.failed, run.output
-    return run.result['changed'], run.result['actions']
+    return run.result["changed"], run.result["actions"]
 
 
 def test_a_secret_is_made_with_its_definition_and_value(identity: str) -> None:
-    assert outcome(secret(identity.replace('-', '').upper(), value=KEY)) == (True, ['define', 'set_value'])
+    assert outcome(secret(identity.replace("-", "").upper(), value=KEY)) == (True, ["define", "set_value"])
     element = definition_of_secret(identity)
-    assert dict(element.attrib) == {'ephemeral': 'no', 'private': 'no'}
-    assert (element.find('usage').get('type'), element.findtext('usage/name')) == ('ceph', identity)
+    assert dict(element.attrib) == {"ephemeral": "no", "private": "no"}
+    assert (element.find("usage").get("type"), element.findtext("usage/name")) == ("ceph", identity)
     assert value_of(identity) == KEY
     assert outcome(secret(identity, value=KEY)) == (False, [])
 
 
 def test_a_value_that_is_not_right_is_repaired(identity: str) -> None:
     steps = secrets(
-        {'uuid': identity},
-        {'uuid': identity, 'value': OTHER_KEY},
-        {'uuid': identity, 'value': KEY},
-        {'uuid': identity, 'value': KEY},
+        {"uuid": identity},
+        {"uuid": identity, "value": OTHER_KEY},
+        {"uuid": identity, "value": KEY},
+        {"uuid": identity, "value": KEY},
     )
-    assert [step['actions'] for step in steps] == [['define'], ['set_value'], ['set_value'], []]
+    assert [step["actions"] for step in steps] == [["define"], ["set_value"], ["set_value"], []]
     assert value_of(identity) == KEY
 
 
 def test_a_definition_that_is_not_right_is_replaced_and_the_value_kept(identity: str) -> None:
     steps = secrets(
-        {'uuid': identity, 'value': KEY, 'usage': 'one name'},
-        {'uuid': identity, 'usage': 'another'},
-        {'uuid': identity, 'usage': 'another', 'ephemeral': True},
-        {'uuid': identity, 'usage': 'another', 'ephemeral': True},
+        {"uuid": identity, "value": KEY, "usage": "one name"},
+        {"uuid": identity, "usage": "another"},
+        {"uuid": identity, "usage": "another", "ephemeral": True},
+        {"uuid": identity, "usage": "another", "ephemeral": True},
     )
-    assert [step['actions'] for step in steps[1:]] == [['undefine', 'define', 'set_value'], ['define'], []]
+    assert [step["actions"] for step in steps[1:]] == [["undefine", "define", "set_value"], ["define"], []]
     element = definition_of_secret(identity)
-    assert (element.findtext('usage/name'), element.get('ephemeral')) == ('another', 'yes')
+    assert (element.findtext("usage/name"), element.get("ephemeral")) == ("another", "yes")
     assert value_of(identity) == KEY
 
 
 def test_an_iscsi_secret_has_a_target_and_a_plain_password(identity: str) -> None:
-    target = 'iqn.2015-01.com.example:%s' % identity
-    run = secret(identity, type='iscsi', usage=target, value='a pässword', ephemeral=True)
-    assert outcome(run) == (True, ['define', 'set_value'])
-    assert definition_of_secret(identity).findtext('usage/target') == target
-    assert base64.b64decode(value_of(identity)).decode('utf-8') == 'a pässword'
+    target = "iqn.2015-01.com.example:%s" % identity
+    run = secret(identity, type="iscsi", usage=target, value="a pässword", ephemeral=True)
+    assert outcome(run) == (True, ["define", "set_value"])
+    assert definition_of_secret(identity).findtext("usage/target") == target
+    assert base64.b64decode(value_of(identity)).decode("utf-8") == "a pässword"
 
 
 def test_a_private_secret_shows_its_value_to_nobody_and_is_set_anew_unless_told_otherwise(identity: str) -> None:
-    options = {'uuid': identity, 'value': KEY, 'private': True}
-    steps = secrets(options, options, {**options, 'update_value': 'on_create'})
-    assert [step['changed'] for step in steps] == [True, True, False]
-    assert 'private' in try_virsh('secret-get-value', identity).stderr
+    options = {"uuid": identity, "value": KEY, "private": True}
+    steps = secrets(options, options, {**options, "update_value": "on_create"})
+    assert [step["changed"] for step in steps] == [True, True, False]
+    assert "private" in try_virsh("secret-get-value", identity).stderr
 
 
 def test_a_secret_that_is_not_wanted_goes(identity: str) -> None:
-    unwanted = {'uuid': identity, 'state': 'absent'}
-    steps = secrets({'uuid': identity, 'value': KEY}, unwanted, unwanted)
-    assert [step['actions'] for step in steps[1:]] == [['undefine'], []]
-    assert try_virsh('secret-dumpxml', identity).returncode != 0
+    unwanted = {"uuid": identity, "state": "absent"}
+    steps = secrets({"uuid": identity, "value": KEY}, unwanted, unwanted)
+    assert [step["actions"] for step in steps[1:]] == [["undefine"], []]
+    assert try_virsh("secret-dumpxml", identity).returncode != 0
 
 
-@pytest.mark.parametrize('before', [None, {'usage': 'other', 'value': KEY}, {'value': OTHER_KEY}, {'value': KEY}])
+@pytest.mark.parametrize("before", [None, {"usage": "other", "value": KEY}, {"value": OTHER_KEY}, {"value": KEY}])
 def test_check_mode_says_what_a_real_run_does_and_does_nothing(identity: str, before: Optional[dict[str, str]]) -> None:
-    wanted = {'uuid': identity, 'value': KEY}
-    first = [task({'uuid': identity, **before})] if before is not None else []
+    wanted = {"uuid": identity, "value": KEY}
+    first = [task({"uuid": identity, **before})] if before is not None else []
     foretold, again, real = run_tasks(
-        [*first, {**task(wanted), **FORETELL}, {**task(wanted), **FORETELL}, {**task(wanted), 'diff': True}]
+        [*first, {**task(wanted), **FORETELL}, {**task(wanted), **FORETELL}, {**task(wanted), "diff": True}]
     )[-3:]
-    said = [(each['changed'], each['actions'], each['diff']) for each in (foretold, again, real)]
+    said = [(each["changed"], each["actions"], each["diff"]) for each in (foretold, again, real)]
     assert said == [said[0]] * 3
     assert value_of(identity) == KEY
 
 
 def test_the_diff_shows_the_definition_and_that_there_is_a_value(identity: str) -> None:
-    diff = secret(identity, value=KEY).result['diff']
-    assert diff['before'] == ''
-    assert '<name>%s</name>' % identity in diff['after']
-    assert diff['after'].endswith('value: set\n')
+    diff = secret(identity, value=KEY).result["diff"]
+    assert diff["before"] == ""
+    assert "<name>%s</name>" % identity in diff["after"]
+    assert diff["after"].endswith("value: set\n")
 
 
 def test_nothing_that_is_printed_has_the_value(identity: str) -> None:
     output = secret(identity, value=KEY, verbosity=4).output + secret(identity, value=OTHER_KEY, verbosity=4).output
     decoded = base64.b64decode(KEY)
-    assert all(text not in output for text in (KEY, OTHER_KEY, 'another key', repr(decoded)[2:-1]))
+    assert all(text not in output for text in (KEY, OTHER_KEY, "another key", repr(decoded)[2:-1]))
 
 
 WRONG = [
-    ({'value': 'no base64!'}, 'value: is no cephx key'),
-    ({'value': ''}, 'value: is no cephx key'),
-    ({'type': 'iscsi', 'value': 'x'}, 'usage: is required'),
-    ({'type': 'iscsi', 'usage': 'iqn.x:y', 'value': ''}, 'value: is empty'),
-    ({'usage': 'two\nlines', 'value': KEY}, 'usage: '),
-    ({'uuid': 'no uuid', 'type': 'iscsi', 'value': ''}, "uuid: 'no uuid' is no UUID"),
+    ({"value": "no base64!"}, "value: is no cephx key"),
+    ({"value": ""}, "value: is no cephx key"),
+    ({"type": "iscsi", "value": "x"}, "usage: is required"),
+    ({"type": "iscsi", "usage": "iqn.x:y", "value": ""}, "value: is empty"),
+    ({"usage": "two\nlines", "value": KEY}, "usage: "),
+    ({"uuid": "no uuid", "type": "iscsi", "value": ""}, "uuid: 'no uuid' is no UUID"),
 ]
 
 
 def test_wrong_input_is_an_error_before_anything_changes(identity: str) -> None:
-    results = run_tasks([task({'uuid': identity, **options}) for options, said in WRONG])
-    assert all(said in result['msg'] for result, (options, said) in zip(results, WRONG))
-    assert try_virsh('secret-dumpxml', identity).returncode != 0
+    results = run_tasks([task({"uuid": identity, **options}) for options, said in WRONG])
+    assert all(said in result["msg"] for result, (options, said) in zip(results, WRONG))
+    assert try_virsh("secret-dumpxml", identity).returncode != 0
 
 
 def test_all_that_is_wrong_is_said_at_once() -> None:
-    message = secret('no uuid', type='iscsi', value='').result['msg']
-    assert all(option in message for option in ('uuid: ', 'usage: ', 'value: '))
+    message = secret("no uuid", type="iscsi", value="").result["msg"]
+    assert all(option in message for option in ("uuid: ", "usage: ", "value: "))
 
 
 def test_a_usage_that_another_secret_has_is_a_listed_error(identity: str) -> None:
-    secret(identity, value=KEY, usage='shared %s' % identity)
-    run = secret(str(uuid.uuid4()), value=KEY, usage='shared %s' % identity)
+    secret(identity, value=KEY, usage="shared %s" % identity)
+    run = secret(str(uuid.uuid4()), value=KEY, usage="shared %s" % identity)
     assert run.failed
-    assert run.result['error']['code'] == 'secret_conflict'
-    assert identity in run.result['msg']
+    assert run.result["error"]["code"] == "secret_conflict"
+    assert identity in run.result["msg"]
 
 
 def test_a_private_secret_is_not_made_anew_without_its_value(identity: str) -> None:
     secret(identity, value=KEY, private=True)
     run = secret(identity)
     assert run.failed
-    assert 'give its value' in run.result['msg']
-    assert definition_of_secret(identity).get('private') == 'yes'
+    assert "give its value" in run.result["msg"]
+    assert definition_of_secret(identity).get("private") == "yes"
 
 
 def test_a_daemon_that_is_not_there_is_a_listed_error(identity: str) -> None:
-    run = secret(identity, value=KEY, uri='qemu+unix:///system?socket=/nowhere')
+    run = secret(identity, value=KEY, uri="qemu+unix:///system?socket=/nowhere")
     assert run.failed
-    assert run.result['error']['code'] == 'libvirt_unavailable'
+    assert run.result["error"]["code"] == "libvirt_unavailable"

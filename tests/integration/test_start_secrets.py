@@ -199,9 +199,7 @@ def test_when_a_volume_is_in_ceph(new_vm: NewVm, tmp_path: Path) -> None:
     with CephCluster() as ceph:
         ceph.write_image("pool", "vol", bytes(1 << 20))
         volume = {"install_path": "ceph://pool/vol", "mon_info": ceph.monitors, "secret_uuid": secret}
-        vm = new_vm(
-            data_volumes=[{"device_type": "ceph", **volume}], ceph_secret={"uuid": secret, "key": ceph.key}
-        )
+        vm = new_vm(data_volumes=[{"device_type": "ceph", **volume}], ceph_secret={"uuid": secret, "key": ceph.key})
         searched = (ceph.key, base64.b64decode(ceph.key).hex())
         run = run_watched(tmp_path, vm, searched, (*LIBVIRTS_OWN, str(ceph.configuration.parent)))
         assert run.actions == ["define", "define_secret", "start"]

@@ -26,18 +26,18 @@ from ansible_collections.zstack.kvm.tests.support.virsh import (
     virsh,
 )
 
-ODD_POOL, ODD_IMAGE = 'p:o,o l', 'i@m:a,g=e\\ %41/é'
+ODD_POOL, ODD_IMAGE = "p:o,o l", "i@m:a,g=e\\ %41/é"
 
 
-@pytest.fixture(scope='module')
+@pytest.fixture(scope="module")
 def ceph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CephCluster]:
     """A cluster with the pools pool (image vol), bak (image iso, snapshot snap) and one with an odd name."""
-    with CephCluster(pools=['pool', 'bak', ODD_POOL]) as cluster:
-        disk = media.write_raw(tmp_path_factory.mktemp('ceph') / 'disk', 'I am in ceph').read_bytes()
-        cluster.write_image('pool', 'vol', disk)
+    with CephCluster(pools=["pool", "bak", ODD_POOL]) as cluster:
+        disk = media.write_raw(tmp_path_factory.mktemp("ceph") / "disk", "I am in ceph").read_bytes()
+        cluster.write_image("pool", "vol", disk)
         cluster.write_image(ODD_POOL, ODD_IMAGE, disk)
-        cluster.write_image('bak', 'iso', media.cd_image('I am a CD in ceph'))
-        cluster.snapshot('bak', 'iso', 'snap')
+        cluster.write_image("bak", "iso", media.cd_image("I am a CD in ceph"))
+        cluster.snapshot("bak", "iso", "snap")
         yield cluster
 
 
@@ -46,23 +46,23 @@ def secret_uuid() -> Iterator[str]:
     """The UUID of a secret that is gone when the test is over."""
     value = str(uuid.uuid4())
     yield value
-    try_virsh('secret-undefine', value)
+    try_virsh("secret-undefine", value)
 
 
-def root(cluster: CephCluster, install_path: str = 'ceph://pool/vol', **options: Any) -> dict[str, Any]:
-    return {'device_type': 'ceph', 'install_path': install_path, 'mon_info': cluster.monitors, **options}
+def root(cluster: CephCluster, install_path: str = "ceph://pool/vol", **options: Any) -> dict[str, Any]:
+    return {"device_type": "ceph", "install_path": install_path, "mon_info": cluster.monitors, **options}
 
 
 def in_ceph(new_vm: NewVm, cluster: CephCluster, secret_uuid: str, **options: Any) -> dict[str, Any]:
     """A VM with its root volume in ceph that brings its secret along."""
     return new_vm(
         root_volume=root(cluster, secret_uuid=secret_uuid),
-        **{'ceph_secret': {'uuid': secret_uuid, 'key': cluster.key}, **options},
+        **{"ceph_secret": {"uuid": secret_uuid, "key": cluster.key}, **options},
     )
 
 
 def value_of(secret_uuid: str) -> str:
-    return virsh('secret-get-value', secret_uuid)
+    return virsh("secret-get-value", secret_uuid)
 
 
 def test_a_guest_boots_from_ceph_with_the_secret_that_it_brings_along(
@@ -70,115 +70,113 @@ def test_a_guest_boots_from_ceph_with_the_secret_that_it_brings_along(
 ) -> None:
     vm = in_ceph(new_vm, ceph, secret_uuid)
     run = playbook.agreed(vm, verbosity=3)
-    assert run.actions == ['define', 'define_secret', 'start']
+    assert run.actions == ["define", "define_secret", "start"]
     assert ceph.key not in run.output
-    wait_for_text(vm['uuid'], 'I am in ceph')
+    wait_for_text(vm["uuid"], "I am in ceph")
     element = definition_of_secret(secret_uuid)
-    assert dict(element.attrib) == {'ephemeral': 'yes', 'private': 'no'}
-    assert (element.find('usage').get('type'), element.findtext('usage/name')) == ('ceph', secret_uuid)
+    assert dict(element.attrib) == {"ephemeral": "yes", "private": "no"}
+    assert (element.find("usage").get("type"), element.findtext("usage/name")) == ("ceph", secret_uuid)
     assert value_of(secret_uuid) == ceph.key
     again = module_run.agreed(vm)
-    assert (again.result['changed'], again.actions) == (False, [])
+    assert (again.result["changed"], again.actions) == (False, [])
 
 
 def test_a_guest_boots_from_a_cd_that_is_a_snapshot(new_vm: NewVm, ceph: CephCluster, secret_uuid: str) -> None:
-    cd = {'path': 'ceph://bak/iso@snap', 'mon_info': ceph.monitors, 'secret_uuid': secret_uuid}
-    vm = in_ceph(new_vm, ceph, secret_uuid, boot_iso=[cd], boot_dev=['cdrom', 'hd'])
+    cd = {"path": "ceph://bak/iso@snap", "mon_info": ceph.monitors, "secret_uuid": secret_uuid}
+    vm = in_ceph(new_vm, ceph, secret_uuid, boot_iso=[cd], boot_dev=["cdrom", "hd"])
     assert not module_run.agreed(vm).failed
-    wait_for_text(vm['uuid'], 'I am a CD in ceph')
-    (drive,) = [each for each in qmp(vm['uuid'], 'query-block') if each['qdev'] == 'ide0-0-1']
-    assert drive['inserted']['ro']
+    wait_for_text(vm["uuid"], "I am a CD in ceph")
+    (drive,) = [each for each in qmp(vm["uuid"], "query-block") if each["qdev"] == "ide0-0-1"]
+    assert drive["inserted"]["ro"]
 
 
-def test_names_with_unusual_characters_are_taken_literally(
-    new_vm: NewVm, ceph: CephCluster, secret_uuid: str
-) -> None:
+def test_names_with_unusual_characters_are_taken_literally(new_vm: NewVm, ceph: CephCluster, secret_uuid: str) -> None:
     vm = in_ceph(new_vm, ceph, secret_uuid)
-    vm['root_volume']['install_path'] = 'ceph://%s/%s' % (ODD_POOL, ODD_IMAGE)
-    assert module_run.agreed(vm).actions == ['define', 'define_secret', 'start']
-    wait_for_text(vm['uuid'], 'I am in ceph')
+    vm["root_volume"]["install_path"] = "ceph://%s/%s" % (ODD_POOL, ODD_IMAGE)
+    assert module_run.agreed(vm).actions == ["define", "define_secret", "start"]
+    wait_for_text(vm["uuid"], "I am in ceph")
     assert module_run.agreed(vm).actions == []
 
 
 def test_one_monitor_of_several_that_answers_is_enough(new_vm: NewVm, ceph: CephCluster, secret_uuid: str) -> None:
     vm = in_ceph(new_vm, ceph, secret_uuid)
-    vm['root_volume']['mon_info'] = [{'hostname': '127.0.0.1', 'port': 1}, {'hostname': 'localhost', 'port': ceph.port}]
+    vm["root_volume"]["mon_info"] = [{"hostname": "127.0.0.1", "port": 1}, {"hostname": "localhost", "port": ceph.port}]
     assert not module_run.agreed(vm).failed
-    wait_for_text(vm['uuid'], 'I am in ceph')
+    wait_for_text(vm["uuid"], "I am in ceph")
 
 
 def test_a_monitor_may_have_an_ipv6_address(new_vm: NewVm, secret_uuid: str, tmp_path: Path) -> None:
-    with CephCluster(address='::1') as cluster:
-        cluster.write_image('pool', 'vol', media.write_raw(tmp_path / 'disk', 'I am in ceph').read_bytes())
+    with CephCluster(address="::1") as cluster:
+        cluster.write_image("pool", "vol", media.write_raw(tmp_path / "disk", "I am in ceph").read_bytes())
         vm = in_ceph(new_vm, cluster, secret_uuid)
         assert not module_run.agreed(vm).failed
-        wait_for_text(vm['uuid'], 'I am in ceph')
-        virsh('destroy', vm['uuid'])
+        wait_for_text(vm["uuid"], "I am in ceph")
+        virsh("destroy", vm["uuid"])
 
 
 def test_a_cluster_without_cephx_needs_no_secret(new_vm: NewVm, tmp_path: Path) -> None:
     with CephCluster(cephx=False) as cluster:
-        cluster.write_image('pool', 'vol', media.write_raw(tmp_path / 'disk', 'I am in ceph').read_bytes())
+        cluster.write_image("pool", "vol", media.write_raw(tmp_path / "disk", "I am in ceph").read_bytes())
         vm = new_vm(root_volume=root(cluster))
-        assert module_run.agreed(vm).actions == ['define', 'start']
-        wait_for_text(vm['uuid'], 'I am in ceph')
-        virsh('destroy', vm['uuid'])
+        assert module_run.agreed(vm).actions == ["define", "start"]
+        wait_for_text(vm["uuid"], "I am in ceph")
+        virsh("destroy", vm["uuid"])
 
 
 def test_limits_hold_and_a_volume_can_be_shared(new_vm: NewVm, ceph: CephCluster, secret_uuid: str) -> None:
     vms = [in_ceph(new_vm, ceph, secret_uuid) for _number in range(2)]
     for vm in vms:
-        vm['root_volume'].update(shareable=True, qos={'total_bandwidth': 7000000, 'total_iops': 321})
+        vm["root_volume"].update(shareable=True, qos={"total_bandwidth": 7000000, "total_iops": 321})
     # Of several at once it would be chance which one makes the secret.
     assert not module_run.agreed(*vms, parallel=1).failed
     for vm in vms:
-        (disk,) = [each for each in qmp(vm['uuid'], 'query-block') if each['qdev'].startswith('/machine/peripheral/v')]
-        limits = disk['inserted']
-        assert (limits['bps'], limits['iops_rd'], limits['iops_wr']) == (7000000, 321, 321)
-        wait_for_text(vm['uuid'], 'I am in ceph')
+        (disk,) = [each for each in qmp(vm["uuid"], "query-block") if each["qdev"].startswith("/machine/peripheral/v")]
+        limits = disk["inserted"]
+        assert (limits["bps"], limits["iops_rd"], limits["iops_wr"]) == (7000000, 321, 321)
+        wait_for_text(vm["uuid"], "I am in ceph")
 
 
 class TestSecret:
-    @pytest.mark.parametrize('before', ['wrong value', 'no value', 'another usage'])
+    @pytest.mark.parametrize("before", ["wrong value", "no value", "another usage"])
     def test_one_that_is_there_gets_the_right_value(
         self, new_vm: NewVm, ceph: CephCluster, secret_uuid: str, before: str
     ) -> None:
-        define_secret(secret_uuid, usage='by hand' if before == 'another usage' else secret_uuid)
-        if before == 'wrong value':
-            virsh('secret-set-value', secret_uuid, '--base64', ceph.wrong_key)
+        define_secret(secret_uuid, usage="by hand" if before == "another usage" else secret_uuid)
+        if before == "wrong value":
+            virsh("secret-set-value", secret_uuid, "--base64", ceph.wrong_key)
         vm = in_ceph(new_vm, ceph, secret_uuid)
-        assert module_run.agreed(vm).actions == ['define', 'set_secret_value', 'start']
+        assert module_run.agreed(vm).actions == ["define", "set_secret_value", "start"]
         assert value_of(secret_uuid) == ceph.key
-        wait_for_text(vm['uuid'], 'I am in ceph')
+        wait_for_text(vm["uuid"], "I am in ceph")
 
     def test_one_that_has_its_value_is_left_alone(self, new_vm: NewVm, ceph: CephCluster, secret_uuid: str) -> None:
         define_secret(secret_uuid)
-        virsh('secret-set-value', secret_uuid, '--base64', ceph.key)
-        assert module_run.agreed(in_ceph(new_vm, ceph, secret_uuid)).actions == ['define', 'start']
-        assert definition_of_secret(secret_uuid).get('ephemeral') == 'no'
+        virsh("secret-set-value", secret_uuid, "--base64", ceph.key)
+        assert module_run.agreed(in_ceph(new_vm, ceph, secret_uuid)).actions == ["define", "start"]
+        assert definition_of_secret(secret_uuid).get("ephemeral") == "no"
 
     def test_one_of_the_hypervisor_is_used_by_vms_that_bring_none(
         self, new_vm: NewVm, ceph: CephCluster, secret_uuid: str
     ) -> None:
         define_secret(secret_uuid)
-        virsh('secret-set-value', secret_uuid, '--base64', ceph.key)
+        virsh("secret-set-value", secret_uuid, "--base64", ceph.key)
         vm = new_vm(root_volume=root(ceph, secret_uuid=secret_uuid))
-        assert module_run.agreed(vm).actions == ['define', 'start']
-        wait_for_text(vm['uuid'], 'I am in ceph')
+        assert module_run.agreed(vm).actions == ["define", "start"]
+        wait_for_text(vm["uuid"], "I am in ceph")
 
     def test_check_mode_makes_none(self, new_vm: NewVm, ceph: CephCluster, secret_uuid: str) -> None:
         vm = in_ceph(new_vm, ceph, secret_uuid)
-        assert module_run.start(vm, check=True).actions == ['define', 'define_secret', 'start']
-        assert try_virsh('secret-dumpxml', secret_uuid).returncode != 0
+        assert module_run.start(vm, check=True).actions == ["define", "define_secret", "start"]
+        assert try_virsh("secret-dumpxml", secret_uuid).returncode != 0
 
     def test_a_failed_start_leaves_what_was_there(self, new_vm: NewVm, ceph: CephCluster, secret_uuid: str) -> None:
         with taken_port() as port:
             vm = in_ceph(new_vm, ceph, secret_uuid, domain_patches=[fixed_console_port(port)])
-            assert module_run.failed(vm).error['rollback'] == 'done'
-            assert try_virsh('secret-dumpxml', secret_uuid).returncode != 0
+            assert module_run.failed(vm).error["rollback"] == "done"
+            assert try_virsh("secret-dumpxml", secret_uuid).returncode != 0
             define_secret(secret_uuid)
-            virsh('secret-set-value', secret_uuid, '--base64', ceph.wrong_key)
-            assert module_run.failed(vm).error['rollback'] == 'done'
+            virsh("secret-set-value", secret_uuid, "--base64", ceph.wrong_key)
+            assert module_run.failed(vm).error["rollback"] == "done"
             assert value_of(secret_uuid) == ceph.wrong_key
 
     def test_a_failed_start_does_not_take_it_from_another_vm(
@@ -188,17 +186,17 @@ class TestSecret:
             broken = in_ceph(new_vm, ceph, secret_uuid, domain_patches=[fixed_console_port(port)])
             vms = [broken, *(in_ceph(new_vm, ceph, secret_uuid) for _number in range(3))]
             for vm in vms:
-                vm['root_volume']['shareable'] = True
+                vm["root_volume"]["shareable"] = True
             run = module_run.failed(*vms)
-        assert [state(vm['uuid']) for vm in vms] == ['absent', 'running', 'running', 'running']
-        assert run.vms[0]['error']['rollback'] == 'done'
+        assert [state(vm["uuid"]) for vm in vms] == ["absent", "running", "running", "running"]
+        assert run.vms[0]["error"]["rollback"] == "done"
         assert value_of(secret_uuid) == ceph.key
 
 
-def define_secret(secret_uuid: str, usage: str = '') -> None:
+def define_secret(secret_uuid: str, usage: str = "") -> None:
     virsh(
-        'secret-define',
-        '/dev/stdin',
+        "secret-define",
+        "/dev/stdin",
         stdin="<secret ephemeral='no' private='no'><uuid>%s</uuid><usage type='ceph'><name>%s</name></usage></secret>"
         % (secret_uuid, usage or secret_uuid),
     )
@@ -208,14 +206,14 @@ def define_secret(secret_uuid: str, usage: str = '') -> None:
 def taken_port() -> Iterator[int]:
     """A port that QEMU can't listen on: it fails after it has opened its disks' secrets."""
     with socket.socket() as server:
-        server.bind(('127.0.0.1', 0))
+        server.bind(("127.0.0.1", 0))
         server.listen()
         yield server.getsockname()[1]
 
 
 def fixed_console_port(port: int) -> dict[str, str]:
     xml = "<graphics type='vnc' port='%d' autoport='no' listen='127.0.0.1'/>" % port
-    return {'action': 'replace', 'xpath': '/domain/devices/graphics', 'value': xml}
+    return {"action": "replace", "xpath": "/domain/devices/graphics", "value": xml}
 
 
 def test_the_definition_has_the_secret_where_libvirts_schema_wants_it(
@@ -223,5 +221,5 @@ def test_the_definition_has_the_secret_where_libvirts_schema_wants_it(
 ) -> None:
     vm = in_ceph(new_vm, ceph, secret_uuid)
     module_run.start(vm)
-    secret = definition(vm['uuid']).find("devices/disk[@device='disk']/source/auth[@username='zstack']/secret")
-    assert dict(secret.attrib) == {'type': 'ceph', 'uuid': secret_uuid}
+    secret = definition(vm["uuid"]).find("devices/disk[@device='disk']/source/auth[@username='zstack']/secret")
+    assert dict(secret.attrib) == {"type": "ceph", "uuid": secret_uuid}

@@ -17,100 +17,100 @@ from ansible_collections.zstack.kvm.tests.support.virsh import definition, state
 
 
 def format_of(vm: dict[str, Any]) -> str:
-    return definition(vm['uuid']).find("devices/disk[@device='disk']/driver").get('type')
+    return definition(vm["uuid"]).find("devices/disk[@device='disk']/driver").get("type")
 
 
 @pytest.fixture
 def raw_disk(images: Path) -> Path:
-    return media.write_raw(images / 'disk', 'I am raw')
+    return media.write_raw(images / "disk", "I am raw")
 
 
 def disguise(disk: Path) -> None:
     """What a guest can do to its raw disk: the header of a qcow2 image whose backing file is one of the host's."""
-    image = media.write_qcow2(disk.with_name('disguise'), 'x').read_bytes()
-    with disk.open('r+b') as raw:
+    image = media.write_qcow2(disk.with_name("disguise"), "x").read_bytes()
+    with disk.open("r+b") as raw:
         raw.write(image[:4096])
 
 
-@pytest.mark.parametrize('image_format', ['raw', 'qcow2'])
+@pytest.mark.parametrize("image_format", ["raw", "qcow2"])
 def test_the_format_is_what_the_file_has(new_vm: NewVm, images: Path, image_format: str) -> None:
-    write = {'raw': media.write_raw, 'qcow2': media.write_qcow2}[image_format]
-    vm = new_vm(root_volume={'install_path': str(write(images / 'disk', 'I am ' + image_format))})
+    write = {"raw": media.write_raw, "qcow2": media.write_qcow2}[image_format]
+    vm = new_vm(root_volume={"install_path": str(write(images / "disk", "I am " + image_format))})
     assert not module_run.agreed(vm).failed
-    wait_for_text(vm['uuid'], 'I am ' + image_format)
+    wait_for_text(vm["uuid"], "I am " + image_format)
     assert format_of(vm) == image_format
 
 
 def test_a_raw_disk_that_now_claims_to_be_qcow2_is_an_error(new_vm: NewVm, raw_disk: Path) -> None:
-    vm = new_vm(root_volume={'install_path': str(raw_disk)})
+    vm = new_vm(root_volume={"install_path": str(raw_disk)})
     module_run.start(vm)
-    virsh('destroy', vm['uuid'])
+    virsh("destroy", vm["uuid"])
     disguise(raw_disk)
     run = playbook.failed(vm)
-    assert run.error['code'] == 'image_format'
+    assert run.error["code"] == "image_format"
     assert run.actions == []
-    assert state(vm['uuid']) == 'shut off'
-    assert format_of(vm) == 'raw'
+    assert state(vm["uuid"]) == "shut off"
+    assert format_of(vm) == "raw"
 
 
 def test_it_is_one_for_a_vm_that_runs_too(new_vm: NewVm, raw_disk: Path) -> None:
-    vm = new_vm(root_volume={'install_path': str(raw_disk)})
+    vm = new_vm(root_volume={"install_path": str(raw_disk)})
     module_run.start(vm)
     disguise(raw_disk)
-    assert module_run.failed(vm).error['code'] == 'image_format'
-    assert state(vm['uuid']) == 'running'
+    assert module_run.failed(vm).error["code"] == "image_format"
+    assert state(vm["uuid"]) == "running"
 
 
 def test_a_qcow2_disk_that_no_longer_is_one_is_an_error(new_vm: NewVm, images: Path) -> None:
-    disk = media.write_qcow2(images / 'disk', 'I am qcow2')
-    vm = new_vm(root_volume={'install_path': str(disk)})
+    disk = media.write_qcow2(images / "disk", "I am qcow2")
+    vm = new_vm(root_volume={"install_path": str(disk)})
     module_run.start(vm)
-    virsh('destroy', vm['uuid'])
-    media.write_raw(disk, 'I am raw')
-    assert module_run.failed(vm).error['code'] == 'image_format'
+    virsh("destroy", vm["uuid"])
+    media.write_raw(disk, "I am raw")
+    assert module_run.failed(vm).error["code"] == "image_format"
 
 
-@pytest.mark.parametrize(('stated', 'found'), [('raw', 'qcow2'), ('qcow2', 'raw')])
+@pytest.mark.parametrize(("stated", "found"), [("raw", "qcow2"), ("qcow2", "raw")])
 def test_a_stated_format_that_the_file_does_not_have_is_an_error(
     new_vm: NewVm, images: Path, stated: str, found: str
 ) -> None:
-    write = {'raw': media.write_raw, 'qcow2': media.write_qcow2}[found]
-    vm = new_vm(root_volume={'install_path': str(write(images / 'disk', 'x')), 'format': stated})
-    assert module_run.failed(vm).error['code'] == 'image_format'
-    assert state(vm['uuid']) == 'absent'
+    write = {"raw": media.write_raw, "qcow2": media.write_qcow2}[found]
+    vm = new_vm(root_volume={"install_path": str(write(images / "disk", "x")), "format": stated})
+    assert module_run.failed(vm).error["code"] == "image_format"
+    assert state(vm["uuid"]) == "absent"
 
 
-@pytest.mark.parametrize('other', ['vmdk', 'vdi', 'vpc'])
+@pytest.mark.parametrize("other", ["vmdk", "vdi", "vpc"])
 def test_any_other_format_is_an_error(new_vm: NewVm, images: Path, other: str) -> None:
-    disk = media.write_raw(images / 'disk', 'x')
-    image = images / 'image'
+    disk = media.write_raw(images / "disk", "x")
+    image = images / "image"
     convert(disk, image, other)
-    run = module_run.failed(new_vm(root_volume={'install_path': str(image)}))
-    assert run.error['code'] == 'image_format'
-    assert other in run.error['message']
+    run = module_run.failed(new_vm(root_volume={"install_path": str(image)}))
+    assert run.error["code"] == "image_format"
+    assert other in run.error["message"]
 
 
 def convert(disk: Path, image: Path, image_format: str) -> None:
-    subprocess.run(['qemu-img', 'convert', '-f', 'raw', '-O', image_format, disk, image], check=True)
+    subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", image_format, disk, image], check=True)
 
 
 def test_the_lock_of_a_running_vm_does_not_keep_another_from_asking(new_vm: NewVm, images: Path) -> None:
     """The format of a disk that another VM has open is asked for the plan of check mode."""
-    disk = media.write_qcow2(images / 'disk', 'I am qcow2')
-    volume = {'install_path': str(disk)}
+    disk = media.write_qcow2(images / "disk", "I am qcow2")
+    volume = {"install_path": str(disk)}
     module_run.start(new_vm(root_volume=volume))
     run = module_run.start(new_vm(root_volume=volume), check=True)
     assert not run.failed
-    assert run.vm['warnings'] == []
+    assert run.vm["warnings"] == []
 
 
 def test_what_can_not_be_asked_counts_as_qcow2_in_check_mode(new_vm: NewVm, images: Path) -> None:
-    run = module_run.start(new_vm(root_volume={'install_path': str(images / 'none')}), check=True)
+    run = module_run.start(new_vm(root_volume={"install_path": str(images / "none")}), check=True)
     assert not run.failed
-    assert 'there is no file' in ' '.join(run.vm['warnings'])
-    assert '<driver name="qemu" type="qcow2"' in run.result['diff'][0]['after']
+    assert "there is no file" in " ".join(run.vm["warnings"])
+    assert '<driver name="qemu" type="qcow2"' in run.result["diff"][0]["after"]
 
 
 def test_a_folder_is_no_image(new_vm: NewVm, images: Path) -> None:
-    run = module_run.failed(new_vm(root_volume={'install_path': str(images)}))
-    assert run.error['code'] == 'image_missing'
+    run = module_run.failed(new_vm(root_volume={"install_path": str(images)}))
+    assert run.error["code"] == "image_missing"

@@ -17,74 +17,74 @@ from ansible_collections.zstack.kvm.tests.support.serial_console import wait_for
 from ansible_collections.zstack.kvm.tests.support.servers import NbdServer
 from ansible_collections.zstack.kvm.tests.support.virsh import definition, qmp, virsh
 
-ODD = 'p:o,o l/i@m:a?g=e%41&é'
+ODD = "p:o,o l/i@m:a?g=e%41&é"
 
 
-@pytest.fixture(scope='module', autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def exports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
     """A server that runs, and the files behind its exports."""
-    folder = tmp_path_factory.mktemp('nbd')
+    folder = tmp_path_factory.mktemp("nbd")
     files = {
-        'pool/raw': media.write_raw(folder / 'raw', 'I am raw'),
-        'pool/shared': media.write_raw(folder / 'shared', 'I am shared'),
-        'pool/changing': media.write_raw(folder / 'changing', 'I am changing'),
-        'pool/qcow2': media.write_qcow2(folder / 'qcow2', 'I am qcow2'),
-        ODD: media.write_raw(folder / 'odd', 'I am odd'),
-        'bak/iso': media.write_cd(folder / 'iso', 'I am a CD'),
+        "pool/raw": media.write_raw(folder / "raw", "I am raw"),
+        "pool/shared": media.write_raw(folder / "shared", "I am shared"),
+        "pool/changing": media.write_raw(folder / "changing", "I am changing"),
+        "pool/qcow2": media.write_qcow2(folder / "qcow2", "I am qcow2"),
+        ODD: media.write_raw(folder / "odd", "I am odd"),
+        "bak/iso": media.write_cd(folder / "iso", "I am a CD"),
     }
     with NbdServer(files, socket=Path(NBD_SOCKET)):
         yield files
 
 
 def volume(name: str, **options: Any) -> dict[str, Any]:
-    return {'device_type': 'fusionstor', 'install_path': 'fusionstor://' + name, **options}
+    return {"device_type": "fusionstor", "install_path": "fusionstor://" + name, **options}
 
 
 def format_of(vm: dict[str, Any]) -> str:
-    return definition(vm['uuid']).find("devices/disk[@device='disk']/driver").get('type')
+    return definition(vm["uuid"]).find("devices/disk[@device='disk']/driver").get("type")
 
 
 def test_a_guest_boots_from_fusionstor(new_vm: NewVm) -> None:
-    vm = new_vm(root_volume=volume('pool/raw'))
-    assert playbook.agreed(vm).actions == ['define', 'start']
-    wait_for_text(vm['uuid'], 'I am raw')
+    vm = new_vm(root_volume=volume("pool/raw"))
+    assert playbook.agreed(vm).actions == ["define", "start"]
+    wait_for_text(vm["uuid"], "I am raw")
     again = playbook.agreed(vm)
-    assert (again.result['changed'], again.actions) == (False, [])
+    assert (again.result["changed"], again.actions) == (False, [])
 
 
 @pytest.mark.parametrize(
-    ('name', 'text', 'image_format'), [('pool/qcow2', 'I am qcow2', 'qcow2'), (ODD, 'I am odd', 'raw')]
+    ("name", "text", "image_format"), [("pool/qcow2", "I am qcow2", "qcow2"), (ODD, "I am odd", "raw")]
 )
 def test_format_and_name_are_those_of_the_export(new_vm: NewVm, name: str, text: str, image_format: str) -> None:
     vm = new_vm(root_volume=volume(name))
     assert not module_run.agreed(vm).failed
-    wait_for_text(vm['uuid'], text)
+    wait_for_text(vm["uuid"], text)
     assert format_of(vm) == image_format
 
 
 def test_the_format_is_asked_once(new_vm: NewVm, exports: dict[str, Path], images: Path) -> None:
     """A guest that writes the header of a qcow2 image into its raw disk still has a raw disk."""
-    vm = new_vm(root_volume=volume('pool/changing'))
+    vm = new_vm(root_volume=volume("pool/changing"))
     module_run.start(vm)
-    virsh('destroy', vm['uuid'])
-    header = media.write_qcow2(images / 'header', 'x').read_bytes()[:4096]
-    with exports['pool/changing'].open('r+b') as disk:
+    virsh("destroy", vm["uuid"])
+    header = media.write_qcow2(images / "header", "x").read_bytes()[:4096]
+    with exports["pool/changing"].open("r+b") as disk:
         disk.write(header)
-    assert module_run.agreed(vm).actions == ['start']
-    assert format_of(vm) == 'raw'
+    assert module_run.agreed(vm).actions == ["start"]
+    assert format_of(vm) == "raw"
 
 
 def test_a_guest_boots_from_a_cd(new_vm: NewVm) -> None:
-    vm = new_vm(boot_iso=[{'path': 'fusionstor://bak/iso@snap'}], boot_dev=['cdrom', 'hd'])
+    vm = new_vm(boot_iso=[{"path": "fusionstor://bak/iso@snap"}], boot_dev=["cdrom", "hd"])
     assert not module_run.agreed(vm).failed
-    wait_for_text(vm['uuid'], 'I am a CD')
+    wait_for_text(vm["uuid"], "I am a CD")
 
 
 def test_limits_hold_and_a_volume_can_be_shared(new_vm: NewVm) -> None:
-    options = {'shareable': True, 'qos': {'total_bandwidth': 7000000}}
-    vms = [new_vm(root_volume=volume('pool/shared', **options)) for _number in range(2)]
+    options = {"shareable": True, "qos": {"total_bandwidth": 7000000}}
+    vms = [new_vm(root_volume=volume("pool/shared", **options)) for _number in range(2)]
     assert not module_run.agreed(*vms).failed
     for vm in vms:
-        (disk,) = [each for each in qmp(vm['uuid'], 'query-block') if 'virtio' in (each['qdev'] or '')]
-        assert disk['inserted']['bps'] == 7000000
-        wait_for_text(vm['uuid'], 'I am shared')
+        (disk,) = [each for each in qmp(vm["uuid"], "query-block") if "virtio" in (each["qdev"] or "")]
+        assert disk["inserted"]["bps"] == 7000000
+        wait_for_text(vm["uuid"], "I am shared")

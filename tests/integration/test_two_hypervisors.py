@@ -119,9 +119,7 @@ class TestByARemoteUri:
         assert here.says(vm, "I am " + vm["uuid"])
         assert agreed(vm, uri=here.uri).actions == []
 
-    def test_the_format_of_a_file_is_asked_of_libvirts_storage(
-        self, here: Remote, new_vm: NewVm, shared: Path
-    ) -> None:
+    def test_the_format_of_a_file_is_asked_of_libvirts_storage(self, here: Remote, new_vm: NewVm, shared: Path) -> None:
         vm = new_vm()
         del vm["root_volume"]["format"]
         here.virsh("pool-create-as", "shared", "dir", "--target", str(shared))
@@ -147,9 +145,7 @@ class TestByARemoteUri:
         assert error["code"] == "needs_hypervisor"
         assert here.state(vm) == "absent"
 
-    def test_what_only_libvirt_can_see_there_is_said_at_the_start_and_undone(
-        self, here: Remote, new_vm: NewVm
-    ) -> None:
+    def test_what_only_libvirt_can_see_there_is_said_at_the_start_and_undone(self, here: Remote, new_vm: NewVm) -> None:
         vm = new_vm(nics=[{"bridge_name": "nobridge"}])
         error = failed(vm, uri=here.uri).error
         assert (error["code"], error["rollback"]) == ("bridge_missing", "done"), error

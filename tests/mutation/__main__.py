@@ -32,19 +32,19 @@ from .mutants import Mutant, mutants_of, unchanged
 # What takes long to import is imported here, so that not every child has to.
 IMPORTED = (hypothesis, golden_domains, libvirt_schema)
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
-UTILS = CHECKOUT / 'plugins' / 'module_utils'
-PACKAGE = 'ansible_collections.zstack.kvm.'
+UTILS = CHECKOUT / "plugins" / "module_utils"
+PACKAGE = "ansible_collections.zstack.kvm."
 # What writes the sources of disks. The rest of storage asks and does, which the integration tests try.
 STORAGE = {
-    'base': ('network_source', 'add_auth'),
-    'ceph': ('disk', 'parse_image', '_monitors'),
-    'file': ('disk',),
-    'fusionstor': ('disk', 'export_name'),
-    'iscsi': ('disk', 'chap_secret_uuid'),
+    "base": ("network_source", "add_auth"),
+    "ceph": ("disk", "parse_image", "_monitors"),
+    "file": ("disk",),
+    "fusionstor": ("disk", "export_name"),
+    "iscsi": ("disk", "chap_secret_uuid"),
 }
 # What a mutant of the builders is imported by.
-USERS = (PACKAGE + 'plugins.module_utils.domain', PACKAGE + 'tests.')
-UNIT_TESTS = CHECKOUT / 'tests' / 'unit' / 'plugins' / 'module_utils'
+USERS = (PACKAGE + "plugins.module_utils.domain", PACKAGE + "tests.")
+UNIT_TESTS = CHECKOUT / "tests" / "unit" / "plugins" / "module_utils"
 SECONDS = 120
 
 
@@ -52,22 +52,24 @@ class _Instead(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Imports the mutant in place of the module that it was made from."""
 
     def __init__(self, mutant: Mutant) -> None:
-        path = mutant.path.relative_to(CHECKOUT).with_suffix('')
-        parts = path.parts[:-1] if path.name == '__init__' else path.parts
+        path = mutant.path.relative_to(CHECKOUT).with_suffix("")
+        parts = path.parts[:-1] if path.name == "__init__" else path.parts
         self.mutant = mutant
-        self.name = PACKAGE + '.'.join(parts)
+        self.name = PACKAGE + ".".join(parts)
 
     def find_spec(self, fullname: str, path: Optional[Sequence[str]], target: Optional[ModuleType] = None) -> Any:
         if fullname != self.name:
             return None
-        is_package = self.mutant.path.name == '__init__.py'
+        is_package = self.mutant.path.name == "__init__.py"
         return importlib.util.spec_from_file_location(
-            fullname, self.mutant.path, loader=self,
+            fullname,
+            self.mutant.path,
+            loader=self,
             submodule_search_locations=[str(self.mutant.path.parent)] if is_package else None,
         )
 
     def exec_module(self, module: ModuleType) -> None:
-        exec(compile(self.mutant.tree(), str(self.mutant.path), 'exec'), module.__dict__)
+        exec(compile(self.mutant.tree(), str(self.mutant.path), "exec"), module.__dict__)
 
 
 def _is_noticed() -> bool:
@@ -77,24 +79,25 @@ def _is_noticed() -> bool:
             outcome,
             recorded_outcome,
         )
-        if any(outcome(name) != recorded_outcome(name) for name in sorted(GOLDEN_NAMES, key='everything'.__ne__)):
+
+        if any(outcome(name) != recorded_outcome(name) for name in sorted(GOLDEN_NAMES, key="everything".__ne__)):
             return True
     except Exception:
         return True
     # The properties draw VMs for minutes and notice nothing that the others don't.
-    tests = [path for path in (UNIT_TESTS / 'domain').glob('test_*.py') if path.stem != 'test_properties']
-    tests += [UNIT_TESTS / 'storage', UNIT_TESTS / 'test_host.py']
-    return pytest.main([*map(str, tests), '--quiet', '--exitfirst']) != pytest.ExitCode.OK
+    tests = [path for path in (UNIT_TESTS / "domain").glob("test_*.py") if path.stem != "test_properties"]
+    tests += [UNIT_TESTS / "storage", UNIT_TESTS / "test_host.py"]
+    return pytest.main([*map(str, tests), "--quiet", "--exitfirst"]) != pytest.ExitCode.OK
 
 
 def _child(mutant: Mutant) -> None:
     """Ends the process: 0 if the tests noticed the mutant, 1 if not."""
     signal.alarm(SECONDS)
-    users = USERS if mutant.path.parent.name == 'domain' else PACKAGE
+    users = USERS if mutant.path.parent.name == "domain" else PACKAGE
     for name in [name for name in sys.modules if name.startswith(users)]:
         del sys.modules[name]
     sys.meta_path.insert(0, _Instead(mutant))
-    with open(os.devnull, 'w') as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
         code = 0 if _is_noticed() else 1
     os._exit(code)
 
@@ -111,20 +114,24 @@ def survives(mutant: Mutant) -> bool:
 def main() -> int:
     """Runs all mutants and prints what came out."""
     began = time.monotonic()
-    if not survives(unchanged(UTILS / 'host.py')):
-        print('the unit tests fail with nothing left out')
+    if not survives(unchanged(UTILS / "host.py")):
+        print("the unit tests fail with nothing left out")
         return 1
-    mutants = [mutant for path in [*sorted((UTILS / 'domain').glob('*.py')), UTILS / 'host.py']
-               for mutant in mutants_of(path)]
-    mutants += [mutant for name, functions in STORAGE.items()
-                for mutant in mutants_of(UTILS / 'storage' / (name + '.py'), functions)]
+    mutants = [
+        mutant for path in [*sorted((UTILS / "domain").glob("*.py")), UTILS / "host.py"] for mutant in mutants_of(path)
+    ]
+    mutants += [
+        mutant
+        for name, functions in STORAGE.items()
+        for mutant in mutants_of(UTILS / "storage" / (name + ".py"), functions)
+    ]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         survivors = [mutant for mutant, alive in zip(mutants, pool.map(survives, mutants)) if alive]
     for mutant in survivors:
-        print('survived: %s' % mutant)
-    print('%d mutants, %d survived, %.0f s' % (len(mutants), len(survivors), time.monotonic() - began))
+        print("survived: %s" % mutant)
+    print("%d mutants, %d survived, %.0f s" % (len(mutants), len(survivors), time.monotonic() - began))
     return 1 if survivors else 0
 
 
-if __name__ == '__main__':
+if __name__ == "__main__":
     sys.exit(main())

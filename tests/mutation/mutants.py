@@ -33,7 +33,7 @@ class Mutant:
         return ast.fix_missing_locations(tree)
 
     def __str__(self) -> str:
-        return '%s:%d without %s' % (self.path.name, self.line, self.without)
+        return "%s:%d without %s" % (self.path.name, self.line, self.without)
 
 
 def mutants_of(path: Path, functions: Collection[str] = ()) -> Iterator[Mutant]:
@@ -45,7 +45,7 @@ def mutants_of(path: Path, functions: Collection[str] = ()) -> Iterator[Mutant]:
 
 def unchanged(path: Path) -> Mutant:
     """The module as it is, for comparison."""
-    return Mutant(path, None, 1, 'nothing')
+    return Mutant(path, None, 1, "nothing")
 
 
 def _removable(tree: ast.Module, functions: Collection[str]) -> Iterator[tuple[int, str]]:
@@ -73,28 +73,28 @@ def _parts(tree: ast.Module, functions: Collection[str]) -> Iterator[tuple[Any, 
             continue
         types = _types_of(function)
         for node in ast.walk(function):
-            for field in ('body', 'orelse', 'finalbody'):
+            for field in ("body", "orelse", "finalbody"):
                 for index, statement in enumerate(_list(node, field)):
                     if not _says_nothing(statement):
                         yield node, field, index, statement
             if isinstance(node, ast.Call):
                 for index, keyword in enumerate(node.keywords):
-                    yield node, 'keywords', index, keyword
+                    yield node, "keywords", index, keyword
             if isinstance(node, ast.Dict):
                 for index, key in enumerate(node.keys):
                     if key is not None:
-                        yield node, 'keys', index, key
+                        yield node, "keys", index, key
             if isinstance(node, (ast.Tuple, ast.List)) and isinstance(node.ctx, ast.Load) and node not in types:
                 for index, element in enumerate(node.elts):
-                    yield node, 'elts', index, element
+                    yield node, "elts", index, element
     if functions:
         return
     for statement in tree.body:
-        value = getattr(statement, 'value', None)
+        value = getattr(statement, "value", None)
         if isinstance(value, ast.Tuple):
             for index, element in enumerate(value.elts):
                 if isinstance(element, ast.Attribute):
-                    yield value, 'elts', index, element
+                    yield value, "elts", index, element
 
 
 def _types_of(function: ast.FunctionDef) -> set[ast.AST]:

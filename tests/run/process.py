@@ -88,9 +88,7 @@ def interrupt_on_signals() -> None:
         signal.signal(number, interrupt)
 
 
-def _follow(
-    process: subprocess.Popen[bytes], log_file: BinaryIO, deadline: float, screen: Screen, quiet: bool
-) -> bool:
+def _follow(process: subprocess.Popen[bytes], log_file: BinaryIO, deadline: float, screen: Screen, quiet: bool) -> bool:
     """Passes on what the process prints until it ends; False if it doesn't before the deadline."""
     assert process.stdout is not None
     heartbeat = time.monotonic() + HEARTBEAT_SECONDS

@@ -85,8 +85,6 @@ def table(results: list[Result]) -> str:
     lines = [f"{'part':{width}}  {'passed':>6}  {'failed':>6}  {'time':>8}"]
     for result in results:
         word = "PASSED" if result.ok else "FAILED"
-        lines.append(
-            f"{result.name:{width}}  {result.passed:6}  {result.failed:6}  {result.seconds:6.1f} s  {word}"
-        )
+        lines.append(f"{result.name:{width}}  {result.passed:6}  {result.failed:6}  {result.seconds:6.1f} s  {word}")
         lines += [f"{'':{width}}  {problem}" for problem in [*result.problems, *result.notes]]
     return "\n".join(lines)

@@ -30,7 +30,7 @@ sys.exit(subprocess.call([sys.executable, "-m", "pip", "install", *wanted]))
 '''
 GET_PIP_VERSIONS = ("24_2", "25_2", "25_3")
 
-PYTHON_MISSING = re.compile(r'^WARNING: Skipping .+ on Python (\S+) because it could not be found', re.MULTILINE)
+PYTHON_MISSING = re.compile(r"^WARNING: Skipping .+ on Python (\S+) because it could not be found", re.MULTILINE)
 PROGRAM_MISSING = re.compile(r'^WARNING: Required program "(.+)" not found', re.MULTILINE)
 
 
@@ -58,9 +58,7 @@ def prime(checkout: Checkout) -> Outcome:
     return ansible_test(checkout, ["sanity", "--prime-venvs"], "setup", Screen(), quiet=True)
 
 
-def ansible_test(
-    checkout: Checkout, arguments: list[str], log: str, screen: Screen, quiet: bool = False
-) -> Outcome:
+def ansible_test(checkout: Checkout, arguments: list[str], log: str, screen: Screen, quiet: bool = False) -> Outcome:
     """Runs ansible-test in the copy of the project's files."""
     stage = staged(checkout)
     _provide_get_pip(checkout.home)

@@ -21,6 +21,7 @@ def types(checkout: Checkout, result: Result, arguments: list[str]) -> None:
     packages = [word for name in TYPED_PACKAGES for word in ("-p", f"ansible_collections.zstack.kvm.{name}")]
     commands = {
         "ruff": [checkout.program("ruff"), "check", "."],
+        "ruff format": [checkout.program("ruff"), "format", "--check", "."],
         "mypy": [mypy, *packages],
         "mypy of the tools": [mypy, *TYPED_FOLDERS],
         "mypy of the benchmarks": [mypy, "-p", "tests.benchmarks"],

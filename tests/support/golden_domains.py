@@ -23,15 +23,15 @@ from ansible_collections.zstack.kvm.plugins.module_utils.vm_spec import parse_vm
 from ansible_collections.zstack.kvm.tests.support.recorded_hosts import recorded_host
 from lxml import etree
 
-GOLDEN = Path(__file__).resolve().parent.parent / 'fixtures' / 'domains'
-GOLDEN_NAMES = sorted(path.stem for path in GOLDEN.glob('*.json'))
+GOLDEN = Path(__file__).resolve().parent.parent / "fixtures" / "domains"
+GOLDEN_NAMES = sorted(path.stem for path in GOLDEN.glob("*.json"))
 
 _BASE = {
-    'uuid': '0d1e2f30-4a5b-6c7d-8e9f-a0b1c2d3e4f5',
-    'name': 'golden',
-    'memory': 1 << 30,
-    'cpu_num': 2,
-    'root_volume': {'install_path': '/images/root.qcow2'},
+    "uuid": "0d1e2f30-4a5b-6c7d-8e9f-a0b1c2d3e4f5",
+    "name": "golden",
+    "memory": 1 << 30,
+    "cpu_num": 2,
+    "root_volume": {"install_path": "/images/root.qcow2"},
 }
 
 
@@ -45,49 +45,49 @@ class Outcome:
 
 def description(name: str) -> dict[str, Any]:
     """What NAME.json says."""
-    return json.loads((GOLDEN / (name + '.json')).read_text())
+    return json.loads((GOLDEN / (name + ".json")).read_text())
 
 
 def recorded_outcome(name: str) -> Outcome:
     """What must become of it."""
-    path = GOLDEN / (name + '.xml')
-    said = {key: list(description(name).get(key, [])) for key in ('warnings', 'missing', 'problems')}
+    path = GOLDEN / (name + ".xml")
+    said = {key: list(description(name).get(key, [])) for key in ("warnings", "missing", "problems")}
     return Outcome(said, path.read_text() if path.exists() else None)
 
 
 def outcome(name: str) -> Outcome:
     """What becomes of it."""
     about = description(name)
-    vms, problems = parse_vms([{**_BASE, **about['vm']}])
+    vms, problems = parse_vms([{**_BASE, **about["vm"]}])
     assert not problems, [str(problem) for problem in problems]
-    addresses = about.get('addresses')
+    addresses = about.get("addresses")
     host = recorded_host(
-        about['host'], about.get('cgroup_version', 2), frozenset(addresses) if addresses is not None else None
+        about["host"], about.get("cgroup_version", 2), frozenset(addresses) if addresses is not None else None
     )
     try:
-        desired = build(vms[0], host, StorageFacts(about.get('formats', {})))
+        desired = build(vms[0], host, StorageFacts(about.get("formats", {})))
     except VmProblems as error:
-        return Outcome({'warnings': [], 'missing': [], 'problems': _texts(error.problems)}, None)
-    said = {'warnings': list(desired.warnings), 'missing': _texts(desired.missing), 'problems': []}
-    return Outcome(said, etree.tostring(desired.element, pretty_print=True, encoding='unicode'))
+        return Outcome({"warnings": [], "missing": [], "problems": _texts(error.problems)}, None)
+    said = {"warnings": list(desired.warnings), "missing": _texts(desired.missing), "problems": []}
+    return Outcome(said, etree.tostring(desired.element, pretty_print=True, encoding="unicode"))
 
 
 def _texts(problems: tuple[Problem, ...]) -> list[str]:
-    return ['%s (%s)%s' % (problem, problem.code, '; ' + problem.hint if problem.hint else '') for problem in problems]
+    return ["%s (%s)%s" % (problem, problem.code, "; " + problem.hint if problem.hint else "") for problem in problems]
 
 
 def _write(name: str) -> None:
     new = outcome(name)
     about = {key: value for key, value in description(name).items() if key not in new.said}
     about.update({key: value for key, value in new.said.items() if value})
-    (GOLDEN / (name + '.json')).write_text(json.dumps(about, indent=2, ensure_ascii=False) + '\n')
-    path = GOLDEN / (name + '.xml')
+    (GOLDEN / (name + ".json")).write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n")
+    path = GOLDEN / (name + ".xml")
     if new.xml is None:
         path.unlink(missing_ok=True)
     else:
         path.write_text(new.xml)
 
 
-if __name__ == '__main__':
+if __name__ == "__main__":
     for golden_name in GOLDEN_NAMES:
         _write(golden_name)

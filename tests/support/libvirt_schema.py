@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lxml import etree
 
-DOMAIN_SCHEMA = Path('/usr/share/libvirt/schemas/domain.rng')
+DOMAIN_SCHEMA = Path("/usr/share/libvirt/schemas/domain.rng")
 
 
 @cache

@@ -16,7 +16,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils.host import (
     parse_domain_capabilities,
 )
 
-CAPABILITIES = Path(__file__).resolve().parent.parent / 'fixtures' / 'capabilities'
+CAPABILITIES = Path(__file__).resolve().parent.parent / "fixtures" / "capabilities"
 
 
 def recorded_host(
@@ -28,11 +28,11 @@ def recorded_host(
     """A host of the fixtures. One more C(emulator) can do what the host's own can."""
     directory = CAPABILITIES / name
     known = {}
-    for path in sorted(directory.glob('*.*.xml')):
-        arch, machine, domain_type = path.stem.split('.')
+    for path in sorted(directory.glob("*.*.xml")):
+        arch, machine, domain_type = path.stem.split(".")
         kind = DomainKind(None, arch, machine, domain_type)
         known[kind] = parse_domain_capabilities(path.read_text())
         if emulator:
             known[replace(kind, emulator=emulator)] = replace(known[kind], emulator=emulator)
-    capabilities = parse_capabilities((directory / 'capabilities.xml').read_text())
+    capabilities = parse_capabilities((directory / "capabilities.xml").read_text())
     return Host(capabilities, known, cgroup_version, addresses)

@@ -21,7 +21,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils.vm_spec import parse_vm
 from ansible_collections.zstack.kvm.tests.support.recorded_hosts import recorded_host
 from lxml import etree
 
-CASES = Path(__file__).resolve().parent.parent / 'fixtures' / 'start_vm_cmd'
+CASES = Path(__file__).resolve().parent.parent / "fixtures" / "start_vm_cmd"
 
 
 @dataclass(frozen=True)
@@ -34,24 +34,24 @@ class Case:
     @cached_property
     def document(self) -> Mapping[str, Any]:
         """The StartVmCmd."""
-        return json.loads((CASES / ('%s.%s.json' % (self.name, self.arch))).read_text())
+        return json.loads((CASES / ("%s.%s.json" % (self.name, self.arch))).read_text())
 
     @property
     def reference(self) -> etree._Element:
         """The domain that ZStack's agent makes; a new copy each time."""
-        return etree.parse(str(CASES / ('%s.%s.xml' % (self.name, self.arch)))).getroot()
+        return etree.parse(str(CASES / ("%s.%s.xml" % (self.name, self.arch)))).getroot()
 
     @property
     def facts(self) -> StorageFacts:
         """The formats that the agent found in the files."""
-        disks = [disk for disk in self.reference.iterfind('devices/disk[source]') if disk.find('source').get('file')]
-        return StorageFacts({disk.find('source').get('file'): disk.find('driver').get('type') for disk in disks})
+        disks = [disk for disk in self.reference.iterfind("devices/disk[source]") if disk.find("source").get("file")]
+        return StorageFacts({disk.find("source").get("file"): disk.find("driver").get("type") for disk in disks})
 
     @property
     def host(self) -> Host:
         """A host of the kind that the agent ran on."""
-        name = 'el-7-aarch64' if self.arch == 'aarch64' else 'el-7'
-        return recorded_host(name, cgroup_version=1, emulator=self.document['addons'].get('qemuPath'))
+        name = "el-7-aarch64" if self.arch == "aarch64" else "el-7"
+        return recorded_host(name, cgroup_version=1, emulator=self.document["addons"].get("qemuPath"))
 
     def vm(self, **options: Any) -> Vm:
         """The document as a VM, with more options of the module."""
@@ -65,4 +65,4 @@ class Case:
         return build(self.vm(), self.host, self.facts)
 
 
-ALL_CASES = [Case(*path.stem.rsplit('.', 1)) for path in sorted(CASES.glob('*.json'))]
+ALL_CASES = [Case(*path.stem.rsplit(".", 1)) for path in sorted(CASES.glob("*.json"))]

@@ -22,8 +22,8 @@ from ansible_collections.zstack.kvm.plugins.module_utils.vm_spec import parse_vm
 from ansible_collections.zstack.kvm.plugins.module_utils.vm_spec.arguments import VM_ARGUMENT_SPEC
 from hypothesis import strategies as st
 
-_HEX = '0123456789abcdef'
-GUEST_AGENT = {'socket_path': '/var/lib/libvirt/qemu/channel', 'target_name': 'org.qemu.guest_agent.0'}
+_HEX = "0123456789abcdef"
+GUEST_AGENT = {"socket_path": "/var/lib/libvirt/qemu/channel", "target_name": "org.qemu.guest_agent.0"}
 
 
 def _hex(digits: int) -> st.SearchStrategy[str]:
@@ -33,7 +33,7 @@ def _hex(digits: int) -> st.SearchStrategy[str]:
 def _line(**kwargs: Any) -> st.SearchStrategy[str]:
     """Text of one line that XML can carry, in any script."""
     return st.text(
-        st.characters(exclude_categories=('Cc', 'Cs'), exclude_characters='\ufffe\uffff'), min_size=1, **kwargs
+        st.characters(exclude_categories=("Cc", "Cs"), exclude_characters="\ufffe\uffff"), min_size=1, **kwargs
     )
 
 
@@ -42,15 +42,15 @@ def uuids() -> st.SearchStrategy[str]:
 
 
 def macs() -> st.SearchStrategy[str]:
-    return st.tuples(*[st.integers(0, 255)] * 5).map(lambda rest: ':'.join('%02x' % byte for byte in (0xFA, *rest)))
+    return st.tuples(*[st.integers(0, 255)] * 5).map(lambda rest: ":".join("%02x" % byte for byte in (0xFA, *rest)))
 
 
 def _names() -> st.SearchStrategy[str]:
-    return st.text('abcdefghijklmnopqrstuvwxyzABC0123456789_-', min_size=1, max_size=12)
+    return st.text("abcdefghijklmnopqrstuvwxyzABC0123456789_-", min_size=1, max_size=12)
 
 
 def _paths() -> st.SearchStrategy[str]:
-    return _names().map('/var/lib/{}'.format)
+    return _names().map("/var/lib/{}".format)
 
 
 def _ips() -> st.SearchStrategy[str]:
@@ -59,8 +59,8 @@ def _ips() -> st.SearchStrategy[str]:
 
 def _pci_addresses() -> st.SearchStrategy[str]:
     return st.builds(
-        '{}{:02x}:{:02x}.{}'.format,
-        st.sampled_from(['', '0000:', '0001:']),
+        "{}{:02x}:{:02x}.{}".format,
+        st.sampled_from(["", "0000:", "0001:"]),
         st.integers(1, 255),
         st.integers(0, 31),
         st.integers(0, 7),
@@ -69,106 +69,106 @@ def _pci_addresses() -> st.SearchStrategy[str]:
 
 def _usb_devices() -> st.SearchStrategy[str]:
     return st.builds(
-        '{}:{}:{:04x}:{:04x}:{}'.format,
+        "{}:{}:{:04x}:{:04x}:{}".format,
         st.integers(1, 255),
         st.integers(1, 127),
         st.integers(1, 0xFFFF),
         st.integers(0, 0xFFFF),
-        st.sampled_from(['1.1', '2.0', '2.0.0', '3.0', '3.1']),
+        st.sampled_from(["1.1", "2.0", "2.0.0", "3.0", "3.1"]),
     )
 
 
 def _wwns() -> st.SearchStrategy[str]:
-    return st.builds('{}{}'.format, st.sampled_from(['', '0x']), _hex(16))
+    return st.builds("{}{}".format, st.sampled_from(["", "0x"]), _hex(16))
 
 
 TEXTS: dict[str, st.SearchStrategy[str]] = {
-    'uuid': uuids(),
-    'name': _line(max_size=80),
-    'host_management_ip': _ips(),
-    'console_listen': _ips(),
-    'console_password': st.text('abcdefghijklmnopqrstuvwxyz<&">', min_size=1, max_size=8),
-    'emulator': _paths(),
-    'machine': st.sampled_from(['pc', 'q35', 'pc-i440fx-7.2']),
-    'volume_uuid': uuids(),
-    'image_uuid': uuids(),
-    'secret_uuid': uuids(),
-    'wwn': _wwns(),
-    'chap_username': _names(),
-    'chap_password': _line(max_size=16),
-    'hostname': _ips(),
-    'install_path': _paths(),
-    'path': _paths(),
-    'mac': macs(),
-    'ip': st.one_of(st.just(''), _ips()),
-    'bridge_name': _names(),
-    'nic_internal_name': _names(),
-    'socket_path': _paths(),
-    'target_name': _names(),
-    'pci_devices': _pci_addresses(),
-    'usb_devices': _usb_devices(),
-    'key': st.binary(min_size=16, max_size=28).map(lambda key: base64.b64encode(key).decode()),
+    "uuid": uuids(),
+    "name": _line(max_size=80),
+    "host_management_ip": _ips(),
+    "console_listen": _ips(),
+    "console_password": st.text('abcdefghijklmnopqrstuvwxyz<&">', min_size=1, max_size=8),
+    "emulator": _paths(),
+    "machine": st.sampled_from(["pc", "q35", "pc-i440fx-7.2"]),
+    "volume_uuid": uuids(),
+    "image_uuid": uuids(),
+    "secret_uuid": uuids(),
+    "wwn": _wwns(),
+    "chap_username": _names(),
+    "chap_password": _line(max_size=16),
+    "hostname": _ips(),
+    "install_path": _paths(),
+    "path": _paths(),
+    "mac": macs(),
+    "ip": st.one_of(st.just(""), _ips()),
+    "bridge_name": _names(),
+    "nic_internal_name": _names(),
+    "socket_path": _paths(),
+    "target_name": _names(),
+    "pci_devices": _pci_addresses(),
+    "usb_devices": _usb_devices(),
+    "key": st.binary(min_size=16, max_size=28).map(lambda key: base64.b64encode(key).decode()),
 }
 
 NUMBERS: dict[str, st.SearchStrategy[Any]] = {
-    'memory': st.one_of(st.integers(1 << 20, 1 << 46), st.sampled_from(['1M', '512MB', '2GiB', ' 1.5G '])),
-    'cpu_num': st.integers(1, 256),
-    'cpu_speed': st.integers(0, 4000),
-    'socket_num': st.integers(1, 16),
-    'cpu_on_socket': st.integers(1, 16),
-    'internal_id': st.integers(0, 10**12),
-    'vdi_monitor_number': st.integers(1, 16),
-    'timeout': st.integers(1, 3600),
-    'start_order': st.integers(0, 9),
-    'device_id': st.nothing(),  # depends on where it stands
-    'port': st.integers(1, 65535),
-    'total_bandwidth': st.integers(1, 10**12),
-    'total_iops': st.integers(1, 10**6),
-    'inbound_bandwidth': st.integers(1, 10**11),
-    'outbound_bandwidth': st.integers(1, 10**11),
+    "memory": st.one_of(st.integers(1 << 20, 1 << 46), st.sampled_from(["1M", "512MB", "2GiB", " 1.5G "])),
+    "cpu_num": st.integers(1, 256),
+    "cpu_speed": st.integers(0, 4000),
+    "socket_num": st.integers(1, 16),
+    "cpu_on_socket": st.integers(1, 16),
+    "internal_id": st.integers(0, 10**12),
+    "vdi_monitor_number": st.integers(1, 16),
+    "timeout": st.integers(1, 3600),
+    "start_order": st.integers(0, 9),
+    "device_id": st.nothing(),  # depends on where it stands
+    "port": st.integers(1, 65535),
+    "total_bandwidth": st.integers(1, 10**12),
+    "total_iops": st.integers(1, 10**6),
+    "inbound_bandwidth": st.integers(1, 10**11),
+    "outbound_bandwidth": st.integers(1, 10**11),
 }
 
 PATCHES = [
-    {'action': 'set', 'xpath': '/domain/on_crash', 'value': 'destroy'},
-    {'action': 'set', 'xpath': '/domain/description', 'value': 'patched'},
+    {"action": "set", "xpath": "/domain/on_crash", "value": "destroy"},
+    {"action": "set", "xpath": "/domain/description", "value": "patched"},
     {
-        'action': 'add',
-        'xpath': '/domain/devices',
-        'value': '<rng model="virtio"><backend model="random">/dev/urandom</backend></rng>',
+        "action": "add",
+        "xpath": "/domain/devices",
+        "value": '<rng model="virtio"><backend model="random">/dev/urandom</backend></rng>',
     },
-    {'action': 'remove', 'xpath': '/domain/devices/memballoon/stats'},
-    {'action': 'replace', 'xpath': '/domain/on_reboot', 'value': '<on_reboot>destroy</on_reboot>'},
+    {"action": "remove", "xpath": "/domain/devices/memballoon/stats"},
+    {"action": "replace", "xpath": "/domain/on_reboot", "value": "<on_reboot>destroy</on_reboot>"},
 ]
 
 
 def _value(name: str, option: Mapping[str, Any]) -> st.SearchStrategy[Any]:
     """A value of one option, by what the spec says of it."""
-    if name == 'domain_patches':
-        return st.lists(st.sampled_from(PATCHES), max_size=2, unique_by=lambda patch: patch['xpath'])
-    if option['type'] == 'dict':
-        return options(option['options'])
-    if option['type'] == 'list' and option['elements'] == 'dict':
-        return st.lists(options(option['options']), max_size=3)
-    if option['type'] == 'list':
-        return st.lists(_scalar(name, option, option['elements']), min_size=1, max_size=3, unique=True)
-    return _scalar(name, option, option['type'])
+    if name == "domain_patches":
+        return st.lists(st.sampled_from(PATCHES), max_size=2, unique_by=lambda patch: patch["xpath"])
+    if option["type"] == "dict":
+        return options(option["options"])
+    if option["type"] == "list" and option["elements"] == "dict":
+        return st.lists(options(option["options"]), max_size=3)
+    if option["type"] == "list":
+        return st.lists(_scalar(name, option, option["elements"]), min_size=1, max_size=3, unique=True)
+    return _scalar(name, option, option["type"])
 
 
 def _scalar(name: str, option: Mapping[str, Any], kind: str) -> st.SearchStrategy[Any]:
-    if 'choices' in option:
-        return st.sampled_from(option['choices'])
-    if kind == 'bool':
+    if "choices" in option:
+        return st.sampled_from(option["choices"])
+    if kind == "bool":
         return st.booleans()
-    return TEXTS[name] if kind == 'str' else NUMBERS[name]
+    return TEXTS[name] if kind == "str" else NUMBERS[name]
 
 
 def options(spec: Mapping[str, Mapping[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
     """The options of one part; those that may be left out sometimes are."""
-    required = {name: _value(name, option) for name, option in spec.items() if option.get('required')}
+    required = {name: _value(name, option) for name, option in spec.items() if option.get("required")}
     optional = {
         name: _value(name, option)
         for name, option in spec.items()
-        if not option.get('required') and name != 'device_id'
+        if not option.get("required") and name != "device_id"
     }
     return st.fixed_dictionaries(required, optional=optional)
 
@@ -179,66 +179,66 @@ def vms(draw: st.DrawFn) -> dict[str, Any]:
     vm = draw(options(VM_ARGUMENT_SPEC))
     _make_topology_fit(draw, vm)
     _make_console_fit(vm)
-    volumes = [vm['root_volume'], *vm.get('data_volumes', [])]
+    volumes = [vm["root_volume"], *vm.get("data_volumes", [])]
     for index, volume in enumerate(volumes):
         _make_volume_fit(volume, index)
-    _number(draw, vm.get('data_volumes', []), range(1, 25))
-    for index, cdrom in enumerate(vm.get('boot_iso', [])):
-        cdrom['path'] = draw(st.sampled_from(['/var/lib/cd.iso', 'ceph://pool/cd@snap', 'fusionstor://pool/cd@snap']))
-        cdrom['mon_info'] = cdrom.get('mon_info') or [{'hostname': '10.0.9.1'}]
-        cdrom['device_id'] = 2 - index
-    for index, nic in enumerate(vm.get('nics', [])):
-        nic['nic_internal_name'] = 'vnic%d' % index
-        if 'mac' in nic:
-            nic['mac'] = nic['mac'][:-2] + '%02x' % index
-    _number(draw, vm.get('nics', []), range(20))
-    for index, channel in enumerate(vm.get('channels', [])):
-        channel['socket_path'] += '.%d' % index
-        channel['target_name'] += '.%d' % index
-    if vm.get('wait_for') == 'guest_agent':
-        vm.setdefault('channels', []).append(dict(GUEST_AGENT))
-    vm['usb_devices'] = list({tuple(device.split(':')[:2]): device for device in vm.get('usb_devices', [])}.values())
-    vm['pci_devices'] = list({_full(device): device for device in vm.get('pci_devices', [])}.values())
+    _number(draw, vm.get("data_volumes", []), range(1, 25))
+    for index, cdrom in enumerate(vm.get("boot_iso", [])):
+        cdrom["path"] = draw(st.sampled_from(["/var/lib/cd.iso", "ceph://pool/cd@snap", "fusionstor://pool/cd@snap"]))
+        cdrom["mon_info"] = cdrom.get("mon_info") or [{"hostname": "10.0.9.1"}]
+        cdrom["device_id"] = 2 - index
+    for index, nic in enumerate(vm.get("nics", [])):
+        nic["nic_internal_name"] = "vnic%d" % index
+        if "mac" in nic:
+            nic["mac"] = nic["mac"][:-2] + "%02x" % index
+    _number(draw, vm.get("nics", []), range(20))
+    for index, channel in enumerate(vm.get("channels", [])):
+        channel["socket_path"] += ".%d" % index
+        channel["target_name"] += ".%d" % index
+    if vm.get("wait_for") == "guest_agent":
+        vm.setdefault("channels", []).append(dict(GUEST_AGENT))
+    vm["usb_devices"] = list({tuple(device.split(":")[:2]): device for device in vm.get("usb_devices", [])}.values())
+    vm["pci_devices"] = list({_full(device): device for device in vm.get("pci_devices", [])}.values())
     return vm
 
 
 def _full(pci_address: str) -> str:
-    return pci_address if pci_address.count(':') == 2 else '0000:' + pci_address
+    return pci_address if pci_address.count(":") == 2 else "0000:" + pci_address
 
 
 def _make_topology_fit(draw: st.DrawFn, vm: dict[str, Any]) -> None:
-    if vm.get('use_numa'):
-        vm['cpu_num'] = min(vm['cpu_num'], 128)
+    if vm.get("use_numa"):
+        vm["cpu_num"] = min(vm["cpu_num"], 128)
         return
-    sockets, cores = vm.get('socket_num'), vm.get('cpu_on_socket')
+    sockets, cores = vm.get("socket_num"), vm.get("cpu_on_socket")
     if sockets or cores:
-        vm['cpu_num'] = (sockets or 1) * (cores or 1)
+        vm["cpu_num"] = (sockets or 1) * (cores or 1)
 
 
 def _make_console_fit(vm: dict[str, Any]) -> None:
-    if vm.get('usb_redirect'):
-        vm['console_mode'] = 'spice'
+    if vm.get("usb_redirect"):
+        vm["console_mode"] = "spice"
 
 
 def _make_volume_fit(volume: dict[str, Any], index: int) -> None:
     """Lets the parts of a volume that depend on its kind of storage say the same."""
-    kind = volume.get('device_type', 'file')
-    name = 'volume%d' % index
-    volume['install_path'] = {
-        'file': '/var/lib/%s' % name,
-        'ceph': 'ceph://pool/%s' % name,
-        'iscsi': 'iscsi://10.0.8.8:3260/iqn.2015-01.io.example:%s/%d' % (name, index),
-        'fusionstor': 'fusionstor://pool/%s' % name,
+    kind = volume.get("device_type", "file")
+    name = "volume%d" % index
+    volume["install_path"] = {
+        "file": "/var/lib/%s" % name,
+        "ceph": "ceph://pool/%s" % name,
+        "iscsi": "iscsi://10.0.8.8:3260/iqn.2015-01.io.example:%s/%d" % (name, index),
+        "fusionstor": "fusionstor://pool/%s" % name,
     }[kind]
-    if kind == 'ceph' and not volume.get('mon_info'):
-        volume['mon_info'] = [{'hostname': '10.0.9.1'}]
-    if not (volume.get('chap_username') and volume.get('chap_password')):
-        volume.pop('chap_username', None)
-        volume.pop('chap_password', None)
-    if volume.get('format') == 'qcow2':
-        volume.pop('shareable', None)
-    if 'wwn' in volume:
-        volume['wwn'] = volume['wwn'][:-1] + _HEX[index]
+    if kind == "ceph" and not volume.get("mon_info"):
+        volume["mon_info"] = [{"hostname": "10.0.9.1"}]
+    if not (volume.get("chap_username") and volume.get("chap_password")):
+        volume.pop("chap_username", None)
+        volume.pop("chap_password", None)
+    if volume.get("format") == "qcow2":
+        volume.pop("shareable", None)
+    if "wwn" in volume:
+        volume["wwn"] = volume["wwn"][:-1] + _HEX[index]
 
 
 def _number(draw: st.DrawFn, parts: list[dict[str, Any]], ids: range) -> None:
@@ -248,7 +248,7 @@ def _number(draw: st.DrawFn, parts: list[dict[str, Any]], ids: range) -> None:
     if draw(st.booleans()):
         numbers = draw(st.lists(st.sampled_from(ids), min_size=len(parts), max_size=len(parts), unique=True))
         for part, number in zip(parts, numbers):
-            part['device_id'] = number
+            part["device_id"] = number
 
 
 def parsed_vms() -> st.SearchStrategy[Vm]:
@@ -258,7 +258,7 @@ def parsed_vms() -> st.SearchStrategy[Vm]:
 
 def _parsed(vm: dict[str, Any]) -> Vm:
     parsed, problems = parse_vms([vm])
-    assert not problems, '\n'.join(str(problem) for problem in problems)
+    assert not problems, "\n".join(str(problem) for problem in problems)
     return parsed[0]
 
 
@@ -271,7 +271,7 @@ def garbage() -> st.SearchStrategy[Any]:
         st.floats(),
         st.text(),
         st.binary(),
-        st.sampled_from(['1e999999999', '9' * 5000, '-1', 'nan', 'Infinity', '\ud800', '{', 'a=b']),
+        st.sampled_from(["1e999999999", "9" * 5000, "-1", "nan", "Infinity", "\ud800", "{", "a=b"]),
         st.integers(100, 5000).map(lambda digits: 10**digits),
     )
     return st.recursive(
@@ -295,7 +295,7 @@ def damaged_vms(draw: st.DrawFn) -> dict[str, Any]:
             part = part[key]
             continue
         if isinstance(part, dict) and draw(st.booleans()):
-            part['%s_' % key] = part.pop(key)
+            part["%s_" % key] = part.pop(key)
         else:
             part[key] = draw(garbage())
         return vm

@@ -19,9 +19,7 @@ FAT16_LBA = 0x0E
 BOOTABLE = 0x80
 # Messages on both consoles; the rest saves a third of the time that the kernel takes under emulation
 # On a busy machine an emulated timer may be so late that the kernel takes it for broken, and stops: no_timer_check.
-KERNEL_PARAMETERS = (
-    "console=tty0 console=ttyS0,115200 quiet nokaslr mitigations=off cryptomgr.notests no_timer_check"
-)
+KERNEL_PARAMETERS = "console=tty0 console=ttyS0,115200 quiet nokaslr mitigations=off cryptomgr.notests no_timer_check"
 
 
 @dataclass(frozen=True)

@@ -98,21 +98,19 @@ def build(vm: Vm, host: Host, facts: StorageFacts) -> DesiredDomain:
     kind = domain_kind(vm, host.capabilities)
     capabilities = host.domain_capabilities.get(kind, DomainCapabilities())
     problems = [*_format_problems(vm, facts), *interfaces.filter_problems(vm)]
-    is_aarch64 = kind.arch == 'aarch64'
+    is_aarch64 = kind.arch == "aarch64"
     layout = plan_disks(
         vm, is_aarch64, _has_ide(kind, capabilities), lambda volume: storage.disk(volume, facts), problems
     )
-    context = Context(
-        vm, host, kind, capabilities, layout, plan_boot(vm, layout), plan_usb(vm, is_aarch64, problems)
-    )
+    context = Context(vm, host, kind, capabilities, layout, plan_boot(vm, layout), plan_usb(vm, is_aarch64, problems))
     kinds.check_kind(context)
-    domain = etree.Element('domain', {'type': kind.domain_type}, nsmap=NAMESPACES)
+    domain = etree.Element("domain", {"type": kind.domain_type}, nsmap=NAMESPACES)
     for builder in _HEAD_BUILDERS:
         builder(domain, context)
-    devices = add(domain, 'devices')
+    devices = add(domain, "devices")
     emulator = kinds.emulator(context)
     if emulator:
-        add(devices, 'emulator', emulator)
+        add(devices, "emulator", emulator)
     for builder in _DEVICE_BUILDERS:
         builder(devices, context)
     security.add_security_label(domain, context)
@@ -126,18 +124,22 @@ def build(vm: Vm, host: Host, facts: StorageFacts) -> DesiredDomain:
 def _has_ide(kind: DomainKind, capabilities: DomainCapabilities) -> bool:
     if capabilities.disk_buses is None:
         return not is_q35(kind.machine)
-    return 'ide' in capabilities.disk_buses
+    return "ide" in capabilities.disk_buses
 
 
 def _format_problems(vm: Vm, facts: StorageFacts) -> list[Problem]:
-    return [_shared_qcow2(volume) for volume in vm.volumes
-            if volume.shareable and volume.device_type in ('file', 'fusionstor')
-            and (volume.format or facts.formats.get(volume.install_path)) == 'qcow2']
+    return [
+        _shared_qcow2(volume)
+        for volume in vm.volumes
+        if volume.shareable
+        and volume.device_type in ("file", "fusionstor")
+        and (volume.format or facts.formats.get(volume.install_path)) == "qcow2"
+    ]
 
 
 def _shared_qcow2(volume: Volume) -> Problem:
     return Problem(
-        '%s.shareable' % volume.place,
-        '%s is a qcow2 image, which cannot be shared' % volume.install_path,
-        hint='convert it to raw, or set shareable to false',
+        "%s.shareable" % volume.place,
+        "%s is a qcow2 image, which cannot be shared" % volume.install_path,
+        hint="convert it to raw, or set shareable to false",
     )

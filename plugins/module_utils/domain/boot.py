@@ -20,37 +20,44 @@ from .elements import add
 
 def add_os(domain: etree._Element, context: Context) -> None:
     """os: machine, firmware, boot."""
-    os_element = add(domain, 'os')
-    add(os_element, 'type', 'hvm', arch=context.kind.arch, machine=context.kind.machine)
+    os_element = add(domain, "os")
+    add(os_element, "type", "hvm", arch=context.kind.arch, machine=context.kind.machine)
     _add_firmware(os_element, context)
     for kind in context.boot.kinds:
-        add(os_element, 'boot', dev=kind)
+        add(os_element, "boot", dev=kind)
     if context.vm.use_boot_menu:
-        add(os_element, 'bootmenu', enable='yes')
+        add(os_element, "bootmenu", enable="yes")
     _warn_of_empty_first_drive(context)
 
 
 def _add_firmware(os_element: etree._Element, context: Context) -> None:
     """UEFI without Secure Boot, which would not boot what is unsigned."""
     firmware = context.vm.firmware
-    if context.is_aarch64 and firmware == 'bios':
-        context.missing.append(Problem(
-            context.place('firmware'), 'aarch64 machines have no BIOS', 'firmware_missing', 'set firmware to uefi',
-        ))
-    if firmware != 'uefi' and not context.is_aarch64:
+    if context.is_aarch64 and firmware == "bios":
+        context.missing.append(
+            Problem(
+                context.place("firmware"),
+                "aarch64 machines have no BIOS",
+                "firmware_missing",
+                "set firmware to uefi",
+            )
+        )
+    if firmware != "uefi" and not context.is_aarch64:
         return
-    if not offers(context.capabilities.firmwares, 'efi'):
-        context.missing.append(Problem(
-            context.place('firmware'),
-            'the host has no UEFI firmware for %s machines of type %s' % (context.kind.arch, context.kind.machine),
-            'firmware_missing',
-        ))
+    if not offers(context.capabilities.firmwares, "efi"):
+        context.missing.append(
+            Problem(
+                context.place("firmware"),
+                "the host has no UEFI firmware for %s machines of type %s" % (context.kind.arch, context.kind.machine),
+                "firmware_missing",
+            )
+        )
     loader = _loader(context)
     if loader:
-        add(os_element, 'loader', loader, readonly='yes', type='pflash')
+        add(os_element, "loader", loader, readonly="yes", type="pflash")
         return
-    os_element.set('firmware', 'efi')
-    add(add(os_element, 'firmware'), 'feature', enabled='no', name='secure-boot')
+    os_element.set("firmware", "efi")
+    add(add(os_element, "firmware"), "feature", enabled="no", name="secure-boot")
 
 
 def _loader(context: Context) -> Optional[str]:
@@ -61,15 +68,14 @@ def _loader(context: Context) -> Optional[str]:
     if not context.is_aarch64:
         return None
     plain = [
-        loader for loader in context.capabilities.loaders
-        if loader.endswith(('.fd', '.raw')) and not any(part in loader for part in ('secboot', '.ms.', 'snakeoil'))
+        loader
+        for loader in context.capabilities.loaders
+        if loader.endswith((".fd", ".raw")) and not any(part in loader for part in ("secboot", ".ms.", "snakeoil"))
     ]
     return plain[0] if plain else None
 
 
 def _warn_of_empty_first_drive(context: Context) -> None:
     first = context.disks.drives[0] if context.disks.drives else None
-    if 'cdrom' in context.boot.kinds and context.vm.boot_iso and (first is None or first.cdrom is None):
-        context.warnings.append(
-            'boot_dev has cdrom, but only the first CD drive is booted from, and it is empty'
-        )
+    if "cdrom" in context.boot.kinds and context.vm.boot_iso and (first is None or first.cdrom is None):
+        context.warnings.append("boot_dev has cdrom, but only the first CD drive is booted from, and it is empty")

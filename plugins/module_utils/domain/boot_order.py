@@ -29,24 +29,24 @@ class BootOrder:
 
 def plan_boot(vm: Vm, disks: DiskLayout) -> BootOrder:
     """The order in which a VM with these CD drives boots."""
-    if vm.boot_dev[0] == 'cdrom':
+    if vm.boot_dev[0] == "cdrom":
         return BootOrder(kinds=vm.boot_dev)
-    if 'network' in vm.boot_dev and vm.nics:
+    if "network" in vm.boot_dev and vm.nics:
         return _order_of_devices(vm, [drive.number for drive in disks.drives])
-    if vm.boot_dev[0] == 'hd' and vm.use_boot_menu:
+    if vm.boot_dev[0] == "hd" and vm.use_boot_menu:
         return BootOrder(root_volume=1)
     # What libvirt writes when nothing is said.
-    return BootOrder(kinds=('hd',))
+    return BootOrder(kinds=("hd",))
 
 
 def _order_of_devices(vm: Vm, drives: list[int]) -> BootOrder:
     bootable: list[tuple[str, int]] = []
     for kind in vm.boot_dev:
-        numbers = {'hd': (0,), 'cdrom': drives, 'network': range(len(vm.nics))}[kind]
+        numbers = {"hd": (0,), "cdrom": drives, "network": range(len(vm.nics))}[kind]
         bootable.extend((kind, number) for number in numbers)
     orders = {device: order for order, device in enumerate(bootable, 1)}
     return BootOrder(
-        root_volume=orders.get(('hd', 0)),
-        drives={number: order for (kind, number), order in orders.items() if kind == 'cdrom'},
-        nics={number: order for (kind, number), order in orders.items() if kind == 'network'},
+        root_volume=orders.get(("hd", 0)),
+        drives={number: order for (kind, number), order in orders.items() if kind == "cdrom"},
+        nics={number: order for (kind, number), order in orders.items() if kind == "network"},
     )

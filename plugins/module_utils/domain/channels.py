@@ -17,6 +17,6 @@ from .elements import add
 def add_channels(devices: etree._Element, context: Context) -> None:
     """Sockets that QEMU makes and listens on, each a virtio port of the guest."""
     for channel in context.vm.channels:
-        element = add(devices, 'channel', type='unix')
-        add(element, 'source', mode='bind', path=channel.socket_path)
-        add(element, 'target', type='virtio', name=channel.target_name)
+        element = add(devices, "channel", type="unix")
+        add(element, "source", mode="bind", path=channel.socket_path)
+        add(element, "target", type="virtio", name=channel.target_name)

@@ -31,14 +31,14 @@ class Context:
 
     def place(self, option: str) -> str:
         """Where an option of the VM stands in the input."""
-        return '%s.%s' % (self.vm.place, option)
+        return "%s.%s" % (self.vm.place, option)
 
     @property
     def is_aarch64(self) -> bool:
         """The architecture whose machine is not a PC."""
-        return self.kind.arch == 'aarch64'
+        return self.kind.arch == "aarch64"
 
     @property
     def is_emulated(self) -> bool:
         """Whether the CPU is QEMU's own work."""
-        return self.kind.domain_type == 'qemu'
+        return self.kind.domain_type == "qemu"

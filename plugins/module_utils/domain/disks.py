@@ -31,23 +31,23 @@ def add_disks(devices: etree._Element, context: Context) -> None:
 
 def add_scsi_controller(devices: etree._Element, context: Context) -> None:
     """The controller of all SCSI disks, there also while no disk is on it."""
-    add(devices, 'controller', type='scsi', index='0', model='virtio-scsi')
+    add(devices, "controller", type="scsi", index="0", model="virtio-scsi")
 
 
 def _add_volume(devices: etree._Element, disk: VolumeDisk, boot: Optional[int]) -> None:
     volume, source = disk.volume, disk.source
     element = _disk(devices, source.disk_type, source.device)
     if source.snapshot:
-        element.set('snapshot', source.snapshot)
-    add(element, 'driver', name='qemu', type=source.driver_type, cache=volume.cache_mode)
+        element.set("snapshot", source.snapshot)
+    add(element, "driver", name="qemu", type=source.driver_type, cache=volume.cache_mode)
     element.append(source.source)
     _add_place(element, disk.place)
     if volume.qos:
         _add_limits(element, volume.qos)
     if volume.shareable or source.shareable:
-        add(element, 'shareable')
-    if volume.wwn and volume.use_virtio_scsi and volume.device_type != 'iscsi':
-        add(element, 'wwn', volume.wwn)
+        add(element, "shareable")
+    if volume.wwn and volume.use_virtio_scsi and volume.device_type != "iscsi":
+        add(element, "wwn", volume.wwn)
     _add_boot(element, boot)
 
 
@@ -55,25 +55,30 @@ def _add_drive(devices: etree._Element, drive: CdDrive, boot: Optional[int]) -> 
     source: Optional[DiskSource] = None
     if drive.cdrom:
         source = storage.disk(drive.cdrom, StorageFacts())
-    element = _disk(devices, source.disk_type if source else 'file', 'cdrom')
-    add(element, 'driver', name='qemu', type='raw')
+    element = _disk(devices, source.disk_type if source else "file", "cdrom")
+    add(element, "driver", name="qemu", type="raw")
     if source:
         element.append(source.source)
     _add_place(element, drive.place)
-    add(element, 'readonly')
+    add(element, "readonly")
     _add_boot(element, boot)
 
 
 def _disk(devices: etree._Element, disk_type: str, device: str) -> etree._Element:
-    return add(devices, 'disk', type=disk_type, device=device)
+    return add(devices, "disk", type=disk_type, device=device)
 
 
 def _add_place(element: etree._Element, place: DiskPlace) -> None:
-    add(element, 'target', dev=place.target, bus=place.bus)
+    add(element, "target", dev=place.target, bus=place.bus)
     if place.address:
         add(
-            element, 'address', type='drive', controller=str(place.address.controller), bus=str(place.address.bus),
-            target='0', unit=str(place.address.unit),
+            element,
+            "address",
+            type="drive",
+            controller=str(place.address.controller),
+            bus=str(place.address.bus),
+            target="0",
+            unit=str(place.address.unit),
         )
 
 
@@ -81,16 +86,16 @@ def _add_limits(element: etree._Element, qos: VolumeQos) -> None:
     """iotune: bytes and requests per second."""
     limits = []
     if qos.total_bandwidth is not None:
-        limits.append(('total_bytes_sec', qos.total_bandwidth))
+        limits.append(("total_bytes_sec", qos.total_bandwidth))
     if qos.total_iops is not None:
-        limits.append(('read_iops_sec', qos.total_iops))
-        limits.append(('write_iops_sec', qos.total_iops))
+        limits.append(("read_iops_sec", qos.total_iops))
+        limits.append(("write_iops_sec", qos.total_iops))
     if limits:
-        iotune = add(element, 'iotune')
+        iotune = add(element, "iotune")
         for tag, value in limits:
             add(iotune, tag, str(value))
 
 
 def _add_boot(element: etree._Element, order: Optional[int]) -> None:
     if order is not None:
-        add(element, 'boot', order=str(order))
+        add(element, "boot", order=str(order))

@@ -20,28 +20,28 @@ _GIC_2_CPUS = 8
 
 def add_features(domain: etree._Element, context: Context) -> None:
     """features: what the architecture has."""
-    features = add(domain, 'features')
-    add(features, 'acpi')
+    features = add(domain, "features")
+    add(features, "acpi")
     if context.is_aarch64:
         if context.is_emulated and max_cpus(context) > _GIC_2_CPUS:
-            add(features, 'gic', version='3')
+            add(features, "gic", version="3")
     else:
-        add(features, 'apic')
-        add(features, 'pae')
+        add(features, "apic")
+        add(features, "pae")
     if needs_iommu(context):
-        add(features, 'ioapic', driver='qemu')
+        add(features, "ioapic", driver="qemu")
     if context.vm.kvm_hidden_state and context.is_aarch64:
-        context.warnings.append('kvm_hidden_state has no effect: QEMU cannot hide KVM from an aarch64 guest')
+        context.warnings.append("kvm_hidden_state has no effect: QEMU cannot hide KVM from an aarch64 guest")
     elif context.vm.kvm_hidden_state:
-        add(add(features, 'kvm'), 'hidden', state='on')
+        add(add(features, "kvm"), "hidden", state="on")
 
 
 def add_clock(domain: etree._Element, context: Context) -> None:
     """clock: local time comes with the timers that Windows wants."""
-    clock = add(domain, 'clock', offset=context.vm.clock)
-    if context.vm.clock == 'localtime':
-        add(clock, 'timer', name='rtc', tickpolicy='catchup')
-        add(clock, 'timer', name='pit', tickpolicy='delay')
-        add(clock, 'timer', name='hpet', present='no')
+    clock = add(domain, "clock", offset=context.vm.clock)
+    if context.vm.clock == "localtime":
+        add(clock, "timer", name="rtc", tickpolicy="catchup")
+        add(clock, "timer", name="pit", tickpolicy="delay")
+        add(clock, "timer", name="hpet", present="no")
         if not context.is_aarch64:
-            add(clock, 'timer', name='hypervclock', present='yes')
+            add(clock, "timer", name="hypervclock", present="yes")

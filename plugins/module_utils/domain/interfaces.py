@@ -18,7 +18,7 @@ from .context import Context
 from .elements import add
 
 # What every NIC with an address gets.
-NIC_FILTER = 'clean-traffic'
+NIC_FILTER = "clean-traffic"
 
 _BITS_PER_KIB = 8 * 1024
 
@@ -33,36 +33,37 @@ def filter_problems(vm: Vm) -> list[Problem]:
     """libvirt defines a NIC whose filter it then can't set up."""
     return [
         Problem(
-            '%s.ip' % nic.place,
-            '%s is an IPv6 address, and the filter %s, which every NIC with an address gets, has IPv4 only'
+            "%s.ip" % nic.place,
+            "%s is an IPv6 address, and the filter %s, which every NIC with an address gets, has IPv4 only"
             % (nic.ip, NIC_FILTER),
-            hint='leave ip empty for a NIC without the filter',
+            hint="leave ip empty for a NIC without the filter",
         )
-        for nic in vm.nics if ':' in nic.ip
+        for nic in vm.nics
+        if ":" in nic.ip
     ]
 
 
 def _add_interface(devices: etree._Element, nic: Nic, use_virtio: bool, boot: Optional[int]) -> None:
-    element = add(devices, 'interface', type='bridge')
-    add(element, 'mac', address=nic.mac)
-    add(element, 'source', bridge=nic.bridge_name)
+    element = add(devices, "interface", type="bridge")
+    add(element, "mac", address=nic.mac)
+    add(element, "source", bridge=nic.bridge_name)
     if nic.nic_internal_name:
-        add(element, 'target', dev=nic.nic_internal_name)
-    add(element, 'model', type='virtio' if use_virtio else 'e1000')
+        add(element, "target", dev=nic.nic_internal_name)
+    add(element, "model", type="virtio" if use_virtio else "e1000")
     if nic.ip:
-        filterref = add(element, 'filterref', filter=NIC_FILTER)
-        add(filterref, 'parameter', name='IP', value=nic.ip)
+        filterref = add(element, "filterref", filter=NIC_FILTER)
+        add(filterref, "parameter", name="IP", value=nic.ip)
     if nic.qos:
         _add_bandwidth(element, nic.qos)
     if boot is not None:
-        add(element, 'boot', order=str(boot))
+        add(element, "boot", order=str(boot))
 
 
 def _add_bandwidth(element: etree._Element, qos: NicQos) -> None:
     """Averages in KiB/s; libvirt takes nothing below 1."""
-    limits = [('inbound', qos.inbound_bandwidth), ('outbound', qos.outbound_bandwidth)]
+    limits = [("inbound", qos.inbound_bandwidth), ("outbound", qos.outbound_bandwidth)]
     given = [(tag, bits) for tag, bits in limits if bits is not None]
     if given:
-        bandwidth = add(element, 'bandwidth')
+        bandwidth = add(element, "bandwidth")
         for tag, bits in given:
             add(bandwidth, tag, average=str(max(1, bits // _BITS_PER_KIB)))

@@ -19,7 +19,7 @@ _SLOTS = 16
 
 # An emulated CPU has 40 address bits on x86, 44 on aarch64 (cortex-a57). QEMU keeps a part of them for itself and
 # for the alignment of the slots.
-_EMULATED_ADDRESS_BITS = {'x86_64': 40, 'aarch64': 44}
+_EMULATED_ADDRESS_BITS = {"x86_64": 40, "aarch64": 44}
 _KEPT_KIB = 64 << 20
 
 
@@ -32,10 +32,10 @@ def add_memory(domain: etree._Element, context: Context) -> None:
     """memory, currentMemory; with online growth the NUMA cell (see cpu) has the memory."""
     kib = memory_kib(context)
     if context.vm.use_numa:
-        add(domain, 'maxMemory', str(max(kib, _addressable_kib(context))), slots=str(_SLOTS), unit='KiB')
+        add(domain, "maxMemory", str(max(kib, _addressable_kib(context))), slots=str(_SLOTS), unit="KiB")
     else:
-        add(domain, 'memory', str(kib), unit='KiB')
-    add(domain, 'currentMemory', str(kib), unit='KiB')
+        add(domain, "memory", str(kib), unit="KiB")
+    add(domain, "currentMemory", str(kib), unit="KiB")
 
 
 def _addressable_kib(context: Context) -> int:
@@ -45,5 +45,5 @@ def _addressable_kib(context: Context) -> int:
 
 def add_memory_balloon(devices: etree._Element, context: Context) -> None:
     """The balloon, and how often the guest's statistics are read (seconds)."""
-    balloon = add(devices, 'memballoon', model='virtio')
-    add(balloon, 'stats', period='10')
+    balloon = add(devices, "memballoon", model="virtio")
+    add(balloon, "stats", period="10")

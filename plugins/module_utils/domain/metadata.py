@@ -13,19 +13,19 @@ except ImportError:  # the module reports it
 from .context import Context
 from .elements import add
 
-ZSTACK_NAMESPACE = 'http://zstack.org'
+ZSTACK_NAMESPACE = "http://zstack.org"
 
 
 def add_metadata(domain: etree._Element, context: Context) -> None:
     """name, uuid, description, metadata."""
     vm = context.vm
-    add(domain, 'name', vm.domain_name)
-    add(domain, 'uuid', vm.uuid)
-    add(domain, 'description', vm.name)
-    known = (('internalId', vm.internal_id), ('hostManagementIp', vm.host_management_ip))
+    add(domain, "name", vm.domain_name)
+    add(domain, "uuid", vm.uuid)
+    add(domain, "description", vm.name)
+    known = (("internalId", vm.internal_id), ("hostManagementIp", vm.host_management_ip))
     if all(value is None for _tag, value in known):
         return
-    zstack = etree.SubElement(add(domain, 'metadata'), '{%s}zstack' % ZSTACK_NAMESPACE)
+    zstack = etree.SubElement(add(domain, "metadata"), "{%s}zstack" % ZSTACK_NAMESPACE)
     for tag, value in known:
         if value is not None:
             add(zstack, tag, str(value))
@@ -33,6 +33,6 @@ def add_metadata(domain: etree._Element, context: Context) -> None:
 
 def add_lifecycle(domain: etree._Element, context: Context) -> None:
     """What happens when the guest powers off, reboots or crashes."""
-    add(domain, 'on_poweroff', 'destroy')
-    add(domain, 'on_reboot', 'restart')
-    add(domain, 'on_crash', 'restart')
+    add(domain, "on_poweroff", "destroy")
+    add(domain, "on_reboot", "restart")
+    add(domain, "on_crash", "restart")

@@ -16,12 +16,12 @@ from ..errors import Problem
 from ..vm import DomainPatch
 from .metadata import ZSTACK_NAMESPACE
 
-QEMU_NAMESPACE = 'http://libvirt.org/schemas/domain/qemu/1.0'
-NAMESPACES = {'qemu': QEMU_NAMESPACE, 'zs': ZSTACK_NAMESPACE}
+QEMU_NAMESPACE = "http://libvirt.org/schemas/domain/qemu/1.0"
+NAMESPACES = {"qemu": QEMU_NAMESPACE, "zs": ZSTACK_NAMESPACE}
 
 
 # The VM would be another one.
-_FIXED = ('name', 'uuid')
+_FIXED = ("name", "uuid")
 
 
 def apply_patches(domain: etree._Element, patches: tuple[DomainPatch, ...], problems: list[Problem]) -> None:
@@ -31,9 +31,9 @@ def apply_patches(domain: etree._Element, patches: tuple[DomainPatch, ...], prob
         try:
             _apply(domain, patch)
             if _identity(domain) != identity:
-                raise _Refused('%s of a domain cannot be changed' % ' and '.join(_FIXED))
+                raise _Refused("%s of a domain cannot be changed" % " and ".join(_FIXED))
         except _Refused as error:
-            problems.append(Problem(patch.place, str(error), 'patch_failed'))
+            problems.append(Problem(patch.place, str(error), "patch_failed"))
 
 
 def _identity(domain: etree._Element) -> list[list[Optional[str]]]:
@@ -46,10 +46,10 @@ class _Refused(Exception):
 
 def _apply(domain: etree._Element, patch: DomainPatch) -> None:
     found = _find(domain, patch.xpath)
-    if patch.action == 'set':
+    if patch.action == "set":
         for item in found:
-            _set(item, patch.value or '')
-    elif patch.action == 'remove':
+            _set(item, patch.value or "")
+    elif patch.action == "remove":
         for item in found:
             _remove(domain, item)
     else:
@@ -61,11 +61,11 @@ def _find(domain: etree._Element, xpath: str) -> list:
     try:
         found = domain.xpath(xpath, namespaces=NAMESPACES)
     except etree.XPathError as error:
-        raise _Refused('%r is no XPath: %s' % (xpath, error)) from error
+        raise _Refused("%r is no XPath: %s" % (xpath, error)) from error
     if not isinstance(found, list):
-        raise _Refused('%r gives a value, not elements or attributes of the domain' % xpath)
+        raise _Refused("%r gives a value, not elements or attributes of the domain" % xpath)
     if not found:
-        raise _Refused('%r finds nothing in the domain' % xpath)
+        raise _Refused("%r finds nothing in the domain" % xpath)
     return found
 
 
@@ -73,7 +73,7 @@ def _set(item: object, value: str) -> None:
     """Sets an attribute, or the text of an element that has no children."""
     if isinstance(item, etree._Element):
         if len(item):
-            raise _Refused('<%s> has elements in it: set changes texts and attributes only' % item.tag)
+            raise _Refused("<%s> has elements in it: set changes texts and attributes only" % item.tag)
         item.text = value
     else:
         _owner(item).set(_attribute(item), value)
@@ -88,9 +88,9 @@ def _remove(domain: etree._Element, item: object) -> None:
 
 def _add_or_replace(domain: etree._Element, item: object, patch: DomainPatch) -> None:
     if not isinstance(item, etree._Element):
-        raise _Refused('%r finds an attribute: %s needs an element' % (patch.xpath, patch.action))
-    elements = _parse(patch.value or '')
-    if patch.action == 'add':
+        raise _Refused("%r finds an attribute: %s needs an element" % (patch.xpath, patch.action))
+    elements = _parse(patch.value or "")
+    if patch.action == "add":
         item.extend(elements)
         return
     parent = _parent(domain, item)
@@ -102,28 +102,28 @@ def _add_or_replace(domain: etree._Element, item: object, patch: DomainPatch) ->
 
 def _parse(value: str) -> list:
     """One or more elements, in which the namespaces are known."""
-    declared = ' '.join('xmlns:%s="%s"' % item for item in sorted(NAMESPACES.items()))
+    declared = " ".join('xmlns:%s="%s"' % item for item in sorted(NAMESPACES.items()))
     # No document type can stand inside an element, so no entity can lead out of the value.
     parser = etree.XMLParser(remove_blank_text=True, remove_comments=True)
     try:
-        elements = list(etree.fromstring('<patch %s>%s</patch>' % (declared, value), parser))
+        elements = list(etree.fromstring("<patch %s>%s</patch>" % (declared, value), parser))
     except etree.XMLSyntaxError as error:
-        raise _Refused('the value is no XML: %s' % error) from error
+        raise _Refused("the value is no XML: %s" % error) from error
     if not elements:
-        raise _Refused('the value has no element in it')
+        raise _Refused("the value has no element in it")
     return elements
 
 
 def _parent(domain: etree._Element, item: etree._Element) -> etree._Element:
     parent = item.getparent()
     if item is domain or parent is None:
-        raise _Refused('the domain itself stays')
+        raise _Refused("the domain itself stays")
     return parent
 
 
 def _owner(item: object) -> etree._Element:
-    if not getattr(item, 'is_attribute', False):
-        raise _Refused('the XPath finds a text: name its element')
+    if not getattr(item, "is_attribute", False):
+        raise _Refused("the XPath finds a text: name its element")
     return item.getparent()  # type: ignore[attr-defined]
 
 

@@ -17,9 +17,13 @@ from .elements import add
 def add_pci_devices(devices: etree._Element, context: Context) -> None:
     """hostdev: libvirt takes the device from its driver and gives it back."""
     for device in context.vm.pci_devices:
-        element = add(devices, 'hostdev', mode='subsystem', type='pci', managed='yes')
-        add(element, 'driver', name='vfio')
+        element = add(devices, "hostdev", mode="subsystem", type="pci", managed="yes")
+        add(element, "driver", name="vfio")
         add(
-            add(element, 'source'), 'address', domain='0x%04x' % device.domain, bus='0x%02x' % device.bus,
-            slot='0x%02x' % device.slot, function='0x%x' % device.function,
+            add(element, "source"),
+            "address",
+            domain="0x%04x" % device.domain,
+            bus="0x%02x" % device.bus,
+            slot="0x%02x" % device.slot,
+            function="0x%x" % device.function,
         )

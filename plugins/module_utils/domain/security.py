@@ -16,5 +16,5 @@ from .elements import add
 
 def add_security_label(domain: etree._Element, context: Context) -> None:
     """seclabel: none, as ZStack has it, or nothing, so that libvirt confines the VM as the host is set up."""
-    if context.vm.security_label == 'none':
-        add(domain, 'seclabel', type='none')
+    if context.vm.security_label == "none":
+        add(domain, "seclabel", type="none")

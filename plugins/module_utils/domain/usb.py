@@ -21,35 +21,39 @@ from .usb_layout import UsbPort
 def add_usb_controllers(devices: etree._Element, context: Context) -> None:
     """The controllers, companions with the port of their master that they begin at."""
     for controller in context.usb.controllers:
-        element = add(devices, 'controller', type='usb', index=str(controller.index))
+        element = add(devices, "controller", type="usb", index=str(controller.index))
         if controller.model:
-            element.set('model', controller.model)
+            element.set("model", controller.model)
         if controller.first_port is not None:
-            add(element, 'master', startport=str(controller.first_port))
+            add(element, "master", startport=str(controller.first_port))
 
 
 def add_inputs(devices: etree._Element, context: Context) -> None:
     """A tablet, so that the pointer is where the mouse is; aarch64 has no keyboard of its own."""
-    _add_port(add(devices, 'input', type='tablet', bus='usb'), context.usb.tablet)
+    _add_port(add(devices, "input", type="tablet", bus="usb"), context.usb.tablet)
     if context.usb.keyboard:
-        _add_port(add(devices, 'input', type='keyboard', bus='usb'), context.usb.keyboard)
+        _add_port(add(devices, "input", type="keyboard", bus="usb"), context.usb.keyboard)
 
 
 def add_spice_channel(devices: etree._Element, context: Context) -> None:
     """The way of the spice agent, which ZStack gives to VMs with redirection."""
     if context.vm.usb_redirect:
-        add(add(devices, 'channel', type='spicevmc'), 'target', type='virtio', name='com.redhat.spice.0')
+        add(add(devices, "channel", type="spicevmc"), "target", type="virtio", name="com.redhat.spice.0")
 
 
 def add_redirections(devices: etree._Element, context: Context) -> None:
     """Devices of whoever looks at the spice console."""
-    if context.vm.usb_redirect and not offers(context.capabilities.redirdev_buses, 'usb'):
-        context.missing.append(Problem(
-            context.place('usb_redirect'), "the host's QEMU cannot redirect USB devices", 'unsupported_device',
-            'set usb_redirect to false',
-        ))
+    if context.vm.usb_redirect and not offers(context.capabilities.redirdev_buses, "usb"):
+        context.missing.append(
+            Problem(
+                context.place("usb_redirect"),
+                "the host's QEMU cannot redirect USB devices",
+                "unsupported_device",
+                "set usb_redirect to false",
+            )
+        )
     for port in context.usb.redirections:
-        _add_port(add(devices, 'redirdev', bus='usb', type='spicevmc'), port)
+        _add_port(add(devices, "redirdev", bus="usb", type="spicevmc"), port)
 
 
 def add_usb_devices(devices: etree._Element, context: Context) -> None:
@@ -59,13 +63,13 @@ def add_usb_devices(devices: etree._Element, context: Context) -> None:
 
 
 def _add_usb_device(devices: etree._Element, device: UsbDevice, port: UsbPort) -> None:
-    element = add(devices, 'hostdev', mode='subsystem', type='usb', managed='yes')
-    source = add(element, 'source')
-    add(source, 'vendor', id='0x%04x' % device.vendor)
-    add(source, 'product', id='0x%04x' % device.product)
-    add(source, 'address', bus=str(device.bus), device=str(device.device))
+    element = add(devices, "hostdev", mode="subsystem", type="usb", managed="yes")
+    source = add(element, "source")
+    add(source, "vendor", id="0x%04x" % device.vendor)
+    add(source, "product", id="0x%04x" % device.product)
+    add(source, "address", bus=str(device.bus), device=str(device.device))
     _add_port(element, port)
 
 
 def _add_port(element: etree._Element, port: UsbPort) -> None:
-    add(element, 'address', type='usb', bus=str(port.controller), port=str(port.port))
+    add(element, "address", type="usb", bus=str(port.controller), port=str(port.port))

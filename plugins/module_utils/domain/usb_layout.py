@@ -48,16 +48,16 @@ class UsbLayout:
 
 
 _REDIRECTING = (
-    UsbController(0, 'ich9-ehci1', 6),
-    UsbController(0, 'ich9-uhci1', 0, 0),
-    UsbController(0, 'ich9-uhci2', 0, 2),
-    UsbController(0, 'ich9-uhci3', 0, 4),
+    UsbController(0, "ich9-ehci1", 6),
+    UsbController(0, "ich9-uhci1", 0, 0),
+    UsbController(0, "ich9-uhci2", 0, 2),
+    UsbController(0, "ich9-uhci3", 0, 4),
 )
 _OWN_OF_PC = UsbController(0, None, 2)
 _OWN_OF_AARCH64 = UsbController(0, None, 4)
 # For USB 2 and 3.
-_MORE_OF_PC = (UsbController(1, 'ehci', 6), UsbController(2, 'nec-xhci', 4))
-_MORE_OF_AARCH64 = (UsbController(1, 'qemu-xhci', 4), UsbController(2, 'qemu-xhci', 4))
+_MORE_OF_PC = (UsbController(1, "ehci", 6), UsbController(2, "nec-xhci", 4))
+_MORE_OF_AARCH64 = (UsbController(1, "qemu-xhci", 4), UsbController(2, "qemu-xhci", 4))
 
 
 def plan_usb(vm: Vm, is_aarch64: bool, problems: list[Problem]) -> UsbLayout:
@@ -65,7 +65,8 @@ def plan_usb(vm: Vm, is_aarch64: bool, problems: list[Problem]) -> UsbLayout:
     controllers = _controllers(vm, is_aarch64)
     free = {
         controller.index: [UsbPort(controller.index, port + 1) for port in range(controller.ports)]
-        for controller in controllers if controller.first_port is None
+        for controller in controllers
+        if controller.first_port is None
     }
     tablet = free[0].pop(0)
     redirections = [port for port in free[0] if port.port in _REDIRECTION_PORTS] if vm.usb_redirect else []
@@ -89,7 +90,7 @@ def _controllers(vm: Vm, is_aarch64: bool) -> tuple[UsbController, ...]:
     highest_version = max((device.usb_version for device in vm.usb_devices), default=1)
     if not (vm.usb_redirect or is_aarch64):
         highest_version = 3
-    return own + (_MORE_OF_AARCH64 if is_aarch64 else _MORE_OF_PC)[:highest_version - 1]
+    return own + (_MORE_OF_AARCH64 if is_aarch64 else _MORE_OF_PC)[: highest_version - 1]
 
 
 def _no_port(
@@ -101,13 +102,13 @@ def _no_port(
     own = ports - len(others)
     return Problem(
         device.place,
-        'too many USB devices: controller %d, for USB %d, has %d ports; %d are for %s, the others have %s'
-        % (index, device.usb_version, ports, own, _own_devices(vm), ', '.join(others) or 'nothing')
-        if index == 0 else
-        'too many USB devices: controller %d, for USB %d, has %d ports, taken by %s'
-        % (index, device.usb_version, ports, ', '.join(others)),
-        'impossible_layout',
-        'leave out one of the devices of this USB version',
+        "too many USB devices: controller %d, for USB %d, has %d ports; %d are for %s, the others have %s"
+        % (index, device.usb_version, ports, own, _own_devices(vm), ", ".join(others) or "nothing")
+        if index == 0
+        else "too many USB devices: controller %d, for USB %d, has %d ports, taken by %s"
+        % (index, device.usb_version, ports, ", ".join(others)),
+        "impossible_layout",
+        "leave out one of the devices of this USB version",
     )
 
 

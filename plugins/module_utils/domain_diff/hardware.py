@@ -22,51 +22,51 @@ from .identity import CONTROLLER, machine_family, number
 
 # What an address is made of, by its type; what isn't written is 0.
 _ADDRESS_PARTS = {
-    'pci': ('domain', 'bus', 'slot', 'function'),
-    'usb': ('bus', 'port'),
-    'drive': ('controller', 'bus', 'target', 'unit'),
-    'virtio-serial': ('controller', 'bus', 'port'),
+    "pci": ("domain", "bus", "slot", "function"),
+    "usb": ("bus", "port"),
+    "drive": ("controller", "bus", "target", "unit"),
+    "virtio-serial": ("controller", "bus", "port"),
 }
 
 
 def is_other_board(asked: etree._Element, held: etree._Element) -> bool:
     """Whether the asked machine has other buses than the held one, so that no address can be kept."""
-    asked_type, held_type = asked.find('os/type'), held.find('os/type')
+    asked_type, held_type = asked.find("os/type"), held.find("os/type")
     if asked_type is None or held_type is None:
         return False
-    arch, machine = asked_type.get('arch'), asked_type.get('machine')
-    return (arch is not None and arch != held_type.get('arch')) or (
-        machine is not None and machine_family(machine) != machine_family(held_type.get('machine', ''))
+    arch, machine = asked_type.get("arch"), asked_type.get("machine")
+    return (arch is not None and arch != held_type.get("arch")) or (
+        machine is not None and machine_family(machine) != machine_family(held_type.get("machine", ""))
     )
 
 
 def forget_hardware(asked: etree._Element, held: etree._Element) -> None:
     """Take from C(held) all that belongs to its board, so that libvirt lays the hardware out anew."""
-    devices = held.find('devices')
+    devices = held.find("devices")
     if devices is None:
         return
-    planned = {CONTROLLER.of(controller) for controller in asked.iterfind('devices/controller')}
-    for controller in devices.findall('controller'):
+    planned = {CONTROLLER.of(controller) for controller in asked.iterfind("devices/controller")}
+    for controller in devices.findall("controller"):
         if CONTROLLER.of(controller) not in planned:
             devices.remove(controller)
     for built_in in devices.findall('input[@bus="ps2"]'):
         devices.remove(built_in)
     for device in devices:
-        for address in device.findall('address'):
+        for address in device.findall("address"):
             device.remove(address)
-        if device.tag == 'controller':
-            device.attrib.pop('model', None)
-        if device.tag in ('serial', 'console'):
+        if device.tag == "controller":
+            device.attrib.pop("model", None)
+        if device.tag in ("serial", "console"):
             _forget_port_kind(device)
 
 
 def _forget_port_kind(device: etree._Element) -> None:
-    target = device.find('target')
+    target = device.find("target")
     if target is not None:
-        for model in target.findall('model'):
+        for model in target.findall("model"):
             target.remove(model)
-        if device.tag == 'serial':
-            target.attrib.pop('type', None)
+        if device.tag == "serial":
+            target.attrib.pop("type", None)
 
 
 def keep_plugged_memory(asked: etree._Element, held: etree._Element) -> None:
@@ -75,27 +75,27 @@ def keep_plugged_memory(asked: etree._Element, held: etree._Element) -> None:
     A VM that grew while it ran has the memory of its document in its NUMA cell and its DIMMs together. Where the
     sum is right, C(asked) is made to ask for it in that shape; where not, the DIMMs go and the cell has it all.
     """
-    plugged = [each for each in held.iterfind('devices/memory') if each.get('model') == 'dimm']
-    others = [each for each in held.iterfind('devices/memory') if each.get('model') != 'dimm']
+    plugged = [each for each in held.iterfind("devices/memory") if each.get("model") == "dimm"]
+    others = [each for each in held.iterfind("devices/memory") if each.get("model") != "dimm"]
     if not plugged and not others:
         return
-    asked_cells, held_cells = asked.findall('cpu/numa/cell'), held.findall('cpu/numa/cell')
-    devices = asked.find('devices')
-    if not asked_cells or devices is None or devices.find('memory') is not None:
+    asked_cells, held_cells = asked.findall("cpu/numa/cell"), held.findall("cpu/numa/cell")
+    devices = asked.find("devices")
+    if not asked_cells or devices is None or devices.find("memory") is not None:
         return
-    total = sum(int(cell.get('memory', '0')) for cell in asked_cells)
-    held_total = sum(int(cell.get('memory', '0')) for cell in held_cells) + sum(map(_size, plugged))
+    total = sum(int(cell.get("memory", "0")) for cell in asked_cells)
+    held_total = sum(int(cell.get("memory", "0")) for cell in held_cells) + sum(map(_size, plugged))
     if plugged and total == held_total and len(asked_cells) == len(held_cells):
         for asked_cell, held_cell in zip(asked_cells, held_cells):
-            asked_cell.set('memory', held_cell.get('memory'))
+            asked_cell.set("memory", held_cell.get("memory"))
         devices.extend(copy.deepcopy(dimm) for dimm in plugged)
     # libvirt counts every memory device into the domain's memory.
-    _add(asked.find('memory'), sum(map(_size, others)))
-    _add(asked.find('currentMemory'), sum(map(_size, others)))
+    _add(asked.find("memory"), sum(map(_size, others)))
+    _add(asked.find("currentMemory"), sum(map(_size, others)))
 
 
 def _size(device: etree._Element) -> int:
-    return int(device.findtext('target/size', '0'))
+    return int(device.findtext("target/size", "0"))
 
 
 def _add(memory: Optional[etree._Element], kib: int) -> None:
@@ -105,17 +105,17 @@ def _add(memory: Optional[etree._Element], kib: int) -> None:
 
 def drop_what_depends(merged: etree._Element, changed: frozenset[str]) -> None:
     """Take away what libvirt wrote beside something that has C(changed): names below domain or devices."""
-    devices, os_element = merged.find('devices'), merged.find('os')
-    if 'vcpu' in changed:
-        for each in merged.findall('vcpus') + merged.findall('numatune/memory[@placement="auto"]'):
+    devices, os_element = merged.find("devices"), merged.find("os")
+    if "vcpu" in changed:
+        for each in merged.findall("vcpus") + merged.findall('numatune/memory[@placement="auto"]'):
             each.getparent().remove(each)
-    if 'os' in changed and os_element.find('loader') is None and os_element.get('firmware') is None:
-        for each in os_element.findall('nvram') + os_element.findall('firmware'):
+    if "os" in changed and os_element.find("loader") is None and os_element.get("firmware") is None:
+        for each in os_element.findall("nvram") + os_element.findall("firmware"):
             os_element.remove(each)
-    if 'graphics' in changed:
+    if "graphics" in changed:
         # Sound comes out of the console; libvirt chooses the way by the console's kind.
-        for audio in devices.findall('audio'):
-            if audio.get('type') in ('none', 'spice'):
+        for audio in devices.findall("audio"):
+            if audio.get("type") in ("none", "spice"):
                 devices.remove(audio)
 
 
@@ -130,25 +130,25 @@ def free_asked_addresses(pairs: Mapping[etree._Element, etree._Element], merged:
         for key in [_address(asked_device)]
         if key is not None
     }
-    buses = {controller.get('index') for controller in merged.iterfind('devices/controller[@type="usb"]')}
-    for device in merged.iterfind('devices/*'):
+    buses = {controller.get("index") for controller in merged.iterfind('devices/controller[@type="usb"]')}
+    for device in merged.iterfind("devices/*"):
         key = _address(device)
         if key is None:
             continue
-        address = device.find('address')
+        address = device.find("address")
         taken = asked.get(key, device) is not device
-        dangling = address.get('type') == 'usb' and address.get('bus') not in buses
+        dangling = address.get("type") == "usb" and address.get("bus") not in buses
         if taken or (dangling and key not in asked):
             device.remove(address)
 
 
 def _address(device: etree._Element) -> Optional[tuple[object, ...]]:
     """Where a device is in the guest, None where it has no place of its own."""
-    address = device.find('address')
-    parts = None if address is None else _ADDRESS_PARTS.get(address.get('type', ''))
+    address = device.find("address")
+    parts = None if address is None else _ADDRESS_PARTS.get(address.get("type", ""))
     if address is None or parts is None:
         return None
-    target = device.find('target')
+    target = device.find("target")
     # Drives of different buses have the same numbers.
-    bus = target.get('bus') if device.tag == 'disk' and target is not None else None
-    return (address.get('type'), bus, *(number(address.get(part, '0')) for part in parts))
+    bus = target.get("bus") if device.tag == "disk" and target is not None else None
+    return (address.get("type"), bus, *(number(address.get(part, "0")) for part in parts))

@@ -21,64 +21,64 @@ MEMORY_BLOCK_KIB = 128 * 1024
 
 def can_be_plugged(device: etree._Element, live: etree._Element) -> bool:
     """Whether such a disk or NIC can come and go while the domain runs, and there is a place for one more."""
-    if device.tag == 'interface':
+    if device.tag == "interface":
         return has_free_slot(live)
-    bus = device.find('target').get('bus')
-    if device.get('device') == 'cdrom':
+    bus = device.find("target").get("bus")
+    if device.get("device") == "cdrom":
         return False
-    if bus == 'scsi':
+    if bus == "scsi":
         return live.find('devices/controller[@type="scsi"]') is not None
-    return bus == 'virtio' and has_free_slot(live)
+    return bus == "virtio" and has_free_slot(live)
 
 
 def can_be_unplugged(device: etree._Element) -> bool:
     """Whether a running guest can let go of this disk or NIC: not of what it booted from, nor of IDE and SATA."""
-    if device.tag == 'interface':
+    if device.tag == "interface":
         return True
-    bus = device.find('target').get('bus')
-    return device.get('device') != 'cdrom' and bus in ('virtio', 'scsi') and not is_root(device)
+    bus = device.find("target").get("bus")
+    return device.get("device") != "cdrom" and bus in ("virtio", "scsi") and not is_root(device)
 
 
 def is_root(disk: etree._Element) -> bool:
     """Whether this is the root volume: it has the first letter."""
-    return disk.find('target').get('dev', '')[2:] == 'a'
+    return disk.find("target").get("dev", "")[2:] == "a"
 
 
 def has_free_slot(live: etree._Element) -> bool:
     """Whether a PCI device can be added: a free slot, or with PCI Express a free root port."""
-    machine = live.find('os/type').get('machine', '')
+    machine = live.find("os/type").get("machine", "")
     used = {
-        (number(address.get('bus', '0')), number(address.get('slot', '0')))
+        (number(address.get("bus", "0")), number(address.get("slot", "0")))
         for address in live.iterfind('devices/*/address[@type="pci"]')
     }
-    if machine_family(machine) == 'pc':
+    if machine_family(machine) == "pc":
         return len({slot for bus, slot in used if bus == 0} | {0}) < _PCI_SLOTS
-    ports = {int(port.get('index')) for port in live.iterfind('devices/controller[@model="pcie-root-port"]')}
+    ports = {int(port.get("index")) for port in live.iterfind('devices/controller[@model="pcie-root-port"]')}
     return bool(ports - {bus for bus, _slot in used})
 
 
 def attachable(device: etree._Element, live: etree._Element) -> str:
     """The XML with which a device is plugged in: without what only a device has that is there already."""
     plugged = copy.deepcopy(device)
-    for part in ('alias', 'backingStore', 'mirror'):
+    for part in ("alias", "backingStore", "mirror"):
         for each in plugged.findall(part):
             plugged.remove(each)
-    if live.find('os/boot') is not None:
+    if live.find("os/boot") is not None:
         # libvirt takes an order of devices only where there is no order of kinds.
-        for each in plugged.findall('boot'):
+        for each in plugged.findall("boot"):
             plugged.remove(each)
     return text(plugged)
 
 
 def dimm(kib: int) -> str:
     """Memory to plug in."""
-    memory = etree.Element('memory', model='dimm')
-    target = etree.SubElement(memory, 'target')
-    etree.SubElement(target, 'size', unit='KiB').text = str(kib)
-    etree.SubElement(target, 'node').text = '0'
+    memory = etree.Element("memory", model="dimm")
+    target = etree.SubElement(memory, "target")
+    etree.SubElement(target, "size", unit="KiB").text = str(kib)
+    etree.SubElement(target, "node").text = "0"
     return text(memory)
 
 
 def text(element: etree._Element) -> str:
     """An element as XML."""
-    return etree.tostring(element, encoding='unicode', with_tail=False)
+    return etree.tostring(element, encoding="unicode", with_tail=False)

@@ -13,7 +13,7 @@ except ImportError:  # the module reports it
     pass
 
 # What QEMU gives an x86 guest for which nobody chose a CPU; libvirt writes the name into the definition.
-DEFAULT_X86_CPU_MODELS = frozenset({'qemu64', 'kvm64', 'qemu32', 'kvm32'})
+DEFAULT_X86_CPU_MODELS = frozenset({"qemu64", "kvm64", "qemu32", "kvm32"})
 
 
 class Key(NamedTuple):
@@ -45,74 +45,74 @@ def child_attribute(name: str, child: str, attribute_name: str) -> Key:
 
 
 def _disk_source(disk: etree._Element) -> Optional[str]:
-    source = _child(disk, 'source')
-    if source is None or disk.get('device') == 'cdrom':
+    source = _child(disk, "source")
+    if source is None or disk.get("device") == "cdrom":
         # Changing the CD doesn't change the drive, and one image may lie in two drives.
         return None
-    place = source.get('file') or source.get('dev')
-    return place or '%s:%s' % (source.get('protocol'), source.get('name'))
+    place = source.get("file") or source.get("dev")
+    return place or "%s:%s" % (source.get("protocol"), source.get("name"))
 
 
 def _network_host(host: etree._Element) -> Optional[str]:
-    return host.get('socket') or '%s:%s' % (host.get('name'), host.get('port'))
+    return host.get("socket") or "%s:%s" % (host.get("name"), host.get("port"))
 
 
 def _controller(controller: etree._Element) -> Optional[str]:
-    model = controller.get('model') or ''
+    model = controller.get("model") or ""
     # The parts of one ICH9 USB controller share an index.
-    part = model if model.startswith('ich9-') else ''
-    return ' '.join(filter(None, (controller.get('type'), controller.get('index') or '0', part)))
+    part = model if model.startswith("ich9-") else ""
+    return " ".join(filter(None, (controller.get("type"), controller.get("index") or "0", part)))
 
 
 def _host_address(hostdev: etree._Element) -> Optional[str]:
-    address = hostdev.find('source/address')
+    address = hostdev.find("source/address")
     if address is None:
         return None
-    part = {name: number(address.get(name, '0')) for name in ('domain', 'bus', 'device', 'slot', 'function')}
-    if hostdev.get('type') == 'usb':
-        return 'usb %(bus)03d:%(device)03d' % part
-    return '%s ' % hostdev.get('type') + '%(domain)04x:%(bus)02x:%(slot)02x.%(function)x' % part
+    part = {name: number(address.get(name, "0")) for name in ("domain", "bus", "device", "slot", "function")}
+    if hostdev.get("type") == "usb":
+        return "usb %(bus)03d:%(device)03d" % part
+    return "%s " % hostdev.get("type") + "%(domain)04x:%(bus)02x:%(slot)02x.%(function)x" % part
 
 
 def _guest_usb_port(device: etree._Element) -> Optional[str]:
-    address = _child(device, 'address')
-    if address is None or address.get('type') != 'usb':
+    address = _child(device, "address")
+    if address is None or address.get("type") != "usb":
         return None
-    return '%s:%s' % (address.get('bus'), address.get('port'))
+    return "%s:%s" % (address.get("bus"), address.get("port"))
 
 
 def _channel(channel: etree._Element) -> Optional[str]:
-    target = _child(channel, 'target')
-    return None if target is None else target.get('name')
+    target = _child(channel, "target")
+    return None if target is None else target.get("name")
 
 
 def _console(console: etree._Element) -> Optional[str]:
-    target = _child(console, 'target')
-    return None if target is None else target.get('port')
+    target = _child(console, "target")
+    return None if target is None else target.get("port")
 
 
 def _input(device: etree._Element) -> Optional[str]:
-    return '%s %s' % (device.get('bus'), device.get('type'))
+    return "%s %s" % (device.get("bus"), device.get("type"))
 
 
 def _security_driver(label: etree._Element) -> Optional[str]:
     # libvirt labels by owner (dac) and by one of SELinux and AppArmor; a label for the latter needs no model.
-    return 'dac' if label.get('model') == 'dac' else 'confinement'
+    return "dac" if label.get("model") == "dac" else "confinement"
 
 
-POSITION = Key('', lambda element: None)
-DISK_SOURCE = Key('source', _disk_source)
-DISK_TARGET = child_attribute('target', 'target', 'dev')
-NETWORK_HOST = Key('host', _network_host)
-CONTROLLER = Key('is', _controller)
-INTERFACE_MAC = child_attribute('mac', 'mac', 'address')
-INTERFACE_NAME = child_attribute('target', 'target', 'dev')
-HOST_ADDRESS = Key('host', _host_address)
-GUEST_USB_PORT = Key('port', _guest_usb_port)
-CHANNEL = Key('name', _channel)
-CONSOLE = Key('port', _console)
-INPUT = Key('is', _input)
-SECURITY_DRIVER = Key('driver', _security_driver)
+POSITION = Key("", lambda element: None)
+DISK_SOURCE = Key("source", _disk_source)
+DISK_TARGET = child_attribute("target", "target", "dev")
+NETWORK_HOST = Key("host", _network_host)
+CONTROLLER = Key("is", _controller)
+INTERFACE_MAC = child_attribute("mac", "mac", "address")
+INTERFACE_NAME = child_attribute("target", "target", "dev")
+HOST_ADDRESS = Key("host", _host_address)
+GUEST_USB_PORT = Key("port", _guest_usb_port)
+CHANNEL = Key("name", _channel)
+CONSOLE = Key("port", _console)
+INPUT = Key("is", _input)
+SECURITY_DRIVER = Key("driver", _security_driver)
 
 
 def number(text: str) -> int:
@@ -146,13 +146,13 @@ def same_caseless(asked: str, held: str) -> bool:
 
 def machine_family(machine: str) -> str:
     """What board a machine type is, whatever its version: pc, q35, virt, or the machine type itself."""
-    if machine == 'q35' or machine.startswith('pc-q35-'):
-        return 'q35'
+    if machine == "q35" or machine.startswith("pc-q35-"):
+        return "q35"
     # Enterprise Linux 6 named its pc machines after the release.
-    if machine == 'pc' or machine.startswith(('pc-', 'rhel6.')):
-        return 'pc'
-    if machine == 'virt' or machine.startswith('virt-'):
-        return 'virt'
+    if machine == "pc" or machine.startswith(("pc-", "rhel6.")):
+        return "pc"
+    if machine == "virt" or machine.startswith("virt-"):
+        return "virt"
     return machine
 
 
@@ -166,26 +166,26 @@ def is_default_cpu_model(model: etree._Element) -> bool:
 
     On architectures other than x86 the default depends on the machine type, so any model counts as it.
     """
-    os_type = model.getroottree().find('os/type')
-    arch = 'x86_64' if os_type is None else os_type.get('arch', 'x86_64')
-    return model.text in DEFAULT_X86_CPU_MODELS or arch not in ('x86_64', 'i686')
+    os_type = model.getroottree().find("os/type")
+    arch = "x86_64" if os_type is None else os_type.get("arch", "x86_64")
+    return model.text in DEFAULT_X86_CPU_MODELS or arch not in ("x86_64", "i686")
 
 
 def is_chosen_by_libvirt(loader: etree._Element) -> bool:
     """Whether libvirt names this firmware because the definition asks for a kind of firmware."""
-    return loader.getparent().get('firmware') is not None
+    return loader.getparent().get("firmware") is not None
 
 
 def is_dynamic_label(label: etree._Element) -> bool:
     """Whether this is the confinement that the host's own configuration gives."""
-    return label.get('type') == 'dynamic' and len(label) == 0
+    return label.get("type") == "dynamic" and len(label) == 0
 
 
 def is_not_usb(controller: etree._Element) -> bool:
     """Whether libvirt adds such controllers when it needs them; it does so for all but USB, whose ports we plan."""
-    return controller.get('type') != 'usb'
+    return controller.get("type") != "usb"
 
 
 def is_not_dimm(memory: etree._Element) -> bool:
     """Whether this memory device is none of the kind by which a guest's memory grows."""
-    return memory.get('model') != 'dimm'
+    return memory.get("model") != "dimm"

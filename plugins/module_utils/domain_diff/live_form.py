@@ -22,13 +22,13 @@ from .identity import DEFAULT_X86_CPU_MODELS
 
 def as_definition(live: etree._Element, asked: etree._Element) -> None:
     """Take from C(live) what libvirt only writes for a domain that runs, and from both what can't be compared."""
-    live.attrib.pop('id', None)
+    live.attrib.pop("id", None)
     _unlabelled(live)
     _unexpanded_cpu(live, asked)
     _unchosen_firmware(live, asked)
     _unballooned(live, asked)
     _unchangeable_metadata(live, asked)
-    for limits in live.iterfind('devices/disk/iotune'):
+    for limits in live.iterfind("devices/disk/iotune"):
         _unburst(limits)
     for drive in live.iterfind('devices/disk[@device="cdrom"]'):
         _emptied(drive)
@@ -40,23 +40,23 @@ def _unchangeable_metadata(live: etree._Element, asked: etree._Element) -> None:
     Nothing of the guest depends on it, and who wants to know it reads the definition.
     """
     for domain in (live, asked):
-        for metadata in domain.findall('metadata'):
+        for metadata in domain.findall("metadata"):
             domain.remove(metadata)
 
 
 def _emptied(drive: etree._Element) -> None:
     """An empty drive has no format, and one that was emptied has a source that leads nowhere."""
-    driver, source = drive.find('driver'), drive.find('source')
-    if driver is not None and driver.get('type') is None:
-        driver.set('type', 'raw')
-    if source is not None and not {'file', 'dev', 'protocol', 'dir', 'pool'} & set(source.attrib):
+    driver, source = drive.find("driver"), drive.find("source")
+    if driver is not None and driver.get("type") is None:
+        driver.set("type", "raw")
+    if source is not None and not {"file", "dev", "protocol", "dir", "pool"} & set(source.attrib):
         drive.remove(source)
 
 
 def _unburst(limits: etree._Element) -> None:
     """QEMU always knows how long a burst may last, also where none is allowed."""
-    suffix = '_length'
-    for length in [each for each in limits if each.tag.endswith('_max' + suffix)]:
+    suffix = "_length"
+    for length in [each for each in limits if each.tag.endswith("_max" + suffix)]:
         if limits.find(length.tag[: -len(suffix)]) is None:
             limits.remove(length)
     if not len(limits):
@@ -65,45 +65,45 @@ def _unburst(limits: etree._Element) -> None:
 
 def _unlabelled(live: etree._Element) -> None:
     """The labels that were chosen at the start go, what kind of labels they are stays."""
-    for seclabel in live.findall('seclabel'):
+    for seclabel in live.findall("seclabel"):
         for label in list(seclabel):
             seclabel.remove(label)
 
 
 def _unexpanded_cpu(live: etree._Element, asked: etree._Element) -> None:
     """libvirt replaces every CPU but host-passthrough by a model with features."""
-    held_cpu, asked_cpu = live.find('cpu'), asked.find('cpu')
-    if held_cpu is None or asked_cpu is None or held_cpu.get('mode') != 'custom':
+    held_cpu, asked_cpu = live.find("cpu"), asked.find("cpu")
+    if held_cpu is None or asked_cpu is None or held_cpu.get("mode") != "custom":
         return
-    model = held_cpu.findtext('model')
+    model = held_cpu.findtext("model")
     if _may_have_become(asked_cpu, model):
-        mode = asked_cpu.get('mode')
+        mode = asked_cpu.get("mode")
         if mode is not None:
-            held_cpu.set('mode', mode)
-        for expanded in held_cpu.findall('model') + held_cpu.findall('vendor') + held_cpu.findall('feature'):
+            held_cpu.set("mode", mode)
+        for expanded in held_cpu.findall("model") + held_cpu.findall("vendor") + held_cpu.findall("feature"):
             held_cpu.remove(expanded)
-        for name in ('model', 'feature'):
+        for name in ("model", "feature"):
             held_cpu.extend(copy.deepcopy(each) for each in asked_cpu.findall(name))
 
 
 def _may_have_become(asked_cpu: etree._Element, model: Optional[str]) -> bool:
-    mode = asked_cpu.get('mode', 'custom')
+    mode = asked_cpu.get("mode", "custom")
     is_default = model in DEFAULT_X86_CPU_MODELS
-    if mode == 'custom':
-        asked_model = asked_cpu.findtext('model')
+    if mode == "custom":
+        asked_model = asked_cpu.findtext("model")
         return model == asked_model if asked_model else is_default
-    return mode == 'host-model' and not is_default
+    return mode == "host-model" and not is_default
 
 
 def _unchosen_firmware(live: etree._Element, asked: etree._Element) -> None:
     """At the start libvirt replaces the kind of firmware by the image that it chooses."""
-    held, wanted = live.find('os'), asked.find('os')
-    if wanted.get('firmware') == 'efi' and held.find('loader[@type="pflash"]') is not None:
-        held.set('firmware', 'efi')
+    held, wanted = live.find("os"), asked.find("os")
+    if wanted.get("firmware") == "efi" and held.find('loader[@type="pflash"]') is not None:
+        held.set("firmware", "efi")
 
 
 def _unballooned(live: etree._Element, asked: etree._Element) -> None:
     """How much of its memory the guest has just now is its own affair."""
-    held, wanted = live.find('currentMemory'), asked.find('currentMemory')
+    held, wanted = live.find("currentMemory"), asked.find("currentMemory")
     if held is not None and wanted is not None:
         held.text = wanted.text

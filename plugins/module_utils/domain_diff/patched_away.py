@@ -23,19 +23,19 @@ def take_patched_away(built: etree._Element, patched: etree._Element, held: etre
     All are in normal form. What the document owns anyway is left to the walk, and so is a device that is not as
     C(built) asks for it: somebody else wrote it.
     """
-    devices = Step(ROOT.child('devices'), patched.find('devices'), held.find('devices'))
+    devices = Step(ROOT.child("devices"), patched.find("devices"), held.find("devices"))
     found = []
-    for tag, before in by_tag(built.find('devices')).items():
+    for tag, before in by_tag(built.find("devices")).items():
         child = devices.node.child(tag)
-        if tag == 'emulator':
+        if tag == "emulator":
             # libvirt always has one.
             continue
-        kept = partners_of(child.rule.keys, before, patched.findall('devices/' + tag))
+        kept = partners_of(child.rule.keys, before, patched.findall("devices/" + tag))
         present = partners_of(child.rule.keys, before, devices.held.findall(tag))
         for index, device in enumerate(before):
             other = None if device in kept else present.get(device)
             if other is not None and not _is_for_the_walk(child, other) and _is_as_asked(child, device, other):
-                found.append(Found((devices, Step(child, None, other, index)), '', element_text(other), None))
+                found.append(Found((devices, Step(child, None, other, index)), "", element_text(other), None))
                 devices.held.remove(other)
     return tuple(found)
 

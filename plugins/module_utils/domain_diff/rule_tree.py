@@ -11,7 +11,7 @@ from typing import NamedTuple, Optional
 from .identity import POSITION
 from .rules import NAMESPACES, RULES, Rule
 
-_ANY = '*'
+_ANY = "*"
 _UNRULED = Rule()
 
 
@@ -50,8 +50,8 @@ class RuleNode:
         self._children = dict(children)
         self._any = self._children.pop(_ANY).rule if _ANY in children else _UNRULED
         for where, resets in rule.kinds.items():
-            child, attribute = where.split('@')
-            node = self.child(child.rstrip('/')) if child else self
+            child, attribute = where.split("@")
+            node = self.child(child.rstrip("/")) if child else self
             decided = frozenset(name for name, implied in node.implied_attributes)
             node.kinds[attribute] = Kind(decided, 1 if child else 0, tuple(resets.split()))
 
@@ -64,23 +64,23 @@ class RuleNode:
 
 
 def _tag(name: str) -> str:
-    prefix, colon, local = name.partition(':')
-    return '{%s}%s' % (NAMESPACES[prefix], local) if prefix in NAMESPACES and colon else name
+    prefix, colon, local = name.partition(":")
+    return "{%s}%s" % (NAMESPACES[prefix], local) if prefix in NAMESPACES and colon else name
 
 
 def _name(tag: str) -> str:
-    namespace, brace, local = tag.lstrip('{').rpartition('}')
+    namespace, brace, local = tag.lstrip("{").rpartition("}")
     if not brace:
         return tag
-    return next(('%s:%s' % (prefix, local) for prefix, uri in NAMESPACES.items() if uri == namespace), tag)
+    return next(("%s:%s" % (prefix, local) for prefix, uri in NAMESPACES.items() if uri == namespace), tag)
 
 
 def _grow(path: str, rules: Mapping[str, Rule]) -> RuleNode:
-    prefix = '' if path == '.' else path + '/'
-    below = (each for each in rules if each != '.' and each.startswith(prefix))
-    children = [_grow(each, rules) for each in below if '/' not in each[len(prefix) :]]
-    parent, _slash, name = path.rpartition('/')
-    return RuleNode(name, rules[path], {node.tag: node for node in children}, parent == 'devices')
+    prefix = "" if path == "." else path + "/"
+    below = (each for each in rules if each != "." and each.startswith(prefix))
+    children = [_grow(each, rules) for each in below if "/" not in each[len(prefix) :]]
+    parent, _slash, name = path.rpartition("/")
+    return RuleNode(name, rules[path], {node.tag: node for node in children}, parent == "devices")
 
 
-ROOT = _grow('.', RULES)
+ROOT = _grow(".", RULES)

@@ -48,9 +48,9 @@ from .identity import (
     same_number,
 )
 
-NAMESPACES = {'zs': 'http://zstack.org', 'qemu': 'http://libvirt.org/schemas/domain/qemu/1.0'}
+NAMESPACES = {"zs": "http://zstack.org", "qemu": "http://libvirt.org/schemas/domain/qemu/1.0"}
 # Attributes whose values no result, diff or message may show.
-SECRET_ATTRIBUTES = frozenset({'passwd'})
+SECRET_ATTRIBUTES = frozenset({"passwd"})
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,8 @@ class Rule:
     C(whole): compared and replaced as one piece.
     """
 
-    attributes: str = ''
-    optional: str = ''
+    attributes: str = ""
+    optional: str = ""
     defaults: Mapping[str, str] = field(default_factory=dict)
     same: Mapping[str, Callable[[str, str], bool]] = field(default_factory=dict)
     owned: bool = False
@@ -85,186 +85,182 @@ class Rule:
 
 
 _ADDRESS_NUMBERS = dict.fromkeys(
-    ('domain', 'bus', 'slot', 'function', 'controller', 'target', 'unit', 'port', 'device'), same_number
+    ("domain", "bus", "slot", "function", "controller", "target", "unit", "port", "device"), same_number
 )
 _GUEST_ADDRESS = Rule(
-    'type domain bus slot function unit port multifunction',
-    defaults={'controller': '0', 'target': '0'},
+    "type domain bus slot function unit port multifunction",
+    defaults={"controller": "0", "target": "0"},
     same=_ADDRESS_NUMBERS,
-    kinds={'@type': ''},
+    kinds={"@type": ""},
 )
-_BOOT_ORDER = Rule('order', owned=True)
-_PARTS_OF_A_SOURCE = 'backingStore mirror source/slices source/encryption source/reservations source/config'
+_BOOT_ORDER = Rule("order", owned=True)
+_PARTS_OF_A_SOURCE = "backingStore mirror source/slices source/encryption source/reservations source/config"
 
 RULES: Mapping[str, Rule] = {
-    '.': Rule('type'),
-    'name': Rule(),
-    'uuid': Rule(same={'': same_caseless}),
-    'description': Rule(owned=True),
-    'metadata': Rule(),
-    'metadata/zs:zstack': Rule(owned=True),
-    'metadata/zs:zstack/internalId': Rule(owned=True),
-    'metadata/zs:zstack/hostManagementIp': Rule(owned=True),
+    ".": Rule("type"),
+    "name": Rule(),
+    "uuid": Rule(same={"": same_caseless}),
+    "description": Rule(owned=True),
+    "metadata": Rule(),
+    "metadata/zs:zstack": Rule(owned=True),
+    "metadata/zs:zstack/internalId": Rule(owned=True),
+    "metadata/zs:zstack/hostManagementIp": Rule(owned=True),
     # Memory and CPUs
-    'maxMemory': Rule('slots unit', owned=True),
-    'memory': Rule('unit'),
-    'currentMemory': Rule('unit'),
-    'vcpu': Rule('placement', optional='current'),
-    'cputune': Rule(),
-    'cputune/shares': Rule(owned=True),
-    'cpu': Rule(
-        'match', defaults={'mode': 'custom', 'match': 'exact'}, kinds={'@mode': 'model vendor feature'}
-    ),
-    'cpu/model': Rule('fallback', owned=True, unless=is_default_cpu_model),
-    'cpu/vendor': Rule(owned=True),
-    'cpu/topology': Rule('sockets cores threads', defaults={'dies': '1', 'clusters': '1'}, owned=True),
-    'cpu/numa': Rule(owned=True),
-    'cpu/numa/cell': Rule('id cpus memory unit', keys=(attribute('id'),), owned=True),
-    'cpu/feature': Rule('name policy', keys=(attribute('name'),), owned=True),
-    'cpu/maxphysaddr': Rule('mode', optional='bits limit', owned=True),
+    "maxMemory": Rule("slots unit", owned=True),
+    "memory": Rule("unit"),
+    "currentMemory": Rule("unit"),
+    "vcpu": Rule("placement", optional="current"),
+    "cputune": Rule(),
+    "cputune/shares": Rule(owned=True),
+    "cpu": Rule("match", defaults={"mode": "custom", "match": "exact"}, kinds={"@mode": "model vendor feature"}),
+    "cpu/model": Rule("fallback", owned=True, unless=is_default_cpu_model),
+    "cpu/vendor": Rule(owned=True),
+    "cpu/topology": Rule("sockets cores threads", defaults={"dies": "1", "clusters": "1"}, owned=True),
+    "cpu/numa": Rule(owned=True),
+    "cpu/numa/cell": Rule("id cpus memory unit", keys=(attribute("id"),), owned=True),
+    "cpu/feature": Rule("name policy", keys=(attribute("name"),), owned=True),
+    "cpu/maxphysaddr": Rule("mode", optional="bits limit", owned=True),
     # Board and firmware
-    'os': Rule(optional='firmware', kinds={'@firmware': 'loader nvram firmware'}),
-    'os/firmware': Rule(),
-    'os/firmware/feature': Rule('name enabled', keys=(attribute('name'),)),
-    'os/type': Rule('arch machine', same={'machine': same_machine}),
-    'os/loader': Rule('readonly type', optional='secure stateless', owned=True, unless=is_chosen_by_libvirt),
-    'os/nvram': Rule('template'),
-    'os/boot': Rule('dev', keys=(POSITION,), owned=True),
-    'os/bootmenu': Rule('enable', optional='timeout', owned=True),
-    'features': Rule(),
-    'features/acpi': Rule(owned=True),
-    'features/apic': Rule(optional='eoi', owned=True),
-    'features/pae': Rule(owned=True),
-    'features/smm': Rule('state'),
-    'features/gic': Rule('version'),
-    'features/ioapic': Rule('driver'),
-    'features/kvm': Rule(),
-    'features/kvm/hidden': Rule('state', owned=True),
-    'clock': Rule('offset', optional='adjustment basis timezone start'),
-    'clock/timer': Rule(
-        'name', optional='present tickpolicy track mode frequency', keys=(attribute('name'),), owned=True
+    "os": Rule(optional="firmware", kinds={"@firmware": "loader nvram firmware"}),
+    "os/firmware": Rule(),
+    "os/firmware/feature": Rule("name enabled", keys=(attribute("name"),)),
+    "os/type": Rule("arch machine", same={"machine": same_machine}),
+    "os/loader": Rule("readonly type", optional="secure stateless", owned=True, unless=is_chosen_by_libvirt),
+    "os/nvram": Rule("template"),
+    "os/boot": Rule("dev", keys=(POSITION,), owned=True),
+    "os/bootmenu": Rule("enable", optional="timeout", owned=True),
+    "features": Rule(),
+    "features/acpi": Rule(owned=True),
+    "features/apic": Rule(optional="eoi", owned=True),
+    "features/pae": Rule(owned=True),
+    "features/smm": Rule("state"),
+    "features/gic": Rule("version"),
+    "features/ioapic": Rule("driver"),
+    "features/kvm": Rule(),
+    "features/kvm/hidden": Rule("state", owned=True),
+    "clock": Rule("offset", optional="adjustment basis timezone start"),
+    "clock/timer": Rule(
+        "name", optional="present tickpolicy track mode frequency", keys=(attribute("name"),), owned=True
     ),
-    'on_poweroff': Rule(),
-    'on_reboot': Rule(),
-    'on_crash': Rule(),
-    'seclabel': Rule(
-        'type',
+    "on_poweroff": Rule(),
+    "on_reboot": Rule(),
+    "on_crash": Rule(),
+    "seclabel": Rule(
+        "type",
         keys=(SECURITY_DRIVER,),
         owned=True,
         unless=is_dynamic_label,
-        kinds={'@type': 'label imagelabel baselabel'},
+        kinds={"@type": "label imagelabel baselabel"},
     ),
-    'devices': Rule(),
-    'devices/emulator': Rule(),
+    "devices": Rule(),
+    "devices/emulator": Rule(),
     # Volumes and CD drives
-    'devices/disk': Rule(
-        'type device',
-        optional='snapshot',
+    "devices/disk": Rule(
+        "type device",
+        optional="snapshot",
         keys=(DISK_SOURCE, DISK_TARGET),
         label=DISK_TARGET,
         owned=True,
         kinds={
-            'target/@bus': 'address',
-            'source/@file': _PARTS_OF_A_SOURCE,
-            'source/@dev': _PARTS_OF_A_SOURCE,
-            'source/@name': _PARTS_OF_A_SOURCE,
+            "target/@bus": "address",
+            "source/@file": _PARTS_OF_A_SOURCE,
+            "source/@dev": _PARTS_OF_A_SOURCE,
+            "source/@name": _PARTS_OF_A_SOURCE,
         },
     ),
-    'devices/disk/driver': Rule('name type', optional='cache io'),
-    'devices/disk/source': Rule(optional='file dev protocol name', owned=True),
-    'devices/disk/source/host': Rule(optional='name port transport socket', keys=(NETWORK_HOST, POSITION), owned=True),
-    'devices/disk/source/auth': Rule('username', owned=True),
-    'devices/disk/source/auth/secret': Rule('type', optional='uuid usage'),
-    'devices/disk/source/snapshot': Rule('name', owned=True),
-    'devices/disk/target': Rule('dev bus'),
-    'devices/disk/iotune': Rule(),
-    'devices/disk/iotune/*': Rule(owned=True),
-    'devices/disk/readonly': Rule(owned=True),
-    'devices/disk/shareable': Rule(owned=True),
-    'devices/disk/transient': Rule(owned=True),
-    'devices/disk/serial': Rule(),
-    'devices/disk/wwn': Rule(owned=True, same={'': same_hexadecimal}),
-    'devices/disk/boot': _BOOT_ORDER,
-    'devices/disk/address': _GUEST_ADDRESS,
-    'devices/controller': Rule(
-        'type index model',
+    "devices/disk/driver": Rule("name type", optional="cache io"),
+    "devices/disk/source": Rule(optional="file dev protocol name", owned=True),
+    "devices/disk/source/host": Rule(optional="name port transport socket", keys=(NETWORK_HOST, POSITION), owned=True),
+    "devices/disk/source/auth": Rule("username", owned=True),
+    "devices/disk/source/auth/secret": Rule("type", optional="uuid usage"),
+    "devices/disk/source/snapshot": Rule("name", owned=True),
+    "devices/disk/target": Rule("dev bus"),
+    "devices/disk/iotune": Rule(),
+    "devices/disk/iotune/*": Rule(owned=True),
+    "devices/disk/readonly": Rule(owned=True),
+    "devices/disk/shareable": Rule(owned=True),
+    "devices/disk/transient": Rule(owned=True),
+    "devices/disk/serial": Rule(),
+    "devices/disk/wwn": Rule(owned=True, same={"": same_hexadecimal}),
+    "devices/disk/boot": _BOOT_ORDER,
+    "devices/disk/address": _GUEST_ADDRESS,
+    "devices/controller": Rule(
+        "type index model",
         keys=(CONTROLLER,),
         owned=True,
         unless=is_not_usb,
-        kinds={'@model': 'address driver master'},
+        kinds={"@model": "address driver master"},
     ),
-    'devices/controller/master': Rule('startport'),
-    'devices/controller/address': _GUEST_ADDRESS,
+    "devices/controller/master": Rule("startport"),
+    "devices/controller/address": _GUEST_ADDRESS,
     # Network cards
-    'devices/interface': Rule(
-        'type',
+    "devices/interface": Rule(
+        "type",
         keys=(INTERFACE_MAC, INTERFACE_NAME),
         ordered=True,
         owned=True,
-        kinds={'model/@type': 'address driver'},
+        kinds={"model/@type": "address driver"},
     ),
-    'devices/interface/mac': Rule('address', same={'address': same_caseless}),
-    'devices/interface/source': Rule(optional='bridge network dev mode portgroup'),
-    'devices/interface/target': Rule('dev'),
-    'devices/interface/model': Rule('type'),
-    'devices/interface/filterref': Rule('filter', owned=True),
-    'devices/interface/filterref/parameter': Rule('name value', keys=(attribute('name'),), owned=True),
-    'devices/interface/bandwidth': Rule(),
-    'devices/interface/bandwidth/inbound': Rule(optional='average peak burst floor', owned=True),
-    'devices/interface/bandwidth/outbound': Rule(optional='average peak burst', owned=True),
-    'devices/interface/link': Rule('state', owned=True),
-    'devices/interface/boot': _BOOT_ORDER,
-    'devices/interface/address': _GUEST_ADDRESS,
+    "devices/interface/mac": Rule("address", same={"address": same_caseless}),
+    "devices/interface/source": Rule(optional="bridge network dev mode portgroup"),
+    "devices/interface/target": Rule("dev"),
+    "devices/interface/model": Rule("type"),
+    "devices/interface/filterref": Rule("filter", owned=True),
+    "devices/interface/filterref/parameter": Rule("name value", keys=(attribute("name"),), owned=True),
+    "devices/interface/bandwidth": Rule(),
+    "devices/interface/bandwidth/inbound": Rule(optional="average peak burst floor", owned=True),
+    "devices/interface/bandwidth/outbound": Rule(optional="average peak burst", owned=True),
+    "devices/interface/link": Rule("state", owned=True),
+    "devices/interface/boot": _BOOT_ORDER,
+    "devices/interface/address": _GUEST_ADDRESS,
     # Console, screen, keyboard and mouse
-    'devices/serial': Rule('type', keys=(CONSOLE, POSITION), kinds={'@type': 'source protocol'}),
-    'devices/serial/target': Rule('port'),
-    'devices/console': Rule('type', keys=(CONSOLE, POSITION), kinds={'@type': 'source protocol'}),
-    'devices/console/target': Rule('type port'),
-    'devices/input': Rule(
-        'type bus', keys=(INPUT, GUEST_USB_PORT, attribute('type')), kinds={'@type': '', '@bus': 'address'}
+    "devices/serial": Rule("type", keys=(CONSOLE, POSITION), kinds={"@type": "source protocol"}),
+    "devices/serial/target": Rule("port"),
+    "devices/console": Rule("type", keys=(CONSOLE, POSITION), kinds={"@type": "source protocol"}),
+    "devices/console/target": Rule("type port"),
+    "devices/input": Rule(
+        "type bus", keys=(INPUT, GUEST_USB_PORT, attribute("type")), kinds={"@type": "", "@bus": "address"}
     ),
-    'devices/input/address': _GUEST_ADDRESS,
-    'devices/graphics': Rule(
-        'type port autoport', optional='listen passwd passwdValidTo', keys=(attribute('type'),), owned=True
+    "devices/input/address": _GUEST_ADDRESS,
+    "devices/graphics": Rule(
+        "type port autoport", optional="listen passwd passwdValidTo", keys=(attribute("type"),), owned=True
     ),
-    'devices/graphics/listen': Rule('type', optional='address network socket', keys=(POSITION,), owned=True),
-    'devices/graphics/image': Rule('compression', owned=True),
-    'devices/graphics/jpeg': Rule('compression', owned=True),
-    'devices/graphics/zlib': Rule('compression', owned=True),
-    'devices/graphics/playback': Rule('compression', owned=True),
-    'devices/graphics/streaming': Rule('mode', owned=True),
-    'devices/graphics/mouse': Rule('mode', owned=True),
-    'devices/graphics/clipboard': Rule('copypaste', owned=True),
-    'devices/graphics/filetransfer': Rule('enable', owned=True),
-    'devices/video': Rule(
-        keys=(POSITION,), owned=True, kinds={'model/@type': 'address driver model/acceleration'}
-    ),
-    'devices/video/model': Rule('type', defaults={'heads': '1'}),
-    'devices/video/address': _GUEST_ADDRESS,
-    'devices/sound': Rule('model', keys=(attribute('model'),), owned=True),
-    'devices/sound/address': _GUEST_ADDRESS,
+    "devices/graphics/listen": Rule("type", optional="address network socket", keys=(POSITION,), owned=True),
+    "devices/graphics/image": Rule("compression", owned=True),
+    "devices/graphics/jpeg": Rule("compression", owned=True),
+    "devices/graphics/zlib": Rule("compression", owned=True),
+    "devices/graphics/playback": Rule("compression", owned=True),
+    "devices/graphics/streaming": Rule("mode", owned=True),
+    "devices/graphics/mouse": Rule("mode", owned=True),
+    "devices/graphics/clipboard": Rule("copypaste", owned=True),
+    "devices/graphics/filetransfer": Rule("enable", owned=True),
+    "devices/video": Rule(keys=(POSITION,), owned=True, kinds={"model/@type": "address driver model/acceleration"}),
+    "devices/video/model": Rule("type", defaults={"heads": "1"}),
+    "devices/video/address": _GUEST_ADDRESS,
+    "devices/sound": Rule("model", keys=(attribute("model"),), owned=True),
+    "devices/sound/address": _GUEST_ADDRESS,
     # Channels and what is passed through
-    'devices/channel': Rule('type', keys=(CHANNEL,), owned=True, kinds={'@type': 'source protocol'}),
-    'devices/channel/source': Rule('mode path'),
-    'devices/channel/target': Rule('type name'),
-    'devices/redirdev': Rule('bus type', keys=(GUEST_USB_PORT, POSITION), owned=True, kinds={'@type': 'source'}),
-    'devices/redirdev/address': _GUEST_ADDRESS,
-    'devices/redirdev/boot': _BOOT_ORDER,
-    'devices/hostdev': Rule('mode type', optional='managed', keys=(HOST_ADDRESS,), owned=True),
-    'devices/hostdev/driver': Rule('name'),
-    'devices/hostdev/source': Rule(optional='startupPolicy'),
-    'devices/hostdev/source/vendor': Rule('id', same={'id': same_number}),
-    'devices/hostdev/source/product': Rule('id', same={'id': same_number}),
-    'devices/hostdev/source/address': Rule('type domain bus slot function device', same=_ADDRESS_NUMBERS),
-    'devices/hostdev/boot': _BOOT_ORDER,
-    'devices/hostdev/address': _GUEST_ADDRESS,
+    "devices/channel": Rule("type", keys=(CHANNEL,), owned=True, kinds={"@type": "source protocol"}),
+    "devices/channel/source": Rule("mode path"),
+    "devices/channel/target": Rule("type name"),
+    "devices/redirdev": Rule("bus type", keys=(GUEST_USB_PORT, POSITION), owned=True, kinds={"@type": "source"}),
+    "devices/redirdev/address": _GUEST_ADDRESS,
+    "devices/redirdev/boot": _BOOT_ORDER,
+    "devices/hostdev": Rule("mode type", optional="managed", keys=(HOST_ADDRESS,), owned=True),
+    "devices/hostdev/driver": Rule("name"),
+    "devices/hostdev/source": Rule(optional="startupPolicy"),
+    "devices/hostdev/source/vendor": Rule("id", same={"id": same_number}),
+    "devices/hostdev/source/product": Rule("id", same={"id": same_number}),
+    "devices/hostdev/source/address": Rule("type domain bus slot function device", same=_ADDRESS_NUMBERS),
+    "devices/hostdev/boot": _BOOT_ORDER,
+    "devices/hostdev/address": _GUEST_ADDRESS,
     # Memory that was plugged in counts as part of the memory that is asked for; see hardware.
-    'devices/memory': Rule('model', keys=(POSITION,), owned=True, unless=is_not_dimm),
-    'devices/memballoon': Rule('model', kinds={'@model': 'address'}),
-    'devices/memballoon/stats': Rule('period', owned=True),
-    'devices/memballoon/address': _GUEST_ADDRESS,
-    'devices/iommu': Rule('model'),
-    'devices/iommu/driver': Rule('intremap eim'),
+    "devices/memory": Rule("model", keys=(POSITION,), owned=True, unless=is_not_dimm),
+    "devices/memballoon": Rule("model", kinds={"@model": "address"}),
+    "devices/memballoon/stats": Rule("period", owned=True),
+    "devices/memballoon/address": _GUEST_ADDRESS,
+    "devices/iommu": Rule("model"),
+    "devices/iommu/driver": Rule("intremap eim"),
     # What only a domain patch asks for
-    'qemu:commandline': Rule(owned=True, whole=True),
+    "qemu:commandline": Rule(owned=True, whole=True),
 }

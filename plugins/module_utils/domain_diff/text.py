@@ -14,7 +14,7 @@ except ImportError:  # the module reports it
 
 from .rules import SECRET_ATTRIBUTES
 
-MASK = '********'
+MASK = "********"
 
 
 def element_text(element: etree._Element) -> str:
@@ -23,7 +23,7 @@ def element_text(element: etree._Element) -> str:
     if len(shown) == 0 and not shown.attrib and shown.text:
         return shown.text
     etree.cleanup_namespaces(shown)
-    return etree.tostring(shown, encoding='unicode')
+    return etree.tostring(shown, encoding="unicode")
 
 
 def _without_secrets_and_indentation(element: etree._Element) -> etree._Element:
@@ -32,8 +32,8 @@ def _without_secrets_and_indentation(element: etree._Element) -> etree._Element:
     for part in shown.iter():
         for name in SECRET_ATTRIBUTES.intersection(part.attrib):
             part.set(name, MASK)
-        if len(part) and not (part.text or '').strip():
+        if len(part) and not (part.text or "").strip():
             part.text = None
-        if not (part.tail or '').strip():
+        if not (part.tail or "").strip():
             part.tail = None
     return shown

@@ -48,7 +48,7 @@ class Step(NamedTuple):
         if known_by is None:
             return self.node.name
         value = known_by.of(self.asked if self.held is None else self.held)
-        return '%s[%s]' % (self.node.name, self.position if value is None else '%s=%s' % (known_by.name, value))
+        return "%s[%s]" % (self.node.name, self.position if value is None else "%s=%s" % (known_by.name, value))
 
 
 class Found(NamedTuple):
@@ -64,8 +64,8 @@ class Found(NamedTuple):
 
     def as_difference(self) -> Difference:
         """As the result shows it."""
-        path = '/'.join(filter(None, (*(step.name for step in self.steps), self.last)))
-        if self.last.lstrip('@') in SECRET_ATTRIBUTES:
+        path = "/".join(filter(None, (*(step.name for step in self.steps), self.last)))
+        if self.last.lstrip("@") in SECRET_ATTRIBUTES:
             return Difference(path, self.before and MASK, self.after and MASK)
         return Difference(path, self.before, self.after)
 
@@ -77,7 +77,7 @@ class Walk:
         self.found: list[Found] = []
         self.devices: dict[etree._Element, etree._Element] = {}
         self._steps: list[Step] = []
-        self._nothing = etree.Element('nothing')
+        self._nothing = etree.Element("nothing")
 
     def merge(self, node: RuleNode, asked: etree._Element, held: etree._Element) -> None:
         """Set what is asked for in one element, and in all below it."""
@@ -96,7 +96,7 @@ class Walk:
     def _merge_whole(self, asked: etree._Element, held: etree._Element) -> None:
         before, after = element_text(held), element_text(asked)
         if before != after:
-            self._report('', before, after)
+            self._report("", before, after)
             held.getparent().replace(held, copy.deepcopy(asked))
 
     def _merge_attributes(self, node: RuleNode, asked: etree._Element, held: etree._Element) -> None:
@@ -107,13 +107,13 @@ class Walk:
                 continue
             same = node.rule.same.get(name)
             if before is None or same is None or not same(after, before):
-                self._report('@' + name, before, after)
+                self._report("@" + name, before, after)
                 held.set(name, after)
                 self._forget_old_kind(node, name)
         for name, implied in node.implied_attributes:
             before = held.get(name)
             if before is not None and before != implied and asked.get(name) is None:
-                self._report('@' + name, before, implied)
+                self._report("@" + name, before, implied)
                 del held.attrib[name]
                 self._forget_old_kind(node, name)
 
@@ -133,9 +133,9 @@ class Walk:
                     gone.getparent().remove(gone)
 
     def _merge_text(self, node: RuleNode, asked: etree._Element, held: etree._Element) -> None:
-        same = node.rule.same.get('')
+        same = node.rule.same.get("")
         if held.text is None or same is None or not same(asked.text, held.text):
-            self._report('', held.text, asked.text)
+            self._report("", held.text, asked.text)
             held.text = asked.text
 
     def _merge_children(self, node: RuleNode, asked: etree._Element, held: etree._Element) -> None:
@@ -192,7 +192,7 @@ class Walk:
             return
         if node.rule.owned:
             if node.rule.unless is None or not node.rule.unless(held):
-                self.found.append(Found((*self._steps, Step(node, None, held, index)), '', element_text(held), None))
+                self.found.append(Found((*self._steps, Step(node, None, held, index)), "", element_text(held), None))
                 parent.remove(held)
         elif node.owns_children:
             self._step(node, self._nothing, held, index)
@@ -215,7 +215,7 @@ class Walk:
             following.addprevious(added)
         else:
             parent.append(added)
-        self.found.append(Found((*self._steps, Step(node, asked, None, index)), '', None, element_text(asked)))
+        self.found.append(Found((*self._steps, Step(node, asked, None, index)), "", None, element_text(asked)))
         if node.is_device:
             self.devices[asked] = added
         return added
@@ -228,10 +228,10 @@ class Walk:
             return
         known_by = node.rule.keys[0]
         before, after = (
-            ' '.join(known_by.of(each) or '?' for each in order if each in kept) for order in (present, merged)
+            " ".join(known_by.of(each) or "?" for each in order if each in kept) for order in (present, merged)
         )
         if before != after:
-            self._report('%s[order]' % node.name, before, after)
+            self._report("%s[order]" % node.name, before, after)
         start = parent.index(present[0])
         for offset, each in enumerate(merged):
             parent.insert(start + offset, each)

@@ -19,17 +19,17 @@ from ..context import Context, Executor, Undo, undone_if_lost
 from ..errors import VmError
 from ..storage.shared import used_by_another
 
-BACKUP_DIRECTORY = '/var/lib/zstack-kvm/backups'
+BACKUP_DIRECTORY = "/var/lib/zstack-kvm/backups"
 # Where libvirt puts the NVRAM of a domain whose definition names no file for it.
-_NVRAM_DIRECTORY = '/var/lib/libvirt/qemu/nvram'
+_NVRAM_DIRECTORY = "/var/lib/libvirt/qemu/nvram"
 _CHANNEL_DIRECTORY_MODE = 0o750
 
 
 def back_up_definition(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
     """Keeps the definition as it was, with its secrets, where only root can read it."""
-    name = '%s.%s.xml' % (context.vm.domain_name, time.strftime('%Y%m%dT%H%M%S', time.gmtime()))
-    path = '%s/%s' % (BACKUP_DIRECTORY, name)
-    context.system.write_private_file(path, detail['xml'])
+    name = "%s.%s.xml" % (context.vm.domain_name, time.strftime("%Y%m%dT%H%M%S", time.gmtime()))
+    path = "%s/%s" % (BACKUP_DIRECTORY, name)
+    context.system.write_private_file(path, detail["xml"])
     context.backup_file = path
 
     def undo() -> None:
@@ -42,7 +42,7 @@ def back_up_definition(context: Context, detail: Mapping[str, Any]) -> Optional[
 def define(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
     """Defines the domain; undone, it has its old definition, or none where it had none."""
     hypervisor, before = context.hypervisor, context.observed.inactive_xml
-    had_nvram = _has_nvram(context, detail['xml'])
+    had_nvram = _has_nvram(context, detail["xml"])
 
     def undo() -> None:
         if before is not None and context.observed.persistent:
@@ -52,7 +52,7 @@ def define(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
             _undefine(context, remove_nvram=not had_nvram)
 
     with undone_if_lost(undo):
-        hypervisor.define(detail['xml'])
+        hypervisor.define(detail["xml"])
     return undo
 
 
@@ -60,7 +60,7 @@ def _undefine(context: Context, remove_nvram: bool) -> None:
     try:
         context.hypervisor.undefine(context.vm.uuid, remove_nvram)
     except VmError as error:
-        if error.code != 'domain_gone':
+        if error.code != "domain_gone":
             raise
 
 
@@ -69,11 +69,11 @@ def _has_nvram(context: Context, definition: str) -> bool:
     system = context.system
     if system.is_remote:
         return True
-    path = etree.fromstring(definition).findtext('os/nvram')
+    path = etree.fromstring(definition).findtext("os/nvram")
     if path:
         return system.path_kind(path) is not None
     names = system.list_directory(_NVRAM_DIRECTORY)
-    return any(name.startswith(context.vm.domain_name + '_VARS.') for name in names)
+    return any(name.startswith(context.vm.domain_name + "_VARS.") for name in names)
 
 
 def set_autostart(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
@@ -84,26 +84,26 @@ def set_autostart(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]
         context.hypervisor.set_autostart(uuid, before)
 
     with undone_if_lost(undo):
-        context.hypervisor.set_autostart(uuid, detail['autostart'])
+        context.hypervisor.set_autostart(uuid, detail["autostart"])
     return undo
 
 
 def create_channel_dir(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
     """Makes the folder of a channel's socket, for QEMU's user alone; undone unless another VM has come to use it."""
-    made = context.system.make_directory(detail['path'], _CHANNEL_DIRECTORY_MODE, detail['owner'])
+    made = context.system.make_directory(detail["path"], _CHANNEL_DIRECTORY_MODE, detail["owner"])
     if not made:
         raise AlreadyDone
 
     def undo() -> None:
-        if not used_by_another(context, detail['path'] + '/'):
+        if not used_by_another(context, detail["path"] + "/"):
             context.system.remove_directories(made)
 
     return undo
 
 
 EXECUTORS: Mapping[str, Executor] = {
-    'back_up_definition': back_up_definition,
-    'define': define,
-    'set_autostart': set_autostart,
-    'create_channel_dir': create_channel_dir,
+    "back_up_definition": back_up_definition,
+    "define": define,
+    "set_autostart": set_autostart,
+    "create_channel_dir": create_channel_dir,
 }

@@ -21,8 +21,8 @@ from ..errors import VmError
 _UNPLUG_SECONDS = 15
 # What says nothing about the thing itself, only that it can't be changed now. Anything else would fail at the
 # next boot as well.
-_REFUSALS = frozenset({'libvirt_error', 'unsupported_device', 'vm_busy'})
-_ENDED = ('shutoff', 'crashed', 'absent')
+_REFUSALS = frozenset({"libvirt_error", "unsupported_device", "vm_busy"})
+_ENDED = ("shutoff", "crashed", "absent")
 
 Change = Callable[[Context, Mapping[str, Any]], None]
 
@@ -32,13 +32,13 @@ class LiveChangeRefused(VmError):
 
 
 def _update_device(context: Context, detail: Mapping[str, Any]) -> None:
-    context.hypervisor.update_device(context.vm.uuid, detail['xml'])
+    context.hypervisor.update_device(context.vm.uuid, detail["xml"])
 
 
 def _attach_device(context: Context, detail: Mapping[str, Any]) -> None:
     """Plugs a device in, where the definition has it, so that the next boot moves nothing."""
-    device = etree.fromstring(detail['xml'])
-    placed = None if device.find('address') is not None else _as_defined(context, device, detail['path'])
+    device = etree.fromstring(detail["xml"])
+    placed = None if device.find("address") is not None else _as_defined(context, device, detail["path"])
     if placed is not None:
         try:
             context.hypervisor.attach_device(context.vm.uuid, placed)
@@ -47,23 +47,23 @@ def _attach_device(context: Context, detail: Mapping[str, Any]) -> None:
             if error.code not in _REFUSALS:
                 raise
             # The place may be taken by something that the definition doesn't have any more.
-    context.hypervisor.attach_device(context.vm.uuid, detail['xml'])
+    context.hypervisor.attach_device(context.vm.uuid, detail["xml"])
 
 
 def _as_defined(context: Context, device: etree._Element, path: str) -> Optional[str]:
-    address = _find(context, path + '/address', inactive=True)
+    address = _find(context, path + "/address", inactive=True)
     if address is None:
         return None
     device.append(address)
-    return etree.tostring(device, encoding='unicode')
+    return etree.tostring(device, encoding="unicode")
 
 
 def _detach_device(context: Context, detail: Mapping[str, Any]) -> None:
     """Takes a device out, once the guest lets go of it."""
-    context.hypervisor.detach_device(context.vm.uuid, detail['xml'])
-    if not context.wait_for(lambda: _find(context, detail['path'], inactive=False) is None, _UNPLUG_SECONDS):
-        message = 'the guest has not let go of %s for %d seconds' % (detail['label'], _UNPLUG_SECONDS)
-        raise VmError('vm_busy', message)
+    context.hypervisor.detach_device(context.vm.uuid, detail["xml"])
+    if not context.wait_for(lambda: _find(context, detail["path"], inactive=False) is None, _UNPLUG_SECONDS):
+        message = "the guest has not let go of %s for %d seconds" % (detail["label"], _UNPLUG_SECONDS)
+        raise VmError("vm_busy", message)
 
 
 def _find(context: Context, path: str, inactive: bool) -> Optional[etree._Element]:
@@ -71,48 +71,48 @@ def _find(context: Context, path: str, inactive: bool) -> Optional[etree._Elemen
 
 
 def _attach_memory(context: Context, detail: Mapping[str, Any]) -> None:
-    context.hypervisor.attach_device(context.vm.uuid, detail['xml'])
+    context.hypervisor.attach_device(context.vm.uuid, detail["xml"])
 
 
 def _detach_memory(context: Context, detail: Mapping[str, Any]) -> None:
-    context.hypervisor.detach_device(context.vm.uuid, detail['xml'])
+    context.hypervisor.detach_device(context.vm.uuid, detail["xml"])
 
 
 def _set_volume_qos(context: Context, detail: Mapping[str, Any]) -> None:
-    context.hypervisor.set_block_io_tune(context.vm.uuid, detail['target'], detail['limits'])
+    context.hypervisor.set_block_io_tune(context.vm.uuid, detail["target"], detail["limits"])
 
 
 def _set_balloon_period(context: Context, detail: Mapping[str, Any]) -> None:
-    context.hypervisor.set_memory_stats_period(context.vm.uuid, detail['seconds'])
+    context.hypervisor.set_memory_stats_period(context.vm.uuid, detail["seconds"])
 
 
 def _set_vcpus(context: Context, detail: Mapping[str, Any]) -> None:
-    context.hypervisor.set_vcpus(context.vm.uuid, detail['count'])
+    context.hypervisor.set_vcpus(context.vm.uuid, detail["count"])
 
 
 def _set_cpu_shares(context: Context, detail: Mapping[str, Any]) -> None:
-    context.hypervisor.set_scheduler(context.vm.uuid, {'cpu_shares': detail['shares']})
+    context.hypervisor.set_scheduler(context.vm.uuid, {"cpu_shares": detail["shares"]})
 
 
 def _set_description(context: Context, detail: Mapping[str, Any]) -> None:
-    context.hypervisor.set_description(context.vm.uuid, detail['text'])
+    context.hypervisor.set_description(context.vm.uuid, detail["text"])
 
 
 _CHANGES: Mapping[str, Change] = {
-    'detach_volume': _detach_device,
-    'attach_volume': _attach_device,
-    'detach_nic': _detach_device,
-    'attach_nic': _attach_device,
-    'update_nic': _update_device,
-    'change_media': _update_device,
-    'set_console_password': _update_device,
-    'set_volume_qos': _set_volume_qos,
-    'set_balloon_period': _set_balloon_period,
-    'set_cpu_shares': _set_cpu_shares,
-    'set_description': _set_description,
-    'set_vcpus': _set_vcpus,
-    'attach_memory': _attach_memory,
-    'detach_memory': _detach_memory,
+    "detach_volume": _detach_device,
+    "attach_volume": _attach_device,
+    "detach_nic": _detach_device,
+    "attach_nic": _attach_device,
+    "update_nic": _update_device,
+    "change_media": _update_device,
+    "set_console_password": _update_device,
+    "set_volume_qos": _set_volume_qos,
+    "set_balloon_period": _set_balloon_period,
+    "set_cpu_shares": _set_cpu_shares,
+    "set_description": _set_description,
+    "set_vcpus": _set_vcpus,
+    "attach_memory": _attach_memory,
+    "detach_memory": _detach_memory,
 }
 
 
@@ -120,7 +120,7 @@ def _executor(change: Change) -> Executor:
     """Makes a change; undone by the action that C(undo) in the detail holds."""
 
     def execute(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
-        undo: Action = detail['undo']
+        undo: Action = detail["undo"]
         with undone_if_lost(lambda: _take_back_if_done(context, undo)):
             try:
                 change(context, detail)
@@ -141,10 +141,10 @@ def _take_back(context: Context, undo: Action) -> None:
 
 def _take_back_if_done(context: Context, undo: Action) -> None:
     """Of what is plugged in or out it can be seen; the rest is set to what it was in any case."""
-    path = undo.detail.get('path')
+    path = undo.detail.get("path")
     if path is not None:
         is_plugged_in = _find(context, path, inactive=False) is not None
-        if is_plugged_in != undo.name.startswith('detach_'):
+        if is_plugged_in != undo.name.startswith("detach_"):
             return
     _take_back(context, undo)
 
@@ -153,7 +153,7 @@ def _expect_alive(context: Context) -> None:
     """Without QEMU a device is gone too, and nothing can be changed: neither is what it looks like."""
     state, reason = context.look()
     if state in _ENDED:
-        raise VmError('vm_ended', 'the VM ended while it was changed: it is %s (%s)' % (state, reason))
+        raise VmError("vm_ended", "the VM ended while it was changed: it is %s (%s)" % (state, reason))
 
 
 EXECUTORS: Mapping[str, Executor] = {name: _executor(change) for name, change in _CHANGES.items()}

@@ -14,8 +14,8 @@ from ..errors import LastSeen, VmError
 from ..last_seen import Watch
 from ..qemu_log import QemuLog
 
-_RUN_DIRECTORY = '/run/libvirt/qemu'
-_OFF = ('shutoff', 'absent')
+_RUN_DIRECTORY = "/run/libvirt/qemu"
+_OFF = ("shutoff", "absent")
 _SETTLE_SECONDS = 10
 _REPEAT_SECONDS = 1
 _ASK_AGAIN_SECONDS = 5
@@ -28,10 +28,10 @@ def start(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
     try:
         hypervisor.create(vm.uuid, vm.timeout)
     except VmError as error:
-        if error.code == 'qemu_hangs':
+        if error.code == "qemu_hangs":
             _give_up_start(context)
-            message = 'the VM did not start within %d seconds' % vm.timeout
-            late = VmError('start_timeout', log.explain(message))
+            message = "the VM did not start within %d seconds" % vm.timeout
+            late = VmError("start_timeout", log.explain(message))
             # A QEMU that doesn't answer shows neither console nor screen.
             late.last_seen = LastSeen((), tuple(log.lines()), None)
             raise late from error
@@ -56,7 +56,7 @@ def start(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
 
 def _go_on(context: Context) -> None:
     """A VM that was paused when its memory was saved comes back paused."""
-    if context.look()[0] == 'paused':
+    if context.look()[0] == "paused":
         context.hypervisor.resume(context.vm.uuid)
 
 
@@ -71,7 +71,7 @@ def _end_qemu(context: Context) -> None:
     """Without libvirt, which therefore sees it die."""
     name = context.vm.domain_name
     if not context.system.is_remote:
-        context.system.kill_process('%s/%s.pid' % (_RUN_DIRECTORY, name), 'guest=%s,' % name)
+        context.system.kill_process("%s/%s.pid" % (_RUN_DIRECTORY, name), "guest=%s," % name)
 
 
 def _unless_running(context: Context, call: Callable[[], None]) -> None:
@@ -91,34 +91,34 @@ def _runs_all_the_same(context: Context, error: VmError) -> bool:
             return False
 
     def settled() -> bool:
-        return context.look() != ('paused', 'starting_up')
+        return context.look() != ("paused", "starting_up")
 
     with contextlib.suppress(VmError):
-        return context.wait_for(settled, _SETTLE_SECONDS) and context.look()[0] == 'running'
+        return context.wait_for(settled, _SETTLE_SECONDS) and context.look()[0] == "running"
     return False
 
 
 def _wait_until_running(context: Context, log: QemuLog) -> None:
-    seen = ['']
+    seen = [""]
     with Watch(context) as watch:
 
         def decided() -> bool:
             state, reason = context.look()
-            seen[0] = '%s (%s)' % (state, reason)
-            if state == 'running' or state in _OFF or state == 'crashed':
+            seen[0] = "%s (%s)" % (state, reason)
+            if state == "running" or state in _OFF or state == "crashed":
                 return True
             watch.listen()
             return False
 
         in_time = context.wait_for(decided, context.vm.timeout)
-        if in_time and seen[0].startswith('running'):
+        if in_time and seen[0].startswith("running"):
             return
         last_seen = watch.last_seen()
     if in_time:
-        error = log.better(VmError('qemu_failed', 'the VM ended right after it had started: it is %s' % seen[0]))
+        error = log.better(VmError("qemu_failed", "the VM ended right after it had started: it is %s" % seen[0]))
     else:
-        message = 'the VM did not run within %d seconds; it was last seen %s' % (context.vm.timeout, seen[0])
-        error = VmError('start_timeout', log.explain(message))
+        message = "the VM did not run within %d seconds; it was last seen %s" % (context.vm.timeout, seen[0])
+        error = VmError("start_timeout", log.explain(message))
     error.last_seen = last_seen
     raise error
 
@@ -126,7 +126,7 @@ def _wait_until_running(context: Context, log: QemuLog) -> None:
 def stop(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
     """Shuts a VM down, the hard way when it takes longer than its timeout; undone, it is started again."""
     hypervisor, vm = context.hypervisor, context.vm
-    if not (detail['graceful'] and _shut_down(context)):
+    if not (detail["graceful"] and _shut_down(context)):
         _end(context)
 
     return lambda: _unless_running(context, lambda: hypervisor.create(vm.uuid, vm.timeout))
@@ -136,9 +136,9 @@ def _shut_down(context: Context) -> bool:
     """Whether the guest has shut itself down within the VM's timeout."""
     hypervisor, uuid = context.hypervisor, context.vm.uuid
     try:
-        if context.observed.state == 'paused':
+        if context.observed.state == "paused":
             hypervisor.resume(uuid)
-        if context.observed.state == 'pmsuspended':
+        if context.observed.state == "pmsuspended":
             hypervisor.wake_up(uuid)
         for seconds in _slices(context.vm.timeout):
             hypervisor.shutdown(uuid, seconds)
@@ -147,11 +147,11 @@ def _shut_down(context: Context) -> bool:
     except VmError as error:
         if error.lost_libvirt and _goes_off_all_the_same(context):
             return True
-        if error.lost_libvirt or error.code == 'interrupted':
-            asked = 'may have been' if error.lost_libvirt else 'has been'
-            error.message += '; the guest %s asked to shut down, and may still do so' % asked
+        if error.lost_libvirt or error.code == "interrupted":
+            asked = "may have been" if error.lost_libvirt else "has been"
+            error.message += "; the guest %s asked to shut down, and may still do so" % asked
             raise
-        if error.code == 'vm_busy':
+        if error.code == "vm_busy":
             raise
     return False
 
@@ -181,21 +181,21 @@ def _end(context: Context) -> None:
 def wait_until_off(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
     """Waits for a VM that is shutting down already."""
     if not context.wait_for(lambda: context.look()[0] in _OFF, context.vm.timeout):
-        state = '%s (%s)' % context.look()
-        message = 'the VM is shutting down, but was still %s after %d seconds' % (state, context.vm.timeout)
-        raise VmError('shutdown_timeout', message)
+        state = "%s (%s)" % context.look()
+        message = "the VM is shutting down, but was still %s after %d seconds" % (state, context.vm.timeout)
+        raise VmError("shutdown_timeout", message)
     return None
 
 
 def resume(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
     """Lets a paused VM go on; QEMU pauses it again when what paused it is still there."""
     _unless_running(context, lambda: context.hypervisor.resume(context.vm.uuid))
-    if context.observed.reason == 'ioerror':
+    if context.observed.reason == "ioerror":
         # QEMU repeats the request, and needs a moment to see it fail again.
-        context.wait_for(lambda: context.look()[0] != 'running', _REPEAT_SECONDS)
+        context.wait_for(lambda: context.look()[0] != "running", _REPEAT_SECONDS)
     state, reason = context.look()
-    if state != 'running':
-        raise VmError('paused_again', 'the VM was resumed, but is %s (%s) again' % (state, reason))
+    if state != "running":
+        raise VmError("paused_again", "the VM was resumed, but is %s (%s) again" % (state, reason))
     return None
 
 
@@ -203,19 +203,19 @@ def wake_up(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
     """Wakes a guest that has suspended itself to memory."""
     context.hypervisor.wake_up(context.vm.uuid)
     with Watch(context) as watch:
-        if context.wait_for(lambda: context.look()[0] == 'running', context.vm.timeout):
+        if context.wait_for(lambda: context.look()[0] == "running", context.vm.timeout):
             return None
-        state = '%s (%s)' % context.look()
-        message = 'the VM was woken up, but was still %s after %d seconds' % (state, context.vm.timeout)
-        error = VmError('start_timeout', message)
+        state = "%s (%s)" % context.look()
+        message = "the VM was woken up, but was still %s after %d seconds" % (state, context.vm.timeout)
+        error = VmError("start_timeout", message)
         error.last_seen = watch.last_seen()
         raise error
 
 
 EXECUTORS: Mapping[str, Executor] = {
-    'start': start,
-    'stop': stop,
-    'wait_until_off': wait_until_off,
-    'resume': resume,
-    'wake_up': wake_up,
+    "start": start,
+    "stop": stop,
+    "wait_until_off": wait_until_off,
+    "resume": resume,
+    "wake_up": wake_up,
 }

@@ -19,5 +19,10 @@ class Hypervisor(HostCalls, RunningDomainCalls, SecretCalls):
 
 
 __all__ = [
-    'LIBVIRT_IMPORT_ERROR', 'SLOW_CALLS_AT_ONCE', 'ConsoleStream', 'Hypervisor', 'ListedDomain', 'ListedSecret',
+    "LIBVIRT_IMPORT_ERROR",
+    "SLOW_CALLS_AT_ONCE",
+    "ConsoleStream",
+    "Hypervisor",
+    "ListedDomain",
+    "ListedSecret",
 ]

@@ -17,4 +17,4 @@ except ImportError:
     libvirt = libvirt_qemu = None
     LIBVIRT_IMPORT_ERROR = traceback.format_exc()
 
-__all__ = ['LIBVIRT_IMPORT_ERROR', 'libvirt', 'libvirt_qemu']
+__all__ = ["LIBVIRT_IMPORT_ERROR", "libvirt", "libvirt_qemu"]

@@ -20,7 +20,7 @@ from ..error_texts import classify
 from ..errors import VmError
 from .binding import libvirt
 
-Self = TypeVar('Self', bound='Connection')
+Self = TypeVar("Self", bound="Connection")
 
 OPEN_SECONDS = 30
 RECONNECT_SECONDS = 15
@@ -47,7 +47,7 @@ def _run_event_loop() -> None:
         while True:
             libvirt.virEventRunDefaultImpl()
 
-    threading.Thread(target=run, name='libvirt-events', daemon=True).start()
+    threading.Thread(target=run, name="libvirt-events", daemon=True).start()
 
 
 class Connection:
@@ -72,16 +72,16 @@ class Connection:
         libvirt.registerErrorHandler(lambda context, error: None, None)
         _run_event_loop()
         try:
-            self._connection = call_with_deadline(lambda: self._call('open', libvirt.open, self.uri), seconds)
+            self._connection = call_with_deadline(lambda: self._call("open", libvirt.open, self.uri), seconds)
         except TimeoutError as error:
-            message = 'libvirt at %s has not answered for %d seconds' % (self.uri, seconds)
-            raise VmError('libvirt_hangs', message) from error
+            message = "libvirt at %s has not answered for %d seconds" % (self.uri, seconds)
+            raise VmError("libvirt_hangs", message) from error
         except ValueError as error:
             # The bindings take no text that C doesn't, such as one with a NUL.
-            raise VmError('invalid_input', 'uri: %a cannot be given to libvirt: %s' % (self.uri, error)) from error
+            raise VmError("invalid_input", "uri: %a cannot be given to libvirt: %s" % (self.uri, error)) from error
         except VmError as error:
-            if error.code == 'connection_lost':
-                error.code = 'libvirt_unavailable'
+            if error.code == "connection_lost":
+                error.code = "libvirt_unavailable"
             raise
         try:
             self._connection.setKeepAlive(KEEPALIVE_SECONDS, KEEPALIVE_COUNT)
@@ -95,7 +95,7 @@ class Connection:
         with self._reconnecting:
             while not self._is_alive():
                 if self._given_up:
-                    raise VmError('connection_lost', 'the connection to libvirt at %s is lost' % self.uri)
+                    raise VmError("connection_lost", "the connection to libvirt at %s is lost" % self.uri)
                 self._forget()
                 try:
                     self._open(RECONNECT_SECONDS)
@@ -139,13 +139,13 @@ class Connection:
                 self._slow_calls.release()
 
         if not self._slow_calls.acquire(timeout=seconds):
-            message = 'cannot %s: libvirt has waited for the QEMUs of %d other VMs for %g seconds'
-            raise VmError('vm_busy', message % (what, SLOW_CALLS_AT_ONCE, seconds))
+            message = "cannot %s: libvirt has waited for the QEMUs of %d other VMs for %g seconds"
+            raise VmError("vm_busy", message % (what, SLOW_CALLS_AT_ONCE, seconds))
         try:
             return call_with_deadline(call, seconds)
         except TimeoutError as error:
-            message = 'cannot %s: QEMU has not answered for %g seconds' % (what, seconds)
-            raise VmError('qemu_hangs', message) from error
+            message = "cannot %s: QEMU has not answered for %g seconds" % (what, seconds)
+            raise VmError("qemu_hangs", message) from error
 
     def _change(self, what: str, function: Callable[..., Any], *arguments: Any) -> Any:
         return self._call_qemu(CHANGE_SECONDS, what, function, *arguments)
@@ -155,7 +155,7 @@ def _vm_error(what: str, error: Any) -> VmError:
     number, source, message = error.get_error_code(), error.get_error_domain(), str(error.get_error_message())
     return VmError(
         classify(number, source, message),
-        'cannot %s: %s' % (what, message),
+        "cannot %s: %s" % (what, message),
         libvirt_code=number,
         libvirt_message=message,
     )

@@ -26,7 +26,7 @@ class ConsoleStream:
             try:
                 part = self._stream.recv(65536)
             except libvirt.libvirtError:
-                part = b''
+                part = b""
             # libvirt's word for: nothing just now.
             if part == -2:
                 break

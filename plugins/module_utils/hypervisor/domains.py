@@ -16,12 +16,12 @@ from .binding import libvirt
 from .connection import ANSWER_SECONDS, Connection
 
 # What libvirt says of its own schema when libxml2, which readies its types unlocked, does so in two threads at once.
-_SCHEMA_RACE = 'Unable to parse RNG'
+_SCHEMA_RACE = "Unable to parse RNG"
 _SCHEMA_ATTEMPTS = 5
 _SCHEMA_PAUSE = 0.1
 
 # libvirt's numbers of states, and of the reasons for them, in its own words.
-_STATES = ('unknown', 'running', 'blocked', 'paused', 'shutdown', 'shutoff', 'crashed', 'pmsuspended')
+_STATES = ("unknown", "running", "blocked", "paused", "shutdown", "shutoff", "crashed", "pmsuspended")
 _REASONS = {
     'running': (
         'unknown', 'booted', 'migrated', 'restored', 'from_snapshot', 'unpaused', 'migration_canceled', 'save_canceled',
@@ -65,7 +65,7 @@ class DomainCalls(Connection):
     def _domain(self, uuid: str) -> Any:
         domain = self._domains.get(uuid)
         if domain is None:
-            domain = self._call('look up the domain', self._connection.lookupByUUIDString, uuid)
+            domain = self._call("look up the domain", self._connection.lookupByUUIDString, uuid)
             self._domains[uuid] = domain
         return domain
 
@@ -84,7 +84,7 @@ class DomainCalls(Connection):
         return {domain.UUIDString() for domain in self._list(libvirt.VIR_CONNECT_LIST_DOMAINS_AUTOSTART)}
 
     def _list(self, flags: int) -> list[Any]:
-        return list(self._call('list the domains', self._connection.listAllDomains, flags))
+        return list(self._call("list the domains", self._connection.listAllDomains, flags))
 
     def find(self, uuid: str) -> Optional[str]:
         """The name of the domain with that UUID, None where there is none. What was known of it is forgotten."""
@@ -98,29 +98,29 @@ class DomainCalls(Connection):
 
     def state(self, uuid: str) -> tuple[str, str]:
         """The state of a domain and the reason for it, in libvirt's words."""
-        state, reason = self._call('ask for the state', self._domain(uuid).state)
-        name = _STATES[state] if state < len(_STATES) else 'unknown'
+        state, reason = self._call("ask for the state", self._domain(uuid).state)
+        name = _STATES[state] if state < len(_STATES) else "unknown"
         reasons = _REASONS.get(name, ())
-        return name, reasons[reason] if reason < len(reasons) else 'unknown'
+        return name, reasons[reason] if reason < len(reasons) else "unknown"
 
     def xml(self, uuid: str, inactive: bool) -> str:
         """The definition that holds at the next start, or the one that runs; secrets included."""
         flags = libvirt.VIR_DOMAIN_XML_SECURE | (libvirt.VIR_DOMAIN_XML_INACTIVE if inactive else 0)
-        return str(self._call('read the definition', self._domain(uuid).XMLDesc, flags))
+        return str(self._call("read the definition", self._domain(uuid).XMLDesc, flags))
 
     def is_persistent(self, uuid: str) -> bool:
         """Whether the domain has a definition that outlives its running."""
-        return bool(self._call('ask whether it is persistent', self._domain(uuid).isPersistent))
+        return bool(self._call("ask whether it is persistent", self._domain(uuid).isPersistent))
 
     def autostart(self, uuid: str) -> bool:
         """Whether the domain starts with the hypervisor."""
-        return bool(self._call('ask for autostart', self._domain(uuid).autostart))
+        return bool(self._call("ask for autostart", self._domain(uuid).autostart))
 
     def has_job(self, uuid: str, seconds: float = ANSWER_SECONDS) -> bool:
         """Whether the domain is being migrated, saved, dumped, backed up or put into a snapshot."""
         try:
             # No QEMU is asked, but libvirt waits until another call has its answer from it.
-            job = self._call_qemu(seconds, 'ask for the job', self._domain(uuid).jobInfo)
+            job = self._call_qemu(seconds, "ask for the job", self._domain(uuid).jobInfo)
             return int(job[0]) != libvirt.VIR_DOMAIN_JOB_NONE
         except VmError as error:
             if error.libvirt_code in (libvirt.VIR_ERR_OPERATION_INVALID, libvirt.VIR_ERR_NO_SUPPORT):
@@ -154,7 +154,7 @@ class DomainCalls(Connection):
                 time.sleep(_SCHEMA_PAUSE)
 
     def _define(self, xml: str, flags: int) -> Any:
-        return self._call('define the domain', self._connection.defineXMLFlags, xml, flags)
+        return self._call("define the domain", self._connection.defineXMLFlags, xml, flags)
 
     def undefine(
         self, uuid: str, remove_nvram: bool, remove_saved: bool = False, remove_snapshots: bool = False
@@ -170,49 +170,49 @@ class DomainCalls(Connection):
         if remove_snapshots:
             flags |= libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
             # Enterprise Linux 7 has a libvirt without checkpoints.
-            flags |= getattr(libvirt, 'VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA', 0)
-        self._call('undefine the domain', self._domain(uuid).undefineFlags, flags)
+            flags |= getattr(libvirt, "VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA", 0)
+        self._call("undefine the domain", self._domain(uuid).undefineFlags, flags)
 
     def create(self, uuid: str, seconds: float) -> None:
         """Starts a defined domain; from its saved memory where it is suspended to disk."""
         # VIR_DOMAIN_START_VALIDATE is for XML that is started without being defined; this was validated when defined.
-        self._call_qemu(seconds, 'start the domain', self._domain(uuid).createWithFlags, 0)
+        self._call_qemu(seconds, "start the domain", self._domain(uuid).createWithFlags, 0)
 
     def shutdown(self, uuid: str, seconds: float) -> None:
         """Asks the guest to shut down, and doesn't wait until it has."""
-        self._call_qemu(seconds, 'shut the domain down', self._domain(uuid).shutdown)
+        self._call_qemu(seconds, "shut the domain down", self._domain(uuid).shutdown)
 
     def destroy(self, uuid: str) -> None:
         """Ends a domain the hard way, whatever its QEMU does."""
-        self._call('destroy the domain', self._domain(uuid).destroy)
+        self._call("destroy the domain", self._domain(uuid).destroy)
 
     def resume(self, uuid: str) -> None:
         """Lets a paused domain go on."""
-        self._change('resume the domain', self._domain(uuid).resume)
+        self._change("resume the domain", self._domain(uuid).resume)
 
     def suspend(self, uuid: str) -> None:
         """Pauses a running domain."""
-        self._change('pause the domain', self._domain(uuid).suspend)
+        self._change("pause the domain", self._domain(uuid).suspend)
 
     def wake_up(self, uuid: str) -> None:
         """Wakes a guest that has suspended itself to memory."""
-        self._change('wake the domain up', self._domain(uuid).pMWakeup, 0)
+        self._change("wake the domain up", self._domain(uuid).pMWakeup, 0)
 
     def set_autostart(self, uuid: str, autostart: bool) -> None:
         """Sets whether the domain starts with the hypervisor."""
-        self._call('set autostart', self._domain(uuid).setAutostart, int(autostart))
+        self._call("set autostart", self._domain(uuid).setAutostart, int(autostart))
 
     def snapshot_count(self, uuid: str) -> int:
         """How many snapshots libvirt knows of a domain; a libvirt without them knows none."""
-        return self._count('snapshots', self._domain(uuid).listAllSnapshots)
+        return self._count("snapshots", self._domain(uuid).listAllSnapshots)
 
     def checkpoint_count(self, uuid: str) -> int:
         """The same of checkpoints, which Enterprise Linux 7 does not have."""
-        return self._count('checkpoints', getattr(self._domain(uuid), 'listAllCheckpoints', lambda flags: []))
+        return self._count("checkpoints", getattr(self._domain(uuid), "listAllCheckpoints", lambda flags: []))
 
     def _count(self, what: str, list_all: Callable[[int], list[Any]]) -> int:
         try:
-            return len(self._call('list the ' + what, list_all, 0))
+            return len(self._call("list the " + what, list_all, 0))
         except VmError as error:
             if error.libvirt_code == libvirt.VIR_ERR_NO_SUPPORT:
                 return 0

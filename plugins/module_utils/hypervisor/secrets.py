@@ -14,10 +14,10 @@ from ..errors import VmError
 from .binding import libvirt
 from .connection import Connection
 
-Answer = TypeVar('Answer')
+Answer = TypeVar("Answer")
 
 # libvirt's numbers of what secrets are for, in its own words.
-_SECRET_KINDS = ('none', 'volume', 'ceph', 'iscsi', 'tls', 'vtpm')
+_SECRET_KINDS = ("none", "volume", "ceph", "iscsi", "tls", "vtpm")
 
 
 @dataclass(frozen=True)
@@ -63,15 +63,15 @@ class SecretCalls(Connection):
             return dict(known)
 
     def _list_secrets(self, flags: int) -> list[Any]:
-        return list(self._call('list the secrets', self._connection.listAllSecrets, flags))
+        return list(self._call("list the secrets", self._connection.listAllSecrets, flags))
 
     def _remember(self, secret: Any, private: bool) -> None:
         uuid, number = secret.UUIDString(), secret.usageType()
         self._secrets[uuid] = secret
         known = self._known_secrets
         if known is not None:
-            kind = _SECRET_KINDS[number] if number < len(_SECRET_KINDS) else 'unknown'
-            known[uuid] = ListedSecret(uuid, kind, secret.usageID() or '', private)
+            kind = _SECRET_KINDS[number] if number < len(_SECRET_KINDS) else "unknown"
+            known[uuid] = ListedSecret(uuid, kind, secret.usageID() or "", private)
 
     def _forget_secret(self, uuid: str) -> None:
         self._secrets.pop(uuid, None)
@@ -81,7 +81,7 @@ class SecretCalls(Connection):
 
     def secret_xml(self, uuid: str) -> Optional[str]:
         """The definition of a secret, None where there is none."""
-        return self._of_secret(uuid, lambda secret: str(self._call('read the secret', secret.XMLDesc)))
+        return self._of_secret(uuid, lambda secret: str(self._call("read the secret", secret.XMLDesc)))
 
     def secret_value(self, uuid: str) -> Optional[bytes]:
         """The value of a secret, None where it has none; a private one gives VmError with C(libvirt_denied)."""
@@ -89,36 +89,36 @@ class SecretCalls(Connection):
 
     def _value(self, secret: Any) -> Optional[bytes]:
         try:
-            return bytes(self._call('read the value of the secret', secret.value))
+            return bytes(self._call("read the value of the secret", secret.value))
         except VmError as error:
             # libvirt says so of a secret without a value, too.
             if error.libvirt_code == libvirt.VIR_ERR_NO_SECRET:
                 return None
             if error.libvirt_code == libvirt.VIR_ERR_INVALID_SECRET:
                 self._remember(secret, private=True)
-                raise VmError('libvirt_denied', 'the secret %s is private' % secret.UUIDString()) from error
+                raise VmError("libvirt_denied", "the secret %s is private" % secret.UUIDString()) from error
             raise
 
     def define_secret(self, xml: str, private: bool) -> None:
         """Defines a secret, or defines it anew. C(private) is what C(xml) says of it."""
-        self._remember(self._call('define the secret', self._connection.secretDefineXML, xml), private)
+        self._remember(self._call("define the secret", self._connection.secretDefineXML, xml), private)
 
     def set_secret_value(self, uuid: str, value: bytes) -> None:
         """Gives a secret its value; C(secret_missing) where there is no such secret."""
 
         def set_value(secret: Any) -> bool:
-            self._call('set the value of the secret', secret.setValue, value)
+            self._call("set the value of the secret", secret.setValue, value)
             return True
 
         if not self._of_secret(uuid, set_value):
-            raise VmError('secret_missing', 'libvirt has no secret %s' % uuid)
+            raise VmError("secret_missing", "libvirt has no secret %s" % uuid)
         known = self._known_secrets
         if known is not None and uuid in known:
             known[uuid] = replace(known[uuid], given=value)
 
     def undefine_secret(self, uuid: str) -> None:
         """Removes a secret; none is fine."""
-        self._of_secret(uuid, lambda secret: self._call('remove the secret', secret.undefine))
+        self._of_secret(uuid, lambda secret: self._call("remove the secret", secret.undefine))
         self._forget_secret(uuid)
 
     def _of_secret(self, uuid: str, ask: Callable[[Any], Answer]) -> Optional[Answer]:
@@ -126,7 +126,7 @@ class SecretCalls(Connection):
         secret = self._secrets.get(uuid)
         try:
             if secret is None:
-                found = self._call('look up the secret', self._connection.secretLookupByUUIDString, uuid)
+                found = self._call("look up the secret", self._connection.secretLookupByUUIDString, uuid)
                 self._remember(found, private=False)
                 return ask(found)
             return ask(secret)

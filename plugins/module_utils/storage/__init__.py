@@ -26,20 +26,20 @@ if TYPE_CHECKING:
     from ..context import Executor, System
 
 BACKENDS: Mapping[str, Backend] = {
-    'file': FileBackend(),
-    'ceph': CephBackend(),
-    'iscsi': IscsiBackend(),
-    'fusionstor': FusionstorBackend(),
+    "file": FileBackend(),
+    "ceph": CephBackend(),
+    "iscsi": IscsiBackend(),
+    "fusionstor": FusionstorBackend(),
 }
 
 # How the actions that L(prepare) plans are done.
 EXECUTORS: Mapping[str, Executor] = {
-    'define_secret': vm_secrets.set_secret,
-    'set_secret_value': vm_secrets.set_secret,
-    'log_in_to_iscsi_target': host_initiator.log_in,
+    "define_secret": vm_secrets.set_secret,
+    "set_secret_value": vm_secrets.set_secret,
+    "log_in_to_iscsi_target": host_initiator.log_in,
 }
 
-_CD_BACKENDS = ('ceph', 'fusionstor')
+_CD_BACKENDS = ("ceph", "fusionstor")
 
 
 def backend_of(item: StorageItem) -> Backend:
@@ -48,7 +48,7 @@ def backend_of(item: StorageItem) -> Backend:
         for name in _CD_BACKENDS:
             if item.path.startswith(BACKENDS[name].scheme):
                 return BACKENDS[name]
-        return BACKENDS['file']
+        return BACKENDS["file"]
     return BACKENDS[item.device_type]
 
 
@@ -84,6 +84,18 @@ def _items_of(vm: Vm) -> Iterator[StorageItem]:
 
 
 __all__ = [
-    'BACKENDS', 'EXECUTORS', 'Backend', 'DiskSource', 'StorageFacts', 'StorageItem', 'backend_of', 'check',
-    'check_together', 'disk', 'facts', 'preflight', 'prepare', 'secret_conflicts',
+    "BACKENDS",
+    "EXECUTORS",
+    "Backend",
+    "DiskSource",
+    "StorageFacts",
+    "StorageItem",
+    "backend_of",
+    "check",
+    "check_together",
+    "disk",
+    "facts",
+    "preflight",
+    "prepare",
+    "secret_conflicts",
 ]

@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 StorageItem = Union[Volume, Cdrom]
 
-CONTROL_CHARACTERS = re.compile(r'[\x00-\x1f\x7f]')
+CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
 # The secret object among qemu-img's options that holds the secret of an inquiry.
-SECRET_OBJECT = 'key'
+SECRET_OBJECT = "key"
 
-_DNS_NAME = re.compile(r'[A-Za-z0-9.-]+')
+_DNS_NAME = re.compile(r"[A-Za-z0-9.-]+")
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ class DiskSource:
 
     disk_type: str
     source: etree._Element
-    driver_type: str = 'raw'
-    device: str = 'disk'
+    driver_type: str = "raw"
+    device: str = "disk"
     snapshot: Optional[str] = None
     shareable: bool = False
     bus: Optional[str] = None
@@ -76,7 +76,7 @@ class Address(NamedTuple):
     greeting: int = 0
 
     def __str__(self) -> str:
-        return self.host if self.port is None else '%s:%s' % (bracketed(self.host), self.port)
+        return self.host if self.port is None else "%s:%s" % (bracketed(self.host), self.port)
 
 
 class Asking(NamedTuple):
@@ -106,7 +106,7 @@ class Inquiry(NamedTuple):
 class Backend(ABC):
     """One kind of storage. C(scheme) is what its URLs begin with, empty where a path is meant."""
 
-    scheme = ''
+    scheme = ""
 
     @abstractmethod
     def check(self, item: StorageItem) -> list[Problem]:
@@ -128,13 +128,13 @@ class Backend(ABC):
         """The error code for what qemu-img says, and what to say of it; None where nothing is to be said."""
         unknown = re.search(r"Unknown (?:driver|protocol) '(\w+)'", reason)
         if unknown:
-            return 'unsupported_device', "the hypervisor's QEMU has no driver for %s" % unknown.group(1)
-        return 'image_unreadable', 'qemu-img cannot open %s: %s' % (path_of(item), reason)
+            return "unsupported_device", "the hypervisor's QEMU has no driver for %s" % unknown.group(1)
+        return "image_unreadable", "qemu-img cannot open %s: %s" % (path_of(item), reason)
 
 
 def image_options(**options: Any) -> str:
     """An image as qemu-img takes it, whatever characters are in its options."""
-    return 'json:' + json.dumps(options)
+    return "json:" + json.dumps(options)
 
 
 def path_of(item: StorageItem) -> str:
@@ -144,45 +144,45 @@ def path_of(item: StorageItem) -> str:
 
 def path_place(item: StorageItem) -> str:
     """Where the path stands in the input."""
-    return '%s.%s' % (item.place, 'path' if isinstance(item, Cdrom) else 'install_path')
+    return "%s.%s" % (item.place, "path" if isinstance(item, Cdrom) else "install_path")
 
 
 def check_url(item: StorageItem, scheme: str, form: str) -> list[Problem]:
     """A URL is there, and nothing in it that would be lost on the way. C(form) is how it should look."""
     path = path_of(item)
     if not path.startswith(scheme):
-        return [Problem(path_place(item), '%r is not of the form %s' % (path, form))]
+        return [Problem(path_place(item), "%r is not of the form %s" % (path, form))]
     if CONTROL_CHARACTERS.search(path):
-        return [Problem(path_place(item), '%r has control characters' % path)]
+        return [Problem(path_place(item), "%r has control characters" % path)]
     return []
 
 
 def host_name(text: str) -> Optional[str]:
     """A host as libvirt's schema takes it (IPv6 without brackets, in its shortest form), None if it is no host."""
-    bare = text[1:-1] if text.startswith('[') and text.endswith(']') else text
+    bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
     try:
         address = ipaddress.ip_address(bare)
     except ValueError:
         return text if _DNS_NAME.fullmatch(text) else None
     if address.version == 4 and bare != text:
         return None
-    return address.compressed if '%' not in bare else None
+    return address.compressed if "%" not in bare else None
 
 
 def bracketed(host: str) -> str:
     """The host as it stands before a colon and a port."""
-    return '[%s]' % host if ':' in host else host
+    return "[%s]" % host if ":" in host else host
 
 
 def network_source(protocol: str, name: str, hosts: Iterable[tuple[str, int]]) -> etree._Element:
     """The C(source) of a network disk that is reached over TCP."""
-    source = etree.Element('source', protocol=protocol, name=name)
+    source = etree.Element("source", protocol=protocol, name=name)
     for host, port in hosts:
-        etree.SubElement(source, 'host', name=host, port=str(port))
+        etree.SubElement(source, "host", name=host, port=str(port))
     return source
 
 
 def add_auth(source: etree._Element, username: str, secret_type: str, secret_uuid: str) -> None:
     """Authentication inside C(source): libvirt's schema takes it beside C(source) too, but never both."""
-    auth = etree.SubElement(source, 'auth', username=username)
-    etree.SubElement(auth, 'secret', type=secret_type, uuid=secret_uuid)
+    auth = etree.SubElement(source, "auth", username=username)
+    etree.SubElement(auth, "secret", type=secret_type, uuid=secret_uuid)

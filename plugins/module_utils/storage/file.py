@@ -27,11 +27,11 @@ from .base import (
 )
 
 # What a file counts as while it can't be asked: ZStack makes its volumes as qcow2.
-ASSUMED_FORMAT = 'qcow2'
+ASSUMED_FORMAT = "qcow2"
 
 
 # What can be an image.
-IMAGE_KINDS = ('file', 'block')
+IMAGE_KINDS = ("file", "block")
 
 
 class FileBackend(Backend):
@@ -39,25 +39,25 @@ class FileBackend(Backend):
 
     def check(self, item: StorageItem) -> list[Problem]:
         path = path_of(item)
-        if not path.startswith('/') or path == '/' or CONTROL_CHARACTERS.search(path):
-            others = ', or a URL that begins with ceph:// or fusionstor://' if isinstance(item, Cdrom) else ''
-            return [Problem(path_place(item), '%r is not the absolute path of a file%s' % (path, others))]
+        if not path.startswith("/") or path == "/" or CONTROL_CHARACTERS.search(path):
+            others = ", or a URL that begins with ceph:// or fusionstor://" if isinstance(item, Cdrom) else ""
+            return [Problem(path_place(item), "%r is not the absolute path of a file%s" % (path, others))]
         return []
 
     def disk(self, item: StorageItem, facts: StorageFacts) -> DiskSource:
         path = path_of(item)
-        source = etree.Element('source', file=path)
+        source = etree.Element("source", file=path)
         if isinstance(item, Cdrom):
-            return DiskSource('file', source)
+            return DiskSource("file", source)
         image_format = item.format or facts.formats.get(path, ASSUMED_FORMAT)
-        return DiskSource('file', source, driver_type=image_format, snapshot='external')
+        return DiskSource("file", source, driver_type=image_format, snapshot="external")
 
     def inquiry(self, item: StorageItem, asking: Asking) -> Optional[Inquiry]:
         # Through libvirt alone there is no telling; libvirt itself says it at the start.
         if not asking.system.is_remote:
             kind = asking.system.path_kind(path_of(item))
             if kind is None:
-                raise VmError('image_missing', 'there is no file %s' % path_of(item))
+                raise VmError("image_missing", "there is no file %s" % path_of(item))
             if kind not in IMAGE_KINDS:
-                raise VmError('image_missing', '%s is no file' % path_of(item))
+                raise VmError("image_missing", "%s is no file" % path_of(item))
         return None

@@ -28,35 +28,35 @@ from .base import (
     path_place,
 )
 
-NBD_SOCKET = '/tmp/nbd-socket'
+NBD_SOCKET = "/tmp/nbd-socket"
 
 
 def export_name(item: StorageItem) -> str:
     """POOL/IMAGE, literally; FusionStor exports a CD under its name without the snapshot."""
-    name = path_of(item)[len(FusionstorBackend.scheme):]
-    return name.rpartition('@')[0] if isinstance(item, Cdrom) and '@' in name else name
+    name = path_of(item)[len(FusionstorBackend.scheme) :]
+    return name.rpartition("@")[0] if isinstance(item, Cdrom) and "@" in name else name
 
 
 class FusionstorBackend(Backend):
     """C(install_path) is C(fusionstor://POOL/IMAGE)."""
 
-    scheme = 'fusionstor://'
+    scheme = "fusionstor://"
 
     def check(self, item: StorageItem) -> list[Problem]:
-        form = 'fusionstor://POOL/IMAGE@SNAPSHOT' if isinstance(item, Cdrom) else 'fusionstor://POOL/IMAGE'
+        form = "fusionstor://POOL/IMAGE@SNAPSHOT" if isinstance(item, Cdrom) else "fusionstor://POOL/IMAGE"
         problems = check_url(item, self.scheme, form)
         if not problems:
-            pool, dummy, image = export_name(item).partition('/')
+            pool, dummy, image = export_name(item).partition("/")
             if not pool or not image:
-                problems.append(Problem(path_place(item), '%r is not of the form %s' % (path_of(item), form)))
+                problems.append(Problem(path_place(item), "%r is not of the form %s" % (path_of(item), form)))
         return problems
 
     def disk(self, item: StorageItem, facts: StorageFacts) -> DiskSource:
-        source = etree.Element('source', protocol='nbd', name=export_name(item))
-        etree.SubElement(source, 'host', transport='unix', socket=NBD_SOCKET)
+        source = etree.Element("source", protocol="nbd", name=export_name(item))
+        etree.SubElement(source, "host", transport="unix", socket=NBD_SOCKET)
         if isinstance(item, Cdrom):
-            return DiskSource('network', source)
-        return DiskSource('network', source, driver_type=item.format or facts.formats.get(path_of(item), 'raw'))
+            return DiskSource("network", source)
+        return DiskSource("network", source, driver_type=item.format or facts.formats.get(path_of(item), "raw"))
 
     def addresses(self, item: StorageItem) -> tuple[Address, ...]:
         return (Address(NBD_SOCKET),)
@@ -64,10 +64,10 @@ class FusionstorBackend(Backend):
     def inquiry(self, item: StorageItem, asking: Asking) -> Optional[Inquiry]:
         if asking.system.is_remote:
             return None
-        server = {'type': 'unix', 'path': NBD_SOCKET}
-        return Inquiry(image_options(driver='nbd', server=server, export=export_name(item)))
+        server = {"type": "unix", "path": NBD_SOCKET}
+        return Inquiry(image_options(driver="nbd", server=server, export=export_name(item)))
 
     def explain(self, item: StorageItem, reason: str) -> Optional[tuple[str, str]]:
-        if 'export' in reason and ('not available' in reason or 'not present' in reason):
-            return 'storage_missing', 'FusionStor has no export %s on %s' % (export_name(item), NBD_SOCKET)
+        if "export" in reason and ("not available" in reason or "not present" in reason):
+            return "storage_missing", "FusionStor has no export %s on %s" % (export_name(item), NBD_SOCKET)
         return super().explain(item, reason)

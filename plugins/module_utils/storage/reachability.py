@@ -25,7 +25,7 @@ OPEN_SECONDS = 10
 CONNECTIONS_AT_ONCE = 16
 IMAGES_AT_ONCE = 4
 
-_TIMED_OUT = 'timed out'
+_TIMED_OUT = "timed out"
 
 
 class WantedItem(NamedTuple):
@@ -47,7 +47,7 @@ class _Answer(NamedTuple):
     """What an address has to say: a greeting, or why it doesn't answer."""
 
     greeting: Optional[ServerGreeting] = None
-    failure: str = ''
+    failure: str = ""
 
 
 class _CephKeys:
@@ -68,16 +68,16 @@ class _CephKeys:
 
     def _ask(self, uuid: str) -> Optional[str]:
         if self._hypervisor.secret_xml(uuid) is None:
-            raise VmError('secret_missing', 'libvirt has no secret %s' % uuid)
+            raise VmError("secret_missing", "libvirt has no secret %s" % uuid)
         try:
             value = self._hypervisor.secret_value(uuid)
         except VmError as error:
-            if error.code == 'libvirt_denied':
+            if error.code == "libvirt_denied":
                 return None
             raise
         if value is None:
-            raise VmError('secret_missing', 'the libvirt secret %s has no value' % uuid)
-        return base64.b64encode(value).decode('ascii')
+            raise VmError("secret_missing", "the libvirt secret %s has no value" % uuid)
+        return base64.b64encode(value).decode("ascii")
 
 
 def find_problems(wanted: Sequence[WantedItem], system: System, hypervisor: Hypervisor) -> list[Problem]:
@@ -125,8 +125,8 @@ def _check_addresses(addresses: Sequence[Address], answers: Mapping[Address, _An
     """One that answers is enough."""
     failures = [(address, answers[address].failure) for address in addresses if address in answers]
     if failures and all(failure for dummy, failure in failures):
-        reasons = ', '.join('%s (%s)' % failure for failure in failures)
-        raise VmError('storage_unreachable', 'no answer from %s' % reasons)
+        reasons = ", ".join("%s (%s)" % failure for failure in failures)
+        raise VmError("storage_unreachable", "no answer from %s" % reasons)
 
 
 def _open_images(questions: Mapping[int, _Question], system: System) -> dict[int, str]:
@@ -149,23 +149,23 @@ def _open_images(questions: Mapping[int, _Question], system: System) -> dict[int
 
 def _open_failure(system: System, inquiry: Inquiry) -> Optional[str]:
     """Why qemu-img can't open an image; None if it can."""
-    argv = ['qemu-img', 'info', '--output=json', '--force-share']
+    argv = ["qemu-img", "info", "--output=json", "--force-share"]
     if inquiry.is_secret:
-        argv += ['--object', 'secret,id=%s,file=/dev/stdin' % SECRET_OBJECT]
+        argv += ["--object", "secret,id=%s,file=/dev/stdin" % SECRET_OBJECT]
     try:
-        done = system.run([*argv, '--', inquiry.image], OPEN_SECONDS, inquiry.stdin)
+        done = system.run([*argv, "--", inquiry.image], OPEN_SECONDS, inquiry.stdin)
     except VmError as error:
-        return _TIMED_OUT if error.code == 'command_timeout' else error.message
+        return _TIMED_OUT if error.code == "command_timeout" else error.message
     if done.returncode == 0:
         return None
-    return re.sub(r"(?s)^qemu-img: (Could not open '.*': )?", '', done.stderr.strip())
+    return re.sub(r"(?s)^qemu-img: (Could not open '.*': )?", "", done.stderr.strip())
 
 
 def _explain(wanted: WantedItem, reason: str) -> Optional[Problem]:
     item, backend = wanted.item, wanted.backend
     if reason == _TIMED_OUT:
-        names = ', '.join(map(str, backend.addresses(item)))
-        text = '%s takes connections, but has not let qemu-img open %s within %d seconds'
-        return Problem(path_place(item), text % (names, path_of(item), OPEN_SECONDS), 'storage_unreachable')
+        names = ", ".join(map(str, backend.addresses(item)))
+        text = "%s takes connections, but has not let qemu-img open %s within %d seconds"
+        return Problem(path_place(item), text % (names, path_of(item), OPEN_SECONDS), "storage_unreachable")
     explained = backend.explain(item, reason)
     return None if explained is None else Problem(path_place(item), explained[1], explained[0])

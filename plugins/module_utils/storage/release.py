@@ -27,8 +27,8 @@ from .shared import shared_lock, used_by_other_than
 if TYPE_CHECKING:
     from ..context import System
 
-_KINDS = ('ceph', 'iscsi')
-_DEVICE = re.compile(r'/dev/disk/by-path/ip-(?P<host>.+):(?P<port>\d+)-iscsi-(?P<iqn>.+)-lun-(?P<lun>\d+)')
+_KINDS = ("ceph", "iscsi")
+_DEVICE = re.compile(r"/dev/disk/by-path/ip-(?P<host>.+):(?P<port>\d+)-iscsi-(?P<iqn>.+)-lun-(?P<lun>\d+)")
 
 
 def has_host_luns(domains: Iterable[etree._Element]) -> bool:
@@ -45,8 +45,8 @@ def sessions_of(domains: Iterable[etree._Element], system: System) -> list[Initi
 
 def _host_luns(domains: Iterable[etree._Element]) -> list[Lun]:
     named = 'devices/disk[@type="block"]/source[@dev]'
-    found = [_DEVICE.fullmatch(source.get('dev')) for domain in domains for source in domain.iterfind(named)]
-    return [Lun(lun['host'], int(lun['port']), lun['iqn'], int(lun['lun'])) for lun in found if lun is not None]
+    found = [_DEVICE.fullmatch(source.get("dev")) for domain in domains for source in domain.iterfind(named)]
+    return [Lun(lun["host"], int(lun["port"]), lun["iqn"], int(lun["lun"])) for lun in found if lun is not None]
 
 
 def is_unneeded_session(initiator: Initiator, vm_uuids: Collection[str], hypervisor: Hypervisor) -> bool:
@@ -65,8 +65,8 @@ def close_session(initiator: Initiator, vm_uuids: Collection[str], hypervisor: H
 
 def secrets_of(domains: Iterable[etree._Element]) -> list[str]:
     """The UUIDs of the secrets that the disks of domains name, each once."""
-    named = 'devices/disk//auth/secret[@uuid]'
-    return list(dict.fromkeys(str(secret.get('uuid')) for domain in domains for secret in domain.iterfind(named)))
+    named = "devices/disk//auth/secret[@uuid]"
+    return list(dict.fromkeys(str(secret.get("uuid")) for domain in domains for secret in domain.iterfind(named)))
 
 
 def is_unneeded_secret(secret: str, vm_uuids: Collection[str], hypervisor: Hypervisor) -> bool:

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 LOCK_SECONDS = 120
 
-_NAMES = uuid.UUID('0c0f8a35-2f5d-5a3b-8f4e-5b8f1c0d7a21')
+_NAMES = uuid.UUID("0c0f8a35-2f5d-5a3b-8f4e-5b8f1c0d7a21")
 
 
 def shared_name(name: str) -> str:
     """The name for files about a thing that VMs share."""
-    return 'shared-%s' % uuid.uuid5(_NAMES, name)
+    return "shared-%s" % uuid.uuid5(_NAMES, name)
 
 
 def shared_lock(system: System, name: str) -> VmLock:
@@ -46,6 +46,6 @@ def used_by_other_than(vm_uuids: Collection[str], text: str, hypervisor: Hypervi
             if any(has_text(hypervisor.xml(domain.uuid, inactive), text) for inactive in (True, False)):
                 return True
         except VmError as error:
-            if error.code != 'domain_gone':
+            if error.code != "domain_gone":
                 raise
     return False

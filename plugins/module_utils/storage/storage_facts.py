@@ -29,8 +29,8 @@ from .iscsi import lun_of, uses_host_initiator
 if TYPE_CHECKING:
     from ..context import System
 
-FORMATS = ('raw', 'qcow2')
-_QCOW2_MAGIC = b'QFI\xfb'
+FORMATS = ("raw", "qcow2")
+_QCOW2_MAGIC = b"QFI\xfb"
 
 
 def facts(vm: Vm, existing: Optional[Any], system: System, hypervisor: Hypervisor) -> StorageFacts:
@@ -51,28 +51,26 @@ def facts(vm: Vm, existing: Optional[Any], system: System, hypervisor: Hyperviso
 def defined_formats(existing: Optional[Any]) -> dict[str, str]:
     """The formats that the definition of a VM has, by install path."""
     formats = {}
-    for disk in existing.iterfind('devices/disk') if existing is not None else ():
-        source, driver = disk.find('source'), disk.find('driver')
-        if source is None or driver is None or driver.get('type') is None:
+    for disk in existing.iterfind("devices/disk") if existing is not None else ():
+        source, driver = disk.find("source"), disk.find("driver")
+        if source is None or driver is None or driver.get("type") is None:
             continue
-        if source.get('file'):
-            formats[source.get('file')] = driver.get('type')
-        elif source.get('protocol') == 'nbd':
-            formats[FusionstorBackend.scheme + source.get('name', '')] = driver.get('type')
+        if source.get("file"):
+            formats[source.get("file")] = driver.get("type")
+        elif source.get("protocol") == "nbd":
+            formats[FusionstorBackend.scheme + source.get("name", "")] = driver.get("type")
     return formats
 
 
-def _format_of(
-    volume: Volume, known: Mapping[str, str], system: System, hypervisor: Hypervisor
-) -> Optional[str]:
-    if volume.device_type == 'file':
+def _format_of(volume: Volume, known: Mapping[str, str], system: System, hypervisor: Hypervisor) -> Optional[str]:
+    if volume.device_type == "file":
         expected = volume.format or known.get(volume.install_path)
         if expected is None:
             return _ask_file(volume, system, hypervisor)
         if not system.is_remote:
             _check_claim(volume, expected, system)
         return expected
-    if volume.device_type == 'fusionstor':
+    if volume.device_type == "fusionstor":
         return known.get(volume.install_path) or _ask_fusionstor(volume, system)
     return None
 
@@ -87,20 +85,20 @@ def _ask_file(volume: Volume, system: System, hypervisor: Hypervisor) -> Optiona
     else:
         found = system.image_format(path)
     if found not in FORMATS:
-        raise VmError('image_format', '%s is a %s image: a volume is raw or qcow2' % (path, found))
+        raise VmError("image_format", "%s is a %s image: a volume is raw or qcow2" % (path, found))
     return found
 
 
 def _ask_libvirt(path: str, hypervisor: Hypervisor) -> str:
     xml = hypervisor.storage_volume_xml(path)
-    image_format = etree.fromstring(xml).find('target/format') if xml is not None else None
+    image_format = etree.fromstring(xml).find("target/format") if xml is not None else None
     if image_format is None:
         raise VmError(
-            'needs_hypervisor',
-            'the format of %s is not known here, and no storage pool of libvirt has the file' % path,
-            'State the format of the volume, or run the task on the hypervisor.',
+            "needs_hypervisor",
+            "the format of %s is not known here, and no storage pool of libvirt has the file" % path,
+            "State the format of the volume, or run the task on the hypervisor.",
         )
-    return str(image_format.get('type'))
+    return str(image_format.get("type"))
 
 
 def _check_claim(volume: Volume, expected: str, system: System) -> None:
@@ -109,15 +107,15 @@ def _check_claim(volume: Volume, expected: str, system: System) -> None:
     if head is None:
         return
     is_qcow2 = head == _QCOW2_MAGIC
-    if is_qcow2 != (expected == 'qcow2'):
-        claimed = 'claims to be a qcow2 image' if is_qcow2 else 'is no qcow2 image'
-        why = 'the volume is to be' if volume.format else 'the definition says'
-        raise VmError('image_format', '%s %s, but %s %s' % (volume.install_path, claimed, why, expected))
+    if is_qcow2 != (expected == "qcow2"):
+        claimed = "claims to be a qcow2 image" if is_qcow2 else "is no qcow2 image"
+        why = "the volume is to be" if volume.format else "the definition says"
+        raise VmError("image_format", "%s %s, but %s %s" % (volume.install_path, claimed, why, expected))
 
 
 def _ask_fusionstor(volume: Volume, system: System) -> Optional[str]:
     """As the reference does: raw where it can't be asked."""
-    url = 'nbd+unix:///%s?%s' % (quote(export_name(volume)), urlencode({'socket': NBD_SOCKET}))
+    url = "nbd+unix:///%s?%s" % (quote(export_name(volume)), urlencode({"socket": NBD_SOCKET}))
     try:
         found = system.image_format(url)
     except VmError:
@@ -129,9 +127,9 @@ def _chap_secrets(vm: Vm, hypervisor: Hypervisor) -> dict[str, str]:
     names = {
         lun_of(volume).iqn
         for volume in vm.volumes
-        if volume.device_type == 'iscsi' and volume.chap_username and not uses_host_initiator(volume)
+        if volume.device_type == "iscsi" and volume.chap_username and not uses_host_initiator(volume)
     }
     if not names:
         return {}
     secrets = hypervisor.known_secrets().values()
-    return {secret.usage: secret.uuid for secret in secrets if secret.kind == 'iscsi' and secret.usage in names}
+    return {secret.usage: secret.uuid for secret in secrets if secret.kind == "iscsi" and secret.usage in names}

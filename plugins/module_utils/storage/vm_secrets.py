@@ -42,9 +42,9 @@ def secret_conflicts(vm: Vm, facts: StorageFacts, hypervisor: Hypervisor) -> lis
     for place, definition, _value in _wanted(vm, facts):
         known = hypervisor.known_secrets().get(definition.uuid)
         if known is not None and known.kind != definition.kind:
-            message = 'the libvirt secret %s is there already, for %s instead of %s'
-            found = 'nothing in particular' if known.kind == 'none' else known.kind
-            problems.append(Problem(place, message % (definition.uuid, found, definition.kind), 'secret_conflict'))
+            message = "the libvirt secret %s is there already, for %s instead of %s"
+            found = "nothing in particular" if known.kind == "none" else known.kind
+            problems.append(Problem(place, message % (definition.uuid, found, definition.kind), "secret_conflict"))
     return problems
 
 
@@ -57,37 +57,37 @@ def plan_secrets(vm: Vm, facts: StorageFacts, hypervisor: Hypervisor) -> list[Ac
 def _wanted(vm: Vm, facts: StorageFacts) -> Iterator[_WantedSecret]:
     if vm.ceph_secret is not None:
         uuid, key = vm.ceph_secret.uuid, base64.b64decode(vm.ceph_secret.key)
-        yield _WantedSecret('%s.ceph_secret' % vm.place, SecretDefinition(uuid, 'ceph', uuid, True, False), key)
+        yield _WantedSecret("%s.ceph_secret" % vm.place, SecretDefinition(uuid, "ceph", uuid, True, False), key)
     with_password = {
         lun_of(volume).iqn: volume
         for volume in vm.volumes
-        if volume.device_type == 'iscsi' and volume.chap_password and not uses_host_initiator(volume)
+        if volume.device_type == "iscsi" and volume.chap_password and not uses_host_initiator(volume)
     }
     for iqn, volume in sorted(with_password.items()):
         definition = SecretDefinition(
-            facts.chap_secrets.get(iqn) or chap_secret_uuid(iqn), 'iscsi', iqn, ephemeral=True, private=True
+            facts.chap_secrets.get(iqn) or chap_secret_uuid(iqn), "iscsi", iqn, ephemeral=True, private=True
         )
-        yield _WantedSecret('%s.chap_password' % volume.place, definition, str(volume.chap_password).encode('utf-8'))
+        yield _WantedSecret("%s.chap_password" % volume.place, definition, str(volume.chap_password).encode("utf-8"))
 
 
 def _plan(definition: SecretDefinition, value: bytes, hypervisor: Hypervisor) -> Optional[Action]:
-    detail = {'definition': definition, 'value': value}
+    detail = {"definition": definition, "value": value}
     if definition.uuid not in hypervisor.known_secrets():
-        return Action('define_secret', detail, shared=definition.uuid)
+        return Action("define_secret", detail, shared=definition.uuid)
     if _readable_value(definition, hypervisor) != value:
-        return Action('set_secret_value', detail, shared=definition.uuid)
+        return Action("set_secret_value", detail, shared=definition.uuid)
     return None
 
 
 def set_secret(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
     """Sees that a secret is there and has its value; returns what takes that back."""
-    definition: SecretDefinition = detail['definition']
+    definition: SecretDefinition = detail["definition"]
     hypervisor = context.hypervisor
     with shared_lock(context.system, definition.uuid):
         before = _readable_value(definition, hypervisor)
-        if before == detail['value']:
+        if before == detail["value"]:
             raise AlreadyDone
-        is_new = _set_value(definition, detail['value'], hypervisor)
+        is_new = _set_value(definition, detail["value"], hypervisor)
 
     def undo() -> None:
         with shared_lock(context.system, definition.uuid):
@@ -109,7 +109,7 @@ def _set_value(definition: SecretDefinition, value: bytes, hypervisor: Hyperviso
             return False
         except VmError as error:
             # Another task, which libvirt told us nothing of, has taken its own back.
-            if error.code != 'secret_missing':
+            if error.code != "secret_missing":
                 raise
     hypervisor.define_secret(definition.to_xml(), definition.private)
     try:
@@ -132,6 +132,6 @@ def _readable_value(definition: SecretDefinition, hypervisor: Hypervisor) -> Opt
     try:
         return hypervisor.secret_value(definition.uuid)
     except VmError as error:
-        if error.code == 'libvirt_denied':
+        if error.code == "libvirt_denied":
             return None
         raise

@@ -14,39 +14,39 @@ from .values import MAX_INTERFACE_NAME
 
 def fill_in(vm: Part) -> None:
     """Sets what was left out and follows from something else."""
-    root = vm.get('root_volume')
+    root = vm.get("root_volume")
     if root is not None:
-        _default(root, 'device_id', 0)
-    for name, first in (('data_volumes', 1), ('boot_iso', 0), ('nics', 0)):
+        _default(root, "device_id", 0)
+    for name, first in (("data_volumes", 1), ("boot_iso", 0), ("nics", 0)):
         for part in vm.get(name) or ():
-            _default(part, 'device_id', part.index + first)
+            _default(part, "device_id", part.index + first)
     _fill_in_topology(vm)
     _fill_in_nics(vm)
 
 
 def _fill_in_nics(vm: Part) -> None:
     named: set[int] = set()
-    for nic in vm.get('nics') or ():
-        device_id = nic.get('device_id')
+    for nic in vm.get("nics") or ():
+        device_id = nic.get("device_id")
         if device_id is None or device_id in named:
             continue
         named.add(device_id)
-        if vm.get('uuid'):
-            _default(nic, 'mac', derived_mac(vm.get('uuid'), device_id))
-        name = '' if vm.get('internal_id') is None else 'vnic%d.%d' % (vm.get('internal_id'), device_id)
-        _default(nic, 'nic_internal_name', name if len(name) <= MAX_INTERFACE_NAME else '')
+        if vm.get("uuid"):
+            _default(nic, "mac", derived_mac(vm.get("uuid"), device_id))
+        name = "" if vm.get("internal_id") is None else "vnic%d.%d" % (vm.get("internal_id"), device_id)
+        _default(nic, "nic_internal_name", name if len(name) <= MAX_INTERFACE_NAME else "")
 
 
 def _fill_in_topology(vm: Part) -> None:
     """One socket with all CPUs, unless one of the two numbers is given: then the other follows from it."""
-    cpus = vm.get('cpu_num')
+    cpus = vm.get("cpu_num")
     if not cpus:
         return
-    sockets, cores = vm.get('socket_num'), vm.get('cpu_on_socket')
+    sockets, cores = vm.get("socket_num"), vm.get("cpu_on_socket")
     if not sockets:
-        _default(vm, 'socket_num', max(cpus // cores, 1) if cores else 1)
+        _default(vm, "socket_num", max(cpus // cores, 1) if cores else 1)
     if not cores:
-        _default(vm, 'cpu_on_socket', max(cpus // vm.get('socket_num'), 1) if vm.get('socket_num') else cpus)
+        _default(vm, "cpu_on_socket", max(cpus // vm.get("socket_num"), 1) if vm.get("socket_num") else cpus)
 
 
 def _default(part: Part, name: str, value: Any) -> None:
@@ -60,5 +60,5 @@ def derived_mac(vm_uuid: str, device_id: int) -> str:
     C(fa) begins it as it begins ZStack's own: locally administered, unicast. The other five bytes are the first
     of the SHA-256 of C(UUID/DEVICE_ID).
     """
-    digest = hashlib.sha256(('%s/%d' % (vm_uuid, device_id)).encode('ascii')).digest()
-    return ':'.join('%02x' % byte for byte in (0xFA, *digest[:5]))
+    digest = hashlib.sha256(("%s/%d" % (vm_uuid, device_id)).encode("ascii")).digest()
+    return ":".join("%02x" % byte for byte in (0xFA, *digest[:5]))

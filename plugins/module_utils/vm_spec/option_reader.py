@@ -20,7 +20,7 @@ from .option_values import Option, convert, hint_for, hint_for_unknown, kind_of,
 Spec = Mapping[str, Option]
 Check = Callable[[Any], Any]
 
-_YAML_NUMBER = 'YAML read it as a number, as it does with colons between digits: put quotes around the text'
+_YAML_NUMBER = "YAML read it as a number, as it does with colons between digits: put quotes around the text"
 
 
 class Part:
@@ -53,66 +53,64 @@ class OptionReader:
         self._may_be_empty = frozenset(may_be_empty)
         self.problems: list[Problem] = []
 
-    def read(self, raw: Any, spec: Spec, place: str, path: str = '', index: int = 0) -> Optional[Part]:
+    def read(self, raw: Any, spec: Spec, place: str, path: str = "", index: int = 0) -> Optional[Part]:
         """The part that C(raw) is, or None where it is no mapping at all."""
         mapping = as_mapping(raw)
         if mapping is None:
-            self.problems.append(Problem(place, 'must be a mapping of options, not %s' % kind_of(raw)))
+            self.problems.append(Problem(place, "must be a mapping of options, not %s" % kind_of(raw)))
             return None
         part = Part(place, index)
         for key in mapping:
             if key not in spec and mapping[key] is not None:
                 self._refuse_unknown(part, key, spec)
         for name, option in spec.items():
-            self._read_option(part, name, mapping.get(name), option, '%s.%s' % (path, name) if path else name)
+            self._read_option(part, name, mapping.get(name), option, "%s.%s" % (path, name) if path else name)
         return part
 
     def _refuse_unknown(self, part: Part, key: Any, spec: Spec) -> None:
-        part.wrong.add('')
+        part.wrong.add("")
         if isinstance(key, str):
-            place = '%s.%s' % (part.place, shown_name(key))
-            self.problems.append(Problem(place, 'is not known here', hint=hint_for_unknown(key, spec)))
+            place = "%s.%s" % (part.place, shown_name(key))
+            self.problems.append(Problem(place, "is not known here", hint=hint_for_unknown(key, spec)))
         else:
-            self.problems.append(Problem(part.place, '%s is no name of an option' % shown(key)))
+            self.problems.append(Problem(part.place, "%s is no name of an option" % shown(key)))
 
     def _read_option(self, part: Part, name: str, raw: Any, option: Option, path: str) -> None:
-        required = option.get('required')
-        left_out = raw is None or (raw == '' and not required and path not in self._may_be_empty)
+        required = option.get("required")
+        left_out = raw is None or (raw == "" and not required and path not in self._may_be_empty)
         if left_out and required:
-            self._wrong(part, name, 'is required')
+            self._wrong(part, name, "is required")
         elif left_out:
-            part.values[name] = option.get('default')
+            part.values[name] = option.get("default")
         else:
             value = self._read_value(part, name, raw, option, path)
             # What is right inside of a part that is wrong is still compared with the rest.
-            if name not in part.wrong or ('options' in option and value is not None):
+            if name not in part.wrong or ("options" in option and value is not None):
                 part.values[name] = value
 
     def _read_value(self, part: Part, name: str, raw: Any, option: Option, path: str) -> Any:
-        if option['type'] == 'list':
+        if option["type"] == "list":
             return self._read_list(part, name, raw, option, path)
-        if option['type'] == 'dict':
+        if option["type"] == "dict":
             return self._read_part(part, name, raw, option, path, 0)
         return self._read_scalar(part, name, raw, option, path)
 
     def _read_list(self, part: Part, name: str, raw: Any, option: Option, path: str) -> Optional[list[Any]]:
-        if isinstance(raw, str) and 'options' not in option:
-            raw = [item.strip() for item in raw.split(',')] if raw.strip() else []
+        if isinstance(raw, str) and "options" not in option:
+            raw = [item.strip() for item in raw.split(",")] if raw.strip() else []
         if not isinstance(raw, list):
-            self._wrong(part, name, 'must be a list, not %s' % kind_of(raw))
+            self._wrong(part, name, "must be a list, not %s" % kind_of(raw))
             return None
-        places = ['%s[%d]' % (name, index) for index in range(len(raw))]
-        if 'options' in option:
+        places = ["%s[%d]" % (name, index) for index in range(len(raw))]
+        if "options" in option:
             parts = [self._read_part(part, places[index], item, option, path, index) for index, item in enumerate(raw)]
             return [inner for inner in parts if inner is not None]
-        element = {key: option[key] for key in ('choices', 'no_log') if key in option}
-        element['type'] = option['elements']
+        element = {key: option[key] for key in ("choices", "no_log") if key in option}
+        element["type"] = option["elements"]
         return [self._read_scalar(part, places[index], item, element, path) for index, item in enumerate(raw)]
 
-    def _read_part(
-        self, part: Part, name: str, raw: Any, option: Option, path: str, index: int
-    ) -> Optional[Part]:
-        inner = self.read(raw, option['options'], '%s.%s' % (part.place, name), path, index)
+    def _read_part(self, part: Part, name: str, raw: Any, option: Option, path: str, index: int) -> Optional[Part]:
+        inner = self.read(raw, option["options"], "%s.%s" % (part.place, name), path, index)
         if inner is None or inner.wrong:
             part.wrong.add(_option(name))
         return inner
@@ -121,11 +119,11 @@ class OptionReader:
         try:
             value = convert(raw, option)
         except ValueError:
-            said = kind_of(raw) if option.get('no_log') else shown(raw)
-            self._wrong(part, name, 'must be %s, not %s' % (wanted(option), said), hint_for(raw, option))
+            said = kind_of(raw) if option.get("no_log") else shown(raw)
+            self._wrong(part, name, "must be %s, not %s" % (wanted(option), said), hint_for(raw, option))
             return None
-        if value == '' and option.get('required'):
-            self._wrong(part, name, 'is empty')
+        if value == "" and option.get("required"):
+            self._wrong(part, name, "is empty")
             return None
         check = self._checks.get(path)
         if check is None:
@@ -133,19 +131,19 @@ class OptionReader:
         try:
             return check(value)
         except ValueError as reason:
-            said = '' if option.get('no_log') else '%s ' % shown(value)
+            said = "" if option.get("no_log") else "%s " % shown(value)
             misread = isinstance(value, str) and not isinstance(raw, str)
-            self._wrong(part, name, '%s%s' % (said, reason), _YAML_NUMBER if misread else '')
+            self._wrong(part, name, "%s%s" % (said, reason), _YAML_NUMBER if misread else "")
             return None
 
-    def _wrong(self, part: Part, name: str, message: str, hint: str = '') -> None:
+    def _wrong(self, part: Part, name: str, message: str, hint: str = "") -> None:
         part.wrong.add(_option(name))
-        self.problems.append(Problem('%s.%s' % (part.place, name), message, hint=hint))
+        self.problems.append(Problem("%s.%s" % (part.place, name), message, hint=hint))
 
 
 def _option(name: str) -> str:
     """The option whose element C(name) is, such as C(boot_dev) of C(boot_dev[1])."""
-    return name.partition('[')[0]
+    return name.partition("[")[0]
 
 
 def as_mapping(raw: Any) -> Optional[Mapping[Any, Any]]:

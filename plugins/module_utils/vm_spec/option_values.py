@@ -14,17 +14,17 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 Option = Mapping[str, Any]
 
-_PYTHON_TYPES = {'str': str, 'int': int, 'bytes': int, 'bits': int, 'bool': bool}
+_PYTHON_TYPES = {"str": str, "int": int, "bytes": int, "bits": int, "bool": bool}
 _WANTED = {
-    'int': 'a whole number',
-    'bytes': 'a number of bytes or a size such as 2GiB',
-    'bits': 'a number of bits or a rate such as 100Mb',
-    'bool': 'true or false',
-    'str': 'text',
+    "int": "a whole number",
+    "bytes": "a number of bytes or a size such as 2GiB",
+    "bits": "a number of bits or a rate such as 100Mb",
+    "bool": "true or false",
+    "str": "text",
 }
 # Longer ones are no numbers of this world; an exponent could make one that fills all memory.
-_NUMBER_TEXT = re.compile(r'\s*[+-]?[0-9.]{1,30}\s*([A-Za-z]{1,9})?\s*')
-_BINARY_UNIT = re.compile(r'(?<=[0-9 ][KMGTPEkmgtpe])i')
+_NUMBER_TEXT = re.compile(r"\s*[+-]?[0-9.]{1,30}\s*([A-Za-z]{1,9})?\s*")
+_BINARY_UNIT = re.compile(r"(?<=[0-9 ][KMGTPEkmgtpe])i")
 _NUMBER_BITS = 128  # Python writes no numbers of many thousand digits
 _SHOWN = 60
 
@@ -39,25 +39,25 @@ def convert(value: Any, option: Option) -> Any:
         return value
     if not _may_become(value, option):
         raise ValueError
-    if option['type'] in ('bytes', 'bits') and isinstance(value, str):
-        value = _BINARY_UNIT.sub('', value.strip())
-    result = ArgumentSpecValidator({'value': option}).validate({'value': value})
+    if option["type"] in ("bytes", "bits") and isinstance(value, str):
+        value = _BINARY_UNIT.sub("", value.strip())
+    result = ArgumentSpecValidator({"value": option}).validate({"value": value})
     if result.error_messages:
         raise ValueError
-    return result.validated_parameters['value']
+    return result.validated_parameters["value"]
 
 
 def _is_converted(value: Any, option: Option) -> bool:
     """Whether Ansible would leave the value as it is. Most are so, and asking Ansible takes most of the time here."""
-    return value.__class__ is _PYTHON_TYPES[option['type']] and ('choices' not in option or value in option['choices'])
+    return value.__class__ is _PYTHON_TYPES[option["type"]] and ("choices" not in option or value in option["choices"])
 
 
 def _may_become(value: Any, option: Option) -> bool:
     """Whether Ansible's converters may see the value: some fail at what others would take for something else."""
     if isinstance(value, bool):
-        return 'choices' in option  # YAML's off is false
+        return "choices" in option  # YAML's off is false
     if isinstance(value, str):
-        return option['type'] not in ('int', 'bytes', 'bits') or bool(_NUMBER_TEXT.fullmatch(value))
+        return option["type"] not in ("int", "bytes", "bits") or bool(_NUMBER_TEXT.fullmatch(value))
     if isinstance(value, int):
         return value.bit_length() <= _NUMBER_BITS
     return isinstance(value, float) and math.isfinite(value)
@@ -65,23 +65,23 @@ def _may_become(value: Any, option: Option) -> bool:
 
 def wanted(option: Option) -> str:
     """What an option takes, in words."""
-    return 'one of %s' % ', '.join(option['choices']) if 'choices' in option else _WANTED[option['type']]
+    return "one of %s" % ", ".join(option["choices"]) if "choices" in option else _WANTED[option["type"]]
 
 
 def hint_for(value: Any, option: Option) -> str:
     """What to do about a value that could not be converted."""
-    if isinstance(value, str) and 'choices' in option:
-        near = _near(value.lower(), option['choices'], 1)
-        return 'did you mean %s?' % near[0] if near else ''
-    if isinstance(value, bool) and option['type'] == 'str':
-        return 'YAML reads yes, no, on and off as true and false: put quotes around the text'
-    return ''
+    if isinstance(value, str) and "choices" in option:
+        near = _near(value.lower(), option["choices"], 1)
+        return "did you mean %s?" % near[0] if near else ""
+    if isinstance(value, bool) and option["type"] == "str":
+        return "YAML reads yes, no, on and off as true and false: put quotes around the text"
+    return ""
 
 
 def hint_for_unknown(key: str, known: Iterable[str]) -> str:
     """What an option that there isn't may have been meant to be."""
     near = _near(key, known, 2)
-    return 'did you mean %s?' % ' or '.join(near) if near else 'known here: %s' % ', '.join(sorted(known))
+    return "did you mean %s?" % " or ".join(near) if near else "known here: %s" % ", ".join(sorted(known))
 
 
 def _near(text: str, known: Iterable[str], count: int) -> list[str]:
@@ -96,9 +96,9 @@ def shown(value: Any) -> str:
     if not isinstance(value, (str, int, float)):
         return kind_of(value)
     if isinstance(value, int) and value.bit_length() > _NUMBER_BITS:
-        return 'a number of %d bits' % value.bit_length()
+        return "a number of %d bits" % value.bit_length()
     text = repr(value[: _SHOWN + 1] if isinstance(value, str) else value)
-    return text if len(text) <= _SHOWN + 2 else text[:_SHOWN] + '…'
+    return text if len(text) <= _SHOWN + 2 else text[:_SHOWN] + "…"
 
 
 def shown_name(key: str) -> str:
@@ -109,13 +109,13 @@ def shown_name(key: str) -> str:
 def kind_of(value: Any) -> str:
     """What a value is, in words, without the value: it may be a secret."""
     if value is None:
-        return 'nothing'
+        return "nothing"
     for kinds, said in (
-        (bool, 'true or false'),
-        (str, 'text'),
-        ((int, float), 'a number'),
-        (Mapping, 'a mapping'),
-        ((list, tuple), 'a list'),
+        (bool, "true or false"),
+        (str, "text"),
+        ((int, float), "a number"),
+        (Mapping, "a mapping"),
+        ((list, tuple), "a list"),
     ):
         if isinstance(value, kinds):
             return said

@@ -18,15 +18,15 @@ from typing import Any, Callable, NamedTuple
 MAX_SOCKET_PATH = 107  # sun_path of unix(7), less the zero at its end
 MAX_INTERFACE_NAME = 15  # IFNAMSIZ, less the zero at its end
 
-_UUID = re.compile(r'[0-9a-f]{8}(-?)[0-9a-f]{4}(?:\1[0-9a-f]{4}){3}[0-9a-f]{8}')
-_MAC = re.compile(r'[0-9a-f]{2}(:[0-9a-f]{2}){5}')
-_WWN = re.compile(r'(0x)?[0-9a-fA-F]{16}')
-_INTERFACE_NAME = re.compile(r'[A-Za-z0-9_.-]+')
-_MACHINE = re.compile(r'[A-Za-z0-9_.-]+')
-_PCI = re.compile(r'(?:([0-9a-f]{1,8}):)?([0-9a-f]{1,2}):([0-9a-f]{1,2})\.([0-9a-f])', re.IGNORECASE)
-_USB = re.compile(r'(\d{1,3}):(\d{1,3}):([0-9a-f]{1,4}):([0-9a-f]{1,4}):(\d{1,2})(?:\.\d+)*', re.IGNORECASE | re.ASCII)
-_NOT_IN_XML = re.compile('[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]')
-_CONTROL = re.compile('[\x00-\x1f\x7f-\x9f]')
+_UUID = re.compile(r"[0-9a-f]{8}(-?)[0-9a-f]{4}(?:\1[0-9a-f]{4}){3}[0-9a-f]{8}")
+_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+_WWN = re.compile(r"(0x)?[0-9a-fA-F]{16}")
+_INTERFACE_NAME = re.compile(r"[A-Za-z0-9_.-]+")
+_MACHINE = re.compile(r"[A-Za-z0-9_.-]+")
+_PCI = re.compile(r"(?:([0-9a-f]{1,8}):)?([0-9a-f]{1,2}):([0-9a-f]{1,2})\.([0-9a-f])", re.IGNORECASE)
+_USB = re.compile(r"(\d{1,3}):(\d{1,3}):([0-9a-f]{1,4}):([0-9a-f]{1,4}):(\d{1,2})(?:\.\d+)*", re.IGNORECASE | re.ASCII)
+_NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 Check = Callable[[Any], Any]
 
@@ -50,8 +50,8 @@ def xml_text(value: str) -> str:
     """Text that an XML document can carry, line ends as XML parsers give them back."""
     found = _NOT_IN_XML.search(value)
     if found:
-        raise ValueError('has the character U+%04X, which XML cannot carry' % ord(found.group()))
-    return value.replace('\r\n', '\n').replace('\r', '\n')
+        raise ValueError("has the character U+%04X, which XML cannot carry" % ord(found.group()))
+    return value.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def line(value: str) -> str:
@@ -59,7 +59,7 @@ def line(value: str) -> str:
     xml_text(value)
     found = _CONTROL.search(value)
     if found:
-        raise ValueError('has the control character U+%04X' % ord(found.group()))
+        raise ValueError("has the control character U+%04X" % ord(found.group()))
     return value
 
 
@@ -68,7 +68,7 @@ def number(low: int, high: int) -> Check:
 
     def check(value: int) -> int:
         if not low <= value <= high:
-            raise ValueError('must be between %d and %d' % (low, high))
+            raise ValueError("must be between %d and %d" % (low, high))
         return value
 
     return check
@@ -77,11 +77,11 @@ def number(low: int, high: int) -> Check:
 def memory(value: int) -> int:
     """RAM in bytes. Less than 1 MiB is no machine, but a number that was meant in another unit."""
     if value <= 0:
-        raise ValueError('must be more than nothing')
+        raise ValueError("must be more than nothing")
     if value < 1 << 20:
-        raise ValueError('is less than 1 MiB: a number without a unit counts bytes; write for instance 2GiB')
+        raise ValueError("is less than 1 MiB: a number without a unit counts bytes; write for instance 2GiB")
     if value > 1 << 50:
-        raise ValueError('is more than 1 PiB')
+        raise ValueError("is more than 1 PiB")
     return value
 
 
@@ -89,20 +89,20 @@ def uuid(value: str) -> str:
     """32 hexadecimal digits, in places with dashes; given with dashes."""
     text = value.lower()
     if not _UUID.fullmatch(text):
-        raise ValueError('is no UUID: 32 hexadecimal digits, with or without dashes')
-    digits = text.replace('-', '')
-    return '-'.join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+        raise ValueError("is no UUID: 32 hexadecimal digits, with or without dashes")
+    digits = text.replace("-", "")
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
 def mac(value: str) -> str:
     """A unicast MAC address: libvirt refuses multicast ones."""
     text = value.lower()
     if not _MAC.fullmatch(text):
-        raise ValueError('is no MAC address: six pairs of hexadecimal digits with colons between')
+        raise ValueError("is no MAC address: six pairs of hexadecimal digits with colons between")
     if int(text[1], 16) & 1:
-        raise ValueError('is a multicast MAC address: the second digit of a network card is even')
-    if text == '00:00:00:00:00:00':
-        raise ValueError('is the MAC address of nothing')
+        raise ValueError("is a multicast MAC address: the second digit of a network card is even")
+    if text == "00:00:00:00:00:00":
+        raise ValueError("is the MAC address of nothing")
     return text
 
 
@@ -111,39 +111,39 @@ def ip_address(value: str) -> str:
     try:
         address = ipaddress.ip_address(value)
     except ValueError:
-        raise ValueError('is neither an IPv4 nor an IPv6 address') from None
-    if '%' in value:
-        raise ValueError('has a zone (%), which counts on one host only')
+        raise ValueError("is neither an IPv4 nor an IPv6 address") from None
+    if "%" in value:
+        raise ValueError("has a zone (%), which counts on one host only")
     return str(address)
 
 
 def wwn(value: str) -> str:
     """A SCSI disk's world wide name, as domain.rng of libvirt takes it."""
     if not _WWN.fullmatch(value):
-        raise ValueError('is no WWN: 16 hexadecimal digits, with or without 0x before them')
+        raise ValueError("is no WWN: 16 hexadecimal digits, with or without 0x before them")
     return value
 
 
 def interface_name(value: str) -> str:
     """The name of a network device of Linux, in characters that libvirt's schema takes."""
-    if not _INTERFACE_NAME.fullmatch(value) or value in ('.', '..'):
+    if not _INTERFACE_NAME.fullmatch(value) or value in (".", ".."):
         raise ValueError('is no name of a network device: letters, digits, "_", "-" and "." only')
     if len(value) > MAX_INTERFACE_NAME:
-        raise ValueError('is longer than the %d characters that a network device has' % MAX_INTERFACE_NAME)
+        raise ValueError("is longer than the %d characters that a network device has" % MAX_INTERFACE_NAME)
     return value
 
 
 def absolute_path(value: str) -> str:
     line(value)
-    if not value.startswith('/'):
-        raise ValueError('is no absolute path')
+    if not value.startswith("/"):
+        raise ValueError("is no absolute path")
     return value
 
 
 def socket_path(value: str) -> str:
     absolute_path(value)
-    if len(value.encode('utf-8')) > MAX_SOCKET_PATH:
-        raise ValueError('is longer than the %d bytes that the path of a socket has' % MAX_SOCKET_PATH)
+    if len(value.encode("utf-8")) > MAX_SOCKET_PATH:
+        raise ValueError("is longer than the %d bytes that the path of a socket has" % MAX_SOCKET_PATH)
     return value
 
 
@@ -157,12 +157,12 @@ def pci_address(value: str) -> PciAddress:
     """C([DOMAIN:]BUS:SLOT.FUNCTION), hexadecimal, as lspci prints it."""
     found = _PCI.fullmatch(value)
     if not found:
-        raise ValueError('is no PCI address: [DOMAIN:]BUS:SLOT.FUNCTION, hexadecimal, such as 0000:0a:00.0')
-    address = PciAddress(*(int(part or '0', 16) for part in found.groups()))
+        raise ValueError("is no PCI address: [DOMAIN:]BUS:SLOT.FUNCTION, hexadecimal, such as 0000:0a:00.0")
+    address = PciAddress(*(int(part or "0", 16) for part in found.groups()))
     if address.slot > 0x1F or address.function > 7:
-        raise ValueError('is no PCI address: slots end at 1f, functions at 7')
+        raise ValueError("is no PCI address: slots end at 1f, functions at 7")
     if not (address.domain or address.bus or address.slot):
-        raise ValueError('is the PCI address of the host bridge')
+        raise ValueError("is the PCI address of the host bridge")
     return address
 
 
@@ -171,24 +171,24 @@ def usb_address(value: str) -> UsbAddress:
     found = _USB.fullmatch(value)
     if not found:
         raise ValueError(
-            'is no USB device: BUS:DEVICE:VENDOR:PRODUCT:VERSION, bus and device decimal, '
-            'vendor and product hexadecimal, such as 1:3:0781:5567:2.0'
+            "is no USB device: BUS:DEVICE:VENDOR:PRODUCT:VERSION, bus and device decimal, "
+            "vendor and product hexadecimal, such as 1:3:0781:5567:2.0"
         )
     bus, device, vendor, product, version = found.groups()
     address = UsbAddress(int(bus), int(device), int(vendor, 16), int(product, 16), int(version))
     if not (address.bus and 1 <= address.device <= 127):
-        raise ValueError('is no USB device: buses are counted from 1, devices from 1 to 127')
+        raise ValueError("is no USB device: buses are counted from 1, devices from 1 to 127")
     if not address.vendor:
-        raise ValueError('is no USB device: vendor 0 is nobody')
+        raise ValueError("is no USB device: vendor 0 is nobody")
     if address.usb_version not in (1, 2, 3):
-        raise ValueError('is no USB device that a guest can have: the version is 1, 2 or 3')
+        raise ValueError("is no USB device that a guest can have: the version is 1, 2 or 3")
     return address
 
 
 def ceph_key(value: str) -> str:
     """A cephx key as ceph prints it: base64."""
     try:
-        if base64.b64decode(value.encode('ascii'), validate=True):
+        if base64.b64decode(value.encode("ascii"), validate=True):
             return value
     except (UnicodeEncodeError, binascii.Error):
         pass

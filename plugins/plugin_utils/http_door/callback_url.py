@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Optional
 from urllib.parse import SplitResult, unquote, urlsplit
 
-_PORTS = {'http': 80, 'https': 443}
+_PORTS = {"http": 80, "https": 443}
 
 
 def problem_of(url: str, allowed: Optional[Sequence[str]] = None) -> str:
@@ -20,14 +20,14 @@ def problem_of(url: str, allowed: Optional[Sequence[str]] = None) -> str:
     """
     wanted = _parts(url)
     if wanted is None:
-        return 'it is no http or https URL'
+        return "it is no http or https URL"
     if allowed is not None and not any(_covers(_parts(other), wanted) for other in allowed):
-        return 'it is not among those allowed'
-    return ''
+        return "it is not among those allowed"
+    return ""
 
 
 def _parts(url: str) -> Optional[SplitResult]:
-    if not url.isascii() or not url.isprintable() or ' ' in url or '\\' in url:
+    if not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
         return None
     try:
         parts = urlsplit(url)
@@ -40,8 +40,8 @@ def _parts(url: str) -> Optional[SplitResult]:
 def _covers(allowed: Optional[SplitResult], wanted: SplitResult) -> bool:
     if allowed is None or _server(allowed) != _server(wanted):
         return False
-    above, path = allowed.path.rstrip('/'), unquote(wanted.path)
-    return _is_plain(path) and (path == above or path.startswith(above + '/'))
+    above, path = allowed.path.rstrip("/"), unquote(wanted.path)
+    return _is_plain(path) and (path == above or path.startswith(above + "/"))
 
 
 def _is_plain(path: str) -> bool:
@@ -49,8 +49,8 @@ def _is_plain(path: str) -> bool:
 
     Some take a backslash for a slash, and leave out of each segment what follows a semicolon.
     """
-    segments = [segment.partition(';')[0] for segment in path.split('/')]
-    return path.isprintable() and not set(path) & {'\\', '%'} and '..' not in segments
+    segments = [segment.partition(";")[0] for segment in path.split("/")]
+    return path.isprintable() and not set(path) & {"\\", "%"} and ".." not in segments
 
 
 def _server(parts: SplitResult) -> tuple[str, Optional[str], int]:

@@ -20,16 +20,16 @@ from ansible_collections.zstack.kvm.plugins.module_utils.vm_spec import parse_vm
 from ansible_collections.zstack.kvm.plugins.modules.zstack_vm_start import ARGUMENT_SPEC
 
 # Not uri: where libvirt is, the inventory says. A uri can name other hypervisors, and run programs (qemu+ext).
-_MODULE_OPTIONS = {name: ARGUMENT_SPEC[name] for name in ('on_drift', 'backup')}
+_MODULE_OPTIONS = {name: ARGUMENT_SPEC[name] for name in ("on_drift", "backup")}
 # By these the door finds the host and keeps two documents for one VM apart.
-_FIXED = ('uuid', 'host_management_ip')
+_FIXED = ("uuid", "host_management_ip")
 
 
 class OrderError(ValueError):
     """What was sent is no order. C(problems) names all that is wrong, and repeats no secret."""
 
     def __init__(self, problems: list[str]) -> None:
-        super().__init__('; '.join(problems))
+        super().__init__("; ".join(problems))
         self.problems = problems
 
 
@@ -50,24 +50,24 @@ def read_order(text: str) -> Order:
     """
     try:
         document = dict(parsed_document(text))
-        options = document.pop('options', None) or {}
-        vm, warnings = vm_from_start_vm_cmd(document, unknown='warn')
+        options = document.pop("options", None) or {}
+        vm, warnings = vm_from_start_vm_cmd(document, unknown="warn")
     except StartVmCmdError as error:
         raise OrderError(error.problems) from None
     if not isinstance(options, Mapping):
-        raise OrderError(['options must be a mapping'])
+        raise OrderError(["options must be a mapping"])
     module_options = {name: value for name, value in options.items() if name in _MODULE_OPTIONS}
     vm_options = {name: value for name, value in options.items() if name not in _MODULE_OPTIONS}
-    problems = ['options.%s: is the business of the document itself' % name for name in _FIXED if name in vm_options]
+    problems = ["options.%s: is the business of the document itself" % name for name in _FIXED if name in vm_options]
     problems += ArgumentSpecValidator(_MODULE_OPTIONS).validate(module_options).error_messages
     vm = merge_hash(vm, vm_options)
     parsed, found = parse_vms([vm])
     mask = SecretMask(secrets_of([vm]))
-    problems += [mask.text(str(problem)).replace('vms[0].', '', 1) for problem in found]
-    if not vm.get('host_management_ip'):
-        problems.append('hostManagementIp is required: it says which host of the inventory is meant')
+    problems += [mask.text(str(problem)).replace("vms[0].", "", 1) for problem in found]
+    if not vm.get("host_management_ip"):
+        problems.append("hostManagementIp is required: it says which host of the inventory is meant")
     if problems:
         raise OrderError(problems)
     # The inventory is searched for the address as it is usually written.
-    vm['host_management_ip'] = parsed[0].host_management_ip
-    return Order(parsed[0].uuid, parsed[0].timeout, {'vms': [vm], **module_options}, tuple(warnings))
+    vm["host_management_ip"] = parsed[0].host_management_ip
+    return Order(parsed[0].uuid, parsed[0].timeout, {"vms": [vm], **module_options}, tuple(warnings))

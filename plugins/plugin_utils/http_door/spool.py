@@ -19,8 +19,8 @@ from typing import Any, Optional
 
 from .tasks import Task
 
-NO_RESULT = 'the playbook left no result that can be read; see its output, and whether the VM runs'
-STOPPED = 'the door was stopped before the playbook had ended; see whether the VM runs'
+NO_RESULT = "the playbook left no result that can be read; see its output, and whether the VM runs"
+STOPPED = "the door was stopped before the playbook had ended; see whether the VM runs"
 
 
 class SpoolError(Exception):
@@ -36,15 +36,15 @@ class Spool:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             status = self._folder.stat()
             if status.st_uid != os.geteuid() or status.st_mode & 0o077:
-                raise SpoolError('%s holds secrets: it must belong to this user, with mode 0700' % folder)
-            self._lock = (self._folder / 'lock').open('w')
+                raise SpoolError("%s holds secrets: it must belong to this user, with mode 0700" % folder)
+            self._lock = (self._folder / "lock").open("w")
         except OSError as error:
-            raise SpoolError('%s cannot be used: %s' % (folder, error.strerror)) from None
+            raise SpoolError("%s cannot be used: %s" % (folder, error.strerror)) from None
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             self.close()
-            raise SpoolError('another door uses %s: give each a spool of its own' % folder) from None
+            raise SpoolError("another door uses %s: give each a spool of its own" % folder) from None
 
     def close(self) -> None:
         """Leaves the folder to the next door."""
@@ -52,18 +52,18 @@ class Spool:
 
     def order(self, token: str) -> Path:
         """Where a task's playbook finds what it is to do."""
-        return self._folder / ('%s.order' % token)
+        return self._folder / ("%s.order" % token)
 
     def result(self, token: str) -> Path:
         """Where a task's playbook leaves its result."""
-        return self._folder / ('%s.result' % token)
+        return self._folder / ("%s.result" % token)
 
     def _task(self, token: str) -> Path:
-        return self._folder / ('%s.task' % token)
+        return self._folder / ("%s.task" % token)
 
     def add(self, task: Task, arguments: Mapping[str, Any]) -> None:
         """Keeps a new task. OSError when there is no room; then nothing is kept."""
-        kept = {'uuid': task.uuid, 'callback': task.callback, 'vm': task.vm, 'content': task.content}
+        kept = {"uuid": task.uuid, "callback": task.callback, "vm": task.vm, "content": task.content}
         try:
             _write(self.order(task.token), arguments)
             _write(self._task(task.token), kept)
@@ -74,14 +74,14 @@ class Spool:
     def read_result(self, token: str) -> Optional[dict[str, Any]]:
         """The result of a task, None as long as there is none."""
         try:
-            found = json.loads(self.result(token).read_text(encoding='utf-8'))
+            found = json.loads(self.result(token).read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
         except (OSError, ValueError):
             found = None
-        if not isinstance(found, dict) or not isinstance(found.get('success'), bool):
-            return {'success': False, 'error': NO_RESULT}
-        return {'success': True} if found['success'] else {'success': False, 'error': str(found.get('error'))}
+        if not isinstance(found, dict) or not isinstance(found.get("success"), bool):
+            return {"success": False, "error": NO_RESULT}
+        return {"success": True} if found["success"] else {"success": False, "error": str(found.get("error"))}
 
     def forget_order(self, token: str) -> None:
         """Removes what holds a task's secrets."""
@@ -95,29 +95,29 @@ class Spool:
     def sweep(self) -> None:
         """Removes results that were left after their tasks were done."""
         # Tokens begin with a digit or letter, a file that Ansible has yet to rename with a dot
-        for path in self._folder.glob('[0-9a-z]*.result'):
+        for path in self._folder.glob("[0-9a-z]*.result"):
             if not self._task(path.stem).exists():
                 path.unlink(missing_ok=True)
 
     def left_over(self) -> list[Task]:
         """The tasks that an earlier door did not report, with their results; nothing else is left in the folder."""
         tasks = []
-        for path in sorted(self._folder.glob('*.task'), key=lambda path: path.stat().st_mtime):
+        for path in sorted(self._folder.glob("*.task"), key=lambda path: path.stat().st_mtime):
             try:
-                tasks.append(Task(token=path.stem, **json.loads(path.read_text(encoding='utf-8'))))
+                tasks.append(Task(token=path.stem, **json.loads(path.read_text(encoding="utf-8"))))
             except (TypeError, ValueError):
                 path.unlink()
         for task in tasks:
-            task.result = self.read_result(task.token) or {'success': False, 'error': STOPPED}
+            task.result = self.read_result(task.token) or {"success": False, "error": STOPPED}
             self.forget_order(task.token)
         kept = {self._task(task.token) for task in tasks} | {self.result(task.token) for task in tasks}
         for path in self._folder.iterdir():
-            if path.suffix in ('.order', '.result') and path not in kept:
+            if path.suffix in (".order", ".result") and path not in kept:
                 path.unlink()
         return tasks
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:
     """Writes a new file that nobody else can read."""
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), 'w', encoding='utf-8') as file:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         json.dump(content, file)

@@ -30,12 +30,12 @@ from ansible_collections.zstack.kvm.tools.guest import initramfs
 from ansible_collections.zstack.kvm.tools.guest.debian_packages import PackageFolder
 
 HERE = Path(__file__).resolve().parent
-CACHE = HERE.parent.parent.parent / '.cache' / 'emulated-hypervisor'
-MACHINE = '10.0.2.2'
-MACHINE_IPV6 = 'fec0::2'
-KERNEL_METAPACKAGE = 'linux-image-amd64'
-KERNEL_MODULES = ['virtio_pci', 'virtio_net', '9pnet_virtio', '9p', 'overlay', 'iscsi_tcp', 'sd_mod', 'crc32c_generic']
-ANSIBLE_MODULES = 'ansible_collections.zstack.kvm.plugins.modules'
+CACHE = HERE.parent.parent.parent / ".cache" / "emulated-hypervisor"
+MACHINE = "10.0.2.2"
+MACHINE_IPV6 = "fec0::2"
+KERNEL_METAPACKAGE = "linux-image-amd64"
+KERNEL_MODULES = ["virtio_pci", "virtio_net", "9pnet_virtio", "9p", "overlay", "iscsi_tcp", "sd_mod", "crc32c_generic"]
+ANSIBLE_MODULES = "ansible_collections.zstack.kvm.plugins.modules"
 BOOT_SECONDS = 300
 COMMAND_SECONDS = 240
 
@@ -52,13 +52,13 @@ class EmulatedHypervisor:
     def __enter__(self) -> EmulatedHypervisor:
         kernel = _kernel()
         with ExitStack() as cleanup:
-            self._folder = Path(tempfile.mkdtemp(prefix='run-', dir=CACHE))
+            self._folder = Path(tempfile.mkdtemp(prefix="run-", dir=CACHE))
             cleanup.callback(shutil.rmtree, self._folder)
-            self._master = Path(tempfile.mkdtemp(prefix='ssh-'))
+            self._master = Path(tempfile.mkdtemp(prefix="ssh-"))
             cleanup.callback(shutil.rmtree, self._master)
             self._write_files(kernel)
-            self._port = free_port('127.0.0.1')
-            daemon = Daemon(self._folder / 'qemu.log', *self._command(kernel))
+            self._port = free_port("127.0.0.1")
+            daemon = Daemon(self._folder / "qemu.log", *self._command(kernel))
             cleanup.callback(daemon.stop)
             self._wait_until_ready(daemon)
             cleanup.callback(self._end_master)
@@ -69,98 +69,98 @@ class EmulatedHypervisor:
         self._cleanup.close()
 
     def _write_files(self, kernel: Path) -> None:
-        for name in ('key', 'host_key'):
-            subprocess.run(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-f', self._folder / name], check=True)
-        shutil.copyfile(self._folder / 'key.pub', self._folder / 'authorized_keys')
-        shutil.copy(HERE / 'start', self._folder)
-        root = self._folder / 'root'
-        for folder in ('bin', 'etc', 'proc', 'sys', 'dev', 'lower', 'changes', 'root'):
+        for name in ("key", "host_key"):
+            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self._folder / name], check=True)
+        shutil.copyfile(self._folder / "key.pub", self._folder / "authorized_keys")
+        shutil.copy(HERE / "start", self._folder)
+        root = self._folder / "root"
+        for folder in ("bin", "etc", "proc", "sys", "dev", "lower", "changes", "root"):
             (root / folder).mkdir(parents=True)
-        shutil.copy('/bin/busybox', root / 'bin')
-        (root / 'bin' / 'sh').symlink_to('busybox')
-        shutil.copy(HERE / 'init', root)
+        shutil.copy("/bin/busybox", root / "bin")
+        (root / "bin" / "sh").symlink_to("busybox")
+        shutil.copy(HERE / "init", root)
         initramfs.write_modules(KERNEL_MODULES, kernel, root)
-        (self._folder / 'initrd').write_bytes(gzip.compress(initramfs.cpio(root), 1))
+        (self._folder / "initrd").write_bytes(gzip.compress(initramfs.cpio(root), 1))
 
     def _command(self, kernel: Path) -> list[str]:
-        machine = ['qemu-system-x86_64', '-M', 'pc', '-cpu', 'max', '-m', '1024', '-smp', '2', '-no-reboot']
-        output = ['-display', 'none', '-serial', 'file:%s' % (self._folder / 'serial')]
+        machine = ["qemu-system-x86_64", "-M", "pc", "-cpu", "max", "-m", "1024", "-smp", "2", "-no-reboot"]
+        output = ["-display", "none", "-serial", "file:%s" % (self._folder / "serial")]
         # Programs that are at the same addresses each time need no translation again.
-        lean = 'norandmaps nokaslr init_on_alloc=0 mitigations=off audit=0 apparmor=0'
-        parameters = 'console=ttyS0 quiet panic=-1 %s start=%s' % (lean, self._folder / 'start')
-        (image,) = (kernel / 'boot').glob('vmlinuz-*')
-        boot = ['-kernel', str(image), '-initrd', str(self._folder / 'initrd'), '-append', parameters]
-        root = 'local,id=root,path=/,security_model=none,readonly=on,multidevs=remap'
-        files = ['-fsdev', root, '-device', 'virtio-9p-pci,fsdev=root,mount_tag=machine']
-        forward = 'user,id=net,hostfwd=tcp:127.0.0.1:%d-:22' % self._port
-        return [*machine, *output, *boot, *files, '-netdev', forward, '-device', 'virtio-net-pci,netdev=net']
+        lean = "norandmaps nokaslr init_on_alloc=0 mitigations=off audit=0 apparmor=0"
+        parameters = "console=ttyS0 quiet panic=-1 %s start=%s" % (lean, self._folder / "start")
+        (image,) = (kernel / "boot").glob("vmlinuz-*")
+        boot = ["-kernel", str(image), "-initrd", str(self._folder / "initrd"), "-append", parameters]
+        root = "local,id=root,path=/,security_model=none,readonly=on,multidevs=remap"
+        files = ["-fsdev", root, "-device", "virtio-9p-pci,fsdev=root,mount_tag=machine"]
+        forward = "user,id=net,hostfwd=tcp:127.0.0.1:%d-:22" % self._port
+        return [*machine, *output, *boot, *files, "-netdev", forward, "-device", "virtio-net-pci,netdev=net"]
 
     def _wait_until_ready(self, daemon: Daemon) -> None:
         deadline = time.monotonic() + BOOT_SECONDS
-        serial = self._folder / 'serial'
-        while not serial.exists() or 'ready' not in serial.read_text(errors='replace').split():
+        serial = self._folder / "serial"
+        while not serial.exists() or "ready" not in serial.read_text(errors="replace").split():
             daemon.check()
-            said = serial.read_text(errors='replace') if serial.exists() else ''
-            assert time.monotonic() < deadline, 'not up within %d s: %s' % (BOOT_SECONDS, said)
+            said = serial.read_text(errors="replace") if serial.exists() else ""
+            assert time.monotonic() < deadline, "not up within %d s: %s" % (BOOT_SECONDS, said)
             time.sleep(0.5)
         # A daemon is one before it listens.
-        while self.try_run('true').returncode != 0:
+        while self.try_run("true").returncode != 0:
             daemon.check()
-            assert time.monotonic() < deadline, 'no ssh within %d s' % BOOT_SECONDS
+            assert time.monotonic() < deadline, "no ssh within %d s" % BOOT_SECONDS
             time.sleep(0.5)
 
     @property
     def inventory(self) -> str:
         """The hypervisor as an inventory for Ansible."""
         variables = {
-            'ansible_host': '127.0.0.1',
-            'ansible_port': self._port,
-            'ansible_user': 'root',
-            'ansible_ssh_private_key_file': str(self._folder / 'key'),
-            'ansible_ssh_common_args': ' '.join(self._ssh_options()),
-            'ansible_python_interpreter': '/usr/bin/python3',
+            "ansible_host": "127.0.0.1",
+            "ansible_port": self._port,
+            "ansible_user": "root",
+            "ansible_ssh_private_key_file": str(self._folder / "key"),
+            "ansible_ssh_common_args": " ".join(self._ssh_options()),
+            "ansible_python_interpreter": "/usr/bin/python3",
         }
-        path = self._folder / 'inventory.json'
-        path.write_text(json.dumps({'all': {'hosts': {'emulated': variables}}}), encoding='utf-8')
+        path = self._folder / "inventory.json"
+        path.write_text(json.dumps({"all": {"hosts": {"emulated": variables}}}), encoding="utf-8")
         return str(path)
 
     def _ssh_options(self) -> list[str]:
-        options = ['StrictHostKeyChecking=no', 'UserKnownHostsFile=/dev/null', 'LogLevel=ERROR']
+        options = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR"]
         # Key exchange takes an emulated machine many seconds: once is enough.
-        options += ['ControlMaster=auto', 'ControlPersist=yes', 'ControlPath=%s' % (self._master / 'ssh')]
-        return ['-F', '/dev/null', *(word for option in options for word in ('-o', option))]
+        options += ["ControlMaster=auto", "ControlPersist=yes", "ControlPath=%s" % (self._master / "ssh")]
+        return ["-F", "/dev/null", *(word for option in options for word in ("-o", option))]
 
     def _end_master(self) -> None:
-        subprocess.run(['ssh', *self._ssh_options(), '-O', 'exit', '127.0.0.1'], capture_output=True, check=False)
+        subprocess.run(["ssh", *self._ssh_options(), "-O", "exit", "127.0.0.1"], capture_output=True, check=False)
 
-    def try_run(self, command: str, stdin: str = '') -> subprocess.CompletedProcess[str]:
+    def try_run(self, command: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """Runs a shell command that may fail."""
-        ssh = ['ssh', *self._ssh_options(), '-i', str(self._folder / 'key'), '-p', str(self._port), 'root@127.0.0.1']
+        ssh = ["ssh", *self._ssh_options(), "-i", str(self._folder / "key"), "-p", str(self._port), "root@127.0.0.1"]
         return subprocess.run(
             [*ssh, command], input=stdin, capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False
         )
 
-    def run(self, command: str, stdin: str = '') -> str:
+    def run(self, command: str, stdin: str = "") -> str:
         """What a shell command prints; AssertionError when it fails."""
         done = self.try_run(command, stdin)
-        assert done.returncode == 0, '%s: %s%s' % (command, done.stdout, done.stderr)
+        assert done.returncode == 0, "%s: %s%s" % (command, done.stdout, done.stderr)
         return done.stdout.strip()
 
     def start(self, *vms: Any, **options: Any) -> TaskRun:
         """Runs zstack_vm_start there with these VMs, without ansible-playbook around it."""
-        return self._run_module('zstack_vm_start', {'vms': list(vms), **options})
+        return self._run_module("zstack_vm_start", {"vms": list(vms), **options})
 
     def stop(self, *uuids: str, **options: Any) -> TaskRun:
         """Runs zstack_vm_stop there with these VMs, without ansible-playbook around it."""
-        return self._run_module('zstack_vm_stop', {'vms': list(uuids), **options})
+        return self._run_module("zstack_vm_stop", {"vms": list(uuids), **options})
 
     def _run_module(self, name: str, arguments: dict[str, Any]) -> TaskRun:
-        path = ':'.join(['/run/python', str(COLLECTIONS)])
-        link = 'mkdir -p /run/python; ln -sfn %s /run/python/ansible' % shlex.quote(str(Path(ansible.__file__).parent))
-        python = 'PYTHONPATH=%s /usr/bin/python3 -m %s.%s' % (shlex.quote(path), ANSIBLE_MODULES, name)
+        path = ":".join(["/run/python", str(COLLECTIONS)])
+        link = "mkdir -p /run/python; ln -sfn %s /run/python/ansible" % shlex.quote(str(Path(ansible.__file__).parent))
+        python = "PYTHONPATH=%s /usr/bin/python3 -m %s.%s" % (shlex.quote(path), ANSIBLE_MODULES, name)
         # ssh itself does not say how a program was killed.
-        command = '%s; %s 2>&1; exit $?' % (link, python)
-        done = self.try_run(command, json.dumps({'ANSIBLE_MODULE_ARGS': {**arguments, '_ansible_diff': True}}))
+        command = "%s; %s 2>&1; exit $?" % (link, python)
+        done = self.try_run(command, json.dumps({"ANSIBLE_MODULE_ARGS": {**arguments, "_ansible_diff": True}}))
         if done.returncode == 128 + signal.SIGKILL:
             return TaskRun({}, done.stdout, -signal.SIGKILL)
         return finished(done, done.stdout)
@@ -168,12 +168,12 @@ class EmulatedHypervisor:
 
 def _kernel() -> Path:
     """Debian's kernel, unpacked."""
-    packages = PackageFolder(CACHE / 'packages')
+    packages = PackageFolder(CACHE / "packages")
     name = packages.real_name(KERNEL_METAPACKAGE)
     unpacked = CACHE / name
     if not unpacked.exists():
         packages.download([name])
-        partial = CACHE / (name + '.partial')
+        partial = CACHE / (name + ".partial")
         shutil.rmtree(partial, ignore_errors=True)
         packages.extract([name], partial)
         partial.rename(unpacked)

@@ -32,9 +32,7 @@ html_copy_source = False
 ANSIBLE = "https://docs.ansible.com/ansible/latest"
 
 
-def ansible_reference(
-    _app: Sphinx, _env: Any, node: nodes.Element, content: nodes.Node
-) -> Optional[nodes.reference]:
+def ansible_reference(_app: Sphinx, _env: Any, node: nodes.Element, content: nodes.Node) -> Optional[nodes.reference]:
     """The link for a reference that only Ansible's own documentation can resolve, made without asking it."""
     target = node["reftarget"]
     if node.get("reftype") == "envvar" and target.startswith("ANSIBLE_"):

@@ -103,29 +103,29 @@ EXAMPLES = r"""
 """
 
 OPTIONS: dict[str, dict[str, Any]] = {
-    'host': {'type': 'str', 'default': '127.0.0.1'},
-    'port': {'type': 'int', 'default': 7071},
-    'certfile': {'type': 'path'},
-    'keyfile': {'type': 'path'},
-    'cafile': {'type': 'path'},
-    'token_file': {'type': 'path', 'no_log': False},
-    'callback_urls': {'type': 'list', 'elements': 'str'},
-    'callback_attempts': {'type': 'int', 'default': 6},
-    'max_body': {'type': 'int', 'default': 1048576},
-    'parallel': {'type': 'int', 'default': 4},
-    'waiting': {'type': 'int', 'default': 200},
-    'spool': {'type': 'path', 'default': '/var/lib/zstack-kvm-door'},
+    "host": {"type": "str", "default": "127.0.0.1"},
+    "port": {"type": "int", "default": 7071},
+    "certfile": {"type": "path"},
+    "keyfile": {"type": "path"},
+    "cafile": {"type": "path"},
+    "token_file": {"type": "path", "no_log": False},
+    "callback_urls": {"type": "list", "elements": "str"},
+    "callback_attempts": {"type": "int", "default": 6},
+    "max_body": {"type": "int", "default": 1048576},
+    "parallel": {"type": "int", "default": 4},
+    "waiting": {"type": "int", "default": 200},
+    "spool": {"type": "path", "default": "/var/lib/zstack-kvm-door"},
 }
-PATHS = ('/ex/vm/start', '/vm/start')
+PATHS = ("/ex/vm/start", "/vm/start")
 BODY_SECONDS = 30  # for a request's body to arrive
 KEEP_ALIVE_SECONDS = 15  # for another request on the same connection
 CALLBACK_SECONDS = 10  # for one attempt
 LOOK_SECONDS = 0.2  # between two looks for results
 # For a playbook, beyond the timeout of its VM: start_vm_cmd.yml gives the module 600 s, and there is what surrounds it
 PLAYBOOK_SECONDS = 900
-_TASK_UUID = re.compile(r'[0-9A-Za-z-]{1,64}')
+_TASK_UUID = re.compile(r"[0-9A-Za-z-]{1,64}")
 
-logger = logging.getLogger('zstack.kvm.start_vm_cmd')
+logger = logging.getLogger("zstack.kvm.start_vm_cmd")
 
 
 class Door:
@@ -135,47 +135,47 @@ class Door:
         self._queue = queue
         self._options = options
         self._session = session
-        self._token = _token(options['token_file'])
+        self._token = _token(options["token_file"])
         self._spool = spool
-        self._tasks = Tasks(options['parallel'], options['waiting'])
+        self._tasks = Tasks(options["parallel"], options["waiting"])
         self._reports: dict[str, asyncio.Task[None]] = {}
         self._events: set[asyncio.Task[None]] = set()
 
     async def answer(self, request: web.Request) -> web.Response:
         """What a request is answered; only 200 means that there will be a callback."""
         if self._token is not None and not hmac.compare_digest(
-            request.headers.get('Authorization', '').encode(errors='surrogateescape'), b'Bearer ' + self._token
+            request.headers.get("Authorization", "").encode(errors="surrogateescape"), b"Bearer " + self._token
         ):
-            return _refused(401, 'the token is missing or wrong')
-        task_uuid, callback = request.headers.get('taskuuid', ''), request.headers.get('callbackurl', '')
+            return _refused(401, "the token is missing or wrong")
+        task_uuid, callback = request.headers.get("taskuuid", ""), request.headers.get("callbackurl", "")
         if not _TASK_UUID.fullmatch(task_uuid):
-            return _refused(400, 'taskuuid is missing in the headers, or is no UUID')
+            return _refused(400, "taskuuid is missing in the headers, or is no UUID")
         if not callback:
-            return _refused(400, 'callbackurl is missing in the headers')
-        problem = callback_url.problem_of(callback, self._options['callback_urls'])
+            return _refused(400, "callbackurl is missing in the headers")
+        problem = callback_url.problem_of(callback, self._options["callback_urls"])
         if problem:
-            return _refused(403, 'callbackurl: %s' % problem)
+            return _refused(403, "callbackurl: %s" % problem)
         try:
             body = await asyncio.wait_for(request.read(), BODY_SECONDS)
         except asyncio.TimeoutError:
-            return _refused(408, 'the document did not arrive within %d s' % BODY_SECONDS)
+            return _refused(408, "the document did not arrive within %d s" % BODY_SECONDS)
         return self._take(task_uuid, callback, body)
 
     def _take(self, task_uuid: str, callback: str, body: bytes) -> web.Response:
-        content = hashlib.sha256(callback.encode() + b'\n' + body).hexdigest()
+        content = hashlib.sha256(callback.encode() + b"\n" + body).hexdigest()
         known = self._tasks.known(task_uuid)
         if known is not None:
             return self._repeated(known, content)
         try:
-            order = read_order(body.decode('utf-8'))
+            order = read_order(body.decode("utf-8"))
         except UnicodeDecodeError:
-            return _refused(400, 'the document is not in UTF-8')
+            return _refused(400, "the document is not in UTF-8")
         except OrderError as error:
-            logger.warning('task %s: refused: %r', task_uuid, str(error))
-            return _refused(400, '\n'.join(error.problems))
+            logger.warning("task %s: refused: %r", task_uuid, str(error))
+            return _refused(400, "\n".join(error.problems))
         if self._tasks.full:
-            logger.warning('task %s: refused, too many documents wait', task_uuid)
-            return _refused(503, '%d documents wait already, send it again later' % self._options['waiting'])
+            logger.warning("task %s: refused, too many documents wait", task_uuid)
+            return _refused(503, "%d documents wait already, send it again later" % self._options["waiting"])
         task = Task(
             token=uuid.uuid4().hex,
             uuid=task_uuid,
@@ -187,17 +187,17 @@ class Door:
         try:
             self._spool.add(task, order.arguments)
         except OSError as error:
-            logger.error('task %s: refused, its document cannot be kept: %s', task_uuid, error)
-            return _refused(503, 'the document cannot be kept, send it again later')
+            logger.error("task %s: refused, its document cannot be kept: %s", task_uuid, error)
+            return _refused(503, "the document cannot be kept, send it again later")
         self._tasks.add(task)
-        logger.info('task %s: accepted for VM %s', task_uuid, order.vm)
+        logger.info("task %s: accepted for VM %s", task_uuid, order.vm)
         for warning in order.warnings:
-            logger.warning('task %s: %s', task_uuid, warning)
+            logger.warning("task %s: %s", task_uuid, warning)
         return web.Response()
 
     def _repeated(self, task: Task, content: str) -> web.Response:
         if task.content != content:
-            return _refused(409, 'this taskuuid came with another document or callbackurl before')
+            return _refused(409, "this taskuuid came with another document or callbackurl before")
         if task.result is not None:
             self._report(task)
         return web.Response()
@@ -205,7 +205,7 @@ class Door:
     async def work(self) -> None:
         """Has playbooks run and looks for their results, for ever; a playbook has a limited time to leave one."""
         for task in self._spool.left_over():
-            logger.warning('task %s: left over from an earlier run', task.uuid)
+            logger.warning("task %s: left over from an earlier run", task.uuid)
             self._tasks.add(task)
             self._report(task)
         while True:
@@ -223,12 +223,12 @@ class Door:
     def _announce(self, task: Task) -> None:
         """Puts a task's event into the queue, without waiting for room there: other tasks have results meanwhile."""
         event = {
-            'task': task.uuid,
-            'vm': task.vm,
-            'order': str(self._spool.order(task.token)),
-            'result': str(self._spool.result(task.token)),
+            "task": task.uuid,
+            "vm": task.vm,
+            "order": str(self._spool.order(task.token)),
+            "result": str(self._spool.result(task.token)),
         }
-        putting = asyncio.create_task(self._queue.put({'start_vm_cmd': event}))
+        putting = asyncio.create_task(self._queue.put({"start_vm_cmd": event}))
         self._events.add(putting)
         putting.add_done_callback(self._events.discard)
 
@@ -236,8 +236,8 @@ class Door:
         """What came of a task that runs, None as long as that may still come."""
         result = self._spool.read_result(task.token)
         if result is None and time.monotonic() > task.deadline:
-            logger.error('task %s: the playbook left no result within %d s', task.uuid, task.seconds)
-            return {'success': False, 'error': NO_RESULT}
+            logger.error("task %s: the playbook left no result within %d s", task.uuid, task.seconds)
+            return {"success": False, "error": NO_RESULT}
         return result
 
     def _report(self, task: Task) -> None:
@@ -249,23 +249,23 @@ class Door:
 
     async def _send(self, task: Task) -> None:
         """Posts the result of a task to its callback URL; a redirection counts as a failure, as it leads elsewhere."""
-        attempts, problem = self._options['callback_attempts'], ''
+        attempts, problem = self._options["callback_attempts"], ""
         for attempt in range(attempts):
             if attempt:
                 await asyncio.sleep(2 ** (attempt - 1))
             try:
                 async with self._session.post(
-                    task.callback, json=task.result, headers={'taskuuid': task.uuid}, allow_redirects=False
+                    task.callback, json=task.result, headers={"taskuuid": task.uuid}, allow_redirects=False
                 ) as response:
                     if response.status // 100 == 2:
-                        logger.info('task %s: reported, success: %s', task.uuid, (task.result or {}).get('success'))
+                        logger.info("task %s: reported, success: %s", task.uuid, (task.result or {}).get("success"))
                         break
-                    problem = 'HTTP status %d' % response.status
+                    problem = "HTTP status %d" % response.status
             except (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError) as error:
                 problem = type(error).__name__
-            logger.warning('task %s: attempt %d of %d to report: %s', task.uuid, attempt + 1, attempts, problem)
+            logger.warning("task %s: attempt %d of %d to report: %s", task.uuid, attempt + 1, attempts, problem)
         else:
-            logger.error('task %s: gave up to report %s: %s', task.uuid, task.result, problem)
+            logger.error("task %s: gave up to report %s: %s", task.uuid, task.result, problem)
         self._spool.remove(task.token)
 
 
@@ -274,22 +274,22 @@ def _token(path: Optional[str]) -> Optional[bytes]:
         return None
     token = Path(path).read_bytes().strip()
     if not token:
-        raise ValueError('token_file: %s is empty' % path)
+        raise ValueError("token_file: %s is empty" % path)
     return token
 
 
 def _refused(status: int, why: str) -> web.Response:
-    return web.Response(status=status, text=why + '\n')
+    return web.Response(status=status, text=why + "\n")
 
 
 def _tls(options: Mapping[str, Any]) -> Optional[ssl.SSLContext]:
-    if options['certfile'] is None:
-        if options['cafile'] is not None:
-            raise ValueError('cafile needs certfile')
+    if options["certfile"] is None:
+        if options["cafile"] is not None:
+            raise ValueError("cafile needs certfile")
         return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=options['cafile'])
-    context.load_cert_chain(options['certfile'], options['keyfile'])
-    if options['cafile'] is not None:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=options["cafile"])
+    context.load_cert_chain(options["certfile"], options["keyfile"])
+    if options["cafile"] is not None:
         context.verify_mode = ssl.CERT_REQUIRED
     return context
 
@@ -298,28 +298,28 @@ def read_options(args: Mapping[str, Any]) -> dict[str, Any]:
     """The source's options with their defaults; those that are null count as left out. ValueError for wrong ones."""
     given = {name: value for name, value in args.items() if value is not None}
     result = ArgumentSpecValidator(OPTIONS).validate(given)
-    problems = ['%s is empty; leave it out for its default' % name for name, value in given.items() if value == '']
+    problems = ["%s is empty; leave it out for its default" % name for name, value in given.items() if value == ""]
     problems = problems or list(result.error_messages) or list(_problems(result.validated_parameters))
     if problems:
-        raise ValueError('; '.join(problems))
+        raise ValueError("; ".join(problems))
     return result.validated_parameters
 
 
 def _problems(options: Mapping[str, Any]) -> Iterator[str]:
-    for name in ('callback_attempts', 'max_body', 'parallel', 'waiting'):
+    for name in ("callback_attempts", "max_body", "parallel", "waiting"):
         if options[name] < 1:
-            yield '%s must be at least 1' % name
-    for url in options['callback_urls'] or ():
+            yield "%s must be at least 1" % name
+    for url in options["callback_urls"] or ():
         problem = callback_url.problem_of(url)
         if problem:
-            yield 'callback_urls: %s: %s' % (url, problem)
+            yield "callback_urls: %s: %s" % (url, problem)
 
 
 def _is_loopback(host: str) -> bool:
     try:
         return ip_address(host).is_loopback
     except ValueError:
-        return host == 'localhost'
+        return host == "localhost"
 
 
 async def main(queue: Any, args: dict[str, Any]) -> None:
@@ -327,17 +327,17 @@ async def main(queue: Any, args: dict[str, Any]) -> None:
     options = read_options(args)
     tls = _tls(options)
     timeout = aiohttp.ClientTimeout(total=CALLBACK_SECONDS)
-    with closing(Spool(options['spool'])) as spool:
+    with closing(Spool(options["spool"])) as spool:
         async with aiohttp.ClientSession(timeout=timeout) as session:
             door = Door(queue, options, session, spool)
-            application = web.Application(client_max_size=options['max_body'])
+            application = web.Application(client_max_size=options["max_body"])
             application.add_routes([web.post(path, door.answer) for path in PATHS])
             runner = web.AppRunner(application, access_log=None, keepalive_timeout=KEEP_ALIVE_SECONDS)
             await runner.setup()
             try:
-                await web.TCPSite(runner, options['host'], options['port'], ssl_context=tls).start()
-                if not _is_loopback(options['host']) and options['cafile'] is None and options['token_file'] is None:
-                    logger.warning('whoever reaches port %d of %s can start VMs', options['port'], options['host'])
+                await web.TCPSite(runner, options["host"], options["port"], ssl_context=tls).start()
+                if not _is_loopback(options["host"]) and options["cafile"] is None and options["token_file"] is None:
+                    logger.warning("whoever reaches port %d of %s can start VMs", options["port"], options["host"])
                 await door.work()
             finally:
                 await runner.cleanup()

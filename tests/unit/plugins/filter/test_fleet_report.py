@@ -10,7 +10,7 @@ from typing import Any, Optional
 import pytest
 from ansible_collections.zstack.kvm.plugins.filter.fleet_report import fleet_report
 
-UUID = '3f0b6c1e-0000-4000-8000-000000000001'
+UUID = "3f0b6c1e-0000-4000-8000-000000000001"
 UP = {
     'uuid': 'h', 'hostname': 'hv1', 'cpus': 4, 'memory': {'total': 8, 'free': 4}, 'load_average': [1.0, 1.0, 1.0],
     'arch': 'x86_64', 'libvirt_version': '9.0.0', 'qemu_version': '7.2.0', 'domain_types': ['kvm'],
@@ -19,130 +19,132 @@ UP = {
 
 def told(**facts: Any) -> dict[str, Any]:
     """What zstack_vm_info tells of a VM; one that runs unless other facts are given."""
-    return {'uuid': UUID, 'name': 'web', 'state': 'running', 'reason': 'booted', 'cpus': 2, 'memory': 3, **facts}
+    return {"uuid": UUID, "name": "web", "state": "running", "reason": "booted", "cpus": 2, "memory": 3, **facts}
 
 
-def host(name: str = 'hv1', vms: Optional[list[dict[str, Any]]] = None, **other: Any) -> dict[str, Any]:
+def host(name: str = "hv1", vms: Optional[list[dict[str, Any]]] = None, **other: Any) -> dict[str, Any]:
     """A hypervisor that is up and has told of these VMs, as far as nothing other is said."""
-    answer = {'vms': vms} if vms is not None else {'failed': True, 'msg': 'libvirt hangs'}
-    return {'name': name, 'hypervisor': UP, 'vms': answer, 'wanted': {}, 'problem': '', **other}
+    answer = {"vms": vms} if vms is not None else {"failed": True, "msg": "libvirt hangs"}
+    return {"name": name, "hypervisor": UP, "vms": answer, "wanted": {}, "problem": "", **other}
 
 
 def marks(row: dict[str, Any]) -> list[tuple[str, str]]:
-    return [(mark['level'], mark['text']) for mark in row['marks']]
+    return [(mark["level"], mark["text"]) for mark in row["marks"]]
 
 
 @pytest.mark.parametrize(
-    ('facts', 'described', 'level', 'expected'),
+    ("facts", "described", "level", "expected"),
     [
-        ({}, True, 'ok', []),
-        ({'state': 'shutoff'}, False, 'off', []),
-        ({'state': 'shutoff'}, True, 'bad', [('bad', 'should run')]),
-        ({'state': 'absent'}, True, 'bad', [('bad', 'absent')]),
-        ({'state': 'crashed'}, False, 'bad', [('bad', 'crashed')]),
-        ({'state': 'paused', 'reason': 'user'}, False, 'warn', [('warn', 'paused')]),
-        ({'state': 'paused', 'reason': 'ioerror'}, False, 'bad', [('bad', 'I/O error')]),
-        ({'state': 'unknown'}, False, 'bad', [('bad', 'unknown')]),
-        ({'qemu_hangs': True}, False, 'bad', [('bad', 'QEMU hangs')]),
-        ({'as_asked': False}, True, 'warn', [('warn', 'not as asked')]),
-        ({'restart_required': True}, False, 'warn', [('warn', 'restart due')]),
-        ({'error': {'code': 'image_missing', 'message': 'm', 'hint': 'h'}}, True, 'bad', [('bad', 'image_missing')]),
+        ({}, True, "ok", []),
+        ({"state": "shutoff"}, False, "off", []),
+        ({"state": "shutoff"}, True, "bad", [("bad", "should run")]),
+        ({"state": "absent"}, True, "bad", [("bad", "absent")]),
+        ({"state": "crashed"}, False, "bad", [("bad", "crashed")]),
+        ({"state": "paused", "reason": "user"}, False, "warn", [("warn", "paused")]),
+        ({"state": "paused", "reason": "ioerror"}, False, "bad", [("bad", "I/O error")]),
+        ({"state": "unknown"}, False, "bad", [("bad", "unknown")]),
+        ({"qemu_hangs": True}, False, "bad", [("bad", "QEMU hangs")]),
+        ({"as_asked": False}, True, "warn", [("warn", "not as asked")]),
+        ({"restart_required": True}, False, "warn", [("warn", "restart due")]),
+        ({"error": {"code": "image_missing", "message": "m", "hint": "h"}}, True, "bad", [("bad", "image_missing")]),
     ],
 )
 def test_what_needs_attention(
     facts: dict[str, Any], described: bool, level: str, expected: list[tuple[str, str]]
 ) -> None:
-    wanted = {UUID.replace('-', '').upper(): 'web'} if described else {}
-    (row,) = fleet_report([host(vms=[told(**facts)], wanted=wanted)])['vms']
-    assert (row['level'], marks(row), row['described']) == (level, expected, described)
+    wanted = {UUID.replace("-", "").upper(): "web"} if described else {}
+    (row,) = fleet_report([host(vms=[told(**facts)], wanted=wanted)])["vms"]
+    assert (row["level"], marks(row), row["described"]) == (level, expected, described)
 
 
 def test_a_vm_that_is_active_on_two_hypervisors_needs_attention_on_both() -> None:
-    report = fleet_report([host(name, [told()]) for name in ('hv1', 'hv2')])
+    report = fleet_report([host(name, [told()]) for name in ("hv1", "hv2")])
     assert [(row['hypervisor'], marks(row)) for row in report['vms']] == [
         ('hv1', [('bad', 'active on hv2 too')]), ('hv2', [('bad', 'active on hv1 too')]),
     ]  # fmt: skip
-    assert [row['needs_attention'] for row in report['hypervisors']] == [1, 1]
+    assert [row["needs_attention"] for row in report["hypervisors"]] == [1, 1]
 
 
 def test_what_a_migration_has_left_behind_needs_none() -> None:
-    report = fleet_report([host('hv1', [told(state='shutoff', reason='migrated')]), host('hv2', [told()])])
-    assert {row['level'] for row in report['vms']} == {'ok', 'off'}
+    report = fleet_report([host("hv1", [told(state="shutoff", reason="migrated")]), host("hv2", [told()])])
+    assert {row["level"] for row in report["vms"]} == {"ok", "off"}
 
 
 @pytest.mark.parametrize(
-    ('facts', 'described', 'drift'),
+    ("facts", "described", "drift"),
     [
-        ({'as_asked': True}, True, 'as asked'),
-        ({'as_asked': False}, True, 'not as asked'),
-        ({'as_asked': None}, True, 'not compared'),
-        ({'as_asked': None}, False, 'not described'),
-        ({'state': 'absent'}, True, 'not as asked'),
+        ({"as_asked": True}, True, "as asked"),
+        ({"as_asked": False}, True, "not as asked"),
+        ({"as_asked": None}, True, "not compared"),
+        ({"as_asked": None}, False, "not described"),
+        ({"state": "absent"}, True, "not as asked"),
     ],
 )
 def test_what_the_comparison_found(facts: dict[str, Any], described: bool, drift: str) -> None:
-    (row,) = fleet_report([host(vms=[told(**facts)], wanted={UUID: 'web'} if described else {})])['vms']
-    assert row['drift'] == drift
+    (row,) = fleet_report([host(vms=[told(**facts)], wanted={UUID: "web"} if described else {})])["vms"]
+    assert row["drift"] == drift
 
 
 @pytest.mark.parametrize(
-    ('answer', 'mark'),
-    [({'unreachable': True, 'msg': 'no route'}, 'unreachable'), ({'failed': True, 'msg': 'no route'}, 'down')],
+    ("answer", "mark"),
+    [({"unreachable": True, "msg": "no route"}, "unreachable"), ({"failed": True, "msg": "no route"}, "down")],
 )
 def test_a_hypervisor_that_is_down_comes_first_and_its_vms_are_unknown(answer: dict[str, Any], mark: str) -> None:
-    report = fleet_report([
-        host('hv1', [told()]),
-        host('hv2', hypervisor=answer, wanted={UUID: 'mail'}),
-    ])
-    down = report['hypervisors'][0]
-    assert (down['name'], marks(down), down['message']) == ('hv2', [('bad', mark)], 'no route')
+    report = fleet_report(
+        [
+            host("hv1", [told()]),
+            host("hv2", hypervisor=answer, wanted={UUID: "mail"}),
+        ]
+    )
+    down = report["hypervisors"][0]
+    assert (down["name"], marks(down), down["message"]) == ("hv2", [("bad", mark)], "no route")
     assert [(vm['hypervisor'], vm['name'], vm['state']) for vm in report['vms']] == [
         ('hv2', 'mail', 'unknown'), ('hv1', 'web', 'running'),
     ]  # fmt: skip
-    assert report['summary']['hypervisors_down'] == ['hv2']
+    assert report["summary"]["hypervisors_down"] == ["hv2"]
 
 
 def test_a_hypervisor_that_tells_nothing_of_its_vms_says_why() -> None:
-    (row,) = fleet_report([host()])['hypervisors']
-    assert (marks(row), row['message'], row['level']) == ([('bad', 'VMs unknown')], 'libvirt hangs', 'bad')
+    (row,) = fleet_report([host()])["hypervisors"]
+    assert (marks(row), row["message"], row["level"]) == ([("bad", "VMs unknown")], "libvirt hangs", "bad")
 
 
 def test_a_description_that_is_wrong_is_told_beside_the_vms() -> None:
-    report = fleet_report([host(vms=[told()], problem='vms[0].memory: is missing')])
-    (row,) = report['hypervisors']
-    assert (marks(row), row['message']) == ([('warn', 'not compared')], 'vms[0].memory: is missing')
-    assert [vm['name'] for vm in report['vms']] == ['web']
+    report = fleet_report([host(vms=[told()], problem="vms[0].memory: is missing")])
+    (row,) = report["hypervisors"]
+    assert (marks(row), row["message"]) == ([("warn", "not compared")], "vms[0].memory: is missing")
+    assert [vm["name"] for vm in report["vms"]] == ["web"]
 
 
 def test_a_hypervisor_has_the_sum_of_the_vms_that_run() -> None:
-    vms = [told(), told(uuid='2', state='paused'), told(uuid='3', state='shutoff')]
-    (row,) = fleet_report([host(vms=vms)])['hypervisors']
-    assert (row['vms'], row['running'], row['vm_cpus'], row['vm_memory']) == (3, 2, 4, 6)
+    vms = [told(), told(uuid="2", state="paused"), told(uuid="3", state="shutoff")]
+    (row,) = fleet_report([host(vms=vms)])["hypervisors"]
+    assert (row["vms"], row["running"], row["vm_cpus"], row["vm_memory"]) == (3, 2, 4, 6)
 
 
 def test_vms_of_the_run_before_are_marked_and_expected() -> None:
     workflow = [
-        {'uuid': UUID, 'name': 'web', 'host': 'hv1', 'changed': True},
-        {'uuid': 'gone', 'name': 'gone', 'host': 'hv1', 'changed': False, 'error': 'image_missing: no image'},
-        {'uuid': 'other', 'name': 'other', 'host': 'hv2', 'changed': False},
+        {"uuid": UUID, "name": "web", "host": "hv1", "changed": True},
+        {"uuid": "gone", "name": "gone", "host": "hv1", "changed": False, "error": "image_missing: no image"},
+        {"uuid": "other", "name": "other", "host": "hv2", "changed": False},
     ]
-    gone, web = fleet_report([host(vms=[told()])], workflow)['vms']
-    assert (web['name'], marks(web), web['level']) == ('web', [('info', 'changed in this run')], 'ok')
-    assert (gone['name'], marks(gone)) == ('gone', [('bad', 'absent'), ('bad', 'failed in this run')])
-    assert gone['messages'] == ['image_missing: no image']
+    gone, web = fleet_report([host(vms=[told()])], workflow)["vms"]
+    assert (web["name"], marks(web), web["level"]) == ("web", [("info", "changed in this run")], "ok")
+    assert (gone["name"], marks(gone)) == ("gone", [("bad", "absent"), ("bad", "failed in this run")])
+    assert gone["messages"] == ["image_missing: no image"]
 
 
 def test_those_that_need_most_come_first_and_numbers_count_as_numbers() -> None:
-    vms = [told(uuid=name, name=name) for name in ('b10', 'b9', 'a')] + [told(uuid='z', name='z', state='crashed')]
-    assert [vm['name'] for vm in fleet_report([host(vms=vms)])['vms']] == ['z', 'a', 'b9', 'b10']
+    vms = [told(uuid=name, name=name) for name in ("b10", "b9", "a")] + [told(uuid="z", name="z", state="crashed")]
+    assert [vm["name"] for vm in fleet_report([host(vms=vms)])["vms"]] == ["z", "a", "b9", "b10"]
 
 
-@pytest.mark.parametrize(('thumbnail', 'kept'), [('iVBORw0=', True), ('"><script>', False), (None, False)])
+@pytest.mark.parametrize(("thumbnail", "kept"), [("iVBORw0=", True), ('"><script>', False), (None, False)])
 def test_a_picture_is_base64_or_nothing(thumbnail: Optional[str], kept: bool) -> None:
-    (row,) = fleet_report([host(vms=[told(thumbnail=thumbnail)])])['vms']
-    assert row['thumbnail'] == (thumbnail if kept else None)
+    (row,) = fleet_report([host(vms=[told(thumbnail=thumbnail)])])["vms"]
+    assert row["thumbnail"] == (thumbnail if kept else None)
 
 
 def test_nothing_at_all_is_a_report_too() -> None:
     report = fleet_report([])
-    assert (report['hypervisors'], report['vms'], report['summary']['vms']) == ([], [], 0)
+    assert (report["hypervisors"], report["vms"], report["summary"]["vms"]) == ([], [], 0)

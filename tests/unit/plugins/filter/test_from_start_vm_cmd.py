@@ -13,38 +13,38 @@ from ansible.utils.display import Display
 from ansible_collections.zstack.kvm.plugins.filter.from_start_vm_cmd import FilterModule
 
 DOCUMENT = {
-    'vmInstanceUuid': '001f00d0000000000000000000000001',
-    'vmName': 'vm-1',
-    'memory': 1073741824,
-    'cpuNum': 2,
-    'rootVolume': {'installPath': '/a'},
+    "vmInstanceUuid": "001f00d0000000000000000000000001",
+    "vmName": "vm-1",
+    "memory": 1073741824,
+    "cpuNum": 2,
+    "rootVolume": {"installPath": "/a"},
 }
-from_start_vm_cmd = FilterModule().filters()['from_start_vm_cmd']
+from_start_vm_cmd = FilterModule().filters()["from_start_vm_cmd"]
 
 
-@pytest.fixture(name='warnings')
+@pytest.fixture(name="warnings")
 def fixture_warnings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     shown: list[str] = []
-    monkeypatch.setattr(Display, 'warning', lambda self, message, **kwargs: shown.append(message))
+    monkeypatch.setattr(Display, "warning", lambda self, message, **kwargs: shown.append(message))
     return shown
 
 
 def test_gives_a_vm(warnings: list[str]) -> None:
-    assert from_start_vm_cmd(DOCUMENT)['name'] == 'vm-1'
+    assert from_start_vm_cmd(DOCUMENT)["name"] == "vm-1"
     assert warnings == []
 
 
 def test_what_is_wrong_is_one_error() -> None:
-    with pytest.raises(AnsibleFilterError, match='memory is required; fields that are not known here: gpu'):
-        from_start_vm_cmd({**DOCUMENT, 'gpu': 1, 'memory': None})
+    with pytest.raises(AnsibleFilterError, match="memory is required; fields that are not known here: gpu"):
+        from_start_vm_cmd({**DOCUMENT, "gpu": 1, "memory": None})
 
 
 def test_warns_when_asked_to(warnings: list[str]) -> None:
-    from_start_vm_cmd({**DOCUMENT, 'gpu': 1}, unknown='warn')
-    assert warnings == ['from_start_vm_cmd: fields that are not known here are left out: gpu']
+    from_start_vm_cmd({**DOCUMENT, "gpu": 1}, unknown="warn")
+    assert warnings == ["from_start_vm_cmd: fields that are not known here are left out: gpu"]
 
 
-@pytest.mark.parametrize('unknown', ['skip', None, True])
+@pytest.mark.parametrize("unknown", ["skip", None, True])
 def test_unknown_is_one_of_three(unknown: Any) -> None:
-    with pytest.raises(AnsibleFilterError, match='unknown must be one of error, warn, ignore'):
+    with pytest.raises(AnsibleFilterError, match="unknown must be one of error, warn, ignore"):
         from_start_vm_cmd(DOCUMENT, unknown=unknown)

@@ -14,17 +14,17 @@ from ansible_collections.zstack.kvm.plugins.filter.fleet_report import fleet_rep
 from ansible_collections.zstack.kvm.plugins.filter.html_page import html_page
 from lxml import html
 
-TEMPLATE = Path(__file__).parents[4] / 'playbooks' / 'templates' / 'report.html.j2'
+TEMPLATE = Path(__file__).parents[4] / "playbooks" / "templates" / "report.html.j2"
 HOSTILE = """</td></script><script>alert(1)</script><img src=x onerror=alert(1)>"' onload='alert(1) {{ 6 * 7 }}"""
 
 
 def test_what_is_put_in_is_escaped() -> None:
-    assert html_page({'name': '<b a="\'">&'}, '<p>{{ name }}</p>') == '<p>&lt;b a=&#34;&#39;&#34;&gt;&amp;</p>'
+    assert html_page({"name": '<b a="\'">&'}, "<p>{{ name }}</p>") == "<p>&lt;b a=&#34;&#39;&#34;&gt;&amp;</p>"
 
 
-@pytest.mark.parametrize('template', ['{{ missing }}', '{% if %}'])
+@pytest.mark.parametrize("template", ["{{ missing }}", "{% if %}"])
 def test_a_template_that_is_wrong_is_an_error(template: str) -> None:
-    with pytest.raises(AnsibleFilterError, match='html_page: '):
+    with pytest.raises(AnsibleFilterError, match="html_page: "):
         html_page({}, template)
 
 
@@ -38,7 +38,7 @@ def hostile(value: Any) -> Any:
 
 
 def page(report: dict[str, Any]) -> html.HtmlElement:
-    text = html_page({'title': HOSTILE, 'time': HOSTILE, 'nonce': 12345, 'report': report}, TEMPLATE.read_text('utf-8'))
+    text = html_page({"title": HOSTILE, "time": HOSTILE, "nonce": 12345, "report": report}, TEMPLATE.read_text("utf-8"))
     return html.document_fromstring(text)
 
 
@@ -60,18 +60,18 @@ HOST = {
 
 def test_no_text_of_the_report_becomes_markup() -> None:
     hosts = [
-        {'name': HOSTILE, 'hypervisor': hostile(HOST), 'vms': {'vms': [hostile(VM)]}, 'problem': HOSTILE},
-        {'name': HOSTILE + '2', 'hypervisor': {'failed': True, 'msg': HOSTILE}, 'wanted': {HOSTILE: HOSTILE}},
+        {"name": HOSTILE, "hypervisor": hostile(HOST), "vms": {"vms": [hostile(VM)]}, "problem": HOSTILE},
+        {"name": HOSTILE + "2", "hypervisor": {"failed": True, "msg": HOSTILE}, "wanted": {HOSTILE: HOSTILE}},
     ]
-    found = page(fleet_report(hosts, [{'uuid': HOSTILE, 'host': HOSTILE, 'error': HOSTILE}]))
-    (script,) = found.iter('script')
-    assert script.get('nonce') == '12345' and 'alert' not in script.text
-    assert [image.get('src') for image in found.iter('img')] == [None]
+    found = page(fleet_report(hosts, [{"uuid": HOSTILE, "host": HOSTILE, "error": HOSTILE}]))
+    (script,) = found.iter("script")
+    assert script.get("nonce") == "12345" and "alert" not in script.text
+    assert [image.get("src") for image in found.iter("img")] == [None]
     attributes = {name for element in found.iter(html.etree.Element) for name in element.attrib}
-    assert not {name for name in attributes if name.startswith('on')}
-    assert found.findtext('.//h1') == HOSTILE
-    assert HOSTILE in {element.text for element in found.iterfind('.//tbody//b')}
+    assert not {name for name in attributes if name.startswith("on")}
+    assert found.findtext(".//h1") == HOSTILE
+    assert HOSTILE in {element.text for element in found.iterfind(".//tbody//b")}
 
 
 def test_a_report_of_nothing_is_a_page() -> None:
-    assert 'No VM to show.' in page(fleet_report([])).text_content()
+    assert "No VM to show." in page(fleet_report([])).text_content()

@@ -11,111 +11,111 @@ import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.zstack.kvm.plugins.filter.placement_problems import FilterModule
 
-placement_problems = FilterModule().filters()['placement_problems']
+placement_problems = FilterModule().filters()["placement_problems"]
 
-WEB = '36c27e8f-f05c-4780-bf6d-2fa65700f22e'
-DATABASE = '0f7a9a36-6b0e-4a1c-9d62-5b0a6f2d1c01'
-HOSTS = ['hv1', 'hv2', 'hv3']
+WEB = "36c27e8f-f05c-4780-bf6d-2fa65700f22e"
+DATABASE = "0f7a9a36-6b0e-4a1c-9d62-5b0a6f2d1c01"
+HOSTS = ["hv1", "hv2", "hv3"]
 
 
 def answer(host: str, *active: str, off: tuple[str, ...] = (), **identity: str) -> dict[str, Any]:
-    vms = [{'uuid': uuid, 'name': uuid.replace('-', ''), 'active': uuid in active} for uuid in (*active, *off)]
-    return {'item': host, 'uuid': f'uuid of {host}', 'hostname': host, 'vms': vms, **identity}
+    vms = [{"uuid": uuid, "name": uuid.replace("-", ""), "active": uuid in active} for uuid in (*active, *off)]
+    return {"item": host, "uuid": f"uuid of {host}", "hostname": host, "vms": vms, **identity}
 
 
-def silent(host: str, msg: str = 'Failed to connect') -> dict[str, Any]:
-    return {'item': host, 'unreachable': True, 'msg': msg}
+def silent(host: str, msg: str = "Failed to connect") -> dict[str, Any]:
+    return {"item": host, "unreachable": True, "msg": msg}
 
 
 def test_a_vm_that_runs_nowhere_may_be_started() -> None:
-    assert placement_problems({'hv1': {WEB: 'web'}}, [answer(host) for host in HOSTS], HOSTS) == []
+    assert placement_problems({"hv1": {WEB: "web"}}, [answer(host) for host in HOSTS], HOSTS) == []
 
 
 def test_a_vm_that_runs_where_it_is_wanted_is_right_there() -> None:
-    answers = [answer('hv1', WEB), answer('hv2', DATABASE), answer('hv3')]
-    assert placement_problems({'hv1': {WEB: 'web'}, 'hv2': {DATABASE: 'database'}}, answers, HOSTS) == []
+    answers = [answer("hv1", WEB), answer("hv2", DATABASE), answer("hv3")]
+    assert placement_problems({"hv1": {WEB: "web"}, "hv2": {DATABASE: "database"}}, answers, HOSTS) == []
 
 
 def test_a_vm_that_runs_on_another_hypervisor_is_named_with_both() -> None:
-    answers = [answer('hv1'), answer('hv2', WEB), answer('hv3')]
-    assert placement_problems({'hv1': {WEB: 'web'}}, answers, HOSTS) == [
-        f'VM web ({WEB}) is wanted on hv1, but it is active on hv2'
+    answers = [answer("hv1"), answer("hv2", WEB), answer("hv3")]
+    assert placement_problems({"hv1": {WEB: "web"}}, answers, HOSTS) == [
+        f"VM web ({WEB}) is wanted on hv1, but it is active on hv2"
     ]
 
 
-@pytest.mark.parametrize('written', [WEB.replace('-', ''), WEB.upper()])
+@pytest.mark.parametrize("written", [WEB.replace("-", ""), WEB.upper()])
 def test_the_uuid_may_be_written_in_any_way(written: str) -> None:
-    (problem,) = placement_problems({'hv1': {written: 'web'}}, [answer('hv1'), answer('hv2', WEB)], HOSTS[:2])
-    assert problem.endswith('active on hv2')
+    (problem,) = placement_problems({"hv1": {written: "web"}}, [answer("hv1"), answer("hv2", WEB)], HOSTS[:2])
+    assert problem.endswith("active on hv2")
 
 
 def test_a_vm_that_runs_here_and_elsewhere_is_a_problem() -> None:
-    answers = [answer('hv1', WEB), answer('hv2', WEB)]
-    assert len(placement_problems({'hv1': {WEB: 'web'}}, answers, HOSTS[:2])) == 1
+    answers = [answer("hv1", WEB), answer("hv2", WEB)]
+    assert len(placement_problems({"hv1": {WEB: "web"}}, answers, HOSTS[:2])) == 1
 
 
 def test_a_vm_that_is_shut_off_elsewhere_has_no_qemu() -> None:
-    answers = [answer('hv1'), answer('hv2', off=(WEB,)), answer('hv3')]
-    assert placement_problems({'hv1': {WEB: 'web'}}, answers, HOSTS) == []
+    answers = [answer("hv1"), answer("hv2", off=(WEB,)), answer("hv3")]
+    assert placement_problems({"hv1": {WEB: "web"}}, answers, HOSTS) == []
 
 
 def test_a_vm_that_is_wanted_on_two_hypervisors_is_a_problem() -> None:
-    wanted = {'hv1': {WEB: 'web'}, 'hv2': {WEB.replace('-', ''): 'web'}, 'hv3': {DATABASE: 'database'}}
+    wanted = {"hv1": {WEB: "web"}, "hv2": {WEB.replace("-", ""): "web"}, "hv3": {DATABASE: "database"}}
     assert placement_problems(wanted, [answer(host) for host in HOSTS], HOSTS) == [
-        f'VM web ({WEB}) is wanted on hv1 and hv2 at once'
+        f"VM web ({WEB}) is wanted on hv1 and hv2 at once"
     ]
 
 
 def test_vms_without_a_uuid_are_for_the_module_to_refuse() -> None:
-    wanted = {'hv1': {'': 'web'}, 'hv2': {'': 'database'}}
-    assert placement_problems(wanted, [answer('hv1'), answer('hv2')], HOSTS[:2]) == []
+    wanted = {"hv1": {"": "web"}, "hv2": {"": "database"}}
+    assert placement_problems(wanted, [answer("hv1"), answer("hv2")], HOSTS[:2]) == []
 
 
 def test_two_names_of_one_hypervisor_are_one() -> None:
-    answers = [answer('hv1', WEB), answer('alias', WEB, uuid='uuid of hv1', hostname='hv1')]
-    wanted = {'hv1': {WEB: 'web'}, 'alias': {WEB: 'web'}}
-    assert placement_problems(wanted, answers, ['hv1', 'alias']) == []
+    answers = [answer("hv1", WEB), answer("alias", WEB, uuid="uuid of hv1", hostname="hv1")]
+    wanted = {"hv1": {WEB: "web"}, "alias": {WEB: "web"}}
+    assert placement_problems(wanted, answers, ["hv1", "alias"]) == []
 
 
 def test_cloned_hypervisors_with_the_same_uuid_are_two() -> None:
-    answers = [answer('hv1'), answer('hv2', WEB, uuid='uuid of hv1')]
-    assert len(placement_problems({'hv1': {WEB: 'web'}}, answers, HOSTS[:2])) == 1
+    answers = [answer("hv1"), answer("hv2", WEB, uuid="uuid of hv1")]
+    assert len(placement_problems({"hv1": {WEB: "web"}}, answers, HOSTS[:2])) == 1
 
 
 def test_a_hypervisor_that_cannot_be_asked_is_named_with_the_reason() -> None:
-    failed = {'item': 'hv3', 'failed': True, 'msg': 'cannot open: no socket\n'}
-    answers = [answer('hv1'), silent('hv2'), failed]
-    assert placement_problems({'hv1': {WEB: 'web'}}, answers, HOSTS) == [
-        'hv2 cannot be asked which VMs it runs: Failed to connect',
-        'hv3 cannot be asked which VMs it runs: cannot open: no socket',
+    failed = {"item": "hv3", "failed": True, "msg": "cannot open: no socket\n"}
+    answers = [answer("hv1"), silent("hv2"), failed]
+    assert placement_problems({"hv1": {WEB: "web"}}, answers, HOSTS) == [
+        "hv2 cannot be asked which VMs it runs: Failed to connect",
+        "hv3 cannot be asked which VMs it runs: cannot open: no socket",
     ]
 
 
 def test_a_hypervisor_that_nobody_asked_is_named() -> None:
-    assert placement_problems({'hv1': {WEB: 'web'}}, [answer('hv1'), answer('hv2')], HOSTS) == [
-        'hv3 cannot be asked which VMs it runs'
+    assert placement_problems({"hv1": {WEB: "web"}}, [answer("hv1"), answer("hv2")], HOSTS) == [
+        "hv3 cannot be asked which VMs it runs"
     ]
 
 
-@pytest.mark.parametrize('ignored', [True, 'true', 'yes', ['hv2', 'hv3'], ('hv2', 'hv3'), 'hv2,hv3', 'hv3 hv2'])
+@pytest.mark.parametrize("ignored", [True, "true", "yes", ["hv2", "hv3"], ("hv2", "hv3"), "hv2,hv3", "hv3 hv2"])
 def test_the_operator_may_say_that_hypervisors_need_not_answer(ignored: Any) -> None:
-    answers = [answer('hv1'), silent('hv2'), silent('hv3')]
-    assert placement_problems({'hv1': {WEB: 'web'}}, answers, HOSTS, ignore_unreachable=ignored) == []
+    answers = [answer("hv1"), silent("hv2"), silent("hv3")]
+    assert placement_problems({"hv1": {WEB: "web"}}, answers, HOSTS, ignore_unreachable=ignored) == []
 
 
-@pytest.mark.parametrize('ignored', [False, 'false', 'no', [], ['hv2'], 'hv2', 'hv1,hv2'])
+@pytest.mark.parametrize("ignored", [False, "false", "no", [], ["hv2"], "hv2", "hv1,hv2"])
 def test_the_others_must_answer(ignored: Any) -> None:
-    answers = [answer('hv1'), answer('hv2'), silent('hv3')]
-    (problem,) = placement_problems({'hv1': {WEB: 'web'}}, answers, HOSTS, ignore_unreachable=ignored)
-    assert problem.startswith('hv3 cannot be asked')
+    answers = [answer("hv1"), answer("hv2"), silent("hv3")]
+    (problem,) = placement_problems({"hv1": {WEB: "web"}}, answers, HOSTS, ignore_unreachable=ignored)
+    assert problem.startswith("hv3 cannot be asked")
 
 
 def test_what_an_ignored_hypervisor_says_all_the_same_counts() -> None:
-    answers = [answer('hv1'), answer('hv2', WEB)]
-    assert len(placement_problems({'hv1': {WEB: 'web'}}, answers, HOSTS[:2], ignore_unreachable=True)) == 1
+    answers = [answer("hv1"), answer("hv2", WEB)]
+    assert len(placement_problems({"hv1": {WEB: "web"}}, answers, HOSTS[:2], ignore_unreachable=True)) == 1
 
 
-@pytest.mark.parametrize('ignored', [{'hv2': True}, 7])
+@pytest.mark.parametrize("ignored", [{"hv2": True}, 7])
 def test_anything_else_in_its_place_is_an_error(ignored: Any) -> None:
-    with pytest.raises(AnsibleFilterError, match='must be a list of hosts or a boolean'):
-        placement_problems({}, [answer('hv1')], ['hv1'], ignore_unreachable=ignored)
+    with pytest.raises(AnsibleFilterError, match="must be a list of hosts or a boolean"):
+        placement_problems({}, [answer("hv1")], ["hv1"], ignore_unreachable=ignored)

@@ -11,16 +11,16 @@ import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.zstack.kvm.plugins.filter.vm_batches import FilterModule
 
-vm_batches = FilterModule().filters()['vm_batches']
+vm_batches = FilterModule().filters()["vm_batches"]
 
 
 def vm(number: int, **options: Any) -> dict[str, Any]:
     return {
-        'uuid': '00000000-0000-4000-8000-%012d' % number,
-        'name': 'vm%d' % number,
-        'memory': '1GiB',
-        'cpu_num': 1,
-        'root_volume': {'install_path': '/images/%d' % number},
+        "uuid": "00000000-0000-4000-8000-%012d" % number,
+        "name": "vm%d" % number,
+        "memory": "1GiB",
+        "cpu_num": 1,
+        "root_volume": {"install_path": "/images/%d" % number},
         **options,
     }
 
@@ -30,20 +30,20 @@ def vms(count: int) -> list[dict[str, Any]]:
 
 
 def places(batches: list[dict[str, Any]]) -> list[list[int]]:
-    return [batch['places'] for batch in batches]
+    return [batch["places"] for batch in batches]
 
 
-@pytest.mark.parametrize('size', [None, ''])
+@pytest.mark.parametrize("size", [None, ""])
 def test_without_a_size_there_is_one_batch(size: Any) -> None:
     assert places(vm_batches(vms(3), size)) == [[0, 1, 2]]
 
 
-@pytest.mark.parametrize('size', [2, '2'])
+@pytest.mark.parametrize("size", [2, "2"])
 def test_batches_have_the_order_of_the_vms(size: Any) -> None:
     assert places(vm_batches(vms(5), size)) == [[0, 1], [2, 3], [4]]
 
 
-@pytest.mark.parametrize('size', [None, 2])
+@pytest.mark.parametrize("size", [None, 2])
 def test_no_vms_are_no_batch(size: Any) -> None:
     assert vm_batches([], size) == []
 
@@ -54,30 +54,30 @@ def test_vms_with_a_start_order_are_one_batch_before_the_others() -> None:
 
 
 def test_labels_name_the_vms() -> None:
-    assert [batch['label'] for batch in vm_batches(vms(3))] == ['vm0, vm1, vm2']
-    labels = [batch['label'] for batch in vm_batches(vms(8), 6)]
-    assert labels == ['6 of 8 VMs: vm0 … vm5', '2 of 8 VMs: vm6, vm7']
+    assert [batch["label"] for batch in vm_batches(vms(3))] == ["vm0, vm1, vm2"]
+    labels = [batch["label"] for batch in vm_batches(vms(8), 6)]
+    assert labels == ["6 of 8 VMs: vm0 … vm5", "2 of 8 VMs: vm6, vm7"]
 
 
 def test_what_is_wrong_with_any_vm_stops_all_batches() -> None:
-    wrong = [vm(0), {**vm(1), 'memory': 'much'}, vm(2), {**vm(3), 'uuid': vm(0)['uuid']}]
+    wrong = [vm(0), {**vm(1), "memory": "much"}, vm(2), {**vm(3), "uuid": vm(0)["uuid"]}]
     with pytest.raises(AnsibleFilterError) as error:
         vm_batches(wrong, 1)
-    assert 'vms[1].memory' in str(error.value) and 'vms[3].uuid' in str(error.value)
+    assert "vms[1].memory" in str(error.value) and "vms[3].uuid" in str(error.value)
 
 
 def test_secrets_are_not_in_errors() -> None:
-    twice = [vm(number, console_password='Sesame5', name='Sesame5\0') for number in range(2)]
+    twice = [vm(number, console_password="Sesame5", name="Sesame5\0") for number in range(2)]
     with pytest.raises(AnsibleFilterError) as error:
         vm_batches(twice, 1)
-    assert 'Sesame5' not in str(error.value)
+    assert "Sesame5" not in str(error.value)
 
 
 def test_one_batch_is_left_to_the_module_to_check() -> None:
-    assert vm_batches(['no VM', {}]) == [{'places': [0, 1], 'label': '?, ?'}]
+    assert vm_batches(["no VM", {}]) == [{"places": [0, 1], "label": "?, ?"}]
 
 
-@pytest.mark.parametrize('size', [0, -1, 'many', True, [2]])
+@pytest.mark.parametrize("size", [0, -1, "many", True, [2]])
 def test_other_sizes_are_refused(size: Any) -> None:
-    with pytest.raises(AnsibleFilterError, match='whole number'):
+    with pytest.raises(AnsibleFilterError, match="whole number"):
         vm_batches(vms(2), size)

@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils.error_codes import ERROR_CODES, RETRYABLE
 from ansible_collections.zstack.kvm.plugins.module_utils.error_texts import _BY_NUMBER, _TEXTS, classify, classify_text
 
-QEMU = 'internal error: process exited while connecting to monitor: 2026-11-22T17:08:16.985667Z qemu-system-x86_64: '
+QEMU = "internal error: process exited while connecting to monitor: 2026-11-22T17:08:16.985667Z qemu-system-x86_64: "
 # VIR_FROM_NONE, VIR_FROM_RPC, VIR_FROM_QEMU
 NONE, RPC, QEMU_DRIVER = 0, 7, 10
 
@@ -90,19 +90,19 @@ RECORDED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize('code, number, text', RECORDED)
+@pytest.mark.parametrize("code, number, text", RECORDED)
 def test_a_recorded_text_has_its_code(code: str, number: int, text: str) -> None:
     assert classify(number, NONE if number == 38 else QEMU_DRIVER, text) == code
 
 
 @pytest.mark.parametrize(
-    'code, number, text',
+    "code, number, text",
     [
-        ('connection_lost', 38, 'Cannot recv data: Connection reset by peer'),
-        ('connection_lost', 38, 'End of file while reading data: Input/output error'),
-        ('connection_lost', 1, 'internal error: client socket is closed'),
-        ('libvirt_hangs', 1, 'internal error: connection closed due to keepalive timeout'),
-        ('libvirt_unavailable', 38, "Failed to connect socket to '/var/run/libvirt/libvirt-sock': Connection refused"),
+        ("connection_lost", 38, "Cannot recv data: Connection reset by peer"),
+        ("connection_lost", 38, "End of file while reading data: Input/output error"),
+        ("connection_lost", 1, "internal error: client socket is closed"),
+        ("libvirt_hangs", 1, "internal error: connection closed due to keepalive timeout"),
+        ("libvirt_unavailable", 38, "Failed to connect socket to '/var/run/libvirt/libvirt-sock': Connection refused"),
     ],
 )
 def test_what_breaks_the_connection_itself_is_told_from_what_libvirt_reports(code: str, number: int, text: str) -> None:
@@ -110,12 +110,12 @@ def test_what_breaks_the_connection_itself_is_told_from_what_libvirt_reports(cod
 
 
 def test_a_monitor_that_breaks_is_no_broken_connection() -> None:
-    assert classify(38, QEMU_DRIVER, 'Unable to read from monitor: Connection reset by peer') == 'qemu_failed'
+    assert classify(38, QEMU_DRIVER, "Unable to read from monitor: Connection reset by peer") == "qemu_failed"
 
 
 def test_names_of_files_are_no_words_of_the_message() -> None:
     text = "Cannot access storage file '/data/SELinux iscsi: Connection refused/a': No such file or directory"
-    assert classify_text(text) == 'image_missing'
+    assert classify_text(text) == "image_missing"
 
 
 def test_every_pattern_is_exercised() -> None:
@@ -126,8 +126,8 @@ def test_every_code_is_in_the_table() -> None:
     assert {code for code, _pattern in _TEXTS} | set(_BY_NUMBER.values()) | RETRYABLE <= set(ERROR_CODES)
 
 
-@pytest.mark.parametrize('code', sorted(ERROR_CODES))
+@pytest.mark.parametrize("code", sorted(ERROR_CODES))
 def test_every_code_has_a_meaning_and_a_hint_of_whole_sentences(code: str) -> None:
     entry = ERROR_CODES[code]
-    assert entry.meaning.endswith('.')
-    assert entry.hint.endswith('.')
+    assert entry.meaning.endswith(".")
+    assert entry.hint.endswith(".")

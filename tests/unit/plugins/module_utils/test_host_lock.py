@@ -16,9 +16,9 @@ import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils.errors import VmError
 from ansible_collections.zstack.kvm.plugins.module_utils.host_lock import VmLock
 
-UUID = '6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11'
+UUID = "6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11"
 # Processes of their own, as tasks are.
-processes = multiprocessing.get_context('fork')
+processes = multiprocessing.get_context("fork")
 
 
 def hold(directory: str, held: object, seconds: float) -> None:
@@ -31,9 +31,9 @@ def hold(directory: str, held: object, seconds: float) -> None:
 def count_in_file(directory: str, counter: str) -> None:
     """Adds one to a number in a file, slowly."""
     with VmLock(UUID, directory).acquire(60):
-        number = int(Path(counter).read_text(encoding='ascii'))
+        number = int(Path(counter).read_text(encoding="ascii"))
         time.sleep(0.005)
-        Path(counter).write_text(str(number + 1), encoding='ascii')
+        Path(counter).write_text(str(number + 1), encoding="ascii")
 
 
 def test_a_second_task_waits_and_then_says_who_has_it(tmp_path: Path) -> None:
@@ -44,8 +44,8 @@ def test_a_second_task_waits_and_then_says_who_has_it(tmp_path: Path) -> None:
         assert held.wait(10)
         with pytest.raises(VmError) as caught:
             VmLock(UUID, str(tmp_path)).acquire(0.2)
-        assert caught.value.code == 'vm_locked'
-        assert 'process %d' % other.pid in caught.value.message
+        assert caught.value.code == "vm_locked"
+        assert "process %d" % other.pid in caught.value.message
     finally:
         other.kill()
         other.join()
@@ -53,7 +53,7 @@ def test_a_second_task_waits_and_then_says_who_has_it(tmp_path: Path) -> None:
 
 def test_another_vm_is_not_waited_for(tmp_path: Path) -> None:
     with VmLock(UUID, str(tmp_path)).acquire(1):
-        VmLock('0d0c2f86-6f0e-4f1b-8a50-1f3f0d7d6a02', str(tmp_path)).acquire(0).release()
+        VmLock("0d0c2f86-6f0e-4f1b-8a50-1f3f0d7d6a02", str(tmp_path)).acquire(0).release()
 
 
 def test_it_is_free_when_its_process_is_killed(tmp_path: Path) -> None:
@@ -68,35 +68,35 @@ def test_it_is_free_when_its_process_is_killed(tmp_path: Path) -> None:
 
 def test_nothing_is_left_when_it_is_given_back(tmp_path: Path) -> None:
     with VmLock(UUID, str(tmp_path)).acquire(1):
-        assert os.listdir(tmp_path) == [UUID + '.lock']
+        assert os.listdir(tmp_path) == [UUID + ".lock"]
     assert os.listdir(tmp_path) == []
 
 
 def test_many_tasks_have_it_one_after_another(tmp_path: Path) -> None:
-    counter = tmp_path / 'counter'
-    counter.write_text('0', encoding='ascii')
-    locks = str(tmp_path / 'locks')
+    counter = tmp_path / "counter"
+    counter.write_text("0", encoding="ascii")
+    locks = str(tmp_path / "locks")
     tasks = [processes.Process(target=count_in_file, args=(locks, str(counter))) for _number in range(20)]
     for task in tasks:
         task.start()
     for task in tasks:
         task.join()
-    assert counter.read_text(encoding='ascii') == '20'
+    assert counter.read_text(encoding="ascii") == "20"
 
 
 def test_a_full_file_system_is_no_obstacle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def write(descriptor: int, data: bytes) -> int:
-        raise OSError(errno.ENOSPC, 'No space left on device')
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(os, 'write', write)
+    monkeypatch.setattr(os, "write", write)
     with VmLock(UUID, str(tmp_path)).acquire(0):
         with pytest.raises(VmError):
             VmLock(UUID, str(tmp_path)).acquire(0)
 
 
 def test_a_link_in_its_place_is_not_followed(tmp_path: Path) -> None:
-    (tmp_path / (UUID + '.lock')).symlink_to(tmp_path / 'elsewhere')
+    (tmp_path / (UUID + ".lock")).symlink_to(tmp_path / "elsewhere")
     with pytest.raises(VmError) as caught:
         VmLock(UUID, str(tmp_path)).acquire(0)
-    assert caught.value.code == 'path_unwritable'
-    assert not (tmp_path / 'elsewhere').exists()
+    assert caught.value.code == "path_unwritable"
+    assert not (tmp_path / "elsewhere").exists()

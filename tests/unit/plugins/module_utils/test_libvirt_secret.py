@@ -19,8 +19,8 @@ from ansible_collections.zstack.kvm.plugins.module_utils.libvirt_secret import (
 )
 from lxml import etree
 
-WANTED = SecretDefinition('7f2e0b9c-3a51-4c7e-9d2e-0123456789ab', 'ceph', 'zstack', ephemeral=False, private=False)
-VALUE, OTHER = b'\x00key', b'other'
+WANTED = SecretDefinition("7f2e0b9c-3a51-4c7e-9d2e-0123456789ab", "ceph", "zstack", ephemeral=False, private=False)
+VALUE, OTHER = b"\x00key", b"other"
 
 
 def existing(value: Optional[bytes] = VALUE, **changes: Any) -> ExistingSecret:
@@ -29,21 +29,21 @@ def existing(value: Optional[bytes] = VALUE, **changes: Any) -> ExistingSecret:
     return ExistingSecret(definition.to_xml(), definition, value, readable=not definition.private)
 
 
-@pytest.mark.parametrize('kind', ['ceph', 'iscsi'])
-@pytest.mark.parametrize('flag', [True, False])
+@pytest.mark.parametrize("kind", ["ceph", "iscsi"])
+@pytest.mark.parametrize("flag", [True, False])
 def test_what_is_written_is_valid_and_reads_back(kind, flag):
     definition = replace(WANTED, kind=kind, usage="iqn.x:<&'1", ephemeral=flag, private=not flag)
-    etree.RelaxNG(file='/usr/share/libvirt/schemas/secret.rng').assertValid(etree.fromstring(definition.to_xml()))
+    etree.RelaxNG(file="/usr/share/libvirt/schemas/secret.rng").assertValid(etree.fromstring(definition.to_xml()))
     assert parse_secret(definition.to_xml()) == definition
 
 
 def test_a_secret_for_nothing_in_particular_is_read_too():
     xml = "<secret ephemeral='no' private='yes'><uuid>%s</uuid></secret>" % WANTED.uuid
-    assert parse_secret(xml) == SecretDefinition(WANTED.uuid, '', '', ephemeral=False, private=True)
+    assert parse_secret(xml) == SecretDefinition(WANTED.uuid, "", "", ephemeral=False, private=True)
 
 
 @pytest.mark.parametrize(
-    ('found', 'plan'),
+    ("found", "plan"),
     [
         (None, SecretPlan(define=True, value=VALUE)),
         (existing(), SecretPlan()),
@@ -51,8 +51,8 @@ def test_a_secret_for_nothing_in_particular_is_read_too():
         (existing(OTHER), SecretPlan(value=VALUE)),
         (existing(ephemeral=True), SecretPlan(define=True)),
         (existing(OTHER, ephemeral=True), SecretPlan(define=True, value=VALUE)),
-        (existing(usage='other'), SecretPlan(undefine=True, define=True, value=VALUE)),
-        (existing(kind='iscsi'), SecretPlan(undefine=True, define=True, value=VALUE)),
+        (existing(usage="other"), SecretPlan(undefine=True, define=True, value=VALUE)),
+        (existing(kind="iscsi"), SecretPlan(undefine=True, define=True, value=VALUE)),
         (existing(private=True), SecretPlan(undefine=True, define=True, value=VALUE)),
     ],
 )
@@ -61,12 +61,12 @@ def test_with_a_value_everything_becomes_right(found, plan):
 
 
 @pytest.mark.parametrize(
-    ('found', 'plan'),
+    ("found", "plan"),
     [
         (None, SecretPlan(define=True)),
         (existing(OTHER), SecretPlan()),
         (existing(None), SecretPlan()),
-        (existing(OTHER, usage='other'), SecretPlan(undefine=True, define=True, value=OTHER)),
+        (existing(OTHER, usage="other"), SecretPlan(undefine=True, define=True, value=OTHER)),
     ],
 )
 def test_without_a_value_the_secret_keeps_its_own(found, plan):
@@ -83,14 +83,14 @@ def test_a_secret_becomes_private_and_keeps_its_value():
     assert plan_secret(wanted, VALUE, existing(), overwrite=True) == SecretPlan(define=True)
 
 
-@pytest.mark.parametrize(('overwrite', 'plan'), [(True, SecretPlan(value=VALUE)), (False, SecretPlan())])
+@pytest.mark.parametrize(("overwrite", "plan"), [(True, SecretPlan(value=VALUE)), (False, SecretPlan())])
 def test_the_value_of_a_private_secret_is_set_when_it_may_be_overwritten(overwrite, plan):
     wanted = replace(WANTED, private=True)
     assert plan_secret(wanted, VALUE, existing(private=True), overwrite) == plan
 
 
 @pytest.mark.parametrize(
-    ('found', 'plan'), [(existing(OTHER), SecretPlan()), (existing(None), SecretPlan(value=VALUE))]
+    ("found", "plan"), [(existing(OTHER), SecretPlan()), (existing(None), SecretPlan(value=VALUE))]
 )
 def test_a_value_that_may_not_be_overwritten_is_set_where_there_is_none(found, plan):
     assert plan_secret(WANTED, VALUE, found, overwrite=False) == plan
@@ -98,4 +98,4 @@ def test_a_value_that_may_not_be_overwritten_is_set_where_there_is_none(found, p
 
 def test_only_a_plan_that_does_something_is_a_change():
     assert not SecretPlan().changes
-    assert all(plan.changes for plan in (SecretPlan(undefine=True), SecretPlan(define=True), SecretPlan(value=b'x')))
+    assert all(plan.changes for plan in (SecretPlan(undefine=True), SecretPlan(define=True), SecretPlan(value=b"x")))

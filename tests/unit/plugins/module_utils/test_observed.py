@@ -10,7 +10,7 @@ from typing import Any, Optional
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils.observed import DomainList, observe_domain
 
-KNOWN, NEW = 'a domain of the list', 'one that came later'
+KNOWN, NEW = "a domain of the list", "one that came later"
 
 
 class Libvirt:
@@ -20,31 +20,34 @@ class Libvirt:
         self.asked = 0
 
     def find(self, _uuid: str) -> str:
-        return 'name'
+        return "name"
 
     def state(self, _uuid: str) -> tuple[str, str]:
-        return 'shutoff', 'destroyed'
+        return "shutoff", "destroyed"
 
     def xml(self, _uuid: str, inactive: bool) -> str:
-        return '<domain/>'
+        return "<domain/>"
 
     def autostart(self, _uuid: str) -> bool:
         self.asked += 1
         return True
 
 
-@pytest.mark.parametrize(('uuid', 'listed', 'wanted', 'found', 'asked'), [
-    (KNOWN, {KNOWN}, True, True, 0),
-    (KNOWN, {KNOWN}, False, True, 1),
-    (KNOWN, set(), False, False, 0),
-    (KNOWN, None, False, True, 1),
-    (NEW, set(), False, True, 1),
-    (KNOWN, {KNOWN}, None, None, 0),
-])
+@pytest.mark.parametrize(
+    ("uuid", "listed", "wanted", "found", "asked"),
+    [
+        (KNOWN, {KNOWN}, True, True, 0),
+        (KNOWN, {KNOWN}, False, True, 1),
+        (KNOWN, set(), False, False, 0),
+        (KNOWN, None, False, True, 1),
+        (NEW, set(), False, True, 1),
+        (KNOWN, {KNOWN}, None, None, 0),
+    ],
+)
 def test_the_list_is_believed_where_nothing_has_to_be_done(
     uuid: str, listed: Optional[set[str]], wanted: Optional[bool], found: Optional[bool], asked: int
 ) -> None:
     libvirt: Any = Libvirt()
     autostart = None if listed is None else frozenset(listed)
-    domains = DomainList({KNOWN: 'name'}, frozenset(), frozenset(), autostart)
+    domains = DomainList({KNOWN: "name"}, frozenset(), frozenset(), autostart)
     assert (observe_domain(libvirt, uuid, domains, wanted).autostart, libvirt.asked) == (found, asked)

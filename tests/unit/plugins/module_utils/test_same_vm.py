@@ -8,31 +8,31 @@ from __future__ import annotations
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils.same_vm import places
 
-OFF, RUNS, PAUSED = ('shutoff', 'migrated'), ('running', 'booted'), ('paused', 'user')
-COMES, UNKNOWN = ('paused', 'migration'), ('unknown', 'unknown')
+OFF, RUNS, PAUSED = ("shutoff", "migrated"), ("running", "booted"), ("paused", "user")
+COMES, UNKNOWN = ("paused", "migration"), ("unknown", "unknown")
 
 
 @pytest.mark.parametrize(
-    ('first', 'second', 'expected'),
+    ("first", "second", "expected"),
     [
-        (OFF, RUNS, ['hv2']),
-        (RUNS, OFF, ['hv1']),
-        (OFF, OFF, ['hv1']),
-        (RUNS, COMES, ['hv1']),
-        (UNKNOWN, RUNS, ['hv2']),
-        (OFF, UNKNOWN, ['hv2']),
-        (RUNS, RUNS, ['hv1', 'hv2']),
-        (RUNS, PAUSED, ['hv1', 'hv2']),
+        (OFF, RUNS, ["hv2"]),
+        (RUNS, OFF, ["hv1"]),
+        (OFF, OFF, ["hv1"]),
+        (RUNS, COMES, ["hv1"]),
+        (UNKNOWN, RUNS, ["hv2"]),
+        (OFF, UNKNOWN, ["hv2"]),
+        (RUNS, RUNS, ["hv1", "hv2"]),
+        (RUNS, PAUSED, ["hv1", "hv2"]),
     ],
 )
 def test_where_a_vm_is(first: tuple[str, str], second: tuple[str, str], expected: list[str]) -> None:
     told = {
-        hypervisor: [{'uuid': 'vm', 'state': state, 'reason': reason}]
-        for hypervisor, (state, reason) in (('hv1', first), ('hv2', second))
+        hypervisor: [{"uuid": "vm", "state": state, "reason": reason}]
+        for hypervisor, (state, reason) in (("hv1", first), ("hv2", second))
     }
-    assert places(told) == {'vm': expected}
+    assert places(told) == {"vm": expected}
 
 
 def test_each_vm_is_for_itself() -> None:
-    one, other = {'uuid': 'one', 'state': 'running'}, {'uuid': 'other', 'state': 'running'}
-    assert places({'hv1': [one], 'hv2': [other], 'hv3': []}) == {'one': ['hv1'], 'other': ['hv2']}
+    one, other = {"uuid": "one", "state": "running"}, {"uuid": "other", "state": "running"}
+    assert places({"hv1": [one], "hv2": [other], "hv3": []}) == {"one": ["hv1"], "other": ["hv2"]}

@@ -9,7 +9,7 @@ import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils.errors import VmError
 from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import Hypervisor, running_domains
 
-UUID = '6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11'
+UUID = "6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11"
 
 
 class Libvirt:
@@ -17,7 +17,7 @@ class Libvirt:
 
     def __init__(self, picture: bytes) -> None:
         self._rest = picture
-        self.ended = ''
+        self.ended = ""
 
     def newStream(self, _flags: int) -> Libvirt:
         return self
@@ -33,31 +33,31 @@ class Libvirt:
         return part
 
     def finish(self) -> None:
-        self.ended = 'finished'
+        self.ended = "finished"
 
     def abort(self) -> None:
-        self.ended = 'aborted'
+        self.ended = "aborted"
 
 
 def picture_of(libvirt: Libvirt) -> bytes:
-    connected = Hypervisor('test:///default')
+    connected = Hypervisor("test:///default")
     connected._connection = libvirt
     return connected.screenshot(UUID)
 
 
 @pytest.fixture(autouse=True)
 def small_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(running_domains, 'PICTURE_BYTES', 200000)
+    monkeypatch.setattr(running_domains, "PICTURE_BYTES", 200000)
 
 
 def test_a_picture_arrives_whole() -> None:
     libvirt = Libvirt(bytes(range(250)) * 800)
     assert picture_of(libvirt) == bytes(range(250)) * 800
-    assert libvirt.ended == 'finished'
+    assert libvirt.ended == "finished"
 
 
 def test_one_that_is_too_large_is_given_up() -> None:
     libvirt = Libvirt(bytes(10**6))
-    with pytest.raises(VmError, match='the picture of the screen has more than 200000 bytes'):
+    with pytest.raises(VmError, match="the picture of the screen has more than 200000 bytes"):
         picture_of(libvirt)
-    assert libvirt.ended == 'aborted'
+    assert libvirt.ended == "aborted"

@@ -51,7 +51,7 @@ class Handler:
         time.sleep(self._seconds)
         result = of_vm(vm)
         if vm.name in self._failing or failed_before:
-            result.error = VmError('qemu_failed', 'no')
+            result.error = VmError("qemu_failed", "no")
         self.done.append(vm.name)
         return result
 
@@ -60,12 +60,12 @@ def names(results: Sequence[Any]) -> list[str]:
     return [result.name for result in results]
 
 
-@pytest.mark.parametrize('workers', [1, 2, 5, 20])
+@pytest.mark.parametrize("workers", [1, 2, 5, 20])
 def test_lower_numbers_are_done_before_higher_ones_are_begun(workers: int) -> None:
     handler = Handler()
     results = start_in_order(handler, numbered(2, 1, 0, 2, 1, 0), workers)
-    assert names(results) == ['0', '1', '2', '3', '4', '5']
-    for later, earlier in {'1': '25', '4': '25', '0': '1245', '3': '1245'}.items():
+    assert names(results) == ["0", "1", "2", "3", "4", "5"]
+    for later, earlier in {"1": "25", "4": "25", "0": "1245", "3": "1245"}.items():
         assert set(earlier) <= set(handler.done_at_begin[later])
 
 
@@ -80,31 +80,31 @@ def test_vms_with_one_number_are_started_side_by_side() -> None:
     assert not meeting.broken
 
 
-@pytest.mark.parametrize('workers', [1, 3])
+@pytest.mark.parametrize("workers", [1, 3])
 def test_a_failure_holds_back_higher_numbers_only(workers: int) -> None:
-    handler = Handler('1')
+    handler = Handler("1")
     start_in_order(handler, numbered(0, 1, 1, 2, 3, None), workers)
-    assert handler.failed_before == {'0': [], '1': [], '2': [], '3': ['1'], '4': ['1', '3'], '5': []}
+    assert handler.failed_before == {"0": [], "1": [], "2": [], "3": ["1"], "4": ["1", "3"], "5": []}
 
 
 def test_vms_without_a_number_fill_the_time_in_which_others_are_waited_for() -> None:
     first_may_end = threading.Event()
 
     def handle(vm: Vm, failed_before: Sequence[Vm]) -> VmResult:
-        if vm.name == '0':
+        if vm.name == "0":
             assert first_may_end.wait(10)
-        if vm.name == '2':
+        if vm.name == "2":
             first_may_end.set()
         return of_vm(vm)
 
-    assert names(start_in_order(handle, numbered(1, 2, None), 2)) == ['0', '1', '2']
+    assert names(start_in_order(handle, numbered(1, 2, None), 2)) == ["0", "1", "2"]
     assert first_may_end.is_set()
 
 
 def test_vms_without_numbers_are_begun_as_given() -> None:
     handler = Handler(seconds=0)
     start_in_order(handler, numbered(None, None, None), 1)
-    assert handler.done == ['0', '1', '2']
+    assert handler.done == ["0", "1", "2"]
 
 
 def test_nothing_to_start() -> None:

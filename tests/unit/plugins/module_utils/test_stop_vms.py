@@ -19,16 +19,16 @@ from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import Liste
 from ansible_collections.zstack.kvm.plugins.module_utils.result import VmResult
 from ansible_collections.zstack.kvm.plugins.module_utils.vm_stop import StopOrder, stop_vms
 
-UUID, OTHER = '6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11', '0d0c2f86-6f0e-4f1b-8a50-1f3f0d7d6a02'
-SECRET = '7f2e0b9c-3a51-4c7e-9d2e-0123456789ab'
+UUID, OTHER = "6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11", "0d0c2f86-6f0e-4f1b-8a50-1f3f0d7d6a02"
+SECRET = "7f2e0b9c-3a51-4c7e-9d2e-0123456789ab"
 SOCKET = "/run/tom & jerry's/agent.sock"
 
-HANGS = VmError('qemu_hangs', 'QEMU has not answered for 2 seconds')
+HANGS = VmError("qemu_hangs", "QEMU has not answered for 2 seconds")
 
 CEPH_DISK = "<disk type='network'><source><auth><secret type='ceph' uuid='%s'/></auth></source></disk>" % SECRET
 LUN_DISK = "<disk type='block'><source dev='/dev/disk/by-path/ip-10.0.0.1:3260-iscsi-iqn.2024-01.io:a-lun-1'/></disk>"
 CHANNEL = "<channel type='unix'><source mode='bind' path='%s'/></channel>" % (
-    SOCKET.replace('&', '&amp;').replace("'", '&apos;')
+    SOCKET.replace("&", "&amp;").replace("'", "&apos;")
 )
 
 
@@ -36,10 +36,10 @@ CHANNEL = "<channel type='unix'><source mode='bind' path='%s'/></channel>" % (
 class Domain:
     """A domain, with the devices that its definition and what runs of it have."""
 
-    state: str = 'running'
-    reason: str = 'booted'
-    defined: str = ''
-    running: str = ''
+    state: str = "running"
+    reason: str = "booted"
+    defined: str = ""
+    running: str = ""
 
 
 class Libvirt:
@@ -54,7 +54,7 @@ class Libvirt:
         self.has_secret = True
 
     def list_domains(self) -> list[ListedDomain]:
-        return [ListedDomain(uuid, uuid, domain.state != 'shutoff') for uuid, domain in list(self.domains.items())]
+        return [ListedDomain(uuid, uuid, domain.state != "shutoff") for uuid, domain in list(self.domains.items())]
 
     def list_saved(self) -> set[str]:
         return set()
@@ -67,8 +67,8 @@ class Libvirt:
 
     def xml(self, uuid: str, inactive: bool) -> str:
         domain = self._domain(uuid)
-        off = domain.state == 'shutoff'
-        return '<domain><devices>%s</devices></domain>' % (domain.defined if inactive or off else domain.running)
+        off = domain.state == "shutoff"
+        return "<domain><devices>%s</devices></domain>" % (domain.defined if inactive or off else domain.running)
 
     def has_job(self, uuid: str, seconds: float) -> bool:
         if isinstance(self.job, VmError):
@@ -85,7 +85,7 @@ class Libvirt:
         self.on_shutdown(self._domain(uuid))
 
     def destroy(self, uuid: str) -> None:
-        self._domain(uuid).state = 'shutoff'
+        self._domain(uuid).state = "shutoff"
 
     def undefine(self, uuid: str, remove_nvram: bool, remove_saved: bool, remove_snapshots: bool) -> None:
         self.undefined.append((remove_nvram, remove_saved, remove_snapshots))
@@ -100,7 +100,7 @@ class Libvirt:
 
     def _domain(self, uuid: str) -> Domain:
         if uuid not in self.domains:
-            raise VmError('domain_gone', 'there is no such domain')
+            raise VmError("domain_gone", "there is no such domain")
         return self.domains[uuid]
 
 
@@ -121,21 +121,21 @@ class System:
         return nullcontext()
 
     def path_kind(self, path: str) -> str:
-        return 'socket' if path == SOCKET else 'file'
+        return "socket" if path == SOCKET else "file"
 
     def has_listener(self, path: str) -> bool:
         return self._listener
 
     def read_text(self, path: str) -> str:
         """A mark that says of its session: there was no record before."""
-        return '{}'
+        return "{}"
 
     def remove_file(self, path: str) -> None:
         self.removed.append(path)
 
     def run(self, argv: list[str], timeout: float) -> CommandResult:
-        self.ran.append(' '.join(argv))
-        return CommandResult(0, '', '')
+        self.ran.append(" ".join(argv))
+        return CommandResult(0, "", "")
 
 
 def stop(libvirt: Libvirt, *uuids: str, system: Optional[System] = None, **options: Any) -> list[VmResult]:
@@ -160,17 +160,17 @@ class TestAQemuThatHangs:
         libvirt = Libvirt(Domain())
         libvirt.on_shutdown = lambda domain: fail(HANGS)
         (result,) = stop(libvirt)
-        assert (code_of(result), libvirt.domains[UUID].state) == ('qemu_hangs', 'running')
+        assert (code_of(result), libvirt.domains[UUID].state) == ("qemu_hangs", "running")
         (result,) = stop(libvirt, force=True)
-        assert (code_of(result), result.actions, result.state) == (None, ['shutdown', 'destroy'], 'shutoff')
+        assert (code_of(result), result.actions, result.state) == (None, ["shutdown", "destroy"], "shutoff")
 
     def test_in_what_another_asked_of_it_it_is_an_error_and_ended_only_by_force(self) -> None:
         libvirt = Libvirt(Domain())
         libvirt.job = HANGS
         (result,) = stop(libvirt)
-        assert (code_of(result), result.actions) == ('qemu_hangs', [])
+        assert (code_of(result), result.actions) == ("qemu_hangs", [])
         (result,) = stop(libvirt, timeout=0, force=True)
-        assert (code_of(result), result.actions) == (None, ['destroy'])
+        assert (code_of(result), result.actions) == (None, ["destroy"])
 
 
 def begin_migration(libvirt: Libvirt, domain: Domain) -> None:
@@ -178,37 +178,37 @@ def begin_migration(libvirt: Libvirt, domain: Domain) -> None:
 
 
 def pause_for_migration(libvirt: Libvirt, domain: Domain) -> None:
-    domain.state, domain.reason = 'paused', 'migration'
+    domain.state, domain.reason = "paused", "migration"
 
 
-@pytest.mark.parametrize('begin', [begin_migration, pause_for_migration])
+@pytest.mark.parametrize("begin", [begin_migration, pause_for_migration])
 def test_a_vm_that_a_job_was_begun_on_while_its_guest_was_waited_for_is_not_ended(
     begin: Callable[[Libvirt, Domain], None],
 ) -> None:
     libvirt = Libvirt(Domain())
     libvirt.on_shutdown = lambda domain: begin(libvirt, domain)
     (result,) = stop(libvirt, force=True)
-    assert (code_of(result), result.actions) == ('vm_busy', ['shutdown'])
-    assert libvirt.domains[UUID].state != 'shutoff'
+    assert (code_of(result), result.actions) == ("vm_busy", ["shutdown"])
+    assert libvirt.domains[UUID].state != "shutoff"
 
 
-@pytest.mark.parametrize(('snapshots', 'checkpoints'), [(1, 0), (0, 1)])
+@pytest.mark.parametrize(("snapshots", "checkpoints"), [(1, 0), (0, 1)])
 def test_what_libvirt_would_forget_with_the_vm_is_an_error_before_anything_is_done(
     snapshots: int, checkpoints: int
 ) -> None:
     libvirt = Libvirt(Domain())
     libvirt.snapshots, libvirt.checkpoints = snapshots, checkpoints
     (result,) = stop(libvirt, timeout=0, force=True, undefine=True)
-    assert (code_of(result), result.actions) == ('vm_has_snapshots', [])
+    assert (code_of(result), result.actions) == ("vm_has_snapshots", [])
     (result,) = stop(libvirt, timeout=0, force=True, undefine=True, remove_snapshots=True)
-    assert (code_of(result), result.actions) == (None, ['destroy', 'undefine'])
+    assert (code_of(result), result.actions) == (None, ["destroy", "undefine"])
 
 
-@pytest.mark.parametrize('remove_nvram', [False, True])
-@pytest.mark.parametrize('force', [False, True])
-@pytest.mark.parametrize('remove_snapshots', [False, True])
+@pytest.mark.parametrize("remove_nvram", [False, True])
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize("remove_snapshots", [False, True])
 def test_libvirt_is_told_to_forget_only_what_may_go(remove_nvram: bool, force: bool, remove_snapshots: bool) -> None:
-    libvirt = Libvirt(Domain('shutoff'))
+    libvirt = Libvirt(Domain("shutoff"))
     stop(libvirt, undefine=True, remove_nvram=remove_nvram, force=force, remove_snapshots=remove_snapshots)
     assert libvirt.undefined == [(remove_nvram, force, remove_snapshots)]
 
@@ -217,28 +217,28 @@ class TestWhatGoesWithAVm:
     def test_what_only_the_running_vm_had_goes_too(self) -> None:
         libvirt, system = Libvirt(Domain(running=CEPH_DISK + LUN_DISK + CHANNEL)), System()
         (result,) = stop(libvirt, system=system, timeout=0, force=True)
-        released = ['remove_channel_socket', 'log_out_of_iscsi_target', 'remove_secret']
-        assert (code_of(result), result.actions) == (None, ['destroy', *released])
+        released = ["remove_channel_socket", "log_out_of_iscsi_target", "remove_secret"]
+        assert (code_of(result), result.actions) == (None, ["destroy", *released])
         assert system.removed[0] == SOCKET and not libvirt.has_secret
-        assert 'iscsiadm -m node -T iqn.2024-01.io:a -p 10.0.0.1:3260 --logout' in system.ran
+        assert "iscsiadm -m node -T iqn.2024-01.io:a -p 10.0.0.1:3260 --logout" in system.ran
 
     def test_a_secret_that_the_definition_still_names_stays(self) -> None:
         libvirt = Libvirt(Domain(defined=CEPH_DISK, running=CEPH_DISK))
         (result,) = stop(libvirt, timeout=0, force=True)
-        assert result.actions == ['destroy'] and libvirt.has_secret
+        assert result.actions == ["destroy"] and libvirt.has_secret
 
     def test_a_socket_that_somebody_listens_on_stays(self) -> None:
-        (result,) = stop(Libvirt(Domain('shutoff', defined=CHANNEL)), system=System(listener=True))
+        (result,) = stop(Libvirt(Domain("shutoff", defined=CHANNEL)), system=System(listener=True))
         assert result.actions == []
 
     def test_a_socket_of_another_vm_stays_whatever_its_path_is(self) -> None:
-        libvirt = Libvirt(Domain('shutoff', defined=CHANNEL), Domain('shutoff', defined=CHANNEL))
+        libvirt = Libvirt(Domain("shutoff", defined=CHANNEL), Domain("shutoff", defined=CHANNEL))
         (result,) = stop(libvirt)
         assert result.actions == []
 
-    @pytest.mark.parametrize('check_mode', [True, False])
+    @pytest.mark.parametrize("check_mode", [True, False])
     def test_what_vms_of_the_task_share_goes_with_the_last_of_them_as_foretold(self, check_mode: bool) -> None:
-        libvirt = Libvirt(*(Domain('shutoff', defined=CEPH_DISK + LUN_DISK) for _vm in range(2)))
+        libvirt = Libvirt(*(Domain("shutoff", defined=CEPH_DISK + LUN_DISK) for _vm in range(2)))
         # One after the other, as check mode sees them.
         order = [(UUID, OTHER)] if check_mode else [(UUID,), (OTHER,)]
         results = [result for uuids in order for result in stop(libvirt, *uuids, undefine=True, check_mode=check_mode)]
@@ -248,13 +248,13 @@ class TestWhatGoesWithAVm:
         assert libvirt.has_secret is check_mode
 
     def test_what_vms_share_that_stay_defined_is_not_foretold_to_go(self) -> None:
-        libvirt = Libvirt(*(Domain('shutoff', defined=LUN_DISK) for _vm in range(2)))
+        libvirt = Libvirt(*(Domain("shutoff", defined=LUN_DISK) for _vm in range(2)))
         assert [result.actions for result in stop(libvirt, UUID, OTHER, check_mode=True)] == [[], []]
 
 
 def test_texts_for_the_diff_are_made_only_for_a_diff() -> None:
     (result,) = stop(Libvirt(Domain()), timeout=0, force=True)
-    assert (result.before, result.after) == ('', '')
+    assert (result.before, result.after) == ("", "")
     (result,) = stop(Libvirt(Domain()), timeout=0, force=True, undefine=True, diff=True)
-    assert (result.before.partition('\n')[0], result.after) == ('state: running', 'state: absent\n')
-    assert '<domain>' in result.before
+    assert (result.before.partition("\n")[0], result.after) == ("state: running", "state: absent\n")
+    assert "<domain>" in result.before

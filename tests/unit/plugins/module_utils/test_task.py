@@ -24,8 +24,8 @@ def task(parallel: Optional[int], remote: bool) -> Task:
     return Task(hypervisor, system, order, unused, unused, unused, None, None, (), frozenset())
 
 
-@pytest.mark.parametrize('remote', [False, True])
-@pytest.mark.parametrize(('parallel', 'workers'), [(None, 8), (1, 1), (20, 20)])
+@pytest.mark.parametrize("remote", [False, True])
+@pytest.mark.parametrize(("parallel", "workers"), [(None, 8), (1, 1), (20, 20)])
 def test_as_many_vms_at_a_time_as_asked_for_or_as_the_hypervisor_has_cpus(
     parallel: Optional[int], remote: bool, workers: int
 ) -> None:
@@ -34,6 +34,6 @@ def test_as_many_vms_at_a_time_as_asked_for_or_as_the_hypervisor_has_cpus(
 
 def test_what_vms_share_is_foreseen_for_the_first_of_them_alone() -> None:
     foreseen = Foreseen()
-    actions = [Action('create_channel_dir', shared='/a'), Action('define_secret', shared='a'), Action('start')]
+    actions = [Action("create_channel_dir", shared="/a"), Action("define_secret", shared="a"), Action("start")]
     assert [foreseen.is_first(action) for action in actions] == [True, True, True]
     assert [foreseen.is_first(action) for action in actions] == [False, False, True]

@@ -18,14 +18,14 @@ Lines = list[bytes]
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 def png(lines: Lines, filters: list[int], channels: int = 3, depth: int = 8, interlace: int = 0) -> bytes:
     """A PNG of lines, each written with a filter of its own (PNG specification, section 9)."""
     kind = {3: 2, 4: 6, 1: 0}[channels]
-    header = struct.pack('>IIBBBBB', len(lines[0]) // channels, len(lines), depth, kind, 0, 0, interlace)
-    above, data = bytes(len(lines[0])), b''
+    header = struct.pack(">IIBBBBB", len(lines[0]) // channels, len(lines), depth, kind, 0, 0, interlace)
+    above, data = bytes(len(lines[0])), b""
     for number, line in zip(filters, lines):
         left = bytes(channels) + line
         corner = bytes(channels) + above
@@ -34,8 +34,8 @@ def png(lines: Lines, filters: list[int], channels: int = 3, depth: int = 8, int
         above = line
     # In two parts, as long data is.
     packed = zlib.compress(data)
-    parts = chunk(b'IDAT', packed[:5]) + chunk(b'IDAT', packed[5:])
-    return PNG_SIGNATURE + chunk(b'IHDR', header) + parts + chunk(b'IEND', b'')
+    parts = chunk(b"IDAT", packed[:5]) + chunk(b"IDAT", packed[5:])
+    return PNG_SIGNATURE + chunk(b"IHDR", header) + parts + chunk(b"IEND", b"")
 
 
 def predict(number: int, left: int, above: int, corner: int) -> int:
@@ -48,8 +48,8 @@ def predict(number: int, left: int, above: int, corner: int) -> int:
 
 def pixels(picture: bytes) -> tuple[int, int, Lines]:
     """Width, height and lines of a PNG that write_png has written."""
-    width, height = struct.unpack_from('>II', picture, 16)
-    start = picture.index(b'IDAT') + 4
+    width, height = struct.unpack_from(">II", picture, 16)
+    start = picture.index(b"IDAT") + 4
     raw = zlib.decompressobj().decompress(picture[start:])
     size = 1 + 3 * width
     return width, height, [raw[row * size + 1 : (row + 1) * size] for row in range(height)]
@@ -65,7 +65,7 @@ def test_whatever_the_filters_are_the_pixels_are_the_same(data: st.DataObject) -
 
 def test_a_square_of_pixels_becomes_their_mean() -> None:
     lines = [bytes([0, 10, 255, 40, 30, 255, 7, 7, 7]), bytes([80, 50, 255, 0, 70, 255, 7, 7, 7])]
-    for picture in (png(lines, [0, 0]), b'P6 3 2 255 ' + b''.join(lines)):
+    for picture in (png(lines, [0, 0]), b"P6 3 2 255 " + b"".join(lines)):
         # What is left over on the right is cut off.
         assert pixels(thumbnail(picture, 2)) == (1, 1, [bytes([30, 40, 255])])
 
@@ -85,21 +85,21 @@ def test_what_shines_through_is_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    'picture',
+    "picture",
     [
-        b'',
-        b'GIF89a',
+        b"",
+        b"GIF89a",
         PNG_SIGNATURE,
         png([bytes(3)], [0])[:-30],
         png([bytes(3)], [5]),
         png([bytes(1)], [0], channels=1),
         png([bytes(6)], [0], depth=16),
         png([bytes(3)], [0], interlace=1),
-        PNG_SIGNATURE + chunk(b'IHDR', struct.pack('>IIBBBBB', 2**31, 2**31, 8, 2, 0, 0, 0)),
-        PNG_SIGNATURE + chunk(b'IHDR', struct.pack('>IIBBBBB', 1, 1, 8, 2, 0, 0, 0)) + chunk(b'IDAT', b'torn'),
+        PNG_SIGNATURE + chunk(b"IHDR", struct.pack(">IIBBBBB", 2**31, 2**31, 8, 2, 0, 0, 0)),
+        PNG_SIGNATURE + chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 0)) + chunk(b"IDAT", b"torn"),
     ],
-    ids=['nothing', 'GIF', 'no header', 'cut off', 'filter', 'grey', 'deep', 'interlaced', 'huge', 'damaged'],
+    ids=["nothing", "GIF", "no header", "cut off", "filter", "grey", "deep", "interlaced", "huge", "damaged"],
 )
 def test_what_is_no_picture_of_a_screen_is_refused(picture: bytes) -> None:
-    with pytest.raises(ValueError, match='picture|PNG'):
+    with pytest.raises(ValueError, match="picture|PNG"):
         thumbnail(picture, 320)

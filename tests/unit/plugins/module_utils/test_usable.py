@@ -17,7 +17,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils import usable
 from ansible_collections.zstack.kvm.plugins.module_utils.context import Context
 from ansible_collections.zstack.kvm.plugins.module_utils.errors import VmError
 
-CONSOLE = {'type': 'vnc', 'host': '0.0.0.0', 'port': 5900}
+CONSOLE = {"type": "vnc", "host": "0.0.0.0", "port": 5900}
 
 
 class Hypervisor:
@@ -27,13 +27,13 @@ class Hypervisor:
         self._state = state
 
     def state(self, uuid: str) -> tuple[str, str]:
-        return self._state, 'booted'
+        return self._state, "booted"
 
     def open_console(self, uuid: str) -> Any:
-        return SimpleNamespace(read=lambda: b'', close=lambda: None)
+        return SimpleNamespace(read=lambda: b"", close=lambda: None)
 
     def screenshot(self, uuid: str) -> bytes:
-        raise VmError('libvirt_error', 'no picture')
+        raise VmError("libvirt_error", "no picture")
 
 
 class System:
@@ -50,45 +50,45 @@ class System:
         return len(self.asked) == self._answers_at
 
     def read_tail(self, path: str, size: int) -> str:
-        return ''
+        return ""
 
 
 @pytest.fixture(autouse=True)
 def short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(usable, 'CONSOLE_SECONDS', 0.3)
+    monkeypatch.setattr(usable, "CONSOLE_SECONDS", 0.3)
 
 
-def wait(system: System, wait_for: str = 'console', state: str = 'running') -> None:
-    vm: Any = SimpleNamespace(uuid='6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11', domain_name='web', wait_for=wait_for)
+def wait(system: System, wait_for: str = "console", state: str = "running") -> None:
+    vm: Any = SimpleNamespace(uuid="6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11", domain_name="web", wait_for=wait_for)
     hypervisor: Any = Hypervisor(state)
     unused: Any = None
     context = Context(hypervisor, system, vm, unused, threading.Event())  # type: ignore[arg-type]
-    context.done.append('start')
+    context.done.append("start")
     usable.wait_until_usable(context, CONSOLE)
 
 
 def test_a_console_is_waited_for_until_it_listens() -> None:
     system = System(answers_at=2)
     wait(system)
-    assert system.asked == [('127.0.0.1', 5900)] * 2
+    assert system.asked == [("127.0.0.1", 5900)] * 2
 
 
 def test_a_console_that_does_not_listen_is_an_error_that_says_what_was_seen() -> None:
     with pytest.raises(VmError) as caught:
         wait(System(answers_at=0))
-    assert (caught.value.code, caught.value.phase) == ('console_timeout', 'wait_for_console')
-    assert '127.0.0.1 port 5900' in caught.value.message
+    assert (caught.value.code, caught.value.phase) == ("console_timeout", "wait_for_console")
+    assert "127.0.0.1 port 5900" in caught.value.message
     assert caught.value.last_seen is not None
 
 
 def test_a_vm_that_ends_meanwhile_is_waited_for_no_longer() -> None:
     system = System(answers_at=0)
     with pytest.raises(VmError) as caught:
-        wait(system, state='shutoff')
-    assert (caught.value.code, len(system.asked)) == ('vm_ended', 1)
+        wait(system, state="shutoff")
+    assert (caught.value.code, len(system.asked)) == ("vm_ended", 1)
 
 
 def test_running_is_enough_where_no_more_is_asked_for() -> None:
     system = System(answers_at=0)
-    wait(system, wait_for='running')
+    wait(system, wait_for="running")
     assert system.asked == []

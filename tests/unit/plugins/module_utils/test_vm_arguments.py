@@ -17,72 +17,72 @@ from ansible_collections.zstack.kvm.plugins.module_utils.vm_spec import CHECKS, 
 from ansible_collections.zstack.kvm.plugins.module_utils.vm_spec.arguments import VM_ARGUMENT_SPEC
 from ansible_collections.zstack.kvm.plugins.modules import zstack_vm_start
 
-DOCUMENTED = yaml.safe_load(ModuleDocFragment.DOCUMENTATION)['options']['vms']
+DOCUMENTED = yaml.safe_load(ModuleDocFragment.DOCUMENTATION)["options"]["vms"]
 EXAMPLES = yaml.safe_load(zstack_vm_start.EXAMPLES)
-COMPARED = ('type', 'elements', 'choices', 'default', 'required')
+COMPARED = ("type", "elements", "choices", "default", "required")
 
-CEPHX_KEY = 'AQBkU2VjcmV0S2V5Rm9yVGVzdGluZ09ubHkwMDAwMA=='
+CEPHX_KEY = "AQBkU2VjcmV0S2V5Rm9yVGVzdGluZ09ubHkwMDAwMA=="
 
 
-def walk(spec: Mapping[str, Any], inner: str, path: str = '') -> Iterator[tuple[str, Mapping[str, Any]]]:
+def walk(spec: Mapping[str, Any], inner: str, path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Every option at every depth; C(inner) is the key of the options inside."""
     for name, option in spec.items():
-        full = '%s.%s' % (path, name) if path else name
+        full = "%s.%s" % (path, name) if path else name
         yield full, option
         yield from walk(option.get(inner, {}), inner, full)
 
 
-SPEC = dict(walk(VM_ARGUMENT_SPEC, 'options'))
-DOCS = dict(walk(DOCUMENTED['suboptions'], 'suboptions'))
+SPEC = dict(walk(VM_ARGUMENT_SPEC, "options"))
+DOCS = dict(walk(DOCUMENTED["suboptions"], "suboptions"))
 
 
 def test_every_option_is_documented_and_no_other() -> None:
     assert set(DOCS) == set(SPEC)
 
 
-@pytest.mark.parametrize('path', SPEC)
+@pytest.mark.parametrize("path", SPEC)
 def test_documentation_and_spec_agree(path: str) -> None:
     documented, option = DOCS[path], SPEC[path]
     assert {key: documented.get(key) for key in COMPARED} == {key: option.get(key) for key in COMPARED}
 
 
-@pytest.mark.parametrize('path', DOCS)
+@pytest.mark.parametrize("path", DOCS)
 def test_descriptions_are_sentences(path: str) -> None:
-    for sentence in DOCS[path]['description']:
-        assert sentence[0].isupper() or sentence.startswith(('V(', 'C(', 'O('))
-        assert sentence.endswith('.')
+    for sentence in DOCS[path]["description"]:
+        assert sentence[0].isupper() or sentence.startswith(("V(", "C(", "O("))
+        assert sentence.endswith(".")
 
 
 def test_vms_takes_anything_so_that_every_problem_gets_its_place() -> None:
-    assert (DOCUMENTED['type'], DOCUMENTED['elements'], DOCUMENTED['required']) == ('list', 'raw', True)
+    assert (DOCUMENTED["type"], DOCUMENTED["elements"], DOCUMENTED["required"]) == ("list", "raw", True)
 
 
 @pytest.mark.parametrize(
-    ('type_', 'path'),
+    ("type_", "path"),
     [
-        (types.Vm, ''),
-        (types.Volume, 'root_volume'),
-        (types.Volume, 'data_volumes'),
-        (types.Monitor, 'root_volume.mon_info'),
-        (types.VolumeQos, 'root_volume.qos'),
-        (types.Cdrom, 'boot_iso'),
-        (types.Nic, 'nics'),
-        (types.NicQos, 'nics.qos'),
-        (types.Channel, 'channels'),
-        (types.CephSecret, 'ceph_secret'),
-        (types.DomainPatch, 'domain_patches'),
+        (types.Vm, ""),
+        (types.Volume, "root_volume"),
+        (types.Volume, "data_volumes"),
+        (types.Monitor, "root_volume.mon_info"),
+        (types.VolumeQos, "root_volume.qos"),
+        (types.Cdrom, "boot_iso"),
+        (types.Nic, "nics"),
+        (types.NicQos, "nics.qos"),
+        (types.Channel, "channels"),
+        (types.CephSecret, "ceph_secret"),
+        (types.DomainPatch, "domain_patches"),
     ],
 )
 def test_types_have_a_field_for_every_option(type_: type, path: str) -> None:
-    options = SPEC[path]['options'] if path else VM_ARGUMENT_SPEC
-    assert {field.name for field in dataclasses.fields(type_)} - {'place'} == set(options)
+    options = SPEC[path]["options"] if path else VM_ARGUMENT_SPEC
+    assert {field.name for field in dataclasses.fields(type_)} - {"place"} == set(options)
 
 
 def test_only_what_zstack_always_sends_is_required() -> None:
-    required = {path for path, option in SPEC.items() if option.get('required') and '.' not in path}
-    assert required == {'uuid', 'name', 'memory', 'cpu_num', 'root_volume'}
-    assert {name for name, option in SPEC['root_volume']['options'].items() if option.get('required')} == {
-        'install_path'
+    required = {path for path, option in SPEC.items() if option.get("required") and "." not in path}
+    assert required == {"uuid", "name", "memory", "cpu_num", "root_volume"}
+    assert {name for name, option in SPEC["root_volume"]["options"].items() if option.get("required")} == {
+        "install_path"
     }
 
 
@@ -95,26 +95,26 @@ def test_every_text_and_number_has_a_check() -> None:
     free = {
         path
         for path, option in SPEC.items()
-        if 'options' not in option and 'choices' not in option and option['type'] != 'bool'
+        if "options" not in option and "choices" not in option and option["type"] != "bool"
     }
     assert free - set(CHECKS) == set()
 
 
-@pytest.mark.parametrize('path', [path for path, option in SPEC.items() if 'password' in path or path.endswith('.key')])
+@pytest.mark.parametrize("path", [path for path, option in SPEC.items() if "password" in path or path.endswith(".key")])
 def test_secrets_are_marked(path: str) -> None:
-    assert SPEC[path]['no_log'] is True
+    assert SPEC[path]["no_log"] is True
 
 
-@pytest.mark.parametrize('example', EXAMPLES, ids=[example['name'] for example in EXAMPLES])
+@pytest.mark.parametrize("example", EXAMPLES, ids=[example["name"] for example in EXAMPLES])
 def test_examples_are_right(example: dict[str, Any]) -> None:
-    vms = example['zstack.kvm.zstack_vm_start']['vms']
+    vms = example["zstack.kvm.zstack_vm_start"]["vms"]
     if isinstance(vms, str) or isinstance(vms[0], str):
-        assert 'from_start_vm_cmd' in vms[0] or vms == '{{ hypervisor_vms }}'
+        assert "from_start_vm_cmd" in vms[0] or vms == "{{ hypervisor_vms }}"
         return
     filled = yaml.safe_load(
         yaml.safe_dump(vms)
-        .replace('{{ vault_console_password }}', 'secret')
-        .replace('{{ vault_cephx_key }}', CEPHX_KEY)
+        .replace("{{ vault_console_password }}", "secret")
+        .replace("{{ vault_cephx_key }}", CEPHX_KEY)
     )
     assert parse_vms(filled)[1] == []
-    assert secrets_of(filled) <= {'secret', CEPHX_KEY}
+    assert secrets_of(filled) <= {"secret", CEPHX_KEY}

@@ -15,7 +15,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils.picture import write_pn
 from ansible_collections.zstack.kvm.plugins.module_utils.vm_info import Pictures, vm_information
 
 GONE = str(uuid.UUID(int=1000))
-SILENCE = 'cannot ask for the size of a disk: QEMU has not answered for 10 seconds'
+SILENCE = "cannot ask for the size of a disk: QEMU has not answered for 10 seconds"
 DOMAIN = """<domain type='qemu'><name>{name}</name><uuid>{uuid}</uuid><memory unit='KiB'>65536</memory>
   <vcpu>1</vcpu><os><type arch='x86_64'>hvm</type></os><devices>
     <disk type='file' device='disk'><source file='/a'/><target dev='vda' bus='virtio'/></disk>
@@ -39,15 +39,15 @@ class Host:
         self.asked: list[tuple[str, str]] = []
 
     def list_domains(self) -> list[ListedDomain]:
-        return [ListedDomain(each, 'vm-' + each, True) for each in [*self.vms, GONE]]
+        return [ListedDomain(each, "vm-" + each, True) for each in [*self.vms, GONE]]
 
     def list_saved(self) -> set[str]:
         return set()
 
     def state(self, uuid: str) -> tuple[str, str]:
         if uuid == GONE:
-            raise VmError('domain_gone', 'no domain')
-        return 'running', 'booted'
+            raise VmError("domain_gone", "no domain")
+        return "running", "booted"
 
     def find(self, uuid: str) -> Optional[str]:
         return None
@@ -56,49 +56,49 @@ class Host:
         return True
 
     def xml(self, uuid: str, inactive: bool) -> str:
-        return DOMAIN.format(name='vm-' + uuid, uuid=uuid)
+        return DOMAIN.format(name="vm-" + uuid, uuid=uuid)
 
     def block_size(self, uuid: str, target: str) -> tuple[int, int]:
-        self._answer(uuid, 'ask for the size of a disk', uuid in self.hanging)
+        self._answer(uuid, "ask for the size of a disk", uuid in self.hanging)
         return 10, 5
 
     def screenshot(self, uuid: str) -> bytes:
-        self._answer(uuid, 'take a picture', uuid in self.hanging)
-        return write_png(1, 1, [b'rgb'])
+        self._answer(uuid, "take a picture", uuid in self.hanging)
+        return write_png(1, 1, [b"rgb"])
 
     def interface_addresses(self, uuid: str, source: str) -> dict[str, dict[str, Any]]:
-        if source == 'agent':
-            self._answer(uuid, 'ask for the addresses', uuid in self.hanging + self.silent)
+        if source == "agent":
+            self._answer(uuid, "ask for the addresses", uuid in self.hanging + self.silent)
         return {}
 
     def _answer(self, uuid: str, what: str, hangs: bool) -> None:
         self.asked.append((uuid, what))
         if hangs:
-            raise VmError('qemu_hangs', f'cannot {what}: QEMU has not answered for 10 seconds')
+            raise VmError("qemu_hangs", f"cannot {what}: QEMU has not answered for 10 seconds")
 
 
 def told(host: Host, *uuids: str, others: bool = True) -> dict[str, dict[str, Any]]:
     """The entries by UUID; pictures are asked for."""
-    system = RemoteSystem('qemu+ssh://hv1/system')
-    return {entry['uuid']: entry for entry in vm_information(host, system, uuids, others, Pictures(None, 1))}
+    system = RemoteSystem("qemu+ssh://hv1/system")
+    return {entry["uuid"]: entry for entry in vm_information(host, system, uuids, others, Pictures(None, 1))}
 
 
 def test_a_qemu_that_hangs_is_asked_once_and_its_vm_told_of_without_it() -> None:
     host = Host(3, hanging=(vm(1),))
     entry = told(host)[vm(1)]
-    assert [asked for asked in host.asked if asked[0] == vm(1)] == [(vm(1), 'ask for the size of a disk')]
-    assert (entry['state'], entry['qemu_hangs'], entry['name']) == ('running', True, 'vm-' + vm(1))
-    assert [(disk['source'], disk['size']) for disk in entry['disks']] == [('/a', None), ('/b', None)]
-    assert entry['thumbnail'] is None
-    assert entry['warnings'] == ['this VM is told of only in part: ' + SILENCE]
+    assert [asked for asked in host.asked if asked[0] == vm(1)] == [(vm(1), "ask for the size of a disk")]
+    assert (entry["state"], entry["qemu_hangs"], entry["name"]) == ("running", True, "vm-" + vm(1))
+    assert [(disk["source"], disk["size"]) for disk in entry["disks"]] == [("/a", None), ("/b", None)]
+    assert entry["thumbnail"] is None
+    assert entry["warnings"] == ["this VM is told of only in part: " + SILENCE]
 
 
 def test_the_others_are_told_of_whole() -> None:
     entries = told(Host(3, hanging=(vm(1),)))
     for each in (vm(0), vm(2)):
-        assert (entries[each]['qemu_hangs'], entries[each]['warnings']) == (False, [])
-        assert [disk['size'] for disk in entries[each]['disks']] == [10, 10]
-        assert entries[each]['thumbnail'] is not None
+        assert (entries[each]["qemu_hangs"], entries[each]["warnings"]) == (False, [])
+        assert [disk["size"] for disk in entries[each]["disks"]] == [10, 10]
+        assert entries[each]["thumbnail"] is not None
 
 
 def test_where_as_many_hang_as_libvirt_has_room_for_no_more_are_asked() -> None:
@@ -106,18 +106,18 @@ def test_where_as_many_hang_as_libvirt_has_room_for_no_more_are_asked() -> None:
     host = Host(100, hanging=hanging)
     entries = told(host)
     last = entries[vm(99)]
-    assert {uuid for uuid, entry in entries.items() if entry['qemu_hangs']} == set(hanging)
-    assert (last['qemu_hangs'], last['disks'][0]['size']) == (False, None)
-    assert last['warnings'] == ['this VM is told of only in part: not asked, because 4 other VMs have not answered']
+    assert {uuid for uuid, entry in entries.items() if entry["qemu_hangs"]} == set(hanging)
+    assert (last["qemu_hangs"], last["disks"][0]["size"]) == (False, None)
+    assert last["warnings"] == ["this VM is told of only in part: not asked, because 4 other VMs have not answered"]
 
 
 def test_the_silence_of_an_agent_is_not_that_of_qemu() -> None:
     entry = told(Host(1, silent=(vm(0),)))[vm(0)]
-    assert (entry['qemu_hangs'], entry['addresses'], entry['warnings']) == (False, [], [])
-    assert entry['thumbnail'] is not None
+    assert (entry["qemu_hangs"], entry["addresses"], entry["warnings"]) == (False, [], [])
+    assert entry["thumbnail"] is not None
 
 
 def test_one_that_was_removed_meanwhile_is_told_of_only_where_it_was_asked_for() -> None:
     assert GONE not in told(Host(1))
-    assert told(Host(1), GONE)[GONE]['state'] == 'absent'
+    assert told(Host(1), GONE)[GONE]["state"] == "absent"
     assert told(Host(1), GONE, others=False).keys() == {GONE}

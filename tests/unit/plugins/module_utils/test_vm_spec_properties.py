@@ -22,7 +22,7 @@ many = settings(few, max_examples=200)
 def test_what_the_spec_allows_is_a_vm(raw: dict[str, Any]) -> None:
     made, problems = parse_vms([raw])
     assert problems == []
-    assert made[0].name == raw['name']
+    assert made[0].name == raw["name"]
 
 
 @few
@@ -39,7 +39,7 @@ def test_a_damaged_vm_is_a_vm_or_problems_inside_of_it(raw: dict[str, Any]) -> N
     made, problems = parse_vms([raw])
     assert bool(made) != bool(problems)
     for problem in problems:
-        assert problem.place.startswith('vms[0]')
+        assert problem.place.startswith("vms[0]")
         assert len(str(problem)) < 500
     secrets_of([raw])
 
@@ -60,4 +60,4 @@ def test_garbage_is_no_start_vm_cmd(raw: Any) -> None:
     except StartVmCmdError as error:
         assert error.problems
     else:
-        raise AssertionError('taken for a StartVmCmd')
+        raise AssertionError("taken for a StartVmCmd")

@@ -18,8 +18,8 @@ from ansible_collections.zstack.kvm.plugins.module_utils.vm_stop import StopOrde
 from ansible_collections.zstack.kvm.plugins.module_utils.vm_uuids import parse_uuids
 from lxml import etree
 
-UUID, OTHER = '6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11', '0d0c2f86-6f0e-4f1b-8a50-1f3f0d7d6a02'
-SECRET = '7f2e0b9c-3a51-4c7e-9d2e-0123456789ab'
+UUID, OTHER = "6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11", "0d0c2f86-6f0e-4f1b-8a50-1f3f0d7d6a02"
+SECRET = "7f2e0b9c-3a51-4c7e-9d2e-0123456789ab"
 
 
 def order(force: bool = False, undefine: bool = False) -> StopOrder:
@@ -36,18 +36,18 @@ def refusal(observed: ObservedVm, **asked: bool) -> Optional[str]:
 
 
 @pytest.mark.parametrize(
-    ('state', 'reason', 'gracefully', 'by_force'),
+    ("state", "reason", "gracefully", "by_force"),
     [
-        ('running', 'booted', None, None),
-        ('shutdown', 'user', None, None),
-        ('shutoff', 'destroyed', None, None),
-        ('absent', 'unknown', None, None),
-        ('paused', 'user', 'vm_not_running', None),
-        ('paused', 'ioerror', 'vm_not_running', None),
-        ('pmsuspended', 'unknown', 'vm_not_running', None),
-        ('crashed', 'panicked', 'vm_crashed', None),
-        ('paused', 'migration', 'vm_busy', 'vm_busy'),
-        ('paused', 'starting_up', 'vm_busy', 'vm_busy'),
+        ("running", "booted", None, None),
+        ("shutdown", "user", None, None),
+        ("shutoff", "destroyed", None, None),
+        ("absent", "unknown", None, None),
+        ("paused", "user", "vm_not_running", None),
+        ("paused", "ioerror", "vm_not_running", None),
+        ("pmsuspended", "unknown", "vm_not_running", None),
+        ("crashed", "panicked", "vm_crashed", None),
+        ("paused", "migration", "vm_busy", "vm_busy"),
+        ("paused", "starting_up", "vm_busy", "vm_busy"),
     ],
 )
 def test_what_a_state_allows(state: str, reason: str, gracefully: Optional[str], by_force: Optional[str]) -> None:
@@ -56,9 +56,9 @@ def test_what_a_state_allows(state: str, reason: str, gracefully: Optional[str],
 
 
 def test_memory_that_is_suspended_to_disk_is_thrown_away_only_by_force() -> None:
-    saved = ObservedVm(state='shutoff', reason='saved', saved=True)
+    saved = ObservedVm(state="shutoff", reason="saved", saved=True)
     assert refusal(saved) is None
-    assert refusal(saved, undefine=True) == 'vm_not_running'
+    assert refusal(saved, undefine=True) == "vm_not_running"
     assert refusal(saved, undefine=True, force=True) is None
 
 
@@ -70,13 +70,13 @@ def test_sockets_are_those_that_qemu_binds_at_a_path_of_the_definition_each_once
         <channel type='unix'><source mode='bind'/></channel>
         <channel type='spicevmc'/>
       </devices></domain>""")
-    assert channel_sockets([domain, domain]) == ['/run/vm/agent']
+    assert channel_sockets([domain, domain]) == ["/run/vm/agent"]
 
 
 class Libvirt:
     """A libvirt with one secret and one other domain; stands in for the two calls that are asked."""
 
-    def __init__(self, secret_xml: Optional[str], other_domain: str = '<domain/>') -> None:
+    def __init__(self, secret_xml: Optional[str], other_domain: str = "<domain/>") -> None:
         self._secret_xml = secret_xml
         self._other_domain = other_domain
 
@@ -84,27 +84,27 @@ class Libvirt:
         return self._secret_xml
 
     def list_domains(self) -> list[ListedDomain]:
-        return [ListedDomain(UUID, 'a', False), ListedDomain(OTHER, 'b', True)]
+        return [ListedDomain(UUID, "a", False), ListedDomain(OTHER, "b", True)]
 
     def xml(self, uuid: str, inactive: bool) -> str:
-        return self._other_domain if uuid == OTHER else '<domain>%s</domain>' % SECRET
+        return self._other_domain if uuid == OTHER else "<domain>%s</domain>" % SECRET
 
 
-def secret_xml(kind: str = 'ceph', ephemeral: str = 'yes') -> str:
+def secret_xml(kind: str = "ceph", ephemeral: str = "yes") -> str:
     usage = "<usage type='%s'><name>x</name></usage>" % kind
     return "<secret ephemeral='%s' private='no'><uuid>%s</uuid>%s</secret>" % (ephemeral, SECRET, usage)
 
 
 @pytest.mark.parametrize(
-    ('libvirt', 'unneeded'),
+    ("libvirt", "unneeded"),
     [
         (Libvirt(secret_xml()), True),
         (Libvirt(secret_xml(), '<domain><secret uuid="%s"/></domain>' % SECRET), False),
-        (Libvirt(secret_xml(ephemeral='no')), False),
-        (Libvirt(secret_xml('vtpm')), False),
+        (Libvirt(secret_xml(ephemeral="no")), False),
+        (Libvirt(secret_xml("vtpm")), False),
         (Libvirt(None), False),
     ],
-    ids=['brought along', 'used by another VM', 'made to stay', 'of another kind', 'gone'],
+    ids=["brought along", "used by another VM", "made to stay", "of another kind", "gone"],
 )
 def test_which_secrets_go_with_their_vm(libvirt: Libvirt, unneeded: bool) -> None:
     assert release.is_unneeded_secret(SECRET, [UUID], libvirt) is unneeded
@@ -113,7 +113,7 @@ def test_which_secrets_go_with_their_vm(libvirt: Libvirt, unneeded: bool) -> Non
 def test_secrets_of_a_domain_are_those_of_its_disks_each_once() -> None:
     auth = "<auth username='zstack'><secret type='ceph' uuid='%s'/></auth>" % SECRET
     domain = etree.fromstring(
-        '<domain><devices><disk><source>%s</source></disk><disk>%s</disk><disk/></devices></domain>' % (auth, auth)
+        "<domain><devices><disk><source>%s</source></disk><disk>%s</disk><disk/></devices></domain>" % (auth, auth)
     )
     assert release.secrets_of([domain, domain]) == [SECRET]
 
@@ -122,18 +122,18 @@ class OwnSessions:
     """A hypervisor's system on which this collection opened every session."""
 
     def path_kind(self, path: str) -> str:
-        return 'file'
+        return "file"
 
 
 def test_sessions_of_a_domain_are_told_from_the_devices_of_its_disks_each_once() -> None:
-    names = ['ip-10.0.0.1:3260-iscsi-iqn.2024-01.io:a-lun-b-lun-%d' % lun for lun in (1, 2)]
-    names += ['ip-fd00::1:3260-iscsi-iqn.2024-01.io:c-lun-0', 'ata-DISK']
+    names = ["ip-10.0.0.1:3260-iscsi-iqn.2024-01.io:a-lun-b-lun-%d" % lun for lun in (1, 2)]
+    names += ["ip-fd00::1:3260-iscsi-iqn.2024-01.io:c-lun-0", "ata-DISK"]
     disks = ["<disk type='block'><source dev='/dev/disk/by-path/%s'/></disk>" % name for name in names]
-    domain = etree.fromstring('<domain><devices>%s</devices></domain>' % ''.join(disks))
+    domain = etree.fromstring("<domain><devices>%s</devices></domain>" % "".join(disks))
     prefixes = [session.device_prefix() for session in release.sessions_of([domain, domain], OwnSessions())]
     assert prefixes == [
-        '/dev/disk/by-path/ip-10.0.0.1:3260-iscsi-iqn.2024-01.io:a-lun-b-lun-',
-        '/dev/disk/by-path/ip-fd00::1:3260-iscsi-iqn.2024-01.io:c-lun-',
+        "/dev/disk/by-path/ip-10.0.0.1:3260-iscsi-iqn.2024-01.io:a-lun-b-lun-",
+        "/dev/disk/by-path/ip-fd00::1:3260-iscsi-iqn.2024-01.io:c-lun-",
     ]
 
 
@@ -151,20 +151,20 @@ class Session:
         return self._ours
 
     def device_prefix(self) -> str:
-        return '/dev/disk/by-path/ip-10.0.0.1:3260-iscsi-iqn.2024-01.io:a-lun-'
+        return "/dev/disk/by-path/ip-10.0.0.1:3260-iscsi-iqn.2024-01.io:a-lun-"
 
     def close(self) -> None:
         self.is_open = False
 
 
 @pytest.mark.parametrize(
-    ('ours', 'other_domain', 'closes'),
+    ("ours", "other_domain", "closes"),
     [
-        (True, '<domain/>', True),
+        (True, "<domain/>", True),
         (True, "<source dev='/dev/disk/by-path/ip-10.0.0.1:3260-iscsi-iqn.2024-01.io:a-lun-2'/>", False),
-        (False, '<domain/>', False),
+        (False, "<domain/>", False),
     ],
-    ids=['nobody else uses it', 'another VM has a LUN of the target', 'somebody else opened it'],
+    ids=["nobody else uses it", "another VM has a LUN of the target", "somebody else opened it"],
 )
 def test_which_sessions_are_closed(ours: bool, other_domain: str, closes: bool) -> None:
     session = Session(ours)
@@ -173,9 +173,9 @@ def test_which_sessions_are_closed(ours: bool, other_domain: str, closes: bool) 
 
 
 def test_uuids_may_be_written_without_dashes() -> None:
-    assert parse_uuids([UUID.replace('-', '').upper()], 'vms') == ([UUID], [])
+    assert parse_uuids([UUID.replace("-", "").upper()], "vms") == ([UUID], [])
 
 
 def test_all_wrong_uuids_are_told_with_their_places() -> None:
-    _uuids, problems = parse_uuids(['web', UUID, UUID.upper()], 'vms')
-    assert [problem.place for problem in problems] == ['vms[0]', 'vms[2]']
+    _uuids, problems = parse_uuids(["web", UUID, UUID.upper()], "vms")
+    assert [problem.place for problem in problems] == ["vms[0]", "vms[2]"]

@@ -15,23 +15,34 @@ from ansible_collections.zstack.kvm.plugins.module_utils.vm_spec import parse_vm
 from ansible_collections.zstack.kvm.tests.support.recorded_hosts import recorded_host
 
 
-@pytest.mark.parametrize(('loaders', 'chosen'), [
-    (('CODE.secboot.fd', 'CODE.fd'), 'CODE.fd'),
-    (('CODE.ms.fd', 'CODE.fd'), 'CODE.fd'),
-    (('CODE.snakeoil.fd', 'CODE.fd'), 'CODE.fd'),
-    (('pflash.qcow2', 'pflash.raw'), 'pflash.raw'),
-    (('first.fd', 'second.fd'), 'first.fd'),
-    (('pflash.qcow2', 'CODE.secboot.fd'), None),
-    ((), None),
-])
+@pytest.mark.parametrize(
+    ("loaders", "chosen"),
+    [
+        (("CODE.secboot.fd", "CODE.fd"), "CODE.fd"),
+        (("CODE.ms.fd", "CODE.fd"), "CODE.fd"),
+        (("CODE.snakeoil.fd", "CODE.fd"), "CODE.fd"),
+        (("pflash.qcow2", "pflash.raw"), "pflash.raw"),
+        (("first.fd", "second.fd"), "first.fd"),
+        (("pflash.qcow2", "CODE.secboot.fd"), None),
+        ((), None),
+    ],
+)
 def test_the_first_plain_one_is_chosen(loaders: tuple[str, ...], chosen: Optional[str]) -> None:
-    host = recorded_host('el-7-aarch64')
-    host = replace(host, domain_capabilities={
-        kind: replace(known, loaders=loaders) for kind, known in host.domain_capabilities.items()
-    })
-    vms, _problems = parse_vms([{
-        'uuid': '0d1e2f30-4a5b-6c7d-8e9f-a0b1c2d3e4f5', 'name': 'vm', 'memory': '1GiB', 'cpu_num': 1,
-        'root_volume': {'install_path': '/root.qcow2'},
-    }])
+    host = recorded_host("el-7-aarch64")
+    host = replace(
+        host,
+        domain_capabilities={kind: replace(known, loaders=loaders) for kind, known in host.domain_capabilities.items()},
+    )
+    vms, _problems = parse_vms(
+        [
+            {
+                "uuid": "0d1e2f30-4a5b-6c7d-8e9f-a0b1c2d3e4f5",
+                "name": "vm",
+                "memory": "1GiB",
+                "cpu_num": 1,
+                "root_volume": {"install_path": "/root.qcow2"},
+            }
+        ]
+    )
 
-    assert build(vms[0], host, StorageFacts()).element.findtext('os/loader') == chosen
+    assert build(vms[0], host, StorageFacts()).element.findtext("os/loader") == chosen

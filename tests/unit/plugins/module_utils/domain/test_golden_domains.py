@@ -11,7 +11,7 @@ from ansible_collections.zstack.kvm.tests.support.golden_domains import GOLDEN_N
 from ansible_collections.zstack.kvm.tests.support.libvirt_schema import schema_errors
 from lxml import etree
 
-every_golden = pytest.mark.parametrize('name', GOLDEN_NAMES)
+every_golden = pytest.mark.parametrize("name", GOLDEN_NAMES)
 
 
 @every_golden
@@ -28,6 +28,6 @@ def test_the_recorded_domain_is_valid_against_libvirts_schema(name: str) -> None
 @every_golden
 def test_what_is_said_has_a_documented_code(name: str) -> None:
     said = recorded_outcome(name).said
-    codes = [text.rpartition(' (')[2].partition(')')[0] for text in said['missing'] + said['problems']]
+    codes = [text.rpartition(" (")[2].partition(")")[0] for text in said["missing"] + said["problems"]]
 
     assert set(codes) <= set(ERROR_CODES)

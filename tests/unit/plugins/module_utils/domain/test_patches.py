@@ -15,27 +15,27 @@ ENTITY = '<!DOCTYPE a [<!ENTITY file SYSTEM "file:///etc/passwd">]><a>&file;</a>
 
 
 def problems_of(*patches: DomainPatch) -> list[Problem]:
-    domain = etree.fromstring('<domain><name>n</name><uuid>u</uuid><devices/></domain>')
+    domain = etree.fromstring("<domain><name>n</name><uuid>u</uuid><devices/></domain>")
     problems: list[Problem] = []
     apply_patches(domain, patches, problems)
     return problems
 
 
 def test_all_patches_that_fail_are_named() -> None:
-    patches = [DomainPatch('p[%d]' % number, 'set', 'nothing', 'x') for number in range(3)]
+    patches = [DomainPatch("p[%d]" % number, "set", "nothing", "x") for number in range(3)]
 
-    assert [problem.place for problem in problems_of(*patches)] == ['p[0]', 'p[1]', 'p[2]']
+    assert [problem.place for problem in problems_of(*patches)] == ["p[0]", "p[1]", "p[2]"]
 
 
-@pytest.mark.parametrize('value', [ENTITY, '&file;', '<a>&#0;</a>', '</patch><patch>'])
+@pytest.mark.parametrize("value", [ENTITY, "&file;", "<a>&#0;</a>", "</patch><patch>"])
 def test_a_value_that_is_no_element_is_refused(value: str) -> None:
-    (problem,) = problems_of(DomainPatch('p', 'add', 'devices', value))
+    (problem,) = problems_of(DomainPatch("p", "add", "devices", value))
 
-    assert problem.code == 'patch_failed'
+    assert problem.code == "patch_failed"
 
 
-@pytest.mark.parametrize('xpath', ['document("/etc/passwd")', 'qemu:x[', 'unknown:x', '//x[y()]'])
+@pytest.mark.parametrize("xpath", ['document("/etc/passwd")', "qemu:x[", "unknown:x", "//x[y()]"])
 def test_an_xpath_that_cannot_be_used_is_refused(xpath: str) -> None:
-    (problem,) = problems_of(DomainPatch('p', 'remove', xpath, None))
+    (problem,) = problems_of(DomainPatch("p", "remove", xpath, None))
 
-    assert problem.code == 'patch_failed'
+    assert problem.code == "patch_failed"

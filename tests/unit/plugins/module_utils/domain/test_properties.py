@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 HOSTS = sorted(path.name for path in CAPABILITIES.iterdir() if path.is_dir())
 
 
-@pytest.mark.parametrize('host', HOSTS)
-@given(vm=parsed_vms(), image_format=st.sampled_from(['raw', 'qcow2', None]))
+@pytest.mark.parametrize("host", HOSTS)
+@given(vm=parsed_vms(), image_format=st.sampled_from(["raw", "qcow2", None]))
 @settings(max_examples=25, deadline=None)
 def test_every_vm_gives_a_valid_domain_or_listed_problems(host: str, vm: Vm, image_format: str) -> None:
     formats = {volume.install_path: image_format for volume in vm.volumes if image_format}
@@ -34,4 +34,4 @@ def test_every_vm_gives_a_valid_domain_or_listed_problems(host: str, vm: Vm, ima
         said = desired.missing
         assert schema_errors(desired.element) == []
     assert {problem.code for problem in said} <= set(ERROR_CODES)
-    assert all(problem.place.startswith(vm.place + '.') for problem in said)
+    assert all(problem.place.startswith(vm.place + ".") for problem in said)

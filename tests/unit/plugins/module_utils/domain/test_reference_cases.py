@@ -14,7 +14,7 @@ from ansible_collections.zstack.kvm.tests.support.libvirt_schema import schema_e
 from ansible_collections.zstack.kvm.tests.support.recorded_hosts import recorded_host
 from ansible_collections.zstack.kvm.tests.support.reference_cases import ALL_CASES, CASES, Case
 
-every_case = pytest.mark.parametrize('case', ALL_CASES, ids=lambda case: '%s.%s' % (case.name, case.arch))
+every_case = pytest.mark.parametrize("case", ALL_CASES, ids=lambda case: "%s.%s" % (case.name, case.arch))
 
 
 @every_case
@@ -32,14 +32,14 @@ def test_the_domain_is_valid_against_libvirts_schema(case: Case) -> None:
 
 # What its QEMU is built without.
 LACKED_BY_ENTERPRISE_LINUX = {
-    'console_mode': 'the host does not offer spice (it has: vnc, ',
-    'video_type': 'the host does not offer qxl (it has: vga, ',
-    'usb_redirect': "the host's QEMU cannot redirect USB devices",
+    "console_mode": "the host does not offer spice (it has: vnc, ",
+    "video_type": "the host does not offer qxl (it has: vga, ",
+    "usb_redirect": "the host's QEMU cannot redirect USB devices",
 }
 
 
-@pytest.mark.parametrize('host', ['el-9', 'el-10'])
-@pytest.mark.parametrize('case', [case for case in ALL_CASES if case.arch == 'x86_64'], ids=lambda case: case.name)
+@pytest.mark.parametrize("host", ["el-9", "el-10"])
+@pytest.mark.parametrize("case", [case for case in ALL_CASES if case.arch == "x86_64"], ids=lambda case: case.name)
 def test_on_todays_hosts_the_domain_is_valid_and_lacks_only_what_they_have_not(case: Case, host: str) -> None:
     desired = build(case.vm(emulator=None), recorded_host(host), case.facts)
 
@@ -48,11 +48,11 @@ def test_on_todays_hosts_the_domain_is_valid_and_lacks_only_what_they_have_not(c
 
 
 def _is_lacked_by_enterprise_linux(problem: Problem) -> bool:
-    message = LACKED_BY_ENTERPRISE_LINUX.get(problem.place.rpartition('.')[2])
-    return problem.code == 'unsupported_device' and message is not None and problem.message.startswith(message)
+    message = LACKED_BY_ENTERPRISE_LINUX.get(problem.place.rpartition(".")[2])
+    return problem.code == "unsupported_device" and message is not None and problem.message.startswith(message)
 
 
-@pytest.mark.parametrize('deviation', DEVIATIONS, ids=lambda deviation: deviation.row)
+@pytest.mark.parametrize("deviation", DEVIATIONS, ids=lambda deviation: deviation.row)
 def test_no_deviation_is_listed_that_no_case_needs(deviation: Deviation) -> None:
     def is_needed_by(case: Case) -> bool:
         domain = normal_form(case.reference, case.arch)
@@ -63,11 +63,11 @@ def test_no_deviation_is_listed_that_no_case_needs(deviation: Deviation) -> None
     assert any(is_needed_by(case) for case in ALL_CASES)
 
 
-@pytest.mark.parametrize('deviation', DEVIATIONS, ids=lambda deviation: deviation.row)
+@pytest.mark.parametrize("deviation", DEVIATIONS, ids=lambda deviation: deviation.row)
 def test_every_deviation_stands_in_the_documentation(deviation: Deviation) -> None:
-    documentation = CASES.parent.parent.parent / 'docs' / 'deviations.md'
+    documentation = CASES.parent.parent.parent / "docs" / "deviations.md"
 
-    assert '| %s |' % deviation.row in documentation.read_text()
+    assert "| %s |" % deviation.row in documentation.read_text()
 
 
 def test_all_recorded_cases_are_looked_at() -> None:

@@ -174,7 +174,7 @@ def test_can_be_changed_at_once(replacement: tuple[str, str], actions: list[str]
         (('file="/root"', 'file="/other"'), "devices/disk[target=vda]/source/@file"),
         (("cirrus", "vga"), "devices/video[0]/model/@type"),
         (('type="virtio"/>', 'type="e1000"/>'), "devices/interface[mac=fa:00:00:00:00:01]/model/@type"),
-        (('<cpu>', '<cpu mode="host-passthrough">'), "cpu/@mode"),
+        (("<cpu>", '<cpu mode="host-passthrough">'), "cpu/@mode"),
         (("<devices>", '<idmap><uid start="0"/></idmap><devices>'), "idmap"),
         (("<video>", '<rng model="virtio"/><video>'), "devices/rng"),
     ],

@@ -54,11 +54,7 @@ def written() -> Iterator[tuple[str, str]]:
 
 
 def test_every_element_and_attribute_that_builders_write_has_a_rule() -> None:
-    missing = {
-        "%s/@%s" % (path, name) if name else path
-        for path, name in set(written())
-        if not _is_known(path, name)
-    }
+    missing = {"%s/@%s" % (path, name) if name else path for path, name in set(written()) if not _is_known(path, name)}
     assert sorted(missing) == []
 
 

@@ -16,12 +16,10 @@ from ansible_collections.zstack.kvm.plugins.module_utils.storage.base import Sto
 from ansible_collections.zstack.kvm.plugins.module_utils.storage.vm_secrets import plan_secrets, secret_conflicts
 from ansible_collections.zstack.kvm.plugins.module_utils.vm import CephSecret
 
-UUID = '7f2e0b9c-3a51-4c7e-9d2e-0123456789ab'
-KEY = b'a key'
-VM: Any = SimpleNamespace(
-    place='vms[0]', volumes=(), ceph_secret=CephSecret(UUID, base64.b64encode(KEY).decode())
-)
-PRIVATE = ListedSecret(UUID, 'ceph', UUID, private=True)
+UUID = "7f2e0b9c-3a51-4c7e-9d2e-0123456789ab"
+KEY = b"a key"
+VM: Any = SimpleNamespace(place="vms[0]", volumes=(), ceph_secret=CephSecret(UUID, base64.b64encode(KEY).decode()))
+PRIVATE = ListedSecret(UUID, "ceph", UUID, private=True)
 
 
 class Libvirt:
@@ -44,31 +42,31 @@ def planned(secret: Optional[ListedSecret], value: Optional[bytes] = None) -> li
 
 
 def test_one_that_is_missing_is_defined() -> None:
-    assert planned(None) == ['define_secret']
+    assert planned(None) == ["define_secret"]
 
 
-@pytest.mark.parametrize('value', [None, b'another key'])
+@pytest.mark.parametrize("value", [None, b"another key"])
 def test_one_without_the_value_gets_it(value: Optional[bytes]) -> None:
-    assert planned(ListedSecret(UUID, 'ceph', UUID), value) == ['set_secret_value']
+    assert planned(ListedSecret(UUID, "ceph", UUID), value) == ["set_secret_value"]
 
 
 def test_one_that_has_it_is_left_alone() -> None:
-    assert planned(ListedSecret(UUID, 'ceph', UUID), KEY) == []
+    assert planned(ListedSecret(UUID, "ceph", UUID), KEY) == []
 
 
 def test_one_that_shows_its_value_to_nobody_gets_it_once_a_task() -> None:
-    assert planned(PRIVATE) == ['set_secret_value']
+    assert planned(PRIVATE) == ["set_secret_value"]
     assert planned(replace(PRIVATE, given=KEY)) == []
 
 
-@pytest.mark.parametrize(('kind', 'words'), [('volume', 'for volume'), ('none', 'for nothing in particular')])
+@pytest.mark.parametrize(("kind", "words"), [("volume", "for volume"), ("none", "for nothing in particular")])
 def test_one_that_is_for_something_else_is_a_problem_before_anything_is_done(kind: str, words: str) -> None:
-    libvirt: Any = Libvirt(ListedSecret(UUID, kind, 'x'), b'a passphrase')
+    libvirt: Any = Libvirt(ListedSecret(UUID, kind, "x"), b"a passphrase")
     (problem,) = secret_conflicts(VM, StorageFacts(), libvirt)
-    assert (problem.place, problem.code) == ('vms[0].ceph_secret', 'secret_conflict')
-    assert words + ' instead of ceph' in problem.message
+    assert (problem.place, problem.code) == ("vms[0].ceph_secret", "secret_conflict")
+    assert words + " instead of ceph" in problem.message
 
 
 def test_one_that_is_for_the_same_is_no_problem() -> None:
-    libvirt: Any = Libvirt(ListedSecret(UUID, 'ceph', 'by hand'), KEY)
+    libvirt: Any = Libvirt(ListedSecret(UUID, "ceph", "by hand"), KEY)
     assert secret_conflicts(VM, StorageFacts(), libvirt) == []
