@@ -106,8 +106,8 @@ class CephBackend(Backend):
                 problems.append(
                     Problem(
                         path_place(item),
-                        'the snapshot name %r has other characters than letters, digits, "_", "+" and "-": libvirt takes '
-                        "no others" % image.snapshot,
+                        'the snapshot name %r has other characters than letters, digits, "_", "+" and "-": '
+                        "libvirt takes no others" % image.snapshot,
                     )
                 )
         if not item.mon_info:
