@@ -287,6 +287,11 @@ ERROR_CODES: dict[str, ErrorCode] = {
         "libvirt does not answer at its address.",
         "Start libvirtd (or virtqemud and its socket) on the hypervisor, or correct uri.",
     ),
+    "daemon_unavailable": ErrorCode(
+        "libvirt runs, but another daemon that it needs does not answer it.",
+        "Start the daemon that the message names on the hypervisor: virtlogd (virtlogd.socket), virtlockd, or one of "
+        "the modular daemons such as virtnetworkd, virtsecretd, virtstoraged or virtnwfilterd.",
+    ),
     "libvirt_denied": ErrorCode(
         "libvirt refuses the connection or the operation to this user.",
         "Run the task as root (become: true), or give the user access to libvirt.",
@@ -310,4 +315,14 @@ ERROR_CODES: dict[str, ErrorCode] = {
 }
 
 # Worth another try without any change by the user.
-RETRYABLE = frozenset({"connection_lost", "libvirt_hangs", "libvirt_unavailable", "qemu_hangs", "vm_busy", "vm_locked"})
+RETRYABLE = frozenset(
+    {
+        "connection_lost",
+        "daemon_unavailable",
+        "libvirt_hangs",
+        "libvirt_unavailable",
+        "qemu_hangs",
+        "vm_busy",
+        "vm_locked",
+    }
+)

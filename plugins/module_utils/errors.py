@@ -10,6 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Optional
 
+# libvirt's numbers, from its virterror.h: OPERATION_INVALID, AGENT_UNRESPONSIVE, AGENT_UNSYNCED, AGENT_COMMAND_TIMEOUT
+_SILENT_AGENT = frozenset({55, 86, 97, 111})
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -42,7 +45,10 @@ class LastSeen:
 
 
 class VmError(Exception):
-    """A failure of one VM. C(code) is a key of C(error_codes.ERROR_CODES), which has the usual hint."""
+    """A failure of one VM. C(code) is a key of C(error_codes.ERROR_CODES), which has the usual hint.
+
+    C(libvirt_code) and C(libvirt_source) are libvirt's numbers VIR_ERR_* and VIR_FROM_*.
+    """
 
     def __init__(
         self,
@@ -52,6 +58,7 @@ class VmError(Exception):
         phase: str = "",
         libvirt_code: Optional[int] = None,
         libvirt_message: str = "",
+        libvirt_source: Optional[int] = None,
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -60,6 +67,7 @@ class VmError(Exception):
         self.phase = phase
         self.libvirt_code = libvirt_code
         self.libvirt_message = libvirt_message
+        self.libvirt_source = libvirt_source
         self.rollback = "not_needed"
         self.last_seen: Optional[LastSeen] = None
         # Takes back what may have been done all the same.
@@ -69,6 +77,11 @@ class VmError(Exception):
     def lost_libvirt(self) -> bool:
         """Whether libvirt can be asked nothing more through this connection."""
         return self.code in ("connection_lost", "libvirt_hangs")
+
+    @property
+    def agent_is_silent(self) -> bool:
+        """Whether there is no agent to answer: none that listens, or no guest that runs."""
+        return self.libvirt_code in _SILENT_AGENT
 
     def as_result(self) -> dict[str, Any]:
         """The C(error) of the VM's result."""

@@ -28,6 +28,7 @@ from urllib.parse import urlsplit
 
 from .deadline import call_with_deadline
 from .errors import VmError
+from .foreign_text import shorten
 from .host_lock import VmLock
 
 _KINDS = (
@@ -245,7 +246,7 @@ class HostSystem:
             raise VmError("command_timeout", "%s did not end within %g seconds" % (argv[0], timeout)) from error
         except OSError as error:
             raise VmError("command_failed", "cannot run %s: %s" % (argv[0], error)) from error
-        return CommandResult(done.returncode, done.stdout, done.stderr)
+        return CommandResult(done.returncode, done.stdout, shorten(done.stderr))
 
     def process_age(self, pid: int, argument: str) -> Optional[float]:
         """Seconds since a process started; None where there is none, or its command line lacks C(argument)."""

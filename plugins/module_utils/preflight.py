@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator
-from typing import Optional
+from typing import Optional, Union
 
 from .context import System
+from .daemons import daemon_problem
 from .domain.interfaces import NIC_FILTER
-from .errors import Problem
+from .errors import Problem, VmError
 from .vm import PciDevice, Vm
 
 
@@ -30,8 +31,10 @@ def host_problems(vm: Vm, system: System) -> list[Problem]:
     ]
 
 
-def network_filter_problems(vm: Vm, filters: Optional[Collection[str]]) -> list[Problem]:
-    """NICs whose network filter libvirt doesn't have; C(filters) are those that it has, None where it doesn't say."""
+def network_filter_problems(vm: Vm, filters: Union[Collection[str], VmError, None]) -> list[Problem]:
+    """NICs whose network filter libvirt doesn't have; C(filters) are those that it has, or why it doesn't say."""
+    if isinstance(filters, VmError):
+        return [problem for nic in vm.nics if nic.ip for problem in daemon_problem("%s.ip" % nic.place, filters)]
     if filters is None or NIC_FILTER in filters:
         return []
     message = "libvirt has no network filter %s, which every NIC with an address gets" % NIC_FILTER

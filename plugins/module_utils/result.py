@@ -19,6 +19,7 @@ except ImportError:  # the module reports it
 from .domain_diff import Difference
 from .error_codes import ERROR_CODES
 from .errors import LastSeen, VmError, VmProblems
+from .foreign_text import clean_line
 from .vm import Vm
 
 MASK = "********"
@@ -46,7 +47,7 @@ class VmResult:
     @property
     def label(self) -> str:
         """How messages call the VM."""
-        return "VM %s (%s)" % (self.name, self.uuid)
+        return "VM %s (%s)" % (clean_line(self.name), self.uuid)
 
     @property
     def changed(self) -> bool:
@@ -77,7 +78,7 @@ class VmResult:
 
     def as_diff(self) -> dict[str, str]:
         """The VM's entry in C(diff)."""
-        header = "%s (%s)" % (self.name, self.uuid)
+        header = "%s (%s)" % (clean_line(self.name), self.uuid)
         return {"before_header": header, "after_header": header, "before": self.before, "after": self.after}
 
 

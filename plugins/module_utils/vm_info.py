@@ -19,10 +19,12 @@ except ImportError:  # the module reports it
     pass
 
 from . import domain_facts
+from .addresses import merge_addresses, usable_address
 from .context import System
 from .deadline import side_by_side
 from .domain_diff import live_changes
 from .errors import VmError, mistakes_as_errors
+from .foreign_text import clean_line
 from .hypervisor import Hypervisor
 from .observed import DomainList, ObservedVm, list_domains, observe_domain
 from .patience import Patience
@@ -41,6 +43,25 @@ _IN_PART = "this VM is told of only in part: %s"
 
 Information = dict[str, Any]
 
+# Whoever reads the entry of a VM that could not be looked at finds all that the others have.
+_NOTHING_KNOWN: Information = {
+    "domain_name": None,
+    "metadata": {"internal_id": None, "host_management_ip": None},
+    "memory": None,
+    "cpus": None,
+    "state": "unknown",
+    "reason": "unknown",
+    "qemu_hangs": False,
+    "uptime": None,
+    "console": None,
+    "address": None,
+    "addresses": [],
+    "disks": [],
+    "nics": [],
+    "restart_required": False,
+    "screenshot": None,
+    "thumbnail": None,
+}
 _NOT_COMPARED: Information = {"as_asked": None, "differences": [], "error": None}
 
 
@@ -85,8 +106,8 @@ def vm_information(
         if isinstance(outcome, VmError):
             if outcome.lost_libvirt:
                 raise outcome
-            unknown = {"uuid": uuid, "name": domains.names.get(uuid), "state": "unknown", "reason": "unknown"}
-            outcome = {**unknown, "warnings": ["this VM could not be looked at: %s" % outcome]}
+            named = {"uuid": uuid, "name": clean_line(domains.names.get(uuid) or uuid)}
+            outcome = {**_NOTHING_KNOWN, **named, "warnings": ["this VM could not be looked at: %s" % outcome]}
         # Another VM that has been removed since it was listed is none of those that there are.
         if index < len(uuids) or outcome["state"] != "absent":
             found.append(outcome)
@@ -105,15 +126,15 @@ def _look(survey: _Survey, uuid: str) -> Union[Information, VmError]:
 
 
 def _describe(survey: _Survey, uuid: str, observed: ObservedVm, defined: etree._Element) -> Information:
-    warnings: list[str] = []
     live = None if observed.live_xml is None else etree.fromstring(observed.live_xml)
     domain = defined if live is None else live
-    described = domain_facts.identity(domain)
+    described, warnings = domain_facts.identity(domain)
     management_ip = described["metadata"]["host_management_ip"]
     disks = [{**disk, **_size(survey, uuid, disk, warnings)} for disk in domain_facts.disks(domain)]
     pictures = _pictures(survey, uuid, live, warnings)
     # Asked before the agent is, whose silence is not QEMU's.
     hangs = live is not None and survey.patience.lost_with(uuid) is not None
+    addresses = [] if live is None else _addresses(survey, uuid, live, warnings)
     return {
         "uuid": uuid,
         **described,
@@ -122,7 +143,8 @@ def _describe(survey: _Survey, uuid: str, observed: ObservedVm, defined: etree._
         "qemu_hangs": hangs,
         "uptime": None if live is None else _uptime(survey.system, uuid, described["domain_name"]),
         "console": None if live is None else console_of_domain(live, management_ip),
-        "addresses": [] if live is None else _addresses(survey, uuid, live),
+        "address": usable_address([each["address"] for each in addresses]),
+        "addresses": addresses,
         "disks": disks,
         "nics": domain_facts.nics(domain),
         "restart_required": live is not None and observed.persistent and restart_changes(defined, live),
@@ -159,7 +181,7 @@ def _uptime(system: System, uuid: str, domain_name: str) -> Optional[int]:
     return None if age is None else int(age)
 
 
-def _addresses(survey: _Survey, uuid: str, live: etree._Element) -> list[Information]:
+def _addresses(survey: _Survey, uuid: str, live: etree._Element, warnings: list[str]) -> list[Information]:
     sources = (["agent"] if domain_facts.has_agent(live) else []) + ["lease", "arp"]
     answers = {}
     for source in sources:
@@ -167,13 +189,18 @@ def _addresses(survey: _Survey, uuid: str, live: etree._Element) -> list[Informa
         try:
             answers[source] = survey.patience.ask(uuid, question) if source == "agent" else question()
         except VmError as error:
-            # A VM that has ended meanwhile, an agent that says nothing: there are no addresses then.
             if error.lost_libvirt:
                 raise
+            # A VM that has ended meanwhile, or an agent that says nothing, has no addresses; one that answers
+            # what libvirt can't pass on hides them.
+            if source == "agent" and error.code == "libvirt_error" and not error.agent_is_silent:
+                warnings.append("there are no addresses from the guest agent: %s" % error)
             # libvirt before 9.1 cannot read the ARP table of newer kernels.
             if source == "arp" and not survey.system.is_remote:
                 answers[source] = domain_facts.arp_answer(live, survey.system.arp_table())
-    return domain_facts.merge_addresses(answers)
+    addresses, left_out = merge_addresses(answers)
+    warnings += left_out
+    return addresses
 
 
 def _size(survey: _Survey, uuid: str, disk: Information, warnings: list[str]) -> Information:

@@ -17,13 +17,14 @@ except ImportError:
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
+from .clean_module import CleanModule
 from .errors import Problem, VmError
 from .hypervisor import LIBVIRT_IMPORT_ERROR
 from .result import SecretMask, VmResult, masked_arguments
 from .vm_spec.arguments import VM_ARGUMENT_SPEC
 
 
-class DescribedVmsModule(AnsibleModule):
+class DescribedVmsModule(CleanModule):
     """A module whose option C(vms) describes VMs.
 
     What it returns has no secrets in it, so that nothing else has to be masked.

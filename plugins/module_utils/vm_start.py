@@ -17,6 +17,7 @@ from . import domain, storage
 from .action import Action
 from .apply import apply
 from .context import Context, System
+from .daemons import daemon_problems
 from .domain_diff import Difference, left_from_before_patches, live_changes, reconcile
 from .errors import VmError, VmProblems, mistakes_as_errors
 from .hypervisor import Hypervisor
@@ -102,6 +103,7 @@ def _plan(task: Task, vm: Vm, observed: ObservedVm, result: VmResult) -> tuple[P
     prepare: Prepare = tuple
     if will_start(observed, drift, task.policy) or will_attach(drift, task.policy):
         problems += [*desired.missing, *task.storage_problems(vm), *host_problems(vm, task.system)]
+        problems += daemon_problems(vm, task.system, task.hypervisor.uri)
         problems += network_filter_problems(vm, task.network_filters)
         problems += storage.secret_conflicts(vm, facts, task.hypervisor)
         prepare = partial(_preparations, task, vm, facts)

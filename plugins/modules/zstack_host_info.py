@@ -207,7 +207,8 @@ iommu_groups:
       sample: ["0000:3b:00.0", "0000:3b:00.1"]
 """
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import missing_required_lib
+from ansible_collections.zstack.kvm.plugins.module_utils.clean_module import CleanModule
 from ansible_collections.zstack.kvm.plugins.module_utils.error_codes import ERROR_CODES
 from ansible_collections.zstack.kvm.plugins.module_utils.errors import VmError
 from ansible_collections.zstack.kvm.plugins.module_utils.host_info import host_info
@@ -224,7 +225,7 @@ ARGUMENT_SPEC = {"uri": {"type": "str", "default": "qemu:///system"}}
 
 def main() -> None:
     """Arguments in, facts out."""
-    module = AnsibleModule(ARGUMENT_SPEC, supports_check_mode=True)
+    module = CleanModule(ARGUMENT_SPEC, supports_check_mode=True)
     if LIBVIRT_IMPORT_ERROR is not None:
         module.fail_json(missing_required_lib("libvirt-python (package python3-libvirt)"))
     if etree is None:

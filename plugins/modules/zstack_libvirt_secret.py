@@ -42,8 +42,9 @@ options:
     description:
       - For O(type=ceph) the key of the user in base64, as C(ceph auth get-key) prints it. For O(type=iscsi) the CHAP
         password as it is.
+      - It has to be text. A password of digits needs quotes in YAML, which makes 83 of 0123.
       - When left out, the secret keeps the value that it has.
-    type: str
+    type: raw
   update_value:
     description:
       - V(always) sets the value whenever it is not as asked. Nobody can read the value of a private secret, so for one
@@ -131,7 +132,8 @@ import base64
 from collections.abc import Mapping
 from typing import Any, Optional
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import missing_required_lib
+from ansible_collections.zstack.kvm.plugins.module_utils.clean_module import CleanModule
 from ansible_collections.zstack.kvm.plugins.module_utils.error_codes import ERROR_CODES
 from ansible_collections.zstack.kvm.plugins.module_utils.errors import VmError
 from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import LIBVIRT_IMPORT_ERROR, Hypervisor
@@ -154,7 +156,7 @@ ARGUMENT_SPEC = {
     "uuid": {"type": "str", "required": True},
     "type": {"type": "str", "choices": ["ceph", "iscsi"], "default": "ceph"},
     "usage": {"type": "str"},
-    "value": {"type": "str", "no_log": True},
+    "value": {"type": "raw", "no_log": True},
     "update_value": {"type": "str", "choices": ["always", "on_create"], "default": "always", "no_log": False},
     "ephemeral": {"type": "bool", "default": False},
     "private": {"type": "bool", "default": False},
@@ -165,7 +167,7 @@ ARGUMENT_SPEC = {
 
 def main() -> None:
     """Arguments in, result out."""
-    module = AnsibleModule(ARGUMENT_SPEC, supports_check_mode=True)
+    module = CleanModule(ARGUMENT_SPEC, supports_check_mode=True)
     if LIBVIRT_IMPORT_ERROR is not None:
         module.fail_json(missing_required_lib("libvirt-python (package python3-libvirt)"))
     if etree is None:
@@ -192,7 +194,7 @@ def main() -> None:
         _finish(module, plan, wanted, existing)
 
 
-def _read(module: AnsibleModule) -> tuple[SecretDefinition, Optional[bytes]]:
+def _read(module: CleanModule) -> tuple[SecretDefinition, Optional[bytes]]:
     """What is asked for, or the end of the module with all that is wrong with it."""
     params, problems = module.params, []
     uuid, value = "", None
@@ -217,9 +219,11 @@ def _read(module: AnsibleModule) -> tuple[SecretDefinition, Optional[bytes]]:
     return SecretDefinition(uuid, params["type"], usage, params["ephemeral"], params["private"]), value
 
 
-def _bytes_of(value: Optional[str], kind: str) -> Optional[bytes]:
+def _bytes_of(value: Any, kind: str) -> Optional[bytes]:
     if value is None:
         return None
+    if not isinstance(value, str):
+        raise ValueError("must be text: YAML reads digits as a number, and 0123 as 83; put quotes around it")
     if kind == "ceph":
         return base64.b64decode(values.ceph_key(value.strip()))
     if not value:
@@ -276,7 +280,7 @@ def _apply(
 
 
 def _finish(
-    module: AnsibleModule, plan: SecretPlan, wanted: SecretDefinition, existing: Optional[ExistingSecret]
+    module: CleanModule, plan: SecretPlan, wanted: SecretDefinition, existing: Optional[ExistingSecret]
 ) -> None:
     steps = {"undefine": plan.undefine, "define": plan.define, "set_value": plan.value is not None}
     returned: dict[str, Any] = {
@@ -297,7 +301,7 @@ def _shown(existing: Optional[ExistingSecret]) -> str:
 
 
 def _shown_after(
-    module: AnsibleModule, plan: SecretPlan, wanted: SecretDefinition, existing: Optional[ExistingSecret]
+    module: CleanModule, plan: SecretPlan, wanted: SecretDefinition, existing: Optional[ExistingSecret]
 ) -> str:
     if module.params["state"] == "absent":
         return ""

@@ -169,8 +169,16 @@ vms:
           description: The port.
           type: int
           sample: 5900
+    address:
+      description:
+        - The first of RV(vms[].addresses) by which others can reach the guest. Addresses of IPv6 that are valid in one
+          site only come last; link-local ones are none. V(null) where there is none.
+      type: str
+      sample: 10.0.0.17
     addresses:
-      description: The IP addresses of the guest, each once, without those of loopback. Empty for a VM that is off.
+      description:
+        - The IP addresses of the guest, each once and at most 256, without those of loopback. Empty for a VM that is
+          off. What the guest reports and is no address is left out, and RV(vms[].warnings) says so.
       type: list
       elements: dict
       contains:

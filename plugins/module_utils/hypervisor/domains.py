@@ -15,8 +15,8 @@ from ..errors import VmError
 from .binding import libvirt
 from .connection import ANSWER_SECONDS, Connection
 
-# What libvirt says of its own schema when libxml2, which readies its types unlocked, does so in two threads at once.
-_SCHEMA_RACE = "Unable to parse RNG"
+# What libvirt reports of its own schema when libxml2, which readies its types unlocked, does so in two threads at once.
+_SCHEMA_RACE = (1, 5)  # VIR_ERR_INTERNAL_ERROR, VIR_FROM_XML
 _SCHEMA_ATTEMPTS = 5
 _SCHEMA_PAUSE = 0.1
 
@@ -149,7 +149,7 @@ class DomainCalls(Connection):
                 except VmError as error:
                     # Somebody else's definition may have been the other of the two.
                     attempts -= 1
-                    if not attempts or _SCHEMA_RACE not in error.message:
+                    if not attempts or (error.libvirt_code, error.libvirt_source) != _SCHEMA_RACE:
                         raise
                 time.sleep(_SCHEMA_PAUSE)
 
