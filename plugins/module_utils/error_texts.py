@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import errno
 import re
+from collections.abc import Iterable, Sequence
 from typing import Optional
 
 from .foreign_text import shorten
@@ -62,22 +63,19 @@ _BY_SOURCE_AND_ERRNO = {
 _CONNECTION_SOURCES = frozenset({_RPC_SOURCE, _REMOTE_SOURCE})
 _CONNECTION_NUMBERS = frozenset({_INTERNAL_ERROR, 6, _SYSTEM_ERROR, 39})  # 6: INVALID_CONN, 39: RPC
 
-# The first that is found counts: what is behind a failure comes before the words it is wrapped in.
+# The first that is found counts: what is behind a failure comes before the words it is wrapped in. What C(.*) separates
+# follows each other on one line; a pattern may have it nowhere else, so that looking for it takes linear time.
 _TEXTS = (
-    ("qos_limit", r"(?s)\A(?=.*burst)(?=.*Illegal)(?=.*rate)"),
+    ("qos_limit", r"(?s)\A(?=[^\0]*burst)(?=[^\0]*Illegal)(?=[^\0]*rate)"),
     ("qos_limit", r'Illegal "(quantum|burst|rate)"'),
     ("qos_limit", r'argument "[^"]*" is wrong: (buffer|rate|burst)'),
     ("qos_limit", r"could not convert bandwidth \w+ value"),
-    ("qos_unsupported", r"(Specified qdisc (kind is unknown|not found))|(TC (classifier|action module) not found)"),
+    ("qos_unsupported", r"Specified qdisc (kind is unknown|not found)|TC (classifier|action module) not found"),
     # QEMU's words until 4.0, and since.
-    (
-        "vfio_irq_conflict",
-        r"Failed to setup INTx fd: Device or resource busy|[Ff]ailed to set up .*INTX.*: Device or resource busy",
-    ),
-    (
-        "not_enough_memory",
-        r"cannot set up guest memory|cannot (map|allocate).*guest (RAM|memory)|Cannot allocate memory",
-    ),
+    ("vfio_irq_conflict", r"Failed to setup INTx fd: Device or resource busy"),
+    ("vfio_irq_conflict", r"[Ff]ailed to set up .*INTX.*: Device or resource busy"),
+    ("not_enough_memory", r"cannot set up guest memory|Cannot allocate memory"),
+    ("not_enough_memory", r"cannot (map|allocate).*guest (RAM|memory)"),
     ("disk_full", r"No space left on device|Disk quota exceeded"),
     ("security_denied", r'apparmor="DENIED"|AppArmor profile|avc:\s+denied|security context|SELinux'),
     (
@@ -89,18 +87,20 @@ _TEXTS = (
         "image_locked",
         r'Failed to get (shared )?"?(write|consistent read|resize)"? lock|Is another process using the image',
     ),
-    (
-        "storage_denied",
-        r"rbd.*(Operation not permitted|Permission denied)|[Aa]uthentication failure|iSCSI.*[Ll]ogin.*(fail|denied)",
-    ),
-    ("storage_missing", r"error reading header from|error opening pool|rbd.*No such file or directory"),
-    ("storage_missing", r"export .* not (present|available|found)|iSCSI.*(target|LUN).*not (found|exist)"),
+    ("storage_denied", r"rbd.*(Operation not permitted|Permission denied)"),
+    ("storage_denied", r"iSCSI.*[Ll]ogin.*(fail|denied)"),
+    ("storage_denied", r"[Aa]uthentication failure"),
+    ("storage_missing", r"error reading header from|error opening pool"),
+    ("storage_missing", r"rbd.*No such file or directory"),
+    ("storage_missing", r"export .* not (present|available|found)"),
+    ("storage_missing", r"iSCSI.*(target|LUN).*not (found|exist)"),
     (
         "storage_unreachable",
-        r"error connecting|Failed to connect to (LUN|.*iSCSI|: (Connection refused|No such file or directory))"
-        r"|(Connection (refused|timed out)|No route to host).*(iscsi|rbd|nbd)"
-        r"|(iscsi|rbd|nbd|iSCSI).*(Connection (refused|timed out)|No route to host)",
+        r"error connecting|Failed to connect to (LUN|: (Connection refused|No such file or directory))",
     ),
+    ("storage_unreachable", r"Failed to connect to .*iSCSI"),
+    ("storage_unreachable", r"(Connection (refused|timed out)|No route to host).*(iscsi|rbd|nbd)"),
+    ("storage_unreachable", r"(iscsi|rbd|nbd|iSCSI).*(Connection (refused|timed out)|No route to host)"),
     (
         "image_permission",
         r"(Could not open|Could not read|Cannot access storage file|cannot access).*Permission denied",
@@ -111,18 +111,20 @@ _TEXTS = (
     ),
     ("channel_dir_missing", r"Unable to bind to UNIX socket path.*No such file or directory"),
     ("image_format", r"Image is not in \w+ format"),
-    ("bridge_missing", r"Cannot get interface MTU on|[Uu]nable to add bridge|bridge .*(does not exist|No such device)"),
+    ("bridge_missing", r"Cannot get interface MTU on|[Uu]nable to add bridge"),
+    ("bridge_missing", r"bridge .*(does not exist|No such device)"),
     ("filter_failed", r"nwfilter|[Nn]etwork filter|referenced filter|(ip6?|eb)tables"),
     ("address_missing", r"Cannot assign requested address"),
     ("address_in_use", r"Address already in use|Unable to find an unused port|Failed to find an available port"),
-    (
-        "iommu_missing",
-        r"host doesn't support passthrough|"
-        r"no iommu_group|IOMMU not (present|enabled)|no IOMMU|[Uu]nsupported passthrough"
-        r"|does not support PCI passthrough|cannot be assigned.*IOMMU|vfio.*group .* is not viable",
-    ),
-    ("device_in_use", r"(PCI|USB) device .* is in use|is in use by driver|in use by domain"),
-    ("device_missing", r"Did not find USB device|(PCI )?[Dd]evice .* not found|/sys/bus/pci/devices/.*No such file"),
+    ("iommu_missing", r"host doesn't support passthrough|no iommu_group|IOMMU not (present|enabled)|no IOMMU"),
+    ("iommu_missing", r"[Uu]nsupported passthrough|does not support PCI passthrough"),
+    ("iommu_missing", r"cannot be assigned.*IOMMU"),
+    ("iommu_missing", r"vfio.*group .* is not viable"),
+    ("device_in_use", r"(PCI|USB) device .* is in use"),
+    ("device_in_use", r"is in use by driver|in use by domain"),
+    ("device_missing", r"Did not find USB device"),
+    ("device_missing", r"[Dd]evice .* not found"),
+    ("device_missing", r"/sys/bus/pci/devices/.*No such file"),
     ("unsupported_domain_type", r"does not support virt type"),
     ("firmware_missing", r"[Uu]nable to find any (master var store|firmware)"),
     ("unsupported_machine", r"[Uu]nsupported machine type|does not support machine type|is not supported by emulator"),
@@ -131,7 +133,7 @@ _TEXTS = (
         r"is not a valid device model name|not supported (by|in) this QEMU|by this QEMU binary"
         r"|is not supported on this|[Uu]nknown device",
     ),
-    ("name_taken", r"domain '?[^' ]*'? already exists with uuid|is already defined with uuid"),
+    ("name_taken", r"already exists with uuid|is already defined with uuid"),
     (
         "vm_busy",
         r"cannot acquire state change lock|is (already )?being (migrated|saved|started)|block copy still active",
@@ -142,7 +144,7 @@ _TEXTS = (
         r"|Unable to read from monitor|domain is not running|monitor socket",
     ),
 )
-_PATTERNS = tuple((code, re.compile(pattern)) for code, pattern in _TEXTS)
+_PATTERNS = tuple((code, tuple(map(re.compile, pattern.split(".*")))) for code, pattern in _TEXTS)
 # Names of files and images may be anything, error messages included; those of devices of the kernel say something.
 _PATHS = re.compile(
     r"""'(?!/dev/|/sys/)[^'\s/]*/[^']*'|"(?!/dev/|/sys/)[^"\s/]*/[^"]*\"|»(?!/dev/|/sys/)[^«\s/]*/[^«]*«"""
@@ -152,7 +154,23 @@ _PATHS = re.compile(
 def classify_text(text: str) -> Optional[str]:
     """Return the code of what libvirt, QEMU or the kernel wrote, None where nothing is recognised."""
     words = _PATHS.sub("", shorten(text))
-    return next((code for code, pattern in _PATTERNS if pattern.search(words)), None)
+    lines = words.split("\n")
+    return next((code for code, parts in _PATTERNS if _has_in_one(lines if parts[1:] else [words], parts)), None)
+
+
+def _has_in_one(texts: Iterable[str], parts: Sequence[re.Pattern[str]]) -> bool:
+    return any(_has(text, parts) for text in texts)
+
+
+def _has(text: str, parts: Sequence[re.Pattern[str]]) -> bool:
+    """Whether the parts are in the text, one after the other."""
+    end = 0
+    for part in parts:
+        found = part.search(text, end)
+        if found is None:
+            return False
+        end = found.end()
+    return True
 
 
 def broke_connection(number: int, source: int) -> bool:

@@ -162,7 +162,7 @@ TRANSLATED = [
     ("qemu_failed", 1, 10, -1, "Interner Fehler: QEMU hat den Monitor geschlossen: qemu-system-x86_64: -x"),
     ("qemu_failed", 38, 10, 104, "Kann nicht vom Monitor lesen: Die Verbindung wurde vom Kommunikationspartner "
      "zurückgesetzt"),
-    ("secret_missing", 66, 30, -1, "Secret nicht gefunden: Kein passendes Secret für uuid '00000000-0000-4000'"),
+    ("secret_missing", 66, 30, -1, "Secret nicht gefunden: Kein Secret für uuid '00000000-0000-4000'"),
     ("unsupported_device", 67, 20, -1, "Nicht unterstützte Konfiguration: Unbekanntes Video-Modell 'nope'"),
     ("vm_busy", 68, 10, -1, "Zeitüberschreitung bei Operation: Kann Statuswechsel-Sperre nicht erlangen"),
     ("disk_full", 38, 0, 28, "Datei '/etc/libvirt/qemu/a.xml.new' konnte nicht erstellt werden: Auf dem Gerät ist kein "
@@ -238,6 +238,8 @@ def test_a_monitor_that_breaks_is_no_broken_connection() -> None:
         "/dev/kvm'",
         "burst",
         "rbd ",
+        "iSCSI target ",
+        "vfio group ",
         "secret ",
         "device ",
         "iSCSI ",
