@@ -141,8 +141,10 @@ class Connection:
             return function(*arguments)
         except libvirt.libvirtError as error:
             raise self._vm_error(what, error) from None
-        except UnicodeDecodeError as error:
-            raise VmError("libvirt_error", "cannot %s: libvirt's answer is not text: %s" % (what, error)) from None
+        except (UnicodeDecodeError, SystemError) as error:
+            # Some of the bindings' functions wrap the one in the other.
+            reason = "libvirt's answer is not text: %s" % (error.__cause__ or error)
+            raise VmError("libvirt_error", "cannot %s: %s" % (what, reason)) from None
 
     def _vm_error(self, what: str, error: Any) -> VmError:
         number, source = error.get_error_code(), error.get_error_domain()

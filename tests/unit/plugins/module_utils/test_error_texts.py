@@ -157,7 +157,7 @@ TRANSLATED = [
     ("filter_failed", 1, 33, -1, "Interner Fehler: Referenzierter Filter »nope« fehlt"),
     ("invalid_domain", 92, 5, -1, "XML document failed to validate against schema: Extra element devices"),
     ("invalid_domain", 27, 20, -1, "XML Fehler: Keine PCI-Busse verfügbar"),
-    ("not_enough_memory", 1, 10, -1, "Interner Fehler: QEMU hat den Monitor unerwartet geschlossen: qemu-system-x86_64: "
+    ("not_enough_memory", 1, 10, -1, "Interner Fehler: QEMU hat den Monitor geschlossen: qemu-system-x86_64: "
      "cannot set up guest memory 'pc.ram': Cannot allocate memory"),
     ("qemu_failed", 1, 10, -1, "Interner Fehler: QEMU hat den Monitor geschlossen: qemu-system-x86_64: -x"),
     ("qemu_failed", 38, 10, 104, "Kann nicht vom Monitor lesen: Die Verbindung wurde vom Kommunikationspartner "
