@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Optional
 
 from . import storage
+from ._errors.errors import VmError, mistakes_as_errors
 from .action import Action, AlreadyDone
 from .context import Context, Executor, Undo
-from .errors import VmError, mistakes_as_errors
 from .executors.definition import EXECUTORS as DEFINITION
 from .executors.live import EXECUTORS as LIVE
 from .executors.live import LiveChangeRefused

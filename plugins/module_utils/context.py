@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Optional, TypeVar, Union
 
-from .errors import VmError
+from ._errors.errors import VmError
 from .host_system import HostSystem, RemoteSystem
 from .hypervisor import Hypervisor
 from .observed import ObservedVm

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Optional, Union
 
-from .errors import VmError
+from ._errors.errors import VmError
 from .host import (
     Capabilities,
     DomainCapabilities,

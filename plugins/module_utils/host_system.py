@@ -26,8 +26,8 @@ from dataclasses import dataclass
 from typing import Literal, NoReturn, Optional, Union
 from urllib.parse import urlsplit
 
+from ._errors.errors import VmError
 from .deadline import call_with_deadline
-from .errors import VmError
 from .host_lock import VmLock
 
 _KINDS = (

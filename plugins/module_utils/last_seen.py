@@ -9,8 +9,8 @@ import contextlib
 import re
 from typing import Optional
 
+from ._errors.errors import LastSeen, VmError
 from .context import Context
-from .errors import LastSeen, VmError
 from .hypervisor import ConsoleStream
 from .picture import write_picture
 from .qemu_log import lines_since_start

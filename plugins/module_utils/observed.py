@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Optional
 
-from .errors import VmError
+from ._errors.errors import VmError
 from .hypervisor import Hypervisor
 from .vm import Vm
 

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterable
 from typing import Union
 
-from .errors import VmError
+from ._errors.errors import VmError
 from .host_system import HostSystem
 from .hypervisor import Hypervisor
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
+from ._errors.errors import VmError
 from .action import Action
 from .domain_diff import Difference
-from .errors import VmError
 from .observed import ObservedVm
 from .vm import Vm
 

@@ -12,9 +12,9 @@ import os
 from collections.abc import Collection, Iterator
 from typing import Optional
 
+from ._errors.errors import Problem
 from .context import System
 from .domain.interfaces import NIC_FILTER
-from .errors import Problem
 from .vm import PciDevice, Vm
 
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 
+from ._errors.errors import VmError
 from .context import System
 from .error_texts import classify_text
-from .errors import VmError
 from .host_system import HostSystem
 from .vfio_interrupts import explain_conflict
 

@@ -16,9 +16,9 @@ try:
 except ImportError:  # the module reports it
     pass
 
+from ._errors.codes import ERROR_CODES
+from ._errors.errors import LastSeen, VmError, VmProblems
 from .domain_diff import Difference
-from .error_codes import ERROR_CODES
-from .errors import LastSeen, VmError, VmProblems
 from .vm import Vm
 
 MASK = "********"

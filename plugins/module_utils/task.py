@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Optional
 
 from . import storage
+from ._errors.errors import Problem, VmError
 from .action import Action
 from .context import System
-from .errors import Problem, VmError
 from .host import Host, domain_kind, parse_capabilities, parse_domain_capabilities
 from .hypervisor import Hypervisor
 from .observed import DomainList, list_domains

@@ -13,8 +13,8 @@ try:
 except ImportError:  # the module reports it
     pass
 
+from ._errors.errors import VmError
 from .context import Context
-from .errors import VmError
 from .last_seen import Watch
 from .vm import Vm
 

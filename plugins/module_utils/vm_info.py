@@ -19,10 +19,10 @@ except ImportError:  # the module reports it
     pass
 
 from . import domain_facts
+from ._errors.errors import VmError, mistakes_as_errors
 from .context import System
 from .deadline import side_by_side
 from .domain_diff import live_changes
-from .errors import VmError, mistakes_as_errors
 from .hypervisor import Hypervisor
 from .observed import DomainList, ObservedVm, list_domains, observe_domain
 from .patience import Patience

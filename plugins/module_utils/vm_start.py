@@ -14,11 +14,11 @@ except ImportError:  # the module reports it
     pass
 
 from . import domain, storage
+from ._errors.errors import VmError, VmProblems, mistakes_as_errors
 from .action import Action
 from .apply import apply
 from .context import Context, System
 from .domain_diff import Difference, left_from_before_patches, live_changes, reconcile
-from .errors import VmError, VmProblems, mistakes_as_errors
 from .hypervisor import Hypervisor
 from .observed import ObservedVm, observe
 from .plan import Drift, Plan, Policy, Prepare, check_drift, check_state, plan_vm, steps, will_attach, will_start

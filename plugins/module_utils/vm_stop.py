@@ -17,9 +17,9 @@ try:
 except ImportError:  # the module reports it
     pass
 
+from ._errors.errors import VmError, mistakes_as_errors
 from .context import System
 from .deadline import side_by_side
-from .errors import VmError, mistakes_as_errors
 from .host_system import HostSystem
 from .hypervisor import Hypervisor
 from .observed import DomainList, ObservedVm, list_domains, observe_domain

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .errors import Problem
+from ._errors.errors import Problem
 from .vm_spec import values
 
 

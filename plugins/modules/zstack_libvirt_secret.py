@@ -132,8 +132,8 @@ from collections.abc import Mapping
 from typing import Any, Optional
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.zstack.kvm.plugins.module_utils.error_codes import ERROR_CODES
-from ansible_collections.zstack.kvm.plugins.module_utils.errors import VmError
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.codes import ERROR_CODES
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
 from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import LIBVIRT_IMPORT_ERROR, Hypervisor
 from ansible_collections.zstack.kvm.plugins.module_utils.libvirt_secret import (
     ExistingSecret,

@@ -310,8 +310,8 @@ vms:
       sample: []
 """
 
-from ansible_collections.zstack.kvm.plugins.module_utils.error_codes import ERROR_CODES
-from ansible_collections.zstack.kvm.plugins.module_utils.errors import Problem, VmError
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.codes import ERROR_CODES
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import Problem, VmError
 from ansible_collections.zstack.kvm.plugins.module_utils.host_system import system_of
 from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import Hypervisor
 from ansible_collections.zstack.kvm.plugins.module_utils.vm_info import Pictures, compare, vm_information

@@ -285,7 +285,7 @@ vms:
               sample: /var/lib/zstack-kvm/screenshots/6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11.png
 """
 
-from ansible_collections.zstack.kvm.plugins.module_utils.errors import Problem, VmError
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import Problem, VmError
 from ansible_collections.zstack.kvm.plugins.module_utils.host_system import system_of
 from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import Hypervisor
 from ansible_collections.zstack.kvm.plugins.module_utils.plan import Policy

@@ -202,7 +202,7 @@ vms:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.zstack.kvm.plugins.module_utils.errors import Problem, VmError
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import Problem, VmError
 from ansible_collections.zstack.kvm.plugins.module_utils.host_system import system_of
 from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import Hypervisor
 from ansible_collections.zstack.kvm.plugins.module_utils.result import SecretMask, VmResult, failed

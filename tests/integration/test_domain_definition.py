@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.codes import ERROR_CODES
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmProblems
 from ansible_collections.zstack.kvm.plugins.module_utils.domain import build
 from ansible_collections.zstack.kvm.plugins.module_utils.domain_diff import reconcile
-from ansible_collections.zstack.kvm.plugins.module_utils.error_codes import ERROR_CODES
-from ansible_collections.zstack.kvm.plugins.module_utils.errors import VmProblems
 from ansible_collections.zstack.kvm.plugins.module_utils.host import (
     DomainKind,
     Host,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils.errors import VmError
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
 from ansible_collections.zstack.kvm.plugins.module_utils.last_seen import SCREENSHOT_DIRECTORY
 from ansible_collections.zstack.kvm.tests.integration.conftest import image_directory
 from ansible_collections.zstack.kvm.tests.support import in_process, media

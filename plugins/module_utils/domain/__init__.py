@@ -16,7 +16,7 @@ except ImportError:  # the module reports it
     pass
 
 from .. import storage
-from ..errors import Problem, VmProblems
+from .._errors.errors import Problem, VmProblems
 from ..host import DomainCapabilities, DomainKind, Host, domain_kind, is_q35
 from ..storage.base import StorageFacts
 from ..vm import Vm, Volume

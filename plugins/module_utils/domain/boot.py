@@ -12,7 +12,7 @@ try:
 except ImportError:  # the module reports it
     pass
 
-from ..errors import Problem
+from .._errors.errors import Problem
 from ..host import offers
 from .context import Context
 from .elements import add

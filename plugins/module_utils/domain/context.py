@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ..errors import Problem
+from .._errors.errors import Problem
 from ..host import DomainCapabilities, DomainKind, Host
 from ..vm import Vm
 from .boot_order import BootOrder

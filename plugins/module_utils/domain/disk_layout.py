@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Optional
 
-from ..errors import Problem
+from .._errors.errors import Problem
 from ..storage.base import DiskSource
 from ..vm import Cdrom, Vm, Volume
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..errors import Problem
+from .._errors.errors import Problem
 from ..host import guest_type
 from .context import Context
 

@@ -12,7 +12,7 @@ try:
 except ImportError:  # the module reports it
     pass
 
-from ..errors import Problem
+from .._errors.errors import Problem
 from ..vm import DomainPatch
 from .metadata import ZSTACK_NAMESPACE
 

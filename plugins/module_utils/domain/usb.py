@@ -10,7 +10,7 @@ try:
 except ImportError:  # the module reports it
     pass
 
-from ..errors import Problem
+from .._errors.errors import Problem
 from ..host import offers
 from ..vm import UsbDevice
 from .context import Context

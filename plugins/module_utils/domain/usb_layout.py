@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Optional
 
-from ..errors import Problem
+from .._errors.errors import Problem
 from ..vm import UsbDevice, Vm
 
 # The ports of ZStack's four redirection devices.

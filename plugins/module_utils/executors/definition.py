@@ -14,9 +14,9 @@ try:
 except ImportError:  # the module reports it
     pass
 
+from .._errors.errors import VmError
 from ..action import AlreadyDone
 from ..context import Context, Executor, Undo, undone_if_lost
-from ..errors import VmError
 from ..storage.shared import used_by_another
 
 BACKUP_DIRECTORY = "/var/lib/zstack-kvm/backups"

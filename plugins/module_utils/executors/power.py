@@ -9,8 +9,8 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Optional
 
+from .._errors.errors import LastSeen, VmError
 from ..context import Context, Executor, Undo
-from ..errors import LastSeen, VmError
 from ..last_seen import Watch
 from ..qemu_log import QemuLog
 

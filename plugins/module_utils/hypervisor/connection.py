@@ -15,9 +15,9 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from .._errors.errors import VmError
 from ..deadline import call_with_deadline
 from ..error_texts import classify
-from ..errors import VmError
 from .binding import libvirt
 
 Self = TypeVar("Self", bound="Connection")

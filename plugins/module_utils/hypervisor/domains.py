@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Optional
 
-from ..errors import VmError
+from .._errors.errors import VmError
 from .binding import libvirt
 from .connection import ANSWER_SECONDS, Connection
 

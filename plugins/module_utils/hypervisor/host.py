@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Optional
 
-from ..errors import VmError
+from .._errors.errors import VmError
 from .binding import libvirt
 from .connection import Connection
 

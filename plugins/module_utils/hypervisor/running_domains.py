@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
-from ..errors import VmError
+from .._errors.errors import VmError
 from .binding import libvirt, libvirt_qemu
 from .connection import ANSWER_SECONDS
 from .console import ConsoleStream

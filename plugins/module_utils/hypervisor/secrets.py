@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Optional, TypeVar
 
-from ..errors import VmError
+from .._errors.errors import VmError
 from .binding import libvirt
 from .connection import Connection
 

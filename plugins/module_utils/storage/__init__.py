@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from .._errors.errors import Problem
 from ..action import Action
-from ..errors import Problem
 from ..hypervisor import Hypervisor
 from ..vm import Cdrom, Vm, Volume
 from . import host_initiator, vm_secrets

@@ -18,7 +18,7 @@ try:
 except ImportError:  # the module reports it
     pass
 
-from ..errors import Problem
+from .._errors.errors import Problem
 from ..vm import Cdrom, Vm, Volume
 
 if TYPE_CHECKING:

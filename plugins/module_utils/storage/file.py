@@ -12,7 +12,7 @@ try:
 except ImportError:  # the module reports it
     pass
 
-from ..errors import Problem, VmError
+from .._errors.errors import Problem, VmError
 from ..vm import Cdrom
 from .base import (
     CONTROL_CHARACTERS,

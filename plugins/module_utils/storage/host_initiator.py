@@ -19,8 +19,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
+from .._errors.errors import VmError
 from ..action import Action
-from ..errors import VmError
 from ..host_lock import lock_directory
 from ..host_system import CommandResult
 from ..vm import Vm

@@ -15,7 +15,7 @@ try:
 except ImportError:  # the module reports it
     pass
 
-from ..errors import Problem, VmError
+from .._errors.errors import Problem, VmError
 from ..vm import Volume
 from .base import (
     SECRET_OBJECT,

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from ..errors import VmError
+from .._errors.errors import VmError
 from ..host_lock import VmLock
 from ..hypervisor import Hypervisor
 from ..observed import has_text

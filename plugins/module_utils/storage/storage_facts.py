@@ -18,7 +18,7 @@ try:
 except ImportError:  # the module reports it
     pass
 
-from ..errors import Problem, VmError
+from .._errors.errors import Problem, VmError
 from ..hypervisor import Hypervisor
 from ..vm import Vm, Volume
 from .base import StorageFacts, path_place

@@ -13,8 +13,8 @@ import base64
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
+from .._errors.errors import Problem, VmError
 from ..action import Action, AlreadyDone
-from ..errors import Problem, VmError
 from ..hypervisor import Hypervisor
 from ..libvirt_secret import SecretDefinition
 from ..vm import Vm

@@ -10,7 +10,7 @@ from dataclasses import fields
 from typing import Any, Optional, TypeVar
 
 from .. import storage
-from ..errors import Problem
+from .._errors.errors import Problem
 from ..vm import (
     Cdrom,
     CephSecret,

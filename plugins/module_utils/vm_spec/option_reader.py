@@ -14,7 +14,7 @@ from typing import Any, Optional
 
 from ansible.module_utils.common.validation import check_type_dict
 
-from ..errors import Problem
+from .._errors.errors import Problem
 from .option_values import Option, convert, hint_for, hint_for_unknown, kind_of, shown, shown_name, wanted
 
 Spec = Mapping[str, Option]

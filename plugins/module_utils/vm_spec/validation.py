@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Optional
 
-from ..errors import Problem
+from .._errors.errors import Problem
 from .option_reader import Part
 
 GUEST_AGENT_TARGET = "org.qemu.guest_agent.0"

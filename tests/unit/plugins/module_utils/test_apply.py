@@ -12,9 +12,9 @@ from typing import Any, Optional
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils import apply as subject
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
 from ansible_collections.zstack.kvm.plugins.module_utils.action import Action, AlreadyDone
 from ansible_collections.zstack.kvm.plugins.module_utils.context import Context, Undo, undone_if_lost
-from ansible_collections.zstack.kvm.plugins.module_utils.errors import VmError
 from ansible_collections.zstack.kvm.plugins.module_utils.executors.live import LiveChangeRefused
 
 

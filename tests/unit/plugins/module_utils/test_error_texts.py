@@ -10,7 +10,7 @@ machine doesn't have (AppArmor, SELinux, an IOMMU, KVM).
 from __future__ import annotations
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils.error_codes import ERROR_CODES, RETRYABLE
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.codes import ERROR_CODES, RETRYABLE
 from ansible_collections.zstack.kvm.plugins.module_utils.error_texts import _BY_NUMBER, _TEXTS, classify, classify_text
 
 QEMU = "internal error: process exited while connecting to monitor: 2026-11-22T17:08:16.985667Z qemu-system-x86_64: "

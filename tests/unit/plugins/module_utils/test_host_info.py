@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils.errors import VmError
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
 from ansible_collections.zstack.kvm.plugins.module_utils.host import DomainKind
 from ansible_collections.zstack.kvm.plugins.module_utils.host_info import host_info
 from ansible_collections.zstack.kvm.plugins.module_utils.host_system import HostSystem, RemoteSystem

@@ -9,9 +9,9 @@ import dataclasses
 from typing import Any
 
 import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
 from ansible_collections.zstack.kvm.plugins.module_utils.action import Action
 from ansible_collections.zstack.kvm.plugins.module_utils.domain_diff import Difference
-from ansible_collections.zstack.kvm.plugins.module_utils.errors import VmError
 from ansible_collections.zstack.kvm.plugins.module_utils.observed import ObservedVm
 from ansible_collections.zstack.kvm.plugins.module_utils.plan import (
     Drift,

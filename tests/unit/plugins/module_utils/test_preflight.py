@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils.errors import VmProblems
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmProblems
 from ansible_collections.zstack.kvm.plugins.module_utils.host_system import HostSystem, RemoteSystem
 from ansible_collections.zstack.kvm.plugins.module_utils.preflight import (
     host_problems,

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils.errors import Problem, VmError, VmProblems
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import Problem, VmError, VmProblems
 from ansible_collections.zstack.kvm.plugins.module_utils.result import (
     MASK,
     SecretMask,

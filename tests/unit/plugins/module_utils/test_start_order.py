@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any, Optional
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils.errors import VmError
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
 from ansible_collections.zstack.kvm.plugins.module_utils.result import VmResult, of_vm
 from ansible_collections.zstack.kvm.plugins.module_utils.start_order import start_in_order
 from ansible_collections.zstack.kvm.plugins.module_utils.vm import Vm

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import Any, Optional
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils.errors import VmError
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
 from ansible_collections.zstack.kvm.plugins.module_utils.host_system import CommandResult
 from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import ListedDomain
 from ansible_collections.zstack.kvm.plugins.module_utils.result import VmResult

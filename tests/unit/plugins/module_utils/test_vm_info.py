@@ -8,7 +8,7 @@ from __future__ import annotations
 import uuid
 from typing import Any, Optional
 
-from ansible_collections.zstack.kvm.plugins.module_utils.errors import VmError
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
 from ansible_collections.zstack.kvm.plugins.module_utils.host_system import RemoteSystem
 from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import SLOW_CALLS_AT_ONCE, ListedDomain
 from ansible_collections.zstack.kvm.plugins.module_utils.picture import write_png

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Optional
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils.errors import VmError
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
 from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import ListedDomain
 from ansible_collections.zstack.kvm.plugins.module_utils.observed import ObservedVm
 from ansible_collections.zstack.kvm.plugins.module_utils.storage import release

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils.error_codes import ERROR_CODES
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.codes import ERROR_CODES
 from ansible_collections.zstack.kvm.tests.support.golden_domains import GOLDEN_NAMES, outcome, recorded_outcome
 from ansible_collections.zstack.kvm.tests.support.libvirt_schema import schema_errors
 from lxml import etree

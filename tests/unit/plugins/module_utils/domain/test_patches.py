@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import Problem
 from ansible_collections.zstack.kvm.plugins.module_utils.domain.patches import apply_patches
-from ansible_collections.zstack.kvm.plugins.module_utils.errors import Problem
 from ansible_collections.zstack.kvm.plugins.module_utils.vm import DomainPatch
 from lxml import etree
 

@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.codes import ERROR_CODES
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmProblems
 from ansible_collections.zstack.kvm.plugins.module_utils.domain import build
-from ansible_collections.zstack.kvm.plugins.module_utils.error_codes import ERROR_CODES
-from ansible_collections.zstack.kvm.plugins.module_utils.errors import VmProblems
 from ansible_collections.zstack.kvm.plugins.module_utils.storage.base import StorageFacts
 from ansible_collections.zstack.kvm.plugins.module_utils.vm import Vm
 from ansible_collections.zstack.kvm.tests.support.libvirt_schema import schema_errors
