@@ -10,8 +10,8 @@ from functools import cached_property
 from typing import Optional
 
 from ._errors.errors import VmError
+from ._spec.vm import Vm
 from .hypervisor import Hypervisor
-from .vm import Vm
 
 # The functions of Python's library that do this take longer to import than all that needs it here.
 _AS_LIBVIRT_WRITES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "'": "&apos;", '"': "&quot;"})

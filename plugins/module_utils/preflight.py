@@ -13,9 +13,9 @@ from collections.abc import Collection, Iterator
 from typing import Optional
 
 from ._errors.errors import Problem
+from ._spec.vm import PciDevice, Vm
 from .context import System
 from .domain.interfaces import NIC_FILTER
-from .vm import PciDevice, Vm
 
 
 def host_problems(vm: Vm, system: System) -> list[Problem]:

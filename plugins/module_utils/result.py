@@ -18,8 +18,8 @@ except ImportError:  # the module reports it
 
 from ._errors.codes import ERROR_CODES
 from ._errors.errors import LastSeen, VmError, VmProblems
+from ._spec.vm import Vm
 from .domain_diff import Difference
-from .vm import Vm
 
 MASK = "********"
 # A secret as short as this, or shorter, is too likely an ordinary word of a message.

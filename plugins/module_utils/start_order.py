@@ -10,9 +10,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Optional
 
+from ._spec.vm import Vm
 from .deadline import side_by_side
 from .result import VmResult
-from .vm import Vm
 
 Handle = Callable[[Vm, Sequence[Vm]], VmResult]
 

@@ -14,9 +14,9 @@ except ImportError:  # the module reports it
     pass
 
 from ._errors.errors import VmError
+from ._spec.vm import Vm
 from .context import Context
 from .last_seen import Watch
-from .vm import Vm
 
 CONSOLE_SECONDS = 30
 _AGENT_SECONDS = 1

@@ -20,6 +20,7 @@ except ImportError:  # the module reports it
 
 from . import domain_facts
 from ._errors.errors import VmError, mistakes_as_errors
+from ._spec.vm import Vm
 from .context import System
 from .deadline import side_by_side
 from .domain_diff import live_changes
@@ -32,7 +33,6 @@ from .result import VmResult
 from .task import Order
 from .thumbnail import thumbnail
 from .usable import console_of_domain
-from .vm import Vm
 from .vm_start import start_vms
 
 _WORKERS = 8

@@ -18,9 +18,9 @@ except ImportError:
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ._errors.errors import Problem, VmError
+from ._spec.arguments import VM_ARGUMENT_SPEC
 from .hypervisor import LIBVIRT_IMPORT_ERROR
 from .result import SecretMask, VmResult, masked_arguments
-from .vm_spec.arguments import VM_ARGUMENT_SPEC
 
 
 class DescribedVmsModule(AnsibleModule):

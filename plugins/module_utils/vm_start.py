@@ -15,6 +15,7 @@ except ImportError:  # the module reports it
 
 from . import domain, storage
 from ._errors.errors import VmError, VmProblems, mistakes_as_errors
+from ._spec.vm import Vm
 from .action import Action
 from .apply import apply
 from .context import Context, System
@@ -27,7 +28,6 @@ from .result import SecretMask, VmResult, as_one_error, domain_text, failed, of_
 from .start_order import start_in_order
 from .task import Order, Task, begin_task
 from .usable import console_of, wait_until_usable
-from .vm import Vm
 
 
 def start_vms(hypervisor: Hypervisor, system: System, vms: Sequence[Vm], order: Order) -> list[VmResult]:

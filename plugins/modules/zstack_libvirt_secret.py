@@ -134,6 +134,7 @@ from typing import Any, Optional
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.codes import ERROR_CODES
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
+from ansible_collections.zstack.kvm.plugins.module_utils._spec import values
 from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import LIBVIRT_IMPORT_ERROR, Hypervisor
 from ansible_collections.zstack.kvm.plugins.module_utils.libvirt_secret import (
     ExistingSecret,
@@ -143,7 +144,6 @@ from ansible_collections.zstack.kvm.plugins.module_utils.libvirt_secret import (
     parse_secret,
     plan_secret,
 )
-from ansible_collections.zstack.kvm.plugins.module_utils.vm_spec import values
 
 try:
     from lxml import etree

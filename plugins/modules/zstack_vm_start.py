@@ -286,6 +286,7 @@ vms:
 """
 
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import Problem, VmError
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms, secrets_of
 from ansible_collections.zstack.kvm.plugins.module_utils.host_system import system_of
 from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import Hypervisor
 from ansible_collections.zstack.kvm.plugins.module_utils.plan import Policy
@@ -298,7 +299,6 @@ from ansible_collections.zstack.kvm.plugins.module_utils.vm_module import (
     finish,
     require_libraries,
 )
-from ansible_collections.zstack.kvm.plugins.module_utils.vm_spec import parse_vms, secrets_of
 from ansible_collections.zstack.kvm.plugins.module_utils.vm_start import start_vms
 
 ARGUMENT_SPEC = {

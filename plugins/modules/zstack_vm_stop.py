@@ -203,6 +203,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import Problem, VmError
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.uuids import parse_uuids
 from ansible_collections.zstack.kvm.plugins.module_utils.host_system import system_of
 from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import Hypervisor
 from ansible_collections.zstack.kvm.plugins.module_utils.result import SecretMask, VmResult, failed
@@ -213,7 +214,6 @@ from ansible_collections.zstack.kvm.plugins.module_utils.vm_module import (
     require_libraries,
 )
 from ansible_collections.zstack.kvm.plugins.module_utils.vm_stop import StopOrder, stop_vms
-from ansible_collections.zstack.kvm.plugins.module_utils.vm_uuids import parse_uuids
 
 ARGUMENT_SPEC = {
     "vms": {"type": "list", "elements": "str", "required": True},

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Optional
 
-from ..vm import Vm
+from .._spec.vm import Vm
 from .disk_layout import DiskLayout
 
 

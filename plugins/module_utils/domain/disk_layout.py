@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Optional
 
 from .._errors.errors import Problem
+from .._spec.vm import Cdrom, Vm, Volume
 from ..storage.base import DiskSource
-from ..vm import Cdrom, Vm, Volume
 
 # By device_id. ZStack keeps c for the CD.
 LETTERS = "abdefghijklmnopqrstuvwxyz"

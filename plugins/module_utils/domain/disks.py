@@ -13,8 +13,8 @@ except ImportError:  # the module reports it
     pass
 
 from .. import storage
+from .._spec.vm import VolumeQos
 from ..storage.base import DiskSource, StorageFacts
-from ..vm import VolumeQos
 from .context import Context
 from .disk_layout import CdDrive, DiskPlace, VolumeDisk
 from .elements import add

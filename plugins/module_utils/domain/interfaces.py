@@ -13,7 +13,7 @@ except ImportError:  # the module reports it
     pass
 
 from .._errors.errors import Problem
-from ..vm import Nic, NicQos, Vm
+from .._spec.vm import Nic, NicQos, Vm
 from .context import Context
 from .elements import add
 

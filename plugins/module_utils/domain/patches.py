@@ -13,7 +13,7 @@ except ImportError:  # the module reports it
     pass
 
 from .._errors.errors import Problem
-from ..vm import DomainPatch
+from .._spec.vm import DomainPatch
 from .metadata import ZSTACK_NAMESPACE
 
 QEMU_NAMESPACE = "http://libvirt.org/schemas/domain/qemu/1.0"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Optional
 
 from .._errors.errors import Problem
-from ..vm import UsbDevice, Vm
+from .._spec.vm import UsbDevice, Vm
 
 # The ports of ZStack's four redirection devices.
 _REDIRECTION_PORTS = (2, 3, 4, 6)

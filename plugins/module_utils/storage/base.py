@@ -19,7 +19,7 @@ except ImportError:  # the module reports it
     pass
 
 from .._errors.errors import Problem
-from ..vm import Cdrom, Vm, Volume
+from .._spec.vm import Cdrom, Vm, Volume
 
 if TYPE_CHECKING:
     from ..context import System

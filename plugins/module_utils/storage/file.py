@@ -13,7 +13,7 @@ except ImportError:  # the module reports it
     pass
 
 from .._errors.errors import Problem, VmError
-from ..vm import Cdrom
+from .._spec.vm import Cdrom
 from .base import (
     CONTROL_CHARACTERS,
     Asking,

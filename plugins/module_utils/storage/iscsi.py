@@ -16,7 +16,7 @@ except ImportError:  # the module reports it
     pass
 
 from .._errors.errors import Problem, VmError
-from ..vm import Volume
+from .._spec.vm import Volume
 from .base import (
     SECRET_OBJECT,
     Address,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
 from ansible_collections.zstack.kvm.plugins.module_utils.host import (
     DomainCapabilities,
     DomainKind,
@@ -18,7 +19,6 @@ from ansible_collections.zstack.kvm.plugins.module_utils.host import (
     parse_capabilities,
     parse_domain_capabilities,
 )
-from ansible_collections.zstack.kvm.plugins.module_utils.vm_spec import parse_vms
 from ansible_collections.zstack.kvm.tests.support.recorded_hosts import recorded_host
 
 

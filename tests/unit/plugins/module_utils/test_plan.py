@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import Vm
 from ansible_collections.zstack.kvm.plugins.module_utils.action import Action
 from ansible_collections.zstack.kvm.plugins.module_utils.domain_diff import Difference
 from ansible_collections.zstack.kvm.plugins.module_utils.observed import ObservedVm
@@ -24,8 +26,6 @@ from ansible_collections.zstack.kvm.plugins.module_utils.plan import (
     will_attach,
     will_start,
 )
-from ansible_collections.zstack.kvm.plugins.module_utils.vm import Vm
-from ansible_collections.zstack.kvm.plugins.module_utils.vm_spec import parse_vms
 
 UUID = "6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11"
 NAME = UUID.replace("-", "")

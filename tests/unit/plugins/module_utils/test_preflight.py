@@ -10,6 +10,8 @@ from typing import Any, Optional
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmProblems
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import Vm
 from ansible_collections.zstack.kvm.plugins.module_utils.host_system import HostSystem, RemoteSystem
 from ansible_collections.zstack.kvm.plugins.module_utils.preflight import (
     host_problems,
@@ -18,8 +20,6 @@ from ansible_collections.zstack.kvm.plugins.module_utils.preflight import (
     network_filter_problems,
 )
 from ansible_collections.zstack.kvm.plugins.module_utils.result import as_one_error
-from ansible_collections.zstack.kvm.plugins.module_utils.vm import Vm
-from ansible_collections.zstack.kvm.plugins.module_utils.vm_spec import parse_vms
 
 CHANNEL = {"target_name": "agent"}
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import Problem, VmError, VmProblems
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.arguments import VM_ARGUMENT_SPEC
 from ansible_collections.zstack.kvm.plugins.module_utils.result import (
     MASK,
     SecretMask,
@@ -16,7 +17,6 @@ from ansible_collections.zstack.kvm.plugins.module_utils.result import (
     failed,
     masked_arguments,
 )
-from ansible_collections.zstack.kvm.plugins.module_utils.vm_spec.arguments import VM_ARGUMENT_SPEC
 from lxml import etree
 
 UUID = "6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11"

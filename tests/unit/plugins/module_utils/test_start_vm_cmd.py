@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils.start_vm_cmd import StartVmCmdError, vm_from_start_vm_cmd
-from ansible_collections.zstack.kvm.plugins.module_utils.vm_spec import parse_vms
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.start_vm_cmd import StartVmCmdError, vm_from_start_vm_cmd
 
 CASES = sorted(Path(__file__).parents[3].joinpath("fixtures", "start_vm_cmd").glob("*.json"))
 MINIMAL = {

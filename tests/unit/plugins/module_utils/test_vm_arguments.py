@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.zstack.kvm.plugins.doc_fragments.vm import ModuleDocFragment
-from ansible_collections.zstack.kvm.plugins.module_utils import vm as types
-from ansible_collections.zstack.kvm.plugins.module_utils.vm_spec import CHECKS, parse_vms, secrets_of
-from ansible_collections.zstack.kvm.plugins.module_utils.vm_spec.arguments import VM_ARGUMENT_SPEC
+from ansible_collections.zstack.kvm.plugins.module_utils._spec import vm as types
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.arguments import VM_ARGUMENT_SPEC
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import CHECKS, parse_vms, secrets_of
 from ansible_collections.zstack.kvm.plugins.modules import zstack_vm_start
 
 DOCUMENTED = yaml.safe_load(ModuleDocFragment.DOCUMENTATION)["options"]["vms"]

@@ -9,8 +9,15 @@ import copy
 from typing import Any
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils.vm import Monitor, NicQos, PciDevice, UsbDevice, Vm, VolumeQos
-from ansible_collections.zstack.kvm.plugins.module_utils.vm_spec import parse_vms, secrets_of
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms, secrets_of
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import (
+    Monitor,
+    NicQos,
+    PciDevice,
+    UsbDevice,
+    Vm,
+    VolumeQos,
+)
 
 UUID = "6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11"
 OTHER_UUID = "0d0c2f86-6f0e-4f1b-8a50-1f3f0d7d6a02"

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.zstack.kvm.plugins.module_utils.start_vm_cmd import StartVmCmdError, vm_from_start_vm_cmd
-from ansible_collections.zstack.kvm.plugins.module_utils.vm import Vm
-from ansible_collections.zstack.kvm.plugins.module_utils.vm_spec import parse_vms, secrets_of
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms, secrets_of
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.start_vm_cmd import StartVmCmdError, vm_from_start_vm_cmd
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import Vm
 from ansible_collections.zstack.kvm.tests.support.vm_strategies import damaged_vms, garbage, parsed_vms, vms
 from hypothesis import HealthCheck, given, settings
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.zstack.kvm.plugins.module_utils.vm import Cdrom, Monitor, Volume
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import Cdrom, Monitor, Volume
 
 SECRET = "7f2e0b9c-3a51-4c7e-9d2e-0123456789ab"
 IQN = "iqn.2015-01.io.example:target1"

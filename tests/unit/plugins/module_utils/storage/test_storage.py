@@ -10,8 +10,8 @@ import uuid
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils import storage
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import Monitor
 from ansible_collections.zstack.kvm.plugins.module_utils.storage import StorageFacts
-from ansible_collections.zstack.kvm.plugins.module_utils.vm import Monitor
 from ansible_collections.zstack.kvm.tests.unit.plugins.module_utils.storage.items import (
     IQN,
     MONITORS,

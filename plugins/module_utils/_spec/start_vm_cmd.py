@@ -13,8 +13,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Union
 
-from .vm_spec.arguments import VM_ARGUMENT_SPEC
-from .vm_spec.option_values import kind_of, shown, shown_name
+from .arguments import VM_ARGUMENT_SPEC
+from .option_values import kind_of, shown, shown_name
 
 
 class _Nested(NamedTuple):

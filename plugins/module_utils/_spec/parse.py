@@ -11,7 +11,13 @@ from typing import Any, Optional, TypeVar
 
 from .. import storage
 from .._errors.errors import Problem
-from ..vm import (
+from . import values
+from .arguments import VM_ARGUMENT_SPEC
+from .defaults import fill_in
+from .option_reader import OptionReader, Part, as_mapping
+from .option_values import shown
+from .validation import problems_across_vms, problems_of_vm
+from .vm import (
     Cdrom,
     CephSecret,
     Channel,
@@ -25,12 +31,6 @@ from ..vm import (
     Volume,
     VolumeQos,
 )
-from . import values
-from .arguments import VM_ARGUMENT_SPEC
-from .defaults import fill_in
-from .option_reader import OptionReader, Part, as_mapping
-from .option_values import shown
-from .validation import problems_across_vms, problems_of_vm
 
 Limits = TypeVar("Limits", VolumeQos, NicQos)
 

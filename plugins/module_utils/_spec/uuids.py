@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ._errors.errors import Problem
-from .vm_spec import values
+from .._errors.errors import Problem
+from . import values
 
 
 def parse_uuids(raw: Sequence[str], option: str) -> tuple[list[str], list[Problem]]:
