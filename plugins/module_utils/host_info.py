@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Optional, Union
 
 from ._errors.errors import VmError
+from ._libvirt.hypervisor import Hypervisor
 from ._spec.arguments import VM_ARGUMENT_SPEC
 from .host import (
     Capabilities,
@@ -20,7 +21,6 @@ from .host import (
     parse_domain_capabilities,
 )
 from .host_system import HostSystem, RemoteSystem
-from .hypervisor import Hypervisor
 
 System = Union[HostSystem, RemoteSystem]
 

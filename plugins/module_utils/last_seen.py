@@ -10,8 +10,8 @@ import re
 from typing import Optional
 
 from ._errors.errors import LastSeen, VmError
+from ._libvirt.hypervisor import ConsoleStream
 from .context import Context
-from .hypervisor import ConsoleStream
 from .picture import write_picture
 from .qemu_log import lines_since_start
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 
 from ._errors.errors import VmError
+from ._libvirt.error_classification import classify_text
 from .context import System
-from .error_texts import classify_text
 from .host_system import HostSystem
 from .vfio_interrupts import explain_conflict
 

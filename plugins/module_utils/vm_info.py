@@ -20,13 +20,13 @@ except ImportError:  # the module reports it
 
 from . import domain_facts
 from ._errors.errors import VmError, mistakes_as_errors
+from ._libvirt.circuit_breaker import Patience
+from ._libvirt.hypervisor import Hypervisor
+from ._libvirt.observed import DomainList, ObservedVm, list_domains, observe_domain
 from ._spec.vm import Vm
 from .context import System
 from .deadline import side_by_side
 from .domain_diff import live_changes
-from .hypervisor import Hypervisor
-from .observed import DomainList, ObservedVm, list_domains, observe_domain
-from .patience import Patience
 from .picture import write_picture
 from .plan import Policy
 from .result import VmResult

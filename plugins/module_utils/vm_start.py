@@ -15,13 +15,13 @@ except ImportError:  # the module reports it
 
 from . import domain, storage
 from ._errors.errors import VmError, VmProblems, mistakes_as_errors
+from ._libvirt.hypervisor import Hypervisor
+from ._libvirt.observed import ObservedVm, observe
 from ._spec.vm import Vm
 from .action import Action
 from .apply import apply
 from .context import Context, System
 from .domain_diff import Difference, left_from_before_patches, live_changes, reconcile
-from .hypervisor import Hypervisor
-from .observed import ObservedVm, observe
 from .plan import Drift, Plan, Policy, Prepare, check_drift, check_state, plan_vm, steps, will_attach, will_start
 from .preflight import host_problems, memory_warnings, missing_channel_directories, network_filter_problems
 from .result import SecretMask, VmResult, as_one_error, domain_text, failed, of_vm

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from .._errors.errors import Problem
+from .._libvirt.hypervisor import Hypervisor
 from .._spec.vm import Cdrom, Vm, Volume
 from ..action import Action
-from ..hypervisor import Hypervisor
 from . import host_initiator, vm_secrets
 from .base import Backend, DiskSource, StorageFacts, StorageItem
 from .ceph import CephBackend

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Optional
 
 from .._errors.errors import Problem, VmError
+from .._libvirt.hypervisor import Hypervisor
 from .._spec.vm import Vm
 from ..deadline import side_by_side
-from ..hypervisor import Hypervisor
 from .base import SECRET_OBJECT, Address, Asking, Backend, Inquiry, StorageItem, path_of, path_place
 
 if TYPE_CHECKING:

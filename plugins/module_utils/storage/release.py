@@ -18,8 +18,8 @@ try:
 except ImportError:  # the module reports it
     pass
 
-from ..hypervisor import Hypervisor
-from ..libvirt_secret import parse_secret
+from .._libvirt.hypervisor import Hypervisor
+from .._libvirt.secret_definition import parse_secret
 from .host_initiator import Initiator
 from .iscsi import Lun
 from .shared import shared_lock, used_by_other_than

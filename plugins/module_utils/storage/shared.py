@@ -10,9 +10,9 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from .._errors.errors import VmError
+from .._libvirt.hypervisor import Hypervisor
+from .._libvirt.observed import has_text
 from ..host_lock import VmLock
-from ..hypervisor import Hypervisor
-from ..observed import has_text
 
 if TYPE_CHECKING:
     from ..context import Context, System

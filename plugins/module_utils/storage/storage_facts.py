@@ -19,8 +19,8 @@ except ImportError:  # the module reports it
     pass
 
 from .._errors.errors import Problem, VmError
+from .._libvirt.hypervisor import Hypervisor
 from .._spec.vm import Vm, Volume
-from ..hypervisor import Hypervisor
 from .base import StorageFacts, path_place
 from .file import IMAGE_KINDS
 from .fusionstor import NBD_SOCKET, FusionstorBackend, export_name

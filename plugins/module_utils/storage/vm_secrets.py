@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from .._errors.errors import Problem, VmError
+from .._libvirt.hypervisor import Hypervisor
+from .._libvirt.secret_definition import SecretDefinition
 from .._spec.vm import Vm
 from ..action import Action, AlreadyDone
-from ..hypervisor import Hypervisor
-from ..libvirt_secret import SecretDefinition
 from .base import StorageFacts
 from .iscsi import chap_secret_uuid, lun_of, uses_host_initiator
 from .shared import shared_lock, used_by_another

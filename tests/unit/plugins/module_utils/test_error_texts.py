@@ -11,7 +11,12 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.codes import ERROR_CODES, RETRYABLE
-from ansible_collections.zstack.kvm.plugins.module_utils.error_texts import _BY_NUMBER, _TEXTS, classify, classify_text
+from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.error_classification import (
+    _BY_NUMBER,
+    _TEXTS,
+    classify,
+    classify_text,
+)
 
 QEMU = "internal error: process exited while connecting to monitor: 2026-11-22T17:08:16.985667Z qemu-system-x86_64: "
 # VIR_FROM_NONE, VIR_FROM_RPC, VIR_FROM_QEMU

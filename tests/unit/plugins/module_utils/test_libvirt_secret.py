@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, Optional
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils.libvirt_secret import (
+from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.secret_definition import (
     ExistingSecret,
     SecretDefinition,
     SecretPlan,

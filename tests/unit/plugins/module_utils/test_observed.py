@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Optional
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils.observed import DomainList, observe_domain
+from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.observed import DomainList, observe_domain
 
 KNOWN, NEW = "a domain of the list", "one that came later"
 

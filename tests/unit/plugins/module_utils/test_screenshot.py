@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
-from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import Hypervisor, running_domains
+from ansible_collections.zstack.kvm.plugins.module_utils._libvirt import running_domains
+from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Hypervisor
 
 UUID = "6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11"
 

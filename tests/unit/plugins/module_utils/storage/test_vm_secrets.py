@@ -11,8 +11,8 @@ from types import SimpleNamespace
 from typing import Any, Optional
 
 import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import ListedSecret
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import CephSecret
-from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import ListedSecret
 from ansible_collections.zstack.kvm.plugins.module_utils.storage.base import StorageFacts
 from ansible_collections.zstack.kvm.plugins.module_utils.storage.vm_secrets import plan_secrets, secret_conflicts
 

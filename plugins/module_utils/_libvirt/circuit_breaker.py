@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import Optional, TypeVar
 
-from ._errors.errors import VmError
+from .._errors.errors import VmError
 from .hypervisor import SLOW_CALLS_AT_ONCE
 
 Answer = TypeVar("Answer")

@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 
 from .._errors.errors import VmError
 from ..deadline import call_with_deadline
-from ..error_texts import classify
 from .binding import libvirt
+from .error_classification import classify
 
 Self = TypeVar("Self", bound="Connection")
 

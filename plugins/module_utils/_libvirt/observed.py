@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Optional
 
-from ._errors.errors import VmError
-from ._spec.vm import Vm
+from .._errors.errors import VmError
+from .._spec.vm import Vm
 from .hypervisor import Hypervisor
 
 # The functions of Python's library that do this take longer to import than all that needs it here.
