@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any, Optional, TypeVar, Union
 
 from ._errors.errors import VmError
+from ._host.system import HostSystem, RemoteSystem
 from ._libvirt.hypervisor import Hypervisor
 from ._libvirt.observed import ObservedVm
 from ._spec.vm import Vm
-from .host_system import HostSystem, RemoteSystem
 
 _POLL_SECONDS = 0.1
 

@@ -9,9 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Optional, Union
 
 from ._errors.errors import VmError
-from ._libvirt.hypervisor import Hypervisor
-from ._spec.arguments import VM_ARGUMENT_SPEC
-from .host import (
+from ._host.capabilities import (
     Capabilities,
     DomainCapabilities,
     DomainKind,
@@ -20,7 +18,9 @@ from .host import (
     parse_capabilities,
     parse_domain_capabilities,
 )
-from .host_system import HostSystem, RemoteSystem
+from ._host.system import HostSystem, RemoteSystem
+from ._libvirt.hypervisor import Hypervisor
+from ._spec.arguments import VM_ARGUMENT_SPEC
 
 System = Union[HostSystem, RemoteSystem]
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 
 from ._errors.errors import VmError
+from ._host.system import HostSystem
+from ._host.vfio_interrupts import explain_conflict
 from ._libvirt.error_classification import classify_text
 from .context import System
-from .host_system import HostSystem
-from .vfio_interrupts import explain_conflict
 
 LOG_DIRECTORY = "/var/log/libvirt/qemu"
 _TAIL_BYTES = 8192

@@ -286,9 +286,9 @@ vms:
 """
 
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import Problem, VmError
+from ansible_collections.zstack.kvm.plugins.module_utils._host.system import system_of
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Hypervisor
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms, secrets_of
-from ansible_collections.zstack.kvm.plugins.module_utils.host_system import system_of
 from ansible_collections.zstack.kvm.plugins.module_utils.plan import Policy
 from ansible_collections.zstack.kvm.plugins.module_utils.result import SecretMask, failed, of_vm
 from ansible_collections.zstack.kvm.plugins.module_utils.task import Order

@@ -18,11 +18,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ansible_collections.zstack.kvm.plugins.module_utils import domain, storage
+from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Hypervisor
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import Vm
 from ansible_collections.zstack.kvm.plugins.module_utils.domain_diff import reconcile
-from ansible_collections.zstack.kvm.plugins.module_utils.host_system import HostSystem
 from ansible_collections.zstack.kvm.plugins.module_utils.plan import Policy
 from ansible_collections.zstack.kvm.plugins.module_utils.task import Order, Task, begin_task
 from lxml import etree

@@ -17,8 +17,8 @@ except ImportError:  # the module reports it
 
 from .. import storage
 from .._errors.errors import Problem, VmProblems
+from .._host.capabilities import DomainCapabilities, DomainKind, Host, domain_kind, is_q35
 from .._spec.vm import Vm, Volume
-from ..host import DomainCapabilities, DomainKind, Host, domain_kind, is_q35
 from ..storage.base import StorageFacts
 from . import (
     boot,

@@ -13,7 +13,7 @@ except ImportError:  # the module reports it
     pass
 
 from .._errors.errors import Problem
-from ..host import offers
+from .._host.capabilities import offers
 from .context import Context
 from .elements import add
 

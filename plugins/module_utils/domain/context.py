@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from .._errors.errors import Problem
+from .._host.capabilities import DomainCapabilities, DomainKind, Host
 from .._spec.vm import Vm
-from ..host import DomainCapabilities, DomainKind, Host
 from .boot_order import BootOrder
 from .disk_layout import DiskLayout
 from .usb_layout import UsbLayout

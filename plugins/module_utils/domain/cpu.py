@@ -13,7 +13,7 @@ except ImportError:  # the module reports it
     pass
 
 from .._errors.errors import Problem
-from ..host import is_q35, offers
+from .._host.capabilities import is_q35, offers
 from .context import Context
 from .elements import add
 from .memory import memory_kib

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from .._errors.errors import Problem
-from ..host import guest_type
+from .._host.capabilities import guest_type
 from .context import Context
 
 

@@ -11,8 +11,8 @@ except ImportError:  # the module reports it
     pass
 
 from .._errors.errors import Problem
+from .._host.capabilities import offers
 from .._spec.vm import UsbDevice
-from ..host import offers
 from .context import Context
 from .elements import add
 from .usb_layout import UsbPort

@@ -20,10 +20,10 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from .._errors.errors import VmError
+from .._host.lock import lock_directory
+from .._host.system import CommandResult
 from .._spec.vm import Vm
 from ..action import Action
-from ..host_lock import lock_directory
-from ..host_system import CommandResult
 from .iscsi import Lun, lun_of, uses_host_initiator
 from .shared import shared_lock, shared_name, used_by_another
 

@@ -17,8 +17,8 @@ from ..deadline import side_by_side
 from .base import SECRET_OBJECT, Address, Asking, Backend, Inquiry, StorageItem, path_of, path_place
 
 if TYPE_CHECKING:
+    from .._host.system import ServerGreeting
     from ..context import System
-    from ..host_system import ServerGreeting
 
 CONNECT_SECONDS = 4
 OPEN_SECONDS = 10

@@ -10,9 +10,9 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from .._errors.errors import VmError
+from .._host.lock import VmLock
 from .._libvirt.hypervisor import Hypervisor
 from .._libvirt.observed import has_text
-from ..host_lock import VmLock
 
 if TYPE_CHECKING:
     from ..context import Context, System

@@ -8,8 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
-from ansible_collections.zstack.kvm.plugins.module_utils.host import (
+from ansible_collections.zstack.kvm.plugins.module_utils._host.capabilities import (
     DomainCapabilities,
     DomainKind,
     GuestType,
@@ -19,6 +18,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils.host import (
     parse_capabilities,
     parse_domain_capabilities,
 )
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
 from ansible_collections.zstack.kvm.tests.support.recorded_hosts import recorded_host
 
 

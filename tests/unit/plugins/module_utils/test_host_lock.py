@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
-from ansible_collections.zstack.kvm.plugins.module_utils.host_lock import VmLock
+from ansible_collections.zstack.kvm.plugins.module_utils._host.lock import VmLock
 
 UUID = "6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11"
 # Processes of their own, as tasks are.

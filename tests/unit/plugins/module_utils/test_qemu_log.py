@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
-from ansible_collections.zstack.kvm.plugins.module_utils.host_system import HostSystem, RemoteSystem
+from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem, RemoteSystem
 from ansible_collections.zstack.kvm.plugins.module_utils.qemu_log import LOG_DIRECTORY, QemuLog
 from ansible_collections.zstack.kvm.tests.support.recorded_hosts import CAPABILITIES
 

@@ -9,8 +9,8 @@ import uuid
 from typing import Any, Optional
 
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
+from ansible_collections.zstack.kvm.plugins.module_utils._host.system import RemoteSystem
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import SLOW_CALLS_AT_ONCE, ListedDomain
-from ansible_collections.zstack.kvm.plugins.module_utils.host_system import RemoteSystem
 from ansible_collections.zstack.kvm.plugins.module_utils.picture import write_png
 from ansible_collections.zstack.kvm.plugins.module_utils.vm_info import Pictures, vm_information
 

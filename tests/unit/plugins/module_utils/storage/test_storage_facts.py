@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils import storage
+from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem, RemoteSystem
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import ListedSecret
-from ansible_collections.zstack.kvm.plugins.module_utils.host_system import HostSystem, RemoteSystem
 from ansible_collections.zstack.kvm.tests.unit.plugins.module_utils.storage.items import IQN, iscsi_volume, volume
 from lxml import etree
 

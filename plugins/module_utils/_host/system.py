@@ -26,9 +26,9 @@ from dataclasses import dataclass
 from typing import Literal, NoReturn, Optional, Union
 from urllib.parse import urlsplit
 
-from ._errors.errors import VmError
-from .deadline import call_with_deadline
-from .host_lock import VmLock
+from .._errors.errors import VmError
+from ..deadline import call_with_deadline
+from .lock import VmLock
 
 _KINDS = (
     (stat.S_ISREG, "file"),

@@ -13,7 +13,7 @@ import time
 from types import TracebackType
 from typing import Optional
 
-from ._errors.errors import VmError
+from .._errors.errors import VmError
 
 _POLL_SECONDS = 0.05
 

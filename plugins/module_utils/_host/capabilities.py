@@ -15,7 +15,7 @@ try:
 except ImportError:  # the module reports it
     pass
 
-from ._spec.vm import Vm
+from .._spec.vm import Vm
 
 
 @dataclass(frozen=True)

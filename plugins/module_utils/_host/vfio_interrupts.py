@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from .host_system import HostSystem
+from .system import HostSystem
 
 _DEVICES = "/sys/bus/pci/devices"
 _ADDRESS = re.compile(r"\b([0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])\b")
