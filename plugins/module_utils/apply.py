@@ -9,8 +9,8 @@ import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Optional
 
-from . import storage
 from ._errors.errors import VmError, mistakes_as_errors
+from ._host_storage.preparation import EXECUTORS as STORAGE
 from .action import Action, AlreadyDone
 from .context import Context, Executor, Undo
 from .executors.definition import EXECUTORS as DEFINITION
@@ -18,11 +18,11 @@ from .executors.live import EXECUTORS as LIVE
 from .executors.live import LiveChangeRefused
 from .executors.power import EXECUTORS as POWER
 
-EXECUTORS: Mapping[str, Executor] = {**storage.EXECUTORS, **DEFINITION, **POWER, **LIVE}
+EXECUTORS: Mapping[str, Executor] = {**STORAGE, **DEFINITION, **POWER, **LIVE}
 
 # What VMs share is given back when the VM is not defined any more, so that of two that fail at once the last one takes
 # it along; and an old VM is started again when all that it needs is as it was.
-_UNDONE_LATE = ("create_channel_dir", *storage.EXECUTORS)
+_UNDONE_LATE = ("create_channel_dir", *STORAGE)
 _UNDONE_LAST = ("stop",)
 
 

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Optional
 
-from . import storage
 from ._errors.errors import Problem, VmError
 from ._host.capabilities import Host, domain_kind, parse_capabilities, parse_domain_capabilities
+from ._host_storage.preparation import preflight
 from ._libvirt.hypervisor import Hypervisor
 from ._libvirt.observed import DomainList, list_domains
 from ._spec.vm import Vm
@@ -91,7 +91,7 @@ class Task:
         """What keeps the volumes and CDs of a VM from being reached."""
         asked = self.problems
         if vm.uuid not in self.checked:
-            asked = storage.preflight([vm], self.system, self.hypervisor)
+            asked = preflight([vm], self.system, self.hypervisor)
         return [problem for problem in asked if problem.place.startswith(vm.place + ".")]
 
 
@@ -108,7 +108,7 @@ def begin_task(hypervisor: Hypervisor, system: System, vms: Sequence[Vm], order:
         domains=domains,
         free_memory=hypervisor.free_memory() if system.is_remote else system.free_memory(),
         network_filters=_ask_network_filters(hypervisor, vms),
-        problems=storage.preflight(off, system, hypervisor),
+        problems=preflight(off, system, hypervisor),
         checked=frozenset(vm.uuid for vm in off),
     )
 

@@ -13,11 +13,15 @@ try:
 except ImportError:  # the module reports it
     pass
 
-from . import domain, storage
+from . import domain
 from ._errors.errors import VmError, VmProblems, mistakes_as_errors
+from ._host_storage.facts import facts as storage_facts
+from ._host_storage.preparation import prepare as prepare_storage
+from ._host_storage.secrets import secret_conflicts
 from ._libvirt.hypervisor import Hypervisor
 from ._libvirt.observed import ObservedVm, observe
 from ._spec.vm import Vm
+from ._storage.base import StorageFacts
 from .action import Action
 from .apply import apply
 from .context import Context, System
@@ -84,7 +88,7 @@ def _plan_and_apply(task: Task, vm: Vm, result: VmResult) -> None:
 def _plan(task: Task, vm: Vm, observed: ObservedVm, result: VmResult) -> tuple[Plan, Prepare]:
     """What is to be done to the VM itself, and what finds out what must be prepared for it."""
     existing = None if observed.inactive_xml is None else etree.fromstring(observed.inactive_xml)
-    facts = storage.facts(vm, existing, task.system, task.hypervisor)
+    facts = storage_facts(vm, existing, task.system, task.hypervisor)
     desired = domain.build(vm, task.host, facts)
     reconciled = reconcile(desired.element, existing, desired.unpatched)
     drift = _drift(desired, reconciled.differences, observed, task.policy)
@@ -103,7 +107,7 @@ def _plan(task: Task, vm: Vm, observed: ObservedVm, result: VmResult) -> tuple[P
     if will_start(observed, drift, task.policy) or will_attach(drift, task.policy):
         problems += [*desired.missing, *task.storage_problems(vm), *host_problems(vm, task.system)]
         problems += network_filter_problems(vm, task.network_filters)
-        problems += storage.secret_conflicts(vm, facts, task.hypervisor)
+        problems += secret_conflicts(vm, facts, task.hypervisor)
         prepare = partial(_preparations, task, vm, facts)
         result.warnings += memory_warnings(vm, task.free_memory)
     definition = etree.tostring(reconciled.merged, encoding="unicode")
@@ -131,10 +135,10 @@ def _drift(desired: domain.DesiredDomain, defined: Sequence[Difference], observe
     return Drift(tuple(defined), (*left, *running), changes.actions, (*left, *changes.remaining))
 
 
-def _preparations(task: Task, vm: Vm, facts: storage.StorageFacts) -> list[Action]:
+def _preparations(task: Task, vm: Vm, facts: StorageFacts) -> list[Action]:
     owner = task.host.capabilities.qemu_owner
     return [
-        *storage.prepare(vm, facts, task.system, task.hypervisor),
+        *prepare_storage(vm, facts, task.system, task.hypervisor),
         *(
             Action("create_channel_dir", {"path": path, "owner": owner}, shared=path)
             for path in missing_channel_directories(vm, task.system)

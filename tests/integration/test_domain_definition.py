@@ -18,9 +18,9 @@ from ansible_collections.zstack.kvm.plugins.module_utils._host.capabilities impo
 )
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import Vm
+from ansible_collections.zstack.kvm.plugins.module_utils._storage.base import StorageFacts
 from ansible_collections.zstack.kvm.plugins.module_utils.domain import build
 from ansible_collections.zstack.kvm.plugins.module_utils.domain_diff import reconcile
-from ansible_collections.zstack.kvm.plugins.module_utils.storage.base import StorageFacts
 from ansible_collections.zstack.kvm.tests.support.in_process import hypervisor
 from ansible_collections.zstack.kvm.tests.support.reference_cases import ALL_CASES, Case
 from ansible_collections.zstack.kvm.tests.support.vm_strategies import parsed_vms

@@ -114,16 +114,18 @@ def survives(mutant: Mutant) -> bool:
 def main() -> int:
     """Runs all mutants and prints what came out."""
     began = time.monotonic()
-    if not survives(unchanged(UTILS / "host.py")):
+    if not survives(unchanged(UTILS / "_host" / "capabilities.py")):
         print("the unit tests fail with nothing left out")
         return 1
     mutants = [
-        mutant for path in [*sorted((UTILS / "domain").glob("*.py")), UTILS / "host.py"] for mutant in mutants_of(path)
+        mutant
+        for path in [*sorted((UTILS / "domain").glob("*.py")), UTILS / "_host" / "capabilities.py"]
+        for mutant in mutants_of(path)
     ]
     mutants += [
         mutant
         for name, functions in STORAGE.items()
-        for mutant in mutants_of(UTILS / "storage" / (name + ".py"), functions)
+        for mutant in mutants_of(UTILS / "_storage" / (name + ".py"), functions)
     ]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         survivors = [mutant for mutant, alive in zip(mutants, pool.map(survives, mutants)) if alive]

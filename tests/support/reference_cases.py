@@ -16,8 +16,8 @@ from ansible_collections.zstack.kvm.plugins.module_utils._host.capabilities impo
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.start_vm_cmd import vm_from_start_vm_cmd
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import Vm
+from ansible_collections.zstack.kvm.plugins.module_utils._storage.base import StorageFacts
 from ansible_collections.zstack.kvm.plugins.module_utils.domain import DesiredDomain, build
-from ansible_collections.zstack.kvm.plugins.module_utils.storage.base import StorageFacts
 from ansible_collections.zstack.kvm.tests.support.recorded_hosts import recorded_host
 from lxml import etree
 

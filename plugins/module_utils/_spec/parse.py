@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from typing import Any, Optional, TypeVar
 
-from .. import storage
 from .._errors.errors import Problem
+from .._storage.backends import check, check_together
 from . import values
 from .arguments import VM_ARGUMENT_SPEC
 from .defaults import fill_in
@@ -188,11 +188,11 @@ def _storage_problems(vms: Iterable[Part]) -> Iterator[Problem]:
             if not part.wrong.intersection(_SEEN_BY_STORAGE):
                 volume = _volume(part)
                 volumes.append(volume)
-                yield from storage.check(volume)
+                yield from check(volume)
         for part in vm.get("boot_iso") or ():
             if not part.wrong.intersection(_SEEN_BY_STORAGE):
-                yield from storage.check(_cdrom(part))
-    yield from storage.check_together(volumes)
+                yield from check(_cdrom(part))
+    yield from check_together(volumes)
 
 
 def _vm(part: Part) -> Vm:

@@ -15,11 +15,11 @@ try:
 except ImportError:  # the module reports it
     pass
 
-from .. import storage
 from .._errors.errors import Problem, VmProblems
 from .._host.capabilities import DomainCapabilities, DomainKind, Host, domain_kind, is_q35
 from .._spec.vm import Vm, Volume
-from ..storage.base import StorageFacts
+from .._storage.backends import disk as disk_of
+from .._storage.base import StorageFacts
 from . import (
     boot,
     channels,
@@ -99,9 +99,7 @@ def build(vm: Vm, host: Host, facts: StorageFacts) -> DesiredDomain:
     capabilities = host.domain_capabilities.get(kind, DomainCapabilities())
     problems = [*_format_problems(vm, facts), *interfaces.filter_problems(vm)]
     is_aarch64 = kind.arch == "aarch64"
-    layout = plan_disks(
-        vm, is_aarch64, _has_ide(kind, capabilities), lambda volume: storage.disk(volume, facts), problems
-    )
+    layout = plan_disks(vm, is_aarch64, _has_ide(kind, capabilities), lambda volume: disk_of(volume, facts), problems)
     context = Context(vm, host, kind, capabilities, layout, plan_boot(vm, layout), plan_usb(vm, is_aarch64, problems))
     kinds.check_kind(context)
     domain = etree.Element("domain", {"type": kind.domain_type}, nsmap=NAMESPACES)

@@ -11,7 +11,7 @@ from typing import Optional
 
 from .._errors.errors import Problem
 from .._spec.vm import Cdrom, Vm, Volume
-from ..storage.base import DiskSource
+from .._storage.base import DiskSource
 
 # By device_id. ZStack keeps c for the CD.
 LETTERS = "abdefghijklmnopqrstuvwxyz"

@@ -11,10 +11,10 @@ from typing import Optional
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
+from ansible_collections.zstack.kvm.plugins.module_utils._host_storage import release
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import ListedDomain
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.observed import ObservedVm
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.uuids import parse_uuids
-from ansible_collections.zstack.kvm.plugins.module_utils.storage import release
 from ansible_collections.zstack.kvm.plugins.module_utils.vm_stop import StopOrder, channel_sockets, check_stoppable
 from lxml import etree
 

@@ -12,12 +12,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils.storage.host_initiator import (
+from ansible_collections.zstack.kvm.plugins.module_utils._host_storage.iscsi_login import (
     has_session,
     plan_logins,
     with_chap,
 )
-from ansible_collections.zstack.kvm.plugins.module_utils.storage.iscsi import Lun
+from ansible_collections.zstack.kvm.plugins.module_utils._storage.iscsi import Lun
 from ansible_collections.zstack.kvm.tests.unit.plugins.module_utils.storage.items import IQN, iscsi_volume
 
 RECORD = """# BEGIN RECORD 2.1.8

@@ -11,9 +11,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils import storage
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem, RemoteSystem
+from ansible_collections.zstack.kvm.plugins.module_utils._host_storage.facts import facts as storage_facts
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import ListedSecret
+from ansible_collections.zstack.kvm.plugins.module_utils._storage.base import StorageFacts
 from ansible_collections.zstack.kvm.tests.unit.plugins.module_utils.storage.items import IQN, iscsi_volume, volume
 from lxml import etree
 
@@ -28,9 +29,9 @@ class NoLibvirt:
         return "<volume><target><format type='qcow2'/></target></volume>" if path == "/pool/file" else None
 
 
-def facts(*volumes: Any, existing: str | None = None, system: Any = None) -> storage.StorageFacts:
+def facts(*volumes: Any, existing: str | None = None, system: Any = None) -> StorageFacts:
     domain = None if existing is None else etree.fromstring(existing)
-    return storage.facts(SimpleNamespace(volumes=volumes), domain, system or HostSystem(), NoLibvirt())
+    return storage_facts(SimpleNamespace(volumes=volumes), domain, system or HostSystem(), NoLibvirt())
 
 
 @pytest.fixture(params=["raw", "qcow2"])

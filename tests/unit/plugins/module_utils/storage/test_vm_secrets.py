@@ -11,10 +11,10 @@ from types import SimpleNamespace
 from typing import Any, Optional
 
 import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils._host_storage.secrets import plan_secrets, secret_conflicts
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import ListedSecret
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import CephSecret
-from ansible_collections.zstack.kvm.plugins.module_utils.storage.base import StorageFacts
-from ansible_collections.zstack.kvm.plugins.module_utils.storage.vm_secrets import plan_secrets, secret_conflicts
+from ansible_collections.zstack.kvm.plugins.module_utils._storage.base import StorageFacts
 
 UUID = "7f2e0b9c-3a51-4c7e-9d2e-0123456789ab"
 KEY = b"a key"

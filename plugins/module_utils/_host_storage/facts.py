@@ -21,10 +21,10 @@ except ImportError:  # the module reports it
 from .._errors.errors import Problem, VmError
 from .._libvirt.hypervisor import Hypervisor
 from .._spec.vm import Vm, Volume
-from .base import StorageFacts, path_place
-from .file import IMAGE_KINDS
-from .fusionstor import NBD_SOCKET, FusionstorBackend, export_name
-from .iscsi import lun_of, uses_host_initiator
+from .._storage.base import StorageFacts, path_place
+from .._storage.file import IMAGE_KINDS
+from .._storage.fusionstor import NBD_SOCKET, FusionstorBackend, export_name
+from .._storage.iscsi import lun_of, uses_host_initiator
 
 if TYPE_CHECKING:
     from ..context import System

@@ -17,10 +17,10 @@ from .._errors.errors import Problem, VmError
 from .._libvirt.hypervisor import Hypervisor
 from .._libvirt.secret_definition import SecretDefinition
 from .._spec.vm import Vm
+from .._storage.base import StorageFacts
+from .._storage.iscsi import chap_secret_uuid, lun_of, uses_host_initiator
 from ..action import Action, AlreadyDone
-from .base import StorageFacts
-from .iscsi import chap_secret_uuid, lun_of, uses_host_initiator
-from .shared import shared_lock, used_by_another
+from .shared_objects import shared_lock, used_by_another
 
 if TYPE_CHECKING:
     from ..context import Context

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple, Optional
 from .._errors.errors import Problem, VmError
 from .._libvirt.hypervisor import Hypervisor
 from .._spec.vm import Vm
+from .._storage.base import SECRET_OBJECT, Address, Asking, Backend, Inquiry, StorageItem, path_of, path_place
 from ..deadline import side_by_side
-from .base import SECRET_OBJECT, Address, Asking, Backend, Inquiry, StorageItem, path_of, path_place
 
 if TYPE_CHECKING:
     from .._host.system import ServerGreeting

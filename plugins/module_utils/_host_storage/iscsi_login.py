@@ -23,9 +23,9 @@ from .._errors.errors import VmError
 from .._host.lock import lock_directory
 from .._host.system import CommandResult
 from .._spec.vm import Vm
+from .._storage.iscsi import Lun, lun_of, uses_host_initiator
 from ..action import Action
-from .iscsi import Lun, lun_of, uses_host_initiator
-from .shared import shared_lock, shared_name, used_by_another
+from .shared_objects import shared_lock, shared_name, used_by_another
 
 if TYPE_CHECKING:
     from ..context import Context, System

@@ -20,9 +20,9 @@ except ImportError:  # the module reports it
 
 from .._libvirt.hypervisor import Hypervisor
 from .._libvirt.secret_definition import parse_secret
-from .host_initiator import Initiator
-from .iscsi import Lun
-from .shared import shared_lock, used_by_other_than
+from .._storage.iscsi import Lun
+from .iscsi_login import Initiator
+from .shared_objects import shared_lock, used_by_other_than
 
 if TYPE_CHECKING:
     from ..context import System
