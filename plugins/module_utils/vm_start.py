@@ -13,7 +13,7 @@ try:
 except ImportError:  # the module reports it
     pass
 
-from . import domain
+from ._domain import build as domain
 from ._errors.errors import VmError, VmProblems, mistakes_as_errors
 from ._host_storage.facts import facts as storage_facts
 from ._host_storage.preparation import prepare as prepare_storage

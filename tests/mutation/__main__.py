@@ -43,7 +43,7 @@ STORAGE = {
     "iscsi": ("disk", "chap_secret_uuid"),
 }
 # What a mutant of the builders is imported by.
-USERS = (PACKAGE + "plugins.module_utils.domain", PACKAGE + "tests.")
+USERS = (PACKAGE + "plugins.module_utils._domain", PACKAGE + "tests.")
 UNIT_TESTS = CHECKOUT / "tests" / "unit" / "plugins" / "module_utils"
 SECONDS = 120
 
@@ -93,7 +93,7 @@ def _is_noticed() -> bool:
 def _child(mutant: Mutant) -> None:
     """Ends the process: 0 if the tests noticed the mutant, 1 if not."""
     signal.alarm(SECONDS)
-    users = USERS if mutant.path.parent.name == "domain" else PACKAGE
+    users = USERS if mutant.path.parent.name == "_domain" else PACKAGE
     for name in [name for name in sys.modules if name.startswith(users)]:
         del sys.modules[name]
     sys.meta_path.insert(0, _Instead(mutant))
@@ -119,7 +119,7 @@ def main() -> int:
         return 1
     mutants = [
         mutant
-        for path in [*sorted((UTILS / "domain").glob("*.py")), UTILS / "_host" / "capabilities.py"]
+        for path in [*sorted((UTILS / "_domain").glob("*.py")), UTILS / "_host" / "capabilities.py"]
         for mutant in mutants_of(path)
     ]
     mutants += [

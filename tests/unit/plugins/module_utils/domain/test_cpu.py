@@ -9,11 +9,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils._domain.build import DesiredDomain, build
+from ansible_collections.zstack.kvm.plugins.module_utils._domain.cputune import scaled_shares
 from ansible_collections.zstack.kvm.plugins.module_utils._host.capabilities import Host
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
 from ansible_collections.zstack.kvm.plugins.module_utils._storage.base import StorageFacts
-from ansible_collections.zstack.kvm.plugins.module_utils.domain import DesiredDomain, build
-from ansible_collections.zstack.kvm.plugins.module_utils.domain.cpu import scaled_shares
 from ansible_collections.zstack.kvm.tests.support.recorded_hosts import recorded_host
 
 

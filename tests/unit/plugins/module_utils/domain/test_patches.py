@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils._domain.patches import apply_patches
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import Problem
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import DomainPatch
-from ansible_collections.zstack.kvm.plugins.module_utils.domain.patches import apply_patches
 from lxml import etree
 
 ENTITY = '<!DOCTYPE a [<!ENTITY file SYSTEM "file:///etc/passwd">]><a>&file;</a>'

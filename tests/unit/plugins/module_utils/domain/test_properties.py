@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils._domain.build import build
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.codes import ERROR_CODES
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmProblems
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import Vm
 from ansible_collections.zstack.kvm.plugins.module_utils._storage.base import StorageFacts
-from ansible_collections.zstack.kvm.plugins.module_utils.domain import build
 from ansible_collections.zstack.kvm.tests.support.libvirt_schema import schema_errors
 from ansible_collections.zstack.kvm.tests.support.recorded_hosts import CAPABILITIES, recorded_host
 from ansible_collections.zstack.kvm.tests.support.vm_strategies import parsed_vms

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils._domain.build import build
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import Problem
-from ansible_collections.zstack.kvm.plugins.module_utils.domain import build
 from ansible_collections.zstack.kvm.tests.support.domain_deviations import DEVIATIONS, Deviation, expected_domain
 from ansible_collections.zstack.kvm.tests.support.domain_meaning import meaning_of, normal_form
 from ansible_collections.zstack.kvm.tests.support.libvirt_schema import schema_errors

@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils._domain.build import build
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmProblems
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
 from ansible_collections.zstack.kvm.plugins.module_utils._storage.base import StorageFacts
-from ansible_collections.zstack.kvm.plugins.module_utils.domain import build
 from ansible_collections.zstack.kvm.tests.support.recorded_hosts import recorded_host
 from lxml import etree
 

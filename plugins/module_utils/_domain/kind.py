@@ -12,7 +12,7 @@ from .._host.capabilities import guest_type
 from .context import Context
 
 
-def emulator(context: Context) -> str:
+def emulator_of(context: Context) -> str:
     """The emulator's path; empty if the host has none and none was named."""
     guest = guest_type(context.kind, context.host.capabilities)
     return context.kind.emulator or context.capabilities.emulator or (guest.emulator if guest else "")
@@ -54,7 +54,7 @@ def check_kind(context: Context) -> None:
             context,
             "emulator_missing",
             "emulator",
-            "libvirt cannot ask %s for %s machines of type %s" % (emulator(context), kind.domain_type, kind.machine),
+            "libvirt cannot ask %s for %s machines of type %s" % (emulator_of(context), kind.domain_type, kind.machine),
         )
 
 

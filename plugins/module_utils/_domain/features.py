@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Features of the machine and its clock."""
+"""C(features)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ except ImportError:  # the module reports it
     pass
 
 from .context import Context
-from .cpu import max_cpus, needs_iommu
 from .elements import add
+from .iommu import needs_iommu
+from .vcpu import max_cpus
 
 # libvirt gives emulated machines a GIC of version 2, which can't have more.
 _GIC_2_CPUS = 8
@@ -34,14 +35,3 @@ def add_features(domain: etree._Element, context: Context) -> None:
         context.warnings.append("kvm_hidden_state has no effect: QEMU cannot hide KVM from an aarch64 guest")
     elif context.vm.kvm_hidden_state:
         add(add(features, "kvm"), "hidden", state="on")
-
-
-def add_clock(domain: etree._Element, context: Context) -> None:
-    """clock: local time comes with the timers that Windows wants."""
-    clock = add(domain, "clock", offset=context.vm.clock)
-    if context.vm.clock == "localtime":
-        add(clock, "timer", name="rtc", tickpolicy="catchup")
-        add(clock, "timer", name="pit", tickpolicy="delay")
-        add(clock, "timer", name="hpet", present="no")
-        if not context.is_aarch64:
-            add(clock, "timer", name="hypervclock", present="yes")

@@ -20,59 +20,67 @@ from .._host.capabilities import DomainCapabilities, DomainKind, Host, domain_ki
 from .._spec.vm import Vm, Volume
 from .._storage.backends import disk as disk_of
 from .._storage.base import StorageFacts
-from . import (
-    boot,
-    channels,
-    console,
-    cpu,
-    disks,
-    features,
-    interfaces,
-    kinds,
-    memory,
-    metadata,
-    pci,
-    security,
-    usb,
-)
 from .boot_order import plan_boot
+from .channel import add_channels, add_spice_channel
+from .clock import add_clock
 from .context import Context
+from .controller import add_scsi_controller, add_usb_controllers
+from .cpu import add_cpu
+from .cputune import add_cpu_tuning
+from .disk import add_disks
 from .disk_layout import plan_disks
 from .elements import add
+from .features import add_features
+from .graphics import add_graphics
+from .hostdev import add_pci_devices, add_usb_devices
+from .input import add_inputs
+from .interface import add_interfaces, filter_problems
+from .iommu import add_iommu
+from .kind import check_kind, emulator_of
+from .memballoon import add_memory_balloon
+from .memory import add_memory
+from .metadata import add_lifecycle, add_metadata
+from .os import add_os
 from .patches import NAMESPACES, apply_patches
+from .redirdev import add_redirections
+from .seclabel import add_security_label
+from .serial import add_serial
+from .sound import add_sound
 from .usb_layout import plan_usb
+from .vcpu import add_vcpus
+from .video import add_video
 
 _Builder = Callable[[Any, Context], None]
 
 # In the order in which libvirt writes a domain.
 _HEAD_BUILDERS: tuple[_Builder, ...] = (
-    metadata.add_metadata,
-    memory.add_memory,
-    cpu.add_vcpus,
-    cpu.add_cpu_tuning,
-    boot.add_os,
-    features.add_features,
-    cpu.add_cpu,
-    features.add_clock,
-    metadata.add_lifecycle,
+    add_metadata,
+    add_memory,
+    add_vcpus,
+    add_cpu_tuning,
+    add_os,
+    add_features,
+    add_cpu,
+    add_clock,
+    add_lifecycle,
 )
 _DEVICE_BUILDERS: tuple[_Builder, ...] = (
-    disks.add_disks,
-    usb.add_usb_controllers,
-    disks.add_scsi_controller,
-    interfaces.add_interfaces,
-    console.add_serial,
-    channels.add_channels,
-    usb.add_spice_channel,
-    usb.add_inputs,
-    console.add_graphics,
-    console.add_sound,
-    console.add_video,
-    pci.add_pci_devices,
-    usb.add_usb_devices,
-    usb.add_redirections,
-    memory.add_memory_balloon,
-    cpu.add_iommu,
+    add_disks,
+    add_usb_controllers,
+    add_scsi_controller,
+    add_interfaces,
+    add_serial,
+    add_channels,
+    add_spice_channel,
+    add_inputs,
+    add_graphics,
+    add_sound,
+    add_video,
+    add_pci_devices,
+    add_usb_devices,
+    add_redirections,
+    add_memory_balloon,
+    add_iommu,
 )
 
 
@@ -97,21 +105,21 @@ def build(vm: Vm, host: Host, facts: StorageFacts) -> DesiredDomain:
     """
     kind = domain_kind(vm, host.capabilities)
     capabilities = host.domain_capabilities.get(kind, DomainCapabilities())
-    problems = [*_format_problems(vm, facts), *interfaces.filter_problems(vm)]
+    problems = [*_format_problems(vm, facts), *filter_problems(vm)]
     is_aarch64 = kind.arch == "aarch64"
     layout = plan_disks(vm, is_aarch64, _has_ide(kind, capabilities), lambda volume: disk_of(volume, facts), problems)
     context = Context(vm, host, kind, capabilities, layout, plan_boot(vm, layout), plan_usb(vm, is_aarch64, problems))
-    kinds.check_kind(context)
+    check_kind(context)
     domain = etree.Element("domain", {"type": kind.domain_type}, nsmap=NAMESPACES)
     for builder in _HEAD_BUILDERS:
         builder(domain, context)
     devices = add(domain, "devices")
-    emulator = kinds.emulator(context)
+    emulator = emulator_of(context)
     if emulator:
         add(devices, "emulator", emulator)
     for builder in _DEVICE_BUILDERS:
         builder(devices, context)
-    security.add_security_label(domain, context)
+    add_security_label(domain, context)
     unpatched = copy.deepcopy(domain) if vm.domain_patches else None
     apply_patches(domain, vm.domain_patches, problems)
     if problems:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Memory, and how far it can grow while the VM runs."""
+"""C(memory), C(currentMemory) and C(maxMemory): the memory, and how far it can grow while the VM runs."""
 
 from __future__ import annotations
 
@@ -15,11 +15,16 @@ from .elements import add
 
 # ZStack's limit and number of DIMMs.
 _MAX_KIB = 64 << 30
+
+
 _SLOTS = 16
+
 
 # An emulated CPU has 40 address bits on x86, 44 on aarch64 (cortex-a57). QEMU keeps a part of them for itself and
 # for the alignment of the slots.
 _EMULATED_ADDRESS_BITS = {"x86_64": 40, "aarch64": 44}
+
+
 _KEPT_KIB = 64 << 20
 
 
@@ -41,9 +46,3 @@ def add_memory(domain: etree._Element, context: Context) -> None:
 def _addressable_kib(context: Context) -> int:
     bits = _EMULATED_ADDRESS_BITS.get(context.kind.arch) if context.is_emulated else None
     return (1 << (bits - 10)) - _KEPT_KIB if bits else _MAX_KIB
-
-
-def add_memory_balloon(devices: etree._Element, context: Context) -> None:
-    """The balloon, and how often the guest's statistics are read (seconds)."""
-    balloon = add(devices, "memballoon", model="virtio")
-    add(balloon, "stats", period="10")

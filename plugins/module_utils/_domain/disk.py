@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Volumes, CD drives and the SCSI controller."""
+"""C(disk): volumes and CD drives."""
 
 from __future__ import annotations
 
@@ -27,11 +27,6 @@ def add_disks(devices: etree._Element, context: Context) -> None:
         _add_volume(devices, disk, context.boot.root_volume if is_root else None)
     for drive in context.disks.drives:
         _add_drive(devices, drive, context.boot.drives.get(drive.number))
-
-
-def add_scsi_controller(devices: etree._Element, context: Context) -> None:
-    """The controller of all SCSI disks, there also while no disk is on it."""
-    add(devices, "controller", type="scsi", index="0", model="virtio-scsi")
 
 
 def _add_volume(devices: etree._Element, disk: VolumeDisk, boot: Optional[int]) -> None:
