@@ -19,6 +19,7 @@ except ImportError:  # the module reports it
     pass
 
 from . import domain_facts
+from ._drift import live_changes
 from ._errors.errors import VmError, mistakes_as_errors
 from ._libvirt.circuit_breaker import Patience
 from ._libvirt.hypervisor import Hypervisor
@@ -26,7 +27,6 @@ from ._libvirt.observed import DomainList, ObservedVm, list_domains, observe_dom
 from ._spec.vm import Vm
 from .context import System
 from .deadline import side_by_side
-from .domain_diff import live_changes
 from .picture import write_picture
 from .plan import Policy
 from .result import VmResult

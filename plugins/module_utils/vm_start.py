@@ -14,6 +14,9 @@ except ImportError:  # the module reports it
     pass
 
 from ._domain import build as domain
+from ._drift import live_changes, reconcile
+from ._drift.reconcile import left_from_before_patches
+from ._drift.walk import Difference
 from ._errors.errors import VmError, VmProblems, mistakes_as_errors
 from ._host_storage.facts import facts as storage_facts
 from ._host_storage.preparation import prepare as prepare_storage
@@ -25,7 +28,6 @@ from ._storage.base import StorageFacts
 from .action import Action
 from .apply import apply
 from .context import Context, System
-from .domain_diff import Difference, left_from_before_patches, live_changes, reconcile
 from .plan import Drift, Plan, Policy, Prepare, check_drift, check_state, plan_vm, steps, will_attach, will_start
 from .preflight import host_problems, memory_warnings, missing_channel_directories, network_filter_problems
 from .result import SecretMask, VmResult, as_one_error, domain_text, failed, of_vm

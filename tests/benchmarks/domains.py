@@ -18,12 +18,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ansible_collections.zstack.kvm.plugins.module_utils._domain import build as domain
+from ansible_collections.zstack.kvm.plugins.module_utils._drift import reconcile
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem
 from ansible_collections.zstack.kvm.plugins.module_utils._host_storage.facts import facts as storage_facts
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Hypervisor
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import Vm
-from ansible_collections.zstack.kvm.plugins.module_utils.domain_diff import reconcile
 from ansible_collections.zstack.kvm.plugins.module_utils.plan import Policy
 from ansible_collections.zstack.kvm.plugins.module_utils.task import Order, Task, begin_task
 from lxml import etree

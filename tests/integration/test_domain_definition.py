@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._domain.build import build
+from ansible_collections.zstack.kvm.plugins.module_utils._drift import reconcile
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.codes import ERROR_CODES
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmProblems
 from ansible_collections.zstack.kvm.plugins.module_utils._host.capabilities import (
@@ -20,7 +21,6 @@ from ansible_collections.zstack.kvm.plugins.module_utils._host.capabilities impo
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import Vm
 from ansible_collections.zstack.kvm.plugins.module_utils._storage.base import StorageFacts
-from ansible_collections.zstack.kvm.plugins.module_utils.domain_diff import reconcile
 from ansible_collections.zstack.kvm.tests.support.in_process import hypervisor
 from ansible_collections.zstack.kvm.tests.support.reference_cases import ALL_CASES, Case
 from ansible_collections.zstack.kvm.tests.support.vm_strategies import parsed_vms

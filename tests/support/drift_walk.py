@@ -29,6 +29,7 @@ from unittest import mock
 import libvirt
 import yaml
 from ansible_collections.zstack.kvm.plugins.module_utils._domain.build import build
+from ansible_collections.zstack.kvm.plugins.module_utils._drift import reconcile
 from ansible_collections.zstack.kvm.plugins.module_utils._host.capabilities import (
     Capabilities,
     DomainCapabilities,
@@ -42,7 +43,6 @@ from ansible_collections.zstack.kvm.plugins.module_utils._host.system import Hos
 from ansible_collections.zstack.kvm.plugins.module_utils._host_storage.facts import defined_formats
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import Vm
 from ansible_collections.zstack.kvm.plugins.module_utils._storage.base import StorageFacts
-from ansible_collections.zstack.kvm.plugins.module_utils.domain_diff import reconcile
 from ansible_collections.zstack.kvm.tests.support.reference_cases import ALL_CASES, Case
 from ansible_collections.zstack.kvm.tests.support.virsh import virsh
 from lxml import etree

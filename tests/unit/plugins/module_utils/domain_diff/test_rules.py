@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ansible_collections.zstack.kvm.plugins.module_utils.domain_diff.rules import NAMESPACES, RULES, Rule
+from ansible_collections.zstack.kvm.plugins.module_utils._drift.rules import NAMESPACES, RULES, Rule
 from ansible_collections.zstack.kvm.tests.support.golden_domains import GOLDEN_NAMES, recorded_outcome
 from ansible_collections.zstack.kvm.tests.support.reference_cases import ALL_CASES
 from lxml import etree
