@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Optional, TypeVar, Union
+from typing import Any, Optional, TypeVar
 
 from ._errors.errors import VmError
-from ._host.system import HostSystem, RemoteSystem
+from ._host.system import System
 from ._libvirt.hypervisor import Hypervisor
 from ._libvirt.observed import ObservedVm
 from ._spec.vm import Vm
@@ -21,7 +21,6 @@ from ._spec.vm import Vm
 _POLL_SECONDS = 0.1
 
 Answer = TypeVar("Answer")
-System = Union[HostSystem, RemoteSystem]
 Undo = Callable[[], None]
 
 

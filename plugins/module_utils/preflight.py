@@ -14,8 +14,8 @@ from typing import Optional
 
 from ._domain.interface import NIC_FILTER
 from ._errors.errors import Problem
+from ._host.system import System
 from ._spec.vm import PciDevice, Vm
-from .context import System
 
 
 def host_problems(vm: Vm, system: System) -> list[Problem]:

@@ -13,10 +13,10 @@ try:
 except ImportError:  # the module reports it
     pass
 
+from ._diagnostics.boot_diagnostics import Watch
 from ._errors.errors import VmError
 from ._spec.vm import Vm
 from .context import Context
-from .last_seen import Watch
 
 CONSOLE_SECONDS = 30
 _AGENT_SECONDS = 1
@@ -93,7 +93,7 @@ def _wait_for_agent(context: Context) -> None:
 
 def _wait(context: Context, answers: Callable[[], bool], seconds: int, what: str, otherwise: str) -> None:
     """Waits until something answers, and watches the guest meanwhile; raises with what was seen of it last."""
-    with Watch(context) as watch:
+    with Watch(context.hypervisor, context.system, context.vm) as watch:
         answered = False
 
         def answered_or_ended() -> bool:

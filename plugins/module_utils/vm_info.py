@@ -19,19 +19,19 @@ except ImportError:  # the module reports it
     pass
 
 from . import domain_facts
+from ._diagnostics.screenshot import write_picture
+from ._diagnostics.thumbnail import thumbnail
 from ._drift import live_changes
 from ._errors.errors import VmError, mistakes_as_errors
+from ._host.system import System
 from ._libvirt.circuit_breaker import Patience
 from ._libvirt.hypervisor import Hypervisor
 from ._libvirt.observed import DomainList, ObservedVm, list_domains, observe_domain
 from ._spec.vm import Vm
-from .context import System
 from .deadline import side_by_side
-from .picture import write_picture
 from .plan import Policy
 from .result import VmResult
 from .task import Order
-from .thumbnail import thumbnail
 from .usable import console_of_domain
 from .vm_start import start_vms
 

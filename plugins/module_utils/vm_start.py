@@ -18,6 +18,7 @@ from ._drift import live_changes, reconcile
 from ._drift.reconcile import left_from_before_patches
 from ._drift.walk import Difference
 from ._errors.errors import VmError, VmProblems, mistakes_as_errors
+from ._host.system import System
 from ._host_storage.facts import facts as storage_facts
 from ._host_storage.preparation import prepare as prepare_storage
 from ._host_storage.secrets import secret_conflicts
@@ -27,7 +28,7 @@ from ._spec.vm import Vm
 from ._storage.base import StorageFacts
 from .action import Action
 from .apply import apply
-from .context import Context, System
+from .context import Context
 from .plan import Drift, Plan, Policy, Prepare, check_drift, check_state, plan_vm, steps, will_attach, will_start
 from .preflight import host_problems, memory_warnings, missing_channel_directories, network_filter_problems
 from .result import SecretMask, VmResult, as_one_error, domain_text, failed, of_vm

@@ -18,13 +18,12 @@ except ImportError:  # the module reports it
     pass
 
 from ._errors.errors import VmError, mistakes_as_errors
-from ._host.system import HostSystem
+from ._host.system import HostSystem, System
 from ._host_storage import release
 from ._host_storage.iscsi_login import Initiator
 from ._host_storage.shared_objects import used_by_other_than
 from ._libvirt.hypervisor import Hypervisor
 from ._libvirt.observed import DomainList, ObservedVm, list_domains, observe_domain
-from .context import System
 from .deadline import side_by_side
 from .plan import BUSY, CRASHED, KEEP, RESUME, START_WHEN_OFF, WAKE_UP, power_of
 from .result import SecretMask, VmResult, domain_text, failed

@@ -427,6 +427,9 @@ class RemoteSystem:
         )
 
 
-def system_of(uri: str) -> Union[HostSystem, RemoteSystem]:
+System = Union[HostSystem, RemoteSystem]
+
+
+def system_of(uri: str) -> System:
     """The system that a libvirt URI leads to: this machine where the URI names no host."""
     return RemoteSystem(uri) if urlsplit(uri).netloc else HostSystem()

@@ -27,7 +27,7 @@ from .._storage.fusionstor import NBD_SOCKET, FusionstorBackend, export_name
 from .._storage.iscsi import lun_of, uses_host_initiator
 
 if TYPE_CHECKING:
-    from ..context import System
+    from .._host.system import System
 
 FORMATS = ("raw", "qcow2")
 _QCOW2_MAGIC = b"QFI\xfb"

@@ -28,7 +28,8 @@ from ..action import Action
 from .shared_objects import shared_lock, shared_name, used_by_another
 
 if TYPE_CHECKING:
-    from ..context import Context, System
+    from .._host.system import System
+    from ..context import Context
 
 Undo = Callable[[], None]
 

@@ -18,7 +18,8 @@ from . import iscsi_login, secrets
 from .reachability import WantedItem, find_problems
 
 if TYPE_CHECKING:
-    from ..context import Executor, System
+    from .._host.system import System
+    from ..context import Executor
 
 # What carries out the actions that L(prepare) plans.
 EXECUTORS: Mapping[str, Executor] = {

@@ -17,8 +17,7 @@ from .._storage.base import SECRET_OBJECT, Address, Asking, Backend, Inquiry, St
 from ..deadline import side_by_side
 
 if TYPE_CHECKING:
-    from .._host.system import ServerGreeting
-    from ..context import System
+    from .._host.system import ServerGreeting, System
 
 CONNECT_SECONDS = 4
 OPEN_SECONDS = 10

@@ -25,7 +25,7 @@ from .iscsi_login import Initiator
 from .shared_objects import shared_lock, used_by_other_than
 
 if TYPE_CHECKING:
-    from ..context import System
+    from .._host.system import System
 
 _KINDS = ("ceph", "iscsi")
 _DEVICE = re.compile(r"/dev/disk/by-path/ip-(?P<host>.+):(?P<port>\d+)-iscsi-(?P<iqn>.+)-lun-(?P<lun>\d+)")

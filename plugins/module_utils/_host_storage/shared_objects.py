@@ -15,7 +15,8 @@ from .._libvirt.hypervisor import Hypervisor
 from .._libvirt.observed import has_text
 
 if TYPE_CHECKING:
-    from ..context import Context, System
+    from .._host.system import System
+    from ..context import Context
 
 LOCK_SECONDS = 120
 

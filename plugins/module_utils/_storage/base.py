@@ -22,8 +22,7 @@ from .._errors.errors import Problem
 from .._spec.vm import Cdrom, Vm, Volume
 
 if TYPE_CHECKING:
-    from .._host.system import ServerGreeting
-    from ..context import System
+    from .._host.system import ServerGreeting, System
 
 StorageItem = Union[Volume, Cdrom]
 

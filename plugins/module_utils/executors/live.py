@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The actions of on_drift live: changes of the QEMU that runs, as C(domain_diff.live_changes) plans them."""
+"""The actions of on_drift live: changes of the QEMU that runs, as C(_drift.live_changes) plans them."""
 
 from __future__ import annotations
 

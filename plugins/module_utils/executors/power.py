@@ -9,10 +9,10 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Optional
 
+from .._diagnostics.boot_diagnostics import Watch
+from .._diagnostics.qemu_log import QemuLog
 from .._errors.errors import LastSeen, VmError
 from ..context import Context, Executor, Undo
-from ..last_seen import Watch
-from ..qemu_log import QemuLog
 
 _RUN_DIRECTORY = "/run/libvirt/qemu"
 _OFF = ("shutoff", "absent")
@@ -100,7 +100,7 @@ def _runs_all_the_same(context: Context, error: VmError) -> bool:
 
 def _wait_until_running(context: Context, log: QemuLog) -> None:
     seen = [""]
-    with Watch(context) as watch:
+    with Watch(context.hypervisor, context.system, context.vm) as watch:
 
         def decided() -> bool:
             state, reason = context.look()
@@ -202,7 +202,7 @@ def resume(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
 def wake_up(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
     """Wakes a guest that has suspended itself to memory."""
     context.hypervisor.wake_up(context.vm.uuid)
-    with Watch(context) as watch:
+    with Watch(context.hypervisor, context.system, context.vm) as watch:
         if context.wait_for(lambda: context.look()[0] == "running", context.vm.timeout):
             return None
         state = "%s (%s)" % context.look()

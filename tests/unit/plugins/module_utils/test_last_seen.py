@@ -8,10 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils._diagnostics.boot_diagnostics import last_lines
+from ansible_collections.zstack.kvm.plugins.module_utils._diagnostics.qemu_log import LOG_DIRECTORY, lines_since_start
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import LastSeen, VmError
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem
-from ansible_collections.zstack.kvm.plugins.module_utils.last_seen import last_lines
-from ansible_collections.zstack.kvm.plugins.module_utils.qemu_log import LOG_DIRECTORY, lines_since_start
 from ansible_collections.zstack.kvm.plugins.module_utils.result import SecretMask
 
 

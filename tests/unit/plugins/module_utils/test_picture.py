@@ -9,7 +9,7 @@ import struct
 import zlib
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils.picture import PNG_SIGNATURE, as_png
+from ansible_collections.zstack.kvm.plugins.module_utils._diagnostics.screenshot import PNG_SIGNATURE, as_png
 
 # Two lines of two pixels.
 PIXELS = bytes(range(12))

@@ -11,9 +11,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils._diagnostics.qemu_log import LOG_DIRECTORY, QemuLog
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem, RemoteSystem
-from ansible_collections.zstack.kvm.plugins.module_utils.qemu_log import LOG_DIRECTORY, QemuLog
 from ansible_collections.zstack.kvm.tests.support.recorded_hosts import CAPABILITIES
 
 DOMAIN = "6a9c3b1e2f644d0b9a557a0d3c1f2b11"

@@ -9,8 +9,8 @@ import struct
 import zlib
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils.picture import PNG_SIGNATURE, write_png
-from ansible_collections.zstack.kvm.plugins.module_utils.thumbnail import thumbnail
+from ansible_collections.zstack.kvm.plugins.module_utils._diagnostics.screenshot import PNG_SIGNATURE, write_png
+from ansible_collections.zstack.kvm.plugins.module_utils._diagnostics.thumbnail import thumbnail
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import uuid
 from typing import Any, Optional
 
+from ansible_collections.zstack.kvm.plugins.module_utils._diagnostics.screenshot import write_png
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import RemoteSystem
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import SLOW_CALLS_AT_ONCE, ListedDomain
-from ansible_collections.zstack.kvm.plugins.module_utils.picture import write_png
 from ansible_collections.zstack.kvm.plugins.module_utils.vm_info import Pictures, vm_information
 
 GONE = str(uuid.UUID(int=1000))

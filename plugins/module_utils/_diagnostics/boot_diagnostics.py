@@ -9,11 +9,12 @@ import contextlib
 import re
 from typing import Optional
 
-from ._errors.errors import LastSeen, VmError
-from ._libvirt.hypervisor import ConsoleStream
-from .context import Context
-from .picture import write_picture
+from .._errors.errors import LastSeen, VmError
+from .._host.system import System
+from .._libvirt.hypervisor import ConsoleStream, Hypervisor
+from .._spec.vm import Vm
 from .qemu_log import lines_since_start
+from .screenshot import write_picture
 
 SCREENSHOT_DIRECTORY = "/var/lib/zstack-kvm/screenshots"
 _KEPT_BYTES = 16384
@@ -31,8 +32,10 @@ class Watch:
     The console is opened at the first L(listen), unless somebody else has it, and closed at the end.
     """
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    def __init__(self, hypervisor: Hypervisor, system: System, vm: Vm) -> None:
+        self._hypervisor = hypervisor
+        self._system = system
+        self._vm = vm
         self._console: Optional[ConsoleStream] = None
         self._tried = False
         self._said = b""
@@ -50,7 +53,7 @@ class Watch:
         with contextlib.suppress(VmError):
             if not self._tried:
                 self._tried = True
-                self._console = self._context.hypervisor.open_console(self._context.vm.uuid)
+                self._console = self._hypervisor.open_console(self._vm.uuid)
             if self._console is not None:
                 said = self._said + self._console.read()
                 self._cut = self._cut or len(said) > _KEPT_BYTES
@@ -59,14 +62,12 @@ class Watch:
     def last_seen(self) -> LastSeen:
         """The last of what the guest and QEMU have said, and a picture that is taken now."""
         self.listen()
-        system, vm = self._context.system, self._context.vm
-        log = [] if system.is_remote else lines_since_start(system, vm.domain_name)
+        log = [] if self._system.is_remote else lines_since_start(self._system, self._vm.domain_name)
         return LastSeen(tuple(last_lines(self._said, self._cut)), tuple(log), self._picture())
 
     def _picture(self) -> Optional[str]:
-        hypervisor, uuid = self._context.hypervisor, self._context.vm.uuid
         with contextlib.suppress(VmError):
-            return write_picture(hypervisor, uuid, SCREENSHOT_DIRECTORY)
+            return write_picture(self._hypervisor, self._vm.uuid, SCREENSHOT_DIRECTORY)
         return None
 
 

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import re
 
-from ._errors.errors import VmError
-from ._host.system import HostSystem
-from ._host.vfio_interrupts import explain_conflict
-from ._libvirt.error_classification import classify_text
-from .context import System
+from .._errors.errors import VmError
+from .._host.system import HostSystem, System
+from .._host.vfio_interrupts import explain_conflict
+from .._libvirt.error_classification import classify_text
 
 LOG_DIRECTORY = "/var/log/libvirt/qemu"
 _TAIL_BYTES = 8192

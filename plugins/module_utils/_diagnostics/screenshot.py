@@ -11,9 +11,9 @@ import zlib
 from collections.abc import Iterable
 from typing import Union
 
-from ._errors.errors import VmError
-from ._host.system import HostSystem
-from ._libvirt.hypervisor import Hypervisor
+from .._errors.errors import VmError
+from .._host.system import HostSystem
+from .._libvirt.hypervisor import Hypervisor
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # Larger than any screen; a guest chooses the size of its own.

@@ -17,7 +17,7 @@ from itertools import accumulate, islice
 from operator import add
 from typing import Union
 
-from .picture import PNG_SIGNATURE, check_size, read_ppm, write_png
+from .screenshot import PNG_SIGNATURE, check_size, read_ppm, write_png
 
 # What QEMU writes: a byte a colour, RGB or RGBA.
 _CHANNELS = {2: 3, 6: 4}
