@@ -13,6 +13,8 @@ try:
 except ImportError:  # the module reports it
     pass
 
+from ._actions.action import Action
+from ._actions.context import Context
 from ._domain import build as domain
 from ._drift import live_changes, reconcile
 from ._drift.reconcile import left_from_before_patches
@@ -26,9 +28,7 @@ from ._libvirt.hypervisor import Hypervisor
 from ._libvirt.observed import ObservedVm, observe
 from ._spec.vm import Vm
 from ._storage.base import StorageFacts
-from .action import Action
 from .apply import apply
-from .context import Context
 from .plan import Drift, Plan, Policy, Prepare, check_drift, check_state, plan_vm, steps, will_attach, will_start
 from .preflight import host_problems, memory_warnings, missing_channel_directories, network_filter_problems
 from .result import SecretMask, VmResult, as_one_error, domain_text, failed, of_vm

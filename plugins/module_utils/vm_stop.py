@@ -17,11 +17,11 @@ try:
 except ImportError:  # the module reports it
     pass
 
+from ._actions.shared_objects import used_by_other_than
 from ._errors.errors import VmError, mistakes_as_errors
 from ._host.system import HostSystem, System
 from ._host_storage import release
 from ._host_storage.iscsi_login import Initiator
-from ._host_storage.shared_objects import used_by_other_than
 from ._libvirt.hypervisor import Hypervisor
 from ._libvirt.observed import DomainList, ObservedVm, list_domains, observe_domain
 from .deadline import side_by_side

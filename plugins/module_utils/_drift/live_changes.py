@@ -19,7 +19,7 @@ try:
 except ImportError:  # the module reports it
     pass
 
-from ..action import Action
+from .._actions.action import Action
 from .hotplug import MEMORY_BLOCK_KIB, attachable, can_be_plugged, can_be_unplugged, dimm, is_root, text
 from .live_form import as_definition
 from .normal_form import normalise_asked, normalise_held

@@ -19,17 +19,17 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
+from .._actions.action import Action
+from .._actions.shared_objects import shared_lock, shared_name, used_by_another
 from .._errors.errors import VmError
 from .._host.lock import lock_directory
 from .._host.system import CommandResult
 from .._spec.vm import Vm
 from .._storage.iscsi import Lun, lun_of, uses_host_initiator
-from ..action import Action
-from .shared_objects import shared_lock, shared_name, used_by_another
 
 if TYPE_CHECKING:
+    from .._actions.context import Context
     from .._host.system import System
-    from ..context import Context
 
 Undo = Callable[[], None]
 

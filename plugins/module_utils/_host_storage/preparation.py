@@ -8,18 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from .._actions.action import Action
 from .._errors.errors import Problem
 from .._libvirt.hypervisor import Hypervisor
 from .._spec.vm import Vm
 from .._storage.backends import backend_of
 from .._storage.base import StorageFacts, StorageItem
-from ..action import Action
 from . import iscsi_login, secrets
 from .reachability import WantedItem, find_problems
 
 if TYPE_CHECKING:
+    from .._actions.context import Executor
     from .._host.system import System
-    from ..context import Executor
 
 # What carries out the actions that L(prepare) plans.
 EXECUTORS: Mapping[str, Executor] = {

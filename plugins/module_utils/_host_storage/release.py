@@ -18,11 +18,11 @@ try:
 except ImportError:  # the module reports it
     pass
 
+from .._actions.shared_objects import shared_lock, used_by_other_than
 from .._libvirt.hypervisor import Hypervisor
 from .._libvirt.secret_definition import parse_secret
 from .._storage.iscsi import Lun
 from .iscsi_login import Initiator
-from .shared_objects import shared_lock, used_by_other_than
 
 if TYPE_CHECKING:
     from .._host.system import System

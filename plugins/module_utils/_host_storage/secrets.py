@@ -13,17 +13,17 @@ import base64
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
+from .._actions.action import Action, AlreadyDone
+from .._actions.shared_objects import shared_lock, used_by_another
 from .._errors.errors import Problem, VmError
 from .._libvirt.hypervisor import Hypervisor
 from .._libvirt.secret_definition import SecretDefinition
 from .._spec.vm import Vm
 from .._storage.base import StorageFacts
 from .._storage.iscsi import chap_secret_uuid, lun_of, uses_host_initiator
-from ..action import Action, AlreadyDone
-from .shared_objects import shared_lock, used_by_another
 
 if TYPE_CHECKING:
-    from ..context import Context
+    from .._actions.context import Context
 
 Undo = Callable[[], None]
 

@@ -9,12 +9,12 @@ import dataclasses
 from typing import Any
 
 import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils._actions.action import Action
 from ansible_collections.zstack.kvm.plugins.module_utils._drift.walk import Difference
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.observed import ObservedVm
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import Vm
-from ansible_collections.zstack.kvm.plugins.module_utils.action import Action
 from ansible_collections.zstack.kvm.plugins.module_utils.plan import (
     Drift,
     Plan,

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any, Optional
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils.action import Action
+from ansible_collections.zstack.kvm.plugins.module_utils._actions.action import Action
 from ansible_collections.zstack.kvm.plugins.module_utils.plan import Policy
 from ansible_collections.zstack.kvm.plugins.module_utils.task import Foreseen, Order, Task
 

@@ -15,9 +15,9 @@ except ImportError:  # the module reports it
     pass
 
 from .._errors.errors import VmError
-from .._host_storage.shared_objects import used_by_another
-from ..action import AlreadyDone
-from ..context import Context, Executor, Undo, undone_if_lost
+from .action import AlreadyDone
+from .context import Context, Executor, Undo, undone_if_lost
+from .shared_objects import used_by_another
 
 BACKUP_DIRECTORY = "/var/lib/zstack-kvm/backups"
 # Where libvirt puts the NVRAM of a domain whose definition names no file for it.

@@ -14,8 +14,8 @@ except ImportError:  # the module reports it
     pass
 
 from .._errors.errors import VmError
-from ..action import Action
-from ..context import Context, Executor, Undo, undone_if_lost
+from .action import Action
+from .context import Context, Executor, Undo, undone_if_lost
 
 # A guest that takes part lets go of a device within a second or two.
 _UNPLUG_SECONDS = 15

@@ -16,7 +16,7 @@ from .._libvirt.observed import has_text
 
 if TYPE_CHECKING:
     from .._host.system import System
-    from ..context import Context
+    from .context import Context
 
 LOCK_SECONDS = 120
 

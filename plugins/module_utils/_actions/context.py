@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Optional, TypeVar
 
-from ._errors.errors import VmError
-from ._host.system import System
-from ._libvirt.hypervisor import Hypervisor
-from ._libvirt.observed import ObservedVm
-from ._spec.vm import Vm
+from .._errors.errors import VmError
+from .._host.system import System
+from .._libvirt.hypervisor import Hypervisor
+from .._libvirt.observed import ObservedVm
+from .._spec.vm import Vm
 
 _POLL_SECONDS = 0.1
 
