@@ -28,12 +28,12 @@ from ._libvirt.circuit_breaker import Patience
 from ._libvirt.hypervisor import Hypervisor
 from ._libvirt.observed import DomainList, ObservedVm, list_domains, observe_domain
 from ._spec.vm import Vm
+from ._start.plan import Policy
+from ._start.readiness import console_of_domain
+from ._start.result import VmResult
+from ._start.run_context import Order
+from ._start.start import start_vms
 from .deadline import side_by_side
-from .plan import Policy
-from .result import VmResult
-from .task import Order
-from .usable import console_of_domain
-from .vm_start import start_vms
 
 _WORKERS = 8
 _PID_FILE = "/run/libvirt/qemu/%s.pid"

@@ -20,7 +20,7 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ._errors.errors import Problem, VmError
 from ._libvirt.hypervisor import LIBVIRT_IMPORT_ERROR
 from ._spec.arguments import VM_ARGUMENT_SPEC
-from .result import SecretMask, VmResult, masked_arguments
+from ._start.result import SecretMask, VmResult, masked_arguments
 
 
 class DescribedVmsModule(AnsibleModule):

@@ -24,9 +24,9 @@ from ._host_storage import release
 from ._host_storage.iscsi_login import Initiator
 from ._libvirt.hypervisor import Hypervisor
 from ._libvirt.observed import DomainList, ObservedVm, list_domains, observe_domain
+from ._start.plan import BUSY, CRASHED, KEEP, RESUME, START_WHEN_OFF, WAKE_UP, power_of
+from ._start.result import SecretMask, VmResult, domain_text, failed
 from .deadline import side_by_side
-from .plan import BUSY, CRASHED, KEEP, RESUME, START_WHEN_OFF, WAKE_UP, power_of
-from .result import SecretMask, VmResult, domain_text, failed
 
 # They wait for guests most of the time.
 _WORKERS = 32

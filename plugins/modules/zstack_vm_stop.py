@@ -206,7 +206,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import P
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import system_of
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Hypervisor
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.uuids import parse_uuids
-from ansible_collections.zstack.kvm.plugins.module_utils.result import SecretMask, VmResult, failed
+from ansible_collections.zstack.kvm.plugins.module_utils._start.result import SecretMask, VmResult, failed
 from ansible_collections.zstack.kvm.plugins.module_utils.vm_module import (
     cancelled_by_signals,
     fail_for_input,

@@ -24,8 +24,8 @@ from ansible_collections.zstack.kvm.plugins.module_utils._host_storage.facts imp
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Hypervisor
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import Vm
-from ansible_collections.zstack.kvm.plugins.module_utils.plan import Policy
-from ansible_collections.zstack.kvm.plugins.module_utils.task import Order, Task, begin_task
+from ansible_collections.zstack.kvm.plugins.module_utils._start.plan import Policy
+from ansible_collections.zstack.kvm.plugins.module_utils._start.run_context import Order, Task, begin_task
 from lxml import etree
 
 ROUNDS = 5

@@ -16,7 +16,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._spec.start_vm_cmd impo
     parsed_document,
     vm_from_start_vm_cmd,
 )
-from ansible_collections.zstack.kvm.plugins.module_utils.result import SecretMask
+from ansible_collections.zstack.kvm.plugins.module_utils._start.result import SecretMask
 from ansible_collections.zstack.kvm.plugins.modules.zstack_vm_start import ARGUMENT_SPEC
 
 # Not uri: where libvirt is, the inventory says. A uri can name other hypervisors, and run programs (qemu+ext).

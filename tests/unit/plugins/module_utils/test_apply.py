@@ -11,11 +11,11 @@ from types import SimpleNamespace
 from typing import Any, Optional
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils import apply as subject
 from ansible_collections.zstack.kvm.plugins.module_utils._actions.action import Action, AlreadyDone
 from ansible_collections.zstack.kvm.plugins.module_utils._actions.context import Context, Undo, undone_if_lost
 from ansible_collections.zstack.kvm.plugins.module_utils._actions.live import LiveChangeRefused
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
+from ansible_collections.zstack.kvm.plugins.module_utils._start import apply as subject
 
 
 class Recorder:

@@ -12,7 +12,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._diagnostics.boot_diagn
 from ansible_collections.zstack.kvm.plugins.module_utils._diagnostics.qemu_log import LOG_DIRECTORY, lines_since_start
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import LastSeen, VmError
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem
-from ansible_collections.zstack.kvm.plugins.module_utils.result import SecretMask
+from ansible_collections.zstack.kvm.plugins.module_utils._start.result import SecretMask
 
 
 class TestLinesOfTheConsole:

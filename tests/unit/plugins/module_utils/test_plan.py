@@ -15,7 +15,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import V
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.observed import ObservedVm
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import Vm
-from ansible_collections.zstack.kvm.plugins.module_utils.plan import (
+from ansible_collections.zstack.kvm.plugins.module_utils._start.plan import (
     Drift,
     Plan,
     Policy,

@@ -13,13 +13,13 @@ from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import V
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem, RemoteSystem
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import Vm
-from ansible_collections.zstack.kvm.plugins.module_utils.preflight import (
+from ansible_collections.zstack.kvm.plugins.module_utils._start.preflight import (
     host_problems,
     memory_warnings,
     missing_channel_directories,
     network_filter_problems,
 )
-from ansible_collections.zstack.kvm.plugins.module_utils.result import as_one_error
+from ansible_collections.zstack.kvm.plugins.module_utils._start.result import as_one_error
 
 CHANNEL = {"target_name": "agent"}
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import Problem, VmError, VmProblems
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.arguments import VM_ARGUMENT_SPEC
-from ansible_collections.zstack.kvm.plugins.module_utils.result import (
+from ansible_collections.zstack.kvm.plugins.module_utils._start.result import (
     MASK,
     SecretMask,
     VmResult,

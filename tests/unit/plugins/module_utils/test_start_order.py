@@ -14,8 +14,8 @@ import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import Vm
-from ansible_collections.zstack.kvm.plugins.module_utils.result import VmResult, of_vm
-from ansible_collections.zstack.kvm.plugins.module_utils.start_order import start_in_order
+from ansible_collections.zstack.kvm.plugins.module_utils._start.result import VmResult, of_vm
+from ansible_collections.zstack.kvm.plugins.module_utils._start.start_order import start_in_order
 
 
 def numbered(*numbers: Optional[int]) -> tuple[Vm, ...]:

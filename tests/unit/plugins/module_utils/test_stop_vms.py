@@ -16,7 +16,7 @@ import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import CommandResult
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import ListedDomain
-from ansible_collections.zstack.kvm.plugins.module_utils.result import VmResult
+from ansible_collections.zstack.kvm.plugins.module_utils._start.result import VmResult
 from ansible_collections.zstack.kvm.plugins.module_utils.vm_stop import StopOrder, stop_vms
 
 UUID, OTHER = "6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11", "0d0c2f86-6f0e-4f1b-8a50-1f3f0d7d6a02"

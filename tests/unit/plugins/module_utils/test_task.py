@@ -11,8 +11,8 @@ from typing import Any, Optional
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._actions.action import Action
-from ansible_collections.zstack.kvm.plugins.module_utils.plan import Policy
-from ansible_collections.zstack.kvm.plugins.module_utils.task import Foreseen, Order, Task
+from ansible_collections.zstack.kvm.plugins.module_utils._start.plan import Policy
+from ansible_collections.zstack.kvm.plugins.module_utils._start.run_context import Foreseen, Order, Task
 
 
 def task(parallel: Optional[int], remote: bool) -> Task:

@@ -13,9 +13,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils import usable
 from ansible_collections.zstack.kvm.plugins.module_utils._actions.context import Context
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
+from ansible_collections.zstack.kvm.plugins.module_utils._start import readiness as usable
 
 CONSOLE = {"type": "vnc", "host": "0.0.0.0", "port": 5900}
 

@@ -9,14 +9,14 @@ import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Optional
 
-from ._actions.action import Action, AlreadyDone
-from ._actions.context import Context, Executor, Undo
-from ._actions.definition import EXECUTORS as DEFINITION
-from ._actions.live import EXECUTORS as LIVE
-from ._actions.live import LiveChangeRefused
-from ._actions.power import EXECUTORS as POWER
-from ._errors.errors import VmError, mistakes_as_errors
-from ._host_storage.preparation import EXECUTORS as STORAGE
+from .._actions.action import Action, AlreadyDone
+from .._actions.context import Context, Executor, Undo
+from .._actions.definition import EXECUTORS as DEFINITION
+from .._actions.live import EXECUTORS as LIVE
+from .._actions.live import LiveChangeRefused
+from .._actions.power import EXECUTORS as POWER
+from .._errors.errors import VmError, mistakes_as_errors
+from .._host_storage.preparation import EXECUTORS as STORAGE
 
 EXECUTORS: Mapping[str, Executor] = {**STORAGE, **DEFINITION, **POWER, **LIVE}
 

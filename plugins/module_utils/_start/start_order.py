@@ -10,8 +10,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Optional
 
-from ._spec.vm import Vm
-from .deadline import side_by_side
+from .._spec.vm import Vm
+from ..deadline import side_by_side
 from .result import VmResult
 
 Handle = Callable[[Vm, Sequence[Vm]], VmResult]

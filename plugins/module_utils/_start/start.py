@@ -13,28 +13,28 @@ try:
 except ImportError:  # the module reports it
     pass
 
-from ._actions.action import Action
-from ._actions.context import Context
-from ._domain import build as domain
-from ._drift import live_changes, reconcile
-from ._drift.reconcile import left_from_before_patches
-from ._drift.walk import Difference
-from ._errors.errors import VmError, VmProblems, mistakes_as_errors
-from ._host.system import System
-from ._host_storage.facts import facts as storage_facts
-from ._host_storage.preparation import prepare as prepare_storage
-from ._host_storage.secrets import secret_conflicts
-from ._libvirt.hypervisor import Hypervisor
-from ._libvirt.observed import ObservedVm, observe
-from ._spec.vm import Vm
-from ._storage.base import StorageFacts
+from .._actions.action import Action
+from .._actions.context import Context
+from .._domain import build as domain
+from .._drift import live_changes, reconcile
+from .._drift.reconcile import left_from_before_patches
+from .._drift.walk import Difference
+from .._errors.errors import VmError, VmProblems, mistakes_as_errors
+from .._host.system import System
+from .._host_storage.facts import facts as storage_facts
+from .._host_storage.preparation import prepare as prepare_storage
+from .._host_storage.secrets import secret_conflicts
+from .._libvirt.hypervisor import Hypervisor
+from .._libvirt.observed import ObservedVm, observe
+from .._spec.vm import Vm
+from .._storage.base import StorageFacts
 from .apply import apply
 from .plan import Drift, Plan, Policy, Prepare, check_drift, check_state, plan_vm, steps, will_attach, will_start
 from .preflight import host_problems, memory_warnings, missing_channel_directories, network_filter_problems
+from .readiness import console_of, wait_until_usable
 from .result import SecretMask, VmResult, as_one_error, domain_text, failed, of_vm
+from .run_context import Order, Task, begin_task
 from .start_order import start_in_order
-from .task import Order, Task, begin_task
-from .usable import console_of, wait_until_usable
 
 
 def start_vms(hypervisor: Hypervisor, system: System, vms: Sequence[Vm], order: Order) -> list[VmResult]:

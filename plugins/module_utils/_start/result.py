@@ -16,10 +16,10 @@ try:
 except ImportError:  # the module reports it
     pass
 
-from ._drift.walk import Difference
-from ._errors.codes import ERROR_CODES
-from ._errors.errors import LastSeen, VmError, VmProblems
-from ._spec.vm import Vm
+from .._drift.walk import Difference
+from .._errors.codes import ERROR_CODES
+from .._errors.errors import LastSeen, VmError, VmProblems
+from .._spec.vm import Vm
 
 MASK = "********"
 # A secret as short as this, or shorter, is too likely an ordinary word of a message.

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
-from ._actions.action import Action
-from ._drift.walk import Difference
-from ._errors.errors import VmError
-from ._libvirt.observed import ObservedVm
-from ._spec.vm import Vm
+from .._actions.action import Action
+from .._drift.walk import Difference
+from .._errors.errors import VmError
+from .._libvirt.observed import ObservedVm
+from .._spec.vm import Vm
 
 # Finds out what must be there before a VM starts or gets something plugged in: secrets, sessions, folders.
 Prepare = Callable[[], Sequence[Action]]

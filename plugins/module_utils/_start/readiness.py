@@ -13,10 +13,10 @@ try:
 except ImportError:  # the module reports it
     pass
 
-from ._actions.context import Context
-from ._diagnostics.boot_diagnostics import Watch
-from ._errors.errors import VmError
-from ._spec.vm import Vm
+from .._actions.context import Context
+from .._diagnostics.boot_diagnostics import Watch
+from .._errors.errors import VmError
+from .._spec.vm import Vm
 
 CONSOLE_SECONDS = 30
 _AGENT_SECONDS = 1

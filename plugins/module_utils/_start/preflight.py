@@ -12,10 +12,10 @@ import os
 from collections.abc import Collection, Iterator
 from typing import Optional
 
-from ._domain.interface import NIC_FILTER
-from ._errors.errors import Problem
-from ._host.system import System
-from ._spec.vm import PciDevice, Vm
+from .._domain.interface import NIC_FILTER
+from .._errors.errors import Problem
+from .._host.system import System
+from .._spec.vm import PciDevice, Vm
 
 
 def host_problems(vm: Vm, system: System) -> list[Problem]:

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Optional
 
-from ._actions.action import Action
-from ._errors.errors import Problem, VmError
-from ._host.capabilities import Host, domain_kind, parse_capabilities, parse_domain_capabilities
-from ._host.system import System
-from ._host_storage.preparation import preflight
-from ._libvirt.hypervisor import Hypervisor
-from ._libvirt.observed import DomainList, list_domains
-from ._spec.vm import Vm
+from .._actions.action import Action
+from .._errors.errors import Problem, VmError
+from .._host.capabilities import Host, domain_kind, parse_capabilities, parse_domain_capabilities
+from .._host.system import System
+from .._host_storage.preparation import preflight
+from .._libvirt.hypervisor import Hypervisor
+from .._libvirt.observed import DomainList, list_domains
+from .._spec.vm import Vm
 from .plan import Policy
 from .result import SecretMask
 
