@@ -207,13 +207,13 @@ from ansible_collections.zstack.kvm.plugins.module_utils._host.system import sys
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Hypervisor
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.uuids import parse_uuids
 from ansible_collections.zstack.kvm.plugins.module_utils._start.result import SecretMask, VmResult, failed
+from ansible_collections.zstack.kvm.plugins.module_utils._stop.stop import StopOrder, stop_vms
 from ansible_collections.zstack.kvm.plugins.module_utils.vm_module import (
     cancelled_by_signals,
     fail_for_input,
     finish,
     require_libraries,
 )
-from ansible_collections.zstack.kvm.plugins.module_utils.vm_stop import StopOrder, stop_vms
 
 ARGUMENT_SPEC = {
     "vms": {"type": "list", "elements": "str", "required": True},

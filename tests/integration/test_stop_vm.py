@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Hypervisor
-from ansible_collections.zstack.kvm.plugins.module_utils.vm_stop import StopOrder, stop_vms
+from ansible_collections.zstack.kvm.plugins.module_utils._stop.stop import StopOrder, stop_vms
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
 from ansible_collections.zstack.kvm.tests.support.in_process import hypervisor, start
 from ansible_collections.zstack.kvm.tests.support.obedient_guest import wait_until_up, write_obedient_disk

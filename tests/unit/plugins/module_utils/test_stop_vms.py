@@ -17,7 +17,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import V
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import CommandResult
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import ListedDomain
 from ansible_collections.zstack.kvm.plugins.module_utils._start.result import VmResult
-from ansible_collections.zstack.kvm.plugins.module_utils.vm_stop import StopOrder, stop_vms
+from ansible_collections.zstack.kvm.plugins.module_utils._stop.stop import StopOrder, stop_vms
 
 UUID, OTHER = "6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11", "0d0c2f86-6f0e-4f1b-8a50-1f3f0d7d6a02"
 SECRET = "7f2e0b9c-3a51-4c7e-9d2e-0123456789ab"

@@ -15,7 +15,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._host_storage import re
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import ListedDomain
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.observed import ObservedVm
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.uuids import parse_uuids
-from ansible_collections.zstack.kvm.plugins.module_utils.vm_stop import StopOrder, channel_sockets, check_stoppable
+from ansible_collections.zstack.kvm.plugins.module_utils._stop.stop import StopOrder, channel_sockets, check_stoppable
 from lxml import etree
 
 UUID, OTHER = "6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11", "0d0c2f86-6f0e-4f1b-8a50-1f3f0d7d6a02"

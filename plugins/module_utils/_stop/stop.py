@@ -17,16 +17,16 @@ try:
 except ImportError:  # the module reports it
     pass
 
-from ._actions.shared_objects import used_by_other_than
-from ._errors.errors import VmError, mistakes_as_errors
-from ._host.system import HostSystem, System
-from ._host_storage import release
-from ._host_storage.iscsi_login import Initiator
-from ._libvirt.hypervisor import Hypervisor
-from ._libvirt.observed import DomainList, ObservedVm, list_domains, observe_domain
-from ._start.plan import BUSY, CRASHED, KEEP, RESUME, START_WHEN_OFF, WAKE_UP, power_of
-from ._start.result import SecretMask, VmResult, domain_text, failed
-from .deadline import side_by_side
+from .._actions.shared_objects import used_by_other_than
+from .._errors.errors import VmError, mistakes_as_errors
+from .._host.system import HostSystem, System
+from .._host_storage import release
+from .._host_storage.iscsi_login import Initiator
+from .._libvirt.hypervisor import Hypervisor
+from .._libvirt.observed import DomainList, ObservedVm, list_domains, observe_domain
+from .._start.plan import BUSY, CRASHED, KEEP, RESUME, START_WHEN_OFF, WAKE_UP, power_of
+from .._start.result import SecretMask, VmResult, domain_text, failed
+from ..deadline import side_by_side
 
 # They wait for guests most of the time.
 _WORKERS = 32
