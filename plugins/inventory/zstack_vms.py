@@ -130,10 +130,10 @@ from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructa
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.codes import ERROR_CODES
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError, mistakes_as_errors
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import system_of
+from ansible_collections.zstack.kvm.plugins.module_utils._info.several_hypervisors import places
+from ansible_collections.zstack.kvm.plugins.module_utils._info.vm_info import vm_information
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import LIBVIRT_IMPORT_ERROR, Hypervisor
 from ansible_collections.zstack.kvm.plugins.module_utils.deadline import call_with_deadline, side_by_side
-from ansible_collections.zstack.kvm.plugins.module_utils.same_vm import places
-from ansible_collections.zstack.kvm.plugins.module_utils.vm_info import vm_information
 
 _WORKERS = 32
 # What a command line or a pattern of hosts takes for a name and nothing else.

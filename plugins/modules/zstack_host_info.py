@@ -211,8 +211,8 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.codes import ERROR_CODES
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import system_of
+from ansible_collections.zstack.kvm.plugins.module_utils._info.host_info import host_info
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import LIBVIRT_IMPORT_ERROR, Hypervisor
-from ansible_collections.zstack.kvm.plugins.module_utils.host_info import host_info
 
 try:
     from lxml import etree

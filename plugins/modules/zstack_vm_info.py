@@ -313,10 +313,10 @@ vms:
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.codes import ERROR_CODES
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import Problem, VmError
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import system_of
+from ansible_collections.zstack.kvm.plugins.module_utils._info.vm_info import Pictures, compare, vm_information
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Hypervisor
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms, secrets_of
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.uuids import parse_uuids
-from ansible_collections.zstack.kvm.plugins.module_utils.vm_info import Pictures, compare, vm_information
 from ansible_collections.zstack.kvm.plugins.module_utils.vm_module import (
     DescribedVmsModule,
     fail_for_input,

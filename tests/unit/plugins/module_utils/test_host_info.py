@@ -12,8 +12,8 @@ import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
 from ansible_collections.zstack.kvm.plugins.module_utils._host.capabilities import DomainKind
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem, RemoteSystem
+from ansible_collections.zstack.kvm.plugins.module_utils._info.host_info import host_info
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import ListedDomain
-from ansible_collections.zstack.kvm.plugins.module_utils.host_info import host_info
 from ansible_collections.zstack.kvm.tests.support.recorded_hosts import CAPABILITIES
 
 

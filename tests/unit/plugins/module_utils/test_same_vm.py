@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils.same_vm import places
+from ansible_collections.zstack.kvm.plugins.module_utils._info.several_hypervisors import places
 
 OFF, RUNS, PAUSED = ("shutoff", "migrated"), ("running", "booted"), ("paused", "user")
 COMES, UNKNOWN = ("paused", "migration"), ("unknown", "unknown")

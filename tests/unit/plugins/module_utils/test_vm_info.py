@@ -11,8 +11,8 @@ from typing import Any, Optional
 from ansible_collections.zstack.kvm.plugins.module_utils._diagnostics.screenshot import write_png
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import RemoteSystem
+from ansible_collections.zstack.kvm.plugins.module_utils._info.vm_info import Pictures, vm_information
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import SLOW_CALLS_AT_ONCE, ListedDomain
-from ansible_collections.zstack.kvm.plugins.module_utils.vm_info import Pictures, vm_information
 
 GONE = str(uuid.UUID(int=1000))
 SILENCE = "cannot ask for the size of a disk: QEMU has not answered for 10 seconds"

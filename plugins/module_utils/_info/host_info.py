@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Optional
 
-from ._errors.errors import VmError
-from ._host.capabilities import (
+from .._errors.errors import VmError
+from .._host.capabilities import (
     Capabilities,
     DomainCapabilities,
     DomainKind,
@@ -18,9 +18,9 @@ from ._host.capabilities import (
     parse_capabilities,
     parse_domain_capabilities,
 )
-from ._host.system import System
-from ._libvirt.hypervisor import Hypervisor
-from ._spec.arguments import VM_ARGUMENT_SPEC
+from .._host.system import System
+from .._libvirt.hypervisor import Hypervisor
+from .._spec.arguments import VM_ARGUMENT_SPEC
 
 # The families of machines that VMs of an architecture can get; a VM that asks for none gets the first.
 _MACHINES = {"x86_64": ("pc", "q35"), "aarch64": ("virt",)}

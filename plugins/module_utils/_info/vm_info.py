@@ -18,22 +18,22 @@ try:
 except ImportError:  # the module reports it
     pass
 
+from .._diagnostics.screenshot import write_picture
+from .._diagnostics.thumbnail import thumbnail
+from .._drift import live_changes
+from .._errors.errors import VmError, mistakes_as_errors
+from .._host.system import System
+from .._libvirt.circuit_breaker import Patience
+from .._libvirt.hypervisor import Hypervisor
+from .._libvirt.observed import DomainList, ObservedVm, list_domains, observe_domain
+from .._spec.vm import Vm
+from .._start.plan import Policy
+from .._start.readiness import console_of_domain
+from .._start.result import VmResult
+from .._start.run_context import Order
+from .._start.start import start_vms
+from ..deadline import side_by_side
 from . import domain_facts
-from ._diagnostics.screenshot import write_picture
-from ._diagnostics.thumbnail import thumbnail
-from ._drift import live_changes
-from ._errors.errors import VmError, mistakes_as_errors
-from ._host.system import System
-from ._libvirt.circuit_breaker import Patience
-from ._libvirt.hypervisor import Hypervisor
-from ._libvirt.observed import DomainList, ObservedVm, list_domains, observe_domain
-from ._spec.vm import Vm
-from ._start.plan import Policy
-from ._start.readiness import console_of_domain
-from ._start.result import VmResult
-from ._start.run_context import Order
-from ._start.start import start_vms
-from .deadline import side_by_side
 
 _WORKERS = 8
 _PID_FILE = "/run/libvirt/qemu/%s.pid"

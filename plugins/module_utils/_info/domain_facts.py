@@ -14,7 +14,7 @@ try:
 except ImportError:  # the module reports it
     pass
 
-from ._domain.metadata import ZSTACK_NAMESPACE
+from .._domain.metadata import ZSTACK_NAMESPACE
 
 _KIB = 1024
 _AGENT_CHANNEL = 'devices/channel/target[@name="org.qemu.guest_agent.0"][@state="connected"]'
