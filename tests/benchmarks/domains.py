@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ansible_collections.zstack.kvm.plugins.module_utils._domain import build as domain
-from ansible_collections.zstack.kvm.plugins.module_utils._drift import reconcile
+from ansible_collections.zstack.kvm.plugins.module_utils._drift.reconcile import reconcile
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem
 from ansible_collections.zstack.kvm.plugins.module_utils._host_storage.facts import facts as storage_facts
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Hypervisor

@@ -29,7 +29,7 @@ from unittest import mock
 import libvirt
 import yaml
 from ansible_collections.zstack.kvm.plugins.module_utils._domain.build import build
-from ansible_collections.zstack.kvm.plugins.module_utils._drift import reconcile
+from ansible_collections.zstack.kvm.plugins.module_utils._drift.reconcile import reconcile
 from ansible_collections.zstack.kvm.plugins.module_utils._host.capabilities import (
     Capabilities,
     DomainCapabilities,

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 from .._errors.errors import VmError
 from .._host.capabilities import (
@@ -18,7 +18,7 @@ from .._host.capabilities import (
     parse_capabilities,
     parse_domain_capabilities,
 )
-from .._host.system import System
+from .._host.system import HostSystem, System
 from .._libvirt.hypervisor import Hypervisor
 from .._spec.arguments import VM_ARGUMENT_SPEC
 

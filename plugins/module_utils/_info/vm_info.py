@@ -20,7 +20,7 @@ except ImportError:  # the module reports it
 
 from .._diagnostics.screenshot import write_picture
 from .._diagnostics.thumbnail import thumbnail
-from .._drift import live_changes
+from .._drift.live_changes import live_changes
 from .._errors.errors import VmError, mistakes_as_errors
 from .._host.system import System
 from .._libvirt.circuit_breaker import Patience

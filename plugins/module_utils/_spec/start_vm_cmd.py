@@ -4,7 +4,7 @@
 """ZStack's StartVmCmd, the JSON document that its management node sends, as one entry of C(vms).
 
 Only the form is changed here: names, the addons bag, true and false that come as text. What the values may
-be is C(vm_spec)'s business, for documents and playbooks alike.
+be is C(_spec.parse)'s business, for documents and playbooks alike.
 """
 
 from __future__ import annotations

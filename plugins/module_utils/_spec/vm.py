@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a VM is to this collection: validated, normalised, defaults filled in.
 
-C(vm_spec) makes these from what a playbook says; everything behind it reads them and changes nothing.
+C(_spec.parse) makes these from what a playbook says; everything behind it reads them and changes nothing.
 UUIDs are lower case with dashes, MAC addresses lower case with colons, sizes bytes, times seconds.
 An option without a value is C(None), or empty where it is a text or a list. C(place) is where the
 thing stands in the task's input (C(vms[0].data_volumes[1])), for messages.

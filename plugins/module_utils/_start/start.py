@@ -16,8 +16,8 @@ except ImportError:  # the module reports it
 from .._actions.action import Action
 from .._actions.context import Context
 from .._domain import build as domain
-from .._drift import live_changes, reconcile
-from .._drift.reconcile import left_from_before_patches
+from .._drift.live_changes import live_changes
+from .._drift.reconcile import left_from_before_patches, reconcile
 from .._drift.walk import Difference
 from .._errors.errors import VmError, VmProblems, mistakes_as_errors
 from .._host.system import System

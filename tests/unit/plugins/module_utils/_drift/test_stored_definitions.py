@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils._drift import reconcile
+from ansible_collections.zstack.kvm.plugins.module_utils._drift.reconcile import reconcile
 from ansible_collections.zstack.kvm.tests.support.stored_definitions import CASES, STORED, asked
 from lxml import etree
 

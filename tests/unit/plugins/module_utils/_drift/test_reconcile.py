@@ -8,8 +8,7 @@ from __future__ import annotations
 from typing import Optional
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils._drift import reconcile
-from ansible_collections.zstack.kvm.plugins.module_utils._drift.reconcile import Reconciled
+from ansible_collections.zstack.kvm.plugins.module_utils._drift.reconcile import Reconciled, reconcile
 from ansible_collections.zstack.kvm.plugins.module_utils._drift.walk import Difference
 from lxml import etree
 

@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.start_vm_cmd import StartVmCmdError, vm_from_start_vm_cmd
 
-CASES = sorted(Path(__file__).parents[3].joinpath("fixtures", "start_vm_cmd").glob("*.json"))
+CASES = sorted(Path(__file__).parents[4].joinpath("fixtures", "start_vm_cmd").glob("*.json"))
 MINIMAL = {
     "vmInstanceUuid": "001f00d0000000000000000000000001",
     "vmName": "vm-1",

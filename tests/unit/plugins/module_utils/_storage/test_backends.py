@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import Monitor
 from ansible_collections.zstack.kvm.plugins.module_utils._storage import backends as storage
 from ansible_collections.zstack.kvm.plugins.module_utils._storage.backends import StorageFacts
-from ansible_collections.zstack.kvm.tests.unit.plugins.module_utils.storage.items import (
+from ansible_collections.zstack.kvm.tests.unit.plugins.module_utils._storage.items import (
     IQN,
     MONITORS,
     SECRET,

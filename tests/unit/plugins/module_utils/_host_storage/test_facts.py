@@ -15,7 +15,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._host.system import Hos
 from ansible_collections.zstack.kvm.plugins.module_utils._host_storage.facts import facts as storage_facts
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import ListedSecret
 from ansible_collections.zstack.kvm.plugins.module_utils._storage.base import StorageFacts
-from ansible_collections.zstack.kvm.tests.unit.plugins.module_utils.storage.items import IQN, iscsi_volume, volume
+from ansible_collections.zstack.kvm.tests.unit.plugins.module_utils._storage.items import IQN, iscsi_volume, volume
 from lxml import etree
 
 

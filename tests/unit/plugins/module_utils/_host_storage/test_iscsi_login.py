@@ -18,7 +18,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._host_storage.iscsi_log
     with_chap,
 )
 from ansible_collections.zstack.kvm.plugins.module_utils._storage.iscsi import Lun
-from ansible_collections.zstack.kvm.tests.unit.plugins.module_utils.storage.items import IQN, iscsi_volume
+from ansible_collections.zstack.kvm.tests.unit.plugins.module_utils._storage.items import IQN, iscsi_volume
 
 RECORD = """# BEGIN RECORD 2.1.8
 node.name = iqn.x:y

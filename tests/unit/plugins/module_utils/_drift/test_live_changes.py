@@ -6,8 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils._drift import live_changes
-from ansible_collections.zstack.kvm.plugins.module_utils._drift.live_changes import LiveChanges
+from ansible_collections.zstack.kvm.plugins.module_utils._drift.live_changes import LiveChanges, live_changes
 from lxml import etree
 
 ASKED = """

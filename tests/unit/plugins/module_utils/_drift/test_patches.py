@@ -9,8 +9,7 @@ from typing import Any, Optional
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._domain.build import DesiredDomain, build
-from ansible_collections.zstack.kvm.plugins.module_utils._drift import reconcile
-from ansible_collections.zstack.kvm.plugins.module_utils._drift.reconcile import left_from_before_patches
+from ansible_collections.zstack.kvm.plugins.module_utils._drift.reconcile import left_from_before_patches, reconcile
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
 from ansible_collections.zstack.kvm.plugins.module_utils._storage.base import StorageFacts
 from ansible_collections.zstack.kvm.tests.support.recorded_hosts import recorded_host
