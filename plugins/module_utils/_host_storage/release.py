@@ -18,7 +18,7 @@ try:
 except ImportError:  # the module reports it
     pass
 
-from .._actions.shared_objects import shared_lock, used_by_other_than
+from .._actions.shared_objects import secret_lock, used_by_other_than
 from .._libvirt.hypervisor import Hypervisor
 from .._libvirt.secret_definition import parse_secret
 from .._storage.iscsi import Lun
@@ -80,7 +80,7 @@ def is_unneeded_secret(secret: str, vm_uuids: Collection[str], hypervisor: Hyper
 
 def remove_secret(secret: str, vm_uuids: Collection[str], hypervisor: Hypervisor, system: System) -> bool:
     """Removes the secret unless another domain has come to need it; whether it did."""
-    with shared_lock(system, secret):
+    with secret_lock(system, secret):
         if not is_unneeded_secret(secret, vm_uuids, hypervisor):
             return False
         hypervisor.undefine_secret(secret)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from .._actions.action import Action, AlreadyDone
-from .._actions.shared_objects import shared_lock, used_by_another
+from .._actions.shared_objects import secret_lock, used_by_another
 from .._errors.errors import Problem, VmError
 from .._libvirt.hypervisor import Hypervisor
 from .._libvirt.secret_definition import SecretDefinition
@@ -83,14 +83,14 @@ def set_secret(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
     """Sees that a secret is there and has its value; returns what takes that back."""
     definition: SecretDefinition = detail["definition"]
     hypervisor = context.hypervisor
-    with shared_lock(context.system, definition.uuid):
+    with secret_lock(context.system, definition.uuid):
         before = _readable_value(definition, hypervisor)
         if before == detail["value"]:
             raise AlreadyDone
         is_new = _set_value(definition, detail["value"], hypervisor)
 
     def undo() -> None:
-        with shared_lock(context.system, definition.uuid):
+        with secret_lock(context.system, definition.uuid):
             if used_by_another(context, definition.uuid):
                 return
             if is_new:
