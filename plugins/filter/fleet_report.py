@@ -9,8 +9,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Optional
 
+from ansible_collections.zstack.kvm.plugins.module_utils._info.several_hypervisors import places
 from ansible_collections.zstack.kvm.plugins.module_utils.foreign_text import clean_all, clean_line
-from ansible_collections.zstack.kvm.plugins.module_utils.same_vm import places
 
 DOCUMENTATION = r"""
 name: fleet_report

@@ -1,0 +1,116 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a domain's XML tells about its VM. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Optional
+
+try:
+    from lxml import etree
+except ImportError:  # the module reports it
+    pass
+
+from .._domain.metadata import ZSTACK_NAMESPACE
+from ..addresses import parse_address
+from ..foreign_text import clean_line
+
+_KIB = 1024
+_INTERNAL_ID = re.compile("[0-9]{1,18}")
+_AGENT_CHANNEL = 'devices/channel/target[@name="org.qemu.guest_agent.0"][@state="connected"]'
+
+
+def identity(domain: etree._Element) -> tuple[dict[str, Any], list[str]]:
+    """Return what the VM is called, by whom, and how big it is; and warnings about what isn't as we write it."""
+    processors = domain.find("vcpu")
+    metadata, warnings = zstack_metadata(domain)
+    identity = {
+        "name": clean_line(domain.findtext("description") or domain.findtext("name")),
+        "domain_name": domain.findtext("name"),
+        "metadata": metadata,
+        "memory": int(domain.findtext("currentMemory") or domain.findtext("memory")) * _KIB,
+        "cpus": int(processors.get("current") or processors.text),
+    }
+    return identity, warnings
+
+
+def zstack_metadata(domain: etree._Element) -> tuple[dict[str, Any], list[str]]:
+    """Return what ZStack's agent finds again in a domain, by the names of a VM's options, and warnings.
+
+    Anybody who may change the domain may have written it.
+    """
+    zstack = domain.find("metadata/{%s}zstack" % ZSTACK_NAMESPACE)
+    found = {} if zstack is None else {etree.QName(item).localname: item.text for item in zstack.iterchildren("*")}
+    number, address = ((found.get(name) or "").strip() for name in ("internalId", "hostManagementIp"))
+    metadata = {
+        "internal_id": int(number) if _INTERNAL_ID.fullmatch(number) else None,
+        "host_management_ip": parse_address(address),
+    }
+    warnings = []
+    if number and metadata["internal_id"] is None:
+        warnings.append("the internalId in the metadata of the domain is no number, and is left out")
+    if address and metadata["host_management_ip"] is None:
+        warnings.append("the hostManagementIp in the metadata of the domain is no address, and is left out")
+    return metadata, warnings
+
+
+def disks(domain: etree._Element) -> list[dict[str, Any]]:
+    """The disks and drives; C(source) is None for a drive that is empty."""
+    return [
+        {
+            "target": disk.find("target").get("dev"),
+            "device": disk.get("device") or "disk",
+            "source": _source(disk),
+            "format": None if disk.find("driver") is None else disk.find("driver").get("type"),
+        }
+        for disk in domain.iterfind("devices/disk")
+    ]
+
+
+def _source(disk: etree._Element) -> Optional[str]:
+    source = disk.find("source")
+    if source is None:
+        return None
+    if disk.get("type") == "network":
+        return "%s:%s" % (source.get("protocol"), source.get("name"))
+    path = source.get("file") or source.get("dev") or source.get("volume")
+    return None if path is None else str(path)
+
+
+def nics(domain: etree._Element) -> list[dict[str, Any]]:
+    """The network cards; C(device) is the one of the hypervisor that a running VM has."""
+    found = []
+    for nic in domain.iterfind("devices/interface"):
+        mac, source, model, device = (nic.find(name) for name in ("mac", "source", "model", "target"))
+        found.append(
+            {
+                "mac": None if mac is None else mac.get("address"),
+                "type": nic.get("type"),
+                "bridge": None
+                if source is None
+                else source.get("bridge") or source.get("network") or source.get("dev"),
+                "model": None if model is None else model.get("type"),
+                "device": None if device is None else device.get("dev"),
+            }
+        )
+    return found
+
+
+def has_agent(live: etree._Element) -> bool:
+    """Whether the agent of a running guest has its channel open."""
+    return live.find(_AGENT_CHANNEL) is not None
+
+
+def arp_answer(live: etree._Element, table: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """What an ARP table, the addresses of each MAC address, has of a domain, the way that libvirt tells it."""
+    return {
+        nic["device"] or nic["mac"]: {
+            "hwaddr": nic["mac"],
+            "addrs": [{"addr": address, "prefix": 0} for address in table.get(nic["mac"].lower(), ())],
+        }
+        for nic in nics(live)
+        if nic["mac"] is not None
+    }
