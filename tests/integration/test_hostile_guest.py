@@ -151,9 +151,9 @@ HOSTILE: dict[str, tuple[Answer, str]] = {
     "text that is no UTF-8": (
         lambda: iter([next(interfaces(**{"hardware-address": "@"})).replace(b"@", b"\xff\xfe")]), "is not text",
     ),
+    "no JSON": (lambda: iter([b"no\n"]), "json"),
+    "an answer without an end": (endless, "10485760 bytes"),
     # To libvirt such an agent is one that says nothing.
-    "no JSON": (lambda: iter([b"no\n"]), ""),
-    "an answer without an end": (endless, ""),
     "an answer of one letter a second": (slow, ""),
 }  # fmt: skip
 

@@ -111,7 +111,7 @@ def test_what_libvirt_refuses_for_the_state_of_a_vm_is_no_lost_connection(hyperv
     error = raised(hypervisor.shutdown, identity, 5)
     assert (error.code, error.libvirt_code) == ("libvirt_error", 55)
     assert "nicht gültig" in error.message
-    hypervisor.undefine(identity, remove_nvram=False)
+    virsh("undefine", identity)
 
 
 def test_a_vm_starts_changes_and_is_told_of(new_vm: NewVm, hypervisor: Hypervisor) -> None:
