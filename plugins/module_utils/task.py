@@ -15,6 +15,7 @@ from .action import Action
 from .context import System
 from .errors import Problem, VmError
 from .host import Host, domain_kind, parse_capabilities, parse_domain_capabilities
+from .host_network import BridgePorts
 from .hypervisor import Hypervisor
 from .observed import DomainList, list_domains
 from .plan import Policy
@@ -73,6 +74,7 @@ class Task:
     network_filters: Optional[Sequence[str]]
     problems: Sequence[Problem]
     checked: frozenset[str]
+    bridge_ports: BridgePorts
     foreseen: Foreseen = field(default_factory=Foreseen)
 
     @property
@@ -110,6 +112,7 @@ def begin_task(hypervisor: Hypervisor, system: System, vms: Sequence[Vm], order:
         network_filters=_ask_network_filters(hypervisor, vms),
         problems=storage.preflight(off, system, hypervisor),
         checked=frozenset(vm.uuid for vm in off),
+        bridge_ports=BridgePorts(system),
     )
 
 
