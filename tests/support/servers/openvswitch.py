@@ -16,7 +16,7 @@ from ansible_collections.zstack.kvm.tests.support.processes import assert_own_li
 
 from .process import Daemon, make_directory, program, run, wait_for
 
-_RUN = Path("/var/run/openvswitch")
+_SOCKET = Path("/var/run/openvswitch/db.sock")
 _SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
 
 
@@ -27,7 +27,7 @@ class OpenVSwitch:
         assert_own_libvirtd()
         for name in ("ovsdb-server", "ovs-vswitchd", "ovsdb-tool", "ovs-vsctl"):
             program(name)
-        _RUN.mkdir(exist_ok=True)
+        _SOCKET.parent.mkdir(exist_ok=True)
         self._directory = make_directory("openvswitch")
         self._database = self._directory / "conf.db"
         run("ovsdb-tool", "create", str(self._database), _SCHEMA)
@@ -35,11 +35,13 @@ class OpenVSwitch:
 
     def start(self) -> None:
         """Start both daemons with the bridges that the database has."""
-        socket = f"--remote=punix:{_RUN}/db.sock"
-        self._server = Daemon(self._directory / "server.log", "ovsdb-server", str(self._database), socket)
-        wait_for("the socket of ovsdb-server", (_RUN / "db.sock").exists, self._server)
+        # One that a killed server has left would be taken for that of the new one.
+        _SOCKET.unlink(missing_ok=True)
+        remote = f"--remote=punix:{_SOCKET}"
+        self._server = Daemon(self._directory / "server.log", "ovsdb-server", str(self._database), remote)
+        wait_for("the socket of ovsdb-server", _SOCKET.exists, self._server)
         run("ovs-vsctl", "--no-wait", "init")
-        self._switch = Daemon(self._directory / "switch.log", "ovs-vswitchd", f"unix:{_RUN}/db.sock")
+        self._switch = Daemon(self._directory / "switch.log", "ovs-vswitchd", f"unix:{_SOCKET}")
 
     def stop(self) -> None:
         """Stop both daemons."""
@@ -53,7 +55,7 @@ class OpenVSwitch:
         for bridge in self.vsctl("list-br").split():
             self.vsctl("del-br", bridge)
         self.stop()
-        (_RUN / "db.sock").unlink(missing_ok=True)
+        _SOCKET.unlink(missing_ok=True)
         shutil.rmtree(self._directory)
 
     def vsctl(self, *arguments: str) -> str:
