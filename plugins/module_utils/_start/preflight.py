@@ -1,0 +1,129 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a VM that is to start needs of the hypervisor, found out before anything is changed.
+
+Storage has its own part of this in C(storage); what the hypervisor's QEMU lacks is found by building the domain.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Collection, Iterator
+from typing import Optional
+
+from .._domain.interface import NIC_FILTER
+from .._errors.errors import Problem, VmError
+from .._host.network import openvswitch_bridge_exists
+from .._host.system import HostSystem, System
+from .._spec.vm import Nic, PciDevice, Vm
+
+
+def host_problems(vm: Vm, system: System) -> list[Problem]:
+    """What of the document isn't on the hypervisor. What can only be seen there is left to libvirt elsewhere."""
+    if system.is_remote:
+        return []
+    return [
+        *_bridge_problems(vm, system),
+        *_channel_problems(vm, system),
+        *_pci_problems(vm, system),
+        *_usb_problems(vm, system),
+    ]
+
+
+def network_filter_problems(vm: Vm, filters: Optional[Collection[str]]) -> list[Problem]:
+    """NICs whose network filter libvirt doesn't have; C(filters) are those that it has, None where it doesn't say."""
+    if filters is None or NIC_FILTER in filters:
+        return []
+    message = "libvirt has no network filter %s, which every NIC with an address gets" % NIC_FILTER
+    return [Problem("%s.ip" % nic.place, message, "filter_failed") for nic in vm.nics if nic.ip]
+
+
+def memory_warnings(vm: Vm, free: Optional[int]) -> list[str]:
+    """ZStack lets VMs have more memory than there is, so that too little is never an error. C(free) is bytes."""
+    if free is None or free >= vm.memory:
+        return []
+    return ["the hypervisor has %d MiB of memory free, and the VM is to have %d MiB" % (free >> 20, vm.memory >> 20)]
+
+
+def missing_channel_directories(vm: Vm, system: System) -> list[str]:
+    """The folders that the sockets of a VM's channels need and that aren't there."""
+    if system.is_remote:
+        return []
+    wanted = dict.fromkeys(os.path.dirname(channel.socket_path) for channel in vm.channels)
+    return [path for path in wanted if system.path_kind(path) is None]
+
+
+def _bridge_problems(vm: Vm, system: HostSystem) -> Iterator[Problem]:
+    for nic in vm.nics:
+        problem = _openvswitch_problem if nic.bridge_type == "openvswitch" else _kernel_bridge_problem
+        found = problem(nic, "%s.bridge_name" % nic.place, system)
+        if found is not None:
+            yield found
+
+
+def _kernel_bridge_problem(nic: Nic, place: str, system: HostSystem) -> Optional[Problem]:
+    name, hint = nic.bridge_name, ""
+    if system.bridge_exists(name):
+        return None
+    if system.path_kind("/sys/class/net/" + name) is not None:
+        # Without Open vSwitch it is none of its bridges.
+        with contextlib.suppress(VmError):
+            if openvswitch_bridge_exists(system, name):
+                hint = "%s is a bridge of Open vSwitch: set bridge_type to openvswitch" % name
+    return Problem(place, "the hypervisor has no bridge %s" % name, "bridge_missing", hint=hint)
+
+
+def _openvswitch_problem(nic: Nic, place: str, system: HostSystem) -> Optional[Problem]:
+    name = nic.bridge_name
+    if system.bridge_exists(name):
+        hint = "set bridge_type to linux, or name a bridge of Open vSwitch"
+        return Problem(place, "%s is a bridge of the kernel, not of Open vSwitch" % name, "bridge_missing", hint=hint)
+    try:
+        if openvswitch_bridge_exists(system, name):
+            return None
+    except VmError as error:
+        hint = "install openvswitch-switch" if error.code == "command_missing" else ""
+        return Problem(place, error.message, error.code, hint=hint)
+    hint = "create it with ovs-vsctl add-br, or correct bridge_name"
+    return Problem(place, "Open vSwitch has no bridge %s" % name, "bridge_missing", hint=hint)
+
+
+def _channel_problems(vm: Vm, system: System) -> Iterator[Problem]:
+    for channel in vm.channels:
+        directory = os.path.dirname(channel.socket_path)
+        while directory != "/" and system.path_kind(directory) is None:
+            directory = os.path.dirname(directory)
+        if system.path_kind(directory) != "directory":
+            message = "%s is not a directory" % directory
+            yield Problem("%s.socket_path" % channel.place, message, "path_unwritable")
+
+
+def _pci_problems(vm: Vm, system: System) -> Iterator[Problem]:
+    for device in vm.pci_devices:
+        address = _pci_address(device)
+        if not system.pci_device_exists(address):
+            yield Problem(device.place, "the hypervisor has no PCI device %s" % address, "device_missing")
+        elif not system.has_iommu_group(address):
+            message = "the PCI device %s is behind no IOMMU, so that it cannot be passed through" % address
+            yield Problem(device.place, message, "iommu_missing")
+
+
+def _pci_address(device: PciDevice) -> str:
+    return "%04x:%02x:%02x.%x" % (device.domain, device.bus, device.slot, device.function)
+
+
+def _usb_problems(vm: Vm, system: System) -> Iterator[Problem]:
+    if not vm.usb_devices:
+        return
+    there = {(device.bus, device.device, device.vendor, device.product) for device in system.usb_devices()}
+    for device in vm.usb_devices:
+        if (device.bus, device.device, device.vendor, device.product) not in there:
+            message = "no USB device %04x:%04x is plugged in as device %d of bus %d" % (
+                device.vendor,
+                device.product,
+                device.device,
+                device.bus,
+            )
+            yield Problem(device.place, message, "device_missing")
