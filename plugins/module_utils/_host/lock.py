@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Optional
 
 from .._errors.errors import VmError
-from .._host import host_paths
+from . import paths as host_paths
 
 _POLL_SECONDS = 0.05
 _LOCK_FILE = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK

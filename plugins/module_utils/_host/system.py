@@ -27,8 +27,8 @@ from typing import Literal, NoReturn, Optional, Union
 from urllib.parse import urlsplit
 
 from .._errors.errors import VmError
-from .._host import host_paths
 from ..deadline import call_with_deadline
+from . import paths as host_paths
 from .lock import HostLock, vm_lock
 
 _KINDS = (
