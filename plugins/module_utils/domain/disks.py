@@ -12,8 +12,6 @@ try:
 except ImportError:  # the module reports it
     pass
 
-from .. import storage
-from ..storage.base import DiskSource, StorageFacts
 from ..vm import VolumeQos
 from .context import Context
 from .disk_layout import CdDrive, DiskPlace, VolumeDisk
@@ -52,9 +50,7 @@ def _add_volume(devices: etree._Element, disk: VolumeDisk, boot: Optional[int]) 
 
 
 def _add_drive(devices: etree._Element, drive: CdDrive, boot: Optional[int]) -> None:
-    source: Optional[DiskSource] = None
-    if drive.cdrom:
-        source = storage.disk(drive.cdrom, StorageFacts())
+    source = drive.source
     element = _disk(devices, source.disk_type if source else "file", "cdrom")
     add(element, "driver", name="qemu", type="raw")
     if source:
