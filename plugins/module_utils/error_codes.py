@@ -75,6 +75,14 @@ ERROR_CODES: dict[str, ErrorCode] = {
         "A file or directory of the hypervisor cannot be written.",
         "See that the task runs as root (become: true), and that the file system is neither full nor read-only.",
     ),
+    "path_unsafe": ErrorCode(
+        "A path leads through a symbolic link that a user other than root could exchange.",
+        "Use the path that the link leads to, or make the directory that the link is in root's alone.",
+    ),
+    "path_taken": ErrorCode(
+        "Something is at a path where QEMU or this collection would create, overwrite or remove a file or socket.",
+        "Look at what is there: move it away, or choose another path. Nothing was touched.",
+    ),
     "channel_dir_missing": ErrorCode(
         "The folder of a channel is not there, and cannot be made through a remote uri.",
         "Run the task on the hypervisor (make it the inventory host) with a local uri, or make the folder there.",
@@ -212,6 +220,10 @@ ERROR_CODES: dict[str, ErrorCode] = {
         "Another task of this collection works on the same VM.",
         "Run the task again when the other has ended.",
     ),
+    "shared_locked": ErrorCode(
+        "Another task of this collection works on something that VMs share: a secret or an iSCSI session.",
+        "Run the task again when the other has ended.",
+    ),
     "paused_again": ErrorCode(
         "The VM was resumed, but QEMU paused it again at once.",
         "After an ioerror look at the storage of its volumes: it may be full or gone.",
@@ -320,4 +332,14 @@ ERROR_CODES: dict[str, ErrorCode] = {
 }
 
 # Worth another try without any change by the user.
-RETRYABLE = frozenset({"connection_lost", "libvirt_hangs", "libvirt_unavailable", "qemu_hangs", "vm_busy", "vm_locked"})
+RETRYABLE = frozenset(
+    {
+        "connection_lost",
+        "libvirt_hangs",
+        "libvirt_unavailable",
+        "qemu_hangs",
+        "shared_locked",
+        "vm_busy",
+        "vm_locked",
+    }
+)

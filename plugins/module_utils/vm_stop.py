@@ -273,10 +273,10 @@ class _Stop:
 
     def _remove_sockets(self, paths: Sequence[str], system: HostSystem) -> None:
         for path in paths:
-            if system.path_kind(path) != "socket" or used_by_other_than(self._going, path, self._hypervisor):
+            if system.entry_kind(path) != "socket" or used_by_other_than(self._going, path, self._hypervisor):
                 continue
             if not system.has_listener(path):
-                self._do("remove_channel_socket", partial(system.remove_file, path))
+                self._do("remove_channel_socket", partial(system.remove_socket, path))
 
     def _close_sessions(self, sessions: Sequence[Initiator]) -> None:
         for session in sessions:

@@ -27,13 +27,13 @@ _NVRAM_DIRECTORY = "/var/lib/libvirt/qemu/nvram"
 # Where libvirt keeps the state of virtual TPMs, by the UUID of the domain.
 _TPM_DIRECTORY = "/var/lib/libvirt/swtpm"
 _CHANNEL_DIRECTORY_MODE = 0o750
+_MAX_BACKUPS_A_SECOND = 100
 
 
 def back_up_definition(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
     """Keeps the definition as it was, with its secrets, where only root can read it."""
-    name = "%s.%s.xml" % (context.vm.domain_name, time.strftime("%Y%m%dT%H%M%S", time.gmtime()))
-    path = "%s/%s" % (BACKUP_DIRECTORY, name)
-    context.system.write_private_file(path, detail["xml"])
+    start = "%s/%s.%s" % (BACKUP_DIRECTORY, context.vm.domain_name, time.strftime("%Y%m%dT%H%M%S", time.gmtime()))
+    path = _write_new_file(context, start, detail["xml"])
     context.backup_file = path
 
     def undo() -> None:
@@ -41,6 +41,18 @@ def back_up_definition(context: Context, detail: Mapping[str, Any]) -> Optional[
         context.system.remove_file(path)
 
     return undo
+
+
+def _write_new_file(context: Context, start: str, text: str) -> str:
+    """Another run of the same second may have written one."""
+    for suffix in (".xml", *(".%d.xml" % number for number in range(1, _MAX_BACKUPS_A_SECOND))):
+        try:
+            context.system.write_private_file(start + suffix, text, replace=False)
+            return start + suffix
+        except VmError as error:
+            if error.code != "path_taken":
+                raise
+    raise VmError("path_taken", "%s.xml and all its numbered names are taken" % start)
 
 
 def define(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:

@@ -124,11 +124,17 @@ class System:
     def lock(self, name: str) -> Any:
         return SimpleNamespace(acquire=self._acquire)
 
+    def shared_lock(self, name: str, label: str) -> Any:
+        return SimpleNamespace(acquire=self._acquire)
+
     def _acquire(self, seconds: float) -> AbstractContextManager[None]:
         return nullcontext()
 
     def path_kind(self, path: str) -> str:
         return "socket" if path == SOCKET else "file"
+
+    def entry_kind(self, path: str) -> str:
+        return self.path_kind(path)
 
     def has_listener(self, path: str) -> bool:
         return self._listener
@@ -139,6 +145,8 @@ class System:
 
     def remove_file(self, path: str) -> None:
         self.removed.append(path)
+
+    remove_socket = remove_file
 
     def run(self, argv: list[str], timeout: float) -> CommandResult:
         self.ran.append(" ".join(argv))
