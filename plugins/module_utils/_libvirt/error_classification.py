@@ -113,6 +113,7 @@ _TEXTS = (
     ("image_format", r"Image is not in \w+ format"),
     ("bridge_missing", r"Cannot get interface MTU on|[Uu]nable to add bridge"),
     ("bridge_missing", r"bridge .*(does not exist|No such device)"),
+    ("openvswitch_failed", r"Unable to add port .* to OVS bridge"),
     ("filter_failed", r"nwfilter|[Nn]etwork filter|referenced filter|(ip6?|eb)tables"),
     ("address_missing", r"Cannot assign requested address"),
     ("address_in_use", r"Address already in use|Unable to find an unused port|Failed to find an available port"),

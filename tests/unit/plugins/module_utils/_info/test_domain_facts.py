@@ -76,7 +76,7 @@ def test_a_name_is_one_clean_line() -> None:
 
 def test_a_nic_that_libvirt_has_not_given_an_address_yet_has_none() -> None:
     without_mac = devices("<interface type='user'/>")
-    assert domain_facts.nics(without_mac)[0]["mac"] is None
+    assert domain_facts.nics(without_mac, {})[0]["mac"] is None
     assert domain_facts.arp_answer(without_mac, {}) == {}
 
 
@@ -105,12 +105,15 @@ def test_what_nics_are_connected_to() -> None:
         <mac address='m1'/><source bridge='br0'/><target dev='vnet0'/><model type='virtio'/>
       </interface>
       <interface type='network'><mac address='m2'/><source network='default' bridge='virbr0'/></interface>
-      <interface type='user'><mac address='m3'/></interface>""")
+      <interface type='user'><mac address='m3'/></interface>"""),
+        {"vnet0": ""},
     )
-    assert [(each["mac"], each["type"], each["bridge"], each["model"], each["device"]) for each in found] == [
-        ("m1", "bridge", "br0", "virtio", "vnet0"),
-        ("m2", "network", "virbr0", None, None),
-        ("m3", "user", None, None, None),
+    assert [
+        (each["mac"], each["type"], each["bridge"], each["model"], each["device"], each["connected"]) for each in found
+    ] == [
+        ("m1", "bridge", "br0", "virtio", "vnet0", False),
+        ("m2", "network", "virbr0", None, None, None),
+        ("m3", "user", None, None, None, None),
     ]
 
 
