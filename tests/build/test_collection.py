@@ -36,7 +36,7 @@ SHIPPED = {
 }
 ADDED_BY_BUILD = {"FILES.json", "MANIFEST.json"}
 
-KINDS = {"modules": "module", "filter": "filter", "inventory": "inventory"}
+KINDS = {"modules": "module", "filter": "filter", "inventory": "inventory", "lookup": "lookup"}
 PLUGINS = [
     (path.stem, kind) for name, kind in KINDS.items() for path in sorted((ROOT / "plugins" / name).glob("*.py"))
 ] + [(path.parent.parent.name, "role") for path in sorted(ROOT.glob("roles/*/meta/argument_specs.yml"))]
