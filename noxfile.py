@@ -14,9 +14,10 @@ import hashlib
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Optional
 
 import nox
 from nox.command import CommandFailed
@@ -74,7 +75,8 @@ def types(session: nox.Session) -> None:
         ["mypy", *packages],
         ["mypy", *TYPED_DIRECTORIES],
         ["mypy", "-p", "tests.benchmarks"],
-        MYPYPATH=":".join([str(CHECKOUT.collections), *TYPED_DIRECTORIES]),
+        ["mypy", "noxfile.py"],
+        env={"MYPYPATH": ":".join([str(CHECKOUT.collections), *TYPED_DIRECTORIES])},
     )
 
 
@@ -139,7 +141,7 @@ def molecule(session: nox.Session) -> None:
 @session
 def mutation(session: nox.Session) -> None:
     """Check that the unit tests notice each part of a domain that is left out."""
-    run(session, "python", "-m", "tests.mutation", *session.posargs, PYTHONPATH=str(CHECKOUT.collections))
+    run(session, "python", "-m", "tests.mutation", *session.posargs, env={"PYTHONPATH": str(CHECKOUT.collections)})
 
 
 @session
@@ -184,7 +186,7 @@ def _try_target(session: nox.Session, version: str, python: Path, inside: Inside
     _create_environment(session, directory, python, "libvirt-python", "lxml")
     tests = [*supported.TESTS_OF_TARGETS, *session.posargs]
     target = {"ZSTACK_KVM_TARGET_PYTHON": str(directory / "bin" / "python")}
-    pytest(session, f"versions-python-{version}", "--verbose", *tests, inside=inside, **target)
+    pytest(session, f"versions-python-{version}", "--verbose", *tests, inside=inside, env=target)
 
 
 def _create_environment(session: nox.Session, directory: Path, python: Path, *requirements: str) -> None:
@@ -233,28 +235,28 @@ def pytest(
     *arguments: str,
     checkout: Checkout = CHECKOUT,
     inside: Sequence[str] = (),
-    **variables: str,
+    env: Optional[Mapping[str, str]] = None,
 ) -> None:
     """Run pytest, in a hypervisor if C(inside) says so, and leave its report in .cache/results."""
     command = [*inside, checkout.program("pytest"), f"--junit-xml={checkout.result(name)}", *arguments]
     # By a selection of the developer's there may be nothing to run.
     codes = [0, 5] if session.posargs else [0]
-    run(session, *command, checkout=checkout, success_codes=codes, **variables)
+    run(session, *command, checkout=checkout, success_codes=codes, env=env)
 
 
 def run_ansible_test(session: nox.Session, checkout: Checkout, name: str, *arguments: str) -> None:
     """Run ansible-test in the copy of the project, and leave its reports in .cache/results."""
     with session.chdir(staged(checkout)), ansible_test.reports(checkout, name):
         environment = ansible_test.environment(checkout)
-        run(session, "ansible-test", *arguments, "--color", "no", checkout=checkout, **environment)
+        run(session, "ansible-test", *arguments, "--color", "no", checkout=checkout, env=environment)
 
 
-def run_all(session: nox.Session, *commands: list[str], **variables: str) -> None:
+def run_all(session: nox.Session, *commands: list[str], env: Optional[Mapping[str, str]] = None) -> None:
     """Run all commands, and fail if any of them did."""
     failures = Failures()
     for command in commands:
         with failures.noted(" ".join(command[:3])):
-            run(session, *command, **variables)
+            run(session, *command, env=env)
     failures.end(session)
 
 
@@ -263,13 +265,13 @@ def run(
     *command: str,
     checkout: Checkout = CHECKOUT,
     success_codes: Sequence[int] = (0,),
-    **variables: str,
+    env: Optional[Mapping[str, str]] = None,
 ) -> None:
     """Run one command in the environment of the tests; an interrupted one gets time to clean up."""
     session.run(
         checkout.program(command[0]),
         *command[1:],
-        env={**checkout.environment(), **variables},
+        env={**checkout.environment(), **(env or {})},
         include_outer_env=False,
         external=True,
         success_codes=success_codes,

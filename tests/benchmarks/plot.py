@@ -25,7 +25,7 @@ from .workloads import DEFINED, RUNNING, STARTED  # noqa: E402
 
 COLOURS = ("#6b7280", "#d97706", "#c4b5fd", "#2563eb", "#dc2626")
 # How the lines of a workload are drawn, and what it is called.
-STYLES = {
+STYLES: dict[str, tuple[Any, str]] = {
     STARTED: ("solid", "start"),
     RUNNING: ("dashed", "run that changes nothing"),
     DEFINED: ("dotted", "check mode, VMs that are off"),

@@ -13,7 +13,7 @@ import yaml
 
 # What Ansible documents for every module, or adds itself.
 COMMON = {"changed", "deprecations", "diff", "exception", "failed", "invocation", "msg", "warnings"}
-TYPES = {"str": str, "int": int, "bool": bool, "float": float, "list": list, "dict": dict}
+TYPES: dict[str, Any] = {"str": str, "int": int, "bool": bool, "float": float, "list": list, "dict": dict}
 
 
 def documentation(module: str) -> dict[str, Any]:
