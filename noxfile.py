@@ -36,7 +36,7 @@ nox.options.default_venv_backend = "none"
 nox.options.sessions = ["unit", "types", "docs", "build", "lint", "sanity"]
 
 CHECKOUT = Checkout(ROOT)
-TYPED_PACKAGES = ("extensions", "plugins", "tests.run", "tests.support", "tools.docs.website", "tools.quickstart")
+TYPED_PACKAGES = ("extensions", "plugins", "tests", "tools.docs", "tools.quickstart")
 TYPED_DIRECTORIES = ("tools/guest", "tools/lab")
 
 
@@ -74,7 +74,6 @@ def types(session: nox.Session) -> None:
         ["ruff", "format", "--check", "."],
         ["mypy", *packages],
         ["mypy", *TYPED_DIRECTORIES],
-        ["mypy", "-p", "tests.benchmarks"],
         ["mypy", "noxfile.py"],
         env={"MYPYPATH": ":".join([str(CHECKOUT.collections), *TYPED_DIRECTORIES])},
     )

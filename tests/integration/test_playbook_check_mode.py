@@ -50,6 +50,6 @@ def test_what_the_host_lacks_is_a_warning(foretold: subprocess.CompletedProcess[
 
 
 def test_nothing_is_defined(foretold: subprocess.CompletedProcess[str]) -> None:
-    foretold = {str(UUID(document["vmInstanceUuid"])) for document in DOCUMENTS}
-    assert len(foretold) == len(DOCUMENTS)
-    assert not foretold & set(virsh("list", "--all", "--uuid").split())
+    described = {str(UUID(document["vmInstanceUuid"])) for document in DOCUMENTS}
+    assert len(described) == len(DOCUMENTS)
+    assert not described & set(virsh("list", "--all", "--uuid").split())
