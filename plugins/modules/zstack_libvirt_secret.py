@@ -129,9 +129,9 @@ from collections.abc import Mapping
 from typing import Any, Optional
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.zstack.kvm.plugins.module_utils.errors import VmError
-from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import Hypervisor
-from ansible_collections.zstack.kvm.plugins.module_utils.libvirt_secret import (
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
+from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Hypervisor
+from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.secret_definition import (
     ExistingSecret,
     SecretDefinition,
     SecretPlan,
@@ -139,8 +139,8 @@ from ansible_collections.zstack.kvm.plugins.module_utils.libvirt_secret import (
     parse_secret,
     plan_secret,
 )
+from ansible_collections.zstack.kvm.plugins.module_utils._spec import values
 from ansible_collections.zstack.kvm.plugins.module_utils.vm_module import fail_for_error, require_libraries
-from ansible_collections.zstack.kvm.plugins.module_utils.vm_spec import values
 
 ARGUMENT_SPEC = {
     "uuid": {"type": "str", "required": True},

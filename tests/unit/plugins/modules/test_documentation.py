@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.zstack.kvm.plugins.module_utils.domain_diff import Difference
-from ansible_collections.zstack.kvm.plugins.module_utils.errors import LastSeen, VmError
-from ansible_collections.zstack.kvm.plugins.module_utils.result import VmResult
+from ansible_collections.zstack.kvm.plugins.module_utils._drift.walk import Difference
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import LastSeen, VmError
+from ansible_collections.zstack.kvm.plugins.module_utils._start.result import VmResult
 from ansible_collections.zstack.kvm.tests.support.documented_result import deviations
 
 ROOT = Path(__file__).resolve().parents[4]
