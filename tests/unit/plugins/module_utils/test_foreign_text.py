@@ -9,7 +9,6 @@ import time
 import unicodedata
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.filter.clean_text import clean_text
 from ansible_collections.zstack.kvm.plugins.filter.html_page import html_page
 from ansible_collections.zstack.kvm.plugins.module_utils.foreign_text import clean, clean_all, clean_line, shorten
 from hypothesis import given
@@ -43,7 +42,6 @@ def test_a_sequence_that_does_not_end_hides_nothing() -> None:
 
 def test_a_line_is_one() -> None:
     assert clean_line("web\n01\t\x0b") == "web 01 \ufffd"
-    assert clean_text("web\n01", one_line=True) == "web 01"
 
 
 @given(ANY_TEXT)
