@@ -17,7 +17,8 @@ except ImportError:
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ._errors.errors import Problem, VmError
+from ._errors.codes import ERROR_CODES
+from ._errors.errors import Failure, Problem, VmError
 from ._libvirt.hypervisor import LIBVIRT_IMPORT_ERROR
 from ._spec.arguments import VM_ARGUMENT_SPEC
 from ._start.result import SecretMask, VmResult, masked_arguments
@@ -61,6 +62,12 @@ def fail_for_input(module: AnsibleModule, problems: Sequence[Problem], secrets: 
     module.fail_json("%s in the input:\n%s" % (count, SecretMask(secrets).text("\n".join(lines))))
 
 
+def fail_for_error(module: AnsibleModule, error: VmError) -> None:
+    """End the module with an error that concerns no single VM."""
+    hinted = error.replaced(hint=error.hint or ERROR_CODES[error.code].hint)
+    module.fail_json("%s (%s)" % (hinted.message, hinted.hint), error=Failure(hinted, "look").as_result())
+
+
 def cancelled_by_signals() -> threading.Event:
     """A task that is asked to end finishes the VMs that it works on, and begins no other."""
     cancelled = threading.Event()
@@ -80,17 +87,17 @@ def finish(module: AnsibleModule, results: Sequence[VmResult]) -> None:
     for result in results:
         for warning in result.warnings:
             module.warn("%s: %s" % (result.label, warning))
-    failures = [(result.label, result.error) for result in results if result.error is not None]
+    failures = [(result.label, result.failure) for result in results if result.failure is not None]
     if not failures:
         module.exit_json(**returned)
-    lines = ["\n".join(_failure(label, error)) for label, error in failures]
+    lines = ["\n".join(_failure(label, failure)) for label, failure in failures]
     module.fail_json("%d of %d VMs failed:\n%s" % (len(failures), len(results), "\n".join(lines)), **returned)
 
 
-def _failure(label: str, error: VmError) -> Iterator[str]:
+def _failure(label: str, failure: Failure) -> Iterator[str]:
     """The lines that tell people what went wrong with a VM."""
-    yield "%s: %s (%s)" % (label, error.message, error.hint)
-    seen = error.last_seen
+    yield "%s: %s (%s)" % (label, failure.error.message, failure.error.hint)
+    seen = failure.diagnostics
     if seen is None:
         return
     for what, said in (("its serial console", seen.serial_console), ("QEMU's log", seen.qemu_log)):

@@ -208,11 +208,11 @@ iommu_groups:
 """
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.zstack.kvm.plugins.module_utils._errors.codes import ERROR_CODES
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import system_of
 from ansible_collections.zstack.kvm.plugins.module_utils._info.host_info import host_info
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import LIBVIRT_IMPORT_ERROR, Hypervisor
+from ansible_collections.zstack.kvm.plugins.module_utils.vm_module import fail_for_error
 
 try:
     from lxml import etree
@@ -235,8 +235,7 @@ def main() -> None:
         info = host_info(hypervisor, system_of(uri))
         hypervisor.close()
     except VmError as error:
-        error.hint = error.hint or ERROR_CODES[error.code].hint
-        module.fail_json("%s (%s)" % (error.message, error.hint), error=error.as_result())
+        fail_for_error(module, error)
     module.exit_json(changed=False, **info)
 
 

@@ -132,7 +132,6 @@ from collections.abc import Mapping
 from typing import Any, Optional
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.zstack.kvm.plugins.module_utils._errors.codes import ERROR_CODES
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import LIBVIRT_IMPORT_ERROR, Hypervisor
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.secret_definition import (
@@ -144,6 +143,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.secret_definit
     plan_secret,
 )
 from ansible_collections.zstack.kvm.plugins.module_utils._spec import values
+from ansible_collections.zstack.kvm.plugins.module_utils.vm_module import fail_for_error
 
 try:
     from lxml import etree
@@ -181,8 +181,7 @@ def main() -> None:
             _apply(hypervisor, plan, wanted, existing)
         hypervisor.close()
     except VmError as error:
-        hint = error.hint or ERROR_CODES[error.code].hint
-        module.fail_json("%s (%s)" % (error.message, hint), error=error.as_result())
+        fail_for_error(module, error)
     except ValueNeededError:
         module.fail_json(
             "the secret %s is private and has to be made anew, because libvirt changes neither the type nor the usage "

@@ -310,7 +310,6 @@ vms:
       sample: []
 """
 
-from ansible_collections.zstack.kvm.plugins.module_utils._errors.codes import ERROR_CODES
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import Problem, VmError
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import system_of
 from ansible_collections.zstack.kvm.plugins.module_utils._info.vm_info import Pictures, compare, vm_information
@@ -319,6 +318,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import pars
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.uuids import parse_uuids
 from ansible_collections.zstack.kvm.plugins.module_utils.vm_module import (
     DescribedVmsModule,
+    fail_for_error,
     fail_for_input,
     require_libraries,
 )
@@ -355,8 +355,7 @@ def main() -> None:
         compare(hypervisor, system, vms, secrets, entries)
         hypervisor.close()
     except VmError as error:
-        hint = error.hint or ERROR_CODES[error.code].hint
-        module.fail_json("%s (%s)" % (error.message, hint), error=error.as_result())
+        fail_for_error(module, error)
     module.exit_json(changed=False, vms=entries)
 
 

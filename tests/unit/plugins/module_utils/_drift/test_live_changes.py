@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils._actions.live import SetVolumeQos
 from ansible_collections.zstack.kvm.plugins.module_utils._drift.live_changes import LiveChanges, live_changes
 from lxml import etree
 
@@ -185,11 +186,11 @@ def test_waits_for_the_next_boot(replacement: tuple[str, str], path: str) -> Non
     assert path in left(planned)
 
 
-def test_every_action_has_one_that_takes_it_back() -> None:
+def test_an_action_knows_what_was_before() -> None:
     planned = changes(("<total_bytes_sec>100", "<total_bytes_sec>200"))
     (action,) = planned.actions
-    undo = action.detail["undo"]
-    assert (action.detail["limits"]["total_bytes_sec"], undo.detail["limits"]["total_bytes_sec"]) == (200, 100)
+    assert isinstance(action, SetVolumeQos)
+    assert (action.limits["total_bytes_sec"], action.before["total_bytes_sec"]) == (200, 100)
 
 
 def test_what_is_detached_goes_before_what_is_attached_and_what_grows_comes_last() -> None:

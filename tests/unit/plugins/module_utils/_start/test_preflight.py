@@ -19,7 +19,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._start.preflight import
     missing_channel_directories,
     network_filter_problems,
 )
-from ansible_collections.zstack.kvm.plugins.module_utils._start.result import as_one_error
+from ansible_collections.zstack.kvm.plugins.module_utils._start.result import as_failure
 
 CHANNEL = {"target_name": "agent"}
 
@@ -126,7 +126,7 @@ def test_what_is_not_there_is_one_with_what_to_do(
     options: dict[str, Any], code: str, message: str, hint: str, system: HostSystem
 ) -> None:
     problems = host_problems(vm(**options), system)
-    error = as_one_error(VmProblems(problems))
+    error = as_failure(VmProblems(problems)).error
 
     assert [str(problem) for problem in problems] == [message]
     assert (error.code, error.hint.startswith(hint)) == (code, True)
