@@ -15,6 +15,7 @@ except ImportError:  # the module reports it
     pass
 
 from .._errors.errors import VmError
+from .._host.network import connect_port
 from .action import Action, Outcome, unanswered
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 _UNPLUG_SECONDS = 15
 # What says nothing about the thing itself, only that it can't be changed now. Anything else would fail at the
 # next boot as well.
-_REFUSALS = frozenset({"libvirt_error", "unsupported_device", "vm_busy"})
+_REFUSALS = frozenset({"libvirt_error", "unsupported_device", "vm_busy", "command_failed", "command_missing"})
 _ENDED = ("shutoff", "crashed", "absent")
 
 
@@ -94,6 +95,29 @@ class ChangeMedia(UpdateDevice):
 
     name = "change_media"
     needs_preparation = True
+
+
+@dataclass(frozen=True, repr=False)
+class ReconnectNic(LiveChange):
+    """Put a NIC back into its bridge, which is the hypervisor's affair: libvirt believes that it is there."""
+
+    name = "reconnect_nic"
+    needs_preparation = True
+    xml: str
+    device: str
+    bridge: str
+    before: str
+
+    def change(self, context: ActionContext) -> None:
+        self._connect(context, self.bridge)
+
+    def undo(self, context: ActionContext) -> None:
+        self._connect(context, self.before)
+
+    def _connect(self, context: ActionContext, bridge: str) -> None:
+        # It is planned only where the hypervisor's devices can be seen.
+        assert not context.system.is_remote
+        connect_port(context.system, etree.fromstring(self.xml), context.vm.uuid, self.device, bridge)
 
 
 class SetConsolePassword(UpdateDevice):
