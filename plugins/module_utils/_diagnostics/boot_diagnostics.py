@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 from typing import Optional
 
-from .._errors.errors import LastSeen, VmError
+from .._errors.errors import BootDiagnostics, VmError
 from .._host.system import System
 from .._libvirt.hypervisor import ConsoleStream, Hypervisor
 from .._spec.vm import Vm
@@ -21,7 +21,7 @@ _KEPT_BYTES = 16384
 _SHOWN_LINES = 30
 
 
-class Watch:
+class BootWatch:
     """Keeps what a guest says on its serial console while it is waited for.
 
     The console is opened at the first L(listen), unless somebody else has it, and closed at the end.
@@ -36,7 +36,7 @@ class Watch:
         self._said = b""
         self._cut = False
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> BootWatch:
         return self
 
     def __exit__(self, *_error: object) -> None:
@@ -54,11 +54,11 @@ class Watch:
                 self._cut = self._cut or len(said) > _KEPT_BYTES
                 self._said = said[-_KEPT_BYTES:]
 
-    def last_seen(self) -> LastSeen:
+    def diagnostics(self) -> BootDiagnostics:
         """The last of what the guest and QEMU have said, and a picture that is taken now."""
         self.listen()
         log = [] if self._system.is_remote else lines_since_start(self._system, self._vm.domain_name)
-        return LastSeen(tuple(last_lines(self._said, self._cut)), tuple(log), self._picture())
+        return BootDiagnostics(tuple(last_lines(self._said, self._cut)), tuple(log), self._picture())
 
     def _picture(self) -> Optional[str]:
         with contextlib.suppress(VmError):

@@ -87,7 +87,7 @@ class Connection:
             raise VmError("invalid_input", "uri: %a cannot be given to libvirt: %s" % (self.uri, error)) from error
         except VmError as error:
             if error.code == "connection_lost":
-                error.code = "libvirt_unavailable"
+                raise error.replaced(code="libvirt_unavailable") from error
             raise
 
     def _opened(self) -> Any:
