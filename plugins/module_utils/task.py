@@ -12,6 +12,7 @@ from typing import Optional
 
 from . import storage
 from .action import Action
+from .conflicts import OtherDomains
 from .context import System
 from .errors import Problem, VmError
 from .host import Host, domain_kind, parse_capabilities, parse_domain_capabilities
@@ -73,6 +74,7 @@ class Task:
     network_filters: Optional[Sequence[str]]
     problems: Sequence[Problem]
     checked: frozenset[str]
+    others: OtherDomains
     foreseen: Foreseen = field(default_factory=Foreseen)
 
     @property
@@ -110,6 +112,7 @@ def begin_task(hypervisor: Hypervisor, system: System, vms: Sequence[Vm], order:
         network_filters=_ask_network_filters(hypervisor, vms),
         problems=storage.preflight(off, system, hypervisor),
         checked=frozenset(vm.uuid for vm in off),
+        others=OtherDomains(hypervisor, domains, [vm.uuid for vm in vms]),
     )
 
 

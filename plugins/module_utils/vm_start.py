@@ -16,6 +16,7 @@ except ImportError:  # the module reports it
 from . import domain, storage
 from .action import Action
 from .apply import apply
+from .conflicts import Use, find_conflicts
 from .context import Context, System
 from .domain_diff import Difference, left_from_before_patches, live_changes, reconcile
 from .errors import VmError, VmProblems, mistakes_as_errors
@@ -100,14 +101,19 @@ def _plan(task: Task, vm: Vm, observed: ObservedVm, result: VmResult) -> tuple[P
         )
     problems = list(facts.problems)
     prepare: Prepare = tuple
-    if will_start(observed, drift, task.policy) or will_attach(drift, task.policy):
+    definition = etree.tostring(reconciled.merged, encoding="unicode")
+    plan = plan_vm(vm, observed, drift, task.policy, definition)
+    use = Use(will_start(observed, drift, task.policy), will_attach(drift, task.policy))
+    if use.starts or use.attaches:
         problems += [*desired.missing, *task.storage_problems(vm), *host_problems(vm, task.system)]
         problems += network_filter_problems(vm, task.network_filters)
         problems += storage.secret_conflicts(vm, facts, task.hypervisor)
         prepare = partial(_preparations, task, vm, facts)
         result.warnings += memory_warnings(vm, task.free_memory)
-    definition = etree.tostring(reconciled.merged, encoding="unicode")
-    plan = plan_vm(vm, observed, drift, task.policy, definition)
+    if use.starts or use.attaches or plan.definition:
+        conflicts = find_conflicts(vm, reconciled.merged, observed, use, task.system, task.others)
+        problems += conflicts.problems
+        result.warnings += conflicts.warnings
     result.differences = plan.differences
     if problems and not task.order.check_mode:
         raise VmProblems(problems)
