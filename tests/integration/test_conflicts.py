@@ -30,7 +30,7 @@ def socket_path() -> Iterator[Path]:
     """The path of a socket where QEMU may listen."""
     path = CHANNELS / f"test-{uuid.uuid4().hex[:8]}.sock"
     yield path
-    if path.is_dir():
+    if path.is_dir() and not path.is_symlink():
         path.rmdir()
     else:
         path.unlink(missing_ok=True)
@@ -183,13 +183,17 @@ class TestFilesOfDevices:
         refused(start({**vm, **patches(xml)}), "path_taken", "a disk of the VM")
         assert disk.read_bytes() == before
 
-    def test_of_the_vm_itself_are_written_again(self, new_vm: NewVm, images: Path, socket_path: Path) -> None:
+    def test_sockets_and_names_of_the_vm_itself_are_used_again(
+        self, new_vm: NewVm, images: Path, socket_path: Path
+    ) -> None:
         log = images / "console.log"
         xml = (
             f"<serial type='file'><source path='{log}'/><target port='1'/></serial>"
             f"<serial type='unix'><source mode='bind' path='{socket_path}'/><target port='2'/></serial>"
         )
-        vm = new_vm(**patches(xml))
+        nics = [nic(tap_name())]
+        # The guest does not listen when it is asked to shut down.
+        vm = new_vm(nics=nics, timeout=10, **patches(xml))
         images.chmod(0o777)
         started(vm)
         log.write_text("what the guest said", encoding="utf-8")
@@ -223,8 +227,6 @@ class TestNicName:
         other_name = {**second, "nics": [nic(tap_name())]}
         (warning,) = [text for text in start(other_name, check=True).vm["warnings"] if "MAC" in text]
         assert warning.startswith("vms[0].nics[0].mac: fa:16:3e:00:77:01") and first["uuid"] in warning
-        # The VM itself may have both.
-        assert "start" in started({**first, "cpu_num": 2}, on_drift="restart").actions
         virsh("destroy", first["uuid"])
         warnings = started(second).vm["warnings"]
         assert [first["uuid"] in text and "off" in text for text in warnings if name in text] == [True]
@@ -253,11 +255,10 @@ class TestConsolePort:
             assert state(vm["uuid"]) == "absent"
 
     def test_that_another_vm_has(self, new_vm: NewVm) -> None:
-        port = free_port()
+        port = free_port("127.0.0.1")
         first, second = new_vm(**self.fixed(port)), new_vm(**self.fixed(port))
         started(first)
         refused(start(second), "address_in_use", first["uuid"])
-        assert "start" in started({**first, "cpu_num": 2}, on_drift="restart").actions
 
 
 class TestCalls:
@@ -272,7 +273,7 @@ class TestCalls:
         others = [new_vm() for _number in range(3)]
         started(*others)
         virsh("destroy", others[0]["uuid"])
-        running, new = new_vm(), [new_vm() for _number in range(2)]
+        running, *new = (new_vm(nics=[nic(tap_name(), number)]) for number in range(3))
         alone = self.reads(tmp_path / "calls", running)
         unchanged = self.reads(tmp_path / "calls", running)
         assert unchanged == 2
