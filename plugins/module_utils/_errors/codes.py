@@ -159,6 +159,10 @@ ERROR_CODES: dict[str, ErrorCode] = {
         "Choose another nic_internal_name, or leave it out: libvirt then chooses one. A device that no VM uses can be "
         'removed with "ip link delete".',
     ),
+    "openvswitch_failed": ErrorCode(
+        "Open vSwitch does not answer, or refuses what a NIC needs of it.",
+        'See that ovsdb-server and ovs-vswitchd run (service openvswitch-switch) and what "ovs-vsctl show" says.',
+    ),
     "filter_failed": ErrorCode(
         "The packet filter of a NIC cannot be set up.",
         'See that the network filter clean-traffic is defined ("virsh nwfilter-list") and that iptables and '

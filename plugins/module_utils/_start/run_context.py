@@ -13,6 +13,7 @@ from typing import Optional
 from .._actions.action import Action
 from .._errors.errors import Problem, VmError
 from .._host.capabilities import Host, domain_kind, parse_capabilities, parse_domain_capabilities
+from .._host.network import BridgePorts
 from .._host.system import System
 from .._host_storage.preparation import preflight
 from .._libvirt.hypervisor import Hypervisor
@@ -75,6 +76,7 @@ class Task:
     problems: Sequence[Problem]
     checked: frozenset[str]
     others: OtherDomains
+    bridge_ports: BridgePorts
     foreseen: Foreseen = field(default_factory=Foreseen)
 
     @property
@@ -113,6 +115,7 @@ def begin_task(hypervisor: Hypervisor, system: System, vms: Sequence[Vm], order:
         problems=preflight(off, system, hypervisor),
         checked=frozenset(vm.uuid for vm in off),
         others=OtherDomains(hypervisor, domains, [vm.uuid for vm in vms]),
+        bridge_ports=BridgePorts(system),
     )
 
 

@@ -135,6 +135,16 @@ def test_a_file_volume_is_a_file_with_external_snapshots():
     assert etree.tostring(disk.source, encoding="unicode") == '<source file="/v.qcow2"/>'
 
 
+def test_a_block_device_is_one_for_volumes_and_cds():
+    facts = StorageFacts(formats={"/dev/vg/lv": "qcow2"}, block_devices=frozenset({"/dev/vg/lv"}))
+    disk, drive = (storage.disk(item, facts) for item in (volume("file", "/dev/vg/lv"), cdrom("/dev/vg/lv")))
+    assert (disk.disk_type, disk.driver_type, disk.snapshot) == ("block", "qcow2", "external")
+    assert (drive.disk_type, drive.driver_type) == ("block", "raw")
+    for source in (disk.source, drive.source):
+        assert etree.tostring(source, encoding="unicode") == '<source dev="/dev/vg/lv"/>'
+        libvirt_schema().assertValid(domain_with(disk))
+
+
 def test_a_format_that_is_given_is_not_the_files_to_say():
     disk = storage.disk(volume("file", "/v", format="raw"), StorageFacts(formats={"/v": "qcow2"}))
     assert disk.driver_type == "raw"
