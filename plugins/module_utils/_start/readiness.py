@@ -13,9 +13,9 @@ try:
 except ImportError:  # the module reports it
     pass
 
-from .._actions.context import Context
-from .._diagnostics.boot_diagnostics import Watch
-from .._errors.errors import VmError
+from .._actions.context import ActionContext
+from .._diagnostics.boot_diagnostics import BootWatch
+from .._errors.errors import Failure, VmError, VmFailed
 from .._spec.vm import Vm
 
 CONSOLE_SECONDS = 30
@@ -48,7 +48,7 @@ def console_of_domain(live: etree._Element, management_ip: Optional[str]) -> Opt
     return {"type": graphics.get("type"), "host": host, "port": port}
 
 
-def wait_until_usable(context: Context, console: Optional[dict[str, Any]]) -> None:
+def wait_until_usable(context: ActionContext, console: Optional[dict[str, Any]]) -> None:
     """Waits for what C(wait_for) of the VM names. The VM runs already, and goes on when this fails.
 
     C(console) is that of a VM which was started just now, None for one that ran before.
@@ -63,13 +63,13 @@ def wait_until_usable(context: Context, console: Optional[dict[str, Any]]) -> No
         _wait(context, lambda: context.look()[0] not in _ENDED, CONSOLE_SECONDS, "console", "it has no console")
 
 
-def _has_agent_channel(context: Context) -> bool:
+def _has_agent_channel(context: ActionContext) -> bool:
     """One that ran before may get its channel at its next boot only; the result says that this is due."""
     live = context.observed.live_xml
     return live is not None and etree.fromstring(live).find(_AGENT_CHANNEL) is not None
 
 
-def _wait_for_console(context: Context, console: dict[str, Any]) -> None:
+def _wait_for_console(context: ActionContext, console: dict[str, Any]) -> None:
     address, port = _WILDCARDS.get(console["host"], console["host"]), console["port"]
     _wait(
         context,
@@ -80,7 +80,7 @@ def _wait_for_console(context: Context, console: dict[str, Any]) -> None:
     )
 
 
-def _wait_for_agent(context: Context) -> None:
+def _wait_for_agent(context: ActionContext) -> None:
     hypervisor, vm = context.hypervisor, context.vm
     _wait(
         context,
@@ -91,9 +91,9 @@ def _wait_for_agent(context: Context) -> None:
     )
 
 
-def _wait(context: Context, answers: Callable[[], bool], seconds: int, what: str, otherwise: str) -> None:
+def _wait(context: ActionContext, answers: Callable[[], bool], seconds: int, what: str, otherwise: str) -> None:
     """Waits until something answers, and watches the guest meanwhile; raises with what was seen of it last."""
-    with Watch(context.hypervisor, context.system, context.vm) as watch:
+    with BootWatch(context.hypervisor, context.system, context.vm) as watch:
         answered = False
 
         def answered_or_ended() -> bool:
@@ -113,6 +113,4 @@ def _wait(context: Context, answers: Callable[[], bool], seconds: int, what: str
         else:
             message = "the VM is %s (%s), but %s for %d seconds" % (state, reason, otherwise, seconds)
             error = VmError(what + "_timeout", message)
-        error.phase = "wait_for_" + what
-        error.last_seen = watch.last_seen()
-        raise error
+        raise VmFailed(Failure(error, "wait_for_" + what, diagnostics=watch.diagnostics()))

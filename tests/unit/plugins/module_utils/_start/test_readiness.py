@@ -13,8 +13,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils._actions.context import Context
-from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
+from ansible_collections.zstack.kvm.plugins.module_utils._actions.context import ActionContext
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError, VmFailed
 from ansible_collections.zstack.kvm.plugins.module_utils._start import readiness as usable
 
 CONSOLE = {"type": "vnc", "host": "0.0.0.0", "port": 5900}
@@ -62,7 +62,7 @@ def wait(system: System, wait_for: str = "console", state: str = "running") -> N
     vm: Any = SimpleNamespace(uuid="6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11", domain_name="web", wait_for=wait_for)
     hypervisor: Any = Hypervisor(state)
     unused: Any = None
-    context = Context(hypervisor, system, vm, unused, threading.Event())
+    context = ActionContext(hypervisor, system, vm, unused, threading.Event())
     context.done.append("start")
     usable.wait_until_usable(context, CONSOLE)
 
@@ -74,18 +74,18 @@ def test_a_console_is_waited_for_until_it_listens() -> None:
 
 
 def test_a_console_that_does_not_listen_is_an_error_that_says_what_was_seen() -> None:
-    with pytest.raises(VmError) as caught:
+    with pytest.raises(VmFailed) as caught:
         wait(System(answers_at=0))
-    assert (caught.value.code, caught.value.phase) == ("console_timeout", "wait_for_console")
-    assert "127.0.0.1 port 5900" in caught.value.message
-    assert caught.value.last_seen is not None
+    assert (caught.value.failure.error.code, caught.value.failure.phase) == ("console_timeout", "wait_for_console")
+    assert "127.0.0.1 port 5900" in caught.value.failure.error.message
+    assert caught.value.failure.diagnostics is not None
 
 
 def test_a_vm_that_ends_meanwhile_is_waited_for_no_longer() -> None:
     system = System(answers_at=0)
-    with pytest.raises(VmError) as caught:
+    with pytest.raises(VmFailed) as caught:
         wait(system, state="shutoff")
-    assert (caught.value.code, len(system.asked)) == ("vm_ended", 1)
+    assert (caught.value.failure.error.code, len(system.asked)) == ("vm_ended", 1)
 
 
 def test_running_is_enough_where_no_more_is_asked_for() -> None:
