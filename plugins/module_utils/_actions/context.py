@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Optional, TypeVar
@@ -16,8 +15,9 @@ from .._host.system import System
 from .._libvirt.hypervisor import Hypervisor
 from .._libvirt.observed import ObservedVm
 from .._spec.vm import Vm
+from ..waiting import wait_until
 
-_POLL_SECONDS = 0.1
+_OFF = ("shutoff", "absent")
 
 Answer = TypeVar("Answer")
 
@@ -38,15 +38,8 @@ class ActionContext:
     live_change_refused: bool = False
 
     def wait_for(self, condition: Callable[[], bool], seconds: float) -> bool:
-        """Whether C(condition) came true within C(seconds); raises C(interrupted) when the task is asked to stop."""
-        deadline = time.monotonic() + seconds
-        while not condition():
-            if self.cancelled.is_set():
-                raise VmError("interrupted", "the task was asked to stop")
-            if time.monotonic() >= deadline:
-                return False
-            time.sleep(_POLL_SECONDS)
-        return True
+        """Return whether C(condition) came true in time; raise C(interrupted) when the task is asked to stop."""
+        return wait_until(condition, seconds, self.cancelled)
 
     def retried(self, call: Callable[[], Answer]) -> Answer:
         """What a call of libvirt returns; when libvirtd is restarted meanwhile it is waited for and called again."""
@@ -57,6 +50,10 @@ class ActionContext:
                 raise
             self.hypervisor.reconnect()
             return call()
+
+    def is_off(self) -> bool:
+        """Return whether the VM has no QEMU now."""
+        return self.look()[0] in _OFF
 
     def look(self) -> tuple[str, str]:
         """The state that the VM is in now, and libvirt's reason for it."""
