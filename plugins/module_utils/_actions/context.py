@@ -18,7 +18,7 @@ from .._libvirt.hypervisor import Hypervisor
 from .._libvirt.observed import ObservedVm
 from .._spec.vm import Vm
 
-_POLL_SECONDS = 0.1
+POLL_SECONDS = 0.1
 
 Answer = TypeVar("Answer")
 Undo = Callable[[], None]
@@ -39,15 +39,18 @@ class Context:
     state: str = ""
     live_change_refused: bool = False
 
-    def wait_for(self, condition: Callable[[], bool], seconds: float) -> bool:
-        """Whether C(condition) came true within C(seconds); raises C(interrupted) when the task is asked to stop."""
+    def wait_for(self, condition: Callable[[], bool], seconds: float, pause: float = POLL_SECONDS) -> bool:
+        """Whether C(condition), asked every C(pause) seconds, came true within C(seconds).
+
+        Raises C(interrupted) when the task is asked to stop.
+        """
         deadline = time.monotonic() + seconds
         while not condition():
             if self.cancelled.is_set():
                 raise VmError("interrupted", "the task was asked to stop")
             if time.monotonic() >= deadline:
                 return False
-            time.sleep(_POLL_SECONDS)
+            time.sleep(pause)
         return True
 
     def retried(self, call: Callable[[], Answer]) -> Answer:
