@@ -509,8 +509,9 @@ options:
             next boot only.
           - V(address) is that a NIC has an address that can be used from elsewhere, which the result then has
             (C(addresses)). The guest agent, leases of libvirt's networks and the hypervisor's ARP table are asked; of
-            the last two only what the guest answers at counts, where the task runs on the hypervisor. Link-local addresses
-            are not enough. A VM that runs already is waited for as well, unless it gets its first NIC at its next boot.
+            the last two only what the guest answers at counts, where the task runs on the hypervisor. Link-local
+            addresses are not enough. A VM that runs already is waited for as well, unless it gets its first NIC at its
+            next boot.
           - A VM that doesn't come up in time runs on, and the task fails. Its error then has the last lines of the
             guest's serial console and of QEMU's log, and the path of a picture of the screen.
         type: str
