@@ -148,7 +148,7 @@ class Setup:
             if existing == state:
                 return
             # One that lacks only packages is not removed: this may be run by nox from within it.
-            if not existing or json.loads(existing)[0] != own:
+            if not existing.startswith(json.dumps([own])[:-1]):
                 shutil.rmtree(directory, ignore_errors=True)
                 outcome = self._run([python, "-m", "venv", str(directory)], PIP_SECONDS)
                 if not outcome.ok:
