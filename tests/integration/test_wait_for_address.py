@@ -17,8 +17,8 @@ import pytest
 from ansible_collections.zstack.kvm.tests.integration.conftest import image_directory
 from ansible_collections.zstack.kvm.tests.support import linux_guest
 from ansible_collections.zstack.kvm.tests.support.in_process import start
-from ansible_collections.zstack.kvm.tests.support.processes import wait_until
 from ansible_collections.zstack.kvm.tests.support.virsh import remove_domain, try_virsh, virsh
+from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 
 NETWORK, BRIDGE, MAC = "waited-for", "vbrwaited", "52:54:00:0e:0e:01"
 ADDRESS, OTHER_ADDRESS = "10.213.12.9", "10.213.12.77"
@@ -79,7 +79,7 @@ class TestWithAnAgent:
         """The run that started the VM, which got its address only when its agent had answered for a while."""
         with ThreadPoolExecutor() as pool:
             run = pool.submit(wait, vm, linux_guest.BOOT_SECONDS)
-            wait_until(lambda: agent(vm, "guest-ping"), linux_guest.BOOT_SECONDS)
+            wait_until(lambda: agent(vm, "guest-ping"), "its agent answers", linux_guest.BOOT_SECONDS)
             assert not run.done()
             add = f"ip address add {ADDRESS}/24 dev eth0"
             assert agent(vm, "guest-exec", path="/bin/sh", arg=["-c", add])
