@@ -290,7 +290,7 @@ vms:
           description: How far the changes could be undone; V(done), V(partial) or V(not_needed).
           type: str
           sample: done
-        last_seen:
+        boot_diagnostics:
           description:
             - What a person would look at first.
           returned: when the VM ran, or began to, and didn't come up in time
@@ -317,7 +317,7 @@ vms:
               sample: /var/lib/zstack-kvm/screenshots/6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11.png
 """
 
-from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import Problem, VmError
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import Failure, Problem, VmError
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import system_of
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Hypervisor
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms, secrets_of
@@ -369,7 +369,7 @@ def main() -> None:
     try:
         hypervisor = Hypervisor.connect(uri)
     except VmError as error:
-        results = [failed(of_vm(vm), error, SecretMask(secrets)) for vm in vms]
+        results = [failed(of_vm(vm), Failure(error, "look"), SecretMask(secrets)) for vm in vms]
     else:
         results = start_vms(hypervisor, system_of(uri), vms, order)
         hypervisor.close()

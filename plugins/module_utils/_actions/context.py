@@ -1,16 +1,15 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the executors of actions work with."""
+"""What actions work with."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Optional, TypeVar
+from typing import Optional, TypeVar
 
 from .._errors.errors import VmError
 from .._host.system import System
@@ -21,11 +20,10 @@ from .._spec.vm import Vm
 POLL_SECONDS = 0.1
 
 Answer = TypeVar("Answer")
-Undo = Callable[[], None]
 
 
 @dataclass
-class Context:
+class ActionContext:
     """One VM that is worked on, and what has been done to it so far. C(state): the last that was seen, if any was."""
 
     hypervisor: Hypervisor
@@ -76,18 +74,3 @@ class Context:
             if error.code != "domain_gone":
                 raise
             return "absent", "unknown"
-
-
-@contextmanager
-def undone_if_lost(undo: Undo) -> Iterator[None]:
-    """Nobody knows whether that was done during which libvirt was lost: it is undone too."""
-    try:
-        yield
-    except VmError as error:
-        if error.lost_libvirt:
-            error.undo = undo
-        raise
-
-
-# Does what an action says, and returns what undoes it; None where nothing is to be undone.
-Executor = Callable[[Context, Mapping[str, Any]], Optional[Undo]]

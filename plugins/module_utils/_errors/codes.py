@@ -268,7 +268,7 @@ ERROR_CODES: dict[str, ErrorCode] = {
     ),
     "vm_ended": ErrorCode(
         "The VM ran, and ended before it could be used.",
-        "See in last_seen what its guest and QEMU said at last; its disk may have nothing to boot.",
+        "See in boot_diagnostics what its guest and QEMU said at last; its disk may have nothing to boot.",
     ),
     "console_timeout": ErrorCode(
         "The VM runs, but nothing listens on the port of its console.",
@@ -276,8 +276,8 @@ ERROR_CODES: dict[str, ErrorCode] = {
     ),
     "guest_agent_timeout": ErrorCode(
         "The VM runs, but its guest agent doesn't answer.",
-        "See in last_seen how far the guest has booted, and that qemu-guest-agent runs in it; raise timeout if it "
-        "is slow.",
+        "See in boot_diagnostics how far the guest has booted, and that qemu-guest-agent runs in it; raise timeout if "
+        "it is slow.",
     ),
     "address_timeout": ErrorCode(
         "The VM runs, but no NIC of its guest has an address that can be used from elsewhere.",

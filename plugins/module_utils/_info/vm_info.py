@@ -21,7 +21,7 @@ except ImportError:  # the module reports it
 from .._diagnostics.screenshot import write_picture
 from .._diagnostics.thumbnail import thumbnail
 from .._drift.live_changes import live_changes
-from .._errors.errors import VmError, mistakes_as_errors
+from .._errors.errors import VmError, internal_errors
 from .._host.bridge_ports import Ports, stray_warnings
 from .._host.network import BridgePorts
 from .._host.system import System
@@ -99,7 +99,7 @@ def vm_information(
 
 def _look(survey: _Survey, uuid: str) -> Union[Information, VmError]:
     try:
-        with mistakes_as_errors():
+        with internal_errors():
             observed = observe_domain(survey.hypervisor, uuid, survey.domains)
             if observed.inactive_xml is None:
                 return {"uuid": uuid, "state": "absent", "reason": "unknown", "warnings": []}
@@ -220,7 +220,7 @@ def compare(
 
 def _comparison(result: VmResult) -> Information:
     entry = result.as_entry()
-    compared = result.error is None and result.state != "absent"
+    compared = result.failure is None and result.state != "absent"
     as_asked: Optional[bool] = not result.differences if compared else None
     if result.state == "absent":
         as_asked = False

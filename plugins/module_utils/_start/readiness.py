@@ -14,9 +14,9 @@ try:
 except ImportError:  # the module reports it
     pass
 
-from .._actions.context import POLL_SECONDS, Context
-from .._diagnostics.boot_diagnostics import Watch
-from .._errors.errors import VmError
+from .._actions.context import POLL_SECONDS, ActionContext
+from .._diagnostics.boot_diagnostics import BootWatch
+from .._errors.errors import Failure, VmError, VmFailed
 from .._libvirt import domain_facts
 from .._libvirt.circuit_breaker import Patience
 from .._libvirt.guest_addresses import Address, ask_addresses, best_first, is_global, is_in_use
@@ -55,7 +55,7 @@ def console_of_domain(live: etree._Element, management_ip: Optional[str]) -> Opt
     return {"type": graphics.get("type"), "host": host, "port": port}
 
 
-def wait_until_usable(context: Context, console: Optional[dict[str, Any]]) -> Optional[list[Address]]:
+def wait_until_usable(context: ActionContext, console: Optional[dict[str, Any]]) -> Optional[list[Address]]:
     """Waits for what C(wait_for) of the VM names. The VM runs already, and goes on when this fails.
 
     C(console) is that of a VM which was started just now, None for one that ran before. Returns its addresses, the best
@@ -74,13 +74,13 @@ def wait_until_usable(context: Context, console: Optional[dict[str, Any]]) -> Op
     return None
 
 
-def _has_agent_channel(context: Context) -> bool:
+def _has_agent_channel(context: ActionContext) -> bool:
     """One that ran before may get its channel at its next boot only; the result says that this is due."""
     live = context.observed.live_xml
     return live is not None and etree.fromstring(live).find(_AGENT_CHANNEL) is not None
 
 
-def _wait_for_console(context: Context, console: dict[str, Any]) -> None:
+def _wait_for_console(context: ActionContext, console: dict[str, Any]) -> None:
     address, port = _WILDCARDS.get(console["host"], console["host"]), console["port"]
     _wait(
         context,
@@ -91,7 +91,7 @@ def _wait_for_console(context: Context, console: dict[str, Any]) -> None:
     )
 
 
-def _wait_for_agent(context: Context) -> None:
+def _wait_for_agent(context: ActionContext) -> None:
     hypervisor, vm = context.hypervisor, context.vm
     _wait(
         context,
@@ -102,7 +102,7 @@ def _wait_for_agent(context: Context) -> None:
     )
 
 
-def _has_nic(context: Context) -> bool:
+def _has_nic(context: ActionContext) -> bool:
     """One that ran before may get its NICs at its next boot only."""
     live = context.observed.live_xml
     return live is not None and etree.fromstring(live).find("devices/interface") is not None
@@ -111,7 +111,7 @@ def _has_nic(context: Context) -> bool:
 class _AddressLook:
     """Looks for addresses, and keeps what was seen last."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: ActionContext) -> None:
         self._context = context
         self._has_agent = False
         self._addresses: list[Address] = []
@@ -148,7 +148,7 @@ def _why(address: Address) -> str:
     return "does not answer" if is_global(address) else "is link-local"
 
 
-def _wait_for_address(context: Context) -> list[Address]:
+def _wait_for_address(context: ActionContext) -> list[Address]:
     look = _AddressLook(context)
     found = partial(context.retried, look)
     _wait(context, found, context.vm.timeout, "address", look.last_seen, _ADDRESS_PAUSE)
@@ -156,7 +156,7 @@ def _wait_for_address(context: Context) -> list[Address]:
 
 
 def _wait(
-    context: Context,
+    context: ActionContext,
     answers: Callable[[], bool],
     seconds: int,
     what: str,
@@ -164,7 +164,7 @@ def _wait(
     pause: float = POLL_SECONDS,
 ) -> None:
     """Waits until something answers, and watches the guest meanwhile; raises with what was seen of it last."""
-    with Watch(context.hypervisor, context.system, context.vm) as watch:
+    with BootWatch(context.hypervisor, context.system, context.vm) as watch:
         answered = False
 
         def answered_or_ended() -> bool:
@@ -184,6 +184,4 @@ def _wait(
         else:
             message = "the VM is %s (%s), but %s for %d seconds" % (state, reason, otherwise(), seconds)
             error = VmError(what + "_timeout", message)
-        error.phase = "wait_for_" + what
-        error.last_seen = watch.last_seen()
-        raise error
+        raise VmFailed(Failure(error, "wait_for_" + what, diagnostics=watch.diagnostics()))

@@ -19,7 +19,7 @@ except ImportError:  # the module reports it
 
 from .._actions.shared_objects import used_by_other_than
 from .._domain.tpm import may_lose_tpm_state
-from .._errors.errors import VmError, mistakes_as_errors
+from .._errors.errors import Failure, VmError, internal_errors
 from .._host.system import HostSystem, System
 from .._host_storage import release
 from .._host_storage.iscsi_login import Initiator
@@ -61,10 +61,10 @@ class StopOrder:
 def stop_vms(hypervisor: Hypervisor, system: System, uuids: Sequence[str], order: StopOrder) -> list[VmResult]:
     """Stops the VMs and returns one result for each, in their order; raises nothing."""
     try:
-        with mistakes_as_errors():
+        with internal_errors():
             domains = list_domains(hypervisor)
     except VmError as error:
-        return [failed(VmResult(uuid, ""), error, _NO_SECRETS) for uuid in uuids]
+        return [failed(VmResult(uuid, ""), Failure(error, "look"), _NO_SECRETS) for uuid in uuids]
 
     def stop(index: int) -> VmResult:
         # Check mode sees what was undefined before as if it were done: what VMs share goes with the last of them.
@@ -96,6 +96,7 @@ class _Stop:
         self._order = order
         self._domains = domains
         self._actions: list[str] = []
+        self._doing = ""
         self._result = VmResult(uuid, "", actions=self._actions)
 
     def result_of_all(self) -> VmResult:
@@ -103,15 +104,14 @@ class _Stop:
         try:
             if self._order.cancelled.is_set():
                 raise VmError("interrupted", "the task was asked to stop before it came to this VM")
-            with mistakes_as_errors():
+            with internal_errors():
                 if self._order.check_mode:
                     self._stop()
                 else:
                     with self._system.lock(self._uuid).acquire(max(self._order.timeout, _LOCK_SECONDS)):
                         self._stop()
         except VmError as error:
-            error.phase = error.phase or (self._actions[-1] if self._actions else "look")
-            return failed(self._result, error, _NO_SECRETS)
+            return failed(self._result, Failure(error, self._phase()), _NO_SECRETS)
         return self._result
 
     def _stop(self) -> None:
@@ -172,12 +172,13 @@ class _Stop:
     def _do(self, name: str, action: Callable[[], object]) -> None:
         """Does one thing, unless in check mode."""
         if not self._order.check_mode:
-            try:
-                action()
-            except VmError as error:
-                error.phase = name
-                raise
+            self._doing = name
+            action()
+            self._doing = ""
         self._actions.append(name)
+
+    def _phase(self) -> str:
+        return self._doing or (self._actions[-1] if self._actions else "look")
 
     def _text(self, state: str, domain: Optional[etree._Element]) -> str:
         """The VM as the diff shows it: its state, and its definition where that is at stake; empty without a diff."""
