@@ -245,6 +245,8 @@ options:
               - The name of the card's device on the hypervisor, 15 characters at most.
               - By default C(vnicINTERNAL_ID.DEVICE_ID), as ZStack names it, if the VM has an O(vms[].internal_id);
                 else libvirt chooses one at each start.
+              - A device of the hypervisor or another running VM that has the name already is an error before anything
+                is touched.
             type: str
           device_id:
             description:
@@ -380,7 +382,8 @@ options:
         suboptions:
           socket_path:
             description:
-              - The absolute path of the socket. Its folder is made if need be.
+              - The absolute path of the socket. Its directory is created if need be.
+              - Anything there but a socket on which nobody listens is an error before anything is touched.
             type: str
             required: true
           target_name:

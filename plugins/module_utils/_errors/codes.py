@@ -154,6 +154,11 @@ ERROR_CODES: dict[str, ErrorCode] = {
         "A bridge does not exist on the hypervisor.",
         "Create the bridge, or correct bridge_name to one of those that zstack_host_info lists.",
     ),
+    "nic_name_taken": ErrorCode(
+        "A network device of the hypervisor has the name that a NIC's device is to get.",
+        "Choose another nic_internal_name, or leave it out: libvirt then chooses one. A device that no VM uses can be "
+        'removed with "ip link delete".',
+    ),
     "openvswitch_failed": ErrorCode(
         "Open vSwitch does not answer, or refuses what a NIC needs of it.",
         'See that ovsdb-server and ovs-vswitchd run (service openvswitch-switch) and what "ovs-vsctl show" says.',

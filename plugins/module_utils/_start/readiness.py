@@ -14,13 +14,14 @@ try:
 except ImportError:  # the module reports it
     pass
 
-from .._actions.context import POLL_SECONDS, ActionContext
+from .._actions.context import ActionContext
 from .._diagnostics.boot_diagnostics import BootWatch
 from .._errors.errors import Failure, VmError, VmFailed
 from .._libvirt import domain_facts
 from .._libvirt.circuit_breaker import Patience
 from .._libvirt.guest_addresses import Address, ask_addresses, best_first, is_global, is_in_use
 from .._spec.vm import Vm
+from ..waiting import POLL_SECONDS
 
 CONSOLE_SECONDS = 30
 _AGENT_SECONDS = 1
