@@ -427,8 +427,8 @@ options:
         type: str
       timeout:
         description:
-          - How many seconds to wait, at most, until the VM runs, and again until its guest's agent answers where
-            O(vms[].wait_for=guest_agent).
+          - How many seconds to wait, at most, until the VM runs, and again until its guest's agent answers or
+            has an address where O(vms[].wait_for=guest_agent) or O(vms[].wait_for=address).
         type: int
         default: 60
       start_order:
@@ -510,9 +510,14 @@ options:
           - V(guest_agent) is that the guest's agent answers, for which the VM needs a channel with target_name
             V(org.qemu.guest_agent.0). A VM that runs already is waited for as well, unless it gets that channel at its
             next boot only.
+          - V(address) is that a NIC has an address that can be used from elsewhere, which the result then has
+            (C(addresses)). The guest agent, leases of libvirt's networks and the hypervisor's ARP table are asked; of
+            the last two only what the guest answers at counts, where the task runs on the hypervisor. Link-local
+            addresses are not enough. A VM that runs already is waited for as well, unless it gets its first NIC at its
+            next boot.
           - A VM that doesn't come up in time runs on, and the task fails. Its error then has the last lines of the
             guest's serial console and of QEMU's log, and the path of a picture of the screen.
         type: str
-        choices: [running, console, guest_agent]
+        choices: [running, console, guest_agent, address]
         default: console
 """

@@ -15,7 +15,7 @@ from .._host.system import System
 from .._libvirt.hypervisor import Hypervisor
 from .._libvirt.observed import ObservedVm
 from .._spec.vm import Vm
-from ..waiting import wait_until
+from ..waiting import POLL_SECONDS, wait_until
 
 _OFF = ("shutoff", "absent")
 
@@ -37,9 +37,12 @@ class ActionContext:
     state: str = ""
     live_change_refused: bool = False
 
-    def wait_for(self, condition: Callable[[], bool], seconds: float) -> bool:
-        """Return whether C(condition) came true in time; raise C(interrupted) when the task is asked to stop."""
-        return wait_until(condition, seconds, self.cancelled)
+    def wait_for(self, condition: Callable[[], bool], seconds: float, pause: float = POLL_SECONDS) -> bool:
+        """Return whether C(condition), asked every C(pause) seconds, came true in time.
+
+        Raises C(interrupted) when the task is asked to stop.
+        """
+        return wait_until(condition, seconds, self.cancelled, pause)
 
     def retried(self, call: Callable[[], Answer]) -> Answer:
         """What a call of libvirt returns; when libvirtd is restarted meanwhile it is waited for and called again."""

@@ -284,6 +284,11 @@ ERROR_CODES: dict[str, ErrorCode] = {
         "See in boot_diagnostics how far the guest has booted, and that qemu-guest-agent runs in it; raise timeout if "
         "it is slow.",
     ),
+    "address_timeout": ErrorCode(
+        "The VM runs, but no NIC of its guest has an address that can be used from elsewhere.",
+        "See in the message which addresses were seen last, and in last_seen how far the guest has booted. Without a "
+        "guest agent only leases of libvirt and the hypervisor's ARP table are known. Raise timeout for a slow one.",
+    ),
     "earlier_vm_failed": ErrorCode(
         "The VM was left as it is, because one with a lower start_order failed.",
         "See what is wrong with the VM that failed; when that is repaired, run the task again.",

@@ -173,4 +173,4 @@ def _wait_until_usable(context: ActionContext, result: VmResult) -> None:
     if "start" in context.done:
         live_xml = context.retried(lambda: context.hypervisor.xml(context.vm.uuid, inactive=False))
         result.console = started = console_of(context.vm, live_xml)
-    wait_until_usable(context, started)
+    result.addresses = wait_until_usable(context, started)
