@@ -214,6 +214,34 @@ vms:
           description: What was asked for, V(null) if nothing should be there.
           type: str
           sample: "2048"
+    addresses:
+      description:
+        - The addresses of the VM's NICs, the best first. Those that can be used from elsewhere come before link-local
+          ones, then NICs count in their order. What the guest has on devices of its own is left out.
+      type: list
+      elements: dict
+      returned: with O(vms[].wait_for=address), when the VM has come up
+      contains:
+        address:
+          description: An IPv4 or IPv6 address.
+          type: str
+          sample: 192.168.122.57
+        prefix:
+          description: The length of its network's prefix, V(null) where only ARP knows the address.
+          type: int
+          sample: 24
+        mac:
+          description: The MAC address of the NIC that has it.
+          type: str
+          sample: fa:16:3e:00:00:01
+        interface:
+          description: The NIC, by its name in the guest for the source V(agent), else on the hypervisor.
+          type: str
+          sample: eth0
+        source:
+          description: Who knows it, V(agent), V(lease) or V(arp).
+          type: str
+          sample: agent
     warnings:
       description: What else deserves attention. The task shows them as well.
       type: list

@@ -30,8 +30,8 @@ from ansible_collections.zstack.kvm.tests.integration.conftest import image_dire
 from ansible_collections.zstack.kvm.tests.support import linux_guest, media
 from ansible_collections.zstack.kvm.tests.support.in_process import hypervisor
 from ansible_collections.zstack.kvm.tests.support.playbook import COLLECTIONS
-from ansible_collections.zstack.kvm.tests.support.processes import wait_until
 from ansible_collections.zstack.kvm.tests.support.virsh import definition, remove_domain, virsh
+from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 
 # What the agent sends after a request for its interfaces, in pieces.
 Answer = Callable[[], Iterator[bytes]]

@@ -22,8 +22,8 @@ from ansible_collections.zstack.kvm.tests.integration.conftest import image_dire
 from ansible_collections.zstack.kvm.tests.support import linux_guest
 from ansible_collections.zstack.kvm.tests.support.in_process import hypervisor
 from ansible_collections.zstack.kvm.tests.support.playbook import COLLECTIONS
-from ansible_collections.zstack.kvm.tests.support.processes import wait_until
 from ansible_collections.zstack.kvm.tests.support.virsh import remove_domain, try_virsh, virsh
+from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 
 NETWORK, MAC, OWN_ADDRESS = "leases", "52:54:00:0a:dd:01", "10.213.9.7"
 

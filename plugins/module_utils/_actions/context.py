@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Optional, TypeVar
@@ -16,8 +15,9 @@ from .._host.system import System
 from .._libvirt.hypervisor import Hypervisor
 from .._libvirt.observed import ObservedVm
 from .._spec.vm import Vm
+from ..waiting import POLL_SECONDS, wait_until
 
-_POLL_SECONDS = 0.1
+_OFF = ("shutoff", "absent")
 
 Answer = TypeVar("Answer")
 
@@ -37,16 +37,12 @@ class ActionContext:
     state: str = ""
     live_change_refused: bool = False
 
-    def wait_for(self, condition: Callable[[], bool], seconds: float) -> bool:
-        """Whether C(condition) came true within C(seconds); raises C(interrupted) when the task is asked to stop."""
-        deadline = time.monotonic() + seconds
-        while not condition():
-            if self.cancelled.is_set():
-                raise VmError("interrupted", "the task was asked to stop")
-            if time.monotonic() >= deadline:
-                return False
-            time.sleep(_POLL_SECONDS)
-        return True
+    def wait_for(self, condition: Callable[[], bool], seconds: float, pause: float = POLL_SECONDS) -> bool:
+        """Return whether C(condition), asked every C(pause) seconds, came true in time.
+
+        Raises C(interrupted) when the task is asked to stop.
+        """
+        return wait_until(condition, seconds, self.cancelled, pause)
 
     def retried(self, call: Callable[[], Answer]) -> Answer:
         """What a call of libvirt returns; when libvirtd is restarted meanwhile it is waited for and called again."""
@@ -57,6 +53,10 @@ class ActionContext:
                 raise
             self.hypervisor.reconnect()
             return call()
+
+    def is_off(self) -> bool:
+        """Return whether the VM has no QEMU now."""
+        return self.look()[0] in _OFF
 
     def look(self) -> tuple[str, str]:
         """The state that the VM is in now, and libvirt's reason for it."""

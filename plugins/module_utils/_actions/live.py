@@ -116,7 +116,8 @@ class ReconnectNic(LiveChange):
 
     def _connect(self, context: ActionContext, bridge: str) -> None:
         # It is planned only where the hypervisor's devices can be seen.
-        assert not context.system.is_remote
+        if context.system.is_remote:
+            raise AssertionError("a port of a remote hypervisor is never planned to be connected")
         connect_port(context.system, etree.fromstring(self.xml), context.vm.uuid, self.device, bridge)
 
 

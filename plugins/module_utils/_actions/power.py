@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .._diagnostics.boot_diagnostics import BootWatch
 from .._diagnostics.qemu_log import QemuLog
 from .._errors.errors import BootDiagnostics, VmError
+from .._libvirt import power_off
 from .action import Action, Outcome, RollbackTurn
 
 if TYPE_CHECKING:
@@ -153,16 +154,13 @@ class Stop(Action):
 
 def _shut_down(context: ActionContext) -> bool:
     """Whether the guest has shut itself down within the VM's timeout."""
-    hypervisor, uuid = context.hypervisor, context.vm.uuid
+    hypervisor, vm = context.hypervisor, context.vm
     try:
         if context.observed.state == "paused":
-            hypervisor.resume(uuid)
+            hypervisor.resume(vm.uuid)
         if context.observed.state == "pmsuspended":
-            hypervisor.wake_up(uuid)
-        for seconds in _slices(context.vm.timeout):
-            hypervisor.shutdown(uuid, seconds)
-            if context.wait_for(lambda: context.look()[0] in _OFF, seconds):
-                return True
+            hypervisor.wake_up(vm.uuid)
+        return power_off.shut_down(hypervisor, vm.uuid, context.is_off, vm.timeout, context.cancelled)
     except VmError as error:
         if error.lost_libvirt and _goes_off_nevertheless(context):
             return True
@@ -178,23 +176,13 @@ def _shut_down(context: ActionContext) -> bool:
 def _goes_off_nevertheless(context: ActionContext) -> bool:
     """Nobody knows whether the guest was asked before libvirt was lost."""
     with contextlib.suppress(VmError):
-        return context.wait_for(lambda: context.look()[0] in _OFF, _ASK_AGAIN_SECONDS)
+        return context.wait_for(context.is_off, _ASK_AGAIN_SECONDS)
     return False
 
 
-def _slices(seconds: int) -> Iterator[int]:
-    """A time in parts, at the beginning of each of which the guest is asked: one that still boots forgets it."""
-    for passed in range(0, seconds, _ASK_AGAIN_SECONDS):
-        yield min(_ASK_AGAIN_SECONDS, seconds - passed)
-
-
 def force_off(context: ActionContext) -> None:
-    """End the VM's QEMU; one that has ended by itself is fine."""
-    try:
-        context.hypervisor.destroy(context.vm.uuid)
-    except VmError:
-        if context.look()[0] not in _OFF:
-            raise
+    """End the VM's QEMU."""
+    power_off.force_off(context.hypervisor, context.vm.uuid, context.is_off)
 
 
 class WaitUntilOff(Action):
@@ -203,7 +191,7 @@ class WaitUntilOff(Action):
     name = "wait_until_off"
 
     def do(self, context: ActionContext) -> Outcome:
-        if not context.wait_for(lambda: context.look()[0] in _OFF, context.vm.timeout):
+        if not context.wait_for(context.is_off, context.vm.timeout):
             state = "%s (%s)" % context.look()
             message = "the VM is shutting down, but was still %s after %d seconds" % (state, context.vm.timeout)
             raise VmError("shutdown_timeout", message)

@@ -15,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -26,13 +25,13 @@ from .._host.lock import lock_directory
 from .._host.system import CommandResult
 from .._spec.vm import Vm
 from .._storage.iscsi import Lun, lun_of, uses_host_initiator
+from ..waiting import wait_until
 
 if TYPE_CHECKING:
     from .._actions.context import ActionContext
     from .._host.system import System
 
 DEVICE_SECONDS = 30
-_POLL_SECONDS = 0.2
 _COMMAND_SECONDS = 60
 
 # Where open-iscsi keeps its records: Debian's place, and that of the others.
@@ -102,19 +101,12 @@ def plan_logins(vm: Vm) -> list[LogInToIscsiTarget]:
 
 
 def _wait_for_devices(system: System, login: LogInToIscsiTarget) -> None:
-    deadline = time.monotonic() + DEVICE_SECONDS
-    missing = list(login.devices)
-    while True:
-        missing = [device for device in missing if system.path_kind(device) != "block"]
-        if not missing:
-            return
-        if time.monotonic() > deadline:
-            raise VmError(
-                "storage_missing",
-                "the hypervisor is logged in to %s, but %s has not appeared within %d seconds"
-                % (login.target.iqn, ", ".join(missing), DEVICE_SECONDS),
-            )
-        time.sleep(_POLL_SECONDS)
+    def missing() -> list[str]:
+        return [device for device in login.devices if system.path_kind(device) != "block"]
+
+    if not wait_until(lambda: not missing(), DEVICE_SECONDS):
+        message = "the hypervisor is logged in to %s, but %s has not appeared within %d seconds"
+        raise VmError("storage_missing", message % (login.target.iqn, ", ".join(missing()), DEVICE_SECONDS))
 
 
 class Initiator:

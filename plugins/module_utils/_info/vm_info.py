@@ -25,7 +25,9 @@ from .._errors.errors import VmError, internal_errors
 from .._host.bridge_ports import Ports, stray_warnings
 from .._host.network import BridgePorts
 from .._host.system import System
+from .._libvirt import domain_facts
 from .._libvirt.circuit_breaker import Patience
+from .._libvirt.guest_addresses import ask_addresses
 from .._libvirt.hypervisor import Hypervisor
 from .._libvirt.observed import DomainList, ObservedVm, list_domains, observe_domain
 from .._spec.vm import Vm
@@ -34,10 +36,9 @@ from .._start.readiness import console_of_domain
 from .._start.result import VmResult
 from .._start.run_context import Order
 from .._start.start import start_vms
-from ..addresses import merge_addresses, usable_address
+from ..addresses import usable_address
 from ..deadline import side_by_side
 from ..foreign_text import clean_line
-from . import domain_facts
 
 _WORKERS = 8
 _PID_FILE = "/run/libvirt/qemu/%s.pid"
@@ -139,7 +140,10 @@ def _describe(survey: _Survey, uuid: str, observed: ObservedVm, defined: etree._
     pictures = _pictures(survey, uuid, live, warnings)
     # Asked before the agent is, whose silence is not QEMU's.
     hangs = live is not None and survey.patience.lost_with(uuid) is not None
-    addresses = [] if live is None else _addresses(survey, uuid, live, warnings)
+    addresses: list[Information] = []
+    if live is not None:
+        addresses, left_out = ask_addresses(survey.hypervisor, survey.system, uuid, live, survey.patience)
+        warnings += left_out
     return {
         "uuid": uuid,
         **described,
@@ -170,10 +174,6 @@ def restart_changes(defined: etree._Element, live: etree._Element, ports: Ports)
             for listening in [found, *found.iterfind('listen[@type="address"]')]:
                 listening.attrib.pop("listen", None)
                 listening.attrib.pop("address", None)
-    for source in running.iterfind('devices/interface[@type="network"]/source'):
-        # libvirt writes here what it has made of its network.
-        source.attrib.pop("portid", None)
-        source.attrib.pop("bridge", None)
     return bool(live_changes(asked, running, ports).for_guest)
 
 
@@ -184,28 +184,6 @@ def _uptime(system: System, uuid: str, domain_name: str) -> Optional[int]:
     pid = (system.read_text(_PID_FILE % domain_name) or "").strip()
     age = system.process_age(int(pid), uuid) if pid.isdigit() else None
     return None if age is None else int(age)
-
-
-def _addresses(survey: _Survey, uuid: str, live: etree._Element, warnings: list[str]) -> list[Information]:
-    sources = (["agent"] if domain_facts.has_agent(live) else []) + ["lease", "arp"]
-    answers = {}
-    for source in sources:
-        question = partial(survey.hypervisor.interface_addresses, uuid, source)
-        try:
-            answers[source] = survey.patience.ask(uuid, question) if source == "agent" else question()
-        except VmError as error:
-            if error.lost_libvirt:
-                raise
-            # A VM that has ended meanwhile, or an agent that says nothing, has no addresses; one that answers
-            # what libvirt can't pass on hides them.
-            if source == "agent" and error.code == "libvirt_error" and not error.agent_is_silent:
-                warnings.append("there are no addresses from the guest agent: %s" % error)
-            # libvirt before 9.1 cannot read the ARP table of newer kernels.
-            if source == "arp" and not survey.system.is_remote:
-                answers[source] = domain_facts.arp_answer(live, survey.system.arp_table())
-    addresses, left_out = merge_addresses(answers)
-    warnings += left_out
-    return addresses
 
 
 def _size(survey: _Survey, uuid: str, disk: Information, warnings: list[str]) -> Information:

@@ -37,6 +37,7 @@ class VmResult:
     actions: Sequence[str] = ()
     restart_required: bool = False
     console: Optional[dict[str, Any]] = None
+    addresses: Optional[list[dict[str, Any]]] = None
     differences: Sequence[Difference] = ()
     warnings: list[str] = field(default_factory=list)
     backup_file: Optional[str] = None
@@ -70,6 +71,8 @@ class VmResult:
             ],
             "warnings": self.warnings,
         }
+        if self.addresses is not None:
+            entry["addresses"] = self.addresses
         if self.backup_file is not None:
             entry["backup_file"] = self.backup_file
         if self.failure is not None:

@@ -30,6 +30,7 @@ from .._libvirt.observed import ObservedVm, observe
 from .._spec.vm import Vm
 from .._storage.base import StorageFacts
 from .apply import apply
+from .conflicts import Use, find_conflicts
 from .daemons import daemon_problems
 from .plan import Drift, Plan, Prepare, check_drift, check_state, plan_vm, steps, will_attach, will_start
 from .preflight import host_problems, memory_warnings, missing_channel_directories, network_filter_problems
@@ -111,15 +112,20 @@ def _plan(task: Task, vm: Vm, observed: ObservedVm, result: VmResult) -> tuple[P
         )
     problems = list(facts.problems)
     prepare: Prepare = tuple
-    if will_start(observed, drift, task.policy) or will_attach(drift, task.policy):
+    definition = etree.tostring(reconciled.merged, encoding="unicode")
+    plan = plan_vm(vm, observed, drift, task.policy, definition)
+    use = Use(will_start(observed, drift, task.policy), will_attach(drift, task.policy))
+    if use.starts or use.attaches:
         problems += [*desired.missing, *task.storage_problems(vm), *host_problems(vm, task.system)]
         problems += daemon_problems(vm, task.system, task.hypervisor.uri)
         problems += network_filter_problems(vm, task.network_filters)
         problems += secret_conflicts(vm, facts, task.hypervisor)
         prepare = partial(_preparations, task, vm, facts)
         result.warnings += memory_warnings(vm, task.free_memory)
-    definition = etree.tostring(reconciled.merged, encoding="unicode")
-    plan = plan_vm(vm, observed, drift, task.policy, definition)
+    if use.starts or use.attaches or plan.definition:
+        conflicts = find_conflicts(vm, reconciled.merged, observed, use, task.system, task.others)
+        problems += conflicts.problems
+        result.warnings += conflicts.warnings
     result.differences = plan.differences
     if problems and not task.order.check_mode:
         raise VmProblems(problems)
@@ -169,4 +175,4 @@ def _wait_until_usable(context: ActionContext, result: VmResult) -> None:
     if "start" in context.done:
         live_xml = context.retried(lambda: context.hypervisor.xml(context.vm.uuid, inactive=False))
         result.console = started = console_of(context.vm, live_xml)
-    wait_until_usable(context, started)
+    result.addresses = wait_until_usable(context, started)

@@ -18,6 +18,7 @@ DIRECTION = (
     "addresses",
     "_errors",
     "deadline",
+    "waiting",
     "_spec.vm",
     "_storage",
     "_spec",

@@ -306,3 +306,9 @@ class TestNicOfOpenVSwitch:
     def test_goes_back_to_a_bridge_of_the_kernel_at_the_next_boot(self) -> None:
         planned = changes(running=(self.HELD,))
         assert (names(planned), left(planned)) == ([], [self.NIC + "/vlan", self.NIC + "/virtualport"])
+
+
+def test_a_nic_on_a_network_of_libvirt_may_have_the_bridge_that_libvirt_writes() -> None:
+    asked = ('<interface type="bridge">', '<interface type="network">'), ('bridge="br0"', 'network="default"')
+    running = asked[0], ('bridge="br0"', 'network="default" portid="a1" bridge="virbr0"')
+    assert changes(*asked, running=running) == LiveChanges()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem
-from ansible_collections.zstack.kvm.plugins.module_utils._info import domain_facts
+from ansible_collections.zstack.kvm.plugins.module_utils._libvirt import domain_facts
 from ansible_collections.zstack.kvm.plugins.module_utils.addresses import merge_addresses
 from lxml import etree
 
