@@ -114,13 +114,12 @@ class SecretMask:
     """Takes the secrets of the input out of texts that are not ours: libvirt's, QEMU's, a program's."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        longest_first = sorted((secret for secret in secrets if len(secret) > _SHORT), key=len, reverse=True)
-        alternatives = "|".join(re.escape(secret) for secret in longest_first)
-        self._pattern = re.compile(r"(?<!\w)(?:%s)(?!\w)" % alternatives) if alternatives else None
+        self._longest_first = sorted((secret for secret in secrets if len(secret) > _SHORT), key=len, reverse=True)
 
     def text(self, text: str) -> str:
         """The text without secrets."""
-        return text if self._pattern is None else self._pattern.sub(MASK, text)
+        alternatives = "|".join(re.escape(secret) for secret in self._longest_first if secret in text)
+        return re.sub(r"(?<!\w)(?:%s)(?!\w)" % alternatives, MASK, text) if alternatives else text
 
     def error(self, error: VmError) -> VmError:
         """The error without secrets."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 try:
@@ -19,31 +19,24 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from .errors import Problem, VmError
 from .hypervisor import LIBVIRT_IMPORT_ERROR
+from .kvm_module import KvmModule
 from .result import SecretMask, VmResult, masked_arguments
 from .vm_spec.arguments import VM_ARGUMENT_SPEC
 
 
-class DescribedVmsModule(AnsibleModule):
+class DescribedVmsModule(KvmModule):
     """A module whose option C(vms) describes VMs.
 
     What it returns has no secrets in it, so that nothing else has to be masked.
     """
 
-    def exit_json(self, **kwargs: Any) -> None:
-        """Ends the module well."""
-        super().exit_json(**self._shown(kwargs))
-
-    def fail_json(self, msg: str, **kwargs: Any) -> None:
-        """Ends the module with a failure."""
-        super().fail_json(msg, **self._shown(kwargs))
-
-    def _shown(self, result: Mapping[str, Any]) -> dict[str, Any]:
+    def _shown_arguments(self) -> dict[str, Any]:
         # All texts of a no_log option count as secrets, and would be cut out of everything.
         self.no_log_values.clear()
-        arguments = dict(self.params)
+        arguments = super()._shown_arguments()
         if arguments.get("vms") is not None:
             arguments["vms"] = masked_arguments(arguments["vms"], VM_ARGUMENT_SPEC)
-        return dict(result, invocation={"module_args": arguments})
+        return arguments
 
 
 def require_libraries(module: AnsibleModule) -> None:

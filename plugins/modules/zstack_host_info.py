@@ -207,12 +207,13 @@ iommu_groups:
       sample: ["0000:3b:00.0", "0000:3b:00.1"]
 """
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.zstack.kvm.plugins.module_utils.error_codes import ERROR_CODES
 from ansible_collections.zstack.kvm.plugins.module_utils.errors import VmError
 from ansible_collections.zstack.kvm.plugins.module_utils.host_info import host_info
 from ansible_collections.zstack.kvm.plugins.module_utils.host_system import system_of
 from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import LIBVIRT_IMPORT_ERROR, Hypervisor
+from ansible_collections.zstack.kvm.plugins.module_utils.kvm_module import KvmModule
 
 try:
     from lxml import etree
@@ -224,7 +225,7 @@ ARGUMENT_SPEC = {"uri": {"type": "str", "default": "qemu:///system"}}
 
 def main() -> None:
     """Arguments in, facts out."""
-    module = AnsibleModule(ARGUMENT_SPEC, supports_check_mode=True)
+    module = KvmModule(ARGUMENT_SPEC, supports_check_mode=True)
     if LIBVIRT_IMPORT_ERROR is not None:
         module.fail_json(missing_required_lib("libvirt-python (package python3-libvirt)"))
     if etree is None:

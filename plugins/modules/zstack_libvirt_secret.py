@@ -135,6 +135,7 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.zstack.kvm.plugins.module_utils.error_codes import ERROR_CODES
 from ansible_collections.zstack.kvm.plugins.module_utils.errors import VmError
 from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import LIBVIRT_IMPORT_ERROR, Hypervisor
+from ansible_collections.zstack.kvm.plugins.module_utils.kvm_module import KvmModule
 from ansible_collections.zstack.kvm.plugins.module_utils.libvirt_secret import (
     ExistingSecret,
     SecretDefinition,
@@ -165,7 +166,7 @@ ARGUMENT_SPEC = {
 
 def main() -> None:
     """Arguments in, result out."""
-    module = AnsibleModule(ARGUMENT_SPEC, supports_check_mode=True)
+    module = KvmModule(ARGUMENT_SPEC, supports_check_mode=True)
     if LIBVIRT_IMPORT_ERROR is not None:
         module.fail_json(missing_required_lib("libvirt-python (package python3-libvirt)"))
     if etree is None:

@@ -201,10 +201,10 @@ vms:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.zstack.kvm.plugins.module_utils.errors import Problem, VmError
 from ansible_collections.zstack.kvm.plugins.module_utils.host_system import system_of
 from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import Hypervisor
+from ansible_collections.zstack.kvm.plugins.module_utils.kvm_module import KvmModule
 from ansible_collections.zstack.kvm.plugins.module_utils.result import SecretMask, VmResult, failed
 from ansible_collections.zstack.kvm.plugins.module_utils.vm_module import (
     cancelled_by_signals,
@@ -228,7 +228,7 @@ ARGUMENT_SPEC = {
 
 def main() -> None:
     """Arguments in, result out."""
-    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    module = KvmModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     require_libraries(module)
     uuids, problems = parse_uuids(module.params["vms"], "vms")
     problems += _timeout_problems(module.params)

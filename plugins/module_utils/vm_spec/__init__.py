@@ -11,6 +11,7 @@ from typing import Any, Optional, TypeVar
 
 from .. import storage
 from ..errors import Problem
+from ..input_bounds import MAX_PROBLEMS, problem_of_shape
 from ..vm import (
     Cdrom,
     CephSecret,
@@ -124,7 +125,7 @@ CHECKS: dict[str, values.Check] = {
 def parse_vms(raw: Any) -> tuple[tuple[Vm, ...], list[Problem]]:
     """The VMs that C(raw), the value of the option C(vms), describes, in its order.
 
-    With any problem there are no VMs, but all problems. Takes anything, raises nothing.
+    With any problem there are no VMs, but all problems, as far as anyone reads them. Takes anything, raises nothing.
     """
     if not isinstance(raw, list):
         return (), [Problem("vms", "must be a list of VMs", hint="put a single VM into a list, too")]
@@ -132,7 +133,12 @@ def parse_vms(raw: Any) -> tuple[tuple[Vm, ...], list[Problem]]:
     problems = reader.problems
     parts = []
     for index, item in enumerate(raw):
-        part = reader.read(item, VM_ARGUMENT_SPEC, "vms[%d]" % index, index=index)
+        place = "vms[%d]" % index
+        problem = problem_of_shape(item)
+        if problem:
+            problems.append(Problem(place, problem))
+            continue
+        part = reader.read(item, VM_ARGUMENT_SPEC, place, index=index)
         if part is not None:
             fill_in(part)
             problems.extend(problems_of_vm(part))
@@ -140,8 +146,13 @@ def parse_vms(raw: Any) -> tuple[tuple[Vm, ...], list[Problem]]:
     problems.extend(problems_across_vms(parts))
     problems.extend(_storage_problems(parts))
     if problems:
-        return (), problems
+        return (), _first(problems)
     return tuple(_vm(part) for part in parts), []
+
+
+def _first(problems: list[Problem]) -> list[Problem]:
+    more = len(problems) - MAX_PROBLEMS
+    return problems if more <= 0 else [*problems[:MAX_PROBLEMS], Problem("vms", "have %d more problems" % more)]
 
 
 def secrets_of(raw: Any) -> set[str]:
