@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Optional, TypeVar
 
-from .errors import VmError
+from ._errors.errors import VmError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

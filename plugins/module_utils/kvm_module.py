@@ -11,7 +11,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from .input_bounds import convertible
+from ._spec.input_bounds import convertible
 
 MASK = "********"
 

@@ -31,7 +31,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 # ansible-rulebook runs this file by its path; the rest of the collection lies around it.
 sys.path.insert(0, str(Path(__file__).absolute().parents[7]))
 
-from ansible_collections.zstack.kvm.plugins.module_utils.input_bounds import convertible  # noqa: E402
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.input_bounds import convertible  # noqa: E402
 from ansible_collections.zstack.kvm.plugins.plugin_utils.agent_api import callback_url  # noqa: E402
 from ansible_collections.zstack.kvm.plugins.plugin_utils.agent_api.body import BodyError, text_of  # noqa: E402
 from ansible_collections.zstack.kvm.plugins.plugin_utils.agent_api.connections import (  # noqa: E402

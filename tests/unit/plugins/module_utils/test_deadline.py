@@ -7,8 +7,8 @@ from __future__ import annotations
 import threading
 
 import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
 from ansible_collections.zstack.kvm.plugins.module_utils.deadline import call_with_deadline, side_by_side
-from ansible_collections.zstack.kvm.plugins.module_utils.errors import VmError
 
 
 @pytest.fixture(params=[0, 1], ids=["no thread", "one thread"])

@@ -1,0 +1,125 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One value of an option: Ansible's conversion to its type, and words for what can't be converted."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from .input_bounds import MAX_NUMBER_BITS
+
+Option = Mapping[str, Any]
+
+_PYTHON_TYPES = {"str": str, "int": int, "bytes": int, "bits": int, "bool": bool}
+_WANTED = {
+    "int": "a whole number",
+    "bytes": "a number of bytes or a size such as 2GiB",
+    "bits": "a number of bits or a rate such as 100Mb",
+    "bool": "true or false",
+    "str": "text",
+}
+# Longer ones are no numbers of this world; an exponent could make one that fills all memory.
+_NUMBER_TEXT = re.compile(r"\s*[+-]?[0-9.]{1,30}\s*([A-Za-z]{1,9})?\s*")
+_BINARY_UNIT = re.compile(r"(?<=[0-9 ][KMGTPEkmgtpe])i")
+_SHOWN = 60
+
+
+def convert(value: Any, option: Option) -> Any:
+    """A value as the option's type, which is no list, by Ansible's own rules; raises C(ValueError) where it can't be.
+
+    Two things more than Ansible: binary units (2GiB), and no conversion of what only looks like a value
+    (true as a number or as text, infinity, containers as text).
+    """
+    if _is_converted(value, option):
+        return value
+    if not _may_become(value, option):
+        raise ValueError
+    if option["type"] in ("bytes", "bits") and isinstance(value, str):
+        value = _BINARY_UNIT.sub("", value.strip())
+    result = ArgumentSpecValidator({"value": option}).validate({"value": value})
+    if result.error_messages:
+        raise ValueError
+    return result.validated_parameters["value"]
+
+
+def _is_converted(value: Any, option: Option) -> bool:
+    """Whether Ansible would leave the value as it is. Most are so, and asking Ansible takes most of the time here."""
+    return value.__class__ is _PYTHON_TYPES[option["type"]] and ("choices" not in option or value in option["choices"])
+
+
+def _may_become(value: Any, option: Option) -> bool:
+    """Whether Ansible's converters may see the value: some fail at what others would take for something else."""
+    if isinstance(value, bool):
+        return "choices" in option  # YAML's off is false
+    if isinstance(value, str):
+        return option["type"] not in ("int", "bytes", "bits") or bool(_NUMBER_TEXT.fullmatch(value))
+    if isinstance(value, int):
+        return value.bit_length() <= MAX_NUMBER_BITS
+    return isinstance(value, float) and math.isfinite(value)
+
+
+def wanted(option: Option) -> str:
+    """What an option takes, in words."""
+    return "one of %s" % ", ".join(option["choices"]) if "choices" in option else _WANTED[option["type"]]
+
+
+def hint_for(value: Any, option: Option) -> str:
+    """What to do about a value that could not be converted."""
+    if isinstance(value, str) and "choices" in option:
+        near = _near(value[: _SHOWN + 1].lower(), option["choices"], 1)
+        return "did you mean %s?" % near[0] if near else ""
+    if isinstance(value, bool) and option["type"] == "str":
+        return "YAML reads yes, no, on and off as true and false: put quotes around the text"
+    return ""
+
+
+def hint_for_unknown(key: str, known: Iterable[str]) -> str:
+    """What an option that there isn't may have been meant to be."""
+    near = _near(key, known, 2)
+    return "did you mean %s?" % " or ".join(near) if near else "known here: %s" % ", ".join(sorted(known))
+
+
+def _near(text: str, known: Iterable[str], count: int) -> list[str]:
+    if len(text) > _SHOWN:
+        return []
+    # Most tasks have nothing wrong in them, and can do without.
+    import difflib
+
+    return difflib.get_close_matches(text, known, n=count)
+
+
+def shown(value: Any) -> str:
+    """A value in a message: short and on one line, or what it is."""
+    if not isinstance(value, (str, int, float)):
+        return kind_of(value)
+    if isinstance(value, int) and value.bit_length() > MAX_NUMBER_BITS:
+        return "a number of %d bits" % value.bit_length()
+    text = repr(value[: _SHOWN + 1] if isinstance(value, str) else value)
+    return text if len(text) <= _SHOWN + 2 else text[:_SHOWN] + "…"
+
+
+def shown_name(key: str) -> str:
+    """The name of an option in a place: as it is, unless it would break the message."""
+    return key if key.isprintable() and len(key) <= _SHOWN else shown(key)
+
+
+def kind_of(value: Any) -> str:
+    """What a value is, in words, without the value: it may be a secret."""
+    if value is None:
+        return "nothing"
+    for kinds, said in (
+        (bool, "true or false"),
+        (str, "text"),
+        ((int, float), "a number"),
+        (Mapping, "a mapping"),
+        ((list, tuple), "a list"),
+    ):
+        if isinstance(value, kinds):
+            return said
+    return type(value).__name__
