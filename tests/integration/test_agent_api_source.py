@@ -23,7 +23,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -368,9 +368,9 @@ def test_a_full_disk_leaves_room_for_the_results_of_what_was_accepted(source: di
 
 
 def fill(directory: Path) -> None:
-    with (directory / "other").open("wb", buffering=0) as file, suppress(OSError):
-        while True:
-            file.write(b"x" * 4096)
+    space = os.statvfs(directory)
+    with (directory / "other").open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, space.f_bavail * space.f_frsize)
 
 
 class TestWhatIsMalformed:
@@ -402,7 +402,7 @@ class TestWhatIsMalformed:
             document, sent = start_vm_cmd("01-minimal", options=options), time.monotonic()
             status, answer = node.ask(document, {"taskuuid": "1", "callbackurl": node.callback_url})
             assert (status, len(answer.splitlines())) == (400, 101)
-            assert time.monotonic() - sent < 2
+            assert time.monotonic() - sent < 20, "it was a minute and more"
             assert len(answer) < 20_000
 
     @pytest.mark.parametrize(

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,6 +38,7 @@ TARGETS = CORES["2.21"].targets
 # playbooks and the role, and of a target's Python the other modules.
 VMS = "test_start_vm.py"
 TESTS_OF_CORES = (VMS, "test_playbook_check_mode.py", "test_stop_playbook.py", "test_host_prerequisites.py")
+SOURCE = "test_agent_api_source.py"
 TESTS_OF_TARGETS = (VMS, "test_host_info.py", "test_vm_info.py", "test_stop_vm.py")
 
 
@@ -49,6 +51,7 @@ def versions(checkout: Checkout, result: Result, arguments: list[str]) -> None:
     targets = _targets(checkout, result, setup, found)
     for core, tools in cores.items():
         _ansible_test(core, tools, result, [version for version in CORES[core].targets if version in found])
+    aiohttp = _lowest_aiohttp(checkout, result, setup, found)
     with real.laboratory(checkout, result) as hypervisors:
         if not hypervisors:
             return
@@ -56,6 +59,9 @@ def versions(checkout: Checkout, result: Result, arguments: list[str]) -> None:
         for core, tools in cores.items():
             with _told(result, f"ansible-core {core}: playbooks"):
                 real.pytest(tools, result, f"versions-core-{core}", inside, _paths(TESTS_OF_CORES, arguments), False)
+        for version, tools in aiohttp.items():
+            with _told(result, f"aiohttp {version}: the event source of the agent API"):
+                real.pytest(tools, result, f"versions-aiohttp-{version}", inside, _paths((SOURCE,), arguments), False)
         for version, python in targets.items():
             with _told(result, f"Python {version} on the target: playbooks"):
                 name, variables = f"versions-python-{version}", {"ZSTACK_KVM_TARGET_PYTHON": str(python)}
@@ -85,6 +91,20 @@ def _cores(checkout: Checkout, result: Result, setup: Setup, found: dict[str, Pa
         if _made(result, setup, what, tools.venv, found[python], requirements):
             cores[core] = tools
     return cores
+
+
+def _lowest_aiohttp(checkout: Checkout, result: Result, setup: Setup, found: dict[str, Path]) -> dict[str, Checkout]:
+    """The checkout with an environment of the lowest aiohttp that the event source promises to work with."""
+    python = min(CORES["2.19"].controllers)
+    if python not in found:
+        result.notes.append(f"the lowest aiohttp: needs Python {python}, not here")
+        return {}
+    promised = (checkout.root / "extensions/eda/requirements.txt").read_text(encoding="utf-8")
+    version = re.findall(r"^aiohttp>=([0-9.]+)", promised, re.MULTILINE)[0]
+    tools = replace(checkout, environment_name=f"versions/aiohttp-{version}")
+    requirements = ["-r", "tests/requirements-pytest.txt", f"aiohttp=={version}"]
+    what = f"aiohttp {version}, Python {python}"
+    return {version: tools} if _made(result, setup, what, tools.venv, found[python], requirements) else {}
 
 
 def _targets(checkout: Checkout, result: Result, setup: Setup, found: dict[str, Path]) -> dict[str, Path]:

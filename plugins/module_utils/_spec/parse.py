@@ -17,6 +17,7 @@ from .defaults import fill_in
 from .input_bounds import MAX_PROBLEMS, problem_of_shape
 from .option_reader import OptionReader, Part, as_mapping
 from .option_values import shown
+from .secret_patches import is_secret, texts_of
 from .validation import problems_across_vms, problems_of_vm
 from .vm import (
     Cdrom,
@@ -162,6 +163,8 @@ def secrets_of(raw: Any) -> set[str]:
 
 def _secrets(raw: Any, spec: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     mapping = as_mapping(raw) or {}
+    if "no_log" in spec and is_secret(mapping.get("no_log")):
+        yield from (text for value in _texts(mapping.get("value")) for text in texts_of(value))
     for name, option in spec.items():
         value = mapping.get(name)
         if option.get("no_log"):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Optional
 
 try:
@@ -19,6 +19,7 @@ except ImportError:  # the module reports it
 from .._drift.walk import Difference
 from .._errors.codes import ERROR_CODES
 from .._errors.errors import LastSeen, VmError, VmProblems
+from .._spec.secret_patches import is_secret, secrets_of_patches
 from .._spec.vm import Vm
 
 MASK = "********"
@@ -135,6 +136,21 @@ class SecretMask:
         return LastSeen(console, log, seen.screenshot)
 
 
+def without_secrets_of_patches(result: VmResult, vm: Vm) -> None:
+    """Mask what the diff and the differences show of patches that are secret."""
+    mask = SecretMask(secrets_of_patches(vm.domain_patches))
+    result.before, result.after = mask.text(result.before), mask.text(result.after)
+    result.differences = [
+        replace(
+            each,
+            path=mask.text(each.path),
+            before=each.before and mask.text(each.before),
+            after=each.after and mask.text(each.after),
+        )
+        for each in result.differences
+    ]
+
+
 def failed(result: VmResult, error: VmError, mask: SecretMask) -> VmResult:
     """The result with its error, which gets the hint of its code if it has none of its own."""
     error.hint = error.hint or ERROR_CODES[error.code].hint
@@ -155,6 +171,8 @@ def masked_arguments(raw: Any, spec: Mapping[str, Mapping[str, Any]]) -> Any:
     shown: dict[str, Any] = {}
     for name, value in raw.items():
         option = spec.get(name, {"no_log": True})
+        if name == "value" and "no_log" in spec and is_secret(raw.get("no_log")):
+            option = {"no_log": True}
         if value is None or isinstance(value, bool):
             shown[name] = value
         elif option.get("no_log"):

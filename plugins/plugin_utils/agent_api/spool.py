@@ -23,6 +23,8 @@ from .tasks import Task
 MAX_RESULT = 1 << 20  # bytes
 # For one playbook that runs: its result, and what Ansible writes on the way where it has its temporary files here too
 ROOM = 2 << 20
+# With less of it for each of them the disk counts as full. Room that is given early is taken by whoever fills the disk
+LEAST_SPACE = 1 << 19
 
 NO_RESULT = "the playbook left no result that can be read; see its output, and whether the VM runs"
 STOPPED = "the agent API was stopped before the playbook had ended; see whether the VM runs"
@@ -84,7 +86,7 @@ class Spool:
         descriptor = os.open(self._directory / "room", os.O_WRONLY | os.O_CREAT, 0o600)
         try:
             kept = os.fstat(descriptor).st_size
-            if space.f_bavail * space.f_frsize + kept < all_of_them + running * ROOM:
+            if space.f_bavail * space.f_frsize + kept - all_of_them < running * LEAST_SPACE:
                 os.ftruncate(descriptor, min(kept, all_of_them - running * ROOM))
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.posix_fallocate(descriptor, 0, all_of_them)

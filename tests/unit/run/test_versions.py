@@ -35,7 +35,7 @@ def test_the_oldest_ansible_core_and_python_are_those_that_are_promised() -> Non
 
 
 def test_the_tests_that_are_run_on_versions_exist() -> None:
-    for name in {*versions.TESTS_OF_CORES, *versions.TESTS_OF_TARGETS}:
+    for name in {*versions.TESTS_OF_CORES, *versions.TESTS_OF_TARGETS, versions.SOURCE}:
         assert (CHECKOUT / real.TESTS / name).is_file()
 
 
