@@ -18,7 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ansible_collections.zstack.kvm.tests.integration.test_agent_api_source import SOURCE
-from ansible_collections.zstack.kvm.tests.support.agent_api import ManagementNode, start_vm_cmd, until
+from ansible_collections.zstack.kvm.tests.support.agent_api import ManagementNode, start_vm_cmd
+from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 
 ROUNDS = 4
 SENDERS = 8
@@ -34,7 +35,7 @@ def server(port: int, spool: Path) -> Iterator[subprocess.Popen[bytes]]:
     options = json.dumps({"port": port, "spool": str(spool), "parallel": 2, "waiting": 10_000})
     process = subprocess.Popen([sys.executable, "-c", SERVER, str(SOURCE), options], stderr=subprocess.DEVNULL)
     try:
-        until("it listens", lambda: listens(port))
+        wait_until(lambda: listens(port), "it listens")
         yield process
     finally:
         process.kill()
@@ -69,6 +70,6 @@ def test_whatever_was_accepted_gets_one_result(tmp_path: Path) -> None:
                 accepted.update(task for tasks in senders.map(send_until_killed, range(SENDERS)) for task in tasks)
         assert accepted
         with server(port, spool):
-            until("all are reported", lambda: all(node.results(task) for task in accepted))
-            until("nothing is left", lambda: {path.name for path in spool.iterdir()} == {"lock", "room"})
+            wait_until(lambda: all(node.results(task) for task in accepted), "all are reported")
+            wait_until(lambda: {path.name for path in spool.iterdir()} == {"lock", "room"}, "nothing is left")
         assert {len(node.results(task)) for task in accepted} == {1}

@@ -29,8 +29,9 @@ from typing import Any
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.plugin_utils.agent_api.spool import NO_RESULT, Spool
-from ansible_collections.zstack.kvm.tests.support.agent_api import ManagementNode, start_vm_cmd, until
+from ansible_collections.zstack.kvm.tests.support.agent_api import ManagementNode, start_vm_cmd
 from ansible_collections.zstack.kvm.tests.support.playbook import COLLECTIONS
+from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 
 SOURCE = COLLECTIONS / "ansible_collections/zstack/kvm/extensions/eda/plugins/event_source/start_vm_cmd.py"
 
@@ -165,7 +166,7 @@ class TestAPlaybookThatNeverLeavesAResult:
         node, playbooks = stuck
         document = start_vm_cmd("01-minimal", timeout=1)
         assert node.outcome(document) == {"success": False, "error": NO_RESULT}
-        until("the secrets are gone", lambda: not [*(tmp_path / "spool").glob("*.request")])
+        wait_until(lambda: not [*(tmp_path / "spool").glob("*.request")], "the secrets are gone")
         playbooks.held = playbooks.refusing = False
         assert node.outcome({**document, "timeout": 60}) == {"success": False, "error": document["vmName"]}
 
@@ -177,11 +178,11 @@ def test_a_result_is_sent_by_one_report_at_a_time(
     with agent_api(source, tmp_path, callback_attempts=2) as (node, _playbooks):
         node.refusals[task] = 1
         assert node.send(document, task) == 200
-        until("the first attempt", lambda: node.refusals[task] == 0)
+        wait_until(lambda: node.refusals[task] == 0, "the first attempt")
         # A second before the next one
         assert [node.send(document, task) for _number in range(5)] == [200] * 5
         node.result(task)
-        until("the report is over", lambda: not [*(tmp_path / "spool").glob("*.task")])
+        wait_until(lambda: not [*(tmp_path / "spool").glob("*.task")], "the report is over")
         assert len(node.results(task)) == 1
 
 
@@ -190,8 +191,8 @@ def test_a_redirection_is_not_followed(source: dict[str, Any], tmp_path: Path) -
     with agent_api(source, tmp_path, callback_attempts=1) as (node, _playbooks):
         node.redirected.add(task)
         assert node.send(start_vm_cmd("01-minimal"), task) == 200
-        until("it is redirected", lambda: task not in node.redirected)
-        until("the report is over", lambda: not [*(tmp_path / "spool").glob("*.task")])
+        wait_until(lambda: task not in node.redirected, "it is redirected")
+        wait_until(lambda: not [*(tmp_path / "spool").glob("*.task")], "the report is over")
         assert node.results(task) == []
 
 
@@ -323,7 +324,7 @@ def test_without_file_descriptors_nothing_is_decided(source: dict[str, Any], tmp
         playbooks.written_by_test = True
         task = uuid.uuid4().hex
         assert node.send(start_vm_cmd("01-minimal"), task) == 200
-        until("the playbook runs", lambda: playbooks.requests)
+        wait_until(lambda: playbooks.requests, "the playbook runs")
         with (tmp_path / "result").open("w") as result, no_more_file_descriptors():
             result.write('{"success": true}')
             result.flush()
@@ -355,14 +356,16 @@ def test_a_full_disk_leaves_room_for_the_results_of_what_was_accepted(source: di
             playbooks.held, playbooks.size = True, 900_000
             tasks = [uuid.uuid4().hex for _number in range(2)]
             assert [node.send(start_vm_cmd("01-minimal"), task) for task in tasks] == [200, 200]
-            until("they run", lambda: len(playbooks.requests) == 2)
+            wait_until(lambda: len(playbooks.requests) == 2, "they run")
             fill(spool)
             assert node.send(start_vm_cmd("01-minimal"), uuid.uuid4().hex) == 503
-            until("there is room", lambda: os.statvfs(spool).f_bavail * os.statvfs(spool).f_frsize > 2_000_000)
+            wait_until(lambda: os.statvfs(spool).f_bavail * os.statvfs(spool).f_frsize > 2_000_000, "there is room")
             playbooks.held = False
             assert [len(node.result(task)["error"]) > 900_000 for task in tasks] == [True, True]
             (spool / "other").unlink()
-            until("documents are taken again", lambda: node.send(start_vm_cmd("01-minimal"), uuid.uuid4().hex) == 200)
+            wait_until(
+                lambda: node.send(start_vm_cmd("01-minimal"), uuid.uuid4().hex) == 200, "documents are taken again"
+            )
     finally:
         subprocess.run(["umount", "--lazy", str(spool)], check=True)
 

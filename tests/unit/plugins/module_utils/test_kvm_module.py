@@ -12,7 +12,7 @@ from ansible.module_utils.testing import patch_module_args
 from ansible_collections.zstack.kvm.plugins.module_utils.kvm_module import MASK, KvmModule, presentable
 from ansible_collections.zstack.kvm.plugins.module_utils.vm_module import DescribedVmsModule
 
-SPEC = {"vms": {"type": "list", "elements": "raw", "no_log": True}, "parallel": {"type": "int"}, "uri": {"type": "str"}}
+SPEC = {"vms": {"type": "list", "elements": "raw"}, "parallel": {"type": "int"}, "uri": {"type": "str"}}
 
 
 def ended(module: type[KvmModule], arguments: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
