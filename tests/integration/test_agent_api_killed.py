@@ -51,11 +51,12 @@ def test_whatever_was_accepted_gets_one_result(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    spool, moments, accepted = tmp_path / "spool", random.Random(1), set()
+    spool, moments = tmp_path / "spool", random.Random(1)
+    accepted: set[str] = set()
     with ManagementNode(port) as node:
 
         def send_until_killed(_sender: int) -> list[str]:
-            taken = []
+            taken: list[str] = []
             while True:
                 task = uuid.uuid4().hex
                 try:

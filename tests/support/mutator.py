@@ -34,7 +34,8 @@ class Mutator:
         return root[0]
 
     def _change(self, root: list[Any]) -> None:
-        container, key = root, 0
+        container: Any = root
+        key: Any = 0
         while isinstance(container[key], (dict, list)) and container[key] and self.random.random() < 0.8:
             container = container[key]
             key = self.random.choice(list(container) if isinstance(container, dict) else range(len(container)))
