@@ -138,5 +138,5 @@ VM_ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
             "no_log": {"type": "bool", "default": False},
         },
     },
-    "wait_for": {"type": "str", "choices": ["running", "console", "guest_agent"], "default": "console"},
+    "wait_for": {"type": "str", "choices": ["running", "console", "guest_agent", "address"], "default": "console"},
 }

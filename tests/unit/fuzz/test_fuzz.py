@@ -24,7 +24,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._diagnostics.screenshot
 from ansible_collections.zstack.kvm.plugins.module_utils._diagnostics.thumbnail import thumbnail
 from ansible_collections.zstack.kvm.plugins.module_utils._domain.patches import apply_patches
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import Problem
-from ansible_collections.zstack.kvm.plugins.module_utils._info.domain_facts import merge_addresses
+from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.domain_facts import merge_addresses
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.arguments import VM_ARGUMENT_SPEC
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms, secrets_of
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.start_vm_cmd import (
