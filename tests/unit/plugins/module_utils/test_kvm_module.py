@@ -25,8 +25,8 @@ def ended(module: type[KvmModule], arguments: dict[str, Any], capsys: pytest.Cap
 def test_an_option_that_there_is_not_shows_nothing_of_its_value(
     module: type[KvmModule], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    result = ended(module, {"vm": [{"console_password": "Sekret"}], "valu": "Sekret"}, capsys)
-    assert (result["invocation"]["module_args"]["vm"], result["invocation"]["module_args"]["valu"]) == (MASK, MASK)
+    result = ended(module, {"vm": [{"console_password": "Sekret"}], "passwort": "Sekret"}, capsys)
+    assert (result["invocation"]["module_args"]["vm"], result["invocation"]["module_args"]["passwort"]) == (MASK, MASK)
     assert "Sekret" not in json.dumps(result)
 
 
