@@ -140,7 +140,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.secret_definit
     plan_secret,
 )
 from ansible_collections.zstack.kvm.plugins.module_utils._spec import values
-from ansible_collections.zstack.kvm.plugins.module_utils.clean_module import CleanModule
+from ansible_collections.zstack.kvm.plugins.module_utils.kvm_module import KvmModule
 from ansible_collections.zstack.kvm.plugins.module_utils.vm_module import fail_for_error, require_libraries
 
 ARGUMENT_SPEC = {
@@ -158,7 +158,7 @@ ARGUMENT_SPEC = {
 
 def main() -> None:
     """Arguments in, result out."""
-    module = CleanModule(ARGUMENT_SPEC, supports_check_mode=True)
+    module = KvmModule(ARGUMENT_SPEC, supports_check_mode=True)
     require_libraries(module)
     wanted, value = _read(module)
     try:
@@ -181,7 +181,7 @@ def main() -> None:
         _finish(module, plan, wanted, existing)
 
 
-def _read(module: CleanModule) -> tuple[SecretDefinition, Optional[bytes]]:
+def _read(module: KvmModule) -> tuple[SecretDefinition, Optional[bytes]]:
     """What is asked for, or the end of the module with all that is wrong with it."""
     params, problems = module.params, []
     uuid, value = "", None
@@ -266,9 +266,7 @@ def _apply(
         raise
 
 
-def _finish(
-    module: CleanModule, plan: SecretPlan, wanted: SecretDefinition, existing: Optional[ExistingSecret]
-) -> None:
+def _finish(module: KvmModule, plan: SecretPlan, wanted: SecretDefinition, existing: Optional[ExistingSecret]) -> None:
     steps = {"undefine": plan.undefine, "define": plan.define, "set_value": plan.value is not None}
     returned: dict[str, Any] = {
         "changed": plan.changes,
@@ -288,7 +286,7 @@ def _shown(existing: Optional[ExistingSecret]) -> str:
 
 
 def _shown_after(
-    module: CleanModule, plan: SecretPlan, wanted: SecretDefinition, existing: Optional[ExistingSecret]
+    module: KvmModule, plan: SecretPlan, wanted: SecretDefinition, existing: Optional[ExistingSecret]
 ) -> str:
     if module.params["state"] == "absent":
         return ""

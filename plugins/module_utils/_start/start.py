@@ -35,7 +35,7 @@ from .daemons import daemon_problems
 from .plan import Drift, Plan, Prepare, check_drift, check_state, plan_vm, steps, will_attach, will_start
 from .preflight import host_problems, memory_warnings, missing_channel_directories, network_filter_problems
 from .readiness import console_of, wait_until_usable
-from .result import SecretMask, VmResult, as_failure, domain_text, failed, of_vm
+from .result import SecretMask, VmResult, as_failure, domain_text, failed, of_vm, without_secrets_of_patches
 from .run_context import Order, Task, begin_task
 from .start_order import start_in_order
 
@@ -127,6 +127,7 @@ def _plan(task: Task, vm: Vm, observed: ObservedVm, result: VmResult) -> tuple[P
         problems += conflicts.problems
         result.warnings += conflicts.warnings
     result.differences = plan.differences
+    without_secrets_of_patches(result, vm)
     if problems and not task.order.check_mode:
         raise VmProblems(problems)
     # In check mode an earlier task may not have made yet what is missing.

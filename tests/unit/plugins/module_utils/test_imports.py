@@ -32,7 +32,7 @@ DIRECTION = (
     "_start",
     "_stop",
     "_info",
-    "clean_module",
+    "kvm_module",
     "vm_module",
 )
 FILES = sorted(MODULE_UTILS.rglob("*.py"))
