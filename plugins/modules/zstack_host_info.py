@@ -25,6 +25,12 @@ options:
       - Where it leads to another machine, what only that machine's own kernel can tell is returned as null.
     type: str
     default: qemu:///system
+  authfile:
+    description:
+      - The path, on the machine that the task runs on, of a file with credentials in the format of libvirt's
+        C(auth.conf), for a libvirt that asks for a name and a password (SASL).
+      - Without it libvirt looks for C(auth.conf) itself, in C(~/.config/libvirt) and in C(/etc/libvirt).
+    type: path
 attributes:
   check_mode:
     description: Can run in check mode and return changed status prediction without modifying target.
@@ -212,14 +218,15 @@ from ansible_collections.zstack.kvm.plugins.module_utils._errors.codes import ER
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import system_of
 from ansible_collections.zstack.kvm.plugins.module_utils._info.host_info import host_info
-from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import LIBVIRT_IMPORT_ERROR, Hypervisor
+from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import LIBVIRT_IMPORT_ERROR
+from ansible_collections.zstack.kvm.plugins.module_utils.connect import CONNECTION_ARGUMENTS, connect
 
 try:
     from lxml import etree
 except ImportError:
     etree = None
 
-ARGUMENT_SPEC = {"uri": {"type": "str", "default": "qemu:///system"}}
+ARGUMENT_SPEC = {**CONNECTION_ARGUMENTS}
 
 
 def main() -> None:
@@ -231,7 +238,7 @@ def main() -> None:
         module.fail_json(missing_required_lib("lxml (package python3-lxml)"))
     uri = module.params["uri"]
     try:
-        hypervisor = Hypervisor.connect(uri)
+        hypervisor = connect(module.params)
         info = host_info(hypervisor, system_of(uri))
         hypervisor.close()
     except VmError as error:

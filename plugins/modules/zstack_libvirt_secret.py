@@ -73,6 +73,12 @@ options:
       - The libvirt daemon to talk to.
     type: str
     default: qemu:///system
+  authfile:
+    description:
+      - The path, on the machine that the task runs on, of a file with credentials in the format of libvirt's
+        C(auth.conf), for a libvirt that asks for a name and a password (SASL).
+      - Without it libvirt looks for C(auth.conf) itself, in C(~/.config/libvirt) and in C(/etc/libvirt).
+    type: path
 attributes:
   check_mode:
     description: Can run in check mode and return changed status prediction without modifying target.
@@ -144,6 +150,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.secret_definit
     plan_secret,
 )
 from ansible_collections.zstack.kvm.plugins.module_utils._spec import values
+from ansible_collections.zstack.kvm.plugins.module_utils.connect import CONNECTION_ARGUMENTS, connect
 
 try:
     from lxml import etree
@@ -159,7 +166,7 @@ ARGUMENT_SPEC = {
     "ephemeral": {"type": "bool", "default": False},
     "private": {"type": "bool", "default": False},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    "uri": {"type": "str", "default": "qemu:///system"},
+    **CONNECTION_ARGUMENTS,
 }
 
 
@@ -172,7 +179,7 @@ def main() -> None:
         module.fail_json(missing_required_lib("lxml (package python3-lxml)"))
     wanted, value = _read(module)
     try:
-        hypervisor = Hypervisor.connect(module.params["uri"])
+        hypervisor = connect(module.params)
         existing = _look_up(hypervisor, wanted.uuid)
         plan = _plan(module.params, wanted, value, existing)
         if plan.define:

@@ -35,6 +35,12 @@ options:
         error that says so.
     type: str
     default: qemu:///system
+  authfile:
+    description:
+      - The path, on the machine that the task runs on, of a file with credentials in the format of libvirt's
+        C(auth.conf), for a libvirt that asks for a name and a password (SASL).
+      - Without it libvirt looks for C(auth.conf) itself, in C(~/.config/libvirt) and in C(/etc/libvirt).
+    type: path
   on_drift:
     description:
       - What to do with a VM that runs but is not as asked.
@@ -287,12 +293,12 @@ vms:
 
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import Problem, VmError
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import system_of
-from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Hypervisor
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms, secrets_of
 from ansible_collections.zstack.kvm.plugins.module_utils._start.plan import Policy
 from ansible_collections.zstack.kvm.plugins.module_utils._start.result import SecretMask, failed, of_vm
 from ansible_collections.zstack.kvm.plugins.module_utils._start.run_context import Order
 from ansible_collections.zstack.kvm.plugins.module_utils._start.start import start_vms
+from ansible_collections.zstack.kvm.plugins.module_utils.connect import CONNECTION_ARGUMENTS, connect
 from ansible_collections.zstack.kvm.plugins.module_utils.vm_module import (
     DescribedVmsModule,
     cancelled_by_signals,
@@ -305,7 +311,7 @@ ARGUMENT_SPEC = {
     # What a VM consists of is read by vm_spec, which finds all problems at once; so even what is no dictionary must
     # get there. no_log keeps it from the log.
     "vms": {"type": "list", "elements": "raw", "required": True, "no_log": True},
-    "uri": {"type": "str", "default": "qemu:///system"},
+    **CONNECTION_ARGUMENTS,
     "on_drift": {
         "type": "str",
         "choices": ["next_boot", "live", "restart", "fail", "ignore"],
@@ -336,7 +342,7 @@ def main() -> None:
     )
     uri = module.params["uri"]
     try:
-        hypervisor = Hypervisor.connect(uri)
+        hypervisor = connect(module.params)
     except VmError as error:
         results = [failed(of_vm(vm), error, SecretMask(secrets)) for vm in vms]
     else:

@@ -99,6 +99,12 @@ options:
         warning.
     type: str
     default: qemu:///system
+  authfile:
+    description:
+      - The path, on the machine that the task runs on, of a file with credentials in the format of libvirt's
+        C(auth.conf), for a libvirt that asks for a name and a password (SASL).
+      - Without it libvirt looks for C(auth.conf) itself, in C(~/.config/libvirt) and in C(/etc/libvirt).
+    type: path
 attributes:
   check_mode:
     description: Can run in check mode and says what would be done.
@@ -229,10 +235,11 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import Problem, VmError
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import system_of
-from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Hypervisor, Removal
+from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Removal
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.uuids import parse_uuids
 from ansible_collections.zstack.kvm.plugins.module_utils._start.result import SecretMask, VmResult, failed
 from ansible_collections.zstack.kvm.plugins.module_utils._stop.stop import StopOrder, stop_vms
+from ansible_collections.zstack.kvm.plugins.module_utils.connect import CONNECTION_ARGUMENTS, connect
 from ansible_collections.zstack.kvm.plugins.module_utils.vm_module import (
     cancelled_by_signals,
     fail_for_input,
@@ -247,7 +254,7 @@ ARGUMENT_SPEC = {
     "force": {"type": "bool", "default": False},
     "undefine": {"type": "bool", "default": False},
     **{name: {"type": "str", "choices": ["keep", "remove"], "default": "keep"} for name in REMOVABLE},
-    "uri": {"type": "str", "default": "qemu:///system"},
+    **CONNECTION_ARGUMENTS,
 }
 
 
@@ -270,7 +277,7 @@ def main() -> None:
     )
     uri = module.params["uri"]
     try:
-        hypervisor = Hypervisor.connect(uri)
+        hypervisor = connect(module.params)
     except VmError as error:
         results = [failed(VmResult(uuid, ""), error, SecretMask(())) for uuid in uuids]
     else:

@@ -87,7 +87,7 @@ def _undefine(context: Context, definition: str, removal: Removal) -> None:
 def _has_nvram(context: Context, definition: str) -> bool:
     """Whether the NVRAM file of a definition is there before it: an older domain's, which is kept."""
     system = context.system
-    if system.is_remote:
+    if system.is_remote or not _sees_libvirts_files(context):
         return True
     path = etree.fromstring(definition).findtext("os/nvram")
     if path:
@@ -99,7 +99,14 @@ def _has_nvram(context: Context, definition: str) -> bool:
 def _has_tpm_state(context: Context) -> bool:
     """Whether there is the state of a TPM before the definition: an older domain's, which is kept."""
     system = context.system
-    return system.is_remote or system.path_kind("%s/%s" % (_TPM_DIRECTORY, context.vm.uuid)) is not None
+    if system.is_remote or not _sees_libvirts_files(context):
+        return True
+    return system.path_kind("%s/%s" % (_TPM_DIRECTORY, context.vm.uuid)) is not None
+
+
+def _sees_libvirts_files(context: Context) -> bool:
+    """Return whether libvirt's files are those of the system, and this user may look at them."""
+    return context.system.is_root() and not context.hypervisor.is_session
 
 
 def set_autostart(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:

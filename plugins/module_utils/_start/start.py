@@ -15,6 +15,7 @@ except ImportError:  # the module reports it
 
 from .._actions.action import Action
 from .._actions.context import Context
+from .._actions.definition import BACKUP_DIRECTORY
 from .._domain import build as domain
 from .._drift.live_changes import live_changes
 from .._drift.reconcile import left_from_before_patches, reconcile
@@ -30,7 +31,14 @@ from .._spec.vm import Vm
 from .._storage.base import StorageFacts
 from .apply import apply
 from .plan import Drift, Plan, Policy, Prepare, check_drift, check_state, plan_vm, steps, will_attach, will_start
-from .preflight import host_problems, memory_warnings, missing_channel_directories, network_filter_problems
+from .preflight import (
+    backup_problems,
+    host_problems,
+    memory_warnings,
+    missing_channel_directories,
+    network_filter_problems,
+    rights_problems,
+)
 from .readiness import console_of, wait_until_usable
 from .result import SecretMask, VmResult, as_one_error, domain_text, failed, of_vm
 from .run_context import Order, Task, begin_task
@@ -109,14 +117,16 @@ def _plan(task: Task, vm: Vm, observed: ObservedVm, result: VmResult) -> tuple[P
     prepare: Prepare = tuple
     if will_start(observed, drift, task.policy) or will_attach(drift, task.policy):
         problems += [*desired.missing, *task.storage_problems(vm), *host_problems(vm, task.system)]
+        problems += rights_problems(vm, task.system, task.host.capabilities.qemu_owner)
         problems += network_filter_problems(vm, task.network_filters)
         problems += secret_conflicts(vm, facts, task.hypervisor)
         prepare = partial(_preparations, task, vm, facts)
         result.warnings += memory_warnings(vm, task.free_memory)
     definition = etree.tostring(reconciled.merged, encoding="unicode")
     plan = plan_vm(vm, observed, drift, task.policy, definition)
+    problems += backup_problems(BACKUP_DIRECTORY, plan.actions, task.system)
     result.differences = plan.differences
-    if problems and not task.order.check_mode:
+    if problems and (not task.order.check_mode or any(problem.code == "needs_root" for problem in problems)):
         raise VmProblems(problems)
     # In check mode an earlier task may not have made yet what is missing.
     result.warnings += [str(problem) for problem in problems]

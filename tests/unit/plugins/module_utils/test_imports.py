@@ -29,6 +29,7 @@ DIRECTION = (
     "_start",
     "_stop",
     "_info",
+    "connect",
     "vm_module",
 )
 FILES = sorted(MODULE_UTILS.rglob("*.py"))
