@@ -30,7 +30,7 @@ from .._libvirt.observed import ObservedVm, observe
 from .._spec.vm import Vm
 from .._storage.base import StorageFacts
 from .apply import apply
-from .plan import Drift, Plan, Policy, Prepare, check_drift, check_state, plan_vm, steps, will_attach, will_start
+from .plan import Drift, Plan, Prepare, check_drift, check_state, plan_vm, steps, will_attach, will_start
 from .preflight import (
     backup_problems,
     host_problems,
@@ -102,7 +102,7 @@ def _plan(task: Task, vm: Vm, observed: ObservedVm, result: VmResult) -> tuple[P
     facts = storage_facts(vm, existing, task.system, task.hypervisor)
     desired = domain.build(vm, task.host, facts)
     reconciled = reconcile(desired.element, existing, desired.unpatched)
-    drift = _drift(desired, reconciled.differences, observed, task.policy)
+    drift = _drift(task, desired, reconciled.differences, observed)
     if task.order.diff:
         result.before = result.after = domain_text(existing)
         if reconciled.differences or existing is None:
@@ -133,16 +133,16 @@ def _plan(task: Task, vm: Vm, observed: ObservedVm, result: VmResult) -> tuple[P
     return plan, prepare
 
 
-def _drift(desired: domain.DesiredDomain, defined: Sequence[Difference], observed: ObservedVm, policy: Policy) -> Drift:
+def _drift(task: Task, desired: domain.DesiredDomain, defined: Sequence[Difference], observed: ObservedVm) -> Drift:
     if observed.live_xml is None:
         return Drift(defined=tuple(defined))
     live = etree.fromstring(observed.live_xml)
-    changes = live_changes(desired.element, live)
+    changes = live_changes(desired.element, live, task.bridge_ports.of(live))
     left: tuple[Difference, ...] = ()
     if desired.unpatched is not None:
         left = left_from_before_patches(desired.element, desired.unpatched, live)
     # A new description is no reason to restart a VM, but it can be set in one that runs.
-    running = changes.differences if policy.on_drift == "live" else changes.for_guest
+    running = changes.differences if task.policy.on_drift == "live" else changes.for_guest
     # What a transient domain has as its definition is what runs, with all that libvirt has added.
     defined = defined if observed.persistent else ()
     return Drift(tuple(defined), (*left, *running), changes.actions, (*left, *changes.remaining))
