@@ -22,9 +22,10 @@ from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
 from ansible_collections.zstack.kvm.tests.support import media
 from ansible_collections.zstack.kvm.tests.support.forked_task import start_libvirtd
 from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun
-from ansible_collections.zstack.kvm.tests.support.processes import assert_own_libvirtd, wait_until
+from ansible_collections.zstack.kvm.tests.support.processes import assert_own_libvirtd
 from ansible_collections.zstack.kvm.tests.support.unprivileged import User, new_user
 from ansible_collections.zstack.kvm.tests.support.virsh import state, try_virsh
+from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 
 SYSTEM = {"uri": "qemu:///system"}
 SESSION = {"uri": "qemu:///session"}

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import ansible
-from ansible_collections.zstack.kvm.tests.support.module_run import finished
 from ansible_collections.zstack.kvm.tests.support.playbook import COLLECTIONS, TARGET_PYTHON, TaskRun
 
 _MODULES = "ansible_collections.zstack.kvm.plugins.modules"
@@ -55,7 +54,8 @@ class User:
         path = os.pathsep.join([str(self.home / "python"), str(COLLECTIONS)])
         argv, env = self.command(TARGET_PYTHON, "-m", f"{_MODULES}.{name}", str(file), PYTHONPATH=path)
         done = subprocess.run(argv, env=env, cwd="/", capture_output=True, text=True, check=False)
-        return finished(done, done.stdout + done.stderr)
+        result = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("{")))
+        return TaskRun(result, done.stdout + done.stderr, done.returncode)
 
 
 @contextmanager
