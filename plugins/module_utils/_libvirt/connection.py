@@ -135,7 +135,7 @@ class Connection:
             if self._connection is None and is_denied(
                 error.get_error_code(), error.get_error_domain(), error.get_int1()
             ):
-                failure.code = "libvirt_denied"
+                failure = failure.replaced(code="libvirt_denied")
             raise failure from None
 
     def _call_qemu(self, seconds: float, what: str, function: Callable[..., Any], *arguments: Any) -> Any:
