@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from .._errors.errors import VmError
-from ..deadline import call_with_deadline
+from ..deadline import call_with_deadline, start_thread
 from .authentication import is_denied, open_authenticated
 from .binding import libvirt
 from .error_classification import classify
@@ -49,7 +49,11 @@ def _run_event_loop() -> None:
         while True:
             libvirt.virEventRunDefaultImpl()
 
-    threading.Thread(target=run, name="libvirt-events", daemon=True).start()
+    try:
+        start_thread(run)
+    except VmError:
+        _loop_started.release()
+        raise
 
 
 class Connection:

@@ -41,7 +41,7 @@ from .preflight import (
     rights_problems,
 )
 from .readiness import console_of, wait_until_usable
-from .result import SecretMask, VmResult, as_failure, domain_text, failed, of_vm
+from .result import SecretMask, VmResult, as_failure, domain_text, failed, of_vm, without_secrets_of_patches
 from .run_context import Order, Task, begin_task
 from .start_order import start_in_order
 
@@ -134,6 +134,7 @@ def _plan(task: Task, vm: Vm, observed: ObservedVm, result: VmResult) -> tuple[P
         problems += conflicts.problems
         result.warnings += conflicts.warnings
     result.differences = plan.differences
+    without_secrets_of_patches(result, vm)
     if problems and (not task.order.check_mode or any(problem.code == "needs_root" for problem in problems)):
         raise VmProblems(problems)
     # In check mode an earlier task may not have made yet what is missing.

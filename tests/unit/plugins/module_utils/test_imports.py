@@ -31,6 +31,7 @@ DIRECTION = (
     "_stop",
     "_info",
     "connect",
+    "kvm_module",
     "vm_module",
 )
 FILES = sorted(MODULE_UTILS.rglob("*.py"))
