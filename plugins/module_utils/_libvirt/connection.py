@@ -15,10 +15,12 @@ import threading
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from .._errors.errors import VmError
 from ..deadline import call_with_deadline, start_thread
 from ..foreign_text import clean, shorten
+from .authentication import is_denied, open_authenticated
 from .binding import libvirt
 from .error_classification import broke_connection, classify
 
@@ -69,6 +71,11 @@ class Connection:
         self._slow_calls = threading.BoundedSemaphore(SLOW_CALLS_AT_ONCE)
         self._closed = _Closed()
 
+    @property
+    def is_session(self) -> bool:
+        """Return whether this is a user's own libvirt rather than the hypervisor's."""
+        return urlsplit(self.uri).path == "/session"
+
     @classmethod
     def connect(cls: type[Self], uri: str, seconds: int = OPEN_SECONDS) -> Self:
         """Opens the connection, in C(seconds) at most."""
@@ -95,7 +102,7 @@ class Connection:
             raise
 
     def _opened(self) -> Any:
-        connection = self._call("open", libvirt.open, self.uri)
+        connection = self._call("open", open_authenticated, self.uri)
         try:
             connection.setKeepAlive(KEEPALIVE_SECONDS, KEEPALIVE_COUNT)
             connection.registerCloseCallback(self._closed, None)
@@ -154,7 +161,9 @@ class Connection:
         number, source = error.get_error_code(), error.get_error_domain()
         message = clean(shorten(str(error.get_error_message())))
         code = classify(number, source, error.get_int1(), message)
-        if broke_connection(number, source):
+        if self._connection is None and is_denied(number, source, error.get_int1()):
+            code = "libvirt_denied"
+        elif broke_connection(number, source):
             if self._connection is None:
                 code = "libvirt_unavailable"
             elif self._is_lost():
