@@ -15,6 +15,7 @@ except ImportError:  # the module reports it
     pass
 
 from .domain.metadata import ZSTACK_NAMESPACE
+from .storage.image_chain import chain_of
 
 _KIB = 1024
 _AGENT_CHANNEL = 'devices/channel/target[@name="org.qemu.guest_agent.0"][@state="connected"]'
@@ -50,6 +51,8 @@ def disks(domain: etree._Element) -> list[dict[str, Any]]:
             "target": disk.find("target").get("dev"),
             "device": disk.get("device") or "disk",
             "source": _source(disk),
+            "overlay_of": None,
+            "backing_chain": [link.image for link in chain_of(disk)[1:]],
             "format": None if disk.find("driver") is None else disk.find("driver").get("type"),
         }
         for disk in domain.iterfind("devices/disk")

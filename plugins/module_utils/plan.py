@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Optional
@@ -14,6 +15,8 @@ from .domain_diff import Difference
 from .errors import VmError
 from .observed import ObservedVm
 from .vm import Vm
+
+_DISK_PATH = re.compile(r"devices/disk\[target=([^]]+)\]")
 
 # Finds out what must be there before a VM starts or gets something plugged in: secrets, sessions, folders.
 Prepare = Callable[[], Sequence[Action]]
@@ -52,10 +55,15 @@ _POWER = {
 
 @dataclass(frozen=True)
 class Policy:
-    """How the caller wants it. C(on_drift): next_boot, live, restart, fail or ignore; C(backup): keep the old."""
+    """How the caller wants it. C(on_drift): next_boot, live, restart, fail or ignore; C(backup): keep the old.
+
+    C(overlays): keep, or discard those that lie on the images of volumes. C(saved_state): restore or discard.
+    """
 
     on_drift: str = "next_boot"
     backup: bool = False
+    overlays: str = "keep"
+    saved_state: str = "restore"
 
 
 @dataclass(frozen=True)
@@ -132,9 +140,9 @@ def plan_vm(vm: Vm, observed: ObservedVm, drift: Drift, policy: Policy, definiti
     return Plan(
         # It comes first: the undoing of other VMs leaves what a defined VM shares with them.
         definition=tuple(_definition(vm, observed, drift, policy, definition) if adapt else ()),
-        changes=(*changes, *_power(observed, restarts)),
+        changes=(*changes, *_power(observed, restarts, policy)),
         differences=differences,
-        warnings=tuple(_warnings(observed, drift)),
+        warnings=tuple(_warnings(observed, drift, policy)),
         restart_required=_restart_required(observed, drift, policy),
     )
 
@@ -145,6 +153,16 @@ def steps(plan: Plan, prepare: Prepare) -> Iterator[Action]:
     # Not before: as long as nobody can see that the VM needs it, the undoing of another may take what is there.
     yield from prepare()
     yield from plan.changes
+
+
+def touched_disks(plan: Plan) -> Optional[frozenset[str]]:
+    """The names of the disks that a plan changes; None for all of a VM that is stopped."""
+    if any(action.name == "stop" for action in plan.actions):
+        return None
+    if not plan.actions:
+        return frozenset()
+    found = (_DISK_PATH.match(difference.path) for difference in plan.differences)
+    return frozenset(disk[1] for disk in found if disk is not None)
 
 
 def check_drift(observed: ObservedVm, differences: Sequence[Difference], policy: Policy) -> None:
@@ -195,8 +213,15 @@ def _definition(vm: Vm, observed: ObservedVm, drift: Drift, policy: Policy, defi
     return actions
 
 
-def _power(observed: ObservedVm, restarts: bool) -> list[Action]:
+def _comes_back(observed: ObservedVm, policy: Policy) -> bool:
+    """Whether a start brings the VM back from its saved memory."""
+    return observed.saved and policy.saved_state == "restore"
+
+
+def _power(observed: ObservedVm, restarts: bool, policy: Policy) -> list[Action]:
     power = power_of(observed)
+    if observed.saved and not _comes_back(observed, policy):
+        return [Action("discard_saved_state"), Action("start")]
     if restarts:
         return [Action("stop", {"graceful": power in (KEEP, RESUME, WAKE_UP)}), Action("start")]
     return {
@@ -209,15 +234,15 @@ def _power(observed: ObservedVm, restarts: bool) -> list[Action]:
 
 def _restart_required(observed: ObservedVm, drift: Drift, policy: Policy) -> bool:
     """Whether what runs after the plan is not what is asked for."""
-    if observed.saved:
+    if _comes_back(observed, policy):
         return bool(drift.defined)
     if not observed.active or will_start(observed, drift, policy):
         return False
     return bool(drift.live_remaining if policy.on_drift == "live" else drift.running)
 
 
-def _warnings(observed: ObservedVm, drift: Drift) -> list[str]:
-    if observed.saved and drift.defined:
+def _warnings(observed: ObservedVm, drift: Drift, policy: Policy) -> list[str]:
+    if _comes_back(observed, policy) and drift.defined:
         return [
             "the VM is suspended to disk: it comes back as it was saved, "
             "and the changed definition takes effect when it next boots"

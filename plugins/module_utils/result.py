@@ -37,6 +37,7 @@ class VmResult:
     restart_required: bool = False
     console: Optional[dict[str, Any]] = None
     differences: Sequence[Difference] = ()
+    overlays: Sequence[Mapping[str, Any]] = ()
     warnings: list[str] = field(default_factory=list)
     backup_file: Optional[str] = None
     error: Optional[VmError] = None
@@ -67,6 +68,7 @@ class VmResult:
             "differences": [
                 {"path": each.path, "before": each.before, "after": each.after} for each in self.differences
             ],
+            "overlays": list(self.overlays),
             "warnings": self.warnings,
         }
         if self.backup_file is not None:

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
+from typing import Optional
 
 try:
     from lxml import etree
@@ -18,13 +20,34 @@ from .action import Action
 from .apply import apply
 from .context import Context, System
 from .domain_diff import Difference, left_from_before_patches, live_changes, reconcile
-from .errors import VmError, VmProblems, mistakes_as_errors
+from .errors import Problem, VmError, VmProblems, mistakes_as_errors
 from .hypervisor import Hypervisor
 from .observed import ObservedVm, observe
-from .plan import Drift, Plan, Policy, Prepare, check_drift, check_state, plan_vm, steps, will_attach, will_start
+from .plan import (
+    Drift,
+    Plan,
+    Policy,
+    Prepare,
+    check_drift,
+    check_state,
+    plan_vm,
+    steps,
+    touched_disks,
+    will_attach,
+    will_start,
+)
 from .preflight import host_problems, memory_warnings, missing_channel_directories, network_filter_problems
 from .result import SecretMask, VmResult, as_one_error, domain_text, failed, of_vm
 from .start_order import start_in_order
+from .storage.overlays import (
+    ImageReader,
+    Overlays,
+    chain_problems,
+    discard_problems,
+    disk_targets,
+    find_overlays,
+    with_overlays,
+)
 from .task import Order, Task, begin_task
 from .usable import console_of, wait_until_usable
 from .vm import Vm
@@ -72,8 +95,8 @@ def _plan_and_apply(task: Task, vm: Vm, result: VmResult) -> None:
     result.restart_required = plan.restart_required
     result.warnings += plan.warnings
     check_drift(observed, plan.differences, task.policy)
-    if plan.actions and observed.active and task.hypervisor.has_job(vm.uuid):
-        raise VmError("vm_busy", "the VM is %s, and a job is being done on it" % observed.state)
+    if plan.actions and observed.active:
+        _check_jobs(task.hypervisor, vm, observed, plan)
     actions = steps(plan, prepare)
     if task.order.check_mode:
         result.actions = [action.name for action in actions if task.foreseen.is_first(action)]
@@ -81,13 +104,31 @@ def _plan_and_apply(task: Task, vm: Vm, result: VmResult) -> None:
         _apply(task, vm, observed, actions, result)
 
 
+def _check_jobs(hypervisor: Hypervisor, vm: Vm, observed: ObservedVm, plan: Plan) -> None:
+    """Raises what is being done to the VM, or to a disk that the plan would change."""
+    if hypervisor.has_job(vm.uuid):
+        raise VmError("vm_busy", "the VM is %s, and a job is being done on it" % observed.state)
+    touched = touched_disks(plan)
+    if touched is not None and not touched:
+        return
+    for target in disk_targets(etree.fromstring(observed.live_xml)):
+        if (touched is None or target in touched) and hypervisor.has_block_job(vm.uuid, target):
+            message = "the disk %s is being copied, committed or pulled" % target
+            raise VmError("vm_busy", message, 'Wait until the block job is done ("virsh blockjob"), or end it.')
+
+
 def _plan(task: Task, vm: Vm, observed: ObservedVm, result: VmResult) -> tuple[Plan, Prepare]:
     """What is to be done to the VM itself, and what finds out what must be prepared for it."""
-    existing = None if observed.inactive_xml is None else etree.fromstring(observed.inactive_xml)
+    existing, live = (
+        None if xml is None else etree.fromstring(xml) for xml in (observed.inactive_xml, observed.live_xml)
+    )
     facts = storage.facts(vm, existing, task.system, task.hypervisor)
     desired = domain.build(vm, task.host, facts)
-    reconciled = reconcile(desired.element, existing, desired.unpatched)
-    drift = _drift(desired, reconciled.differences, observed, task.policy)
+    overlays = _overlays(task, vm, facts, desired, existing, live)
+    result.overlays = overlays.entries()
+    to_define = _on_overlays(desired, overlays.defined)
+    reconciled = reconcile(to_define.element, existing, to_define.unpatched)
+    drift = _drift(_on_overlays(desired, overlays.live), live, reconciled.differences, observed, task.policy)
     if task.order.diff:
         result.before = result.after = domain_text(existing)
         if reconciled.differences or existing is None:
@@ -101,7 +142,7 @@ def _plan(task: Task, vm: Vm, observed: ObservedVm, result: VmResult) -> tuple[P
     problems = list(facts.problems)
     prepare: Prepare = tuple
     if will_start(observed, drift, task.policy) or will_attach(drift, task.policy):
-        problems += [*desired.missing, *task.storage_problems(vm), *host_problems(vm, task.system)]
+        problems += [*desired.missing, *_storage_problems(task, vm, facts, overlays), *host_problems(vm, task.system)]
         problems += network_filter_problems(vm, task.network_filters)
         problems += storage.secret_conflicts(vm, facts, task.hypervisor)
         prepare = partial(_preparations, task, vm, facts)
@@ -116,10 +157,46 @@ def _plan(task: Task, vm: Vm, observed: ObservedVm, result: VmResult) -> tuple[P
     return plan, prepare
 
 
-def _drift(desired: domain.DesiredDomain, defined: Sequence[Difference], observed: ObservedVm, policy: Policy) -> Drift:
-    if observed.live_xml is None:
+def _overlays(
+    task: Task,
+    vm: Vm,
+    facts: storage.StorageFacts,
+    desired: domain.DesiredDomain,
+    existing: Optional[etree._Element],
+    live: Optional[etree._Element],
+) -> Overlays:
+    """The overlays to keep. Raises what holds them where they are to be discarded."""
+    reader = ImageReader(task.system, task.hypervisor, vm.uuid)
+    overlays = find_overlays(desired.element, existing, live, reader)
+    if task.policy.overlays == "keep":
+        return overlays
+    problems = discard_problems(vm, storage.volumes_by_image(vm, facts), overlays, live, reader)
+    if problems:
+        raise VmProblems(problems)
+    return Overlays()
+
+
+def _on_overlays(desired: domain.DesiredDomain, overlays: Mapping[str, etree._Element]) -> domain.DesiredDomain:
+    unpatched = None if desired.unpatched is None else with_overlays(desired.unpatched, overlays)
+    return replace(desired, element=with_overlays(desired.element, overlays), unpatched=unpatched)
+
+
+def _storage_problems(task: Task, vm: Vm, facts: storage.StorageFacts, overlays: Overlays) -> list[Problem]:
+    """Of an image that is missing, what says by which other one it is missed comes first."""
+    chains = chain_problems(storage.volumes_by_image(vm, facts), facts.formats, overlays, task.system)
+    known = {(problem.place, problem.code) for problem in chains}
+    return [*chains, *(each for each in task.storage_problems(vm) if (each.place, each.code) not in known)]
+
+
+def _drift(
+    desired: domain.DesiredDomain,
+    live: Optional[etree._Element],
+    defined: Sequence[Difference],
+    observed: ObservedVm,
+    policy: Policy,
+) -> Drift:
+    if live is None:
         return Drift(defined=tuple(defined))
-    live = etree.fromstring(observed.live_xml)
     changes = live_changes(desired.element, live)
     left: tuple[Difference, ...] = ()
     if desired.unpatched is not None:

@@ -7,18 +7,33 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Optional
 
 from ..context import Context, Executor, Undo
+from ..error_codes import ERROR_CODES
 from ..errors import LastSeen, VmError
 from ..last_seen import Watch
 from ..qemu_log import QemuLog
 
 _RUN_DIRECTORY = "/run/libvirt/qemu"
 _OFF = ("shutoff", "absent")
+# What says nothing more than that libvirt or QEMU couldn't.
+_UNSPECIFIC = ("libvirt_error", "qemu_failed", "invalid_domain", "unsupported_device")
 _SETTLE_SECONDS = 10
 _REPEAT_SECONDS = 1
 _ASK_AGAIN_SECONDS = 5
+
+
+def discard_saved_state(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
+    """Throws away the memory that the VM was saved with, for it to boot. Nothing brings that back."""
+    context.hypervisor.discard_saved_state(context.vm.uuid)
+    context.observed = replace(context.observed, saved=False)
+
+    def undo() -> None:
+        raise VmError("libvirt_error", "the saved memory of the VM is gone")
+
+    return undo
 
 
 def start(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
@@ -39,7 +54,7 @@ def start(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
             if error.lost_libvirt and not context.observed.saved:
                 # A libvirtd that hangs or is gone ends nothing that it has begun.
                 _end_qemu(context)
-            raise log.better(error) from error
+            raise _restoring(context, log.better(error)) from error
     # From here on what came back from its saved memory has it nowhere else.
     may_be_ended = not context.observed.saved
     try:
@@ -52,6 +67,18 @@ def start(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
                 _end(context)
         raise
     return (lambda: _end(context)) if may_be_ended else None
+
+
+def _restoring(context: Context, error: VmError) -> VmError:
+    """An error of a start; one of a VM that comes back from its saved memory has the way out as its hint."""
+    if context.observed.saved and not error.lost_libvirt:
+        if error.code in _UNSPECIFIC:
+            error.code = "saved_state_failed"
+            error.message = "the VM could not be brought back from its saved memory: %s" % error.message
+        else:
+            hints = (error.hint or ERROR_CODES[error.code].hint, ERROR_CODES["saved_state_failed"].hint)
+            error.hint = " ".join(hints)
+    return error
 
 
 def _go_on(context: Context) -> None:
@@ -213,6 +240,7 @@ def wake_up(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
 
 
 EXECUTORS: Mapping[str, Executor] = {
+    "discard_saved_state": discard_saved_state,
     "start": start,
     "stop": stop,
     "wait_until_off": wait_until_off,

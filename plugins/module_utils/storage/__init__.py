@@ -17,6 +17,7 @@ from .base import Backend, DiskSource, StorageFacts, StorageItem
 from .ceph import CephBackend
 from .file import FileBackend
 from .fusionstor import FusionstorBackend
+from .image_chain import source_image
 from .iscsi import IscsiBackend, check_passwords
 from .reachability import WantedItem, find_problems
 from .storage_facts import facts
@@ -67,6 +68,11 @@ def disk(item: StorageItem, facts: StorageFacts) -> DiskSource:
     return backend_of(item).disk(item, facts)
 
 
+def volumes_by_image(vm: Vm, facts: StorageFacts) -> dict[str, Volume]:
+    """The volumes of a VM by the images that they name, called as C(image_chain) calls them."""
+    return {str(source_image(disk(volume, facts).source)): volume for volume in vm.volumes}
+
+
 def preflight(vms: Sequence[Vm], system: System, hypervisor: Hypervisor) -> list[Problem]:
     """Why the volumes and CDs of VMs that are to start can't be reached; each server and image is asked once."""
     wanted = [WantedItem(vm, item, backend_of(item)) for vm in vms for item in _items_of(vm)]
@@ -98,4 +104,5 @@ __all__ = [
     "preflight",
     "prepare",
     "secret_conflicts",
+    "volumes_by_image",
 ]
