@@ -153,11 +153,9 @@ class TestSavedMemoryThatIsDiscarded:
         virsh("managedsave", vm["uuid"])
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = str(taken.getsockname()[1])
-            patches = [
-                {"action": "set", "xpath": "/domain/devices/graphics/@autoport", "value": "no"},
-                {"action": "set", "xpath": "/domain/devices/graphics/@port", "value": port},
-            ]
-            run = start({**vm, "domain_patches": patches}, saved_state="discard")
+            console = f"<graphics type='vnc' port='{port}' autoport='no' listen='127.0.0.1'/>"
+            patch = {"action": "replace", "xpath": "/domain/devices/graphics", "value": console}
+            run = start({**vm, "domain_patches": [patch]}, saved_state="discard")
         assert (run.error["rollback"], run.actions) == ("partial", ["define", "discard_saved_state"])
         assert "the saved memory of the VM is gone" in run.error["message"]
 

@@ -88,12 +88,11 @@ class ImageReader:
 
     def _backing_in_pool(self, link: Link) -> Optional[Link]:
         xml = self._hypervisor.storage_volume_xml(link.image) if link.image.startswith("/") else None
-        store = None if xml is None else etree.fromstring(xml).find("backingStore")
-        path = None if store is None else store.findtext("path")
-        if not path:
+        store: Optional[etree._Element] = None if xml is None else etree.fromstring(xml).find("backingStore")
+        if store is None or not store.findtext("path"):
             return None
         image_format = store.find("format")
-        return Link(path, None if image_format is None else image_format.get("type"))
+        return Link(store.findtext("path"), None if image_format is None else image_format.get("type"))
 
     def history(self, disk: etree._Element) -> list[str]:
         """The images that a disk was written to before libvirt took snapshots of it; a pull has cut them off."""
