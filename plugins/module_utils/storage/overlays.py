@@ -83,6 +83,11 @@ class ImageReader:
         below = links_below(links, self._backing_in_pool if self._system.is_remote else self._backing_on_host)
         return [link.image for link in (*links, *below)]
 
+    def real_path(self, image: str) -> str:
+        """One name for an image that is reached by several."""
+        is_told = image.startswith("/") and not self._system.is_remote
+        return self._system.real_path(image) if is_told else image
+
     def _backing_on_host(self, link: Link) -> Optional[Link]:
         return backing_on_host(link, self._system)
 
@@ -159,9 +164,9 @@ def _held_by(desired: etree._Element, held: Optional[etree._Element], reader: Im
         free = [disk for image, disk in disks.items() if disk not in found.values()]
         if not left or not free:
             break
-        images = [(disk, frozenset(look(disk))) for disk in free]
+        images = [(disk, frozenset(map(reader.real_path, look(disk)[1:]))) for disk in free]
         for image, disk in left.items():
-            holder = _holder(image, _target(disk), images, found.values())
+            holder = _holder(reader.real_path(image), _target(disk), images, found.values())
             if holder is not None:
                 found[image] = holder
     return found
@@ -250,9 +255,9 @@ def discard_problems(
 
 def _above(image: str, disk: etree._Element, reader: ImageReader) -> Sequence[str]:
     for look in (reader.chain, reader.history):
-        images = look(disk)
-        if image in images:
-            return images[: images.index(image)]
+        below = [reader.real_path(each) for each in look(disk)[1:]]
+        if reader.real_path(image) in below:
+            return look(disk)[: 1 + below.index(reader.real_path(image))]
     return [str(disk_image(disk))]
 
 

@@ -11,7 +11,7 @@ from typing import Any, Optional, cast
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils.domain_diff import Difference, live_changes, reconcile
-from ansible_collections.zstack.kvm.plugins.module_utils.host_system import HostSystem
+from ansible_collections.zstack.kvm.plugins.module_utils.host_system import HostSystem, RemoteSystem
 from ansible_collections.zstack.kvm.plugins.module_utils.storage.overlays import (
     ImageReader,
     Overlays,
@@ -122,6 +122,34 @@ def test_headers_are_followed_only_where_the_format_is_qcow2(tmp_path: Path) -> 
     for image_format, expected in (("qcow2", [("/base", "/s1")]), ("raw", [])):
         existing = domain(disk("/s1", image_format=image_format))
         assert images(find_overlays(domain(disk("/base")), existing, None, reader)) == expected
+
+
+def test_an_image_that_is_reached_by_a_link_is_the_same(tmp_path: Path) -> None:
+    (tmp_path / "base").touch()
+    (tmp_path / "link").symlink_to("base")
+    reader = ImageReader(HostSystem(str(tmp_path)), cast(Any, Snapshots()), "uuid")
+    desired, existing = domain(disk("/link")), domain(disk("/s1", "/base"))
+    assert images(find_overlays(desired, existing, None, reader)) == [("/link", "/s1")]
+
+
+def test_another_name_of_the_image_itself_is_no_overlay(tmp_path: Path) -> None:
+    (tmp_path / "base").touch()
+    (tmp_path / "link").symlink_to("base")
+    reader = ImageReader(HostSystem(str(tmp_path)), cast(Any, Snapshots()), "uuid")
+    assert find_overlays(domain(disk("/link")), domain(disk("/base")), None, reader) == Overlays()
+
+
+class Pool(Snapshots):
+    """Stands for a libvirt that has the overlay in a storage pool."""
+
+    def storage_volume_xml(self, path: str) -> Optional[str]:
+        backing = "<backingStore><path>/base</path><format type='raw'/></backingStore>"
+        return f"<volume>{backing}</volume>" if path == "/s1" else None
+
+
+def test_through_a_remote_uri_the_storage_pools_tell() -> None:
+    reader = ImageReader(RemoteSystem("qemu+ssh://host/system"), cast(Any, Pool()), "uuid")
+    assert images(find_overlays(domain(disk("/base")), domain(disk("/s1")), None, reader)) == [("/base", "/s1")]
 
 
 def test_a_chain_that_runs_in_a_circle_ends(tmp_path: Path) -> None:
