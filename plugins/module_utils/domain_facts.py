@@ -88,6 +88,12 @@ def nics(domain: etree._Element) -> list[dict[str, Any]]:
     return found
 
 
+def may_lose_tpm_state(domain: etree._Element) -> bool:
+    """Return whether a domain has a virtual TPM whose state libvirt removes with the domain unless told to keep it."""
+    backends = domain.iterfind('devices/tpm/backend[@type="emulator"]')
+    return any(backend.get("persistent_state") != "yes" for backend in backends)
+
+
 def has_agent(live: etree._Element) -> bool:
     """Whether the agent of a running guest has its channel open."""
     return live.find(_AGENT_CHANNEL) is not None

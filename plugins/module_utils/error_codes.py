@@ -237,8 +237,18 @@ ERROR_CODES: dict[str, ErrorCode] = {
         'saved_state: discard, or "virsh managedsave-remove".',
     ),
     "vm_has_snapshots": ErrorCode(
-        "The VM to be undefined has snapshots or checkpoints, and these are to be kept.",
-        "libvirt has no place for them without their VM: leave undefine out, or use snapshots: remove.",
+        "The VM is to be undefined or is transient, and libvirt would forget its snapshots or checkpoints with it.",
+        "Leave undefine out (define a transient VM first), or use snapshots: remove, checkpoints: remove.",
+    ),
+    "vm_has_saved_state": ErrorCode(
+        "The VM to be undefined is suspended to disk (managed save), and its memory would be lost.",
+        "Start and stop it first, or use saved_state: remove.",
+    ),
+    "vm_has_tpm_state": ErrorCode(
+        "libvirt would remove the state of the VM's virtual TPM. libvirt before 8.9.0 does so when it undefines a VM, "
+        "every libvirt when a transient VM ends.",
+        "Leave undefine out (define a transient VM first), set persistent_state='yes' in the TPM's backend, or use "
+        "tpm: remove.",
     ),
     "drift": ErrorCode(
         "The VM runs and is not as asked for, and on_drift is fail.",
