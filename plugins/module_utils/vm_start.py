@@ -111,10 +111,17 @@ def _check_jobs(hypervisor: Hypervisor, vm: Vm, observed: ObservedVm, plan: Plan
     touched = touched_disks(plan)
     if touched is not None and not touched:
         return
-    for target in disk_targets(etree.fromstring(observed.live_xml)):
-        if (touched is None or target in touched) and hypervisor.has_block_job(vm.uuid, target):
-            message = "the disk %s is being copied, committed or pulled" % target
-            raise VmError("vm_busy", message, 'Wait until the block job is done ("virsh blockjob"), or end it.')
+    targets = [each for each in disk_targets(etree.fromstring(observed.live_xml)) if touched is None or each in touched]
+    try:
+        busy = next((target for target in targets if hypervisor.has_block_job(vm.uuid, target)), None)
+    except VmError as error:
+        if error.code != "qemu_hangs":
+            raise
+        # It does nothing, then, and may have to be forced off for a restart.
+        return
+    if busy is not None:
+        message = "the disk %s is being copied, committed or pulled" % busy
+        raise VmError("vm_busy", message, 'Wait until the block job is done ("virsh blockjob"), or end it.')
 
 
 def _plan(task: Task, vm: Vm, observed: ObservedVm, result: VmResult) -> tuple[Plan, Prepare]:
