@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Documentation of the options that describe a VM; module_utils/vm_spec/arguments.py is what reads them."""
+"""Documentation of the options that describe a VM; module_utils/_spec/arguments.py is what reads them."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ options:
         suboptions: &volume
           install_path:
             description:
-              - Where the volume is. A file's absolute path for O(vms[].root_volume.device_type=file),
-                C(ceph://POOL/IMAGE) for V(ceph), C(iscsi://HOST:PORT/IQN/LUN) for V(iscsi),
-                C(fusionstor://POOL/IMAGE) for V(fusionstor).
+              - Where the volume is. The absolute path of a file or block device for
+                O(vms[].root_volume.device_type=file), C(ceph://POOL/IMAGE) for V(ceph),
+                C(iscsi://HOST:PORT/IQN/LUN) for V(iscsi), C(fusionstor://POOL/IMAGE) for V(fusionstor).
             type: str
             required: true
           device_id:
@@ -63,7 +63,9 @@ options:
             type: int
           device_type:
             description:
-              - The kind of storage. V(fusionstor) is reached as NBD over the unix socket C(/tmp/nbd-socket).
+              - The kind of storage. V(file) is a file or a block device (C(/dev/VG/LV) of a SharedBlock primary
+                storage, for instance), whichever is at the path. V(fusionstor) is reached as NBD over the unix socket
+                C(/tmp/nbd-socket).
             type: str
             choices: [file, ceph, iscsi, fusionstor]
             default: file
@@ -166,7 +168,8 @@ options:
         suboptions:
           path:
             description:
-              - The absolute path of a file, or C(ceph://POOL/IMAGE@SNAPSHOT), or C(fusionstor://POOL/IMAGE@SNAPSHOT).
+              - The absolute path of a file or block device, or C(ceph://POOL/IMAGE@SNAPSHOT), or
+                C(fusionstor://POOL/IMAGE@SNAPSHOT).
             type: str
             required: true
           image_uuid:

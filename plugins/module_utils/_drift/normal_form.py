@@ -1,0 +1,157 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What libvirt makes of a definition when it takes it, as far as that depends on more than one element.
+
+Sources: libvirt's src/conf/domain_conf.c and domain_postparse.c, and what libvirt 9.0 gives back.
+"""
+
+from __future__ import annotations
+
+import copy
+from functools import cache
+
+try:
+    from lxml import etree
+except ImportError:  # the module reports it
+    pass
+
+_KIB = 1024
+# virScaleInteger: no unit means KiB for sizes of memory, "b" and "bytes" bytes, "KB" thousands, "K" and "KiB" 1024.
+_UNITS = {
+    "b": 1,
+    "bytes": 1,
+    **{prefix.lower(): _KIB ** (power + 1) for power, prefix in enumerate("KMGTPE")},
+    **{prefix.lower() + "ib": _KIB ** (power + 1) for power, prefix in enumerate("KMGTPE")},
+    **{prefix.lower() + "b": 1000 ** (power + 1) for power, prefix in enumerate("KMGTPE")},
+}
+_SIZE_ATTRIBUTES = ("memory", "size")
+# What libvirt fills in: where, when (XPath) and with what. Our builders write all of it; patches may take it out.
+_FILLED_IN = (
+    (".", "not(clock)", '<clock offset="utc"/>'),
+    (".", "not(on_poweroff)", "<on_poweroff>destroy</on_poweroff>"),
+    (".", "not(on_reboot)", "<on_reboot>restart</on_reboot>"),
+    (".", "not(on_crash)", "<on_crash>destroy</on_crash>"),
+    (
+        "devices",
+        'not(controller[@type = "usb"][not(@index > 0)]) and ../os/type/@arch = "x86_64"',
+        '<controller type="usb" index="0"/>',
+    ),
+    ("devices", 'disk/target/@bus = "scsi" and not(controller/@type = "scsi")', '<controller type="scsi" index="0"/>'),
+    ("devices", 'console/target/@type = "serial" and not(serial)', '<serial><target port="0"/></serial>'),
+    ("devices", "serial and not(console)", '<console><target type="serial" port="0"/></console>'),
+    ("devices", "graphics and not(video)", "<video/>"),
+    ("devices", 'not(memballoon) and ../os/type/@arch = "x86_64"', '<memballoon model="virtio"/>'),
+)
+
+
+def normalise_asked(domain: etree._Element) -> None:
+    """Write into C(domain) what libvirt would: units, and what is implied by the rest."""
+    _sizes_in_kib(domain)
+    _fill_in(domain)
+    _implied_memory(domain)
+    _implied_boot_device(domain)
+    _implied_vcpus(domain)
+    _implied_cpu(domain)
+    _implied_controller_indexes(domain)
+    for graphics in domain.iterfind("devices/graphics"):
+        _implied_listen(graphics)
+    normalise_held(domain)
+
+
+def normalise_held(domain: etree._Element) -> None:
+    """Move what libvirt keeps where it found it to where we write it; an empty drive may have been for a device."""
+    for drive in domain.iterfind('devices/disk[@type="block"][@device="cdrom"]'):
+        if drive.find("source") is None:
+            drive.set("type", "file")
+    for auth in domain.iterfind("devices/disk/auth"):
+        source = auth.getparent().find("source")
+        if source is not None:
+            source.append(auth)
+
+
+def _sizes_in_kib(domain: etree._Element) -> None:
+    for unit in _units()(domain):
+        element = unit.getparent()
+        scale = _UNITS.get(unit.lower())
+        if scale is None:  # a drive's address has a unit too
+            continue
+        for name in _SIZE_ATTRIBUTES:
+            if (element.get(name) or "").isdigit():
+                element.set(name, _kib(element.get(name), scale))
+        if len(element) == 0 and (element.text or "").isdigit():
+            element.text = _kib(element.text, scale)
+        element.set("unit", "KiB")
+
+
+@cache
+def _units() -> etree.XPath:
+    return etree.XPath("descendant::*/@unit")
+
+
+def _kib(size: str, scale: int) -> str:
+    return str(-(-int(size) * scale // _KIB))
+
+
+def _fill_in(domain: etree._Element) -> None:
+    for path, is_missing, filled_in in _compiled():
+        parent = domain.find(path)
+        if parent is not None and is_missing(parent):
+            parent.append(copy.deepcopy(filled_in))
+
+
+@cache
+def _compiled() -> tuple[tuple[str, etree.XPath, etree._Element], ...]:
+    return tuple((path, etree.XPath(condition), etree.fromstring(xml)) for path, condition, xml in _FILLED_IN)
+
+
+def _implied_memory(domain: etree._Element) -> None:
+    cells = domain.findall("cpu/numa/cell[@memory]")
+    memory = domain.find("memory")
+    if cells:
+        # With NUMA cells the total is theirs, whatever "memory" says.
+        total = str(sum(int(cell.get("memory")) for cell in cells))
+        if memory is None:
+            memory = etree.SubElement(domain, "memory")
+        memory.text = total
+    if memory is not None and domain.find("currentMemory") is None:
+        etree.SubElement(domain, "currentMemory").text = memory.text
+
+
+def _implied_boot_device(domain: etree._Element) -> None:
+    os_element = domain.find("os")
+    if os_element is not None and os_element.find("boot") is None and domain.find("devices/*/boot") is None:
+        etree.SubElement(os_element, "boot", dev="hd")
+
+
+def _implied_vcpus(domain: etree._Element) -> None:
+    vcpu = domain.find("vcpu")
+    if vcpu is not None and vcpu.get("current") == vcpu.text:
+        del vcpu.attrib["current"]
+
+
+def _implied_cpu(domain: etree._Element) -> None:
+    model = domain.find("cpu/model")
+    if model is not None and not model.text:
+        # A fallback for no model says nothing, and newer versions of libvirt drop it.
+        model.getparent().remove(model)
+
+
+def _implied_controller_indexes(domain: etree._Element) -> None:
+    taken = {(each.get("type"), each.get("index")) for each in domain.iterfind("devices/controller")}
+    for controller in domain.iterfind("devices/controller"):
+        if controller.get("index") is None:
+            kind = controller.get("type")
+            index = next(str(free) for free in range(len(taken) + 1) if (kind, str(free)) not in taken)
+            taken.add((kind, index))
+            controller.set("index", index)
+
+
+def _implied_listen(graphics: etree._Element) -> None:
+    if graphics.get("autoport") == "yes":
+        # The port is chosen at each start.
+        graphics.attrib.pop("port", None)
+        graphics.attrib.pop("tlsPort", None)
+    listen = graphics.find("listen[@address]")
+    if listen is not None:
+        graphics.set("listen", listen.get("address"))

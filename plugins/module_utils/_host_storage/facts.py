@@ -1,0 +1,173 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What has to be asked of the hypervisor before the disks of a VM can be described.
+
+The format of an image is asked once. Afterwards the definition's holds: the guest can write what it likes into a raw
+disk, also the header of a qcow2 image that has any file of the hypervisor as its backing file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Optional
+from urllib.parse import quote, urlencode
+
+try:
+    from lxml import etree
+except ImportError:  # the module reports it
+    pass
+
+from .._errors.errors import Problem, VmError
+from .._libvirt.hypervisor import Hypervisor
+from .._spec.vm import Cdrom, Vm, Volume
+from .._storage.base import StorageFacts, StorageItem, path_of, path_place
+from .._storage.file import IMAGE_KINDS
+from .._storage.fusionstor import NBD_SOCKET, FusionstorBackend, export_name
+from .._storage.image_chain import QCOW2_MAGIC, chain_of
+from .._storage.iscsi import lun_of, uses_host_initiator
+
+if TYPE_CHECKING:
+    from .._host.system import HostSystem, System
+
+FORMATS = ("raw", "qcow2")
+
+
+def facts(vm: Vm, existing: Optional[Any], system: System, hypervisor: Hypervisor) -> StorageFacts:
+    """Formats and secrets of one VM. C(existing) is the C(domain) element of its definition, if it has one."""
+    known = defined_formats(existing)
+    formats: dict[str, str] = {}
+    problems: list[Problem] = []
+    for volume in vm.volumes:
+        try:
+            image_format = _format_of(volume, known, system, hypervisor)
+            if image_format is not None:
+                formats[volume.install_path] = image_format
+        except VmError as error:
+            problems.append(Problem(path_place(volume), error.message, error.code, error.hint))
+    block_devices = _block_devices(vm, existing, system)
+    return StorageFacts(formats, _chap_secrets(vm, hypervisor), block_devices, tuple(problems))
+
+
+def defined_formats(existing: Optional[Any]) -> dict[str, str]:
+    """The formats that the definition of a VM has, by install path; also of the images below overlays."""
+    disks = existing.iterfind("devices/disk") if existing is not None else ()
+    known = {link.image: link.format for disk in disks for link in chain_of(disk) if link.format is not None}
+    return {_install_path(image): image_format for image, image_format in known.items()}
+
+
+def _install_path(image: str) -> str:
+    dummy, is_nbd, name = image.partition("nbd:")
+    return FusionstorBackend.scheme + name if is_nbd and not dummy else image
+
+
+def _block_devices(vm: Vm, existing: Optional[Any], system: System) -> frozenset[str]:
+    defined = _defined_kinds(existing)
+    items: list[StorageItem] = [*vm.volumes, *vm.boot_iso]
+    paths = {path_of(item) for item in items if _is_path(item)}
+    return frozenset(path for path in paths if _is_block_device(path, defined, system))
+
+
+def _is_path(item: StorageItem) -> bool:
+    return path_of(item).startswith("/") if isinstance(item, Cdrom) else item.device_type == "file"
+
+
+def _is_block_device(path: str, defined: Mapping[str, str], system: System) -> bool:
+    """Where nothing can be seen at the path, what the definition has holds, or else where the path leads."""
+    kind = None if system.is_remote else _kind_seen(path, system)
+    if kind is None:
+        kind = defined.get(path) or (
+            "block" if path.startswith("/dev/") and not path.startswith("/dev/shm/") else "file"
+        )
+    return kind == "block"
+
+
+def _kind_seen(path: str, system: HostSystem) -> Optional[str]:
+    try:
+        return system.path_kind(path)
+    except VmError:
+        # That it can't be read is found where its format is asked, or where the VM is about to start.
+        return None
+
+
+def _defined_kinds(existing: Optional[Any]) -> dict[str, str]:
+    """The definition's types of disks that are files or block devices, by path."""
+    kinds = {}
+    for source in existing.iterfind("devices/disk/source") if existing is not None else ():
+        for kind, attribute in (("file", "file"), ("block", "dev")):
+            if source.get(attribute):
+                kinds[source.get(attribute)] = kind
+    return kinds
+
+
+def _format_of(volume: Volume, known: Mapping[str, str], system: System, hypervisor: Hypervisor) -> Optional[str]:
+    if volume.device_type == "file":
+        expected = volume.format or known.get(volume.install_path)
+        if expected is None:
+            return _ask_file(volume, system, hypervisor)
+        if not system.is_remote:
+            _check_claim(volume, expected, system)
+        return expected
+    if volume.device_type == "fusionstor":
+        return known.get(volume.install_path) or _ask_fusionstor(volume, system)
+    return None
+
+
+def _ask_file(volume: Volume, system: System, hypervisor: Hypervisor) -> Optional[str]:
+    path = volume.install_path
+    if system.is_remote:
+        found = _ask_libvirt(path, hypervisor)
+    elif system.path_kind(path) not in IMAGE_KINDS:
+        # That it is missing is found where the VM is about to start.
+        return None
+    else:
+        found = system.image_format(path)
+    if found not in FORMATS:
+        raise VmError("image_format", "%s is a %s image: a volume is raw or qcow2" % (path, found))
+    return found
+
+
+def _ask_libvirt(path: str, hypervisor: Hypervisor) -> str:
+    xml = hypervisor.storage_volume_xml(path)
+    image_format = etree.fromstring(xml).find("target/format") if xml is not None else None
+    if image_format is None:
+        raise VmError(
+            "needs_hypervisor",
+            "the format of %s is not known here, and no storage pool of libvirt has the file" % path,
+            "State the format of the volume, or run the task on the hypervisor.",
+        )
+    return str(image_format.get("type"))
+
+
+def _check_claim(volume: Volume, expected: str, system: System) -> None:
+    """Read here, without qemu-img: this is asked of every volume on every run."""
+    head = system.read_head(volume.install_path, len(QCOW2_MAGIC))
+    if head is None:
+        return
+    is_qcow2 = head == QCOW2_MAGIC
+    if is_qcow2 != (expected == "qcow2"):
+        claimed = "claims to be a qcow2 image" if is_qcow2 else "is no qcow2 image"
+        why = "the volume is to be" if volume.format else "the definition says"
+        raise VmError("image_format", "%s %s, but %s %s" % (volume.install_path, claimed, why, expected))
+
+
+def _ask_fusionstor(volume: Volume, system: System) -> Optional[str]:
+    """As the reference does: raw where it can't be asked."""
+    url = "nbd+unix:///%s?%s" % (quote(export_name(volume)), urlencode({"socket": NBD_SOCKET}))
+    try:
+        found = system.image_format(url)
+    except VmError:
+        return None
+    return found if found in FORMATS else None
+
+
+def _chap_secrets(vm: Vm, hypervisor: Hypervisor) -> dict[str, str]:
+    names = {
+        lun_of(volume).iqn
+        for volume in vm.volumes
+        if volume.device_type == "iscsi" and volume.chap_username and not uses_host_initiator(volume)
+    }
+    if not names:
+        return {}
+    secrets = hypervisor.known_secrets().values()
+    return {secret.usage: secret.uuid for secret in secrets if secret.kind == "iscsi" and secret.usage in names}
