@@ -12,7 +12,7 @@ from typing import Any, Optional
 
 from .._diagnostics.boot_diagnostics import Watch
 from .._diagnostics.qemu_log import QemuLog
-from .._errors.error_codes import ERROR_CODES
+from .._errors.codes import ERROR_CODES
 from .._errors.errors import LastSeen, VmError
 from .context import Context, Executor, Undo
 
