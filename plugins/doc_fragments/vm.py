@@ -203,6 +203,26 @@ options:
               - The bridge of the hypervisor that the card is connected to.
             type: str
             required: true
+          bridge_type:
+            description:
+              - Whose bridge that is. V(linux) is the kernel's own, V(openvswitch) one of Open vSwitch, which libvirt
+                calls a virtual port.
+              - With V(openvswitch) the card can have no O(vms[].nics[].ip), for libvirt does not filter its traffic.
+            type: str
+            choices: [linux, openvswitch]
+            default: linux
+          interface_id:
+            description:
+              - The UUID by which Open vSwitch and its controllers know the card (C(external_ids:iface-id) of its
+                interface). Only with O(vms[].nics[].bridge_type=openvswitch).
+              - Without it, libvirt chooses one when the VM is defined, and keeps it.
+            type: str
+          vlan_id:
+            description:
+              - The VLAN that the card is in, 1 to 4094. Open vSwitch adds and removes the tag; the guest does not see
+                it. Only with O(vms[].nics[].bridge_type=openvswitch).
+              - A bridge of the kernel is in a VLAN by its uplink; name that bridge.
+            type: int
           mac:
             description:
               - The card's MAC address, unicast.

@@ -265,6 +265,12 @@ vms:
           description: The hypervisor's end of it. V(null) where it has no name yet because the VM is off.
           type: str
           sample: vnet0
+        connected:
+          description:
+            - Whether that device is in its bridge. It is not after the bridge was created again under the running VM.
+            - V(null) where it is not known, as of a VM that is off or by a remote O(uri).
+          type: bool
+          sample: true
     metadata:
       description: What ZStack keeps in the domain.
       type: dict

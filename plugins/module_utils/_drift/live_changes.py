@@ -20,6 +20,7 @@ except ImportError:  # the module reports it
     pass
 
 from .._actions.action import Action
+from .._host.bridge_ports import Ports, is_openvswitch, show_strays
 from .hotplug import MEMORY_BLOCK_KIB, attachable, can_be_plugged, can_be_unplugged, dimm, is_root, text
 from .live_form import as_definition
 from .normal_form import normalise_asked, normalise_held
@@ -75,6 +76,7 @@ class _Planned:
 
     asked: etree._Element
     live: etree._Element
+    ports: Ports
     detach: list[Action] = field(default_factory=list)
     change: list[Action] = field(default_factory=list)
     attach: list[Action] = field(default_factory=list)
@@ -82,8 +84,11 @@ class _Planned:
     remaining: list[Found] = field(default_factory=list)
 
 
-def live_changes(desired: etree._Element, live: etree._Element) -> LiveChanges:
-    """Compare the C(domain) that is asked for with the live XML (read with secrets), and plan what can be done now."""
+def live_changes(desired: etree._Element, live: etree._Element, ports: Ports) -> LiveChanges:
+    """Compare the C(domain) that is asked for with the live XML (read with secrets), and plan what can be done now.
+
+    C(ports): the bridges that the devices of its NICs are in, as far as they are known.
+    """
     asked, merged = copy.deepcopy(desired), copy.deepcopy(live)
     running = {
         ours: libvirts
@@ -93,8 +98,9 @@ def live_changes(desired: etree._Element, live: etree._Element) -> LiveChanges:
     normalise_asked(asked)
     normalise_held(merged)
     as_definition(merged, asked)
+    show_strays(merged, ports)
     reconciled = merge(asked, merged)
-    planned = _Planned(asked, live)
+    planned = _Planned(asked, live, ports)
     for part in _parts(reconciled.found, running):
         _plan(part, planned)
     differences = reconciled.differences
@@ -218,13 +224,36 @@ def _limits(disk: etree._Element) -> dict[str, int]:
 
 def _plan_nic(asked: etree._Element, running: etree._Element, found: list[Found], planned: _Planned) -> None:
     bridge = [each for each in found if (_below_device(each), each.last) == ("source", "@bridge")]
-    possible = bridge + [each for each in found if _below_device(each) in _NIC_PARTS]
+    parts = (*_NIC_PARTS, "vlan") if is_openvswitch(asked) and is_openvswitch(running) else _NIC_PARTS
+    possible = [each for each in found if _below_device(each) in parts]
+    changed = _with_parts(asked, running, parts)
+    if bridge and asked.find("source").get("bridge") == running.find("source").get("bridge"):
+        # It has left the bridge that libvirt put it into, about which libvirt does nothing.
+        if _can_be_reconnected(running, planned.ports):
+            planned.change.append(_reconnect(running, planned.ports))
+        else:
+            planned.remaining += bridge
+    elif bridge and not (is_openvswitch(asked) or is_openvswitch(running)):
+        changed.find("source").set("bridge", asked.find("source").get("bridge"))
+        possible += bridge
+    else:
+        planned.remaining += bridge
     if possible:
-        changed = _with_parts(asked, running, _NIC_PARTS)
-        if bridge:
-            changed.find("source").set("bridge", asked.find("source").get("bridge"))
         planned.change.append(_update("update_nic", changed, running))
-    planned.remaining += [each for each in found if each not in possible]
+    planned.remaining += [each for each in found if each not in possible and each not in bridge]
+
+
+def _can_be_reconnected(running: etree._Element, ports: Ports) -> bool:
+    """Whether its device is still there. Open vSwitch has forgotten its limits, which only libvirt knows how to set."""
+    limited_there = is_openvswitch(running) and running.find("bandwidth") is not None
+    return ports[running.find("target").get("dev")] is not None and not limited_there
+
+
+def _reconnect(running: etree._Element, ports: Ports) -> Action:
+    device, bridge = running.find("target").get("dev"), running.find("source").get("bridge")
+    detail = {"device": device, "xml": text(running)}
+    undo = {**detail, "bridge": ports[device]}
+    return _action("reconnect_nic", {**detail, "bridge": bridge}, "reconnect_nic", undo)
 
 
 def _plan_graphics(asked: etree._Element, running: etree._Element, found: list[Found], planned: _Planned) -> None:

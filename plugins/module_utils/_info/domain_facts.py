@@ -15,6 +15,7 @@ except ImportError:  # the module reports it
     pass
 
 from .._domain.metadata import ZSTACK_NAMESPACE
+from .._host.bridge_ports import Ports, is_connected
 from .._storage.image_chain import chain_of
 
 _KIB = 1024
@@ -69,8 +70,8 @@ def _source(disk: etree._Element) -> Optional[str]:
     return None if path is None else str(path)
 
 
-def nics(domain: etree._Element) -> list[dict[str, Any]]:
-    """The network cards; C(device) is the one of the hypervisor that a running VM has."""
+def nics(domain: etree._Element, ports: Ports) -> list[dict[str, Any]]:
+    """The network cards; C(device) is the one of the hypervisor that a running VM has, C(ports) says where it is."""
     found = []
     for nic in domain.iterfind("devices/interface"):
         source, model, device = nic.find("source"), nic.find("model"), nic.find("target")
@@ -83,6 +84,7 @@ def nics(domain: etree._Element) -> list[dict[str, Any]]:
                 else source.get("bridge") or source.get("network") or source.get("dev"),
                 "model": None if model is None else model.get("type"),
                 "device": None if device is None else device.get("dev"),
+                "connected": is_connected(nic, ports),
             }
         )
     return found
@@ -100,7 +102,7 @@ def arp_answer(live: etree._Element, table: Mapping[str, Sequence[str]]) -> dict
             "hwaddr": nic["mac"],
             "addrs": [{"addr": address, "prefix": 0} for address in table.get(nic["mac"].lower(), ())],
         }
-        for nic in nics(live)
+        for nic in nics(live, {})
     }
 
 

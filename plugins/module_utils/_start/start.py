@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Optional
 
 try:
     from lxml import etree
@@ -30,7 +29,7 @@ from .._libvirt.observed import ObservedVm, observe
 from .._spec.vm import Vm
 from .._storage.base import StorageFacts
 from .apply import apply
-from .plan import Drift, Plan, Policy, Prepare, check_drift, check_state, plan_vm, steps, will_attach, will_start
+from .plan import Drift, Plan, Prepare, check_drift, check_state, plan_vm, steps, will_attach, will_start
 from .preflight import host_problems, memory_warnings, missing_channel_directories, network_filter_problems
 from .readiness import console_of, wait_until_usable
 from .result import SecretMask, VmResult, as_one_error, domain_text, failed, of_vm
@@ -103,7 +102,7 @@ def _plan(task: Task, vm: Vm, observed: ObservedVm, result: VmResult) -> tuple[P
     result.overlays = overlays.entries()
     to_define = on_overlays(desired, overlays.defined)
     reconciled = reconcile(to_define.element, existing, to_define.unpatched)
-    drift = _drift(on_overlays(desired, overlays.live), live, reconciled.differences, observed, task.policy)
+    drift = _drift(task, on_overlays(desired, overlays.live), reconciled.differences, observed)
     if task.order.diff:
         result.before = result.after = domain_text(existing)
         if reconciled.differences or existing is None:
@@ -132,21 +131,16 @@ def _plan(task: Task, vm: Vm, observed: ObservedVm, result: VmResult) -> tuple[P
     return plan, prepare
 
 
-def _drift(
-    desired: domain.DesiredDomain,
-    live: Optional[etree._Element],
-    defined: Sequence[Difference],
-    observed: ObservedVm,
-    policy: Policy,
-) -> Drift:
-    if live is None:
+def _drift(task: Task, desired: domain.DesiredDomain, defined: Sequence[Difference], observed: ObservedVm) -> Drift:
+    if observed.live_xml is None:
         return Drift(defined=tuple(defined))
-    changes = live_changes(desired.element, live)
+    live = etree.fromstring(observed.live_xml)
+    changes = live_changes(desired.element, live, task.bridge_ports.of(live))
     left: tuple[Difference, ...] = ()
     if desired.unpatched is not None:
         left = left_from_before_patches(desired.element, desired.unpatched, live)
     # A new description is no reason to restart a VM, but it can be set in one that runs.
-    running = changes.differences if policy.on_drift == "live" else changes.for_guest
+    running = changes.differences if task.policy.on_drift == "live" else changes.for_guest
     # What a transient domain has as its definition is what runs, with all that libvirt has added.
     defined = defined if observed.persistent else ()
     return Drift(tuple(defined), (*left, *running), changes.actions, (*left, *changes.remaining))
