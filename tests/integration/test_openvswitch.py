@@ -15,9 +15,9 @@ from ansible_collections.zstack.kvm.plugins.module_utils._info.vm_info import vm
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm, image_directory
 from ansible_collections.zstack.kvm.tests.support import linux_guest
 from ansible_collections.zstack.kvm.tests.support.in_process import agreed, failed, hypervisor, start
-from ansible_collections.zstack.kvm.tests.support.processes import wait_until
 from ansible_collections.zstack.kvm.tests.support.servers.openvswitch import OpenVSwitch
 from ansible_collections.zstack.kvm.tests.support.virsh import definition, remove_domain, virsh
+from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 from lxml import etree
 
 BRIDGE, OTHER_BRIDGE = "ovsbr0", "ovsbr1"

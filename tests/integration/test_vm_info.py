@@ -23,8 +23,8 @@ from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm, ima
 from ansible_collections.zstack.kvm.tests.support import media
 from ansible_collections.zstack.kvm.tests.support.in_process import hypervisor, start
 from ansible_collections.zstack.kvm.tests.support.playbook import run_task
-from ansible_collections.zstack.kvm.tests.support.processes import wait_until
 from ansible_collections.zstack.kvm.tests.support.virsh import remove_domain, virsh
+from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 
 MODULE = "zstack.kvm.zstack_vm_info"
 ADDRESS = "10.213.7.9"

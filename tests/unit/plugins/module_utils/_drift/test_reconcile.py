@@ -406,7 +406,7 @@ def test_a_command_line_for_qemu_is_the_documents() -> None:
     line = '<q:commandline xmlns:q="%s"><q:arg value="-x"/></q:commandline>' % namespace
     ((path, before, after),) = found(asked(), held(("<seclabel", line + "<seclabel")))
     assert (path, after) == ("qemu:commandline", None)
-    assert 'value="-x"' in before
+    assert 'value="-x"' in str(before)
 
 
 def test_credentials_may_stand_beside_the_source_or_in_it() -> None:

@@ -11,7 +11,7 @@ import uuid
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import Monitor
 from ansible_collections.zstack.kvm.plugins.module_utils._storage import backends as storage
-from ansible_collections.zstack.kvm.plugins.module_utils._storage.backends import StorageFacts
+from ansible_collections.zstack.kvm.plugins.module_utils._storage.base import DiskSource, StorageFacts
 from ansible_collections.zstack.kvm.tests.unit.plugins.module_utils._storage.items import (
     IQN,
     MONITORS,
@@ -90,7 +90,7 @@ def label(item) -> str:
     return getattr(item, "path", None) or item.install_path
 
 
-def domain_with(disk: storage.DiskSource) -> etree._Element:
+def domain_with(disk: DiskSource) -> etree._Element:
     domain = etree.fromstring(
         '<domain type="qemu"><name>d</name><memory>1</memory><os><type>hvm</type></os>'
         "<devices><disk/></devices></domain>"
