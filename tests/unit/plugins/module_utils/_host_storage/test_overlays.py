@@ -110,7 +110,7 @@ def test_all_but_the_image_is_compared_as_ever(limits: str) -> None:
     existing = domain(disk("/s1", "/base"))
     overlays = found(desired, existing, existing)
     defined = reconcile(with_overlays(desired, overlays.defined), existing)
-    live = live_changes(with_overlays(desired, overlays.live), existing)
+    live = live_changes(with_overlays(desired, overlays.live), existing, {})
     expected = ["devices/disk[target=vda]/iotune"] if limits else []
     assert of_disks(defined.differences) == expected
     assert of_disks(live.differences) == expected
