@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
 from .._actions.action import Action
+from .._actions.definition import BackUpDefinition, Define, SetAutostart
+from .._actions.power import DiscardSavedState, Resume, Start, Stop, WaitUntilOff, WakeUp
 from .._drift.walk import Difference
 from .._errors.errors import VmError
 from .._libvirt.observed import ObservedVm
@@ -30,7 +32,6 @@ START_WHEN_OFF = "start_when_off"
 CRASHED = "crashed"
 BUSY = "busy"
 
-_NEEDING_PREPARATION = frozenset({"attach_volume", "change_media", "attach_nic", "update_nic", "reconnect_nic"})
 _PAUSED = {
     "migration": BUSY,
     "save": BUSY,
@@ -125,7 +126,7 @@ def will_start(observed: ObservedVm, drift: Drift, policy: Policy) -> bool:
 
 def will_attach(drift: Drift, policy: Policy) -> bool:
     """Whether a running VM gets volumes, CDs or NICs that the hypervisor must have ready."""
-    return policy.on_drift == "live" and any(action.name in _NEEDING_PREPARATION for action in drift.live_actions)
+    return policy.on_drift == "live" and any(action.needs_preparation for action in drift.live_actions)
 
 
 def plan_vm(vm: Vm, observed: ObservedVm, drift: Drift, policy: Policy, definition: str) -> Plan:
@@ -205,11 +206,11 @@ def _paths(differences: Sequence[Difference]) -> str:
 def _definition(vm: Vm, observed: ObservedVm, drift: Drift, policy: Policy, definition: str) -> list[Action]:
     actions: list[Action] = []
     if drift.defined or not observed.persistent:
-        if policy.backup and observed.exists:
-            actions.append(Action("back_up_definition", {"xml": observed.inactive_xml}))
-        actions.append(Action("define", {"xml": definition}))
+        if policy.backup and observed.inactive_xml is not None:
+            actions.append(BackUpDefinition(observed.inactive_xml))
+        actions.append(Define(definition))
     if vm.autostart is not None and bool(observed.autostart) != vm.autostart:
-        actions.append(Action("set_autostart", {"autostart": vm.autostart}))
+        actions.append(SetAutostart(vm.autostart))
     return actions
 
 
@@ -221,15 +222,16 @@ def _comes_back(observed: ObservedVm, policy: Policy) -> bool:
 def _power(observed: ObservedVm, restarts: bool, policy: Policy) -> list[Action]:
     power = power_of(observed)
     if observed.saved and not _comes_back(observed, policy):
-        return [Action("discard_saved_state"), Action("start")]
+        return [DiscardSavedState(), Start()]
     if restarts:
-        return [Action("stop", {"graceful": power in (KEEP, RESUME, WAKE_UP)}), Action("start")]
-    return {
-        START: [Action("start")],
-        START_WHEN_OFF: [Action("wait_until_off"), Action("start")],
-        RESUME: [Action("resume")],
-        WAKE_UP: [Action("wake_up")],
-    }.get(power, [])
+        return [Stop(graceful=power in (KEEP, RESUME, WAKE_UP)), Start()]
+    actions: Mapping[str, list[Action]] = {
+        START: [Start()],
+        START_WHEN_OFF: [WaitUntilOff(), Start()],
+        RESUME: [Resume()],
+        WAKE_UP: [WakeUp()],
+    }
+    return actions.get(power, [])
 
 
 def _restart_required(observed: ObservedVm, drift: Drift, policy: Policy) -> bool:
