@@ -220,7 +220,7 @@ class TestSuspendedToDisk:
 
     def test_its_memory_is_thrown_away_right_before_the_start(self) -> None:
         made = plan(observed("shutoff", saved=True), Drift(defined=(CHANGED,)), Policy(saved_state="discard"))
-        assert names(made) == ["define", "define_secret", "discard_saved_state", "start"]
+        assert names(made) == ["define", "create_channel_dir", "discard_saved_state", "start"]
         assert (made.restart_required, made.warnings) == (False, ())
 
     @pytest.mark.parametrize("state", ["absent", "shutoff"])
