@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import uuid
 from pathlib import Path
@@ -142,11 +141,9 @@ class TestSavedMemoryThatIsDiscarded:
         vm = new_vm()
         start(vm)
         virsh("managedsave", vm["uuid"])
-        with socket.create_server(("127.0.0.1", 0)) as taken:
-            port = str(taken.getsockname()[1])
-            console = f"<graphics type='vnc' port='{port}' autoport='no' listen='127.0.0.1'/>"
-            patch = {"action": "replace", "xpath": "/domain/devices/graphics", "value": console}
-            run = start({**vm, "domain_patches": [patch]}, saved_state="discard")
+        value = "<qemu:commandline><qemu:arg value='-no-such-option'/></qemu:commandline>"
+        patch = {"action": "add", "xpath": "/domain", "value": value}
+        run = start({**vm, "domain_patches": [patch]}, saved_state="discard")
         assert (run.error["rollback"], run.actions) == ("partial", ["define", "discard_saved_state"])
         assert "the saved memory of the VM is gone" in run.error["message"]
 
