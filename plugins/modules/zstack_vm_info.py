@@ -213,6 +213,19 @@ vms:
               drive.
           type: str
           sample: /var/lib/libvirt/images/web01.qcow2
+        overlay_of:
+          description:
+            - The image that the VM's description names, where the source is an overlay of it that a snapshot has made.
+            - V(null) where the two are the same, and for VMs that O(vms) does not describe.
+          type: str
+          sample: /var/lib/libvirt/images/web01.qcow2
+        backing_chain:
+          description:
+            - The images below the source, from the upper to the lower, as far as libvirt names them. Of a VM that runs
+              these are all.
+          type: list
+          elements: str
+          sample: [/var/lib/libvirt/images/debian.qcow2]
         format:
           description: The format of its image.
           type: str

@@ -135,6 +135,10 @@ class HostSystem:
             raise VmError("path_unreadable", "cannot look at %s: %s" % (path, error)) from error
         return next((kind for test, kind in _KINDS if test(mode)), "other")
 
+    def real_path(self, path: str) -> str:
+        """The path without links, whether or not there is something."""
+        return os.path.realpath(self._path(path))
+
     def read_text(self, path: str) -> Optional[str]:
         """The text of a small file, None where there is none."""
         try:

@@ -237,6 +237,9 @@ def compare(
     found = {result.uuid: result for result in start_vms(hypervisor, system, vms, order)} if vms else {}
     for entry in entries:
         result = found.get(entry["uuid"])
+        images = {each["target"]: each["overlay_of"] for each in result.overlays or ()} if result is not None else {}
+        for disk in entry.get("disks", ()):
+            disk["overlay_of"] = images.get(disk["target"])
         entry.update(_comparison(result) if result is not None else _NOT_COMPARED)
         entry["warnings"] = entry["warnings"] + (result.warnings if result is not None else [])
 

@@ -16,6 +16,7 @@ except ImportError:  # the module reports it
 
 from .._domain.metadata import ZSTACK_NAMESPACE
 from .._host.bridge_ports import Ports, is_connected
+from .._storage.image_chain import chain_of
 from ..addresses import parse_address
 from ..foreign_text import clean_line
 
@@ -65,6 +66,8 @@ def disks(domain: etree._Element) -> list[dict[str, Any]]:
             "target": disk.find("target").get("dev"),
             "device": disk.get("device") or "disk",
             "source": _source(disk),
+            "overlay_of": None,
+            "backing_chain": [link.image for link in chain_of(disk)[1:]],
             "format": None if disk.find("driver") is None else disk.find("driver").get("type"),
         }
         for disk in domain.iterfind("devices/disk")

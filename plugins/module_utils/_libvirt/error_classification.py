@@ -103,11 +103,12 @@ _TEXTS = (
     ("storage_unreachable", r"(iscsi|rbd|nbd|iSCSI).*(Connection (refused|timed out)|No route to host)"),
     (
         "image_permission",
-        r"(Could not open|Could not read|Cannot access storage file|cannot access).*Permission denied",
+        r"(Could not open|Could not read|Cannot access (storage|backing) file|cannot access).*Permission denied",
     ),
     (
         "image_missing",
-        r"(Could not open|Cannot access storage file|cannot access|could not stat).*No such file or directory",
+        r"(Could not open|Cannot access (storage|backing) file|cannot access|could not stat)"
+        r".*No such file or directory",
     ),
     ("channel_dir_missing", r"Unable to bind to UNIX socket path.*No such file or directory"),
     ("image_format", r"Image is not in \w+ format"),

@@ -40,6 +40,7 @@ class VmResult:
     console: Optional[dict[str, Any]] = None
     addresses: Optional[list[dict[str, Any]]] = None
     differences: Sequence[Difference] = ()
+    overlays: Optional[Sequence[Mapping[str, Any]]] = None
     warnings: list[str] = field(default_factory=list)
     backup_file: Optional[str] = None
     failure: Optional[Failure] = None
@@ -74,6 +75,8 @@ class VmResult:
         }
         if self.addresses is not None:
             entry["addresses"] = self.addresses
+        if self.overlays is not None:
+            entry["overlays"] = list(self.overlays)
         if self.backup_file is not None:
             entry["backup_file"] = self.backup_file
         if self.failure is not None:
@@ -88,7 +91,7 @@ class VmResult:
 
 def of_vm(vm: Vm) -> VmResult:
     """The result of a VM that nothing is known of yet."""
-    return VmResult(vm.uuid, vm.name)
+    return VmResult(vm.uuid, vm.name, overlays=())
 
 
 def as_failure(problems: VmProblems) -> Failure:

@@ -98,6 +98,18 @@ def test_where_the_data_of_disks_lies() -> None:
     ]
 
 
+def test_which_images_lie_below_a_disk() -> None:
+    (disk,) = domain_facts.disks(
+        devices("""
+      <disk type='file'><source file='/s2'/><target dev='vda'/>
+        <backingStore type='file'><source file='/s1'/>
+          <backingStore type='network'><source protocol='rbd' name='pool/c'/><backingStore/></backingStore>
+        </backingStore>
+      </disk>""")
+    )
+    assert (disk["source"], disk["backing_chain"], disk["overlay_of"]) == ("/s2", ["/s1", "rbd:pool/c"], None)
+
+
 def test_what_nics_are_connected_to() -> None:
     found = domain_facts.nics(
         devices("""
