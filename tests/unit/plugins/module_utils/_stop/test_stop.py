@@ -17,7 +17,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import V
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import CommandResult
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import ListedDomain, Removal
 from ansible_collections.zstack.kvm.plugins.module_utils._start.result import VmResult
-from ansible_collections.zstack.kvm.plugins.module_utils._stop.stop import StopOrder, stop_vms
+from ansible_collections.zstack.kvm.plugins.module_utils._stop.stop import StopRequest, stop_vms
 
 UUID, OTHER = "6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11", "0d0c2f86-6f0e-4f1b-8a50-1f3f0d7d6a02"
 SECRET = "7f2e0b9c-3a51-4c7e-9d2e-0123456789ab"
@@ -165,8 +165,8 @@ def stop(libvirt: Libvirt, *uuids: str, system: Optional[System] = None, **optio
         'timeout': 1, 'force': False, 'undefine': False, 'removal': Removal(), 'check_mode': False, 'diff': False,
         **options,
     }  # fmt: skip
-    order = StopOrder(**given, cancelled=threading.Event())
-    return stop_vms(libvirt, system or System(), uuids or (UUID,), order)
+    request = StopRequest(**given, cancelled=threading.Event())
+    return stop_vms(libvirt, system or System(), uuids or (UUID,), request)
 
 
 def fail(error: VmError) -> None:
@@ -310,8 +310,10 @@ class TestWhatGoesWithAVm:
     def test_what_vms_of_the_task_share_goes_with_the_last_of_them_as_foretold(self, check_mode: bool) -> None:
         libvirt = Libvirt(*(Domain("shutoff", defined=CEPH_DISK + LUN_DISK) for _vm in range(2)))
         # One after the other, as check mode sees them.
-        order = [(UUID, OTHER)] if check_mode else [(UUID,), (OTHER,)]
-        results = [result for uuids in order for result in stop(libvirt, *uuids, undefine=True, check_mode=check_mode)]
+        request = [(UUID, OTHER)] if check_mode else [(UUID,), (OTHER,)]
+        results = [
+            result for uuids in request for result in stop(libvirt, *uuids, undefine=True, check_mode=check_mode)
+        ]
         assert [result.actions for result in results] == [
             ['undefine'], ['undefine', 'log_out_of_iscsi_target', 'remove_secret'],
         ]  # fmt: skip

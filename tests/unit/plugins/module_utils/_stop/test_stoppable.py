@@ -15,21 +15,21 @@ from ansible_collections.zstack.kvm.plugins.module_utils._host_storage import re
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import ListedDomain, Removal
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.observed import ObservedVm
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.uuids import parse_uuids
-from ansible_collections.zstack.kvm.plugins.module_utils._stop.stop import StopOrder, channel_sockets, check_stoppable
+from ansible_collections.zstack.kvm.plugins.module_utils._stop.stop import StopRequest, channel_sockets, check_stoppable
 from lxml import etree
 
 UUID, OTHER = "6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11", "0d0c2f86-6f0e-4f1b-8a50-1f3f0d7d6a02"
 SECRET = "7f2e0b9c-3a51-4c7e-9d2e-0123456789ab"
 
 
-def order(force: bool = False) -> StopOrder:
-    return StopOrder(60, force, False, Removal(), False, False, threading.Event())
+def request(force: bool = False) -> StopRequest:
+    return StopRequest(60, force, False, Removal(), False, False, threading.Event())
 
 
 def refusal(observed: ObservedVm, **asked: bool) -> Optional[str]:
     """The code of the error that keeps the VM from being stopped."""
     try:
-        check_stoppable(observed, order(**asked))
+        check_stoppable(observed, request(**asked))
     except VmError as error:
         return error.code
     return None
@@ -173,4 +173,4 @@ def test_uuids_may_be_written_without_dashes() -> None:
 
 def test_all_wrong_uuids_are_told_with_their_places() -> None:
     _uuids, problems = parse_uuids(["web", UUID, UUID.upper()], "vms")
-    assert [problem.place for problem in problems] == ["vms[0]", "vms[2]"]
+    assert [problem.option_path for problem in problems] == ["vms[0]", "vms[2]"]
