@@ -11,7 +11,8 @@ from typing import Any, Optional
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError, VmProblems
-from ansible_collections.zstack.kvm.plugins.module_utils._host.system import CommandResult, HostSystem, RemoteSystem
+from ansible_collections.zstack.kvm.plugins.module_utils._host.processes import CommandResult
+from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem, RemoteSystem
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import Vm
 from ansible_collections.zstack.kvm.plugins.module_utils._start.preflight import (
@@ -138,6 +139,7 @@ class OpenVSwitch(HostSystem):
 
     def __init__(self, root: Path, broken: str = "") -> None:
         super().__init__(str(root))
+        self.processes: Any = self
         self.broken = broken
 
     def run(self, argv: Sequence[str], timeout: float, stdin: Optional[str] = None) -> CommandResult:

@@ -41,6 +41,8 @@ class System:
     """A console that answers at the attempt of that number, and what was asked for it."""
 
     is_remote = False
+    # All of it is this one object.
+    files = processes = network = devices = property(lambda self: self)
 
     def __init__(self, answers_at: int) -> None:
         self._answers_at = answers_at

@@ -14,7 +14,7 @@ from typing import Any, Optional
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
-from ansible_collections.zstack.kvm.plugins.module_utils._host.system import CommandResult
+from ansible_collections.zstack.kvm.plugins.module_utils._host.processes import CommandResult
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import ListedDomain, Removal
 from ansible_collections.zstack.kvm.plugins.module_utils._start.result import VmResult
 from ansible_collections.zstack.kvm.plugins.module_utils._stop.stop import StopRequest, stop_vms
@@ -115,6 +115,8 @@ class System:
     """A hypervisor's system that has the channel's socket, and sessions that this collection opened."""
 
     is_remote = False
+    # All of it is this one object.
+    files = processes = network = devices = property(lambda self: self)
 
     def __init__(self, listener: bool = False) -> None:
         self._listener = listener

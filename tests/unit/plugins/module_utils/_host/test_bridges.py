@@ -7,18 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
 from ansible_collections.zstack.kvm.plugins.module_utils._host.bridge_ports import stray_warnings
-from ansible_collections.zstack.kvm.plugins.module_utils._host.network import (
+from ansible_collections.zstack.kvm.plugins.module_utils._host.bridges import (
     BridgePorts,
     connect_port,
     is_neighbour,
     openvswitch_bridge_exists,
 )
-from ansible_collections.zstack.kvm.plugins.module_utils._host.system import CommandResult, HostSystem, RemoteSystem
+from ansible_collections.zstack.kvm.plugins.module_utils._host.processes import CommandResult
+from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem, RemoteSystem
 from lxml import etree
 
 VM = "0d1e2f30-4a5b-6c7d-8e9f-a0b1c2d3e4f5"
@@ -38,6 +39,7 @@ class Recorded(HostSystem):
 
     def __init__(self, root: Path, answer: Optional[CommandResult] = None) -> None:
         super().__init__(str(root))
+        self.processes: Any = self
         self.answer = answer or CommandResult(0, "", "")
         self.calls: list[list[str]] = []
 
