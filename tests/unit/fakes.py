@@ -205,8 +205,18 @@ class FakeSystem:
         self._kinds = kinds or {}
         self._otherwise = otherwise
         self._listening = listening
+        self.as_root = True
         self.removed: list[str] = []
         self.ran: list[str] = []
+
+    def is_root(self) -> bool:
+        return self.as_root
+
+    def may_create(self, path: str) -> bool:
+        return self.as_root
+
+    def is_hidden(self, path: str) -> bool:
+        return False
 
     def lock(self, name: str) -> Any:
         return SimpleNamespace(acquire=self._acquire)

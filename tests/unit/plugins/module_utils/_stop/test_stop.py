@@ -220,6 +220,13 @@ class TestWhatGoesWithAVm:
         (result,) = stop(libvirt, timeout=0, force=True)
         assert result.actions == ["destroy"] and libvirt.secrets
 
+    def test_what_only_root_may_remove_stays_for_another_user(self) -> None:
+        libvirt, system = libvirt_with(FakeDomain(running=CEPH_DISK + LUN_DISK + CHANNEL)), owned_system()
+        system.as_root = False
+        (result,) = stop(libvirt, system=system, timeout=0, force=True)
+        assert (code_of(result), result.actions) == (None, ["destroy", "remove_secret"])
+        assert result.warnings == ["its iSCSI sessions stay: only root can close them"]
+
     def test_a_socket_that_somebody_listens_on_stays(self) -> None:
         (result,) = stop(libvirt_with(FakeDomain("shutoff", defined=CHANNEL)), system=owned_system(listening=[SOCKET]))
         assert result.actions == []
