@@ -19,7 +19,7 @@ from .._errors.errors import VmError
 from .._host.network import is_neighbour
 from .._host.system import System
 from . import domain_facts
-from .circuit_breaker import Patience
+from .circuit_breaker import CircuitBreaker
 from .hypervisor import Hypervisor
 
 _SOURCES = ("agent", "lease", "arp")
@@ -28,7 +28,7 @@ Address = dict[str, Any]
 
 
 def ask_addresses(
-    hypervisor: Hypervisor, system: System, uuid: str, live: etree._Element, patience: Patience
+    hypervisor: Hypervisor, system: System, uuid: str, live: etree._Element, circuit_breaker: CircuitBreaker
 ) -> list[Address]:
     """Return what the guest agent, libvirt's leases and the ARP table know of the addresses of a running VM."""
     sources = _SOURCES if domain_facts.has_agent(live) else _SOURCES[1:]
@@ -36,7 +36,7 @@ def ask_addresses(
     for source in sources:
         question = partial(hypervisor.interface_addresses, uuid, source)
         try:
-            answers[source] = patience.ask(uuid, question) if source == "agent" else question()
+            answers[source] = circuit_breaker.ask(uuid, question) if source == "agent" else question()
         except VmError as error:
             # A VM that has ended meanwhile, an agent that says nothing: there are no addresses then.
             if error.lost_libvirt:

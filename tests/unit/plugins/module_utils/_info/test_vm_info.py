@@ -100,7 +100,7 @@ def test_the_silence_of_an_agent_is_not_that_of_qemu() -> None:
     assert entry["thumbnail"] is not None
 
 
-def test_one_that_was_removed_meanwhile_is_told_of_only_where_it_was_asked_for() -> None:
+def test_one_that_was_removed_meanwhile_is_told_of_only_where_it_win_sync_for() -> None:
     assert GONE not in told(Host(1))
     assert told(Host(1), GONE)[GONE]["state"] == "absent"
     assert told(Host(1), GONE, others=False).keys() == {GONE}

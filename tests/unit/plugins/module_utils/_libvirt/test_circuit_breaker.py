@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
-from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.circuit_breaker import Patience
+from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.circuit_breaker import CircuitBreaker
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import SLOW_CALLS_AT_ONCE
 
 
@@ -17,13 +17,13 @@ def fail(code: str) -> NoReturn:
     raise VmError(code, "no answer")
 
 
-def hang(breaker: Patience, uuid: str) -> None:
+def hang(breaker: CircuitBreaker, uuid: str) -> None:
     with pytest.raises(VmError):
         breaker.ask(uuid, lambda: fail("qemu_hangs"))
 
 
 def test_one_that_has_not_answered_is_not_asked_again() -> None:
-    breaker, asked = Patience(), []
+    breaker, asked = CircuitBreaker(), []
     hang(breaker, "a")
     with pytest.raises(VmError, match="no answer"):
         breaker.ask("a", lambda: asked.append("a"))
@@ -31,7 +31,7 @@ def test_one_that_has_not_answered_is_not_asked_again() -> None:
 
 
 def test_the_error_of_one_that_hangs_is_kept() -> None:
-    breaker = Patience()
+    breaker = CircuitBreaker()
     assert breaker.lost_with("a") is None
     hang(breaker, "a")
     error = breaker.lost_with("a")
@@ -39,14 +39,14 @@ def test_the_error_of_one_that_hangs_is_kept() -> None:
 
 
 def test_another_error_keeps_nothing_from_being_asked_again() -> None:
-    breaker = Patience()
+    breaker = CircuitBreaker()
     with pytest.raises(VmError):
         breaker.ask("a", lambda: fail("libvirt_error"))
     assert breaker.ask("a", lambda: "an answer") == "an answer"
 
 
 def test_others_are_asked_until_as_many_hang_as_libvirt_has_room_for() -> None:
-    breaker = Patience()
+    breaker = CircuitBreaker()
     for number in range(SLOW_CALLS_AT_ONCE):
         assert breaker.ask("whole", lambda: "an answer") == "an answer"
         hang(breaker, str(number))

@@ -15,9 +15,9 @@ def test_uuids_may_be_written_without_dashes() -> None:
 
 def test_all_wrong_uuids_are_told_with_their_places() -> None:
     _uuids, problems = parse_uuids(["web", UUID, UUID.upper()], "vms")
-    assert [problem.place for problem in problems] == ["vms[0]", "vms[2]"]
+    assert [problem.option_path for problem in problems] == ["vms[0]", "vms[2]"]
 
 
 def test_a_uuid_that_is_there_twice_is_a_problem_whatever_its_form() -> None:
     _uuids, (problem,) = parse_uuids([UUID, UUID.upper()], "vms")
-    assert (problem.place, problem.message) == ("vms[1]", f"{UUID.upper()} is there twice")
+    assert (problem.option_path, problem.message) == ("vms[1]", f"{UUID.upper()} is there twice")

@@ -205,11 +205,11 @@ class TestDrift:
 
 
 class TestSuspendedToDisk:
-    def test_as_asked_it_is_started(self) -> None:
+    def test_in_sync_it_is_started(self) -> None:
         made = plan(observed("shutoff", saved=True))
         assert (names(made), made.restart_required, made.warnings) == (["create_channel_dir", "start"], False, ())
 
-    def test_not_as_asked_it_comes_back_as_it_was(self) -> None:
+    def test_not_in_sync_it_comes_back_as_it_was(self) -> None:
         made = plan(observed("shutoff", saved=True), Drift(defined=(CHANGED,)))
         assert (names(made), made.restart_required) == (["define", "create_channel_dir", "start"], True)
         assert "suspended to disk" in made.warnings[0]

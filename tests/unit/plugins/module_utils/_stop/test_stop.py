@@ -16,7 +16,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor imp
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.observed import ObservedVm
 from ansible_collections.zstack.kvm.plugins.module_utils._start.result import VmResult
 from ansible_collections.zstack.kvm.plugins.module_utils._stop.stop import (
-    StopOrder,
+    StopRequest,
     channel_sockets,
     check_stoppable,
     stop_vms,
@@ -54,8 +54,8 @@ def stop(libvirt: FakeHypervisor, *uuids: str, system: Optional[FakeSystem] = No
         'timeout': 1, 'force': False, 'undefine': False, 'removal': Removal(), 'check_mode': False, 'diff': False,
         **options,
     }  # fmt: skip
-    order = StopOrder(**given, cancelled=threading.Event())
-    return stop_vms(libvirt, system or owned_system(), uuids or (UUID,), order)
+    request = StopRequest(**given, cancelled=threading.Event())
+    return stop_vms(libvirt, system or owned_system(), uuids or (UUID,), request)
 
 
 def fail(error: VmError) -> None:
@@ -66,14 +66,14 @@ def code_of(result: VmResult) -> Optional[str]:
     return None if result.failure is None else result.failure.error.code
 
 
-def order(force: bool = False) -> StopOrder:
-    return StopOrder(60, force, False, Removal(), False, False, threading.Event())
+def request(force: bool = False) -> StopRequest:
+    return StopRequest(60, force, False, Removal(), False, False, threading.Event())
 
 
 def refusal(observed: ObservedVm, **asked: bool) -> Optional[str]:
     """The code of the error that keeps the VM from being stopped."""
     try:
-        check_stoppable(observed, order(**asked))
+        check_stoppable(observed, request(**asked))
     except VmError as error:
         return error.code
     return None
@@ -240,8 +240,10 @@ class TestWhatGoesWithAVm:
     def test_what_vms_of_the_task_share_goes_with_the_last_of_them_as_foretold(self, check_mode: bool) -> None:
         libvirt = libvirt_with(*(FakeDomain("shutoff", defined=CEPH_DISK + LUN_DISK) for _vm in range(2)))
         # One after the other, as check mode sees them.
-        order = [(UUID, OTHER)] if check_mode else [(UUID,), (OTHER,)]
-        results = [result for uuids in order for result in stop(libvirt, *uuids, undefine=True, check_mode=check_mode)]
+        request = [(UUID, OTHER)] if check_mode else [(UUID,), (OTHER,)]
+        results = [
+            result for uuids in request for result in stop(libvirt, *uuids, undefine=True, check_mode=check_mode)
+        ]
         assert [result.actions for result in results] == [
             ['undefine'], ['undefine', 'log_out_of_iscsi_target', 'remove_secret'],
         ]  # fmt: skip
