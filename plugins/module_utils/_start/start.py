@@ -31,6 +31,7 @@ from .._spec.vm import Vm
 from .._storage.base import StorageFacts
 from .apply import apply
 from .conflicts import Use, find_conflicts
+from .daemons import daemon_problems
 from .plan import Drift, Plan, Prepare, check_drift, check_state, plan_vm, steps, will_attach, will_start
 from .preflight import (
     backup_problems,
@@ -44,6 +45,7 @@ from .readiness import console_of, wait_until_ready
 from .result import SecretMask, VmResult, as_failure, domain_text, failed, of_vm, without_secrets_of_patches
 from .run_context import RunContext, StartRequest, begin_run
 from .start_order import start_in_order
+from .volumes import check_block_jobs, keep_overlays, on_overlays, storage_problems
 
 
 def start_vms(hypervisor: Hypervisor, system: System, vms: Sequence[Vm], request: StartRequest) -> list[VmResult]:
@@ -90,8 +92,10 @@ def _plan_and_apply(run: RunContext, vm: Vm, result: VmResult) -> None:
     result.restart_required = plan.restart_required
     result.warnings += plan.warnings
     check_drift(observed, plan.differences, run.policy)
-    if plan.actions and observed.active and run.hypervisor.has_job(vm.uuid):
-        raise VmError("vm_busy", "the VM is %s, and a job is being done on it" % observed.state)
+    if plan.actions and observed.active:
+        if run.hypervisor.has_job(vm.uuid):
+            raise VmError("vm_busy", "the VM is %s, and a job is being done on it" % observed.state)
+        check_block_jobs(run.hypervisor, vm, observed, plan)
     actions = steps(plan, prepare)
     if run.request.check_mode:
         result.actions = [action.name for action in actions if run.shared_actions.is_first(action)]
@@ -101,11 +105,16 @@ def _plan_and_apply(run: RunContext, vm: Vm, result: VmResult) -> None:
 
 def _plan(run: RunContext, vm: Vm, observed: ObservedVm, result: VmResult) -> tuple[Plan, Prepare]:
     """What is to be done to the VM itself, and what finds out what must be prepared for it."""
-    existing = None if observed.inactive_xml is None else etree.fromstring(observed.inactive_xml)
+    existing, live = (
+        None if xml is None else etree.fromstring(xml) for xml in (observed.inactive_xml, observed.live_xml)
+    )
     facts = storage_facts(vm, existing, run.system, run.hypervisor)
     desired = domain.build(vm, run.host, facts)
-    reconciled = reconcile(desired.element, existing, desired.unpatched)
-    drift = _drift(run, desired, reconciled.differences, observed)
+    overlays = keep_overlays(run, vm, facts, desired.element, existing, live)
+    result.overlays = overlays.entries()
+    to_define = on_overlays(desired, overlays.defined)
+    reconciled = reconcile(to_define.element, existing, to_define.unpatched)
+    drift = _drift(run, on_overlays(desired, overlays.live), reconciled.differences, observed)
     if run.request.diff:
         result.before = result.after = domain_text(existing)
         if reconciled.differences or existing is None:
@@ -122,7 +131,8 @@ def _plan(run: RunContext, vm: Vm, observed: ObservedVm, result: VmResult) -> tu
     plan = plan_vm(vm, observed, drift, run.policy, definition)
     use = Use(will_start(observed, drift, run.policy), will_attach(drift, run.policy))
     if use.starts or use.attaches:
-        problems += [*desired.missing, *run.storage_problems(vm), *host_problems(vm, run.system)]
+        problems += [*desired.missing, *storage_problems(run, vm, facts, overlays), *host_problems(vm, run.system)]
+        problems += daemon_problems(vm, run.system, run.hypervisor.uri)
         problems += rights_problems(vm, run.system, run.host.capabilities.qemu_owner)
         problems += network_filter_problems(vm, run.network_filters)
         problems += secret_conflicts(vm, facts, run.hypervisor)
