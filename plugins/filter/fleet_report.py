@@ -156,7 +156,7 @@ def _message(result: Mapping[str, Any]) -> str:
 def _vms(
     each: Mapping[str, Any], done: Mapping[str, Mapping[str, Any]], where: Mapping[str, Sequence[str]]
 ) -> list[Row]:
-    """The VMs of a hypervisor: those that it has told of, and those that should be there."""
+    """Return the VMs of a hypervisor: those that it has told of, and those that should be there."""
     told = (each.get("vms") or {}).get("vms")
     expected = {_normal(vm["uuid"]): vm for vm in done.values() if vm.get("uuid")}
     expected.update({_normal(uuid): {"uuid": uuid, "name": name} for uuid, name in (each.get("wanted") or {}).items()})

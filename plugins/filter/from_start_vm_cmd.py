@@ -70,7 +70,7 @@ UNKNOWN = ("error", "warn", "ignore")
 
 
 def from_start_vm_cmd(document: Any, unknown: str = "error") -> dict[str, Any]:
-    """The VM that a StartVmCmd describes; all that is wrong with the document in one error."""
+    """Return the VM that a StartVmCmd describes; all that is wrong with the document in one error."""
     if unknown not in UNKNOWN:
         raise AnsibleFilterError("from_start_vm_cmd: unknown must be one of %s" % ", ".join(UNKNOWN))
     try:

@@ -54,7 +54,7 @@ _value:
 
 
 def html_page(variables: Mapping[str, Any], template: str) -> str:
-    """The template with the variables in it, escaped."""
+    """Return the template with the variables in it, escaped."""
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_clean
     )

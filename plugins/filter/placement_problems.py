@@ -113,7 +113,7 @@ def _because(reason: Any) -> str:
 
 
 def _reader_of_ignored(ignored: Any) -> Callable[[str], bool]:
-    """Whether a host need not answer, as surveys, extra variables and inventories can say it."""
+    """Return whether a host need not answer, as surveys, extra variables and inventories can say it."""
     try:
         everything = boolean(ignored)
     except TypeError:
@@ -153,7 +153,7 @@ def _active_elsewhere(
 
 
 def _same(host: str, other: str, answered: Mapping[str, Mapping[str, Any]]) -> bool:
-    """Whether two names lead to one hypervisor. The UUID alone doesn't tell: that of cloned machines is the same."""
+    """Return whether two names lead to one hypervisor. The UUID alone doesn't tell: that of cloned machines is the same."""
     if host == other:
         return True
     identities = [(answered[name]["uuid"], answered[name]["hostname"]) for name in (host, other) if name in answered]

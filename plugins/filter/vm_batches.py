@@ -72,7 +72,7 @@ _NAMES_SHOWN = 5
 
 
 def vm_batches(vms: Sequence[Any], size: Any = None) -> list[dict[str, Any]]:
-    """The batches; the problems of all VMs in one error where there is more than one."""
+    """Return the batches; the problems of all VMs in one error where there is more than one."""
     if size in (None, ""):
         batches = [list(range(len(vms)))] if vms else []
     else:

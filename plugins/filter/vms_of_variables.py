@@ -72,7 +72,7 @@ DOCUMENTS = ("zstack_start_vm_cmds", "zstack_secret_start_vm_cmds")
 
 
 def vms_of_variables(variables: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The VMs that the variables describe; all that is wrong with them in one error."""
+    """Return the VMs that the variables describe; all that is wrong with them in one error."""
     reader = _Reader(variables)
     vms = reader.vms()
     if reader.problems:
@@ -100,7 +100,7 @@ class _Reader:
         return merged
 
     def _password(self) -> Any:
-        """The password of consoles; never one that was changed on its way."""
+        """Return the password of consoles; never one that was changed on its way."""
         password = self._given("zstack_console_password")
         if password is None or isinstance(password, str):
             return password
@@ -111,7 +111,7 @@ class _Reader:
         return None
 
     def _given(self, name: str) -> Any:
-        """A variable's value; None for one that is empty."""
+        """Return a variable's value; None for one that is empty."""
         value = self.variables.get(name)
         empty = value is None or value is False or isinstance(value, str) and not value.strip()
         return None if empty else value
@@ -151,7 +151,7 @@ class _Reader:
         return found
 
     def _mappings(self, name: str, value: Any) -> list[dict[str, Any]]:
-        """The mappings of a list; a single one needs no list around it."""
+        """Return the mappings of a list; a single one needs no list around it."""
         found = []
         for option_path, item in _items(name, value):
             if isinstance(item, Mapping):
@@ -161,7 +161,7 @@ class _Reader:
         return found
 
     def _parsed(self, name: str) -> Any:
-        """A variable's value, or what its text says in JSON or YAML."""
+        """Return a variable's value, or what its text says in JSON or YAML."""
         value = self._given(name)
         if not isinstance(value, str):
             return value
@@ -183,7 +183,7 @@ class _Reader:
 
 
 def _items(name: str, value: Any) -> list[tuple[str, Any]]:
-    """The items of a list, or a single one, each with its place."""
+    """Return the items of a list, or a single one, each with its place."""
     if value is None:
         return []
     if isinstance(value, (list, tuple)):

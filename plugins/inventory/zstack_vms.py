@@ -155,11 +155,11 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     NAME = "zstack.kvm.zstack_vms"
 
     def verify_file(self, path: str) -> bool:
-        """Whether a file is for this plugin, by its name."""
+        """Return whether a file is for this plugin, by its name."""
         return super().verify_file(path) and path.endswith(("zstack_vms.yml", "zstack_vms.yaml"))
 
     def parse(self, inventory: InventoryData, loader: DataLoader, path: str, cache: bool = True) -> None:
-        """Fills the inventory from the cache, or else from the hypervisors."""
+        """Fill the inventory from the cache, or else from the hypervisors."""
         super().parse(inventory, loader, path, cache)
         self._read_config_data(path)
         uris = _checked(self.get_option("hypervisors"))
@@ -177,7 +177,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
                 self._add_hypervisor(name, uri, found[name], where)
 
     def _remembered(self, path: str, uris: dict[str, str]) -> dict[str, list[Vm]]:
-        """The VMs of the hypervisors of which the cache has any, by the hypervisors' names."""
+        """Return the VMs of the hypervisors of which the cache has any, by the hypervisors' names."""
         try:
             cached = self._cache[self.get_cache_key(path)] if self.get_option("cache") else {}
         except KeyError:
@@ -185,7 +185,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         return {name: entry["vms"] for name, entry in cached.items() if uris.get(name) == entry["uri"]}
 
     def _ask(self, uris: dict[str, str]) -> dict[str, list[Vm]]:
-        """The VMs of the hypervisors that answer, by the hypervisors' names."""
+        """Return the VMs of the hypervisors that answer, by the hypervisors' names."""
         if not uris:
             return {}
         _require_libraries()
@@ -262,7 +262,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
 
 
 def _checked(hypervisors: dict[Any, Any]) -> dict[str, str]:
-    """The URIs by the names of the hypervisors."""
+    """Return the URIs by the names of the hypervisors."""
     for name, uri in hypervisors.items():
         if not (isinstance(name, str) and isinstance(uri, str) and urlsplit(uri).scheme):
             raise AnsibleParserError("hypervisors: %r is to have a libvirt URI, but has %r" % (name, uri))
@@ -302,7 +302,7 @@ def _look(hypervisor: Hypervisor, uri: str) -> list[Vm]:
 
 
 def without_questions(uri: str) -> str:
-    """The URI by which ssh, of which many run at once, asks nobody for a password."""
+    """Return the URI by which ssh, of which many run at once, asks nobody for a password."""
     parts = urlsplit(uri)
     if not parts.scheme.endswith("+ssh") or "no_tty" in parse_qs(parts.query):
         return uri

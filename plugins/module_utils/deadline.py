@@ -46,7 +46,7 @@ def call_with_deadline(function: Callable[[], Result], seconds: float) -> Result
 
 
 def side_by_side(function: Callable[[Item], Result], items: Sequence[Item], workers: int) -> list[Result]:
-    """The results of C(function) for all items, in their order, C(workers) at a time. C(function) may not raise."""
+    """Return the results of C(function) for all items, in their order, C(workers) at a time. C(function) may not raise."""
     waiting: queue.SimpleQueue[tuple[int, Item]] = queue.SimpleQueue()
     for entry in enumerate(items):
         waiting.put(entry)

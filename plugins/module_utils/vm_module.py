@@ -58,14 +58,14 @@ def fail_for_error(module: AnsibleModule, error: VmError) -> None:
 
 
 def fail_for_input(module: AnsibleModule, problems: Sequence[Problem], secrets: Iterable[str] = ()) -> None:
-    """Ends the module with all that is wrong with its input, before anything was touched."""
+    """End the module with all that is wrong with its input, before anything was touched."""
     lines = ["%s (%s)" % (problem, problem.hint) if problem.hint else str(problem) for problem in problems]
     count = "a problem" if len(lines) == 1 else "%d problems" % len(lines)
     module.fail_json("%s in the input:\n%s" % (count, SecretMask(secrets).text("\n".join(lines))))
 
 
 def cancelled_by_signals() -> threading.Event:
-    """A task that is asked to end finishes the VMs that it works on, and begins no other."""
+    """Return a task that is asked to end finishes the VMs that it works on, and begins no other."""
     cancelled = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_received: cancelled.set())
@@ -73,7 +73,7 @@ def cancelled_by_signals() -> threading.Event:
 
 
 def finish(module: AnsibleModule, results: Sequence[VmResult]) -> None:
-    """Ends the module with what became of each VM; as a failure where one of them failed."""
+    """End the module with what became of each VM; as a failure where one of them failed."""
     returned: dict[str, Any] = {
         "changed": any(result.changed for result in results),
         "vms": [result.as_entry() for result in results],
@@ -91,7 +91,7 @@ def finish(module: AnsibleModule, results: Sequence[VmResult]) -> None:
 
 
 def _failure(label: str, failure: Failure) -> Iterator[str]:
-    """The lines that tell people what went wrong with a VM."""
+    """Yield the lines that tell people what went wrong with a VM."""
     yield "%s: %s (%s)" % (label, failure.error.message, failure.error.hint)
     seen = failure.diagnostics
     if seen is None:

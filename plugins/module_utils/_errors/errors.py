@@ -75,12 +75,12 @@ class VmError(Exception):
 
     @property
     def lost_libvirt(self) -> bool:
-        """Whether libvirt can be asked nothing more through this connection."""
+        """Return whether libvirt can be asked nothing more through this connection."""
         return self.code in ("connection_lost", "libvirt_hangs")
 
     @property
     def agent_is_silent(self) -> bool:
-        """Whether there is no agent to answer: none that listens, or no guest that runs."""
+        """Return whether there is no agent to answer: none that listens, or no guest that runs."""
         return self.libvirt_code in _SILENT_AGENT
 
 

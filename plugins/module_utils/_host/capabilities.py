@@ -81,17 +81,17 @@ class Host:
 
 
 def offers(values: Optional[tuple[str, ...]], value: str) -> bool:
-    """Whether the host has the value, or doesn't say what it has."""
+    """Return whether the host has the value, or doesn't say what it has."""
     return values is None or value in values
 
 
 def is_q35(machine: str) -> bool:
-    """Whether a machine type is the PC with PCI Express, which has no IDE."""
+    """Return whether a machine type is the PC with PCI Express, which has no IDE."""
     return machine == "q35" or machine.startswith("pc-q35")
 
 
 def parse_capabilities(xml: str) -> Capabilities:
-    """Reads what virConnectGetCapabilities gives."""
+    """Read what virConnectGetCapabilities gives."""
     root = etree.fromstring(xml)
     guests: dict[str, dict[str, GuestType]] = {}
     for guest in root.iterfind("guest"):
@@ -111,7 +111,7 @@ def _qemu_owner(root: etree._Element) -> Optional[tuple[int, int]]:
 
 
 def parse_domain_capabilities(xml: str) -> DomainCapabilities:
-    """Reads what virConnectGetDomainCapabilities gives."""
+    """Read what virConnectGetDomainCapabilities gives."""
     root = etree.fromstring(xml)
     vcpu = root.find("vcpu")
     return DomainCapabilities(
@@ -154,7 +154,7 @@ def default_machine(arch: str, domain_type: str, capabilities: Capabilities) -> 
 
 
 def _guest_type(arch: etree._Element, domain: etree._Element) -> GuestType:
-    """A domain type may have an emulator and machines of its own."""
+    """Return a domain type may have an emulator and machines of its own."""
     machines = domain.findall("machine") or arch.findall("machine")
     return GuestType(
         domain.findtext("emulator") or arch.findtext("emulator", ""),
@@ -163,7 +163,7 @@ def _guest_type(arch: etree._Element, domain: etree._Element) -> GuestType:
 
 
 def _enum(root: etree._Element, path: str, name: str) -> Optional[tuple[str, ...]]:
-    """The values of an enumeration; nothing where its element is not supported."""
+    """Return the values of an enumeration; nothing where its element is not supported."""
     element = root.find(path)
     if element is None:
         return None

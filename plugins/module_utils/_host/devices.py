@@ -30,15 +30,15 @@ class Devices:
         self._files = files
 
     def pci_device_exists(self, address: str) -> bool:
-        """Whether the hypervisor has a PCI device at C(DDDD:BB:SS.F)."""
+        """Return whether the hypervisor has a PCI device at C(DDDD:BB:SS.F)."""
         return self._files.path_kind("/sys/bus/pci/devices/" + address) == "directory"
 
     def has_iommu_group(self, address: str) -> bool:
-        """Whether the PCI device at C(DDDD:BB:SS.F) is behind an IOMMU, without which it can't be passed through."""
+        """Return whether the PCI device at C(DDDD:BB:SS.F) is behind an IOMMU, without which it can't be passed through."""
         return self._files.path_kind("/sys/bus/pci/devices/%s/iommu_group" % address) == "directory"
 
     def iommu_groups(self) -> dict[int, list[str]]:
-        """The PCI devices in each IOMMU group, which can only be passed through together; none without an IOMMU."""
+        """Return the PCI devices in each IOMMU group, which can only be passed through together; none without an IOMMU."""
         top = "/sys/kernel/iommu_groups"
         return {
             int(name): self._files.list_directory("%s/%s/devices" % (top, name))
@@ -46,7 +46,7 @@ class Devices:
         }
 
     def usb_devices(self) -> list[UsbHostDevice]:
-        """The USB devices that are plugged in."""
+        """Return the USB devices that are plugged in."""
         top = "/sys/bus/usb/devices"
         found = []
         for name in self._files.list_directory(top):

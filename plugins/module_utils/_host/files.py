@@ -72,11 +72,11 @@ class Files:
         return next((kind for test, kind in _KINDS if test(mode)), "other")
 
     def real_path(self, path: str) -> str:
-        """The path without links, whether or not there is something."""
+        """Return the path without links, whether or not there is something."""
         return os.path.realpath(self.path(path))
 
     def read_text(self, path: str) -> Optional[str]:
-        """The text of a small file, None where there is none."""
+        """Return the text of a small file, None where there is none."""
         try:
             with open(self.path(path), encoding="utf-8", errors="replace") as file:
                 return file.read()
@@ -86,7 +86,7 @@ class Files:
             raise VmError("path_unreadable", "cannot read %s: %s" % (path, error)) from error
 
     def read_head(self, path: str, size: int) -> Optional[bytes]:
-        """The first C(size) bytes of a file, None where there is none."""
+        """Return the first C(size) bytes of a file, None where there is none."""
         try:
             with open(self.path(path), "rb") as file:
                 return file.read(size)
@@ -108,7 +108,7 @@ class Files:
         return 0 if status is None else status.st_size
 
     def list_directory(self, path: str) -> list[str]:
-        """The names in a directory, sorted; none where it doesn't exist."""
+        """Return the names in a directory, sorted; none where it doesn't exist."""
         try:
             return sorted(os.listdir(self.path(path)))
         except (FileNotFoundError, NotADirectoryError):
@@ -117,7 +117,7 @@ class Files:
             raise VmError("path_unreadable", "cannot list %s: %s" % (path, error)) from error
 
     def link_name(self, path: str) -> Optional[str]:
-        """The last part of what a symbolic link leads to, None where there is no link."""
+        """Return the last part of what a symbolic link leads to, None where there is no link."""
         try:
             return os.path.basename(os.readlink(self.path(path)))
         except OSError:

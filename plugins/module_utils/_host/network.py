@@ -29,7 +29,7 @@ class ServerGreeting:
 
 
 def _address_of(digits: str) -> str:
-    """The kernel writes an address as one or four numbers in the order of bytes that the machine has."""
+    """Return the kernel writes an address as one or four numbers in the order of bytes that the machine has."""
     words = [int(digits[at : at + 8], 16).to_bytes(4, sys.byteorder) for at in range(0, len(digits), 8)]
     address = ipaddress.ip_address(b"".join(words))
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
@@ -43,11 +43,11 @@ class Network:
         self._files = files
 
     def bridge_exists(self, name: str) -> bool:
-        """Whether a network device of that name is there and is a bridge of the kernel."""
+        """Return whether a network device of that name is there and is a bridge of the kernel."""
         return self._files.path_kind("/sys/class/net/%s/bridge" % name) == "directory"
 
     def bridges(self) -> list[str]:
-        """The names of the bridges of the kernel."""
+        """Return the names of the bridges of the kernel."""
         return [name for name in self._files.list_directory("/sys/class/net") if self.bridge_exists(name)]
 
     def network_device_exists(self, name: str) -> bool:
@@ -66,7 +66,7 @@ class Network:
         return found
 
     def arp_table(self) -> dict[str, list[str]]:
-        """The IPv4 addresses that the kernel knows of each MAC address in its networks."""
+        """Return the IPv4 addresses that the kernel knows of each MAC address in its networks."""
         table: dict[str, list[str]] = {}
         for line in (self._files.read_text("/proc/net/arp") or "").splitlines()[1:]:
             address, _kind, flags, mac = line.split()[:4]
@@ -76,7 +76,7 @@ class Network:
         return table
 
     def connect(self, host: str, port: int, timeout: float, greeting: int = 0) -> ServerGreeting:
-        """Sees that a TCP server answers, and takes the first C(greeting) bytes that it sends of its own accord."""
+        """See that a TCP server answers, and takes the first C(greeting) bytes that it sends of its own accord."""
 
         def greet() -> ServerGreeting:
             with socket.create_connection((host, port), timeout) as client:
@@ -89,7 +89,7 @@ class Network:
             raise VmError("storage_unreachable", getattr(error, "strerror", None) or str(error)) from error
 
     def connect_to_socket(self, path: str, timeout: float) -> None:
-        """Sees that a server answers on a unix socket."""
+        """See that a server answers on a unix socket."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
             client.settimeout(timeout)
             try:
@@ -105,7 +105,7 @@ class Network:
             return True
 
     def ip_addresses(self) -> frozenset[str]:
-        """The IP addresses that the hypervisor has, loopback included."""
+        """Return the IP addresses that the hypervisor has, loopback included."""
         table = self._files.read_text("/proc/net/fib_trie") or ""
         found = set(re.findall(r"\|-- (\S+)\n\s+/32 host LOCAL", table))
         for line in (self._files.read_text("/proc/net/if_inet6") or "").splitlines():
@@ -113,7 +113,7 @@ class Network:
         return frozenset(found)
 
     def answers(self, address: str, port: int) -> bool:
-        """Whether something listens on a TCP port of this machine."""
+        """Return whether something listens on a TCP port of this machine."""
         try:
             with socket.create_connection((address, port), timeout=1):
                 return True

@@ -57,7 +57,7 @@ def open_entry(path: str, root: str = "/") -> int:
 
 @contextmanager
 def opened_parent(path: str, root: str = "/") -> Iterator[tuple[int, str]]:
-    """The descriptor of the directory that a path is in, and the path's last component."""
+    """Return the descriptor of the directory that a path is in, and the path's last component."""
     parent, _slash, name = path.rstrip("/").rpartition("/")
     descriptor = open_directory(parent or "/", root)
     try:
@@ -67,7 +67,7 @@ def opened_parent(path: str, root: str = "/") -> Iterator[tuple[int, str]]:
 
 
 def entry_status(path: str, root: str = "/") -> Optional[os.stat_result]:
-    """The status of what has the path, of a link itself; None where there is nothing."""
+    """Return the status of what has the path, of a link itself; None where there is nothing."""
     try:
         descriptor = open_entry(path, root)
     except (FileNotFoundError, NotADirectoryError):
@@ -293,7 +293,7 @@ def _enter(name: str, parent: int) -> int:
 
 
 def _read_link(link: int, parent: int, path: str, name: str) -> str:
-    """Closes the link."""
+    """Close the link."""
     try:
         if not is_roots_alone(os.fstat(parent)):
             raise UnsafeLinkError(path, name)

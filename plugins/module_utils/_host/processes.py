@@ -38,12 +38,12 @@ class Processes:
         self._files = files
 
     def find_program(self, name: str) -> Optional[str]:
-        """The full path of a program, None where the hypervisor doesn't have it."""
+        """Return the full path of a program, None where the hypervisor doesn't have it."""
         places = os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin"
         return shutil.which(name, path=places)
 
     def run(self, argv: Sequence[str], timeout: float, stdin: Union[str, None] = None) -> CommandResult:
-        """Runs a program in the C locale, C(timeout) seconds at most. Secrets go into C(stdin), not C(argv)."""
+        """Run a program in the C locale, C(timeout) seconds at most. Secrets go into C(stdin), not C(argv)."""
         program = self.find_program(argv[0])
         if program is None:
             raise VmError("command_missing", "the program %s is not installed" % argv[0])
@@ -81,7 +81,7 @@ class Processes:
         return float(up.split()[0]) - started
 
     def kill_process(self, pid_file: str, argument: str) -> None:
-        """Kills the process that a file names, if it is still one with that in its command line."""
+        """Kill the process that a file names, if it is still one with that in its command line."""
         pid = (self._files.read_text(pid_file) or "").strip()
         if pid.isdigit() and argument in (self._files.read_text("/proc/%s/cmdline" % pid) or ""):
             with contextlib.suppress(ProcessLookupError):

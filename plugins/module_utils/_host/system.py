@@ -38,11 +38,11 @@ class HostSystem:
         return os.geteuid() == 0
 
     def lock(self, uuid: str) -> HostLock:
-        """The lock of one VM on this hypervisor."""
+        """Return the lock of one VM on this hypervisor."""
         return vm_lock(uuid)
 
     def shared_lock(self, name: str, label: str) -> HostLock:
-        """The lock of what VMs share on this hypervisor; C(label) is what messages call it."""
+        """Return the lock of what VMs share on this hypervisor; C(label) is what messages call it."""
         return HostLock(name, label, "shared_locked")
 
 

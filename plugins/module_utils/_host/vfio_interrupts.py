@@ -14,7 +14,7 @@ _ADDRESS = re.compile(r"\b([0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])\b")
 
 
 def explain_conflict(system: HostSystem, text: str, message: str) -> tuple[str, str]:
-    """The message with the devices that share a line with those in C(text), and how to free it.
+    """Return the message with the devices that share a line with those in C(text), and how to free it.
 
     A device that uses message signalled interrupts doesn't need the line: it is not in the way.
     """

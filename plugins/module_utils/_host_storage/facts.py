@@ -50,7 +50,7 @@ def facts(vm: Vm, existing: Optional[Any], system: System, hypervisor: Hyperviso
 
 
 def defined_formats(existing: Optional[Any]) -> dict[str, str]:
-    """The formats that the definition of a VM has, by install path; also of the images below overlays."""
+    """Return the formats that the definition of a VM has, by install path; also of the images below overlays."""
     disks = existing.iterfind("devices/disk") if existing is not None else ()
     known = {link.image: link.format for disk in disks for link in chain_of(disk) if link.format is not None}
     return {_install_path(image): image_format for image, image_format in known.items()}
@@ -91,7 +91,7 @@ def _kind_seen(path: str, system: HostSystem) -> Optional[str]:
 
 
 def _defined_kinds(existing: Optional[Any]) -> dict[str, str]:
-    """The definition's types of disks that are files or block devices, by path."""
+    """Return the definition's types of disks that are files or block devices, by path."""
     kinds = {}
     for source in existing.iterfind("devices/disk/source") if existing is not None else ():
         for kind, attribute in (("file", "file"), ("block", "dev")):

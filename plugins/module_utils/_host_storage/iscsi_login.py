@@ -128,20 +128,20 @@ class Initiator:
         return self._target._replace(lun=0).device[:-1]
 
     def is_ours(self) -> bool:
-        """Whether this collection opened the session."""
+        """Return whether this collection opened the session."""
         return self._system.files.path_kind(self._mark) is not None
 
     def has_session(self) -> bool:
-        """Whether the hypervisor is logged in."""
+        """Return whether the hypervisor is logged in."""
         done = self._run("-m", "session", allowed=(_NOTHING_FOUND,))
         return has_session(done.stdout, self._target)
 
     def rescan(self) -> None:
-        """Looks for LUNs that the target got since the login."""
+        """Look for LUNs that the target got since the login."""
         self._run_node("--rescan")
 
     def open(self, username: Optional[str], password: Optional[str]) -> None:
-        """Logs in; what failed leaves everything as it was."""
+        """Log in; what failed leaves everything as it was."""
         self._discover()
         before = {path: self._system.files.read_text(path) for path in self._record_files()}
         # Before the login: a session that a killed task left behind is ours too.
@@ -162,7 +162,7 @@ class Initiator:
             self._system.files.remove_file(self._mark)
 
     def close(self) -> None:
-        """Logs out; the record of the target is then what it was before the login, or gone where there was none."""
+        """Log out; the record of the target is then what it was before the login, or gone where there was none."""
         self._run_node("--logout", allowed=(_NOTHING_FOUND,))
         before = json.loads(self._system.files.read_text(self._mark) or "{}")
         for path, text in before.items():
@@ -187,7 +187,7 @@ class Initiator:
             self._system.files.write_private_file(path, with_chap(text, username, password))
 
     def _record_files(self) -> list[str]:
-        """The files of the record: C(IQN/HOST,PORT), or C(IQN/HOST,PORT,GROUP/INTERFACE) after a discovery."""
+        """Return the files of the record: C(IQN/HOST,PORT), or C(IQN/HOST,PORT,GROUP/INTERFACE) after a discovery."""
         start = "%s,%d" % (self._target.host, self._target.port)
         found = []
         for folder in _RECORD_FOLDERS:
@@ -216,13 +216,13 @@ class Initiator:
 
 
 def has_session(listing: str, target: Lun) -> bool:
-    """Whether what C(iscsiadm -m session) prints has a session of the target."""
+    """Return whether what C(iscsiadm -m session) prints has a session of the target."""
     found = {(each["host"], int(each["port"]), each["iqn"]) for each in _SESSION.finditer(listing)}
     return (target.host, target.port, target.iqn) in found
 
 
 def with_chap(record: str, username: str, password: str) -> str:
-    """An open-iscsi record with CHAP instead of what it had for authentication."""
+    """Return an open-iscsi record with CHAP instead of what it had for authentication."""
     chap = {"authmethod": "CHAP", "username": username, "password": password}
     names = tuple("node.session.auth.%s " % name for name in chap)
     kept = [line for line in record.split("\n") if line and not line.startswith((*names, "# END RECORD"))]

@@ -74,11 +74,11 @@ class ImageReader:
 
     @cached_property
     def snapshot_overlays(self) -> dict[str, str]:
-        """The overlays of the VM's snapshots, each with the image that it was made on."""
+        """Return the overlays of the VM's snapshots, each with the image that it was made on."""
         return snapshot_overlays(map(etree.fromstring, self._hypervisor.snapshot_xmls(self._vm_uuid)))
 
     def chain(self, disk: etree._Element) -> list[str]:
-        """The images of a disk, by libvirt's XML and below that by the headers of the files."""
+        """Return the images of a disk, by libvirt's XML and below that by the headers of the files."""
         links = chain_of(disk)
         below = links_below(links, self._backing_in_pool if self._system.is_remote else self._backing_on_host)
         return [link.image for link in (*links, *below)]
@@ -100,7 +100,7 @@ class ImageReader:
         return Link(store.findtext("path"), None if image_format is None else image_format.get("type"))
 
     def history(self, disk: etree._Element) -> list[str]:
-        """The images that a disk was written to before libvirt took snapshots of it; a pull has cut them off."""
+        """Return the images that a disk was written to before libvirt took snapshots of it; a pull has cut them off."""
         images: list[str] = []
         image = disk_image(disk)
         while image is not None and image not in images:
@@ -110,7 +110,7 @@ class ImageReader:
 
 
 def links_below(links: Sequence[Link], ask: Callable[[Link], Optional[Link]]) -> Iterator[Link]:
-    """The images below the last of a chain, as far as C(ask) knows them."""
+    """Yield the images below the last of a chain, as far as C(ask) knows them."""
     seen = {link.image for link in links}
     last = links[-1] if links else None
     while last is not None and len(seen) < _MOST_IMAGES:
@@ -122,7 +122,7 @@ def links_below(links: Sequence[Link], ask: Callable[[Link], Optional[Link]]) ->
 
 
 def backing_on_host(link: Link, system: System) -> Optional[Link]:
-    """The backing file that the header of a file names; what a guest has written to a raw image tells nothing."""
+    """Return the backing file that the header of a file names; what a guest has written to a raw image tells nothing."""
     if system.is_remote or link.format != "qcow2" or not link.image.startswith("/"):
         return None
     try:
@@ -138,7 +138,7 @@ def find_overlays(
     live: Optional[etree._Element],
     reader: ImageReader,
 ) -> Overlays:
-    """The overlays that a VM's definition and what runs of it have of the volumes of the desired domain."""
+    """Return the overlays that a VM's definition and what runs of it have of the volumes of the desired domain."""
     running = _held_by(desired, live, reader)
     defined = _held_by(desired, existing, reader)
     by_image = {} if existing is None else {disk_image(disk): disk for disk in _volumes(existing)}
@@ -152,7 +152,7 @@ def _overlaid(disks: Mapping[str, etree._Element]) -> dict[str, etree._Element]:
 
 
 def _held_by(desired: etree._Element, held: Optional[etree._Element], reader: ImageReader) -> dict[str, etree._Element]:
-    """The disks of a domain that hold the desired volumes. Only where some don't at first sight is looked closer."""
+    """Return the disks of a domain that hold the desired volumes. Only where some don't at first sight is looked closer."""
     if held is None:
         return {}
     wanted = {str(disk_image(disk)): disk for disk in _volumes(desired)}
@@ -178,7 +178,7 @@ def _holder(
     images: Sequence[tuple[etree._Element, frozenset[str]]],
     taken: Iterable[etree._Element],
 ) -> Optional[etree._Element]:
-    """The disk that has the image; of several the one with the volume's own name in the guest."""
+    """Return the disk that has the image; of several the one with the volume's own name in the guest."""
     holders = [disk for disk, below in images if image in below and disk not in taken]
     return next((disk for disk in holders if _target(disk) == target), holders[0] if holders else None)
 
@@ -199,12 +199,12 @@ def _target(disk: etree._Element) -> str:
 
 
 def disk_targets(domain: etree._Element) -> list[str]:
-    """The names in the guest of a domain's disks that have data."""
+    """Return the names in the guest of a domain's disks that have data."""
     return [_target(disk) for disk in _volumes(domain)]
 
 
 def with_overlays(desired: etree._Element, overlays: Mapping[str, etree._Element]) -> etree._Element:
-    """The desired domain, with the overlays in the place of the images that they lie on. Nothing is changed."""
+    """Return the desired domain, with the overlays in the place of the images that they lie on. Nothing is changed."""
     if not overlays:
         return desired
     kept = copy.deepcopy(desired)
@@ -264,7 +264,7 @@ def _above(image: str, disk: etree._Element, reader: ImageReader) -> Sequence[st
 def chain_problems(
     volumes: Mapping[str, Volume], formats: Mapping[str, str], overlays: Overlays, system: System
 ) -> list[Problem]:
-    """The first missing file of what each volume is written to and all below. C(volumes): by image."""
+    """Return the first missing file of what each volume is written to and all below. C(volumes): by image."""
     if system.is_remote:
         return []
     problems = []

@@ -59,7 +59,7 @@ class _CephKeys:
         self._asked: dict[str, Optional[str]] = {}
 
     def key(self, uuid: str) -> Optional[str]:
-        """The key, None for a private secret; raises C(secret_missing)."""
+        """Return the key, None for a private secret; raises C(secret_missing)."""
         if uuid in self._given:
             return self._given[uuid]
         if uuid not in self._asked:

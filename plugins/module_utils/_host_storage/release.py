@@ -32,12 +32,12 @@ _DEVICE = re.compile(r"/dev/disk/by-path/ip-(?P<host>.+):(?P<port>\d+)-iscsi-(?P
 
 
 def has_host_luns(domains: Iterable[etree._Element]) -> bool:
-    """Whether domains have disks behind the hypervisor's initiator."""
+    """Return whether domains have disks behind the hypervisor's initiator."""
     return bool(_host_luns(domains))
 
 
 def sessions_of(domains: Iterable[etree._Element], system: System) -> list[Initiator]:
-    """The sessions behind the disks of domains that this collection opened, each once."""
+    """Return the sessions behind the disks of domains that this collection opened, each once."""
     targets = {(lun.portal, lun.iqn): lun for lun in _host_luns(domains)}
     sessions = [Initiator(system, lun) for lun in targets.values()]
     return [session for session in sessions if session.is_ours()]
@@ -51,12 +51,12 @@ def _host_luns(domains: Iterable[etree._Element]) -> list[Lun]:
 
 
 def is_unneeded_session(initiator: Initiator, vm_uuids: Collection[str], hypervisor: Hypervisor) -> bool:
-    """Whether no domain but the VMs has a disk behind the session."""
+    """Return whether no domain but the VMs has a disk behind the session."""
     return not used_by_other_than(vm_uuids, initiator.device_prefix(), hypervisor)
 
 
 def close_session(initiator: Initiator, vm_uuids: Collection[str], hypervisor: Hypervisor) -> bool:
-    """Logs out unless another domain has come to need the session; whether it did."""
+    """Log out unless another domain has come to need the session; whether it did."""
     with initiator.lock():
         if not initiator.is_ours() or not is_unneeded_session(initiator, vm_uuids, hypervisor):
             return False
@@ -65,13 +65,13 @@ def close_session(initiator: Initiator, vm_uuids: Collection[str], hypervisor: H
 
 
 def secrets_of(domains: Iterable[etree._Element]) -> list[str]:
-    """The UUIDs of the secrets that the disks of domains name, each once."""
+    """Return the UUIDs of the secrets that the disks of domains name, each once."""
     named = "devices/disk//auth/secret[@uuid]"
     return list(dict.fromkeys(str(secret.get("uuid")) for domain in domains for secret in domain.iterfind(named)))
 
 
 def is_unneeded_secret(secret: str, vm_uuids: Collection[str], hypervisor: Hypervisor) -> bool:
-    """Whether VMs brought the secret along, and no domain but the VMs names it."""
+    """Return whether VMs brought the secret along, and no domain but the VMs names it."""
     xml = hypervisor.secret_xml(secret)
     if xml is None:
         return False
@@ -80,7 +80,7 @@ def is_unneeded_secret(secret: str, vm_uuids: Collection[str], hypervisor: Hyper
 
 
 def remove_secret(secret: str, vm_uuids: Collection[str], hypervisor: Hypervisor, system: System) -> bool:
-    """Removes the secret unless another domain has come to need it; whether it did."""
+    """Remove the secret unless another domain has come to need it; whether it did."""
     with secret_lock(system, secret):
         if not is_unneeded_secret(secret, vm_uuids, hypervisor):
             return False

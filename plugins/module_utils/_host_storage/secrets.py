@@ -126,7 +126,7 @@ class SetSecretValue(_GiveSecret):
 
 
 def _set_value(definition: SecretDefinition, value: bytes, hypervisor: Hypervisor) -> bool:
-    """Whether the secret had to be defined for it."""
+    """Return whether the secret had to be defined for it."""
     if definition.uuid in hypervisor.known_secrets():
         try:
             hypervisor.set_secret_value(definition.uuid, value)
@@ -145,7 +145,7 @@ def _set_value(definition: SecretDefinition, value: bytes, hypervisor: Hyperviso
 
 
 def _readable_value(definition: SecretDefinition, hypervisor: Hypervisor) -> Optional[bytes]:
-    """The value of a secret, None where it has none or shows it to nobody and we didn't give it.
+    """Return the value of a secret, None where it has none or shows it to nobody and we didn't give it.
 
     One that isn't known yet is looked for, unless it would be private: under the UUID of a target's secret there is
     none but that which VMs bring along.

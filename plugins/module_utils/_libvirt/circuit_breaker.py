@@ -39,6 +39,6 @@ class CircuitBreaker:
             raise
 
     def lost_with(self, uuid: str) -> Optional[VmError]:
-        """The error of a VM whose QEMU has not answered."""
+        """Return the error of a VM whose QEMU has not answered."""
         with self._lock:
             return self._hung.get(uuid)

@@ -78,7 +78,7 @@ class Connection:
 
     @classmethod
     def connect(cls: type[Self], uri: str, seconds: int = OPEN_SECONDS) -> Self:
-        """Opens the connection, in C(seconds) at most."""
+        """Open the connection, in C(seconds) at most."""
         hypervisor = cls(uri)
         hypervisor._open(seconds)
         return hypervisor
@@ -112,7 +112,7 @@ class Connection:
         return connection
 
     def reconnect(self) -> None:
-        """Opens a broken connection again, and waits for a libvirtd that is being restarted; in vain only once."""
+        """Open a broken connection again, and waits for a libvirtd that is being restarted; in vain only once."""
         deadline = time.monotonic() + RECONNECT_SECONDS
         with self._reconnecting:
             while not self._is_alive():
@@ -129,7 +129,7 @@ class Connection:
         return self._connection is not None and bool(self._connection.isAlive())
 
     def close(self) -> None:
-        """Closes the connection; a broken one is fine."""
+        """Close the connection; a broken one is fine."""
         if self._connection is not None:
             self._forget()
             try:
@@ -147,7 +147,7 @@ class Connection:
         """What one libvirtd has told may be no more when another answers."""
 
     def _call(self, what: str, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Every call of libvirt goes through here; C(what) says it in the error."""
+        """Return every call of libvirt goes through here; C(what) says it in the error."""
         try:
             return function(*arguments)
         except libvirt.libvirtError as error:
@@ -177,7 +177,7 @@ class Connection:
         )
 
     def _is_lost(self) -> bool:
-        """Whether nothing more can be asked through the connection."""
+        """Return whether nothing more can be asked through the connection."""
         try:
             if self._is_alive():
                 self._connection.getLibVersion()
@@ -187,7 +187,7 @@ class Connection:
         return True
 
     def _call_qemu(self, seconds: float, what: str, function: Callable[..., Any], *arguments: Any) -> Any:
-        """A call that waits for a QEMU: C(qemu_hangs) when it takes longer, while it goes on behind our back.
+        """Return a call that waits for a QEMU: C(qemu_hangs) when it takes longer, while it goes on behind our back.
 
         C(vm_busy) when as many calls as there may be wait for other QEMUs all that time.
         """

@@ -36,7 +36,7 @@ class ConsoleStream:
         return bytes(said)
 
     def close(self) -> None:
-        """Gives the console back."""
+        """Give the console back."""
         if self._stream is not None:
             try:
                 self._stream.abort()

@@ -60,7 +60,7 @@ def zstack_metadata(domain: etree._Element) -> tuple[dict[str, Any], list[str]]:
 
 
 def disks(domain: etree._Element) -> list[dict[str, Any]]:
-    """The disks and drives; C(source) is None for a drive that is empty."""
+    """Return the disks and drives; C(source) is None for a drive that is empty."""
     return [
         {
             "target": disk.find("target").get("dev"),
@@ -85,7 +85,7 @@ def _source(disk: etree._Element) -> Optional[str]:
 
 
 def nics(domain: etree._Element, ports: Ports) -> list[dict[str, Any]]:
-    """The network cards; C(device) is the one of the hypervisor that a running VM has, C(ports) says where it is."""
+    """Return the network cards; C(device) is the one of the hypervisor that a running VM has, C(ports) says where it is."""
     found = []
     for nic in domain.iterfind("devices/interface"):
         mac, source, model, device = (nic.find(name) for name in ("mac", "source", "model", "target"))
@@ -105,7 +105,7 @@ def nics(domain: etree._Element, ports: Ports) -> list[dict[str, Any]]:
 
 
 def has_agent(live: etree._Element) -> bool:
-    """Whether the agent of a running guest has its channel open."""
+    """Return whether the agent of a running guest has its channel open."""
     return live.find(_AGENT_CHANNEL) is not None
 
 

@@ -87,24 +87,24 @@ class DomainCalls(Connection):
         return domain
 
     def list_domains(self) -> list[ListedDomain]:
-        """All domains, in one call."""
+        """Return all domains, in one call."""
         domains = {domain.UUIDString(): domain for domain in self._list(0)}
         self._domains.update(domains)
         return [ListedDomain(uuid, domain.name(), domain.ID() != -1) for uuid, domain in domains.items()]
 
     def list_saved(self) -> set[str]:
-        """The UUIDs of the domains that are suspended to disk (managed save)."""
+        """Return the UUIDs of the domains that are suspended to disk (managed save)."""
         return {domain.UUIDString() for domain in self._list(libvirt.VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE)}
 
     def list_autostart(self) -> set[str]:
-        """The UUIDs of the domains that start with the hypervisor."""
+        """Return the UUIDs of the domains that start with the hypervisor."""
         return {domain.UUIDString() for domain in self._list(libvirt.VIR_CONNECT_LIST_DOMAINS_AUTOSTART)}
 
     def _list(self, flags: int) -> list[Any]:
         return list(self._call("list the domains", self._connection.listAllDomains, flags))
 
     def find(self, uuid: str) -> Optional[str]:
-        """The name of the domain with that UUID, None where there is none. What was known of it is forgotten."""
+        """Return the name of the domain with that UUID, None where there is none. What was known of it is forgotten."""
         self._domains.pop(uuid, None)
         try:
             return str(self._domain(uuid).name())
@@ -114,27 +114,27 @@ class DomainCalls(Connection):
             raise
 
     def state(self, uuid: str) -> tuple[str, str]:
-        """The state of a domain and the reason for it, in libvirt's words."""
+        """Return the state of a domain and the reason for it, in libvirt's words."""
         state, reason = self._call("ask for the state", self._domain(uuid).state)
         name = _STATES[state] if state < len(_STATES) else "unknown"
         reasons = _REASONS.get(name, ())
         return name, reasons[reason] if reason < len(reasons) else "unknown"
 
     def xml(self, uuid: str, inactive: bool) -> str:
-        """The definition that holds at the next start, or the one that runs; secrets included."""
+        """Return the definition that holds at the next start, or the one that runs; secrets included."""
         flags = libvirt.VIR_DOMAIN_XML_SECURE | (libvirt.VIR_DOMAIN_XML_INACTIVE if inactive else 0)
         return str(self._call("read the definition", self._domain(uuid).XMLDesc, flags))
 
     def is_persistent(self, uuid: str) -> bool:
-        """Whether the domain has a definition that outlives its running."""
+        """Return whether the domain has a definition that outlives its running."""
         return bool(self._call("ask whether it is persistent", self._domain(uuid).isPersistent))
 
     def autostart(self, uuid: str) -> bool:
-        """Whether the domain starts with the hypervisor."""
+        """Return whether the domain starts with the hypervisor."""
         return bool(self._call("ask for autostart", self._domain(uuid).autostart))
 
     def has_job(self, uuid: str, seconds: float = ANSWER_SECONDS) -> bool:
-        """Whether the domain is being migrated, saved, dumped, backed up or put into a snapshot."""
+        """Return whether the domain is being migrated, saved, dumped, backed up or put into a snapshot."""
         try:
             # No QEMU is asked, but libvirt waits until another call has its answer from it.
             job = self._call_qemu(seconds, "ask for the job", self._domain(uuid).jobInfo)
@@ -145,7 +145,7 @@ class DomainCalls(Connection):
             raise
 
     def define(self, xml: str, validate: bool = True) -> None:
-        """Defines a domain, or defines it anew.
+        """Define a domain, or defines it anew.
 
         C(validate): libvirt checks it against its schema; what libvirt had before need not hold that.
         """
@@ -196,36 +196,36 @@ class DomainCalls(Connection):
         return bool(self._call("ask for the version", self._connection.getLibVersion) >= _TPM_FLAGS_SINCE)
 
     def create(self, uuid: str, seconds: float) -> None:
-        """Starts a defined domain; from its saved memory where it is suspended to disk."""
+        """Start a defined domain; from its saved memory where it is suspended to disk."""
         # VIR_DOMAIN_START_VALIDATE is for XML that is started without being defined; this was validated when defined.
         self._call_qemu(seconds, "start the domain", self._domain(uuid).createWithFlags, 0)
 
     def shutdown(self, uuid: str, seconds: float) -> None:
-        """Asks the guest to shut down, and doesn't wait until it has."""
+        """Ask the guest to shut down, and doesn't wait until it has."""
         self._call_qemu(seconds, "shut the domain down", self._domain(uuid).shutdown)
 
     def destroy(self, uuid: str) -> None:
-        """Ends a domain the hard way, whatever its QEMU does."""
+        """End a domain the hard way, whatever its QEMU does."""
         self._call("destroy the domain", self._domain(uuid).destroy)
 
     def resume(self, uuid: str) -> None:
-        """Lets a paused domain go on."""
+        """Let a paused domain go on."""
         self._change("resume the domain", self._domain(uuid).resume)
 
     def suspend(self, uuid: str) -> None:
-        """Pauses a running domain."""
+        """Pause a running domain."""
         self._change("pause the domain", self._domain(uuid).suspend)
 
     def wake_up(self, uuid: str) -> None:
-        """Wakes a guest that has suspended itself to memory."""
+        """Wake a guest that has suspended itself to memory."""
         self._change("wake the domain up", self._domain(uuid).pMWakeup, 0)
 
     def discard_saved_state(self, uuid: str) -> None:
-        """Throws away the memory of a domain that is suspended to disk (managed save)."""
+        """Throw away the memory of a domain that is suspended to disk (managed save)."""
         self._call("discard the saved memory", self._domain(uuid).managedSaveRemove, 0)
 
     def set_autostart(self, uuid: str, autostart: bool) -> None:
-        """Sets whether the domain starts with the hypervisor."""
+        """Set whether the domain starts with the hypervisor."""
         self._call("set autostart", self._domain(uuid).setAutostart, int(autostart))
 
     def snapshot_count(self, uuid: str) -> int:
@@ -243,7 +243,7 @@ class DomainCalls(Connection):
             raise
 
     def checkpoint_count(self, uuid: str) -> int:
-        """The same of checkpoints, which Enterprise Linux 7 does not have."""
+        """Return the same of checkpoints, which Enterprise Linux 7 does not have."""
         return self._count("checkpoints", getattr(self._domain(uuid), "listAllCheckpoints", lambda flags: []))
 
     def _count(self, what: str, list_all: Callable[[int], list[Any]]) -> int:

@@ -165,7 +165,7 @@ def _has_in_one(texts: Iterable[str], parts: Sequence[re.Pattern[str]]) -> bool:
 
 
 def _has(text: str, parts: Sequence[re.Pattern[str]]) -> bool:
-    """Whether the parts are in the text, one after the other."""
+    """Return whether the parts are in the text, one after the other."""
     end = 0
     for part in parts:
         found = part.search(text, end)
@@ -176,7 +176,7 @@ def _has(text: str, parts: Sequence[re.Pattern[str]]) -> bool:
 
 
 def broke_connection(number: int, source: int) -> bool:
-    """Whether an error may mean that the connection to libvirt is lost; the connection itself has to be asked."""
+    """Return whether an error may mean that the connection to libvirt is lost; the connection itself has to be asked."""
     return source in _CONNECTION_SOURCES and number in _CONNECTION_NUMBERS
 
 

@@ -16,13 +16,13 @@ class HostCalls(Connection):
     """What the hypervisor is and has."""
 
     def capabilities(self) -> str:
-        """The capabilities of the hypervisor as XML."""
+        """Return the capabilities of the hypervisor as XML."""
         return str(self._call("ask for the capabilities", self._connection.getCapabilities))
 
     def domain_capabilities(
         self, emulator: Optional[str], arch: Optional[str], machine: Optional[str], domain_type: Optional[str]
     ) -> str:
-        """The domain capabilities of one kind of domain as XML."""
+        """Return the domain capabilities of one kind of domain as XML."""
         ask = self._connection.getDomainCapabilities
         return str(self._call("ask for the domain capabilities", ask, emulator, arch, machine, domain_type))
 
@@ -31,7 +31,7 @@ class HostCalls(Connection):
         return int(self._call("ask for the free memory", self._connection.getFreeMemory))
 
     def cpu_count(self) -> int:
-        """The CPUs of the hypervisor."""
+        """Return the CPUs of the hypervisor."""
         return int(self._call("ask for the CPUs", self._connection.getInfo)[2])
 
     def memory_size(self) -> int:
@@ -43,15 +43,15 @@ class HostCalls(Connection):
         return str(self._call("ask for the host name", self._connection.getHostname))
 
     def libvirt_version(self) -> str:
-        """The version of the libvirt that answers."""
+        """Return the version of the libvirt that answers."""
         return _version(self._call("ask for the version of libvirt", self._connection.getLibVersion))
 
     def qemu_version(self) -> str:
-        """The version of the QEMU that domains of the hypervisor's own architecture get; empty without one."""
+        """Return the version of the QEMU that domains of the hypervisor's own architecture get; empty without one."""
         return _version(self._call("ask for the version of QEMU", self._connection.getVersion))
 
     def network_filters(self) -> list[str]:
-        """The names of the network filters that NICs can have."""
+        """Return the names of the network filters that NICs can have."""
         return list(self._call("list the network filters", self._connection.listNWFilters))
 
     def storage_volume_xml(self, path: str) -> Optional[str]:

@@ -31,7 +31,7 @@ class DomainList:
 
     @cached_property
     def holders(self) -> dict[str, str]:
-        """The UUIDs by name."""
+        """Return the UUIDs by name."""
         return {name: uuid for uuid, name in self.names.items()}
 
 
@@ -56,21 +56,21 @@ class ObservedVm:
 
     @property
     def exists(self) -> bool:
-        """Whether there is a domain of the VM's UUID."""
+        """Return whether there is a domain of the VM's UUID."""
         return self.name is not None
 
     @property
     def active(self) -> bool:
-        """Whether there is a QEMU process for it, running or not."""
+        """Return whether there is a QEMU process for it, running or not."""
         return self.state not in ("absent", "shutoff")
 
     def has(self, text: str) -> bool:
-        """Whether its definition, or what runs of it, has the text."""
+        """Return whether its definition, or what runs of it, has the text."""
         return any(has_text(xml, text) for xml in (self.inactive_xml, self.live_xml) if xml is not None)
 
 
 def has_text(xml: str, text: str) -> bool:
-    """Whether a domain that libvirt has written has the text, a path for instance, or a part of one."""
+    """Return whether a domain that libvirt has written has the text, a path for instance, or a part of one."""
     return text.translate(_AS_LIBVIRT_WRITES) in xml
 
 

@@ -44,6 +44,6 @@ def force_off(hypervisor: Hypervisor, uuid: str, is_off: Callable[[], bool]) -> 
 
 
 def _parts(seconds: int) -> Iterator[int]:
-    """A time in parts, at the beginning of each of which the guest is asked: one that still boots forgets it."""
+    """Yield a time in parts, at the beginning of each of which the guest is asked: one that still boots forgets it."""
     for passed in range(0, seconds, _ASK_AGAIN_SECONDS):
         yield min(_ASK_AGAIN_SECONDS, seconds - passed)

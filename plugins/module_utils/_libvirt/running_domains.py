@@ -22,7 +22,7 @@ class RunningDomainCalls(DomainCalls):
     """What is asked of a running QEMU, or of its guest."""
 
     def agent_answers(self, uuid: str, timeout: int) -> bool:
-        """Whether the guest agent answers a ping within C(timeout) seconds."""
+        """Return whether the guest agent answers a ping within C(timeout) seconds."""
         ping = '{"execute": "guest-ping"}'
         try:
             ask = libvirt_qemu.qemuAgentCommand
@@ -34,7 +34,7 @@ class RunningDomainCalls(DomainCalls):
         return True
 
     def interface_addresses(self, uuid: str, source: str) -> dict[str, dict[str, Any]]:
-        """The NICs of a running domain with their addresses, as the guest agent, libvirt's leases or ARP know them."""
+        """Return the NICs of a running domain with their addresses, as the guest agent, libvirt's leases or ARP know them."""
         number = getattr(libvirt, "VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_" + source.upper())
         ask, what = self._domain(uuid).interfaceAddresses, "ask for the addresses"
         if source == "agent":
@@ -48,7 +48,7 @@ class RunningDomainCalls(DomainCalls):
         return int(size), int(allocated)
 
     def has_block_job(self, uuid: str, target: str) -> bool:
-        """Whether a disk of a running domain is being copied, committed or pulled."""
+        """Return whether a disk of a running domain is being copied, committed or pulled."""
         ask = self._domain(uuid).blockJobInfo
         try:
             return bool(self._call_qemu(ANSWER_SECONDS, "ask for the block job of a disk", ask, target, 0))
@@ -78,44 +78,44 @@ class RunningDomainCalls(DomainCalls):
         return bytes(picture)
 
     def open_console(self, uuid: str) -> ConsoleStream:
-        """The first serial console of a running domain. Refused where another has it open through libvirt."""
+        """Return the first serial console of a running domain. Refused where another has it open through libvirt."""
         stream = self._call("open a stream", self._connection.newStream, libvirt.VIR_STREAM_NONBLOCK)
         self._call("open the console", self._domain(uuid).openConsole, None, stream, 0)
         return ConsoleStream(stream)
 
     def update_device(self, uuid: str, xml: str) -> None:
-        """Changes a device of the running domain to what C(xml) says."""
+        """Change a device of the running domain to what C(xml) says."""
         flags = libvirt.VIR_DOMAIN_AFFECT_LIVE
         self._change("change a device", self._domain(uuid).updateDeviceFlags, xml, flags)
 
     def attach_device(self, uuid: str, xml: str) -> None:
-        """Plugs a device into the running domain."""
+        """Plug a device into the running domain."""
         self._change("attach a device", self._domain(uuid).attachDeviceFlags, xml, libvirt.VIR_DOMAIN_AFFECT_LIVE)
 
     def detach_device(self, uuid: str, xml: str) -> None:
-        """Asks the guest to let go of a device; it is gone when the live definition no longer has it."""
+        """Ask the guest to let go of a device; it is gone when the live definition no longer has it."""
         self._change("detach a device", self._domain(uuid).detachDeviceFlags, xml, libvirt.VIR_DOMAIN_AFFECT_LIVE)
 
     def set_vcpus(self, uuid: str, count: int) -> None:
-        """Sets the number of CPUs of the running domain."""
+        """Set the number of CPUs of the running domain."""
         self._change("set the CPUs", self._domain(uuid).setVcpusFlags, count, libvirt.VIR_DOMAIN_AFFECT_LIVE)
 
     def set_memory_stats_period(self, uuid: str, seconds: int) -> None:
-        """Sets how often the balloon of the running domain tells its statistics."""
+        """Set how often the balloon of the running domain tells its statistics."""
         flags = libvirt.VIR_DOMAIN_AFFECT_LIVE
         self._change("set the balloon period", self._domain(uuid).setMemoryStatsPeriod, seconds, flags)
 
     def set_description(self, uuid: str, text: Optional[str]) -> None:
-        """Sets what the running domain is called for people."""
+        """Set what the running domain is called for people."""
         kind, flags = libvirt.VIR_DOMAIN_METADATA_DESCRIPTION, libvirt.VIR_DOMAIN_AFFECT_LIVE
         self._call("set the description", self._domain(uuid).setMetadata, kind, text, None, None, flags)
 
     def set_block_io_tune(self, uuid: str, target: str, limits: Mapping[str, int]) -> None:
-        """Sets the limits of a disk of the running domain, by libvirt's names of them; 0 is none."""
+        """Set the limits of a disk of the running domain, by libvirt's names of them; 0 is none."""
         flags = libvirt.VIR_DOMAIN_AFFECT_LIVE
         self._change("set the limits of a disk", self._domain(uuid).setBlockIoTune, target, dict(limits), flags)
 
     def set_scheduler(self, uuid: str, parameters: dict[str, int]) -> None:
-        """Sets the share of CPU time of the running domain, by libvirt's names."""
+        """Set the share of CPU time of the running domain, by libvirt's names."""
         set_parameters = self._domain(uuid).setSchedulerParametersFlags
         self._call("set the CPU shares", set_parameters, parameters, libvirt.VIR_DOMAIN_AFFECT_LIVE)

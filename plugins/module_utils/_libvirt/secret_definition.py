@@ -28,7 +28,7 @@ class SecretDefinition:
     private: bool
 
     def to_xml(self) -> str:
-        """The definition as libvirt takes it."""
+        """Return the definition as libvirt takes it."""
         secret = etree.Element("secret", ephemeral=_yes_no(self.ephemeral), private=_yes_no(self.private))
         etree.SubElement(secret, "uuid").text = self.uuid
         usage = etree.SubElement(secret, "usage", type=self.kind)
@@ -56,7 +56,7 @@ class SecretPlan:
 
     @property
     def changes(self) -> bool:
-        """Whether there is anything to be done."""
+        """Return whether there is anything to be done."""
         return self.undefine or self.define or self.value is not None
 
 
@@ -65,7 +65,7 @@ class ValueNeededError(Exception):
 
 
 def parse_secret(xml: str) -> SecretDefinition:
-    """The definition that libvirt shows; C(usage) is empty for a secret that is for nothing in particular."""
+    """Return the definition that libvirt shows; C(usage) is empty for a secret that is for nothing in particular."""
     secret = etree.fromstring(xml)
     usage = secret.find("usage")
     return SecretDefinition(

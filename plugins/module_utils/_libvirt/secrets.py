@@ -51,7 +51,7 @@ class SecretCalls(Connection):
         self._known_secrets = None
 
     def known_secrets(self) -> dict[str, ListedSecret]:
-        """All secrets by UUID. libvirt is asked once; afterwards what this connection does, or comes upon, counts."""
+        """Return all secrets by UUID. libvirt is asked once; afterwards what this connection does, or comes upon, counts."""
         with self._listing_secrets:
             known = self._known_secrets
             if known is None:
@@ -80,11 +80,11 @@ class SecretCalls(Connection):
             known.pop(uuid, None)
 
     def secret_xml(self, uuid: str) -> Optional[str]:
-        """The definition of a secret, None where there is none."""
+        """Return the definition of a secret, None where there is none."""
         return self._of_secret(uuid, lambda secret: str(self._call("read the secret", secret.XMLDesc)))
 
     def secret_value(self, uuid: str) -> Optional[bytes]:
-        """The value of a secret, None where it has none; a private one gives VmError with C(libvirt_denied)."""
+        """Return the value of a secret, None where it has none; a private one gives VmError with C(libvirt_denied)."""
         return self._of_secret(uuid, self._value)
 
     def _value(self, secret: Any) -> Optional[bytes]:
@@ -100,11 +100,11 @@ class SecretCalls(Connection):
             raise
 
     def define_secret(self, xml: str, private: bool) -> None:
-        """Defines a secret, or defines it anew. C(private) is what C(xml) says of it."""
+        """Define a secret, or defines it anew. C(private) is what C(xml) says of it."""
         self._remember(self._call("define the secret", self._connection.secretDefineXML, xml), private)
 
     def set_secret_value(self, uuid: str, value: bytes) -> None:
-        """Gives a secret its value; C(secret_missing) where there is no such secret."""
+        """Give a secret its value; C(secret_missing) where there is no such secret."""
 
         def set_value(secret: Any) -> bool:
             self._call("set the value of the secret", secret.setValue, value)
@@ -117,7 +117,7 @@ class SecretCalls(Connection):
             known[uuid] = replace(known[uuid], given=value)
 
     def undefine_secret(self, uuid: str) -> None:
-        """Removes a secret; none is fine."""
+        """Remove a secret; none is fine."""
         self._of_secret(uuid, lambda secret: self._call("remove the secret", secret.undefine))
         self._forget_secret(uuid)
 

@@ -13,7 +13,7 @@ from .values import MAX_INTERFACE_NAME
 
 
 def fill_in(vm: Part) -> None:
-    """Sets what was left out and follows from something else."""
+    """Set what was left out and follows from something else."""
     root = vm.get("root_volume")
     if root is not None:
         _default(root, "device_id", 0)
@@ -55,7 +55,7 @@ def _default(part: Part, name: str, value: Any) -> None:
 
 
 def derived_mac(vm_uuid: str, device_id: int) -> str:
-    """The MAC of a NIC that none was given for: the same for the same VM and device_id, on every host.
+    """Return the MAC of a NIC that none was given for: the same for the same VM and device_id, on every host.
 
     C(fa) begins it as it begins ZStack's own: locally administered, unicast. The other five bytes are the first
     of the SHA-256 of C(UUID/DEVICE_ID).

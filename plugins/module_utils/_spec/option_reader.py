@@ -36,7 +36,7 @@ class Part:
         self.wrong: set[str] = set()
 
     def get(self, name: str) -> Any:
-        """The option's value; None where it is wrong."""
+        """Return the option's value; None where it is wrong."""
         return self.values.get(name)
 
 
@@ -53,7 +53,7 @@ class OptionReader:
         self.problems: list[Problem] = []
 
     def read(self, raw: Any, spec: Spec, option_path: str, path: str = "", index: int = 0) -> Optional[Part]:
-        """The part that C(raw) is, or None where it is no mapping at all."""
+        """Return the part that C(raw) is, or None where it is no mapping at all."""
         mapping = as_mapping(raw)
         if mapping is None:
             self.problems.append(Problem(option_path, "must be a mapping of options, not %s" % kind_of(raw)))
@@ -143,12 +143,12 @@ class OptionReader:
 
 
 def _option(name: str) -> str:
-    """The option whose element C(name) is, such as C(boot_dev) of C(boot_dev[1])."""
+    """Return the option whose element C(name) is, such as C(boot_dev) of C(boot_dev[1])."""
     return name.partition("[")[0]
 
 
 def as_mapping(raw: Any) -> Optional[Mapping[Any, Any]]:
-    """A mapping, also from the texts that Ansible takes for one; None if it is none."""
+    """Return a mapping, also from the texts that Ansible takes for one; None if it is none."""
     if isinstance(raw, str):
         try:
             raw = check_type_dict(raw)

@@ -31,7 +31,7 @@ _SHOWN = 60
 
 
 def convert(value: Any, option: Option) -> Any:
-    """A value as the option's type, which is no list, by Ansible's own rules; raises C(ValueError) where it can't be.
+    """Return a value as the option's type, which is no list, by Ansible's own rules; raises C(ValueError) where it can't be.
 
     Two things more than Ansible: binary units (2GiB), and no conversion of what only looks like a value
     (true as a number or as text, numbers as text, infinity, containers as text).
@@ -49,12 +49,12 @@ def convert(value: Any, option: Option) -> Any:
 
 
 def _is_converted(value: Any, option: Option) -> bool:
-    """Whether Ansible would leave the value as it is. Most are so, and asking Ansible takes most of the time here."""
+    """Return whether Ansible would leave the value as it is. Most are so, and asking Ansible takes most of the time here."""
     return value.__class__ is _PYTHON_TYPES[option["type"]] and ("choices" not in option or value in option["choices"])
 
 
 def _may_become(value: Any, option: Option) -> bool:
-    """Whether Ansible's converters may see the value: some fail at what others would take for something else."""
+    """Return whether Ansible's converters may see the value: some fail at what others would take for something else."""
     if isinstance(value, bool):
         return "choices" in option  # YAML's off is false
     if isinstance(value, str):
@@ -102,7 +102,7 @@ def _near(text: str, known: Iterable[str], count: int) -> list[str]:
 
 
 def shown(value: Any) -> str:
-    """A value in a message: short and on one line, or what it is."""
+    """Return a value in a message: short and on one line, or what it is."""
     if not isinstance(value, (str, int, float)):
         return kind_of(value)
     if isinstance(value, int) and value.bit_length() > MAX_NUMBER_BITS:
@@ -112,7 +112,7 @@ def shown(value: Any) -> str:
 
 
 def shown_name(key: str) -> str:
-    """The name of an option in a place: as it is, unless it would break the message."""
+    """Return the name of an option in a place: as it is, unless it would break the message."""
     return key if key.isprintable() and len(key) <= _SHOWN else shown(key)
 
 

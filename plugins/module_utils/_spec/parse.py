@@ -126,7 +126,7 @@ CHECKS: dict[str, values.Check] = {
 
 
 def parse_vms(raw: Any) -> tuple[tuple[Vm, ...], list[Problem]]:
-    """The VMs that C(raw), the value of the option C(vms), describes, in its order.
+    """Return the VMs that C(raw), the value of the option C(vms), describes, in its order.
 
     With any problem there are no VMs, but all problems, as far as anyone reads them. Takes anything, raises nothing.
     """
@@ -159,7 +159,7 @@ def _first(problems: list[Problem]) -> list[Problem]:
 
 
 def secrets_of(raw: Any) -> set[str]:
-    """Every text in C(raw), the value of the option C(vms), that must not be shown, right or wrong as it may be."""
+    """Return every text in C(raw), the value of the option C(vms), that must not be shown, right or wrong as it may be."""
     return {text for vm in _list_of(raw) for text in _secrets(vm, VM_ARGUMENT_SPEC)}
 
 
@@ -177,7 +177,7 @@ def _secrets(raw: Any, spec: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """All texts and numbers in a value of any shape."""
+    """Yield all texts and numbers in a value of any shape."""
     pending = [value]
     while pending:
         item = pending.pop()

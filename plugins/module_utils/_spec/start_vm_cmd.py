@@ -123,7 +123,7 @@ class StartVmCmdError(ValueError):
 
 
 def vm_from_start_vm_cmd(document: Any, unknown: str = "error") -> tuple[dict[str, Any], list[str]]:
-    """The entry of C(vms) that a document (a mapping, or its JSON text) describes, and warnings.
+    """Return the entry of C(vms) that a document (a mapping, or its JSON text) describes, and warnings.
 
     Fields that are not known are kept out, and an error; with C(unknown) C(warn) they are a warning, with
     C(ignore) nothing. Raises C(StartVmCmdError), which never repeats a value.
@@ -205,7 +205,7 @@ class _Conversion:
     def _qos(
         self, raw: Any, fields: _Fields, option: str, devices: list[dict[str, Any]], uuid_option: str, key: str
     ) -> None:
-        """Puts each limit into the volume or NIC that it is for; as ZStack's agent, passes over limits for others."""
+        """Put each limit into the volume or NIC that it is for; as ZStack's agent, passes over limits for others."""
         option_path = "addons.%s" % key
         if raw is None or not self._is(raw, Mapping, "a mapping", option_path):
             return
@@ -226,7 +226,7 @@ class _Conversion:
     def _mapping(
         self, raw: Mapping[Any, Any], fields: _Fields, spec: Mapping[str, Any], option_path: str
     ) -> dict[str, Any]:
-        """The options of one level. C(spec) tells their types and which of them are required."""
+        """Return the options of one level. C(spec) tells their types and which of them are required."""
         converted: dict[str, Any] = {}
         for key, value in raw.items():
             inner = _inner(option_path, key)

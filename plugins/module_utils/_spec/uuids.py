@@ -12,7 +12,7 @@ from . import values
 
 
 def parse_uuids(raw: Sequence[str], option: str) -> tuple[list[str], list[Problem]]:
-    """The UUIDs with dashes, in the order of C(raw), the value of an option, and all that is wrong with it."""
+    """Return the UUIDs with dashes, in the order of C(raw), the value of an option, and all that is wrong with it."""
     uuids: list[str] = []
     problems = []
     for index, text in enumerate(raw):

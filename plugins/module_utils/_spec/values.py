@@ -64,7 +64,7 @@ def line(value: str) -> str:
 
 
 def number(low: int, high: int) -> Check:
-    """A whole number between C(low) and C(high), both allowed."""
+    """Return a whole number between C(low) and C(high), both allowed."""
 
     def check(value: int) -> int:
         if not low <= value <= high:
@@ -95,7 +95,7 @@ def uuid(value: str) -> str:
 
 
 def mac(value: str) -> str:
-    """A unicast MAC address: libvirt refuses multicast ones."""
+    """Return a unicast MAC address: libvirt refuses multicast ones."""
     text = value.lower()
     if not _MAC.fullmatch(text):
         raise ValueError("is no MAC address: six pairs of hexadecimal digits with colons between")
@@ -107,7 +107,7 @@ def mac(value: str) -> str:
 
 
 def ip_address(value: str) -> str:
-    """An IPv4 or IPv6 address without a zone."""
+    """Return an IPv4 or IPv6 address without a zone."""
     try:
         address = ipaddress.ip_address(value)
     except ValueError:
@@ -118,14 +118,14 @@ def ip_address(value: str) -> str:
 
 
 def wwn(value: str) -> str:
-    """A SCSI disk's world wide name, as domain.rng of libvirt takes it."""
+    """Return a SCSI disk's world wide name, as domain.rng of libvirt takes it."""
     if not _WWN.fullmatch(value):
         raise ValueError("is no WWN: 16 hexadecimal digits, with or without 0x before them")
     return value
 
 
 def interface_name(value: str) -> str:
-    """The name of a network device of Linux, in characters that libvirt's schema takes."""
+    """Return the name of a network device of Linux, in characters that libvirt's schema takes."""
     if not _INTERFACE_NAME.fullmatch(value) or value in (".", ".."):
         raise ValueError('is no name of a network device: letters, digits, "_", "-" and "." only')
     if len(value) > MAX_INTERFACE_NAME:
@@ -186,7 +186,7 @@ def usb_address(value: str) -> UsbAddress:
 
 
 def ceph_key(value: str) -> str:
-    """A cephx key as ceph prints it: base64."""
+    """Return a cephx key as ceph prints it: base64."""
     try:
         if base64.b64decode(value.encode("ascii"), validate=True):
             return value

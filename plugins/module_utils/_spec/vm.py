@@ -193,12 +193,12 @@ class Vm:
 
     @property
     def domain_name(self) -> str:
-        """The libvirt domain's name: the UUID's 32 digits, as ZStack's agent names it."""
+        """Return the libvirt domain's name: the UUID's 32 digits, as ZStack's agent names it."""
         return self.uuid.replace("-", "")
 
     @property
     def volumes(self) -> tuple[Volume, ...]:
-        """All volumes in order of device_id."""
+        """Return all volumes in order of device_id."""
         return tuple(sorted((self.root_volume, *self.data_volumes), key=lambda volume: volume.device_id))
 
     @property

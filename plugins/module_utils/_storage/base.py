@@ -119,7 +119,7 @@ class Backend(ABC):
         """Where the data lies, in libvirt's words. The item has passed C(check)."""
 
     def addresses(self, item: StorageItem) -> tuple[Address, ...]:
-        """The servers of which one must answer."""
+        """Return the servers of which one must answer."""
         return ()
 
     @abstractmethod
@@ -127,7 +127,7 @@ class Backend(ABC):
         """What to ask qemu-img, None if nothing can or need be asked. Raises C(VmError) if all is clear already."""
 
     def explain(self, item: StorageItem, reason: str) -> Optional[tuple[str, str]]:
-        """The error code for what qemu-img says, and what to say of it; None where nothing is to be said."""
+        """Return the error code for what qemu-img says, and what to say of it; None where nothing is to be said."""
         unknown = re.search(r"Unknown (?:driver|protocol) '(\w+)'", reason)
         if unknown:
             return "unsupported_device", "the hypervisor's QEMU has no driver for %s" % unknown.group(1)
@@ -135,12 +135,12 @@ class Backend(ABC):
 
 
 def image_options(**options: Any) -> str:
-    """An image as qemu-img takes it, whatever characters are in its options."""
+    """Return an image as qemu-img takes it, whatever characters are in its options."""
     return "json:" + json.dumps(options)
 
 
 def path_of(item: StorageItem) -> str:
-    """The install path of a volume, the path of a CD."""
+    """Return the install path of a volume, the path of a CD."""
     return item.path if isinstance(item, Cdrom) else item.install_path
 
 
@@ -150,7 +150,7 @@ def option_path_of(item: StorageItem) -> str:
 
 
 def check_url(item: StorageItem, scheme: str, form: str) -> list[Problem]:
-    """A URL is there, and nothing in it that would be lost on the way. C(form) is how it should look."""
+    """Return a URL is there, and nothing in it that would be lost on the way. C(form) is how it should look."""
     path = path_of(item)
     if not path.startswith(scheme):
         return [Problem(option_path_of(item), "%r is not of the form %s" % (path, form))]
@@ -160,7 +160,7 @@ def check_url(item: StorageItem, scheme: str, form: str) -> list[Problem]:
 
 
 def host_name(text: str) -> Optional[str]:
-    """A host as libvirt's schema takes it (IPv6 without brackets, in its shortest form), None if it is no host."""
+    """Return a host as libvirt's schema takes it (IPv6 without brackets, in its shortest form), None if it is no host."""
     bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
     try:
         address = ipaddress.ip_address(bare)
@@ -172,12 +172,12 @@ def host_name(text: str) -> Optional[str]:
 
 
 def bracketed(host: str) -> str:
-    """The host as it stands before a colon and a port."""
+    """Return the host as it stands before a colon and a port."""
     return "[%s]" % host if ":" in host else host
 
 
 def network_source(protocol: str, name: str, hosts: Iterable[tuple[str, int]]) -> etree._Element:
-    """The C(source) of a network disk that is reached over TCP."""
+    """Return the C(source) of a network disk that is reached over TCP."""
     source = etree.Element("source", protocol=protocol, name=name)
     for host, port in hosts:
         etree.SubElement(source, "host", name=host, port=str(port))

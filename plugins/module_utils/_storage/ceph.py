@@ -59,7 +59,7 @@ class RbdImage(NamedTuple):
 
 
 def parse_image(item: StorageItem) -> RbdImage:
-    """The image of C(ceph://POOL/IMAGE), for a CD also C(ceph://POOL/IMAGE@SNAP). Parts may be empty."""
+    """Return the image of C(ceph://POOL/IMAGE), for a CD also C(ceph://POOL/IMAGE@SNAP). Parts may be empty."""
     pool, dummy, image = path_of(item)[len(CephBackend.scheme) :].partition("/")
     if isinstance(item, Cdrom) and "@" in image:
         image, dummy, snapshot = image.rpartition("@")
@@ -72,7 +72,7 @@ def _monitors(item: StorageItem) -> list[tuple[str, int]]:
 
 
 def _configuration(monitors: Iterable[Address], greetings: Mapping[Address, ServerGreeting], key: Optional[str]) -> str:
-    """A ceph.conf with the monitors that answer. It keeps ceph from trying for minutes, and the key from the arguments.
+    """Return a ceph.conf with the monitors that answer. It keeps ceph from trying for minutes, and the key from the arguments.
 
     Where it can't tell a monitor's protocol by the port, ceph tries both, and takes a wrong key for no answer.
     """

@@ -52,12 +52,12 @@ def source_image(source: Optional[etree._Element]) -> Optional[str]:
 
 
 def disk_image(disk: etree._Element) -> Optional[str]:
-    """The image that a disk is written to."""
+    """Return the image that a disk is written to."""
     return source_image(disk.find("source"))
 
 
 def chain_of(disk: etree._Element) -> list[Link]:
-    """The images of a disk that libvirt's XML names, from the one that is written to down."""
+    """Return the images of a disk that libvirt's XML names, from the one that is written to down."""
     driver = disk.find("driver")
     links = [(disk_image(disk), None if driver is None else driver.get("type"))]
     store = disk.find("backingStore")
@@ -69,18 +69,18 @@ def chain_of(disk: etree._Element) -> list[Link]:
 
 
 def mirror_images(disk: etree._Element) -> list[str]:
-    """The images that a block job is copying or committing a disk to."""
+    """Return the images that a block job is copying or committing a disk to."""
     images = (source_image(source) for source in disk.iterfind("mirror//source"))
     return [image for image in images if image is not None]
 
 
 def is_copied_to(disk: etree._Element, image: str) -> bool:
-    """Whether a block job is copying a disk to an image, which is therefore not below it."""
+    """Return whether a block job is copying a disk to an image, which is therefore not below it."""
     return any(source_image(source) == image for source in disk.iterfind("mirror[@job='copy']/source"))
 
 
 def backing_of(image: str, head: bytes) -> Optional[Link]:
-    """The backing file that the head of a qcow2 image names; None where it names none."""
+    """Return the backing file that the head of a qcow2 image names; None where it names none."""
     if len(head) < _HEADER.size or not head.startswith(QCOW2_MAGIC):
         return None
     _magic, version, offset, size = _HEADER.unpack_from(head)
@@ -108,7 +108,7 @@ def _backing_format(version: int, head: bytes) -> Optional[str]:
 
 
 def _named_image(name: str, directory: str) -> Optional[str]:
-    """The image that QEMU means by the name of a backing file; None where it is no kind that volumes have."""
+    """Return the image that QEMU means by the name of a backing file; None where it is no kind that volumes have."""
     if name.startswith("json:"):
         try:
             return _described_image(json.loads(name[len("json:") :]), directory)
@@ -139,7 +139,7 @@ def _nbd_image(name: str) -> Optional[str]:
 
 
 def _described_image(description: Any, directory: str) -> Optional[str]:
-    """The image of a block device as QEMU describes it, nested or with dots in the keys."""
+    """Return the image of a block device as QEMU describes it, nested or with dots in the keys."""
     if not isinstance(description, Mapping):
         return None
     below = description.get("file")
@@ -161,7 +161,7 @@ def _described_image(description: Any, directory: str) -> Optional[str]:
 
 
 def snapshot_overlays(snapshots: Iterable[etree._Element]) -> dict[str, str]:
-    """The overlays that libvirt's snapshots have made, each with the image that it was made on."""
+    """Return the overlays that libvirt's snapshots have made, each with the image that it was made on."""
     return dict(pair for snapshot in snapshots for pair in _overlays_of(snapshot))
 
 

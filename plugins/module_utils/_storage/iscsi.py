@@ -66,12 +66,12 @@ class Lun(NamedTuple):
 
     @property
     def device(self) -> str:
-        """The device that appears when the host is logged in. udev writes IPv6 without brackets here."""
+        """Return the device that appears when the host is logged in. udev writes IPv6 without brackets here."""
         return "/dev/disk/by-path/ip-%s:%d-iscsi-%s-lun-%d" % (self.host, self.port, self.iqn, self.lun)
 
 
 def parse_lun(install_path: str) -> Optional[Lun]:
-    """The LUN of C(iscsi://HOST:PORT/IQN/LUN); None if it is written otherwise. Names are taken literally."""
+    """Return the LUN of C(iscsi://HOST:PORT/IQN/LUN); None if it is written otherwise. Names are taken literally."""
     match = _URL.fullmatch(install_path)
     if not match:
         return None
@@ -81,7 +81,7 @@ def parse_lun(install_path: str) -> Optional[Lun]:
 
 
 def lun_of(volume: Volume) -> Lun:
-    """The LUN of a volume that has passed C(check)."""
+    """Return the LUN of a volume that has passed C(check)."""
     lun = parse_lun(volume.install_path)
     if lun is None:
         raise ValueError("%r is no iSCSI URL" % volume.install_path)
@@ -89,12 +89,12 @@ def lun_of(volume: Volume) -> Lun:
 
 
 def chap_secret_uuid(iqn: str) -> str:
-    """The UUID that the libvirt secret of a target gets, if there is none for it yet."""
+    """Return the UUID that the libvirt secret of a target gets, if there is none for it yet."""
     return str(uuid.uuid5(_CHAP_SECRETS, iqn))
 
 
 def uses_host_initiator(item: StorageItem) -> bool:
-    """Whether the hypervisor itself has to log in."""
+    """Return whether the hypervisor itself has to log in."""
     return isinstance(item, Volume) and item.device_type == "iscsi" and not item.use_virtio
 
 
@@ -196,7 +196,7 @@ class IscsiBackend(Backend):
 
 
 def _initiator_name(volume: Volume, asking: Asking) -> str:
-    """The name by which the target will know who logs in: QEMU's own for the VM, or the host's."""
+    """Return the name by which the target will know who logs in: QEMU's own for the VM, or the host's."""
     if uses_host_initiator(volume):
         for line in (asking.system.files.read_text("/etc/iscsi/initiatorname.iscsi") or "").split("\n"):
             if line.startswith("InitiatorName="):

@@ -47,7 +47,7 @@ def _covers(allowed: Optional[SplitResult], wanted: SplitResult) -> bool:
 
 
 def _is_plain(path: str) -> bool:
-    """Whether every server reads a path alike: nothing in it leads upwards, also after one more decoding.
+    """Return whether every server reads a path alike: nothing in it leads upwards, also after one more decoding.
 
     Some take a backslash for a slash, and leave out of each segment what follows a semicolon.
     """

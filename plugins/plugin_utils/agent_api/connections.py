@@ -188,7 +188,7 @@ class _Watched(asyncio.Protocol):
 
     @property
     def connected(self) -> bool:
-        """Whether the connection was ever there."""
+        """Return whether the connection was ever there."""
         return self._transport is not None
 
     def connection_made(self, transport: Any) -> None:

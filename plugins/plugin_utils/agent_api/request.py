@@ -46,7 +46,7 @@ class StartRequest(NamedTuple):
 
 
 def read_request(text: str) -> StartRequest:
-    """The request in a StartVmCmd, whose field C(options) holds what goes beyond a StartVmCmd.
+    """Return the request in a StartVmCmd, whose field C(options) holds what goes beyond a StartVmCmd.
 
     Options of a VM are merged over what the document says, other options are those of the module. Fields of the
     document that are not known are warned of, options that are not known are errors. Raises C(RequestError).

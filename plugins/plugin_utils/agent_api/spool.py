@@ -63,7 +63,7 @@ class Spool:
             raise SpoolError("%s cannot keep room for results: %s" % (directory, error.strerror)) from None
 
     def close(self) -> None:
-        """Leaves the directory to the next run."""
+        """Leave the directory to the next run."""
         self._lock.close()
 
     def request(self, token: str) -> Path:
@@ -120,23 +120,23 @@ class Spool:
         return {"success": True} if found["success"] else {"success": False, "error": str(found.get("error"))}
 
     def forget_request(self, token: str) -> None:
-        """Removes what holds a task's secrets."""
+        """Remove what holds a task's secrets."""
         self.request(token).unlink(missing_ok=True)
 
     def remove(self, token: str) -> None:
-        """Removes all of a task."""
+        """Remove all of a task."""
         for path in (self.request(token), self.result(token), self._task(token)):
             path.unlink(missing_ok=True)
 
     def sweep(self) -> None:
-        """Removes results that were left after their tasks were done."""
+        """Remove results that were left after their tasks were done."""
         # Tokens begin with a digit or letter, a file that Ansible has yet to rename with a dot
         for path in self._directory.glob("[0-9a-z]*.result"):
             if not self._task(path.stem).exists():
                 path.unlink(missing_ok=True)
 
     def left_over(self) -> list[Task]:
-        """The tasks that an earlier run did not report, with their results; nothing else is left in the directory."""
+        """Return the tasks that an earlier run did not report, with their results; nothing else is left in the directory."""
         tasks = []
         for path in sorted(self._directory.glob("*.task"), key=lambda path: path.stat().st_mtime):
             try:
@@ -154,7 +154,7 @@ class Spool:
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:
-    """Writes a new file that nobody else can read."""
+    """Write a new file that nobody else can read."""
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         json.dump(content, file)
         file.flush()

@@ -40,16 +40,16 @@ class Tasks:
         self._tasks: dict[str, Task] = {}
 
     def known(self, uuid: str) -> Optional[Task]:
-        """The task with the sender's UUID."""
+        """Return the task with the sender's UUID."""
         return self._tasks.get(uuid)
 
     @property
     def full(self) -> bool:
-        """Whether as many wait as may wait."""
+        """Return whether as many wait as may wait."""
         return sum(not task.running and task.result is None for task in self._tasks.values()) >= self._waiting
 
     def add(self, task: Task) -> None:
-        """Takes a task whose UUID is not known yet; the oldest of those that are done may be forgotten for it."""
+        """Take a task whose UUID is not known yet; the oldest of those that are done may be forgotten for it."""
         done = [uuid for uuid, other in self._tasks.items() if other.result is not None]
         for uuid in done[: max(0, len(done) - self._remembered)]:
             del self._tasks[uuid]
