@@ -153,7 +153,7 @@ def _active_elsewhere(
 
 
 def _same(host: str, other: str, answered: Mapping[str, Mapping[str, Any]]) -> bool:
-    """Return whether two names lead to one hypervisor. The UUID alone doesn't tell: that of cloned machines is the same."""
+    """Return whether two names lead to one hypervisor. The UUID alone is not enough: cloned machines share it."""
     if host == other:
         return True
     identities = [(answered[name]["uuid"], answered[name]["hostname"]) for name in (host, other) if name in answered]

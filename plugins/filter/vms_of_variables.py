@@ -140,11 +140,11 @@ class _Reader:
             try:
                 value, end = json.JSONDecoder().raw_decode(text, option_path)
             except json.JSONDecodeError as error:
-                what = "the text is no JSON: %s in line %d, column %d" % (error.msg, error.lineno, error.colno)
+                what = "the text is not JSON: %s in line %d, column %d" % (error.msg, error.lineno, error.colno)
                 self.problems.append("%s: %s" % (name, what))
                 return []
             except (RecursionError, ValueError):
-                self.problems.append("%s: the text is no JSON that can be read" % name)
+                self.problems.append("%s: the text is not readable JSON" % name)
                 return []
             found += value if isinstance(value, list) else [value]
             option_path = _next(text, end)

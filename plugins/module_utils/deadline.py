@@ -19,7 +19,7 @@ Result = TypeVar("Result")
 def call_with_deadline(function: Callable[[], Result], seconds: float) -> Result:
     """Return what C(function) returns, or raise what it raises. Raises C(TimeoutError) when it takes longer.
 
-    Then it goes on behind our back. Raises C(VmError) when there is no thread to be had.
+    The call then continues in its thread. Raises C(VmError) if no thread can be started.
     """
     outcome: queue.SimpleQueue[Callable[[], Result]] = queue.SimpleQueue()
 
@@ -46,7 +46,7 @@ def call_with_deadline(function: Callable[[], Result], seconds: float) -> Result
 
 
 def side_by_side(function: Callable[[Item], Result], items: Sequence[Item], workers: int) -> list[Result]:
-    """Return the results of C(function) for all items, in their order, C(workers) at a time. C(function) may not raise."""
+    """Return the results of C(function) for all items, in order, C(workers) at a time. C(function) must not raise."""
     waiting: queue.SimpleQueue[tuple[int, Item]] = queue.SimpleQueue()
     for entry in enumerate(items):
         waiting.put(entry)

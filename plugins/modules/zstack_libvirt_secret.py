@@ -175,7 +175,7 @@ def main() -> None:
         fail_for_error(module, error)
     except ValueNeededError:
         module.fail_json(
-            "the secret %s is private and has to be made anew, because libvirt changes neither the type nor the usage "
+            "the secret %s is private and has to be recreated, because libvirt changes neither the type nor the usage "
             "of a secret, nor a private one into one that is not: give its value" % wanted.uuid
         )
     else:

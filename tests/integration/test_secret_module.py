@@ -134,12 +134,12 @@ def test_nothing_that_is_printed_has_the_value(identity: str) -> None:
 
 
 WRONG = [
-    ({"value": "no base64!"}, "value: is no cephx key"),
-    ({"value": ""}, "value: is no cephx key"),
+    ({"value": "no base64!"}, "value: is not a cephx key"),
+    ({"value": ""}, "value: is not a cephx key"),
     ({"type": "iscsi", "value": "x"}, "usage: is required"),
     ({"type": "iscsi", "usage": "iqn.x:y", "value": ""}, "value: is empty"),
     ({"usage": "two\nlines", "value": KEY}, "usage: "),
-    ({"uuid": "no uuid", "type": "iscsi", "value": ""}, "uuid: 'no uuid' is no UUID"),
+    ({"uuid": "no uuid", "type": "iscsi", "value": ""}, "uuid: 'no uuid' is not a UUID"),
 ]
 
 

@@ -101,7 +101,7 @@ def test_keys_that_no_secret_can_have_are_told_all_at_once_before_anything_chang
     ]
     results = run_role("ceph_secrets", ceph_secrets_list=secrets)
     assert [item["msg"] for result in results for item in result.get("results", []) if item.get("failed")] == [
-        f'ceph_secrets_list[1]: the key of secret {second} is no cephx key: base64 as "ceph auth get-key" prints it',
+        f'ceph_secrets_list[1]: the key of secret {second} is not a cephx key: base64 as "ceph auth get-key" prints it',
         f"ceph_secrets_list[2]: the key of secret {third} is missing",
         f"ceph_secrets_list[3]: the key of secret {third} is missing",
     ]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can go wrong, as the result shows it."""
+"""Errors, problems and failures, and their form in the result."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SILENT_AGENT = frozenset({55, 86, 97, 111})
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong, found before anything was changed. C(option_path) is where it stands in the input."""
+    """One thing that is wrong, found before anything was changed. C(option_path) is its path in the input."""
 
     option_path: str
     message: str
@@ -29,7 +29,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class BootDiagnostics:
-    """What a VM that didn't come up showed: lines of text, and the path of a screenshot on the hypervisor."""
+    """Evidence from a VM that did not become ready: lines of text, and the path of a screenshot on the hypervisor."""
 
     serial_console: tuple[str, ...]
     qemu_log: tuple[str, ...]
@@ -45,7 +45,7 @@ class BootDiagnostics:
 
 
 class VmError(Exception):
-    """Why something failed for one VM, or for all. It never changes.
+    """An error of one VM, or of the whole task. Immutable.
 
     C(code) is a key of C(codes.ERROR_CODES), which has the usual hint.
     C(libvirt_code) and C(libvirt_source) are libvirt's numbers VIR_ERR_* and VIR_FROM_*.
@@ -75,20 +75,20 @@ class VmError(Exception):
 
     @property
     def lost_libvirt(self) -> bool:
-        """Return whether libvirt can be asked nothing more through this connection."""
+        """Return whether the connection to libvirt is lost."""
         return self.code in ("connection_lost", "libvirt_hangs")
 
     @property
     def agent_is_silent(self) -> bool:
-        """Return whether there is no agent to answer: none that listens, or no guest that runs."""
+        """Return whether no agent can answer: none is listening, or the guest is not running."""
         return self.libvirt_code in _SILENT_AGENT
 
 
 @dataclass(frozen=True)
 class Failure:
-    """How the work on one VM ended badly.
+    """The failure of the work on one VM.
 
-    C(phase): how far it had got. C(rollback): not_needed, done or partial.
+    C(phase): the phase that failed. C(rollback): not_needed, done or partial.
     """
 
     error: VmError
@@ -115,7 +115,7 @@ class Failure:
 
 
 class VmFailed(Exception):
-    """Ends the work on one VM with its failure."""
+    """Raised to end the work on one VM with its failure."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.error.message)
@@ -123,7 +123,7 @@ class VmFailed(Exception):
 
 
 class VmProblems(Exception):
-    """All that keeps one VM from being built or started, found before anything was changed."""
+    """All problems that prevent one VM from being built or started, found before anything was changed."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("; ".join(str(problem) for problem in problems))
@@ -132,7 +132,7 @@ class VmProblems(Exception):
 
 @contextmanager
 def internal_errors() -> Iterator[None]:
-    """Raise an unexpected exception as C(internal_error): it ends the work on one VM like any failure, and no other."""
+    """Raise an unexpected exception as C(internal_error), which fails only the VM being worked on."""
     try:
         yield
     except (VmError, VmFailed, VmProblems):

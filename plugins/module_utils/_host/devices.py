@@ -34,11 +34,11 @@ class Devices:
         return self._files.path_kind("/sys/bus/pci/devices/" + address) == "directory"
 
     def has_iommu_group(self, address: str) -> bool:
-        """Return whether the PCI device at C(DDDD:BB:SS.F) is behind an IOMMU, without which it can't be passed through."""
+        """Return whether the PCI device at C(DDDD:BB:SS.F) is behind an IOMMU, as passthrough requires."""
         return self._files.path_kind("/sys/bus/pci/devices/%s/iommu_group" % address) == "directory"
 
     def iommu_groups(self) -> dict[int, list[str]]:
-        """Return the PCI devices in each IOMMU group, which can only be passed through together; none without an IOMMU."""
+        """Return the PCI devices in each IOMMU group, which can only be passed through together; empty without an IOMMU."""
         top = "/sys/kernel/iommu_groups"
         return {
             int(name): self._files.list_directory("%s/%s/devices" % (top, name))

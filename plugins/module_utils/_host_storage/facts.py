@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What has to be asked of the hypervisor before the disks of a VM can be described.
+"""Facts from the hypervisor that are needed to describe the disks of a VM.
 
-The format of an image is asked once. Afterwards the definition's holds: the guest can write what it likes into a raw
-disk, also the header of a qcow2 image that has any file of the hypervisor as its backing file.
+The format of an image is read once. Afterwards the definition's counts: the guest can write anything into a raw
+disk, including the header of a qcow2 image that has any file of the hypervisor as its backing file.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ FORMATS = ("raw", "qcow2")
 
 
 def facts(vm: Vm, existing: Optional[Any], system: System, hypervisor: Hypervisor) -> StorageFacts:
-    """Formats and secrets of one VM. C(existing) is the C(domain) element of its definition, if it has one."""
+    """Return the storage facts of one VM. C(existing) is the C(domain) element of its definition, if any."""
     known = defined_formats(existing)
     formats: dict[str, str] = {}
     problems: list[Problem] = []
@@ -50,7 +50,7 @@ def facts(vm: Vm, existing: Optional[Any], system: System, hypervisor: Hyperviso
 
 
 def defined_formats(existing: Optional[Any]) -> dict[str, str]:
-    """Return the formats that the definition of a VM has, by install path; also of the images below overlays."""
+    """Return the formats in the definition of a VM by install path, including images below overlays."""
     disks = existing.iterfind("devices/disk") if existing is not None else ()
     known = {link.image: link.format for disk in disks for link in chain_of(disk) if link.format is not None}
     return {_install_path(image): image_format for image, image_format in known.items()}
@@ -73,7 +73,7 @@ def _is_path(item: StorageItem) -> bool:
 
 
 def _is_block_device(path: str, defined: Mapping[str, str], system: System) -> bool:
-    """Where nothing can be seen at the path, what the definition has holds, or else where the path leads."""
+    """Return whether a path is a block device; if it cannot be seen, trust the definition, or else the path itself."""
     kind = None if system.is_remote else _kind_seen(path, system)
     if kind is None:
         kind = defined.get(path) or (
@@ -86,12 +86,12 @@ def _kind_seen(path: str, system: HostSystem) -> Optional[str]:
     try:
         return system.files.path_kind(path)
     except VmError:
-        # That it can't be read is found where its format is asked, or where the VM is about to start.
+        # An unreadable path is reported when its format is read, or before the VM starts.
         return None
 
 
 def _defined_kinds(existing: Optional[Any]) -> dict[str, str]:
-    """Return the definition's types of disks that are files or block devices, by path."""
+    """Return the types (file, block) of the definition's disks by path."""
     kinds = {}
     for source in existing.iterfind("devices/disk/source") if existing is not None else ():
         for kind, attribute in (("file", "file"), ("block", "dev")):
@@ -118,12 +118,12 @@ def _ask_file(volume: Volume, system: System, hypervisor: Hypervisor) -> Optiona
     if system.is_remote or system.files.is_hidden(path):
         found = _ask_libvirt(path, system, hypervisor)
     elif system.files.path_kind(path) not in IMAGE_KINDS:
-        # That it is missing is found where the VM is about to start.
+        # A missing file is reported before the VM starts.
         return None
     else:
         found = system.processes.image_format(path)
     if found not in FORMATS:
-        raise VmError("image_format", "%s is a %s image: a volume is raw or qcow2" % (path, found))
+        raise VmError("image_format", "%s is a %s image: a volume must be raw or qcow2" % (path, found))
     return found
 
 
@@ -131,28 +131,28 @@ def _ask_libvirt(path: str, system: System, hypervisor: Hypervisor) -> str:
     xml = hypervisor.storage_volume_xml(path)
     image_format = etree.fromstring(xml).find("target/format") if xml is not None else None
     if image_format is None:
-        message = "the format of %s is not known here, and no storage pool of libvirt has the file" % path
+        message = "the format of %s is unknown, and no storage pool of libvirt contains the file" % path
         if system.is_remote:
-            hint = "State the format of the volume, or run the task on the hypervisor."
+            hint = "Set the format of the volume, or run the task on the hypervisor."
             raise VmError("needs_hypervisor", message, hint)
-        raise VmError("needs_root", message, "State the format of the volume, or run the task as root (become: true).")
+        raise VmError("needs_root", message, "Set the format of the volume, or run the task as root (become: true).")
     return str(image_format.get("type"))
 
 
 def _check_claim(volume: Volume, expected: str, system: System) -> None:
-    """Read here, without qemu-img: this is asked of every volume on every run."""
+    """Raise C(image_format) if the header contradicts C(expected). Without qemu-img, as every run checks every volume."""
     head = system.files.read_head(volume.install_path, len(QCOW2_MAGIC))
     if head is None:
         return
     is_qcow2 = head == QCOW2_MAGIC
     if is_qcow2 != (expected == "qcow2"):
-        claimed = "claims to be a qcow2 image" if is_qcow2 else "is no qcow2 image"
-        why = "the volume is to be" if volume.format else "the definition says"
+        claimed = "has a qcow2 header" if is_qcow2 else "has no qcow2 header"
+        why = "the volume's format is" if volume.format else "the definition says"
         raise VmError("image_format", "%s %s, but %s %s" % (volume.install_path, claimed, why, expected))
 
 
 def _ask_fusionstor(volume: Volume, system: System) -> Optional[str]:
-    """As the reference does: raw where it can't be asked."""
+    """Return the format of a FusionStor image: raw, as ZStack's agent assumes, if it cannot be read."""
     url = "nbd+unix:///%s?%s" % (quote(export_name(volume)), urlencode({"socket": NBD_SOCKET}))
     try:
         found = system.processes.image_format(url)

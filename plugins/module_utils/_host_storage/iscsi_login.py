@@ -1,13 +1,13 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The hypervisor's own iSCSI initiator, through iscsiadm: it logs in where a LUN is passed through as a device.
+"""The hypervisor's own iSCSI initiator, through iscsiadm: it logs in for LUNs that are passed through as devices.
 
-A session belongs to all VMs with a LUN of its target. One that was open before this collection came is left alone;
-one that it opened has a mark in C(/run), and ends when the last VM that has a LUN of it gives it up. The mark keeps
-what open-iscsi's record of the target was before. CHAP passwords
-are written into open-iscsi's own record of the target, which only root can read: iscsiadm would take them as an
-argument only, and everybody can read those.
+A session serves all VMs with a LUN of its target. One that this collection did not open is left alone;
+one that it opened has a mark in C(/run), and ends when the last VM with a LUN of it releases it. The mark keeps
+open-iscsi's previous record of the target. CHAP passwords
+are written into open-iscsi's record of the target, which only root can read: iscsiadm takes them only as
+arguments, which every user can read.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 DEVICE_SECONDS = 30
 _COMMAND_SECONDS = 60
 
-# Where open-iscsi keeps its records: Debian's place, and that of the others.
-_RECORD_FOLDERS = ("/etc/iscsi/nodes", "/var/lib/iscsi/nodes")
+# Where open-iscsi keeps its records: on Debian, and on other distributions.
+_RECORD_DIRECTORIES = ("/etc/iscsi/nodes", "/var/lib/iscsi/nodes")
 
 # Exit codes of iscsiadm, see its manual page.
 _SESSION_EXISTS = 15
@@ -47,13 +47,13 @@ _ERROR_CODES = {
     19: "storage_missing",
     24: "storage_denied",
 }
-# A host with a name stands in brackets, as an IPv6 address does.
+# A host name is in brackets, like an IPv6 address.
 _SESSION = re.compile(r"^\w+: \[\d+\] \[?(?P<host>[^]\s]+?)\]?:(?P<port>\d+),-?\d+ (?P<iqn>\S+)", re.MULTILINE)
 
 
 @dataclass(frozen=True, repr=False)
 class LogInToIscsiTarget(Action):
-    """Open the session of a target, or use the one that is open, and wait for C(devices)."""
+    """Open the session of a target unless it is open, and wait for C(devices)."""
 
     name = "log_in_to_iscsi_target"
     rollback_turn = RollbackTurn.SHARED
@@ -74,7 +74,7 @@ class LogInToIscsiTarget(Action):
 
         def undo() -> None:
             if had_session and context.observed.has(prefix):
-                # The VM is as it was before: on this session.
+                # The VM is restored to its previous state, which uses this session.
                 return
             with initiator.lock():
                 if initiator.is_ours() and not used_by_another(context, prefix):
@@ -89,7 +89,7 @@ class LogInToIscsiTarget(Action):
 
 
 def plan_logins(vm: Vm) -> list[LogInToIscsiTarget]:
-    """Return the logins that a VM needs, also to targets with a session: its undo may have to end that."""
+    """Return the logins that a VM needs, also to targets with a session, which the undo may have to end."""
     logins: dict[tuple[str, str], LogInToIscsiTarget] = {}
     for volume in vm.volumes:
         if uses_host_initiator(volume):
@@ -119,12 +119,12 @@ class Initiator:
         self._mark = "%s/%s.session" % (lock_directory(), shared_name(self._name))
 
     def lock(self) -> Any:
-        """One at a time at the session."""
+        """Return the lock of the session."""
         label = "the iSCSI session of %s at %s" % (self._target.iqn, self._target.portal)
         return shared_lock(self._system, self._name, label)
 
     def device_prefix(self) -> str:
-        """What the devices of the target have in common."""
+        """Return the common prefix of the target's device paths."""
         return self._target._replace(lun=0).device[:-1]
 
     def is_ours(self) -> bool:
@@ -137,14 +137,14 @@ class Initiator:
         return has_session(done.stdout, self._target)
 
     def rescan(self) -> None:
-        """Look for LUNs that the target got since the login."""
+        """Rescan the session for LUNs added since the login."""
         self._run_node("--rescan")
 
     def open(self, username: Optional[str], password: Optional[str]) -> None:
-        """Log in; what failed leaves everything as it was."""
+        """Log in; a failure restores the previous state."""
         self._discover()
         before = {path: self._system.files.read_text(path) for path in self._record_files()}
-        # Before the login: a session that a killed task left behind is ours too.
+        # Before the login, so that a session left behind by a killed task is ours too.
         self._system.files.write_private_file(self._mark, json.dumps(before))
         try:
             if not before:
@@ -154,15 +154,15 @@ class Initiator:
             done = self._run_node("--login", allowed=(_SESSION_EXISTS,))
         except VmError:
             with contextlib.suppress(VmError):
-                # iscsid may go on with a login that has taken too long.
+                # iscsid may continue a login that timed out here.
                 self.close()
             raise
         if done.returncode == _SESSION_EXISTS:
-            # Somebody else has logged in meanwhile.
+            # Another program has logged in meanwhile.
             self._system.files.remove_file(self._mark)
 
     def close(self) -> None:
-        """Log out; the record of the target is then what it was before the login, or gone where there was none."""
+        """Log out, and restore the target's record from before the login, or remove it if there was none."""
         self._run_node("--logout", allowed=(_NOTHING_FOUND,))
         before = json.loads(self._system.files.read_text(self._mark) or "{}")
         for path, text in before.items():
@@ -180,8 +180,8 @@ class Initiator:
     def _write_chap(self, username: str, password: str) -> None:
         paths = self._record_files()
         if not paths:
-            message = "open-iscsi's record of %s is in none of %s"
-            raise VmError("command_failed", message % (self._target.iqn, ", ".join(_RECORD_FOLDERS)))
+            message = "open-iscsi's record of %s was not found in any of %s"
+            raise VmError("command_failed", message % (self._target.iqn, ", ".join(_RECORD_DIRECTORIES)))
         for path in paths:
             text = self._system.files.read_text(path) or ""
             self._system.files.write_private_file(path, with_chap(text, username, password))
@@ -190,7 +190,7 @@ class Initiator:
         """Return the files of the record: C(IQN/HOST,PORT), or C(IQN/HOST,PORT,GROUP/INTERFACE) after a discovery."""
         start = "%s,%d" % (self._target.host, self._target.port)
         found = []
-        for folder in _RECORD_FOLDERS:
+        for folder in _RECORD_DIRECTORIES:
             top = "%s/%s" % (folder, self._target.iqn)
             for name in self._system.files.list_directory(top):
                 path = "%s/%s" % (top, name)
@@ -216,13 +216,13 @@ class Initiator:
 
 
 def has_session(listing: str, target: Lun) -> bool:
-    """Return whether what C(iscsiadm -m session) prints has a session of the target."""
+    """Return whether the output of C(iscsiadm -m session) lists a session of the target."""
     found = {(each["host"], int(each["port"]), each["iqn"]) for each in _SESSION.finditer(listing)}
     return (target.host, target.port, target.iqn) in found
 
 
 def with_chap(record: str, username: str, password: str) -> str:
-    """Return an open-iscsi record with CHAP instead of what it had for authentication."""
+    """Return an open-iscsi record with CHAP in place of its previous authentication."""
     chap = {"authmethod": "CHAP", "username": username, "password": password}
     names = tuple("node.session.auth.%s " % name for name in chap)
     kept = [line for line in record.split("\n") if line and not line.startswith((*names, "# END RECORD"))]

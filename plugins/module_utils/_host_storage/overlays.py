@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Volumes whose VM writes to an overlay of their image: what snapshots and block jobs make of a volume is kept.
+"""Volumes whose VM writes to an overlay of their image, as snapshots and block jobs create them, are kept.
 
-A disk whose chain of images has the image that a volume names is that volume. What lies on top of the image belongs to
-the volume, and going back to the image would lose it.
+A disk whose chain contains the image of a volume is that volume. The overlays on top of the image belong to
+the volume, and going back to the image would lose them.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from .._host.system import System
 
 _VOLUMES = ("disk", "lun")
-# No chain that libvirt starts is longer.
+# libvirt starts no longer chain.
 _MOST_IMAGES = 200
 
 Look = Callable[[etree._Element], Sequence[str]]
@@ -47,16 +47,16 @@ Look = Callable[[etree._Element], Sequence[str]]
 
 @dataclass(frozen=True)
 class Overlays:
-    """Disks by the images that volumes name, where the disk is written to another image or copied to it.
+    """Disks by the images that volumes name, if the disk's active image is another one or a copy runs to it.
 
-    C(defined) are the ones to define, C(live) the ones that run (or would be plugged in).
+    C(defined) are the disks to define, C(live) those of the running VM (or to be attached).
     """
 
     defined: Mapping[str, etree._Element] = field(default_factory=dict)
     live: Mapping[str, etree._Element] = field(default_factory=dict)
 
     def entries(self) -> list[dict[str, Any]]:
-        """What the result says of them."""
+        """Return the overlays as shown in the result."""
         return [
             {"target": _target(disk), "image": disk_image(disk), "overlay_of": image}
             for image, disk in {**self.defined, **self.live}.items()
@@ -65,7 +65,7 @@ class Overlays:
 
 
 class ImageReader:
-    """Looks further than a domain's XML: into the headers of files, and at libvirt's snapshots."""
+    """Looks beyond a domain's XML: at the headers of files and at libvirt's snapshots."""
 
     def __init__(self, system: System, hypervisor: Hypervisor, vm_uuid: str) -> None:
         self._system = system
@@ -74,17 +74,17 @@ class ImageReader:
 
     @cached_property
     def snapshot_overlays(self) -> dict[str, str]:
-        """Return the overlays of the VM's snapshots, each with the image that it was made on."""
+        """Return the overlays of the VM's snapshots, each with the image below it."""
         return snapshot_overlays(map(etree.fromstring, self._hypervisor.snapshot_xmls(self._vm_uuid)))
 
     def chain(self, disk: etree._Element) -> list[str]:
-        """Return the images of a disk, by libvirt's XML and below that by the headers of the files."""
+        """Return the images of a disk: from libvirt's XML, and below that from file headers."""
         links = chain_of(disk)
         below = links_below(links, self._backing_in_pool if self._system.is_remote else self._backing_on_host)
         return [link.image for link in (*links, *below)]
 
     def real_path(self, image: str) -> str:
-        """One name for an image that is reached by several."""
+        """Return the canonical name of an image that has several."""
         is_told = image.startswith("/") and not self._system.is_remote
         return self._system.files.real_path(image) if is_told else image
 
@@ -100,7 +100,7 @@ class ImageReader:
         return Link(store.findtext("path"), None if image_format is None else image_format.get("type"))
 
     def history(self, disk: etree._Element) -> list[str]:
-        """Return the images that a disk was written to before libvirt took snapshots of it; a pull has cut them off."""
+        """Return a disk's active images before libvirt's snapshots, which a block pull has since cut off."""
         images: list[str] = []
         image = disk_image(disk)
         while image is not None and image not in images:
@@ -110,7 +110,7 @@ class ImageReader:
 
 
 def links_below(links: Sequence[Link], ask: Callable[[Link], Optional[Link]]) -> Iterator[Link]:
-    """Yield the images below the last of a chain, as far as C(ask) knows them."""
+    """Yield the images below the last of a chain, as far as C(ask) finds them."""
     seen = {link.image for link in links}
     last = links[-1] if links else None
     while last is not None and len(seen) < _MOST_IMAGES:
@@ -122,7 +122,7 @@ def links_below(links: Sequence[Link], ask: Callable[[Link], Optional[Link]]) ->
 
 
 def backing_on_host(link: Link, system: System) -> Optional[Link]:
-    """Return the backing file that the header of a file names; what a guest has written to a raw image tells nothing."""
+    """Return the backing file in a file's header, None for raw images, whose content the guest controls."""
     if system.is_remote or link.format != "qcow2" or not link.image.startswith("/"):
         return None
     try:
@@ -138,11 +138,11 @@ def find_overlays(
     live: Optional[etree._Element],
     reader: ImageReader,
 ) -> Overlays:
-    """Return the overlays that a VM's definition and what runs of it have of the volumes of the desired domain."""
+    """Return the overlays of the desired domain's volumes in the VM's definition and in the running VM."""
     running = _held_by(desired, live, reader)
     defined = _held_by(desired, existing, reader)
     by_image = {} if existing is None else {disk_image(disk): disk for disk in _volumes(existing)}
-    # What runs has the newest data; a definition that lags behind must not boot what is below it.
+    # The running VM has the newest data; an outdated definition must not boot a lower image.
     newest = {image: by_image.get(disk_image(disk), disk) for image, disk in _overlaid(running).items()}
     return Overlays(_overlaid({**defined, **newest}), _overlaid({**defined, **running}))
 
@@ -152,7 +152,7 @@ def _overlaid(disks: Mapping[str, etree._Element]) -> dict[str, etree._Element]:
 
 
 def _held_by(desired: etree._Element, held: Optional[etree._Element], reader: ImageReader) -> dict[str, etree._Element]:
-    """Return the disks of a domain that hold the desired volumes. Only where some don't at first sight is looked closer."""
+    """Return the disks of a domain that hold the desired volumes. Chains are read only if the XML is not enough."""
     if held is None:
         return {}
     wanted = {str(disk_image(disk)): disk for disk in _volumes(desired)}
@@ -178,7 +178,7 @@ def _holder(
     images: Sequence[tuple[etree._Element, frozenset[str]]],
     taken: Iterable[etree._Element],
 ) -> Optional[etree._Element]:
-    """Return the disk that has the image; of several the one with the volume's own name in the guest."""
+    """Return the disk that has the image; of several, the one with the volume's target name."""
     holders = [disk for disk, below in images if image in below and disk not in taken]
     return next((disk for disk in holders if _target(disk) == target), holders[0] if holders else None)
 
@@ -199,12 +199,12 @@ def _target(disk: etree._Element) -> str:
 
 
 def disk_targets(domain: etree._Element) -> list[str]:
-    """Return the names in the guest of a domain's disks that have data."""
+    """Return the target names of a domain's disks that have data."""
     return [_target(disk) for disk in _volumes(domain)]
 
 
 def with_overlays(desired: etree._Element, overlays: Mapping[str, etree._Element]) -> etree._Element:
-    """Return the desired domain, with the overlays in the place of the images that they lie on. Nothing is changed."""
+    """Return a copy of the desired domain with overlays instead of the images below them."""
     if not overlays:
         return desired
     kept = copy.deepcopy(desired)
@@ -221,12 +221,12 @@ def _put(disk: etree._Element, holder: etree._Element) -> None:
     if image_format is not None:
         disk.find("driver").set("type", image_format)
     source = copy.deepcopy(holder.find("source"))
-    # libvirt writes it beside the source where it was defined there.
+    # libvirt keeps it beside the source if it was defined there.
     source.extend(copy.deepcopy(auth) for auth in holder.findall("auth"))
     parts = [source, *(copy.deepcopy(store) for store in holder.findall("backingStore"))]
     for part in parts:
         for element in part.iter("source", "backingStore"):
-            # The number of an image in a QEMU that runs.
+            # The index of an image in a running QEMU.
             element.attrib.pop("index", None)
     old = disk.find("source")
     for part in reversed(parts):
@@ -237,18 +237,18 @@ def _put(disk: etree._Element, holder: etree._Element) -> None:
 def discard_problems(
     vm: Vm, volumes: Mapping[str, Volume], overlays: Overlays, live: Optional[etree._Element], reader: ImageReader
 ) -> list[Problem]:
-    """What keeps volumes from going back to the images that they name. C(volumes): by image."""
+    """Yield why volumes cannot go back to the images that they name. C(volumes): by image."""
     problems = []
     running = set() if live is None else {disk_image(disk) for disk in _volumes(live)}
     for image, disk in {**overlays.defined, **overlays.live}.items():
         option_path = option_path_of(volumes[image]) if image in volumes else vm.option_path
         overlay = disk_image(disk)
-        said = "%s is to take the place of its overlay %s, " % (image, overlay)
+        said = "%s is to replace its overlay %s, " % (image, overlay)
         snapshots = [each for each in _above(image, disk, reader) if each in reader.snapshot_overlays]
         if overlay in running:
             problems.append(Problem(option_path, said + "which the VM is running on", "overlay_in_use"))
         elif snapshots:
-            message = said + "but a snapshot of libvirt has made %s" % snapshots[0]
+            message = said + "but libvirt's snapshot created %s" % snapshots[0]
             problems.append(Problem(option_path, message, "overlay_in_use"))
     return problems
 
@@ -264,7 +264,7 @@ def _above(image: str, disk: etree._Element, reader: ImageReader) -> Sequence[st
 def chain_problems(
     volumes: Mapping[str, Volume], formats: Mapping[str, str], overlays: Overlays, system: System
 ) -> list[Problem]:
-    """Return the first missing file of what each volume is written to and all below. C(volumes): by image."""
+    """Return the first missing file in the chain of each volume. C(volumes): by image."""
     if system.is_remote:
         return []
     problems = []
@@ -280,14 +280,14 @@ def chain_problems(
 
 def _missing_link(links: Sequence[Link], volume: Volume, image: str, system: System) -> Optional[str]:
     for above, link in zip((None, *links), links):
-        # A LUN of the hypervisor's own initiator is there once it has logged in.
+        # A LUN of the hypervisor's own initiator exists only after the login.
         is_checked = link.image.startswith("/") and (link.image != image or volume.device_type == "file")
         if not is_checked or system.files.path_kind(link.image) is not None:
             continue
         if above is not None:
-            return "there is no file %s, which %s has as its backing file" % (link.image, above.image)
+            return "the file %s, the backing file of %s, does not exist" % (link.image, above.image)
         if link.image != image:
-            return "there is no file %s, the overlay of %s that the VM writes to" % (link.image, image)
-        # What the volume names is looked for with all other images.
+            return "the file %s, the overlay of %s that the VM writes to, does not exist" % (link.image, image)
+        # The volume's own image is checked with all other images.
         return None
     return None

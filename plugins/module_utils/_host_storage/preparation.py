@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether the storage of VMs can be reached, and what the hypervisor has to do before they start."""
+"""Checks of the storage of VMs, and the actions that prepare it before they start."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 
 def preflight(vms: Sequence[Vm], system: System, hypervisor: Hypervisor) -> list[Problem]:
-    """Return why volumes and CDs of VMs that are to start can't be reached; ask each server and image once."""
+    """Return why volumes and CDs of VMs to start cannot be reached; ask each server and image once."""
     wanted = [WantedItem(vm, item, backend_of(item)) for vm in vms for item in _items_of(vm)]
     return find_problems(wanted, system, hypervisor)
 
 
 def prepare(vm: Vm, facts: StorageFacts, system: System, hypervisor: Hypervisor) -> list[Action]:
-    """Return the actions between the definition of a VM and its start."""
+    """Return the storage actions between the definition of a VM and its start."""
     return [*plan_secrets(vm, facts, hypervisor), *plan_logins(vm)]
 
 

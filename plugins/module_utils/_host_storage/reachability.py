@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Before anything is changed: can what the VMs need be reached? Bounded in time, each question asked once."""
+"""Check before any change that the VMs' storage can be reached. Bounded in time; each server and image once."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _TIMED_OUT = "timed out"
 
 
 class WantedItem(NamedTuple):
-    """A volume or CD of a VM that is to be reached."""
+    """A volume or CD of a VM that must be reachable."""
 
     vm: Vm
     item: StorageItem
@@ -37,21 +37,21 @@ class WantedItem(NamedTuple):
 
 
 class _Question(NamedTuple):
-    """An image to be opened, and the servers that are behind it."""
+    """An image to open, and its servers."""
 
     inquiry: Inquiry
     addresses: tuple[Address, ...]
 
 
 class _Answer(NamedTuple):
-    """What an address has to say: a greeting, or why it doesn't answer."""
+    """The answer of an address: a greeting, or why there is none."""
 
     greeting: Optional[ServerGreeting] = None
     failure: str = ""
 
 
 class _CephKeys:
-    """The cephx keys of secrets: from the task, which sets them before it starts anything, else from libvirt."""
+    """The cephx keys of secrets: from the task, which sets them before it starts any VM, else from libvirt."""
 
     def __init__(self, vms: Iterable[Vm], hypervisor: Hypervisor) -> None:
         self._hypervisor = hypervisor
@@ -59,7 +59,7 @@ class _CephKeys:
         self._asked: dict[str, Optional[str]] = {}
 
     def key(self, uuid: str) -> Optional[str]:
-        """Return the key, None for a private secret; raises C(secret_missing)."""
+        """Return the key, None for a private secret. Raises C(secret_missing)."""
         if uuid in self._given:
             return self._given[uuid]
         if uuid not in self._asked:
@@ -81,7 +81,7 @@ class _CephKeys:
 
 
 def find_problems(wanted: Sequence[WantedItem], system: System, hypervisor: Hypervisor) -> list[Problem]:
-    """What keeps the items from being reached, in their order."""
+    """Return the problems that make items unreachable, in their order."""
     answers = _ask_addresses(wanted, system)
     greetings = {address: answer.greeting for address, answer in answers.items() if answer.greeting is not None}
     keys = _CephKeys([each.vm for each in wanted], hypervisor)
@@ -122,7 +122,7 @@ def _connect(system: System, address: Address) -> _Answer:
 
 
 def _check_addresses(addresses: Sequence[Address], answers: Mapping[Address, _Answer]) -> None:
-    """One that answers is enough."""
+    """Raise C(storage_unreachable) unless one of the addresses has answered."""
     failures = [(address, answers[address].failure) for address in addresses if address in answers]
     if failures and all(failure for dummy, failure in failures):
         reasons = ", ".join("%s (%s)" % failure for failure in failures)
@@ -130,7 +130,7 @@ def _check_addresses(addresses: Sequence[Address], answers: Mapping[Address, _An
 
 
 def _open_images(questions: Mapping[int, _Question], system: System) -> dict[int, str]:
-    """Why images can't be opened. A server that has once kept silent for too long is not asked for other images."""
+    """Return why images cannot be opened. After a timeout, a server is not asked for other images."""
     silent: set[tuple[Address, ...]] = set()
 
     def ask(question: _Question) -> Optional[str]:
@@ -148,7 +148,7 @@ def _open_images(questions: Mapping[int, _Question], system: System) -> dict[int
 
 
 def _open_failure(system: System, inquiry: Inquiry) -> Optional[str]:
-    """Why qemu-img can't open an image; None if it can."""
+    """Return why qemu-img cannot open an image, None if it can."""
     argv = ["qemu-img", "info", "--output=json", "--force-share"]
     if inquiry.is_secret:
         argv += ["--object", "secret,id=%s,file=/dev/stdin" % SECRET_OBJECT]
@@ -165,7 +165,7 @@ def _explain(wanted: WantedItem, reason: str) -> Optional[Problem]:
     item, backend = wanted.item, wanted.backend
     if reason == _TIMED_OUT:
         names = ", ".join(map(str, backend.addresses(item)))
-        text = "%s takes connections, but has not let qemu-img open %s within %d seconds"
+        text = "%s accepts connections, but qemu-img could not open %s within %d seconds"
         return Problem(option_path_of(item), text % (names, path_of(item), OPEN_SECONDS), "storage_unreachable")
     explained = backend.explain(item, reason)
     return None if explained is None else Problem(option_path_of(item), explained[1], explained[0])

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a VM that is off gives back to the hypervisor: iSCSI sessions, and once it is undefined its secrets.
+"""What a VM that is off releases: iSCSI sessions, and its secrets once it is undefined.
 
-Only what this collection made for VMs is taken: sessions that have its mark, and ephemeral secrets; and of that only
+Only what this collection created for VMs is removed: sessions with its mark, and ephemeral secrets; and of those only
 what no other domain has in its definition.
 """
 
@@ -44,19 +44,19 @@ def sessions_of(domains: Iterable[etree._Element], system: System) -> list[Initi
 
 
 def _host_luns(domains: Iterable[etree._Element]) -> list[Lun]:
-    # Below an overlay too.
+    # Also below an overlay.
     named = "devices/disk//source[@dev]"
     found = [_DEVICE.fullmatch(source.get("dev")) for domain in domains for source in domain.iterfind(named)]
     return [Lun(lun["host"], int(lun["port"]), lun["iqn"], int(lun["lun"])) for lun in found if lun is not None]
 
 
 def is_unneeded_session(initiator: Initiator, vm_uuids: Collection[str], hypervisor: Hypervisor) -> bool:
-    """Return whether no domain but the VMs has a disk behind the session."""
+    """Return whether no domain other than the VMs has a disk behind the session."""
     return not used_by_other_than(vm_uuids, initiator.device_prefix(), hypervisor)
 
 
 def close_session(initiator: Initiator, vm_uuids: Collection[str], hypervisor: Hypervisor) -> bool:
-    """Log out unless another domain has come to need the session; whether it did."""
+    """Log out unless another domain now needs the session. Return whether it did."""
     with initiator.lock():
         if not initiator.is_ours() or not is_unneeded_session(initiator, vm_uuids, hypervisor):
             return False
@@ -65,13 +65,13 @@ def close_session(initiator: Initiator, vm_uuids: Collection[str], hypervisor: H
 
 
 def secrets_of(domains: Iterable[etree._Element]) -> list[str]:
-    """Return the UUIDs of the secrets that the disks of domains name, each once."""
+    """Return the UUIDs of the secrets that the disks of domains use, each once."""
     named = "devices/disk//auth/secret[@uuid]"
     return list(dict.fromkeys(str(secret.get("uuid")) for domain in domains for secret in domain.iterfind(named)))
 
 
 def is_unneeded_secret(secret: str, vm_uuids: Collection[str], hypervisor: Hypervisor) -> bool:
-    """Return whether VMs brought the secret along, and no domain but the VMs names it."""
+    """Return whether the secret was created for VMs, and no domain other than the VMs uses it."""
     xml = hypervisor.secret_xml(secret)
     if xml is None:
         return False
@@ -80,7 +80,7 @@ def is_unneeded_secret(secret: str, vm_uuids: Collection[str], hypervisor: Hyper
 
 
 def remove_secret(secret: str, vm_uuids: Collection[str], hypervisor: Hypervisor, system: System) -> bool:
-    """Remove the secret unless another domain has come to need it; whether it did."""
+    """Remove the secret unless another domain now needs it. Return whether it did."""
     with secret_lock(system, secret):
         if not is_unneeded_secret(secret, vm_uuids, hypervisor):
             return False

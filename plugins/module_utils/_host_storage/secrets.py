@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The libvirt secrets that VMs bring along: cephx keys and CHAP passwords.
+"""The libvirt secrets that are created for VMs: cephx keys and CHAP passwords.
 
-Several VMs may use one secret. A VM is defined before its secrets are set, and all this is done under a lock: so an
-undo that finds no other VM using the secret can remove it, and a VM that comes later sets it again.
+Several VMs may use one secret. A VM is defined before its secrets are set, under a lock, so that an
+undo that finds no other VM using the secret can remove it, and a later VM sets it again.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class _WantedSecret(NamedTuple):
-    """A secret of a VM. C(option_path) is where its value stands in the input."""
+    """A secret of a VM. C(option_path) is the path of its value in the input."""
 
     option_path: str
     definition: SecretDefinition
@@ -36,13 +36,13 @@ class _WantedSecret(NamedTuple):
 
 
 def secret_conflicts(vm: Vm, facts: StorageFacts, hypervisor: Hypervisor) -> list[Problem]:
-    """Secrets of a VM whose UUID libvirt has for something else."""
+    """Return the secrets of a VM whose UUID libvirt uses for something else."""
     problems = []
     for option_path, definition, _value in _wanted(vm, facts):
         known = hypervisor.known_secrets().get(definition.uuid)
         if known is not None and known.kind != definition.kind:
-            message = "the libvirt secret %s is there already, for %s instead of %s"
-            found = "nothing in particular" if known.kind == "none" else known.kind
+            message = "the libvirt secret %s already exists, for %s instead of %s"
+            found = "no particular use" if known.kind == "none" else known.kind
             problems.append(
                 Problem(option_path, message % (definition.uuid, found, definition.kind), "secret_conflict")
             )
@@ -50,7 +50,7 @@ def secret_conflicts(vm: Vm, facts: StorageFacts, hypervisor: Hypervisor) -> lis
 
 
 def plan_secrets(vm: Vm, facts: StorageFacts, hypervisor: Hypervisor) -> list[Action]:
-    """What is missing for the secrets of a VM to have their values."""
+    """Return the actions that give the secrets of a VM their values."""
     actions = (_plan(definition, value, hypervisor) for _option_path, definition, value in _wanted(vm, facts))
     return [action for action in actions if action is not None]
 
@@ -83,7 +83,7 @@ def _plan(definition: SecretDefinition, value: bytes, hypervisor: Hypervisor) ->
 
 @dataclass(frozen=True, repr=False)
 class _GiveSecret(Action):
-    """See that a secret is there and has its value."""
+    """Ensure that a secret exists and has its value."""
 
     rollback_turn = RollbackTurn.SHARED
     definition: SecretDefinition
@@ -120,19 +120,19 @@ class DefineSecret(_GiveSecret):
 
 
 class SetSecretValue(_GiveSecret):
-    """Set the value of a secret that is there."""
+    """Set the value of an existing secret."""
 
     name = "set_secret_value"
 
 
 def _set_value(definition: SecretDefinition, value: bytes, hypervisor: Hypervisor) -> bool:
-    """Return whether the secret had to be defined for it."""
+    """Set the value of a secret. Return whether the secret had to be defined for it."""
     if definition.uuid in hypervisor.known_secrets():
         try:
             hypervisor.set_secret_value(definition.uuid, value)
             return False
         except VmError as error:
-            # Another task, which libvirt told us nothing of, has taken its own back.
+            # Another task has removed it since the secrets were listed.
             if error.code != "secret_missing":
                 raise
     hypervisor.define_secret(definition.to_xml(), definition.private)
@@ -145,10 +145,10 @@ def _set_value(definition: SecretDefinition, value: bytes, hypervisor: Hyperviso
 
 
 def _readable_value(definition: SecretDefinition, hypervisor: Hypervisor) -> Optional[bytes]:
-    """Return the value of a secret, None where it has none or shows it to nobody and we didn't give it.
+    """Return the value of a secret, None if it has none, or is private and was not set by this connection.
 
-    One that isn't known yet is looked for, unless it would be private: under the UUID of a target's secret there is
-    none but that which VMs bring along.
+    A secret that was not listed is looked up, unless it would be private: the UUID of a target's secret is only
+    used by secrets created for VMs.
     """
     known = hypervisor.known_secrets().get(definition.uuid)
     if (known or definition).private:

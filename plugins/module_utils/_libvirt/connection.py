@@ -187,7 +187,7 @@ class Connection:
         return True
 
     def _call_qemu(self, seconds: float, what: str, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Return a call that waits for a QEMU: C(qemu_hangs) when it takes longer, while it goes on behind our back.
+        """Return a call that waits for a QEMU: C(qemu_hangs) when it takes longer; the call continues in its thread.
 
         C(vm_busy) when as many calls as there may be wait for other QEMUs all that time.
         """

@@ -85,7 +85,7 @@ def _source(disk: etree._Element) -> Optional[str]:
 
 
 def nics(domain: etree._Element, ports: Ports) -> list[dict[str, Any]]:
-    """Return the network cards; C(device) is the one of the hypervisor that a running VM has, C(ports) says where it is."""
+    """Return the NICs. C(device) is a running VM's device on the hypervisor, C(ports) has the bridges of such devices."""
     found = []
     for nic in domain.iterfind("devices/interface"):
         mac, source, model, device = (nic.find(name) for name in ("mac", "source", "model", "target"))

@@ -145,7 +145,7 @@ class DomainCalls(Connection):
             raise
 
     def define(self, xml: str, validate: bool = True) -> None:
-        """Define a domain, or defines it anew.
+        """Define a domain, or replace its definition.
 
         C(validate): libvirt checks it against its schema; what libvirt had before need not hold that.
         """
@@ -205,7 +205,7 @@ class DomainCalls(Connection):
         self._call_qemu(seconds, "shut the domain down", self._domain(uuid).shutdown)
 
     def destroy(self, uuid: str) -> None:
-        """End a domain the hard way, whatever its QEMU does."""
+        """Force a domain off, even if its QEMU does not respond."""
         self._call("destroy the domain", self._domain(uuid).destroy)
 
     def resume(self, uuid: str) -> None:

@@ -176,7 +176,7 @@ def _has(text: str, parts: Sequence[re.Pattern[str]]) -> bool:
 
 
 def broke_connection(number: int, source: int) -> bool:
-    """Return whether an error may mean that the connection to libvirt is lost; the connection itself has to be asked."""
+    """Return whether an error may mean that the connection to libvirt is lost; the caller has to check it."""
     return source in _CONNECTION_SOURCES and number in _CONNECTION_NUMBERS
 
 

@@ -34,7 +34,7 @@ class RunningDomainCalls(DomainCalls):
         return True
 
     def interface_addresses(self, uuid: str, source: str) -> dict[str, dict[str, Any]]:
-        """Return the NICs of a running domain with their addresses, as the guest agent, libvirt's leases or ARP know them."""
+        """Return a running domain's NICs and addresses from C(source): the guest agent, libvirt's leases or ARP."""
         number = getattr(libvirt, "VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_" + source.upper())
         ask, what = self._domain(uuid).interfaceAddresses, "ask for the addresses"
         if source == "agent":

@@ -61,7 +61,7 @@ class SecretPlan:
 
 
 class ValueNeededError(Exception):
-    """A secret has to be made anew, and its value is known to nobody."""
+    """A secret has to be recreated, but its value is unknown."""
 
 
 def parse_secret(xml: str) -> SecretDefinition:
@@ -80,10 +80,10 @@ def parse_secret(xml: str) -> SecretDefinition:
 def plan_secret(
     wanted: SecretDefinition, value: Optional[bytes], existing: Optional[ExistingSecret], overwrite: bool
 ) -> SecretPlan:
-    """How a secret becomes as wanted. Without C(value) it keeps the one it has.
+    """Return the plan that makes a secret as desired. Without C(value) it keeps its value.
 
     C(overwrite): give it the value also where it has another, or where nobody can see which it has. libvirt changes
-    neither the usage of a secret nor a private one into one that isn't: such a secret is made anew.
+    neither the usage of a secret nor a private one into a public one: such a secret is recreated.
     """
     if existing is None:
         return SecretPlan(define=True, value=value)

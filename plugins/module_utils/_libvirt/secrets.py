@@ -51,7 +51,7 @@ class SecretCalls(Connection):
         self._known_secrets = None
 
     def known_secrets(self) -> dict[str, ListedSecret]:
-        """Return all secrets by UUID. libvirt is asked once; afterwards what this connection does, or comes upon, counts."""
+        """Return all secrets by UUID. libvirt is asked once; afterwards this connection tracks its own changes."""
         with self._listing_secrets:
             known = self._known_secrets
             if known is None:
@@ -100,7 +100,7 @@ class SecretCalls(Connection):
             raise
 
     def define_secret(self, xml: str, private: bool) -> None:
-        """Define a secret, or defines it anew. C(private) is what C(xml) says of it."""
+        """Define or redefine a secret. C(private) must match C(xml)."""
         self._remember(self._call("define the secret", self._connection.secretDefineXML, xml), private)
 
     def set_secret_value(self, uuid: str, value: bytes) -> None:

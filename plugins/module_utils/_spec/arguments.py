@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The options of a VM, as an argument spec: the only description of what a caller may write.
 
-Defaults are those of ZStack's agent. An option without one is C(None) when it is left out; what that
-means is said in the option's documentation (C(doc_fragments/vm.py)), which a test holds against this.
+Defaults are those of ZStack's agent. An option without one is C(None) when it is omitted; what that
+means is in the option's documentation (C(doc_fragments/vm.py)), which a test compares with this.
 """
 
 from __future__ import annotations

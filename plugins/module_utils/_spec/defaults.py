@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a VM gets for options that are left out, where that depends on other options."""
+"""Defaults that depend on other options."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .values import MAX_INTERFACE_NAME
 
 
 def fill_in(vm: Part) -> None:
-    """Set what was left out and follows from something else."""
+    """Set omitted options whose defaults depend on other options."""
     root = vm.get("root_volume")
     if root is not None:
         _default(root, "device_id", 0)
@@ -38,7 +38,7 @@ def _fill_in_nics(vm: Part) -> None:
 
 
 def _fill_in_topology(vm: Part) -> None:
-    """One socket with all CPUs, unless one of the two numbers is given: then the other follows from it."""
+    """Set one socket with all CPUs; if one of the two numbers is given, derive the other from it."""
     cpus = vm.get("cpu_num")
     if not cpus:
         return
@@ -55,9 +55,9 @@ def _default(part: Part, name: str, value: Any) -> None:
 
 
 def derived_mac(vm_uuid: str, device_id: int) -> str:
-    """Return the MAC of a NIC that none was given for: the same for the same VM and device_id, on every host.
+    """Return the MAC of a NIC without a given one: the same for a VM and device_id on every host.
 
-    C(fa) begins it as it begins ZStack's own: locally administered, unicast. The other five bytes are the first
+    It starts with C(fa), as ZStack's own do: locally administered, unicast. The other five bytes are the first five
     of the SHA-256 of C(UUID/DEVICE_ID).
     """
     digest = hashlib.sha256(("%s/%d" % (vm_uuid, device_id)).encode("ascii")).digest()

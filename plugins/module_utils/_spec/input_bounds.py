@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bounds on what others write, checked before anything else looks at it."""
+"""Bounds on untrusted input, checked before anything else reads it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 MAX_DEPTH = 32  # a VM needs 6
-MAX_VALUES = 20_000  # of one VM; each of its options, fully used, takes some 2,000
+MAX_VALUES = 20_000  # of one VM; one that uses every option has about 2,000
 MAX_STRING = 1 << 18  # characters
 MAX_NUMBER = 100  # characters of a number in JSON
 MAX_NUMBER_BITS = 128
-MAX_PROBLEMS = 100  # that are reported at once
+MAX_PROBLEMS = 100  # reported at once
 
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{},]|[-+.0-9A-Za-z]+', re.DOTALL)
 _INFINITE = re.compile(r"inf|[0-9.]e", re.IGNORECASE)
@@ -26,7 +26,7 @@ _BIG_NUMBER = "has a number of more than %d digits" % MAX_NUMBER
 
 
 def problem_of_json(text: str) -> str:
-    """Return why this JSON text must not even be parsed; empty if it may be. Its syntax is the parser's business."""
+    """Return why this JSON text must not be parsed, empty if it may be. Its syntax is not checked."""
     depth, values = 0, 1
     for found in _TOKEN.finditer(text):
         start, length = text[found.start()], found.end() - found.start()
@@ -49,7 +49,7 @@ def problem_of_json(text: str) -> str:
 
 
 def problem_of_shape(data: Any) -> str:
-    """Return why data, as JSON or YAML can carry it, is too much for one VM; empty if it isn't."""
+    """Return why data from JSON or YAML is too large for one VM, empty if it is not."""
     values, level = 0, [data]
     for _depth in range(MAX_DEPTH + 1):
         values += len(level)
@@ -62,7 +62,7 @@ def problem_of_shape(data: Any) -> str:
 
 
 def problem_of_data(data: Any) -> str:
-    """Return why data is too much for one VM, or has values that no option takes; empty if there is no reason."""
+    """Return why data is too large for one VM or has values that no option takes, empty if it is fine."""
     problem, level = problem_of_shape(data), [data]
     while level and not problem:
         problem = next(filter(None, map(_problem_of_value, level)), "")
@@ -81,7 +81,7 @@ def _inner(level: Iterable[Any]) -> Iterator[Any]:
 
 def _problem_of_value(value: Any) -> str:
     if isinstance(value, str):
-        return "" if is_unicode(value) else "has a text with half of a surrogate pair, which is no character"
+        return "" if is_unicode(value) else "contains an unpaired surrogate, which is not a character"
     if isinstance(value, float) and not math.isfinite(value):
         return "has a number that is not finite"
     if isinstance(value, int) and value.bit_length() > MAX_NUMBER_BITS:
@@ -90,12 +90,12 @@ def _problem_of_value(value: Any) -> str:
 
 
 def convertible(arguments: Mapping[str, Any], spec: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Return arguments that Ansible's conversion to whole numbers can be given: it fails at infinity.
+    """Return arguments that Ansible can convert to whole numbers without failing at infinity.
 
-    What is infinite, or has an exponent that could fill all memory, becomes a text that it refuses.
+    An infinite number, or one whose exponent could exhaust memory, becomes a text that Ansible rejects.
     """
     return {
-        name: "no whole number: %s" % value
+        name: "not a whole number: %s" % value
         if spec.get(name, {}).get("type") == "int" and _INFINITE.search(str(value))
         else value
         for name, value in arguments.items()
@@ -103,7 +103,7 @@ def convertible(arguments: Mapping[str, Any], spec: Mapping[str, Mapping[str, An
 
 
 def is_unicode(text: str) -> bool:
-    """Return whether a text can be encoded: JSON's escapes can also write half of a surrogate pair."""
+    """Return whether a text can be encoded: JSON escapes can also produce unpaired surrogates."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
@@ -112,7 +112,7 @@ def is_unicode(text: str) -> bool:
 
 
 def first(texts: Iterable[str], most: int = MAX_PROBLEMS) -> list[str]:
-    """Return the first texts, and how many more there are."""
+    """Return the first C(most) texts, and how many more there are."""
     texts = list(texts)
     more = len(texts) - most
     return texts if more <= 0 else [*texts[:most], "and %d more" % more]

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads nested options by an argument spec and finds all problems, each with its place.
+"""Reads nested options by an argument spec and finds all problems, each with its path.
 
 Ansible's own validation of nested options stops at the first problem, gives no index, and repeats the
-value, secret or not. So each value is converted by itself, and what is said about one that is wrong is said here.
+value, secret or not. So each value is converted separately, and messages about invalid ones are written here.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ Check = Callable[[Any], Any]
 
 
 class Part:
-    """What was read of one mapping of options; C(index) is its place in its list.
+    """The values read from one mapping of options; C(index) is its index in its list.
 
-    C(values) has every option, given or by default, but those that are wrong. C(wrong) has the names of those and of
-    options that have something wrong inside; it has an empty name for whatever is no option.
+    C(values) has every valid option, given or by default. C(wrong) has the names of invalid options and of
+    options that contain invalid ones, and an empty name for any unknown key.
     """
 
     def __init__(self, option_path: str, index: int) -> None:
@@ -36,15 +36,15 @@ class Part:
         self.wrong: set[str] = set()
 
     def get(self, name: str) -> Any:
-        """Return the option's value; None where it is wrong."""
+        """Return the option's value, None if it is invalid."""
         return self.values.get(name)
 
 
 class OptionReader:
-    """Reads parts by specs, and keeps what is wrong in C(problems).
+    """Reads parts by specs, and collects C(problems).
 
-    C(checks) maps an option's path without indexes (C(nics.mac)) to what it may be beyond its type. Null leaves an
-    option out, and so does an empty text, as an unanswered question gives it, but for those in C(may_be_empty).
+    C(checks) maps an option's path without indexes (C(nics.mac)) to a check beyond its type. Null counts as an
+    omitted option, and so does empty text (an unanswered survey question), except for those in C(may_be_empty).
     """
 
     def __init__(self, checks: Mapping[str, Check], may_be_empty: Iterable[str] = ()) -> None:
@@ -53,7 +53,7 @@ class OptionReader:
         self.problems: list[Problem] = []
 
     def read(self, raw: Any, spec: Spec, option_path: str, path: str = "", index: int = 0) -> Optional[Part]:
-        """Return the part that C(raw) is, or None where it is no mapping at all."""
+        """Return the part in C(raw), or None if it is not a mapping."""
         mapping = as_mapping(raw)
         if mapping is None:
             self.problems.append(Problem(option_path, "must be a mapping of options, not %s" % kind_of(raw)))
@@ -70,11 +70,11 @@ class OptionReader:
         part.wrong.add("")
         if isinstance(key, str):
             option_path = "%s.%s" % (part.option_path, shown_name(key))
-            # Suggestions take most of the time here
+            # Suggestions take most of the time here.
             hint = hint_for_unknown(key, spec) if len(self.problems) < MAX_PROBLEMS else ""
-            self.problems.append(Problem(option_path, "is not known here", hint=hint))
+            self.problems.append(Problem(option_path, "is not a known option", hint=hint))
         else:
-            self.problems.append(Problem(part.option_path, "%s is no name of an option" % shown(key)))
+            self.problems.append(Problem(part.option_path, "%s is not an option name" % shown(key)))
 
     def _read_option(self, part: Part, name: str, raw: Any, option: Option, path: str) -> None:
         required = option.get("required")
@@ -85,7 +85,7 @@ class OptionReader:
             part.values[name] = option.get("default")
         else:
             value = self._read_value(part, name, raw, option, path)
-            # What is right inside of a part that is wrong is still compared with the rest.
+            # The valid values of an invalid part are still compared with the rest.
             if name not in part.wrong or ("options" in option and value is not None):
                 part.values[name] = value
 
@@ -143,12 +143,12 @@ class OptionReader:
 
 
 def _option(name: str) -> str:
-    """Return the option whose element C(name) is, such as C(boot_dev) of C(boot_dev[1])."""
+    """Return the option that the element C(name) belongs to, such as C(boot_dev) for C(boot_dev[1])."""
     return name.partition("[")[0]
 
 
 def as_mapping(raw: Any) -> Optional[Mapping[Any, Any]]:
-    """Return a mapping, also from the texts that Ansible takes for one; None if it is none."""
+    """Return a mapping, also from text that Ansible accepts as one; None if it is not a mapping."""
     if isinstance(raw, str):
         try:
             raw = check_type_dict(raw)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One value of an option: Ansible's conversion to its type, and words for what can't be converted."""
+"""One value of an option: Ansible's conversion to its type, and messages for what cannot be converted."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ _WANTED = {
     "bool": "true or false",
     "str": "text",
 }
-# Longer ones are no numbers of this world; an exponent could make one that fills all memory.
+# No real value is longer, and a large exponent could exhaust memory.
 _NUMBER_TEXT = re.compile(r"\s*[+-]?[0-9.]{1,30}\s*([A-Za-z]{1,9})?\s*")
 _BINARY_UNIT = re.compile(r"(?<=[0-9 ][KMGTPEkmgtpe])i")
 _SHOWN = 60
 
 
 def convert(value: Any, option: Option) -> Any:
-    """Return a value as the option's type, which is no list, by Ansible's own rules; raises C(ValueError) where it can't be.
+    """Return a value converted to the option's type (not a list) by Ansible's rules. Raises C(ValueError).
 
-    Two things more than Ansible: binary units (2GiB), and no conversion of what only looks like a value
+    Unlike Ansible, accept binary units (2GiB), and do not convert what only looks like a value
     (true as a number or as text, numbers as text, infinity, containers as text).
     """
     if _is_converted(value, option):
@@ -49,18 +49,18 @@ def convert(value: Any, option: Option) -> Any:
 
 
 def _is_converted(value: Any, option: Option) -> bool:
-    """Return whether Ansible would leave the value as it is. Most are so, and asking Ansible takes most of the time here."""
+    """Return whether Ansible would leave the value unchanged: true of most, and much faster than converting."""
     return value.__class__ is _PYTHON_TYPES[option["type"]] and ("choices" not in option or value in option["choices"])
 
 
 def _may_become(value: Any, option: Option) -> bool:
-    """Return whether Ansible's converters may see the value: some fail at what others would take for something else."""
+    """Return whether the value may go to Ansible's converters, some of which misread or fail at other types."""
     if isinstance(value, bool):
         return "choices" in option  # YAML's off is false
     if isinstance(value, str):
         return option["type"] not in ("int", "bytes", "bits") or bool(_NUMBER_TEXT.fullmatch(value))
     if option["type"] == "str" and "choices" not in option:
-        # The text may have been another one: YAML makes 83 of 0123, and 1.1 of 1.10.
+        # The text may have been different: YAML reads 0123 as 83, and 1.10 as 1.1.
         return False
     if isinstance(value, int):
         return value.bit_length() <= MAX_NUMBER_BITS
@@ -68,12 +68,12 @@ def _may_become(value: Any, option: Option) -> bool:
 
 
 def wanted(option: Option) -> str:
-    """What an option takes, in words."""
+    """Return a description of the values that an option accepts."""
     return "one of %s" % ", ".join(option["choices"]) if "choices" in option else _WANTED[option["type"]]
 
 
 def hint_for(value: Any, option: Option) -> str:
-    """What to do about a value that could not be converted."""
+    """Return a hint for a value that could not be converted."""
     if isinstance(value, str) and "choices" in option:
         near = _near(value[: _SHOWN + 1].lower(), option["choices"], 1)
         return "did you mean %s?" % near[0] if near else ""
@@ -87,22 +87,22 @@ def hint_for(value: Any, option: Option) -> str:
 
 
 def hint_for_unknown(key: str, known: Iterable[str]) -> str:
-    """What an option that there isn't may have been meant to be."""
+    """Return a hint for an unknown option."""
     near = _near(key, known, 2)
-    return "did you mean %s?" % " or ".join(near) if near else "known here: %s" % ", ".join(sorted(known))
+    return "did you mean %s?" % " or ".join(near) if near else "known options: %s" % ", ".join(sorted(known))
 
 
 def _near(text: str, known: Iterable[str], count: int) -> list[str]:
     if len(text) > _SHOWN:
         return []
-    # Most tasks have nothing wrong in them, and can do without.
+    # Imported here because most tasks have no problems.
     import difflib
 
     return difflib.get_close_matches(text, known, n=count)
 
 
 def shown(value: Any) -> str:
-    """Return a value in a message: short and on one line, or what it is."""
+    """Return a value for a message: short and on one line, or a description of it."""
     if not isinstance(value, (str, int, float)):
         return kind_of(value)
     if isinstance(value, int) and value.bit_length() > MAX_NUMBER_BITS:
@@ -112,12 +112,12 @@ def shown(value: Any) -> str:
 
 
 def shown_name(key: str) -> str:
-    """Return the name of an option in a place: as it is, unless it would break the message."""
+    """Return an option's name for a path: unchanged unless it would break the message."""
     return key if key.isprintable() and len(key) <= _SHOWN else shown(key)
 
 
 def kind_of(value: Any) -> str:
-    """What a value is, in words, without the value: it may be a secret."""
+    """Return the kind of a value in words, without the value: it may be a secret."""
     if value is None:
         return "nothing"
     for kinds, said in (

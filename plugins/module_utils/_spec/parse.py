@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From what a playbook says about VMs to C(vm.Vm), or to everything that is wrong with it."""
+"""Turn the option C(vms) of a playbook into C(vm.Vm)s, or into all problems."""
 
 from __future__ import annotations
 
@@ -126,9 +126,9 @@ CHECKS: dict[str, values.Check] = {
 
 
 def parse_vms(raw: Any) -> tuple[tuple[Vm, ...], list[Problem]]:
-    """Return the VMs that C(raw), the value of the option C(vms), describes, in its order.
+    """Return the VMs that C(raw), the value of the option C(vms), describes, in order, and all problems.
 
-    With any problem there are no VMs, but all problems, as far as anyone reads them. Takes anything, raises nothing.
+    With any problem no VMs are returned; the number of problems is limited. Accepts any value, never raises.
     """
     if not isinstance(raw, list):
         return (), [Problem("vms", "must be a list of VMs", hint="put a single VM into a list, too")]
@@ -159,7 +159,7 @@ def _first(problems: list[Problem]) -> list[Problem]:
 
 
 def secrets_of(raw: Any) -> set[str]:
-    """Return every text in C(raw), the value of the option C(vms), that must not be shown, right or wrong as it may be."""
+    """Return every secret text in C(raw), the value of the option C(vms), valid or not."""
     return {text for vm in _list_of(raw) for text in _secrets(vm, VM_ARGUMENT_SPEC)}
 
 
@@ -196,7 +196,7 @@ def _list_of(value: Any) -> list[Any]:
 
 
 def _storage_problems(vms: Iterable[Part]) -> Iterator[Problem]:
-    """What the storage backends find wrong, wherever the options that they look at are right by themselves."""
+    """Yield the problems that the storage backends find, where the options that they read are valid."""
     volumes = []
     for vm in vms:
         root = vm.get("root_volume")
@@ -254,7 +254,7 @@ def _nic(part: Part) -> Nic:
 
 
 def _limits(qos: Optional[Part], kind: type[Limits]) -> Optional[Limits]:
-    """None where nothing is limited. A limit that is wrong counts as none: other checks still look at its owner."""
+    """Return the limits, None if there are none. An invalid limit is ignored, so that its owner is still checked."""
     limits = [qos.get(field.name) for field in fields(kind)] if qos is not None else []
     return kind(*limits) if any(limits) else None
 

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """ZStack's StartVmCmd, the JSON document that its management node sends, as one entry of C(vms).
 
-Only the form is changed here: names, the addons bag, true and false that come as text. What the values may
-be is C(_spec.parse)'s business, for documents and playbooks alike.
+Only the form is changed here: names, the addons bag, booleans sent as text. Values are validated by
+C(_spec.parse), for documents and playbooks alike.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from .option_values import kind_of, shown, shown_name
 
 
 class _Nested(NamedTuple):
-    """A field with fields of its own: the option that takes it, and what it holds."""
+    """A field with nested fields: the option that takes it, and its fields."""
 
     option: str
     fields: Mapping[str, Any]
 
 
-# Field to option; None for what ZStack's agent ignores.
+# Field to option; None for fields that ZStack's agent ignores.
 _Fields = Mapping[str, Union[str, None, _Nested]]
 
 _MONITOR: _Fields = {"hostname": "hostname", "port": "port"}
@@ -108,14 +108,14 @@ _NIC_QOS: _Fields = {"inboundBandwidth": "inbound_bandwidth", "outboundBandwidth
 
 MAX_NAMED = 20  # unknown fields and warnings
 
-# The agent takes 0 for no limit; -1 is how ZStack keeps "none".
+# The agent treats 0 as no limit; ZStack stores -1 for "none".
 _NO_LIMIT = (0, -1, "0")
 
 _WANTED = {"int": "a whole number", "bytes": "a whole number", "bits": "a whole number", "bool": "true or false"}
 
 
 class StartVmCmdError(ValueError):
-    """The document is none, or has fields that are not known. C(problems) names them all."""
+    """An invalid StartVmCmd, or one with unknown fields. C(problems) has all of them."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("not a usable StartVmCmd: %s" % "; ".join(problems))
@@ -123,10 +123,10 @@ class StartVmCmdError(ValueError):
 
 
 def vm_from_start_vm_cmd(document: Any, unknown: str = "error") -> tuple[dict[str, Any], list[str]]:
-    """Return the entry of C(vms) that a document (a mapping, or its JSON text) describes, and warnings.
+    """Return the entry of C(vms) that a document (a mapping or JSON text) describes, and warnings.
 
-    Fields that are not known are kept out, and an error; with C(unknown) C(warn) they are a warning, with
-    C(ignore) nothing. Raises C(StartVmCmdError), which never repeats a value.
+    Unknown fields raise an error; with C(unknown) C(warn) they are dropped with a warning, with
+    C(ignore) silently. Raises C(StartVmCmdError), which never repeats a value.
     """
     conversion = _Conversion()
     vm = conversion.convert(parsed_document(document))
@@ -134,16 +134,16 @@ def vm_from_start_vm_cmd(document: Any, unknown: str = "error") -> tuple[dict[st
     warnings = first(conversion.warnings, MAX_NAMED)
     fields = ", ".join(first(conversion.unknown, MAX_NAMED))
     if fields and unknown == "error":
-        problems.append("fields that are not known here: %s (unknown='warn' leaves them out)" % fields)
+        problems.append("unknown fields: %s (unknown='warn' ignores them)" % fields)
     elif fields and unknown == "warn":
-        warnings.append("fields that are not known here are left out: %s" % fields)
+        warnings.append("unknown fields are ignored: %s" % fields)
     if problems:
         raise StartVmCmdError(problems)
     return vm, warnings
 
 
 def parsed_document(document: Any) -> Mapping[Any, Any]:
-    """Return the fields of a document, which may be its JSON text. Raises C(StartVmCmdError)."""
+    """Return the fields of a document (a mapping or JSON text). Raises C(StartVmCmdError)."""
     parsed = _parsed(document) if isinstance(document, str) else document
     problem = problem_of_data(parsed)
     if problem:
@@ -161,14 +161,14 @@ def _parsed(text: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         raise StartVmCmdError(
-            ["the text is no JSON: %s in line %d, column %d" % (error.msg, error.lineno, error.colno)]
+            ["the text is not JSON: %s in line %d, column %d" % (error.msg, error.lineno, error.colno)]
         ) from None
     except (RecursionError, ValueError):
-        raise StartVmCmdError(["the text is no JSON that can be read"]) from None
+        raise StartVmCmdError(["the text is not readable JSON"]) from None
 
 
 class _Conversion:
-    """One document on its way, and what was found wrong with it."""
+    """The conversion of one document, with its problems and warnings."""
 
     def __init__(self) -> None:
         self.problems: list[str] = []
@@ -178,7 +178,7 @@ class _Conversion:
     def convert(self, document: Mapping[Any, Any]) -> dict[str, Any]:
         fields = {key: value for key, value in document.items() if key != "addons"}
         vm = self._mapping(fields, _VM, VM_ARGUMENT_SPEC, "")
-        # ZStack sends cirrus for every VM that nobody chose a card for; left out, the host may have another.
+        # ZStack sends cirrus if nobody chose a card; omitted, the host's own default applies.
         if vm.get("video_type") == "cirrus":
             del vm["video_type"]
         if document.get("addons") is not None:
@@ -205,7 +205,7 @@ class _Conversion:
     def _qos(
         self, raw: Any, fields: _Fields, option: str, devices: list[dict[str, Any]], uuid_option: str, key: str
     ) -> None:
-        """Put each limit into the volume or NIC that it is for; as ZStack's agent, passes over limits for others."""
+        """Put each limit into its volume or NIC; like ZStack's agent, ignore limits of others."""
         option_path = "addons.%s" % key
         if raw is None or not self._is(raw, Mapping, "a mapping", option_path):
             return
@@ -219,14 +219,14 @@ class _Conversion:
             converted = {name: limit for name, limit in converted.items() if limit not in _NO_LIMIT}
             device = by_uuid.get(_digits(uuid))
             if device is None:
-                self.warnings.append("%s is for nothing that this VM has: left out" % inner)
+                self.warnings.append("%s is for a device that this VM does not have: ignored" % inner)
             elif converted:
                 device["qos"] = converted
 
     def _mapping(
         self, raw: Mapping[Any, Any], fields: _Fields, spec: Mapping[str, Any], option_path: str
     ) -> dict[str, Any]:
-        """Return the options of one level. C(spec) tells their types and which of them are required."""
+        """Return the options of one level. C(spec) has their types and which of them are required."""
         converted: dict[str, Any] = {}
         for key, value in raw.items():
             inner = _inner(option_path, key)
@@ -285,7 +285,7 @@ class _Conversion:
 
 
 def _is_number(raw: Any) -> bool:
-    """Whole numbers, also as the text that a template makes of them."""
+    """Return whether C(raw) is a whole number, or a template's text of one."""
     if isinstance(raw, str):
         return raw.isascii() and raw.isdigit()
     return isinstance(raw, int) and not isinstance(raw, bool)

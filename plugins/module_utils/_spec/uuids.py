@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""VMs that are named by their UUIDs. What people call a VM names several as often as not."""
+"""VMs that are given by their UUIDs, as display names need not be unique."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from . import values
 
 
 def parse_uuids(raw: Sequence[str], option: str) -> tuple[list[str], list[Problem]]:
-    """Return the UUIDs with dashes, in the order of C(raw), the value of an option, and all that is wrong with it."""
+    """Return the UUIDs with dashes, in the order of C(raw), the value of an option, and its problems."""
     uuids: list[str] = []
     problems = []
     for index, text in enumerate(raw):
@@ -23,6 +23,6 @@ def parse_uuids(raw: Sequence[str], option: str) -> tuple[list[str], list[Proble
             problems.append(Problem(option_path, "%r %s" % (text, error)))
             continue
         if uuid in uuids:
-            problems.append(Problem(option_path, "%s is there twice" % text))
+            problems.append(Problem(option_path, "%s is given twice" % text))
         uuids.append(uuid)
     return uuids, problems

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is wrong with VMs although each of their options by itself is right.
+"""Problems of VMs whose options are each valid: contradictions between options and between VMs.
 
-Works on parts (C(option_reader.Part)), where an option that is wrong by itself is absent, so that the
-problems of one option hide none of another's. What only the host can tell is found later.
+Works on parts (C(option_reader.Part)), where an invalid option is absent, so that the
+problems of one option hide none of another's. What depends on the host is checked later.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ _PASSWORD_BYTES = {"vnc": 8, "spice": 60}
 
 _HINTS_FOR_SAME = {
     "uuid": "describe each VM once, with a uuid of its own",
-    "device_id": "give each a device_id of its own, or leave them all out: then the order counts",
+    "device_id": "give each a device_id of its own, or omit them all to number them in order",
     "wwn": "give each volume a wwn of its own, or leave it out",
     "install_path": "name each image once in a VM",
-    "mac": "give each network card a mac of its own, or leave it out: it is then made of the uuid of the VM",
+    "mac": "give each network card a mac of its own, or leave it out to derive it from the uuid of the VM",
     "nic_internal_name": "give each network card a name of its own, or leave it out",
-    "interface_id": "give each network card an interface_id of its own, or leave it out: libvirt then chooses one",
+    "interface_id": "give each network card an interface_id of its own, or leave it out to let libvirt choose one",
     "target_name": "give each channel of a VM a target_name of its own",
     "socket_path": "give each channel a socket_path of its own",
-    "boot_dev": "name each kind of device once",
-    "pci_devices": "pass a device through to one VM only, and once",
-    "usb_devices": "pass a device through to one VM only, and once",
+    "boot_dev": "list each kind of device once",
+    "pci_devices": "pass each device through once, to one VM only",
+    "usb_devices": "pass each device through once, to one VM only",
 }
 
 _OPENVSWITCH_ONLY = {
@@ -44,7 +44,7 @@ Key = Callable[[Part], Any]
 
 
 def problems_of_vm(vm: Part) -> Iterator[Problem]:
-    """What is wrong inside one VM."""
+    """Yield the problems within one VM."""
     volumes = _volumes(vm)
     yield from _twice(volumes, "device_id", lambda part: part.get("device_id"))
     yield from _twice(volumes, "wwn", _wwn_on_scsi)
@@ -53,7 +53,7 @@ def problems_of_vm(vm: Part) -> Iterator[Problem]:
     yield from _twice(_parts(vm, "nics"), "device_id", lambda part: part.get("device_id"))
     yield from _twice(_parts(vm, "channels"), "target_name", lambda part: part.get("target_name"))
     yield from _twice_in_lists([vm], "boot_dev", lambda item: item)
-    yield from _too_many(vm, "data_volumes", 24, "the 24 letters that disks have beside the root volume")
+    yield from _too_many(vm, "data_volumes", 24, "the 24 device names available for data volumes")
     yield from _too_many(vm, "boot_iso", 3, "the 3 drives")
     yield from _cpu_problems(vm)
     yield from _console_problems(vm)
@@ -68,7 +68,7 @@ def problems_of_vm(vm: Part) -> Iterator[Problem]:
 
 
 def problems_across_vms(vms: Iterable[Part]) -> Iterator[Problem]:
-    """What two VMs of a task cannot have both."""
+    """Yield the conflicts between the VMs of a task."""
     vms = list(vms)
     yield from _twice(vms, "uuid", lambda part: part.get("uuid"))
     nics = [nic for vm in vms for nic in _parts(vm, "nics")]
@@ -117,10 +117,10 @@ def _cpu_problems(vm: Part) -> Iterator[Problem]:
     cpus, sockets, cores = vm.get("cpu_num"), vm.get("socket_num"), vm.get("cpu_on_socket")
     if vm.get("use_numa"):
         if cpus and cpus > NUMA_MAX_CPUS:
-            message = "is more than the %d CPUs that use_numa has" % NUMA_MAX_CPUS
+            message = "is more than the %d CPUs that use_numa supports" % NUMA_MAX_CPUS
             yield Problem("%s.cpu_num" % vm.option_path, message, hint="lower cpu_num, or set use_numa to false")
         if (vm.get("memory") or 0) > NUMA_MAX_MEMORY:
-            message = "is more than the 64 TiB that use_numa has"
+            message = "is more than the 64 TiB that use_numa supports"
             yield Problem("%s.memory" % vm.option_path, message, hint="lower memory, or set use_numa to false")
     elif cpus and sockets and cores and sockets * cores != cpus:
         yield Problem(
@@ -135,8 +135,8 @@ def _console_problems(vm: Part) -> Iterator[Problem]:
     if mode and password and len(password.encode("utf-8")) > _PASSWORD_BYTES[mode]:
         yield Problem(
             "%s.console_password" % vm.option_path,
-            "is longer than the %d bytes that a %s password has" % (_PASSWORD_BYTES[mode], mode.upper()),
-            hint="take a shorter password" + (", or a spice console" if mode == "vnc" else ""),
+            "is longer than %d bytes, the limit of a %s password" % (_PASSWORD_BYTES[mode], mode.upper()),
+            hint="use a shorter password" + (", or a spice console" if mode == "vnc" else ""),
         )
     if vm.get("usb_redirect") and mode == "vnc":
         yield Problem(
@@ -163,7 +163,7 @@ def _address_problems(vm: Part) -> Iterator[Problem]:
     could_come_by_patch = bool(vm.get("domain_patches")) or "nics" in vm.wrong
     if vm.get("wait_for") == "address" and not vm.get("nics") and not could_come_by_patch:
         yield Problem(
-            "%s.wait_for" % vm.option_path, "is address, but the VM has no NIC", hint="add a NIC, or wait for less"
+            "%s.wait_for" % vm.option_path, "is address, but the VM has no NIC", hint="add a NIC, or change wait_for"
         )
 
 
@@ -171,7 +171,7 @@ def _volume_problems(volume: Part) -> Iterator[Problem]:
     if volume.get("shareable") and volume.get("format") == "qcow2":
         yield Problem(
             "%s.shareable" % volume.option_path,
-            "cannot be with format qcow2: two guests that write it would destroy it",
+            "cannot be used with format qcow2: two guests that write to it would destroy it",
             hint="only raw images can be shared",
         )
 
@@ -181,8 +181,8 @@ def _nic_problems(nic: Part) -> Iterator[Problem]:
         if nic.get("ip"):
             yield Problem(
                 "%s.ip" % nic.option_path,
-                "cannot be with bridge_type openvswitch: libvirt does not filter what passes Open vSwitch",
-                hint="leave ip out, and restrict the port by flows of Open vSwitch",
+                "cannot be used with bridge_type openvswitch: libvirt does not filter traffic through Open vSwitch",
+                hint="leave ip out, and restrict the port with Open vSwitch flows",
             )
     elif nic.get("bridge_type") == "linux":
         for name, hint in _OPENVSWITCH_ONLY.items():
@@ -195,13 +195,13 @@ def _patch_problems(patch: Part) -> Iterator[Problem]:
     if "value" in patch.wrong or action is None:
         return
     if action == "remove" and value is not None:
-        yield Problem("%s.value" % patch.option_path, "has no meaning with action remove")
+        yield Problem("%s.value" % patch.option_path, "cannot be used with action remove")
     if action != "remove" and value is None:
         yield Problem("%s.value" % patch.option_path, "is required with action %s" % action)
 
 
 def _shared_volume_problems(vms: Iterable[Part]) -> Iterator[Problem]:
-    """Two QEMUs on one disk destroy it. iSCSI disks are always shared, as ZStack has them."""
+    """Yield disks that two VMs would write to and destroy. iSCSI disks are always shared, as in ZStack."""
     first: dict[str, tuple[Part, Part]] = {}
     for vm in vms:
         for volume in _volumes(vm):
@@ -212,13 +212,13 @@ def _shared_volume_problems(vms: Iterable[Part]) -> Iterator[Problem]:
             if other_vm is not vm and not (volume.get("shareable") and other.get("shareable")):
                 yield Problem(
                     "%s.install_path" % volume.option_path,
-                    "is the same as %s.install_path: two VMs that write one disk destroy it" % other.option_path,
-                    hint="set shareable in both if the guests know how to share a disk",
+                    "is the same as %s.install_path: two VMs that write to one disk destroy it" % other.option_path,
+                    hint="set shareable in both if the guests can share a disk (cluster file system)",
                 )
 
 
 def _secret_problems(vms: Iterable[Part]) -> Iterator[Problem]:
-    """libvirt has one value for a secret: two keys for it can't be right."""
+    """Yield secrets with two different keys, as libvirt has one value for a secret."""
     first: dict[str, Part] = {}
     for vm in vms:
         secret = vm.get("ceph_secret")
@@ -229,7 +229,7 @@ def _secret_problems(vms: Iterable[Part]) -> Iterator[Problem]:
         if other.get("key") != key:
             yield Problem(
                 "%s.key" % secret.option_path,
-                "is another than %s.key, for the same secret %s" % (other.option_path, uuid),
+                "differs from %s.key, for the same secret %s" % (other.option_path, uuid),
                 hint="give each cephx user a secret UUID of its own",
             )
 
@@ -244,7 +244,7 @@ def _parts(vm: Part, name: str) -> list[Part]:
 
 
 def _wwn_on_scsi(volume: Part) -> Optional[str]:
-    """Only SCSI disks get their WWN; ZStack gives one to every volume."""
+    """Return the WWN of a SCSI disk. ZStack gives one to every volume, but only SCSI disks use it."""
     wwn = volume.get("wwn")
     if not wwn or not volume.get("use_virtio_scsi"):
         return None

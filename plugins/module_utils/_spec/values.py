@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a single value of a VM's option may be, beyond its type.
+"""Checks of single option values, beyond their types.
 
-Each function takes a value of the right type, gives it in the form that C(vm.py) promises, and raises
-C(ValueError) with the reason, which never repeats the value: the caller does, where it is no secret.
+Each function takes a value of the right type, returns it in the form that C(vm.py) promises, and raises
+C(ValueError) with the reason, which never repeats the value: the caller does, unless it is a secret.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import ipaddress
 import re
 from typing import Any, Callable, NamedTuple
 
-MAX_SOCKET_PATH = 107  # sun_path of unix(7), less the zero at its end
-MAX_INTERFACE_NAME = 15  # IFNAMSIZ, less the zero at its end
+MAX_SOCKET_PATH = 107  # sun_path of unix(7), less the terminating zero
+MAX_INTERFACE_NAME = 15  # IFNAMSIZ, less the terminating zero
 
 _UUID = re.compile(r"[0-9a-f]{8}(-?)[0-9a-f]{4}(?:\1[0-9a-f]{4}){3}[0-9a-f]{8}")
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
@@ -47,24 +47,24 @@ class UsbAddress(NamedTuple):
 
 
 def xml_text(value: str) -> str:
-    """Text that an XML document can carry, line ends as XML parsers give them back."""
+    """Return text that XML can carry, with line ends as XML parsers return them."""
     found = _NOT_IN_XML.search(value)
     if found:
-        raise ValueError("has the character U+%04X, which XML cannot carry" % ord(found.group()))
+        raise ValueError("contains the character U+%04X, which XML cannot carry" % ord(found.group()))
     return value.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def line(value: str) -> str:
-    """Text of one line: XML text without control characters."""
+    """Return text of one line: XML text without control characters."""
     xml_text(value)
     found = _CONTROL.search(value)
     if found:
-        raise ValueError("has the control character U+%04X" % ord(found.group()))
+        raise ValueError("contains the control character U+%04X" % ord(found.group()))
     return value
 
 
 def number(low: int, high: int) -> Check:
-    """Return a whole number between C(low) and C(high), both allowed."""
+    """Return a check for whole numbers from C(low) to C(high) inclusive."""
 
     def check(value: int) -> int:
         if not low <= value <= high:
@@ -75,21 +75,21 @@ def number(low: int, high: int) -> Check:
 
 
 def memory(value: int) -> int:
-    """RAM in bytes. Less than 1 MiB is no machine, but a number that was meant in another unit."""
+    """Return RAM in bytes. Less than 1 MiB is a number meant in another unit."""
     if value <= 0:
-        raise ValueError("must be more than nothing")
+        raise ValueError("must be greater than 0")
     if value < 1 << 20:
-        raise ValueError("is less than 1 MiB: a number without a unit counts bytes; write for instance 2GiB")
+        raise ValueError("is less than 1 MiB: a number without a unit is in bytes; write for instance 2GiB")
     if value > 1 << 50:
         raise ValueError("is more than 1 PiB")
     return value
 
 
 def uuid(value: str) -> str:
-    """32 hexadecimal digits, in places with dashes; given with dashes."""
+    """Return a UUID with dashes; it may come without."""
     text = value.lower()
     if not _UUID.fullmatch(text):
-        raise ValueError("is no UUID: 32 hexadecimal digits, with or without dashes")
+        raise ValueError("is not a UUID: 32 hexadecimal digits, with or without dashes")
     digits = text.replace("-", "")
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
@@ -98,11 +98,11 @@ def mac(value: str) -> str:
     """Return a unicast MAC address: libvirt refuses multicast ones."""
     text = value.lower()
     if not _MAC.fullmatch(text):
-        raise ValueError("is no MAC address: six pairs of hexadecimal digits with colons between")
+        raise ValueError("is not a MAC address: six pairs of hexadecimal digits separated by colons")
     if int(text[1], 16) & 1:
-        raise ValueError("is a multicast MAC address: the second digit of a network card is even")
+        raise ValueError("is a multicast MAC address: the second digit of a NIC's address must be even")
     if text == "00:00:00:00:00:00":
-        raise ValueError("is the MAC address of nothing")
+        raise ValueError("is the null MAC address")
     return text
 
 
@@ -113,75 +113,75 @@ def ip_address(value: str) -> str:
     except ValueError:
         raise ValueError("is neither an IPv4 nor an IPv6 address") from None
     if "%" in value:
-        raise ValueError("has a zone (%), which counts on one host only")
+        raise ValueError("has a zone (%), which is valid on one host only")
     return str(address)
 
 
 def wwn(value: str) -> str:
-    """Return a SCSI disk's world wide name, as domain.rng of libvirt takes it."""
+    """Return a SCSI disk's world wide name, as libvirt's domain.rng accepts it."""
     if not _WWN.fullmatch(value):
-        raise ValueError("is no WWN: 16 hexadecimal digits, with or without 0x before them")
+        raise ValueError("is not a WWN: 16 hexadecimal digits, with or without a leading 0x")
     return value
 
 
 def interface_name(value: str) -> str:
-    """Return the name of a network device of Linux, in characters that libvirt's schema takes."""
+    """Return the name of a Linux network device, in characters that libvirt's schema accepts."""
     if not _INTERFACE_NAME.fullmatch(value) or value in (".", ".."):
-        raise ValueError('is no name of a network device: letters, digits, "_", "-" and "." only')
+        raise ValueError('is not a network device name: letters, digits, "_", "-" and "." only')
     if len(value) > MAX_INTERFACE_NAME:
-        raise ValueError("is longer than the %d characters that a network device has" % MAX_INTERFACE_NAME)
+        raise ValueError("is longer than %d characters, the limit of a network device name" % MAX_INTERFACE_NAME)
     return value
 
 
 def absolute_path(value: str) -> str:
     line(value)
     if not value.startswith("/"):
-        raise ValueError("is no absolute path")
+        raise ValueError("is not an absolute path")
     return value
 
 
 def socket_path(value: str) -> str:
     absolute_path(value)
     if len(value.encode("utf-8")) > MAX_SOCKET_PATH:
-        raise ValueError("is longer than the %d bytes that the path of a socket has" % MAX_SOCKET_PATH)
+        raise ValueError("is longer than %d bytes, the limit of a socket path" % MAX_SOCKET_PATH)
     return value
 
 
 def machine(value: str) -> str:
     if not _MACHINE.fullmatch(value):
-        raise ValueError('is no machine type: letters, digits, "_", "-" and "." only')
+        raise ValueError('is not a machine type: letters, digits, "_", "-" and "." only')
     return value
 
 
 def pci_address(value: str) -> PciAddress:
-    """C([DOMAIN:]BUS:SLOT.FUNCTION), hexadecimal, as lspci prints it."""
+    """Return a PCI address from C([DOMAIN:]BUS:SLOT.FUNCTION), hexadecimal, as lspci prints it."""
     found = _PCI.fullmatch(value)
     if not found:
-        raise ValueError("is no PCI address: [DOMAIN:]BUS:SLOT.FUNCTION, hexadecimal, such as 0000:0a:00.0")
+        raise ValueError("is not a PCI address: [DOMAIN:]BUS:SLOT.FUNCTION, hexadecimal, such as 0000:0a:00.0")
     address = PciAddress(*(int(part or "0", 16) for part in found.groups()))
     if address.slot > 0x1F or address.function > 7:
-        raise ValueError("is no PCI address: slots end at 1f, functions at 7")
+        raise ValueError("is not a PCI address: slots end at 1f, functions at 7")
     if not (address.domain or address.bus or address.slot):
         raise ValueError("is the PCI address of the host bridge")
     return address
 
 
 def usb_address(value: str) -> UsbAddress:
-    """C(BUS:DEVICE:VENDOR:PRODUCT:VERSION), bus and device decimal, vendor and product hexadecimal."""
+    """Return a USB address from C(BUS:DEVICE:VENDOR:PRODUCT:VERSION): bus and device decimal, the ids hexadecimal."""
     found = _USB.fullmatch(value)
     if not found:
         raise ValueError(
-            "is no USB device: BUS:DEVICE:VENDOR:PRODUCT:VERSION, bus and device decimal, "
+            "is not a USB device: BUS:DEVICE:VENDOR:PRODUCT:VERSION, bus and device decimal, "
             "vendor and product hexadecimal, such as 1:3:0781:5567:2.0"
         )
     bus, device, vendor, product, version = found.groups()
     address = UsbAddress(int(bus), int(device), int(vendor, 16), int(product, 16), int(version))
     if not (address.bus and 1 <= address.device <= 127):
-        raise ValueError("is no USB device: buses are counted from 1, devices from 1 to 127")
+        raise ValueError("is not a USB device: buses are numbered from 1, devices from 1 to 127")
     if not address.vendor:
-        raise ValueError("is no USB device: vendor 0 is nobody")
+        raise ValueError("is not a USB device: vendor 0 does not exist")
     if address.usb_version not in (1, 2, 3):
-        raise ValueError("is no USB device that a guest can have: the version is 1, 2 or 3")
+        raise ValueError("is not a USB device that a guest can use: the version must be 1, 2 or 3")
     return address
 
 
@@ -192,4 +192,4 @@ def ceph_key(value: str) -> str:
             return value
     except (UnicodeEncodeError, binascii.Error):
         pass
-    raise ValueError('is no cephx key: base64 as "ceph auth get-key" prints it')
+    raise ValueError('is not a cephx key: base64 as "ceph auth get-key" prints it')

@@ -1,12 +1,12 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a VM is to this collection: validated, normalised, defaults filled in.
+"""The model of a VM: validated, normalised, defaults filled in.
 
-C(_spec.parse) makes these from what a playbook says; everything behind it reads them and changes nothing.
+C(_spec.parse) creates these from a playbook's options; everything after it only reads them.
 UUIDs are lower case with dashes, MAC addresses lower case with colons, sizes bytes, times seconds.
-An option without a value is C(None), or empty where it is a text or a list. C(option_path) is where the
-thing stands in the task's input (C(vms[0].data_volumes[1])), for messages.
+An option without a value is C(None), or empty if it is a text or a list. C(option_path) is the
+object's path in the task's input (C(vms[0].data_volumes[1])), for messages.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class Nic:
 
 @dataclass(frozen=True)
 class Channel:
-    """A unix socket on the hypervisor that a virtio port of the guest is connected to."""
+    """A unix socket on the hypervisor, connected to a virtio port of the guest."""
 
     option_path: str
     socket_path: str
@@ -145,7 +145,7 @@ class DomainPatch:
 
 @dataclass(frozen=True)
 class Vm:
-    """One virtual machine as it is asked for."""
+    """One virtual machine, as desired."""
 
     option_path: str
     uuid: str
@@ -203,5 +203,5 @@ class Vm:
 
     @property
     def label(self) -> str:
-        """How messages call this VM."""
+        """Return the VM's name in messages."""
         return "VM %s (%s)" % (clean_line(self.name), self.uuid)

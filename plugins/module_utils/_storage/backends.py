@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The backend of each kind of storage, and what all of them can say of a volume or CD."""
+"""The backend of each kind of storage, and questions about a volume or CD that any of them answers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _CD_BACKENDS = ("ceph", "fusionstor")
 
 
 def backend_of(item: StorageItem) -> Backend:
-    """Return a volume's backend by its device_type, a CD's by the beginning of its path."""
+    """Return a volume's backend by its device_type, a CD's by the scheme of its path."""
     if isinstance(item, Cdrom):
         for name in _CD_BACKENDS:
             if item.path.startswith(BACKENDS[name].scheme):
@@ -36,15 +36,15 @@ def backend_of(item: StorageItem) -> Backend:
 
 
 def check(item: StorageItem) -> list[Problem]:
-    """Return what is wrong with the description of one volume or CD."""
+    """Return the problems in the description of one volume or CD."""
     return backend_of(item).check(item)
 
 
 def check_together(volumes: Iterable[Volume]) -> list[Problem]:
-    """Return what is wrong between the volumes of all VMs of a task."""
+    """Return the conflicts between the volumes of all VMs of a task."""
     return check_passwords(volumes)
 
 
 def disk(item: StorageItem, facts: StorageFacts) -> DiskSource:
-    """Return where the data of a volume or CD is, in libvirt's terms."""
+    """Return the location of a volume's or CD's data, in libvirt's terms."""
     return backend_of(item).disk(item, facts)

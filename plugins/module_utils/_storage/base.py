@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every storage backend offers, and what they share. Nothing here touches the hypervisor."""
+"""The interface of storage backends, and what they share. Nothing here touches the hypervisor."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 StorageItem = Union[Volume, Cdrom]
 
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
-# The secret object among qemu-img's options that holds the secret of an inquiry.
+# The id of the secret object in qemu-img's options that holds the secret of an inquiry.
 SECRET_OBJECT = "key"
 
 _DNS_NAME = re.compile(r"[A-Za-z0-9.-]+")
@@ -36,11 +36,11 @@ _DNS_NAME = re.compile(r"[A-Za-z0-9.-]+")
 
 @dataclass(frozen=True)
 class StorageFacts:
-    """What has to be asked of the hypervisor before disks can be described.
+    """Facts from the hypervisor that are needed to describe disks.
 
-    C(formats): install path to raw or qcow2. C(block_devices): the paths of volumes and CDs that are no files but block
-    devices. C(chap_secrets): the UUID of the libvirt secret that already
-    stands for an iSCSI target name. C(problems): images that are not what they should be.
+    C(formats): install path to raw or qcow2. C(block_devices): the paths of volumes and CDs that are block devices
+    instead of files. C(chap_secrets): the UUID of the existing libvirt secret
+    for an iSCSI target name. C(problems): images that are not as expected.
     """
 
     formats: Mapping[str, str] = field(default_factory=dict)
@@ -51,10 +51,10 @@ class StorageFacts:
 
 @dataclass(frozen=True)
 class DiskSource:
-    """The part of a C(disk) element that depends on where the data lies.
+    """The part of a C(disk) element that depends on the location of the data.
 
     C(disk_type) and C(device) are attributes of C(disk) (C(device) is C(lun) for a passed-through LUN, else
-    C(disk); a CD drive stays a C(cdrom)), C(driver_type) is raw or qcow2. C(shareable): shared whatever the
+    C(disk); a CD drive stays a C(cdrom)), C(driver_type) is raw or qcow2. C(shareable): shared regardless of the
     document says. C(bus): the only bus that this source can be on.
     """
 
@@ -68,9 +68,9 @@ class DiskSource:
 
 
 class Address(NamedTuple):
-    """Where a storage server listens: a host and port, or the path of a unix socket without port.
+    """The address of a storage server: a host and port, or the path of a unix socket without port.
 
-    C(greeting): how many bytes the server sends to whoever connects.
+    C(greeting): the number of bytes that the server sends to a client that connects.
     """
 
     host: str
@@ -82,10 +82,10 @@ class Address(NamedTuple):
 
 
 class Asking(NamedTuple):
-    """What a backend needs to know to ask for an item of a VM.
+    """The context in which a backend builds the inquiry for an item of a VM.
 
-    C(ceph_key) gives the key that a libvirt secret will have: None for a private one, C(secret_missing) for none.
-    C(greetings) has the TCP servers that answered, and what they said.
+    C(ceph_key) returns the key that a libvirt secret will have, None for a private one, or raises C(secret_missing).
+    C(greetings) has the TCP servers that answered, with their greetings.
     """
 
     vm: Vm
@@ -95,7 +95,7 @@ class Asking(NamedTuple):
 
 
 class Inquiry(NamedTuple):
-    """What to ask qemu-img: whether it can open the image with these options, with C(stdin) as its input.
+    """A test for qemu-img: can it open the image with these options, given C(stdin) as its input?
 
     C(is_secret): the input is the value of the secret object C(SECRET_OBJECT).
     """
@@ -106,28 +106,28 @@ class Inquiry(NamedTuple):
 
 
 class Backend(ABC):
-    """One kind of storage. C(scheme) is what its URLs begin with, empty where a path is meant."""
+    """One kind of storage. C(scheme) is the scheme of its URLs, empty for paths."""
 
     scheme = ""
 
     @abstractmethod
     def check(self, item: StorageItem) -> list[Problem]:
-        """What is wrong with the item as it is written."""
+        """Return the problems in the description of an item."""
 
     @abstractmethod
     def disk(self, item: StorageItem, facts: StorageFacts) -> DiskSource:
-        """Where the data lies, in libvirt's words. The item has passed C(check)."""
+        """Return the location of the data in libvirt's terms. The item has passed C(check)."""
 
     def addresses(self, item: StorageItem) -> tuple[Address, ...]:
-        """Return the servers of which one must answer."""
+        """Return the servers, at least one of which must answer."""
         return ()
 
     @abstractmethod
     def inquiry(self, item: StorageItem, asking: Asking) -> Optional[Inquiry]:
-        """What to ask qemu-img, None if nothing can or need be asked. Raises C(VmError) if all is clear already."""
+        """Return the test for qemu-img, None if none is possible or needed. Raises C(VmError) if it is bound to fail."""
 
     def explain(self, item: StorageItem, reason: str) -> Optional[tuple[str, str]]:
-        """Return the error code for what qemu-img says, and what to say of it; None where nothing is to be said."""
+        """Return the error code and message for what qemu-img says, None if it is no error of this item."""
         unknown = re.search(r"Unknown (?:driver|protocol) '(\w+)'", reason)
         if unknown:
             return "unsupported_device", "the hypervisor's QEMU has no driver for %s" % unknown.group(1)
@@ -135,7 +135,7 @@ class Backend(ABC):
 
 
 def image_options(**options: Any) -> str:
-    """Return an image as qemu-img takes it, whatever characters are in its options."""
+    """Return an image in qemu-img's syntax; its options may have any characters."""
     return "json:" + json.dumps(options)
 
 
@@ -145,22 +145,22 @@ def path_of(item: StorageItem) -> str:
 
 
 def option_path_of(item: StorageItem) -> str:
-    """Where the path stands in the input."""
+    """Return the option path of the item's path in the input."""
     return "%s.%s" % (item.option_path, "path" if isinstance(item, Cdrom) else "install_path")
 
 
 def check_url(item: StorageItem, scheme: str, form: str) -> list[Problem]:
-    """Return a URL is there, and nothing in it that would be lost on the way. C(form) is how it should look."""
+    """Return problems unless the path is a plain URL with this scheme. C(form) describes the expected form."""
     path = path_of(item)
     if not path.startswith(scheme):
-        return [Problem(option_path_of(item), "%r is not of the form %s" % (path, form))]
+        return [Problem(option_path_of(item), "%r does not have the form %s" % (path, form))]
     if CONTROL_CHARACTERS.search(path):
-        return [Problem(option_path_of(item), "%r has control characters" % path)]
+        return [Problem(option_path_of(item), "%r contains control characters" % path)]
     return []
 
 
 def host_name(text: str) -> Optional[str]:
-    """Return a host as libvirt's schema takes it (IPv6 without brackets, in its shortest form), None if it is no host."""
+    """Return a host as libvirt's schema accepts it (IPv6 without brackets, shortest form), None if it is invalid."""
     bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
     try:
         address = ipaddress.ip_address(bare)
@@ -172,7 +172,7 @@ def host_name(text: str) -> Optional[str]:
 
 
 def bracketed(host: str) -> str:
-    """Return the host as it stands before a colon and a port."""
+    """Return the host as written before a colon and a port: IPv6 in brackets."""
     return "[%s]" % host if ":" in host else host
 
 
@@ -185,6 +185,6 @@ def network_source(protocol: str, name: str, hosts: Iterable[tuple[str, int]]) -
 
 
 def add_auth(source: etree._Element, username: str, secret_type: str, secret_uuid: str) -> None:
-    """Authentication inside C(source): libvirt's schema takes it beside C(source) too, but never both."""
+    """Add authentication to C(source). libvirt's schema also allows it beside C(source), but not both."""
     auth = etree.SubElement(source, "auth", username=username)
     etree.SubElement(auth, "secret", type=secret_type, uuid=secret_uuid)

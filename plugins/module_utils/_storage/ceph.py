@@ -36,14 +36,14 @@ from .base import (
 if TYPE_CHECKING:
     from .._host.network import ServerGreeting
 
-# The cephx user of ZStack's clusters; its documents have no place for another.
+# The cephx user of ZStack's clusters; its documents cannot name another.
 CEPH_USER = "zstack"
 
-# What libvirt's schema takes as the name of a snapshot.
+# The snapshot names that libvirt's schema accepts.
 _SNAPSHOT_NAME = re.compile(r"[A-Za-z0-9_+-]+")
 
 
-# A monitor begins with "ceph v027" or, in the newer protocol, with "ceph v2".
+# A monitor's greeting starts with "ceph v027" or, in the newer protocol, with "ceph v2".
 _GREETING_SIZE = 8
 
 _CEPH_SECONDS = 6
@@ -51,7 +51,7 @@ _CEPH_TIMEOUTS = ("client mount timeout", "rados mon op timeout", "rados osd op 
 
 
 class RbdImage(NamedTuple):
-    """An image, or a snapshot of it. Names are taken literally: nothing is unquoted."""
+    """An image, or a snapshot of it. Names are literal, not URL-encoded."""
 
     pool: str
     image: str
@@ -59,7 +59,7 @@ class RbdImage(NamedTuple):
 
 
 def parse_image(item: StorageItem) -> RbdImage:
-    """Return the image of C(ceph://POOL/IMAGE), for a CD also C(ceph://POOL/IMAGE@SNAP). Parts may be empty."""
+    """Return the image of C(ceph://POOL/IMAGE), or of C(ceph://POOL/IMAGE@SNAP) for a CD. Parts may be empty."""
     pool, dummy, image = path_of(item)[len(CephBackend.scheme) :].partition("/")
     if isinstance(item, Cdrom) and "@" in image:
         image, dummy, snapshot = image.rpartition("@")
@@ -72,9 +72,9 @@ def _monitors(item: StorageItem) -> list[tuple[str, int]]:
 
 
 def _configuration(monitors: Iterable[Address], greetings: Mapping[Address, ServerGreeting], key: Optional[str]) -> str:
-    """Return a ceph.conf with the monitors that answer. It keeps ceph from trying for minutes, and the key from the arguments.
+    """Return a ceph.conf with the answering monitors, short timeouts, and the key, which thus stays out of the arguments.
 
-    Where it can't tell a monitor's protocol by the port, ceph tries both, and takes a wrong key for no answer.
+    It names each monitor's protocol: otherwise ceph may try both, and report a wrong key as no answer.
     """
     hosts = []
     for monitor in monitors:
@@ -83,7 +83,7 @@ def _configuration(monitors: Iterable[Address], greetings: Mapping[Address, Serv
             protocol = "v2" if greeting.text.startswith(b"ceph v2") else "v1"
             hosts.append("[%s:%s]" % (protocol, monitor._replace(host=greeting.ip_address)))
     if not hosts:
-        raise VmError("storage_unreachable", "none of the monitors speaks as ceph does")
+        raise VmError("storage_unreachable", "none of the monitors speaks ceph's protocol")
     lines = ["[global]", "mon host = %s" % ",".join(hosts)]
     lines += ["%s = %d" % (name, _CEPH_SECONDS) for name in _CEPH_TIMEOUTS]
     lines.append("key = %s" % key if key is not None else "auth client required = none")
@@ -101,13 +101,13 @@ class CephBackend(Backend):
         if not problems:
             image = parse_image(item)
             if not image.pool or not image.image:
-                problems.append(Problem(option_path_of(item), "%r is not of the form %s" % (path_of(item), form)))
+                problems.append(Problem(option_path_of(item), "%r does not have the form %s" % (path_of(item), form)))
             if image.snapshot is not None and not _SNAPSHOT_NAME.fullmatch(image.snapshot):
                 problems.append(
                     Problem(
                         option_path_of(item),
-                        'the snapshot name %r has other characters than letters, digits, "_", "+" and "-": '
-                        "libvirt takes no others" % image.snapshot,
+                        'the snapshot name %r may have only letters, digits, "_", "+" and "-": '
+                        "libvirt accepts no others" % image.snapshot,
                     )
                 )
         if not item.mon_info:
@@ -126,7 +126,7 @@ class CephBackend(Backend):
         image = parse_image(item)
         source = network_source("rbd", "%s/%s" % (image.pool, image.image), _monitors(item))
         if image.snapshot is not None:
-            # As part of the name, QEMU would take it for the name of an image.
+            # As part of the name, QEMU would read it as the name of an image.
             etree.SubElement(source, "snapshot", name=image.snapshot)
         if item.secret_uuid:
             add_auth(source, CEPH_USER, "ceph", item.secret_uuid)
@@ -151,15 +151,15 @@ class CephBackend(Backend):
         refused = "Permission denied" in reason or "Operation not permitted" in reason
         if "error connecting" in reason:
             if "Operation not supported" in reason:
-                return "storage_denied", "ceph lets nobody in without a key: give secret_uuid"
+                return "storage_denied", "ceph requires a key: set secret_uuid"
             if refused or "Invalid argument" in reason:
-                return "storage_denied", "ceph refuses the user %s with the key in the secret %s" % (
+                return "storage_denied", "ceph rejects the user %s with the key in the secret %s" % (
                     CEPH_USER,
                     item.secret_uuid,
                 )
             return "storage_unreachable", "ceph does not answer: %s" % reason
         if refused:
-            return "storage_denied", "the user %s may not open %s" % (CEPH_USER, path_of(item))
+            return "storage_denied", "the user %s is not permitted to open %s" % (CEPH_USER, path_of(item))
         if "error opening pool" in reason:
             return "storage_missing", "ceph has no pool %s" % image.pool
         if "No such file or directory" in reason:

@@ -26,16 +26,16 @@ from .base import (
     path_of,
 )
 
-# What a file counts as while it can't be asked: ZStack makes its volumes as qcow2.
+# The format of a file that cannot be examined: ZStack creates its volumes as qcow2.
 ASSUMED_FORMAT = "qcow2"
 
 
-# What can be an image.
+# Kinds of paths that can be images.
 IMAGE_KINDS = ("file", "block")
 
 
 class FileBackend(Backend):
-    """C(install_path) is an absolute path, of a file or a block device: what is there decides."""
+    """C(install_path) is the absolute path of a file or block device, whichever exists there."""
 
     def check(self, item: StorageItem) -> list[Problem]:
         path = path_of(item)
@@ -55,12 +55,12 @@ class FileBackend(Backend):
         return DiskSource(disk_type, source, driver_type=image_format, snapshot="external")
 
     def inquiry(self, item: StorageItem, asking: Asking) -> Optional[Inquiry]:
-        # Through libvirt alone there is no telling; libvirt itself says it at the start.
-        # Nor is there for a user who can't see the file; libvirt reads it with its own rights.
+        # Unknown through libvirt alone; libvirt itself reports it at the start.
+        # Also unknown to a user who cannot see the file; libvirt reads it with its own permissions.
         if not asking.system.is_remote and not asking.system.files.is_hidden(path_of(item)):
             kind = asking.system.files.path_kind(path_of(item))
             if kind is None:
-                raise VmError("image_missing", "there is no file or block device %s" % path_of(item))
+                raise VmError("image_missing", "the file or block device %s does not exist" % path_of(item))
             if kind not in IMAGE_KINDS:
                 raise VmError("image_missing", "%s is neither a file nor a block device" % path_of(item))
         return None

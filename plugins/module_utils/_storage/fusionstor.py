@@ -32,7 +32,7 @@ NBD_SOCKET = "/tmp/nbd-socket"
 
 
 def export_name(item: StorageItem) -> str:
-    """POOL/IMAGE, literally; FusionStor exports a CD under its name without the snapshot."""
+    """Return POOL/IMAGE, literally; FusionStor exports a CD under its name without the snapshot."""
     name = path_of(item)[len(FusionstorBackend.scheme) :]
     return name.rpartition("@")[0] if isinstance(item, Cdrom) and "@" in name else name
 
@@ -48,7 +48,7 @@ class FusionstorBackend(Backend):
         if not problems:
             pool, dummy, image = export_name(item).partition("/")
             if not pool or not image:
-                problems.append(Problem(option_path_of(item), "%r is not of the form %s" % (path_of(item), form)))
+                problems.append(Problem(option_path_of(item), "%r does not have the form %s" % (path_of(item), form)))
         return problems
 
     def disk(self, item: StorageItem, facts: StorageFacts) -> DiskSource:

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which images lie below the one that a disk is written to: by libvirt's XML, by qcow2 headers, by snapshots. Pure.
+"""The backing images of a disk's active image, from libvirt's XML, qcow2 headers and snapshots. Pure.
 
-An image is known by its path, or by C(PROTOCOL:NAME) where it is on a server.
+An image is identified by its path, or by C(PROTOCOL:NAME) if it is on a server.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ _PROTOCOL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 
 class Link(NamedTuple):
-    """One image of a chain. C(format) is None where nothing says it."""
+    """One image of a chain. C(format) is None if unknown."""
 
     image: str
     format: Optional[str]
 
 
 def source_image(source: Optional[etree._Element]) -> Optional[str]:
-    """What a C(source) element of libvirt leads to; None for none."""
+    """Return the image that a C(source) element names, None if it names none."""
     if source is None:
         return None
     if source.get("protocol"):
@@ -52,12 +52,12 @@ def source_image(source: Optional[etree._Element]) -> Optional[str]:
 
 
 def disk_image(disk: etree._Element) -> Optional[str]:
-    """Return the image that a disk is written to."""
+    """Return the active image of a disk, which its guest writes to."""
     return source_image(disk.find("source"))
 
 
 def chain_of(disk: etree._Element) -> list[Link]:
-    """Return the images of a disk that libvirt's XML names, from the one that is written to down."""
+    """Return the images of a disk in libvirt's XML, from the active one down."""
     driver = disk.find("driver")
     links = [(disk_image(disk), None if driver is None else driver.get("type"))]
     store = disk.find("backingStore")
@@ -69,18 +69,18 @@ def chain_of(disk: etree._Element) -> list[Link]:
 
 
 def mirror_images(disk: etree._Element) -> list[str]:
-    """Return the images that a block job is copying or committing a disk to."""
+    """Return the images that a block job copies or commits a disk to."""
     images = (source_image(source) for source in disk.iterfind("mirror//source"))
     return [image for image in images if image is not None]
 
 
 def is_copied_to(disk: etree._Element, image: str) -> bool:
-    """Return whether a block job is copying a disk to an image, which is therefore not below it."""
+    """Return whether a block job copies a disk to an image, which is therefore not in its chain."""
     return any(source_image(source) == image for source in disk.iterfind("mirror[@job='copy']/source"))
 
 
 def backing_of(image: str, head: bytes) -> Optional[Link]:
-    """Return the backing file that the head of a qcow2 image names; None where it names none."""
+    """Return the backing file that the head of a qcow2 image names, None if it names none."""
     if len(head) < _HEADER.size or not head.startswith(QCOW2_MAGIC):
         return None
     _magic, version, offset, size = _HEADER.unpack_from(head)
@@ -108,7 +108,7 @@ def _backing_format(version: int, head: bytes) -> Optional[str]:
 
 
 def _named_image(name: str, directory: str) -> Optional[str]:
-    """Return the image that QEMU means by the name of a backing file; None where it is no kind that volumes have."""
+    """Return the image that QEMU opens for the name of a backing file, None if volumes cannot be of that kind."""
     if name.startswith("json:"):
         try:
             return _described_image(json.loads(name[len("json:") :]), directory)
@@ -161,7 +161,7 @@ def _described_image(description: Any, directory: str) -> Optional[str]:
 
 
 def snapshot_overlays(snapshots: Iterable[etree._Element]) -> dict[str, str]:
-    """Return the overlays that libvirt's snapshots have made, each with the image that it was made on."""
+    """Return the overlays that libvirt's snapshots created, each with the image below it."""
     return dict(pair for snapshot in snapshots for pair in _overlays_of(snapshot))
 
 

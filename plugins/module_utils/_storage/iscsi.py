@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Volumes that are LUNs of an iSCSI target: with virtio through QEMU's own initiator, without through the host's."""
+"""Volumes that are LUNs of an iSCSI target: through QEMU's initiator with virtio, else through the host's."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ from .base import (
 
 DEFAULT_PORT = 3260
 
-# LUNs of the simple (peripheral) addressing, whose numbers every layer writes alike.
+# The highest LUN of peripheral addressing, whose numbers all layers write in the same way.
 HIGHEST_LUN = 255
 
-# What libvirt's schema takes as a user name.
+# The user names that libvirt's schema accepts.
 _USER_NAME = re.compile(r"[A-Za-z0-9_+-]+")
 
 _URL = re.compile(
     r"iscsi://(?P<host>\[[^]/]*\]|[^]\[:/@]+)(?::(?P<port>[0-9]{1,5}))?/(?P<iqn>[^/\s]+)/(?P<lun>[0-9]{1,5})"
 )
 
-# Secrets of targets get the same UUID on every hypervisor and after every reboot.
+# The secret of a target gets the same UUID on every hypervisor and after every reboot.
 _CHAP_SECRETS = uuid.UUID("6a4c5b0e-7d39-5f0c-9c55-3e8c3c1f7d11")
 
 
@@ -61,17 +61,17 @@ class Lun(NamedTuple):
 
     @property
     def portal(self) -> str:
-        """HOST:PORT, IPv6 in brackets."""
+        """Return HOST:PORT, IPv6 in brackets."""
         return "%s:%d" % (bracketed(self.host), self.port)
 
     @property
     def device(self) -> str:
-        """Return the device that appears when the host is logged in. udev writes IPv6 without brackets here."""
+        """Return the device that appears after the login. udev writes IPv6 without brackets here."""
         return "/dev/disk/by-path/ip-%s:%d-iscsi-%s-lun-%d" % (self.host, self.port, self.iqn, self.lun)
 
 
 def parse_lun(install_path: str) -> Optional[Lun]:
-    """Return the LUN of C(iscsi://HOST:PORT/IQN/LUN); None if it is written otherwise. Names are taken literally."""
+    """Return the LUN of C(iscsi://HOST:PORT/IQN/LUN); None if it has another form. Names are literal."""
     match = _URL.fullmatch(install_path)
     if not match:
         return None
@@ -84,12 +84,12 @@ def lun_of(volume: Volume) -> Lun:
     """Return the LUN of a volume that has passed C(check)."""
     lun = parse_lun(volume.install_path)
     if lun is None:
-        raise ValueError("%r is no iSCSI URL" % volume.install_path)
+        raise ValueError("%r is not an iSCSI URL" % volume.install_path)
     return lun
 
 
 def chap_secret_uuid(iqn: str) -> str:
-    """Return the UUID that the libvirt secret of a target gets, if there is none for it yet."""
+    """Return the UUID for a target's libvirt secret, if it has none yet."""
     return str(uuid.uuid5(_CHAP_SECRETS, iqn))
 
 
@@ -99,7 +99,7 @@ def uses_host_initiator(item: StorageItem) -> bool:
 
 
 def check_passwords(volumes: Iterable[Volume]) -> list[Problem]:
-    """libvirt has one secret for a target: two user names or passwords for it can't be right."""
+    """Return targets with different user names or passwords, as libvirt has one secret for a target."""
     problems = []
     first: dict[str, Volume] = {}
     for volume in volumes:
@@ -111,7 +111,7 @@ def check_passwords(volumes: Iterable[Volume]) -> list[Problem]:
             problems.append(
                 Problem(
                     "%s.chap_password" % volume.option_path,
-                    "the target %s has another user name or password in %s" % (lun.iqn, other.option_path),
+                    "the target %s has a different user name or password in %s" % (lun.iqn, other.option_path),
                 )
             )
     return problems
@@ -127,19 +127,19 @@ class IscsiBackend(Backend):
         form = "iscsi://HOST:PORT/IQN/LUN (LUN 0 to %d, an IPv6 address in brackets)" % HIGHEST_LUN
         problems = check_url(item, self.scheme, form)
         if not problems and parse_lun(volume.install_path) is None:
-            problems.append(Problem(option_path_of(item), "%r is not of the form %s" % (volume.install_path, form)))
+            problems.append(Problem(option_path_of(item), "%r does not have the form %s" % (volume.install_path, form)))
         if bool(volume.chap_username) != bool(volume.chap_password):
             problems.append(
                 Problem(
                     "%s.chap_username" % volume.option_path,
-                    "chap_username and chap_password go together: one is missing",
+                    "chap_username and chap_password must be set together",
                 )
             )
         if volume.chap_username and volume.use_virtio and not _USER_NAME.fullmatch(volume.chap_username):
             problems.append(
                 Problem(
                     "%s.chap_username" % volume.option_path,
-                    '%r has other characters than letters, digits, "_", "+" and "-": libvirt takes no others'
+                    '%r may have only letters, digits, "_", "+" and "-": libvirt accepts no others'
                     % volume.chap_username,
                 )
             )
@@ -163,7 +163,7 @@ class IscsiBackend(Backend):
         volume = cast(Volume, item)
         if asking.system.is_remote:
             if uses_host_initiator(volume):
-                raise VmError("needs_hypervisor", "only the hypervisor itself can log in to an iSCSI target")
+                raise VmError("needs_hypervisor", "the login to an iSCSI target must run on the hypervisor itself")
             return None
         lun = lun_of(volume)
         options = {
@@ -183,9 +183,9 @@ class IscsiBackend(Backend):
         lun = lun_of(volume)
         if "Authentication failure" in reason:
             what = "user name or password" if volume.chap_username else "login without chap_username"
-            return "storage_denied", "the target %s refuses the %s" % (lun.iqn, what)
+            return "storage_denied", "the target %s rejects the %s" % (lun.iqn, what)
         if "Authorization failure" in reason:
-            return "storage_denied", "the target %s lets this initiator not in" % lun.iqn
+            return "storage_denied", "the target %s denies access to this initiator" % lun.iqn
         if "Target not found" in reason or "Target removed" in reason:
             return "storage_missing", "the portal %s has no target %s" % (lun.portal, lun.iqn)
         if "LOGICAL_UNIT_NOT_SUPPORTED" in reason:
@@ -196,7 +196,7 @@ class IscsiBackend(Backend):
 
 
 def _initiator_name(volume: Volume, asking: Asking) -> str:
-    """Return the name by which the target will know who logs in: QEMU's own for the VM, or the host's."""
+    """Return the initiator name that the target will see: QEMU's own for the VM, or the host's."""
     if uses_host_initiator(volume):
         for line in (asking.system.files.read_text("/etc/iscsi/initiatorname.iscsi") or "").split("\n"):
             if line.startswith("InitiatorName="):

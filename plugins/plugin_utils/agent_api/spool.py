@@ -136,7 +136,7 @@ class Spool:
                 path.unlink(missing_ok=True)
 
     def left_over(self) -> list[Task]:
-        """Return the tasks that an earlier run did not report, with their results; nothing else is left in the directory."""
+        """Return the tasks that an earlier run did not report, with results, and remove everything else."""
         tasks = []
         for path in sorted(self._directory.glob("*.task"), key=lambda path: path.stat().st_mtime):
             try:

@@ -435,7 +435,7 @@ def _tls(options: Mapping[str, Any]) -> Optional[ssl.SSLContext]:
 
 
 def read_options(args: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the source's options with their defaults; those that are null count as left out. ValueError for wrong ones."""
+    """Return the source's options with their defaults; null counts as omitted. Raises C(ValueError)."""
     given = {name: value for name, value in args.items() if value is not None}
     result = ArgumentSpecValidator(OPTIONS).validate(convertible(given, OPTIONS))
     problems = ["%s is empty; leave it out for its default" % name for name, value in given.items() if value == ""]

@@ -35,7 +35,7 @@ def test_gives_a_vm(warnings: list[str]) -> None:
 
 
 def test_what_is_wrong_is_one_error() -> None:
-    with pytest.raises(AnsibleFilterError, match="memory is required; fields that are not known here: gpu"):
+    with pytest.raises(AnsibleFilterError, match="memory is required; unknown fields: gpu"):
         from_start_vm_cmd({**DOCUMENT, "gpu": 1, "memory": None})
 
 

@@ -94,14 +94,14 @@ def test_fields_that_are_not_known_are_left_out():
     ("variables", "said"),
     [
         ({"zstack_start_vm_cmds": f"please start {SECRET}"},
-         "zstack_start_vm_cmds: the text is no JSON: Expecting value in line 1, column 1"),
+         "zstack_start_vm_cmds: the text is not JSON: Expecting value in line 1, column 1"),
         ({"zstack_start_vm_cmds": '{"vmName": "a",\n "consolePassword": "%s",,}' % SECRET},
-         "zstack_start_vm_cmds: the text is no JSON: Expecting property name "
+         "zstack_start_vm_cmds: the text is not JSON: Expecting property name "
          "enclosed in double quotes in line 2, column 32"),
         ({"zstack_start_vm_cmds": [A, '{"a": %s}' % SECRET]},
-         "zstack_start_vm_cmds[1]: not a usable StartVmCmd: the text is no JSON: Expecting value in line 1, column 7"),
+         "zstack_start_vm_cmds[1]: not a usable StartVmCmd: the text is not JSON: Expecting value in line 1, column 7"),
         ({"zstack_start_vm_cmds": f'["{SECRET}"]'},
-         "zstack_start_vm_cmds[0]: not a usable StartVmCmd: the text is no JSON: Expecting value in line 1, column 1"),
+         "zstack_start_vm_cmds[0]: not a usable StartVmCmd: the text is not JSON: Expecting value in line 1, column 1"),
         ({"zstack_start_vm_cmds": 42},
          "zstack_start_vm_cmds: not a usable StartVmCmd: the document must be a mapping of fields, not a number"),
         ({"zstack_vms": f"- name: a\n  console_password: {SECRET}: x"},

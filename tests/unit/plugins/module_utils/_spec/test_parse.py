@@ -264,7 +264,7 @@ class TestConversion:
 
 
 WRONG_VALUES = [
-    ({"uuid": "zebra"}, "vms[0].uuid: 'zebra' is no UUID"),
+    ({"uuid": "zebra"}, "vms[0].uuid: 'zebra' is not a UUID"),
     ({"uuid": UUID[:-1]}, "vms[0].uuid:"),
     ({"uuid": UUID.replace("-", "", 1)}, "vms[0].uuid:"),
     ({"uuid": ""}, "vms[0].uuid: is empty"),
@@ -277,7 +277,7 @@ WRONG_VALUES = [
     ({"name": True}, "vms[0].name: must be text, not True"),
     ({"name": 10**5000}, "vms[0].name: must be text, not a number of 16610 bits"),
     ({"root_volume": volume(wwn="0X0123456789abcdef")}, "vms[0].root_volume.wwn:"),
-    ({"memory": 0}, "vms[0].memory: 0 must be more than nothing"),
+    ({"memory": 0}, "vms[0].memory: 0 must be greater than 0"),
     ({"memory": -5}, "vms[0].memory:"),
     ({"memory": 2048}, "vms[0].memory: 2048 is less than 1 MiB"),
     ({"memory": "lots"}, "vms[0].memory: must be a number of bytes or a size such as 2GiB, not 'lots'"),
@@ -312,7 +312,7 @@ WRONG_VALUES = [
     ({"boot_dev": ["hd", None]}, "vms[0].boot_dev[1]:"),
     ({"vdi_monitor_number": 0}, "vms[0].vdi_monitor_number:"),
     ({"timeout": 0}, "vms[0].timeout:"),
-    ({"emulator": "qemu-kvm"}, "vms[0].emulator: 'qemu-kvm' is no absolute path"),
+    ({"emulator": "qemu-kvm"}, "vms[0].emulator: 'qemu-kvm' is not an absolute path"),
     ({"usb_redirect": True}, "vms[0].usb_redirect: needs a spice console"),
     ({"wait_for": "guest_agent"}, "vms[0].wait_for: is guest_agent, but no channel"),
     ({"root_volume": None}, "vms[0].root_volume: is required"),
@@ -321,10 +321,10 @@ WRONG_VALUES = [
     ({"root_volume": volume(device_id=1)}, "vms[0].root_volume.device_id: 1 must be between 0 and 0"),
     ({"root_volume": volume(install_path="images/a")}, "vms[0].root_volume.install_path:"),
     ({"root_volume": volume(device_type="tape")}, "vms[0].root_volume.device_type: must be one of file, ceph"),
-    ({"root_volume": volume(wwn="0x12")}, "vms[0].root_volume.wwn: '0x12' is no WWN"),
+    ({"root_volume": volume(wwn="0x12")}, "vms[0].root_volume.wwn: '0x12' is not a WWN"),
     (
         {"root_volume": volume(shareable=True, format="qcow2")},
-        "vms[0].root_volume.shareable: cannot be with format qcow2",
+        "vms[0].root_volume.shareable: cannot be used with format qcow2",
     ),
     ({"root_volume": volume(qos={"total_iops": 0})}, "vms[0].root_volume.qos.total_iops: 0 must be between 1"),
     ({"root_volume": volume(qos=[])}, "vms[0].root_volume.qos: must be a mapping of options, not a list"),
@@ -336,7 +336,7 @@ WRONG_VALUES = [
     ({"root_volume": volume(mon_info=[{}])}, "vms[0].root_volume.mon_info[0].hostname: is required"),
     (
         {"root_volume": volume(device_type="iscsi", install_path="iscsi://h:1/iqn.2001-01.a:b/1", chap_username="u")},
-        "chap_username and chap_password go together",
+        "chap_username and chap_password must be set together",
     ),
     ({"data_volumes": {}}, "vms[0].data_volumes: must be a list, not a mapping"),
     ({"data_volumes": [None]}, "vms[0].data_volumes[0]: must be a mapping of options, not nothing"),
@@ -363,7 +363,7 @@ WRONG_VALUES = [
     ({"boot_iso": [{"path": "/a"}, {"path": "/b", "device_id": 0}]}, "vms[0].boot_iso[1].device_id: is the same as"),
     ({"boot_iso": [{"path": "/a"}] * 4}, "vms[0].boot_iso: are more than the 3 drives"),
     ({"nics": [{}]}, "vms[0].nics[0].bridge_name: is required"),
-    ({"nics": [nic(), nic(mac="zz")]}, "vms[0].nics[1].mac: 'zz' is no MAC address"),
+    ({"nics": [nic(), nic(mac="zz")]}, "vms[0].nics[1].mac: 'zz' is not a MAC address"),
     ({"nics": [nic(mac="01:00:5e:00:00:01")]}, "vms[0].nics[0].mac:"),
     ({"nics": [nic(mac="00:00:00:00:00:00")]}, "vms[0].nics[0].mac:"),
     (
@@ -376,7 +376,7 @@ WRONG_VALUES = [
         "vms[0].nics[1].nic_internal_name: is the same",
     ),
     ({"nics": [nic(bridge_name="a bridge")]}, "vms[0].nics[0].bridge_name:"),
-    ({"nics": [nic(bridge_name="b" * 16)]}, "is longer than the 15 characters"),
+    ({"nics": [nic(bridge_name="b" * 16)]}, "is longer than 15 characters"),
     ({"nics": [nic(nic_internal_name="../x")]}, "vms[0].nics[0].nic_internal_name:"),
     ({"nics": [nic(ip="10.0.0")]}, "vms[0].nics[0].ip:"),
     (
@@ -385,7 +385,7 @@ WRONG_VALUES = [
     ),
     ({"nics": [nic(qos={"outbound_bandwidth": -1})]}, "vms[0].nics[0].qos.outbound_bandwidth:"),
     ({"channels": [{"socket_path": "x", "target_name": "a"}]}, "vms[0].channels[0].socket_path:"),
-    ({"channels": [{"socket_path": "/" + "x" * 107, "target_name": "a"}]}, "is longer than the 107 bytes"),
+    ({"channels": [{"socket_path": "/" + "x" * 107, "target_name": "a"}]}, "is longer than 107 bytes"),
     (
         {"channels": [{"socket_path": "/a", "target_name": "a"}, {"socket_path": "/b", "target_name": "a"}]},
         "vms[0].channels[1].target_name: is the same as",
@@ -394,7 +394,7 @@ WRONG_VALUES = [
         {"channels": [{"socket_path": "/a", "target_name": "a"}, {"socket_path": "/a", "target_name": "b"}]},
         "vms[0].channels[1].socket_path: is the same as",
     ),
-    ({"pci_devices": ["0a:20.0"]}, "vms[0].pci_devices[0]: '0a:20.0' is no PCI address: slots end at 1f"),
+    ({"pci_devices": ["0a:20.0"]}, "vms[0].pci_devices[0]: '0a:20.0' is not a PCI address: slots end at 1f"),
     ({"pci_devices": ["0a:00"]}, "vms[0].pci_devices[0]:"),
     ({"pci_devices": ["00:00.0"]}, "vms[0].pci_devices[0]:"),
     ({"pci_devices": ["0a:00.0", "0000:0A:00.0"]}, "vms[0].pci_devices[1]: is the same as vms[0].pci_devices[0]"),
@@ -408,9 +408,9 @@ WRONG_VALUES = [
         {"domain_patches": [{"action": "set", "xpath": "/domain"}]},
         "vms[0].domain_patches[0].value: is required with action set",
     ),
-    ({"domain_patches": [{"action": "remove", "xpath": "/domain", "value": "x"}]}, "has no meaning with action remove"),
-    ({"console_mode": "vnc", "console_password": "ninechars"}, "is longer than the 8 bytes that a VNC password has"),
-    ({"console_mode": "spice", "console_password": "x" * 61}, "is longer than the 60 bytes that a SPICE password has"),
+    ({"domain_patches": [{"action": "remove", "xpath": "/domain", "value": "x"}]}, "cannot be used with action remove"),
+    ({"console_mode": "vnc", "console_password": "ninechars"}, "is longer than 8 bytes, the limit of a VNC password"),
+    ({"console_mode": "spice", "console_password": "x" * 61}, "is longer than 60 bytes, the limit of a SPICE password"),
 ]
 
 
@@ -492,12 +492,12 @@ class TestUnknownOptions:
 
     def test_without_anything_near_get_a_list(self) -> None:
         dummy, found = parse_vms([vm(root_volume=volume(qos={"zzz": 1}))])
-        assert found[0].hint == "known here: total_bandwidth, total_iops"
+        assert found[0].hint == "known options: total_bandwidth, total_iops"
 
     def test_may_have_keys_that_are_no_text(self) -> None:
         assert problems({**vm(), 5: 1, ("a",): 2}) == [
-            "vms[0]: 5 is no name of an option",
-            "vms[0]: a list is no name of an option",
+            "vms[0]: 5 is not an option name",
+            "vms[0]: a list is not an option name",
         ]
 
     def test_are_left_out_when_null(self) -> None:
@@ -530,7 +530,7 @@ class TestAcrossVms:
         other = vm(uuid=OTHER_UUID, root_volume=volume(install_path="/b"), **{name: [same]})
         dummy, (problem,) = parse_vms([vm(**{name: [one]}), other])
         assert str(problem) == "vms[1].%s[0]: is the same as vms[0].%s[0]" % (name, name)
-        assert problem.hint == "pass a device through to one VM only, and once"
+        assert problem.hint == "pass each device through once, to one VM only"
 
     def test_one_disk_in_two_vms_destroys_it(self) -> None:
         found = problems(vm(), vm(uuid=OTHER_UUID))
@@ -694,7 +694,7 @@ class TestOpenVSwitch:
     def test_there_is_no_filter(self) -> None:
         found = problems(vm(nics=[nic(bridge_type="openvswitch", ip="10.0.0.5")]))
         reason = "libvirt does not filter what passes Open vSwitch"
-        assert found == ["vms[0].nics[0].ip: cannot be with bridge_type openvswitch: " + reason]
+        assert found == ["vms[0].nics[0].ip: cannot be used with bridge_type openvswitch: " + reason]
 
     def test_two_nics_have_two_ids(self) -> None:
         options = {"bridge_type": "openvswitch", "interface_id": UUID}

@@ -20,4 +20,4 @@ def test_all_wrong_uuids_are_told_with_their_places() -> None:
 
 def test_a_uuid_that_is_there_twice_is_a_problem_whatever_its_form() -> None:
     _uuids, (problem,) = parse_uuids([UUID, UUID.upper()], "vms")
-    assert (problem.option_path, problem.message) == ("vms[1]", f"{UUID.upper()} is there twice")
+    assert (problem.option_path, problem.message) == ("vms[1]", f"{UUID.upper()} is given twice")
