@@ -47,10 +47,10 @@ def disks(domain: etree._Element) -> list[dict[str, Any]]:
     """The disks and drives; C(source) is None for a drive that is empty."""
     return [
         {
-            "target": disk.find("target").get("dev"),
+            "target": _attribute(disk, "target", "dev"),
             "device": disk.get("device") or "disk",
             "source": _source(disk),
-            "format": None if disk.find("driver") is None else disk.find("driver").get("type"),
+            "format": _attribute(disk, "driver", "type"),
         }
         for disk in domain.iterfind("devices/disk")
     ]
@@ -70,19 +70,22 @@ def nics(domain: etree._Element) -> list[dict[str, Any]]:
     """The network cards; C(device) is the one of the hypervisor that a running VM has."""
     found = []
     for nic in domain.iterfind("devices/interface"):
-        source, model, device = nic.find("source"), nic.find("model"), nic.find("target")
+        bridge = (_attribute(nic, "source", attribute) for attribute in ("bridge", "network", "dev"))
         found.append(
             {
-                "mac": nic.find("mac").get("address"),
+                "mac": _attribute(nic, "mac", "address"),
                 "type": nic.get("type"),
-                "bridge": None
-                if source is None
-                else source.get("bridge") or source.get("network") or source.get("dev"),
-                "model": None if model is None else model.get("type"),
-                "device": None if device is None else device.get("dev"),
+                "bridge": next(filter(None, bridge), None),
+                "model": _attribute(nic, "model", "type"),
+                "device": _attribute(nic, "target", "dev"),
             }
         )
     return found
+
+
+def _attribute(device: etree._Element, child: str, name: str) -> Optional[str]:
+    found = device.find(child)
+    return None if found is None else found.get(name)
 
 
 def has_agent(live: etree._Element) -> bool:
@@ -98,6 +101,7 @@ def arp_answer(live: etree._Element, table: Mapping[str, Sequence[str]]) -> dict
             "addrs": [{"addr": address, "prefix": 0} for address in table.get(nic["mac"].lower(), ())],
         }
         for nic in nics(live)
+        if nic["mac"]
     }
 
 

@@ -20,10 +20,12 @@ from typing import Any, Optional
 from unittest import mock
 
 import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils.host_system import HostSystem
 from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import Hypervisor
+from ansible_collections.zstack.kvm.plugins.module_utils.vm_info import vm_information
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm, image_directory
 from ansible_collections.zstack.kvm.tests.support import linux_guest, media, playbook
-from ansible_collections.zstack.kvm.tests.support.in_process import agreed, failed, start
+from ansible_collections.zstack.kvm.tests.support.in_process import agreed, failed, hypervisor, start
 from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun
 from ansible_collections.zstack.kvm.tests.support.processes import wait_until
 from ansible_collections.zstack.kvm.tests.support.virsh import definition, remove_domain, state, virsh
@@ -310,6 +312,23 @@ class TestNics:
         assert live(guest).actions == ["define", "detach_nic"]
         assert linux_guest.seen(guest["uuid"], "nic") == []
         assert is_as_asked(guest)
+
+    def test_without_a_name_are_plugged_in_beside_one_of_an_operator(self, new_vm: NewVm) -> None:
+        vm = new_vm()
+        vm["nics"] = [{"mac": mac_of(vm), "bridge_name": "br_eth0"}]
+        start(vm)
+        virsh("attach-interface", vm["uuid"], "bridge", "br_eth1")
+        (entry,) = vm_information(hypervisor(), HostSystem(), [vm["uuid"]])
+        assert (entry["state"], entry["warnings"], len(entry["nics"])) == ("running", [], 2)
+        theirs = entry["nics"][1]["mac"]
+
+        second = {"mac": "fe" + mac_of(vm)[2:], "bridge_name": "br_eth0"}
+        run = agreed({**vm, "nics": [*vm["nics"], second]}, on_drift="live")
+        assert run.actions == ["define", "detach_nic", "attach_nic"]
+        assert f"devices/interface[mac={theirs}]" in [each["path"] for each in run.vm["differences"]]
+        # There is no guest that would let go of one.
+        running = definition(vm["uuid"], inactive=False)
+        assert {each.get("address") for each in running.iterfind("devices/interface/mac")} >= {second["mac"]}
 
 
 class TestGrowth:

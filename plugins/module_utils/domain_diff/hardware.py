@@ -87,7 +87,7 @@ def keep_plugged_memory(asked: etree._Element, held: etree._Element) -> None:
     held_total = sum(int(cell.get("memory", "0")) for cell in held_cells) + sum(map(_size, plugged))
     if plugged and total == held_total and len(asked_cells) == len(held_cells):
         for asked_cell, held_cell in zip(asked_cells, held_cells):
-            asked_cell.set("memory", held_cell.get("memory"))
+            asked_cell.set("memory", held_cell.get("memory", "0"))
         devices.extend(copy.deepcopy(dimm) for dimm in plugged)
     # libvirt counts every memory device into the domain's memory.
     _add(asked.find("memory"), sum(map(_size, others)))

@@ -74,6 +74,11 @@ def _host_address(hostdev: etree._Element) -> Optional[str]:
     return "%s " % hostdev.get("type") + "%(domain)04x:%(bus)02x:%(slot)02x.%(function)x" % part
 
 
+def _host_product(hostdev: etree._Element) -> Optional[str]:
+    ids = [hostdev.find("source/" + name) for name in ("vendor", "product")]
+    return None if None in ids else ":".join("%04x" % number(each.get("id", "0")) for each in ids)
+
+
 def _guest_usb_port(device: etree._Element) -> Optional[str]:
     address = _child(device, "address")
     if address is None or address.get("type") != "usb":
@@ -108,6 +113,7 @@ CONTROLLER = Key("is", _controller)
 INTERFACE_MAC = child_attribute("mac", "mac", "address")
 INTERFACE_NAME = child_attribute("target", "target", "dev")
 HOST_ADDRESS = Key("host", _host_address)
+HOST_PRODUCT = Key("product", _host_product)
 GUEST_USB_PORT = Key("port", _guest_usb_port)
 CHANNEL = Key("name", _channel)
 CONSOLE = Key("port", _console)

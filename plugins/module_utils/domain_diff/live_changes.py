@@ -169,17 +169,26 @@ def _plug(part: _Part, planned: _Planned) -> None:
 
 
 def _has_to_stay(running: Optional[etree._Element]) -> bool:
-    return running is not None and not can_be_unplugged(running)
+    return running is not None and (_identity(running) is None or not can_be_unplugged(running))
 
 
 def _has_no_place(asked: Optional[etree._Element], live: etree._Element) -> bool:
-    return asked is not None and (is_root(asked) or not can_be_plugged(asked, live))
+    if asked is None:
+        return False
+    return is_root(asked) or _identity(asked) is None or not can_be_plugged(asked, live)
+
+
+def _identity(device: etree._Element) -> Optional[str]:
+    """By what a device is found again when it is plugged in, None where only libvirt could say."""
+    _what, child, attribute = _PLUGGED[device.tag]
+    found = device.find(child)
+    return None if found is None else found.get(attribute)
 
 
 def _plugged(do: str, undo: str, device: etree._Element, live: etree._Element) -> Action:
     """C(path) finds the device in a domain, C(label) is for messages."""
     what, child, attribute = _PLUGGED[device.tag]
-    identity = device.find(child).get(attribute)
+    identity = _identity(device)
     path = 'devices/%s/%s[@%s="%s"]/..' % (device.tag, child, attribute, identity)
     detail = {"xml": attachable(device, live), "path": path, "label": "%s %s" % (what, identity)}
     return _action(do + what, detail, undo + what, detail)
@@ -189,15 +198,15 @@ def _plan_disk(asked: etree._Element, running: etree._Element, found: list[Found
     # The group of disks that share their limits has no place among those numbers.
     limits = [each for each in found if _below_device(each) == "iotune" and each.steps[-1].node.name != "group_name"]
     media = [each for each in found if _is_cdrom(asked) and _is_of_media(each)]
+    if _identity(running) is None:
+        limits = media = []
     if limits:
-        before, after = (
-            {"target": running.find("target").get("dev"), "limits": _limits(disk)} for disk in (running, asked)
-        )
+        before, after = ({"target": _identity(running), "limits": _limits(disk)} for disk in (running, asked))
         planned.change.append(_action("set_volume_qos", after, "set_volume_qos", before))
     if media:
         changed = _with_parts(asked, running, ("source",))
-        changed.set("type", asked.get("type"))
-        changed.find("driver").set("type", asked.find("driver").get("type"))
+        for path, attribute in ((".", "type"), ("driver", "type")):
+            _copy_attribute(asked, changed, path, attribute)
         planned.change.append(_update("change_media", changed, running))
     planned.remaining += [each for each in found if each not in limits and each not in media]
 
@@ -222,7 +231,7 @@ def _plan_nic(asked: etree._Element, running: etree._Element, found: list[Found]
     if possible:
         changed = _with_parts(asked, running, _NIC_PARTS)
         if bridge:
-            changed.find("source").set("bridge", asked.find("source").get("bridge"))
+            _copy_attribute(asked, changed, "source", "bridge")
         planned.change.append(_update("update_nic", changed, running))
     planned.remaining += [each for each in found if each not in possible]
 
@@ -259,14 +268,18 @@ def _plan_vcpus(asked: etree._Element, running: etree._Element, found: list[Foun
 
 
 def _plan_memory(found: list[Found], planned: _Planned) -> None:
-    wanted, limit = int(planned.asked.findtext("memory")), planned.live.find("maxMemory")
-    more = wanted - int(planned.live.findtext("memory"))
+    wanted, limit = _kib(planned.asked, "memory"), planned.live.find("maxMemory")
+    more = wanted - _kib(planned.live, "memory")
     slots = 0 if limit is None else int(limit.get("slots", "0")) - len(planned.live.findall("devices/memory"))
-    if slots > 0 and more > 0 and more % MEMORY_BLOCK_KIB == 0 and wanted <= int(limit.text):
+    if slots > 0 and more > 0 and more % MEMORY_BLOCK_KIB == 0 and wanted <= _kib(planned.live, "maxMemory"):
         detail = {"xml": dimm(more)}
         planned.grow.append(_action("attach_memory", detail, "detach_memory", detail))
     else:
         planned.remaining += found
+
+
+def _kib(domain: etree._Element, path: str) -> int:
+    return int(domain.findtext(path) or 0)
 
 
 def _plan_cpu_shares(asked: etree._Element, running: etree._Element, found: list[Found], planned: _Planned) -> None:
@@ -290,6 +303,13 @@ def _with_parts(asked: etree._Element, running: etree._Element, tags: Iterable[s
     for tag in tags:
         changed.extend(copy.deepcopy(each) for each in asked.findall(tag))
     return changed
+
+
+def _copy_attribute(asked: etree._Element, changed: etree._Element, path: str, name: str) -> None:
+    """Set what is asked for; without that, or without the element, libvirt chooses."""
+    wanted, element = asked.find(path), changed.find(path)
+    if wanted is not None and element is not None and wanted.get(name) is not None:
+        element.set(name, wanted.get(name))
 
 
 def _below_device(found: Found) -> str:

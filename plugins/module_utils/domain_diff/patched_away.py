@@ -30,8 +30,8 @@ def take_patched_away(built: etree._Element, patched: etree._Element, held: etre
         if tag == "emulator":
             # libvirt always has one.
             continue
-        kept = partners_of(child.rule.keys, before, patched.findall("devices/" + tag))
-        present = partners_of(child.rule.keys, before, devices.held.findall(tag))
+        kept = partners_of(child.rule, before, patched.findall("devices/" + tag))
+        present = partners_of(child.rule, before, devices.held.findall(tag))
         for index, device in enumerate(before):
             other = None if device in kept else present.get(device)
             if other is not None and not _is_for_the_walk(child, other) and _is_as_asked(child, device, other):

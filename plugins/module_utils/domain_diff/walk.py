@@ -16,7 +16,7 @@ except ImportError:  # the module reports it
 
 from .identity import POSITION, Key
 from .rule_tree import RuleNode
-from .rules import SECRET_ATTRIBUTES
+from .rules import SECRET_ATTRIBUTES, Rule
 from .text import MASK, element_text
 
 
@@ -170,8 +170,8 @@ class Walk:
             for index, each in enumerate(asked):
                 self._step(node, each, held[index], index)
             return
-        partners = partners_of(node.rule.keys, asked, held)
-        kept = list(partners.values())
+        partners = partners_of(node.rule, asked, held)
+        kept = set(partners.values())
         for index, each in enumerate(held):
             if each not in kept:
                 self._not_asked(node, each, index)
@@ -221,7 +221,7 @@ class Walk:
         return added
 
     def _put_in_order(
-        self, node: RuleNode, parent: etree._Element, kept: list[etree._Element], merged: list[etree._Element]
+        self, node: RuleNode, parent: etree._Element, kept: set[etree._Element], merged: list[etree._Element]
     ) -> None:
         present = parent.findall(node.tag)
         if present == merged:
@@ -260,11 +260,11 @@ def _are_the_same(keys: tuple[Key, ...], asked: list[etree._Element], held: list
 
 
 def partners_of(
-    keys: tuple[Key, ...], asked: list[etree._Element], held: list[etree._Element]
+    rule: Rule, asked: list[etree._Element], held: list[etree._Element]
 ) -> dict[etree._Element, etree._Element]:
     """Which of the held elements each of the asked ones is."""
     partners: dict[etree._Element, etree._Element] = {}
-    for key in keys or (POSITION,):
+    for key in rule.keys or (POSITION,):
         if not asked or not held:
             break
         if key is POSITION:
@@ -282,8 +282,29 @@ def partners_of(
             else:
                 left_over.append(each)
         if left_over:
-            asked, taken = left_over, list(partners.values())
+            asked, taken = left_over, set(partners.values())
             held = [each for each in held if each not in taken]
         else:
-            break
+            return partners
+    _pair_nameless(rule, asked, held, partners)
     return partners
+
+
+def _pair_nameless(
+    rule: Rule,
+    asked: list[etree._Element],
+    held: list[etree._Element],
+    partners: dict[etree._Element, etree._Element],
+) -> None:
+    """Those that have nothing to be known by are the ones that are left over."""
+    asked = [each for each in asked if each not in partners and not _has_name(rule, each)]
+    if not asked:
+        return
+    taken = set(partners.values())
+    held = [each for each in held if each not in taken and (rule.named_by_libvirt or not _has_name(rule, each))]
+    # What patches add stands behind what the document asks for.
+    partners.update(zip(reversed(asked), reversed(held)))
+
+
+def _has_name(rule: Rule, element: etree._Element) -> bool:
+    return any(key.of(element) is not None for key in rule.keys)
