@@ -27,10 +27,10 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 # ansible-rulebook runs this file by its path; the rest of the collection lies around it.
 sys.path.insert(0, str(Path(__file__).absolute().parents[7]))
 
-from ansible_collections.zstack.kvm.plugins.plugin_utils.http_door import callback_url  # noqa: E402
-from ansible_collections.zstack.kvm.plugins.plugin_utils.http_door.order import OrderError, read_order  # noqa: E402
-from ansible_collections.zstack.kvm.plugins.plugin_utils.http_door.spool import NO_RESULT, Spool  # noqa: E402
-from ansible_collections.zstack.kvm.plugins.plugin_utils.http_door.tasks import Task, Tasks  # noqa: E402
+from ansible_collections.zstack.kvm.plugins.plugin_utils.agent_api import callback_url  # noqa: E402
+from ansible_collections.zstack.kvm.plugins.plugin_utils.agent_api.request import RequestError, read_request  # noqa: E402
+from ansible_collections.zstack.kvm.plugins.plugin_utils.agent_api.spool import NO_RESULT, Spool  # noqa: E402
+from ansible_collections.zstack.kvm.plugins.plugin_utils.agent_api.tasks import Task, Tasks  # noqa: E402
 
 DOCUMENTATION = r"""
 ---
@@ -38,8 +38,8 @@ short_description: Serve the HTTP protocol of ZStack's agent for starting VMs
 description:
   - Listens for C(POST /ex/vm/start) and C(POST /vm/start) with a StartVmCmd document and the headers C(taskuuid) and
     C(callbackurl), answers at once, and later posts the result to the callback URL with the same C(taskuuid).
-  - For each document it puts an event C(start_vm_cmd) into the queue, with C(task), C(vm), and the paths C(order) and
-    C(result). The rule is to run a playbook that reads its order from the one and leaves its result at the other; see
+  - For each document it puts an event C(start_vm_cmd) into the queue, with C(task), C(vm), and the paths C(request) and
+    C(result). The rule is to run a playbook that reads its request from the one and leaves its result at the other; see
     the rulebook zstack.kvm.start_vm_cmd. Events hold no secrets.
   - Needs in the Python of ansible-rulebook what C(extensions/eda/requirements.txt) lists.
 options:
@@ -88,17 +88,17 @@ options:
     default: 200
   spool:
     description:
-      - A folder for what waits and runs, secrets included. It must belong to the user alone, and is made where there is
-        none.
+      - A directory for what waits and runs, secrets included. It must belong to the user alone, and is created where it
+        is missing.
     type: path
-    default: /var/lib/zstack-kvm-door
+    default: /var/lib/zstack-kvm-agent-api
 """
 
 EXAMPLES = r"""
 - zstack.kvm.start_vm_cmd:
     host: 0.0.0.0
-    certfile: /etc/zstack-kvm-door/cert.pem
-    cafile: /etc/zstack-kvm-door/clients.pem
+    certfile: /etc/zstack-kvm-agent-api/cert.pem
+    cafile: /etc/zstack-kvm-agent-api/clients.pem
     callback_urls: ["https://10.0.0.2:8080/"]
 """
 
@@ -114,7 +114,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "max_body": {"type": "int", "default": 1048576},
     "parallel": {"type": "int", "default": 4},
     "waiting": {"type": "int", "default": 200},
-    "spool": {"type": "path", "default": "/var/lib/zstack-kvm-door"},
+    "spool": {"type": "path", "default": "/var/lib/zstack-kvm-agent-api"},
 }
 PATHS = ("/ex/vm/start", "/vm/start")
 BODY_SECONDS = 30  # for a request's body to arrive
@@ -128,7 +128,7 @@ _TASK_UUID = re.compile(r"[0-9A-Za-z-]{1,64}")
 logger = logging.getLogger("zstack.kvm.start_vm_cmd")
 
 
-class Door:
+class AgentApi:
     """Takes documents, has their playbooks run, reports what came of them."""
 
     def __init__(self, queue: Any, options: Mapping[str, Any], session: aiohttp.ClientSession, spool: Spool) -> None:
@@ -167,10 +167,10 @@ class Door:
         if known is not None:
             return self._repeated(known, content)
         try:
-            order = read_order(body.decode("utf-8"))
+            request = read_request(body.decode("utf-8"))
         except UnicodeDecodeError:
             return _refused(400, "the document is not in UTF-8")
-        except OrderError as error:
+        except RequestError as error:
             logger.warning("task %s: refused: %r", task_uuid, str(error))
             return _refused(400, "\n".join(error.problems))
         if self._tasks.full:
@@ -180,18 +180,18 @@ class Door:
             token=uuid.uuid4().hex,
             uuid=task_uuid,
             callback=callback,
-            vm=order.vm,
+            vm=request.vm,
             content=content,
-            seconds=order.timeout + PLAYBOOK_SECONDS,
+            seconds=request.timeout + PLAYBOOK_SECONDS,
         )
         try:
-            self._spool.add(task, order.arguments)
+            self._spool.add(task, request.arguments)
         except OSError as error:
             logger.error("task %s: refused, its document cannot be kept: %s", task_uuid, error)
             return _refused(503, "the document cannot be kept, send it again later")
         self._tasks.add(task)
-        logger.info("task %s: accepted for VM %s", task_uuid, order.vm)
-        for warning in order.warnings:
+        logger.info("task %s: accepted for VM %s", task_uuid, request.vm)
+        for warning in request.warnings:
             logger.warning("task %s: %s", task_uuid, warning)
         return web.Response()
 
@@ -214,7 +214,7 @@ class Door:
             for task in self._tasks.running:
                 result = self._result(task)
                 if result is not None:
-                    self._spool.forget_order(task.token)
+                    self._spool.forget_request(task.token)
                     self._tasks.finish(task, result)
                     self._report(task)
             self._spool.sweep()
@@ -225,7 +225,7 @@ class Door:
         event = {
             "task": task.uuid,
             "vm": task.vm,
-            "order": str(self._spool.order(task.token)),
+            "request": str(self._spool.request(task.token)),
             "result": str(self._spool.result(task.token)),
         }
         putting = asyncio.create_task(self._queue.put({"start_vm_cmd": event}))
@@ -329,15 +329,15 @@ async def main(queue: Any, args: dict[str, Any]) -> None:
     timeout = aiohttp.ClientTimeout(total=CALLBACK_SECONDS)
     with closing(Spool(options["spool"])) as spool:
         async with aiohttp.ClientSession(timeout=timeout) as session:
-            door = Door(queue, options, session, spool)
+            api = AgentApi(queue, options, session, spool)
             application = web.Application(client_max_size=options["max_body"])
-            application.add_routes([web.post(path, door.answer) for path in PATHS])
+            application.add_routes([web.post(path, api.answer) for path in PATHS])
             runner = web.AppRunner(application, access_log=None, keepalive_timeout=KEEP_ALIVE_SECONDS)
             await runner.setup()
             try:
                 await web.TCPSite(runner, options["host"], options["port"], ssl_context=tls).start()
                 if not _is_loopback(options["host"]) and options["cafile"] is None and options["token_file"] is None:
                     logger.warning("whoever reaches port %d of %s can start VMs", options["port"], options["host"])
-                await door.work()
+                await api.work()
             finally:
                 await runner.cleanup()

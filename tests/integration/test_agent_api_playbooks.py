@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The playbooks of ZStack's own door by themselves: they leave a result whatever the inventory says of its hosts."""
+"""The playbooks of the agent API by themselves: they leave a result whatever the inventory says of its hosts."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ INVENTORY = {
         ("start_vm_cmd_ended", "the playbook ended without a result"),
     ],
 )
-def test_the_result_is_the_doors_own_also_where_all_hosts_are_to_be_worked_on_as_another_user(
+def test_the_result_is_written_by_the_user_of_the_agent_api_also_where_all_hosts_are_to_be_worked_on_as_another_user(
     tmp_path: Path, playbook: str, error: str
 ) -> None:
-    inventory, order, result = tmp_path / "hosts.json", tmp_path / "order", tmp_path / "result"
+    inventory, request, result = tmp_path / "hosts.json", tmp_path / "request", tmp_path / "result"
     inventory.write_text(json.dumps(INVENTORY), encoding="utf-8")
-    order.write_text(json.dumps({"vms": [{"host_management_ip": NOWHERE}]}), encoding="utf-8")
-    files = {"zstack_door_order": str(order), "zstack_door_result": str(result)}
+    request.write_text(json.dumps({"vms": [{"host_management_ip": NOWHERE}]}), encoding="utf-8")
+    files = {"zstack_agent_api_request": str(request), "zstack_agent_api_result": str(result)}
     command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(inventory), "-e", json.dumps(files)]
     env = {"ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS), **os.environ}
     done = subprocess.run([*command, f"zstack.kvm.{playbook}"], env=env, capture_output=True, text=True, check=False)

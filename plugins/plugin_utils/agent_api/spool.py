@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The folder through which the HTTP door and its playbooks talk: it keeps secrets out of events and arguments.
+"""The directory through which the agent API and its playbooks talk: it keeps secrets out of events and arguments.
 
-A task has up to three files, named by its token: C(.order) is what the playbook is to do, with all secrets, and goes
+A task has up to three files, named by its token: C(.request) is what the playbook is to do, with all secrets, and goes
 away with the result; C(.result) is what the playbook leaves; C(.task) is what is needed to report the result, and
 stays until that is done, so that it is not lost when the rulebook is killed.
 """
@@ -20,52 +20,52 @@ from typing import Any, Optional
 from .tasks import Task
 
 NO_RESULT = "the playbook left no result that can be read; see its output, and whether the VM runs"
-STOPPED = "the door was stopped before the playbook had ended; see whether the VM runs"
+STOPPED = "the agent API was stopped before the playbook had ended; see whether the VM runs"
 
 
 class SpoolError(Exception):
-    """The folder can't be used; the text says why, and what to do."""
+    """The directory can't be used; the text says why, and what to do."""
 
 
 class Spool:
-    """A private folder, for one door alone."""
+    """A private directory, for one agent API alone."""
 
-    def __init__(self, folder: str) -> None:
-        self._folder = Path(folder)
+    def __init__(self, directory: str) -> None:
+        self._directory = Path(directory)
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            status = self._folder.stat()
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            status = self._directory.stat()
             if status.st_uid != os.geteuid() or status.st_mode & 0o077:
-                raise SpoolError("%s holds secrets: it must belong to this user, with mode 0700" % folder)
-            self._lock = (self._folder / "lock").open("w")
+                raise SpoolError("%s holds secrets: it must belong to this user, with mode 0700" % directory)
+            self._lock = (self._directory / "lock").open("w")
         except OSError as error:
-            raise SpoolError("%s cannot be used: %s" % (folder, error.strerror)) from None
+            raise SpoolError("%s cannot be used: %s" % (directory, error.strerror)) from None
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             self.close()
-            raise SpoolError("another door uses %s: give each a spool of its own" % folder) from None
+            raise SpoolError("another agent API uses %s: give each a spool of its own" % directory) from None
 
     def close(self) -> None:
-        """Leaves the folder to the next door."""
+        """Leaves the directory to the next run."""
         self._lock.close()
 
-    def order(self, token: str) -> Path:
+    def request(self, token: str) -> Path:
         """Where a task's playbook finds what it is to do."""
-        return self._folder / ("%s.order" % token)
+        return self._directory / ("%s.request" % token)
 
     def result(self, token: str) -> Path:
         """Where a task's playbook leaves its result."""
-        return self._folder / ("%s.result" % token)
+        return self._directory / ("%s.result" % token)
 
     def _task(self, token: str) -> Path:
-        return self._folder / ("%s.task" % token)
+        return self._directory / ("%s.task" % token)
 
     def add(self, task: Task, arguments: Mapping[str, Any]) -> None:
         """Keeps a new task. OSError when there is no room; then nothing is kept."""
         kept = {"uuid": task.uuid, "callback": task.callback, "vm": task.vm, "content": task.content}
         try:
-            _write(self.order(task.token), arguments)
+            _write(self.request(task.token), arguments)
             _write(self._task(task.token), kept)
         except OSError:
             self.remove(task.token)
@@ -83,36 +83,36 @@ class Spool:
             return {"success": False, "error": NO_RESULT}
         return {"success": True} if found["success"] else {"success": False, "error": str(found.get("error"))}
 
-    def forget_order(self, token: str) -> None:
+    def forget_request(self, token: str) -> None:
         """Removes what holds a task's secrets."""
-        self.order(token).unlink(missing_ok=True)
+        self.request(token).unlink(missing_ok=True)
 
     def remove(self, token: str) -> None:
         """Removes all of a task."""
-        for path in (self.order(token), self.result(token), self._task(token)):
+        for path in (self.request(token), self.result(token), self._task(token)):
             path.unlink(missing_ok=True)
 
     def sweep(self) -> None:
         """Removes results that were left after their tasks were done."""
         # Tokens begin with a digit or letter, a file that Ansible has yet to rename with a dot
-        for path in self._folder.glob("[0-9a-z]*.result"):
+        for path in self._directory.glob("[0-9a-z]*.result"):
             if not self._task(path.stem).exists():
                 path.unlink(missing_ok=True)
 
     def left_over(self) -> list[Task]:
-        """The tasks that an earlier door did not report, with their results; nothing else is left in the folder."""
+        """The tasks that an earlier run did not report, with their results; nothing else is left in the directory."""
         tasks = []
-        for path in sorted(self._folder.glob("*.task"), key=lambda path: path.stat().st_mtime):
+        for path in sorted(self._directory.glob("*.task"), key=lambda path: path.stat().st_mtime):
             try:
                 tasks.append(Task(token=path.stem, **json.loads(path.read_text(encoding="utf-8"))))
             except (TypeError, ValueError):
                 path.unlink()
         for task in tasks:
             task.result = self.read_result(task.token) or {"success": False, "error": STOPPED}
-            self.forget_order(task.token)
+            self.forget_request(task.token)
         kept = {self._task(task.token) for task in tasks} | {self.result(task.token) for task in tasks}
-        for path in self._folder.iterdir():
-            if path.suffix in (".order", ".result") and path not in kept:
+        for path in self._directory.iterdir():
+            if path.suffix in (".request", ".result") and path not in kept:
                 path.unlink()
         return tasks
 

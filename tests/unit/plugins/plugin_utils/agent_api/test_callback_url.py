@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.plugin_utils.http_door.callback_url import problem_of
+from ansible_collections.zstack.kvm.plugins.plugin_utils.agent_api.callback_url import problem_of
 
 ALLOWED = ["https://zs.example/zstack/", "http://10.0.0.2:8080"]
 

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.zstack.kvm.plugins.plugin_utils.http_door.tasks import Task, Tasks
+from ansible_collections.zstack.kvm.plugins.plugin_utils.agent_api.tasks import Task, Tasks
 
 
 def task(name: str, vm: str = "", seconds: float = 60) -> Task:

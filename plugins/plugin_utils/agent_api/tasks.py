@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The tasks that came through the HTTP door, and in which order their playbooks may run."""
+"""The tasks that came through the agent API, and in which order their playbooks may run."""
 
 from __future__ import annotations
 

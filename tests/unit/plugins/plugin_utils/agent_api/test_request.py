@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.modules.zstack_vm_start import ARGUMENT_SPEC
-from ansible_collections.zstack.kvm.plugins.plugin_utils.http_door import order
-from ansible_collections.zstack.kvm.plugins.plugin_utils.http_door.order import OrderError, read_order
+from ansible_collections.zstack.kvm.plugins.plugin_utils.agent_api import request
+from ansible_collections.zstack.kvm.plugins.plugin_utils.agent_api.request import RequestError, read_request
 from ansible_collections.zstack.kvm.tests.support.reference_cases import ALL_CASES, Case
 
 DOCUMENT = {
@@ -25,21 +25,21 @@ DOCUMENT = {
 
 def problems(**fields: Any) -> list[str]:
     """What is wrong with the document after these changes."""
-    with pytest.raises(OrderError) as caught:
-        read_order(json.dumps({**DOCUMENT, **fields}))
+    with pytest.raises(RequestError) as caught:
+        read_request(json.dumps({**DOCUMENT, **fields}))
     return caught.value.problems
 
 
 @pytest.mark.parametrize("case", ALL_CASES, ids=lambda case: case.name)
-def test_every_document_of_the_reference_is_an_order(case: Case) -> None:
+def test_every_document_of_the_reference_is_a_request(case: Case) -> None:
     text = json.dumps({"hostManagementIp": "10.0.0.7", **case.document})
-    found = read_order(text)
+    found = read_request(text)
     assert found.vm.replace("-", "") == case.document["vmInstanceUuid"].replace("-", "")
     assert found.warnings == ()
 
 
 def test_a_document_alone_is_one_vm_and_no_other_argument() -> None:
-    found = read_order(json.dumps(DOCUMENT))
+    found = read_request(json.dumps(DOCUMENT))
     assert found.vm == "6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11"
     assert found.timeout == 60
     assert list(found.arguments) == ["vms"]
@@ -48,7 +48,7 @@ def test_a_document_alone_is_one_vm_and_no_other_argument() -> None:
 
 def test_options_of_the_vm_are_merged_over_the_document_those_of_the_module_stand_beside_it() -> None:
     options = {"on_drift": "live", "backup": True, "autostart": True, "root_volume": {"format": "raw"}}
-    arguments = read_order(json.dumps({**DOCUMENT, "options": options})).arguments
+    arguments = read_request(json.dumps({**DOCUMENT, "options": options})).arguments
     assert (arguments["on_drift"], arguments["backup"]) == ("live", True)
     (vm,) = arguments["vms"]
     assert vm["autostart"] is True
@@ -57,16 +57,16 @@ def test_options_of_the_vm_are_merged_over_the_document_those_of_the_module_stan
 
 
 def test_the_timeout_is_the_one_that_counts_in_the_end() -> None:
-    assert read_order(json.dumps({**DOCUMENT, "timeout": 90})).timeout == 90
-    assert read_order(json.dumps({**DOCUMENT, "timeout": 90, "options": {"timeout": "120"}})).timeout == 120
+    assert read_request(json.dumps({**DOCUMENT, "timeout": 90})).timeout == 90
+    assert read_request(json.dumps({**DOCUMENT, "timeout": 90, "options": {"timeout": "120"}})).timeout == 120
 
 
 def test_options_of_the_module_that_concern_one_vm_are_taken() -> None:
-    assert set(order._MODULE_OPTIONS) == set(ARGUMENT_SPEC) - {"vms", "uri", "parallel"}
+    assert set(request._MODULE_OPTIONS) == set(ARGUMENT_SPEC) - {"vms", "uri", "parallel"}
 
 
 def test_fields_that_are_not_known_are_a_warning() -> None:
-    (warning,) = read_order(json.dumps({**DOCUMENT, "hostKernel": "6.1"})).warnings
+    (warning,) = read_request(json.dumps({**DOCUMENT, "hostKernel": "6.1"})).warnings
     assert "hostKernel" in warning
 
 
@@ -88,4 +88,4 @@ def test_all_problems_are_named_at_once_without_secrets() -> None:
 
 def test_the_address_is_written_as_inventories_write_it() -> None:
     text = json.dumps({**DOCUMENT, "hostManagementIp": "FD00:0:0::7"})
-    assert read_order(text).arguments["vms"][0]["host_management_ip"] == "fd00::7"
+    assert read_request(text).arguments["vms"][0]["host_management_ip"] == "fd00::7"

@@ -146,7 +146,7 @@ class Rulebook:
         (directory / "inventory").mkdir()
         (directory / "inventory" / "hosts.json").write_text(json.dumps(inventory), encoding="utf-8")
         variables = {"port": port, "spool": str(self.spool), **variables}
-        settings = {f"zstack_door_{name}": value for name, value in variables.items()}
+        settings = {f"zstack_agent_api_{name}": value for name, value in variables.items()}
         (directory / "variables.yml").write_text(json.dumps(settings), encoding="utf-8")
 
     def start(self) -> None:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""ZStack's own door: what its management node sends to the running rulebook, what it is answered, and what follows."""
+"""The agent API: what ZStack's management node sends to the running rulebook, what it is answered, and what follows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from ansible_collections.zstack.kvm.tests.integration.conftest import image_directory
 from ansible_collections.zstack.kvm.tests.support import media
-from ansible_collections.zstack.kvm.tests.support.http_door import ManagementNode, Rulebook, start_vm_cmd, until
+from ansible_collections.zstack.kvm.tests.support.agent_api import ManagementNode, Rulebook, start_vm_cmd, until
 from ansible_collections.zstack.kvm.tests.support.playbook import TARGET_PYTHON
 from ansible_collections.zstack.kvm.tests.support.serial_console import wait_for_text
 from ansible_collections.zstack.kvm.tests.support.virsh import definition, remove_domain, state
@@ -63,7 +63,7 @@ def node() -> Iterator[ManagementNode]:
 
 @pytest.fixture(scope="module")
 def rulebook(node: ManagementNode) -> Iterator[Rulebook]:
-    with tempfile.TemporaryDirectory(prefix="zstack-kvm-door-") as directory:
+    with tempfile.TemporaryDirectory(prefix="zstack-kvm-agent-api-") as directory:
         token = Path(directory, "token")
         token.write_text(f"{TOKEN}\n")
         rulebook = Rulebook(
@@ -300,7 +300,7 @@ class TestTheResultArrives:
         rulebook.kill()
         rulebook.start()
         assert [node.result(task)["success"] for task in tasks] == [False] * 4
-        assert "the door was stopped" in node.result(tasks[-1])["error"]
+        assert "the agent API was stopped" in node.result(tasks[-1])["error"]
         assert all(len(node.results(task)) == 1 for task in tasks)
 
 

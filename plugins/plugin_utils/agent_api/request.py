@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What somebody sends through the HTTP door, as arguments of zstack_vm_start, or all that is wrong with it."""
+"""What somebody sends through the agent API, as arguments of zstack_vm_start, or all that is wrong with it."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from ansible_collections.zstack.kvm.plugins.modules.zstack_vm_start import ARGUM
 
 # Not uri: where libvirt is, the inventory says. A uri can name other hypervisors, and run programs (qemu+ext).
 _MODULE_OPTIONS = {name: ARGUMENT_SPEC[name] for name in ("on_drift", "backup")}
-# By these the door finds the host and keeps two documents for one VM apart.
+# By these the agent API finds the host and keeps two documents for one VM apart.
 _FIXED = ("uuid", "host_management_ip")
 
 
-class OrderError(ValueError):
-    """What was sent is no order. C(problems) names all that is wrong, and repeats no secret."""
+class RequestError(ValueError):
+    """What was sent is no request. C(problems) names all that is wrong, and repeats no secret."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("; ".join(problems))
         self.problems = problems
 
 
-class Order(NamedTuple):
+class StartRequest(NamedTuple):
     """A VM to start: its UUID with dashes, its timeout in seconds, zstack_vm_start's arguments, what to warn of."""
 
     vm: str
@@ -42,20 +42,20 @@ class Order(NamedTuple):
     warnings: tuple[str, ...]
 
 
-def read_order(text: str) -> Order:
-    """The order in a StartVmCmd, whose field C(options) holds what goes beyond a StartVmCmd.
+def read_request(text: str) -> StartRequest:
+    """The request in a StartVmCmd, whose field C(options) holds what goes beyond a StartVmCmd.
 
     Options of a VM are merged over what the document says, other options are those of the module. Fields of the
-    document that are not known are warned of, options that are not known are errors. Raises C(OrderError).
+    document that are not known are warned of, options that are not known are errors. Raises C(RequestError).
     """
     try:
         document = dict(parsed_document(text))
         options = document.pop("options", None) or {}
         vm, warnings = vm_from_start_vm_cmd(document, unknown="warn")
     except StartVmCmdError as error:
-        raise OrderError(error.problems) from None
+        raise RequestError(error.problems) from None
     if not isinstance(options, Mapping):
-        raise OrderError(["options must be a mapping"])
+        raise RequestError(["options must be a mapping"])
     module_options = {name: value for name, value in options.items() if name in _MODULE_OPTIONS}
     vm_options = {name: value for name, value in options.items() if name not in _MODULE_OPTIONS}
     problems = ["options.%s: is the business of the document itself" % name for name in _FIXED if name in vm_options]
@@ -67,7 +67,7 @@ def read_order(text: str) -> Order:
     if not vm.get("host_management_ip"):
         problems.append("hostManagementIp is required: it says which host of the inventory is meant")
     if problems:
-        raise OrderError(problems)
+        raise RequestError(problems)
     # The inventory is searched for the address as it is usually written.
     vm["host_management_ip"] = parsed[0].host_management_ip
-    return Order(parsed[0].uuid, parsed[0].timeout, {"vms": [vm], **module_options}, tuple(warnings))
+    return StartRequest(parsed[0].uuid, parsed[0].timeout, {"vms": [vm], **module_options}, tuple(warnings))

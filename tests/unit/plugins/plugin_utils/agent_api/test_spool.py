@@ -9,26 +9,26 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.plugin_utils.http_door.spool import NO_RESULT, STOPPED, Spool, SpoolError
-from ansible_collections.zstack.kvm.plugins.plugin_utils.http_door.tasks import Task
+from ansible_collections.zstack.kvm.plugins.plugin_utils.agent_api.spool import NO_RESULT, STOPPED, Spool, SpoolError
+from ansible_collections.zstack.kvm.plugins.plugin_utils.agent_api.tasks import Task
 
 TASK = Task(token="1", uuid="a", callback="http://h/", vm="v", content="c")
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def directory(tmp_path: Path) -> Path:
     return tmp_path / "deep" / "spool"
 
 
 @pytest.fixture
-def open_spool(folder: Path) -> Iterator[Callable[[], Spool]]:
-    """Opens the folder, as the next door does after the one before it has ended."""
+def open_spool(directory: Path) -> Iterator[Callable[[], Spool]]:
+    """Opens the directory, as the next run does after the one before it has ended."""
     opened: list[Spool] = []
 
     def again() -> Spool:
         for spool in opened:
             spool.close()
-        opened[:] = [Spool(str(folder))]
+        opened[:] = [Spool(str(directory))]
         return opened[0]
 
     yield again
@@ -36,23 +36,23 @@ def open_spool(folder: Path) -> Iterator[Callable[[], Spool]]:
         spool.close()
 
 
-def test_only_its_user_can_read_it(folder: Path, open_spool: Callable[[], Spool]) -> None:
+def test_only_its_user_can_read_it(directory: Path, open_spool: Callable[[], Spool]) -> None:
     open_spool().add(TASK, {"vms": []})
-    assert folder.stat().st_mode & 0o777 == 0o700
-    modes = {path.suffix: path.stat().st_mode & 0o777 for path in folder.iterdir() if path.suffix}
-    assert modes == {".order": 0o600, ".task": 0o600}
+    assert directory.stat().st_mode & 0o777 == 0o700
+    modes = {path.suffix: path.stat().st_mode & 0o777 for path in directory.iterdir() if path.suffix}
+    assert modes == {".request": 0o600, ".task": 0o600}
 
 
-def test_a_folder_that_others_can_read_is_refused(folder: Path) -> None:
-    folder.mkdir(parents=True, mode=0o755)
+def test_a_directory_that_others_can_read_is_refused(directory: Path) -> None:
+    directory.mkdir(parents=True, mode=0o755)
     with pytest.raises(SpoolError, match="mode 0700"):
-        Spool(str(folder))
+        Spool(str(directory))
 
 
-def test_two_doors_do_not_share_it(folder: Path, open_spool: Callable[[], Spool]) -> None:
+def test_two_agent_apis_do_not_share_it(directory: Path, open_spool: Callable[[], Spool]) -> None:
     open_spool()
-    with pytest.raises(SpoolError, match="another door"):
-        Spool(str(folder))
+    with pytest.raises(SpoolError, match="another agent API"):
+        Spool(str(directory))
 
 
 @pytest.mark.parametrize(
@@ -73,32 +73,34 @@ def test_the_result_that_a_playbook_leaves(open_spool: Callable[[], Spool], writ
     assert spool.read_result("1") == read
 
 
-def test_what_an_earlier_door_left_is_found_without_its_secrets(folder: Path, open_spool: Callable[[], Spool]) -> None:
+def test_what_an_earlier_run_left_is_found_without_its_secrets(
+    directory: Path, open_spool: Callable[[], Spool]
+) -> None:
     spool = open_spool()
     spool.add(TASK, {"vms": ["secret"]})
     spool.add(Task(token="2", uuid="b", callback="http://h/", vm="v", content="c"), {})
     spool.result("2").write_text(json.dumps({"success": True}))
     spool.result("stray").write_text("{}")
-    spool.order("stray").write_text("secret")
+    spool.request("stray").write_text("secret")
     results = {task.uuid: task.result for task in open_spool().left_over()}
     assert results == {"a": {"success": False, "error": STOPPED}, "b": {"success": True}}
-    assert sorted(path.name for path in folder.iterdir()) == ["1.task", "2.result", "2.task", "lock"]
+    assert sorted(path.name for path in directory.iterdir()) == ["1.task", "2.result", "2.task", "lock"]
 
 
 def test_a_result_that_comes_after_its_task_was_done_is_swept_away(
-    folder: Path, open_spool: Callable[[], Spool]
+    directory: Path, open_spool: Callable[[], Spool]
 ) -> None:
     spool = open_spool()
     spool.add(TASK, {})
-    being_written = folder / ".ansible_tmp7g2.result"
+    being_written = directory / ".ansible_tmp7g2.result"
     for path in (spool.result(TASK.token), spool.result("0f"), being_written):
         path.write_text("{}")
     spool.sweep()
-    assert sorted(folder.glob("*.result")) == sorted([spool.result(TASK.token), being_written])
+    assert sorted(directory.glob("*.result")) == sorted([spool.result(TASK.token), being_written])
 
 
-def test_a_task_that_is_reported_leaves_nothing(folder: Path, open_spool: Callable[[], Spool]) -> None:
+def test_a_task_that_is_reported_leaves_nothing(directory: Path, open_spool: Callable[[], Spool]) -> None:
     spool = open_spool()
     spool.add(TASK, {})
     spool.remove(TASK.token)
-    assert [path.name for path in folder.iterdir()] == ["lock"]
+    assert [path.name for path in directory.iterdir()] == ["lock"]
