@@ -472,9 +472,8 @@ options:
             required: true
           xpath:
             description:
-              - What to change. Finding nothing is an error, and so is taking longer than five seconds for all patches of
-                a VM, finding more than 10,000 places, or making the domain longer than 512 KiB or deeper than 100
-                elements.
+              - What to change. Finding nothing is an error. So is finding more than 10,000 places, making the domain
+                longer than 512 KiB or deeper than 100 elements, or taking more than five seconds for all patches.
             type: str
             required: true
           value:

@@ -17,6 +17,8 @@ from .vm import Vm
 
 # Finds out what must be there before a VM starts or gets something plugged in: secrets, sessions, folders.
 Prepare = Callable[[], Sequence[Action]]
+# What is recorded of what libvirt has rewritten in the definition that it holds now, if anything.
+Rewriting = Callable[[str], Optional[str]]
 
 # What is to be done about the power of a VM.
 START = "start"
@@ -120,18 +122,26 @@ def will_attach(drift: Drift, policy: Policy) -> bool:
     return policy.on_drift == "live" and any(action.name in _NEEDING_PREPARATION for action in drift.live_actions)
 
 
-def plan_vm(vm: Vm, observed: ObservedVm, drift: Drift, policy: Policy, definition: str) -> Plan:
+def plan_vm(
+    vm: Vm,
+    observed: ObservedVm,
+    drift: Drift,
+    policy: Policy,
+    definition: str,
+    rewriting: Optional[Rewriting] = None,
+) -> Plan:
     """The plan for a VM that L(check_state) has let through.
 
-    C(definition) is the XML to define. What cannot be undone comes last.
+    C(definition) is the XML to define, C(rewriting) for one with domain patches. What cannot be undone comes last.
     """
     differences = (*_beside_the_domain(vm, observed), *_merged(drift))
     adapt = not (observed.active and policy.on_drift == "ignore")
     restarts = _restarts(observed, drift, policy)
+    define = Action("define", {"xml": definition, "rewriting": rewriting})
     changes = list(drift.live_actions) if adapt and policy.on_drift == "live" and not restarts else []
     return Plan(
         # It comes first: the undoing of other VMs leaves what a defined VM shares with them.
-        definition=tuple(_definition(vm, observed, drift, policy, definition) if adapt else ()),
+        definition=tuple(_definition(vm, observed, drift, policy, define) if adapt else ()),
         changes=(*changes, *_power(observed, restarts)),
         differences=differences,
         warnings=tuple(_warnings(observed, drift)),
@@ -184,12 +194,12 @@ def _paths(differences: Sequence[Difference]) -> str:
     return shown if len(differences) <= 5 else "%s and %d more" % (shown, len(differences) - 5)
 
 
-def _definition(vm: Vm, observed: ObservedVm, drift: Drift, policy: Policy, definition: str) -> list[Action]:
+def _definition(vm: Vm, observed: ObservedVm, drift: Drift, policy: Policy, define: Action) -> list[Action]:
     actions: list[Action] = []
     if drift.defined or not observed.persistent:
         if policy.backup and observed.exists:
             actions.append(Action("back_up_definition", {"xml": observed.inactive_xml}))
-        actions.append(Action("define", {"xml": definition}))
+        actions.append(define)
     if vm.autostart is not None and bool(observed.autostart) != vm.autostart:
         actions.append(Action("set_autostart", {"autostart": vm.autostart}))
     return actions

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from typing import Optional
 
 try:
     from lxml import etree
@@ -17,11 +18,24 @@ from . import domain, storage
 from .action import Action
 from .apply import apply
 from .context import Context, System
-from .domain_diff import Difference, left_from_before_patches, live_changes, reconcile
+from .domain_diff import Difference, Reconciled, left_from_before_patches, live_changes, reconcile, rewritten
+from .domain_schema import check_schema
 from .errors import VmError, VmProblems, mistakes_as_errors
 from .hypervisor import Hypervisor
 from .observed import ObservedVm, observe
-from .plan import Drift, Plan, Policy, Prepare, check_drift, check_state, plan_vm, steps, will_attach, will_start
+from .plan import (
+    Drift,
+    Plan,
+    Policy,
+    Prepare,
+    Rewriting,
+    check_drift,
+    check_state,
+    plan_vm,
+    steps,
+    will_attach,
+    will_start,
+)
 from .preflight import host_problems, memory_warnings, missing_channel_directories, network_filter_problems
 from .result import SecretMask, VmResult, as_one_error, domain_text, failed, of_vm
 from .start_order import start_in_order
@@ -87,7 +101,7 @@ def _plan(task: Task, vm: Vm, observed: ObservedVm, result: VmResult) -> tuple[P
     facts = storage.facts(vm, existing, task.system, task.hypervisor)
     desired = domain.build(vm, task.host, facts)
     reconciled = reconcile(desired.element, existing, desired.unpatched)
-    drift = _drift(desired, reconciled.differences, observed, task.policy)
+    drift = _drift(desired, reconciled, observed, task.policy)
     if task.order.diff:
         result.before = result.after = domain_text(existing)
         if reconciled.differences or existing is None:
@@ -107,8 +121,10 @@ def _plan(task: Task, vm: Vm, observed: ObservedVm, result: VmResult) -> tuple[P
         prepare = partial(_preparations, task, vm, facts)
         result.warnings += memory_warnings(vm, task.free_memory)
     definition = etree.tostring(reconciled.merged, encoding="unicode")
-    plan = plan_vm(vm, observed, drift, task.policy, definition)
+    plan = plan_vm(vm, observed, drift, task.policy, definition, _rewriting(desired))
     result.differences = plan.differences
+    if task.order.check_mode and any(action.name == "define" for action in plan.definition):
+        _check_definition(task, desired, definition, observed)
     if problems and not task.order.check_mode:
         raise VmProblems(problems)
     # In check mode an earlier task may not have made yet what is missing.
@@ -116,14 +132,36 @@ def _plan(task: Task, vm: Vm, observed: ObservedVm, result: VmResult) -> tuple[P
     return plan, prepare
 
 
-def _drift(desired: domain.DesiredDomain, defined: Sequence[Difference], observed: ObservedVm, policy: Policy) -> Drift:
+def _rewriting(desired: domain.DesiredDomain) -> Optional[Rewriting]:
+    unpatched = desired.unpatched
+    if unpatched is None:
+        return None
+    return lambda defined: rewritten(desired.element, unpatched, etree.fromstring(defined))
+
+
+def _check_definition(task: Task, desired: domain.DesiredDomain, definition: str, observed: ObservedVm) -> None:
+    """Raise what libvirt would say against a definition."""
+    try:
+        if desired.unpatched is not None and not task.system.is_remote:
+            # What we build holds the schema.
+            check_schema(definition)
+        task.hypervisor.check_definition(definition, observed.inactive_xml)
+    except VmError as error:
+        error.phase = "define"
+        raise
+
+
+def _drift(desired: domain.DesiredDomain, reconciled: Reconciled, observed: ObservedVm, policy: Policy) -> Drift:
+    defined: Sequence[Difference] = reconciled.differences
     if observed.live_xml is None:
         return Drift(defined=tuple(defined))
     live = etree.fromstring(observed.live_xml)
-    changes = live_changes(desired.element, live)
     left: tuple[Difference, ...] = ()
-    if desired.unpatched is not None:
-        left = left_from_before_patches(desired.element, desired.unpatched, live)
+    if desired.unpatched is None:
+        changes = live_changes(desired.element, live)
+    else:
+        changes = live_changes(desired.element, live, reconciled.merged)
+        left = left_from_before_patches(desired.element, desired.unpatched, live, reconciled.merged)
     # A new description is no reason to restart a VM, but it can be set in one that runs.
     running = changes.differences if policy.on_drift == "live" else changes.for_guest
     # What a transient domain has as its definition is what runs, with all that libvirt has added.

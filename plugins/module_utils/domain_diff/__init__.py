@@ -6,7 +6,15 @@
 from __future__ import annotations
 
 from .live_changes import LiveChanges, live_changes
-from .reconcile import Reconciled, left_from_before_patches, reconcile
+from .reconcile import Reconciled, left_from_before_patches, reconcile, rewritten
 from .walk import Difference
 
-__all__ = ["Difference", "LiveChanges", "Reconciled", "left_from_before_patches", "live_changes", "reconcile"]
+__all__ = [
+    "Difference",
+    "LiveChanges",
+    "Reconciled",
+    "left_from_before_patches",
+    "live_changes",
+    "reconcile",
+    "rewritten",
+]

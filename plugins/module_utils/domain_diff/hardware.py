@@ -119,6 +119,18 @@ def drop_what_depends(merged: etree._Element, changed: frozenset[str]) -> None:
                 devices.remove(audio)
 
 
+def drop_chosen_firmware(asked: etree._Element, merged: etree._Element) -> None:
+    """Take away the image that libvirt chose by what is wanted of the firmware; the NVRAM's file stays."""
+    os_element = merged.find("os")
+    if asked.find("os/loader") is None:
+        for loader in os_element.findall("loader"):
+            os_element.remove(loader)
+    if asked.find("os/nvram") is None:
+        for nvram in os_element.findall("nvram"):
+            for name in ("template", "templateFormat", "format"):
+                nvram.attrib.pop(name, None)
+
+
 def free_asked_addresses(pairs: Mapping[etree._Element, etree._Element], merged: etree._Element) -> None:
     """Take the address from devices that lie where another is asked to be, or on a USB bus that is gone.
 

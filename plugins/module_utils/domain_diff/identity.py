@@ -182,6 +182,11 @@ def is_chosen_by_libvirt(loader: etree._Element) -> bool:
     return loader.getparent().get("firmware") is not None
 
 
+def is_disabled(feature: etree._Element) -> bool:
+    """Whether libvirt may have written that it has chosen firmware without this."""
+    return feature.get("enabled") == "no"
+
+
 def is_dynamic_label(label: etree._Element) -> bool:
     """Whether this is the confinement that the host's own configuration gives."""
     return label.get("type") == "dynamic" and len(label) == 0

@@ -82,28 +82,48 @@ class _Planned:
     remaining: list[Found] = field(default_factory=list)
 
 
-def live_changes(desired: etree._Element, live: etree._Element) -> LiveChanges:
-    """Compare the C(domain) that is asked for with the live XML (read with secrets), and plan what can be done now."""
+def live_changes(
+    desired: etree._Element, live: etree._Element, definition: Optional[etree._Element] = None
+) -> LiveChanges:
+    """Compare the C(domain) that is asked for with the live XML (read with secrets), and plan what can be done now.
+
+    C(definition) is what the next boot takes, for a domain with patches: where what runs is as that has it, libvirt has
+    rewritten what was asked for.
+    """
     asked, merged = copy.deepcopy(desired), copy.deepcopy(live)
     running = {
         ours: libvirts
         for section in (".", "devices")
         for ours, libvirts in zip(merged.iterfind(section + "/*"), live.iterfind(section + "/*"))
     }
-    normalise_asked(asked)
-    normalise_held(merged)
-    as_definition(merged, asked)
-    reconciled = merge(asked, merged)
+    found = _found(asked, merged)
+    if definition is not None and found:
+        unlike_definition = _found(copy.deepcopy(definition), copy.deepcopy(live))
+        found = [each for each in found if any(_is_about_the_same(each, other) for other in unlike_definition)]
     planned = _Planned(asked, live)
-    for part in _parts(reconciled.found, running):
+    for part in _parts(found, running):
         _plan(part, planned)
-    differences = reconciled.differences
+    differences = tuple(each.as_difference() for each in found)
     return LiveChanges(
         differences,
         tuple(each for each in differences if each.path.partition("/")[0] not in _LABELS),
         (*planned.detach, *planned.change, *planned.attach, *planned.grow),
         tuple(found.as_difference() for found in planned.remaining),
     )
+
+
+def _found(asked: etree._Element, live: etree._Element) -> list[Found]:
+    """The differences. Both are changed."""
+    normalise_asked(asked)
+    normalise_held(live)
+    as_definition(live, asked)
+    return list(merge(asked, live).found)
+
+
+def _is_about_the_same(one: Found, other: Found) -> bool:
+    """Whether one is what the other is, or a part of it."""
+    short, long = sorted((one.path, other.path), key=len)
+    return long == short or long.startswith(short + "/")
 
 
 def _parts(found: Iterable[Found], running: Mapping[etree._Element, etree._Element]) -> list[_Part]:

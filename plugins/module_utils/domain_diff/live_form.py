@@ -17,7 +17,7 @@ try:
 except ImportError:  # the module reports it
     pass
 
-from .identity import DEFAULT_X86_CPU_MODELS
+from .identity import DEFAULT_X86_CPU_MODELS, DISK_TARGET
 
 
 def as_definition(live: etree._Element, asked: etree._Element) -> None:
@@ -32,6 +32,14 @@ def as_definition(live: etree._Element, asked: etree._Element) -> None:
         _unburst(limits)
     for drive in live.iterfind('devices/disk[@device="cdrom"]'):
         _emptied(drive)
+    for drive in asked.iterfind("devices/disk"):
+        _left_empty(drive, live)
+    for source in live.iterfind('devices/interface[@type="network"]/source'):
+        # What the network has given it.
+        for name in ("portid", "bridge"):
+            source.attrib.pop(name, None)
+    for wanted, found in zip(asked.iterfind("devices/graphics"), live.iterfind("devices/graphics")):
+        _unlistened(wanted, found)
 
 
 def _unchangeable_metadata(live: etree._Element, asked: etree._Element) -> None:
@@ -51,6 +59,26 @@ def _emptied(drive: etree._Element) -> None:
         driver.set("type", "raw")
     if source is not None and not {"file", "dev", "protocol", "dir", "pool"} & set(source.attrib):
         drive.remove(source)
+
+
+def _left_empty(wanted: etree._Element, live: etree._Element) -> None:
+    """With a start-up policy libvirt leaves a drive empty whose file is missing."""
+    source, target = wanted.find("source"), wanted.find("target")
+    if source is None or target is None or source.get("startupPolicy") not in ("optional", "requisite"):
+        return
+    drive = next(
+        (each for each in live.iterfind("devices/disk") if DISK_TARGET.of(each) == DISK_TARGET.of(wanted)), None
+    )
+    if drive is not None and drive.find("source") is None:
+        wanted.remove(source)
+
+
+def _unlistened(wanted: etree._Element, found: etree._Element) -> None:
+    """Without an address libvirt takes the one that its configuration says."""
+    if wanted.get("listen") is None:
+        for listening in [found, *found.iterfind('listen[@type="address"]')]:
+            listening.attrib.pop("listen", None)
+            listening.attrib.pop("address", None)
 
 
 def _unburst(limits: etree._Element) -> None:
@@ -73,7 +101,12 @@ def _unlabelled(live: etree._Element) -> None:
 def _unexpanded_cpu(live: etree._Element, asked: etree._Element) -> None:
     """libvirt replaces every CPU but host-passthrough by a model with features."""
     held_cpu, asked_cpu = live.find("cpu"), asked.find("cpu")
-    if held_cpu is None or asked_cpu is None or held_cpu.get("mode") != "custom":
+    if held_cpu is None or asked_cpu is None:
+        return
+    for cpu in (held_cpu, asked_cpu):
+        # How it was checked at the start.
+        cpu.attrib.pop("check", None)
+    if held_cpu.get("mode") != "custom":
         return
     model = held_cpu.findtext("model")
     if _may_have_become(asked_cpu, model):

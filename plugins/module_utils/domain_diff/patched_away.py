@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
 try:
     from lxml import etree
@@ -17,7 +18,12 @@ from .text import element_text
 from .walk import Found, Step, Walk, by_tag, partners_of
 
 
-def take_patched_away(built: etree._Element, patched: etree._Element, held: etree._Element) -> tuple[Found, ...]:
+def take_patched_away(
+    built: etree._Element,
+    patched: etree._Element,
+    held: etree._Element,
+    accepts: Callable[[Found], bool] = lambda found: False,
+) -> tuple[Found, ...]:
     """Take the devices from C(held) that C(built), a domain without its patches, has and C(patched) hasn't.
 
     All are in normal form. What the document owns anyway is left to the walk, and so is a device that is not as
@@ -35,8 +41,10 @@ def take_patched_away(built: etree._Element, patched: etree._Element, held: etre
         for index, device in enumerate(before):
             other = None if device in kept else present.get(device)
             if other is not None and not _is_for_the_walk(child, other) and _is_as_asked(child, device, other):
-                found.append(Found((devices, Step(child, None, other, index)), "", element_text(other), None))
-                devices.held.remove(other)
+                gone = Found((devices, Step(child, None, other, index)), "", element_text(other), None)
+                if not accepts(gone):
+                    found.append(gone)
+                    devices.held.remove(other)
     return tuple(found)
 
 

@@ -40,6 +40,7 @@ from .identity import (
     attribute,
     is_chosen_by_libvirt,
     is_default_cpu_model,
+    is_disabled,
     is_dynamic_label,
     is_not_dimm,
     is_not_usb,
@@ -126,7 +127,7 @@ RULES: Mapping[str, Rule] = {
     # Board and firmware
     "os": Rule(optional="firmware", kinds={"@firmware": "loader nvram firmware"}),
     "os/firmware": Rule(),
-    "os/firmware/feature": Rule("name enabled", keys=(attribute("name"),)),
+    "os/firmware/feature": Rule("name enabled", keys=(attribute("name"),), owned=True, unless=is_disabled),
     "os/type": Rule("arch machine", same={"machine": same_machine}),
     "os/loader": Rule("readonly type", optional="secure stateless", owned=True, unless=is_chosen_by_libvirt),
     "os/nvram": Rule("template"),

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Optional
 
@@ -62,19 +63,25 @@ class Found(NamedTuple):
     before: Optional[str]
     after: Optional[str]
 
+    @property
+    def path(self) -> str:
+        """Where it is, as the result shows it."""
+        return "/".join(filter(None, (*(step.name for step in self.steps), self.last)))
+
     def as_difference(self) -> Difference:
         """As the result shows it."""
-        path = "/".join(filter(None, (*(step.name for step in self.steps), self.last)))
+        path = self.path
         if self.last.lstrip("@") in SECRET_ATTRIBUTES:
             return Difference(path, self.before and MASK, self.after and MASK)
         return Difference(path, self.before, self.after)
 
 
 class Walk:
-    """Goes through what is asked for and sets it in what is held."""
+    """Goes through what is asked for and sets it in what is held, but for the differences that C(accepts) lets stay."""
 
-    def __init__(self) -> None:
+    def __init__(self, accepts: Optional[Callable[[Found], bool]] = None) -> None:
         self.found: list[Found] = []
+        self._accepts = accepts
         self.devices: dict[etree._Element, etree._Element] = {}
         self._steps: list[Step] = []
         self._nothing = etree.Element("nothing")
@@ -90,13 +97,17 @@ class Walk:
         elif asked.text and asked.text != held.text:
             self._merge_text(node, asked, held)
 
-    def _report(self, last: str, before: Optional[str], after: Optional[str]) -> None:
-        self.found.append(Found(tuple(self._steps), last, before, after))
+    def _report(self, last: str, before: Optional[str], after: Optional[str], *below: Step) -> bool:
+        """Note a difference, and return whether it is one, to be set."""
+        found = Found((*self._steps, *below), last, before, after)
+        if self._accepts is not None and self._accepts(found):
+            return False
+        self.found.append(found)
+        return True
 
     def _merge_whole(self, asked: etree._Element, held: etree._Element) -> None:
         before, after = element_text(held), element_text(asked)
-        if before != after:
-            self._report("", before, after)
+        if before != after and self._report("", before, after):
             held.getparent().replace(held, copy.deepcopy(asked))
 
     def _merge_attributes(self, node: RuleNode, asked: etree._Element, held: etree._Element) -> None:
@@ -106,14 +117,15 @@ class Walk:
             if before == after:
                 continue
             same = node.rule.same.get(name)
-            if before is None or same is None or not same(after, before):
-                self._report("@" + name, before, after)
+            is_same = before is not None and same is not None and same(after, before)
+            if not is_same and self._report("@" + name, before, after):
                 held.set(name, after)
                 self._forget_old_kind(node, name)
         for name, implied in node.implied_attributes:
             before = held.get(name)
-            if before is not None and before != implied and asked.get(name) is None:
-                self._report("@" + name, before, implied)
+            if before is None or before == implied or asked.get(name) is not None:
+                continue
+            if self._report("@" + name, before, implied):
                 del held.attrib[name]
                 self._forget_old_kind(node, name)
 
@@ -134,8 +146,8 @@ class Walk:
 
     def _merge_text(self, node: RuleNode, asked: etree._Element, held: etree._Element) -> None:
         same = node.rule.same.get("")
-        if held.text is None or same is None or not same(asked.text, held.text):
-            self._report("", held.text, asked.text)
+        is_same = held.text is not None and same is not None and same(asked.text, held.text)
+        if not is_same and self._report("", held.text, asked.text):
             held.text = asked.text
 
     def _merge_children(self, node: RuleNode, asked: etree._Element, held: etree._Element) -> None:
@@ -181,7 +193,8 @@ class Walk:
                 self._step(node, each, partners[each], index)
                 merged.append(partners[each])
             else:
-                merged.append(self._add(node, parent, each, index, merged[-1] if merged else None))
+                added = self._add(node, parent, each, index, merged[-1] if merged else None)
+                merged += [] if added is None else [added]
         if node.rule.ordered:
             self._put_in_order(node, parent, kept, merged)
 
@@ -191,8 +204,8 @@ class Walk:
             # It went with the old kind of what it was part of.
             return
         if node.rule.owned:
-            if node.rule.unless is None or not node.rule.unless(held):
-                self.found.append(Found((*self._steps, Step(node, None, held, index)), "", element_text(held), None))
+            is_kept = node.rule.unless is not None and node.rule.unless(held)
+            if not is_kept and self._report("", element_text(held), None, Step(node, None, held, index)):
                 parent.remove(held)
         elif node.owns_children:
             self._step(node, self._nothing, held, index)
@@ -206,7 +219,9 @@ class Walk:
         asked: etree._Element,
         index: int,
         previous: Optional[etree._Element],
-    ) -> etree._Element:
+    ) -> Optional[etree._Element]:
+        if not self._report("", None, element_text(asked), Step(node, asked, None, index)):
+            return None
         added = copy.deepcopy(asked)
         following = parent.find(node.tag)
         if previous is not None:
@@ -215,7 +230,6 @@ class Walk:
             following.addprevious(added)
         else:
             parent.append(added)
-        self.found.append(Found((*self._steps, Step(node, asked, None, index)), "", None, element_text(asked)))
         if node.is_device:
             self.devices[asked] = added
         return added

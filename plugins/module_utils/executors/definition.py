@@ -16,7 +16,10 @@ except ImportError:  # the module reports it
 
 from ..action import AlreadyDone
 from ..context import Context, Executor, Undo, undone_if_lost
+from ..domain_diff.rewritten import NAMESPACE, PREFIX
 from ..errors import VmError
+from ..observed import has_text
+from ..plan import Rewriting
 from ..storage.shared import used_by_another
 
 BACKUP_DIRECTORY = "/var/lib/zstack-kvm/backups"
@@ -53,7 +56,22 @@ def define(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
 
     with undone_if_lost(undo):
         hypervisor.define(detail["xml"])
+    rewriting: Optional[Rewriting] = detail["rewriting"]
+    if rewriting is not None:
+        try:
+            _record_rewriting(context, rewriting)
+        except VmError as error:
+            error.undo = undo
+            raise
     return undo
+
+
+def _record_rewriting(context: Context, rewriting: Rewriting) -> None:
+    hypervisor, uuid = context.hypervisor, context.vm.uuid
+    defined = hypervisor.xml(uuid, inactive=True)
+    record = rewriting(defined)
+    if record is not None or has_text(defined, NAMESPACE):
+        hypervisor.set_defined_metadata(uuid, NAMESPACE, PREFIX, record)
 
 
 def _undefine(context: Context, remove_nvram: bool) -> None:

@@ -105,7 +105,7 @@ def restarted(desired: etree._Element, live: etree._Element) -> None:
 
 
 def without_patches(desired: etree._Element, live: etree._Element) -> None:
-    left_from_before_patches(desired, live, live)
+    left_from_before_patches(desired, live, live, live)
 
 
 LOOKS: tuple[Callable[[etree._Element, etree._Element], Any], ...] = (

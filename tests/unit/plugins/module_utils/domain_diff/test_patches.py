@@ -148,7 +148,8 @@ def test_a_device_that_somebody_else_wrote_stays() -> None:
 def test_a_vm_that_runs_has_them_until_its_next_boot() -> None:
     wanted, live = desired(removed("devices/input")), before_patches()
 
-    (left,) = left_from_before_patches(wanted.element, wanted.unpatched, live)
+    merged = reconcile(wanted.element, live, wanted.unpatched).merged
+    (left,) = left_from_before_patches(wanted.element, wanted.unpatched, live, merged)
     assert (left.path, left.before, left.after) == ("devices/input[is=usb tablet]", TABLET, None)
     assert live.find("devices/input") is not None
 
