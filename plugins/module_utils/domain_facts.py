@@ -88,6 +88,12 @@ def _attribute(device: etree._Element, child: str, name: str) -> Optional[str]:
     return None if found is None else found.get(name)
 
 
+def may_lose_tpm_state(domain: etree._Element) -> bool:
+    """Return whether a domain has a virtual TPM whose state libvirt removes with the domain unless told to keep it."""
+    backends = domain.iterfind('devices/tpm/backend[@type="emulator"]')
+    return any(backend.get("persistent_state") != "yes" for backend in backends)
+
+
 def has_agent(live: etree._Element) -> bool:
     """Whether the agent of a running guest has its channel open."""
     return live.find(_AGENT_CHANNEL) is not None

@@ -75,6 +75,14 @@ ERROR_CODES: dict[str, ErrorCode] = {
         "A file or directory of the hypervisor cannot be written.",
         "See that the task runs as root (become: true), and that the file system is neither full nor read-only.",
     ),
+    "path_unsafe": ErrorCode(
+        "A path leads through a symbolic link that a user other than root could exchange.",
+        "Use the path that the link leads to, or make the directory that the link is in root's alone.",
+    ),
+    "path_taken": ErrorCode(
+        "Something is at a path where QEMU or this collection would create, overwrite or remove a file or socket.",
+        "Look at what is there: move it away, or choose another path. Nothing was touched.",
+    ),
     "channel_dir_missing": ErrorCode(
         "The folder of a channel is not there, and cannot be made through a remote uri.",
         "Run the task on the hypervisor (make it the inventory host) with a local uri, or make the folder there.",
@@ -212,6 +220,10 @@ ERROR_CODES: dict[str, ErrorCode] = {
         "Another task of this collection works on the same VM.",
         "Run the task again when the other has ended.",
     ),
+    "shared_locked": ErrorCode(
+        "Another task of this collection works on something that VMs share: a secret or an iSCSI session.",
+        "Run the task again when the other has ended.",
+    ),
     "paused_again": ErrorCode(
         "The VM was resumed, but QEMU paused it again at once.",
         "After an ioerror look at the storage of its volumes: it may be full or gone.",
@@ -225,8 +237,18 @@ ERROR_CODES: dict[str, ErrorCode] = {
         'Let it go on first ("virsh resume", or the module zstack_vm_start), or use force: true.',
     ),
     "vm_has_snapshots": ErrorCode(
-        "The VM to be undefined has snapshots or checkpoints, and these are to be kept.",
-        "libvirt has no place for them without their VM: leave undefine out, or use snapshots: remove.",
+        "The VM is to be undefined or is transient, and libvirt would forget its snapshots or checkpoints with it.",
+        "Leave undefine out (define a transient VM first), or use snapshots: remove, checkpoints: remove.",
+    ),
+    "vm_has_saved_state": ErrorCode(
+        "The VM to be undefined is suspended to disk (managed save), and its memory would be lost.",
+        "Start and stop it first, or use saved_state: remove.",
+    ),
+    "vm_has_tpm_state": ErrorCode(
+        "libvirt would remove the state of the VM's virtual TPM. libvirt before 8.9.0 does so when it undefines a VM, "
+        "every libvirt when a transient VM ends.",
+        "Leave undefine out (define a transient VM first), set persistent_state='yes' in the TPM's backend, or use "
+        "tpm: remove.",
     ),
     "drift": ErrorCode(
         "The VM runs and is not as asked for, and on_drift is fail.",
@@ -310,4 +332,14 @@ ERROR_CODES: dict[str, ErrorCode] = {
 }
 
 # Worth another try without any change by the user.
-RETRYABLE = frozenset({"connection_lost", "libvirt_hangs", "libvirt_unavailable", "qemu_hangs", "vm_busy", "vm_locked"})
+RETRYABLE = frozenset(
+    {
+        "connection_lost",
+        "libvirt_hangs",
+        "libvirt_unavailable",
+        "qemu_hangs",
+        "shared_locked",
+        "vm_busy",
+        "vm_locked",
+    }
+)

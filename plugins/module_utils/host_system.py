@@ -26,9 +26,10 @@ from dataclasses import dataclass
 from typing import Literal, NoReturn, Optional, Union
 from urllib.parse import urlsplit
 
+from . import host_paths
 from .deadline import call_with_deadline
 from .errors import VmError
-from .host_lock import VmLock
+from .host_lock import HostLock, vm_lock
 
 _KINDS = (
     (stat.S_ISREG, "file"),
@@ -68,7 +69,14 @@ class ServerGreeting:
 
 def _unwritable(what: str, path: str, error: OSError) -> VmError:
     code = "disk_full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "path_unwritable"
-    return VmError(code, "cannot %s %s: %s" % (what, path, error))
+    if isinstance(error, host_paths.UnsafeLinkError):
+        code = "path_unsafe"
+    return VmError(code, "cannot %s %s: %s" % (what, path, error.strerror or error))
+
+
+def _unreadable(path: str, error: OSError) -> VmError:
+    code = "path_unsafe" if isinstance(error, host_paths.UnsafeLinkError) else "path_unreadable"
+    return VmError(code, "cannot look at %s: %s" % (path, error.strerror or error))
 
 
 class HostSystem:
@@ -115,21 +123,16 @@ class HostSystem:
             raise VmError("path_unreadable", "cannot read %s: %s" % (path, error)) from error
 
     def read_tail(self, path: str, size: int) -> str:
-        """The last C(size) bytes of a file as text, empty where there is none."""
+        """Return the last C(size) bytes of a regular file as text, empty where there is none; no link is followed."""
         try:
-            with open(self._path(path), "rb") as file:
-                file.seek(0, os.SEEK_END)
-                file.seek(max(0, file.tell() - size))
-                return file.read().decode("utf-8", "replace")
+            return host_paths.read_tail(path, size, self._root).decode("utf-8", "replace")
         except OSError:
             return ""
 
     def file_size(self, path: str) -> int:
-        """Bytes of a file, 0 where there is none."""
-        try:
-            return os.stat(self._path(path)).st_size
-        except OSError:
-            return 0
+        """Return the bytes of a file, 0 where there is none; no link is followed."""
+        status = self._status(path)
+        return 0 if status is None else status.st_size
 
     def list_directory(self, path: str) -> list[str]:
         """The names in a directory, sorted; none where it doesn't exist."""
@@ -147,71 +150,69 @@ class HostSystem:
         except OSError:
             return None
 
-    def make_directory(self, path: str, mode: int, owner: Optional[tuple[int, int]] = None) -> list[str]:
-        """Makes C(path), which gets C(mode) and C(owner) (user and group id), and its parents, which get 0755.
+    def entry_kind(self, path: str) -> Optional[str]:
+        """Return what has the path as L(path_kind) does, but C(link) for a symbolic link."""
+        status = self._status(path)
+        if status is None:
+            return None
+        if stat.S_ISLNK(status.st_mode):
+            return "link"
+        return next((kind for test, kind in _KINDS if test(status.st_mode)), "other")
 
-        Returns what was made, outermost first, for L(remove_directories); a directory that exists is left as it is.
-        """
-        missing: list[str] = []
-        current = path.rstrip("/")
-        while current and self.path_kind(current) is None:
-            missing.insert(0, current)
-            current = os.path.dirname(current)
-        made: list[str] = []
+    def _status(self, path: str) -> Optional[os.stat_result]:
         try:
-            for directory in missing:
-                try:
-                    os.mkdir(self._path(directory), 0o700)
-                except FileExistsError:
-                    continue
-                made.append(directory)
-                if directory == missing[-1]:
-                    if owner is not None:
-                        os.chown(self._path(directory), *owner)
-                    os.chmod(self._path(directory), mode)
-                else:
-                    os.chmod(self._path(directory), 0o755)
+            return host_paths.entry_status(path, self._root)
         except OSError as error:
-            self.remove_directories(made)
-            raise _unwritable("make the directory", path, error) from error
-        return made
+            raise _unreadable(path, error) from error
+
+    def make_directory(self, path: str, mode: int, owner: Optional[tuple[int, int]] = None) -> list[str]:
+        """Create C(path), which gets C(mode) and C(owner) (user and group id), and its parents, which get 0755.
+
+        Returns what was created, outermost first, for L(remove_directories); a directory that exists is left as it is.
+        """
+        created, error = host_paths.create_directories(path, mode, owner, self._root)
+        if error is not None:
+            self.remove_directories(created)
+            raise _unwritable("create the directory", path, error) from error
+        return created
 
     def remove_directories(self, paths: Sequence[str]) -> None:
-        """Removes directories, innermost last in C(paths); one that something is in stays, for somebody uses it."""
+        """Remove directories, innermost last in C(paths); one that something is in stays, for somebody uses it."""
         for path in reversed(paths):
             try:
-                os.rmdir(self._path(path))
+                host_paths.remove_directory(path, self._root)
             except OSError:
                 return
 
-    def write_private_file(self, path: str, content: Union[str, bytes]) -> None:
-        """Writes a new file that only its owner can read, whole or not at all."""
+    def write_private_file(self, path: str, content: Union[str, bytes], replace: bool = True) -> None:
+        """Write a file that only its owner can read, whole or not at all; C(replace): also where one is there already.
+
+        Raises C(path_taken) where something is there that may not be replaced.
+        """
         data = content.encode("utf-8") if isinstance(content, str) else content
-        full = self._path(path)
-        partial = "%s.%d" % (full, os.getpid())
+        self.make_directory(os.path.dirname(path), 0o700)
         try:
-            os.makedirs(os.path.dirname(full), mode=0o700, exist_ok=True)
-            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            try:
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
-                os.replace(partial, full)
-            except BaseException:
-                os.unlink(partial)
-                raise
+            host_paths.write_file(path, data, replace, self._root)
+        except FileExistsError as error:
+            raise VmError("path_taken", "cannot write %s: %s" % (path, error.strerror)) from error
         except OSError as error:
             raise _unwritable("write", path, error) from error
 
     def remove_file(self, path: str) -> None:
-        """Removes a file; none is fine."""
+        """Remove a regular file; none is fine. Raises C(path_taken) for anything else."""
         try:
-            os.unlink(self._path(path))
-        except FileNotFoundError:
-            pass
+            host_paths.remove_regular_file(path, self._root)
+        except FileExistsError as error:
+            raise VmError("path_taken", "cannot remove %s: %s" % (path, error.strerror)) from error
         except OSError as error:
-            raise VmError("path_unwritable", "cannot remove %s: %s" % (path, error)) from error
+            raise _unwritable("remove", path, error) from error
+
+    def remove_socket(self, path: str) -> None:
+        """Remove a socket that nobody listens on; whatever else has the path stays."""
+        try:
+            host_paths.remove_unused_socket(path, self._root)
+        except OSError as error:
+            raise _unwritable("remove", path, error) from error
 
     # Processes
 
@@ -319,16 +320,11 @@ class HostSystem:
                 raise VmError("storage_unreachable", error.strerror or str(error)) from error
 
     def has_listener(self, path: str) -> bool:
-        """Whether somebody listens on a unix socket, or may do so: only a refusal says that nobody does."""
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-            client.setblocking(False)
-            try:
-                client.connect(self._path(path))
-            except ConnectionRefusedError:
-                return False
-            except OSError:
-                pass
-        return True
+        """Return whether somebody listens on a unix socket, or may do so: only a refusal says that nobody does."""
+        try:
+            return host_paths.socket_has_listener(path, self._root)
+        except OSError:
+            return True
 
     def ip_addresses(self) -> frozenset[str]:
         """The IP addresses that the hypervisor has, loopback included."""
@@ -400,9 +396,13 @@ class HostSystem:
 
     # Locks
 
-    def lock(self, uuid: str) -> VmLock:
-        """The lock of one VM on this hypervisor; see L(VmLock)."""
-        return VmLock(uuid)
+    def lock(self, uuid: str) -> HostLock:
+        """The lock of one VM on this hypervisor."""
+        return vm_lock(uuid)
+
+    def shared_lock(self, name: str, label: str) -> HostLock:
+        """The lock of what VMs share on this hypervisor; C(label) is what messages call it."""
+        return HostLock(name, label, "shared_locked")
 
 
 class RemoteSystem:
@@ -413,9 +413,13 @@ class RemoteSystem:
     def __init__(self, uri: str) -> None:
         self._uri = uri
 
-    def lock(self, uuid: str) -> VmLock:
+    def lock(self, uuid: str) -> HostLock:
         """The lock holds among the tasks of the machine that connects; libvirt itself is the last line."""
-        return VmLock(uuid)
+        return vm_lock(uuid)
+
+    def shared_lock(self, name: str, label: str) -> HostLock:
+        """The same of what VMs share."""
+        return HostLock(name, label, "shared_locked")
 
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("__"):

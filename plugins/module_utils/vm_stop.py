@@ -19,9 +19,10 @@ except ImportError:  # the module reports it
 
 from .context import System
 from .deadline import side_by_side
+from .domain_facts import may_lose_tpm_state
 from .errors import VmError, mistakes_as_errors
 from .host_system import HostSystem
-from .hypervisor import Hypervisor
+from .hypervisor import Hypervisor, Removal
 from .observed import DomainList, ObservedVm, list_domains, observe_domain
 from .plan import BUSY, CRASHED, KEEP, RESUME, START_WHEN_OFF, WAKE_UP, power_of
 from .result import SecretMask, VmResult, domain_text, failed
@@ -45,16 +46,14 @@ _NO_SECRETS = SecretMask(())
 class StopOrder:
     """How VMs are to be stopped. C(timeout): seconds that a guest gets to shut down.
 
-    C(force): end a VM that hasn't shut down by then, or can't. C(undefine): take its definition away as well; NVRAM
-    and snapshots are kept unless C(remove_nvram) and C(remove_snapshots), which takes checkpoints too. C(diff): make
-    the texts for it.
+    C(force): force off a VM that hasn't shut down by then, or can't. C(undefine): remove its definition as well, and
+    what C(removal) names with it. C(diff): make the texts for it.
     """
 
     timeout: int
     force: bool
     undefine: bool
-    remove_nvram: bool
-    remove_snapshots: bool
+    removal: Removal
     check_mode: bool
     diff: bool
     cancelled: threading.Event
@@ -126,10 +125,10 @@ class _Stop:
         self._result.name = domain.findtext("description") or observed.name or ""
         self._check_stoppable(observed)
         undefines = self._order.undefine and observed.persistent
-        if undefines and not self._order.remove_snapshots:
-            self._check_snapshots()
-        self._result.before = self._text(observed.state, domain)
         stays = observed.persistent and not undefines
+        if not stays:
+            self._check_what_goes(domain, observed)
+        self._result.before = self._text(observed.state, domain)
         if observed.active:
             self._end(observed)
         if undefines:
@@ -154,11 +153,22 @@ class _Stop:
                 raise
             return False
 
-    def _check_snapshots(self) -> None:
-        counts = self._hypervisor.snapshot_count(self._uuid), self._hypervisor.checkpoint_count(self._uuid)
-        if any(counts):
-            message = "the VM has %d snapshots and %d checkpoints, which libvirt forgets when the VM is undefined"
-            raise VmError("vm_has_snapshots", message % counts)
+    def _check_what_goes(self, domain: etree._Element, observed: ObservedVm) -> None:
+        """Raise what libvirt would remove with the domain and nobody has asked to remove."""
+        removal, hypervisor = self._order.removal, self._hypervisor
+        when = "when the VM is undefined" if observed.persistent else "when the VM is off, because it is transient"
+        if observed.saved and not removal.saved_state:
+            raise VmError("vm_has_saved_state", "the VM is suspended to disk; libvirt removes its memory %s" % when)
+        lost = {
+            "snapshots": 0 if removal.snapshots else hypervisor.snapshot_count(self._uuid),
+            "checkpoints": 0 if removal.checkpoints else hypervisor.checkpoint_count(self._uuid),
+        }
+        if any(lost.values()):
+            named = " and ".join("%d %s" % (count, name) for name, count in lost.items() if count)
+            raise VmError("vm_has_snapshots", "the VM has %s, which libvirt forgets %s" % (named, when))
+        if not removal.tpm and may_lose_tpm_state(domain):
+            if not observed.persistent or not hypervisor.can_keep_tpm():
+                raise VmError("vm_has_tpm_state", "libvirt removes the state of the VM's TPM %s" % when)
 
     def _do(self, name: str, action: Callable[[], object]) -> None:
         """Does one thing, unless in check mode."""
@@ -230,8 +240,7 @@ class _Stop:
 
     def _undefine(self) -> None:
         # libvirt itself keeps what may not go and was made after it was looked for.
-        order = self._order
-        self._hypervisor.undefine(self._uuid, order.remove_nvram, order.force, order.remove_snapshots)
+        self._hypervisor.undefine(self._uuid, self._order.removal)
 
     def _is_off(self) -> bool:
         try:
@@ -264,10 +273,10 @@ class _Stop:
 
     def _remove_sockets(self, paths: Sequence[str], system: HostSystem) -> None:
         for path in paths:
-            if system.path_kind(path) != "socket" or used_by_other_than(self._going, path, self._hypervisor):
+            if system.entry_kind(path) != "socket" or used_by_other_than(self._going, path, self._hypervisor):
                 continue
             if not system.has_listener(path):
-                self._do("remove_channel_socket", partial(system.remove_file, path))
+                self._do("remove_channel_socket", partial(system.remove_socket, path))
 
     def _close_sessions(self, sessions: Sequence[Initiator]) -> None:
         for session in sessions:
@@ -294,9 +303,6 @@ def check_stoppable(observed: ObservedVm, order: StopOrder) -> None:
         raise VmError("vm_not_running", seen + ", and its guest cannot shut down")
     if power == CRASHED:
         raise VmError("vm_crashed", seen, hint='Take a dump if you need one ("virsh dump"), then use force: true.')
-    if order.undefine and observed.saved:
-        message = "the VM is suspended to disk, and undefining it would throw its memory away"
-        raise VmError("vm_not_running", message)
 
 
 def channel_sockets(domains: Iterable[etree._Element]) -> list[str]:

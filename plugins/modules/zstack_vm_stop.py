@@ -15,7 +15,9 @@ author:
 description:
   - Makes sure that VMs don't run. Their guests are asked to shut down; with O(force), VMs that don't do so in time are
     ended the hard way.
-  - With O(undefine), libvirt also forgets the VMs. Disks are never deleted.
+  - With O(undefine), libvirt also forgets the VMs. Disks are never deleted. What else libvirt keeps of a VM - UEFI
+    variables, the state of a virtual TPM, saved memory, snapshots and checkpoints - is removed only where an option
+    says so; what libvirt can't keep without the VM is an error before anything is done to the VM.
   - What only a stopped VM used goes with it. Sockets of its channels that were left behind are removed unless somebody
     listens on them, and iSCSI sessions that zstack.kvm.zstack_vm_start opened are closed. libvirt's secrets of ceph and
     iSCSI that its disks used are removed when no definition of the VM names them any more, because it is undefined,
@@ -50,22 +52,44 @@ options:
     default: false
   undefine:
     description:
-      - Whether to take the definition away once the VM is off. Without O(force), a VM that is suspended to disk is an
-        error then, because its memory would be lost.
+      - Whether to remove the definition once the VM is off. The VM's metadata and autostart go with it.
+      - What O(tpm), O(saved_state), O(snapshots) and O(checkpoints) keep is also kept from a transient VM, of which
+        libvirt forgets everything when it is off.
     type: bool
     default: false
   nvram:
     description:
-      - What becomes of the file with the UEFI variables of a VM that is undefined.
+      - Whether the file with the UEFI variables of a VM that is undefined is removed.
+    type: str
+    choices: [keep, remove]
+    default: keep
+  tpm:
+    description:
+      - Whether the state of the virtual TPM of a VM that is undefined is removed. A VM that is defined again with the
+        same UUID has the TPM again whose state was kept.
+      - Only libvirt 8.9.0 and later can keep it. With an older libvirt, V(keep) makes a VM that has a virtual TPM an
+        error, except where the definition says C(persistent_state='yes'); there V(remove) removes nothing.
+    type: str
+    choices: [keep, remove]
+    default: keep
+  saved_state:
+    description:
+      - Whether the saved memory of a VM that is suspended to disk (managed save) is removed when the VM is undefined.
+        With V(keep) such a VM is an error, also with O(force).
     type: str
     choices: [keep, remove]
     default: keep
   snapshots:
     description:
-      - What becomes of the snapshots that libvirt knows of a VM that is undefined.
-      - libvirt can't keep them without the VM, so that with V(keep) a VM that has snapshots is an error before anything
-        is done to it. With V(remove) libvirt forgets them; what they hold in images stays there.
-      - Checkpoints, which libvirt keeps for incremental backups, stay or go with the snapshots.
+      - Whether libvirt forgets the snapshots of a VM that is undefined. What they hold in images stays there. With
+        V(keep) a VM that has snapshots is an error.
+    type: str
+    choices: [keep, remove]
+    default: keep
+  checkpoints:
+    description:
+      - Whether libvirt forgets the checkpoints of a VM that is undefined, which incremental backups build on. The
+        bitmaps in images stay. With V(keep) a VM that has checkpoints is an error.
     type: str
     choices: [keep, remove]
     default: keep
@@ -115,6 +139,7 @@ EXAMPLES = r"""
       - 6a9c3b1e2f644d0b9a557a0d3c1f2b11
     undefine: true
     nvram: remove
+    tpm: remove
     snapshots: remove
 """
 
@@ -204,7 +229,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.zstack.kvm.plugins.module_utils.errors import Problem, VmError
 from ansible_collections.zstack.kvm.plugins.module_utils.host_system import system_of
-from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import Hypervisor
+from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import Hypervisor, Removal
 from ansible_collections.zstack.kvm.plugins.module_utils.result import SecretMask, VmResult, failed
 from ansible_collections.zstack.kvm.plugins.module_utils.vm_module import (
     cancelled_by_signals,
@@ -215,13 +240,13 @@ from ansible_collections.zstack.kvm.plugins.module_utils.vm_module import (
 from ansible_collections.zstack.kvm.plugins.module_utils.vm_stop import StopOrder, stop_vms
 from ansible_collections.zstack.kvm.plugins.module_utils.vm_uuids import parse_uuids
 
+REMOVABLE = ("nvram", "tpm", "saved_state", "snapshots", "checkpoints")
 ARGUMENT_SPEC = {
     "vms": {"type": "list", "elements": "str", "required": True},
     "timeout": {"type": "int", "default": 60},
     "force": {"type": "bool", "default": False},
     "undefine": {"type": "bool", "default": False},
-    "nvram": {"type": "str", "choices": ["keep", "remove"], "default": "keep"},
-    "snapshots": {"type": "str", "choices": ["keep", "remove"], "default": "keep"},
+    **{name: {"type": "str", "choices": ["keep", "remove"], "default": "keep"} for name in REMOVABLE},
     "uri": {"type": "str", "default": "qemu:///system"},
 }
 
@@ -238,8 +263,7 @@ def main() -> None:
         timeout=module.params["timeout"],
         force=module.params["force"],
         undefine=module.params["undefine"],
-        remove_nvram=module.params["nvram"] == "remove",
-        remove_snapshots=module.params["snapshots"] == "remove",
+        removal=Removal(**{name: module.params[name] == "remove" for name in REMOVABLE}),
         check_mode=module.check_mode,
         diff=module._diff,
         cancelled=cancelled_by_signals(),

@@ -18,6 +18,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils.host import (
     parse_capabilities,
     parse_domain_capabilities,
 )
+from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import Removal
 from ansible_collections.zstack.kvm.plugins.module_utils.storage.base import StorageFacts
 from ansible_collections.zstack.kvm.plugins.module_utils.vm import Vm
 from ansible_collections.zstack.kvm.plugins.module_utils.vm_spec import parse_vms
@@ -49,7 +50,7 @@ def host() -> Host:
 def is_defined_by_libvirt(domain: etree._Element) -> bool:
     """Defines the domain and removes it again; raises what libvirt says against it."""
     hypervisor().define(etree.tostring(domain, encoding="unicode"))
-    hypervisor().undefine(domain.findtext("uuid"), remove_nvram=True)
+    hypervisor().undefine(domain.findtext("uuid"), Removal(nvram=True))
     return True
 
 
@@ -96,7 +97,7 @@ def held_by_libvirt(domain: etree._Element) -> etree._Element:
     """The definition that libvirt makes of the domain, which is removed again."""
     hypervisor().define(etree.tostring(domain, encoding="unicode"))
     held = etree.fromstring(hypervisor().xml(domain.findtext("uuid"), inactive=True))
-    hypervisor().undefine(domain.findtext("uuid"), remove_nvram=True)
+    hypervisor().undefine(domain.findtext("uuid"), Removal(nvram=True))
     return held
 
 

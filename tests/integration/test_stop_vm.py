@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils.host_system import HostSystem
-from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import Hypervisor
+from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import Hypervisor, Removal
 from ansible_collections.zstack.kvm.plugins.module_utils.vm_stop import StopOrder, stop_vms
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
 from ansible_collections.zstack.kvm.tests.support.in_process import hypervisor, start
@@ -32,8 +32,8 @@ MODULE = "zstack.kvm.zstack_vm_stop"
 def stop(*vms: dict[str, Any], **options: Any) -> list[dict[str, Any]]:
     """What the module runs with these VMs, and the entries that it returns."""
     given = {
-        "timeout": 60, "force": False, "undefine": False, "remove_nvram": False, "remove_snapshots": False,
-        "check_mode": False, "diff": True, **options,
+        "timeout": 60, "force": False, "undefine": False, "removal": Removal(), "check_mode": False, "diff": True,
+        **options,
     }  # fmt: skip
     order = StopOrder(**given, cancelled=threading.Event())
     results = stop_vms(hypervisor(), HostSystem(), [vm["uuid"] for vm in vms], order)
@@ -116,7 +116,7 @@ def test_an_undefined_vm_leaves_its_disk_and_takes_its_nvram_only_when_asked(new
         start(vm)
         nvram = Path(hypervisor().xml(vm["uuid"], inactive=False).partition("<nvram")[2].split(">")[1].split("<")[0])
         assert nvram.exists()
-        (entry,) = stop(vm, timeout=0, force=True, undefine=True, remove_nvram=remove_nvram)
+        (entry,) = stop(vm, timeout=0, force=True, undefine=True, removal=Removal(nvram=remove_nvram))
         assert (entry["actions"], entry["state"]) == (["destroy", "undefine"], "absent")
         assert state(vm["uuid"]) == "absent"
         assert nvram.exists() is not remove_nvram
@@ -137,7 +137,7 @@ def test_snapshots_keep_a_vm_from_being_undefined_unless_they_may_go(
         made_after_the_look.setattr(Hypervisor, "snapshot_count", lambda hypervisor, uuid: 0)
         (entry,) = stop(vm, undefine=True)
     assert (entry["error"]["phase"], state(vm["uuid"])) == ("undefine", "shut off")
-    (entry,) = stop(vm, undefine=True, remove_snapshots=True)
+    (entry,) = stop(vm, undefine=True, removal=Removal(snapshots=True))
     assert (entry["actions"], state(vm["uuid"])) == (["undefine"], "absent")
 
 

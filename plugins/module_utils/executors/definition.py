@@ -17,7 +17,9 @@ except ImportError:  # the module reports it
 from ..action import AlreadyDone
 from ..context import Context, Executor, Undo, undone_if_lost
 from ..domain_diff.rewritten import NAMESPACE, PREFIX
+from ..domain_facts import may_lose_tpm_state
 from ..errors import VmError
+from ..hypervisor import Removal
 from ..observed import has_text
 from ..plan import Rewriting
 from ..storage.shared import used_by_another
@@ -25,14 +27,16 @@ from ..storage.shared import used_by_another
 BACKUP_DIRECTORY = "/var/lib/zstack-kvm/backups"
 # Where libvirt puts the NVRAM of a domain whose definition names no file for it.
 _NVRAM_DIRECTORY = "/var/lib/libvirt/qemu/nvram"
+# Where libvirt keeps the state of virtual TPMs, by the UUID of the domain.
+_TPM_DIRECTORY = "/var/lib/libvirt/swtpm"
 _CHANNEL_DIRECTORY_MODE = 0o750
+_MAX_BACKUPS_A_SECOND = 100
 
 
 def back_up_definition(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
     """Keeps the definition as it was, with its secrets, where only root can read it."""
-    name = "%s.%s.xml" % (context.vm.domain_name, time.strftime("%Y%m%dT%H%M%S", time.gmtime()))
-    path = "%s/%s" % (BACKUP_DIRECTORY, name)
-    context.system.write_private_file(path, detail["xml"])
+    start = "%s/%s.%s" % (BACKUP_DIRECTORY, context.vm.domain_name, time.strftime("%Y%m%dT%H%M%S", time.gmtime()))
+    path = _write_new_file(context, start, detail["xml"])
     context.backup_file = path
 
     def undo() -> None:
@@ -42,17 +46,29 @@ def back_up_definition(context: Context, detail: Mapping[str, Any]) -> Optional[
     return undo
 
 
+def _write_new_file(context: Context, start: str, text: str) -> str:
+    """Another run of the same second may have written one."""
+    for suffix in (".xml", *(".%d.xml" % number for number in range(1, _MAX_BACKUPS_A_SECOND))):
+        try:
+            context.system.write_private_file(start + suffix, text, replace=False)
+            return start + suffix
+        except VmError as error:
+            if error.code != "path_taken":
+                raise
+    raise VmError("path_taken", "%s.xml and all its numbered names are taken" % start)
+
+
 def define(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
     """Defines the domain; undone, it has its old definition, or none where it had none."""
     hypervisor, before = context.hypervisor, context.observed.inactive_xml
-    had_nvram = _has_nvram(context, detail["xml"])
+    had_nvram, had_tpm = _has_nvram(context, detail["xml"]), _has_tpm_state(context)
 
     def undo() -> None:
         if before is not None and context.observed.persistent:
             # It need not hold libvirt's schema.
             hypervisor.define(before, validate=False)
         else:
-            _undefine(context, remove_nvram=not had_nvram)
+            _undefine(context, detail["xml"], Removal(nvram=not had_nvram, tpm=not had_tpm))
 
     with undone_if_lost(undo):
         hypervisor.define(detail["xml"])
@@ -74,9 +90,13 @@ def _record_rewriting(context: Context, rewriting: Rewriting) -> None:
         hypervisor.set_defined_metadata(uuid, NAMESPACE, PREFIX, record)
 
 
-def _undefine(context: Context, remove_nvram: bool) -> None:
+def _undefine(context: Context, definition: str, removal: Removal) -> None:
+    """Undefine the VM, unless that would lose state of its TPM that was there before."""
+    hypervisor = context.hypervisor
+    if not removal.tpm and may_lose_tpm_state(etree.fromstring(definition)) and not hypervisor.can_keep_tpm():
+        raise VmError("vm_has_tpm_state", "this libvirt would remove the state of the VM's TPM with its definition")
     try:
-        context.hypervisor.undefine(context.vm.uuid, remove_nvram)
+        hypervisor.undefine(context.vm.uuid, removal)
     except VmError as error:
         if error.code != "domain_gone":
             raise
@@ -92,6 +112,12 @@ def _has_nvram(context: Context, definition: str) -> bool:
         return system.path_kind(path) is not None
     names = system.list_directory(_NVRAM_DIRECTORY)
     return any(name.startswith(context.vm.domain_name + "_VARS.") for name in names)
+
+
+def _has_tpm_state(context: Context) -> bool:
+    """Whether there is the state of a TPM before the definition: an older domain's, which is kept."""
+    system = context.system
+    return system.is_remote or system.path_kind("%s/%s" % (_TPM_DIRECTORY, context.vm.uuid)) is not None
 
 
 def set_autostart(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:

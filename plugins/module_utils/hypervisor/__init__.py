@@ -8,7 +8,7 @@ from __future__ import annotations
 from .binding import LIBVIRT_IMPORT_ERROR
 from .connection import SLOW_CALLS_AT_ONCE
 from .console import ConsoleStream
-from .domains import ListedDomain
+from .domains import ListedDomain, Removal
 from .host import HostCalls
 from .running_domains import RunningDomainCalls
 from .secrets import ListedSecret, SecretCalls
@@ -25,4 +25,5 @@ __all__ = [
     "Hypervisor",
     "ListedDomain",
     "ListedSecret",
+    "Removal",
 ]

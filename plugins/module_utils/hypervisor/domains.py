@@ -44,6 +44,23 @@ _REASONS = {
 }  # fmt: skip
 
 
+# libvirt has had these flags since 8.9.0; the bindings may be older than the libvirt that answers.
+_UNDEFINE_TPM = 1 << 5
+_UNDEFINE_KEEP_TPM = 1 << 6
+_TPM_FLAGS_SINCE = 8_009_000
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What is removed with a definition. What is not named is kept, or keeps libvirt from undefining the domain."""
+
+    nvram: bool = False
+    tpm: bool = False
+    saved_state: bool = False
+    snapshots: bool = False
+    checkpoints: bool = False
+
+
 @dataclass(frozen=True)
 class ListedDomain:
     """A domain as the list of all domains shows it."""
@@ -184,22 +201,27 @@ class DomainCalls(Connection):
     def _as_command_line(self, xml: str) -> None:
         self._call("define the domain", self._connection.domainXMLToNative, "qemu-argv", xml, 0)
 
-    def undefine(
-        self, uuid: str, remove_nvram: bool, remove_saved: bool = False, remove_snapshots: bool = False
-    ) -> None:
-        """Takes a definition away; disks stay, NVRAM as asked.
+    def undefine(self, uuid: str, removal: Removal) -> None:
+        """Remove a definition and what C(removal) names; disks stay.
 
-        libvirt refuses it for a domain that is suspended to disk unless C(remove_saved), and for one that has snapshots
-        or checkpoints unless C(remove_snapshots).
+        libvirt refuses it for a domain that has a saved state, snapshots or checkpoints which are not to be removed.
+        A libvirt without L(can_keep_tpm) removes the state of a TPM in any case.
         """
-        flags = libvirt.VIR_DOMAIN_UNDEFINE_NVRAM if remove_nvram else libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM
-        if remove_saved:
+        flags = libvirt.VIR_DOMAIN_UNDEFINE_NVRAM if removal.nvram else libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM
+        if self.can_keep_tpm():
+            flags |= _UNDEFINE_TPM if removal.tpm else _UNDEFINE_KEEP_TPM
+        if removal.saved_state:
             flags |= libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
-        if remove_snapshots:
+        if removal.snapshots:
             flags |= libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+        if removal.checkpoints:
             # Enterprise Linux 7 has a libvirt without checkpoints.
             flags |= getattr(libvirt, "VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA", 0)
         self._call("undefine the domain", self._domain(uuid).undefineFlags, flags)
+
+    def can_keep_tpm(self) -> bool:
+        """Return whether this libvirt can undefine a domain and keep the state of its TPM."""
+        return bool(self._call("ask for the version", self._connection.getLibVersion) >= _TPM_FLAGS_SINCE)
 
     def create(self, uuid: str, seconds: float) -> None:
         """Starts a defined domain; from its saved memory where it is suspended to disk."""

@@ -128,7 +128,8 @@ class Initiator:
 
     def lock(self) -> Any:
         """One at a time at the session."""
-        return shared_lock(self._system, self._name)
+        label = "the iSCSI session of %s at %s" % (self._target.iqn, self._target.portal)
+        return shared_lock(self._system, self._name, label)
 
     def device_prefix(self) -> str:
         """What the devices of the target have in common."""

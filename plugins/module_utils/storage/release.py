@@ -22,7 +22,7 @@ from ..hypervisor import Hypervisor
 from ..libvirt_secret import parse_secret
 from .host_initiator import Initiator
 from .iscsi import Lun
-from .shared import shared_lock, used_by_other_than
+from .shared import secret_lock, used_by_other_than
 
 if TYPE_CHECKING:
     from ..context import System
@@ -80,7 +80,7 @@ def is_unneeded_secret(secret: str, vm_uuids: Collection[str], hypervisor: Hyper
 
 def remove_secret(secret: str, vm_uuids: Collection[str], hypervisor: Hypervisor, system: System) -> bool:
     """Removes the secret unless another domain has come to need it; whether it did."""
-    with shared_lock(system, secret):
+    with secret_lock(system, secret):
         if not is_unneeded_secret(secret, vm_uuids, hypervisor):
             return False
         hypervisor.undefine_secret(secret)

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from ..errors import VmError
-from ..host_lock import VmLock
+from ..host_lock import HostLock
 from ..hypervisor import Hypervisor
 from ..observed import has_text
 
@@ -27,9 +27,14 @@ def shared_name(name: str) -> str:
     return "shared-%s" % uuid.uuid5(_NAMES, name)
 
 
-def shared_lock(system: System, name: str) -> VmLock:
-    """The lock of a thing that VMs share, held; give it back with C(with)."""
-    return system.lock(shared_name(name)).acquire(LOCK_SECONDS)
+def shared_lock(system: System, name: str, label: str) -> HostLock:
+    """Wait for the lock of what VMs share, by its name; C(label) is what messages call it. Use it with C(with)."""
+    return system.shared_lock(shared_name(name), label).acquire(LOCK_SECONDS)
+
+
+def secret_lock(system: System, uuid: str) -> HostLock:
+    """Wait for the lock of a secret of libvirt."""
+    return shared_lock(system, uuid, "the secret %s" % uuid)
 
 
 def used_by_another(context: Context, text: str) -> bool:

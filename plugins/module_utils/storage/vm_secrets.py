@@ -20,7 +20,7 @@ from ..libvirt_secret import SecretDefinition
 from ..vm import Vm
 from .base import StorageFacts
 from .iscsi import chap_secret_uuid, lun_of, uses_host_initiator
-from .shared import shared_lock, used_by_another
+from .shared import secret_lock, used_by_another
 
 if TYPE_CHECKING:
     from ..context import Context
@@ -83,14 +83,14 @@ def set_secret(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
     """Sees that a secret is there and has its value; returns what takes that back."""
     definition: SecretDefinition = detail["definition"]
     hypervisor = context.hypervisor
-    with shared_lock(context.system, definition.uuid):
+    with secret_lock(context.system, definition.uuid):
         before = _readable_value(definition, hypervisor)
         if before == detail["value"]:
             raise AlreadyDone
         is_new = _set_value(definition, detail["value"], hypervisor)
 
     def undo() -> None:
-        with shared_lock(context.system, definition.uuid):
+        with secret_lock(context.system, definition.uuid):
             if used_by_another(context, definition.uuid):
                 return
             if is_new:

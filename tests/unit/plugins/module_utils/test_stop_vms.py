@@ -8,14 +8,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from types import SimpleNamespace
 from typing import Any, Optional
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils.errors import VmError
 from ansible_collections.zstack.kvm.plugins.module_utils.host_system import CommandResult
-from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import ListedDomain
+from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import ListedDomain, Removal
 from ansible_collections.zstack.kvm.plugins.module_utils.result import VmResult
 from ansible_collections.zstack.kvm.plugins.module_utils.vm_stop import StopOrder, stop_vms
 
@@ -27,6 +27,8 @@ HANGS = VmError("qemu_hangs", "QEMU has not answered for 2 seconds")
 
 CEPH_DISK = "<disk type='network'><source><auth><secret type='ceph' uuid='%s'/></auth></source></disk>" % SECRET
 LUN_DISK = "<disk type='block'><source dev='/dev/disk/by-path/ip-10.0.0.1:3260-iscsi-iqn.2024-01.io:a-lun-1'/></disk>"
+TPM = "<tpm model='tpm-crb'><backend type='emulator' version='2.0'/></tpm>"
+PERSISTENT_TPM = "<tpm model='tpm-crb'><backend type='emulator' persistent_state='yes'/></tpm>"
 CHANNEL = "<channel type='unix'><source mode='bind' path='%s'/></channel>" % (
     SOCKET.replace("&", "&amp;").replace("'", "&apos;")
 )
@@ -50,20 +52,22 @@ class Libvirt:
         self.on_shutdown: Callable[[Domain], None] = lambda domain: None
         self.job: Any = False
         self.snapshots = self.checkpoints = 0
-        self.undefined: list[tuple[bool, ...]] = []
+        self.keeps_tpm = self.persistent = True
+        self.saved: set[str] = set()
+        self.undefined: list[Removal] = []
         self.has_secret = True
 
     def list_domains(self) -> list[ListedDomain]:
         return [ListedDomain(uuid, uuid, domain.state != "shutoff") for uuid, domain in list(self.domains.items())]
 
     def list_saved(self) -> set[str]:
-        return set()
+        return self.saved
 
     def state(self, uuid: str) -> tuple[str, str]:
         return self._domain(uuid).state, self._domain(uuid).reason
 
     def is_persistent(self, uuid: str) -> bool:
-        return True
+        return self.persistent
 
     def xml(self, uuid: str, inactive: bool) -> str:
         domain = self._domain(uuid)
@@ -87,8 +91,11 @@ class Libvirt:
     def destroy(self, uuid: str) -> None:
         self._domain(uuid).state = "shutoff"
 
-    def undefine(self, uuid: str, remove_nvram: bool, remove_saved: bool, remove_snapshots: bool) -> None:
-        self.undefined.append((remove_nvram, remove_saved, remove_snapshots))
+    def can_keep_tpm(self) -> bool:
+        return self.keeps_tpm
+
+    def undefine(self, uuid: str, removal: Removal) -> None:
+        self.undefined.append(removal)
         del self.domains[uuid]
 
     def secret_xml(self, uuid: str) -> Optional[str]:
@@ -117,11 +124,17 @@ class System:
     def lock(self, name: str) -> Any:
         return SimpleNamespace(acquire=self._acquire)
 
+    def shared_lock(self, name: str, label: str) -> Any:
+        return SimpleNamespace(acquire=self._acquire)
+
     def _acquire(self, seconds: float) -> AbstractContextManager[None]:
         return nullcontext()
 
     def path_kind(self, path: str) -> str:
         return "socket" if path == SOCKET else "file"
+
+    def entry_kind(self, path: str) -> str:
+        return self.path_kind(path)
 
     def has_listener(self, path: str) -> bool:
         return self._listener
@@ -133,6 +146,8 @@ class System:
     def remove_file(self, path: str) -> None:
         self.removed.append(path)
 
+    remove_socket = remove_file
+
     def run(self, argv: list[str], timeout: float) -> CommandResult:
         self.ran.append(" ".join(argv))
         return CommandResult(0, "", "")
@@ -140,8 +155,8 @@ class System:
 
 def stop(libvirt: Libvirt, *uuids: str, system: Optional[System] = None, **options: Any) -> list[VmResult]:
     given = {
-        'timeout': 1, 'force': False, 'undefine': False, 'remove_nvram': False, 'remove_snapshots': False,
-        'check_mode': False, 'diff': False, **options,
+        'timeout': 1, 'force': False, 'undefine': False, 'removal': Removal(), 'check_mode': False, 'diff': False,
+        **options,
     }  # fmt: skip
     order = StopOrder(**given, cancelled=threading.Event())
     return stop_vms(libvirt, system or System(), uuids or (UUID,), order)
@@ -192,25 +207,66 @@ def test_a_vm_that_a_job_was_begun_on_while_its_guest_was_waited_for_is_not_ende
     assert libvirt.domains[UUID].state != "shutoff"
 
 
-@pytest.mark.parametrize(("snapshots", "checkpoints"), [(1, 0), (0, 1)])
-def test_what_libvirt_would_forget_with_the_vm_is_an_error_before_anything_is_done(
-    snapshots: int, checkpoints: int
-) -> None:
-    libvirt = Libvirt(Domain())
-    libvirt.snapshots, libvirt.checkpoints = snapshots, checkpoints
-    (result,) = stop(libvirt, timeout=0, force=True, undefine=True)
-    assert (code_of(result), result.actions) == ("vm_has_snapshots", [])
-    (result,) = stop(libvirt, timeout=0, force=True, undefine=True, remove_snapshots=True)
-    assert (code_of(result), result.actions) == (None, ["destroy", "undefine"])
+class TestWhatLibvirtWouldRemoveWithTheVm:
+    """It is an error before anything is done, unless its own option says that it may be removed."""
+
+    @pytest.mark.parametrize("persistent", [True, False])
+    @pytest.mark.parametrize("kind", ["snapshots", "checkpoints"])
+    def test_snapshots_and_checkpoints(self, kind: str, persistent: bool) -> None:
+        libvirt = Libvirt(Domain())
+        libvirt.persistent = persistent
+        setattr(libvirt, kind, 1)
+        others = Removal(nvram=True, tpm=True, saved_state=True, snapshots=True, checkpoints=True)
+        others = replace(others, **{kind: False})
+        (result,) = stop(libvirt, timeout=0, force=True, undefine=True, removal=others)
+        assert (code_of(result), result.actions) == ("vm_has_snapshots", [])
+        assert result.error is not None and f"1 {kind}" in result.error.message
+        (result,) = stop(libvirt, timeout=0, force=True, undefine=True, removal=Removal(**{kind: True}))
+        assert (code_of(result), result.actions) == (None, ["destroy", *(["undefine"] if persistent else [])])
+
+    def test_memory_that_is_saved_also_by_force(self) -> None:
+        libvirt = Libvirt(Domain("shutoff"))
+        libvirt.saved = {UUID}
+        (result,) = stop(libvirt, force=True, undefine=True)
+        assert (code_of(result), result.actions) == ("vm_has_saved_state", [])
+        (result,) = stop(libvirt, undefine=True, removal=Removal(saved_state=True))
+        assert (code_of(result), result.actions) == (None, ["undefine"])
+
+    @pytest.mark.parametrize(
+        ("keeps_tpm", "persistent", "tpm", "code"),
+        [
+            (True, True, TPM, None),
+            (False, True, TPM, "vm_has_tpm_state"),
+            (True, False, TPM, "vm_has_tpm_state"),
+            (False, True, PERSISTENT_TPM, None),
+            (True, False, PERSISTENT_TPM, None),
+            (False, True, "", None),
+            (False, True, "<tpm><backend type='passthrough'/></tpm>", None),
+        ],
+    )
+    def test_the_state_of_a_tpm(self, keeps_tpm: bool, persistent: bool, tpm: str, code: Optional[str]) -> None:
+        def libvirt() -> Libvirt:
+            libvirt = Libvirt(Domain(defined=tpm, running=tpm))
+            libvirt.keeps_tpm, libvirt.persistent = keeps_tpm, persistent
+            return libvirt
+
+        (result,) = stop(libvirt(), timeout=0, force=True, undefine=True)
+        assert (code_of(result), bool(result.actions)) == (code, code is None)
+        (result,) = stop(libvirt(), timeout=0, force=True, undefine=True, removal=Removal(tpm=True))
+        assert code_of(result) is None
+
+    def test_nothing_keeps_a_vm_that_stays_defined_from_being_stopped(self) -> None:
+        libvirt = Libvirt(Domain(defined=TPM, running=TPM))
+        libvirt.snapshots, libvirt.keeps_tpm = 1, False
+        (result,) = stop(libvirt, timeout=0, force=True)
+        assert (code_of(result), result.actions) == (None, ["destroy"])
 
 
-@pytest.mark.parametrize("remove_nvram", [False, True])
-@pytest.mark.parametrize("force", [False, True])
-@pytest.mark.parametrize("remove_snapshots", [False, True])
-def test_libvirt_is_told_to_forget_only_what_may_go(remove_nvram: bool, force: bool, remove_snapshots: bool) -> None:
+@pytest.mark.parametrize("kind", [field.name for field in fields(Removal)])
+def test_libvirt_is_told_to_remove_only_what_may_be_removed(kind: str) -> None:
     libvirt = Libvirt(Domain("shutoff"))
-    stop(libvirt, undefine=True, remove_nvram=remove_nvram, force=force, remove_snapshots=remove_snapshots)
-    assert libvirt.undefined == [(remove_nvram, force, remove_snapshots)]
+    stop(libvirt, undefine=True, force=True, removal=Removal(**{kind: True}))
+    assert libvirt.undefined == [Removal(**{kind: True})]
 
 
 class TestWhatGoesWithAVm:

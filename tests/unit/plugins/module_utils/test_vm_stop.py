@@ -11,7 +11,7 @@ from typing import Optional
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils.errors import VmError
-from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import ListedDomain
+from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import ListedDomain, Removal
 from ansible_collections.zstack.kvm.plugins.module_utils.observed import ObservedVm
 from ansible_collections.zstack.kvm.plugins.module_utils.storage import release
 from ansible_collections.zstack.kvm.plugins.module_utils.vm_stop import StopOrder, channel_sockets, check_stoppable
@@ -22,8 +22,8 @@ UUID, OTHER = "6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11", "0d0c2f86-6f0e-4f1b-8a50-1
 SECRET = "7f2e0b9c-3a51-4c7e-9d2e-0123456789ab"
 
 
-def order(force: bool = False, undefine: bool = False) -> StopOrder:
-    return StopOrder(60, force, undefine, False, False, False, False, threading.Event())
+def order(force: bool = False) -> StopOrder:
+    return StopOrder(60, force, False, Removal(), False, False, threading.Event())
 
 
 def refusal(observed: ObservedVm, **asked: bool) -> Optional[str]:
@@ -53,13 +53,6 @@ def refusal(observed: ObservedVm, **asked: bool) -> Optional[str]:
 def test_what_a_state_allows(state: str, reason: str, gracefully: Optional[str], by_force: Optional[str]) -> None:
     observed = ObservedVm(state=state, reason=reason)
     assert (refusal(observed), refusal(observed, force=True)) == (gracefully, by_force)
-
-
-def test_memory_that_is_suspended_to_disk_is_thrown_away_only_by_force() -> None:
-    saved = ObservedVm(state="shutoff", reason="saved", saved=True)
-    assert refusal(saved) is None
-    assert refusal(saved, undefine=True) == "vm_not_running"
-    assert refusal(saved, undefine=True, force=True) is None
 
 
 def test_sockets_are_those_that_qemu_binds_at_a_path_of_the_definition_each_once() -> None:
