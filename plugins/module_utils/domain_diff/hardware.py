@@ -83,8 +83,8 @@ def keep_plugged_memory(asked: etree._Element, held: etree._Element) -> None:
     devices = asked.find("devices")
     if not asked_cells or devices is None or devices.find("memory") is not None:
         return
-    total = sum(int(cell.get("memory", "0")) for cell in asked_cells)
-    held_total = sum(int(cell.get("memory", "0")) for cell in held_cells) + sum(map(_size, plugged))
+    total = sum(number(cell.get("memory")) for cell in asked_cells)
+    held_total = sum(number(cell.get("memory")) for cell in held_cells) + sum(map(_size, plugged))
     if plugged and total == held_total and len(asked_cells) == len(held_cells):
         for asked_cell, held_cell in zip(asked_cells, held_cells):
             asked_cell.set("memory", held_cell.get("memory", "0"))
@@ -95,12 +95,12 @@ def keep_plugged_memory(asked: etree._Element, held: etree._Element) -> None:
 
 
 def _size(device: etree._Element) -> int:
-    return int(device.findtext("target/size", "0"))
+    return number(device.findtext("target/size"))
 
 
 def _add(memory: Optional[etree._Element], kib: int) -> None:
     if memory is not None and kib:
-        memory.text = str(int(memory.text) + kib)
+        memory.text = str(number(memory.text) + kib)
 
 
 def drop_what_depends(merged: etree._Element, changed: frozenset[str]) -> None:
@@ -163,4 +163,4 @@ def _address(device: etree._Element) -> Optional[tuple[object, ...]]:
     target = device.find("target")
     # Drives of different buses have the same numbers.
     bus = target.get("bus") if device.tag == "disk" and target is not None else None
-    return (address.get("type"), bus, *(number(address.get(part, "0")) for part in parts))
+    return (address.get("type"), bus, *(number(address.get(part)) for part in parts))

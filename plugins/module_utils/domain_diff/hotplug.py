@@ -52,12 +52,12 @@ def has_free_slot(live: etree._Element) -> bool:
     """Whether a PCI device can be added: a free slot, or with PCI Express a free root port."""
     machine = live.find("os/type").get("machine", "")
     used = {
-        (number(address.get("bus", "0")), number(address.get("slot", "0")))
+        (number(address.get("bus")), number(address.get("slot")))
         for address in live.iterfind('devices/*/address[@type="pci"]')
     }
     if machine_family(machine) == "pc":
         return len({slot for bus, slot in used if bus == 0} | {0}) < _PCI_SLOTS
-    ports = {int(port.get("index")) for port in live.iterfind('devices/controller[@model="pcie-root-port"][@index]')}
+    ports = {number(port.get("index")) for port in live.iterfind('devices/controller[@model="pcie-root-port"]')}
     return bool(ports - {bus for bus, _slot in used})
 
 

@@ -21,6 +21,7 @@ except ImportError:  # the module reports it
 
 from ..action import Action
 from .hotplug import MEMORY_BLOCK_KIB, attachable, can_be_plugged, can_be_unplugged, dimm, is_root, text
+from .identity import number
 from .live_form import as_definition
 from .normal_form import normalise_asked, normalise_held
 from .reconcile import merge
@@ -241,7 +242,7 @@ def _is_of_media(found: Found) -> bool:
 
 
 def _limits(disk: etree._Element) -> dict[str, int]:
-    given = {limit.tag: int(limit.text) for limit in disk.iterfind("iotune/*") if (limit.text or "").isdigit()}
+    given = {limit.tag: number(limit.text) for limit in disk.iterfind("iotune/*") if limit.tag in _LIMITS}
     return {**dict.fromkeys(_LIMITS, 0), **given}
 
 
@@ -276,11 +277,11 @@ def _plan_balloon(asked: etree._Element, running: etree._Element, found: list[Fo
 
 def _period(balloon: etree._Element) -> int:
     stats = balloon.find("stats")
-    return 0 if stats is None else int(stats.get("period", "0"))
+    return 0 if stats is None else number(stats.get("period"))
 
 
 def _plan_vcpus(asked: etree._Element, running: etree._Element, found: list[Found], planned: _Planned) -> None:
-    before, after = ({"count": int(vcpu.get("current") or vcpu.text)} for vcpu in (running, asked))
+    before, after = ({"count": number(vcpu.get("current") or vcpu.text)} for vcpu in (running, asked))
     if running.text == asked.text and before["count"] < after["count"]:
         planned.grow.append(_action("set_vcpus", after, "set_vcpus", before))
     else:
@@ -290,7 +291,7 @@ def _plan_vcpus(asked: etree._Element, running: etree._Element, found: list[Foun
 def _plan_memory(found: list[Found], planned: _Planned) -> None:
     wanted, limit = _kib(planned.asked, "memory"), planned.live.find("maxMemory")
     more = wanted - _kib(planned.live, "memory")
-    slots = 0 if limit is None else int(limit.get("slots", "0")) - len(planned.live.findall("devices/memory"))
+    slots = 0 if limit is None else number(limit.get("slots")) - len(planned.live.findall("devices/memory"))
     if slots > 0 and more > 0 and more % MEMORY_BLOCK_KIB == 0 and wanted <= _kib(planned.live, "maxMemory"):
         detail = {"xml": dimm(more)}
         planned.grow.append(_action("attach_memory", detail, "detach_memory", detail))
@@ -299,13 +300,13 @@ def _plan_memory(found: list[Found], planned: _Planned) -> None:
 
 
 def _kib(domain: etree._Element, path: str) -> int:
-    return int(domain.findtext(path) or 0)
+    return number(domain.findtext(path))
 
 
 def _plan_cpu_shares(asked: etree._Element, running: etree._Element, found: list[Found], planned: _Planned) -> None:
     shares = [each for each in found if each.steps[-1].node.name == "shares" and each.before]
     if shares:
-        before, after = ({"shares": int(tune.findtext("shares"))} for tune in (running, asked))
+        before, after = ({"shares": number(tune.findtext("shares"))} for tune in (running, asked))
         planned.change.append(_action("set_cpu_shares", after, "set_cpu_shares", before))
     planned.remaining += [each for each in found if each not in shares]
 
