@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.zstack.kvm.plugins.module_utils.storage.fusionstor import NBD_SOCKET
+from ansible_collections.zstack.kvm.plugins.module_utils._storage.fusionstor import NBD_SOCKET
 from ansible_collections.zstack.kvm.tests.support import media
 from ansible_collections.zstack.kvm.tests.support.servers import CephCluster, IscsiServer, NbdServer
 

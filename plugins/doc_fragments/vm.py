@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Documentation of the options that describe a VM; module_utils/vm_spec/arguments.py is what reads them."""
+"""Documentation of the options that describe a VM; module_utils/_spec/arguments.py is what reads them."""
 
 from __future__ import annotations
 

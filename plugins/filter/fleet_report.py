@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Optional
 
-from ansible_collections.zstack.kvm.plugins.module_utils.same_vm import places
+from ansible_collections.zstack.kvm.plugins.module_utils._info.several_hypervisors import places
 
 DOCUMENTATION = r"""
 name: fleet_report

@@ -10,10 +10,7 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 from ansible.utils.display import Display
-from ansible_collections.zstack.kvm.plugins.module_utils.start_vm_cmd import (
-    StartVmCmdError,
-    vm_from_start_vm_cmd,
-)
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.start_vm_cmd import StartVmCmdError, vm_from_start_vm_cmd
 
 DOCUMENTATION = r"""
 name: from_start_vm_cmd

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.zstack.kvm.plugins.module_utils.result import SecretMask
-from ansible_collections.zstack.kvm.plugins.module_utils.vm_spec import parse_vms, secrets_of
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms, secrets_of
+from ansible_collections.zstack.kvm.plugins.module_utils._start.result import SecretMask
 
 DOCUMENTATION = r"""
 name: vm_batches

@@ -12,11 +12,8 @@ from typing import Any
 import yaml
 from ansible.errors import AnsibleFilterError
 from ansible.utils.display import Display
-from ansible_collections.zstack.kvm.plugins.module_utils.start_vm_cmd import (
-    StartVmCmdError,
-    vm_from_start_vm_cmd,
-)
-from ansible_collections.zstack.kvm.plugins.module_utils.vm_spec.option_values import kind_of
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.option_values import kind_of
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.start_vm_cmd import StartVmCmdError, vm_from_start_vm_cmd
 
 DOCUMENTATION = r"""
 name: vms_of_variables

@@ -127,13 +127,13 @@ from ansible.inventory.group import to_safe_group_name
 from ansible.module_utils.basic import missing_required_lib
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.codes import ERROR_CODES
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError, mistakes_as_errors
+from ansible_collections.zstack.kvm.plugins.module_utils._host.system import system_of
+from ansible_collections.zstack.kvm.plugins.module_utils._info.several_hypervisors import places
+from ansible_collections.zstack.kvm.plugins.module_utils._info.vm_info import vm_information
+from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import LIBVIRT_IMPORT_ERROR, Hypervisor
 from ansible_collections.zstack.kvm.plugins.module_utils.deadline import call_with_deadline, side_by_side
-from ansible_collections.zstack.kvm.plugins.module_utils.error_codes import ERROR_CODES
-from ansible_collections.zstack.kvm.plugins.module_utils.errors import VmError, mistakes_as_errors
-from ansible_collections.zstack.kvm.plugins.module_utils.host_system import system_of
-from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import LIBVIRT_IMPORT_ERROR, Hypervisor
-from ansible_collections.zstack.kvm.plugins.module_utils.same_vm import places
-from ansible_collections.zstack.kvm.plugins.module_utils.vm_info import vm_information
 
 _WORKERS = 32
 # What a command line or a pattern of hosts takes for a name and nothing else.

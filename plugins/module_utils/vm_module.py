@@ -17,10 +17,10 @@ except ImportError:
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from .errors import Problem, VmError
-from .hypervisor import LIBVIRT_IMPORT_ERROR
-from .result import SecretMask, VmResult, masked_arguments
-from .vm_spec.arguments import VM_ARGUMENT_SPEC
+from ._errors.errors import Problem, VmError
+from ._libvirt.hypervisor import LIBVIRT_IMPORT_ERROR
+from ._spec.arguments import VM_ARGUMENT_SPEC
+from ._start.result import SecretMask, VmResult, masked_arguments
 
 
 class DescribedVmsModule(AnsibleModule):

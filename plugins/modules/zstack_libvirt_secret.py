@@ -132,10 +132,10 @@ from collections.abc import Mapping
 from typing import Any, Optional
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.zstack.kvm.plugins.module_utils.error_codes import ERROR_CODES
-from ansible_collections.zstack.kvm.plugins.module_utils.errors import VmError
-from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import LIBVIRT_IMPORT_ERROR, Hypervisor
-from ansible_collections.zstack.kvm.plugins.module_utils.libvirt_secret import (
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.codes import ERROR_CODES
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
+from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import LIBVIRT_IMPORT_ERROR, Hypervisor
+from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.secret_definition import (
     ExistingSecret,
     SecretDefinition,
     SecretPlan,
@@ -143,7 +143,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils.libvirt_secret import (
     parse_secret,
     plan_secret,
 )
-from ansible_collections.zstack.kvm.plugins.module_utils.vm_spec import values
+from ansible_collections.zstack.kvm.plugins.module_utils._spec import values
 
 try:
     from lxml import etree

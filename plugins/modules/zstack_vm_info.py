@@ -310,18 +310,18 @@ vms:
       sample: []
 """
 
-from ansible_collections.zstack.kvm.plugins.module_utils.error_codes import ERROR_CODES
-from ansible_collections.zstack.kvm.plugins.module_utils.errors import Problem, VmError
-from ansible_collections.zstack.kvm.plugins.module_utils.host_system import system_of
-from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import Hypervisor
-from ansible_collections.zstack.kvm.plugins.module_utils.vm_info import Pictures, compare, vm_information
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.codes import ERROR_CODES
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import Problem, VmError
+from ansible_collections.zstack.kvm.plugins.module_utils._host.system import system_of
+from ansible_collections.zstack.kvm.plugins.module_utils._info.vm_info import Pictures, compare, vm_information
+from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Hypervisor
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms, secrets_of
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.uuids import parse_uuids
 from ansible_collections.zstack.kvm.plugins.module_utils.vm_module import (
     DescribedVmsModule,
     fail_for_input,
     require_libraries,
 )
-from ansible_collections.zstack.kvm.plugins.module_utils.vm_spec import parse_vms, secrets_of
-from ansible_collections.zstack.kvm.plugins.module_utils.vm_uuids import parse_uuids
 
 ARGUMENT_SPEC = {
     "uuids": {"type": "list", "elements": "str", "default": []},

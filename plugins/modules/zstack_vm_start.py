@@ -285,12 +285,14 @@ vms:
               sample: /var/lib/zstack-kvm/screenshots/6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11.png
 """
 
-from ansible_collections.zstack.kvm.plugins.module_utils.errors import Problem, VmError
-from ansible_collections.zstack.kvm.plugins.module_utils.host_system import system_of
-from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import Hypervisor
-from ansible_collections.zstack.kvm.plugins.module_utils.plan import Policy
-from ansible_collections.zstack.kvm.plugins.module_utils.result import SecretMask, failed, of_vm
-from ansible_collections.zstack.kvm.plugins.module_utils.task import Order
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import Problem, VmError
+from ansible_collections.zstack.kvm.plugins.module_utils._host.system import system_of
+from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Hypervisor
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms, secrets_of
+from ansible_collections.zstack.kvm.plugins.module_utils._start.plan import Policy
+from ansible_collections.zstack.kvm.plugins.module_utils._start.result import SecretMask, failed, of_vm
+from ansible_collections.zstack.kvm.plugins.module_utils._start.run_context import Order
+from ansible_collections.zstack.kvm.plugins.module_utils._start.start import start_vms
 from ansible_collections.zstack.kvm.plugins.module_utils.vm_module import (
     DescribedVmsModule,
     cancelled_by_signals,
@@ -298,8 +300,6 @@ from ansible_collections.zstack.kvm.plugins.module_utils.vm_module import (
     finish,
     require_libraries,
 )
-from ansible_collections.zstack.kvm.plugins.module_utils.vm_spec import parse_vms, secrets_of
-from ansible_collections.zstack.kvm.plugins.module_utils.vm_start import start_vms
 
 ARGUMENT_SPEC = {
     # What a VM consists of is read by vm_spec, which finds all problems at once; so even what is no dictionary must

@@ -227,18 +227,18 @@ vms:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.zstack.kvm.plugins.module_utils.errors import Problem, VmError
-from ansible_collections.zstack.kvm.plugins.module_utils.host_system import system_of
-from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import Hypervisor, Removal
-from ansible_collections.zstack.kvm.plugins.module_utils.result import SecretMask, VmResult, failed
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import Problem, VmError
+from ansible_collections.zstack.kvm.plugins.module_utils._host.system import system_of
+from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Hypervisor, Removal
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.uuids import parse_uuids
+from ansible_collections.zstack.kvm.plugins.module_utils._start.result import SecretMask, VmResult, failed
+from ansible_collections.zstack.kvm.plugins.module_utils._stop.stop import StopOrder, stop_vms
 from ansible_collections.zstack.kvm.plugins.module_utils.vm_module import (
     cancelled_by_signals,
     fail_for_input,
     finish,
     require_libraries,
 )
-from ansible_collections.zstack.kvm.plugins.module_utils.vm_stop import StopOrder, stop_vms
-from ansible_collections.zstack.kvm.plugins.module_utils.vm_uuids import parse_uuids
 
 REMOVABLE = ("nvram", "tpm", "saved_state", "snapshots", "checkpoints")
 ARGUMENT_SPEC = {

@@ -17,14 +17,15 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ansible_collections.zstack.kvm.plugins.module_utils import domain, storage
-from ansible_collections.zstack.kvm.plugins.module_utils.domain_diff import reconcile
-from ansible_collections.zstack.kvm.plugins.module_utils.host_system import HostSystem
-from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import Hypervisor
-from ansible_collections.zstack.kvm.plugins.module_utils.plan import Policy
-from ansible_collections.zstack.kvm.plugins.module_utils.task import Order, Task, begin_task
-from ansible_collections.zstack.kvm.plugins.module_utils.vm import Vm
-from ansible_collections.zstack.kvm.plugins.module_utils.vm_spec import parse_vms
+from ansible_collections.zstack.kvm.plugins.module_utils._domain import build as domain
+from ansible_collections.zstack.kvm.plugins.module_utils._drift.reconcile import reconcile
+from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem
+from ansible_collections.zstack.kvm.plugins.module_utils._host_storage.facts import facts as storage_facts
+from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Hypervisor
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import Vm
+from ansible_collections.zstack.kvm.plugins.module_utils._start.plan import Policy
+from ansible_collections.zstack.kvm.plugins.module_utils._start.run_context import Order, Task, begin_task
 from lxml import etree
 
 ROUNDS = 5
@@ -47,7 +48,7 @@ def describe(task: Task, vms: Sequence[Vm]) -> list[dict[str, str]]:
     """The domains that are defined for the VMs."""
     domains = []
     for vm in vms:
-        facts = storage.facts(vm, None, task.system, task.hypervisor)
+        facts = storage_facts(vm, None, task.system, task.hypervisor)
         xml = etree.tostring(domain.build(vm, task.host, facts).element, encoding="unicode")
         domains.append({"uuid": vm.uuid, "name": vm.domain_name, "xml": xml})
     return domains
@@ -56,7 +57,7 @@ def describe(task: Task, vms: Sequence[Vm]) -> list[dict[str, str]]:
 def compare(task: Task, vms: Sequence[Vm], raw: Any) -> dict[str, float]:
     """Seconds a VM, the median of some rounds over all of them."""
     held = [task.hypervisor.xml(vm.uuid, inactive=True) for vm in vms]
-    facts = [storage.facts(vm, None, task.system, task.hypervisor) for vm in vms]
+    facts = [storage_facts(vm, None, task.system, task.hypervisor) for vm in vms]
     built = [domain.build(vm, task.host, known).element for vm, known in zip(vms, facts)]
 
     def build_all() -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils.domain_diff import Difference
+from ansible_collections.zstack.kvm.plugins.module_utils._drift.walk import Difference
 from ansible_collections.zstack.kvm.tests.support.adoption import all_differences
 from ansible_collections.zstack.kvm.tests.support.adoption_deviations import (
     DEVIATIONS,

@@ -8,20 +8,20 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils.domain import build
-from ansible_collections.zstack.kvm.plugins.module_utils.domain_diff import reconcile
-from ansible_collections.zstack.kvm.plugins.module_utils.error_codes import ERROR_CODES
-from ansible_collections.zstack.kvm.plugins.module_utils.errors import VmProblems
-from ansible_collections.zstack.kvm.plugins.module_utils.host import (
+from ansible_collections.zstack.kvm.plugins.module_utils._domain.build import build
+from ansible_collections.zstack.kvm.plugins.module_utils._drift.reconcile import reconcile
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.codes import ERROR_CODES
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmProblems
+from ansible_collections.zstack.kvm.plugins.module_utils._host.capabilities import (
     DomainKind,
     Host,
     parse_capabilities,
     parse_domain_capabilities,
 )
-from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import Removal
-from ansible_collections.zstack.kvm.plugins.module_utils.storage.base import StorageFacts
-from ansible_collections.zstack.kvm.plugins.module_utils.vm import Vm
-from ansible_collections.zstack.kvm.plugins.module_utils.vm_spec import parse_vms
+from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Removal
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import Vm
+from ansible_collections.zstack.kvm.plugins.module_utils._storage.base import StorageFacts
 from ansible_collections.zstack.kvm.tests.support.in_process import hypervisor
 from ansible_collections.zstack.kvm.tests.support.reference_cases import ALL_CASES, Case
 from ansible_collections.zstack.kvm.tests.support.vm_strategies import parsed_vms

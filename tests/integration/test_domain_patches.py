@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils.domain import build
-from ansible_collections.zstack.kvm.plugins.module_utils.domain.patches import apply_patches
-from ansible_collections.zstack.kvm.plugins.module_utils.domain_diff import Difference, reconcile, rewritten
-from ansible_collections.zstack.kvm.plugins.module_utils.domain_diff.rewritten import NAMESPACE, PREFIX
-from ansible_collections.zstack.kvm.plugins.module_utils.errors import Problem, VmError
-from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import Removal
-from ansible_collections.zstack.kvm.plugins.module_utils.storage.base import StorageFacts
-from ansible_collections.zstack.kvm.plugins.module_utils.vm import DomainPatch
-from ansible_collections.zstack.kvm.plugins.module_utils.vm_spec import parse_vms
+from ansible_collections.zstack.kvm.plugins.module_utils._domain.build import build
+from ansible_collections.zstack.kvm.plugins.module_utils._domain.metadata import REWRITTEN_NAMESPACE, REWRITTEN_PREFIX
+from ansible_collections.zstack.kvm.plugins.module_utils._domain.patches import apply_patches
+from ansible_collections.zstack.kvm.plugins.module_utils._drift.reconcile import reconcile, rewritten
+from ansible_collections.zstack.kvm.plugins.module_utils._drift.walk import Difference
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import Problem, VmError
+from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Removal
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import DomainPatch
+from ansible_collections.zstack.kvm.plugins.module_utils._storage.base import StorageFacts
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
 from ansible_collections.zstack.kvm.tests.support.in_process import agreed, hypervisor, start
 from ansible_collections.zstack.kvm.tests.support.recorded_hosts import recorded_host
@@ -131,7 +132,7 @@ def settled(desired: etree._Element, unpatched: etree._Element, before: etree._E
     asked.define(etree.tostring(reconcile(desired, before, unpatched).merged, encoding="unicode"))
     try:
         record = rewritten(desired, unpatched, etree.fromstring(asked.xml(uuid, inactive=True)))
-        asked.set_defined_metadata(uuid, NAMESPACE, PREFIX, record)
+        asked.set_defined_metadata(uuid, REWRITTEN_NAMESPACE, REWRITTEN_PREFIX, record)
         return reconcile(desired, etree.fromstring(asked.xml(uuid, inactive=True)), unpatched).differences
     finally:
         asked.undefine(uuid, Removal(nvram=True, tpm=True))

@@ -17,9 +17,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils.errors import VmError
-from ansible_collections.zstack.kvm.plugins.module_utils.host_lock import lock_directory, vm_lock
-from ansible_collections.zstack.kvm.plugins.module_utils.host_system import HostSystem
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
+from ansible_collections.zstack.kvm.plugins.module_utils._host.lock import lock_directory, vm_lock
+from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem
 
 OTHER = (64321, 64321)
 RACE_SECONDS = 3.0

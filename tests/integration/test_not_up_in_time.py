@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils.errors import VmError
-from ansible_collections.zstack.kvm.plugins.module_utils.last_seen import SCREENSHOT_DIRECTORY
+from ansible_collections.zstack.kvm.plugins.module_utils._diagnostics.boot_diagnostics import SCREENSHOT_DIRECTORY
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
 from ansible_collections.zstack.kvm.tests.integration.conftest import image_directory
 from ansible_collections.zstack.kvm.tests.support import in_process, media
 from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun, begin_task, failed, finished, start

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils.thumbnail import thumbnail
+from ansible_collections.zstack.kvm.plugins.module_utils._diagnostics.thumbnail import thumbnail
 from ansible_collections.zstack.kvm.tests.run.stage import project_files
 from ansible_collections.zstack.kvm.tests.support.laboratory import CHECKOUT
 from ansible_collections.zstack.kvm.tests.support.linux_guest import BUILT

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import Hypervisor
-from ansible_collections.zstack.kvm.plugins.module_utils.storage.fusionstor import NBD_SOCKET
+from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Hypervisor
+from ansible_collections.zstack.kvm.plugins.module_utils._storage.fusionstor import NBD_SOCKET
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
 from ansible_collections.zstack.kvm.tests.support import foretold, in_process, media, module_run, playbook
 from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils.storage.iscsi import chap_secret_uuid
+from ansible_collections.zstack.kvm.plugins.module_utils._storage.iscsi import chap_secret_uuid
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
 from ansible_collections.zstack.kvm.tests.support import media, module_run, playbook
 from ansible_collections.zstack.kvm.tests.support.serial_console import wait_for_text

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils.host_system import HostSystem
-from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import Hypervisor, Removal
-from ansible_collections.zstack.kvm.plugins.module_utils.vm_stop import StopOrder, stop_vms
+from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem
+from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Hypervisor, Removal
+from ansible_collections.zstack.kvm.plugins.module_utils._stop.stop import StopOrder, stop_vms
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
 from ansible_collections.zstack.kvm.tests.support.in_process import failed, hypervisor, start
 from ansible_collections.zstack.kvm.tests.support.playbook import run_tasks

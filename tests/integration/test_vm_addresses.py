@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils.host_system import HostSystem
-from ansible_collections.zstack.kvm.plugins.module_utils.vm_info import vm_information
+from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem
+from ansible_collections.zstack.kvm.plugins.module_utils._info.vm_info import vm_information
 from ansible_collections.zstack.kvm.tests.integration.conftest import image_directory
 from ansible_collections.zstack.kvm.tests.support import linux_guest
 from ansible_collections.zstack.kvm.tests.support.in_process import hypervisor

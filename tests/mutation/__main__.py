@@ -43,7 +43,7 @@ STORAGE = {
     "iscsi": ("disk", "chap_secret_uuid"),
 }
 # What a mutant of the builders is imported by.
-USERS = (PACKAGE + "plugins.module_utils.domain", PACKAGE + "tests.")
+USERS = (PACKAGE + "plugins.module_utils._domain", PACKAGE + "tests.")
 UNIT_TESTS = CHECKOUT / "tests" / "unit" / "plugins" / "module_utils"
 SECONDS = 120
 
@@ -85,15 +85,15 @@ def _is_noticed() -> bool:
     except Exception:
         return True
     # The properties draw VMs for minutes and notice nothing that the others don't.
-    tests = [path for path in (UNIT_TESTS / "domain").glob("test_*.py") if path.stem != "test_properties"]
-    tests += [UNIT_TESTS / "storage", UNIT_TESTS / "test_host.py"]
+    tests = [path for path in (UNIT_TESTS / "_domain").glob("test_*.py") if path.stem != "test_properties"]
+    tests += [UNIT_TESTS / "_storage", UNIT_TESTS / "_host" / "test_capabilities.py"]
     return pytest.main([*map(str, tests), "--quiet", "--exitfirst"]) != pytest.ExitCode.OK
 
 
 def _child(mutant: Mutant) -> None:
     """Ends the process: 0 if the tests noticed the mutant, 1 if not."""
     signal.alarm(SECONDS)
-    users = USERS if mutant.path.parent.name == "domain" else PACKAGE
+    users = USERS if mutant.path.parent.name == "_domain" else PACKAGE
     for name in [name for name in sys.modules if name.startswith(users)]:
         del sys.modules[name]
     sys.meta_path.insert(0, _Instead(mutant))
@@ -114,16 +114,18 @@ def survives(mutant: Mutant) -> bool:
 def main() -> int:
     """Runs all mutants and prints what came out."""
     began = time.monotonic()
-    if not survives(unchanged(UTILS / "host.py")):
+    if not survives(unchanged(UTILS / "_host" / "capabilities.py")):
         print("the unit tests fail with nothing left out")
         return 1
     mutants = [
-        mutant for path in [*sorted((UTILS / "domain").glob("*.py")), UTILS / "host.py"] for mutant in mutants_of(path)
+        mutant
+        for path in [*sorted((UTILS / "_domain").glob("*.py")), UTILS / "_host" / "capabilities.py"]
+        for mutant in mutants_of(path)
     ]
     mutants += [
         mutant
         for name, functions in STORAGE.items()
-        for mutant in mutants_of(UTILS / "storage" / (name + ".py"), functions)
+        for mutant in mutants_of(UTILS / "_storage" / (name + ".py"), functions)
     ]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         survivors = [mutant for mutant, alive in zip(mutants, pool.map(survives, mutants)) if alive]

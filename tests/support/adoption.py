@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from typing import Optional
 
 import libvirt
-from ansible_collections.zstack.kvm.plugins.module_utils.domain_diff import Difference, reconcile
+from ansible_collections.zstack.kvm.plugins.module_utils._drift.reconcile import reconcile
+from ansible_collections.zstack.kvm.plugins.module_utils._drift.walk import Difference
 from ansible_collections.zstack.kvm.tests.support.drift_walk import (
     define,
     desired_domain,

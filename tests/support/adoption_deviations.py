@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Optional, Union
 
-from ansible_collections.zstack.kvm.plugins.module_utils.domain_diff import Difference
-from ansible_collections.zstack.kvm.plugins.module_utils.storage.iscsi import chap_secret_uuid
+from ansible_collections.zstack.kvm.plugins.module_utils._drift.walk import Difference
+from ansible_collections.zstack.kvm.plugins.module_utils._storage.iscsi import chap_secret_uuid
 from ansible_collections.zstack.kvm.tests.support.domain_meaning import normal_form
 from ansible_collections.zstack.kvm.tests.support.reference_cases import Case
 from lxml import etree

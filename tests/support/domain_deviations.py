@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from ansible_collections.zstack.kvm.plugins.module_utils.storage.iscsi import chap_secret_uuid
+from ansible_collections.zstack.kvm.plugins.module_utils._storage.iscsi import chap_secret_uuid
 from ansible_collections.zstack.kvm.tests.support.domain_meaning import normal_form
 from ansible_collections.zstack.kvm.tests.support.reference_cases import Case
 from lxml import etree

@@ -28,9 +28,9 @@ from unittest import mock
 
 import libvirt
 import yaml
-from ansible_collections.zstack.kvm.plugins.module_utils.domain import build
-from ansible_collections.zstack.kvm.plugins.module_utils.domain_diff import reconcile
-from ansible_collections.zstack.kvm.plugins.module_utils.host import (
+from ansible_collections.zstack.kvm.plugins.module_utils._domain.build import build
+from ansible_collections.zstack.kvm.plugins.module_utils._drift.reconcile import reconcile
+from ansible_collections.zstack.kvm.plugins.module_utils._host.capabilities import (
     Capabilities,
     DomainCapabilities,
     DomainKind,
@@ -39,10 +39,10 @@ from ansible_collections.zstack.kvm.plugins.module_utils.host import (
     parse_capabilities,
     parse_domain_capabilities,
 )
-from ansible_collections.zstack.kvm.plugins.module_utils.host_system import HostSystem
-from ansible_collections.zstack.kvm.plugins.module_utils.storage.base import StorageFacts
-from ansible_collections.zstack.kvm.plugins.module_utils.storage.storage_facts import defined_formats
-from ansible_collections.zstack.kvm.plugins.module_utils.vm import Vm
+from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem
+from ansible_collections.zstack.kvm.plugins.module_utils._host_storage.facts import defined_formats
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import Vm
+from ansible_collections.zstack.kvm.plugins.module_utils._storage.base import StorageFacts
 from ansible_collections.zstack.kvm.tests.support.reference_cases import ALL_CASES, Case
 from ansible_collections.zstack.kvm.tests.support.virsh import virsh
 from lxml import etree

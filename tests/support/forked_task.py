@@ -24,7 +24,8 @@ from pathlib import Path
 from typing import Any, Optional
 
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import Hypervisor, connection
+from ansible_collections.zstack.kvm.plugins.module_utils._libvirt import connection
+from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Hypervisor
 from ansible_collections.zstack.kvm.plugins.modules import zstack_vm_start
 from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun
 from ansible_collections.zstack.kvm.tests.support.virsh import state

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
-from ansible_collections.zstack.kvm.plugins.module_utils.domain import build
-from ansible_collections.zstack.kvm.plugins.module_utils.errors import Problem, VmProblems
-from ansible_collections.zstack.kvm.plugins.module_utils.storage.base import StorageFacts
-from ansible_collections.zstack.kvm.plugins.module_utils.vm_spec import parse_vms
+from ansible_collections.zstack.kvm.plugins.module_utils._domain.build import build
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import Problem, VmProblems
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
+from ansible_collections.zstack.kvm.plugins.module_utils._storage.base import StorageFacts
 from ansible_collections.zstack.kvm.tests.support.recorded_hosts import recorded_host
 from lxml import etree
 

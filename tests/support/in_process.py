@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from functools import lru_cache, partial
 from typing import Any
 
-from ansible_collections.zstack.kvm.plugins.module_utils.host_system import HostSystem
-from ansible_collections.zstack.kvm.plugins.module_utils.hypervisor import Hypervisor
-from ansible_collections.zstack.kvm.plugins.module_utils.plan import Policy
-from ansible_collections.zstack.kvm.plugins.module_utils.task import Order
-from ansible_collections.zstack.kvm.plugins.module_utils.vm import Vm
-from ansible_collections.zstack.kvm.plugins.module_utils.vm_spec import parse_vms, secrets_of
-from ansible_collections.zstack.kvm.plugins.module_utils.vm_start import start_vms
+from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem
+from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Hypervisor
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms, secrets_of
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import Vm
+from ansible_collections.zstack.kvm.plugins.module_utils._start.plan import Policy
+from ansible_collections.zstack.kvm.plugins.module_utils._start.run_context import Order
+from ansible_collections.zstack.kvm.plugins.module_utils._start.start import start_vms
 from ansible_collections.zstack.kvm.tests.support import foretold
 from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun
 

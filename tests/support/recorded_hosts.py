@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Optional
 
-from ansible_collections.zstack.kvm.plugins.module_utils.host import (
+from ansible_collections.zstack.kvm.plugins.module_utils._host.capabilities import (
     DomainKind,
     Host,
     parse_capabilities,

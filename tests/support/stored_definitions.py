@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import yaml
-from ansible_collections.zstack.kvm.plugins.module_utils.domain import build
+from ansible_collections.zstack.kvm.plugins.module_utils._domain.build import build
 from ansible_collections.zstack.kvm.tests.support.recorded_hosts import recorded_host
 from ansible_collections.zstack.kvm.tests.support.reference_cases import ALL_CASES, Case
 from lxml import etree

@@ -17,9 +17,9 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.zstack.kvm.plugins.module_utils.vm import Vm
-from ansible_collections.zstack.kvm.plugins.module_utils.vm_spec import parse_vms
-from ansible_collections.zstack.kvm.plugins.module_utils.vm_spec.arguments import VM_ARGUMENT_SPEC
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.arguments import VM_ARGUMENT_SPEC
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import Vm
 from hypothesis import strategies as st
 
 _HEX = "0123456789abcdef"

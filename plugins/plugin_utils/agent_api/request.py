@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.utils.vars import merge_hash
-from ansible_collections.zstack.kvm.plugins.module_utils.result import SecretMask
-from ansible_collections.zstack.kvm.plugins.module_utils.start_vm_cmd import (
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms, secrets_of
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.start_vm_cmd import (
     StartVmCmdError,
     parsed_document,
     vm_from_start_vm_cmd,
 )
-from ansible_collections.zstack.kvm.plugins.module_utils.vm_spec import parse_vms, secrets_of
+from ansible_collections.zstack.kvm.plugins.module_utils._start.result import SecretMask
 from ansible_collections.zstack.kvm.plugins.modules.zstack_vm_start import ARGUMENT_SPEC
 
 # Not uri: where libvirt is, the inventory says. A uri can name other hypervisors, and run programs (qemu+ext).

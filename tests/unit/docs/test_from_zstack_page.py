@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from ansible_collections.zstack.kvm.plugins.module_utils import start_vm_cmd
+from ansible_collections.zstack.kvm.plugins.module_utils._spec import start_vm_cmd
 from ansible_collections.zstack.kvm.tests.unit.docs.pages import CHECKOUT
 
 _ROW = re.compile(r"^\| `(\w+)` \| (?:`(\w+)`)?.* \|$", re.MULTILINE)

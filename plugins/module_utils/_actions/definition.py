@@ -1,0 +1,155 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The actions that change what libvirt keeps of a VM, and the folders of its channels."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Optional
+
+try:
+    from lxml import etree
+except ImportError:  # the module reports it
+    pass
+
+from .._domain.metadata import REWRITTEN_NAMESPACE, REWRITTEN_PREFIX
+from .._domain.tpm import may_lose_tpm_state
+from .._errors.errors import VmError
+from .._libvirt.hypervisor import Removal
+from .._libvirt.observed import has_text
+from .action import AlreadyDone
+from .context import Context, Executor, Undo, undone_if_lost
+from .shared_objects import used_by_another
+
+# The record of what libvirt has rewritten in the definition that it holds now, None where there is nothing to record.
+Rewriting = Callable[[str], Optional[str]]
+
+BACKUP_DIRECTORY = "/var/lib/zstack-kvm/backups"
+# Where libvirt puts the NVRAM of a domain whose definition names no file for it.
+_NVRAM_DIRECTORY = "/var/lib/libvirt/qemu/nvram"
+# Where libvirt keeps the state of virtual TPMs, by the UUID of the domain.
+_TPM_DIRECTORY = "/var/lib/libvirt/swtpm"
+_CHANNEL_DIRECTORY_MODE = 0o750
+_MAX_BACKUPS_A_SECOND = 100
+
+
+def back_up_definition(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
+    """Keeps the definition as it was, with its secrets, where only root can read it."""
+    start = "%s/%s.%s" % (BACKUP_DIRECTORY, context.vm.domain_name, time.strftime("%Y%m%dT%H%M%S", time.gmtime()))
+    path = _write_new_file(context, start, detail["xml"])
+    context.backup_file = path
+
+    def undo() -> None:
+        context.backup_file = None
+        context.system.remove_file(path)
+
+    return undo
+
+
+def _write_new_file(context: Context, start: str, text: str) -> str:
+    """Another run of the same second may have written one."""
+    for suffix in (".xml", *(".%d.xml" % number for number in range(1, _MAX_BACKUPS_A_SECOND))):
+        try:
+            context.system.write_private_file(start + suffix, text, replace=False)
+            return start + suffix
+        except VmError as error:
+            if error.code != "path_taken":
+                raise
+    raise VmError("path_taken", "%s.xml and all its numbered names are taken" % start)
+
+
+def define(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
+    """Defines the domain; undone, it has its old definition, or none where it had none."""
+    hypervisor, before = context.hypervisor, context.observed.inactive_xml
+    had_nvram, had_tpm = _has_nvram(context, detail["xml"]), _has_tpm_state(context)
+
+    def undo() -> None:
+        if before is not None and context.observed.persistent:
+            # It need not hold libvirt's schema.
+            hypervisor.define(before, validate=False)
+        else:
+            _undefine(context, detail["xml"], Removal(nvram=not had_nvram, tpm=not had_tpm))
+
+    with undone_if_lost(undo):
+        hypervisor.define(detail["xml"])
+    rewriting: Optional[Rewriting] = detail["rewriting"]
+    if rewriting is not None:
+        try:
+            _record_rewriting(context, rewriting)
+        except VmError as error:
+            error.undo = undo
+            raise
+    return undo
+
+
+def _record_rewriting(context: Context, rewriting: Rewriting) -> None:
+    hypervisor, uuid = context.hypervisor, context.vm.uuid
+    defined = hypervisor.xml(uuid, inactive=True)
+    record = rewriting(defined)
+    if record is not None or has_text(defined, REWRITTEN_NAMESPACE):
+        hypervisor.set_defined_metadata(uuid, REWRITTEN_NAMESPACE, REWRITTEN_PREFIX, record)
+
+
+def _undefine(context: Context, definition: str, removal: Removal) -> None:
+    """Undefine the VM, unless that would lose state of its TPM that was there before."""
+    hypervisor = context.hypervisor
+    if not removal.tpm and may_lose_tpm_state(etree.fromstring(definition)) and not hypervisor.can_keep_tpm():
+        raise VmError("vm_has_tpm_state", "this libvirt would remove the state of the VM's TPM with its definition")
+    try:
+        hypervisor.undefine(context.vm.uuid, removal)
+    except VmError as error:
+        if error.code != "domain_gone":
+            raise
+
+
+def _has_nvram(context: Context, definition: str) -> bool:
+    """Whether the NVRAM file of a definition is there before it: an older domain's, which is kept."""
+    system = context.system
+    if system.is_remote:
+        return True
+    path = etree.fromstring(definition).findtext("os/nvram")
+    if path:
+        return system.path_kind(path) is not None
+    names = system.list_directory(_NVRAM_DIRECTORY)
+    return any(name.startswith(context.vm.domain_name + "_VARS.") for name in names)
+
+
+def _has_tpm_state(context: Context) -> bool:
+    """Whether there is the state of a TPM before the definition: an older domain's, which is kept."""
+    system = context.system
+    return system.is_remote or system.path_kind("%s/%s" % (_TPM_DIRECTORY, context.vm.uuid)) is not None
+
+
+def set_autostart(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
+    """Sets whether the VM starts with the hypervisor."""
+    uuid, before = context.vm.uuid, bool(context.observed.autostart)
+
+    def undo() -> None:
+        context.hypervisor.set_autostart(uuid, before)
+
+    with undone_if_lost(undo):
+        context.hypervisor.set_autostart(uuid, detail["autostart"])
+    return undo
+
+
+def create_channel_dir(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
+    """Makes the folder of a channel's socket, for QEMU's user alone; undone unless another VM has come to use it."""
+    made = context.system.make_directory(detail["path"], _CHANNEL_DIRECTORY_MODE, detail["owner"])
+    if not made:
+        raise AlreadyDone
+
+    def undo() -> None:
+        if not used_by_another(context, detail["path"] + "/"):
+            context.system.remove_directories(made)
+
+    return undo
+
+
+EXECUTORS: Mapping[str, Executor] = {
+    "back_up_definition": back_up_definition,
+    "define": define,
+    "set_autostart": set_autostart,
+    "create_channel_dir": create_channel_dir,
+}

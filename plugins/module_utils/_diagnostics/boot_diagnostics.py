@@ -1,0 +1,82 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What people look at first when a VM doesn't come up: its serial console, QEMU's log, a picture of its screen."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from typing import Optional
+
+from .._errors.errors import LastSeen, VmError
+from .._host.system import System
+from .._libvirt.hypervisor import ConsoleStream, Hypervisor
+from .._spec.vm import Vm
+from .qemu_log import lines_since_start
+from .screenshot import write_picture
+
+SCREENSHOT_DIRECTORY = "/var/lib/zstack-kvm/screenshots"
+_KEPT_BYTES = 16384
+_SHOWN_LINES = 30
+# Terminals take them as orders: CSI and OSC sequences, other escapes, control characters but for tab and line ends.
+_ORDERS = re.compile(
+    "\x1b\\[[0-?]*[ -/]*[@-~]|\x1b\\][^\x07\x1b]*(?:\x07|\x1b\\\\)?|\x1b[ -/]*[0-~]?"
+    "|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]"
+)
+
+
+class Watch:
+    """Keeps what a guest says on its serial console while it is waited for.
+
+    The console is opened at the first L(listen), unless somebody else has it, and closed at the end.
+    """
+
+    def __init__(self, hypervisor: Hypervisor, system: System, vm: Vm) -> None:
+        self._hypervisor = hypervisor
+        self._system = system
+        self._vm = vm
+        self._console: Optional[ConsoleStream] = None
+        self._tried = False
+        self._said = b""
+        self._cut = False
+
+    def __enter__(self) -> Watch:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        if self._console is not None:
+            self._console.close()
+
+    def listen(self) -> None:
+        """Takes what the guest has said meanwhile. Where that can't be had, the wait goes on without it."""
+        with contextlib.suppress(VmError):
+            if not self._tried:
+                self._tried = True
+                self._console = self._hypervisor.open_console(self._vm.uuid)
+            if self._console is not None:
+                said = self._said + self._console.read()
+                self._cut = self._cut or len(said) > _KEPT_BYTES
+                self._said = said[-_KEPT_BYTES:]
+
+    def last_seen(self) -> LastSeen:
+        """The last of what the guest and QEMU have said, and a picture that is taken now."""
+        self.listen()
+        log = [] if self._system.is_remote else lines_since_start(self._system, self._vm.domain_name)
+        return LastSeen(tuple(last_lines(self._said, self._cut)), tuple(log), self._picture())
+
+    def _picture(self) -> Optional[str]:
+        with contextlib.suppress(VmError):
+            return write_picture(self._hypervisor, self._vm.uuid, SCREENSHOT_DIRECTORY)
+        return None
+
+
+def last_lines(said: bytes, cut: bool) -> list[str]:
+    """The last lines that have something in them, as plain text.
+
+    C(cut): the beginning is missing; what is left of the first line is not shown, as it may be a part of a secret.
+    """
+    lines = _ORDERS.sub("", said.decode("utf-8", "replace")).replace("\r\n", "\n").split("\n")
+    # A carriage return alone goes back to the beginning of the line, as progress bars do.
+    shown = [line.rstrip().rpartition("\r")[2].rstrip() for line in (lines[1:] if cut else lines)]
+    return [line for line in shown if line][-_SHOWN_LINES:]

@@ -1,0 +1,77 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pictures of screens as PNG. QEMU gives PPM before version 7.1, and wherever it was built without libpng."""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+from collections.abc import Iterable
+from typing import Union
+
+from .._errors.errors import VmError
+from .._host.system import HostSystem
+from .._libvirt.hypervisor import Hypervisor
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+# Larger than any screen; a guest chooses the size of its own.
+_MAX_PIXELS = 16 * 1024**2
+
+_PPM_HEADER = re.compile(rb"P6(?:\s+|#[^\n]*\n)+(\d+)(?:\s+|#[^\n]*\n)+(\d+)(?:\s+|#[^\n]*\n)+255\s")
+
+
+def write_picture(hypervisor: Hypervisor, uuid: str, directory: str) -> str:
+    """Writes what a VM shows now as DIRECTORY/UUID.png, on the machine that this runs on, and returns the path.
+
+    Only its owner can read it. Raises C(VmError) where there is no picture or no place for it.
+    """
+    path = "%s/%s.png" % (directory.rstrip("/"), uuid)
+    picture = hypervisor.screenshot(uuid)
+    try:
+        png = as_png(picture)
+    except ValueError as error:
+        raise VmError("libvirt_error", str(error)) from error
+    HostSystem().write_private_file(path, png)
+    return path
+
+
+def as_png(picture: bytes) -> bytes:
+    """The picture, PNG already or PPM with a byte a colour; ValueError for anything else."""
+    if picture.startswith(PNG_SIGNATURE):
+        return picture
+    width, height, pixels = read_ppm(picture)
+    line = 3 * width
+    return write_png(width, height, (pixels[start : start + line] for start in range(0, line * height, line)))
+
+
+def check_size(width: int, height: int) -> None:
+    """ValueError for a picture that would take too much memory."""
+    if width * height > _MAX_PIXELS:
+        raise ValueError("the picture is too large: %d x %d pixels" % (width, height))
+
+
+def read_ppm(picture: bytes) -> tuple[int, int, memoryview]:
+    """Width, height and pixels, three bytes each; ValueError for anything but PPM with a byte a colour."""
+    header = _PPM_HEADER.match(picture)
+    if header is None:
+        raise ValueError("the picture is neither PNG nor PPM")
+    width, height = int(header[1]), int(header[2])
+    check_size(width, height)
+    pixels = memoryview(picture)[header.end() :]
+    if len(pixels) < 3 * width * height:
+        raise ValueError("the picture ends too early")
+    return width, height, pixels
+
+
+def write_png(width: int, height: int, lines: Iterable[Union[bytes, memoryview]]) -> bytes:
+    """A PNG of lines of pixels, three bytes each."""
+    # Each line begins with the number of its filter: 0, none.
+    raw = b"".join(b"\0" + line for line in lines)
+    size = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return PNG_SIGNATURE + _chunk(b"IHDR", size) + _chunk(b"IDAT", zlib.compress(raw)) + _chunk(b"IEND", b"")
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

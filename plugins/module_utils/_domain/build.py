@@ -1,0 +1,151 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The libvirt domain of a VM on a host."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Optional
+
+try:
+    from lxml import etree
+except ImportError:  # the module reports it
+    pass
+
+from .._errors.errors import Problem, VmProblems
+from .._host.capabilities import DomainCapabilities, DomainKind, Host, domain_kind, is_q35
+from .._spec.vm import Vm, Volume
+from .._storage.backends import disk as disk_of
+from .._storage.base import StorageFacts
+from .boot_order import plan_boot
+from .channel import add_channels, add_spice_channel
+from .clock import add_clock
+from .context import Context
+from .controller import add_scsi_controller, add_usb_controllers
+from .cpu import add_cpu
+from .cputune import add_cpu_tuning
+from .disk import add_disks
+from .disk_layout import plan_disks
+from .elements import add
+from .features import add_features
+from .graphics import add_graphics
+from .hostdev import add_pci_devices, add_usb_devices
+from .input import add_inputs
+from .interface import add_interfaces, filter_problems
+from .iommu import add_iommu
+from .kind import check_kind, emulator_of
+from .memballoon import add_memory_balloon
+from .memory import add_memory
+from .metadata import add_lifecycle, add_metadata
+from .os import add_os
+from .patches import NAMESPACES, apply_patches
+from .redirdev import add_redirections
+from .seclabel import add_security_label
+from .serial import add_serial
+from .sound import add_sound
+from .usb_layout import plan_usb
+from .vcpu import add_vcpus
+from .video import add_video
+
+_Builder = Callable[[Any, Context], None]
+
+# In the order in which libvirt writes a domain.
+_HEAD_BUILDERS: tuple[_Builder, ...] = (
+    add_metadata,
+    add_memory,
+    add_vcpus,
+    add_cpu_tuning,
+    add_os,
+    add_features,
+    add_cpu,
+    add_clock,
+    add_lifecycle,
+)
+_DEVICE_BUILDERS: tuple[_Builder, ...] = (
+    add_disks,
+    add_usb_controllers,
+    add_scsi_controller,
+    add_interfaces,
+    add_serial,
+    add_channels,
+    add_spice_channel,
+    add_inputs,
+    add_graphics,
+    add_sound,
+    add_video,
+    add_pci_devices,
+    add_usb_devices,
+    add_redirections,
+    add_memory_balloon,
+    add_iommu,
+)
+
+
+@dataclass(frozen=True)
+class DesiredDomain:
+    """C(unpatched): the domain without its patches, where it has any.
+
+    C(missing): what the host would need to run it; an error in a real run, a warning in check mode.
+    """
+
+    element: etree._Element
+    unpatched: Optional[etree._Element]
+    warnings: tuple[str, ...]
+    missing: tuple[Problem, ...]
+
+
+def build(vm: Vm, host: Host, facts: StorageFacts) -> DesiredDomain:
+    """The domain of a VM.
+
+    Everything in it is decided by the VM's document; what libvirt adds (PCI addresses, aliases, controllers
+    that follow from devices) is left to libvirt. Raises VmProblems when no host could run it.
+    """
+    kind = domain_kind(vm, host.capabilities)
+    capabilities = host.domain_capabilities.get(kind, DomainCapabilities())
+    problems = [*_format_problems(vm, facts), *filter_problems(vm)]
+    is_aarch64 = kind.arch == "aarch64"
+    layout = plan_disks(vm, is_aarch64, _has_ide(kind, capabilities), lambda volume: disk_of(volume, facts), problems)
+    context = Context(vm, host, kind, capabilities, layout, plan_boot(vm, layout), plan_usb(vm, is_aarch64, problems))
+    check_kind(context)
+    domain = etree.Element("domain", {"type": kind.domain_type}, nsmap=NAMESPACES)
+    for builder in _HEAD_BUILDERS:
+        builder(domain, context)
+    devices = add(domain, "devices")
+    emulator = emulator_of(context)
+    if emulator:
+        add(devices, "emulator", emulator)
+    for builder in _DEVICE_BUILDERS:
+        builder(devices, context)
+    add_security_label(domain, context)
+    unpatched = copy.deepcopy(domain) if vm.domain_patches else None
+    apply_patches(domain, vm.domain_patches, problems)
+    if problems:
+        raise VmProblems(problems)
+    return DesiredDomain(domain, unpatched, tuple(context.warnings), tuple(context.missing))
+
+
+def _has_ide(kind: DomainKind, capabilities: DomainCapabilities) -> bool:
+    if capabilities.disk_buses is None:
+        return not is_q35(kind.machine)
+    return "ide" in capabilities.disk_buses
+
+
+def _format_problems(vm: Vm, facts: StorageFacts) -> list[Problem]:
+    return [
+        _shared_qcow2(volume)
+        for volume in vm.volumes
+        if volume.shareable
+        and volume.device_type in ("file", "fusionstor")
+        and (volume.format or facts.formats.get(volume.install_path)) == "qcow2"
+    ]
+
+
+def _shared_qcow2(volume: Volume) -> Problem:
+    return Problem(
+        "%s.shareable" % volume.place,
+        "%s is a qcow2 image, which cannot be shared" % volume.install_path,
+        hint="convert it to raw, or set shareable to false",
+    )

@@ -1,0 +1,28 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""C(channel): sockets between hypervisor and guest, such as the guest agent's, and spice's own channel."""
+
+from __future__ import annotations
+
+try:
+    from lxml import etree
+except ImportError:  # the module reports it
+    pass
+
+from .context import Context
+from .elements import add
+
+
+def add_channels(devices: etree._Element, context: Context) -> None:
+    """Sockets that QEMU makes and listens on, each a virtio port of the guest."""
+    for channel in context.vm.channels:
+        element = add(devices, "channel", type="unix")
+        add(element, "source", mode="bind", path=channel.socket_path)
+        add(element, "target", type="virtio", name=channel.target_name)
+
+
+def add_spice_channel(devices: etree._Element, context: Context) -> None:
+    """The way of the spice agent, which ZStack gives to VMs with redirection."""
+    if context.vm.usb_redirect:
+        add(add(devices, "channel", type="spicevmc"), "target", type="virtio", name="com.redhat.spice.0")

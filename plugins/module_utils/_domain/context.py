@@ -1,0 +1,44 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the builders of one domain share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from .._errors.errors import Problem
+from .._host.capabilities import DomainCapabilities, DomainKind, Host
+from .._spec.vm import Vm
+from .boot_order import BootOrder
+from .disk_layout import DiskLayout
+from .usb_layout import UsbLayout
+
+
+@dataclass(frozen=True)
+class Context:
+    """One VM on one host. Builders add to C(warnings), and to C(missing) what the host lacks."""
+
+    vm: Vm
+    host: Host
+    kind: DomainKind
+    capabilities: DomainCapabilities
+    disks: DiskLayout
+    boot: BootOrder
+    usb: UsbLayout
+    warnings: list[str] = field(default_factory=list)
+    missing: list[Problem] = field(default_factory=list)
+
+    def place(self, option: str) -> str:
+        """Where an option of the VM stands in the input."""
+        return "%s.%s" % (self.vm.place, option)
+
+    @property
+    def is_aarch64(self) -> bool:
+        """The architecture whose machine is not a PC."""
+        return self.kind.arch == "aarch64"
+
+    @property
+    def is_emulated(self) -> bool:
+        """Whether the CPU is QEMU's own work."""
+        return self.kind.domain_type == "qemu"

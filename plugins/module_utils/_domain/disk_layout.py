@@ -1,0 +1,172 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which bus, name and place every disk and CD drive gets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Optional
+
+from .._errors.errors import Problem
+from .._spec.vm import Cdrom, Vm, Volume
+from .._storage.base import DiskSource
+
+# By device_id. ZStack keeps c for the CD.
+LETTERS = "abdefghijklmnopqrstuvwxyz"
+
+# IDE has two channels of two units. The drives are where ZStack puts them. The volumes a, b and d are where libvirt
+# puts ZStack's, which it finds by the letter; e, for which libvirt has no place, is in the one that is left.
+_IDE_VOLUMES = ((0, 0), (0, 1), (1, 1), (1, 0))
+_IDE_DRIVES = (("hdc", 0, 1), ("hdd", 1, 0), ("hde", 1, 1))
+
+_SATA_DRIVES = ("sdc", "sdaa", "sdab")
+_SATA_PORTS = 6
+
+# The unit of the CD drive on SCSI, and the one that no device_id has, where it gives way to a volume.
+_SCSI_DRIVE_UNIT = 2
+_SCSI_FREE_UNIT = len(LETTERS)
+
+
+@dataclass(frozen=True)
+class DriveAddress:
+    """Where on its controller a disk is."""
+
+    controller: int
+    bus: int
+    unit: int
+
+
+@dataclass(frozen=True)
+class DiskPlace:
+    """C(target) is the name in the domain (the guest may call it otherwise). Virtio disks have no drive address."""
+
+    target: str
+    bus: str
+    address: Optional[DriveAddress] = None
+
+
+@dataclass(frozen=True)
+class VolumeDisk:
+    """A volume, its data and its place."""
+
+    volume: Volume
+    source: DiskSource
+    place: DiskPlace
+
+
+@dataclass(frozen=True)
+class CdDrive:
+    """A CD drive, which may be empty."""
+
+    number: int
+    cdrom: Optional[Cdrom]
+    place: DiskPlace
+
+
+@dataclass(frozen=True)
+class DiskLayout:
+    """All disks of a VM: the volumes by device_id, the drives by number."""
+
+    volumes: tuple[VolumeDisk, ...]
+    drives: tuple[CdDrive, ...]
+
+
+def plan_disks(
+    vm: Vm, is_aarch64: bool, has_ide: bool, source_of: Callable[[Volume], DiskSource], problems: list[Problem]
+) -> DiskLayout:
+    """Plans the disks; what has no place is left out and becomes a problem."""
+    legacy_bus = "scsi" if is_aarch64 else "ide" if has_ide else "sata"
+    disks = []
+    for volume in vm.volumes:
+        source = source_of(volume)
+        place = _volume_place(volume, source.bus or _bus(volume, legacy_bus))
+        if place:
+            disks.append(VolumeDisk(volume, source, place))
+        else:
+            problems.append(
+                Problem(
+                    "%s.device_id" % volume.place,
+                    "IDE has no place for device_id %d: its four places are device_id 0 to 3" % volume.device_id,
+                    "impossible_layout",
+                    "set use_virtio or use_virtio_scsi, or use the machine q35, whose SATA has a place for all",
+                )
+            )
+    return DiskLayout(tuple(disks), _plan_drives(vm, legacy_bus, disks, problems))
+
+
+def _bus(volume: Volume, legacy_bus: str) -> str:
+    if volume.use_virtio_scsi:
+        return "scsi"
+    return "virtio" if volume.use_virtio else legacy_bus
+
+
+def _volume_place(volume: Volume, bus: str) -> Optional[DiskPlace]:
+    device_id = volume.device_id
+    letter = LETTERS[device_id]
+    if bus == "virtio":
+        return DiskPlace("vd" + letter, bus)
+    if bus == "scsi":
+        return DiskPlace("sd" + letter, bus, DriveAddress(0, 0, device_id))
+    if bus == "sata":
+        return DiskPlace("sd" + letter, bus, _sata_volume(device_id))
+    if device_id >= len(_IDE_VOLUMES):
+        return None
+    # ZStack calls an IDE disk so when it is a file, and it is only a name.
+    prefix = "sd" if volume.device_type == "file" else "hd"
+    return _ide_place(prefix + letter, *_IDE_VOLUMES[device_id])
+
+
+def _ide_place(name: str, channel: int, unit: int) -> DiskPlace:
+    return DiskPlace(name, "ide", DriveAddress(0, channel, unit))
+
+
+def _sata_volume(device_id: int) -> DriveAddress:
+    """The root volume, then the drives, then the other volumes: none ever has to move for another."""
+    port = device_id if device_id == 0 else device_id + len(_SATA_DRIVES)
+    return DriveAddress(port // _SATA_PORTS, 0, port % _SATA_PORTS)
+
+
+def _plan_drives(vm: Vm, bus: str, disks: list[VolumeDisk], problems: list[Problem]) -> tuple[CdDrive, ...]:
+    cdroms = {cdrom.device_id: cdrom for cdrom in vm.boot_iso}
+    beside = [disk for disk in disks if disk.place.bus == bus]
+    drives = []
+    for number, place in enumerate(_drive_places(bus, {disk.place.address for disk in beside})):
+        cdrom = cdroms.pop(number, None)
+        in_the_way = [
+            disk for disk in beside if disk.place.address == place.address or disk.place.target == place.target
+        ]
+        if not in_the_way:
+            drives.append(CdDrive(number, cdrom, place))
+        elif cdrom:
+            problems.extend(_collision(disk, number, place, cdrom) for disk in in_the_way)
+    for cdrom in cdroms.values():
+        problems.append(
+            Problem(
+                "%s.device_id" % cdrom.place,
+                "there is no CD drive %d: an aarch64 VM has only drive 0" % cdrom.device_id,
+                "impossible_layout",
+            )
+        )
+    return tuple(drives)
+
+
+def _collision(disk: VolumeDisk, number: int, drive: DiskPlace, cdrom: Cdrom) -> Problem:
+    shared = "place" if disk.place.address == drive.address else "name (%s)" % drive.target
+    return Problem(
+        "%s.device_id" % disk.volume.place,
+        "the IDE volume with device_id %d has the %s of CD drive %d, which has a CD in it (%s)"
+        % (disk.volume.device_id, shared, number, cdrom.place),
+        "impossible_layout",
+        "set use_virtio or use_virtio_scsi in the volume, or put the CD into another drive",
+    )
+
+
+def _drive_places(bus: str, taken: Collection[Optional[DriveAddress]]) -> list[DiskPlace]:
+    if bus == "ide":
+        return [_ide_place(*drive) for drive in _IDE_DRIVES]
+    if bus == "sata":
+        return [DiskPlace(name, bus, DriveAddress(0, 0, 1 + number)) for number, name in enumerate(_SATA_DRIVES)]
+    address = DriveAddress(0, 0, _SCSI_DRIVE_UNIT)
+    return [DiskPlace("sdc", bus, DriveAddress(0, 0, _SCSI_FREE_UNIT) if address in taken else address)]

@@ -1,0 +1,47 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""C(hostdev): PCI and USB devices of the hypervisor that are passed through."""
+
+from __future__ import annotations
+
+try:
+    from lxml import etree
+except ImportError:  # the module reports it
+    pass
+
+from .._spec.vm import UsbDevice
+from .context import Context
+from .elements import add
+from .usb_address import add_usb_address
+from .usb_layout import UsbPort
+
+
+def add_pci_devices(devices: etree._Element, context: Context) -> None:
+    """hostdev: libvirt takes the device from its driver and gives it back."""
+    for device in context.vm.pci_devices:
+        element = add(devices, "hostdev", mode="subsystem", type="pci", managed="yes")
+        add(element, "driver", name="vfio")
+        add(
+            add(element, "source"),
+            "address",
+            domain="0x%04x" % device.domain,
+            bus="0x%02x" % device.bus,
+            slot="0x%02x" % device.slot,
+            function="0x%x" % device.function,
+        )
+
+
+def add_usb_devices(devices: etree._Element, context: Context) -> None:
+    """Devices of the hypervisor, named by where they are plugged in and by what they must be."""
+    for device, port in context.usb.devices:
+        _add_usb_device(devices, device, port)
+
+
+def _add_usb_device(devices: etree._Element, device: UsbDevice, port: UsbPort) -> None:
+    element = add(devices, "hostdev", mode="subsystem", type="usb", managed="yes")
+    source = add(element, "source")
+    add(source, "vendor", id="0x%04x" % device.vendor)
+    add(source, "product", id="0x%04x" % device.product)
+    add(source, "address", bus=str(device.bus), device=str(device.device))
+    add_usb_address(element, port)

@@ -1,0 +1,69 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Network cards."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+try:
+    from lxml import etree
+except ImportError:  # the module reports it
+    pass
+
+from .._errors.errors import Problem
+from .._spec.vm import Nic, NicQos, Vm
+from .context import Context
+from .elements import add
+
+# What every NIC with an address gets.
+NIC_FILTER = "clean-traffic"
+
+_BITS_PER_KIB = 8 * 1024
+
+
+def add_interfaces(devices: etree._Element, context: Context) -> None:
+    """The NICs in the order given."""
+    for index, nic in enumerate(context.vm.nics):
+        _add_interface(devices, nic, context.vm.use_virtio, context.boot.nics.get(index))
+
+
+def filter_problems(vm: Vm) -> list[Problem]:
+    """libvirt defines a NIC whose filter it then can't set up."""
+    return [
+        Problem(
+            "%s.ip" % nic.place,
+            "%s is an IPv6 address, and the filter %s, which every NIC with an address gets, has IPv4 only"
+            % (nic.ip, NIC_FILTER),
+            hint="leave ip empty for a NIC without the filter",
+        )
+        for nic in vm.nics
+        if ":" in nic.ip
+    ]
+
+
+def _add_interface(devices: etree._Element, nic: Nic, use_virtio: bool, boot: Optional[int]) -> None:
+    element = add(devices, "interface", type="bridge")
+    add(element, "mac", address=nic.mac)
+    add(element, "source", bridge=nic.bridge_name)
+    if nic.nic_internal_name:
+        add(element, "target", dev=nic.nic_internal_name)
+    add(element, "model", type="virtio" if use_virtio else "e1000")
+    if nic.ip:
+        filterref = add(element, "filterref", filter=NIC_FILTER)
+        add(filterref, "parameter", name="IP", value=nic.ip)
+    if nic.qos:
+        _add_bandwidth(element, nic.qos)
+    if boot is not None:
+        add(element, "boot", order=str(boot))
+
+
+def _add_bandwidth(element: etree._Element, qos: NicQos) -> None:
+    """Averages in KiB/s; libvirt takes nothing below 1."""
+    limits = [("inbound", qos.inbound_bandwidth), ("outbound", qos.outbound_bandwidth)]
+    given = [(tag, bits) for tag, bits in limits if bits is not None]
+    if given:
+        bandwidth = add(element, "bandwidth")
+        for tag, bits in given:
+            add(bandwidth, tag, average=str(max(1, bits // _BITS_PER_KIB)))

@@ -1,0 +1,66 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether the host runs domains of this kind at all: architecture, domain type, emulator, machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from .._errors.errors import Problem
+from .._host.capabilities import guest_type
+from .context import Context
+
+
+def emulator_of(context: Context) -> str:
+    """The emulator's path; empty if the host has none and none was named."""
+    guest = guest_type(context.kind, context.host.capabilities)
+    return context.kind.emulator or context.capabilities.emulator or (guest.emulator if guest else "")
+
+
+def check_kind(context: Context) -> None:
+    """Finds out which part of the kind the host lacks."""
+    kind = context.kind
+    if context.vm.machine is None and kind.machine == "q35":
+        context.warnings.append("the host has no machine pc: the VM gets q35, with SATA in place of IDE")
+    if kind in context.host.domain_capabilities:
+        return
+    types = context.host.capabilities.guests.get(kind.arch, {})
+    guest = types.get(kind.domain_type)
+    if not types:
+        _lacks(
+            context,
+            "unsupported_arch",
+            "arch",
+            "the host has no emulator for %s (it has: %s)" % (kind.arch, _listed(context.host.capabilities.guests)),
+        )
+    elif guest is None:
+        _lacks(
+            context,
+            "unsupported_domain_type",
+            "domain_type",
+            "the host cannot run %s domains of type %s (it has: %s)" % (kind.arch, kind.domain_type, _listed(types)),
+        )
+    elif kind.emulator is None and kind.machine not in guest.machines:
+        _lacks(
+            context,
+            "unsupported_machine",
+            "machine",
+            "%s has no machine type %s (it has: %s)"
+            % (guest.emulator, kind.machine, _listed(name for name in guest.machines if "-" not in name)),
+        )
+    else:
+        _lacks(
+            context,
+            "emulator_missing",
+            "emulator",
+            "libvirt cannot ask %s for %s machines of type %s" % (emulator_of(context), kind.domain_type, kind.machine),
+        )
+
+
+def _lacks(context: Context, code: str, option: str, message: str) -> None:
+    context.missing.append(Problem(context.place(option), message, code))
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "none"

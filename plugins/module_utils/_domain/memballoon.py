@@ -1,0 +1,20 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""C(memballoon)."""
+
+from __future__ import annotations
+
+try:
+    from lxml import etree
+except ImportError:  # the module reports it
+    pass
+
+from .context import Context
+from .elements import add
+
+
+def add_memory_balloon(devices: etree._Element, context: Context) -> None:
+    """The balloon, and how often the guest's statistics are read (seconds)."""
+    balloon = add(devices, "memballoon", model="virtio")
+    add(balloon, "stats", period="10")

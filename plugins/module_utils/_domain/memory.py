@@ -1,0 +1,48 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""C(memory), C(currentMemory) and C(maxMemory): the memory, and how far it can grow while the VM runs."""
+
+from __future__ import annotations
+
+try:
+    from lxml import etree
+except ImportError:  # the module reports it
+    pass
+
+from .context import Context
+from .elements import add
+
+# ZStack's limit and number of DIMMs.
+_MAX_KIB = 64 << 30
+
+
+_SLOTS = 16
+
+
+# An emulated CPU has 40 address bits on x86, 44 on aarch64 (cortex-a57). QEMU keeps a part of them for itself and
+# for the alignment of the slots.
+_EMULATED_ADDRESS_BITS = {"x86_64": 40, "aarch64": 44}
+
+
+_KEPT_KIB = 64 << 20
+
+
+def memory_kib(context: Context) -> int:
+    """The VM's memory in KiB."""
+    return context.vm.memory >> 10
+
+
+def add_memory(domain: etree._Element, context: Context) -> None:
+    """memory, currentMemory; with online growth the NUMA cell (see cpu) has the memory."""
+    kib = memory_kib(context)
+    if context.vm.use_numa:
+        add(domain, "maxMemory", str(max(kib, _addressable_kib(context))), slots=str(_SLOTS), unit="KiB")
+    else:
+        add(domain, "memory", str(kib), unit="KiB")
+    add(domain, "currentMemory", str(kib), unit="KiB")
+
+
+def _addressable_kib(context: Context) -> int:
+    bits = _EMULATED_ADDRESS_BITS.get(context.kind.arch) if context.is_emulated else None
+    return (1 << (bits - 10)) - _KEPT_KIB if bits else _MAX_KIB

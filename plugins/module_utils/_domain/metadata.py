@@ -1,0 +1,41 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the VM is called, and what ZStack's agent wants to find again."""
+
+from __future__ import annotations
+
+try:
+    from lxml import etree
+except ImportError:  # the module reports it
+    pass
+
+from .context import Context
+from .elements import add
+
+ZSTACK_NAMESPACE = "http://zstack.org"
+# Where is recorded what libvirt has rewritten of a definition, and the prefix by which libvirt shows it.
+REWRITTEN_NAMESPACE = "urn:zstack.kvm:rewritten"
+REWRITTEN_PREFIX = "zstack-kvm"
+
+
+def add_metadata(domain: etree._Element, context: Context) -> None:
+    """name, uuid, description, metadata."""
+    vm = context.vm
+    add(domain, "name", vm.domain_name)
+    add(domain, "uuid", vm.uuid)
+    add(domain, "description", vm.name)
+    known = (("internalId", vm.internal_id), ("hostManagementIp", vm.host_management_ip))
+    if all(value is None for _tag, value in known):
+        return
+    zstack = etree.SubElement(add(domain, "metadata"), "{%s}zstack" % ZSTACK_NAMESPACE)
+    for tag, value in known:
+        if value is not None:
+            add(zstack, tag, str(value))
+
+
+def add_lifecycle(domain: etree._Element, context: Context) -> None:
+    """What happens when the guest powers off, reboots or crashes."""
+    add(domain, "on_poweroff", "destroy")
+    add(domain, "on_reboot", "restart")
+    add(domain, "on_crash", "restart")

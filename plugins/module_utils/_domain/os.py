@@ -1,0 +1,81 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the machine is, which firmware it has, and which kinds of devices it boots from."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+try:
+    from lxml import etree
+except ImportError:  # the module reports it
+    pass
+
+from .._errors.errors import Problem
+from .._host.capabilities import offers
+from .context import Context
+from .elements import add
+
+
+def add_os(domain: etree._Element, context: Context) -> None:
+    """os: machine, firmware, boot."""
+    os_element = add(domain, "os")
+    add(os_element, "type", "hvm", arch=context.kind.arch, machine=context.kind.machine)
+    _add_firmware(os_element, context)
+    for kind in context.boot.kinds:
+        add(os_element, "boot", dev=kind)
+    if context.vm.use_boot_menu:
+        add(os_element, "bootmenu", enable="yes")
+    _warn_of_empty_first_drive(context)
+
+
+def _add_firmware(os_element: etree._Element, context: Context) -> None:
+    """UEFI without Secure Boot, which would not boot what is unsigned."""
+    firmware = context.vm.firmware
+    if context.is_aarch64 and firmware == "bios":
+        context.missing.append(
+            Problem(
+                context.place("firmware"),
+                "aarch64 machines have no BIOS",
+                "firmware_missing",
+                "set firmware to uefi",
+            )
+        )
+    if firmware != "uefi" and not context.is_aarch64:
+        return
+    if not offers(context.capabilities.firmwares, "efi"):
+        context.missing.append(
+            Problem(
+                context.place("firmware"),
+                "the host has no UEFI firmware for %s machines of type %s" % (context.kind.arch, context.kind.machine),
+                "firmware_missing",
+            )
+        )
+    loader = _loader(context)
+    if loader:
+        add(os_element, "loader", loader, readonly="yes", type="pflash")
+        return
+    os_element.set("firmware", "efi")
+    add(add(os_element, "firmware"), "feature", enabled="no", name="secure-boot")
+
+
+def _loader(context: Context) -> Optional[str]:
+    """The flash image for aarch64, as ZStack names one. libvirt knows the NVRAM template that belongs to it.
+
+    On x86 libvirt chooses the image: the ones without Secure Boot have no name that all distributions share.
+    """
+    if not context.is_aarch64:
+        return None
+    plain = [
+        loader
+        for loader in context.capabilities.loaders
+        if loader.endswith((".fd", ".raw")) and not any(part in loader for part in ("secboot", ".ms.", "snakeoil"))
+    ]
+    return plain[0] if plain else None
+
+
+def _warn_of_empty_first_drive(context: Context) -> None:
+    first = context.disks.drives[0] if context.disks.drives else None
+    if "cdrom" in context.boot.kinds and context.vm.boot_iso and (first is None or first.cdrom is None):
+        context.warnings.append("boot_dev has cdrom, but only the first CD drive is booted from, and it is empty")

@@ -1,0 +1,20 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""C(sound)."""
+
+from __future__ import annotations
+
+try:
+    from lxml import etree
+except ImportError:  # the module reports it
+    pass
+
+from .context import Context
+from .elements import add
+
+
+def add_sound(devices: etree._Element, context: Context) -> None:
+    """sound: spice carries it."""
+    if context.vm.console_mode == "spice":
+        add(devices, "sound", model="ich6")

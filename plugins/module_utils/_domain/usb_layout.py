@@ -1,0 +1,116 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which USB controllers a VM has, and which port every USB device is in.
+
+The numbers of ports are libvirt's (virDomainUSBAddressControllerModelToPorts).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Optional
+
+from .._errors.errors import Problem
+from .._spec.vm import UsbDevice, Vm
+
+# The ports of ZStack's four redirection devices.
+_REDIRECTION_PORTS = (2, 3, 4, 6)
+
+
+@dataclass(frozen=True)
+class UsbController:
+    """C(model) is C(None) for the machine's own; C(first_port): of a companion, counted from 0."""
+
+    index: int
+    model: Optional[str]
+    ports: int
+    first_port: Optional[int] = None
+
+
+@dataclass(frozen=True)
+class UsbPort:
+    """A port (from 1) of a controller."""
+
+    controller: int
+    port: int
+
+
+@dataclass(frozen=True)
+class UsbLayout:
+    """All that is on USB. C(devices) are those that are passed through."""
+
+    controllers: tuple[UsbController, ...]
+    tablet: UsbPort
+    keyboard: Optional[UsbPort]
+    redirections: tuple[UsbPort, ...]
+    devices: tuple[tuple[UsbDevice, UsbPort], ...]
+
+
+_REDIRECTING = (
+    UsbController(0, "ich9-ehci1", 6),
+    UsbController(0, "ich9-uhci1", 0, 0),
+    UsbController(0, "ich9-uhci2", 0, 2),
+    UsbController(0, "ich9-uhci3", 0, 4),
+)
+_OWN_OF_PC = UsbController(0, None, 2)
+_OWN_OF_AARCH64 = UsbController(0, None, 4)
+# For USB 2 and 3.
+_MORE_OF_PC = (UsbController(1, "ehci", 6), UsbController(2, "nec-xhci", 4))
+_MORE_OF_AARCH64 = (UsbController(1, "qemu-xhci", 4), UsbController(2, "qemu-xhci", 4))
+
+
+def plan_usb(vm: Vm, is_aarch64: bool, problems: list[Problem]) -> UsbLayout:
+    """Plans controllers and ports; devices that find no port are left out and become problems."""
+    controllers = _controllers(vm, is_aarch64)
+    free = {
+        controller.index: [UsbPort(controller.index, port + 1) for port in range(controller.ports)]
+        for controller in controllers
+        if controller.first_port is None
+    }
+    tablet = free[0].pop(0)
+    redirections = [port for port in free[0] if port.port in _REDIRECTION_PORTS] if vm.usb_redirect else []
+    free[0] = [port for port in free[0] if port not in redirections]
+    keyboard = free[0].pop(0) if is_aarch64 else None
+    devices = []
+    for device in vm.usb_devices:
+        ports = free[device.usb_version - 1]
+        if ports:
+            devices.append((device, ports.pop(0)))
+        else:
+            problems.append(_no_port(device, vm, controllers, devices))
+    return UsbLayout(controllers, tablet, keyboard, tuple(redirections), tuple(devices))
+
+
+def _controllers(vm: Vm, is_aarch64: bool) -> tuple[UsbController, ...]:
+    """libvirt wants indexes without a gap."""
+    own: tuple[UsbController, ...] = (_OWN_OF_AARCH64 if is_aarch64 else _OWN_OF_PC,)
+    if vm.usb_redirect:
+        own = _REDIRECTING
+    highest_version = max((device.usb_version for device in vm.usb_devices), default=1)
+    if not (vm.usb_redirect or is_aarch64):
+        highest_version = 3
+    return own + (_MORE_OF_AARCH64 if is_aarch64 else _MORE_OF_PC)[: highest_version - 1]
+
+
+def _no_port(
+    device: UsbDevice, vm: Vm, controllers: tuple[UsbController, ...], placed: list[tuple[UsbDevice, UsbPort]]
+) -> Problem:
+    index = device.usb_version - 1
+    ports = next(controller.ports for controller in controllers if controller.index == index)
+    others = [other.place for other, port in placed if port.controller == index]
+    own = ports - len(others)
+    return Problem(
+        device.place,
+        "too many USB devices: controller %d, for USB %d, has %d ports; %d are for %s, the others have %s"
+        % (index, device.usb_version, ports, own, _own_devices(vm), ", ".join(others) or "nothing")
+        if index == 0
+        else "too many USB devices: controller %d, for USB %d, has %d ports, taken by %s"
+        % (index, device.usb_version, ports, ", ".join(others)),
+        "impossible_layout",
+        "leave out one of the devices of this USB version",
+    )
+
+
+def _own_devices(vm: Vm) -> str:
+    return "the VM's own input devices and redirections" if vm.usb_redirect else "the VM's own input devices"

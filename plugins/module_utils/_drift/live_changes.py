@@ -1,0 +1,350 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which of the differences of a running VM can be made to go while it runs, and how. Pure.
+
+Each kind of difference has a function below that says so; C(_PLANNERS) lists most of them. An action's detail holds in
+C(undo) the action that takes it back. What no action takes away is left for the next boot.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Optional
+
+try:
+    from lxml import etree
+except ImportError:  # the module reports it
+    pass
+
+from .._actions.action import Action
+from .hotplug import MEMORY_BLOCK_KIB, attachable, can_be_plugged, can_be_unplugged, dimm, is_root, text
+from .identity import number
+from .live_form import as_definition
+from .normal_form import normalise_asked, normalise_held
+from .reconcile import merge
+from .walk import Difference, Found
+
+# What people read in a running domain, and the guest doesn't see.
+_LABELS = frozenset({"description"})
+# All numbers that a volume can be limited by. What is to have no limit must be said, or libvirt keeps the old one.
+_LIMITS = (
+    *(
+        "%s_%s_sec%s" % (way, unit, kind)
+        for unit in ("bytes", "iops")
+        for way in ("total", "read", "write")
+        for kind in ("", "_max", "_max_length")
+    ),
+    "size_iops_sec",
+)
+# What libvirt changes in a NIC that is in use.
+_NIC_PARTS = ("bandwidth", "filterref", "link")
+
+
+@dataclass(frozen=True)
+class LiveChanges:
+    """How what runs differs from what is asked for.
+
+    C(differences): all of it; C(for_guest): that of which the guest sees something. C(actions) change the
+    running VM, after which C(remaining) is left for its next boot.
+    """
+
+    differences: tuple[Difference, ...] = ()
+    for_guest: tuple[Difference, ...] = ()
+    actions: tuple[Action, ...] = ()
+    remaining: tuple[Difference, ...] = ()
+
+
+@dataclass
+class _Part:
+    """A device or a section of the domain that differs: as asked for, and as libvirt's live XML has it."""
+
+    name: str
+    asked: Optional[etree._Element]
+    running: Optional[etree._Element]
+    found: list[Found] = field(default_factory=list)
+
+
+@dataclass
+class _Planned:
+    """What becomes of the parts of two whole domains, as asked for and as live.
+
+    What is detached goes first, for its place may be needed; what grows goes last, for the guest may keep it.
+    """
+
+    asked: etree._Element
+    live: etree._Element
+    detach: list[Action] = field(default_factory=list)
+    change: list[Action] = field(default_factory=list)
+    attach: list[Action] = field(default_factory=list)
+    grow: list[Action] = field(default_factory=list)
+    remaining: list[Found] = field(default_factory=list)
+
+
+def live_changes(
+    desired: etree._Element, live: etree._Element, definition: Optional[etree._Element] = None
+) -> LiveChanges:
+    """Compare the C(domain) that is asked for with the live XML (read with secrets), and plan what can be done now.
+
+    C(definition) is what the next boot takes, for a domain with patches: where what runs is as that has it, libvirt has
+    rewritten what was asked for.
+    """
+    asked, merged = copy.deepcopy(desired), copy.deepcopy(live)
+    running = {
+        ours: libvirts
+        for section in (".", "devices")
+        for ours, libvirts in zip(merged.iterfind(section + "/*"), live.iterfind(section + "/*"))
+    }
+    found = _found(asked, merged)
+    if definition is not None and found:
+        unlike_definition = _found(copy.deepcopy(definition), copy.deepcopy(live))
+        found = [each for each in found if any(_is_about_the_same(each, other) for other in unlike_definition)]
+    planned = _Planned(asked, live)
+    for part in _parts(found, running):
+        _plan(part, planned)
+    differences = tuple(each.as_difference() for each in found)
+    return LiveChanges(
+        differences,
+        tuple(each for each in differences if each.path.partition("/")[0] not in _LABELS),
+        (*planned.detach, *planned.change, *planned.attach, *planned.grow),
+        tuple(found.as_difference() for found in planned.remaining),
+    )
+
+
+def _found(asked: etree._Element, live: etree._Element) -> list[Found]:
+    """The differences. Both are changed."""
+    normalise_asked(asked)
+    normalise_held(live)
+    as_definition(live, asked)
+    return list(merge(asked, live).found)
+
+
+def _is_about_the_same(one: Found, other: Found) -> bool:
+    """Whether one is what the other is, or a part of it."""
+    short, long = sorted((one.path, other.path), key=len)
+    return long == short or long.startswith(short + "/")
+
+
+def _parts(found: Iterable[Found], running: Mapping[etree._Element, etree._Element]) -> list[_Part]:
+    """The differences by what they are about. Memory is one thing that stands in several places."""
+    parts: dict[Any, _Part] = {}
+    for each in found:
+        is_device = len(each.steps) > 1 and each.steps[0].node.name == "devices"
+        step = each.steps[1 if is_device else 0] if each.steps else None
+        if step is None or _is_memory(each):
+            name = "memory" if step else "domain"
+            part = parts.setdefault(name, _Part(name, None, None))
+        else:
+            element = step.asked if step.held is None else step.held
+            part = parts.setdefault(element, _Part(step.node.name, step.asked, running.get(step.held)))
+        part.found.append(each)
+    return list(parts.values())
+
+
+def _is_memory(found: Found) -> bool:
+    names = [step.node.name for step in found.steps]
+    return (
+        names in (["memory"], ["currentMemory"])
+        or names[:2] == ["devices", "memory"]
+        or (names == ["cpu", "numa", "cell"] and found.last == "@memory")
+    )
+
+
+def _action(name: str, detail: Mapping[str, Any], undo_name: str, undo: Mapping[str, Any]) -> Action:
+    return Action(name, {**detail, "undo": Action(undo_name, undo)})
+
+
+def _plan(part: _Part, planned: _Planned) -> None:
+    asked, running, found = part.asked, part.running, part.found
+    if part.name == "memory":
+        _plan_memory(found, planned)
+    elif part.name == "description":
+        before, after = ({"text": None if each is None else each.text} for each in (running, asked))
+        planned.change.append(_action("set_description", after, "set_description", before))
+    elif asked is None or running is None or _is_another(part.name, asked, found):
+        _plug(part, planned)
+    elif part.name in _PLANNERS:
+        _PLANNERS[part.name](asked, running, found, planned)
+    else:
+        planned.remaining += found
+
+
+def _is_another(name: str, asked: etree._Element, found: list[Found]) -> bool:
+    """Whether another volume or NIC is to be where this one is."""
+    identity = {"disk": "source", "interface": "mac"}.get(name)
+    return not _is_cdrom(asked) and any(_below_device(each) == identity for each in found)
+
+
+def _plug(part: _Part, planned: _Planned) -> None:
+    """Take the running device out and put the asked one in, as far as there is one and it can be."""
+    asked, running, live = part.asked, part.running, planned.live
+    if part.name not in _PLUGGED or _has_to_stay(running) or _has_no_place(asked, live):
+        planned.remaining += part.found
+        return
+    if running is not None:
+        planned.detach.append(_plugged("detach_", "attach_", running, live))
+    if asked is not None:
+        planned.attach.append(_plugged("attach_", "detach_", asked, live))
+
+
+def _has_to_stay(running: Optional[etree._Element]) -> bool:
+    return running is not None and (_identity(running) is None or not can_be_unplugged(running))
+
+
+def _has_no_place(asked: Optional[etree._Element], live: etree._Element) -> bool:
+    if asked is None:
+        return False
+    return is_root(asked) or _identity(asked) is None or not can_be_plugged(asked, live)
+
+
+def _identity(device: etree._Element) -> Optional[str]:
+    """By what a device is found again when it is plugged in, None where only libvirt could say."""
+    _what, child, attribute = _PLUGGED[device.tag]
+    found = device.find(child)
+    return None if found is None else found.get(attribute)
+
+
+def _plugged(do: str, undo: str, device: etree._Element, live: etree._Element) -> Action:
+    """C(path) finds the device in a domain, C(label) is for messages."""
+    what, child, attribute = _PLUGGED[device.tag]
+    identity = _identity(device)
+    path = 'devices/%s/%s[@%s="%s"]/..' % (device.tag, child, attribute, identity)
+    detail = {"xml": attachable(device, live), "path": path, "label": "%s %s" % (what, identity)}
+    return _action(do + what, detail, undo + what, detail)
+
+
+def _plan_disk(asked: etree._Element, running: etree._Element, found: list[Found], planned: _Planned) -> None:
+    # The group of disks that share their limits has no place among those numbers.
+    limits = [each for each in found if _below_device(each) == "iotune" and each.steps[-1].node.name != "group_name"]
+    media = [each for each in found if _is_cdrom(asked) and _is_of_media(each)]
+    if _identity(running) is None:
+        limits = media = []
+    if limits:
+        before, after = ({"target": _identity(running), "limits": _limits(disk)} for disk in (running, asked))
+        planned.change.append(_action("set_volume_qos", after, "set_volume_qos", before))
+    if media:
+        changed = _with_parts(asked, running, ("source",))
+        for path, attribute in ((".", "type"), ("driver", "type")):
+            _copy_attribute(asked, changed, path, attribute)
+        planned.change.append(_update("change_media", changed, running))
+    planned.remaining += [each for each in found if each not in limits and each not in media]
+
+
+def _is_cdrom(disk: etree._Element) -> bool:
+    return disk.get("device") == "cdrom"
+
+
+def _is_of_media(found: Found) -> bool:
+    path = (_below_device(found), found.last)
+    return path[0] == "source" or path in (("", "@type"), ("driver", "@type"))
+
+
+def _limits(disk: etree._Element) -> dict[str, int]:
+    given = {limit.tag: number(limit.text) for limit in disk.iterfind("iotune/*") if limit.tag in _LIMITS}
+    return {**dict.fromkeys(_LIMITS, 0), **given}
+
+
+def _plan_nic(asked: etree._Element, running: etree._Element, found: list[Found], planned: _Planned) -> None:
+    bridge = [each for each in found if (_below_device(each), each.last) == ("source", "@bridge")]
+    possible = bridge + [each for each in found if _below_device(each) in _NIC_PARTS]
+    if possible:
+        changed = _with_parts(asked, running, _NIC_PARTS)
+        if bridge:
+            _copy_attribute(asked, changed, "source", "bridge")
+        planned.change.append(_update("update_nic", changed, running))
+    planned.remaining += [each for each in found if each not in possible]
+
+
+def _plan_graphics(asked: etree._Element, running: etree._Element, found: list[Found], planned: _Planned) -> None:
+    # QEMU asks for a password only if it had one when it started.
+    password = [each for each in found if each.last == "@passwd" and each.before and each.after]
+    if password:
+        changed = copy.deepcopy(running)
+        changed.set("passwd", asked.get("passwd"))
+        planned.change.append(_update("set_console_password", changed, running))
+    planned.remaining += [each for each in found if each not in password]
+
+
+def _plan_balloon(asked: etree._Element, running: etree._Element, found: list[Found], planned: _Planned) -> None:
+    period = [each for each in found if _below_device(each) == "stats"]
+    if period:
+        before, after = ({"seconds": _period(balloon)} for balloon in (running, asked))
+        planned.change.append(_action("set_balloon_period", after, "set_balloon_period", before))
+    planned.remaining += [each for each in found if each not in period]
+
+
+def _period(balloon: etree._Element) -> int:
+    stats = balloon.find("stats")
+    return 0 if stats is None else number(stats.get("period"))
+
+
+def _plan_vcpus(asked: etree._Element, running: etree._Element, found: list[Found], planned: _Planned) -> None:
+    before, after = ({"count": number(vcpu.get("current") or vcpu.text)} for vcpu in (running, asked))
+    if running.text == asked.text and before["count"] < after["count"]:
+        planned.grow.append(_action("set_vcpus", after, "set_vcpus", before))
+    else:
+        planned.remaining += found
+
+
+def _plan_memory(found: list[Found], planned: _Planned) -> None:
+    wanted, limit = _kib(planned.asked, "memory"), planned.live.find("maxMemory")
+    more = wanted - _kib(planned.live, "memory")
+    slots = 0 if limit is None else number(limit.get("slots")) - len(planned.live.findall("devices/memory"))
+    if slots > 0 and more > 0 and more % MEMORY_BLOCK_KIB == 0 and wanted <= _kib(planned.live, "maxMemory"):
+        detail = {"xml": dimm(more)}
+        planned.grow.append(_action("attach_memory", detail, "detach_memory", detail))
+    else:
+        planned.remaining += found
+
+
+def _kib(domain: etree._Element, path: str) -> int:
+    return number(domain.findtext(path))
+
+
+def _plan_cpu_shares(asked: etree._Element, running: etree._Element, found: list[Found], planned: _Planned) -> None:
+    shares = [each for each in found if each.steps[-1].node.name == "shares" and each.before]
+    if shares:
+        before, after = ({"shares": number(tune.findtext("shares"))} for tune in (running, asked))
+        planned.change.append(_action("set_cpu_shares", after, "set_cpu_shares", before))
+    planned.remaining += [each for each in found if each not in shares]
+
+
+def _update(name: str, changed: etree._Element, running: etree._Element) -> Action:
+    return _action(name, {"xml": text(changed)}, name, {"xml": text(running)})
+
+
+def _with_parts(asked: etree._Element, running: etree._Element, tags: Iterable[str]) -> etree._Element:
+    """The running device with some of its children as they are asked for, and without what only libvirt writes."""
+    changed = copy.deepcopy(running)
+    for tag in (*tags, "backingStore", "mirror"):
+        for old in changed.findall(tag):
+            changed.remove(old)
+    for tag in tags:
+        changed.extend(copy.deepcopy(each) for each in asked.findall(tag))
+    return changed
+
+
+def _copy_attribute(asked: etree._Element, changed: etree._Element, path: str, name: str) -> None:
+    """Set what is asked for; without that, or without the element, libvirt chooses."""
+    wanted, element = asked.find(path), changed.find(path)
+    if wanted is not None and element is not None and wanted.get(name) is not None:
+        element.set(name, wanted.get(name))
+
+
+def _below_device(found: Found) -> str:
+    """The child of the device in which the difference is, empty for the device itself."""
+    return found.steps[2].node.name if len(found.steps) > 2 else ""
+
+
+# How actions call what can be plugged, and by which attribute of which child it is known.
+_PLUGGED = {"disk": ("volume", "target", "dev"), "interface": ("nic", "mac", "address")}
+_PLANNERS: Mapping[str, Callable[[etree._Element, etree._Element, list[Found], _Planned], None]] = {
+    "disk": _plan_disk,
+    "interface": _plan_nic,
+    "graphics": _plan_graphics,
+    "memballoon": _plan_balloon,
+    "vcpu": _plan_vcpus,
+    "cputune": _plan_cpu_shares,
+}

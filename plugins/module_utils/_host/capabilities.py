@@ -1,0 +1,180 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a hypervisor can do, as libvirt's capabilities and domain capabilities tell it. Nothing here asks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Optional
+
+try:
+    from lxml import etree
+except ImportError:  # the module reports it
+    pass
+
+from .._spec.vm import Vm
+
+
+@dataclass(frozen=True)
+class GuestType:
+    """How guests of one architecture run as one domain type."""
+
+    emulator: str
+    machines: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """C(guests): architecture, then domain type (kvm or qemu). C(qemu_owner): the user and group id that QEMU has.
+
+    C(host_uuid): the UUID by which libvirt tells hypervisors apart, empty where it has none.
+    """
+
+    host_arch: str
+    guests: Mapping[str, Mapping[str, GuestType]]
+    qemu_owner: Optional[tuple[int, int]] = None
+    host_uuid: str = ""
+
+
+@dataclass(frozen=True)
+class DomainCapabilities:
+    """What domains of one kind can have. C(None): libvirt doesn't say, so that anything may be tried."""
+
+    emulator: str = ""
+    max_cpus: Optional[int] = None
+    firmwares: Optional[tuple[str, ...]] = None
+    loaders: tuple[str, ...] = ()
+    cpu_modes: Optional[tuple[str, ...]] = None
+    cpu_models: Optional[tuple[str, ...]] = None
+    disk_buses: Optional[tuple[str, ...]] = None
+    graphics: Optional[tuple[str, ...]] = None
+    videos: Optional[tuple[str, ...]] = None
+    redirdev_buses: Optional[tuple[str, ...]] = None
+
+
+@dataclass(frozen=True)
+class DomainKind:
+    """What libvirt's domain capabilities depend on. C(emulator) is C(None) for the one that libvirt takes."""
+
+    emulator: Optional[str]
+    arch: str
+    machine: str
+    domain_type: str
+
+
+@dataclass(frozen=True)
+class Host:
+    """A hypervisor. A kind that it could not answer for is absent from C(domain_capabilities).
+
+    C(addresses): the IP addresses that it has, C(None) if that is not known.
+    """
+
+    capabilities: Capabilities
+    domain_capabilities: Mapping[DomainKind, DomainCapabilities] = field(default_factory=dict)
+    cgroup_version: int = 2
+    addresses: Optional[frozenset[str]] = None
+
+
+def offers(values: Optional[tuple[str, ...]], value: str) -> bool:
+    """Whether the host has the value, or doesn't say what it has."""
+    return values is None or value in values
+
+
+def is_q35(machine: str) -> bool:
+    """Whether a machine type is the PC with PCI Express, which has no IDE."""
+    return machine == "q35" or machine.startswith("pc-q35")
+
+
+def parse_capabilities(xml: str) -> Capabilities:
+    """Reads what virConnectGetCapabilities gives."""
+    root = etree.fromstring(xml)
+    guests: dict[str, dict[str, GuestType]] = {}
+    for guest in root.iterfind("guest"):
+        if guest.findtext("os_type") != "hvm":
+            continue
+        for arch in guest.iterfind("arch"):
+            types = guests.setdefault(arch.get("name"), {})
+            for domain in arch.iterfind("domain"):
+                types[domain.get("type")] = _guest_type(arch, domain)
+    return Capabilities(root.findtext("host/cpu/arch"), guests, _qemu_owner(root), root.findtext("host/uuid", ""))
+
+
+def _qemu_owner(root: etree._Element) -> Optional[tuple[int, int]]:
+    """From the label that processes get, C(+64055:+107)."""
+    label = re.fullmatch(r"\+(\d+):\+(\d+)", root.findtext("host/secmodel[model='dac']/baselabel", ""))
+    return (int(label[1]), int(label[2])) if label else None
+
+
+def parse_domain_capabilities(xml: str) -> DomainCapabilities:
+    """Reads what virConnectGetDomainCapabilities gives."""
+    root = etree.fromstring(xml)
+    vcpu = root.find("vcpu")
+    return DomainCapabilities(
+        emulator=root.findtext("path", ""),
+        max_cpus=int(vcpu.get("max")) if vcpu is not None else None,
+        firmwares=_enum(root, "os", "firmware"),
+        loaders=tuple(value.text for value in root.iterfind("os/loader/value")),
+        cpu_modes=_supported(root, "cpu/mode"),
+        cpu_models=_texts(root, "cpu/mode[@name='custom']", "model"),
+        disk_buses=_enum(root, "devices/disk", "bus"),
+        graphics=_enum(root, "devices/graphics", "type"),
+        videos=_enum(root, "devices/video", "modelType"),
+        redirdev_buses=_enum(root, "devices/redirdev", "bus"),
+    )
+
+
+def domain_kind(vm: Vm, capabilities: Capabilities) -> DomainKind:
+    """What the host has to be asked about for a VM, be it there or not."""
+    arch = vm.arch or capabilities.host_arch
+    return DomainKind(
+        vm.emulator, arch, vm.machine or default_machine(arch, vm.domain_type, capabilities), vm.domain_type
+    )
+
+
+def guest_type(kind: DomainKind, capabilities: Capabilities) -> Optional[GuestType]:
+    """How the host runs domains of this kind; C(None) if it doesn't."""
+    return capabilities.guests.get(kind.arch, {}).get(kind.domain_type)
+
+
+def default_machine(arch: str, domain_type: str, capabilities: Capabilities) -> str:
+    """ZStack's machine where the host has it: Enterprise Linux 10 and later have no i440FX."""
+    if arch == "aarch64":
+        return "virt"
+    types = capabilities.guests.get(arch, {})
+    # Where the domain type is missing, another one tells what the emulator has.
+    known = types.get(domain_type) or next(iter(types.values()), None)
+    if known and "pc" not in known.machines and "q35" in known.machines:
+        return "q35"
+    return "pc"
+
+
+def _guest_type(arch: etree._Element, domain: etree._Element) -> GuestType:
+    """A domain type may have an emulator and machines of its own."""
+    machines = domain.findall("machine") or arch.findall("machine")
+    return GuestType(
+        domain.findtext("emulator") or arch.findtext("emulator", ""),
+        frozenset(machine.text for machine in machines),
+    )
+
+
+def _enum(root: etree._Element, path: str, name: str) -> Optional[tuple[str, ...]]:
+    """The values of an enumeration; nothing where its element is not supported."""
+    element = root.find(path)
+    if element is None:
+        return None
+    if element.get("supported") == "no":
+        return ()
+    return _texts(root, "%s/enum[@name='%s']" % (path, name), "value")
+
+
+def _texts(root: etree._Element, path: str, tag: str) -> Optional[tuple[str, ...]]:
+    element = root.find(path)
+    return None if element is None else tuple(child.text for child in element.iterfind(tag))
+
+
+def _supported(root: etree._Element, path: str) -> Optional[tuple[str, ...]]:
+    modes = root.findall(path)
+    return tuple(mode.get("name") for mode in modes if mode.get("supported") == "yes") if modes else None

@@ -1,0 +1,135 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What has to be asked of the hypervisor before the disks of a VM can be described.
+
+The format of an image is asked once. Afterwards the definition's holds: the guest can write what it likes into a raw
+disk, also the header of a qcow2 image that has any file of the hypervisor as its backing file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Optional
+from urllib.parse import quote, urlencode
+
+try:
+    from lxml import etree
+except ImportError:  # the module reports it
+    pass
+
+from .._errors.errors import Problem, VmError
+from .._libvirt.hypervisor import Hypervisor
+from .._spec.vm import Vm, Volume
+from .._storage.base import StorageFacts, path_place
+from .._storage.file import IMAGE_KINDS
+from .._storage.fusionstor import NBD_SOCKET, FusionstorBackend, export_name
+from .._storage.iscsi import lun_of, uses_host_initiator
+
+if TYPE_CHECKING:
+    from .._host.system import System
+
+FORMATS = ("raw", "qcow2")
+_QCOW2_MAGIC = b"QFI\xfb"
+
+
+def facts(vm: Vm, existing: Optional[Any], system: System, hypervisor: Hypervisor) -> StorageFacts:
+    """Formats and secrets of one VM. C(existing) is the C(domain) element of its definition, if it has one."""
+    known = defined_formats(existing)
+    formats: dict[str, str] = {}
+    problems: list[Problem] = []
+    for volume in vm.volumes:
+        try:
+            image_format = _format_of(volume, known, system, hypervisor)
+            if image_format is not None:
+                formats[volume.install_path] = image_format
+        except VmError as error:
+            problems.append(Problem(path_place(volume), error.message, error.code, error.hint))
+    return StorageFacts(formats, _chap_secrets(vm, hypervisor), tuple(problems))
+
+
+def defined_formats(existing: Optional[Any]) -> dict[str, str]:
+    """The formats that the definition of a VM has, by install path."""
+    formats = {}
+    for disk in existing.iterfind("devices/disk") if existing is not None else ():
+        source, driver = disk.find("source"), disk.find("driver")
+        if source is None or driver is None or driver.get("type") is None:
+            continue
+        if source.get("file"):
+            formats[source.get("file")] = driver.get("type")
+        elif source.get("protocol") == "nbd":
+            formats[FusionstorBackend.scheme + source.get("name", "")] = driver.get("type")
+    return formats
+
+
+def _format_of(volume: Volume, known: Mapping[str, str], system: System, hypervisor: Hypervisor) -> Optional[str]:
+    if volume.device_type == "file":
+        expected = volume.format or known.get(volume.install_path)
+        if expected is None:
+            return _ask_file(volume, system, hypervisor)
+        if not system.is_remote:
+            _check_claim(volume, expected, system)
+        return expected
+    if volume.device_type == "fusionstor":
+        return known.get(volume.install_path) or _ask_fusionstor(volume, system)
+    return None
+
+
+def _ask_file(volume: Volume, system: System, hypervisor: Hypervisor) -> Optional[str]:
+    path = volume.install_path
+    if system.is_remote:
+        found = _ask_libvirt(path, hypervisor)
+    elif system.path_kind(path) not in IMAGE_KINDS:
+        # That it is missing is found where the VM is about to start.
+        return None
+    else:
+        found = system.image_format(path)
+    if found not in FORMATS:
+        raise VmError("image_format", "%s is a %s image: a volume is raw or qcow2" % (path, found))
+    return found
+
+
+def _ask_libvirt(path: str, hypervisor: Hypervisor) -> str:
+    xml = hypervisor.storage_volume_xml(path)
+    image_format = etree.fromstring(xml).find("target/format") if xml is not None else None
+    if image_format is None:
+        raise VmError(
+            "needs_hypervisor",
+            "the format of %s is not known here, and no storage pool of libvirt has the file" % path,
+            "State the format of the volume, or run the task on the hypervisor.",
+        )
+    return str(image_format.get("type"))
+
+
+def _check_claim(volume: Volume, expected: str, system: System) -> None:
+    """Read here, without qemu-img: this is asked of every volume on every run."""
+    head = system.read_head(volume.install_path, len(_QCOW2_MAGIC))
+    if head is None:
+        return
+    is_qcow2 = head == _QCOW2_MAGIC
+    if is_qcow2 != (expected == "qcow2"):
+        claimed = "claims to be a qcow2 image" if is_qcow2 else "is no qcow2 image"
+        why = "the volume is to be" if volume.format else "the definition says"
+        raise VmError("image_format", "%s %s, but %s %s" % (volume.install_path, claimed, why, expected))
+
+
+def _ask_fusionstor(volume: Volume, system: System) -> Optional[str]:
+    """As the reference does: raw where it can't be asked."""
+    url = "nbd+unix:///%s?%s" % (quote(export_name(volume)), urlencode({"socket": NBD_SOCKET}))
+    try:
+        found = system.image_format(url)
+    except VmError:
+        return None
+    return found if found in FORMATS else None
+
+
+def _chap_secrets(vm: Vm, hypervisor: Hypervisor) -> dict[str, str]:
+    names = {
+        lun_of(volume).iqn
+        for volume in vm.volumes
+        if volume.device_type == "iscsi" and volume.chap_username and not uses_host_initiator(volume)
+    }
+    if not names:
+        return {}
+    secrets = hypervisor.known_secrets().values()
+    return {secret.usage: secret.uuid for secret in secrets if secret.kind == "iscsi" and secret.usage in names}

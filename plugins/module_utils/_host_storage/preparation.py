@@ -1,0 +1,45 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether the storage of VMs can be reached, and what the hypervisor has to do before they start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from .._actions.action import Action
+from .._errors.errors import Problem
+from .._libvirt.hypervisor import Hypervisor
+from .._spec.vm import Vm
+from .._storage.backends import backend_of
+from .._storage.base import StorageFacts, StorageItem
+from . import iscsi_login, secrets
+from .reachability import WantedItem, find_problems
+
+if TYPE_CHECKING:
+    from .._actions.context import Executor
+    from .._host.system import System
+
+# What carries out the actions that L(prepare) plans.
+EXECUTORS: Mapping[str, Executor] = {
+    "define_secret": secrets.set_secret,
+    "set_secret_value": secrets.set_secret,
+    "log_in_to_iscsi_target": iscsi_login.log_in,
+}
+
+
+def preflight(vms: Sequence[Vm], system: System, hypervisor: Hypervisor) -> list[Problem]:
+    """Return why volumes and CDs of VMs that are to start can't be reached; ask each server and image once."""
+    wanted = [WantedItem(vm, item, backend_of(item)) for vm in vms for item in _items_of(vm)]
+    return find_problems(wanted, system, hypervisor)
+
+
+def prepare(vm: Vm, facts: StorageFacts, system: System, hypervisor: Hypervisor) -> list[Action]:
+    """Return the actions between the definition of a VM and its start."""
+    return [*secrets.plan_secrets(vm, facts, hypervisor), *iscsi_login.plan_logins(vm)]
+
+
+def _items_of(vm: Vm) -> Iterator[StorageItem]:
+    yield from vm.volumes
+    yield from vm.boot_iso

@@ -1,0 +1,170 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Before anything is changed: can what the VMs need be reached? Bounded in time, each question asked once."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Optional
+
+from .._errors.errors import Problem, VmError
+from .._libvirt.hypervisor import Hypervisor
+from .._spec.vm import Vm
+from .._storage.base import SECRET_OBJECT, Address, Asking, Backend, Inquiry, StorageItem, path_of, path_place
+from ..deadline import side_by_side
+
+if TYPE_CHECKING:
+    from .._host.system import ServerGreeting, System
+
+CONNECT_SECONDS = 4
+OPEN_SECONDS = 10
+CONNECTIONS_AT_ONCE = 16
+IMAGES_AT_ONCE = 4
+
+_TIMED_OUT = "timed out"
+
+
+class WantedItem(NamedTuple):
+    """A volume or CD of a VM that is to be reached."""
+
+    vm: Vm
+    item: StorageItem
+    backend: Backend
+
+
+class _Question(NamedTuple):
+    """An image to be opened, and the servers that are behind it."""
+
+    inquiry: Inquiry
+    addresses: tuple[Address, ...]
+
+
+class _Answer(NamedTuple):
+    """What an address has to say: a greeting, or why it doesn't answer."""
+
+    greeting: Optional[ServerGreeting] = None
+    failure: str = ""
+
+
+class _CephKeys:
+    """The cephx keys of secrets: from the task, which sets them before it starts anything, else from libvirt."""
+
+    def __init__(self, vms: Iterable[Vm], hypervisor: Hypervisor) -> None:
+        self._hypervisor = hypervisor
+        self._given = {vm.ceph_secret.uuid: vm.ceph_secret.key for vm in vms if vm.ceph_secret}
+        self._asked: dict[str, Optional[str]] = {}
+
+    def key(self, uuid: str) -> Optional[str]:
+        """The key, None for a private secret; raises C(secret_missing)."""
+        if uuid in self._given:
+            return self._given[uuid]
+        if uuid not in self._asked:
+            self._asked[uuid] = self._ask(uuid)
+        return self._asked[uuid]
+
+    def _ask(self, uuid: str) -> Optional[str]:
+        if self._hypervisor.secret_xml(uuid) is None:
+            raise VmError("secret_missing", "libvirt has no secret %s" % uuid)
+        try:
+            value = self._hypervisor.secret_value(uuid)
+        except VmError as error:
+            if error.code == "libvirt_denied":
+                return None
+            raise
+        if value is None:
+            raise VmError("secret_missing", "the libvirt secret %s has no value" % uuid)
+        return base64.b64encode(value).decode("ascii")
+
+
+def find_problems(wanted: Sequence[WantedItem], system: System, hypervisor: Hypervisor) -> list[Problem]:
+    """What keeps the items from being reached, in their order."""
+    answers = _ask_addresses(wanted, system)
+    greetings = {address: answer.greeting for address, answer in answers.items() if answer.greeting is not None}
+    keys = _CephKeys([each.vm for each in wanted], hypervisor)
+    found: dict[int, Problem] = {}
+    questions: dict[int, _Question] = {}
+    for index, (vm, item, backend) in enumerate(wanted):
+        try:
+            _check_addresses(backend.addresses(item), answers)
+            inquiry = backend.inquiry(item, Asking(vm, system, keys.key, greetings))
+        except VmError as error:
+            found[index] = Problem(path_place(item), error.message, error.code, error.hint)
+        else:
+            if inquiry is not None:
+                questions[index] = _Question(inquiry, backend.addresses(item))
+    for index, reason in _open_images(questions, system).items():
+        problem = _explain(wanted[index], reason)
+        if problem is not None:
+            found[index] = problem
+    return [found[index] for index in sorted(found)]
+
+
+def _ask_addresses(wanted: Iterable[WantedItem], system: System) -> dict[Address, _Answer]:
+    if system.is_remote:
+        return {}
+    addresses = [address for each in wanted for address in each.backend.addresses(each.item)]
+    distinct = list(dict.fromkeys(addresses))
+    return dict(zip(distinct, side_by_side(lambda address: _connect(system, address), distinct, CONNECTIONS_AT_ONCE)))
+
+
+def _connect(system: System, address: Address) -> _Answer:
+    try:
+        if address.port is None:
+            system.connect_to_socket(address.host, CONNECT_SECONDS)
+            return _Answer()
+        return _Answer(system.connect(address.host, address.port, CONNECT_SECONDS, address.greeting))
+    except VmError as error:
+        return _Answer(failure=error.message)
+
+
+def _check_addresses(addresses: Sequence[Address], answers: Mapping[Address, _Answer]) -> None:
+    """One that answers is enough."""
+    failures = [(address, answers[address].failure) for address in addresses if address in answers]
+    if failures and all(failure for dummy, failure in failures):
+        reasons = ", ".join("%s (%s)" % failure for failure in failures)
+        raise VmError("storage_unreachable", "no answer from %s" % reasons)
+
+
+def _open_images(questions: Mapping[int, _Question], system: System) -> dict[int, str]:
+    """Why images can't be opened. A server that has once kept silent for too long is not asked for other images."""
+    silent: set[tuple[Address, ...]] = set()
+
+    def ask(question: _Question) -> Optional[str]:
+        if question.addresses in silent:
+            return _TIMED_OUT
+        reason = _open_failure(system, question.inquiry)
+        if reason == _TIMED_OUT:
+            silent.add(question.addresses)
+        return reason
+
+    distinct = list(dict.fromkeys(questions.values()))
+    reasons = dict(zip(distinct, side_by_side(ask, distinct, IMAGES_AT_ONCE)))
+    found = {index: reasons[question] for index, question in questions.items()}
+    return {index: reason for index, reason in found.items() if reason is not None}
+
+
+def _open_failure(system: System, inquiry: Inquiry) -> Optional[str]:
+    """Why qemu-img can't open an image; None if it can."""
+    argv = ["qemu-img", "info", "--output=json", "--force-share"]
+    if inquiry.is_secret:
+        argv += ["--object", "secret,id=%s,file=/dev/stdin" % SECRET_OBJECT]
+    try:
+        done = system.run([*argv, "--", inquiry.image], OPEN_SECONDS, inquiry.stdin)
+    except VmError as error:
+        return _TIMED_OUT if error.code == "command_timeout" else error.message
+    if done.returncode == 0:
+        return None
+    return re.sub(r"(?s)^qemu-img: (Could not open '.*': )?", "", done.stderr.strip())
+
+
+def _explain(wanted: WantedItem, reason: str) -> Optional[Problem]:
+    item, backend = wanted.item, wanted.backend
+    if reason == _TIMED_OUT:
+        names = ", ".join(map(str, backend.addresses(item)))
+        text = "%s takes connections, but has not let qemu-img open %s within %d seconds"
+        return Problem(path_place(item), text % (names, path_of(item), OPEN_SECONDS), "storage_unreachable")
+    explained = backend.explain(item, reason)
+    return None if explained is None else Problem(path_place(item), explained[1], explained[0])

@@ -1,0 +1,137 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The libvirt secrets that VMs bring along: cephx keys and CHAP passwords.
+
+Several VMs may use one secret. A VM is defined before its secrets are set, and all this is done under a lock: so an
+undo that finds no other VM using the secret can remove it, and a VM that comes later sets it again.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
+
+from .._actions.action import Action, AlreadyDone
+from .._actions.shared_objects import secret_lock, used_by_another
+from .._errors.errors import Problem, VmError
+from .._libvirt.hypervisor import Hypervisor
+from .._libvirt.secret_definition import SecretDefinition
+from .._spec.vm import Vm
+from .._storage.base import StorageFacts
+from .._storage.iscsi import chap_secret_uuid, lun_of, uses_host_initiator
+
+if TYPE_CHECKING:
+    from .._actions.context import Context
+
+Undo = Callable[[], None]
+
+
+class _WantedSecret(NamedTuple):
+    """A secret of a VM. C(place) is where its value stands in the input."""
+
+    place: str
+    definition: SecretDefinition
+    value: bytes
+
+
+def secret_conflicts(vm: Vm, facts: StorageFacts, hypervisor: Hypervisor) -> list[Problem]:
+    """Secrets of a VM whose UUID libvirt has for something else."""
+    problems = []
+    for place, definition, _value in _wanted(vm, facts):
+        known = hypervisor.known_secrets().get(definition.uuid)
+        if known is not None and known.kind != definition.kind:
+            message = "the libvirt secret %s is there already, for %s instead of %s"
+            found = "nothing in particular" if known.kind == "none" else known.kind
+            problems.append(Problem(place, message % (definition.uuid, found, definition.kind), "secret_conflict"))
+    return problems
+
+
+def plan_secrets(vm: Vm, facts: StorageFacts, hypervisor: Hypervisor) -> list[Action]:
+    """What is missing for the secrets of a VM to have their values."""
+    actions = (_plan(definition, value, hypervisor) for _place, definition, value in _wanted(vm, facts))
+    return [action for action in actions if action is not None]
+
+
+def _wanted(vm: Vm, facts: StorageFacts) -> Iterator[_WantedSecret]:
+    if vm.ceph_secret is not None:
+        uuid, key = vm.ceph_secret.uuid, base64.b64decode(vm.ceph_secret.key)
+        yield _WantedSecret("%s.ceph_secret" % vm.place, SecretDefinition(uuid, "ceph", uuid, True, False), key)
+    with_password = {
+        lun_of(volume).iqn: volume
+        for volume in vm.volumes
+        if volume.device_type == "iscsi" and volume.chap_password and not uses_host_initiator(volume)
+    }
+    for iqn, volume in sorted(with_password.items()):
+        definition = SecretDefinition(
+            facts.chap_secrets.get(iqn) or chap_secret_uuid(iqn), "iscsi", iqn, ephemeral=True, private=True
+        )
+        yield _WantedSecret("%s.chap_password" % volume.place, definition, str(volume.chap_password).encode("utf-8"))
+
+
+def _plan(definition: SecretDefinition, value: bytes, hypervisor: Hypervisor) -> Optional[Action]:
+    detail = {"definition": definition, "value": value}
+    if definition.uuid not in hypervisor.known_secrets():
+        return Action("define_secret", detail, shared=definition.uuid)
+    if _readable_value(definition, hypervisor) != value:
+        return Action("set_secret_value", detail, shared=definition.uuid)
+    return None
+
+
+def set_secret(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
+    """Sees that a secret is there and has its value; returns what takes that back."""
+    definition: SecretDefinition = detail["definition"]
+    hypervisor = context.hypervisor
+    with secret_lock(context.system, definition.uuid):
+        before = _readable_value(definition, hypervisor)
+        if before == detail["value"]:
+            raise AlreadyDone
+        is_new = _set_value(definition, detail["value"], hypervisor)
+
+    def undo() -> None:
+        with secret_lock(context.system, definition.uuid):
+            if used_by_another(context, definition.uuid):
+                return
+            if is_new:
+                hypervisor.undefine_secret(definition.uuid)
+            elif before is not None:
+                hypervisor.set_secret_value(definition.uuid, before)
+
+    return undo
+
+
+def _set_value(definition: SecretDefinition, value: bytes, hypervisor: Hypervisor) -> bool:
+    """Whether the secret had to be defined for it."""
+    if definition.uuid in hypervisor.known_secrets():
+        try:
+            hypervisor.set_secret_value(definition.uuid, value)
+            return False
+        except VmError as error:
+            # Another task, which libvirt told us nothing of, has taken its own back.
+            if error.code != "secret_missing":
+                raise
+    hypervisor.define_secret(definition.to_xml(), definition.private)
+    try:
+        hypervisor.set_secret_value(definition.uuid, value)
+    except VmError:
+        hypervisor.undefine_secret(definition.uuid)
+        raise
+    return True
+
+
+def _readable_value(definition: SecretDefinition, hypervisor: Hypervisor) -> Optional[bytes]:
+    """The value of a secret, None where it has none or shows it to nobody and we didn't give it.
+
+    One that isn't known yet is looked for, unless it would be private: under the UUID of a target's secret there is
+    none but that which VMs bring along.
+    """
+    known = hypervisor.known_secrets().get(definition.uuid)
+    if (known or definition).private:
+        return known.given if known else None
+    try:
+        return hypervisor.secret_value(definition.uuid)
+    except VmError as error:
+        if error.code == "libvirt_denied":
+            return None
+        raise

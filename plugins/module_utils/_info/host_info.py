@@ -1,0 +1,131 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a hypervisor is, has and can do, as people and playbooks ask for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Optional, Union
+
+from .._errors.errors import VmError
+from .._host.capabilities import (
+    Capabilities,
+    DomainCapabilities,
+    DomainKind,
+    default_machine,
+    offers,
+    parse_capabilities,
+    parse_domain_capabilities,
+)
+from .._host.system import HostSystem, System
+from .._libvirt.hypervisor import Hypervisor
+from .._spec.arguments import VM_ARGUMENT_SPEC
+
+# The families of machines that VMs of an architecture can get; a VM that asks for none gets the first.
+_MACHINES = {"x86_64": ("pc", "q35"), "aarch64": ("virt",)}
+
+
+def host_info(hypervisor: Hypervisor, system: System) -> dict[str, Any]:
+    """All that zstack_host_info returns. What a hypervisor that is reached remotely can't tell is None."""
+    capabilities = parse_capabilities(hypervisor.capabilities())
+    domain_capabilities = ask_domain_capabilities(hypervisor, kinds_of(capabilities))
+    return {
+        "uuid": capabilities.host_uuid,
+        "hostname": hypervisor.hostname(),
+        "arch": capabilities.host_arch,
+        "libvirt_version": hypervisor.libvirt_version(),
+        "qemu_version": hypervisor.qemu_version(),
+        "cpus": hypervisor.cpu_count(),
+        "memory": _memory(hypervisor if system.is_remote else system),
+        "domain_types": sorted(capabilities.guests.get(capabilities.host_arch, {})),
+        "guests": describe_guests(capabilities, domain_capabilities),
+        "vms": [
+            {"uuid": domain.uuid, "name": domain.name, "active": domain.active} for domain in hypervisor.list_domains()
+        ],
+        **_kernel(system),
+    }
+
+
+def ask_domain_capabilities(
+    hypervisor: Hypervisor, kinds: Iterable[DomainKind]
+) -> dict[DomainKind, DomainCapabilities]:
+    """What domains of these kinds can have; a kind that the hypervisor has nothing of is left out."""
+    answers = {}
+    for kind in kinds:
+        try:
+            xml = hypervisor.domain_capabilities(kind.emulator, kind.arch, kind.machine, kind.domain_type)
+        except VmError as error:
+            if error.lost_libvirt:
+                raise
+            continue
+        answers[kind] = parse_domain_capabilities(xml)
+    return answers
+
+
+def kinds_of(capabilities: Capabilities) -> list[DomainKind]:
+    """The kinds of domains that VMs can be on the hypervisor."""
+    return [
+        DomainKind(None, arch, machine, domain_type)
+        for arch, machines in _MACHINES.items()
+        for domain_type, guest in sorted(capabilities.guests.get(arch, {}).items())
+        for machine in machines
+        if machine in guest.machines
+    ]
+
+
+def describe_guests(
+    capabilities: Capabilities, domain_capabilities: Mapping[DomainKind, DomainCapabilities]
+) -> list[dict[str, Any]]:
+    """One entry for each architecture and domain type, in the words of a VM's options."""
+    described = []
+    for arch in _MACHINES:
+        for domain_type, guest in sorted(capabilities.guests.get(arch, {}).items()):
+            machines = {
+                kind.machine: _describe_machine(arch, answer)
+                for kind, answer in domain_capabilities.items()
+                if (kind.arch, kind.domain_type) == (arch, domain_type)
+            }
+            described.append(
+                {
+                    "arch": arch,
+                    "domain_type": domain_type,
+                    "emulator": guest.emulator,
+                    "default_machine": default_machine(arch, domain_type, capabilities),
+                    "machines": machines,
+                    "machine_names": sorted(guest.machines),
+                }
+            )
+    return described
+
+
+def _describe_machine(arch: str, capabilities: DomainCapabilities) -> dict[str, Any]:
+    firmware = ["bios"] if arch == "x86_64" else []
+    return {
+        "firmware": firmware + (["uefi"] if offers(capabilities.firmwares, "efi") else []),
+        "console_modes": _choices("console_mode", capabilities.graphics),
+        "video_types": _choices("video_type", capabilities.videos),
+        "max_cpus": capabilities.max_cpus,
+    }
+
+
+def _choices(option: str, offered: Optional[tuple[str, ...]]) -> list[str]:
+    """The choices of a VM's option that the hypervisor has, or that may be tried because it doesn't say."""
+    return [choice for choice in VM_ARGUMENT_SPEC[option]["choices"] if offers(offered, choice)]
+
+
+def _memory(source: Union[Hypervisor, HostSystem]) -> dict[str, Any]:
+    return {"total": source.memory_size(), "free": source.free_memory()}
+
+
+def _kernel(system: System) -> dict[str, Any]:
+    if system.is_remote:
+        return {"load_average": None, "bridges": None, "cgroup_version": None, "iommu_groups": None}
+    return {
+        "load_average": system.load_average(),
+        "bridges": system.bridges(),
+        "cgroup_version": system.cgroup_version(),
+        "iommu_groups": [
+            {"number": number, "devices": devices} for number, devices in sorted(system.iommu_groups().items())
+        ],
+    }

@@ -1,0 +1,229 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What there is to know of the VMs of a hypervisor, asked side by side. Changes nothing."""
+
+from __future__ import annotations
+
+import base64
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Optional, Union
+
+try:
+    from lxml import etree
+except ImportError:  # the module reports it
+    pass
+
+from .._diagnostics.screenshot import write_picture
+from .._diagnostics.thumbnail import thumbnail
+from .._drift.live_changes import live_changes
+from .._errors.errors import VmError, mistakes_as_errors
+from .._host.system import System
+from .._libvirt.circuit_breaker import Patience
+from .._libvirt.hypervisor import Hypervisor
+from .._libvirt.observed import DomainList, ObservedVm, list_domains, observe_domain
+from .._spec.vm import Vm
+from .._start.plan import Policy
+from .._start.readiness import console_of_domain
+from .._start.result import VmResult
+from .._start.run_context import Order
+from .._start.start import start_vms
+from ..deadline import side_by_side
+from . import domain_facts
+
+_WORKERS = 8
+_PID_FILE = "/run/libvirt/qemu/%s.pid"
+_IN_PART = "this VM is told of only in part: %s"
+
+Information = dict[str, Any]
+
+_NOT_COMPARED: Information = {"as_asked": None, "differences": [], "error": None}
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """What is wanted of the screens: PNG files in C(directory), on the machine that this runs on, and small pictures,
+    C(thumbnail_width) pixels wide at most, in the entries."""
+
+    directory: Optional[str] = None
+    thumbnail_width: Optional[int] = None
+
+
+NO_PICTURES = Pictures()
+
+
+@dataclass(frozen=True)
+class _Survey:
+    """What the looks at all VMs of a hypervisor share."""
+
+    hypervisor: Hypervisor
+    system: System
+    domains: DomainList
+    pictures: Pictures
+    patience: Patience = field(default_factory=Patience)
+
+
+def vm_information(
+    hypervisor: Hypervisor,
+    system: System,
+    uuids: Sequence[str],
+    others: bool = False,
+    pictures: Pictures = NO_PICTURES,
+) -> list[Information]:
+    """One entry for each of the VMs, in the order given; with C(others), then for all others, by domain name."""
+    domains = list_domains(hypervisor)
+    asked = list(uuids)
+    if others:
+        asked += sorted(set(domains.names) - set(asked), key=lambda uuid: domains.names[uuid])
+    look = partial(_look, _Survey(hypervisor, system, domains, pictures))
+    found = []
+    for index, (uuid, outcome) in enumerate(zip(asked, side_by_side(look, asked, _WORKERS))):
+        if isinstance(outcome, VmError):
+            if outcome.lost_libvirt:
+                raise outcome
+            unknown = {"uuid": uuid, "name": domains.names.get(uuid), "state": "unknown", "reason": "unknown"}
+            outcome = {**unknown, "warnings": ["this VM could not be looked at: %s" % outcome]}
+        # Another VM that has been removed since it was listed is none of those that there are.
+        if index < len(uuids) or outcome["state"] != "absent":
+            found.append(outcome)
+    return found
+
+
+def _look(survey: _Survey, uuid: str) -> Union[Information, VmError]:
+    try:
+        with mistakes_as_errors():
+            observed = observe_domain(survey.hypervisor, uuid, survey.domains)
+            if observed.inactive_xml is None:
+                return {"uuid": uuid, "state": "absent", "reason": "unknown", "warnings": []}
+            return _describe(survey, uuid, observed, etree.fromstring(observed.inactive_xml))
+    except VmError as error:
+        return error
+
+
+def _describe(survey: _Survey, uuid: str, observed: ObservedVm, defined: etree._Element) -> Information:
+    warnings: list[str] = []
+    live = None if observed.live_xml is None else etree.fromstring(observed.live_xml)
+    domain = defined if live is None else live
+    described = domain_facts.identity(domain)
+    management_ip = described["metadata"]["host_management_ip"]
+    disks = [{**disk, **_size(survey, uuid, disk, warnings)} for disk in domain_facts.disks(domain)]
+    pictures = _pictures(survey, uuid, live, warnings)
+    # Asked before the agent is, whose silence is not QEMU's.
+    hangs = live is not None and survey.patience.lost_with(uuid) is not None
+    return {
+        "uuid": uuid,
+        **described,
+        "state": observed.state,
+        "reason": observed.reason,
+        "qemu_hangs": hangs,
+        "uptime": None if live is None else _uptime(survey.system, uuid, described["domain_name"]),
+        "console": None if live is None else console_of_domain(live, management_ip),
+        "addresses": [] if live is None else _addresses(survey, uuid, live),
+        "disks": disks,
+        "nics": domain_facts.nics(domain),
+        "restart_required": live is not None and observed.persistent and restart_changes(defined, live),
+        **pictures,
+        "warnings": list(dict.fromkeys(warnings)),
+    }
+
+
+def restart_changes(defined: etree._Element, live: etree._Element) -> bool:
+    """Whether a guest would find anything changed if what is defined took the place of what runs."""
+    return bool(live_changes(defined, live).for_guest)
+
+
+def _uptime(system: System, uuid: str, domain_name: str) -> Optional[int]:
+    """Seconds since QEMU started. A reboot inside the guest doesn't end that, nor does a pause."""
+    if system.is_remote:
+        return None
+    pid = (system.read_text(_PID_FILE % domain_name) or "").strip()
+    age = system.process_age(int(pid), uuid) if pid.isdigit() else None
+    return None if age is None else int(age)
+
+
+def _addresses(survey: _Survey, uuid: str, live: etree._Element) -> list[Information]:
+    sources = (["agent"] if domain_facts.has_agent(live) else []) + ["lease", "arp"]
+    answers = {}
+    for source in sources:
+        question = partial(survey.hypervisor.interface_addresses, uuid, source)
+        try:
+            answers[source] = survey.patience.ask(uuid, question) if source == "agent" else question()
+        except VmError as error:
+            # A VM that has ended meanwhile, an agent that says nothing: there are no addresses then.
+            if error.lost_libvirt:
+                raise
+            # libvirt before 9.1 cannot read the ARP table of newer kernels.
+            if source == "arp" and not survey.system.is_remote:
+                answers[source] = domain_facts.arp_answer(live, survey.system.arp_table())
+    return domain_facts.merge_addresses(answers)
+
+
+def _size(survey: _Survey, uuid: str, disk: Information, warnings: list[str]) -> Information:
+    """Bytes of a disk; None where libvirt can't say, as of network storage that nobody has open."""
+    if disk["source"] is not None:
+        try:
+            size, allocated = survey.patience.ask(uuid, partial(survey.hypervisor.block_size, uuid, disk["target"]))
+            return {"size": size, "allocated": allocated}
+        except VmError as error:
+            if error.lost_libvirt:
+                raise
+            if error.code == "qemu_hangs":
+                warnings.append(_IN_PART % error)
+    return {"size": None, "allocated": None}
+
+
+def _pictures(survey: _Survey, uuid: str, live: Optional[etree._Element], warnings: list[str]) -> Information:
+    taken: Information = {"screenshot": None, "thumbnail": None}
+    # A VM without a display is nothing to warn of.
+    if live is None or live.find("devices/video") is None:
+        return taken
+    hypervisor, wanted = survey.hypervisor, survey.pictures
+    attempt = partial(_attempt, survey.patience, uuid, warnings)
+    if wanted.directory is not None:
+        taken["screenshot"] = attempt(partial(write_picture, hypervisor, uuid, wanted.directory))
+    if wanted.thumbnail_width is not None:
+        taken["thumbnail"] = attempt(partial(_thumbnail, hypervisor, uuid, wanted.thumbnail_width))
+    return taken
+
+
+def _thumbnail(hypervisor: Hypervisor, uuid: str, width: int) -> str:
+    return base64.b64encode(thumbnail(hypervisor.screenshot(uuid), width)).decode()
+
+
+def _attempt(patience: Patience, uuid: str, warnings: list[str], take: Callable[[], str]) -> Optional[str]:
+    try:
+        return patience.ask(uuid, take)
+    except (VmError, ValueError) as error:
+        if isinstance(error, VmError) and error.lost_libvirt:
+            raise
+        hangs = isinstance(error, VmError) and error.code == "qemu_hangs"
+        warnings.append((_IN_PART if hangs else "there is no picture of the screen: %s") % error)
+        return None
+
+
+def compare(
+    hypervisor: Hypervisor, system: System, vms: Sequence[Vm], secrets: frozenset[str], entries: Sequence[Information]
+) -> None:
+    """Adds to the entries of VMs that are described how they differ from that, as zstack_vm_start would find it."""
+    order = Order(Policy(), check_mode=True, parallel=None, secrets=secrets, cancelled=threading.Event())
+    found = {result.uuid: result for result in start_vms(hypervisor, system, vms, order)} if vms else {}
+    for entry in entries:
+        result = found.get(entry["uuid"])
+        entry.update(_comparison(result) if result is not None else _NOT_COMPARED)
+        entry["warnings"] = entry["warnings"] + (result.warnings if result is not None else [])
+
+
+def _comparison(result: VmResult) -> Information:
+    entry = result.as_entry()
+    compared = result.error is None and result.state != "absent"
+    as_asked: Optional[bool] = not result.differences if compared else None
+    if result.state == "absent":
+        as_asked = False
+    return {
+        "as_asked": as_asked,
+        "differences": entry["differences"],
+        "error": entry.get("error"),
+    }

@@ -1,0 +1,161 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A connection to libvirt, and how all calls go through it.
+
+A libvirtd that hangs must not hang the task: opening has a deadline, and an open connection is given up when
+libvirtd has answered no keepalive for C(KEEPALIVE_SECONDS) times C(KEEPALIVE_COUNT) seconds, which ends every
+call that waits for it. Neither must a QEMU that hangs: what waits for one has a deadline of its own.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from .._errors.errors import VmError
+from ..deadline import call_with_deadline
+from .binding import libvirt
+from .error_classification import classify
+
+Self = TypeVar("Self", bound="Connection")
+
+OPEN_SECONDS = 30
+RECONNECT_SECONDS = 15
+KEEPALIVE_SECONDS = 5
+KEEPALIVE_COUNT = 3
+# libvirtd works on five requests of a connection at a time (max_client_requests in libvirtd.conf); behind five that
+# wait for their QEMUs not even a keepalive is read. So one place stays free.
+SLOW_CALLS_AT_ONCE = 4
+# A QEMU that answers does so in much less.
+ANSWER_SECONDS = 10
+CHANGE_SECONDS = 60
+
+
+_loop_started = threading.Lock()
+
+
+def _run_event_loop() -> None:
+    """Without an event loop libvirt keeps no connection under watch; one for the whole process will do."""
+    if not _loop_started.acquire(blocking=False):
+        return
+    libvirt.virEventRegisterDefaultImpl()
+
+    def run() -> None:
+        while True:
+            libvirt.virEventRunDefaultImpl()
+
+    threading.Thread(target=run, name="libvirt-events", daemon=True).start()
+
+
+class Connection:
+    """The connection itself. What is asked through it is in the classes that are derived from it."""
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+        self._connection: Any = None
+        self._reconnecting = threading.Lock()
+        self._given_up = False
+        self._slow_calls = threading.BoundedSemaphore(SLOW_CALLS_AT_ONCE)
+
+    @classmethod
+    def connect(cls: type[Self], uri: str, seconds: int = OPEN_SECONDS) -> Self:
+        """Opens the connection, in C(seconds) at most."""
+        hypervisor = cls(uri)
+        hypervisor._open(seconds)
+        return hypervisor
+
+    def _open(self, seconds: int) -> None:
+        # libvirt prints errors to stderr unless it is told otherwise before its first call.
+        libvirt.registerErrorHandler(lambda context, error: None, None)
+        _run_event_loop()
+        try:
+            self._connection = call_with_deadline(lambda: self._call("open", libvirt.open, self.uri), seconds)
+        except TimeoutError as error:
+            message = "libvirt at %s has not answered for %d seconds" % (self.uri, seconds)
+            raise VmError("libvirt_hangs", message) from error
+        except ValueError as error:
+            # The bindings take no text that C doesn't, such as one with a NUL.
+            raise VmError("invalid_input", "uri: %a cannot be given to libvirt: %s" % (self.uri, error)) from error
+        except VmError as error:
+            if error.code == "connection_lost":
+                error.code = "libvirt_unavailable"
+            raise
+        try:
+            self._connection.setKeepAlive(KEEPALIVE_SECONDS, KEEPALIVE_COUNT)
+        except libvirt.libvirtError:
+            # Drivers that live in this process (test, embed) have nobody to keep alive.
+            pass
+
+    def reconnect(self) -> None:
+        """Opens a broken connection again, and waits for a libvirtd that is being restarted; in vain only once."""
+        deadline = time.monotonic() + RECONNECT_SECONDS
+        with self._reconnecting:
+            while not self._is_alive():
+                if self._given_up:
+                    raise VmError("connection_lost", "the connection to libvirt at %s is lost" % self.uri)
+                self._forget()
+                try:
+                    self._open(RECONNECT_SECONDS)
+                except VmError:
+                    self._given_up = time.monotonic() >= deadline
+                    time.sleep(0.5)
+
+    def _is_alive(self) -> bool:
+        return self._connection is not None and bool(self._connection.isAlive())
+
+    def close(self) -> None:
+        """Closes the connection; a broken one is fine."""
+        if self._connection is not None:
+            self._forget()
+            try:
+                self._connection.close()
+            except libvirt.libvirtError:
+                pass
+            self._connection = None
+
+    def _forget(self) -> None:
+        """What one libvirtd has told may be no more when another answers."""
+
+    def _call(self, what: str, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Every call of libvirt goes through here; C(what) says it in the error."""
+        try:
+            return function(*arguments)
+        except libvirt.libvirtError as error:
+            raise _vm_error(what, error) from None
+
+    def _call_qemu(self, seconds: float, what: str, function: Callable[..., Any], *arguments: Any) -> Any:
+        """A call that waits for a QEMU: C(qemu_hangs) when it takes longer, while it goes on behind our back.
+
+        C(vm_busy) when as many calls as there may be wait for other QEMUs all that time.
+        """
+
+        def call() -> Any:
+            try:
+                return self._call(what, function, *arguments)
+            finally:
+                self._slow_calls.release()
+
+        if not self._slow_calls.acquire(timeout=seconds):
+            message = "cannot %s: libvirt has waited for the QEMUs of %d other VMs for %g seconds"
+            raise VmError("vm_busy", message % (what, SLOW_CALLS_AT_ONCE, seconds))
+        try:
+            return call_with_deadline(call, seconds)
+        except TimeoutError as error:
+            message = "cannot %s: QEMU has not answered for %g seconds" % (what, seconds)
+            raise VmError("qemu_hangs", message) from error
+
+    def _change(self, what: str, function: Callable[..., Any], *arguments: Any) -> Any:
+        return self._call_qemu(CHANGE_SECONDS, what, function, *arguments)
+
+
+def _vm_error(what: str, error: Any) -> VmError:
+    number, source, message = error.get_error_code(), error.get_error_domain(), str(error.get_error_message())
+    return VmError(
+        classify(number, source, message),
+        "cannot %s: %s" % (what, message),
+        libvirt_code=number,
+        libvirt_message=message,
+    )

@@ -1,0 +1,269 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Domains: which there are, their definitions, and whether they run."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Optional
+
+from .._errors.errors import VmError
+from .binding import libvirt
+from .connection import ANSWER_SECONDS, Connection
+
+# What libvirt says of its own schema when libxml2, which readies its types unlocked, does so in two threads at once.
+_SCHEMA_RACE = "Unable to parse RNG"
+_SCHEMA_ATTEMPTS = 5
+_SCHEMA_PAUSE = 0.1
+
+# What libvirt says of definitions that it doesn't take.
+_REFUSED_DEFINITIONS = frozenset(
+    {libvirt.VIR_ERR_XML_ERROR, libvirt.VIR_ERR_XML_DETAIL, libvirt.VIR_ERR_CONFIG_UNSUPPORTED} if libvirt else ()
+)
+
+# libvirt's numbers of states, and of the reasons for them, in its own words.
+_STATES = ("unknown", "running", "blocked", "paused", "shutdown", "shutoff", "crashed", "pmsuspended")
+_REASONS = {
+    'running': (
+        'unknown', 'booted', 'migrated', 'restored', 'from_snapshot', 'unpaused', 'migration_canceled', 'save_canceled',
+        'wakeup', 'crashed', 'postcopy', 'postcopy_failed',
+    ),
+    'paused': (
+        'unknown', 'user', 'migration', 'save', 'dump', 'ioerror', 'watchdog', 'from_snapshot', 'shutting_down',
+        'snapshot', 'crashed', 'starting_up', 'postcopy', 'postcopy_failed', 'api_error',
+    ),
+    'shutdown': ('unknown', 'user'),
+    'shutoff': (
+        'unknown', 'shutdown', 'destroyed', 'crashed', 'migrated', 'saved', 'failed', 'from_snapshot', 'daemon',
+    ),
+    'crashed': ('unknown', 'panicked'),
+}  # fmt: skip
+
+
+# libvirt has had these flags since 8.9.0; the bindings may be older than the libvirt that answers.
+_UNDEFINE_TPM = 1 << 5
+_UNDEFINE_KEEP_TPM = 1 << 6
+_TPM_FLAGS_SINCE = 8_009_000
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What is removed with a definition. What is not named is kept, or keeps libvirt from undefining the domain."""
+
+    nvram: bool = False
+    tpm: bool = False
+    saved_state: bool = False
+    snapshots: bool = False
+    checkpoints: bool = False
+
+
+@dataclass(frozen=True)
+class ListedDomain:
+    """A domain as the list of all domains shows it."""
+
+    uuid: str
+    name: str
+    active: bool
+
+
+class DomainCalls(Connection):
+    """Definitions and power."""
+
+    def __init__(self, uri: str) -> None:
+        super().__init__(uri)
+        self._domains: dict[str, Any] = {}
+        self._first_validation = threading.Lock()
+        self._has_validated = False
+
+    def _forget(self) -> None:
+        super()._forget()
+        self._domains.clear()
+        self._has_validated = False
+
+    def _domain(self, uuid: str) -> Any:
+        domain = self._domains.get(uuid)
+        if domain is None:
+            domain = self._call("look up the domain", self._connection.lookupByUUIDString, uuid)
+            self._domains[uuid] = domain
+        return domain
+
+    def list_domains(self) -> list[ListedDomain]:
+        """All domains, in one call."""
+        domains = {domain.UUIDString(): domain for domain in self._list(0)}
+        self._domains.update(domains)
+        return [ListedDomain(uuid, domain.name(), domain.ID() != -1) for uuid, domain in domains.items()]
+
+    def list_saved(self) -> set[str]:
+        """The UUIDs of the domains that are suspended to disk (managed save)."""
+        return {domain.UUIDString() for domain in self._list(libvirt.VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE)}
+
+    def list_autostart(self) -> set[str]:
+        """The UUIDs of the domains that start with the hypervisor."""
+        return {domain.UUIDString() for domain in self._list(libvirt.VIR_CONNECT_LIST_DOMAINS_AUTOSTART)}
+
+    def _list(self, flags: int) -> list[Any]:
+        return list(self._call("list the domains", self._connection.listAllDomains, flags))
+
+    def find(self, uuid: str) -> Optional[str]:
+        """The name of the domain with that UUID, None where there is none. What was known of it is forgotten."""
+        self._domains.pop(uuid, None)
+        try:
+            return str(self._domain(uuid).name())
+        except VmError as error:
+            if error.libvirt_code == libvirt.VIR_ERR_NO_DOMAIN:
+                return None
+            raise
+
+    def state(self, uuid: str) -> tuple[str, str]:
+        """The state of a domain and the reason for it, in libvirt's words."""
+        state, reason = self._call("ask for the state", self._domain(uuid).state)
+        name = _STATES[state] if state < len(_STATES) else "unknown"
+        reasons = _REASONS.get(name, ())
+        return name, reasons[reason] if reason < len(reasons) else "unknown"
+
+    def xml(self, uuid: str, inactive: bool) -> str:
+        """The definition that holds at the next start, or the one that runs; secrets included."""
+        flags = libvirt.VIR_DOMAIN_XML_SECURE | (libvirt.VIR_DOMAIN_XML_INACTIVE if inactive else 0)
+        return str(self._call("read the definition", self._domain(uuid).XMLDesc, flags))
+
+    def is_persistent(self, uuid: str) -> bool:
+        """Whether the domain has a definition that outlives its running."""
+        return bool(self._call("ask whether it is persistent", self._domain(uuid).isPersistent))
+
+    def autostart(self, uuid: str) -> bool:
+        """Whether the domain starts with the hypervisor."""
+        return bool(self._call("ask for autostart", self._domain(uuid).autostart))
+
+    def has_job(self, uuid: str, seconds: float = ANSWER_SECONDS) -> bool:
+        """Whether the domain is being migrated, saved, dumped, backed up or put into a snapshot."""
+        try:
+            # No QEMU is asked, but libvirt waits until another call has its answer from it.
+            job = self._call_qemu(seconds, "ask for the job", self._domain(uuid).jobInfo)
+            return int(job[0]) != libvirt.VIR_DOMAIN_JOB_NONE
+        except VmError as error:
+            if error.libvirt_code in (libvirt.VIR_ERR_OPERATION_INVALID, libvirt.VIR_ERR_NO_SUPPORT):
+                return False
+            raise
+
+    def define(self, xml: str, validate: bool = True) -> None:
+        """Defines a domain, or defines it anew.
+
+        C(validate): libvirt checks it against its schema; what libvirt had before need not hold that.
+        """
+        domain = self._define_validated(xml) if validate else self._define(xml, 0)
+        self._domains[domain.UUIDString()] = domain
+
+    def _define_validated(self, xml: str) -> Any:
+        """One at a time until one was defined, for a new libvirtd may then read its schema for the first time."""
+        if self._has_validated:
+            return self._define(xml, libvirt.VIR_DOMAIN_DEFINE_VALIDATE)
+        with self._first_validation:
+            attempts = _SCHEMA_ATTEMPTS
+            while True:
+                try:
+                    domain = self._define(xml, libvirt.VIR_DOMAIN_DEFINE_VALIDATE)
+                    self._has_validated = True
+                    return domain
+                except VmError as error:
+                    # Somebody else's definition may have been the other of the two.
+                    attempts -= 1
+                    if not attempts or _SCHEMA_RACE not in error.message:
+                        raise
+                time.sleep(_SCHEMA_PAUSE)
+
+    def _define(self, xml: str, flags: int) -> Any:
+        return self._call("define the domain", self._connection.defineXMLFlags, xml, flags)
+
+    def check_definition(self, xml: str, before: Optional[str]) -> None:
+        """Raise what L(define) would say against a definition, without defining it; its schema aside.
+
+        libvirt makes QEMU's command line of it, for which more is needed: what it would refuse of the definition
+        C(before) as well is no reason.
+        """
+        try:
+            self._as_command_line(xml)
+        except VmError as error:
+            if error.libvirt_code not in _REFUSED_DEFINITIONS or (before and self._is_refused(before, error)):
+                return
+            raise
+
+    def _is_refused(self, xml: str, refusal: VmError) -> bool:
+        try:
+            self._as_command_line(xml)
+        except VmError as error:
+            return error.message == refusal.message
+        return False
+
+    def _as_command_line(self, xml: str) -> None:
+        self._call("define the domain", self._connection.domainXMLToNative, "qemu-argv", xml, 0)
+
+    def undefine(self, uuid: str, removal: Removal) -> None:
+        """Remove a definition and what C(removal) names; disks stay.
+
+        libvirt refuses it for a domain that has a saved state, snapshots or checkpoints which are not to be removed.
+        A libvirt without L(can_keep_tpm) removes the state of a TPM in any case.
+        """
+        flags = libvirt.VIR_DOMAIN_UNDEFINE_NVRAM if removal.nvram else libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM
+        if self.can_keep_tpm():
+            flags |= _UNDEFINE_TPM if removal.tpm else _UNDEFINE_KEEP_TPM
+        if removal.saved_state:
+            flags |= libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+        if removal.snapshots:
+            flags |= libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+        if removal.checkpoints:
+            # Enterprise Linux 7 has a libvirt without checkpoints.
+            flags |= getattr(libvirt, "VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA", 0)
+        self._call("undefine the domain", self._domain(uuid).undefineFlags, flags)
+
+    def can_keep_tpm(self) -> bool:
+        """Return whether this libvirt can undefine a domain and keep the state of its TPM."""
+        return bool(self._call("ask for the version", self._connection.getLibVersion) >= _TPM_FLAGS_SINCE)
+
+    def create(self, uuid: str, seconds: float) -> None:
+        """Starts a defined domain; from its saved memory where it is suspended to disk."""
+        # VIR_DOMAIN_START_VALIDATE is for XML that is started without being defined; this was validated when defined.
+        self._call_qemu(seconds, "start the domain", self._domain(uuid).createWithFlags, 0)
+
+    def shutdown(self, uuid: str, seconds: float) -> None:
+        """Asks the guest to shut down, and doesn't wait until it has."""
+        self._call_qemu(seconds, "shut the domain down", self._domain(uuid).shutdown)
+
+    def destroy(self, uuid: str) -> None:
+        """Ends a domain the hard way, whatever its QEMU does."""
+        self._call("destroy the domain", self._domain(uuid).destroy)
+
+    def resume(self, uuid: str) -> None:
+        """Lets a paused domain go on."""
+        self._change("resume the domain", self._domain(uuid).resume)
+
+    def suspend(self, uuid: str) -> None:
+        """Pauses a running domain."""
+        self._change("pause the domain", self._domain(uuid).suspend)
+
+    def wake_up(self, uuid: str) -> None:
+        """Wakes a guest that has suspended itself to memory."""
+        self._change("wake the domain up", self._domain(uuid).pMWakeup, 0)
+
+    def set_autostart(self, uuid: str, autostart: bool) -> None:
+        """Sets whether the domain starts with the hypervisor."""
+        self._call("set autostart", self._domain(uuid).setAutostart, int(autostart))
+
+    def snapshot_count(self, uuid: str) -> int:
+        """How many snapshots libvirt knows of a domain; a libvirt without them knows none."""
+        return self._count("snapshots", self._domain(uuid).listAllSnapshots)
+
+    def checkpoint_count(self, uuid: str) -> int:
+        """The same of checkpoints, which Enterprise Linux 7 does not have."""
+        return self._count("checkpoints", getattr(self._domain(uuid), "listAllCheckpoints", lambda flags: []))
+
+    def _count(self, what: str, list_all: Callable[[int], list[Any]]) -> int:
+        try:
+            return len(self._call("list the " + what, list_all, 0))
+        except VmError as error:
+            if error.libvirt_code == libvirt.VIR_ERR_NO_SUPPORT:
+                return 0
+            raise

@@ -1,0 +1,69 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What libvirt tells of the hypervisor itself."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from .._errors.errors import VmError
+from .binding import libvirt
+from .connection import Connection
+
+
+class HostCalls(Connection):
+    """What the hypervisor is and has."""
+
+    def capabilities(self) -> str:
+        """The capabilities of the hypervisor as XML."""
+        return str(self._call("ask for the capabilities", self._connection.getCapabilities))
+
+    def domain_capabilities(
+        self, emulator: Optional[str], arch: Optional[str], machine: Optional[str], domain_type: Optional[str]
+    ) -> str:
+        """The domain capabilities of one kind of domain as XML."""
+        ask = self._connection.getDomainCapabilities
+        return str(self._call("ask for the domain capabilities", ask, emulator, arch, machine, domain_type))
+
+    def free_memory(self) -> int:
+        """Bytes of memory that nobody uses."""
+        return int(self._call("ask for the free memory", self._connection.getFreeMemory))
+
+    def cpu_count(self) -> int:
+        """The CPUs of the hypervisor."""
+        return int(self._call("ask for the CPUs", self._connection.getInfo)[2])
+
+    def memory_size(self) -> int:
+        """Bytes of memory that the hypervisor has."""
+        return int(self._call("ask for the memory", self._connection.getInfo)[1]) * 1024**2
+
+    def hostname(self) -> str:
+        """What the hypervisor calls itself."""
+        return str(self._call("ask for the host name", self._connection.getHostname))
+
+    def libvirt_version(self) -> str:
+        """The version of the libvirt that answers."""
+        return _version(self._call("ask for the version of libvirt", self._connection.getLibVersion))
+
+    def qemu_version(self) -> str:
+        """The version of the QEMU that domains of the hypervisor's own architecture get; empty without one."""
+        return _version(self._call("ask for the version of QEMU", self._connection.getVersion))
+
+    def network_filters(self) -> list[str]:
+        """The names of the network filters that NICs can have."""
+        return list(self._call("list the network filters", self._connection.listNWFilters))
+
+    def storage_volume_xml(self, path: str) -> Optional[str]:
+        """What libvirt knows of a file in one of its storage pools, None where no pool has it."""
+        try:
+            volume = self._call("look up the volume", self._connection.storageVolLookupByPath, path)
+        except VmError as error:
+            if error.libvirt_code == libvirt.VIR_ERR_NO_STORAGE_VOL:
+                return None
+            raise
+        return str(self._call("read the volume", volume.XMLDesc))
+
+
+def _version(number: int) -> str:
+    return "%d.%d.%d" % (number // 1000000, number // 1000 % 1000, number % 1000) if number else ""

@@ -1,0 +1,128 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What libvirt has of a VM before anything is done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Optional
+
+from .._errors.errors import VmError
+from .._spec.vm import Vm
+from .hypervisor import Hypervisor
+
+# The functions of Python's library that do this take longer to import than all that needs it here.
+_AS_LIBVIRT_WRITES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "'": "&apos;", '"': "&quot;"})
+
+
+@dataclass(frozen=True)
+class DomainList:
+    """All domains of a hypervisor at the beginning of the task: names by UUID, and the UUIDs of some kinds.
+
+    C(autostart) is None where nobody asked for it.
+    """
+
+    names: dict[str, str]
+    active: frozenset[str]
+    saved: frozenset[str]
+    autostart: Optional[frozenset[str]] = None
+
+    @cached_property
+    def holders(self) -> dict[str, str]:
+        """The UUIDs by name."""
+        return {name: uuid for uuid, name in self.names.items()}
+
+
+@dataclass(frozen=True)
+class ObservedVm:
+    """One VM as libvirt has it. C(state) is libvirt's word, or C(absent); C(reason) is libvirt's for the state.
+
+    C(name): the domain's name, None where there is no domain of the VM's UUID. C(name_holder): the UUID of another
+    domain that has the VM's domain name. C(autostart) is None where nobody asked for it. C(inactive_xml) is what the
+    next start takes, C(live_xml) what runs; both hold secrets.
+    """
+
+    state: str = "absent"
+    reason: str = "unknown"
+    name: Optional[str] = None
+    name_holder: Optional[str] = None
+    persistent: bool = False
+    autostart: Optional[bool] = None
+    saved: bool = False
+    inactive_xml: Optional[str] = None
+    live_xml: Optional[str] = None
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a domain of the VM's UUID."""
+        return self.name is not None
+
+    @property
+    def active(self) -> bool:
+        """Whether there is a QEMU process for it, running or not."""
+        return self.state not in ("absent", "shutoff")
+
+    def has(self, text: str) -> bool:
+        """Whether its definition, or what runs of it, has the text."""
+        return any(has_text(xml, text) for xml in (self.inactive_xml, self.live_xml) if xml is not None)
+
+
+def has_text(xml: str, text: str) -> bool:
+    """Whether a domain that libvirt has written has the text, a path for instance, or a part of one."""
+    return text.translate(_AS_LIBVIRT_WRITES) in xml
+
+
+def list_domains(hypervisor: Hypervisor, asks_autostart: bool = False) -> DomainList:
+    """One look at all domains."""
+    entries = hypervisor.list_domains()
+    return DomainList(
+        {entry.uuid: entry.name for entry in entries},
+        frozenset(entry.uuid for entry in entries if entry.active),
+        frozenset(hypervisor.list_saved()),
+        frozenset(hypervisor.list_autostart()) if asks_autostart else None,
+    )
+
+
+def observe(hypervisor: Hypervisor, vm: Vm, domains: DomainList) -> ObservedVm:
+    """What there is of one VM now. C(domains) saves calls: whether a domain is gone or new since then is noticed."""
+    holder = domains.holders.get(vm.domain_name)
+    name_holder = holder if holder != vm.uuid else None
+    return replace(observe_domain(hypervisor, vm.uuid, domains, vm.autostart), name_holder=name_holder)
+
+
+def observe_domain(
+    hypervisor: Hypervisor, uuid: str, domains: DomainList, wanted_autostart: Optional[bool] = None
+) -> ObservedVm:
+    """What there is of a VM of which only the UUID is known, and whether it is to start with the hypervisor."""
+    name = domains.names.get(uuid) or hypervisor.find(uuid)
+    if name is None:
+        return ObservedVm()
+    try:
+        state, reason = hypervisor.state(uuid)
+        active = state != "shutoff"
+        return ObservedVm(
+            state=state,
+            reason=reason,
+            name=name,
+            persistent=hypervisor.is_persistent(uuid) if active else True,
+            autostart=_autostart(hypervisor, uuid, domains, wanted_autostart),
+            saved=uuid in domains.saved and not active,
+            inactive_xml=hypervisor.xml(uuid, inactive=True),
+            live_xml=hypervisor.xml(uuid, inactive=False) if active else None,
+        )
+    except VmError as error:
+        if error.code != "domain_gone":
+            raise
+        return ObservedVm()
+
+
+def _autostart(hypervisor: Hypervisor, uuid: str, domains: DomainList, wanted: Optional[bool]) -> Optional[bool]:
+    """What the list has is believed where nothing has to be done about it."""
+    if wanted is None:
+        return None
+    listed = domains.autostart
+    if listed is not None and uuid in domains.names and (uuid in listed) == wanted:
+        return wanted
+    return hypervisor.autostart(uuid)

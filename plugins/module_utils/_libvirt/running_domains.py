@@ -1,0 +1,115 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Domains that run: what people look at, and what can be changed in them."""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+from .._errors.errors import VmError
+from .binding import libvirt, libvirt_qemu
+from .connection import ANSWER_SECONDS
+from .console import ConsoleStream
+from .domains import DomainCalls
+
+# A guest chooses the size of its screen. More than any that people look at.
+PICTURE_BYTES = 64 * 1024**2
+
+
+class RunningDomainCalls(DomainCalls):
+    """What is asked of a running QEMU, or of its guest."""
+
+    def agent_answers(self, uuid: str, timeout: int) -> bool:
+        """Whether the guest agent answers a ping within C(timeout) seconds."""
+        ping = '{"execute": "guest-ping"}'
+        try:
+            ask = libvirt_qemu.qemuAgentCommand
+            self._call_qemu(timeout + ANSWER_SECONDS, "ping the guest agent", ask, self._domain(uuid), ping, timeout, 0)
+        except VmError as error:
+            if error.lost_libvirt:
+                raise
+            return False
+        return True
+
+    def interface_addresses(self, uuid: str, source: str) -> dict[str, dict[str, Any]]:
+        """The NICs of a running domain with their addresses, as the guest agent, libvirt's leases or ARP know them."""
+        number = getattr(libvirt, "VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_" + source.upper())
+        ask, what = self._domain(uuid).interfaceAddresses, "ask for the addresses"
+        if source == "agent":
+            return dict(self._call_qemu(ANSWER_SECONDS, what, ask, number, 0))
+        return dict(self._call(what, ask, number, 0))
+
+    def block_size(self, uuid: str, target: str) -> tuple[int, int]:
+        """Bytes that the guest sees of a disk, and bytes that it takes where it lies."""
+        ask = self._domain(uuid).blockInfo
+        size, allocated, _end = self._call_qemu(ANSWER_SECONDS, "ask for the size of a disk", ask, target, 0)
+        return int(size), int(allocated)
+
+    def screenshot(self, uuid: str) -> bytes:
+        """What a running domain shows on its first screen, as PNG or as PPM, whatever its QEMU gives.
+
+        At most C(PICTURE_BYTES) of it, or C(VmError).
+        """
+        stream = self._call("open a stream", self._connection.newStream, 0)
+        take = self._domain(uuid).screenshot
+        self._call_qemu(ANSWER_SECONDS, "take a picture of the screen", take, stream, 0, 0)
+        picture = bytearray()
+        while True:
+            part = self._call("receive the picture", stream.recv, 65536)
+            if not part:
+                break
+            picture += part
+            if len(picture) > PICTURE_BYTES:
+                self._call("give up the picture", stream.abort)
+                raise VmError("libvirt_error", "the picture of the screen has more than %d bytes" % PICTURE_BYTES)
+        self._call("end the stream", stream.finish)
+        return bytes(picture)
+
+    def open_console(self, uuid: str) -> ConsoleStream:
+        """The first serial console of a running domain. Refused where another has it open through libvirt."""
+        stream = self._call("open a stream", self._connection.newStream, libvirt.VIR_STREAM_NONBLOCK)
+        self._call("open the console", self._domain(uuid).openConsole, None, stream, 0)
+        return ConsoleStream(stream)
+
+    def update_device(self, uuid: str, xml: str) -> None:
+        """Changes a device of the running domain to what C(xml) says."""
+        flags = libvirt.VIR_DOMAIN_AFFECT_LIVE
+        self._change("change a device", self._domain(uuid).updateDeviceFlags, xml, flags)
+
+    def attach_device(self, uuid: str, xml: str) -> None:
+        """Plugs a device into the running domain."""
+        self._change("attach a device", self._domain(uuid).attachDeviceFlags, xml, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+
+    def detach_device(self, uuid: str, xml: str) -> None:
+        """Asks the guest to let go of a device; it is gone when the live definition no longer has it."""
+        self._change("detach a device", self._domain(uuid).detachDeviceFlags, xml, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+
+    def set_vcpus(self, uuid: str, count: int) -> None:
+        """Sets the number of CPUs of the running domain."""
+        self._change("set the CPUs", self._domain(uuid).setVcpusFlags, count, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+
+    def set_memory_stats_period(self, uuid: str, seconds: int) -> None:
+        """Sets how often the balloon of the running domain tells its statistics."""
+        flags = libvirt.VIR_DOMAIN_AFFECT_LIVE
+        self._change("set the balloon period", self._domain(uuid).setMemoryStatsPeriod, seconds, flags)
+
+    def set_description(self, uuid: str, text: Optional[str]) -> None:
+        """Sets what the running domain is called for people."""
+        kind, flags = libvirt.VIR_DOMAIN_METADATA_DESCRIPTION, libvirt.VIR_DOMAIN_AFFECT_LIVE
+        self._call("set the description", self._domain(uuid).setMetadata, kind, text, None, None, flags)
+
+    def set_defined_metadata(self, uuid: str, namespace: str, prefix: str, xml: Optional[str]) -> None:
+        """Set the element of a namespace in the metadata of the definition, or remove it."""
+        kind, flags = libvirt.VIR_DOMAIN_METADATA_ELEMENT, libvirt.VIR_DOMAIN_AFFECT_CONFIG
+        self._call("set the metadata", self._domain(uuid).setMetadata, kind, xml, prefix, namespace, flags)
+
+    def set_block_io_tune(self, uuid: str, target: str, limits: dict[str, int]) -> None:
+        """Sets the limits of a disk of the running domain, by libvirt's names of them; 0 is none."""
+        flags = libvirt.VIR_DOMAIN_AFFECT_LIVE
+        self._change("set the limits of a disk", self._domain(uuid).setBlockIoTune, target, limits, flags)
+
+    def set_scheduler(self, uuid: str, parameters: dict[str, int]) -> None:
+        """Sets the share of CPU time of the running domain, by libvirt's names."""
+        set_parameters = self._domain(uuid).setSchedulerParametersFlags
+        self._call("set the CPU shares", set_parameters, parameters, libvirt.VIR_DOMAIN_AFFECT_LIVE)

@@ -1,0 +1,156 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads nested options by an argument spec and finds all problems, each with its place.
+
+Ansible's own validation of nested options stops at the first problem, gives no index, and repeats the
+value, secret or not. So each value is converted by itself, and what is said about one that is wrong is said here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Optional
+
+from ansible.module_utils.common.validation import check_type_dict
+
+from .._errors.errors import Problem
+from .option_values import Option, convert, hint_for, hint_for_unknown, kind_of, shown, shown_name, wanted
+
+Spec = Mapping[str, Option]
+Check = Callable[[Any], Any]
+
+_YAML_NUMBER = "YAML read it as a number, as it does with colons between digits: put quotes around the text"
+
+
+class Part:
+    """What was read of one mapping of options; C(index) is its place in its list.
+
+    C(values) has every option, given or by default, but those that are wrong. C(wrong) has the names of those and of
+    options that have something wrong inside; it has an empty name for whatever is no option.
+    """
+
+    def __init__(self, place: str, index: int) -> None:
+        self.place = place
+        self.index = index
+        self.values: dict[str, Any] = {}
+        self.wrong: set[str] = set()
+
+    def get(self, name: str) -> Any:
+        """The option's value; None where it is wrong."""
+        return self.values.get(name)
+
+
+class OptionReader:
+    """Reads parts by specs, and keeps what is wrong in C(problems).
+
+    C(checks) maps an option's path without indexes (C(nics.mac)) to what it may be beyond its type. Null leaves an
+    option out, and so does an empty text, as an unanswered question gives it, but for those in C(may_be_empty).
+    """
+
+    def __init__(self, checks: Mapping[str, Check], may_be_empty: Iterable[str] = ()) -> None:
+        self._checks = checks
+        self._may_be_empty = frozenset(may_be_empty)
+        self.problems: list[Problem] = []
+
+    def read(self, raw: Any, spec: Spec, place: str, path: str = "", index: int = 0) -> Optional[Part]:
+        """The part that C(raw) is, or None where it is no mapping at all."""
+        mapping = as_mapping(raw)
+        if mapping is None:
+            self.problems.append(Problem(place, "must be a mapping of options, not %s" % kind_of(raw)))
+            return None
+        part = Part(place, index)
+        for key in mapping:
+            if key not in spec and mapping[key] is not None:
+                self._refuse_unknown(part, key, spec)
+        for name, option in spec.items():
+            self._read_option(part, name, mapping.get(name), option, "%s.%s" % (path, name) if path else name)
+        return part
+
+    def _refuse_unknown(self, part: Part, key: Any, spec: Spec) -> None:
+        part.wrong.add("")
+        if isinstance(key, str):
+            place = "%s.%s" % (part.place, shown_name(key))
+            self.problems.append(Problem(place, "is not known here", hint=hint_for_unknown(key, spec)))
+        else:
+            self.problems.append(Problem(part.place, "%s is no name of an option" % shown(key)))
+
+    def _read_option(self, part: Part, name: str, raw: Any, option: Option, path: str) -> None:
+        required = option.get("required")
+        left_out = raw is None or (raw == "" and not required and path not in self._may_be_empty)
+        if left_out and required:
+            self._wrong(part, name, "is required")
+        elif left_out:
+            part.values[name] = option.get("default")
+        else:
+            value = self._read_value(part, name, raw, option, path)
+            # What is right inside of a part that is wrong is still compared with the rest.
+            if name not in part.wrong or ("options" in option and value is not None):
+                part.values[name] = value
+
+    def _read_value(self, part: Part, name: str, raw: Any, option: Option, path: str) -> Any:
+        if option["type"] == "list":
+            return self._read_list(part, name, raw, option, path)
+        if option["type"] == "dict":
+            return self._read_part(part, name, raw, option, path, 0)
+        return self._read_scalar(part, name, raw, option, path)
+
+    def _read_list(self, part: Part, name: str, raw: Any, option: Option, path: str) -> Optional[list[Any]]:
+        if isinstance(raw, str) and "options" not in option:
+            raw = [item.strip() for item in raw.split(",")] if raw.strip() else []
+        if not isinstance(raw, list):
+            self._wrong(part, name, "must be a list, not %s" % kind_of(raw))
+            return None
+        places = ["%s[%d]" % (name, index) for index in range(len(raw))]
+        if "options" in option:
+            parts = [self._read_part(part, places[index], item, option, path, index) for index, item in enumerate(raw)]
+            return [inner for inner in parts if inner is not None]
+        element = {key: option[key] for key in ("choices", "no_log") if key in option}
+        element["type"] = option["elements"]
+        return [self._read_scalar(part, places[index], item, element, path) for index, item in enumerate(raw)]
+
+    def _read_part(self, part: Part, name: str, raw: Any, option: Option, path: str, index: int) -> Optional[Part]:
+        inner = self.read(raw, option["options"], "%s.%s" % (part.place, name), path, index)
+        if inner is None or inner.wrong:
+            part.wrong.add(_option(name))
+        return inner
+
+    def _read_scalar(self, part: Part, name: str, raw: Any, option: Option, path: str) -> Any:
+        try:
+            value = convert(raw, option)
+        except ValueError:
+            said = kind_of(raw) if option.get("no_log") else shown(raw)
+            self._wrong(part, name, "must be %s, not %s" % (wanted(option), said), hint_for(raw, option))
+            return None
+        if value == "" and option.get("required"):
+            self._wrong(part, name, "is empty")
+            return None
+        check = self._checks.get(path)
+        if check is None:
+            return value
+        try:
+            return check(value)
+        except ValueError as reason:
+            said = "" if option.get("no_log") else "%s " % shown(value)
+            misread = isinstance(value, str) and not isinstance(raw, str)
+            self._wrong(part, name, "%s%s" % (said, reason), _YAML_NUMBER if misread else "")
+            return None
+
+    def _wrong(self, part: Part, name: str, message: str, hint: str = "") -> None:
+        part.wrong.add(_option(name))
+        self.problems.append(Problem("%s.%s" % (part.place, name), message, hint=hint))
+
+
+def _option(name: str) -> str:
+    """The option whose element C(name) is, such as C(boot_dev) of C(boot_dev[1])."""
+    return name.partition("[")[0]
+
+
+def as_mapping(raw: Any) -> Optional[Mapping[Any, Any]]:
+    """A mapping, also from the texts that Ansible takes for one; None if it is none."""
+    if isinstance(raw, str):
+        try:
+            raw = check_type_dict(raw)
+        except (TypeError, ValueError):
+            return None
+    return raw if isinstance(raw, Mapping) else None

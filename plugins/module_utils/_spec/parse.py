@@ -1,0 +1,249 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From what a playbook says about VMs to C(vm.Vm), or to everything that is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields
+from typing import Any, Optional, TypeVar
+
+from .._errors.errors import Problem
+from .._storage.backends import check, check_together
+from . import values
+from .arguments import VM_ARGUMENT_SPEC
+from .defaults import fill_in
+from .option_reader import OptionReader, Part, as_mapping
+from .option_values import shown
+from .validation import problems_across_vms, problems_of_vm
+from .vm import (
+    Cdrom,
+    CephSecret,
+    Channel,
+    DomainPatch,
+    Monitor,
+    Nic,
+    NicQos,
+    PciDevice,
+    UsbDevice,
+    Vm,
+    Volume,
+    VolumeQos,
+)
+
+Limits = TypeVar("Limits", VolumeQos, NicQos)
+
+_VOLUME_OPTIONS = VM_ARGUMENT_SPEC["root_volume"]["options"]
+_CDROM_OPTIONS = VM_ARGUMENT_SPEC["boot_iso"]["options"]
+_SEEN_BY_STORAGE = (
+    "install_path",
+    "path",
+    "device_type",
+    "mon_info",
+    "use_virtio",
+    "chap_username",
+    "chap_password",
+)
+_INT32 = (1 << 31) - 1
+_INT64 = (1 << 63) - 1
+_QEMU_THROTTLE_MAX = 10**15
+# libvirt keeps a NIC's bandwidth as KiB/s in 32 bits.
+_NIC_BANDWIDTH_MAX = ((1 << 32) - 1) * 8192
+
+_MONITOR_CHECKS: dict[str, values.Check] = {"hostname": values.line, "port": values.number(1, 65535)}
+_VOLUME_CHECKS: dict[str, values.Check] = {
+    "install_path": values.line,
+    "volume_uuid": values.uuid,
+    "wwn": values.wwn,
+    "secret_uuid": values.uuid,
+    "chap_username": values.line,
+    "chap_password": values.line,
+    "qos.total_bandwidth": values.number(1, _QEMU_THROTTLE_MAX),
+    "qos.total_iops": values.number(1, _QEMU_THROTTLE_MAX),
+}
+_CDROM_CHECKS: dict[str, values.Check] = {
+    "path": values.line,
+    "image_uuid": values.uuid,
+    "device_id": values.number(0, 2),
+    "secret_uuid": values.uuid,
+}
+_NIC_CHECKS: dict[str, values.Check] = {
+    "bridge_name": values.interface_name,
+    "mac": values.mac,
+    "ip": values.ip_address,
+    "uuid": values.uuid,
+    "nic_internal_name": values.interface_name,
+    "device_id": values.number(0, _INT32),
+    "qos.inbound_bandwidth": values.number(1, _NIC_BANDWIDTH_MAX),
+    "qos.outbound_bandwidth": values.number(1, _NIC_BANDWIDTH_MAX),
+}
+_VM_CHECKS: dict[str, values.Check] = {
+    "uuid": values.uuid,
+    "name": values.xml_text,
+    "memory": values.memory,
+    "cpu_num": values.number(1, 65535),
+    "internal_id": values.number(0, _INT64),
+    "host_management_ip": values.ip_address,
+    "cpu_speed": values.number(0, _INT32),
+    "socket_num": values.number(1, 65535),
+    "cpu_on_socket": values.number(1, 65535),
+    "console_password": values.line,
+    "console_listen": values.ip_address,
+    "vdi_monitor_number": values.number(1, 16),
+    "pci_devices": values.pci_address,
+    "usb_devices": values.usb_address,
+    "emulator": values.absolute_path,
+    "timeout": values.number(1, 86400),
+    "start_order": values.number(0, _INT32),
+    "machine": values.machine,
+}
+
+
+def _under(prefix: str, checks: Mapping[str, values.Check]) -> dict[str, values.Check]:
+    return {"%s.%s" % (prefix, name): check for name, check in checks.items()}
+
+
+CHECKS: dict[str, values.Check] = {
+    **_VM_CHECKS,
+    **_under("root_volume", _VOLUME_CHECKS),
+    "root_volume.device_id": values.number(0, 0),
+    **_under("root_volume.mon_info", _MONITOR_CHECKS),
+    **_under("data_volumes", _VOLUME_CHECKS),
+    "data_volumes.device_id": values.number(1, 24),
+    **_under("data_volumes.mon_info", _MONITOR_CHECKS),
+    **_under("boot_iso", _CDROM_CHECKS),
+    **_under("boot_iso.mon_info", _MONITOR_CHECKS),
+    **_under("nics", _NIC_CHECKS),
+    **_under("channels", {"socket_path": values.socket_path, "target_name": values.line}),
+    **_under("ceph_secret", {"uuid": values.uuid, "key": values.ceph_key}),
+    **_under("domain_patches", {"xpath": values.xml_text, "value": values.xml_text}),
+}
+
+
+def parse_vms(raw: Any) -> tuple[tuple[Vm, ...], list[Problem]]:
+    """The VMs that C(raw), the value of the option C(vms), describes, in its order.
+
+    With any problem there are no VMs, but all problems. Takes anything, raises nothing.
+    """
+    if not isinstance(raw, list):
+        return (), [Problem("vms", "must be a list of VMs", hint="put a single VM into a list, too")]
+    reader = OptionReader(CHECKS, may_be_empty=["domain_patches.value"])
+    problems = reader.problems
+    parts = []
+    for index, item in enumerate(raw):
+        part = reader.read(item, VM_ARGUMENT_SPEC, "vms[%d]" % index, index=index)
+        if part is not None:
+            fill_in(part)
+            problems.extend(problems_of_vm(part))
+            parts.append(part)
+    problems.extend(problems_across_vms(parts))
+    problems.extend(_storage_problems(parts))
+    if problems:
+        return (), problems
+    return tuple(_vm(part) for part in parts), []
+
+
+def secrets_of(raw: Any) -> set[str]:
+    """Every text in C(raw), the value of the option C(vms), that must not be shown, right or wrong as it may be."""
+    return {text for vm in _list_of(raw) for text in _secrets(vm, VM_ARGUMENT_SPEC)}
+
+
+def _secrets(raw: Any, spec: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    mapping = as_mapping(raw) or {}
+    for name, option in spec.items():
+        value = mapping.get(name)
+        if option.get("no_log"):
+            yield from _texts(value)
+        elif "options" in option:
+            for item in _list_of(value):
+                yield from _secrets(item, option["options"])
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """All texts and numbers in a value of any shape."""
+    pending = [value]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, Mapping):
+            pending.extend(item.values())
+        elif isinstance(item, (list, tuple)):
+            pending.extend(item)
+        elif isinstance(item, str) and item:
+            yield item
+        elif isinstance(item, (int, float)) and not isinstance(item, bool):
+            yield shown(item)
+
+
+def _list_of(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _storage_problems(vms: Iterable[Part]) -> Iterator[Problem]:
+    """What the storage backends find wrong, wherever the options that they look at are right by themselves."""
+    volumes = []
+    for vm in vms:
+        root = vm.get("root_volume")
+        for part in ([root] if root else []) + (vm.get("data_volumes") or []):
+            if not part.wrong.intersection(_SEEN_BY_STORAGE):
+                volume = _volume(part)
+                volumes.append(volume)
+                yield from check(volume)
+        for part in vm.get("boot_iso") or ():
+            if not part.wrong.intersection(_SEEN_BY_STORAGE):
+                yield from check(_cdrom(part))
+    yield from check_together(volumes)
+
+
+def _vm(part: Part) -> Vm:
+    given = dict(part.values)
+    given.update(
+        place=part.place,
+        boot_dev=tuple(given["boot_dev"]),
+        root_volume=_volume(given["root_volume"]),
+        data_volumes=tuple(_volume(item) for item in given["data_volumes"]),
+        boot_iso=tuple(_cdrom(item) for item in given["boot_iso"]),
+        nics=tuple(_nic(item) for item in given["nics"]),
+        channels=tuple(Channel(place=item.place, **item.values) for item in given["channels"]),
+        pci_devices=tuple(
+            PciDevice("%s.pci_devices[%d]" % (part.place, index), *address)
+            for index, address in enumerate(given["pci_devices"])
+        ),
+        usb_devices=tuple(
+            UsbDevice("%s.usb_devices[%d]" % (part.place, index), *address)
+            for index, address in enumerate(given["usb_devices"])
+        ),
+        ceph_secret=CephSecret(**given["ceph_secret"].values) if given["ceph_secret"] else None,
+        domain_patches=tuple(DomainPatch(place=item.place, **item.values) for item in given["domain_patches"]),
+    )
+    return Vm(**given)
+
+
+def _volume(part: Part) -> Volume:
+    given = _given(part, _VOLUME_OPTIONS)
+    given.update(mon_info=_monitors(part), qos=_limits(given["qos"], VolumeQos))
+    return Volume(place=part.place, **given)
+
+
+def _cdrom(part: Part) -> Cdrom:
+    return Cdrom(place=part.place, **{**_given(part, _CDROM_OPTIONS), "mon_info": _monitors(part)})
+
+
+def _nic(part: Part) -> Nic:
+    given = dict(part.values)
+    given.update(qos=_limits(given["qos"], NicQos))
+    return Nic(place=part.place, **given)
+
+
+def _limits(qos: Optional[Part], kind: type[Limits]) -> Optional[Limits]:
+    """None where nothing is limited. A limit that is wrong counts as none: other checks still look at its owner."""
+    limits = [qos.get(field.name) for field in fields(kind)] if qos is not None else []
+    return kind(*limits) if any(limits) else None
+
+
+def _given(part: Part, spec: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: part.get(name) for name in spec}
+
+
+def _monitors(part: Part) -> tuple[Monitor, ...]:
+    return tuple(Monitor(**item.values) for item in part.get("mon_info"))

@@ -1,0 +1,219 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is wrong with VMs although each of their options by itself is right.
+
+Works on parts (C(option_reader.Part)), where an option that is wrong by itself is absent, so that the
+problems of one option hide none of another's. What only the host can tell is found later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Optional
+
+from .._errors.errors import Problem
+from .option_reader import Part
+
+GUEST_AGENT_TARGET = "org.qemu.guest_agent.0"
+NUMA_MAX_CPUS = 128
+NUMA_MAX_MEMORY = 68719476736 << 10
+_PASSWORD_BYTES = {"vnc": 8, "spice": 60}
+
+_HINTS_FOR_SAME = {
+    "uuid": "describe each VM once, with a uuid of its own",
+    "device_id": "give each a device_id of its own, or leave them all out: then the order counts",
+    "wwn": "give each volume a wwn of its own, or leave it out",
+    "install_path": "name each image once in a VM",
+    "mac": "give each network card a mac of its own, or leave it out: it is then made of the uuid of the VM",
+    "nic_internal_name": "give each network card a name of its own, or leave it out",
+    "target_name": "give each channel of a VM a target_name of its own",
+    "socket_path": "give each channel a socket_path of its own",
+    "boot_dev": "name each kind of device once",
+    "pci_devices": "pass a device through to one VM only, and once",
+    "usb_devices": "pass a device through to one VM only, and once",
+}
+
+Key = Callable[[Part], Any]
+
+
+def problems_of_vm(vm: Part) -> Iterator[Problem]:
+    """What is wrong inside one VM."""
+    volumes = _volumes(vm)
+    yield from _twice(volumes, "device_id", lambda part: part.get("device_id"))
+    yield from _twice(volumes, "wwn", _wwn_on_scsi)
+    yield from _twice(volumes, "install_path", lambda part: part.get("install_path"))
+    yield from _twice(_parts(vm, "boot_iso"), "device_id", lambda part: part.get("device_id"))
+    yield from _twice(_parts(vm, "nics"), "device_id", lambda part: part.get("device_id"))
+    yield from _twice(_parts(vm, "channels"), "target_name", lambda part: part.get("target_name"))
+    yield from _twice_in_lists([vm], "boot_dev", lambda item: item)
+    yield from _too_many(vm, "data_volumes", 24, "the 24 letters that disks have beside the root volume")
+    yield from _too_many(vm, "boot_iso", 3, "the 3 drives")
+    yield from _cpu_problems(vm)
+    yield from _console_problems(vm)
+    yield from _boot_problems(vm)
+    for volume in volumes:
+        yield from _volume_problems(volume)
+    for patch in _parts(vm, "domain_patches"):
+        yield from _patch_problems(patch)
+
+
+def problems_across_vms(vms: Iterable[Part]) -> Iterator[Problem]:
+    """What two VMs of a task cannot have both."""
+    vms = list(vms)
+    yield from _twice(vms, "uuid", lambda part: part.get("uuid"))
+    nics = [nic for vm in vms for nic in _parts(vm, "nics")]
+    yield from _twice(nics, "mac", lambda part: part.get("mac"))
+    yield from _twice(nics, "nic_internal_name", lambda part: part.get("nic_internal_name"))
+    channels = [channel for vm in vms for channel in _parts(vm, "channels")]
+    yield from _twice(channels, "socket_path", lambda part: part.get("socket_path"))
+    yield from _twice_in_lists(vms, "pci_devices", lambda item: item)
+    yield from _twice_in_lists(vms, "usb_devices", lambda item: (item.bus, item.device))
+    yield from _shared_volume_problems(vms)
+    yield from _secret_problems(vms)
+
+
+def _twice(parts: Iterable[Part], name: str, key: Key) -> Iterator[Problem]:
+    first: dict[Any, Part] = {}
+    for part in parts:
+        value = key(part)
+        if value is None or value == "":
+            continue
+        other = first.setdefault(value, part)
+        if other is not part:
+            yield _same("%s.%s" % (part.place, name), "%s.%s" % (other.place, name), name)
+
+
+def _twice_in_lists(vms: Iterable[Part], name: str, key: Callable[[Any], Any]) -> Iterator[Problem]:
+    first: dict[Any, str] = {}
+    for vm in vms:
+        for index, item in enumerate(vm.get(name) or ()):
+            place = "%s.%s[%d]" % (vm.place, name, index)
+            other = first.setdefault(key(item), place)
+            if other != place:
+                yield _same(place, other, name)
+
+
+def _same(place: str, other: str, name: str) -> Problem:
+    return Problem(place, "is the same as %s" % other, hint=_HINTS_FOR_SAME[name])
+
+
+def _too_many(vm: Part, name: str, most: int, reason: str) -> Iterator[Problem]:
+    if len(_parts(vm, name)) > most:
+        yield Problem("%s.%s" % (vm.place, name), "are more than %s" % reason)
+
+
+def _cpu_problems(vm: Part) -> Iterator[Problem]:
+    cpus, sockets, cores = vm.get("cpu_num"), vm.get("socket_num"), vm.get("cpu_on_socket")
+    if vm.get("use_numa"):
+        if cpus and cpus > NUMA_MAX_CPUS:
+            message = "is more than the %d CPUs that use_numa has" % NUMA_MAX_CPUS
+            yield Problem("%s.cpu_num" % vm.place, message, hint="lower cpu_num, or set use_numa to false")
+        if (vm.get("memory") or 0) > NUMA_MAX_MEMORY:
+            message = "is more than the 64 TiB that use_numa has"
+            yield Problem("%s.memory" % vm.place, message, hint="lower memory, or set use_numa to false")
+    elif cpus and sockets and cores and sockets * cores != cpus:
+        yield Problem(
+            "%s.cpu_num" % vm.place,
+            "is %d, but socket_num × cpu_on_socket is %d × %d = %d" % (cpus, sockets, cores, sockets * cores),
+            hint="leave socket_num and cpu_on_socket out for one socket with all CPUs",
+        )
+
+
+def _console_problems(vm: Part) -> Iterator[Problem]:
+    mode, password = vm.get("console_mode"), vm.get("console_password")
+    if mode and password and len(password.encode("utf-8")) > _PASSWORD_BYTES[mode]:
+        yield Problem(
+            "%s.console_password" % vm.place,
+            "is longer than the %d bytes that a %s password has" % (_PASSWORD_BYTES[mode], mode.upper()),
+            hint="take a shorter password" + (", or a spice console" if mode == "vnc" else ""),
+        )
+    if vm.get("usb_redirect") and mode == "vnc":
+        yield Problem(
+            "%s.usb_redirect" % vm.place,
+            "needs a spice console: VNC cannot redirect USB devices",
+            hint="set console_mode to spice, or usb_redirect to false",
+        )
+
+
+def _boot_problems(vm: Part) -> Iterator[Problem]:
+    if vm.get("boot_dev") == []:
+        yield Problem("%s.boot_dev" % vm.place, "is empty", hint="leave it out to boot from the root volume")
+    targets = [channel.get("target_name") for channel in _parts(vm, "channels")]
+    could_come_by_patch = bool(vm.get("domain_patches")) or "channels" in vm.wrong
+    if vm.get("wait_for") == "guest_agent" and GUEST_AGENT_TARGET not in targets and not could_come_by_patch:
+        yield Problem(
+            "%s.wait_for" % vm.place,
+            "is guest_agent, but no channel of the VM has target_name %s" % GUEST_AGENT_TARGET,
+            hint="add such a channel, or wait for the console",
+        )
+
+
+def _volume_problems(volume: Part) -> Iterator[Problem]:
+    if volume.get("shareable") and volume.get("format") == "qcow2":
+        yield Problem(
+            "%s.shareable" % volume.place,
+            "cannot be with format qcow2: two guests that write it would destroy it",
+            hint="only raw images can be shared",
+        )
+
+
+def _patch_problems(patch: Part) -> Iterator[Problem]:
+    action, value = patch.get("action"), patch.get("value")
+    if "value" in patch.wrong or action is None:
+        return
+    if action == "remove" and value is not None:
+        yield Problem("%s.value" % patch.place, "has no meaning with action remove")
+    if action != "remove" and value is None:
+        yield Problem("%s.value" % patch.place, "is required with action %s" % action)
+
+
+def _shared_volume_problems(vms: Iterable[Part]) -> Iterator[Problem]:
+    """Two QEMUs on one disk destroy it. iSCSI disks are always shared, as ZStack has them."""
+    first: dict[str, tuple[Part, Part]] = {}
+    for vm in vms:
+        for volume in _volumes(vm):
+            path = volume.get("install_path")
+            if path is None or volume.get("device_type") == "iscsi":
+                continue
+            other_vm, other = first.setdefault(path, (vm, volume))
+            if other_vm is not vm and not (volume.get("shareable") and other.get("shareable")):
+                yield Problem(
+                    "%s.install_path" % volume.place,
+                    "is the same as %s.install_path: two VMs that write one disk destroy it" % other.place,
+                    hint="set shareable in both if the guests know how to share a disk",
+                )
+
+
+def _secret_problems(vms: Iterable[Part]) -> Iterator[Problem]:
+    """libvirt has one value for a secret: two keys for it can't be right."""
+    first: dict[str, Part] = {}
+    for vm in vms:
+        secret = vm.get("ceph_secret")
+        uuid, key = (secret.get("uuid"), secret.get("key")) if secret is not None else (None, None)
+        if uuid is None or key is None:
+            continue
+        other = first.setdefault(uuid, secret)
+        if other.get("key") != key:
+            yield Problem(
+                "%s.key" % secret.place,
+                "is another than %s.key, for the same secret %s" % (other.place, uuid),
+                hint="give each cephx user a secret UUID of its own",
+            )
+
+
+def _volumes(vm: Part) -> list[Part]:
+    root = vm.get("root_volume")
+    return ([root] if root is not None else []) + _parts(vm, "data_volumes")
+
+
+def _parts(vm: Part, name: str) -> list[Part]:
+    return vm.get(name) or []
+
+
+def _wwn_on_scsi(volume: Part) -> Optional[str]:
+    """Only SCSI disks get their WWN; ZStack gives one to every volume."""
+    wwn = volume.get("wwn")
+    if not wwn or not volume.get("use_virtio_scsi"):
+        return None
+    return wwn.lower()[-16:]

@@ -1,0 +1,201 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a VM is to this collection: validated, normalised, defaults filled in.
+
+C(_spec.parse) makes these from what a playbook says; everything behind it reads them and changes nothing.
+UUIDs are lower case with dashes, MAC addresses lower case with colons, sizes bytes, times seconds.
+An option without a value is C(None), or empty where it is a text or a list. C(place) is where the
+thing stands in the task's input (C(vms[0].data_volumes[1])), for messages.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Optional
+
+
+@dataclass(frozen=True)
+class Monitor:
+    """A ceph monitor."""
+
+    hostname: str
+    port: int
+
+
+@dataclass(frozen=True)
+class VolumeQos:
+    """Limits of a volume: bytes per second, and requests per second of each direction."""
+
+    total_bandwidth: Optional[int]
+    total_iops: Optional[int]
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A disk; the root volume has device_id 0."""
+
+    place: str
+    install_path: str
+    device_id: int
+    device_type: str
+    volume_uuid: Optional[str]
+    use_virtio: bool
+    use_virtio_scsi: bool
+    shareable: bool
+    cache_mode: str
+    wwn: Optional[str]
+    mon_info: tuple[Monitor, ...]
+    secret_uuid: Optional[str]
+    chap_username: Optional[str]
+    chap_password: Optional[str]
+    format: Optional[str]
+    qos: Optional[VolumeQos]
+
+
+@dataclass(frozen=True)
+class Cdrom:
+    """A CD in one of the drives 0 to 2."""
+
+    place: str
+    path: str
+    image_uuid: Optional[str]
+    device_id: int
+    mon_info: tuple[Monitor, ...]
+    secret_uuid: Optional[str]
+
+
+@dataclass(frozen=True)
+class NicQos:
+    """Limits of a network card, bits per second."""
+
+    inbound_bandwidth: Optional[int]
+    outbound_bandwidth: Optional[int]
+
+
+@dataclass(frozen=True)
+class Nic:
+    """A network card on a bridge."""
+
+    place: str
+    mac: str
+    ip: str
+    bridge_name: str
+    uuid: Optional[str]
+    nic_internal_name: str
+    device_id: int
+    qos: Optional[NicQos]
+
+
+@dataclass(frozen=True)
+class Channel:
+    """A unix socket on the hypervisor that a virtio port of the guest is connected to."""
+
+    place: str
+    socket_path: str
+    target_name: str
+
+
+@dataclass(frozen=True)
+class PciDevice:
+    """A device of the hypervisor that is passed through, by its PCI address."""
+
+    place: str
+    domain: int
+    bus: int
+    slot: int
+    function: int
+
+
+@dataclass(frozen=True)
+class UsbDevice:
+    """A device of the hypervisor that is passed through; C(usb_version) 1, 2 or 3 chooses the guest's controller."""
+
+    place: str
+    bus: int
+    device: int
+    vendor: int
+    product: int
+    usb_version: int
+
+
+@dataclass(frozen=True)
+class CephSecret:
+    """The cephx key (base64) that the libvirt secret C(uuid) is to hold."""
+
+    uuid: str
+    key: str
+
+
+@dataclass(frozen=True)
+class DomainPatch:
+    """One change of the finished domain, by XPath."""
+
+    place: str
+    action: str
+    xpath: str
+    value: Optional[str]
+
+
+@dataclass(frozen=True)
+class Vm:
+    """One virtual machine as it is asked for."""
+
+    place: str
+    uuid: str
+    name: str
+    internal_id: Optional[int]
+    host_management_ip: Optional[str]
+    memory: int
+    cpu_num: int
+    cpu_speed: int
+    socket_num: int
+    cpu_on_socket: int
+    use_numa: bool
+    nested_virtualization: str
+    kvm_hidden_state: bool
+    clock: str
+    boot_dev: tuple[str, ...]
+    use_boot_menu: bool
+    use_virtio: bool
+    root_volume: Volume
+    data_volumes: tuple[Volume, ...]
+    boot_iso: tuple[Cdrom, ...]
+    nics: tuple[Nic, ...]
+    console_mode: str
+    console_password: Optional[str]
+    video_type: Optional[str]
+    vdi_monitor_number: int
+    spice_streaming_mode: str
+    usb_redirect: bool
+    channels: tuple[Channel, ...]
+    pci_devices: tuple[PciDevice, ...]
+    usb_devices: tuple[UsbDevice, ...]
+    ceph_secret: Optional[CephSecret]
+    emulator: Optional[str]
+    timeout: int
+    start_order: Optional[int]
+    domain_type: str
+    arch: Optional[str]
+    machine: Optional[str]
+    firmware: Optional[str]
+    console_listen: Optional[str]
+    security_label: str
+    autostart: Optional[bool]
+    domain_patches: tuple[DomainPatch, ...]
+    wait_for: str
+
+    @property
+    def domain_name(self) -> str:
+        """The libvirt domain's name: the UUID's 32 digits, as ZStack's agent names it."""
+        return self.uuid.replace("-", "")
+
+    @property
+    def volumes(self) -> tuple[Volume, ...]:
+        """All volumes in order of device_id."""
+        return tuple(sorted((self.root_volume, *self.data_volumes), key=lambda volume: volume.device_id))
+
+    @property
+    def label(self) -> str:
+        """How messages call this VM."""
+        return "VM %s (%s)" % (self.name, self.uuid)

@@ -1,0 +1,234 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From what is asked for and what there is to what is to be done. Pure: asks nobody, changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Optional
+
+from .._actions.action import Action
+from .._actions.definition import Rewriting
+from .._drift.walk import Difference
+from .._errors.errors import VmError
+from .._libvirt.observed import ObservedVm
+from .._spec.vm import Vm
+
+# Finds out what must be there before a VM starts or gets something plugged in: secrets, sessions, folders.
+Prepare = Callable[[], Sequence[Action]]
+
+# What is to be done about the power of a VM.
+START = "start"
+KEEP = "keep"
+RESUME = "resume"
+WAKE_UP = "wake_up"
+START_WHEN_OFF = "start_when_off"
+CRASHED = "crashed"
+BUSY = "busy"
+
+_NEEDING_PREPARATION = frozenset({"attach_volume", "change_media", "attach_nic", "update_nic"})
+_PAUSED = {
+    "migration": BUSY,
+    "save": BUSY,
+    "dump": BUSY,
+    "snapshot": BUSY,
+    "starting_up": BUSY,
+    "postcopy": BUSY,
+    "postcopy_failed": BUSY,
+    "shutting_down": START_WHEN_OFF,
+    "crashed": CRASHED,
+}
+_POWER = {
+    "absent": START,
+    "shutoff": START,
+    "running": KEEP,
+    "blocked": KEEP,
+    "shutdown": START_WHEN_OFF,
+    "pmsuspended": WAKE_UP,
+    "crashed": CRASHED,
+}
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How the caller wants it. C(on_drift): next_boot, live, restart, fail or ignore; C(backup): keep the old."""
+
+    on_drift: str = "next_boot"
+    backup: bool = False
+
+
+@dataclass(frozen=True)
+class Drift:
+    """How a VM differs from what is asked.
+
+    C(defined): its definition; C(running): what runs, as far as the next boot would change it. C(live_actions) change
+    the running VM, after which C(live_remaining) is left for the next boot.
+    """
+
+    defined: tuple[Difference, ...] = ()
+    running: tuple[Difference, ...] = ()
+    live_actions: tuple[Action, ...] = ()
+    live_remaining: tuple[Difference, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done to a VM itself, and why: first C(definition), then C(changes) of what runs."""
+
+    definition: tuple[Action, ...]
+    changes: tuple[Action, ...]
+    differences: tuple[Difference, ...]
+    warnings: tuple[str, ...]
+    restart_required: bool
+
+    @property
+    def actions(self) -> tuple[Action, ...]:
+        """What is to be done, in order, without what is prepared in between (see L(steps))."""
+        return (*self.definition, *self.changes)
+
+
+def power_of(observed: ObservedVm) -> str:
+    """What a start has to do about the state that a VM is in: one of the words above."""
+    if observed.state == "paused":
+        return _PAUSED.get(observed.reason, RESUME)
+    return _POWER.get(observed.state, BUSY)
+
+
+def check_state(vm: Vm, observed: ObservedVm, policy: Policy) -> None:
+    """Raises what keeps a VM in this state from being touched at all."""
+    if observed.name_holder is not None:
+        message = "the domain name %s belongs to the domain %s" % (vm.domain_name, observed.name_holder)
+        raise VmError("name_taken", message)
+    if observed.exists and observed.name != vm.domain_name:
+        message = "the domain %s exists under the name %s instead of %s" % (vm.uuid, observed.name, vm.domain_name)
+        raise VmError("uuid_taken", message)
+    power = power_of(observed)
+    if power == BUSY:
+        raise VmError("vm_busy", "the VM is %s (%s)" % (observed.state, observed.reason))
+    if power == CRASHED and policy.on_drift != "restart":
+        raise VmError("vm_crashed", "the VM is %s (%s)" % (observed.state, observed.reason))
+
+
+def will_start(observed: ObservedVm, drift: Drift, policy: Policy) -> bool:
+    """Whether the VM will boot, or come back from its saved memory."""
+    return power_of(observed) in (START, START_WHEN_OFF) or _restarts(observed, drift, policy)
+
+
+def will_attach(drift: Drift, policy: Policy) -> bool:
+    """Whether a running VM gets volumes, CDs or NICs that the hypervisor must have ready."""
+    return policy.on_drift == "live" and any(action.name in _NEEDING_PREPARATION for action in drift.live_actions)
+
+
+def plan_vm(
+    vm: Vm,
+    observed: ObservedVm,
+    drift: Drift,
+    policy: Policy,
+    definition: str,
+    rewriting: Optional[Rewriting] = None,
+) -> Plan:
+    """The plan for a VM that L(check_state) has let through.
+
+    C(definition) is the XML to define, C(rewriting) for one with domain patches. What cannot be undone comes last.
+    """
+    differences = (*_beside_the_domain(vm, observed), *_merged(drift))
+    adapt = not (observed.active and policy.on_drift == "ignore")
+    restarts = _restarts(observed, drift, policy)
+    define = Action("define", {"xml": definition, "rewriting": rewriting})
+    changes = list(drift.live_actions) if adapt and policy.on_drift == "live" and not restarts else []
+    return Plan(
+        # It comes first: the undoing of other VMs leaves what a defined VM shares with them.
+        definition=tuple(_definition(vm, observed, drift, policy, define) if adapt else ()),
+        changes=(*changes, *_power(observed, restarts)),
+        differences=differences,
+        warnings=tuple(_warnings(observed, drift)),
+        restart_required=_restart_required(observed, drift, policy),
+    )
+
+
+def steps(plan: Plan, prepare: Prepare) -> Iterator[Action]:
+    """All that is to be done. Each action is asked for when the one before it is done."""
+    yield from plan.definition
+    # Not before: as long as nobody can see that the VM needs it, the undoing of another may take what is there.
+    yield from prepare()
+    yield from plan.changes
+
+
+def check_drift(observed: ObservedVm, differences: Sequence[Difference], policy: Policy) -> None:
+    """Raises when a VM that runs is not as asked for, and the caller wants that to be a failure."""
+    if observed.active and policy.on_drift == "fail" and differences:
+        raise VmError("drift", "the VM is %s and not as asked for: %s" % (observed.state, _paths(differences)))
+
+
+def _restarts(observed: ObservedVm, drift: Drift, policy: Policy) -> bool:
+    if policy.on_drift != "restart" or not observed.active:
+        return False
+    return power_of(observed) == CRASHED or (bool(drift.running) and power_of(observed) != START_WHEN_OFF)
+
+
+def _beside_the_domain(vm: Vm, observed: ObservedVm) -> list[Difference]:
+    """What libvirt keeps beside the definition."""
+    found = []
+    if observed.exists and not observed.persistent:
+        found.append(Difference("persistent", "false", "true"))
+    if vm.autostart is not None and observed.exists and observed.autostart != vm.autostart:
+        found.append(Difference("autostart", _text(observed.autostart), _text(vm.autostart)))
+    return found
+
+
+def _text(value: Optional[bool]) -> str:
+    return str(bool(value)).lower()
+
+
+def _merged(drift: Drift) -> list[Difference]:
+    """The differences of the definition, and those that only what runs has."""
+    known = {difference.path for difference in drift.defined}
+    return [*drift.defined, *(difference for difference in drift.running if difference.path not in known)]
+
+
+def _paths(differences: Sequence[Difference]) -> str:
+    shown = ", ".join(difference.path for difference in differences[:5])
+    return shown if len(differences) <= 5 else "%s and %d more" % (shown, len(differences) - 5)
+
+
+def _definition(vm: Vm, observed: ObservedVm, drift: Drift, policy: Policy, define: Action) -> list[Action]:
+    actions: list[Action] = []
+    if drift.defined or not observed.persistent:
+        if policy.backup and observed.exists:
+            actions.append(Action("back_up_definition", {"xml": observed.inactive_xml}))
+        actions.append(define)
+    if vm.autostart is not None and bool(observed.autostart) != vm.autostart:
+        actions.append(Action("set_autostart", {"autostart": vm.autostart}))
+    return actions
+
+
+def _power(observed: ObservedVm, restarts: bool) -> list[Action]:
+    power = power_of(observed)
+    if restarts:
+        return [Action("stop", {"graceful": power in (KEEP, RESUME, WAKE_UP)}), Action("start")]
+    return {
+        START: [Action("start")],
+        START_WHEN_OFF: [Action("wait_until_off"), Action("start")],
+        RESUME: [Action("resume")],
+        WAKE_UP: [Action("wake_up")],
+    }.get(power, [])
+
+
+def _restart_required(observed: ObservedVm, drift: Drift, policy: Policy) -> bool:
+    """Whether what runs after the plan is not what is asked for."""
+    if observed.saved:
+        return bool(drift.defined)
+    if not observed.active or will_start(observed, drift, policy):
+        return False
+    return bool(drift.live_remaining if policy.on_drift == "live" else drift.running)
+
+
+def _warnings(observed: ObservedVm, drift: Drift) -> list[str]:
+    if observed.saved and drift.defined:
+        return [
+            "the VM is suspended to disk: it comes back as it was saved, "
+            "and the changed definition takes effect when it next boots"
+        ]
+    return []

@@ -1,0 +1,165 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the task returns: one entry a VM in C(vms) and in C(diff), without secrets."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Optional
+
+try:
+    from lxml import etree
+except ImportError:  # the module reports it
+    pass
+
+from .._drift.walk import Difference
+from .._errors.codes import ERROR_CODES
+from .._errors.errors import LastSeen, VmError, VmProblems
+from .._spec.vm import Vm
+
+MASK = "********"
+# A secret as short as this, or shorter, is too likely an ordinary word of a message.
+_SHORT = 3
+
+
+@dataclass
+class VmResult:
+    """What became of one VM. C(before) and C(after) are its domain as text, for the diff."""
+
+    uuid: str
+    name: str
+    state: str = "unknown"
+    actions: Sequence[str] = ()
+    restart_required: bool = False
+    console: Optional[dict[str, Any]] = None
+    differences: Sequence[Difference] = ()
+    warnings: list[str] = field(default_factory=list)
+    backup_file: Optional[str] = None
+    error: Optional[VmError] = None
+    before: str = ""
+    after: str = ""
+
+    @property
+    def label(self) -> str:
+        """How messages call the VM."""
+        return "VM %s (%s)" % (self.name, self.uuid)
+
+    @property
+    def changed(self) -> bool:
+        """Whether something is not as it was before. A guest that was shut down is not, though it was started again."""
+        undone = self.error is not None and self.error.rollback == "done"
+        return bool(self.actions) and not (undone and "stop" not in self.actions)
+
+    def as_entry(self) -> dict[str, Any]:
+        """The VM's entry in C(vms)."""
+        entry = {
+            "uuid": self.uuid,
+            "name": self.name,
+            "state": self.state,
+            "changed": self.changed,
+            "actions": list(self.actions),
+            "restart_required": self.restart_required,
+            "console": self.console,
+            "differences": [
+                {"path": each.path, "before": each.before, "after": each.after} for each in self.differences
+            ],
+            "warnings": self.warnings,
+        }
+        if self.backup_file is not None:
+            entry["backup_file"] = self.backup_file
+        if self.error is not None:
+            entry["error"] = self.error.as_result()
+        return entry
+
+    def as_diff(self) -> dict[str, str]:
+        """The VM's entry in C(diff)."""
+        header = "%s (%s)" % (self.name, self.uuid)
+        return {"before_header": header, "after_header": header, "before": self.before, "after": self.after}
+
+
+def of_vm(vm: Vm) -> VmResult:
+    """The result of a VM that nothing is known of yet."""
+    return VmResult(vm.uuid, vm.name)
+
+
+def as_one_error(problems: VmProblems) -> VmError:
+    """All problems of a VM in one error, which has the code of the first."""
+    found = problems.problems
+    hints = dict.fromkeys(problem.hint or ERROR_CODES[problem.code].hint for problem in found)
+    message = "; ".join(str(problem) for problem in found)
+    return VmError(found[0].code, message, hint=" ".join(hints), phase="preflight")
+
+
+def domain_text(domain: Optional[etree._Element]) -> str:
+    """A domain as people read it, secrets masked; empty for none."""
+    if domain is None:
+        return ""
+    shown = copy.deepcopy(domain)
+    for graphics in shown.iterfind("devices/graphics[@passwd]"):
+        graphics.set("passwd", MASK)
+    for element in shown.iter():
+        if len(element) and not (element.text or "").strip():
+            element.text = None
+        if not (element.tail or "").strip():
+            element.tail = None
+    etree.indent(shown)
+    return etree.tostring(shown, encoding="unicode") + "\n"
+
+
+class SecretMask:
+    """Takes the secrets of the input out of texts that are not ours: libvirt's, QEMU's, a program's."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        longest_first = sorted((secret for secret in secrets if len(secret) > _SHORT), key=len, reverse=True)
+        alternatives = "|".join(re.escape(secret) for secret in longest_first)
+        self._pattern = re.compile(r"(?<!\w)(?:%s)(?!\w)" % alternatives) if alternatives else None
+
+    def text(self, text: str) -> str:
+        """The text without secrets."""
+        return text if self._pattern is None else self._pattern.sub(MASK, text)
+
+    def error(self, error: VmError) -> VmError:
+        """The error without secrets."""
+        error.message = self.text(error.message)
+        error.hint = self.text(error.hint)
+        error.libvirt_message = self.text(error.libvirt_message)
+        if error.last_seen is not None:
+            error.last_seen = self._last_seen(error.last_seen)
+        return error
+
+    def _last_seen(self, seen: LastSeen) -> LastSeen:
+        console, log = (tuple(map(self.text, lines)) for lines in (seen.serial_console, seen.qemu_log))
+        return LastSeen(console, log, seen.screenshot)
+
+
+def failed(result: VmResult, error: VmError, mask: SecretMask) -> VmResult:
+    """The result with its error, which gets the hint of its code if it has none of its own."""
+    error.hint = error.hint or ERROR_CODES[error.code].hint
+    error.phase = error.phase or "look"
+    result.error = mask.error(error)
+    return result
+
+
+def masked_arguments(raw: Any, spec: Mapping[str, Mapping[str, Any]]) -> Any:
+    """What was given for options of C(spec), one dictionary or a list of them, with everything secret masked.
+
+    What is in a place that has no option may be a secret under a misspelt name.
+    """
+    if isinstance(raw, list):
+        return [masked_arguments(item, spec) for item in raw]
+    if not isinstance(raw, Mapping):
+        return MASK
+    shown: dict[str, Any] = {}
+    for name, value in raw.items():
+        option = spec.get(name, {"no_log": True})
+        if value is None or isinstance(value, bool):
+            shown[name] = value
+        elif option.get("no_log"):
+            shown[name] = MASK
+        else:
+            shown[name] = masked_arguments(value, option["options"]) if "options" in option else value
+    return shown

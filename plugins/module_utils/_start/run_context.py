@@ -1,0 +1,141 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is asked once for all VMs of a task."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Optional
+
+from .._actions.action import Action
+from .._errors.errors import Problem, VmError
+from .._host.capabilities import Host, domain_kind, parse_capabilities, parse_domain_capabilities
+from .._host.system import System
+from .._host_storage.preparation import preflight
+from .._libvirt.hypervisor import Hypervisor
+from .._libvirt.observed import DomainList, list_domains
+from .._spec.vm import Vm
+from .plan import Policy
+from .result import SecretMask
+
+
+@dataclass(frozen=True)
+class Order:
+    """How the VMs are to be started: C(parallel) at a time, by default as many as the hypervisor has CPUs.
+
+    C(secrets) never appear in results. C(cancelled) is set when the task is asked to stop. C(diff): whether results
+    are to have the domains before and after as text.
+    """
+
+    policy: Policy
+    check_mode: bool
+    parallel: Optional[int]
+    secrets: frozenset[str]
+    cancelled: threading.Event
+    diff: bool = False
+
+
+class Foreseen:
+    """What a run in check mode has said already that it would do for several VMs."""
+
+    def __init__(self) -> None:
+        self._shared: set[str] = set()
+        self._lock = threading.Lock()
+
+    def is_first(self, action: Action) -> bool:
+        """Whether an action is still to be done when those that were foreseen before are."""
+        with self._lock:
+            is_first = action.shared not in self._shared
+            if action.shared:
+                self._shared.add(action.shared)
+        return is_first
+
+
+@dataclass(frozen=True)
+class Task:
+    """What all VMs of a task have in common.
+
+    C(problems) are those of the storage of the VMs in C(checked), the ones that were off in the beginning.
+    C(free_memory): bytes, None where it is not known. C(network_filters): their names, None where nobody asked or
+    libvirt doesn't say.
+    """
+
+    hypervisor: Hypervisor
+    system: System
+    order: Order
+    mask: SecretMask
+    host: Host
+    domains: DomainList
+    free_memory: Optional[int]
+    network_filters: Optional[Sequence[str]]
+    problems: Sequence[Problem]
+    checked: frozenset[str]
+    foreseen: Foreseen = field(default_factory=Foreseen)
+
+    @property
+    def policy(self) -> Policy:
+        """What to do about drift."""
+        return self.order.policy
+
+    @property
+    def workers(self) -> int:
+        """How many VMs are worked on at a time."""
+        if self.order.parallel is not None:
+            return self.order.parallel
+        return self.hypervisor.cpu_count() if self.system.is_remote else self.system.cpu_count()
+
+    def storage_problems(self, vm: Vm) -> list[Problem]:
+        """What keeps the volumes and CDs of a VM from being reached."""
+        asked = self.problems
+        if vm.uuid not in self.checked:
+            asked = preflight([vm], self.system, self.hypervisor)
+        return [problem for problem in asked if problem.place.startswith(vm.place + ".")]
+
+
+def begin_task(hypervisor: Hypervisor, system: System, vms: Sequence[Vm], order: Order) -> Task:
+    """Asks the hypervisor, and the storage of all VMs that are off."""
+    domains = list_domains(hypervisor, asks_autostart=any(vm.autostart is not None for vm in vms))
+    off = [vm for vm in vms if vm.uuid not in domains.active]
+    return Task(
+        hypervisor=hypervisor,
+        system=system,
+        order=order,
+        mask=SecretMask(order.secrets),
+        host=_ask_host(hypervisor, system, vms),
+        domains=domains,
+        free_memory=hypervisor.free_memory() if system.is_remote else system.free_memory(),
+        network_filters=_ask_network_filters(hypervisor, vms),
+        problems=preflight(off, system, hypervisor),
+        checked=frozenset(vm.uuid for vm in off),
+    )
+
+
+def _ask_network_filters(hypervisor: Hypervisor, vms: Sequence[Vm]) -> Optional[Sequence[str]]:
+    if not any(nic.ip for vm in vms for nic in vm.nics):
+        return None
+    try:
+        return hypervisor.network_filters()
+    except VmError as error:
+        if error.lost_libvirt:
+            raise
+        return None
+
+
+def _ask_host(hypervisor: Hypervisor, system: System, vms: Sequence[Vm]) -> Host:
+    capabilities = parse_capabilities(hypervisor.capabilities())
+    answers = {}
+    for kind in {domain_kind(vm, capabilities) for vm in vms}:
+        try:
+            xml = hypervisor.domain_capabilities(kind.emulator, kind.arch, kind.machine, kind.domain_type)
+        except VmError as error:
+            if error.lost_libvirt:
+                raise
+            # The host has nothing of this kind; building the domain says what is missing.
+            continue
+        answers[kind] = parse_domain_capabilities(xml)
+    if system.is_remote:
+        return Host(capabilities, answers)
+    return Host(capabilities, answers, system.cgroup_version(), system.ip_addresses())

@@ -1,0 +1,197 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All VMs of a task: asked about, planned and started side by side, each on its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Optional
+
+try:
+    from lxml import etree
+except ImportError:  # the module reports it
+    pass
+
+from .._actions.action import Action
+from .._actions.context import Context
+from .._actions.definition import Rewriting
+from .._domain import build as domain
+from .._drift.live_changes import live_changes
+from .._drift.reconcile import Reconciled, left_from_before_patches, reconcile, rewritten
+from .._drift.walk import Difference
+from .._errors.errors import VmError, VmProblems, mistakes_as_errors
+from .._host.domain_schema import check_schema
+from .._host.system import System
+from .._host_storage.facts import facts as storage_facts
+from .._host_storage.preparation import prepare as prepare_storage
+from .._host_storage.secrets import secret_conflicts
+from .._libvirt.hypervisor import Hypervisor
+from .._libvirt.observed import ObservedVm, observe
+from .._spec.vm import Vm
+from .._storage.base import StorageFacts
+from .apply import apply
+from .plan import Drift, Plan, Policy, Prepare, check_drift, check_state, plan_vm, steps, will_attach, will_start
+from .preflight import host_problems, memory_warnings, missing_channel_directories, network_filter_problems
+from .readiness import console_of, wait_until_usable
+from .result import SecretMask, VmResult, as_one_error, domain_text, failed, of_vm
+from .run_context import Order, Task, begin_task
+from .start_order import start_in_order
+
+
+def start_vms(hypervisor: Hypervisor, system: System, vms: Sequence[Vm], order: Order) -> list[VmResult]:
+    """Starts the VMs and returns one result for each, in their order; raises nothing."""
+    try:
+        with mistakes_as_errors():
+            task = begin_task(hypervisor, system, vms, order)
+            workers = task.workers
+    except VmError as error:
+        mask = SecretMask(order.secrets)
+        return [failed(of_vm(vm), error, mask) for vm in vms]
+    return start_in_order(partial(_start, task), vms, workers)
+
+
+def _start(task: Task, vm: Vm, failed_before: Sequence[Vm]) -> VmResult:
+    result = of_vm(vm)
+    try:
+        if task.order.cancelled.is_set():
+            raise VmError("interrupted", "the task was asked to stop before it came to this VM")
+        if failed_before:
+            names = ", ".join(other.label for other in failed_before)
+            raise VmError("earlier_vm_failed", "not begun, because VMs with a lower start_order failed: %s" % names)
+        with mistakes_as_errors():
+            if task.order.check_mode:
+                _plan_and_apply(task, vm, result)
+            else:
+                with task.system.lock(vm.uuid).acquire(vm.timeout):
+                    _plan_and_apply(task, vm, result)
+    except VmProblems as problems:
+        return failed(result, as_one_error(problems), task.mask)
+    except VmError as error:
+        return failed(result, error, task.mask)
+    return result
+
+
+def _plan_and_apply(task: Task, vm: Vm, result: VmResult) -> None:
+    observed = observe(task.hypervisor, vm, task.domains)
+    result.state = observed.state
+    result.console = console_of(vm, observed.live_xml)
+    check_state(vm, observed, task.policy)
+    plan, prepare = _plan(task, vm, observed, result)
+    result.restart_required = plan.restart_required
+    result.warnings += plan.warnings
+    check_drift(observed, plan.differences, task.policy)
+    if plan.actions and observed.active and task.hypervisor.has_job(vm.uuid):
+        raise VmError("vm_busy", "the VM is %s, and a job is being done on it" % observed.state)
+    actions = steps(plan, prepare)
+    if task.order.check_mode:
+        result.actions = [action.name for action in actions if task.foreseen.is_first(action)]
+    else:
+        _apply(task, vm, observed, actions, result)
+
+
+def _plan(task: Task, vm: Vm, observed: ObservedVm, result: VmResult) -> tuple[Plan, Prepare]:
+    """What is to be done to the VM itself, and what finds out what must be prepared for it."""
+    existing = None if observed.inactive_xml is None else etree.fromstring(observed.inactive_xml)
+    facts = storage_facts(vm, existing, task.system, task.hypervisor)
+    desired = domain.build(vm, task.host, facts)
+    reconciled = reconcile(desired.element, existing, desired.unpatched)
+    drift = _drift(desired, reconciled, observed, task.policy)
+    if task.order.diff:
+        result.before = result.after = domain_text(existing)
+        if reconciled.differences or existing is None:
+            result.after = domain_text(reconciled.merged)
+    result.warnings += desired.warnings
+    if reconciled.other_board:
+        result.warnings.append(
+            "the machine becomes one of another kind, on which nothing keeps its place: "
+            "the guest finds all its hardware anew"
+        )
+    problems = list(facts.problems)
+    prepare: Prepare = tuple
+    if will_start(observed, drift, task.policy) or will_attach(drift, task.policy):
+        problems += [*desired.missing, *task.storage_problems(vm), *host_problems(vm, task.system)]
+        problems += network_filter_problems(vm, task.network_filters)
+        problems += secret_conflicts(vm, facts, task.hypervisor)
+        prepare = partial(_preparations, task, vm, facts)
+        result.warnings += memory_warnings(vm, task.free_memory)
+    definition = etree.tostring(reconciled.merged, encoding="unicode")
+    plan = plan_vm(vm, observed, drift, task.policy, definition, _rewriting(desired))
+    result.differences = plan.differences
+    if task.order.check_mode and any(action.name == "define" for action in plan.definition):
+        _check_definition(task, desired, definition, observed)
+    if problems and not task.order.check_mode:
+        raise VmProblems(problems)
+    # In check mode an earlier task may not have made yet what is missing.
+    result.warnings += [str(problem) for problem in problems]
+    return plan, prepare
+
+
+def _rewriting(desired: domain.DesiredDomain) -> Optional[Rewriting]:
+    unpatched = desired.unpatched
+    if unpatched is None:
+        return None
+    return lambda defined: rewritten(desired.element, unpatched, etree.fromstring(defined))
+
+
+def _check_definition(task: Task, desired: domain.DesiredDomain, definition: str, observed: ObservedVm) -> None:
+    """Raise what libvirt would say against a definition."""
+    try:
+        if desired.unpatched is not None and not task.system.is_remote:
+            # What we build holds the schema.
+            check_schema(definition)
+        task.hypervisor.check_definition(definition, observed.inactive_xml)
+    except VmError as error:
+        error.phase = "define"
+        raise
+
+
+def _drift(desired: domain.DesiredDomain, reconciled: Reconciled, observed: ObservedVm, policy: Policy) -> Drift:
+    defined: Sequence[Difference] = reconciled.differences
+    if observed.live_xml is None:
+        return Drift(defined=tuple(defined))
+    live = etree.fromstring(observed.live_xml)
+    left: tuple[Difference, ...] = ()
+    if desired.unpatched is None:
+        changes = live_changes(desired.element, live)
+    else:
+        changes = live_changes(desired.element, live, reconciled.merged)
+        left = left_from_before_patches(desired.element, desired.unpatched, live, reconciled.merged)
+    # A new description is no reason to restart a VM, but it can be set in one that runs.
+    running = changes.differences if policy.on_drift == "live" else changes.for_guest
+    # What a transient domain has as its definition is what runs, with all that libvirt has added.
+    defined = defined if observed.persistent else ()
+    return Drift(tuple(defined), (*left, *running), changes.actions, (*left, *changes.remaining))
+
+
+def _preparations(task: Task, vm: Vm, facts: StorageFacts) -> list[Action]:
+    owner = task.host.capabilities.qemu_owner
+    return [
+        *prepare_storage(vm, facts, task.system, task.hypervisor),
+        *(
+            Action("create_channel_dir", {"path": path, "owner": owner}, shared=path)
+            for path in missing_channel_directories(vm, task.system)
+        ),
+    ]
+
+
+def _apply(task: Task, vm: Vm, observed: ObservedVm, actions: Iterator[Action], result: VmResult) -> None:
+    context = Context(task.hypervisor, task.system, vm, observed, task.order.cancelled)
+    try:
+        apply(context, actions)
+        _wait_until_usable(context, result)
+    finally:
+        result.state = context.state or observed.state
+        result.actions = context.done
+        result.backup_file = context.backup_file
+        result.warnings += context.warnings
+        result.restart_required = result.restart_required or context.live_change_refused
+
+
+def _wait_until_usable(context: Context, result: VmResult) -> None:
+    started = None
+    if "start" in context.done:
+        live_xml = context.retried(lambda: context.hypervisor.xml(context.vm.uuid, inactive=False))
+        result.console = started = console_of(context.vm, live_xml)
+    wait_until_usable(context, started)

@@ -1,0 +1,310 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""VMs are shut down side by side, ended where that is asked for, and give back what only they used."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Optional
+
+try:
+    from lxml import etree
+except ImportError:  # the module reports it
+    pass
+
+from .._actions.shared_objects import used_by_other_than
+from .._domain.tpm import may_lose_tpm_state
+from .._errors.errors import VmError, mistakes_as_errors
+from .._host.system import HostSystem, System
+from .._host_storage import release
+from .._host_storage.iscsi_login import Initiator
+from .._libvirt.hypervisor import Hypervisor, Removal
+from .._libvirt.observed import DomainList, ObservedVm, list_domains, observe_domain
+from .._start.plan import BUSY, CRASHED, KEEP, RESUME, START_WHEN_OFF, WAKE_UP, power_of
+from .._start.result import SecretMask, VmResult, domain_text, failed
+from ..deadline import side_by_side
+
+# They wait for guests most of the time.
+_WORKERS = 32
+_POLL_SECONDS = 0.2
+# A guest that is booting ignores a request; ZStack's agent asks again and again, too.
+_ASK_AGAIN_SECONDS = 5
+_LOCK_SECONDS = 10
+_JOB_SECONDS = 3
+_OFF = ("shutoff", "absent")
+
+_NO_SECRETS = SecretMask(())
+
+
+@dataclass(frozen=True)
+class StopOrder:
+    """How VMs are to be stopped. C(timeout): seconds that a guest gets to shut down.
+
+    C(force): force off a VM that hasn't shut down by then, or can't. C(undefine): remove its definition as well, and
+    what C(removal) names with it. C(diff): make the texts for it.
+    """
+
+    timeout: int
+    force: bool
+    undefine: bool
+    removal: Removal
+    check_mode: bool
+    diff: bool
+    cancelled: threading.Event
+
+
+def stop_vms(hypervisor: Hypervisor, system: System, uuids: Sequence[str], order: StopOrder) -> list[VmResult]:
+    """Stops the VMs and returns one result for each, in their order; raises nothing."""
+    try:
+        with mistakes_as_errors():
+            domains = list_domains(hypervisor)
+    except VmError as error:
+        return [failed(VmResult(uuid, ""), error, _NO_SECRETS) for uuid in uuids]
+
+    def stop(index: int) -> VmResult:
+        # Check mode sees what was undefined before as if it were done: what VMs share goes with the last of them.
+        first = 0 if order.check_mode and order.undefine else index
+        return _Stop(hypervisor, system, uuids[index], uuids[first : index + 1], order, domains).result_of_all()
+
+    return side_by_side(stop, range(len(uuids)), _WORKERS)
+
+
+class _Stop:
+    """One VM that is being stopped. What was done is never undone: a VM that was ended can't be brought back.
+
+    C(going): the VMs that don't count as users of what it shares, itself among them.
+    """
+
+    def __init__(
+        self,
+        hypervisor: Hypervisor,
+        system: System,
+        uuid: str,
+        going: Sequence[str],
+        order: StopOrder,
+        domains: DomainList,
+    ) -> None:
+        self._hypervisor = hypervisor
+        self._system = system
+        self._uuid = uuid
+        self._going = going
+        self._order = order
+        self._domains = domains
+        self._actions: list[str] = []
+        self._result = VmResult(uuid, "", actions=self._actions)
+
+    def result_of_all(self) -> VmResult:
+        """Does everything, and returns what became of the VM."""
+        try:
+            if self._order.cancelled.is_set():
+                raise VmError("interrupted", "the task was asked to stop before it came to this VM")
+            with mistakes_as_errors():
+                if self._order.check_mode:
+                    self._stop()
+                else:
+                    with self._system.lock(self._uuid).acquire(max(self._order.timeout, _LOCK_SECONDS)):
+                        self._stop()
+        except VmError as error:
+            error.phase = error.phase or (self._actions[-1] if self._actions else "look")
+            return failed(self._result, error, _NO_SECRETS)
+        return self._result
+
+    def _stop(self) -> None:
+        observed = observe_domain(self._hypervisor, self._uuid, self._domains)
+        self._result.state = observed.state
+        if observed.inactive_xml is None:
+            self._result.before = self._result.after = self._text("absent", None)
+            return
+        domain = etree.fromstring(observed.inactive_xml)
+        self._result.name = domain.findtext("description") or observed.name or ""
+        self._check_stoppable(observed)
+        undefines = self._order.undefine and observed.persistent
+        stays = observed.persistent and not undefines
+        if not stays:
+            self._check_what_goes(domain, observed)
+        self._result.before = self._text(observed.state, domain)
+        if observed.active:
+            self._end(observed)
+        if undefines:
+            self._do("undefine", self._undefine)
+        state_after = "shutoff" if stays else "absent"
+        self._result.after = self._text(state_after, domain if stays else None)
+        if not self._order.check_mode:
+            self._result.state = state_after
+        self._give_back(domain, observed, stays)
+
+    def _check_stoppable(self, observed: ObservedVm) -> None:
+        check_stoppable(observed, self._order)
+        if observed.active and self._has_job():
+            raise VmError("vm_busy", "the VM is %s, and a job is being done on it" % observed.state)
+
+    def _has_job(self) -> bool:
+        try:
+            return self._hypervisor.has_job(self._uuid, _JOB_SECONDS)
+        except VmError as error:
+            # What a QEMU hangs in keeps libvirt from telling; by force it is ended whatever it does.
+            if error.code != "qemu_hangs" or not self._order.force:
+                raise
+            return False
+
+    def _check_what_goes(self, domain: etree._Element, observed: ObservedVm) -> None:
+        """Raise what libvirt would remove with the domain and nobody has asked to remove."""
+        removal, hypervisor = self._order.removal, self._hypervisor
+        when = "when the VM is undefined" if observed.persistent else "when the VM is off, because it is transient"
+        if observed.saved and not removal.saved_state:
+            raise VmError("vm_has_saved_state", "the VM is suspended to disk; libvirt removes its memory %s" % when)
+        lost = {
+            "snapshots": 0 if removal.snapshots else hypervisor.snapshot_count(self._uuid),
+            "checkpoints": 0 if removal.checkpoints else hypervisor.checkpoint_count(self._uuid),
+        }
+        if any(lost.values()):
+            named = " and ".join("%d %s" % (count, name) for name, count in lost.items() if count)
+            raise VmError("vm_has_snapshots", "the VM has %s, which libvirt forgets %s" % (named, when))
+        if not removal.tpm and may_lose_tpm_state(domain):
+            if not observed.persistent or not hypervisor.can_keep_tpm():
+                raise VmError("vm_has_tpm_state", "libvirt removes the state of the VM's TPM %s" % when)
+
+    def _do(self, name: str, action: Callable[[], object]) -> None:
+        """Does one thing, unless in check mode."""
+        if not self._order.check_mode:
+            try:
+                action()
+            except VmError as error:
+                error.phase = name
+                raise
+        self._actions.append(name)
+
+    def _text(self, state: str, domain: Optional[etree._Element]) -> str:
+        """The VM as the diff shows it: its state, and its definition where that is at stake; empty without a diff."""
+        return "state: %s\n%s" % (state, domain_text(domain)) if self._order.diff else ""
+
+    # The VM
+
+    def _end(self, observed: ObservedVm) -> None:
+        power = power_of(observed)
+        if self._order.timeout and power in (KEEP, START_WHEN_OFF):
+            asks = power == KEEP
+            self._actions.append("shutdown" if asks else "wait_until_off")
+            if self._order.check_mode or self._shut_down(asks):
+                return
+            if not self._order.force:
+                message = "the guest has not shut down within %d seconds: the VM is %s (%s)"
+                state = self._hypervisor.state(self._uuid)
+                raise VmError("shutdown_timeout", message % (self._order.timeout, *state))
+            # A migration, for instance, may have been begun meanwhile.
+            self._check_stoppable(observe_domain(self._hypervisor, self._uuid, self._domains))
+        self._do("destroy", self._destroy)
+
+    def _shut_down(self, asks: bool) -> bool:
+        """Whether the VM is off in time."""
+        deadline = time.monotonic() + self._order.timeout
+        ask_at = time.monotonic()
+        while not self._is_off():
+            now = time.monotonic()
+            if self._order.cancelled.is_set():
+                raise VmError("interrupted", "the task was asked to stop while the guest was shutting down")
+            if now >= deadline:
+                return False
+            if asks and now >= ask_at:
+                if not self._ask(deadline - now):
+                    return False
+                ask_at = now + _ASK_AGAIN_SECONDS
+            time.sleep(_POLL_SECONDS)
+        return True
+
+    def _ask(self, seconds: float) -> bool:
+        """Whether there is anything to wait for; a guest that can't be asked is an error unless it may be ended."""
+        try:
+            self._hypervisor.shutdown(self._uuid, seconds)
+        except VmError as error:
+            if self._is_off():
+                return True
+            # A guest that was not asked, because others are waited for, is not ended for that.
+            if error.lost_libvirt or error.code == "vm_busy" or not self._order.force:
+                raise
+            return False
+        return True
+
+    def _destroy(self) -> None:
+        try:
+            self._hypervisor.destroy(self._uuid)
+        except VmError:
+            if not self._is_off():
+                raise
+
+    def _undefine(self) -> None:
+        # libvirt itself keeps what may not go and was made after it was looked for.
+        self._hypervisor.undefine(self._uuid, self._order.removal)
+
+    def _is_off(self) -> bool:
+        try:
+            self._result.state = self._hypervisor.state(self._uuid)[0]
+        except VmError as error:
+            if error.code != "domain_gone":
+                raise
+            self._result.state = "absent"
+        return self._result.state in _OFF
+
+    # What it leaves
+
+    def _give_back(self, domain: etree._Element, observed: ObservedVm, stays: bool) -> None:
+        """What is left of the VM on the hypervisor; secrets only when no definition of it names them any more."""
+        used = [domain]
+        if observed.live_xml is not None:
+            # A VM that was redefined while it ran has used what its definition no longer has.
+            used.append(etree.fromstring(observed.live_xml))
+        sockets = channel_sockets(used)
+        if self._system.is_remote:
+            if sockets or release.has_host_luns(used):
+                self._result.warnings.append("its sockets and iSCSI sessions stay: only the hypervisor can remove them")
+        else:
+            # libvirt removes the sockets of a VM that it sees ending.
+            if not (observed.active and self._order.check_mode):
+                self._remove_sockets(sockets, self._system)
+            self._close_sessions(release.sessions_of(used, self._system))
+        still_named = release.secrets_of([domain]) if stays else []
+        self._remove_secrets([secret for secret in release.secrets_of(used) if secret not in still_named])
+
+    def _remove_sockets(self, paths: Sequence[str], system: HostSystem) -> None:
+        for path in paths:
+            if system.entry_kind(path) != "socket" or used_by_other_than(self._going, path, self._hypervisor):
+                continue
+            if not system.has_listener(path):
+                self._do("remove_channel_socket", partial(system.remove_socket, path))
+
+    def _close_sessions(self, sessions: Sequence[Initiator]) -> None:
+        for session in sessions:
+            if release.is_unneeded_session(session, self._going, self._hypervisor):
+                close = partial(release.close_session, session, self._going, self._hypervisor)
+                self._do("log_out_of_iscsi_target", close)
+
+    def _remove_secrets(self, secrets: Sequence[str]) -> None:
+        for secret in secrets:
+            if release.is_unneeded_secret(secret, self._going, self._hypervisor):
+                remove = partial(release.remove_secret, secret, self._going, self._hypervisor, self._system)
+                self._do("remove_secret", remove)
+
+
+def check_stoppable(observed: ObservedVm, order: StopOrder) -> None:
+    """Raises what keeps a VM in this state from being stopped this way."""
+    power = power_of(observed)
+    seen = "the VM is %s (%s)" % (observed.state, observed.reason)
+    if power == BUSY:
+        raise VmError("vm_busy", seen)
+    if order.force:
+        return
+    if power in (RESUME, WAKE_UP):
+        raise VmError("vm_not_running", seen + ", and its guest cannot shut down")
+    if power == CRASHED:
+        raise VmError("vm_crashed", seen, hint='Take a dump if you need one ("virsh dump"), then use force: true.')
+
+
+def channel_sockets(domains: Iterable[etree._Element]) -> list[str]:
+    """The sockets that QEMU makes for the channels of domains, each once, as far as they are named."""
+    named = 'devices/channel[@type="unix"]/source[@mode="bind"][@path]'
+    return list(dict.fromkeys(str(source.get("path")) for domain in domains for source in domain.iterfind(named)))

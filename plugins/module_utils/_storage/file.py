@@ -1,0 +1,63 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Volumes and CDs that are files of the hypervisor (local, NFS, shared mount points)."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+try:
+    from lxml import etree
+except ImportError:  # the module reports it
+    pass
+
+from .._errors.errors import Problem, VmError
+from .._spec.vm import Cdrom
+from .base import (
+    CONTROL_CHARACTERS,
+    Asking,
+    Backend,
+    DiskSource,
+    Inquiry,
+    StorageFacts,
+    StorageItem,
+    path_of,
+    path_place,
+)
+
+# What a file counts as while it can't be asked: ZStack makes its volumes as qcow2.
+ASSUMED_FORMAT = "qcow2"
+
+
+# What can be an image.
+IMAGE_KINDS = ("file", "block")
+
+
+class FileBackend(Backend):
+    """C(install_path) is an absolute path."""
+
+    def check(self, item: StorageItem) -> list[Problem]:
+        path = path_of(item)
+        if not path.startswith("/") or path == "/" or CONTROL_CHARACTERS.search(path):
+            others = ", or a URL that begins with ceph:// or fusionstor://" if isinstance(item, Cdrom) else ""
+            return [Problem(path_place(item), "%r is not the absolute path of a file%s" % (path, others))]
+        return []
+
+    def disk(self, item: StorageItem, facts: StorageFacts) -> DiskSource:
+        path = path_of(item)
+        source = etree.Element("source", file=path)
+        if isinstance(item, Cdrom):
+            return DiskSource("file", source)
+        image_format = item.format or facts.formats.get(path, ASSUMED_FORMAT)
+        return DiskSource("file", source, driver_type=image_format, snapshot="external")
+
+    def inquiry(self, item: StorageItem, asking: Asking) -> Optional[Inquiry]:
+        # Through libvirt alone there is no telling; libvirt itself says it at the start.
+        if not asking.system.is_remote:
+            kind = asking.system.path_kind(path_of(item))
+            if kind is None:
+                raise VmError("image_missing", "there is no file %s" % path_of(item))
+            if kind not in IMAGE_KINDS:
+                raise VmError("image_missing", "%s is no file" % path_of(item))
+        return None

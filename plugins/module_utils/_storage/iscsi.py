@@ -1,0 +1,203 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Volumes that are LUNs of an iSCSI target: with virtio through QEMU's own initiator, without through the host's."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterable
+from typing import NamedTuple, Optional, cast
+
+try:
+    from lxml import etree
+except ImportError:  # the module reports it
+    pass
+
+from .._errors.errors import Problem, VmError
+from .._spec.vm import Volume
+from .base import (
+    SECRET_OBJECT,
+    Address,
+    Asking,
+    Backend,
+    DiskSource,
+    Inquiry,
+    StorageFacts,
+    StorageItem,
+    add_auth,
+    bracketed,
+    check_url,
+    host_name,
+    image_options,
+    network_source,
+    path_place,
+)
+
+DEFAULT_PORT = 3260
+
+# LUNs of the simple (peripheral) addressing, whose numbers every layer writes alike.
+HIGHEST_LUN = 255
+
+# What libvirt's schema takes as a user name.
+_USER_NAME = re.compile(r"[A-Za-z0-9_+-]+")
+
+_URL = re.compile(
+    r"iscsi://(?P<host>\[[^]/]*\]|[^]\[:/@]+)(?::(?P<port>[0-9]{1,5}))?/(?P<iqn>[^/\s]+)/(?P<lun>[0-9]{1,5})"
+)
+
+# Secrets of targets get the same UUID on every hypervisor and after every reboot.
+_CHAP_SECRETS = uuid.UUID("6a4c5b0e-7d39-5f0c-9c55-3e8c3c1f7d11")
+
+
+class Lun(NamedTuple):
+    """A LUN of a target behind a portal."""
+
+    host: str
+    port: int
+    iqn: str
+    lun: int
+
+    @property
+    def portal(self) -> str:
+        """HOST:PORT, IPv6 in brackets."""
+        return "%s:%d" % (bracketed(self.host), self.port)
+
+    @property
+    def device(self) -> str:
+        """The device that appears when the host is logged in. udev writes IPv6 without brackets here."""
+        return "/dev/disk/by-path/ip-%s:%d-iscsi-%s-lun-%d" % (self.host, self.port, self.iqn, self.lun)
+
+
+def parse_lun(install_path: str) -> Optional[Lun]:
+    """The LUN of C(iscsi://HOST:PORT/IQN/LUN); None if it is written otherwise. Names are taken literally."""
+    match = _URL.fullmatch(install_path)
+    if not match:
+        return None
+    host = host_name(match.group("host"))
+    lun = Lun(host or "", int(match.group("port") or DEFAULT_PORT), match.group("iqn"), int(match.group("lun")))
+    return lun if host and 0 < lun.port < 65536 and lun.lun <= HIGHEST_LUN else None
+
+
+def lun_of(volume: Volume) -> Lun:
+    """The LUN of a volume that has passed C(check)."""
+    lun = parse_lun(volume.install_path)
+    if lun is None:
+        raise ValueError("%r is no iSCSI URL" % volume.install_path)
+    return lun
+
+
+def chap_secret_uuid(iqn: str) -> str:
+    """The UUID that the libvirt secret of a target gets, if there is none for it yet."""
+    return str(uuid.uuid5(_CHAP_SECRETS, iqn))
+
+
+def uses_host_initiator(item: StorageItem) -> bool:
+    """Whether the hypervisor itself has to log in."""
+    return isinstance(item, Volume) and item.device_type == "iscsi" and not item.use_virtio
+
+
+def check_passwords(volumes: Iterable[Volume]) -> list[Problem]:
+    """libvirt has one secret for a target: two user names or passwords for it can't be right."""
+    problems = []
+    first: dict[str, Volume] = {}
+    for volume in volumes:
+        lun = parse_lun(volume.install_path) if volume.device_type == "iscsi" else None
+        if lun is None or not volume.chap_password:
+            continue
+        other = first.setdefault(lun.iqn, volume)
+        if (volume.chap_username, volume.chap_password) != (other.chap_username, other.chap_password):
+            problems.append(
+                Problem(
+                    "%s.chap_password" % volume.place,
+                    "the target %s has another user name or password in %s" % (lun.iqn, other.place),
+                )
+            )
+    return problems
+
+
+class IscsiBackend(Backend):
+    """C(install_path) is C(iscsi://HOST:PORT/IQN/LUN)."""
+
+    scheme = "iscsi://"
+
+    def check(self, item: StorageItem) -> list[Problem]:
+        volume = cast(Volume, item)
+        form = "iscsi://HOST:PORT/IQN/LUN (LUN 0 to %d, an IPv6 address in brackets)" % HIGHEST_LUN
+        problems = check_url(item, self.scheme, form)
+        if not problems and parse_lun(volume.install_path) is None:
+            problems.append(Problem(path_place(item), "%r is not of the form %s" % (volume.install_path, form)))
+        if bool(volume.chap_username) != bool(volume.chap_password):
+            problems.append(
+                Problem(
+                    "%s.chap_username" % volume.place, "chap_username and chap_password go together: one is missing"
+                )
+            )
+        if volume.chap_username and volume.use_virtio and not _USER_NAME.fullmatch(volume.chap_username):
+            problems.append(
+                Problem(
+                    "%s.chap_username" % volume.place,
+                    '%r has other characters than letters, digits, "_", "+" and "-": libvirt takes no others'
+                    % volume.chap_username,
+                )
+            )
+        return problems
+
+    def disk(self, item: StorageItem, facts: StorageFacts) -> DiskSource:
+        volume = cast(Volume, item)
+        lun = lun_of(volume)
+        if uses_host_initiator(volume):
+            return DiskSource("block", etree.Element("source", dev=lun.device), device="lun", bus="scsi")
+        source = network_source("iscsi", "%s/%d" % (lun.iqn, lun.lun), [(lun.host, lun.port)])
+        if volume.chap_username:
+            add_auth(source, volume.chap_username, "iscsi", facts.chap_secrets.get(lun.iqn, chap_secret_uuid(lun.iqn)))
+        return DiskSource("network", source, shareable=True, bus="scsi")
+
+    def addresses(self, item: StorageItem) -> tuple[Address, ...]:
+        lun = lun_of(cast(Volume, item))
+        return (Address(lun.host, lun.port),)
+
+    def inquiry(self, item: StorageItem, asking: Asking) -> Optional[Inquiry]:
+        volume = cast(Volume, item)
+        if asking.system.is_remote:
+            if uses_host_initiator(volume):
+                raise VmError("needs_hypervisor", "only the hypervisor itself can log in to an iSCSI target")
+            return None
+        lun = lun_of(volume)
+        options = {
+            "driver": "iscsi",
+            "transport": "tcp",
+            "portal": lun.portal,
+            "target": lun.iqn,
+            "lun": lun.lun,
+            "initiator-name": _initiator_name(volume, asking),
+        }
+        if volume.chap_username:
+            options.update({"user": volume.chap_username, "password-secret": SECRET_OBJECT})
+        return Inquiry(image_options(**options), volume.chap_password or None, is_secret=bool(volume.chap_password))
+
+    def explain(self, item: StorageItem, reason: str) -> Optional[tuple[str, str]]:
+        volume = cast(Volume, item)
+        lun = lun_of(volume)
+        if "Authentication failure" in reason:
+            what = "user name or password" if volume.chap_username else "login without chap_username"
+            return "storage_denied", "the target %s refuses the %s" % (lun.iqn, what)
+        if "Authorization failure" in reason:
+            return "storage_denied", "the target %s lets this initiator not in" % lun.iqn
+        if "Target not found" in reason or "Target removed" in reason:
+            return "storage_missing", "the portal %s has no target %s" % (lun.portal, lun.iqn)
+        if "LOGICAL_UNIT_NOT_SUPPORTED" in reason:
+            return "storage_missing", "the target %s has no LUN %d" % (lun.iqn, lun.lun)
+        if uses_host_initiator(volume) and "driver 'iscsi'" in reason:
+            return None
+        return super().explain(item, reason)
+
+
+def _initiator_name(volume: Volume, asking: Asking) -> str:
+    """The name by which the target will know who logs in: QEMU's own for the VM, or the host's."""
+    if uses_host_initiator(volume):
+        for line in (asking.system.read_text("/etc/iscsi/initiatorname.iscsi") or "").split("\n"):
+            if line.startswith("InitiatorName="):
+                return line.partition("=")[2].strip()
+    return "iqn.2008-11.org.linux-kvm:%s" % asking.vm.uuid

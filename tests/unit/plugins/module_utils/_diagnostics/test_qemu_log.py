@@ -1,0 +1,122 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which devices keep a passed-through PCI device from its interrupt, and how to free it.
+
+The sysfs of these tests is made up: no machine that the tests run on has such a conflict.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils._diagnostics.qemu_log import LOG_DIRECTORY, QemuLog
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
+from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem, RemoteSystem
+from ansible_collections.zstack.kvm.tests.support.recorded_hosts import CAPABILITIES
+
+DOMAIN = "6a9c3b1e2f644d0b9a557a0d3c1f2b11"
+CARD = "0000:03:00.0"
+# A failed start on Enterprise Linux, put together from libvirt's and QEMU's formats.
+EL_LOG = CAPABILITIES.parent / "qemu_logs" / "el-9.log"
+WORDS = (
+    "qemu-system-x86_64: -device vfio-pci,host=0000:03:00.0,id=hostdev0: "
+    "vfio: Error: Failed to setup INTx fd: Device or resource busy\n"
+)
+
+
+class Machine:
+    """A hypervisor's file tree."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.log = root / LOG_DIRECTORY.lstrip("/") / (DOMAIN + ".log")
+        self.log.parent.mkdir(parents=True)
+        self.log.write_text("2026-11-22 17:08:16.985+0000: starting up libvirt version: 9.0.0\n", encoding="utf-8")
+
+    def add_device(self, address: str, line: int, driver: str = "", msi: bool = False) -> None:
+        """A PCI device on an interrupt line; one with C(msi) doesn't need the line."""
+        device = self.root / "sys/bus/pci/devices" / address
+        device.mkdir(parents=True)
+        (device / "irq").write_text("%d\n" % line, encoding="ascii")
+        if driver:
+            (device / "driver").symlink_to("/sys/bus/pci/drivers/" + driver)
+        if msi:
+            (device / "msi_irqs").mkdir()
+            (device / "msi_irqs" / "32").touch()
+
+    def say(self, text: str) -> None:
+        """QEMU writes into its log."""
+        with self.log.open("a", encoding="utf-8") as log:
+            log.write(text)
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    made = Machine(tmp_path)
+    made.add_device(CARD, 16, "vfio-pci")
+    made.add_device("0000:00:1d.0", 16, "ehci-pci")
+    made.add_device("0000:00:1f.2", 16, "ahci", msi=True)
+    made.add_device("0000:00:1c.0", 17, "pcieport")
+    return made
+
+
+def better(machine: Machine, words: str) -> VmError:
+    """What becomes of a vague error of libvirt when QEMU has written these words."""
+    log = QemuLog(HostSystem(str(machine.root)), DOMAIN)
+    machine.say(words)
+    return log.better(VmError("qemu_failed", "cannot start the domain: qemu unexpectedly closed the monitor"))
+
+
+def test_the_devices_that_share_the_line_are_named(machine: Machine) -> None:
+    error = better(machine, WORDS)
+    assert error.code == "vfio_irq_conflict"
+    assert "the interrupt line 16 of 0000:03:00.0 is shared with 0000:00:1d.0 (driver ehci-pci)" in error.message
+
+
+def test_how_to_free_the_line_is_said_and_what_that_costs(machine: Machine) -> None:
+    error = better(machine, WORDS)
+    assert "echo 1 > /sys/bus/pci/devices/0000:00:1d.0/remove" in error.hint
+    assert "reboot" in error.hint
+
+
+def test_a_device_that_does_without_the_line_is_not_blamed(machine: Machine) -> None:
+    error = better(machine, WORDS)
+    assert "0000:00:1f.2" not in error.message + error.hint
+    assert "0000:00:1c.0" not in error.message + error.hint
+
+
+def test_where_nothing_is_found_the_usual_hint_remains(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    machine.add_device(CARD, 16, "vfio-pci")
+    error = better(machine, WORDS)
+    assert (error.code, error.hint) == ("vfio_irq_conflict", "")
+
+
+def test_the_reason_stands_in_the_log_alone(machine: Machine) -> None:
+    error = better(machine, 'qemu-system-x86_64: -drive: Failed to get "write" lock\n')
+    assert error.code == "image_locked"
+    assert 'Failed to get "write" lock' in error.message
+
+
+def test_what_an_earlier_run_wrote_is_no_reason(machine: Machine) -> None:
+    machine.say('qemu-system-x86_64: Failed to get "write" lock\n')
+    assert better(machine, "").code == "qemu_failed"
+
+
+def test_that_libvirt_ended_it_is_no_reason(machine: Machine) -> None:
+    error = better(machine, "qemu-system-x86_64: terminating on signal 15 from pid 41 (/usr/sbin/libvirtd)\n")
+    assert "terminating" not in error.message
+
+
+def test_the_command_line_that_libvirt_writes_is_no_reason(machine: Machine) -> None:
+    log = QemuLog(HostSystem(str(machine.root)), DOMAIN)
+    machine.say(EL_LOG.read_text(encoding="utf-8"))
+    (line,) = log.lines()
+    assert line.endswith("vfio 0000:03:00.0: group 12 is not viable")
+
+
+def test_the_log_of_a_remote_hypervisor_is_not_asked_for() -> None:
+    log = QemuLog(RemoteSystem("qemu+ssh://hv1/system"), DOMAIN)
+    assert log.better(VmError("qemu_failed", "it failed")).message == "it failed"

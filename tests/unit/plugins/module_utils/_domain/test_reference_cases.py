@@ -1,0 +1,74 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every recorded StartVmCmd becomes a domain that means what the agent's means, but for the listed deviations."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils._domain.build import build
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import Problem
+from ansible_collections.zstack.kvm.tests.support.domain_deviations import DEVIATIONS, Deviation, expected_domain
+from ansible_collections.zstack.kvm.tests.support.domain_meaning import meaning_of, normal_form
+from ansible_collections.zstack.kvm.tests.support.libvirt_schema import schema_errors
+from ansible_collections.zstack.kvm.tests.support.recorded_hosts import recorded_host
+from ansible_collections.zstack.kvm.tests.support.reference_cases import ALL_CASES, CASES, Case
+
+every_case = pytest.mark.parametrize("case", ALL_CASES, ids=lambda case: "%s.%s" % (case.name, case.arch))
+
+
+@every_case
+def test_the_domain_means_what_the_agents_domain_means(case: Case) -> None:
+    desired = case.build()
+
+    assert not desired.missing
+    assert meaning_of(desired.element, case.arch) == meaning_of(expected_domain(case), case.arch)
+
+
+@every_case
+def test_the_domain_is_valid_against_libvirts_schema(case: Case) -> None:
+    assert schema_errors(case.build().element) == []
+
+
+# What its QEMU is built without.
+LACKED_BY_ENTERPRISE_LINUX = {
+    "console_mode": "the host does not offer spice (it has: vnc, ",
+    "video_type": "the host does not offer qxl (it has: vga, ",
+    "usb_redirect": "the host's QEMU cannot redirect USB devices",
+}
+
+
+@pytest.mark.parametrize("host", ["el-9", "el-10"])
+@pytest.mark.parametrize("case", [case for case in ALL_CASES if case.arch == "x86_64"], ids=lambda case: case.name)
+def test_on_todays_hosts_the_domain_is_valid_and_lacks_only_what_they_have_not(case: Case, host: str) -> None:
+    desired = build(case.vm(emulator=None), recorded_host(host), case.facts)
+
+    assert schema_errors(desired.element) == []
+    assert [str(problem) for problem in desired.missing if not _is_lacked_by_enterprise_linux(problem)] == []
+
+
+def _is_lacked_by_enterprise_linux(problem: Problem) -> bool:
+    message = LACKED_BY_ENTERPRISE_LINUX.get(problem.place.rpartition(".")[2])
+    return problem.code == "unsupported_device" and message is not None and problem.message.startswith(message)
+
+
+@pytest.mark.parametrize("deviation", DEVIATIONS, ids=lambda deviation: deviation.row)
+def test_no_deviation_is_listed_that_no_case_needs(deviation: Deviation) -> None:
+    def is_needed_by(case: Case) -> bool:
+        domain = normal_form(case.reference, case.arch)
+        before = meaning_of(domain, case.arch)
+        deviation.apply(domain, case)
+        return meaning_of(domain, case.arch) != before
+
+    assert any(is_needed_by(case) for case in ALL_CASES)
+
+
+@pytest.mark.parametrize("deviation", DEVIATIONS, ids=lambda deviation: deviation.row)
+def test_every_deviation_stands_in_the_documentation(deviation: Deviation) -> None:
+    documentation = CASES.parent.parent.parent / "docs" / "deviations.md"
+
+    assert "| %s |" % deviation.row in documentation.read_text()
+
+
+def test_all_recorded_cases_are_looked_at() -> None:
+    assert len(ALL_CASES) == 120

@@ -1,0 +1,224 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What of a running VM can be changed at once, and what waits for its next boot."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils._drift.live_changes import LiveChanges, live_changes
+from lxml import etree
+
+ASKED = """
+<domain type="kvm">
+  <name>vm</name>
+  <description>web</description>
+  <maxMemory slots="16" unit="KiB">68719476736</maxMemory>
+  <currentMemory unit="KiB">1048576</currentMemory>
+  <vcpu placement="static" current="2">128</vcpu>
+  <cputune><shares>1024</shares></cputune>
+  <os><type arch="x86_64" machine="pc">hvm</type></os>
+  <cpu><numa><cell id="0" cpus="0-127" memory="1048576" unit="KiB"/></numa></cpu>
+  <devices>
+    <disk type="file" device="disk">
+      <driver name="qemu" type="qcow2"/><source file="/root"/><target dev="vda" bus="virtio"/>
+    </disk>
+    <disk type="file" device="disk">
+      <driver name="qemu" type="qcow2"/><source file="/data"/><target dev="vdb" bus="virtio"/>
+      <iotune><total_bytes_sec>100</total_bytes_sec></iotune>
+    </disk>
+    <disk type="file" device="cdrom">
+      <driver name="qemu" type="raw"/><source file="/cd.iso"/><target dev="hdc" bus="ide"/><readonly/>
+    </disk>
+    <interface type="bridge">
+      <mac address="fa:00:00:00:00:01"/><source bridge="br0"/><target dev="vnic1.0"/><model type="virtio"/>
+    </interface>
+    <graphics type="vnc" autoport="yes" passwd="s3cret"><listen type="address" address="127.0.0.1"/></graphics>
+    <video><model type="cirrus"/></video>
+    <memballoon model="virtio"><stats period="10"/></memballoon>
+  </devices>
+  <seclabel type="none"/>
+</domain>
+"""
+
+RUNNING = """
+<domain type="kvm" id="7">
+  <name>vm</name>
+  <description>web</description>
+  <maxMemory slots="16" unit="KiB">68719476736</maxMemory>
+  <memory unit="KiB">1048576</memory>
+  <currentMemory unit="KiB">900000</currentMemory>
+  <vcpu placement="static" current="2">128</vcpu>
+  <cputune><shares>1024</shares></cputune>
+  <resource><partition>/machine</partition></resource>
+  <os><type arch="x86_64" machine="pc-i440fx-7.2">hvm</type><boot dev="hd"/></os>
+  <cpu mode="custom" match="exact" check="full">
+    <model fallback="forbid">qemu64</model><feature policy="require" name="hypervisor"/>
+    <numa><cell id="0" cpus="0-127" memory="1048576" unit="KiB"/></numa>
+  </cpu>
+  <clock offset="utc"/>
+  <on_poweroff>destroy</on_poweroff>
+  <on_reboot>restart</on_reboot>
+  <on_crash>destroy</on_crash>
+  <devices>
+    <disk type="file" device="disk">
+      <driver name="qemu" type="qcow2"/><source file="/root" index="3"/><backingStore/>
+      <target dev="vda" bus="virtio"/><alias name="virtio-disk0"/>
+      <address type="pci" domain="0x0000" bus="0x00" slot="0x05" function="0x0"/>
+    </disk>
+    <disk type="file" device="disk">
+      <driver name="qemu" type="qcow2"/><source file="/data" index="2"/><backingStore/>
+      <target dev="vdb" bus="virtio"/><iotune><total_bytes_sec>100</total_bytes_sec></iotune>
+      <alias name="virtio-disk1"/><address type="pci" domain="0x0000" bus="0x00" slot="0x06" function="0x0"/>
+    </disk>
+    <disk type="file" device="cdrom">
+      <driver name="qemu" type="raw"/><source file="/cd.iso" index="1"/><backingStore/>
+      <target dev="hdc" bus="ide"/><readonly/><alias name="ide0-0-1"/>
+      <address type="drive" controller="0" bus="0" target="0" unit="1"/>
+    </disk>
+    <controller type="usb" index="0" model="piix3-uhci"/>
+    <interface type="bridge">
+      <mac address="fa:00:00:00:00:01"/><source bridge="br0"/><target dev="vnic1.0"/><model type="virtio"/>
+      <alias name="net0"/><address type="pci" domain="0x0000" bus="0x00" slot="0x03" function="0x0"/>
+    </interface>
+    <graphics type="vnc" port="5900" autoport="yes" listen="127.0.0.1" passwd="s3cret">
+      <listen type="address" address="127.0.0.1"/>
+    </graphics>
+    <video><model type="cirrus" vram="16384" heads="1" primary="yes"/><alias name="video0"/></video>
+    <memballoon model="virtio"><stats period="10"/><alias name="balloon0"/></memballoon>
+  </devices>
+  <seclabel type="none" model="none"/>
+  <seclabel type="dynamic" model="dac" relabel="yes"><label>+64055:+64055</label></seclabel>
+</domain>
+"""
+
+
+def changes(*replacements: tuple[str, str], running: tuple[tuple[str, str], ...] = ()) -> LiveChanges:
+    """What there is to do with a changed document."""
+    return live_changes(_domain(ASKED, replacements), _domain(RUNNING, running))
+
+
+def _domain(text: str, replacements: tuple[tuple[str, str], ...]) -> etree._Element:
+    for old, new in replacements:
+        assert old in text
+        text = text.replace(old, new)
+    return etree.fromstring(text)
+
+
+def names(planned: LiveChanges) -> list[str]:
+    """What is done at once."""
+    return [action.name for action in planned.actions]
+
+
+def left(planned: LiveChanges) -> list[str]:
+    """What waits."""
+    return [difference.path for difference in planned.remaining]
+
+
+def test_what_libvirt_expands_is_no_difference() -> None:
+    assert changes() == LiveChanges()
+
+
+@pytest.mark.parametrize(
+    ("more", "actions", "remaining"),
+    [
+        ("<total_bytes_sec_max_length>1</total_bytes_sec_max_length>", [], []),
+        ("<total_bytes_sec_max>900</total_bytes_sec_max>", ["set_volume_qos"], []),
+        ("<group_name>together</group_name>", [], ["devices/disk[target=vdb]/iotune/group_name"]),
+    ],
+)
+def test_what_somebody_adds_to_the_limits_of_a_volume(more: str, actions: list[str], remaining: list[str]) -> None:
+    planned = changes(running=(("</iotune>", more + "</iotune>"),))
+    assert (names(planned), left(planned)) == (actions, remaining)
+
+
+DATA = '<disk type="file" device="disk">\n      <driver name="qemu" type="qcow2"/><source file="/data"/>'
+VOLUME = (
+    '<disk type="file" device="disk"><driver name="qemu" type="raw"/><source file="/new"/>'
+    '<target dev="%s" bus="%s"/></disk><video>'
+)
+
+
+@pytest.mark.parametrize(
+    ("replacement", "actions"),
+    [
+        (("<total_bytes_sec>100", "<total_bytes_sec>200"), ["set_volume_qos"]),
+        (("/cd.iso", "/other.iso"), ["change_media"]),
+        (('<source file="/cd.iso"/>', ""), ["change_media"]),
+        (('passwd="s3cret"', 'passwd="other"'), ["set_console_password"]),
+        (('<model type="virtio"/>', '<model type="virtio"/><filterref filter="clean-traffic"/>'), ["update_nic"]),
+        (('bridge="br0"', 'bridge="br1"'), ["update_nic"]),
+        (('current="2"', 'current="4"'), ["set_vcpus"]),
+        (('memory="1048576"', 'memory="2097152"'), ["attach_memory"]),
+        (('period="10"', 'period="5"'), ["set_balloon_period"]),
+        (("<shares>1024", "<shares>2048"), ["set_cpu_shares"]),
+        (("<description>web", "<description>db"), ["set_description"]),
+        (("<video>", VOLUME % ("vdd", "virtio")), ["attach_volume"]),
+        (('file="/data"', 'file="/other"'), ["detach_volume", "attach_volume"]),
+        (("fa:00:00:00:00:01", "fa:00:00:00:00:02"), ["detach_nic", "attach_nic"]),
+    ],
+)
+def test_can_be_changed_at_once(replacement: tuple[str, str], actions: list[str]) -> None:
+    planned = changes(replacement)
+    assert (names(planned), left(planned)) == (actions, [])
+
+
+@pytest.mark.parametrize(
+    ("replacement", "path"),
+    [
+        (('current="2"', 'current="1"'), "vcpu/@current"),
+        (('memory="1048576"', 'memory="524288"'), "cpu/numa/cell[id=0]/@memory"),
+        (('memory="1048576"', 'memory="1048577"'), "cpu/numa/cell[id=0]/@memory"),
+        (('passwd="s3cret"', ""), "devices/graphics[type=vnc]/@passwd"),
+        (("<video>", VOLUME % ("hda", "ide")), "devices/disk[target=hda]"),
+        (('file="/root"', 'file="/other"'), "devices/disk[target=vda]/source/@file"),
+        (("cirrus", "vga"), "devices/video[0]/model/@type"),
+        (('type="virtio"/>', 'type="e1000"/>'), "devices/interface[mac=fa:00:00:00:00:01]/model/@type"),
+        (("<cpu>", '<cpu mode="host-passthrough">'), "cpu/@mode"),
+        (("<devices>", '<idmap><uid start="0"/></idmap><devices>'), "idmap"),
+        (("<video>", '<rng model="virtio"/><video>'), "devices/rng"),
+    ],
+)
+def test_waits_for_the_next_boot(replacement: tuple[str, str], path: str) -> None:
+    planned = changes(replacement)
+    assert names(planned) == []
+    assert path in left(planned)
+
+
+def test_every_action_has_one_that_takes_it_back() -> None:
+    planned = changes(("<total_bytes_sec>100", "<total_bytes_sec>200"))
+    (action,) = planned.actions
+    undo = action.detail["undo"]
+    assert (action.detail["limits"]["total_bytes_sec"], undo.detail["limits"]["total_bytes_sec"]) == (200, 100)
+
+
+def test_what_is_detached_goes_before_what_is_attached_and_what_grows_comes_last() -> None:
+    planned = changes(('current="2"', 'current="4"'), ('file="/data"', 'file="/other"'), ("/cd.iso", "/other.iso"))
+    assert names(planned) == ["detach_volume", "change_media", "attach_volume", "set_vcpus"]
+
+
+def test_a_new_description_is_no_reason_to_restart() -> None:
+    assert changes(("<description>web", "<description>db")).for_guest == ()
+
+
+def test_passwords_are_not_in_what_is_shown() -> None:
+    assert "other" not in repr(changes(('passwd="s3cret"', 'passwd="other"')))
+
+
+def test_with_pci_express_a_device_needs_a_free_root_port() -> None:
+    q35 = ("pc-i440fx-7.2", "pc-q35-7.2")
+    port = '<controller type="pci" index="%d" model="pcie-root-port"/><video>'
+    board = ('machine="pc"', 'machine="q35"')
+    new = ("<video>", VOLUME % ("vdd", "virtio"))
+    assert names(changes(board, new, running=(q35,))) == []
+    assert names(changes(board, new, running=(q35, ("<video>", port % 9)))) == ["attach_volume"]
+
+
+class TestCpuThatLibvirtExpanded:
+    EXPANDED = ('<model fallback="forbid">qemu64', '<model fallback="forbid">Skylake-Server')
+
+    def test_stands_for_the_hosts_model(self) -> None:
+        assert changes(("<cpu>", '<cpu mode="host-model">'), running=(self.EXPANDED,)).differences == ()
+
+    def test_is_none_that_nobody_asked_for(self) -> None:
+        assert changes(running=(self.EXPANDED,)).differences != ()

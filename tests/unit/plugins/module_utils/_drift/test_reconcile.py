@@ -1,0 +1,392 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What differs is found and set; what libvirt or an operator added stays."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils._drift.reconcile import Reconciled, reconcile
+from ansible_collections.zstack.kvm.plugins.module_utils._drift.walk import Difference
+from lxml import etree
+
+ASKED = """
+<domain type="kvm" xmlns:zs="http://zstack.org" xmlns:qemu="http://libvirt.org/schemas/domain/qemu/1.0">
+  <name>vm</name>
+  <uuid>11111111-2222-3333-4444-555555555555</uuid>
+  <description>web</description>
+  <metadata><zs:zstack><internalId>1</internalId></zs:zstack></metadata>
+  <memory unit="MiB">1024</memory>
+  <vcpu placement="static">2</vcpu>
+  <cputune><shares>1024</shares></cputune>
+  <os><type machine="pc">hvm</type><bootmenu enable="yes"/></os>
+  <features><acpi/></features>
+  <cpu><topology sockets="1" cores="2" threads="1"/></cpu>
+  <clock offset="utc"/>
+  <devices>
+    <emulator>/usr/bin/qemu-system-x86_64</emulator>
+    <disk type="file" device="disk">
+      <driver name="qemu" type="qcow2" cache="none"/>
+      <source file="/root.qcow2"/>
+      <target dev="vda" bus="virtio"/>
+      <boot order="1"/>
+    </disk>
+    <disk type="file" device="cdrom">
+      <driver name="qemu" type="raw"/>
+      <target dev="hdc" bus="ide"/>
+      <readonly/>
+      <address type="drive" unit="1"/>
+    </disk>
+    <controller type="usb" index="0"/>
+    <interface type="bridge">
+      <mac address="fa:00:00:00:00:01"/>
+      <source bridge="br0"/>
+      <target dev="vnic1.0"/>
+      <model type="virtio"/>
+      <filterref filter="clean-traffic"><parameter name="IP" value="192.0.2.1"/></filterref>
+      <bandwidth><inbound average="100"/></bandwidth>
+    </interface>
+    <channel type="unix"><source mode="bind" path="/agent"/><target type="virtio" name="agent"/></channel>
+    <input type="tablet" bus="usb"><address type="usb" bus="0" port="1"/></input>
+    <graphics type="vnc" autoport="yes" passwd="s3cret!"><listen type="address" address="127.0.0.1"/></graphics>
+    <video><model type="cirrus"/></video>
+    <memballoon model="virtio"><stats period="10"/></memballoon>
+  </devices>
+  <seclabel type="none"/>
+</domain>
+"""
+
+# The same as libvirt 9.0 gives it back, shortened.
+HELD = """
+<domain type="kvm">
+  <name>vm</name>
+  <uuid>11111111-2222-3333-4444-555555555555</uuid>
+  <description>web</description>
+  <metadata xmlns:zs="http://zstack.org">
+    <zs:zstack><internalId>1</internalId></zs:zstack>
+    <other:note xmlns:other="urn:other">an operator's</other:note>
+  </metadata>
+  <memory unit="KiB">1048576</memory>
+  <currentMemory unit="KiB">1048576</currentMemory>
+  <vcpu placement="static">2</vcpu>
+  <cputune><shares>1024</shares></cputune>
+  <os><type arch="x86_64" machine="pc-i440fx-7.2">hvm</type><bootmenu enable="yes"/></os>
+  <features><acpi/></features>
+  <cpu mode="custom" match="exact" check="none">
+    <model fallback="forbid">qemu64</model>
+    <topology sockets="1" dies="1" cores="2" threads="1"/>
+  </cpu>
+  <clock offset="utc"/>
+  <on_poweroff>destroy</on_poweroff>
+  <on_reboot>restart</on_reboot>
+  <on_crash>destroy</on_crash>
+  <devices>
+    <emulator>/usr/bin/qemu-system-x86_64</emulator>
+    <disk type="file" device="disk">
+      <driver name="qemu" type="qcow2" cache="none" discard="unmap"/>
+      <source file="/root.qcow2"/>
+      <target dev="vda" bus="virtio"/>
+      <boot order="1"/>
+      <address type="pci" domain="0x0000" bus="0x00" slot="0x05" function="0x0"/>
+    </disk>
+    <disk type="file" device="cdrom">
+      <driver name="qemu" type="raw"/>
+      <target dev="hdc" bus="ide"/>
+      <readonly/>
+      <address type="drive" controller="0" bus="0" target="0" unit="1"/>
+    </disk>
+    <controller type="usb" index="0" model="piix3-uhci">
+      <address type="pci" domain="0x0000" bus="0x00" slot="0x01" function="0x2"/>
+    </controller>
+    <controller type="pci" index="0" model="pci-root"/>
+    <interface type="bridge">
+      <mac address="fa:00:00:00:00:01"/>
+      <source bridge="br0"/>
+      <bandwidth><inbound average="100"/></bandwidth>
+      <target dev="vnic1.0"/>
+      <model type="virtio"/>
+      <filterref filter="clean-traffic"><parameter name="IP" value="192.0.2.1"/></filterref>
+      <address type="pci" domain="0x0000" bus="0x00" slot="0x03" function="0x0"/>
+    </interface>
+    <channel type="unix">
+      <source mode="bind" path="/agent"/>
+      <target type="virtio" name="agent"/>
+      <address type="virtio-serial" controller="0" bus="0" port="1"/>
+    </channel>
+    <input type="tablet" bus="usb"><address type="usb" bus="0" port="1"/></input>
+    <input type="mouse" bus="ps2"/>
+    <graphics type="vnc" port="-1" autoport="yes" listen="127.0.0.1" passwd="s3cret!">
+      <listen type="address" address="127.0.0.1"/>
+    </graphics>
+    <audio id="1" type="none"/>
+    <video>
+      <model type="cirrus" vram="16384" heads="1" primary="yes"/>
+      <address type="pci" domain="0x0000" bus="0x00" slot="0x02" function="0x0"/>
+    </video>
+    <memballoon model="virtio">
+      <stats period="10"/>
+      <address type="pci" domain="0x0000" bus="0x00" slot="0x04" function="0x0"/>
+    </memballoon>
+    <rng model="virtio"><backend model="random">/dev/urandom</backend></rng>
+  </devices>
+  <seclabel type="none" model="none"/>
+</domain>
+"""
+
+
+def asked(*replacements: tuple[str, str]) -> etree._Element:
+    """What is asked for, with some of its text replaced."""
+    return _domain(ASKED, replacements)
+
+
+def held(*replacements: tuple[str, str]) -> etree._Element:
+    """What libvirt holds, with some of its text replaced."""
+    return _domain(HELD, replacements)
+
+
+def _domain(text: str, replacements: tuple[tuple[str, str], ...]) -> etree._Element:
+    for old, new in replacements:
+        assert old in text
+        text = text.replace(old, new)
+    return etree.fromstring(text)
+
+
+def reconciled(desired: etree._Element, existing: Optional[etree._Element]) -> Reconciled:
+    """The comparison, which must be settled by its own outcome."""
+    result = reconcile(desired, existing)
+    assert reconcile(desired, result.merged).differences == ()
+    return result
+
+
+def found(desired: etree._Element, existing: etree._Element) -> list[tuple[str, Optional[str], Optional[str]]]:
+    """What differs."""
+    return [(each.path, each.before, each.after) for each in reconciled(desired, existing).differences]
+
+
+def test_nothing_held_is_no_difference_and_is_defined_as_asked() -> None:
+    desired = asked()
+    assert reconcile(desired, None) == Reconciled(desired, ())
+
+
+def test_what_libvirt_and_operators_add_is_no_difference_and_stays() -> None:
+    result = reconciled(asked(), held())
+    assert result.differences == ()
+    assert etree.tostring(result.merged) == etree.tostring(held())
+
+
+def test_neither_domain_is_changed() -> None:
+    desired, existing = asked(), held(("<shares>1024", "<shares>7"))
+    texts = [etree.tostring(each) for each in (desired, existing)]
+    reconcile(desired, existing)
+    assert [etree.tostring(each) for each in (desired, existing)] == texts
+
+
+NIC = "devices/interface[mac=fa:00:00:00:00:01]"
+IP = NIC + "/filterref/parameter[name=IP]/@value"
+ROOT = "devices/disk[target=vda]"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "difference"),
+    [
+        ("<description>web", "<description>db", ("description", "db", "web")),
+        ('unit="KiB">1048576</memory>', 'unit="KiB">4096</memory>', ("memory", "4096", "1048576")),
+        ('<currentMemory unit="KiB">1048576', '<currentMemory unit="KiB">4096', ("currentMemory", "4096", "1048576")),
+        ("<shares>1024", "<shares>7", ("cputune/shares", "7", "1024")),
+        ('<bootmenu enable="yes"/>', "", ("os/bootmenu", None, '<bootmenu enable="yes"/>')),
+        ("<acpi/>", "<acpi/><pae/>", ("features/pae", "<pae/>", None)),
+        ("<acpi/>", '<acpi/><kvm><hidden state="on"/></kvm>', ("features/kvm/hidden", '<hidden state="on"/>', None)),
+        ("qemu64", "Nehalem", ("cpu/model", '<model fallback="forbid">Nehalem</model>', None)),
+        ('dies="1"', 'dies="2"', ("cpu/topology/@dies", "2", "1")),
+        ('cache="none"', 'cache="writeback"', (ROOT + "/driver/@cache", "writeback", "none")),
+        ('<boot order="1"/>', "", (ROOT + "/boot", None, '<boot order="1"/>')),
+        ('unit="1"', 'unit="0"', ("devices/disk[target=hdc]/address/@unit", "0", "1")),
+        ("<readonly/>", "<readonly/><shareable/>", ("devices/disk[target=hdc]/shareable", "<shareable/>", None)),
+        ('bridge="br0"', 'bridge="br1"', (NIC + "/source/@bridge", "br1", "br0")),
+        ('average="100"', 'average="9"', (NIC + "/bandwidth/inbound/@average", "9", "100")),
+        ('value="192.0.2.1"', 'value="192.0.2.2"', (IP, "192.0.2.2", "192.0.2.1")),
+        ("<bandwidth>", '<link state="down"/><bandwidth>', (NIC + "/link", '<link state="down"/>', None)),
+        ('path="/agent"', 'path="/other"', ("devices/channel[name=agent]/source/@path", "/other", "/agent")),
+        ('period="10"', 'period="5"', ("devices/memballoon/stats/@period", "5", "10")),
+        ("<internalId>1", "<internalId>2", ("metadata/zs:zstack/internalId", "2", "1")),
+        ('heads="1"', 'heads="2"', ("devices/video[0]/model/@heads", "2", "1")),
+    ],
+)  # fmt: skip
+def test_a_change_of_what_the_document_decides_is_found(old: str, new: str, difference: tuple) -> None:
+    assert found(asked(), held((old, new))) == [difference]
+
+
+def test_a_size_is_compared_in_whatever_unit() -> None:
+    assert found(asked(('unit="MiB">1024', 'unit="GiB">1')), held()) == []
+
+
+def test_a_secret_is_compared_and_masked() -> None:
+    (difference,) = reconciled(asked(), held(('passwd="s3cret!"', 'passwd="other"'))).differences
+    assert difference == Difference("devices/graphics[type=vnc]/@passwd", "********", "********")
+
+
+def test_a_secret_is_masked_in_what_is_removed() -> None:
+    spice = (
+        '<graphics type="vnc" autoport="yes" passwd="s3cret!"><listen type="address" address="127.0.0.1"/></graphics>',
+        '<graphics type="spice" autoport="yes" passwd="s3cret!"/>',
+    )
+    result = reconciled(asked(spice), held())
+    assert [each.path for each in result.differences] == ["devices/graphics[type=vnc]", "devices/graphics[type=spice]"]
+    assert "s3cret!" not in repr(result.differences)
+    # How sound gets out follows the console.
+    assert result.merged.find("devices/audio") is None
+
+
+class TestDevices:
+    DISK = (
+        '<disk type="file" device="disk"><driver name="qemu" type="raw"/><source file="/%s"/>'
+        '<target dev="%s" bus="virtio"/></disk>'
+    )
+
+    def test_added_by_hand_to_an_owned_list_go(self) -> None:
+        by_hand = self.DISK % ("extra.raw", "vdz")
+        ((path, before, after),) = found(asked(), held(('<controller type="pci"', by_hand + '<controller type="pci"')))
+        assert (path, before, after) == ("devices/disk[target=vdz]", by_hand, None)
+
+    @pytest.mark.parametrize(
+        "device",
+        [
+            '<hostdev mode="subsystem" type="usb"><source><address bus="1" device="2"/></source></hostdev>',
+            '<redirdev bus="usb" type="spicevmc"/>',
+            '<channel type="unix"><target type="virtio" name="mine"/></channel>',
+            '<interface type="bridge"><mac address="fa:00:00:00:00:99"/><source bridge="br0"/></interface>',
+        ],
+    )
+    def test_of_every_owned_list(self, device: str) -> None:
+        ((_path, _before, after),) = found(asked(), held(("<rng", device + "<rng")))
+        assert after is None
+
+    def test_put_in_front_of_others_move_none(self) -> None:
+        nic = '<interface type="bridge"><mac address="fa:00:00:00:00:99"/><source bridge="br0"/></interface>'
+        desired = asked(
+            ('<interface type="bridge">', nic + '<interface type="bridge">'), ('<target dev="vda"', '<target dev="vdb"')
+        )
+        desired.find("devices").insert(1, etree.fromstring(self.DISK % ("first.raw", "vda")))
+        devices = reconciled(desired, held()).merged.find("devices")
+        known = devices.find("interface/mac[@address='fa:00:00:00:00:01']/../address")
+        root = devices.find("disk/source[@file='/root.qcow2']/../address")
+        assert (known.get("slot"), root.get("slot")) == ("0x03", "0x05")
+        assert devices.find("interface/mac[@address='fa:00:00:00:00:99']/../address") is None
+        assert devices.find("disk/source[@file='/first.raw']/../address") is None
+
+    def test_are_known_by_what_they_hold_whatever_they_are_called(self) -> None:
+        renamed = ("devices/disk[target=vdb]/target/@dev", "vda", "vdb")
+        assert found(asked(('dev="vda"', 'dev="vdb"')), held()) == [renamed]
+
+    def test_on_another_bus_get_another_place(self) -> None:
+        result = reconciled(asked(('dev="vda" bus="virtio"', 'dev="sda" bus="scsi"')), held())
+        assert result.merged.find("devices/disk[@device='disk']/address") is None
+
+    def test_with_another_mac_stay_where_they_are(self) -> None:
+        result = reconciled(asked(("fa:00:00:00:00:01", "fa:00:00:00:00:77")), held())
+        assert [each.path for each in result.differences] == ["devices/interface[mac=fa:00:00:00:00:77]/mac/@address"]
+        assert result.merged.find("devices/interface/address").get("slot") == "0x03"
+
+    def test_of_another_kind_lose_what_belonged_to_the_old(self) -> None:
+        result = reconciled(asked(('<model type="cirrus"/>', '<model type="qxl"/>')), held())
+        assert [each.path for each in result.differences] == ["devices/video[0]/model/@type"]
+        video = result.merged.find("devices/video")
+        assert (dict(video.find("model").attrib), video.find("address")) == ({"type": "qxl", "heads": "1"}, None)
+
+    def test_in_another_order_are_put_in_order(self) -> None:
+        first, second = "fa:00:00:00:00:01", "fa:00:00:00:00:02"
+        nic = '<interface type="bridge"><mac address="%s"/><source bridge="br0"/></interface>' % second
+        existing = held(('<interface type="bridge">', nic + '<interface type="bridge">'))
+        order = ("devices/interface[order]", "%s %s" % (second, first), "%s %s" % (first, second))
+        assert found(asked(("<channel", nic + "<channel")), existing) == [order]
+
+    def test_by_hand_that_are_where_others_are_asked_to_be_move(self) -> None:
+        port = '<address type="usb" bus="0" port="%d"/></input>'
+        mouse = '<input type="mouse" bus="usb">' + port % 1
+        merged = reconciled(asked(), held((port % 1, port % 2 + mouse))).merged
+        ports = {each.get("type"): each.find("address") for each in merged.iterfind("devices/input[@bus='usb']")}
+        assert (ports["tablet"].get("port"), ports["mouse"]) == ("1", None)
+
+
+class TestCpu:
+    def test_of_another_mode_loses_the_old_model(self) -> None:
+        result = reconciled(asked(("<cpu>", '<cpu mode="host-passthrough">')), held())
+        assert [each.path for each in result.differences] == ["cpu/@mode"]
+        assert result.merged.find("cpu/model") is None
+
+    def test_of_a_mode_that_nobody_asked_for_becomes_the_default(self) -> None:
+        existing = held(('<cpu mode="custom" match="exact" check="none">', '<cpu mode="host-model">'))
+        ((path, before, after),) = found(asked(), existing)
+        assert (path, before, after) == ("cpu/@mode", "host-model", "custom")
+
+
+class TestBoard:
+    def test_of_another_version_is_the_same(self) -> None:
+        assert found(asked(), held(("pc-i440fx-7.2", "pc-i440fx-rhel7.6.0"))) == []
+
+    def test_of_another_version_is_asked_for_by_its_full_name(self) -> None:
+        result = reconciled(asked(('machine="pc"', 'machine="pc-i440fx-9.0"')), held())
+        assert [each.path for each in result.differences] == ["os/type/@machine"]
+        assert (result.other_board, result.merged.find("devices/interface/address").get("slot")) == (False, "0x03")
+
+    def test_of_another_kind_lays_the_hardware_out_anew(self) -> None:
+        result = reconciled(asked(('machine="pc"', 'machine="q35"')), held())
+        assert result.other_board
+        assert result.merged.findall("devices/*/address[@type='pci']") == []
+        assert result.merged.find("devices/controller[@type='pci']") is None
+        assert result.merged.find("devices/rng") is not None
+
+
+class TestMetadata:
+    NOTE = '<n:note xmlns:n="http://other.example/notes">asked for</n:note>'
+
+    def test_of_others_can_be_asked_for(self) -> None:
+        desired = asked(("<metadata>", "<metadata>" + self.NOTE))
+        ((path, before, _after),) = found(desired, held())
+        assert (path, before) == ("metadata/{http://other.example/notes}note", None)
+
+
+class TestGrownMemory:
+    GROWN = (
+        ("<cpu>", '<cpu><numa><cell id="0" cpus="0-1" memory="1048576" unit="KiB"/></numa>'),
+        ('<memory unit="MiB">1024</memory>', ""),
+    )
+
+    def held_with(self, cell: int, dimm: int) -> etree._Element:
+        return held(
+            ('check="none">', 'check="none"><numa><cell id="0" cpus="0-1" memory="%d" unit="KiB"/></numa>' % cell),
+            ("<rng", '<memory model="dimm"><target><size unit="KiB">%d</size></target></memory><rng' % dimm),
+        )
+
+    def test_may_be_plugged_in(self) -> None:
+        assert found(asked(*self.GROWN), self.held_with(524288, 524288)) == []
+
+    def test_of_another_size_becomes_one_piece(self) -> None:
+        paths = [path for path, _before, _after in found(asked(*self.GROWN), self.held_with(524288, 262144))]
+        assert sorted(paths) == ["cpu/numa/cell[id=0]/@memory", "devices/memory[0]"]
+
+
+def test_uefi_that_libvirt_chose_stays_and_goes_with_its_kind() -> None:
+    firmware = ("<bootmenu", "<loader type='pflash'>/code</loader><nvram>/vars</nvram><bootmenu")
+    efi = held(("<os>", "<os firmware='efi'>"), firmware)
+    assert found(asked(("<os>", "<os firmware='efi'>")), efi) == []
+    result = reconciled(asked(), efi)
+    assert "os/@firmware" in [each.path for each in result.differences]
+    assert result.merged.find("os/nvram") is None
+
+
+def test_a_command_line_for_qemu_is_the_documents() -> None:
+    namespace = "http://libvirt.org/schemas/domain/qemu/1.0"
+    line = '<q:commandline xmlns:q="%s"><q:arg value="-x"/></q:commandline>' % namespace
+    ((path, before, after),) = found(asked(), held(("<seclabel", line + "<seclabel")))
+    assert (path, after) == ("qemu:commandline", None)
+    assert 'value="-x"' in before
+
+
+def test_credentials_may_stand_beside_the_source_or_in_it() -> None:
+    auth = '<auth username="zstack"><secret type="ceph" uuid="11111111-2222-3333-4444-555555555555"/></auth>'
+    network = '<source protocol="rbd" name="pool/image"><host name="192.0.2.1" port="6789"/>%s</source>'
+    desired = asked(('<source file="/root.qcow2"/>', network % auth))
+    assert found(desired, held(('<source file="/root.qcow2"/>', auth + network % ""))) == []

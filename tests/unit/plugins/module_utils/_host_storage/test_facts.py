@@ -1,0 +1,83 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is asked of the hypervisor before a disk can be described: real files and a real qemu-img."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem, RemoteSystem
+from ansible_collections.zstack.kvm.plugins.module_utils._host_storage.facts import facts as storage_facts
+from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import ListedSecret
+from ansible_collections.zstack.kvm.plugins.module_utils._storage.base import StorageFacts
+from ansible_collections.zstack.kvm.tests.unit.plugins.module_utils._storage.items import IQN, iscsi_volume, volume
+from lxml import etree
+
+
+class NoLibvirt:
+    """Stands for a libvirt with one secret and one file in a storage pool."""
+
+    def known_secrets(self) -> dict[str, ListedSecret]:
+        return {"the-secret": ListedSecret("the-secret", "iscsi", IQN), "other": ListedSecret("other", "ceph", IQN)}
+
+    def storage_volume_xml(self, path: str) -> str | None:
+        return "<volume><target><format type='qcow2'/></target></volume>" if path == "/pool/file" else None
+
+
+def facts(*volumes: Any, existing: str | None = None, system: Any = None) -> StorageFacts:
+    domain = None if existing is None else etree.fromstring(existing)
+    return storage_facts(SimpleNamespace(volumes=volumes), domain, system or HostSystem(), NoLibvirt())
+
+
+@pytest.fixture(params=["raw", "qcow2"])
+def image(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    path = tmp_path / "a file, named = so"
+    subprocess.run(["qemu-img", "create", "-q", "-f", request.param, path, "1M"], check=True)
+    return SimpleNamespace(path=str(path), format=request.param)
+
+
+def defined(path: str, image_format: str) -> str:
+    return '<domain><devices><disk><driver type="%s"/><source file="%s"/></disk></devices></domain>' % (
+        image_format,
+        path,
+    )
+
+
+def test_a_file_is_asked_when_nothing_says_its_format(image: Any) -> None:
+    assert facts(volume("file", image.path)).formats == {image.path: image.format}
+
+
+def test_the_definition_saves_the_question(image: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    found = facts(volume("file", image.path), existing=defined(image.path, image.format))
+    assert (found.formats, found.problems) == ({image.path: image.format}, ())
+
+
+def test_a_file_that_claims_another_format_than_the_definition_is_a_problem(image: Any) -> None:
+    other = {"raw": "qcow2", "qcow2": "raw"}[image.format]
+    (problem,) = facts(volume("file", image.path), existing=defined(image.path, other)).problems
+    assert (problem.code, problem.place) == ("image_format", "vms[0].data_volumes[0].install_path")
+
+
+def test_a_missing_file_is_left_to_those_who_start_the_vm(tmp_path: Path) -> None:
+    found = facts(volume("file", str(tmp_path / "none")))
+    assert (found.formats, found.problems) == ({}, ())
+
+
+def test_the_secret_of_a_target_is_looked_up_where_chap_is_used() -> None:
+    chap = iscsi_volume(chap_username="zs", chap_password="x")
+    assert facts(chap).chap_secrets == {IQN: "the-secret"}
+    assert facts(iscsi_volume()).chap_secrets == {}
+
+
+def test_through_libvirt_alone_the_storage_pools_are_asked() -> None:
+    remote = RemoteSystem("qemu+ssh://host/system")
+    assert facts(volume("file", "/pool/file"), system=remote).formats == {"/pool/file": "qcow2"}
+    (problem,) = facts(volume("file", "/other"), system=remote).problems
+    assert problem.code == "needs_hypervisor"
+    assert facts(volume("file", "/other", format="raw"), system=remote).problems == ()

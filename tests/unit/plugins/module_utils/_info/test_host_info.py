@@ -1,0 +1,183 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What zstack_host_info tells of hypervisors, from recorded capabilities and made-up kernels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
+from ansible_collections.zstack.kvm.plugins.module_utils._host.capabilities import DomainKind
+from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem, RemoteSystem
+from ansible_collections.zstack.kvm.plugins.module_utils._info.host_info import host_info
+from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import ListedDomain
+from ansible_collections.zstack.kvm.tests.support.recorded_hosts import CAPABILITIES
+
+
+class RecordedHypervisor:
+    """Answers as the libvirt did whose capabilities are in the fixtures; stands in for distributions not at hand."""
+
+    def __init__(self, name: str) -> None:
+        self.directory = CAPABILITIES / name
+        self.asked: list[DomainKind] = []
+
+    def capabilities(self) -> str:
+        return (self.directory / "capabilities.xml").read_text()
+
+    def domain_capabilities(self, emulator: None, arch: str, machine: str, domain_type: str) -> str:
+        self.asked.append(DomainKind(emulator, arch, machine, domain_type))
+        path = self.directory / f"{arch}.{machine}.{domain_type}.xml"
+        if not path.exists():
+            raise VmError("libvirt_error", "not recorded")
+        return path.read_text()
+
+    def hostname(self) -> str:
+        return "hv1"
+
+    def libvirt_version(self) -> str:
+        return "10.5.0"
+
+    def qemu_version(self) -> str:
+        return "9.1.0"
+
+    def cpu_count(self) -> int:
+        return 32
+
+    def memory_size(self) -> int:
+        return 64 * 2**30
+
+    def free_memory(self) -> int:
+        return 5 * 2**30
+
+    def list_domains(self) -> list[ListedDomain]:
+        return [ListedDomain("36c27e8f-f05c-4780-bf6d-2fa65700f22e", "36c27e8ff05c4780bf6d2fa65700f22e", True)]
+
+
+@pytest.fixture
+def kernel(tmp_path: Path) -> Path:
+    """A file tree with what a kernel tells in /proc and /sys."""
+    for name in ("proc", "sys/class/net/br_eth0/bridge", "sys/class/net/eth0", "sys/fs/cgroup"):
+        (tmp_path / name).mkdir(parents=True)
+    for group, device in ((9, "0000:00:1f.0"), (10, "0000:3b:00.1"), (10, "0000:3b:00.0")):
+        (tmp_path / f"sys/kernel/iommu_groups/{group}/devices/{device}").mkdir(parents=True)
+    (tmp_path / "sys/fs/cgroup/cgroup.controllers").touch()
+    (tmp_path / "proc/meminfo").write_text("MemTotal:       4096 kB\nMemFree:  1 kB\nMemAvailable:   2048 kB\n")
+    return tmp_path
+
+
+def info(name: str, root: Path = Path("/")) -> dict[str, Any]:
+    return host_info(RecordedHypervisor(name), HostSystem(str(root)))
+
+
+def guest(name: str, arch: str, domain_type: str) -> dict[str, Any]:
+    (found,) = [entry for entry in info(name)["guests"] if (entry["arch"], entry["domain_type"]) == (arch, domain_type)]
+    return found
+
+
+def test_it_says_which_hypervisor_it_is_and_what_runs_it() -> None:
+    told = info("debian-12")
+    assert (told["uuid"], told["hostname"], told["arch"]) == ("f7a72e8d-9fd3-4274-8577-1a6ab78ecdaf", "hv1", "x86_64")
+    assert (told["libvirt_version"], told["qemu_version"], told["cpus"]) == ("10.5.0", "9.1.0", 32)
+
+
+def test_it_names_the_vms_and_whether_they_are_active() -> None:
+    assert info("debian-12")["vms"] == [
+        {"uuid": "36c27e8f-f05c-4780-bf6d-2fa65700f22e", "name": "36c27e8ff05c4780bf6d2fa65700f22e", "active": True}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "domain_types"),
+    [
+        ("debian-12", ["qemu"]),
+        ("el-10", ["kvm", "qemu"]),
+        ("el-10-aarch64", ["kvm", "qemu"]),
+    ],
+)
+def test_domain_types_are_those_of_its_own_architecture(name: str, domain_types: list[str]) -> None:
+    assert info(name)["domain_types"] == domain_types
+
+
+def test_a_guest_says_in_the_words_of_the_options_what_its_machines_can_have() -> None:
+    assert guest("debian-12", "x86_64", "qemu")["machines"] == {
+        "pc": {
+            "firmware": ["bios", "uefi"],
+            "console_modes": ["vnc", "spice"],
+            "video_types": ["cirrus", "vga", "qxl", "virtio"],
+            "max_cpus": 255,
+        },
+        "q35": {
+            "firmware": ["bios", "uefi"],
+            "console_modes": ["vnc", "spice"],
+            "video_types": ["cirrus", "vga", "qxl", "virtio"],
+            "max_cpus": 288,
+        },
+    }
+
+
+def test_a_host_without_machine_pc_spice_and_cirrus_offers_none_of_them() -> None:
+    told = guest("el-10", "x86_64", "kvm")
+    assert (told["default_machine"], told["emulator"]) == ("q35", "/usr/libexec/qemu-kvm")
+    assert told["machines"] == {
+        "q35": {
+            "firmware": ["bios", "uefi"],
+            "console_modes": ["vnc"],
+            "video_types": ["vga", "virtio"],
+            "max_cpus": 4096,
+        }
+    }
+
+
+def test_a_guest_names_all_versions_of_its_machines() -> None:
+    assert guest("debian-12", "aarch64", "qemu")["machine_names"] == ["virt", "virt-7.2"]
+
+
+def test_aarch64_has_no_bios() -> None:
+    assert guest("el-10-aarch64", "aarch64", "kvm")["machines"]["virt"]["firmware"] == ["uefi"]
+
+
+def test_a_machine_that_libvirt_does_not_answer_for_is_left_out() -> None:
+    told = guest("el-10", "x86_64", "qemu")
+    assert told["machines"] == {}
+    assert "q35" in told["machine_names"]
+
+
+def test_libvirt_gone_in_the_middle_is_an_error() -> None:
+    hypervisor = RecordedHypervisor("debian-12")
+
+    def gone(*_kind: object) -> str:
+        raise VmError("connection_lost", "gone")
+
+    hypervisor.domain_capabilities = gone  # type: ignore[method-assign]
+    with pytest.raises(VmError, match="gone"):
+        host_info(hypervisor, HostSystem())
+
+
+def test_the_kernel_tells_memory_bridges_control_groups_and_iommu_groups(kernel: Path) -> None:
+    told = info("debian-12", kernel)
+    assert told["memory"] == {"total": 4096 * 1024, "free": 2048 * 1024}
+    assert (told["bridges"], told["cgroup_version"]) == (["br_eth0"], 2)
+    assert told["iommu_groups"] == [
+        {"number": 9, "devices": ["0000:00:1f.0"]},
+        {"number": 10, "devices": ["0000:3b:00.0", "0000:3b:00.1"]},
+    ]
+
+
+def test_a_kernel_without_iommu_and_bridges_has_none(tmp_path: Path) -> None:
+    told = info("debian-12", tmp_path)
+    assert (told["bridges"], told["iommu_groups"], told["cgroup_version"]) == ([], [], 1)
+
+
+def test_a_hypervisor_reached_remotely_tells_what_its_libvirt_knows() -> None:
+    told = host_info(RecordedHypervisor("debian-12"), RemoteSystem("qemu+ssh://hv1/system"))
+    assert told["memory"] == {"total": 64 * 2**30, "free": 5 * 2**30}
+    assert (told["bridges"], told["iommu_groups"], told["cgroup_version"]) == (None, None, None)
+    assert told["load_average"] is None
+
+
+def test_the_load_is_that_of_the_last_minutes(kernel: Path) -> None:
+    (kernel / "proc/loadavg").write_text("3.50 2.25 2.00 4/512 4242\n")
+    assert info("debian-12", kernel)["load_average"] == [3.5, 2.25, 2.0]

@@ -1,0 +1,38 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a VM is that several hypervisors have."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils._info.several_hypervisors import places
+
+OFF, RUNS, PAUSED = ("shutoff", "migrated"), ("running", "booted"), ("paused", "user")
+COMES, UNKNOWN = ("paused", "migration"), ("unknown", "unknown")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        (OFF, RUNS, ["hv2"]),
+        (RUNS, OFF, ["hv1"]),
+        (OFF, OFF, ["hv1"]),
+        (RUNS, COMES, ["hv1"]),
+        (UNKNOWN, RUNS, ["hv2"]),
+        (OFF, UNKNOWN, ["hv2"]),
+        (RUNS, RUNS, ["hv1", "hv2"]),
+        (RUNS, PAUSED, ["hv1", "hv2"]),
+    ],
+)
+def test_where_a_vm_is(first: tuple[str, str], second: tuple[str, str], expected: list[str]) -> None:
+    told = {
+        hypervisor: [{"uuid": "vm", "state": state, "reason": reason}]
+        for hypervisor, (state, reason) in (("hv1", first), ("hv2", second))
+    }
+    assert places(told) == {"vm": expected}
+
+
+def test_each_vm_is_for_itself() -> None:
+    one, other = {"uuid": "one", "state": "running"}, {"uuid": "other", "state": "running"}
+    assert places({"hv1": [one], "hv2": [other], "hv3": []}) == {"one": ["hv1"], "other": ["hv2"]}

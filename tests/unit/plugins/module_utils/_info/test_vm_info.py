@@ -1,0 +1,123 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is told of VMs when some of them hang or vanish meanwhile; the hypervisor is made up."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any, Optional
+
+from ansible_collections.zstack.kvm.plugins.module_utils._diagnostics.screenshot import write_png
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
+from ansible_collections.zstack.kvm.plugins.module_utils._host.system import RemoteSystem
+from ansible_collections.zstack.kvm.plugins.module_utils._info.vm_info import Pictures, vm_information
+from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import SLOW_CALLS_AT_ONCE, ListedDomain
+
+GONE = str(uuid.UUID(int=1000))
+SILENCE = "cannot ask for the size of a disk: QEMU has not answered for 10 seconds"
+DOMAIN = """<domain type='qemu'><name>{name}</name><uuid>{uuid}</uuid><memory unit='KiB'>65536</memory>
+  <vcpu>1</vcpu><os><type arch='x86_64'>hvm</type></os><devices>
+    <disk type='file' device='disk'><source file='/a'/><target dev='vda' bus='virtio'/></disk>
+    <disk type='file' device='disk'><source file='/b'/><target dev='vdb' bus='virtio'/></disk>
+    <channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0' state='connected'/></channel>
+    <video><model type='vga'/></video>
+  </devices></domain>"""
+
+
+def vm(number: int) -> str:
+    return str(uuid.UUID(int=number))
+
+
+class Host:
+    """A hypervisor with running VMs, of which some hang, some agents are silent, and one has vanished."""
+
+    def __init__(self, count: int, hanging: tuple[str, ...] = (), silent: tuple[str, ...] = ()) -> None:
+        self.vms = [vm(number) for number in range(count)]
+        self.hanging = hanging
+        self.silent = silent
+        self.asked: list[tuple[str, str]] = []
+
+    def list_domains(self) -> list[ListedDomain]:
+        return [ListedDomain(each, "vm-" + each, True) for each in [*self.vms, GONE]]
+
+    def list_saved(self) -> set[str]:
+        return set()
+
+    def state(self, uuid: str) -> tuple[str, str]:
+        if uuid == GONE:
+            raise VmError("domain_gone", "no domain")
+        return "running", "booted"
+
+    def find(self, uuid: str) -> Optional[str]:
+        return None
+
+    def is_persistent(self, uuid: str) -> bool:
+        return True
+
+    def xml(self, uuid: str, inactive: bool) -> str:
+        return DOMAIN.format(name="vm-" + uuid, uuid=uuid)
+
+    def block_size(self, uuid: str, target: str) -> tuple[int, int]:
+        self._answer(uuid, "ask for the size of a disk", uuid in self.hanging)
+        return 10, 5
+
+    def screenshot(self, uuid: str) -> bytes:
+        self._answer(uuid, "take a picture", uuid in self.hanging)
+        return write_png(1, 1, [b"rgb"])
+
+    def interface_addresses(self, uuid: str, source: str) -> dict[str, dict[str, Any]]:
+        if source == "agent":
+            self._answer(uuid, "ask for the addresses", uuid in self.hanging + self.silent)
+        return {}
+
+    def _answer(self, uuid: str, what: str, hangs: bool) -> None:
+        self.asked.append((uuid, what))
+        if hangs:
+            raise VmError("qemu_hangs", f"cannot {what}: QEMU has not answered for 10 seconds")
+
+
+def told(host: Host, *uuids: str, others: bool = True) -> dict[str, dict[str, Any]]:
+    """The entries by UUID; pictures are asked for."""
+    system = RemoteSystem("qemu+ssh://hv1/system")
+    return {entry["uuid"]: entry for entry in vm_information(host, system, uuids, others, Pictures(None, 1))}
+
+
+def test_a_qemu_that_hangs_is_asked_once_and_its_vm_told_of_without_it() -> None:
+    host = Host(3, hanging=(vm(1),))
+    entry = told(host)[vm(1)]
+    assert [asked for asked in host.asked if asked[0] == vm(1)] == [(vm(1), "ask for the size of a disk")]
+    assert (entry["state"], entry["qemu_hangs"], entry["name"]) == ("running", True, "vm-" + vm(1))
+    assert [(disk["source"], disk["size"]) for disk in entry["disks"]] == [("/a", None), ("/b", None)]
+    assert entry["thumbnail"] is None
+    assert entry["warnings"] == ["this VM is told of only in part: " + SILENCE]
+
+
+def test_the_others_are_told_of_whole() -> None:
+    entries = told(Host(3, hanging=(vm(1),)))
+    for each in (vm(0), vm(2)):
+        assert (entries[each]["qemu_hangs"], entries[each]["warnings"]) == (False, [])
+        assert [disk["size"] for disk in entries[each]["disks"]] == [10, 10]
+        assert entries[each]["thumbnail"] is not None
+
+
+def test_where_as_many_hang_as_libvirt_has_room_for_no_more_are_asked() -> None:
+    hanging = tuple(vm(number) for number in range(SLOW_CALLS_AT_ONCE))
+    host = Host(100, hanging=hanging)
+    entries = told(host)
+    last = entries[vm(99)]
+    assert {uuid for uuid, entry in entries.items() if entry["qemu_hangs"]} == set(hanging)
+    assert (last["qemu_hangs"], last["disks"][0]["size"]) == (False, None)
+    assert last["warnings"] == ["this VM is told of only in part: not asked, because 4 other VMs have not answered"]
+
+
+def test_the_silence_of_an_agent_is_not_that_of_qemu() -> None:
+    entry = told(Host(1, silent=(vm(0),)))[vm(0)]
+    assert (entry["qemu_hangs"], entry["addresses"], entry["warnings"]) == (False, [], [])
+    assert entry["thumbnail"] is not None
+
+
+def test_one_that_was_removed_meanwhile_is_told_of_only_where_it_was_asked_for() -> None:
+    assert GONE not in told(Host(1))
+    assert told(Host(1), GONE)[GONE]["state"] == "absent"
+    assert told(Host(1), GONE, others=False).keys() == {GONE}

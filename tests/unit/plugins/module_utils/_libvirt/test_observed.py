@@ -1,0 +1,53 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""When libvirt is asked whether a VM starts with its hypervisor, and when the list of all domains will do."""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.observed import DomainList, observe_domain
+
+KNOWN, NEW = "a domain of the list", "one that came later"
+
+
+class Libvirt:
+    """A libvirt in which both domains are off and start with the hypervisor."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def find(self, _uuid: str) -> str:
+        return "name"
+
+    def state(self, _uuid: str) -> tuple[str, str]:
+        return "shutoff", "destroyed"
+
+    def xml(self, _uuid: str, inactive: bool) -> str:
+        return "<domain/>"
+
+    def autostart(self, _uuid: str) -> bool:
+        self.asked += 1
+        return True
+
+
+@pytest.mark.parametrize(
+    ("uuid", "listed", "wanted", "found", "asked"),
+    [
+        (KNOWN, {KNOWN}, True, True, 0),
+        (KNOWN, {KNOWN}, False, True, 1),
+        (KNOWN, set(), False, False, 0),
+        (KNOWN, None, False, True, 1),
+        (NEW, set(), False, True, 1),
+        (KNOWN, {KNOWN}, None, None, 0),
+    ],
+)
+def test_the_list_is_believed_where_nothing_has_to_be_done(
+    uuid: str, listed: Optional[set[str]], wanted: Optional[bool], found: Optional[bool], asked: int
+) -> None:
+    libvirt: Any = Libvirt()
+    autostart = None if listed is None else frozenset(listed)
+    domains = DomainList({KNOWN: "name"}, frozenset(), frozenset(), autostart)
+    assert (observe_domain(libvirt, uuid, domains, wanted).autostart, libvirt.asked) == (found, asked)

@@ -1,0 +1,662 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a playbook may say about VMs: what it becomes, and every problem with its place."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms, secrets_of
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import (
+    Monitor,
+    NicQos,
+    PciDevice,
+    UsbDevice,
+    Vm,
+    VolumeQos,
+)
+
+UUID = "6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11"
+OTHER_UUID = "0d0c2f86-6f0e-4f1b-8a50-1f3f0d7d6a02"
+
+
+def vm(**options: Any) -> dict[str, Any]:
+    """A VM with what is required, and the given options."""
+    required = {
+        "uuid": UUID,
+        "name": "web",
+        "memory": "2GiB",
+        "cpu_num": 2,
+        "root_volume": {"install_path": "/images/web.qcow2"},
+    }
+    return {**required, **options}
+
+
+def volume(**options: Any) -> dict[str, Any]:
+    return {"install_path": "/images/data.qcow2", **options}
+
+
+def nic(**options: Any) -> dict[str, Any]:
+    return {"bridge_name": "br0", **options}
+
+
+def parsed(**options: Any) -> Vm:
+    """The VM that the options describe, which must be right."""
+    vms, problems = parse_vms([vm(**options)])
+    assert not problems, "\n".join(map(str, problems))
+    return vms[0]
+
+
+def problems(*vms: Any) -> list[str]:
+    """What is wrong with VMs."""
+    found, listed = parse_vms(list(vms))
+    assert bool(found) != bool(listed)
+    return [str(problem) for problem in listed]
+
+
+class TestDefaults:
+    def test_are_those_of_zstacks_agent(self) -> None:
+        made = parsed()
+        assert (made.cpu_speed, made.socket_num, made.cpu_on_socket) == (1, 1, 2)
+        assert (made.boot_dev, made.use_boot_menu, made.use_virtio) == (("hd",), True, True)
+        assert (made.console_mode, made.clock, made.vdi_monitor_number, made.timeout) == ("vnc", "utc", 1, 60)
+        assert (made.root_volume.device_type, made.root_volume.device_id) == ("file", 0)
+        assert (made.root_volume.cache_mode, made.root_volume.use_virtio) == ("none", True)
+        assert (made.domain_type, made.security_label, made.wait_for) == ("kvm", "none", "console")
+
+    def test_leave_to_the_hypervisor_what_it_knows_better(self) -> None:
+        made = parsed()
+        assert (made.arch, made.machine, made.firmware, made.emulator, made.video_type) == (None,) * 5
+        assert (made.console_listen, made.autostart, made.root_volume.format) == (None,) * 3
+
+    def test_number_volumes_cds_and_nics_by_their_place(self) -> None:
+        made = parsed(
+            data_volumes=[volume(), volume(install_path="/b")],
+            boot_iso=[{"path": "/a.iso"}, {"path": "/b.iso"}],
+            nics=[nic(), nic()],
+        )
+        assert [item.device_id for item in made.data_volumes] == [1, 2]
+        assert [item.device_id for item in made.boot_iso] == [0, 1]
+        assert [item.device_id for item in made.nics] == [0, 1]
+
+    def test_null_and_empty_text_leave_an_option_out(self) -> None:
+        made = parsed(console_password="", timeout=None, nics=[nic(uuid="", ip="")])
+        assert (made.console_password, made.timeout, made.nics[0].uuid, made.nics[0].ip) == (None, 60, None, "")
+
+    def test_an_unanswered_question_leaves_an_option_out(self) -> None:
+        unanswered = {"timeout": "", "use_numa": "", "clock": "", "boot_dev": "", "nics": "", "ceph_secret": ""}
+        assert parsed(**unanswered) == parsed()
+
+    @pytest.mark.parametrize(
+        ("given", "topology"),
+        [
+            ({}, (1, 12)),
+            ({"socket_num": 3}, (3, 4)),
+            ({"cpu_on_socket": 6}, (2, 6)),
+            ({"socket_num": 2, "cpu_on_socket": 6}, (2, 6)),
+        ],
+    )
+    def test_complete_the_topology(self, given: dict[str, int], topology: tuple[int, int]) -> None:
+        made = parsed(cpu_num=12, **given)
+        assert (made.socket_num, made.cpu_on_socket) == topology
+
+    def test_no_limits_are_no_qos(self) -> None:
+        made = parsed(root_volume=volume(qos={}), nics=[nic(qos={})])
+        assert (made.root_volume.qos, made.nics[0].qos) == (None, None)
+
+
+class TestDerivedMac:
+    def test_is_the_same_in_every_release(self) -> None:
+        """A guest that got this address from an earlier release must keep it."""
+        assert parsed(nics=[nic(), nic()]).nics[1].mac == "fa:18:f5:c1:e6:11"
+
+    def test_depends_on_the_vm_and_on_the_card(self) -> None:
+        addresses = {
+            item.mac
+            for made in (parsed(nics=[nic(), nic()]), parsed(uuid=OTHER_UUID, nics=[nic()]))
+            for item in made.nics
+        }
+        assert len(addresses) == 3
+
+    def test_stays_with_the_device_id_when_the_order_changes(self) -> None:
+        before = parsed(nics=[nic(device_id=0), nic(device_id=1)]).nics
+        after = parsed(nics=[nic(device_id=1), nic(device_id=0)]).nics
+        assert {item.device_id: item.mac for item in before} == {item.device_id: item.mac for item in after}
+
+    def test_is_locally_administered_and_unicast(self) -> None:
+        first = int(parsed(nics=[nic()]).nics[0].mac[:2], 16)
+        assert first & 0b11 == 0b10
+
+    def test_does_not_replace_a_given_one(self) -> None:
+        assert parsed(nics=[nic(mac="FA:16:3E:00:00:01")]).nics[0].mac == "fa:16:3e:00:00:01"
+
+
+class TestNicInternalName:
+    def test_is_zstacks_where_the_vm_has_its_number(self) -> None:
+        assert parsed(internal_id=7, nics=[nic(), nic()]).nics[1].nic_internal_name == "vnic7.1"
+
+    def test_is_left_to_libvirt_where_it_has_none(self) -> None:
+        assert parsed(nics=[nic()]).nics[0].nic_internal_name == ""
+
+    def test_is_left_to_libvirt_where_it_would_be_too_long(self) -> None:
+        assert parsed(internal_id=10**12, nics=[nic()]).nics[0].nic_internal_name == ""
+
+    def test_may_be_given(self) -> None:
+        assert parsed(internal_id=7, nics=[nic(nic_internal_name="tap0")]).nics[0].nic_internal_name == "tap0"
+
+
+class TestConversion:
+    @pytest.mark.parametrize(
+        ("written", "size"),
+        [
+            (1 << 30, 1 << 30),
+            ("1073741824", 1 << 30),
+            ("1G", 1 << 30),
+            ("1GB", 1 << 30),
+            ("1GiB", 1 << 30),
+            ("1Gi", 1 << 30),
+            ("1.5 GiB", 3 << 29),
+            (" 512M ", 512 << 20),
+            (2.0 * (1 << 30), 2 << 30),
+        ],
+    )
+    def test_sizes(self, written: Any, size: int) -> None:
+        assert parsed(memory=written).memory == size
+
+    @pytest.mark.parametrize("written", [UUID, UUID.upper(), UUID.replace("-", ""), UUID.replace("-", "").upper()])
+    def test_uuids(self, written: str) -> None:
+        assert parsed(uuid=written).uuid == UUID
+
+    def test_text_as_surveys_and_extra_vars_give_it(self) -> None:
+        made = parsed(
+            cpu_num="4",
+            use_numa="yes",
+            kvm_hidden_state="true",
+            autostart="False",
+            boot_dev="cdrom, hd",
+            pci_devices="0a:00.0,0b:00.1",
+            internal_id="12",
+            timeout="300",
+        )
+        assert (made.cpu_num, made.use_numa, made.kvm_hidden_state, made.autostart) == (4, True, True, False)
+        assert (made.boot_dev, len(made.pci_devices), made.internal_id) == (("cdrom", "hd"), 2, 12)
+
+    def test_a_choice_that_yaml_took_for_false(self) -> None:
+        assert parsed(spice_streaming_mode=False).spice_streaming_mode == "off"
+
+    def test_a_volume_written_as_json_text(self) -> None:
+        assert (
+            parsed(root_volume='{"install_path": "/a", "cache_mode": "writeback"}').root_volume.cache_mode
+            == "writeback"
+        )
+
+    def test_limits(self) -> None:
+        made = parsed(
+            root_volume=volume(qos={"total_bandwidth": "10MB", "total_iops": "100"}),
+            nics=[nic(qos={"inbound_bandwidth": "100Mb"})],
+        )
+        assert made.root_volume.qos == VolumeQos(10 << 20, 100)
+        assert made.nics[0].qos == NicQos(100 << 20, None)
+
+    @pytest.mark.parametrize(
+        ("written", "address"),
+        [
+            ("0a:00.1", (0, 10, 0, 1)),
+            ("0000:81:1F.3", (0, 0x81, 0x1F, 3)),
+            ("10000:e1:00.0", (0x10000, 0xE1, 0, 0)),
+        ],
+    )
+    def test_pci_addresses(self, written: str, address: tuple[int, int, int, int]) -> None:
+        assert parsed(pci_devices=[written]).pci_devices == (PciDevice("vms[0].pci_devices[0]", *address),)
+
+    @pytest.mark.parametrize(("version", "number"), [("1.1", 1), ("2.0", 2), ("2.0.0", 2), ("3", 3), ("3.1", 3)])
+    def test_usb_devices(self, version: str, number: int) -> None:
+        made = parsed(usb_devices=["1:13:046d:C077:%s" % version])
+        assert made.usb_devices == (UsbDevice("vms[0].usb_devices[0]", 1, 13, 0x46D, 0xC077, number),)
+
+    def test_monitors(self) -> None:
+        root = volume(
+            install_path="ceph://p/i", device_type="ceph", mon_info=[{"hostname": "a"}, {"hostname": "b", "port": "1"}]
+        )
+        assert parsed(root_volume=root).root_volume.mon_info == (Monitor("a", 6789), Monitor("b", 1))
+
+    def test_line_ends_of_a_name_are_those_that_xml_gives_back(self) -> None:
+        assert parsed(name="a\r\nb\rc").name == "a\nb\nc"
+
+    def test_names_of_any_script(self) -> None:
+        assert parsed(name='数据库 <主> & "备" 🐧').name == '数据库 <主> & "备" 🐧'
+
+    def test_places_are_kept_for_messages(self) -> None:
+        made = parsed(data_volumes=[volume(), volume(install_path="/b")], nics=[nic()])
+        assert (made.place, made.root_volume.place) == ("vms[0]", "vms[0].root_volume")
+        assert (made.data_volumes[1].place, made.nics[0].place) == ("vms[0].data_volumes[1]", "vms[0].nics[0]")
+
+    def test_the_text_of_a_patch_may_be_empty(self) -> None:
+        patch = {"action": "set", "xpath": "/domain/title", "value": ""}
+        assert parsed(domain_patches=[patch]).domain_patches[0].value == ""
+
+    def test_text_makes_the_same_vm_as_numbers(self) -> None:
+        options = {"cpu_num": 4, "memory": 1 << 30, "use_numa": True, "boot_dev": ["hd"], "nics": [nic(device_id=3)]}
+        texts = {"cpu_num": "4", "memory": "1GiB", "use_numa": "True", "boot_dev": "hd", "nics": [nic(device_id="3")]}
+        assert parsed(**options) == parsed(**texts)
+
+    def test_the_order_of_vms_is_kept(self) -> None:
+        names = ["c", "a", "b"]
+        vms, dummy = parse_vms(
+            [
+                vm(name=name, uuid="%032x" % number, root_volume=volume(install_path="/%s" % name))
+                for number, name in enumerate(names)
+            ]
+        )
+        assert [made.name for made in vms] == names
+
+    def test_the_input_is_left_as_it_is(self) -> None:
+        written = [vm(nics=[nic(mac=None)], memory="1GiB", boot_dev="hd")]
+        before = copy.deepcopy(written)
+        parse_vms(written)
+        assert written == before
+
+
+WRONG_VALUES = [
+    ({"uuid": "zebra"}, "vms[0].uuid: 'zebra' is no UUID"),
+    ({"uuid": UUID[:-1]}, "vms[0].uuid:"),
+    ({"uuid": UUID.replace("-", "", 1)}, "vms[0].uuid:"),
+    ({"uuid": ""}, "vms[0].uuid: is empty"),
+    ({"uuid": None}, "vms[0].uuid: is required"),
+    ({"name": ""}, "vms[0].name: is empty"),
+    ({"name": "a\x00b"}, "vms[0].name: 'a\\x00b' has the character U+0000, which XML cannot carry"),
+    ({"name": "a\ud800"}, "U+D800"),
+    ({"name": "a\uffff"}, "U+FFFF"),
+    ({"name": ["a"]}, "vms[0].name: must be text, not a list"),
+    ({"name": True}, "vms[0].name: must be text, not True"),
+    ({"name": 10**5000}, "vms[0].name: must be text, not a number of 16610 bits"),
+    ({"root_volume": volume(wwn="0X0123456789abcdef")}, "vms[0].root_volume.wwn:"),
+    ({"memory": 0}, "vms[0].memory: 0 must be more than nothing"),
+    ({"memory": -5}, "vms[0].memory:"),
+    ({"memory": 2048}, "vms[0].memory: 2048 is less than 1 MiB"),
+    ({"memory": "lots"}, "vms[0].memory: must be a number of bytes or a size such as 2GiB, not 'lots'"),
+    ({"memory": "2Gb"}, "vms[0].memory:"),
+    ({"memory": True}, "vms[0].memory:"),
+    ({"memory": float("nan")}, "vms[0].memory:"),
+    ({"memory": float("inf")}, "vms[0].memory:"),
+    ({"memory": 10**30}, "vms[0].memory:"),
+    (
+        {"memory": 10**5000},
+        "vms[0].memory: a number of 16610 bits is more than 1 PiB",
+    ),
+    ({"cpu_num": 0}, "vms[0].cpu_num: 0 must be between 1 and"),
+    ({"cpu_num": 1.5}, "vms[0].cpu_num: must be a whole number, not 1.5"),
+    ({"cpu_num": "1e999999999"}, "vms[0].cpu_num:"),
+    ({"cpu_num": b"2"}, "vms[0].cpu_num: must be a whole number, not bytes"),
+    ({"cpu_num": 3, "socket_num": 2}, "vms[0].cpu_num: is 3, but socket_num × cpu_on_socket is 2 × 1 = 2"),
+    ({"cpu_num": 129, "use_numa": True}, "vms[0].cpu_num: is more than the 128 CPUs that use_numa has"),
+    ({"memory": "65T", "use_numa": True}, "vms[0].memory: is more than the 64 TiB"),
+    ({"cpu_speed": -1}, "vms[0].cpu_speed:"),
+    ({"internal_id": -1}, "vms[0].internal_id:"),
+    ({"host_management_ip": "10.0.0.256"}, "vms[0].host_management_ip: '10.0.0.256' is neither"),
+    ({"console_listen": "fe80::1%eth0"}, "vms[0].console_listen:"),
+    ({"use_numa": "perhaps"}, "vms[0].use_numa: must be true or false, not 'perhaps'"),
+    ({"use_numa": {}}, "vms[0].use_numa: must be true or false, not a mapping"),
+    ({"clock": "gmt"}, "vms[0].clock: must be one of utc, localtime, not 'gmt'"),
+    ({"arch": "sparc"}, "vms[0].arch: must be one of x86_64, aarch64"),
+    ({"machine": "pc,accel=tcg"}, "vms[0].machine:"),
+    ({"boot_dev": []}, "vms[0].boot_dev: is empty"),
+    ({"boot_dev": ["hd", "floppy"]}, "vms[0].boot_dev[1]: must be one of hd, cdrom, network, not 'floppy'"),
+    ({"boot_dev": ["hd", "cdrom", "hd"]}, "vms[0].boot_dev[2]: is the same as vms[0].boot_dev[0]"),
+    ({"boot_dev": ["hd", None]}, "vms[0].boot_dev[1]:"),
+    ({"vdi_monitor_number": 0}, "vms[0].vdi_monitor_number:"),
+    ({"timeout": 0}, "vms[0].timeout:"),
+    ({"emulator": "qemu-kvm"}, "vms[0].emulator: 'qemu-kvm' is no absolute path"),
+    ({"usb_redirect": True}, "vms[0].usb_redirect: needs a spice console"),
+    ({"wait_for": "guest_agent"}, "vms[0].wait_for: is guest_agent, but no channel"),
+    ({"root_volume": None}, "vms[0].root_volume: is required"),
+    ({"root_volume": "disk"}, "vms[0].root_volume: must be a mapping of options, not text"),
+    ({"root_volume": {}}, "vms[0].root_volume.install_path: is required"),
+    ({"root_volume": volume(device_id=1)}, "vms[0].root_volume.device_id: 1 must be between 0 and 0"),
+    ({"root_volume": volume(install_path="images/a")}, "vms[0].root_volume.install_path:"),
+    ({"root_volume": volume(device_type="tape")}, "vms[0].root_volume.device_type: must be one of file, ceph"),
+    ({"root_volume": volume(wwn="0x12")}, "vms[0].root_volume.wwn: '0x12' is no WWN"),
+    (
+        {"root_volume": volume(shareable=True, format="qcow2")},
+        "vms[0].root_volume.shareable: cannot be with format qcow2",
+    ),
+    ({"root_volume": volume(qos={"total_iops": 0})}, "vms[0].root_volume.qos.total_iops: 0 must be between 1"),
+    ({"root_volume": volume(qos=[])}, "vms[0].root_volume.qos: must be a mapping of options, not a list"),
+    ({"root_volume": volume(device_type="ceph", install_path="ceph://p/i")}, "vms[0].root_volume.mon_info:"),
+    (
+        {"root_volume": volume(device_type="ceph", install_path="/p/i", mon_info=[{"hostname": "a", "port": 0}])},
+        "vms[0].root_volume.mon_info[0].port: 0 must be between 1 and 65535",
+    ),
+    ({"root_volume": volume(mon_info=[{}])}, "vms[0].root_volume.mon_info[0].hostname: is required"),
+    (
+        {"root_volume": volume(device_type="iscsi", install_path="iscsi://h:1/iqn.2001-01.a:b/1", chap_username="u")},
+        "chap_username and chap_password go together",
+    ),
+    ({"data_volumes": {}}, "vms[0].data_volumes: must be a list, not a mapping"),
+    ({"data_volumes": [None]}, "vms[0].data_volumes[0]: must be a mapping of options, not nothing"),
+    ({"data_volumes": [volume(device_id=0)]}, "vms[0].data_volumes[0].device_id: 0 must be between 1 and 24"),
+    ({"data_volumes": [volume(device_id=25)]}, "vms[0].data_volumes[0].device_id: 25 must be between 1 and 24"),
+    (
+        {"data_volumes": [volume(device_id=2), volume(install_path="/b")]},
+        "vms[0].data_volumes[1].device_id: is the same as vms[0].data_volumes[0].device_id",
+    ),
+    (
+        {"data_volumes": [volume(), volume()]},
+        "vms[0].data_volumes[1].install_path: is the same as vms[0].data_volumes[0].install_path",
+    ),
+    (
+        {
+            "data_volumes": [
+                volume(wwn="0x00000000000000aA", use_virtio_scsi=True),
+                volume(install_path="/b", wwn="00000000000000Aa", use_virtio_scsi=True),
+            ]
+        },
+        "vms[0].data_volumes[1].wwn: is the same as vms[0].data_volumes[0].wwn",
+    ),
+    ({"boot_iso": [{"path": "/a", "device_id": 3}]}, "vms[0].boot_iso[0].device_id: 3 must be between 0 and 2"),
+    ({"boot_iso": [{"path": "/a"}, {"path": "/b", "device_id": 0}]}, "vms[0].boot_iso[1].device_id: is the same as"),
+    ({"boot_iso": [{"path": "/a"}] * 4}, "vms[0].boot_iso: are more than the 3 drives"),
+    ({"nics": [{}]}, "vms[0].nics[0].bridge_name: is required"),
+    ({"nics": [nic(), nic(mac="zz")]}, "vms[0].nics[1].mac: 'zz' is no MAC address"),
+    ({"nics": [nic(mac="01:00:5e:00:00:01")]}, "vms[0].nics[0].mac:"),
+    ({"nics": [nic(mac="00:00:00:00:00:00")]}, "vms[0].nics[0].mac:"),
+    (
+        {"nics": [nic(mac="fa:00:00:00:00:01"), nic(mac="FA:00:00:00:00:01")]},
+        "vms[0].nics[1].mac: is the same as vms[0].nics[0].mac",
+    ),
+    ({"nics": [nic(device_id=1), nic()]}, "vms[0].nics[1].device_id: is the same as vms[0].nics[0].device_id"),
+    (
+        {"nics": [nic(nic_internal_name="a"), nic(nic_internal_name="a")]},
+        "vms[0].nics[1].nic_internal_name: is the same",
+    ),
+    ({"nics": [nic(bridge_name="a bridge")]}, "vms[0].nics[0].bridge_name:"),
+    ({"nics": [nic(bridge_name="b" * 16)]}, "is longer than the 15 characters"),
+    ({"nics": [nic(nic_internal_name="../x")]}, "vms[0].nics[0].nic_internal_name:"),
+    ({"nics": [nic(ip="10.0.0")]}, "vms[0].nics[0].ip:"),
+    (
+        {"nics": [nic(qos={"inbound_bandwidth": "1MB"})]},
+        "vms[0].nics[0].qos.inbound_bandwidth: must be a number of bits",
+    ),
+    ({"nics": [nic(qos={"outbound_bandwidth": -1})]}, "vms[0].nics[0].qos.outbound_bandwidth:"),
+    ({"channels": [{"socket_path": "x", "target_name": "a"}]}, "vms[0].channels[0].socket_path:"),
+    ({"channels": [{"socket_path": "/" + "x" * 107, "target_name": "a"}]}, "is longer than the 107 bytes"),
+    (
+        {"channels": [{"socket_path": "/a", "target_name": "a"}, {"socket_path": "/b", "target_name": "a"}]},
+        "vms[0].channels[1].target_name: is the same as",
+    ),
+    (
+        {"channels": [{"socket_path": "/a", "target_name": "a"}, {"socket_path": "/a", "target_name": "b"}]},
+        "vms[0].channels[1].socket_path: is the same as",
+    ),
+    ({"pci_devices": ["0a:20.0"]}, "vms[0].pci_devices[0]: '0a:20.0' is no PCI address: slots end at 1f"),
+    ({"pci_devices": ["0a:00"]}, "vms[0].pci_devices[0]:"),
+    ({"pci_devices": ["00:00.0"]}, "vms[0].pci_devices[0]:"),
+    ({"pci_devices": ["0a:00.0", "0000:0A:00.0"]}, "vms[0].pci_devices[1]: is the same as vms[0].pci_devices[0]"),
+    ({"usb_devices": ["1:2:046d:c077"]}, "vms[0].usb_devices[0]:"),
+    ({"usb_devices": ["1:128:046d:c077:2"]}, "vms[0].usb_devices[0]:"),
+    ({"usb_devices": ["1:2:0000:c077:2"]}, "vms[0].usb_devices[0]:"),
+    ({"usb_devices": ["1:2:046d:c077:4.0"]}, "vms[0].usb_devices[0]:"),
+    ({"usb_devices": ["1:2:046d:c077:2", "1:2:046d:c078:2"]}, "vms[0].usb_devices[1]: is the same as"),
+    ({"ceph_secret": {"uuid": UUID}}, "vms[0].ceph_secret.key: is required"),
+    (
+        {"domain_patches": [{"action": "set", "xpath": "/domain"}]},
+        "vms[0].domain_patches[0].value: is required with action set",
+    ),
+    ({"domain_patches": [{"action": "remove", "xpath": "/domain", "value": "x"}]}, "has no meaning with action remove"),
+    ({"console_mode": "vnc", "console_password": "ninechars"}, "is longer than the 8 bytes that a VNC password has"),
+    ({"console_mode": "spice", "console_password": "x" * 61}, "is longer than the 60 bytes that a SPICE password has"),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), WRONG_VALUES, ids=[message[:70] for dummy, message in WRONG_VALUES])
+def test_a_wrong_value_is_one_problem_with_its_place(options: dict[str, Any], message: str) -> None:
+    found = problems(vm(**options))
+    assert len(found) == 1
+    assert message in found[0]
+
+
+class TestAllProblemsAtOnce:
+    def test_of_every_vm_and_at_every_depth(self) -> None:
+        found = problems(
+            vm(uuid="x", memory=0, data_volumes=[volume(cache_mode="y"), volume(install_path="/b", device_id=99)]),
+            vm(root_volume={}, nics=[nic(mac="z"), {}]),
+        )
+        assert [problem.partition(": ")[0] for problem in found] == [
+            "vms[0].uuid",
+            "vms[0].memory",
+            "vms[0].data_volumes[0].cache_mode",
+            "vms[0].data_volumes[1].device_id",
+            "vms[1].root_volume.install_path",
+            "vms[1].nics[0].mac",
+            "vms[1].nics[1].bridge_name",
+        ]
+
+    def test_what_is_wrong_between_options_is_found_beside_what_is_wrong_in_them(self) -> None:
+        found = problems(vm(memory="x", usb_redirect=True), vm(name="", root_volume=volume(shareable=True)))
+        assert [problem.partition(": ")[0] for problem in found] == [
+            "vms[0].memory",
+            "vms[0].usb_redirect",
+            "vms[1].name",
+            "vms[1].uuid",
+        ]
+
+    def test_what_is_wrong_with_a_url_is_found_beside_the_rest(self) -> None:
+        found = problems(vm(root_volume=volume(device_type="iscsi", install_path="/a", cache_mode="x")))
+        assert [problem.partition(": ")[0] for problem in found] == [
+            "vms[0].root_volume.cache_mode",
+            "vms[0].root_volume.install_path",
+        ]
+
+    @pytest.mark.parametrize(
+        ("options", "place"),
+        [
+            ({"root_volume": volume(qos={"total_bandwidth": 0, "total_iops": 100})}, "root_volume.qos.total_bandwidth"),
+            ({"root_volume": volume(qos={"total_bandwidth": 1, "total_iops": "x"})}, "root_volume.qos.total_iops"),
+            (
+                {"nics": [nic(qos={"inbound_bandwidth": 0, "outbound_bandwidth": 8192})]},
+                "nics[0].qos.inbound_bandwidth",
+            ),
+            (
+                {"nics": [nic(qos={"inbound_bandwidth": 8192, "outbound_bandwidth": -1})]},
+                "nics[0].qos.outbound_bandwidth",
+            ),
+        ],
+    )
+    def test_of_two_limits_only_the_wrong_one_is_named(self, options: dict[str, Any], place: str) -> None:
+        (problem,) = problems(vm(**options))
+        assert problem.startswith("vms[0].%s: " % place)
+
+
+class TestUnknownOptions:
+    def test_are_problems_at_every_depth(self) -> None:
+        found = problems(vm(color="red", root_volume=volume(size=1, qos={"x": 1}), nics=[nic(speed=1)]))
+        assert {problem.partition(": ")[0] for problem in found} == {
+            "vms[0].color",
+            "vms[0].root_volume.size",
+            "vms[0].root_volume.qos.x",
+            "vms[0].nics[0].speed",
+        }
+
+    def test_get_a_hint_what_was_meant(self) -> None:
+        dummy, found = parse_vms([vm(nics=[nic(bridgeName="x")])])
+        assert (found[0].place, found[0].hint) == ("vms[0].nics[0].bridgeName", "did you mean bridge_name?")
+
+    def test_without_anything_near_get_a_list(self) -> None:
+        dummy, found = parse_vms([vm(root_volume=volume(qos={"zzz": 1}))])
+        assert found[0].hint == "known here: total_bandwidth, total_iops"
+
+    def test_may_have_keys_that_are_no_text(self) -> None:
+        assert problems({**vm(), 5: 1, ("a",): 2}) == [
+            "vms[0]: 5 is no name of an option",
+            "vms[0]: a list is no name of an option",
+        ]
+
+    def test_are_left_out_when_null(self) -> None:
+        """A template that sets an option of a newer release to null should not fail."""
+        assert parsed(color=None).uuid == UUID
+
+
+class TestAcrossVms:
+    def test_two_vms_with_one_uuid(self) -> None:
+        found = problems(vm(), vm(uuid=UUID.replace("-", "").upper(), root_volume=volume(install_path="/b")))
+        assert found == ["vms[1].uuid: is the same as vms[0].uuid"]
+
+    @pytest.mark.parametrize(
+        ("options", "place"),
+        [
+            ({"nics": [nic(mac="fa:00:00:00:00:01")]}, "nics[0].mac"),
+            ({"nics": [nic(nic_internal_name="tap1")]}, "nics[0].nic_internal_name"),
+            ({"channels": [{"socket_path": "/a", "target_name": "a"}]}, "channels[0].socket_path"),
+        ],
+    )
+    def test_what_two_vms_cannot_share(self, options: dict[str, Any], place: str) -> None:
+        found = problems(vm(**options), vm(uuid=OTHER_UUID, root_volume=volume(install_path="/b"), **options))
+        assert found == ["vms[1].%s: is the same as vms[0].%s" % (place, place)]
+
+    @pytest.mark.parametrize(
+        ("name", "one", "same"),
+        [("pci_devices", "0a:00.0", "0000:0A:00.0"), ("usb_devices", "1:2:046d:c077:2", "1:2:046d:c077:3")],
+    )
+    def test_a_device_is_passed_through_to_one_vm(self, name: str, one: str, same: str) -> None:
+        other = vm(uuid=OTHER_UUID, root_volume=volume(install_path="/b"), **{name: [same]})
+        dummy, (problem,) = parse_vms([vm(**{name: [one]}), other])
+        assert str(problem) == "vms[1].%s[0]: is the same as vms[0].%s[0]" % (name, name)
+        assert problem.hint == "pass a device through to one VM only, and once"
+
+    def test_one_disk_in_two_vms_destroys_it(self) -> None:
+        found = problems(vm(), vm(uuid=OTHER_UUID))
+        assert [problem.partition(":")[0] for problem in found] == ["vms[1].root_volume.install_path"]
+
+    def test_unless_both_know_that_it_is_shared(self) -> None:
+        shared = volume(install_path="/shared.raw", shareable=True)
+        vms, found = parse_vms(
+            [
+                vm(data_volumes=[shared]),
+                vm(uuid=OTHER_UUID, root_volume=volume(install_path="/b"), data_volumes=[shared]),
+            ]
+        )
+        assert (len(vms), found) == (2, [])
+
+    def test_two_passwords_for_one_target(self) -> None:
+        def lun(number: int, password: str) -> dict[str, Any]:
+            return volume(
+                device_type="iscsi",
+                install_path="iscsi://h:3260/iqn.2001-01.a:b/%d" % number,
+                chap_username="u",
+                chap_password=password,
+            )
+
+        found = problems(
+            vm(memory="x", data_volumes=[lun(1, "one")]),
+            vm(uuid=OTHER_UUID, root_volume=volume(install_path="/b"), data_volumes=[lun(2, "two")]),
+        )
+        assert [problem.partition(":")[0] for problem in found] == [
+            "vms[0].memory",
+            "vms[1].data_volumes[0].chap_password",
+        ]
+
+    def test_two_keys_for_one_secret(self) -> None:
+        one, two = ({"ceph_secret": {"uuid": OTHER_UUID, "key": key}} for key in ("b25l", "dHdv"))
+        other = {"uuid": OTHER_UUID, "root_volume": volume(install_path="/b")}
+        assert problems(vm(**one), vm(**other, **one)) == []
+        assert problems(vm(**one), vm(**other, **two)) == [
+            "vms[1].ceph_secret.key: is another than vms[0].ceph_secret.key, for the same secret %s" % OTHER_UUID
+        ]
+
+
+YAML_NUMBER = "YAML read it as a number, as it does with colons between digits: put quotes around the text"
+
+
+class TestHints:
+    @pytest.mark.parametrize("options", [options for options, message in WRONG_VALUES if "is the same as" in message])
+    def test_say_what_to_do_about_what_is_there_twice(self, options: dict[str, Any]) -> None:
+        dummy, (problem,) = parse_vms([vm(**options)])
+        assert problem.hint
+
+    @pytest.mark.parametrize(
+        ("options", "hint"),
+        [
+            ({"console_mode": "VNC"}, "did you mean vnc?"),
+            ({"nics": [nic(mac=41135307296)]}, YAML_NUMBER),
+            ({"name": False}, "YAML reads yes, no, on and off as true and false: put quotes around the text"),
+            ({"cpu_num": 5, "socket_num": 2}, "leave socket_num and cpu_on_socket out for one socket with all CPUs"),
+        ],
+    )
+    def test_say_what_to_do(self, options: dict[str, Any], hint: str) -> None:
+        dummy, found = parse_vms([vm(**options)])
+        assert [problem.hint for problem in found] == [hint]
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        ("vm1", "vms: must be a list of VMs"),
+        (None, "vms: must be a list of VMs"),
+        ({}, "vms: must be a list of VMs"),
+        ([None], "vms[0]: must be a mapping of options, not nothing"),
+        (['{"uuid": '], "vms[0]: must be a mapping of options, not text"),
+        ([[]], "vms[0]: must be a mapping of options, not a list"),
+        ([float("nan")], "vms[0]: must be a mapping of options, not a number"),
+    ],
+)
+def test_what_is_no_list_of_vms_at_all(raw: Any, message: str) -> None:
+    assert parse_vms(raw) == ((), parse_vms(raw)[1])
+    assert [str(problem) for problem in parse_vms(raw)[1]] == [message]
+
+
+def test_no_vms_are_none() -> None:
+    assert parse_vms([]) == ((), [])
+
+
+class TestSecrets:
+    SECRET = "hunter2"
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"console_password": "hunter2-is-too-long"},
+            {"console_password": ["hunter2"]},
+            {"console_password": {"hunter2": "hunter2"}},
+            {"console_password": "hunter2\x00"},
+            {"root_volume": volume(chap_password="hunter2\n")},
+            {"root_volume": volume(chap_password={"a": "hunter2"})},
+            {"ceph_secret": {"uuid": UUID, "key": "hunter2!"}},
+            {"ceph_secret": {"uuid": UUID, "key": ["hunter2"]}},
+            {"ceph_secret": "hunter2"},
+            {"root_volume": '{"chap_password": "hunter2"}'},
+        ],
+    )
+    def test_are_in_no_message(self, wrong: dict[str, Any]) -> None:
+        dummy, found = parse_vms([vm(**wrong)])
+        assert found
+        assert not [problem for problem in found if self.SECRET in str(problem) + problem.hint]
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"console_password": SECRET},
+            {"console_password": [{"a": SECRET}]},
+            {"root_volume": volume(chap_password=SECRET)},
+            {"root_volume": '{"chap_password": "hunter2"}'},
+            {"data_volumes": [None, volume(chap_password=SECRET)]},
+            {"data_volumes": volume(chap_password=SECRET)},
+            {"ceph_secret": {"key": SECRET}},
+        ],
+    )
+    def test_are_found_whatever_their_shape(self, options: dict[str, Any]) -> None:
+        assert secrets_of([vm(**options)]) == {self.SECRET}
+
+    def test_are_found_in_a_single_vm_that_is_in_no_list(self) -> None:
+        assert secrets_of(vm(console_password=self.SECRET)) == {self.SECRET}
+
+    def test_numbers_are_found_too(self) -> None:
+        assert secrets_of([vm(console_password=12345678)]) == {"12345678"}
+
+    def test_what_could_be_no_password_does_no_harm(self) -> None:
+        assert len(secrets_of([vm(console_password=[10**5000, 1e300, True, None, b"x"])])) == 2
+
+    def test_an_empty_one_is_none(self) -> None:
+        assert secrets_of([vm(console_password="")]) == set()

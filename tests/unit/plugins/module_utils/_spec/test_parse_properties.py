@@ -1,0 +1,63 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whatever comes: VMs or problems, never an exception, and no VM that later code could trip over."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms, secrets_of
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.start_vm_cmd import StartVmCmdError, vm_from_start_vm_cmd
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import Vm
+from ansible_collections.zstack.kvm.tests.support.vm_strategies import damaged_vms, garbage, parsed_vms, vms
+from hypothesis import HealthCheck, given, settings
+
+few = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+many = settings(few, max_examples=200)
+
+
+@few
+@given(vms())
+def test_what_the_spec_allows_is_a_vm(raw: dict[str, Any]) -> None:
+    made, problems = parse_vms([raw])
+    assert problems == []
+    assert made[0].name == raw["name"]
+
+
+@few
+@given(parsed_vms())
+def test_a_vm_has_all_that_follows_from_something_else(vm: Vm) -> None:
+    assert vm.use_numa or vm.socket_num * vm.cpu_on_socket == vm.cpu_num
+    assert [volume.device_id for volume in vm.volumes] == sorted({volume.device_id for volume in vm.volumes})
+    assert all(nic.mac for nic in vm.nics)
+
+
+@few
+@given(damaged_vms())
+def test_a_damaged_vm_is_a_vm_or_problems_inside_of_it(raw: dict[str, Any]) -> None:
+    made, problems = parse_vms([raw])
+    assert bool(made) != bool(problems)
+    for problem in problems:
+        assert problem.place.startswith("vms[0]")
+        assert len(str(problem)) < 500
+    secrets_of([raw])
+
+
+@many
+@given(garbage())
+def test_garbage_is_a_list_of_problems(raw: Any) -> None:
+    made, problems = parse_vms(raw)
+    assert (made, bool(problems)) == ((), raw != [])
+    secrets_of(raw)
+
+
+@many
+@given(garbage())
+def test_garbage_is_no_start_vm_cmd(raw: Any) -> None:
+    try:
+        vm_from_start_vm_cmd(raw)
+    except StartVmCmdError as error:
+        assert error.problems
+    else:
+        raise AssertionError("taken for a StartVmCmd")

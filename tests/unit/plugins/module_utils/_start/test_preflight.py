@@ -1,0 +1,181 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a VM needs of the hypervisor and doesn't find there, on a made-up file tree."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Optional
+
+import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmProblems
+from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem, RemoteSystem
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import Vm
+from ansible_collections.zstack.kvm.plugins.module_utils._start.preflight import (
+    host_problems,
+    memory_warnings,
+    missing_channel_directories,
+    network_filter_problems,
+)
+from ansible_collections.zstack.kvm.plugins.module_utils._start.result import as_one_error
+
+CHANNEL = {"target_name": "agent"}
+
+
+def vm(**options: Any) -> Vm:
+    vms, problems = parse_vms(
+        [
+            {
+                "uuid": "0d1e2f30-4a5b-6c7d-8e9f-a0b1c2d3e4f5",
+                "name": "vm",
+                "memory": "1GiB",
+                "cpu_num": 1,
+                "root_volume": {"install_path": "/root.qcow2"},
+                **options,
+            }
+        ]
+    )
+    assert not problems
+    return vms[0]
+
+
+@pytest.fixture
+def system(tmp_path: Path) -> HostSystem:
+    """A bridge br0 and a NIC eth0, two PCI devices of which 0000:0a:00.1 is behind an IOMMU and 0000:0a:00.2 is not,
+    the USB device 046d:c077 as 1:3, the folder /run/vm.
+    """
+    pci = "sys/bus/pci/devices/0000:0a:00."
+    for folder in ("sys/class/net/br0/bridge", "sys/class/net/eth0", pci + "1/iommu_group", pci + "2", "run/vm"):
+        (tmp_path / folder).mkdir(parents=True)
+    stick = tmp_path / "sys/bus/usb/devices/1-2"
+    stick.mkdir(parents=True)
+    for name, text in (("busnum", "1"), ("devnum", "3"), ("idVendor", "046d"), ("idProduct", "c077")):
+        (stick / name).write_text(text + "\n")
+    (tmp_path / "run/file").write_text("")
+    return HostSystem(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"nics": [{"bridge_name": "br0"}]},
+        {"pci_devices": ["0a:00.1"]},
+        {"usb_devices": ["1:3:046D:C077:2.0"]},
+        {"channels": [{**CHANNEL, "socket_path": "/run/vm/agent"}]},
+        {"channels": [{**CHANNEL, "socket_path": "/run/vm/a/b/agent"}]},
+        {"channels": [{**CHANNEL, "socket_path": "/agent"}]},
+    ],
+)
+def test_what_is_there_is_no_problem(options: dict[str, Any], system: HostSystem) -> None:
+    assert host_problems(vm(**options), system) == []
+
+
+NO_USB = "vms[0].usb_devices[0]: no USB device %s is plugged in as device %d of bus %d"
+BRIDGE, ADDRESS = "Create the bridge", "Compare the address"
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "message", "hint"),
+    [
+        (
+            {"nics": [{"bridge_name": "br1"}]},
+            "bridge_missing",
+            "vms[0].nics[0].bridge_name: the hypervisor has no bridge br1",
+            BRIDGE,
+        ),
+        (
+            {"nics": [{"bridge_name": "eth0"}]},
+            "bridge_missing",
+            "vms[0].nics[0].bridge_name: the hypervisor has no bridge eth0",
+            BRIDGE,
+        ),
+        (
+            {"pci_devices": ["0a:00.0"]},
+            "device_missing",
+            "vms[0].pci_devices[0]: the hypervisor has no PCI device 0000:0a:00.0",
+            ADDRESS,
+        ),
+        (
+            {"pci_devices": ["0001:0a:00.1"]},
+            "device_missing",
+            "vms[0].pci_devices[0]: the hypervisor has no PCI device 0001:0a:00.1",
+            ADDRESS,
+        ),
+        (
+            {"pci_devices": ["0a:00.2"]},
+            "iommu_missing",
+            "vms[0].pci_devices[0]: the PCI device 0000:0a:00.2 is behind no IOMMU, "
+            "so that it cannot be passed through",
+            "Enable VT-d",
+        ),
+        ({"usb_devices": ["1:4:046d:c077:2.0"]}, "device_missing", NO_USB % ("046d:c077", 4, 1), ADDRESS),
+        ({"usb_devices": ["2:3:046d:c077:2.0"]}, "device_missing", NO_USB % ("046d:c077", 3, 2), ADDRESS),
+        ({"usb_devices": ["1:3:0781:c077:2.0"]}, "device_missing", NO_USB % ("0781:c077", 3, 1), ADDRESS),
+        ({"usb_devices": ["1:3:046d:5567:2.0"]}, "device_missing", NO_USB % ("046d:5567", 3, 1), ADDRESS),
+        (
+            {"channels": [{**CHANNEL, "socket_path": "/run/file/a/agent"}]},
+            "path_unwritable",
+            "vms[0].channels[0].socket_path: /run/file is not a directory",
+            "See that the task runs",
+        ),
+    ],
+)
+def test_what_is_not_there_is_one_with_what_to_do(
+    options: dict[str, Any], code: str, message: str, hint: str, system: HostSystem
+) -> None:
+    problems = host_problems(vm(**options), system)
+    error = as_one_error(VmProblems(problems))
+
+    assert [str(problem) for problem in problems] == [message]
+    assert (error.code, error.hint.startswith(hint)) == (code, True)
+
+
+def test_all_that_is_not_there_is_named(system: HostSystem) -> None:
+    lacking = vm(nics=[{"bridge_name": "br1"}], pci_devices=["0b:00.0", "0c:00.0"], usb_devices=["9:9:046d:c077:1.0"])
+
+    assert [problem.place for problem in host_problems(lacking, system)] == [
+        "vms[0].nics[0].bridge_name",
+        "vms[0].pci_devices[0]",
+        "vms[0].pci_devices[1]",
+        "vms[0].usb_devices[0]",
+    ]
+
+
+@pytest.mark.parametrize("filters", [None, ["clean-traffic", "no-arp-spoofing"]])
+def test_a_filter_that_is_there_or_that_nobody_knows_of_is_no_problem(filters: Optional[list[str]]) -> None:
+    assert network_filter_problems(vm(nics=[{"bridge_name": "br0", "ip": "10.0.0.5"}]), filters) == []
+
+
+def test_a_filter_that_is_missing_is_one_for_each_nic_with_an_address() -> None:
+    nics = [{"bridge_name": "br0", "ip": ip} for ip in ("10.0.0.5", "", "10.0.0.6")]
+    problems = network_filter_problems(vm(nics=nics), ["no-arp-spoofing"])
+    assert [problem.place for problem in problems] == ["vms[0].nics[0].ip", "vms[0].nics[2].ip"]
+    assert {problem.code for problem in problems} == {"filter_failed"}
+
+
+def test_behind_a_remote_libvirt_nothing_is_looked_at() -> None:
+    lacking = vm(pci_devices=["0b:00.0"], channels=[{**CHANNEL, "socket_path": "/none/agent"}])
+    system = RemoteSystem("qemu+ssh://hv1/system")
+
+    assert (host_problems(lacking, system), missing_channel_directories(lacking, system)) == ([], [])
+
+
+def test_a_folder_that_several_channels_lack_is_made_once(system: HostSystem) -> None:
+    paths = ("/run/vm/a", "/run/new/b", "/run/new/c")
+    channels = [{"socket_path": path, "target_name": path} for path in paths]
+
+    assert missing_channel_directories(vm(channels=channels), system) == ["/run/new"]
+
+
+@pytest.mark.parametrize(
+    ("free", "warnings"),
+    [
+        (None, []),
+        (1 << 30, []),
+        ((1 << 30) - 1, ["the hypervisor has 1023 MiB of memory free, and the VM is to have 1024 MiB"]),
+    ],
+)
+def test_too_little_memory_is_a_warning(free: Optional[int], warnings: list[str]) -> None:
+    assert memory_warnings(vm(), free) == warnings

@@ -1,0 +1,39 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a task decides for all of its VMs."""
+
+from __future__ import annotations
+
+import threading
+from types import SimpleNamespace
+from typing import Any, Optional
+
+import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils._actions.action import Action
+from ansible_collections.zstack.kvm.plugins.module_utils._start.plan import Policy
+from ansible_collections.zstack.kvm.plugins.module_utils._start.run_context import Foreseen, Order, Task
+
+
+def task(parallel: Optional[int], remote: bool) -> Task:
+    """On a controller with 3 CPUs, for a hypervisor with 8."""
+    system: Any = SimpleNamespace(is_remote=remote, cpu_count=lambda: 3 if remote else 8)
+    hypervisor: Any = SimpleNamespace(cpu_count=lambda: 8)
+    order = Order(Policy(), False, parallel, frozenset(), threading.Event())
+    unused: Any = None
+    return Task(hypervisor, system, order, unused, unused, unused, None, None, (), frozenset())
+
+
+@pytest.mark.parametrize("remote", [False, True])
+@pytest.mark.parametrize(("parallel", "workers"), [(None, 8), (1, 1), (20, 20)])
+def test_as_many_vms_at_a_time_as_asked_for_or_as_the_hypervisor_has_cpus(
+    parallel: Optional[int], remote: bool, workers: int
+) -> None:
+    assert task(parallel, remote).workers == workers
+
+
+def test_what_vms_share_is_foreseen_for_the_first_of_them_alone() -> None:
+    foreseen = Foreseen()
+    actions = [Action("create_channel_dir", shared="/a"), Action("define_secret", shared="a"), Action("start")]
+    assert [foreseen.is_first(action) for action in actions] == [True, True, True]
+    assert [foreseen.is_first(action) for action in actions] == [False, False, True]

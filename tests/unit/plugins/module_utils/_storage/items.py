@@ -1,0 +1,57 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Volumes and CDs for the tests of the storage backends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import Cdrom, Monitor, Volume
+
+SECRET = "7f2e0b9c-3a51-4c7e-9d2e-0123456789ab"
+IQN = "iqn.2015-01.io.example:target1"
+MONITORS = (Monitor("10.0.9.1", 6789), Monitor("10.0.9.2", 6790))
+
+
+def volume(device_type: str, install_path: str, **options: Any) -> Volume:
+    """A data volume with the defaults of the module's options."""
+    values: dict[str, Any] = {
+        "place": "vms[0].data_volumes[0]",
+        "device_id": 1,
+        "volume_uuid": None,
+        "use_virtio": True,
+        "use_virtio_scsi": False,
+        "shareable": False,
+        "cache_mode": "none",
+        "wwn": None,
+        "mon_info": (),
+        "secret_uuid": None,
+        "chap_username": None,
+        "chap_password": None,
+        "format": None,
+        "qos": None,
+    }
+    return Volume(device_type=device_type, install_path=install_path, **{**values, **options})
+
+
+def ceph_volume(install_path: str = "ceph://pool/image", **options: Any) -> Volume:
+    """A volume in ceph behind two monitors."""
+    return volume("ceph", install_path, **{"mon_info": MONITORS, **options})
+
+
+def iscsi_volume(install_path: str = "iscsi://10.0.8.8:3260/%s/2" % IQN, **options: Any) -> Volume:
+    """A LUN without CHAP."""
+    return volume("iscsi", install_path, **options)
+
+
+def cdrom(path: str, **options: Any) -> Cdrom:
+    """The CD of the first drive."""
+    values: dict[str, Any] = {
+        "place": "vms[0].boot_iso[0]",
+        "image_uuid": None,
+        "device_id": 0,
+        "mon_info": (),
+        "secret_uuid": None,
+    }
+    return Cdrom(path=path, **{**values, **options})

@@ -1,0 +1,91 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which package of module_utils may import which: the direction that docs/architecture.md states."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+MODULE_UTILS = Path(__file__).resolve().parents[4] / "plugins" / "module_utils"
+# Each may import those before it, and itself.
+DIRECTION = (
+    "_errors",
+    "deadline",
+    "_spec.vm",
+    "_storage",
+    "_spec",
+    "_host",
+    "_domain",
+    "_libvirt",
+    "_diagnostics",
+    "_actions",
+    "_host_storage",
+    "_drift",
+    "_start",
+    "_stop",
+    "_info",
+    "vm_module",
+)
+FILES = sorted(MODULE_UTILS.rglob("*.py"))
+
+
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(MODULE_UTILS).with_suffix("").parts)
+
+
+def part_of(module: str) -> str:
+    return "_spec.vm" if module == "_spec.vm" else module.partition(".")[0]
+
+
+def imported_by(path: Path) -> Iterator[str]:
+    """The modules of module_utils that a file imports when it runs; what only the type checker sees is left out."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for_types = {
+        id(node)
+        for block in ast.walk(tree)
+        if isinstance(block, ast.If) and getattr(block.test, "id", "") == "TYPE_CHECKING"
+        for node in ast.walk(block)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level and id(node) not in for_types:
+            package = name_of(path).split(".")[: -node.level]
+            module = ".".join([*package, *filter(None, [node.module])])
+            for alias in node.names:
+                whole = f"{module}.{alias.name}".strip(".")
+                is_module = (MODULE_UTILS / f"{whole.replace('.', '/')}.py").exists()
+                yield whole if is_module else module
+
+
+def test_the_direction_names_every_package() -> None:
+    assert {part_of(name_of(path)) for path in FILES} == set(DIRECTION)
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_imports_follow_the_direction(path: Path) -> None:
+    rank = DIRECTION.index(part_of(name_of(path)))
+    against = [name for name in imported_by(path) if DIRECTION.index(part_of(name)) > rank]
+    assert against == []
+
+
+def test_no_module_imports_itself_through_others() -> None:
+    imports = {name_of(path): set(imported_by(path)) for path in FILES}
+    resolved: set[str] = set()
+    while len(resolved) < len(imports):
+        free = {name for name, needed in imports.items() if name not in resolved and needed <= resolved}
+        assert free, "these import each other: %s" % sorted(set(imports) - resolved)
+        resolved |= free
+
+
+def test_only_one_package_imports_libvirt() -> None:
+    importing = {
+        part_of(name_of(path))
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Import) and any(alias.name.startswith("libvirt") for alias in node.names)
+    }
+    assert importing == {"_libvirt"}
