@@ -68,7 +68,7 @@ def assert_settled(vm: dict[str, Any]) -> None:
     for _boot in range(2):
         for on_drift in ("live", "restart"):
             run = agreed(vm, on_drift=on_drift)
-            assert (run.changed, run.vm["differences"], run.vm["restart_required"]) == (False, [], False)
+            assert (run.result["changed"], run.vm["differences"], run.vm["restart_required"]) == (False, [], False)
         virsh("destroy", vm["uuid"])
         start(vm)
 
@@ -81,7 +81,9 @@ def test_what_libvirt_writes_in_another_way_is_no_drift(new_vm: NewVm, images: P
             add("os", '<smbios mode="sysinfo"/>'),
             replaced("cpu", CPU),
             add("devices/disk[@device='cdrom'][1]", missing_cd),
-            replaced("devices/serial", '<serial type="file"><source path="/dev/null"/><target port="0"/></serial>'),
+            replaced(
+                "devices/serial", f'<serial type="file"><source path="{images}/serial.log"/><target port="0"/></serial>'
+            ),
             add("devices", '<interface type="user"><model type="virtio"/></interface>'),
         ]
     )
@@ -195,12 +197,12 @@ def test_secure_boot_comes_with_patches_and_goes_without_them(new_vm: NewVm, pat
     plain = new_vm(machine="q35", firmware="uefi")
     secure = {**plain, "domain_patches": patches}
     assert agreed(secure).actions == ["define", "start"]
-    assert not agreed(secure).changed
+    assert not agreed(secure).result["changed"]
     virsh("destroy", plain["uuid"])
 
     assert agreed(plain).actions == ["define", "start"]
     assert "secboot" not in etree.tostring(definition(plain["uuid"], inactive=False).find("os")).decode()
-    assert not agreed(plain).changed
+    assert not agreed(plain).result["changed"]
 
 
 @pytest.mark.parametrize(

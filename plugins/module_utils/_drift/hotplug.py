@@ -50,7 +50,8 @@ def _target(device: etree._Element, attribute: str) -> str:
 
 def has_free_slot(live: etree._Element) -> bool:
     """Whether a PCI device can be added: a free slot, or with PCI Express a free root port."""
-    machine = live.find("os/type").get("machine", "")
+    os_type = live.find("os/type")
+    machine = "" if os_type is None else os_type.get("machine", "")
     used = {
         (number(address.get("bus")), number(address.get("slot")))
         for address in live.iterfind('devices/*/address[@type="pci"]')

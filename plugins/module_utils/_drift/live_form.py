@@ -130,8 +130,8 @@ def _may_have_become(asked_cpu: etree._Element, model: Optional[str]) -> bool:
 
 def _unchosen_firmware(live: etree._Element, asked: etree._Element) -> None:
     """At the start libvirt replaces the kind of firmware by the image that it chooses."""
-    held, wanted = live.find("os"), asked.find("os")
-    if wanted.get("firmware") == "efi" and held.find('loader[@type="pflash"]') is not None:
+    held = live.find("os")
+    if asked.find('os[@firmware="efi"]') is not None and held.find('loader[@type="pflash"]') is not None:
         held.set("firmware", "efi")
 
 

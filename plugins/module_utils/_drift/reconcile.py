@@ -29,7 +29,7 @@ from .hardware import (
 )
 from .normal_form import normalise_asked, normalise_held
 from .patched_away import take_patched_away
-from .rewritten import as_record, fingerprint, forget_record, recorded
+from .rewritten import as_record, fingerprint, forget_record, recorded, section_of
 from .rule_tree import ROOT
 from .walk import Difference, Found, Walk
 
@@ -72,15 +72,20 @@ def _reconcile_patched(
 ) -> Reconciled:
     """C(known): the fingerprints of what libvirt has rewritten."""
 
-    def accepts(found: Found) -> bool:
-        return bool(known) and fingerprint(found) in known
+    def compare(accepts: Callable[[Found], bool]) -> Reconciled:
+        asked, merged = _normalised(desired), copy.deepcopy(existing)
+        normalise_held(merged)
+        patched_away = take_patched_away(_normalised(unpatched), asked, merged, accepts)
+        reconciled = merge(asked, merged, accepts)
+        found = (*patched_away, *reconciled.found)
+        return replace(reconciled, differences=tuple(each.as_difference() for each in found), found=found)
 
-    asked, merged = _normalised(desired), copy.deepcopy(existing)
-    normalise_held(merged)
-    patched_away = take_patched_away(_normalised(unpatched), asked, merged, accepts)
-    reconciled = merge(asked, merged, accepts)
-    found = (*patched_away, *reconciled.found)
-    return replace(reconciled, differences=tuple(each.as_difference() for each in found), found=found)
+    reconciled = compare(lambda found: False)
+    # What is rewritten only in part would be mixed with what is desired.
+    changed = {section_of(found) for found in reconciled.found if fingerprint(found) not in known}
+    if all(section_of(found) in changed for found in reconciled.found):
+        return reconciled
+    return compare(lambda found: section_of(found) not in changed)
 
 
 def rewritten(desired: etree._Element, unpatched: etree._Element, defined: etree._Element) -> Optional[str]:

@@ -4,7 +4,8 @@
 """What libvirt writes in another way than domain patches do.
 
 A difference that is left right after a definition is libvirt's spelling of what was defined. Such differences are
-recorded in the metadata of the definition, by their fingerprints, and are none as long as both sides stay the same.
+recorded in the metadata of the definition, by their fingerprints. Those of a section are none as long as all of the
+section stay the same, on both sides.
 """
 
 from __future__ import annotations
@@ -52,3 +53,9 @@ def fingerprint(found: Found) -> Optional[str]:
     if any(value and MASK in value for value in values):
         return None
     return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:_DIGITS]
+
+
+def section_of(found: Found) -> tuple[str, ...]:
+    """What a difference belongs to: a kind of device, or a section of the domain."""
+    names = tuple(step.node.name for step in found.steps[:2])
+    return names if names[:1] == ("devices",) else names[:1]
