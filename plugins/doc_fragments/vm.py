@@ -50,9 +50,9 @@ options:
         suboptions: &volume
           install_path:
             description:
-              - Where the volume is. A file's absolute path for O(vms[].root_volume.device_type=file),
-                C(ceph://POOL/IMAGE) for V(ceph), C(iscsi://HOST:PORT/IQN/LUN) for V(iscsi),
-                C(fusionstor://POOL/IMAGE) for V(fusionstor).
+              - Where the volume is. The absolute path of a file or block device for
+                O(vms[].root_volume.device_type=file), C(ceph://POOL/IMAGE) for V(ceph),
+                C(iscsi://HOST:PORT/IQN/LUN) for V(iscsi), C(fusionstor://POOL/IMAGE) for V(fusionstor).
             type: str
             required: true
           device_id:
@@ -63,7 +63,9 @@ options:
             type: int
           device_type:
             description:
-              - The kind of storage. V(fusionstor) is reached as NBD over the unix socket C(/tmp/nbd-socket).
+              - The kind of storage. V(file) is a file or a block device (C(/dev/VG/LV) of a SharedBlock primary
+                storage, for instance), whichever is at the path. V(fusionstor) is reached as NBD over the unix socket
+                C(/tmp/nbd-socket).
             type: str
             choices: [file, ceph, iscsi, fusionstor]
             default: file
@@ -166,7 +168,8 @@ options:
         suboptions:
           path:
             description:
-              - The absolute path of a file, or C(ceph://POOL/IMAGE@SNAPSHOT), or C(fusionstor://POOL/IMAGE@SNAPSHOT).
+              - The absolute path of a file or block device, or C(ceph://POOL/IMAGE@SNAPSHOT), or
+                C(fusionstor://POOL/IMAGE@SNAPSHOT).
             type: str
             required: true
           image_uuid:
@@ -200,6 +203,26 @@ options:
               - The bridge of the hypervisor that the card is connected to.
             type: str
             required: true
+          bridge_type:
+            description:
+              - Whose bridge that is. V(linux) is the kernel's own, V(openvswitch) one of Open vSwitch, which libvirt
+                calls a virtual port.
+              - With V(openvswitch) the card can have no O(vms[].nics[].ip), for libvirt does not filter its traffic.
+            type: str
+            choices: [linux, openvswitch]
+            default: linux
+          interface_id:
+            description:
+              - The UUID by which Open vSwitch and its controllers know the card (C(external_ids:iface-id) of its
+                interface). Only with O(vms[].nics[].bridge_type=openvswitch).
+              - Without it, libvirt chooses one when the VM is defined, and keeps it.
+            type: str
+          vlan_id:
+            description:
+              - The VLAN that the card is in, 1 to 4094. Open vSwitch adds and removes the tag; the guest does not see
+                it. Only with O(vms[].nics[].bridge_type=openvswitch).
+              - A bridge of the kernel is in a VLAN by its uplink; name that bridge.
+            type: int
           mac:
             description:
               - The card's MAC address, unicast.

@@ -24,25 +24,28 @@ description:
   - It finds VMs that are active on another hypervisor, VMs that are wanted on two hypervisors, and hypervisors that
     didn't answer, on which any VM may run.
   - Two names of the inventory that lead to the same hypervisor are taken for one.
-positional: _input
+positional: _input, placement
 options:
   _input:
     description:
-      - The VMs that are wanted. For each host a mapping from the VMs' UUIDs to their names.
-    type: dict
-    required: true
-  answers:
-    description:
-      - What M(zstack.kvm.zstack_host_info) returned for each host, as a registered loop over the hosts has it, with
-        the host as C(item).
+      - The variables of the hosts of the play.
     type: list
     elements: dict
     required: true
-  hypervisors:
+    suboptions:
+      inventory_hostname:
+        description: The name of the host.
+        type: str
+      zstack_vms_named:
+        description: The names of the VMs that are wanted on the host, by their UUIDs.
+        type: dict
+      zstack_hypervisors_asked:
+        description: What M(zstack.kvm.zstack_host_info) returned, registered in a loop over the hypervisors.
+        type: dict
+  placement:
     description:
-      - The hosts that must have answered.
-    type: list
-    elements: str
+      - The hypervisors that must have answered, as P(zstack.kvm.hypervisors_to_ask#lookup) finds them.
+    type: dict
     required: true
   ignore_unreachable:
     description:
@@ -58,8 +61,8 @@ EXAMPLES = r"""
     fail_msg: "{{ problems }}"
   vars:
     problems: >-
-      {{ {'hv1': {'36c27e8f-f05c-4780-bf6d-2fa65700f22e': 'web'}}
-         | zstack.kvm.placement_problems(asked.results, groups.hypervisors, ignore_unreachable=['hv4']) }}
+      {{ ansible_play_hosts_all | map('extract', hostvars)
+         | zstack.kvm.placement_problems(zstack_placement, ignore_unreachable=['hv4']) }}
 """
 
 RETURN = r"""
@@ -73,12 +76,27 @@ _value:
 
 
 def placement_problems(
+    hosts: Sequence[Mapping[str, Any]], placement: Mapping[str, Any], ignore_unreachable: Any = False
+) -> list[str]:
+    """Return all that keeps the VMs from being started where they are wanted."""
+    wanted: dict[str, Mapping[str, str]] = {}
+    answers: list[Mapping[str, Any]] = []
+    for host in hosts:
+        wanted[host["inventory_hostname"]] = host.get("zstack_vms_named") or {}
+        answers += (host.get("zstack_hypervisors_asked") or {}).get("results") or ()
+    unmatched = [
+        "zstack_hypervisors names %s, which no host of the inventory matches" % each for each in placement["unmatched"]
+    ]
+    return unmatched + problems_of(wanted, answers, placement["hypervisors"], ignore_unreachable)
+
+
+def problems_of(
     wanted: Mapping[str, Mapping[str, str]],
     answers: Sequence[Mapping[str, Any]],
     hypervisors: Sequence[str],
     ignore_unreachable: Any = False,
 ) -> list[str]:
-    """All that keeps the VMs from being started where they are wanted."""
+    """Return the problems of VMs that are wanted, given what each hypervisor answered (C(item) is its name)."""
     answered = {answer["item"]: answer for answer in answers if "vms" in answer}
     reasons = {answer["item"]: str(answer.get("msg", "")) for answer in answers if "vms" not in answer}
     ignores = _reader_of_ignored(ignore_unreachable)

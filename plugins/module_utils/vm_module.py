@@ -8,7 +8,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Optional
 
 try:
     from lxml import etree
@@ -17,6 +17,7 @@ except ImportError:
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
+from ._errors.codes import ERROR_CODES
 from ._errors.errors import Problem, VmError
 from ._libvirt.hypervisor import LIBVIRT_IMPORT_ERROR
 from ._spec.arguments import VM_ARGUMENT_SPEC
@@ -26,20 +27,23 @@ from ._start.result import SecretMask, VmResult, masked_arguments
 class DescribedVmsModule(AnsibleModule):
     """A module whose option C(vms) describes VMs.
 
-    What it returns has no secrets in it, so that nothing else has to be masked.
+    The option is not C(no_log): all texts of such an option count as secrets, and would be cut out of everything that
+    is returned. Its results contain no secrets; the invocation is masked here, and kept out of the system log.
     """
 
+    def log(self, msg: str, log_args: Optional[Mapping[str, Any]] = None) -> None:
+        """Write a message to the system log; of the invocation only that there was one."""
+        super().log("Invoked" if log_args else msg)
+
     def exit_json(self, **kwargs: Any) -> None:
-        """Ends the module well."""
-        super().exit_json(**self._shown(kwargs))
+        """End the module successfully."""
+        super().exit_json(**self._with_masked_invocation(kwargs))
 
     def fail_json(self, msg: str, **kwargs: Any) -> None:
-        """Ends the module with a failure."""
-        super().fail_json(msg, **self._shown(kwargs))
+        """End the module with a failure."""
+        super().fail_json(msg, **self._with_masked_invocation(kwargs))
 
-    def _shown(self, result: Mapping[str, Any]) -> dict[str, Any]:
-        # All texts of a no_log option count as secrets, and would be cut out of everything.
-        self.no_log_values.clear()
+    def _with_masked_invocation(self, result: Mapping[str, Any]) -> dict[str, Any]:
         arguments = dict(self.params)
         if arguments.get("vms") is not None:
             arguments["vms"] = masked_arguments(arguments["vms"], VM_ARGUMENT_SPEC)
@@ -47,11 +51,17 @@ class DescribedVmsModule(AnsibleModule):
 
 
 def require_libraries(module: AnsibleModule) -> None:
-    """Ends a module whose Python lacks what it needs."""
+    """Fail unless the target's Python has libvirt and lxml."""
     if LIBVIRT_IMPORT_ERROR is not None:
         module.fail_json(missing_required_lib("libvirt-python (package python3-libvirt)"))
     if etree is None:
         module.fail_json(missing_required_lib("lxml (package python3-lxml)"))
+
+
+def fail_for_error(module: AnsibleModule, error: VmError) -> None:
+    """Fail with an error that concerns the hypervisor or what the module manages there."""
+    error.hint = error.hint or ERROR_CODES[error.code].hint
+    module.fail_json("%s (%s)" % (error.message, error.hint), error=error.as_result())
 
 
 def fail_for_input(module: AnsibleModule, problems: Sequence[Problem], secrets: Iterable[str] = ()) -> None:

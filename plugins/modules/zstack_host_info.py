@@ -15,29 +15,15 @@ author:
 description:
   - Asks libvirt and the kernel of a hypervisor what VMs can get there, and which VMs there are.
   - Changes nothing.
-requirements:
-  - On the hypervisor, for the Python that Ansible uses there, libvirt-python and lxml (python3-libvirt and
-    python3-lxml in Debian, Ubuntu and Enterprise Linux). The role zstack.kvm.host_prerequisites installs them.
+extends_documentation_fragment:
+  - zstack.kvm.attributes.action_group
+  - zstack.kvm.attributes.info_module
+  - zstack.kvm.libvirt
 options:
   uri:
     description:
-      - The libvirt daemon to talk to.
-      - Where it leads to another machine, what only that machine's own kernel can tell is returned as null.
-    type: str
-    default: qemu:///system
-attributes:
-  check_mode:
-    description: Can run in check mode and return changed status prediction without modifying target.
-    support: full
-  diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in check mode), when in diff mode.
-    support: none
-    details:
-      - Nothing ever changes.
-  idempotent:
-    description:
-      - When run twice in a row outside check mode, with the same arguments, the second time says that nothing changed.
-    support: full
+      - The URI of the libvirt daemon to connect to.
+      - Through a remote one, what only the hypervisor's own kernel can report is returned as null.
 seealso:
   - module: zstack.kvm.zstack_vm_start
 """
@@ -205,19 +191,19 @@ iommu_groups:
       type: list
       elements: str
       sample: ["0000:3b:00.0", "0000:3b:00.1"]
+error:
+  description: What failed, with C(code), C(message), C(hint), C(phase), C(libvirt) and C(rollback), as in
+    RV(zstack.kvm.zstack_vm_start#module:vms[].error).
+  type: dict
+  returned: on failure, unless the input is invalid
 """
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.zstack.kvm.plugins.module_utils._errors.codes import ERROR_CODES
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import system_of
 from ansible_collections.zstack.kvm.plugins.module_utils._info.host_info import host_info
-from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import LIBVIRT_IMPORT_ERROR, Hypervisor
-
-try:
-    from lxml import etree
-except ImportError:
-    etree = None
+from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Hypervisor
+from ansible_collections.zstack.kvm.plugins.module_utils.vm_module import fail_for_error, require_libraries
 
 ARGUMENT_SPEC = {"uri": {"type": "str", "default": "qemu:///system"}}
 
@@ -225,18 +211,14 @@ ARGUMENT_SPEC = {"uri": {"type": "str", "default": "qemu:///system"}}
 def main() -> None:
     """Arguments in, facts out."""
     module = AnsibleModule(ARGUMENT_SPEC, supports_check_mode=True)
-    if LIBVIRT_IMPORT_ERROR is not None:
-        module.fail_json(missing_required_lib("libvirt-python (package python3-libvirt)"))
-    if etree is None:
-        module.fail_json(missing_required_lib("lxml (package python3-lxml)"))
+    require_libraries(module)
     uri = module.params["uri"]
     try:
         hypervisor = Hypervisor.connect(uri)
         info = host_info(hypervisor, system_of(uri))
         hypervisor.close()
     except VmError as error:
-        error.hint = error.hint or ERROR_CODES[error.code].hint
-        module.fail_json("%s (%s)" % (error.message, error.hint), error=error.as_result())
+        fail_for_error(module, error)
     module.exit_json(changed=False, **info)
 
 

@@ -17,9 +17,10 @@ description:
   - A secret whose definition is right but whose value is missing or wrong is repaired.
   - The role R(zstack.kvm.ceph_secrets,ansible_collections.zstack.kvm.ceph_secrets_role) does this for a group of
     hypervisors. M(zstack.kvm.zstack_vm_start) brings along the secrets of the VMs that it starts, if it is given them.
-requirements:
-  - On the hypervisor, for the Python that Ansible uses there, libvirt-python and lxml (python3-libvirt and
-    python3-lxml in Debian, Ubuntu and Enterprise Linux). The role zstack.kvm.host_prerequisites installs them.
+extends_documentation_fragment:
+  - zstack.kvm.attributes
+  - zstack.kvm.attributes.action_group
+  - zstack.kvm.libvirt
 options:
   uuid:
     description:
@@ -68,23 +69,14 @@ options:
     type: str
     choices: [present, absent]
     default: present
-  uri:
-    description:
-      - The libvirt daemon to talk to.
-    type: str
-    default: qemu:///system
 attributes:
   check_mode:
-    description: Can run in check mode and return changed status prediction without modifying target.
     support: full
   diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in check mode), when in diff mode.
     support: full
     details:
       - The definition before and after, and whether there is a value; never the value.
   idempotent:
-    description:
-      - When run twice in a row outside check mode, with the same arguments, the second time says that nothing changed.
     support: partial
     details:
       - The value of a private secret can't be compared, see O(update_value).
@@ -125,16 +117,20 @@ actions:
   elements: str
   returned: success
   sample: [define, set_value]
+error:
+  description: What failed, with C(code), C(message), C(hint), C(phase), C(libvirt) and C(rollback), as in
+    RV(zstack.kvm.zstack_vm_start#module:vms[].error).
+  type: dict
+  returned: on failure, unless the input is invalid
 """
 
 import base64
 from collections.abc import Mapping
 from typing import Any, Optional
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.zstack.kvm.plugins.module_utils._errors.codes import ERROR_CODES
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
-from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import LIBVIRT_IMPORT_ERROR, Hypervisor
+from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Hypervisor
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.secret_definition import (
     ExistingSecret,
     SecretDefinition,
@@ -144,11 +140,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.secret_definit
     plan_secret,
 )
 from ansible_collections.zstack.kvm.plugins.module_utils._spec import values
-
-try:
-    from lxml import etree
-except ImportError:
-    etree = None
+from ansible_collections.zstack.kvm.plugins.module_utils.vm_module import fail_for_error, require_libraries
 
 ARGUMENT_SPEC = {
     "uuid": {"type": "str", "required": True},
@@ -166,10 +158,7 @@ ARGUMENT_SPEC = {
 def main() -> None:
     """Arguments in, result out."""
     module = AnsibleModule(ARGUMENT_SPEC, supports_check_mode=True)
-    if LIBVIRT_IMPORT_ERROR is not None:
-        module.fail_json(missing_required_lib("libvirt-python (package python3-libvirt)"))
-    if etree is None:
-        module.fail_json(missing_required_lib("lxml (package python3-lxml)"))
+    require_libraries(module)
     wanted, value = _read(module)
     try:
         hypervisor = Hypervisor.connect(module.params["uri"])
@@ -181,8 +170,7 @@ def main() -> None:
             _apply(hypervisor, plan, wanted, existing)
         hypervisor.close()
     except VmError as error:
-        hint = error.hint or ERROR_CODES[error.code].hint
-        module.fail_json("%s (%s)" % (error.message, hint), error=error.as_result())
+        fail_for_error(module, error)
     except ValueNeededError:
         module.fail_json(
             "the secret %s is private and has to be made anew, because libvirt changes neither the type nor the usage "

@@ -17,10 +17,10 @@ description:
     are, what disks and network cards they have, and whether they have to be restarted.
   - VMs that are described as for zstack.kvm.zstack_vm_start are compared with their descriptions as well.
   - Changes nothing on the hypervisor, save for the pictures in O(screenshot_directory).
-requirements:
-  - On the hypervisor, for the Python that Ansible uses there, libvirt-python and lxml (python3-libvirt and
-    python3-lxml in Debian, Ubuntu and Enterprise Linux). The role zstack.kvm.host_prerequisites installs them.
 extends_documentation_fragment:
+  - zstack.kvm.attributes.action_group
+  - zstack.kvm.attributes.info_module
+  - zstack.kvm.libvirt
   - zstack.kvm.vm
 options:
   uuids:
@@ -57,24 +57,14 @@ options:
     type: int
   uri:
     description:
-      - The libvirt daemon to talk to. Through a remote one, RV(vms[].uptime) isn't known.
-    type: str
-    default: qemu:///system
+      - The URI of the libvirt daemon to connect to. Through a remote one, RV(vms[].uptime) is unknown.
 attributes:
   check_mode:
-    description: Can run in check mode, in which it does the same but takes no pictures.
-    support: full
-  diff_mode:
-    description: Has no diff, as it changes nothing.
-    support: none
-  idempotent:
-    description: It changes nothing.
-    support: full
+    details:
+      - This module does not change the state of VMs or of the hypervisor. In check mode it writes no screenshots.
 seealso:
   - module: zstack.kvm.zstack_host_info
   - module: zstack.kvm.zstack_vm_start
-notes:
-  - Passwords and keys are never shown in the result or the log.
 """
 
 EXAMPLES = r"""
@@ -252,6 +242,12 @@ vms:
           description: The hypervisor's end of it. V(null) where it has no name yet because the VM is off.
           type: str
           sample: vnet0
+        connected:
+          description:
+            - Whether that device is in its bridge. It is not after the bridge was created again under the running VM.
+            - V(null) where it is not known, as of a VM that is off or by a remote O(uri).
+          type: bool
+          sample: true
     metadata:
       description: What ZStack keeps in the domain.
       type: dict
@@ -308,9 +304,13 @@ vms:
       type: list
       elements: str
       sample: []
+error:
+  description: What failed, with C(code), C(message), C(hint), C(phase), C(libvirt) and C(rollback), as in
+    RV(zstack.kvm.zstack_vm_start#module:vms[].error).
+  type: dict
+  returned: on failure, unless the input is invalid
 """
 
-from ansible_collections.zstack.kvm.plugins.module_utils._errors.codes import ERROR_CODES
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import Problem, VmError
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import system_of
 from ansible_collections.zstack.kvm.plugins.module_utils._info.vm_info import Pictures, compare, vm_information
@@ -319,13 +319,14 @@ from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import pars
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.uuids import parse_uuids
 from ansible_collections.zstack.kvm.plugins.module_utils.vm_module import (
     DescribedVmsModule,
+    fail_for_error,
     fail_for_input,
     require_libraries,
 )
 
 ARGUMENT_SPEC = {
     "uuids": {"type": "list", "elements": "str", "default": []},
-    "vms": {"type": "list", "elements": "raw", "default": [], "no_log": True},
+    "vms": {"type": "list", "elements": "raw", "default": []},
     "others": {"type": "bool", "default": False},
     "screenshot_directory": {"type": "path"},
     "thumbnail_width": {"type": "int"},
@@ -355,8 +356,7 @@ def main() -> None:
         compare(hypervisor, system, vms, secrets, entries)
         hypervisor.close()
     except VmError as error:
-        hint = error.hint or ERROR_CODES[error.code].hint
-        module.fail_json("%s (%s)" % (error.message, hint), error=error.as_result())
+        fail_for_error(module, error)
     module.exit_json(changed=False, vms=entries)
 
 

@@ -21,20 +21,17 @@ description:
     anything is touched. What is wrong on the hypervisor, or goes wrong there, stops only the VM it concerns, whose
     changes are undone; the others go on, and the task fails at the end.
   - Disks are never made or deleted, and a running or paused VM is never stopped unless O(on_drift=restart).
-requirements:
-  - On the hypervisor, for the Python that Ansible uses there, libvirt-python and lxml (python3-libvirt and
-    python3-lxml in Debian, Ubuntu and Enterprise Linux). The role zstack.kvm.host_prerequisites installs them.
 extends_documentation_fragment:
+  - zstack.kvm.attributes
+  - zstack.kvm.attributes.action_group
+  - zstack.kvm.libvirt
   - zstack.kvm.vm
 options:
   uri:
     description:
-      - The libvirt daemon to talk to.
-      - For a remote one, what only the hypervisor's own system can tell or do (bridges, folders of channels, the
-        hypervisor's iSCSI initiator, formats of images) is asked through libvirt where libvirt can, and otherwise is an
-        error that says so.
-    type: str
-    default: qemu:///system
+      - The URI of the libvirt daemon to connect to.
+      - Through a remote one, what only the hypervisor's own system can report or do (bridges, directories of channels,
+        its iSCSI initiator, image formats) is done through libvirt where libvirt can, and is an error otherwise.
   on_drift:
     description:
       - What to do with a VM that runs but is not as asked.
@@ -56,26 +53,22 @@ options:
     type: int
 attributes:
   check_mode:
-    description: Can run in check mode and says what would be done.
     support: full
     details:
       - What is missing on the hypervisor (a file, a bridge, a device …) is a warning in check mode, where an earlier
         task may not have made it yet.
   diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in check mode), when in diff mode.
     support: full
     details:
       - One entry for each VM, in the order given, with the domain's XML before and after; secrets are masked.
   idempotent:
-    description:
-      - When run twice in a row outside check mode, with the same arguments, the second time says that nothing changed.
     support: full
 seealso:
   - plugin: zstack.kvm.from_start_vm_cmd
     plugin_type: filter
 notes:
-  - Passwords and keys are never shown in the result, the diff or the log. What a guest that doesn't come up in time
-    says on its serial console is in the task's error; of its words only the passwords and keys of O(vms) are masked.
+  - What a guest that does not come up in time writes to its serial console is part of the task's error; only the
+    passwords and keys of O(vms) are masked in it.
 """
 
 EXAMPLES = r"""
@@ -204,7 +197,7 @@ vms:
           type: int
           sample: 5900
     differences:
-      description: Where the existing domain was not as asked. Secrets are masked.
+      description: Where the existing domain differed from the description. Secrets are masked.
       type: list
       elements: dict
       returned: always
@@ -221,6 +214,17 @@ vms:
           description: What was asked for, V(null) if nothing should be there.
           type: str
           sample: "2048"
+    warnings:
+      description: What else deserves attention. The task shows them as well.
+      type: list
+      elements: str
+      returned: always
+      sample: []
+    backup_file:
+      description: The path of the copy of the previous definition, on the machine where the module ran.
+      type: str
+      returned: when O(backup=true) and a definition was replaced
+      sample: /var/lib/zstack-kvm/backups/6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11.xml
     error:
       description: What went wrong.
       type: dict
@@ -302,9 +306,8 @@ from ansible_collections.zstack.kvm.plugins.module_utils.vm_module import (
 )
 
 ARGUMENT_SPEC = {
-    # What a VM consists of is read by vm_spec, which finds all problems at once; so even what is no dictionary must
-    # get there. no_log keeps it from the log.
-    "vms": {"type": "list", "elements": "raw", "required": True, "no_log": True},
+    # vm_spec reads the VMs and finds all their problems at once, so even what is not a dictionary must get there.
+    "vms": {"type": "list", "elements": "raw", "required": True},
     "uri": {"type": "str", "default": "qemu:///system"},
     "on_drift": {
         "type": "str",

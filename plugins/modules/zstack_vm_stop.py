@@ -25,9 +25,10 @@ description:
     makes. What the definition of another VM uses is left alone.
   - The VMs of a task are stopped side by side. What goes wrong with one of them stops only that VM; the others go on,
     and the task fails at the end.
-requirements:
-  - On the hypervisor, for the Python that Ansible uses there, libvirt-python and lxml (python3-libvirt and
-    python3-lxml in Debian, Ubuntu and Enterprise Linux). The role zstack.kvm.host_prerequisites installs them.
+extends_documentation_fragment:
+  - zstack.kvm.attributes
+  - zstack.kvm.attributes.action_group
+  - zstack.kvm.libvirt
 options:
   vms:
     description:
@@ -95,25 +96,19 @@ options:
     default: keep
   uri:
     description:
-      - The libvirt daemon to talk to. Through a remote one, sockets and iSCSI sessions can't be removed, which is a
-        warning.
-    type: str
-    default: qemu:///system
+      - The URI of the libvirt daemon to connect to. Through a remote one, sockets and iSCSI sessions cannot be removed,
+        which is a warning.
 attributes:
   check_mode:
-    description: Can run in check mode and says what would be done.
     support: full
     details:
       - Whether a guest will shut down in time can't be foretold; it is taken for granted.
   diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in check mode), when in diff mode.
     support: full
     details:
       - One entry for each VM, in the order given, with its state and its definition before and after; secrets are
         masked.
   idempotent:
-    description:
-      - When run twice in a row outside check mode, with the same arguments, the second time says that nothing changed.
     support: full
 seealso:
   - module: zstack.kvm.zstack_vm_start
@@ -147,8 +142,7 @@ RETURN = r"""
 vms:
   description:
     - What became of each VM, in the order given. Also there when the task fails.
-    - The entries have the keys of those of zstack.kvm.zstack_vm_start, of which C(restart_required), C(console) and
-      C(differences) say nothing here.
+    - The entries have the keys of those of M(zstack.kvm.zstack_vm_start).
   returned: always, except when the input is wrong
   type: list
   elements: dict
@@ -179,8 +173,23 @@ vms:
       elements: str
       returned: always
       sample: [shutdown, destroy, undefine]
+    restart_required:
+      description: Always V(false).
+      type: bool
+      returned: always
+      sample: false
+    console:
+      description: Always V(null).
+      type: dict
+      returned: always
+    differences:
+      description: Always empty.
+      type: list
+      elements: dict
+      returned: always
+      sample: []
     warnings:
-      description: What else is to be known. The task shows them, too.
+      description: What else deserves attention. The task shows them as well.
       type: list
       elements: str
       returned: always

@@ -19,10 +19,11 @@ from typing import Any
 import pytest
 from ansible_collections.zstack.kvm.tests.integration.conftest import image_directory
 from ansible_collections.zstack.kvm.tests.support import media
-from ansible_collections.zstack.kvm.tests.support.agent_api import ManagementNode, Rulebook, start_vm_cmd, until
+from ansible_collections.zstack.kvm.tests.support.agent_api import ManagementNode, Rulebook, start_vm_cmd
 from ansible_collections.zstack.kvm.tests.support.playbook import TARGET_PYTHON
 from ansible_collections.zstack.kvm.tests.support.serial_console import wait_for_text
 from ansible_collections.zstack.kvm.tests.support.virsh import definition, remove_domain, state
+from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.usefixtures("rulebook")]
 
@@ -282,15 +283,15 @@ class TestTheResultArrives:
         task = uuid.uuid4().hex
         node.refusals[task] = 4
         assert node.send(for_nowhere(), task) == 200
-        until("three attempts", lambda: node.refusals[task] == 1)
-        until("it is given up", lambda: f"task {task}: gave up" in rulebook.log.read_text())
+        wait_until(lambda: node.refusals[task] == 1, "three attempts")
+        wait_until(lambda: f"task {task}: gave up" in rulebook.log.read_text(), "it is given up")
         assert node.results(task) == []
 
     def test_when_the_playbook_is_killed(self, node: ManagementNode, rulebook: Rulebook) -> None:
-        until("no playbook of another test runs", lambda: not rulebook.playbooks())
+        wait_until(lambda: not rulebook.playbooks(), "no playbook of another test runs")
         task = uuid.uuid4().hex
         assert node.send(for_nowhere(), task) == 200
-        os.kill(until("the playbook", rulebook.playbooks)[0], signal.SIGKILL)
+        os.kill(wait_until(rulebook.playbooks, "the playbook")[0], signal.SIGKILL)
         assert "ended without a result" in node.result(task)["error"]
 
     def test_when_the_rulebook_is_killed(self, node: ManagementNode, rulebook: Rulebook) -> None:
@@ -314,4 +315,4 @@ class TestNothingIsLeft:
         assert not [secret for secret in (PASSWORD, CHAP, CEPHX, TOKEN) if secret in log]
 
     def test_nothing_is_kept_of_what_is_done(self, rulebook: Rulebook) -> None:
-        until("the spool is empty", lambda: not rulebook.waiting_files)
+        wait_until(lambda: not rulebook.waiting_files, "the spool is empty")

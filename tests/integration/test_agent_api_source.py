@@ -25,8 +25,9 @@ from typing import Any
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.plugin_utils.agent_api.spool import NO_RESULT
-from ansible_collections.zstack.kvm.tests.support.agent_api import ManagementNode, start_vm_cmd, until
+from ansible_collections.zstack.kvm.tests.support.agent_api import ManagementNode, start_vm_cmd
 from ansible_collections.zstack.kvm.tests.support.playbook import COLLECTIONS
+from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 
 SOURCE = COLLECTIONS / "ansible_collections/zstack/kvm/extensions/eda/plugins/event_source/start_vm_cmd.py"
 
@@ -129,7 +130,7 @@ class TestAPlaybookThatNeverLeavesAResult:
         node, playbooks = stuck
         document = start_vm_cmd("01-minimal", timeout=1)
         assert node.outcome(document) == {"success": False, "error": NO_RESULT}
-        until("the secrets are gone", lambda: not [*(tmp_path / "spool").glob("*.request")])
+        wait_until(lambda: not [*(tmp_path / "spool").glob("*.request")], "the secrets are gone")
         playbooks.held = playbooks.refusing = False
         assert node.outcome({**document, "timeout": 60}) == {"success": False, "error": document["vmName"]}
 
@@ -141,11 +142,11 @@ def test_a_result_is_sent_by_one_report_at_a_time(
     with agent_api(source, tmp_path, callback_attempts=2) as (node, _playbooks):
         node.refusals[task] = 1
         assert node.send(document, task) == 200
-        until("the first attempt", lambda: node.refusals[task] == 0)
+        wait_until(lambda: node.refusals[task] == 0, "the first attempt")
         # A second before the next one
         assert [node.send(document, task) for _number in range(5)] == [200] * 5
         node.result(task)
-        until("the report is over", lambda: not [*(tmp_path / "spool").glob("*.task")])
+        wait_until(lambda: not [*(tmp_path / "spool").glob("*.task")], "the report is over")
         assert len(node.results(task)) == 1
 
 
@@ -154,8 +155,8 @@ def test_a_redirection_is_not_followed(source: dict[str, Any], tmp_path: Path) -
     with agent_api(source, tmp_path, callback_attempts=1) as (node, _playbooks):
         node.redirected.add(task)
         assert node.send(start_vm_cmd("01-minimal"), task) == 200
-        until("it is redirected", lambda: task not in node.redirected)
-        until("the report is over", lambda: not [*(tmp_path / "spool").glob("*.task")])
+        wait_until(lambda: task not in node.redirected, "it is redirected")
+        wait_until(lambda: not [*(tmp_path / "spool").glob("*.task")], "the report is over")
         assert node.results(task) == []
 
 

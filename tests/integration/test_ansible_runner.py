@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.zstack.kvm.tests.support import media
-from ansible_collections.zstack.kvm.tests.support.awx_job import Job, wait_until
+from ansible_collections.zstack.kvm.tests.support.awx_job import Job
 from ansible_collections.zstack.kvm.tests.support.laboratory import CHECKOUT, Laboratory
 from ansible_collections.zstack.kvm.tests.support.playbook import TARGET_PYTHON
+from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.outside, pytest.mark.timeout(900)]
 
@@ -198,11 +199,11 @@ def test_a_job_that_ends_in_the_middle_leaves_hosts_right(site, end, status):
     # In batches: the task that is at work on the hypervisor goes on to its end, the next ones are not begun
     job = site.start(zstack_start_vm_cmds=text, zstack_batch="2").begin()
     # Not by site.running(), which takes longer than some of them take to start
-    wait_until("the first VM runs", lambda: identities[0] in site.virsh("list", "--uuid"))
+    wait_until(lambda: identities[0] in site.virsh("list", "--uuid"), "the first VM runs")
     end(job)
     job.finish()
     assert job.status == status
-    wait_until("the module has ended", lambda: "python3" not in processes(site))
+    wait_until(lambda: "python3" not in processes(site), "the module has ended")
 
     before = site.running()
     assert not set(identities) <= set(before), "it ended in the middle"

@@ -23,10 +23,10 @@ from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun
 from ansible_collections.zstack.kvm.tests.support.processes import (
     assert_own_libvirtd,
     qemus_of,
-    wait_until,
 )
 from ansible_collections.zstack.kvm.tests.support.servers import IscsiServer
 from ansible_collections.zstack.kvm.tests.support.virsh import definition, state, try_virsh, virsh
+from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 from lxml import etree
 
 LOCKS = Path("/run/zstack-kvm")

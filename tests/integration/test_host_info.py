@@ -9,11 +9,12 @@ import os
 import re
 import subprocess
 from typing import Any
+from uuid import UUID
 
 import pytest
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
 from ansible_collections.zstack.kvm.tests.support.in_process import start
-from ansible_collections.zstack.kvm.tests.support.playbook import run_task
+from ansible_collections.zstack.kvm.tests.support.playbook import run_task, run_tasks
 from ansible_collections.zstack.kvm.tests.support.virsh import virsh
 from lxml import etree
 
@@ -110,3 +111,19 @@ def test_a_libvirt_that_does_not_answer_is_an_error_with_a_hint() -> None:
     assert run.failed
     assert "/run/nobody-listens" in run.result["msg"]
     assert run.result["error"]["code"] == "libvirt_unavailable"
+
+
+def test_module_defaults_of_the_action_group_reach_every_module() -> None:
+    uri = "qemu+unix:///system?socket=/run/nobody-listens"
+    arguments: dict[str, dict[str, Any]] = {
+        "zstack_host_info": {},
+        "zstack_vm_info": {},
+        "zstack_vm_start": {"vms": []},
+        "zstack_vm_stop": {"vms": [str(UUID(int=1))]},
+        "zstack_libvirt_secret": {"uuid": str(UUID(int=1)), "state": "absent"},
+    }
+    defaults = {"group/zstack.kvm.all": {"uri": uri}}
+    results = run_tasks(
+        [{f"zstack.kvm.{name}": given, "module_defaults": defaults} for name, given in arguments.items()]
+    )
+    assert [result["invocation"]["module_args"]["uri"] for result in results] == [uri] * len(arguments)

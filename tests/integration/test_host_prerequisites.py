@@ -16,8 +16,9 @@ import pytest
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
 from ansible_collections.zstack.kvm.tests.support import module_run
 from ansible_collections.zstack.kvm.tests.support.playbook import TARGET_PYTHON, run_tasks
-from ansible_collections.zstack.kvm.tests.support.processes import assert_own_libvirtd, qemus_of, wait_until
+from ansible_collections.zstack.kvm.tests.support.processes import assert_own_libvirtd, qemus_of
 from ansible_collections.zstack.kvm.tests.support.virsh import try_virsh, virsh
+from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 
 # A role of three dozen tasks, three times.
 pytestmark = pytest.mark.timeout(900)

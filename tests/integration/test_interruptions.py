@@ -13,6 +13,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,9 @@ from ansible_collections.zstack.kvm.tests.support.processes import (
     assert_own_libvirtd,
     qemus_of,
     slow_to_start,
-    wait_until,
 )
 from ansible_collections.zstack.kvm.tests.support.virsh import definition, state, virsh
+from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 
 Vm = dict[str, Any]
 
@@ -115,7 +116,7 @@ def test_a_task_that_is_asked_to_stop_ends_the_vm_it_is_at_and_begins_no_other(n
         vms = [slow_to_start(new_vm(), 4), new_vm()]
         tasks[number] = vms, begin(*vms, parallel=1)
     for number, (vms, task) in tasks.items():
-        wait_until(lambda vm=vms[0]: bool(qemus_of(vm["uuid"])))
+        wait_until(partial(qemus_of, vms[0]["uuid"]))
         task.send_signal(number)
     for vms, task in tasks.values():
         run = task.finished()

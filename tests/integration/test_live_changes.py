@@ -27,9 +27,9 @@ from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm, ima
 from ansible_collections.zstack.kvm.tests.support import linux_guest, media, playbook
 from ansible_collections.zstack.kvm.tests.support.in_process import agreed, failed, hypervisor, start
 from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun
-from ansible_collections.zstack.kvm.tests.support.processes import wait_until
 from ansible_collections.zstack.kvm.tests.support.virsh import definition, remove_domain, state, virsh
 from ansible_collections.zstack.kvm.tests.support.vnc import lets_in
+from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 
 MIB = 1 << 20
 

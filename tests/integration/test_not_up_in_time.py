@@ -33,7 +33,7 @@ def vm() -> Iterator[Vm]:
     """A VM whose agent is waited for, but never answers; its guest says the password of its console instead."""
     with image_directory() as images:
         disk = media.write_raw(images / "root.raw", SAID.replace("********", PASSWORD))
-        vm = {
+        vm: dict[str, Any] = {
             "uuid": "7e57ab1e-0000-4000-8000-0000000000aa",
             "name": "never up",
             "memory": "32MiB",

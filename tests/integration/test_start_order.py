@@ -66,8 +66,9 @@ def batches(tmp_path: Path) -> Any:
         command += ["-e", f"zstack_batch={size}", str(CHECKOUT / "playbooks" / "start_vms.yml")]
         settings = {"ANSIBLE_COLLECTIONS_PATH": os.environ.get("ANSIBLE_COLLECTIONS_PATH", str(COLLECTIONS))}
         environment = {**os.environ, **settings, "ANSIBLE_NOCOLOR": "1"}
-        streams = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True}
-        done = subprocess.run(command, env=environment, check=False, **streams)
+        done = subprocess.run(
+            command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
         return done.stdout + done.stderr
 
     return run

@@ -6,9 +6,7 @@
 from __future__ import annotations
 
 import subprocess
-import time
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ import pytest
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
 from ansible_collections.zstack.kvm.tests.support.module_run import agreed, begin, failed, finished, start
 from ansible_collections.zstack.kvm.tests.support.virsh import definition, remove_domain, state, try_virsh, virsh
+from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 
 # Boot sectors: what they do, then halt.
 ENTER_S3 = b"\xba\x04\x06\xb8\x00\x24\xef"  # mov dx, 0x604 (PM1a control); mov ax, 0x2400 (S3); out dx, ax
@@ -30,14 +29,6 @@ def disk_that_runs(path: Path, code: bytes) -> dict[str, Any]:
     """A root volume whose boot sector is this code."""
     path.write_bytes((code + HALT).ljust(510, b"\0") + b"\x55\xaa" + bytes(1 << 20))
     return {"install_path": str(path), "format": "raw"}
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
-    """AssertionError when the condition doesn't come true in time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.1)
 
 
 class TestPaused:

@@ -74,7 +74,8 @@ def test_named_vms_alone_are_stopped_and_a_second_run_has_nothing_to_do(new_vm: 
 
 def test_an_empty_selection_stops_nothing_and_a_blank_one_is_none(new_vm: NewVm) -> None:
     described = {"zstack_vms": json.dumps([new_vm()])}
-    skipped = ["skipped=1" in play(zstack_stop=given, **described)[1] for given in ([], " ,; ", None, " \n")]
+    empty: list[Any] = [[], " ,; ", None, " \n"]
+    skipped = ["skipped=1" in play(zstack_stop=given, **described)[1] for given in empty]
     assert skipped == [True, True, False, False]
 
 

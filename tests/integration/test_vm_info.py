@@ -23,8 +23,8 @@ from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm, ima
 from ansible_collections.zstack.kvm.tests.support import media
 from ansible_collections.zstack.kvm.tests.support.in_process import hypervisor, start
 from ansible_collections.zstack.kvm.tests.support.playbook import run_task
-from ansible_collections.zstack.kvm.tests.support.processes import wait_until
 from ansible_collections.zstack.kvm.tests.support.virsh import remove_domain, virsh
+from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 
 MODULE = "zstack.kvm.zstack_vm_info"
 ADDRESS = "10.213.7.9"
@@ -108,7 +108,7 @@ def test_the_disk_has_its_size_and_the_empty_drive_none(vm: dict[str, Any], entr
 def test_the_nic_has_its_device_and_the_address_that_arp_knows(vm: dict[str, Any], entry: dict[str, Any]) -> None:
     (nic,) = entry["nics"]
     device, kind, bridge, model, mac = virsh("domiflist", vm["uuid"]).split()
-    assert nic == {"mac": mac, "type": kind, "bridge": bridge, "model": model, "device": device}
+    assert nic == {"mac": mac, "type": kind, "bridge": bridge, "model": model, "device": device, "connected": True}
     assert [(each["address"], each["mac"], each["source"]) for each in entry["addresses"]] == [(ADDRESS, mac, "arp")]
 
 

@@ -53,7 +53,7 @@ def _removable(tree: ast.Module, functions: Collection[str]) -> Iterator[tuple[i
         shown = part if isinstance(part, ast.AST) else node
         if isinstance(node, ast.Dict):
             shown = node.values[index]
-        yield shown.lineno, ast.unparse(part).splitlines()[0]
+        yield getattr(shown, "lineno", 0), ast.unparse(part).splitlines()[0]
 
 
 def _remove(tree: ast.Module, number: int, functions: Collection[str]) -> None:

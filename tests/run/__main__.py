@@ -1,36 +1,75 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs the project's tests, all or some of them, and says what came out."""
+"""Prepares the machine and runs the project's tests, which are the sessions of noxfile.py."""
 
 from __future__ import annotations
 
 import argparse
 import itertools
+import re
 import sys
 import time
 import traceback
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .checkout import Checkout
 from .lock import alone
-from .parts import PARTS, Part
-from .process import interrupt_on_signals
+from .process import interrupt_on_signals, run
 from .result import Result, table
 from .screen import Screen
 from .setup import Setup, SetupError
 from .side_by_side import side_by_side
 
 RULE = "=" * 78
+ABORTED = re.compile(r"^nox > Session \S+ (?:aborted|failed): (.+?)(?: \(took .*)?$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the tests: the nox session of its name, what it needs of the machine, and its time limit.
+
+    Parts that only read the checkout run beside each other. One that is not C(usual) runs only when it is named.
+    """
+
+    name: str
+    summary: str
+    needs: frozenset[str] = frozenset()
+    minutes: float = 15
+    usual: bool = True
+    reads_only: bool = False
+
+
+HYPERVISOR = frozenset({"hypervisor"})
+
+PARTS = (
+    Part("unit", "unit tests (pytest)"),
+    Part("types", "types and style (mypy, ruff)", reads_only=True),
+    Part("docs", "documentation, its site and the changelog (antsibull, Sphinx)", reads_only=True),
+    Part("build", "the collection as a file: build, install, look inside", reads_only=True),
+    Part("lint", "ansible-lint, profile production", reads_only=True),
+    Part("sanity", "ansible-test sanity, nothing ignored", frozenset({"sanity"}), reads_only=True),
+    Part("integration", "real libvirt and QEMU, in laboratory hypervisors", HYPERVISOR | {"community"}, minutes=60),
+    Part("molecule", "molecule scenarios", HYPERVISOR, minutes=20),
+    Part("mutation", "unit tests notice each missing part of a domain; only when named", minutes=30, usual=False),
+    Part(
+        "versions",
+        "every ansible-core and Python that is supported; only when named",
+        HYPERVISOR | {"versions"},
+        minutes=240,
+        usual=False,
+    ),
+)
 
 
 def main(arguments: list[str]) -> int:
-    """Runs what the arguments name and returns the exit code."""
+    """Run what the arguments name, and return the exit code."""
     own, further = _split(arguments)
     options = _parser().parse_args(own)
     if options.list:
         for part in PARTS:
-            print(f"{part.name:12} {part.what}")
+            print(f"{part.name:12} {part.summary}")
         return 0
     unknown = set(options.parts) - {part.name for part in PARTS}
     if unknown:
@@ -65,19 +104,40 @@ def _run_at_once(parts: list[Part], checkout: Checkout, further: list[str]) -> l
 
 
 def _run(part: Part, checkout: Checkout, further: list[str], screen: Screen) -> Result:
-    screen.line(f"\n{RULE}\n{part.name}: {part.what}\n{RULE}")
-    result = Result(part.name, screen=screen)
+    screen.line(f"\n{RULE}\n{part.name}: {part.summary}\n{RULE}")
+    result = Result(part.name)
     with alone(checkout, part.name):
         checkout.log(part.name).unlink(missing_ok=True)
         started = time.monotonic()
         try:
-            part.run(checkout, result, further)
+            _run_session(part, checkout, further, result, screen)
         except Exception as error:
             # Whatever it is, the other parts have their results all the same.
             screen.line(traceback.format_exc())
             result.problem(f"{part.name} broke off: {error!r}")
         result.seconds = time.monotonic() - started
     return result
+
+
+def _run_session(part: Part, checkout: Checkout, further: list[str], result: Result, screen: Screen) -> None:
+    for report in checkout.results(part.name):
+        report.unlink()
+    nox = [checkout.program("nox"), "--session", part.name]
+    outcome = run(
+        [*nox, "--", *further] if further else nox,
+        cwd=checkout.root,
+        env=checkout.environment(),
+        log=checkout.log(part.name),
+        seconds=part.minutes * 60,
+        screen=screen,
+    )
+    reports = checkout.results(part.name)
+    if reports:
+        # ansible-test skips a test that has nothing to look at.
+        result.junit(reports, outcome, skip_fails=part.name not in ("sanity", "versions"))
+    else:
+        aborted = ABORTED.search(outcome.output)
+        result.check(part.name, replace(outcome, reason=aborted[1]) if aborted else outcome)
 
 
 def _report(checkout: Checkout, results: list[Result], set_up: float, tests: float) -> int:
@@ -94,7 +154,7 @@ def _parser() -> argparse.ArgumentParser:
     names = [part.name for part in PARTS]
     parser = argparse.ArgumentParser(
         prog="./run-tests",
-        description="Runs the project's tests. Makes the machine ready for them first (as root: installs packages).",
+        description="Prepare the machine (as root: install packages), and run the project's tests.",
         epilog="What follows -- goes to the tool of the one part named: ./run-tests unit -- -k cpu",
     )
     help_text = f"one or more of {', '.join(names)}; without any: all but versions"
@@ -106,8 +166,8 @@ def _parser() -> argparse.ArgumentParser:
 def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
     if "--" not in arguments:
         return arguments, []
-    place = arguments.index("--")
-    return arguments[:place], arguments[place + 1 :]
+    index = arguments.index("--")
+    return arguments[:index], arguments[index + 1 :]
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where things are in this checkout, and the environment that every command of the tests gets."""
+"""Where things are in this checkout, and the environment of every command of the tests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FOREIGN_VARIABLES = ("ANSIBLE_", "MOLECULE_", "PYENV_", "PYTEST_", "PYTHON", "VI
 
 @dataclass(frozen=True)
 class Checkout:
-    """A clone of the collection, whose ignored folder holds all that the tests make, and one of its environments."""
+    """A clone of the collection, whose ignored directory .cache holds all that the tests create."""
 
     root: Path
     environment_name: str = "venv"
@@ -33,12 +33,12 @@ class Checkout:
 
     @property
     def collections(self) -> Path:
-        """A tree for Ansible in which a symlink makes this checkout the collection."""
+        """The tree for Ansible in which a symlink makes this checkout the collection."""
         return self.cache / "collections"
 
     @property
     def stage(self) -> Path:
-        """A copy of what belongs to the project, for tools that resolve symlinks or walk through every folder."""
+        """The copy of the project, for tools that resolve symlinks or walk through every directory."""
         return self.cache / "stage" / "ansible_collections" / "zstack" / "kvm"
 
     @property
@@ -57,17 +57,30 @@ class Checkout:
         return path
 
     def result(self, name: str) -> Path:
-        """The place of a JUnit file; one from an earlier run is removed."""
+        """Return the path for a JUnit file; one from an earlier run is removed."""
         path = self.cache / "results" / f"{name}.xml"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
         return path
 
+    def results(self, part: str) -> list[Path]:
+        """Return the JUnit files of a part."""
+        return sorted(self.cache.glob(f"results/{part}*.xml"))
+
     def program(self, name: str) -> str:
         return str(self.venv / "bin" / name)
 
+    def link_collection(self) -> None:
+        """Create the tree for Ansible, unless it exists."""
+        link = self.collections / "ansible_collections" / "zstack" / "kvm"
+        link.parent.mkdir(parents=True, exist_ok=True)
+        target = os.path.relpath(self.root, link.parent)
+        if not (link.is_symlink() and os.readlink(link) == target):
+            link.unlink(missing_ok=True)
+            link.symlink_to(target)
+
     def environment(self, **more: str) -> dict[str, str]:
-        """The caller's environment less what would change a test's outcome, with our own tools first in PATH."""
+        """Return the caller's environment less what would change a test's outcome, with our own tools first in PATH."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN_VARIABLES)}
         return {
             **kept,

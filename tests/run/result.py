@@ -10,25 +10,19 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from .process import Outcome
-from .screen import Screen
 
 REASON_LENGTH = 200
 
 
 @dataclass
 class Result:
-    """The tests of one part; `problems` are what failed beyond single tests, `notes` what else is worth telling.
-
-    `screen` is where a part shows what it does.
-    """
+    """The tests of one part; C(problems) are the reasons of those that failed."""
 
     name: str
     passed: int = 0
     failed: int = 0
     seconds: float = 0.0
     problems: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    screen: Screen = field(default_factory=Screen)
 
     @property
     def ok(self) -> bool:
@@ -86,5 +80,5 @@ def table(results: list[Result]) -> str:
     for result in results:
         word = "PASSED" if result.ok else "FAILED"
         lines.append(f"{result.name:{width}}  {result.passed:6}  {result.failed:6}  {result.seconds:6.1f} s  {word}")
-        lines += [f"{'':{width}}  {problem}" for problem in [*result.problems, *result.notes]]
+        lines += [f"{'':{width}}  {problem}" for problem in result.problems]
     return "\n".join(lines)

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -16,15 +15,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from . import ansible_test
 from .checkout import Checkout
 from .process import Outcome, run
-from .sanity import prime
 from .screen import Screen
+from .stage import staged
 
 MINIMUM_PYTHON = (3, 11)  # of ansible-core 2.19
 APT = ["apt-get", "-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=3"]
 APT_SECONDS = 1800
 PIP_SECONDS = 900
+
+# The Python that runs this, not that of an environment that it runs in.
+PYTHON = str(getattr(sys, "_base_executable", sys.executable))
 
 INDEX_HINT = "pip needs a Python package index: is the machine offline? See: pip config list"
 
@@ -69,8 +72,7 @@ class Setup:
         if "versions" in needs:
             files += ["tests/run/packages-versions.txt"]
         self._packages(files)
-        self._environment()
-        self._collection_tree()
+        self.environment()
         if "community" in needs:
             self._community()
         if "sanity" in needs:
@@ -78,11 +80,12 @@ class Setup:
         if "hypervisor" in needs:
             self._hypervisor()
             self._guest()
-        self._debian_modules()
 
-    def _run(self, command: list[str], seconds: float, env: dict[str, str] | None = None) -> Outcome:
-        env = env or self.checkout.environment(DEBIAN_FRONTEND="noninteractive")
-        return run(command, cwd=self.checkout.root, env=env, log=self.log, seconds=seconds, screen=Screen(), quiet=True)
+    def _run(
+        self, command: list[str], seconds: float, env: dict[str, str] | None = None, cwd: Path | None = None
+    ) -> Outcome:
+        env, cwd = env or self.checkout.environment(DEBIAN_FRONTEND="noninteractive"), cwd or self.checkout.root
+        return run(command, cwd=cwd, env=env, log=self.log, seconds=seconds, screen=Screen(), quiet=True)
 
     def _fail(self, what: str, outcome: Outcome, hint: str) -> SetupError:
         last_lines = "\n".join(f"    {line}" for line in outcome.output.strip().splitlines()[-12:])
@@ -120,37 +123,41 @@ class Setup:
                     hint = "The package sources don't answer: is the machine offline? See /etc/apt/sources.list.d"
                 raise self._fail(f"Installing {names}", install, hint)
 
-    def _environment(self) -> None:
+    def environment(self) -> None:
+        """Create the development environment and the tree in which this checkout is a collection, unless they exist."""
         requirements = ["-r", "tests/requirements.txt"]
-        self.virtual_environment("virtual environment", self.checkout.venv, sys.executable, requirements)
+        self._virtual_environment("virtual environment", self.checkout.venv, PYTHON, requirements)
+        self._debian_modules()
+        self.checkout.link_collection()
 
     def _community(self) -> None:
         folder, requirements = self.checkout.cache / "ansible-package", "tests/requirements-community.txt"
         # Nearly none of its thousands of modules is ever imported; compiling them takes longer than the rest.
         arguments = ["--no-compile", "-r", requirements]
-        self.virtual_environment("collections of others, from the package ansible", folder, sys.executable, arguments)
+        self._virtual_environment("collections of others, from the package ansible", folder, PYTHON, arguments)
 
-    def virtual_environment(self, what: str, folder: Path, python: str, requirements: list[str]) -> None:
-        """Makes a virtual environment, unless it is there; the requirements are arguments of pip install."""
-        # The files name each other.
+    def _virtual_environment(self, what: str, directory: Path, python: str, requirements: list[str]) -> None:
+        """Create a virtual environment, unless it exists; the requirements are arguments of pip install."""
+        # A virtual environment is bound to its path and its Python. The requirements files name each other.
         files = sorted(self.checkout.root.glob("tests/requirements*.txt"))
-        texts = [path.read_text(encoding="utf-8") for path in files]
-        # A virtual environment is bound to its path and its Python.
-        state = repr((str(folder), os.path.realpath(python), sys.version, requirements, texts))
-        stamp = folder / "stamp"
-        digest = hashlib.sha256(state.encode()).hexdigest()
+        own = [str(directory), os.path.realpath(python), sys.version]
+        state = json.dumps([own, requirements, [path.read_text(encoding="utf-8") for path in files]])
+        stamp = directory / "stamp"
         with step(what):
-            if stamp.exists() and stamp.read_text() == digest:
+            existing = stamp.read_text() if stamp.exists() else ""
+            if existing == state:
                 return
-            shutil.rmtree(folder, ignore_errors=True)
-            outcome = self._run([python, "-m", "venv", str(folder)], PIP_SECONDS)
-            if not outcome.ok:
-                raise self._fail(f"Making {folder}", outcome, "Debian's package for it is python3-venv.")
-            pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check"]
+            # One that lacks only packages is not removed: this may be run by nox from within it.
+            if not existing.startswith(json.dumps([own])[:-1]):
+                shutil.rmtree(directory, ignore_errors=True)
+                outcome = self._run([python, "-m", "venv", str(directory)], PIP_SECONDS)
+                if not outcome.ok:
+                    raise self._fail(f"Creating {directory}", outcome, "Debian's package for it is python3-venv.")
+            pip = [str(directory / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check"]
             outcome = self._run([*pip, *requirements], PIP_SECONDS)
             if not outcome.ok:
                 raise self._fail(f"Installing {' '.join(requirements)}", outcome, INDEX_HINT)
-            stamp.write_text(digest)
+            stamp.write_text(state)
 
     def _sanity_environments(self) -> None:
         """As long as our own environment is the same, ansible-test is, and so is what it wants."""
@@ -159,7 +166,8 @@ class Setup:
         with step("environments of ansible-test"):
             if stamp.exists() and stamp.read_text() == ours:
                 return
-            outcome = prime(self.checkout)
+            env, command = ansible_test.environment(self.checkout), ["ansible-test", "sanity", "--prime-venvs"]
+            outcome = self._run(command, PIP_SECONDS, env, staged(self.checkout))
             if not outcome.ok:
                 raise self._fail("Making the environments of ansible-test", outcome, INDEX_HINT)
             stamp.write_text(ours)
@@ -186,14 +194,6 @@ class Setup:
                 link = site_packages / module.name
                 if not link.is_symlink():
                     link.symlink_to(module)
-
-    def _collection_tree(self) -> None:
-        link = self.checkout.collections / "ansible_collections" / "zstack" / "kvm"
-        link.parent.mkdir(parents=True, exist_ok=True)
-        target = os.path.relpath(self.checkout.root, link.parent)
-        if not (link.is_symlink() and os.readlink(link) == target):
-            link.unlink(missing_ok=True)
-            link.symlink_to(target)
 
 
 def listed_packages(path: Path) -> list[str]:

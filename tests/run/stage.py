@@ -1,28 +1,24 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The copy of the project's files for tools that take no symlink, or would walk through every cache."""
+"""The copy of the project's files, for tools that accept no symlink or would walk through every cache."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
-import threading
 from pathlib import Path
 
 from .checkout import Checkout
 from .lock import alone
 
-# The copy's own; ansible-test keeps there what is dear to make, and the site is built there.
+# The copy's own: the caches of ansible-test, and the site that is built there.
 KEPT = ("tests/output", ".cache", ".git")
-
-_staged: set[Path] = set()
-_staging = threading.Lock()
 
 
 def project_files(root: Path) -> list[str]:
-    """The files that belong to the project, whether already added to git or not."""
+    """Return the files that belong to the project, whether already added to git or not."""
     # The clone may belong to another user than the one who runs the tests.
     command = ["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listing = subprocess.run(command, cwd=root, check=True, stdout=subprocess.PIPE).stdout
@@ -31,16 +27,10 @@ def project_files(root: Path) -> list[str]:
 
 
 def staged(checkout: Checkout) -> Path:
-    """The folder of the copy, which is made once a run: it must not change under tools that run beside each other."""
-    with _staging:
-        if checkout.stage not in _staged:
-            refresh(checkout)
-            _staged.add(checkout.stage)
-    return checkout.stage
+    """Make the copy equal to the checkout, and return its directory.
 
-
-def refresh(checkout: Checkout) -> Path:
-    """Makes the copy equal to the checkout and returns its folder."""
+    Only what differs is written, so that tools that run beside each other do not see it change.
+    """
     with alone(checkout, "stage"):
         _refresh(checkout, checkout.stage)
     return checkout.stage
@@ -66,7 +56,7 @@ def _refresh(checkout: Checkout, stage: Path) -> None:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copies the file, or the symlink itself, with its time and mode, unless the target is such a copy already."""
+    """Copy the file, or the symlink itself, with its time and mode, unless the target is such a copy already."""
     if os.path.lexists(target):
         here, there = source.lstat(), target.lstat()
         if (here.st_mode, here.st_size, here.st_mtime_ns) == (there.st_mode, there.st_size, there.st_mtime_ns):

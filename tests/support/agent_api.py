@@ -12,30 +12,19 @@ import ssl
 import subprocess
 import sys
 import threading
-import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Optional, TypeVar, Union
 
 from ansible_collections.zstack.kvm.tests.support.playbook import COLLECTIONS
 from ansible_collections.zstack.kvm.tests.support.reference_cases import CASES
+from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 
 PATIENCE = 240  # seconds, on a machine that is busy with other tests
 T = TypeVar("T")
-
-
-def until(what: str, look: Callable[[], Optional[T]], seconds: float = PATIENCE) -> T:
-    """Looks until there is something to see."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        found = look()
-        if found:
-            return found
-        time.sleep(0.05)
-    raise AssertionError(f"not within {seconds:g} s: {what}")
 
 
 def start_vm_cmd(case: str, **fields: Any) -> dict[str, Any]:
@@ -98,7 +87,7 @@ class ManagementNode:
 
     def result(self, task: str, count: int = 1) -> Any:
         """Waits for the result of a task, or for its repetition."""
-        until(f"result {count} of task {task}", lambda: len(self.results(task)) >= count)
+        wait_until(lambda: len(self.results(task)) >= count, f"result {count} of task {task}")
         return self.results(task)[count - 1]
 
     def outcome(self, document: Any, task: str = "") -> Any:
@@ -165,7 +154,7 @@ class Rulebook:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, cwd=self._directory
             )
-        until("the rulebook answers", self._answers)
+        wait_until(self._answers, "the rulebook answers")
 
     def kill(self) -> None:
         """Ends it at once, without any chance to clean up."""

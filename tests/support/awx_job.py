@@ -16,7 +16,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -166,11 +165,3 @@ def _variables(answers: Mapping[str, Any], extra_variables: Mapping[str, Any]) -
         tag = "!unsafe " if isinstance(value, str) else ""
         lines.append(f"{name}: {tag}{json.dumps(value)}")
     return "\n".join(["---", *lines, ""])
-
-
-def wait_until(what: str, true: Any, seconds: float = SECONDS) -> None:
-    """Waits for something to become true; AssertionError after so many seconds."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, f"after {seconds} s still not so: {what}"
-        time.sleep(0.05)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
-from typing import Union
 
 DISK_BYTES = 1024 * 1024
 _SECTOR = 512
@@ -23,81 +22,20 @@ _BOOT_IMAGE = 19
 _CODE_LIMIT = 440
 
 
-class _Label(str):
-    """A place in the program."""
-
-
-class _Jump(bytes):
-    """A jump with an 8 bit distance, which is filled in."""
-
-    target: str
-
-    def __new__(cls, opcode: str, target: str) -> _Jump:
-        jump = super().__new__(cls, bytes.fromhex(opcode) + b"\0")
-        jump.target = target
-        return jump
-
-
-def _code(*instructions: str) -> bytes:
-    return bytes.fromhex("".join(instructions))
-
-
-# 16 bit code that runs wherever it was loaded. BX: the text. DI: 0 until the text was on the screen.
-_PROGRAM: tuple[Union[_Label, bytes], ...] = (
-    _code("fa", "31c0", "8ed0", "bc007c", "fc"),  # cli; ss = 0; sp = 0x7c00; cld
-    _code("e80000"),  # call the next instruction: its address is then on the stack
-    _Label("origin"),
-    _code("5b", "0e", "1f"),  # pop bx; ds = cs
-    _code("81c3"),  # add bx, (distance from origin to text, see below)
-    _Label("distance"),
-    _code("0000"),
-    _code("fb", "31ff"),  # sti, as the BIOS timer ends each hlt; di = 0
-    _Label("again"),
-    _code("89de"),  # si = bx
-    _Label("next"),
-    _code("ac", "84c0"),  # lodsb; test al, al
-    _Jump("74", "pause"),  # jz
-    _code("88c1"),  # cl = al
-    _Label("busy"),
-    _code("bafd03", "ec", "a820"),  # COM1's line status: is the transmitter free?
-    _Jump("74", "busy"),  # jz
-    _code("baf803", "88c8", "ee"),  # send cl
-    _code("85ff"),  # test di, di
-    _Jump("75", "next"),  # jnz
-    _code("b40e", "53", "bb0700", "cd10", "5b"),  # BIOS: write al to the screen; bx is kept
-    _Jump("eb", "next"),  # jmp
-    _Label("pause"),
-    _code("bf0100", "b90900"),  # di = 1; cx = 9 ticks of the timer, of 18.2 a second
-    _Label("tick"),
-    _code("f4"),  # hlt
-    _Jump("e2", "tick"),  # loop
-    _Jump("eb", "again"),  # jmp
-    _Label("text"),
+# Assembled from boot_sector/text.S and boot_sector/fill.S; tests/unit/support/test_media.py says how.
+TEXT_PROGRAM = bytes.fromhex(
+    "fa31c08ed0bc007cfce800005b0e1f81c33b00fb31ff89deac84c0741f88c1bafd03eca82074f8"
+    "baf80388c8ee85ff75e7b40e53bb0700cd105bebdcbf0100b90900f4e2fdebcf"
 )
-
-
-def _assemble() -> bytes:
-    places, size = {}, 0
-    for part in _PROGRAM:
-        if isinstance(part, _Label):
-            places[str(part)] = size
-        else:
-            size += len(part)
-    code = bytearray()
-    for part in _PROGRAM:
-        if isinstance(part, _Label):
-            continue
-        code += part
-        if isinstance(part, _Jump):
-            code[-1] = (places[part.target] - len(code)) & 0xFF
-    distance = places["distance"]
-    code[distance : distance + 2] = (places["text"] - places["origin"]).to_bytes(2, "little")
-    return bytes(code)
+FILL_PROGRAM = bytes.fromhex(
+    "fa31c08ed80f0116397c0f20c00c010f22c0bb08008ec324fe0f22c066bf00001000266766893f6681c700100000"
+    "6681ff0000000572ebeb160f003f7c00000000000000000000ffff00000092cf00"
+)
 
 
 def boot_sector(text: str) -> bytes:
     """The 512 bytes of a boot sector that prints `text` and a line end. ValueError when it is too long or not ASCII."""
-    return _sector(_assemble(), text)
+    return _sector(TEXT_PROGRAM, text)
 
 
 def _sector(code: bytes, text: str) -> bytes:
@@ -107,25 +45,9 @@ def _sector(code: bytes, text: str) -> bytes:
     return content.ljust(_SECTOR - 2, b"\0") + b"\x55\xaa"
 
 
-# Writes a number into every page from 1 MiB to 80 MiB, which takes a segment of 4 GiB.
-_FILL = _code(
-    "fa", "31c0", "8ed8",  # cli; ds = 0
-    "0f0116397c",  # load the table of segments
-    "0f20c0", "0c01", "0f22c0",  # protected mode
-    "bb0800", "8ec3",  # es = the table's only segment
-    "24fe", "0f22c0",  # real mode, in which es keeps its limit
-    "66bf00001000",  # edi = 1 MiB
-    "266766893f",  # es:[edi] = edi
-    "6681c700100000",  # edi += 4096
-    "6681ff00000005", "72eb",  # until 80 MiB
-    "eb16",  # go on behind the table
-    "0f00 3f7c0000", "0000000000000000", "ffff0000 0092cf00",  # its size and place (0x7c3f), and the table
-)  # fmt: skip
-
-
 def filling_boot_sector(text: str) -> bytes:
     """Like boot_sector, of one that first fills 79 MiB of memory with pages of which no two are the same."""
-    return _sector(_FILL + _assemble(), text)
+    return _sector(FILL_PROGRAM + TEXT_PROGRAM, text)
 
 
 def write_raw(path: Path, text: str, size: int = DISK_BYTES) -> Path:

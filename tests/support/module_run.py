@@ -21,6 +21,7 @@ from typing import Any
 
 import ansible
 from ansible_collections.zstack.kvm.tests.support import foretold
+from ansible_collections.zstack.kvm.tests.support.documented_result import deviations
 from ansible_collections.zstack.kvm.tests.support.playbook import COLLECTIONS, TARGET_PYTHON, TaskRun
 
 MODULE = "ansible_collections.zstack.kvm.plugins.modules.zstack_vm_start"
@@ -63,6 +64,7 @@ def finished(process: object, output: str) -> TaskRun:
     lines = [line for line in output.splitlines() if line.startswith("{")]
     assert lines, f"the module returned nothing: {output}"
     result = json.loads(lines[-1])
+    assert deviations("zstack_vm_start", result) == []
     return TaskRun(result, output, 1 if result.get("failed") else 0)
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from ansible_collections.zstack.kvm.tests.support import foretold
+from ansible_collections.zstack.kvm.tests.support.documented_result import deviations
 
 PLUGINS = Path(__file__).resolve().parent / "callback_plugins"
 # The Python that has the distribution's libvirt and lxml, unless another one is to be tried.
@@ -76,7 +77,10 @@ def run_task(
     with tempfile.TemporaryDirectory(prefix="zstack-kvm-play-") as directory:
         process = begin_task(module, arguments, Path(directory), check, verbosity, environment)
         output, _nothing = process.communicate()
-        return finished(process, output, Path(directory))
+        run = finished(process, output, Path(directory))
+    if module.startswith("zstack.kvm."):
+        assert deviations(module, {**run.result, "failed": run.failed}) == []
+    return run
 
 
 def begin_task(

@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -46,11 +44,3 @@ def slow_to_start(vm: dict[str, Any], seconds: int = 20) -> dict[str, Any]:
         )
         wrapper.chmod(0o755)
     return {**vm, "emulator": str(wrapper)}
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
-    """AssertionError when the condition doesn't come true in time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.1)

@@ -102,6 +102,7 @@ TEXTS: dict[str, st.SearchStrategy[str]] = {
     "mac": macs(),
     "ip": st.one_of(st.just(""), _ips()),
     "bridge_name": _names(),
+    "interface_id": uuids(),
     "nic_internal_name": _names(),
     "socket_path": _paths(),
     "target_name": _names(),
@@ -120,6 +121,7 @@ NUMBERS: dict[str, st.SearchStrategy[Any]] = {
     "vdi_monitor_number": st.integers(1, 16),
     "timeout": st.integers(1, 3600),
     "start_order": st.integers(0, 9),
+    "vlan_id": st.integers(1, 4094),
     "device_id": st.nothing(),  # depends on where it stands
     "port": st.integers(1, 65535),
     "total_bandwidth": st.integers(1, 10**12),
@@ -191,6 +193,7 @@ def vms(draw: st.DrawFn) -> dict[str, Any]:
         nic["nic_internal_name"] = "vnic%d" % index
         if "mac" in nic:
             nic["mac"] = nic["mac"][:-2] + "%02x" % index
+        _make_bridge_fit(nic, index)
     _number(draw, vm.get("nics", []), range(20))
     for index, channel in enumerate(vm.get("channels", [])):
         channel["socket_path"] += ".%d" % index
@@ -200,6 +203,16 @@ def vms(draw: st.DrawFn) -> dict[str, Any]:
     vm["usb_devices"] = list({tuple(device.split(":")[:2]): device for device in vm.get("usb_devices", [])}.values())
     vm["pci_devices"] = list({_full(device): device for device in vm.get("pci_devices", [])}.values())
     return vm
+
+
+def _make_bridge_fit(nic: dict[str, Any], index: int) -> None:
+    if nic.get("bridge_type") == "openvswitch":
+        nic.pop("ip", None)
+    else:
+        nic.pop("interface_id", None)
+        nic.pop("vlan_id", None)
+    if "interface_id" in nic:
+        nic["interface_id"] = nic["interface_id"][:-2] + "%02x" % index
 
 
 def _full(pci_address: str) -> str:

@@ -14,6 +14,7 @@ except ImportError:  # the module reports it
     pass
 
 from .._errors.errors import VmError
+from .._host.network import connect_port
 from .action import Action
 from .context import Context, Executor, Undo, undone_if_lost
 
@@ -21,7 +22,7 @@ from .context import Context, Executor, Undo, undone_if_lost
 _UNPLUG_SECONDS = 15
 # What says nothing about the thing itself, only that it can't be changed now. Anything else would fail at the
 # next boot as well.
-_REFUSALS = frozenset({"libvirt_error", "unsupported_device", "vm_busy"})
+_REFUSALS = frozenset({"libvirt_error", "unsupported_device", "vm_busy", "command_failed", "command_missing"})
 _ENDED = ("shutoff", "crashed", "absent")
 
 Change = Callable[[Context, Mapping[str, Any]], None]
@@ -70,6 +71,14 @@ def _find(context: Context, path: str, inactive: bool) -> Optional[etree._Elemen
     return etree.fromstring(context.hypervisor.xml(context.vm.uuid, inactive=inactive)).find(path)
 
 
+def _reconnect_nic(context: Context, detail: Mapping[str, Any]) -> None:
+    """Puts a NIC back into its bridge, which is the hypervisor's affair: libvirt believes that it is there."""
+    nic = etree.fromstring(detail["xml"])
+    # It is planned only where the hypervisor's devices can be seen.
+    assert not context.system.is_remote
+    connect_port(context.system, nic, context.vm.uuid, detail["device"], detail["bridge"])
+
+
 def _attach_memory(context: Context, detail: Mapping[str, Any]) -> None:
     context.hypervisor.attach_device(context.vm.uuid, detail["xml"])
 
@@ -103,6 +112,7 @@ _CHANGES: Mapping[str, Change] = {
     "attach_volume": _attach_device,
     "detach_nic": _detach_device,
     "attach_nic": _attach_device,
+    "reconnect_nic": _reconnect_nic,
     "update_nic": _update_device,
     "change_media": _update_device,
     "set_console_password": _update_device,

@@ -107,7 +107,7 @@ def build(vm: Vm, host: Host, facts: StorageFacts) -> DesiredDomain:
     capabilities = host.domain_capabilities.get(kind, DomainCapabilities())
     problems = [*_format_problems(vm, facts), *filter_problems(vm)]
     is_aarch64 = kind.arch == "aarch64"
-    layout = plan_disks(vm, is_aarch64, _has_ide(kind, capabilities), lambda volume: disk_of(volume, facts), problems)
+    layout = plan_disks(vm, is_aarch64, _has_ide(kind, capabilities), lambda item: disk_of(item, facts), problems)
     context = Context(vm, host, kind, capabilities, layout, plan_boot(vm, layout), plan_usb(vm, is_aarch64, problems))
     check_kind(context)
     domain = etree.Element("domain", {"type": kind.domain_type}, nsmap=NAMESPACES)

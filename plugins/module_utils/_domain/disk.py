@@ -13,8 +13,6 @@ except ImportError:  # the module reports it
     pass
 
 from .._spec.vm import VolumeQos
-from .._storage.backends import disk as disk_of
-from .._storage.base import DiskSource, StorageFacts
 from .context import Context
 from .disk_layout import CdDrive, DiskPlace, VolumeDisk
 from .elements import add
@@ -47,9 +45,7 @@ def _add_volume(devices: etree._Element, disk: VolumeDisk, boot: Optional[int]) 
 
 
 def _add_drive(devices: etree._Element, drive: CdDrive, boot: Optional[int]) -> None:
-    source: Optional[DiskSource] = None
-    if drive.cdrom:
-        source = disk_of(drive.cdrom, StorageFacts())
+    source = drive.source
     element = _disk(devices, source.disk_type if source else "file", "cdrom")
     add(element, "driver", name="qemu", type="raw")
     if source:

@@ -11,7 +11,7 @@ from typing import Optional
 
 from .._errors.errors import Problem
 from .._spec.vm import Cdrom, Vm, Volume
-from .._storage.base import DiskSource
+from .._storage.base import DiskSource, StorageItem
 
 # By device_id. ZStack keeps c for the CD.
 LETTERS = "abdefghijklmnopqrstuvwxyz"
@@ -58,10 +58,10 @@ class VolumeDisk:
 
 @dataclass(frozen=True)
 class CdDrive:
-    """A CD drive, which may be empty."""
+    """A CD drive; C(source) is None where it is empty."""
 
     number: int
-    cdrom: Optional[Cdrom]
+    source: Optional[DiskSource]
     place: DiskPlace
 
 
@@ -74,7 +74,7 @@ class DiskLayout:
 
 
 def plan_disks(
-    vm: Vm, is_aarch64: bool, has_ide: bool, source_of: Callable[[Volume], DiskSource], problems: list[Problem]
+    vm: Vm, is_aarch64: bool, has_ide: bool, source_of: Callable[[StorageItem], DiskSource], problems: list[Problem]
 ) -> DiskLayout:
     """Plans the disks; what has no place is left out and becomes a problem."""
     legacy_bus = "scsi" if is_aarch64 else "ide" if has_ide else "sata"
@@ -93,7 +93,7 @@ def plan_disks(
                     "set use_virtio or use_virtio_scsi, or use the machine q35, whose SATA has a place for all",
                 )
             )
-    return DiskLayout(tuple(disks), _plan_drives(vm, legacy_bus, disks, problems))
+    return DiskLayout(tuple(disks), _plan_drives(vm, legacy_bus, disks, source_of, problems))
 
 
 def _bus(volume: Volume, legacy_bus: str) -> str:
@@ -128,7 +128,9 @@ def _sata_volume(device_id: int) -> DriveAddress:
     return DriveAddress(port // _SATA_PORTS, 0, port % _SATA_PORTS)
 
 
-def _plan_drives(vm: Vm, bus: str, disks: list[VolumeDisk], problems: list[Problem]) -> tuple[CdDrive, ...]:
+def _plan_drives(
+    vm: Vm, bus: str, disks: list[VolumeDisk], source_of: Callable[[StorageItem], DiskSource], problems: list[Problem]
+) -> tuple[CdDrive, ...]:
     cdroms = {cdrom.device_id: cdrom for cdrom in vm.boot_iso}
     beside = [disk for disk in disks if disk.place.bus == bus]
     drives = []
@@ -138,7 +140,7 @@ def _plan_drives(vm: Vm, bus: str, disks: list[VolumeDisk], problems: list[Probl
             disk for disk in beside if disk.place.address == place.address or disk.place.target == place.target
         ]
         if not in_the_way:
-            drives.append(CdDrive(number, cdrom, place))
+            drives.append(CdDrive(number, source_of(cdrom) if cdrom else None, place))
         elif cdrom:
             problems.extend(_collision(disk, number, place, cdrom) for disk in in_the_way)
     for cdrom in cdroms.values():

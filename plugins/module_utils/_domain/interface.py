@@ -47,6 +47,8 @@ def _add_interface(devices: etree._Element, nic: Nic, use_virtio: bool, boot: Op
     element = add(devices, "interface", type="bridge")
     add(element, "mac", address=nic.mac)
     add(element, "source", bridge=nic.bridge_name)
+    if nic.bridge_type == "openvswitch":
+        _add_virtual_port(element, nic)
     if nic.nic_internal_name:
         add(element, "target", dev=nic.nic_internal_name)
     add(element, "model", type="virtio" if use_virtio else "e1000")
@@ -57,6 +59,14 @@ def _add_interface(devices: etree._Element, nic: Nic, use_virtio: bool, boot: Op
         _add_bandwidth(element, nic.qos)
     if boot is not None:
         add(element, "boot", order=str(boot))
+
+
+def _add_virtual_port(element: etree._Element, nic: Nic) -> None:
+    port = add(element, "virtualport", type="openvswitch")
+    if nic.interface_id:
+        add(port, "parameters", interfaceid=nic.interface_id)
+    if nic.vlan_id:
+        add(add(element, "vlan"), "tag", id=str(nic.vlan_id))
 
 
 def _add_bandwidth(element: etree._Element, qos: NicQos) -> None:

@@ -77,5 +77,5 @@ def _loader(context: Context) -> Optional[str]:
 
 def _warn_of_empty_first_drive(context: Context) -> None:
     first = context.disks.drives[0] if context.disks.drives else None
-    if "cdrom" in context.boot.kinds and context.vm.boot_iso and (first is None or first.cdrom is None):
+    if "cdrom" in context.boot.kinds and context.vm.boot_iso and (first is None or first.source is None):
         context.warnings.append("boot_dev has cdrom, but only the first CD drive is booted from, and it is empty")

@@ -20,6 +20,7 @@ except ImportError:  # the module reports it
     pass
 
 from .._actions.action import Action
+from .._host.bridge_ports import Ports, is_openvswitch, show_strays
 from .hotplug import MEMORY_BLOCK_KIB, attachable, can_be_plugged, can_be_unplugged, dimm, is_root, text
 from .identity import number
 from .live_form import as_definition
@@ -76,6 +77,7 @@ class _Planned:
 
     asked: etree._Element
     live: etree._Element
+    ports: Ports
     detach: list[Action] = field(default_factory=list)
     change: list[Action] = field(default_factory=list)
     attach: list[Action] = field(default_factory=list)
@@ -84,12 +86,12 @@ class _Planned:
 
 
 def live_changes(
-    desired: etree._Element, live: etree._Element, definition: Optional[etree._Element] = None
+    desired: etree._Element, live: etree._Element, ports: Ports, definition: Optional[etree._Element] = None
 ) -> LiveChanges:
     """Compare the C(domain) that is asked for with the live XML (read with secrets), and plan what can be done now.
 
-    C(definition) is what the next boot takes, for a domain with patches: where what runs is as that has it, libvirt has
-    rewritten what was asked for.
+    C(ports): the bridges that the devices of its NICs are in, as far as they are known. C(definition) is what the next
+    boot takes, for a domain with patches: where what runs is as that has it, libvirt has rewritten what was asked for.
     """
     asked, merged = copy.deepcopy(desired), copy.deepcopy(live)
     running = {
@@ -97,11 +99,11 @@ def live_changes(
         for section in (".", "devices")
         for ours, libvirts in zip(merged.iterfind(section + "/*"), live.iterfind(section + "/*"))
     }
-    found = _found(asked, merged)
+    found = _found(asked, merged, ports)
     if definition is not None and found:
-        unlike_definition = _found(copy.deepcopy(definition), copy.deepcopy(live))
+        unlike_definition = _found(copy.deepcopy(definition), copy.deepcopy(live), ports)
         found = [each for each in found if any(_is_about_the_same(each, other) for other in unlike_definition)]
-    planned = _Planned(asked, live)
+    planned = _Planned(asked, live, ports)
     for part in _parts(found, running):
         _plan(part, planned)
     differences = tuple(each.as_difference() for each in found)
@@ -113,11 +115,12 @@ def live_changes(
     )
 
 
-def _found(asked: etree._Element, live: etree._Element) -> list[Found]:
+def _found(asked: etree._Element, live: etree._Element, ports: Ports) -> list[Found]:
     """The differences. Both are changed."""
     normalise_asked(asked)
     normalise_held(live)
     as_definition(live, asked)
+    show_strays(live, ports)
     return list(merge(asked, live).found)
 
 
@@ -248,13 +251,41 @@ def _limits(disk: etree._Element) -> dict[str, int]:
 
 def _plan_nic(asked: etree._Element, running: etree._Element, found: list[Found], planned: _Planned) -> None:
     bridge = [each for each in found if (_below_device(each), each.last) == ("source", "@bridge")]
-    possible = bridge + [each for each in found if _below_device(each) in _NIC_PARTS]
+    parts = (*_NIC_PARTS, "vlan") if is_openvswitch(asked) and is_openvswitch(running) else _NIC_PARTS
+    possible = [each for each in found if _below_device(each) in parts]
+    changed = _with_parts(asked, running, parts)
+    if bridge and _bridge_of(asked) == _bridge_of(running):
+        # It has left the bridge that libvirt put it into, about which libvirt does nothing.
+        if _can_be_reconnected(running, planned.ports):
+            planned.change.append(_reconnect(running, planned.ports))
+        else:
+            planned.remaining += bridge
+    elif bridge and not (is_openvswitch(asked) or is_openvswitch(running)):
+        _copy_attribute(asked, changed, "source", "bridge")
+        possible += bridge
+    else:
+        planned.remaining += bridge
     if possible:
-        changed = _with_parts(asked, running, _NIC_PARTS)
-        if bridge:
-            _copy_attribute(asked, changed, "source", "bridge")
         planned.change.append(_update("update_nic", changed, running))
-    planned.remaining += [each for each in found if each not in possible]
+    planned.remaining += [each for each in found if each not in possible and each not in bridge]
+
+
+def _bridge_of(nic: etree._Element) -> Optional[str]:
+    source = nic.find("source")
+    return None if source is None else source.get("bridge")
+
+
+def _can_be_reconnected(running: etree._Element, ports: Ports) -> bool:
+    """Whether its device is still there. Open vSwitch has forgotten its limits, which only libvirt knows how to set."""
+    limited_there = is_openvswitch(running) and running.find("bandwidth") is not None
+    return ports[running.find("target").get("dev")] is not None and not limited_there
+
+
+def _reconnect(running: etree._Element, ports: Ports) -> Action:
+    device, bridge = running.find("target").get("dev"), running.find("source").get("bridge")
+    detail = {"device": device, "xml": text(running)}
+    undo = {**detail, "bridge": ports[device]}
+    return _action("reconnect_nic", {**detail, "bridge": bridge}, "reconnect_nic", undo)
 
 
 def _plan_graphics(asked: etree._Element, running: etree._Element, found: list[Found], planned: _Planned) -> None:

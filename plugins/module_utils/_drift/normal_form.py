@@ -62,7 +62,10 @@ def normalise_asked(domain: etree._Element) -> None:
 
 
 def normalise_held(domain: etree._Element) -> None:
-    """Move what libvirt keeps where it found it to where we write it."""
+    """Move what libvirt keeps where it found it to where we write it; an empty drive may have been for a device."""
+    for drive in domain.iterfind('devices/disk[@type="block"][@device="cdrom"]'):
+        if drive.find("source") is None:
+            drive.set("type", "file")
     for auth in domain.iterfind("devices/disk/auth"):
         source = auth.getparent().find("source")
         if source is not None:

@@ -154,6 +154,10 @@ ERROR_CODES: dict[str, ErrorCode] = {
         "A bridge does not exist on the hypervisor.",
         "Create the bridge, or correct bridge_name to one of those that zstack_host_info lists.",
     ),
+    "openvswitch_failed": ErrorCode(
+        "Open vSwitch does not answer, or refuses what a NIC needs of it.",
+        'See that ovsdb-server and ovs-vswitchd run (service openvswitch-switch) and what "ovs-vsctl show" says.',
+    ),
     "filter_failed": ErrorCode(
         "The packet filter of a NIC cannot be set up.",
         'See that the network filter clean-traffic is defined ("virsh nwfilter-list") and that iptables and '

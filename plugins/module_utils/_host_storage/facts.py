@@ -20,14 +20,14 @@ except ImportError:  # the module reports it
 
 from .._errors.errors import Problem, VmError
 from .._libvirt.hypervisor import Hypervisor
-from .._spec.vm import Vm, Volume
-from .._storage.base import StorageFacts, path_place
+from .._spec.vm import Cdrom, Vm, Volume
+from .._storage.base import StorageFacts, StorageItem, path_of, path_place
 from .._storage.file import IMAGE_KINDS
 from .._storage.fusionstor import NBD_SOCKET, FusionstorBackend, export_name
 from .._storage.iscsi import lun_of, uses_host_initiator
 
 if TYPE_CHECKING:
-    from .._host.system import System
+    from .._host.system import HostSystem, System
 
 FORMATS = ("raw", "qcow2")
 _QCOW2_MAGIC = b"QFI\xfb"
@@ -45,7 +45,8 @@ def facts(vm: Vm, existing: Optional[Any], system: System, hypervisor: Hyperviso
                 formats[volume.install_path] = image_format
         except VmError as error:
             problems.append(Problem(path_place(volume), error.message, error.code, error.hint))
-    return StorageFacts(formats, _chap_secrets(vm, hypervisor), tuple(problems))
+    block_devices = _block_devices(vm, existing, system)
+    return StorageFacts(formats, _chap_secrets(vm, hypervisor), block_devices, tuple(problems))
 
 
 def defined_formats(existing: Optional[Any]) -> dict[str, str]:
@@ -55,11 +56,51 @@ def defined_formats(existing: Optional[Any]) -> dict[str, str]:
         source, driver = disk.find("source"), disk.find("driver")
         if source is None or driver is None or driver.get("type") is None:
             continue
-        if source.get("file"):
-            formats[source.get("file")] = driver.get("type")
+        path = source.get("file") or source.get("dev")
+        if path:
+            formats[path] = driver.get("type")
         elif source.get("protocol") == "nbd":
             formats[FusionstorBackend.scheme + source.get("name", "")] = driver.get("type")
     return formats
+
+
+def _block_devices(vm: Vm, existing: Optional[Any], system: System) -> frozenset[str]:
+    defined = _defined_kinds(existing)
+    items: list[StorageItem] = [*vm.volumes, *vm.boot_iso]
+    paths = {path_of(item) for item in items if _is_path(item)}
+    return frozenset(path for path in paths if _is_block_device(path, defined, system))
+
+
+def _is_path(item: StorageItem) -> bool:
+    return path_of(item).startswith("/") if isinstance(item, Cdrom) else item.device_type == "file"
+
+
+def _is_block_device(path: str, defined: Mapping[str, str], system: System) -> bool:
+    """Where nothing can be seen at the path, what the definition has holds, or else where the path leads."""
+    kind = None if system.is_remote else _kind_seen(path, system)
+    if kind is None:
+        kind = defined.get(path) or (
+            "block" if path.startswith("/dev/") and not path.startswith("/dev/shm/") else "file"
+        )
+    return kind == "block"
+
+
+def _kind_seen(path: str, system: HostSystem) -> Optional[str]:
+    try:
+        return system.path_kind(path)
+    except VmError:
+        # That it can't be read is found where its format is asked, or where the VM is about to start.
+        return None
+
+
+def _defined_kinds(existing: Optional[Any]) -> dict[str, str]:
+    """The definition's types of disks that are files or block devices, by path."""
+    kinds = {}
+    for source in existing.iterfind("devices/disk/source") if existing is not None else ():
+        for kind, attribute in (("file", "file"), ("block", "dev")):
+            if source.get(attribute):
+                kinds[source.get(attribute)] = kind
+    return kinds
 
 
 def _format_of(volume: Volume, known: Mapping[str, str], system: System, hypervisor: Hypervisor) -> Optional[str]:

@@ -15,6 +15,7 @@ except ImportError:  # the module reports it
     pass
 
 from .._domain.metadata import ZSTACK_NAMESPACE
+from .._host.bridge_ports import Ports, is_connected
 
 _KIB = 1024
 _AGENT_CHANNEL = 'devices/channel/target[@name="org.qemu.guest_agent.0"][@state="connected"]'
@@ -66,8 +67,8 @@ def _source(disk: etree._Element) -> Optional[str]:
     return None if path is None else str(path)
 
 
-def nics(domain: etree._Element) -> list[dict[str, Any]]:
-    """The network cards; C(device) is the one of the hypervisor that a running VM has."""
+def nics(domain: etree._Element, ports: Ports) -> list[dict[str, Any]]:
+    """The network cards; C(device) is the one of the hypervisor that a running VM has, C(ports) says where it is."""
     found = []
     for nic in domain.iterfind("devices/interface"):
         bridge = (_attribute(nic, "source", attribute) for attribute in ("bridge", "network", "dev"))
@@ -78,6 +79,7 @@ def nics(domain: etree._Element) -> list[dict[str, Any]]:
                 "bridge": next(filter(None, bridge), None),
                 "model": _attribute(nic, "model", "type"),
                 "device": _attribute(nic, "target", "dev"),
+                "connected": is_connected(nic, ports),
             }
         )
     return found
@@ -100,7 +102,7 @@ def arp_answer(live: etree._Element, table: Mapping[str, Sequence[str]]) -> dict
             "hwaddr": nic["mac"],
             "addrs": [{"addr": address, "prefix": 0} for address in table.get(nic["mac"].lower(), ())],
         }
-        for nic in nics(live)
+        for nic in nics(live, {})
         if nic["mac"]
     }
 

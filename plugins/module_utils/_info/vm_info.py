@@ -21,6 +21,8 @@ from .._diagnostics.screenshot import write_picture
 from .._diagnostics.thumbnail import thumbnail
 from .._drift.live_changes import live_changes
 from .._errors.errors import VmError, mistakes_as_errors
+from .._host.bridge_ports import Ports, stray_warnings
+from .._host.network import BridgePorts
 from .._host.system import System
 from .._libvirt.circuit_breaker import Patience
 from .._libvirt.hypervisor import Hypervisor
@@ -63,6 +65,7 @@ class _Survey:
     system: System
     domains: DomainList
     pictures: Pictures
+    bridge_ports: BridgePorts
     patience: Patience = field(default_factory=Patience)
 
 
@@ -78,7 +81,7 @@ def vm_information(
     asked = list(uuids)
     if others:
         asked += sorted(set(domains.names) - set(asked), key=lambda uuid: domains.names[uuid])
-    look = partial(_look, _Survey(hypervisor, system, domains, pictures))
+    look = partial(_look, _Survey(hypervisor, system, domains, pictures, BridgePorts(system)))
     found = []
     for index, (uuid, outcome) in enumerate(zip(asked, side_by_side(look, asked, _WORKERS))):
         if isinstance(outcome, VmError):
@@ -107,6 +110,8 @@ def _describe(survey: _Survey, uuid: str, observed: ObservedVm, defined: etree._
     warnings: list[str] = []
     live = None if observed.live_xml is None else etree.fromstring(observed.live_xml)
     domain = defined if live is None else live
+    ports = {} if live is None else survey.bridge_ports.of(live)
+    warnings += [] if live is None else stray_warnings(live, ports)
     described = domain_facts.identity(domain)
     management_ip = described["metadata"]["host_management_ip"]
     disks = [{**disk, **_size(survey, uuid, disk, warnings)} for disk in domain_facts.disks(domain)]
@@ -123,16 +128,16 @@ def _describe(survey: _Survey, uuid: str, observed: ObservedVm, defined: etree._
         "console": None if live is None else console_of_domain(live, management_ip),
         "addresses": [] if live is None else _addresses(survey, uuid, live),
         "disks": disks,
-        "nics": domain_facts.nics(domain),
-        "restart_required": live is not None and observed.persistent and restart_changes(defined, live),
+        "nics": domain_facts.nics(domain, ports),
+        "restart_required": live is not None and observed.persistent and restart_changes(defined, live, ports),
         **pictures,
         "warnings": list(dict.fromkeys(warnings)),
     }
 
 
-def restart_changes(defined: etree._Element, live: etree._Element) -> bool:
+def restart_changes(defined: etree._Element, live: etree._Element, ports: Ports) -> bool:
     """Whether a guest would find anything changed if what is defined took the place of what runs."""
-    return bool(live_changes(defined, live).for_guest)
+    return bool(live_changes(defined, live, ports).for_guest)
 
 
 def _uptime(system: System, uuid: str, domain_name: str) -> Optional[int]:

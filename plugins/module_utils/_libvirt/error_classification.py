@@ -83,6 +83,7 @@ _TEXTS = (
     ("channel_dir_missing", r"Unable to bind to UNIX socket path.*No such file or directory"),
     ("image_format", r"Image is not in \w+ format"),
     ("bridge_missing", r"Cannot get interface MTU on|[Uu]nable to add bridge|bridge .*(does not exist|No such device)"),
+    ("openvswitch_failed", r"Unable to add port .* to OVS bridge"),
     ("filter_failed", r"nwfilter|[Nn]etwork filter|referenced filter|(ip6?|eb)tables"),
     ("address_missing", r"Cannot assign requested address"),
     ("address_in_use", r"Address already in use|Unable to find an unused port|Failed to find an available port"),

@@ -50,6 +50,9 @@ _CDROM = {
 
 _NIC = {
     "bridge_name": {"type": "str", "required": True},
+    "bridge_type": {"type": "str", "choices": ["linux", "openvswitch"], "default": "linux"},
+    "interface_id": {"type": "str"},
+    "vlan_id": {"type": "int"},
     "mac": {"type": "str"},
     "ip": {"type": "str", "default": ""},
     "uuid": {"type": "str"},

@@ -70,6 +70,8 @@ _CDROM_CHECKS: dict[str, values.Check] = {
 }
 _NIC_CHECKS: dict[str, values.Check] = {
     "bridge_name": values.interface_name,
+    "interface_id": values.uuid,
+    "vlan_id": values.number(1, 4094),
     "mac": values.mac,
     "ip": values.ip_address,
     "uuid": values.uuid,

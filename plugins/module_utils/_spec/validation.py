@@ -27,11 +27,17 @@ _HINTS_FOR_SAME = {
     "install_path": "name each image once in a VM",
     "mac": "give each network card a mac of its own, or leave it out: it is then made of the uuid of the VM",
     "nic_internal_name": "give each network card a name of its own, or leave it out",
+    "interface_id": "give each network card an interface_id of its own, or leave it out: libvirt then chooses one",
     "target_name": "give each channel of a VM a target_name of its own",
     "socket_path": "give each channel a socket_path of its own",
     "boot_dev": "name each kind of device once",
     "pci_devices": "pass a device through to one VM only, and once",
     "usb_devices": "pass a device through to one VM only, and once",
+}
+
+_OPENVSWITCH_ONLY = {
+    "interface_id": "leave interface_id out, or set bridge_type to openvswitch",
+    "vlan_id": "name a bridge whose uplink is in that VLAN, such as br_eth0_100, or set bridge_type to openvswitch",
 }
 
 Key = Callable[[Part], Any]
@@ -54,6 +60,8 @@ def problems_of_vm(vm: Part) -> Iterator[Problem]:
     yield from _boot_problems(vm)
     for volume in volumes:
         yield from _volume_problems(volume)
+    for nic in _parts(vm, "nics"):
+        yield from _nic_problems(nic)
     for patch in _parts(vm, "domain_patches"):
         yield from _patch_problems(patch)
 
@@ -65,6 +73,7 @@ def problems_across_vms(vms: Iterable[Part]) -> Iterator[Problem]:
     nics = [nic for vm in vms for nic in _parts(vm, "nics")]
     yield from _twice(nics, "mac", lambda part: part.get("mac"))
     yield from _twice(nics, "nic_internal_name", lambda part: part.get("nic_internal_name"))
+    yield from _twice(nics, "interface_id", lambda part: part.get("interface_id"))
     channels = [channel for vm in vms for channel in _parts(vm, "channels")]
     yield from _twice(channels, "socket_path", lambda part: part.get("socket_path"))
     yield from _twice_in_lists(vms, "pci_devices", lambda item: item)
@@ -156,6 +165,20 @@ def _volume_problems(volume: Part) -> Iterator[Problem]:
             "cannot be with format qcow2: two guests that write it would destroy it",
             hint="only raw images can be shared",
         )
+
+
+def _nic_problems(nic: Part) -> Iterator[Problem]:
+    if nic.get("bridge_type") == "openvswitch":
+        if nic.get("ip"):
+            yield Problem(
+                "%s.ip" % nic.place,
+                "cannot be with bridge_type openvswitch: libvirt does not filter what passes Open vSwitch",
+                hint="leave ip out, and restrict the port by flows of Open vSwitch",
+            )
+    elif nic.get("bridge_type") == "linux":
+        for name, hint in _OPENVSWITCH_ONLY.items():
+            if nic.get(name) is not None:
+                yield Problem("%s.%s" % (nic.place, name), "needs bridge_type openvswitch", hint=hint)
 
 
 def _patch_problems(patch: Part) -> Iterator[Problem]:

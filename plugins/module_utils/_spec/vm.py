@@ -81,6 +81,9 @@ class Nic:
     mac: str
     ip: str
     bridge_name: str
+    bridge_type: str
+    interface_id: Optional[str]
+    vlan_id: Optional[int]
     uuid: Optional[str]
     nic_internal_name: str
     device_id: int

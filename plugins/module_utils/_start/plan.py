@@ -28,7 +28,7 @@ START_WHEN_OFF = "start_when_off"
 CRASHED = "crashed"
 BUSY = "busy"
 
-_NEEDING_PREPARATION = frozenset({"attach_volume", "change_media", "attach_nic", "update_nic"})
+_NEEDING_PREPARATION = frozenset({"attach_volume", "change_media", "attach_nic", "update_nic", "reconnect_nic"})
 _PAUSED = {
     "migration": BUSY,
     "save": BUSY,

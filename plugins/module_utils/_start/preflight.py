@@ -8,14 +8,16 @@ Storage has its own part of this in C(storage); what the hypervisor's QEMU lacks
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Collection, Iterator
 from typing import Optional
 
 from .._domain.interface import NIC_FILTER
-from .._errors.errors import Problem
-from .._host.system import System
-from .._spec.vm import PciDevice, Vm
+from .._errors.errors import Problem, VmError
+from .._host.network import openvswitch_bridge_exists
+from .._host.system import HostSystem, System
+from .._spec.vm import Nic, PciDevice, Vm
 
 
 def host_problems(vm: Vm, system: System) -> list[Problem]:
@@ -53,11 +55,39 @@ def missing_channel_directories(vm: Vm, system: System) -> list[str]:
     return [path for path in wanted if system.path_kind(path) is None]
 
 
-def _bridge_problems(vm: Vm, system: System) -> Iterator[Problem]:
+def _bridge_problems(vm: Vm, system: HostSystem) -> Iterator[Problem]:
     for nic in vm.nics:
-        if not system.bridge_exists(nic.bridge_name):
-            place, message = "%s.bridge_name" % nic.place, "the hypervisor has no bridge %s" % nic.bridge_name
-            yield Problem(place, message, "bridge_missing")
+        problem = _openvswitch_problem if nic.bridge_type == "openvswitch" else _kernel_bridge_problem
+        found = problem(nic, "%s.bridge_name" % nic.place, system)
+        if found is not None:
+            yield found
+
+
+def _kernel_bridge_problem(nic: Nic, place: str, system: HostSystem) -> Optional[Problem]:
+    name, hint = nic.bridge_name, ""
+    if system.bridge_exists(name):
+        return None
+    if system.path_kind("/sys/class/net/" + name) is not None:
+        # Without Open vSwitch it is none of its bridges.
+        with contextlib.suppress(VmError):
+            if openvswitch_bridge_exists(system, name):
+                hint = "%s is a bridge of Open vSwitch: set bridge_type to openvswitch" % name
+    return Problem(place, "the hypervisor has no bridge %s" % name, "bridge_missing", hint=hint)
+
+
+def _openvswitch_problem(nic: Nic, place: str, system: HostSystem) -> Optional[Problem]:
+    name = nic.bridge_name
+    if system.bridge_exists(name):
+        hint = "set bridge_type to linux, or name a bridge of Open vSwitch"
+        return Problem(place, "%s is a bridge of the kernel, not of Open vSwitch" % name, "bridge_missing", hint=hint)
+    try:
+        if openvswitch_bridge_exists(system, name):
+            return None
+    except VmError as error:
+        hint = "install openvswitch-switch" if error.code == "command_missing" else ""
+        return Problem(place, error.message, error.code, hint=hint)
+    hint = "create it with ovs-vsctl add-br, or correct bridge_name"
+    return Problem(place, "Open vSwitch has no bridge %s" % name, "bridge_missing", hint=hint)
 
 
 def _channel_problems(vm: Vm, system: System) -> Iterator[Problem]:

@@ -13,6 +13,7 @@ from typing import Optional
 from .._actions.action import Action
 from .._errors.errors import Problem, VmError
 from .._host.capabilities import Host, domain_kind, parse_capabilities, parse_domain_capabilities
+from .._host.network import BridgePorts
 from .._host.system import System
 from .._host_storage.preparation import preflight
 from .._libvirt.hypervisor import Hypervisor
@@ -73,6 +74,7 @@ class Task:
     network_filters: Optional[Sequence[str]]
     problems: Sequence[Problem]
     checked: frozenset[str]
+    bridge_ports: BridgePorts
     foreseen: Foreseen = field(default_factory=Foreseen)
 
     @property
@@ -110,6 +112,7 @@ def begin_task(hypervisor: Hypervisor, system: System, vms: Sequence[Vm], order:
         network_filters=_ask_network_filters(hypervisor, vms),
         problems=preflight(off, system, hypervisor),
         checked=frozenset(vm.uuid for vm in off),
+        bridge_ports=BridgePorts(system),
     )
 
 

@@ -32,7 +32,7 @@ from .._libvirt.observed import ObservedVm, observe
 from .._spec.vm import Vm
 from .._storage.base import StorageFacts
 from .apply import apply
-from .plan import Drift, Plan, Policy, Prepare, check_drift, check_state, plan_vm, steps, will_attach, will_start
+from .plan import Drift, Plan, Prepare, check_drift, check_state, plan_vm, steps, will_attach, will_start
 from .preflight import host_problems, memory_warnings, missing_channel_directories, network_filter_problems
 from .readiness import console_of, wait_until_usable
 from .result import SecretMask, VmResult, as_one_error, domain_text, failed, of_vm
@@ -97,7 +97,7 @@ def _plan(task: Task, vm: Vm, observed: ObservedVm, result: VmResult) -> tuple[P
     facts = storage_facts(vm, existing, task.system, task.hypervisor)
     desired = domain.build(vm, task.host, facts)
     reconciled = reconcile(desired.element, existing, desired.unpatched)
-    drift = _drift(desired, reconciled, observed, task.policy)
+    drift = _drift(task, desired, reconciled, observed)
     if task.order.diff:
         result.before = result.after = domain_text(existing)
         if reconciled.differences or existing is None:
@@ -147,19 +147,20 @@ def _check_definition(task: Task, desired: domain.DesiredDomain, definition: str
         raise
 
 
-def _drift(desired: domain.DesiredDomain, reconciled: Reconciled, observed: ObservedVm, policy: Policy) -> Drift:
+def _drift(task: Task, desired: domain.DesiredDomain, reconciled: Reconciled, observed: ObservedVm) -> Drift:
     defined: Sequence[Difference] = reconciled.differences
     if observed.live_xml is None:
         return Drift(defined=tuple(defined))
     live = etree.fromstring(observed.live_xml)
+    ports = task.bridge_ports.of(live)
     left: tuple[Difference, ...] = ()
     if desired.unpatched is None:
-        changes = live_changes(desired.element, live)
+        changes = live_changes(desired.element, live, ports)
     else:
-        changes = live_changes(desired.element, live, reconciled.merged)
+        changes = live_changes(desired.element, live, ports, reconciled.merged)
         left = left_from_before_patches(desired.element, desired.unpatched, live, reconciled.merged)
     # A new description is no reason to restart a VM, but it can be set in one that runs.
-    running = changes.differences if policy.on_drift == "live" else changes.for_guest
+    running = changes.differences if task.policy.on_drift == "live" else changes.for_guest
     # What a transient domain has as its definition is what runs, with all that libvirt has added.
     defined = defined if observed.persistent else ()
     return Drift(tuple(defined), (*left, *running), changes.actions, (*left, *changes.remaining))

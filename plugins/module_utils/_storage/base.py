@@ -37,12 +37,14 @@ _DNS_NAME = re.compile(r"[A-Za-z0-9.-]+")
 class StorageFacts:
     """What has to be asked of the hypervisor before disks can be described.
 
-    C(formats): install path to raw or qcow2. C(chap_secrets): the UUID of the libvirt secret that already
+    C(formats): install path to raw or qcow2. C(block_devices): the paths of volumes and CDs that are no files but block
+    devices. C(chap_secrets): the UUID of the libvirt secret that already
     stands for an iSCSI target name. C(problems): images that are not what they should be.
     """
 
     formats: Mapping[str, str] = field(default_factory=dict)
     chap_secrets: Mapping[str, str] = field(default_factory=dict)
+    block_devices: frozenset[str] = frozenset()
     problems: tuple[Problem, ...] = ()
 
 

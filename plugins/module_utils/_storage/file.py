@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Volumes and CDs that are files of the hypervisor (local, NFS, shared mount points)."""
+"""Volumes and CDs that are files or block devices of the hypervisor (local, NFS, shared mount points, LVM)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ IMAGE_KINDS = ("file", "block")
 
 
 class FileBackend(Backend):
-    """C(install_path) is an absolute path."""
+    """C(install_path) is an absolute path, of a file or a block device: what is there decides."""
 
     def check(self, item: StorageItem) -> list[Problem]:
         path = path_of(item)
@@ -46,18 +46,20 @@ class FileBackend(Backend):
 
     def disk(self, item: StorageItem, facts: StorageFacts) -> DiskSource:
         path = path_of(item)
-        source = etree.Element("source", file=path)
+        is_block = path in facts.block_devices
+        disk_type = "block" if is_block else "file"
+        source = etree.Element("source", {"dev" if is_block else "file": path})
         if isinstance(item, Cdrom):
-            return DiskSource("file", source)
+            return DiskSource(disk_type, source)
         image_format = item.format or facts.formats.get(path, ASSUMED_FORMAT)
-        return DiskSource("file", source, driver_type=image_format, snapshot="external")
+        return DiskSource(disk_type, source, driver_type=image_format, snapshot="external")
 
     def inquiry(self, item: StorageItem, asking: Asking) -> Optional[Inquiry]:
         # Through libvirt alone there is no telling; libvirt itself says it at the start.
         if not asking.system.is_remote:
             kind = asking.system.path_kind(path_of(item))
             if kind is None:
-                raise VmError("image_missing", "there is no file %s" % path_of(item))
+                raise VmError("image_missing", "there is no file or block device %s" % path_of(item))
             if kind not in IMAGE_KINDS:
-                raise VmError("image_missing", "%s is no file" % path_of(item))
+                raise VmError("image_missing", "%s is neither a file nor a block device" % path_of(item))
         return None

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 from ansible_collections.zstack.kvm.tests.run.checkout import Checkout
-from ansible_collections.zstack.kvm.tests.run.stage import refresh, staged
+from ansible_collections.zstack.kvm.tests.run.stage import staged
 
 
 @pytest.fixture(name="checkout")
@@ -34,32 +34,33 @@ def content(checkout):
 
 def test_it_has_the_files_that_are_not_ignored(checkout):
     (checkout.cache / "junk").mkdir(parents=True)
-    refresh(checkout)
+    staged(checkout)
     assert content(checkout) == {".gitignore": "/.cache/\n", "plugins/code.py": "first\n", "run": "#!/bin/sh\n"}
     assert (checkout.stage / "run").stat().st_mode & 0o111
 
 
 def test_it_follows_changes(checkout):
-    refresh(checkout)
+    staged(checkout)
     (checkout.root / "plugins" / "code.py").unlink()
     (checkout.root / "plugins").rmdir()
     (checkout.root / "plugins").write_text("now a file\n")
     (checkout.root / "run").write_text("#!/bin/sh\nexit 1\n")
-    refresh(checkout)
+    staged(checkout)
     assert content(checkout) == {".gitignore": "/.cache/\n", "plugins": "now a file\n", "run": "#!/bin/sh\nexit 1\n"}
 
 
 @pytest.mark.parametrize("name", ["tests/output/cached", ".cache/site-source/index"])
 def test_what_tools_keep_there_stays(checkout, name):
-    refresh(checkout)
+    staged(checkout)
     kept = checkout.stage / name
     kept.parent.mkdir(parents=True)
-    kept.write_text("dear\n")
-    refresh(checkout)
-    assert kept.read_text() == "dear\n"
-
-
-def test_it_is_made_once_for_tools_that_run_beside_each_other(checkout):
+    kept.write_text("kept\n")
     staged(checkout)
-    (checkout.root / "run").write_text("#!/bin/sh\nexit 1\n")
-    assert (staged(checkout) / "run").read_text() == "#!/bin/sh\n"
+    assert kept.read_text() == "kept\n"
+
+
+def test_a_file_that_is_the_same_is_not_written_again(checkout):
+    staged(checkout)
+    before = (checkout.stage / "run").stat()
+    staged(checkout)
+    assert (checkout.stage / "run").stat() == before

@@ -95,9 +95,14 @@ def test_kvm_is_tried_with_the_guest_where_it_is_now(tmp_path: Path, monkeypatch
     qemu = tmp_path / "qemu-system-x86_64"
     qemu.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\necho ready\n', encoding="utf-8")
     qemu.chmod(0o755)
-    said = []
+    said: list[bytes] = []
     read_until = guest._read_until
-    monkeypatch.setattr(guest, "_read_until", lambda *arguments: said.append(read_until(*arguments)) or said[0])
+
+    def listen(*arguments: Any) -> bytes:
+        said.append(read_until(*arguments))
+        return said[0]
+
+    monkeypatch.setattr(guest, "_read_until", listen)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     assert guest._try_kvm(built).domain_type == "kvm"
     assert f"-kernel\n{built}/vmlinuz\n-initrd\n{built}/initrd.gz\n" in said[0].decode()

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.zstack.kvm.plugins.filter.placement_problems import FilterModule
+from ansible_collections.zstack.kvm.plugins.filter.placement_problems import problems_of as placement_problems
 
-placement_problems = FilterModule().filters()["placement_problems"]
+of_play = FilterModule().filters()["placement_problems"]
 
 WEB = "36c27e8f-f05c-4780-bf6d-2fa65700f22e"
 DATABASE = "0f7a9a36-6b0e-4a1c-9d62-5b0a6f2d1c01"
@@ -119,3 +120,20 @@ def test_what_an_ignored_hypervisor_says_all_the_same_counts() -> None:
 def test_anything_else_in_its_place_is_an_error(ignored: Any) -> None:
     with pytest.raises(AnsibleFilterError, match="must be a list of hosts or a boolean"):
         placement_problems({}, [answer("hv1")], ["hv1"], ignore_unreachable=ignored)
+
+
+def test_the_variables_of_the_hosts_say_what_is_wanted_and_who_answered() -> None:
+    hosts = [
+        {
+            "inventory_hostname": "hv1",
+            "zstack_vms_named": {WEB: "web"},
+            "zstack_hypervisors_asked": {"results": [answer("hv1"), answer("hv2", WEB)]},
+        },
+        {"inventory_hostname": "hv3"},
+    ]
+    placement = {"hypervisors": HOSTS, "unmatched": ["kvn"]}
+    assert of_play(hosts, placement, ignore_unreachable="") == [
+        "zstack_hypervisors names kvn, which no host of the inventory matches",
+        f"VM web ({WEB}) is wanted on hv1, but it is active on hv2",
+        "hv3 cannot be asked which VMs it runs",
+    ]

@@ -30,7 +30,7 @@ def test_one_that_does_not_come_to_an_end_is_given_up(monkeypatch: pytest.Monkey
         goes_on.wait()
         return []
 
-    monkeypatch.setattr(zstack_vms.Hypervisor, "connect", lambda uri, seconds: connection)
+    monkeypatch.setattr("%s.Hypervisor.connect" % zstack_vms.__name__, lambda uri, seconds: connection)
     monkeypatch.setattr(zstack_vms, "vm_information", endless)
     error = zstack_vms._vms_of("qemu:///system", 1, 0)
     goes_on.set()

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Optional
+
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._drift.live_changes import LiveChanges, live_changes
 from lxml import etree
@@ -93,9 +95,14 @@ RUNNING = """
 """
 
 
-def changes(*replacements: tuple[str, str], running: tuple[tuple[str, str], ...] = ()) -> LiveChanges:
-    """What there is to do with a changed document."""
-    return live_changes(_domain(ASKED, replacements), _domain(RUNNING, running))
+BRIDGE = "devices/interface[mac=fa:00:00:00:00:01]/source/@bridge"
+
+
+def changes(
+    *replacements: tuple[str, str], running: tuple[tuple[str, str], ...] = (), port: Optional[str] = "br0"
+) -> LiveChanges:
+    """What there is to do with a changed document; C(port) is the bridge in which the device of the NIC is."""
+    return live_changes(_domain(ASKED, replacements), _domain(RUNNING, running), {"vnic1.0": port})
 
 
 def _domain(text: str, replacements: tuple[tuple[str, str], ...]) -> etree._Element:
@@ -222,3 +229,80 @@ class TestCpuThatLibvirtExpanded:
 
     def test_is_none_that_nobody_asked_for(self) -> None:
         assert changes(running=(self.EXPANDED,)).differences != ()
+
+
+class TestNicThatLeftItsBridge:
+    @pytest.mark.parametrize(("port", "before"), [("", None), ("br7", "br7")])
+    def test_is_put_back_and_taken_out_again_when_that_is_undone(self, port: str, before: Optional[str]) -> None:
+        planned = changes(port=port)
+        assert [(each.path, each.before, each.after) for each in planned.differences] == [(BRIDGE, before, "br0")]
+        (action,) = planned.actions
+        assert (action.name, action.detail["device"], action.detail["bridge"]) == ("reconnect_nic", "vnic1.0", "br0")
+        undo = action.detail["undo"]
+        assert (undo.name, undo.detail["device"], undo.detail["bridge"]) == ("reconnect_nic", "vnic1.0", port)
+        assert left(planned) == []
+
+    def test_is_something_that_the_guest_sees(self) -> None:
+        assert [each.path for each in changes(port="").for_guest] == [BRIDGE]
+
+    def test_waits_for_the_next_boot_where_its_device_is_gone(self) -> None:
+        planned = changes(port=None)
+        assert (names(planned), left(planned)) == ([], [BRIDGE])
+
+    def test_is_put_back_before_its_limits_change(self) -> None:
+        limited = ('<model type="virtio"/>', '<model type="virtio"/><bandwidth><inbound average="9"/></bandwidth>')
+        assert names(changes(limited, port="")) == ["reconnect_nic", "update_nic"]
+
+    def test_is_moved_by_libvirt_where_another_bridge_is_asked_for(self) -> None:
+        planned = changes(('bridge="br0"', 'bridge="br1"'), port="")
+        assert (names(planned), left(planned)) == (["update_nic"], [])
+
+    def test_of_open_vswitch_waits_for_the_next_boot_where_it_has_limits(self) -> None:
+        more = '<virtualport type="openvswitch"/><bandwidth><inbound average="9"/></bandwidth>'
+        limited = ('<model type="virtio"/>', '<model type="virtio"/>' + more)
+        planned = changes(limited, running=(limited,), port="")
+        assert (names(planned), left(planned)) == ([], [BRIDGE])
+
+    def test_is_left_alone_where_nobody_knows_where_it_is(self) -> None:
+        assert live_changes(_domain(ASKED, ()), _domain(RUNNING, ()), {}) == LiveChanges()
+
+
+class TestNicOfOpenVSwitch:
+    NIC = "devices/interface[mac=fa:00:00:00:00:01]"
+    HELD = (
+        '<source bridge="br0"/>',
+        '<source bridge="br0"/><vlan><tag id="7"/></vlan>'
+        '<virtualport type="openvswitch"><parameters interfaceid="i1"/></virtualport>',
+    )
+
+    def asked(self, more: str = '<vlan><tag id="7"/></vlan>', bridge: str = "br0") -> tuple[str, str]:
+        return (self.HELD[0], f'<source bridge="{bridge}"/>{more}<virtualport type="openvswitch"/>')
+
+    def test_keeps_the_id_that_libvirt_chose(self) -> None:
+        assert changes(self.asked(), running=(self.HELD,)) == LiveChanges()
+
+    @pytest.mark.parametrize(
+        ("vlan", "path", "before", "after"),
+        [
+            ('<vlan><tag id="8"/></vlan>', "/vlan/tag/@id", "7", "8"),
+            ("", "/vlan", '<vlan><tag id="7"/></vlan>', None),
+        ],
+    )
+    def test_gets_another_tag_at_once(self, vlan: str, path: str, before: str, after: Optional[str]) -> None:
+        planned = changes(self.asked(vlan), running=(self.HELD,))
+        assert [(each.path, each.before, each.after) for each in planned.differences] == [
+            (self.NIC + path, before, after)
+        ]
+        assert (names(planned), left(planned)) == (["update_nic"], [])
+
+    def test_goes_to_another_bridge_at_the_next_boot(self) -> None:
+        planned = changes(self.asked(bridge="br1"), running=(self.HELD,))
+        assert (names(planned), left(planned)) == ([], [BRIDGE])
+
+    def test_that_lost_its_virtual_port_gets_it_at_the_next_boot(self) -> None:
+        planned = changes(self.asked())
+        assert (names(planned), left(planned)) == ([], [self.NIC + "/vlan", self.NIC + "/virtualport"])
+
+    def test_goes_back_to_a_bridge_of_the_kernel_at_the_next_boot(self) -> None:
+        planned = changes(running=(self.HELD,))
+        assert (names(planned), left(planned)) == ([], [self.NIC + "/vlan", self.NIC + "/virtualport"])

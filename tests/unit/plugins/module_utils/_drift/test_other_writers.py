@@ -40,6 +40,8 @@ LIVE = Path(__file__).parents[4] / "fixtures" / "live"
         }
     ]
 )
+# They have left their bridges.
+PORTS = {"vnicd1.0": "other", "vnicd2.0": None}
 BOARDS = ("pc", "q35")
 # Without one of these it is no domain: libvirt always writes them.
 ALWAYS_THERE = ("name", "uuid", "memory", "currentMemory", "vcpu", "os", "os/type", "devices")
@@ -78,7 +80,7 @@ def settled(desired: etree._Element, held: etree._Element) -> None:
 
 def planned(desired: etree._Element, live: etree._Element) -> None:
     """By every policy."""
-    found = live_changes(desired, live)
+    found = live_changes(desired, live, PORTS)
     observed = ObservedVm("running", name=VM.domain_name, persistent=True, inactive_xml="", live_xml="")
     drift = Drift(found.differences, found.for_guest, found.actions, found.remaining)
     for on_drift in ("next_boot", "live", "restart", "fail", "ignore"):
@@ -88,7 +90,7 @@ def planned(desired: etree._Element, live: etree._Element) -> None:
 def facts(_desired: etree._Element, domain: etree._Element) -> None:
     domain_facts.identity(domain)
     domain_facts.disks(domain)
-    domain_facts.nics(domain)
+    domain_facts.nics(domain, PORTS)
     domain_facts.arp_answer(domain, {})
     console_of_domain(domain, None)
     has_host_luns([domain])
@@ -97,8 +99,8 @@ def facts(_desired: etree._Element, domain: etree._Element) -> None:
 
 
 def restarted(desired: etree._Element, live: etree._Element) -> None:
-    restart_changes(desired, live)
-    restart_changes(live, desired)
+    restart_changes(desired, live, PORTS)
+    restart_changes(live, desired, PORTS)
 
 
 def without_patches(desired: etree._Element, live: etree._Element) -> None:

@@ -176,6 +176,30 @@ def test_what_libvirt_and_operators_add_is_no_difference_and_stays() -> None:
     assert etree.tostring(result.merged) == etree.tostring(held())
 
 
+FILE = '<source file="/root.qcow2"/>'
+
+
+def test_a_disk_that_becomes_a_block_device_keeps_its_place_and_nothing_of_the_file() -> None:
+    desired = asked(
+        (FILE, '<source dev="/root.qcow2"/>'), ('<disk type="file" device="disk">', '<disk type="block" device="disk">')
+    )
+    existing = held((FILE, '<source file="/root.qcow2" index="1"><slices/></source>'))
+    result = reconciled(desired, existing)
+    assert [each.path for each in result.differences] == [
+        "devices/disk[target=vda]/@type",
+        "devices/disk[target=vda]/source/@dev",
+        "devices/disk[target=vda]/source/@file",
+    ]
+    disk = result.merged.find("devices/disk")
+    assert disk.find("address") is not None
+    assert etree.tostring(disk.find("source")).strip() == b'<source dev="/root.qcow2"/>'
+
+
+def test_an_empty_drive_may_have_been_for_a_device() -> None:
+    drive = '<disk type="%s" device="cdrom">'
+    assert found(asked(), held((drive % "file", drive % "block"))) == []
+
+
 def test_neither_domain_is_changed() -> None:
     desired, existing = asked(), held(("<shares>1024", "<shares>7"))
     texts = [etree.tostring(each) for each in (desired, existing)]
@@ -382,7 +406,7 @@ def test_a_command_line_for_qemu_is_the_documents() -> None:
     line = '<q:commandline xmlns:q="%s"><q:arg value="-x"/></q:commandline>' % namespace
     ((path, before, after),) = found(asked(), held(("<seclabel", line + "<seclabel")))
     assert (path, after) == ("qemu:commandline", None)
-    assert 'value="-x"' in before
+    assert 'value="-x"' in str(before)
 
 
 def test_credentials_may_stand_beside_the_source_or_in_it() -> None:

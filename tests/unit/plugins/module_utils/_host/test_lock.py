@@ -45,7 +45,7 @@ def test_a_second_task_waits_and_then_says_who_has_it(tmp_path: Path) -> None:
         with pytest.raises(VmError) as caught:
             vm_lock(UUID, str(tmp_path)).acquire(0.2)
         assert caught.value.code == "vm_locked"
-        assert "process %d" % other.pid in caught.value.message
+        assert f"process {other.pid}" in caught.value.message
     finally:
         other.kill()
         other.join()

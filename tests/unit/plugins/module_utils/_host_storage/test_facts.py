@@ -15,7 +15,12 @@ from ansible_collections.zstack.kvm.plugins.module_utils._host.system import Hos
 from ansible_collections.zstack.kvm.plugins.module_utils._host_storage.facts import facts as storage_facts
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import ListedSecret
 from ansible_collections.zstack.kvm.plugins.module_utils._storage.base import StorageFacts
-from ansible_collections.zstack.kvm.tests.unit.plugins.module_utils._storage.items import IQN, iscsi_volume, volume
+from ansible_collections.zstack.kvm.tests.unit.plugins.module_utils._storage.items import (
+    IQN,
+    cdrom,
+    iscsi_volume,
+    volume,
+)
 from lxml import etree
 
 
@@ -29,9 +34,9 @@ class NoLibvirt:
         return "<volume><target><format type='qcow2'/></target></volume>" if path == "/pool/file" else None
 
 
-def facts(*volumes: Any, existing: str | None = None, system: Any = None) -> StorageFacts:
+def facts(*volumes: Any, cds: Any = (), existing: str | None = None, system: Any = None) -> StorageFacts:
     domain = None if existing is None else etree.fromstring(existing)
-    return storage_facts(SimpleNamespace(volumes=volumes), domain, system or HostSystem(), NoLibvirt())
+    return storage_facts(SimpleNamespace(volumes=volumes, boot_iso=cds), domain, system or HostSystem(), NoLibvirt())
 
 
 @pytest.fixture(params=["raw", "qcow2"])
@@ -46,6 +51,63 @@ def defined(path: str, image_format: str) -> str:
         image_format,
         path,
     )
+
+
+BLOCK_DISK = "<domain><devices><disk><source dev='/srv/device'/></disk></devices></domain>"
+FILE_DISK = "<domain><devices><disk><source file='/dev/vg/lv'/></disk></devices></domain>"
+
+
+class Devices:
+    """A hypervisor's system with files and block devices at these paths."""
+
+    is_remote = False
+
+    def __init__(self, **kinds: str | None) -> None:
+        self._kinds = kinds
+
+    def path_kind(self, path: str) -> str | None:
+        return self._kinds.get(path.rpartition("/")[2])
+
+    def image_format(self, path: str) -> str:
+        return "qcow2"
+
+    def read_head(self, path: str, size: int) -> bytes:
+        return b""
+
+
+@pytest.mark.parametrize(
+    ("path", "system", "existing", "is_block"),
+    [
+        # What is there decides, whatever the path and the definition say.
+        ("/srv/device", Devices(device="block"), None, True),
+        ("/dev/vg/lv", Devices(lv="file"), None, False),
+        ("/dev/vg/lv", Devices(lv="block"), FILE_DISK, True),
+        ("/srv/device", Devices(device="file"), BLOCK_DISK, False),
+        # A logical volume that isn't active yet, and a hypervisor that can't be looked at.
+        *(
+            each
+            for unseen in (Devices(), RemoteSystem("qemu+ssh://host/system"))
+            for each in (
+                ("/dev/vg/lv", unseen, None, True),
+                ("/dev/disk/by-id/wwn-0x5000", unseen, None, True),
+                ("/dev/shm/disk", unseen, None, False),
+                ("/srv/device", unseen, None, False),
+                ("/srv/device", unseen, BLOCK_DISK, True),
+                ("/dev/vg/lv", unseen, FILE_DISK, False),
+            )
+        ),
+    ],
+)
+def test_which_paths_are_block_devices(path: str, system: Any, existing: str | None, is_block: bool) -> None:
+    found = facts(volume("file", path, format="raw"), existing=existing, system=system)
+    assert found.block_devices == ({path} if is_block else set())
+    assert facts(cds=[cdrom(path)], existing=existing, system=system).block_devices == found.block_devices
+
+
+def test_a_definition_knows_the_formats_of_block_devices() -> None:
+    existing = "<domain><devices><disk><driver type='raw'/><source dev='/dev/vg/lv'/></disk></devices></domain>"
+    found = facts(volume("file", "/dev/vg/lv"), existing=existing, system=Devices(lv="block"))
+    assert (found.formats, found.problems) == ({"/dev/vg/lv": "raw"}, ())
 
 
 def test_a_file_is_asked_when_nothing_says_its_format(image: Any) -> None:

@@ -38,7 +38,7 @@ class Libvirt:
 
 
 def planned(secret: Optional[ListedSecret], value: Optional[bytes] = None) -> list[str]:
-    return [action.name for action in plan_secrets(VM, StorageFacts(), Libvirt(secret, value))]  # type: ignore[arg-type]
+    return [action.name for action in plan_secrets(VM, StorageFacts(), Libvirt(secret, value))]
 
 
 def test_one_that_is_missing_is_defined() -> None:

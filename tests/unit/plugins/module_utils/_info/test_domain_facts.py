@@ -75,12 +75,15 @@ def test_what_nics_are_connected_to() -> None:
         <mac address='m1'/><source bridge='br0'/><target dev='vnet0'/><model type='virtio'/>
       </interface>
       <interface type='network'><mac address='m2'/><source network='default' bridge='virbr0'/></interface>
-      <interface type='user'><mac address='m3'/></interface>""")
+      <interface type='user'><mac address='m3'/></interface>"""),
+        {"vnet0": ""},
     )
-    assert [(each["mac"], each["type"], each["bridge"], each["model"], each["device"]) for each in found] == [
-        ("m1", "bridge", "br0", "virtio", "vnet0"),
-        ("m2", "network", "virbr0", None, None),
-        ("m3", "user", None, None, None),
+    assert [
+        (each["mac"], each["type"], each["bridge"], each["model"], each["device"], each["connected"]) for each in found
+    ] == [
+        ("m1", "bridge", "br0", "virtio", "vnet0", False),
+        ("m2", "network", "virbr0", None, None, None),
+        ("m3", "user", None, None, None, None),
     ]
 
 

@@ -145,13 +145,13 @@ def test_a_machine_that_libvirt_does_not_answer_for_is_left_out() -> None:
     assert "q35" in told["machine_names"]
 
 
-def test_libvirt_gone_in_the_middle_is_an_error() -> None:
+def test_libvirt_gone_in_the_middle_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     hypervisor = RecordedHypervisor("debian-12")
 
     def gone(*_kind: object) -> str:
         raise VmError("connection_lost", "gone")
 
-    hypervisor.domain_capabilities = gone  # type: ignore[method-assign]
+    monkeypatch.setattr(hypervisor, "domain_capabilities", gone)
     with pytest.raises(VmError, match="gone"):
         host_info(hypervisor, HostSystem())
 

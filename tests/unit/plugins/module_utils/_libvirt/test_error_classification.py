@@ -43,6 +43,7 @@ RECORDED = [
     ('image_missing', 38, "Cannot access storage file '/nothing' (as uid:64055, gid:64055): No such file or directory"),
     ('image_format', 1, QEMU + '-blockdev {"driver":"qcow2"}: Image is not in qcow2 format'),
     ('bridge_missing', 38, "Cannot get interface MTU on 'br_nope': No such device"),
+    ('openvswitch_failed', 1, "Unable to add port vnet5 to OVS bridge ovsbr"),
     ('secret_missing', 66, "Secret not found: no secret with matching uuid '00000000-0000-4000-8000-00000000dead'"),
     ('storage_unreachable', 1, QEMU + '-blockdev {"driver":"nbd","server":{"host":"127.0.0.1","port":"1"}}: '
      "Failed to connect to '127.0.0.1:1': Connection refused"),

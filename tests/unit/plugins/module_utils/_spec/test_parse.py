@@ -481,8 +481,8 @@ class TestUnknownOptions:
         }
 
     def test_get_a_hint_what_was_meant(self) -> None:
-        dummy, found = parse_vms([vm(nics=[nic(bridgeName="x")])])
-        assert (found[0].place, found[0].hint) == ("vms[0].nics[0].bridgeName", "did you mean bridge_name?")
+        dummy, found = parse_vms([vm(nics=[nic(nicInternalName="x")])])
+        assert (found[0].place, found[0].hint) == ("vms[0].nics[0].nicInternalName", "did you mean nic_internal_name?")
 
     def test_without_anything_near_get_a_list(self) -> None:
         dummy, found = parse_vms([vm(root_volume=volume(qos={"zzz": 1}))])
@@ -660,3 +660,34 @@ class TestSecrets:
 
     def test_an_empty_one_is_none(self) -> None:
         assert secrets_of([vm(console_password="")]) == set()
+
+
+class TestOpenVSwitch:
+    def test_a_nic_is_on_a_bridge_of_the_kernel_unless_it_says_otherwise(self) -> None:
+        (made,) = parsed(nics=[nic()]).nics
+        assert (made.bridge_type, made.interface_id, made.vlan_id) == ("linux", None, None)
+
+    def test_a_nic_may_have_a_vlan_and_an_id_there(self) -> None:
+        options = {"bridge_type": "openvswitch", "vlan_id": "100", "interface_id": UUID.upper().replace("-", "")}
+        (made,) = parsed(nics=[nic(**options)]).nics
+        assert (made.bridge_type, made.interface_id, made.vlan_id) == ("openvswitch", UUID, 100)
+
+    @pytest.mark.parametrize("name", ["vlan_id", "interface_id"])
+    def test_what_only_open_vswitch_has_needs_it(self, name: str) -> None:
+        value = {"vlan_id": 100, "interface_id": UUID}[name]
+        assert problems(vm(nics=[nic(**{name: value})])) == [f"vms[0].nics[0].{name}: needs bridge_type openvswitch"]
+
+    @pytest.mark.parametrize("number", [0, 4095, -1])
+    def test_a_vlan_has_a_number_that_a_tag_can_have(self, number: int) -> None:
+        found = problems(vm(nics=[nic(bridge_type="openvswitch", vlan_id=number)]))
+        assert found == [f"vms[0].nics[0].vlan_id: {number} must be between 1 and 4094"]
+
+    def test_there_is_no_filter(self) -> None:
+        found = problems(vm(nics=[nic(bridge_type="openvswitch", ip="10.0.0.5")]))
+        reason = "libvirt does not filter what passes Open vSwitch"
+        assert found == ["vms[0].nics[0].ip: cannot be with bridge_type openvswitch: " + reason]
+
+    def test_two_nics_have_two_ids(self) -> None:
+        options = {"bridge_type": "openvswitch", "interface_id": UUID}
+        found = problems(vm(nics=[nic(**options), nic(**options)]))
+        assert found == ["vms[0].nics[1].interface_id: is the same as vms[0].nics[0].interface_id"]

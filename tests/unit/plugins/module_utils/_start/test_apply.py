@@ -62,7 +62,7 @@ def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
 def context_of(recorder: Recorder) -> Context:
     """A context in which the recorder is the hypervisor."""
     vm: Any = SimpleNamespace(uuid="6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11")
-    return Context(recorder, None, vm, None, threading.Event())  # type: ignore[arg-type]
+    return Context(recorder, None, vm, None, threading.Event())
 
 
 def test_all_are_done_in_order(recorder: Recorder) -> None:

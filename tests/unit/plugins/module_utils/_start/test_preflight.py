@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Optional
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmProblems
-from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem, RemoteSystem
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError, VmProblems
+from ansible_collections.zstack.kvm.plugins.module_utils._host.system import CommandResult, HostSystem, RemoteSystem
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import Vm
 from ansible_collections.zstack.kvm.plugins.module_utils._start.preflight import (
@@ -130,6 +131,80 @@ def test_what_is_not_there_is_one_with_what_to_do(
 
     assert [str(problem) for problem in problems] == [message]
     assert (error.code, error.hint.startswith(hint)) == (code, True)
+
+
+class OpenVSwitch(HostSystem):
+    """A hypervisor whose ovs-vsctl knows the bridge ovsbr."""
+
+    def __init__(self, root: Path, broken: str = "") -> None:
+        super().__init__(str(root))
+        self.broken = broken
+
+    def run(self, argv: Sequence[str], timeout: float, stdin: Optional[str] = None) -> CommandResult:
+        if self.broken == "command_missing":
+            raise VmError("command_missing", "the program ovs-vsctl is not installed")
+        return CommandResult(1 if self.broken else 0 if argv[-1] == "ovsbr" else 2, "", self.broken)
+
+
+@pytest.mark.parametrize(
+    ("bridge", "kind", "broken", "code", "message", "hint"),
+    [
+        ("ovsbr", "openvswitch", "", None, "", ""),
+        (
+            "ovsbr9",
+            "openvswitch",
+            "",
+            "bridge_missing",
+            "Open vSwitch has no bridge ovsbr9",
+            "create it with ovs-vsctl",
+        ),
+        (
+            "br0",
+            "openvswitch",
+            "",
+            "bridge_missing",
+            "br0 is a bridge of the kernel, not of Open vSwitch",
+            "set bridge_",
+        ),
+        (
+            "ovsbr",
+            "linux",
+            "",
+            "bridge_missing",
+            "the hypervisor has no bridge ovsbr",
+            "ovsbr is a bridge of Open vSwitch",
+        ),
+        ("eth0", "linux", "", "bridge_missing", "the hypervisor has no bridge eth0", "Create the bridge"),
+        ("ovsbr", "linux", "down", "bridge_missing", "the hypervisor has no bridge ovsbr", "Create the bridge"),
+        ("ovsbr", "openvswitch", "down", "openvswitch_failed", "Open vSwitch cannot be asked: down", "See that ovsdb-"),
+        (
+            "ovsbr",
+            "openvswitch",
+            "command_missing",
+            "command_missing",
+            "the program ovs-vsctl is not installed",
+            "install openvswitch-switch",
+        ),
+    ],
+)
+def test_a_bridge_is_one_of_its_kind(
+    tmp_path: Path,
+    system: HostSystem,
+    bridge: str,
+    kind: str,
+    broken: str,
+    code: Optional[str],
+    message: str,
+    hint: str,
+) -> None:
+    (tmp_path / "sys/class/net/ovsbr").mkdir()
+    found = host_problems(vm(nics=[{"bridge_name": bridge, "bridge_type": kind}]), OpenVSwitch(tmp_path, broken))
+    if code is None:
+        assert found == []
+        return
+    error = as_one_error(VmProblems(found))
+    assert (error.code, error.message) == (code, "vms[0].nics[0].bridge_name: " + message)
+    assert error.hint.startswith(hint)
 
 
 def test_all_that_is_not_there_is_named(system: HostSystem) -> None:

@@ -62,7 +62,7 @@ def wait(system: System, wait_for: str = "console", state: str = "running") -> N
     vm: Any = SimpleNamespace(uuid="6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11", domain_name="web", wait_for=wait_for)
     hypervisor: Any = Hypervisor(state)
     unused: Any = None
-    context = Context(hypervisor, system, vm, unused, threading.Event())  # type: ignore[arg-type]
+    context = Context(hypervisor, system, vm, unused, threading.Event())
     context.done.append("start")
     usable.wait_until_usable(context, CONSOLE)
 

@@ -21,7 +21,7 @@ def task(parallel: Optional[int], remote: bool) -> Task:
     hypervisor: Any = SimpleNamespace(cpu_count=lambda: 8)
     order = Order(Policy(), False, parallel, frozenset(), threading.Event())
     unused: Any = None
-    return Task(hypervisor, system, order, unused, unused, unused, None, None, (), frozenset())
+    return Task(hypervisor, system, order, unused, unused, unused, None, None, (), frozenset(), unused)
 
 
 @pytest.mark.parametrize("remote", [False, True])

@@ -11,7 +11,7 @@ import uuid
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import Monitor
 from ansible_collections.zstack.kvm.plugins.module_utils._storage import backends as storage
-from ansible_collections.zstack.kvm.plugins.module_utils._storage.backends import StorageFacts
+from ansible_collections.zstack.kvm.plugins.module_utils._storage.base import DiskSource, StorageFacts
 from ansible_collections.zstack.kvm.tests.unit.plugins.module_utils._storage.items import (
     IQN,
     MONITORS,
@@ -90,7 +90,7 @@ def label(item) -> str:
     return getattr(item, "path", None) or item.install_path
 
 
-def domain_with(disk: storage.DiskSource) -> etree._Element:
+def domain_with(disk: DiskSource) -> etree._Element:
     domain = etree.fromstring(
         '<domain type="qemu"><name>d</name><memory>1</memory><os><type>hvm</type></os>'
         "<devices><disk/></devices></domain>"
@@ -133,6 +133,16 @@ def test_a_file_volume_is_a_file_with_external_snapshots():
     disk = storage.disk(volume("file", "/v.qcow2"), StorageFacts(formats={"/v.qcow2": "raw"}))
     assert (disk.disk_type, disk.driver_type, disk.snapshot) == ("file", "raw", "external")
     assert etree.tostring(disk.source, encoding="unicode") == '<source file="/v.qcow2"/>'
+
+
+def test_a_block_device_is_one_for_volumes_and_cds():
+    facts = StorageFacts(formats={"/dev/vg/lv": "qcow2"}, block_devices=frozenset({"/dev/vg/lv"}))
+    disk, drive = (storage.disk(item, facts) for item in (volume("file", "/dev/vg/lv"), cdrom("/dev/vg/lv")))
+    assert (disk.disk_type, disk.driver_type, disk.snapshot) == ("block", "qcow2", "external")
+    assert (drive.disk_type, drive.driver_type) == ("block", "raw")
+    for source in (disk.source, drive.source):
+        assert etree.tostring(source, encoding="unicode") == '<source dev="/dev/vg/lv"/>'
+        libvirt_schema().assertValid(domain_with(disk))
 
 
 def test_a_format_that_is_given_is_not_the_files_to_say():

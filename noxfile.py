@@ -1,0 +1,279 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The sessions of nox: every check of this project. C(nox --list) shows them.
+
+C(./run-tests) runs the same sessions, after it has prepared the machine. They share one environment, .cache/venv.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Optional
+
+import nox
+from nox.command import CommandFailed
+
+ROOT = Path(__file__).resolve().parent
+sys.path.insert(0, str(ROOT))
+
+from tests.run import ansible_test, pythons, supported  # noqa: E402
+from tests.run.checkout import Checkout  # noqa: E402
+from tests.run.lock import alone  # noqa: E402
+from tests.run.setup import Setup, SetupError  # noqa: E402
+from tests.run.stage import staged  # noqa: E402
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "none"
+nox.options.sessions = ["unit", "types", "docs", "build", "lint", "sanity"]
+
+CHECKOUT = Checkout(ROOT)
+TYPED_PACKAGES = ("extensions", "plugins", "tests", "tools.docs", "tools.quickstart")
+TYPED_DIRECTORIES = ("tools/guest", "tools/lab")
+
+
+Inside = list[str]  # the beginning of a command that runs in a hypervisor of the laboratory
+
+
+def session(function: Callable[[nox.Session], None]) -> Callable[[nox.Session], None]:
+    """Register a session that runs in the environment of this checkout."""
+
+    @functools.wraps(function)
+    def prepared(session: nox.Session) -> None:
+        try:
+            with alone(CHECKOUT, "set-up"):
+                Setup(CHECKOUT).environment()
+        except SetupError as error:
+            session.error(str(error))
+        function(session)
+
+    return nox.session(venv_backend="none")(prepared)
+
+
+@session
+def unit(session: nox.Session) -> None:
+    """Run the unit tests (pytest)."""
+    pytest(session, "unit", "--quiet", "--numprocesses=auto", "tests/unit", *session.posargs)
+
+
+@session
+def types(session: nox.Session) -> None:
+    """Check types and style (mypy, ruff)."""
+    packages = [word for name in TYPED_PACKAGES for word in ("-p", f"ansible_collections.zstack.kvm.{name}")]
+    run_all(
+        session,
+        ["ruff", "check", "."],
+        ["ruff", "format", "--check", "."],
+        ["mypy", *packages],
+        ["mypy", *TYPED_DIRECTORIES],
+        ["mypy", "noxfile.py"],
+        env={"MYPYPATH": ":".join([str(CHECKOUT.collections), *TYPED_DIRECTORIES])},
+    )
+
+
+@session
+def docs(session: nox.Session) -> None:
+    """Check the documentation and the changelog, and build the site (antsibull, Sphinx)."""
+    plugins = ["lint-collection-docs", "--plugin-docs", "--skip-rstcheck", "--validate-collection-refs=all", "."]
+    run_all(
+        session,
+        ["antsibull-docs", *plugins],
+        ["antsibull-changelog", "lint"],
+        ["python", "-m", "tools.docs.website"],
+        ["codespell"],
+        ["python", "-m", "tools.docs.language"],
+    )
+
+
+@session
+def build(session: nox.Session) -> None:
+    """Build the collection, install the file and look inside."""
+    pytest(session, "build", "--verbose", "tests/build", *session.posargs)
+
+
+@session
+def lint(session: nox.Session) -> None:
+    """Run ansible-lint, profile production."""
+    session.chdir(staged(CHECKOUT))
+    run(session, "ansible-lint", "--nocolor", *session.posargs)
+
+
+@session
+def sanity(session: nox.Session) -> None:
+    """Run ansible-test sanity, nothing ignored."""
+    run_ansible_test(session, CHECKOUT, "sanity", "sanity", "--junit", *session.posargs)
+
+
+@session
+def integration(session: nox.Session) -> None:
+    """Run the integration tests with real libvirt and QEMU, in hypervisors of the laboratory."""
+    at_once = min(os.cpu_count() or 1, 4)
+    common = ["--verbose", "--durations=40", "--dist=loadfile", "tests/integration", *session.posargs]
+    python = str(CHECKOUT.venv / "bin" / "python")
+    failures = Failures()
+    with laboratory(session, at_once) as hypervisors, failures.noted("in hypervisors"):
+        workers = [f"--tx=popen//python={shlex.join([*inside, python])}" for inside in hypervisors]
+        # A hypervisor has a /tmp of its own; the checkout is the same everywhere.
+        spread = [*workers, f"--basetemp={CHECKOUT.cache / 'tmp'}", "-m", "not outside"]
+        pytest(session, "integration-inside", *spread, *common)
+    with failures.noted("on this machine"):
+        spread = [f"--numprocesses={at_once}", "--no-loadscope-reorder", "-m", "outside"]
+        pytest(session, "integration-outside", *spread, *common)
+    failures.end(session)
+
+
+@session
+def molecule(session: nox.Session) -> None:
+    """Run the molecule scenarios."""
+    scenarios = session.posargs or ["--all", "--workers=cpus", "--continue-on-failure"]
+    run(session, "molecule", "test", "--no-command-borders", *scenarios)
+
+
+@session
+def mutation(session: nox.Session) -> None:
+    """Check that the unit tests notice each part of a domain that is left out."""
+    run(session, "python", "-m", "tests.mutation", *session.posargs, env={"PYTHONPATH": str(CHECKOUT.collections)})
+
+
+@session
+def versions(session: nox.Session) -> None:
+    """Try every ansible-core and every Python of targets that is supported, as far as the machine has them."""
+    found = pythons.find(supported.TARGETS)
+    for missing in supported.left_out(found):
+        session.warn(f"not tried: {missing}")
+    failures = Failures()
+    with laboratory(session, 1) as hypervisors:
+        for core, python in supported.controllers(found).items():
+            with failures.noted(f"ansible-core {core}"):
+                _try_core(session, core, found[python], found, hypervisors[0], failures)
+        for version, program in found.items():
+            with failures.noted(f"Python {version} of a target"):
+                _try_target(session, version, program, hypervisors[0])
+    failures.end(session)
+
+
+def _try_core(
+    session: nox.Session, core: str, python: Path, found: dict[str, Path], inside: Inside, failures: Failures
+) -> None:
+    programs = CHECKOUT.cache / "versions" / "bin"
+    programs.mkdir(parents=True, exist_ok=True)
+    for version, program in found.items():
+        (programs / f"python{version}").unlink(missing_ok=True)
+        (programs / f"python{version}").symlink_to(program)
+    tools = replace(CHECKOUT, environment_name=f"versions/core-{core}", first_in_path=str(programs))
+    _create_environment(session, tools.venv, python, "-r", "tests/requirements-pytest.txt", f"ansible-core=={core}.*")
+    with failures.noted(f"ansible-core {core}: sanity"):
+        run_ansible_test(session, tools, f"versions-sanity-{core}", "sanity", "--junit")
+    for version in (target for target in supported.CORES[core].targets if target in found):
+        with failures.noted(f"ansible-core {core}: unit tests on Python {version}"):
+            units = ["units", "--venv", "--python", version]
+            run_ansible_test(session, tools, f"versions-units-{core}-{version}", *units)
+    tests = [*supported.TESTS_OF_CORES, *session.posargs]
+    pytest(session, f"versions-core-{core}", "--verbose", *tests, checkout=tools, inside=inside)
+
+
+def _try_target(session: nox.Session, version: str, python: Path, inside: Inside) -> None:
+    directory = CHECKOUT.cache / "versions" / f"target-{version}"
+    _create_environment(session, directory, python, "libvirt-python", "lxml")
+    tests = [*supported.TESTS_OF_TARGETS, *session.posargs]
+    target = {"ZSTACK_KVM_TARGET_PYTHON": str(directory / "bin" / "python")}
+    pytest(session, f"versions-python-{version}", "--verbose", *tests, inside=inside, env=target)
+
+
+def _create_environment(session: nox.Session, directory: Path, python: Path, *requirements: str) -> None:
+    run(session, str(python), "-m", "venv", str(directory))
+    run(session, str(directory / "bin" / "python"), "-m", "pip", "install", "--quiet", *requirements)
+
+
+class Failures:
+    """What failed in a session that goes on all the same."""
+
+    def __init__(self) -> None:
+        self._found: list[str] = []
+
+    @contextlib.contextmanager
+    def noted(self, what: str) -> Iterator[None]:
+        """Note it if a command fails."""
+        try:
+            yield
+        except CommandFailed:
+            self._found.append(what)
+
+    def end(self, session: nox.Session) -> None:
+        """Fail if anything did."""
+        if self._found:
+            session.error(", ".join(self._found))
+
+
+@contextlib.contextmanager
+def laboratory(session: nox.Session, hosts: int) -> Iterator[list[Inside]]:
+    """Start hypervisors, and stop them afterwards. What an earlier run left when it was killed is removed first."""
+    lab = str(ROOT / "tools" / "lab" / "lab")
+    digest = hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]
+    directory = ["--dir", f"/var/lib/zstack-kvm-tests-{digest}"]
+    stand_ins = str(ROOT / "tests" / "support" / "path")
+    run(session, lab, "down", *directory)
+    try:
+        run(session, lab, "up", *directory, f"--hosts={hosts}", "--network=free", f"--path-first={stand_ins}")
+        yield [[lab, "exec", *directory, f"hv{number}", "--"] for number in range(1, hosts + 1)]
+    finally:
+        run(session, lab, "down", *directory)
+
+
+def pytest(
+    session: nox.Session,
+    name: str,
+    *arguments: str,
+    checkout: Checkout = CHECKOUT,
+    inside: Sequence[str] = (),
+    env: Optional[Mapping[str, str]] = None,
+) -> None:
+    """Run pytest, in a hypervisor if C(inside) says so, and leave its report in .cache/results."""
+    command = [*inside, checkout.program("pytest"), f"--junit-xml={checkout.result(name)}", *arguments]
+    # By a selection of the developer's there may be nothing to run.
+    codes = [0, 5] if session.posargs else [0]
+    run(session, *command, checkout=checkout, success_codes=codes, env=env)
+
+
+def run_ansible_test(session: nox.Session, checkout: Checkout, name: str, *arguments: str) -> None:
+    """Run ansible-test in the copy of the project, and leave its reports in .cache/results."""
+    with session.chdir(staged(checkout)), ansible_test.reports(checkout, name):
+        environment = ansible_test.environment(checkout)
+        run(session, "ansible-test", *arguments, "--color", "no", checkout=checkout, env=environment)
+
+
+def run_all(session: nox.Session, *commands: list[str], env: Optional[Mapping[str, str]] = None) -> None:
+    """Run all commands, and fail if any of them did."""
+    failures = Failures()
+    for command in commands:
+        with failures.noted(" ".join(command[:3])):
+            run(session, *command, env=env)
+    failures.end(session)
+
+
+def run(
+    session: nox.Session,
+    *command: str,
+    checkout: Checkout = CHECKOUT,
+    success_codes: Sequence[int] = (0,),
+    env: Optional[Mapping[str, str]] = None,
+) -> None:
+    """Run one command in the environment of the tests; an interrupted one gets time to clean up."""
+    session.run(
+        checkout.program(command[0]),
+        *command[1:],
+        env={**checkout.environment(), **(env or {})},
+        include_outer_env=False,
+        external=True,
+        success_codes=success_codes,
+        interrupt_timeout=20,
+        terminate_timeout=5,
+    )

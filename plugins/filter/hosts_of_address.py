@@ -1,0 +1,65 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The filter that finds the hypervisor that a StartVmCmd means by its management address."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+DOCUMENTATION = r"""
+name: hosts_of_address
+short_description: Find the hosts that have a management address
+version_added: 0.2.0
+author:
+  - zstack.kvm contributors (@zstack)
+description:
+  - Returns the hosts that a StartVmCmd may mean by its C(hostManagementIp). C(playbooks/start_vm_cmd.yml) uses it.
+  - The address of a host is its variable C(zstack_host_management_ip); without that its C(ansible_host), and its name.
+positional: _input
+options:
+  _input:
+    description:
+      - The variables of the hosts.
+    type: list
+    elements: dict
+    required: true
+  address:
+    description:
+      - The management address.
+    type: str
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Show which host has the address
+  ansible.builtin.debug:
+    msg: "{{ groups.hypervisors | map('extract', hostvars) | zstack.kvm.hosts_of_address('10.0.0.11') }}"
+"""
+
+RETURN = r"""
+_value:
+  description:
+    - The names of the hosts.
+  type: list
+  elements: str
+"""
+
+
+def hosts_of_address(hosts: Sequence[Mapping[str, Any]], address: str) -> list[str]:
+    """Return the names of the hosts that have the address."""
+    return [host["inventory_hostname"] for host in hosts if address in _addresses(host)]
+
+
+def _addresses(host: Mapping[str, Any]) -> tuple[Any, ...]:
+    if "zstack_host_management_ip" in host:
+        return (host["zstack_host_management_ip"],)
+    return host.get("ansible_host"), host["inventory_hostname"]
+
+
+class FilterModule:
+    """Filters of this file."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        return {"hosts_of_address": hosts_of_address}

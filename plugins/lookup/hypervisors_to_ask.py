@@ -1,0 +1,130 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lookup that finds the hypervisors of the inventory that have to be asked which VMs they run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ansible.inventory.manager import InventoryManager
+from ansible.plugins.lookup import LookupBase
+
+DOCUMENTATION = r"""
+name: hypervisors_to_ask
+short_description: Find the hypervisors that have to be asked which VMs they run
+version_added: 0.2.0
+author:
+  - zstack.kvm contributors (@zstack)
+description:
+  - Returns the hosts of the inventory on which VMs may run, and which host of the play asks each of them.
+    C(playbooks/start_vms.yml) uses it before it starts anything.
+  - Each host of the play asks itself, and its share of the hypervisors that are not in the play.
+options:
+  _terms:
+    description:
+      - One pattern, which is a list or text. Empty for the group C(hypervisors), or C(all) without such a group.
+    required: true
+  play_hosts:
+    description:
+      - The hosts of the play. They are hypervisors whatever the pattern says.
+    type: list
+    elements: str
+    required: true
+  chosen:
+    description:
+      - The pattern by which the play chose its hosts. Hosts that match it are hypervisors as well, also those that
+        C(--limit) leaves out.
+    type: raw
+"""
+
+EXAMPLES = r"""
+- name: Find the hypervisors to ask
+  ansible.builtin.set_fact:
+    placement: "{{ lookup('zstack.kvm.hypervisors_to_ask', 'hypervisors', play_hosts=ansible_play_hosts_all) }}"
+  run_once: true
+"""
+
+RETURN = r"""
+_value:
+  description:
+    - One mapping.
+  type: list
+  elements: dict
+  contains:
+    hypervisors:
+      description: The hosts on which VMs may run.
+      type: list
+      elements: str
+    asked_by:
+      description: For each host of the play the hosts that it asks.
+      type: dict
+    unmatched:
+      description: The parts of the pattern that match no host.
+      type: list
+      elements: str
+"""
+
+
+class LookupModule(LookupBase):
+    """Evaluates the patterns once, for the whole play."""
+
+    def run(self, terms: Sequence[Any], variables: Any = None, **kwargs: Any) -> list[dict[str, Any]]:
+        """Return one mapping."""
+        self.set_options(var_options=variables, direct=kwargs)
+        play_hosts, chosen = self.get_option("play_hosts"), self.get_option("chosen")
+        return [placement(terms, variables["groups"], play_hosts, chosen)]
+
+
+def placement(
+    pattern: Any, groups: Mapping[str, Sequence[str]], play_hosts: Sequence[str], chosen: Any = None
+) -> dict[str, Any]:
+    """Return the hypervisors, which host of the play asks them, and the parts of the pattern that match no host."""
+    parts = parts_of_pattern(pattern, groups)
+    inventory = _inventory(groups)
+
+    def matching(patterns: Sequence[str]) -> list[str]:
+        return [host.name for host in inventory.get_hosts(",".join(patterns))] if patterns else []
+
+    found = [*matching(parts), *matching(list(_words(chosen))), *play_hosts]
+    hypervisors = list(dict.fromkeys(found))
+    unmatched = [part for part in parts if part[0] not in "!&" and not matching([part])]
+    return {"hypervisors": hypervisors, "asked_by": shares(play_hosts, hypervisors), "unmatched": unmatched}
+
+
+def parts_of_pattern(pattern: Any, groups: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the parts of a pattern; what is a host's name is one part, whatever is in it."""
+    words = list(_words(pattern)) or ["hypervisors" if groups.get("hypervisors") else "all"]
+    known = {*groups, *groups.get("all", ())}
+    whole = [word for word in words if word in known]
+    # Ansible splits at colons only where there is no comma, and ignores what then matches nothing.
+    split = [re.findall(r"(?:[^\s:\[\]]|\[[^\]]*\])+", word) for word in words if word not in known]
+    return whole + [part for parts in split for part in parts]
+
+
+def shares(play_hosts: Sequence[str], hypervisors: Sequence[str]) -> dict[str, list[str]]:
+    """Return for each host of the play itself, and its share of the hypervisors that are not in the play."""
+    in_play = set(play_hosts)
+    others = [host for host in hypervisors if host not in in_play]
+    count = len(play_hosts)
+    return {host: [host, *others[number::count]] for number, host in enumerate(play_hosts)}
+
+
+def _words(pattern: Any) -> Iterator[str]:
+    if isinstance(pattern, str):
+        yield from filter(None, (word.strip() for word in pattern.split(",")))
+    else:
+        for each in pattern or ():
+            yield from _words(each)
+
+
+def _inventory(groups: Mapping[str, Sequence[str]]) -> InventoryManager:
+    """Return an inventory in which only names can be looked up."""
+    inventory = InventoryManager(loader=None, parse=False)
+    for group, hosts in groups.items():
+        inventory.add_group(group)
+        for host in hosts:
+            inventory.add_host(host, group=group)
+    return inventory

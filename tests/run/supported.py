@@ -1,0 +1,63 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The versions that the collection supports, and which of them a machine can try."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Supported:
+    """The Pythons on which an ansible-core runs, and those of the targets that it manages."""
+
+    controllers: tuple[str, ...]
+    targets: tuple[str, ...]
+
+
+# What meta/runtime.yml and tests/config.yml promise, and what the makers of ansible-core support.
+CORES = {
+    "2.19": Supported(("3.11", "3.12", "3.13"), ("3.9", "3.10", "3.11", "3.12", "3.13")),
+    "2.20": Supported(("3.12", "3.13", "3.14"), ("3.9", "3.10", "3.11", "3.12", "3.13", "3.14")),
+    "2.21": Supported(("3.12", "3.13", "3.14"), ("3.9", "3.10", "3.11", "3.12", "3.13", "3.14")),
+}
+TARGETS = CORES["2.21"].targets
+
+# What is run on them: VMs that start, boot, and are left alone by the next run; beyond that, with an ansible-core the
+# playbooks and the role, and with a target's Python the other modules.
+_VMS = "tests/integration/test_start_vm.py"
+TESTS_OF_CORES = (
+    _VMS,
+    "tests/integration/test_playbook_check_mode.py",
+    "tests/integration/test_stop_playbook.py",
+    "tests/integration/test_host_prerequisites.py",
+)
+TESTS_OF_TARGETS = (
+    _VMS,
+    "tests/integration/test_host_info.py",
+    "tests/integration/test_vm_info.py",
+    "tests/integration/test_stop_vm.py",
+)
+
+
+def controllers(found: Collection[str]) -> dict[str, str]:
+    """Return the Python that runs each ansible-core, of those that the machine has."""
+    chosen = {
+        core: next((version for version in supported.controllers if version in found), "")
+        for core, supported in CORES.items()
+    }
+    return {core: python for core, python in chosen.items() if python}
+
+
+def left_out(found: Collection[str]) -> list[str]:
+    """Return what cannot be tried with the Pythons that the machine has."""
+    pythons = [f"Python {version}" for version in TARGETS if version not in found]
+    runnable = controllers(found)
+    cores = [
+        f"ansible-core {core}, which needs Python {' or '.join(supported.controllers)}"
+        for core, supported in CORES.items()
+        if core not in runnable
+    ]
+    return pythons + cores

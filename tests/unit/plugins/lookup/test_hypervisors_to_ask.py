@@ -1,0 +1,66 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which hypervisors are asked before VMs are started, and by which host of the play."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.zstack.kvm.plugins.lookup.hypervisors_to_ask import parts_of_pattern, placement, shares
+
+GROUPS = {
+    "all": ["hv1", "hv2", "hv3", "fe80::1"],
+    "hypervisors": ["hv1", "hv2"],
+    "storage": ["hv3"],
+}
+
+
+def look_up(pattern: Any, chosen: Any = None) -> dict[str, Any]:
+    return placement([pattern], GROUPS, ["hv1"], chosen)
+
+
+class TestPattern:
+    @pytest.mark.parametrize("empty", [[], "", " ", None])
+    def test_without_one_it_is_the_group_hypervisors(self, empty: Any) -> None:
+        assert parts_of_pattern(empty, GROUPS) == ["hypervisors"]
+
+    def test_without_that_group_it_is_every_host(self) -> None:
+        assert parts_of_pattern([], {"all": ["hv1"], "hypervisors": []}) == ["all"]
+
+    def test_it_is_split_at_commas_and_colons(self) -> None:
+        assert parts_of_pattern("hv1, hv2:hv3", GROUPS) == ["hv1", "hv2", "hv3"]
+
+    def test_lists_may_hold_lists(self) -> None:
+        assert parts_of_pattern(["hv1", ["hv2,hv3"]], GROUPS) == ["hv1", "hv2", "hv3"]
+
+    def test_a_name_with_colons_is_not_split(self) -> None:
+        assert parts_of_pattern("fe80::1", GROUPS) == ["fe80::1"]
+
+    def test_a_range_is_not_split(self) -> None:
+        assert parts_of_pattern("hypervisors[0:1]:!hv2", GROUPS) == ["hypervisors[0:1]", "!hv2"]
+
+
+class TestShares:
+    def test_each_host_of_the_play_asks_itself_and_its_share_of_the_others(self) -> None:
+        hypervisors = [f"hv{number}" for number in range(1, 8)]
+        assert shares(["hv2", "hv3"], hypervisors) == {
+            "hv2": ["hv2", "hv1", "hv5", "hv7"],
+            "hv3": ["hv3", "hv4", "hv6"],
+        }
+
+
+class TestLookup:
+    def test_the_hosts_of_the_play_are_hypervisors_whatever_the_pattern_says(self) -> None:
+        found = look_up("storage")
+        assert found == {"hypervisors": ["hv3", "hv1"], "asked_by": {"hv1": ["hv1", "hv3"]}, "unmatched": []}
+
+    def test_hosts_that_limit_leaves_out_are_hypervisors(self) -> None:
+        assert look_up("hv1", chosen="hypervisors")["hypervisors"] == ["hv1", "hv2"]
+
+    def test_a_pattern_excludes(self) -> None:
+        assert look_up(["hv*:storage", "!hv2"])["hypervisors"] == ["hv1", "hv3"]
+
+    def test_parts_that_match_no_host_are_named_except_those_that_exclude(self) -> None:
+        assert look_up("hv1,kvn:!hv9")["unmatched"] == ["kvn"]

@@ -1,0 +1,159 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""In which bridges NICs are, on a made-up sysfs and with what Open vSwitch answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Optional
+
+import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
+from ansible_collections.zstack.kvm.plugins.module_utils._host.bridge_ports import stray_warnings
+from ansible_collections.zstack.kvm.plugins.module_utils._host.network import (
+    BridgePorts,
+    connect_port,
+    openvswitch_bridge_exists,
+)
+from ansible_collections.zstack.kvm.plugins.module_utils._host.system import CommandResult, HostSystem, RemoteSystem
+from lxml import etree
+
+VM = "0d1e2f30-4a5b-6c7d-8e9f-a0b1c2d3e4f5"
+# As ovs-vsctl 3.1 prints it.
+TABLES = (
+    '{"data":[[["uuid","p0"],"ovsbr"],[["uuid","p1"],"vnet8"],[["uuid","p2"],"lonely"]],"headings":["_uuid","name"]}\n'
+    '{"data":[["ovsbr",["set",[["uuid","p0"],["uuid","p1"]]]],["other",["uuid","p2"]],["empty",["set",[]]]],'
+    '"headings":["name","ports"]}\n'
+)
+PLAIN = "<interface type='bridge'><source bridge='br0'/><target dev='%s'/></interface>"
+OPENVSWITCH = """<interface type='bridge'><mac address='52:54:00:00:00:01'/><source bridge='%s'/>%s
+    <virtualport type='openvswitch'><parameters interfaceid='i1'/></virtualport><target dev='%s'/></interface>"""
+
+
+class Recorded(HostSystem):
+    """A hypervisor whose programs only say what they were called with."""
+
+    def __init__(self, root: Path, answer: Optional[CommandResult] = None) -> None:
+        super().__init__(str(root))
+        self.answer = answer or CommandResult(0, "", "")
+        self.calls: list[list[str]] = []
+
+    def run(self, argv: Sequence[str], timeout: float, stdin: Optional[str] = None) -> CommandResult:
+        self.calls.append(list(argv))
+        return self.answer
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """vnet0 is in br0, vnet1 in br1, vnet2 in none; vnet7 to vnet9 are there for Open vSwitch."""
+    devices = tmp_path / "sys/devices/virtual/net"
+    network = tmp_path / "sys/class/net"
+    network.mkdir(parents=True)
+    for name in ("vnet0", "vnet1", "vnet2", "vnet7", "vnet8"):
+        (devices / name).mkdir(parents=True)
+        (network / name).symlink_to(f"../../devices/virtual/net/{name}")
+    (devices / "vnet0/master").symlink_to("../br0")
+    (devices / "vnet1/master").symlink_to("../br1")
+    return tmp_path
+
+
+def live(*nics: str) -> etree._Element:
+    return etree.fromstring("<domain><devices>%s</devices></domain>" % "".join(nics))
+
+
+def test_sysfs_tells_where_the_nics_on_bridges_of_the_kernel_are(root: Path) -> None:
+    system = Recorded(root)
+    domain = live(*(PLAIN % device for device in ("vnet0", "vnet1", "vnet2", "vnet3")))
+    assert BridgePorts(system).of(domain) == {"vnet0": "br0", "vnet1": "br1", "vnet2": "", "vnet3": None}
+    assert system.calls == []
+
+
+def test_open_vswitch_is_asked_once_for_all_vms(root: Path) -> None:
+    system = Recorded(root, CommandResult(0, TABLES, ""))
+    ports = BridgePorts(system)
+    first, second = (live(OPENVSWITCH % ("ovsbr", "", device)) for device in ("vnet7", "vnet8"))
+    assert (ports.of(first), ports.of(second)) == ({"vnet7": ""}, {"vnet8": "ovsbr"})
+    assert len(system.calls) == 1
+
+
+def test_without_an_answer_of_open_vswitch_nothing_is_said_of_its_nics(root: Path) -> None:
+    system = Recorded(root, CommandResult(1, "", "ovs-vsctl: database connection failed"))
+    assert BridgePorts(system).of(live(PLAIN % "vnet2", OPENVSWITCH % ("ovsbr", "", "vnet8"))) == {"vnet2": ""}
+
+
+def test_nothing_is_known_through_a_remote_uri() -> None:
+    assert BridgePorts(RemoteSystem("qemu+ssh://far/system")).of(live(PLAIN % "vnet0")) == {}
+
+
+def test_nics_without_bridge_or_device_are_none_that_can_be_lost(root: Path) -> None:
+    unusual = live("<interface type='user'/>", "<interface type='bridge'><source bridge='br0'/></interface>")
+    assert BridgePorts(Recorded(root)).of(unusual) == {}
+
+
+def test_the_warning_says_where_the_device_is_instead(root: Path) -> None:
+    domain = live(*(PLAIN % device for device in ("vnet0", "vnet1", "vnet2", "vnet3")))
+    assert stray_warnings(domain, BridgePorts(Recorded(root)).of(domain)) == [
+        "the NIC vnet1 is not in its bridge br0, but in br1",
+        "the NIC vnet2 is not in its bridge br0, but in none",
+        "the NIC vnet3 is not in its bridge br0: the device is gone",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("bridge", "more", "commands"),
+    [
+        ("br0", "", ["ip link set dev vnet0 master br0"]),
+        ("", "", ["ip link set dev vnet0 nomaster"]),
+        (
+            "br0",
+            "<port isolated='yes'/>",
+            ["ip link set dev vnet0 master br0", "ip link set dev vnet0 type bridge_slave isolated on"],
+        ),
+    ],
+)
+def test_a_nic_goes_into_a_bridge_of_the_kernel_as_it_was(
+    root: Path, bridge: str, more: str, commands: list[str]
+) -> None:
+    system = Recorded(root)
+    nic = etree.fromstring((PLAIN % "vnet0").replace("</interface>", more + "</interface>"))
+    connect_port(system, nic, VM, "vnet0", bridge)
+    assert [" ".join(call) for call in system.calls] == commands
+
+
+@pytest.mark.parametrize(
+    ("vlan", "settings"),
+    [
+        ("", []),
+        ("<vlan><tag id='100'/></vlan>", ["tag=100"]),
+        ("<vlan trunk='yes'><tag id='5'/><tag id='6'/></vlan>", ["trunks=5,6"]),
+        (
+            "<vlan trunk='yes'><tag id='5'/><tag id='6' nativeMode='untagged'/></vlan>",
+            ["trunks=5,6", "tag=6", "vlan_mode=native-untagged"],
+        ),
+    ],
+)
+def test_a_nic_goes_into_a_bridge_of_open_vswitch_with_its_tags_and_names(
+    root: Path, vlan: str, settings: list[str]
+) -> None:
+    system = Recorded(root)
+    connect_port(system, etree.fromstring(OPENVSWITCH % ("ovsbr", vlan, "vnet8")), VM, "vnet8", "ovsbr")
+    assert system.calls == [
+        ["ovs-vsctl", "--timeout=5", "--", "--if-exists", "del-port", "vnet8", "--", "add-port", "ovsbr", "vnet8"]
+        + settings
+        + ["--", "set", "Interface", "vnet8", 'external-ids:attached-mac="52:54:00:00:00:01"']
+        + ['external-ids:iface-id="i1"', f'external-ids:vm-id="{VM}"', 'external-ids:iface-status="active"']
+    ]
+
+
+@pytest.mark.parametrize(("status", "exists"), [(0, True), (2, False)])
+def test_open_vswitch_says_whether_it_has_a_bridge(root: Path, status: int, exists: bool) -> None:
+    assert openvswitch_bridge_exists(Recorded(root, CommandResult(status, "", "")), "ovsbr") is exists
+
+
+def test_an_open_vswitch_that_does_not_answer_is_an_error(root: Path) -> None:
+    said = "ovs-vsctl: unix:/var/run/openvswitch/db.sock: database connection failed (No such file or directory)\n"
+    with pytest.raises(VmError, match="database connection failed") as raised:
+        openvswitch_bridge_exists(Recorded(root, CommandResult(1, "", said)), "ovsbr")
+    assert raised.value.code == "openvswitch_failed"

@@ -1,0 +1,41 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The versions that are tried are those that the collection promises."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ansible_collections.zstack.kvm.tests.run import supported
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+
+
+def promised(path: str) -> Any:
+    return yaml.safe_load((CHECKOUT / path).read_text(encoding="utf-8"))
+
+
+def test_the_oldest_ansible_core_and_python_are_those_that_are_promised() -> None:
+    assert promised("meta/runtime.yml")["requires_ansible"] == f">={min(supported.CORES)}.0"
+    targets = {target for each in supported.CORES.values() for target in each.targets}
+    oldest = min(targets, key=lambda version: [int(number) for number in version.split(".")])
+    assert promised("tests/config.yml")["modules"]["python_requires"] == f">={oldest}"
+
+
+def test_the_tests_that_are_run_on_versions_exist() -> None:
+    for name in {*supported.TESTS_OF_CORES, *supported.TESTS_OF_TARGETS}:
+        assert (CHECKOUT / name).is_file()
+
+
+def test_each_core_gets_the_oldest_python_that_the_machine_has_for_it() -> None:
+    assert supported.controllers(["3.9", "3.12"]) == {"2.19": "3.12", "2.20": "3.12", "2.21": "3.12"}
+    assert supported.controllers(["3.11"]) == {"2.19": "3.11"}
+
+
+def test_what_the_machine_cannot_try_is_named() -> None:
+    assert supported.left_out(["3.9", "3.10", "3.11", "3.13"]) == ["Python 3.12", "Python 3.14"]
+    assert supported.left_out(["3.9", "3.10", "3.11", "3.12", "3.14"]) == ["Python 3.13"]
+    assert "ansible-core 2.21, which needs Python 3.12 or 3.13 or 3.14" in supported.left_out(["3.11"])
