@@ -133,8 +133,7 @@ def integration(session: nox.Session) -> None:
 @session
 def molecule(session: nox.Session) -> None:
     """Run the molecule scenarios."""
-    scenarios = session.posargs or ["--all", "--workers=cpus", "--continue-on-failure"]
-    run(session, "molecule", "test", "--no-command-borders", *scenarios)
+    pytest(session, "molecule", "--verbose", "--numprocesses=auto", "tests/molecule", *session.posargs)
 
 
 @session

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -14,3 +15,5 @@ LINK = ROOT / ".cache" / "collections" / "ansible_collections" / "zstack" / "kvm
 if ROOT.parts[-3:-2] != ("ansible_collections",) and not LINK.exists():
     LINK.parent.mkdir(parents=True, exist_ok=True)
     LINK.symlink_to("../../../..")
+    # Python remembers that the path did not exist.
+    importlib.invalidate_caches()

@@ -245,6 +245,8 @@ options:
               - The name of the card's device on the hypervisor, 15 characters at most.
               - By default C(vnicINTERNAL_ID.DEVICE_ID), as ZStack names it, if the VM has an O(vms[].internal_id);
                 else libvirt chooses one at each start.
+              - A device of the hypervisor or another running VM that has the name already is an error before anything
+                is touched.
             type: str
           device_id:
             description:
@@ -380,7 +382,8 @@ options:
         suboptions:
           socket_path:
             description:
-              - The absolute path of the socket. Its folder is made if need be.
+              - The absolute path of the socket. Its directory is created if need be.
+              - Anything there but a socket on which nobody listens is an error before anything is touched.
             type: str
             required: true
           target_name:
@@ -424,8 +427,8 @@ options:
         type: str
       timeout:
         description:
-          - How many seconds to wait, at most, until the VM runs, and again until its guest's agent answers where
-            O(vms[].wait_for=guest_agent).
+          - How many seconds to wait, at most, until the VM runs, and again until its guest's agent answers or
+            has an address where O(vms[].wait_for=guest_agent) or O(vms[].wait_for=address).
         type: int
         default: 60
       start_order:
@@ -510,9 +513,14 @@ options:
           - V(guest_agent) is that the guest's agent answers, for which the VM needs a channel with target_name
             V(org.qemu.guest_agent.0). A VM that runs already is waited for as well, unless it gets that channel at its
             next boot only.
+          - V(address) is that a NIC has an address that can be used from elsewhere, which the result then has
+            (C(addresses)). The guest agent, leases of libvirt's networks and the hypervisor's ARP table are asked; of
+            the last two only what the guest answers at counts, where the task runs on the hypervisor. Link-local
+            addresses are not enough. A VM that runs already is waited for as well, unless it gets its first NIC at its
+            next boot.
           - A VM that doesn't come up in time runs on, and the task fails. Its error then has the last lines of the
             guest's serial console and of QEMU's log, and the path of a picture of the screen.
         type: str
-        choices: [running, console, guest_agent]
+        choices: [running, console, guest_agent, address]
         default: console
 """

@@ -128,7 +128,7 @@ from ansible.module_utils.basic import missing_required_lib
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.codes import ERROR_CODES
-from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError, mistakes_as_errors
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError, internal_errors
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import system_of
 from ansible_collections.zstack.kvm.plugins.module_utils._info.several_hypervisors import places
 from ansible_collections.zstack.kvm.plugins.module_utils._info.vm_info import vm_information
@@ -276,7 +276,7 @@ def _safe(name: str) -> str:
 def _vms_of(uri: str, connect_seconds: int, seconds: int) -> Union[list[Vm], VmError]:
     """What there is to know of the VMs of a hypervisor that opens a connection and tells of them in time."""
     try:
-        with mistakes_as_errors():
+        with internal_errors():
             hypervisor = Hypervisor.connect(without_questions(uri), connect_seconds)
             try:
                 return call_with_deadline(partial(_look, hypervisor, uri), seconds)

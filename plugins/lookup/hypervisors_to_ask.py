@@ -5,13 +5,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
-
-from ansible.inventory.manager import InventoryManager
-from ansible.plugins.lookup import LookupBase
-
 DOCUMENTATION = r"""
 name: hypervisors_to_ask
 short_description: Find the hypervisors that have to be asked which VMs they run
@@ -66,6 +59,13 @@ _value:
       type: list
       elements: str
 """
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ansible.inventory.manager import InventoryManager
+from ansible.plugins.lookup import LookupBase
 
 
 class LookupModule(LookupBase):

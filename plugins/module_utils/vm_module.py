@@ -18,7 +18,7 @@ except ImportError:
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ._errors.codes import ERROR_CODES
-from ._errors.errors import Problem, VmError
+from ._errors.errors import Failure, Problem, VmError
 from ._libvirt.hypervisor import LIBVIRT_IMPORT_ERROR
 from ._spec.arguments import VM_ARGUMENT_SPEC
 from ._start.result import SecretMask, VmResult, masked_arguments
@@ -60,8 +60,8 @@ def require_libraries(module: AnsibleModule) -> None:
 
 def fail_for_error(module: AnsibleModule, error: VmError) -> None:
     """Fail with an error that concerns the hypervisor or what the module manages there."""
-    error.hint = error.hint or ERROR_CODES[error.code].hint
-    module.fail_json("%s (%s)" % (error.message, error.hint), error=error.as_result())
+    hinted = error.replaced(hint=error.hint or ERROR_CODES[error.code].hint)
+    module.fail_json("%s (%s)" % (hinted.message, hinted.hint), error=Failure(hinted, "look").as_result())
 
 
 def fail_for_input(module: AnsibleModule, problems: Sequence[Problem], secrets: Iterable[str] = ()) -> None:
@@ -90,17 +90,17 @@ def finish(module: AnsibleModule, results: Sequence[VmResult]) -> None:
     for result in results:
         for warning in result.warnings:
             module.warn("%s: %s" % (result.label, warning))
-    failures = [(result.label, result.error) for result in results if result.error is not None]
+    failures = [(result.label, result.failure) for result in results if result.failure is not None]
     if not failures:
         module.exit_json(**returned)
-    lines = ["\n".join(_failure(label, error)) for label, error in failures]
+    lines = ["\n".join(_failure(label, failure)) for label, failure in failures]
     module.fail_json("%d of %d VMs failed:\n%s" % (len(failures), len(results), "\n".join(lines)), **returned)
 
 
-def _failure(label: str, error: VmError) -> Iterator[str]:
+def _failure(label: str, failure: Failure) -> Iterator[str]:
     """The lines that tell people what went wrong with a VM."""
-    yield "%s: %s (%s)" % (label, error.message, error.hint)
-    seen = error.last_seen
+    yield "%s: %s (%s)" % (label, failure.error.message, failure.error.hint)
+    seen = failure.diagnostics
     if seen is None:
         return
     for what, said in (("its serial console", seen.serial_console), ("QEMU's log", seen.qemu_log)):

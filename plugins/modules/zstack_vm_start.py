@@ -214,6 +214,34 @@ vms:
           description: What was asked for, V(null) if nothing should be there.
           type: str
           sample: "2048"
+    addresses:
+      description:
+        - The addresses of the VM's NICs, the best first. Those that can be used from elsewhere come before link-local
+          ones, then NICs count in their order. What the guest has on devices of its own is left out.
+      type: list
+      elements: dict
+      returned: with O(vms[].wait_for=address), when the VM has come up
+      contains:
+        address:
+          description: An IPv4 or IPv6 address.
+          type: str
+          sample: 192.168.122.57
+        prefix:
+          description: The length of its network's prefix, V(null) where only ARP knows the address.
+          type: int
+          sample: 24
+        mac:
+          description: The MAC address of the NIC that has it.
+          type: str
+          sample: fa:16:3e:00:00:01
+        interface:
+          description: The NIC, by its name in the guest for the source V(agent), else on the hypervisor.
+          type: str
+          sample: eth0
+        source:
+          description: Who knows it, V(agent), V(lease) or V(arp).
+          type: str
+          sample: agent
     warnings:
       description: What else deserves attention. The task shows them as well.
       type: list
@@ -262,7 +290,7 @@ vms:
           description: How far the changes could be undone; V(done), V(partial) or V(not_needed).
           type: str
           sample: done
-        last_seen:
+        boot_diagnostics:
           description:
             - What a person would look at first.
           returned: when the VM ran, or began to, and didn't come up in time
@@ -289,7 +317,7 @@ vms:
               sample: /var/lib/zstack-kvm/screenshots/6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11.png
 """
 
-from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import Problem, VmError
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import Failure, Problem, VmError
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import system_of
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Hypervisor
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms, secrets_of
@@ -341,7 +369,7 @@ def main() -> None:
     try:
         hypervisor = Hypervisor.connect(uri)
     except VmError as error:
-        results = [failed(of_vm(vm), error, SecretMask(secrets)) for vm in vms]
+        results = [failed(of_vm(vm), Failure(error, "look"), SecretMask(secrets)) for vm in vms]
     else:
         results = start_vms(hypervisor, system_of(uri), vms, order)
         hypervisor.close()

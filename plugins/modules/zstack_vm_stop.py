@@ -236,7 +236,7 @@ vms:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import Problem, VmError
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import Failure, Problem, VmError
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import system_of
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Hypervisor, Removal
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.uuids import parse_uuids
@@ -281,7 +281,7 @@ def main() -> None:
     try:
         hypervisor = Hypervisor.connect(uri)
     except VmError as error:
-        results = [failed(VmResult(uuid, ""), error, SecretMask(())) for uuid in uuids]
+        results = [failed(VmResult(uuid, ""), Failure(error, "look"), SecretMask(())) for uuid in uuids]
     else:
         results = stop_vms(hypervisor, system_of(uri), uuids, order)
         hypervisor.close()

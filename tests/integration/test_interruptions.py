@@ -104,7 +104,7 @@ def test_a_start_that_takes_longer_than_the_timeout_is_ended_and_undone(new_vm: 
     began = time.monotonic()
     run = foretold.failed(start, vm)
     assert (run.error["code"], run.error["rollback"]) == ("start_timeout", "done"), run.error
-    assert run.error["last_seen"] == {"serial_console": [], "qemu_log": [], "screenshot": None}
+    assert run.error["boot_diagnostics"] == {"serial_console": [], "qemu_log": [], "screenshot": None}
     # libvirt itself would wait longer.
     assert time.monotonic() - began < 29
     assert (state(vm["uuid"]), qemus_of(vm["uuid"])) == ("absent", [])

@@ -85,12 +85,12 @@ def test_the_error_is_that_of_the_wait_and_the_vm_runs_on(vm: Vm, first: TaskRun
 
 
 def test_the_error_has_the_last_lines_of_the_serial_console_without_secrets(first: TaskRun) -> None:
-    assert first.error["last_seen"]["serial_console"][-1] == SAID
+    assert first.error["boot_diagnostics"]["serial_console"][-1] == SAID
     assert PASSWORD not in first.output
 
 
 def test_the_error_has_the_path_of_a_picture_that_only_its_owner_can_read(first: TaskRun) -> None:
-    picture = Path(first.error["last_seen"]["screenshot"])
+    picture = Path(first.error["boot_diagnostics"]["screenshot"])
     assert size_of_png(picture) == (720, 400)
     assert (picture.stat().st_mode & 0o777, picture.parent.stat().st_mode & 0o777) == (0o600, 0o700)
 
@@ -98,19 +98,19 @@ def test_the_error_has_the_path_of_a_picture_that_only_its_owner_can_read(first:
 def test_people_are_told_all_of_it(first: TaskRun) -> None:
     message = first.result["msg"]
     assert SAID in message
-    assert first.error["last_seen"]["screenshot"] in message
+    assert first.error["boot_diagnostics"]["screenshot"] in message
 
 
 def test_a_vm_that_was_there_before_is_no_better(vm: Vm, first: TaskRun) -> None:
     again = start({**vm, "timeout": SOON})
     assert (again.error["code"], again.actions, again.vm["changed"]) == ("guest_agent_timeout", [], False)
-    assert SAID in again.error["last_seen"]["serial_console"]
+    assert SAID in again.error["boot_diagnostics"]["serial_console"]
 
 
 def test_nobody_loses_the_console_to_the_task(vm: Vm, first: TaskRun) -> None:
     console = in_process.hypervisor().open_console(vm["uuid"])
     try:
-        assert start({**vm, "timeout": SOON}).error["last_seen"]["serial_console"] == []
+        assert start({**vm, "timeout": SOON}).error["boot_diagnostics"]["serial_console"] == []
         assert b"No init found." in console.read()
     finally:
         console.close()
@@ -129,5 +129,5 @@ def test_a_vm_that_ends_is_waited_for_no_longer(vm: Vm, first: TaskRun) -> None:
         output, _nothing = process.communicate()
         ended = finished(process, output, Path(directory))
     assert (ended.error["code"], ended.vm["state"]) == ("vm_ended", "shutoff")
-    assert SAID in ended.error["last_seen"]["serial_console"]
-    assert ended.error["last_seen"]["screenshot"] is None
+    assert SAID in ended.error["boot_diagnostics"]["serial_console"]
+    assert ended.error["boot_diagnostics"]["screenshot"] is None

@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -215,3 +216,39 @@ class TestLabels:
 def owner_and_mode(path: Path) -> tuple[int, int, int]:
     status = os.stat(path)
     return status.st_uid, status.st_gid, status.st_mode & 0o7777
+
+
+class TestParentsOfQemusUser:
+    """Whoever runs as QEMU's user may do as they like in the directory in which the role creates another."""
+
+    @pytest.fixture
+    def theirs(self) -> Iterator[Path]:
+        directory = Path(tempfile.mkdtemp(prefix="zstack-kvm-channels-"))
+        qemu = pwd.getpwnam("libvirt-qemu")
+        os.chown(directory, qemu.pw_uid, qemu.pw_gid)
+        yield directory
+        shutil.rmtree(directory)
+
+    def test_a_directory_is_created_there_with_its_parents(self, theirs: Path) -> None:
+        qemu = pwd.getpwnam("libvirt-qemu")
+        path = theirs / "a/b"
+        assert changed(run_role("channel_dirs", channel_dirs_paths=[str(path)]))
+        assert owner_and_mode(path) == (qemu.pw_uid, qemu.pw_gid, 0o750)
+        assert owner_and_mode(path.parent) == (qemu.pw_uid, qemu.pw_gid, 0o755)
+        assert not changed(run_role("channel_dirs", channel_dirs_paths=[str(path)]))
+
+    def test_a_link_there_is_not_followed(self, theirs: Path, tmp_path: Path) -> None:
+        (theirs / "link").symlink_to(tmp_path)
+        results = run_role("channel_dirs", channel_dirs_paths=[str(theirs / "link/new")])
+        (message,) = [result["stderr"] for result in results if result.get("rc")]
+        assert message == "link is a symbolic link in a directory that is not root's alone"
+        assert list(tmp_path.iterdir()) == []
+
+    def test_mode_and_group_of_one_that_is_there_are_corrected(self, theirs: Path) -> None:
+        qemu = pwd.getpwnam("libvirt-qemu")
+        path = theirs / "there"
+        path.mkdir(mode=0o700)
+        os.chown(path, qemu.pw_uid, 0)
+        path.chmod(0o700)
+        assert changed(run_role("channel_dirs", channel_dirs_paths=[str(path)]))
+        assert owner_and_mode(path) == (qemu.pw_uid, qemu.pw_gid, 0o750)

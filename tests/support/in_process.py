@@ -49,7 +49,7 @@ def start_parsed(vms: Sequence[Vm], secrets: set[str], check: bool = False, **po
         "vms": [result.as_entry() for result in results],
         "diff": [result.as_diff() for result in results],
     }
-    return TaskRun(returned, "", int(any(result.error is not None for result in results)))
+    return TaskRun(returned, "", int(any(result.failure is not None for result in results)))
 
 
 agreed = partial(foretold.agreed, start)

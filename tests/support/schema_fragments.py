@@ -130,5 +130,6 @@ class SchemaFragments:
         pattern = data.findtext(_RNG + "param[@name='pattern']")
         texts = _TEXTS if data.get("type") == "string" else _NUMBERS
         if pattern is not None:
-            texts = tuple(text for text in _TEXTS if re.fullmatch(pattern, text)) or texts
+            fitting = tuple(text for text in _TEXTS if re.fullmatch(pattern, text))
+            return self._random.choice(fitting or texts)
         return self._random.choice(texts)

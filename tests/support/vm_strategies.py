@@ -200,6 +200,8 @@ def vms(draw: st.DrawFn) -> dict[str, Any]:
         channel["target_name"] += ".%d" % index
     if vm.get("wait_for") == "guest_agent":
         vm.setdefault("channels", []).append(dict(GUEST_AGENT))
+    if vm.get("wait_for") == "address" and not vm.get("nics"):
+        vm["nics"] = [{"bridge_name": "br0"}]
     vm["usb_devices"] = list({tuple(device.split(":")[:2]): device for device in vm.get("usb_devices", [])}.values())
     vm["pci_devices"] = list({_full(device): device for device in vm.get("pci_devices", [])}.values())
     return vm

@@ -39,9 +39,7 @@ PHRASES = (
     Phrase(r"\bPatience\b", "CircuitBreaker", enforced=False),
     Phrase(r"\blast[ _]seen\b|\bLastSeen\b", "boot diagnostics", enforced=False),
     Phrase(r"\bForeseen\b", "a planned outcome", enforced=False),
-    Phrase(
-        r"\bmistakes_as_errors\b|\bundone_if_lost\b|\b_runs_all_the_same\b", "what the function does", enforced=False
-    ),
+    Phrase(r"\bmistakes_as_errors\b|\bundone_if_lost\b|\b_runs_all_the_same\b", "what the function does"),
     Phrase(r"\b(?:is|are) told\b|\btells? of\b|\btold of\b", "report, gather information about", enforced=False),
     Phrase(r"\blets? this initiator not in\b", "denies access to this initiator", enforced=False),
     Phrase(r"\bbehind our back\b", "outside of Ansible", enforced=False),
@@ -49,7 +47,7 @@ PHRASES = (
     Phrase(r"\bfolders?\b", "directory", enforced=False),
     Phrase(r"\btakes? away\b|\btaken away\b", "remove", enforced=False),
     Phrase(r"\bthe hard way\b", "force off", enforced=False),
-    Phrase(r"http[ _-]?door|\bthe door\b|zstack_door", "agent API", enforced=False),
+    Phrase(r"http[ _-]?door|\bthe door\b|zstack_door", "agent API"),
     Phrase(r'^\s*"""(?:What|Whether)\b', "one imperative sentence", enforced=False),
 )
 

@@ -42,7 +42,7 @@ class QuickstartVm:
 
     def prepare(self, progress: Progress) -> None:
         """What the document names must be there before the VM is started: the disk and the bridge."""
-        self._write_document()
+        self.write_document()
         if not self.disk.exists():
             self.disk.parent.mkdir(parents=True, exist_ok=True)
             partial = self.disk.with_suffix(".partial")
@@ -53,7 +53,7 @@ class QuickstartVm:
             progress.run(["ip", "link", "add", BRIDGE, "type", "bridge"], hint=hint, seconds=20)
         progress.run(["ip", "link", "set", BRIDGE, "up"], hint="Look at: ip link", seconds=20)
 
-    def _write_document(self) -> None:
+    def write_document(self) -> None:
         """Fill the placeholders of the document in the repository."""
         identity = uuid.UUID(self.uuid)
         values = {
@@ -62,6 +62,8 @@ class QuickstartVm:
             "VOLUME_UUID": uuid.uuid5(identity, "root volume").hex,
             "VOLUME_PATH": str(self.disk),
             "NIC_UUID": uuid.uuid5(identity, "nic").hex,
+            # As ZStack names it, but of this checkout: no two devices of a machine can have one name
+            "NIC_NAME": f"vnic{identity.hex[:8]}.0",
             "NIC_MAC": "fa:" + ":".join(f"{byte:02x}" for byte in identity.bytes[:5]),
             "BRIDGE": BRIDGE,
             "CHANNEL_SOCKET": str(self.channel),

@@ -1,13 +1,14 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The actions that change what libvirt keeps of a VM, and the folders of its channels."""
+"""The actions that change what libvirt keeps of a VM, and the directories of its channels."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, Optional
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Optional
 
 try:
     from lxml import etree
@@ -19,9 +20,11 @@ from .._domain.tpm import may_lose_tpm_state
 from .._errors.errors import VmError
 from .._libvirt.hypervisor import Removal
 from .._libvirt.observed import has_text
-from .action import AlreadyDone
-from .context import Context, Executor, Undo, undone_if_lost
+from .action import Action, Outcome, RollbackTurn, unanswered
 from .shared_objects import used_by_another
+
+if TYPE_CHECKING:
+    from .context import ActionContext
 
 # The record of what libvirt has rewritten in the definition that it holds now, None where there is nothing to record.
 Rewriting = Callable[[str], Optional[str]]
@@ -35,20 +38,26 @@ _CHANNEL_DIRECTORY_MODE = 0o750
 _MAX_BACKUPS_A_SECOND = 100
 
 
-def back_up_definition(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
-    """Keeps the definition as it was, with its secrets, where only root can read it."""
-    start = "%s/%s.%s" % (BACKUP_DIRECTORY, context.vm.domain_name, time.strftime("%Y%m%dT%H%M%S", time.gmtime()))
-    path = _write_new_file(context, start, detail["xml"])
-    context.backup_file = path
+@dataclass(frozen=True, repr=False)
+class BackUpDefinition(Action):
+    """Keep the definition as it was, with its secrets, where only root can read it."""
 
-    def undo() -> None:
-        context.backup_file = None
-        context.system.remove_file(path)
+    name = "back_up_definition"
+    xml: str
 
-    return undo
+    def do(self, context: ActionContext) -> Outcome:
+        start = "%s/%s.%s" % (BACKUP_DIRECTORY, context.vm.domain_name, time.strftime("%Y%m%dT%H%M%S", time.gmtime()))
+        path = _write_new_file(context, start, self.xml)
+        context.backup_file = path
+
+        def undo() -> None:
+            context.backup_file = None
+            context.system.remove_file(path)
+
+        return Outcome(undo)
 
 
-def _write_new_file(context: Context, start: str, text: str) -> str:
+def _write_new_file(context: ActionContext, start: str, text: str) -> str:
     """Another run of the same second may have written one."""
     for suffix in (".xml", *(".%d.xml" % number for number in range(1, _MAX_BACKUPS_A_SECOND))):
         try:
@@ -60,31 +69,35 @@ def _write_new_file(context: Context, start: str, text: str) -> str:
     raise VmError("path_taken", "%s.xml and all its numbered names are taken" % start)
 
 
-def define(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
-    """Defines the domain; undone, it has its old definition, or none where it had none."""
-    hypervisor, before = context.hypervisor, context.observed.inactive_xml
-    had_nvram, had_tpm = _has_nvram(context, detail["xml"]), _has_tpm_state(context)
+@dataclass(frozen=True, repr=False)
+class Define(Action):
+    """Define the domain. Undone, it has its old definition, or none where it had none."""
 
-    def undo() -> None:
-        if before is not None and context.observed.persistent:
-            # It need not hold libvirt's schema.
-            hypervisor.define(before, validate=False)
-        else:
-            _undefine(context, detail["xml"], Removal(nvram=not had_nvram, tpm=not had_tpm))
+    name = "define"
+    xml: str
+    rewriting: Optional[Rewriting] = None
 
-    with undone_if_lost(undo):
-        hypervisor.define(detail["xml"])
-    rewriting: Optional[Rewriting] = detail["rewriting"]
-    if rewriting is not None:
-        try:
-            _record_rewriting(context, rewriting)
-        except VmError as error:
-            error.undo = undo
-            raise
-    return undo
+    def do(self, context: ActionContext) -> Outcome:
+        hypervisor, before = context.hypervisor, context.observed.inactive_xml
+        had_nvram, had_tpm = _has_nvram(context, self.xml), _has_tpm_state(context)
+
+        def undo() -> None:
+            if before is not None and context.observed.persistent:
+                # It need not hold libvirt's schema.
+                hypervisor.define(before, validate=False)
+            else:
+                _undefine(context, self.xml, Removal(nvram=not had_nvram, tpm=not had_tpm))
+
+        outcome = unanswered(lambda: hypervisor.define(self.xml), undo)
+        if outcome.failure is None and self.rewriting is not None:
+            try:
+                _record_rewriting(context, self.rewriting)
+            except VmError as error:
+                return Outcome(undo, failure=error)
+        return outcome
 
 
-def _record_rewriting(context: Context, rewriting: Rewriting) -> None:
+def _record_rewriting(context: ActionContext, rewriting: Rewriting) -> None:
     hypervisor, uuid = context.hypervisor, context.vm.uuid
     defined = hypervisor.xml(uuid, inactive=True)
     record = rewriting(defined)
@@ -92,7 +105,7 @@ def _record_rewriting(context: Context, rewriting: Rewriting) -> None:
         hypervisor.set_defined_metadata(uuid, REWRITTEN_NAMESPACE, REWRITTEN_PREFIX, record)
 
 
-def _undefine(context: Context, definition: str, removal: Removal) -> None:
+def _undefine(context: ActionContext, definition: str, removal: Removal) -> None:
     """Undefine the VM, unless that would lose state of its TPM that was there before."""
     hypervisor = context.hypervisor
     if not removal.tpm and may_lose_tpm_state(etree.fromstring(definition)) and not hypervisor.can_keep_tpm():
@@ -104,7 +117,7 @@ def _undefine(context: Context, definition: str, removal: Removal) -> None:
             raise
 
 
-def _has_nvram(context: Context, definition: str) -> bool:
+def _has_nvram(context: ActionContext, definition: str) -> bool:
     """Whether the NVRAM file of a definition is there before it: an older domain's, which is kept."""
     system = context.system
     if system.is_remote:
@@ -116,40 +129,47 @@ def _has_nvram(context: Context, definition: str) -> bool:
     return any(name.startswith(context.vm.domain_name + "_VARS.") for name in names)
 
 
-def _has_tpm_state(context: Context) -> bool:
+def _has_tpm_state(context: ActionContext) -> bool:
     """Whether there is the state of a TPM before the definition: an older domain's, which is kept."""
     system = context.system
     return system.is_remote or system.path_kind("%s/%s" % (_TPM_DIRECTORY, context.vm.uuid)) is not None
 
 
-def set_autostart(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
-    """Sets whether the VM starts with the hypervisor."""
-    uuid, before = context.vm.uuid, bool(context.observed.autostart)
+@dataclass(frozen=True, repr=False)
+class SetAutostart(Action):
+    """Set whether the VM starts with the hypervisor."""
 
-    def undo() -> None:
-        context.hypervisor.set_autostart(uuid, before)
+    name = "set_autostart"
+    autostart: bool
 
-    with undone_if_lost(undo):
-        context.hypervisor.set_autostart(uuid, detail["autostart"])
-    return undo
-
-
-def create_channel_dir(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
-    """Makes the folder of a channel's socket, for QEMU's user alone; undone unless another VM has come to use it."""
-    made = context.system.make_directory(detail["path"], _CHANNEL_DIRECTORY_MODE, detail["owner"])
-    if not made:
-        raise AlreadyDone
-
-    def undo() -> None:
-        if not used_by_another(context, detail["path"] + "/"):
-            context.system.remove_directories(made)
-
-    return undo
+    def do(self, context: ActionContext) -> Outcome:
+        uuid, before = context.vm.uuid, bool(context.observed.autostart)
+        return unanswered(
+            lambda: context.hypervisor.set_autostart(uuid, self.autostart),
+            lambda: context.hypervisor.set_autostart(uuid, before),
+        )
 
 
-EXECUTORS: Mapping[str, Executor] = {
-    "back_up_definition": back_up_definition,
-    "define": define,
-    "set_autostart": set_autostart,
-    "create_channel_dir": create_channel_dir,
-}
+@dataclass(frozen=True, repr=False)
+class CreateChannelDirectory(Action):
+    """Create the directory of a channel's socket for QEMU's user alone; undone unless another VM has come to use it."""
+
+    name = "create_channel_dir"
+    rollback_turn = RollbackTurn.SHARED
+    path: str
+    owner: Optional[tuple[int, int]] = None
+
+    @property
+    def shared(self) -> str:
+        return self.path
+
+    def do(self, context: ActionContext) -> Outcome:
+        created = context.system.make_directory(self.path, _CHANNEL_DIRECTORY_MODE, self.owner)
+        if not created:
+            return Outcome(is_needless=True)
+
+        def undo() -> None:
+            if not used_by_another(context, self.path + "/"):
+                context.system.remove_directories(created)
+
+        return Outcome(undo)

@@ -1,12 +1,13 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The actions of on_drift live: changes of the QEMU that runs, as C(_drift.live_changes) plans them."""
+"""The actions of on_drift live: changes of the running QEMU, as C(_drift.live_changes) plans them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Optional
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Optional
 
 try:
     from lxml import etree
@@ -15,8 +16,10 @@ except ImportError:  # the module reports it
 
 from .._errors.errors import VmError
 from .._host.network import connect_port
-from .action import Action
-from .context import Context, Executor, Undo, undone_if_lost
+from .action import Action, Outcome, unanswered
+
+if TYPE_CHECKING:
+    from .context import ActionContext
 
 # A guest that takes part lets go of a device within a second or two.
 _UNPLUG_SECONDS = 15
@@ -25,145 +28,293 @@ _UNPLUG_SECONDS = 15
 _REFUSALS = frozenset({"libvirt_error", "unsupported_device", "vm_busy", "command_failed", "command_missing"})
 _ENDED = ("shutoff", "crashed", "absent")
 
-Change = Callable[[Context, Mapping[str, Any]], None]
 
+class LiveChange(Action):
+    """A change of a running VM. libvirt, QEMU or the guest may refuse it: the definition has it all the same."""
 
-class LiveChangeRefused(VmError):
-    """libvirt, QEMU or the guest does not make a change while the VM runs. The definition has it all the same."""
+    def change(self, context: ActionContext) -> None:
+        """Make the change."""
+        raise NotImplementedError
 
+    def undo(self, context: ActionContext) -> None:
+        """Take the change back."""
+        raise NotImplementedError
 
-def _update_device(context: Context, detail: Mapping[str, Any]) -> None:
-    context.hypervisor.update_device(context.vm.uuid, detail["xml"])
+    def is_done(self, context: ActionContext) -> bool:
+        """Return whether the change was made; what can't be seen is taken back in any case."""
+        return True
 
-
-def _attach_device(context: Context, detail: Mapping[str, Any]) -> None:
-    """Plugs a device in, where the definition has it, so that the next boot moves nothing."""
-    device = etree.fromstring(detail["xml"])
-    placed = None if device.find("address") is not None else _as_defined(context, device, detail["path"])
-    if placed is not None:
+    def do(self, context: ActionContext) -> Outcome:
         try:
-            context.hypervisor.attach_device(context.vm.uuid, placed)
-            return
+            outcome = unanswered(lambda: self.change(context), lambda: self.undo(context))
         except VmError as error:
             if error.code not in _REFUSALS:
                 raise
-            # The place may be taken by something that the definition doesn't have any more.
-    context.hypervisor.attach_device(context.vm.uuid, detail["xml"])
+            return self._unless_ended(context, Outcome(failure=error, is_refused=True))
+        if outcome.failure is not None:
+            return Outcome(lambda: self._undo_if_done(context), failure=outcome.failure)
+        return self._unless_ended(context, outcome)
+
+    def _unless_ended(self, context: ActionContext, outcome: Outcome) -> Outcome:
+        try:
+            _expect_alive(context)
+        except VmError as error:
+            if not error.lost_libvirt:
+                raise
+            return Outcome(lambda: self._undo_if_done(context), failure=error)
+        return outcome
+
+    def _undo_if_done(self, context: ActionContext) -> None:
+        if self.is_done(context):
+            self.undo(context)
 
 
-def _as_defined(context: Context, device: etree._Element, path: str) -> Optional[str]:
-    address = _find(context, path + "/address", inactive=True)
-    if address is None:
-        return None
-    device.append(address)
-    return etree.tostring(device, encoding="unicode")
+@dataclass(frozen=True, repr=False)
+class UpdateDevice(LiveChange):
+    """Change a device to C(xml); C(before) is what it was."""
+
+    xml: str
+    before: str
+
+    def change(self, context: ActionContext) -> None:
+        context.hypervisor.update_device(context.vm.uuid, self.xml)
+
+    def undo(self, context: ActionContext) -> None:
+        context.hypervisor.update_device(context.vm.uuid, self.before)
 
 
-def _detach_device(context: Context, detail: Mapping[str, Any]) -> None:
-    """Takes a device out, once the guest lets go of it."""
-    context.hypervisor.detach_device(context.vm.uuid, detail["xml"])
-    if not context.wait_for(lambda: _find(context, detail["path"], inactive=False) is None, _UNPLUG_SECONDS):
-        message = "the guest has not let go of %s for %d seconds" % (detail["label"], _UNPLUG_SECONDS)
-        raise VmError("vm_busy", message)
+class UpdateNic(UpdateDevice):
+    """Change a NIC: its bridge, limits, filter or link."""
+
+    name = "update_nic"
+    needs_preparation = True
 
 
-def _find(context: Context, path: str, inactive: bool) -> Optional[etree._Element]:
-    return etree.fromstring(context.hypervisor.xml(context.vm.uuid, inactive=inactive)).find(path)
+class ChangeMedia(UpdateDevice):
+    """Change the CD in a drive."""
+
+    name = "change_media"
+    needs_preparation = True
 
 
-def _reconnect_nic(context: Context, detail: Mapping[str, Any]) -> None:
-    """Puts a NIC back into its bridge, which is the hypervisor's affair: libvirt believes that it is there."""
-    nic = etree.fromstring(detail["xml"])
-    # It is planned only where the hypervisor's devices can be seen.
-    assert not context.system.is_remote
-    connect_port(context.system, nic, context.vm.uuid, detail["device"], detail["bridge"])
+@dataclass(frozen=True, repr=False)
+class ReconnectNic(LiveChange):
+    """Put a NIC back into its bridge, which is the hypervisor's affair: libvirt believes that it is there."""
+
+    name = "reconnect_nic"
+    needs_preparation = True
+    xml: str
+    device: str
+    bridge: str
+    before: str
+
+    def change(self, context: ActionContext) -> None:
+        self._connect(context, self.bridge)
+
+    def undo(self, context: ActionContext) -> None:
+        self._connect(context, self.before)
+
+    def _connect(self, context: ActionContext, bridge: str) -> None:
+        # It is planned only where the hypervisor's devices can be seen.
+        if context.system.is_remote:
+            raise AssertionError("a port of a remote hypervisor is never planned to be connected")
+        connect_port(context.system, etree.fromstring(self.xml), context.vm.uuid, self.device, bridge)
 
 
-def _attach_memory(context: Context, detail: Mapping[str, Any]) -> None:
-    context.hypervisor.attach_device(context.vm.uuid, detail["xml"])
+class SetConsolePassword(UpdateDevice):
+    """Change the password of the graphical console."""
+
+    name = "set_console_password"
 
 
-def _detach_memory(context: Context, detail: Mapping[str, Any]) -> None:
-    context.hypervisor.detach_device(context.vm.uuid, detail["xml"])
+@dataclass(frozen=True, repr=False)
+class PluggedDevice(LiveChange):
+    """Plug a device in or out. C(path) finds it in the domain, C(label) is what messages call it."""
 
+    xml: str
+    path: str
+    label: str
 
-def _set_volume_qos(context: Context, detail: Mapping[str, Any]) -> None:
-    context.hypervisor.set_block_io_tune(context.vm.uuid, detail["target"], detail["limits"])
+    def _is_plugged_in(self, context: ActionContext) -> bool:
+        return _find(context, self.path, inactive=False) is not None
 
-
-def _set_balloon_period(context: Context, detail: Mapping[str, Any]) -> None:
-    context.hypervisor.set_memory_stats_period(context.vm.uuid, detail["seconds"])
-
-
-def _set_vcpus(context: Context, detail: Mapping[str, Any]) -> None:
-    context.hypervisor.set_vcpus(context.vm.uuid, detail["count"])
-
-
-def _set_cpu_shares(context: Context, detail: Mapping[str, Any]) -> None:
-    context.hypervisor.set_scheduler(context.vm.uuid, {"cpu_shares": detail["shares"]})
-
-
-def _set_description(context: Context, detail: Mapping[str, Any]) -> None:
-    context.hypervisor.set_description(context.vm.uuid, detail["text"])
-
-
-_CHANGES: Mapping[str, Change] = {
-    "detach_volume": _detach_device,
-    "attach_volume": _attach_device,
-    "detach_nic": _detach_device,
-    "attach_nic": _attach_device,
-    "reconnect_nic": _reconnect_nic,
-    "update_nic": _update_device,
-    "change_media": _update_device,
-    "set_console_password": _update_device,
-    "set_volume_qos": _set_volume_qos,
-    "set_balloon_period": _set_balloon_period,
-    "set_cpu_shares": _set_cpu_shares,
-    "set_description": _set_description,
-    "set_vcpus": _set_vcpus,
-    "attach_memory": _attach_memory,
-    "detach_memory": _detach_memory,
-}
-
-
-def _executor(change: Change) -> Executor:
-    """Makes a change; undone by the action that C(undo) in the detail holds."""
-
-    def execute(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
-        undo: Action = detail["undo"]
-        with undone_if_lost(lambda: _take_back_if_done(context, undo)):
+    def _attach(self, context: ActionContext) -> None:
+        """Plug it in where the definition has it, so that the next boot moves nothing."""
+        device = etree.fromstring(self.xml)
+        placed = None if device.find("address") is not None else self._as_defined(context, device)
+        if placed is not None:
             try:
-                change(context, detail)
+                context.hypervisor.attach_device(context.vm.uuid, placed)
+                return
             except VmError as error:
                 if error.code not in _REFUSALS:
                     raise
-                _expect_alive(context)
-                raise LiveChangeRefused(error.code, error.message) from error
-            _expect_alive(context)
-        return lambda: _take_back(context, undo)
+                # The address may be taken by something that the definition doesn't have any more.
+        context.hypervisor.attach_device(context.vm.uuid, self.xml)
 
-    return execute
+    def _as_defined(self, context: ActionContext, device: etree._Element) -> Optional[str]:
+        address = _find(context, self.path + "/address", inactive=True)
+        if address is None:
+            return None
+        device.append(address)
+        return etree.tostring(device, encoding="unicode")
 
-
-def _take_back(context: Context, undo: Action) -> None:
-    _CHANGES[undo.name](context, undo.detail)
-
-
-def _take_back_if_done(context: Context, undo: Action) -> None:
-    """Of what is plugged in or out it can be seen; the rest is set to what it was in any case."""
-    path = undo.detail.get("path")
-    if path is not None:
-        is_plugged_in = _find(context, path, inactive=False) is not None
-        if is_plugged_in != undo.name.startswith("detach_"):
-            return
-    _take_back(context, undo)
+    def _detach(self, context: ActionContext) -> None:
+        """Unplug it, once the guest lets go of it."""
+        context.hypervisor.detach_device(context.vm.uuid, self.xml)
+        if not context.wait_for(lambda: not self._is_plugged_in(context), _UNPLUG_SECONDS):
+            message = "the guest has not let go of %s for %d seconds" % (self.label, _UNPLUG_SECONDS)
+            raise VmError("vm_busy", message)
 
 
-def _expect_alive(context: Context) -> None:
-    """Without QEMU a device is gone too, and nothing can be changed: neither is what it looks like."""
+class AttachDevice(PluggedDevice):
+    """Plug a device in."""
+
+    def change(self, context: ActionContext) -> None:
+        self._attach(context)
+
+    def undo(self, context: ActionContext) -> None:
+        self._detach(context)
+
+    def is_done(self, context: ActionContext) -> bool:
+        return self._is_plugged_in(context)
+
+
+class DetachDevice(PluggedDevice):
+    """Unplug a device."""
+
+    def change(self, context: ActionContext) -> None:
+        self._detach(context)
+
+    def undo(self, context: ActionContext) -> None:
+        self._attach(context)
+
+    def is_done(self, context: ActionContext) -> bool:
+        return not self._is_plugged_in(context)
+
+
+class AttachVolume(AttachDevice):
+    """Plug a volume in."""
+
+    name = "attach_volume"
+    needs_preparation = True
+
+
+class DetachVolume(DetachDevice):
+    """Unplug a volume."""
+
+    name = "detach_volume"
+
+
+class AttachNic(AttachDevice):
+    """Plug a NIC in."""
+
+    name = "attach_nic"
+    needs_preparation = True
+
+
+class DetachNic(DetachDevice):
+    """Unplug a NIC."""
+
+    name = "detach_nic"
+
+
+@dataclass(frozen=True, repr=False)
+class AttachMemory(LiveChange):
+    """Plug memory in, which a guest that uses it may keep."""
+
+    name = "attach_memory"
+    xml: str
+
+    def change(self, context: ActionContext) -> None:
+        context.hypervisor.attach_device(context.vm.uuid, self.xml)
+
+    def undo(self, context: ActionContext) -> None:
+        context.hypervisor.detach_device(context.vm.uuid, self.xml)
+
+
+@dataclass(frozen=True, repr=False)
+class SetVolumeQos(LiveChange):
+    """Set the limits of a disk: bytes and requests per second, 0 for none."""
+
+    name = "set_volume_qos"
+    target: str
+    limits: Mapping[str, int]
+    before: Mapping[str, int]
+
+    def change(self, context: ActionContext) -> None:
+        context.hypervisor.set_block_io_tune(context.vm.uuid, self.target, self.limits)
+
+    def undo(self, context: ActionContext) -> None:
+        context.hypervisor.set_block_io_tune(context.vm.uuid, self.target, self.before)
+
+
+@dataclass(frozen=True, repr=False)
+class SetBalloonPeriod(LiveChange):
+    """Set how often the guest's memory statistics are read, in seconds."""
+
+    name = "set_balloon_period"
+    seconds: int
+    before: int
+
+    def change(self, context: ActionContext) -> None:
+        context.hypervisor.set_memory_stats_period(context.vm.uuid, self.seconds)
+
+    def undo(self, context: ActionContext) -> None:
+        context.hypervisor.set_memory_stats_period(context.vm.uuid, self.before)
+
+
+@dataclass(frozen=True, repr=False)
+class SetVcpus(LiveChange):
+    """Set how many CPUs the guest has."""
+
+    name = "set_vcpus"
+    count: int
+    before: int
+
+    def change(self, context: ActionContext) -> None:
+        context.hypervisor.set_vcpus(context.vm.uuid, self.count)
+
+    def undo(self, context: ActionContext) -> None:
+        context.hypervisor.set_vcpus(context.vm.uuid, self.before)
+
+
+@dataclass(frozen=True, repr=False)
+class SetCpuShares(LiveChange):
+    """Set the share of CPU time."""
+
+    name = "set_cpu_shares"
+    shares: int
+    before: int
+
+    def change(self, context: ActionContext) -> None:
+        context.hypervisor.set_scheduler(context.vm.uuid, {"cpu_shares": self.shares})
+
+    def undo(self, context: ActionContext) -> None:
+        context.hypervisor.set_scheduler(context.vm.uuid, {"cpu_shares": self.before})
+
+
+@dataclass(frozen=True, repr=False)
+class SetDescription(LiveChange):
+    """Set the description, which libvirt keeps beside the running VM."""
+
+    name = "set_description"
+    text: Optional[str]
+    before: Optional[str]
+
+    def change(self, context: ActionContext) -> None:
+        context.hypervisor.set_description(context.vm.uuid, self.text)
+
+    def undo(self, context: ActionContext) -> None:
+        context.hypervisor.set_description(context.vm.uuid, self.before)
+
+
+def _find(context: ActionContext, path: str, inactive: bool) -> Optional[etree._Element]:
+    return etree.fromstring(context.hypervisor.xml(context.vm.uuid, inactive=inactive)).find(path)
+
+
+def _expect_alive(context: ActionContext) -> None:
+    """Raise C(vm_ended) without QEMU: a device is gone then too, and nothing can be changed."""
     state, reason = context.look()
     if state in _ENDED:
         raise VmError("vm_ended", "the VM ended while it was changed: it is %s (%s)" % (state, reason))
-
-
-EXECUTORS: Mapping[str, Executor] = {name: _executor(change) for name, change in _CHANGES.items()}

@@ -16,7 +16,7 @@ from .._libvirt.observed import has_text
 
 if TYPE_CHECKING:
     from .._host.system import System
-    from .context import Context
+    from .context import ActionContext
 
 LOCK_SECONDS = 120
 
@@ -38,7 +38,7 @@ def secret_lock(system: System, uuid: str) -> HostLock:
     return shared_lock(system, uuid, "the secret %s" % uuid)
 
 
-def used_by_another(context: Context, text: str) -> bool:
+def used_by_another(context: ActionContext, text: str) -> bool:
     """Whether the definition of a domain other than the context's VM, or what runs of it, has the text."""
     return used_by_other_than((context.vm.uuid,), text, context.hypervisor)
 

@@ -9,7 +9,7 @@ import contextlib
 import re
 from typing import Optional
 
-from .._errors.errors import LastSeen, VmError
+from .._errors.errors import BootDiagnostics, VmError
 from .._host.system import System
 from .._libvirt.hypervisor import ConsoleStream, Hypervisor
 from .._spec.vm import Vm
@@ -26,7 +26,7 @@ _ORDERS = re.compile(
 )
 
 
-class Watch:
+class BootWatch:
     """Keeps what a guest says on its serial console while it is waited for.
 
     The console is opened at the first L(listen), unless somebody else has it, and closed at the end.
@@ -41,7 +41,7 @@ class Watch:
         self._said = b""
         self._cut = False
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> BootWatch:
         return self
 
     def __exit__(self, *_error: object) -> None:
@@ -59,11 +59,11 @@ class Watch:
                 self._cut = self._cut or len(said) > _KEPT_BYTES
                 self._said = said[-_KEPT_BYTES:]
 
-    def last_seen(self) -> LastSeen:
+    def diagnostics(self) -> BootDiagnostics:
         """The last of what the guest and QEMU have said, and a picture that is taken now."""
         self.listen()
         log = [] if self._system.is_remote else lines_since_start(self._system, self._vm.domain_name)
-        return LastSeen(tuple(last_lines(self._said, self._cut)), tuple(log), self._picture())
+        return BootDiagnostics(tuple(last_lines(self._said, self._cut)), tuple(log), self._picture())
 
     def _picture(self) -> Optional[str]:
         with contextlib.suppress(VmError):

@@ -47,15 +47,15 @@ class QemuLog:
         lines = [line for line in self.lines() if line not in message]
         return "%s; QEMU's log ends with: %s" % (message, " / ".join(lines)) if lines else message
 
-    def better(self, error: VmError) -> VmError:
-        """The same error, with the reason from the log."""
+    def explained(self, error: VmError) -> VmError:
+        """Return the same error with the reason from the log."""
         text = "\n".join([error.message, *self.lines()])
         code = classify_text(text) if error.code in _VAGUE else error.code
-        error.code = code or error.code
-        error.message = self.explain(error.message)
-        if error.code == "vfio_irq_conflict" and not self._system.is_remote:
-            error.message, error.hint = explain_conflict(self._system, text, error.message)
-        return error
+        code, message = code or error.code, self.explain(error.message)
+        if code == "vfio_irq_conflict" and not self._system.is_remote:
+            message, hint = explain_conflict(self._system, text, message)
+            return error.replaced(code=code, message=message, hint=hint)
+        return error.replaced(code=code, message=message)
 
 
 def lines_since_start(system: HostSystem, domain_name: str) -> list[str]:

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which of the differences of a running VM can be made to go while it runs, and how. Pure.
 
-Each kind of difference has a function below that says so; C(_PLANNERS) lists most of them. An action's detail holds in
-C(undo) the action that takes it back. What no action takes away is left for the next boot.
+Each kind of difference has a function below that says so; C(_PLANNERS) lists most of them. What no action takes away
+is left for the next boot.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 try:
     from lxml import etree
@@ -20,6 +20,23 @@ except ImportError:  # the module reports it
     pass
 
 from .._actions.action import Action
+from .._actions.live import (
+    AttachMemory,
+    AttachNic,
+    AttachVolume,
+    ChangeMedia,
+    DetachNic,
+    DetachVolume,
+    PluggedDevice,
+    ReconnectNic,
+    SetBalloonPeriod,
+    SetConsolePassword,
+    SetCpuShares,
+    SetDescription,
+    SetVcpus,
+    SetVolumeQos,
+    UpdateNic,
+)
 from .._host.bridge_ports import Ports, is_openvswitch, show_strays
 from .hotplug import MEMORY_BLOCK_KIB, attachable, can_be_plugged, can_be_unplugged, dimm, is_root, text
 from .identity import number
@@ -155,17 +172,13 @@ def _is_memory(found: Found) -> bool:
     )
 
 
-def _action(name: str, detail: Mapping[str, Any], undo_name: str, undo: Mapping[str, Any]) -> Action:
-    return Action(name, {**detail, "undo": Action(undo_name, undo)})
-
-
 def _plan(part: _Part, planned: _Planned) -> None:
     asked, running, found = part.asked, part.running, part.found
     if part.name == "memory":
         _plan_memory(found, planned)
     elif part.name == "description":
-        before, after = ({"text": None if each is None else each.text} for each in (running, asked))
-        planned.change.append(_action("set_description", after, "set_description", before))
+        before, after = (None if each is None else each.text for each in (running, asked))
+        planned.change.append(SetDescription(after, before))
     elif asked is None or running is None or _is_another(part.name, asked, found):
         _plug(part, planned)
     elif part.name in _PLANNERS:
@@ -187,9 +200,9 @@ def _plug(part: _Part, planned: _Planned) -> None:
         planned.remaining += part.found
         return
     if running is not None:
-        planned.detach.append(_plugged("detach_", "attach_", running, live))
+        planned.detach.append(_plugged(_PLUGGED[part.name].detach, running, live))
     if asked is not None:
-        planned.attach.append(_plugged("attach_", "detach_", asked, live))
+        planned.attach.append(_plugged(_PLUGGED[part.name].attach, asked, live))
 
 
 def _has_to_stay(running: Optional[etree._Element]) -> bool:
@@ -204,34 +217,31 @@ def _has_no_place(asked: Optional[etree._Element], live: etree._Element) -> bool
 
 def _identity(device: etree._Element) -> Optional[str]:
     """By what a device is found again when it is plugged in, None where only libvirt could say."""
-    _what, child, attribute = _PLUGGED[device.tag]
-    found = device.find(child)
-    return None if found is None else found.get(attribute)
+    kind = _PLUGGED[device.tag]
+    found = device.find(kind.child)
+    return None if found is None else found.get(kind.attribute)
 
 
-def _plugged(do: str, undo: str, device: etree._Element, live: etree._Element) -> Action:
-    """C(path) finds the device in a domain, C(label) is for messages."""
-    what, child, attribute = _PLUGGED[device.tag]
-    identity = _identity(device)
-    path = 'devices/%s/%s[@%s="%s"]/..' % (device.tag, child, attribute, identity)
-    detail = {"xml": attachable(device, live), "path": path, "label": "%s %s" % (what, identity)}
-    return _action(do + what, detail, undo + what, detail)
+def _plugged(action: type[PluggedDevice], device: etree._Element, live: etree._Element) -> Action:
+    kind, identity = _PLUGGED[device.tag], _identity(device)
+    path = 'devices/%s/%s[@%s="%s"]/..' % (device.tag, kind.child, kind.attribute, identity)
+    return action(attachable(device, live), path, "%s %s" % (kind.label, identity))
 
 
 def _plan_disk(asked: etree._Element, running: etree._Element, found: list[Found], planned: _Planned) -> None:
     # The group of disks that share their limits has no place among those numbers.
     limits = [each for each in found if _below_device(each) == "iotune" and each.steps[-1].node.name != "group_name"]
     media = [each for each in found if _is_cdrom(asked) and _is_of_media(each)]
-    if _identity(running) is None:
+    target = _identity(running)
+    if target is None:
         limits = media = []
-    if limits:
-        before, after = ({"target": _identity(running), "limits": _limits(disk)} for disk in (running, asked))
-        planned.change.append(_action("set_volume_qos", after, "set_volume_qos", before))
+    elif limits:
+        planned.change.append(SetVolumeQos(target, _limits(asked), _limits(running)))
     if media:
         changed = _with_parts(asked, running, ("source",))
         for path, attribute in ((".", "type"), ("driver", "type")):
             _copy_attribute(asked, changed, path, attribute)
-        planned.change.append(_update("change_media", changed, running))
+        planned.change.append(ChangeMedia(text(changed), text(running)))
     planned.remaining += [each for each in found if each not in limits and each not in media]
 
 
@@ -266,7 +276,7 @@ def _plan_nic(asked: etree._Element, running: etree._Element, found: list[Found]
     else:
         planned.remaining += bridge
     if possible:
-        planned.change.append(_update("update_nic", changed, running))
+        planned.change.append(UpdateNic(text(changed), text(running)))
     planned.remaining += [each for each in found if each not in possible and each not in bridge]
 
 
@@ -283,9 +293,7 @@ def _can_be_reconnected(running: etree._Element, ports: Ports) -> bool:
 
 def _reconnect(running: etree._Element, ports: Ports) -> Action:
     device, bridge = running.find("target").get("dev"), running.find("source").get("bridge")
-    detail = {"device": device, "xml": text(running)}
-    undo = {**detail, "bridge": ports[device]}
-    return _action("reconnect_nic", {**detail, "bridge": bridge}, "reconnect_nic", undo)
+    return ReconnectNic(text(running), device, bridge, before=ports[device] or "")
 
 
 def _plan_graphics(asked: etree._Element, running: etree._Element, found: list[Found], planned: _Planned) -> None:
@@ -294,15 +302,14 @@ def _plan_graphics(asked: etree._Element, running: etree._Element, found: list[F
     if password:
         changed = copy.deepcopy(running)
         changed.set("passwd", asked.get("passwd"))
-        planned.change.append(_update("set_console_password", changed, running))
+        planned.change.append(SetConsolePassword(text(changed), text(running)))
     planned.remaining += [each for each in found if each not in password]
 
 
 def _plan_balloon(asked: etree._Element, running: etree._Element, found: list[Found], planned: _Planned) -> None:
     period = [each for each in found if _below_device(each) == "stats"]
     if period:
-        before, after = ({"seconds": _period(balloon)} for balloon in (running, asked))
-        planned.change.append(_action("set_balloon_period", after, "set_balloon_period", before))
+        planned.change.append(SetBalloonPeriod(_period(asked), _period(running)))
     planned.remaining += [each for each in found if each not in period]
 
 
@@ -312,9 +319,9 @@ def _period(balloon: etree._Element) -> int:
 
 
 def _plan_vcpus(asked: etree._Element, running: etree._Element, found: list[Found], planned: _Planned) -> None:
-    before, after = ({"count": number(vcpu.get("current") or vcpu.text)} for vcpu in (running, asked))
-    if running.text == asked.text and before["count"] < after["count"]:
-        planned.grow.append(_action("set_vcpus", after, "set_vcpus", before))
+    before, after = (number(vcpu.get("current") or vcpu.text) for vcpu in (running, asked))
+    if running.text == asked.text and before < after:
+        planned.grow.append(SetVcpus(after, before))
     else:
         planned.remaining += found
 
@@ -324,8 +331,7 @@ def _plan_memory(found: list[Found], planned: _Planned) -> None:
     more = wanted - _kib(planned.live, "memory")
     slots = 0 if limit is None else number(limit.get("slots")) - len(planned.live.findall("devices/memory"))
     if slots > 0 and more > 0 and more % MEMORY_BLOCK_KIB == 0 and wanted <= _kib(planned.live, "maxMemory"):
-        detail = {"xml": dimm(more)}
-        planned.grow.append(_action("attach_memory", detail, "detach_memory", detail))
+        planned.grow.append(AttachMemory(dimm(more)))
     else:
         planned.remaining += found
 
@@ -337,13 +343,9 @@ def _kib(domain: etree._Element, path: str) -> int:
 def _plan_cpu_shares(asked: etree._Element, running: etree._Element, found: list[Found], planned: _Planned) -> None:
     shares = [each for each in found if each.steps[-1].node.name == "shares" and each.before]
     if shares:
-        before, after = ({"shares": number(tune.findtext("shares"))} for tune in (running, asked))
-        planned.change.append(_action("set_cpu_shares", after, "set_cpu_shares", before))
+        before, after = (number(tune.findtext("shares")) for tune in (running, asked))
+        planned.change.append(SetCpuShares(after, before))
     planned.remaining += [each for each in found if each not in shares]
-
-
-def _update(name: str, changed: etree._Element, running: etree._Element) -> Action:
-    return _action(name, {"xml": text(changed)}, name, {"xml": text(running)})
 
 
 def _with_parts(asked: etree._Element, running: etree._Element, tags: Iterable[str]) -> etree._Element:
@@ -369,8 +371,20 @@ def _below_device(found: Found) -> str:
     return found.steps[2].node.name if len(found.steps) > 2 else ""
 
 
-# How actions call what can be plugged, and by which attribute of which child it is known.
-_PLUGGED = {"disk": ("volume", "target", "dev"), "interface": ("nic", "mac", "address")}
+class _Pluggable(NamedTuple):
+    """What can be plugged: what messages call it, and by which attribute of which child it is known."""
+
+    label: str
+    child: str
+    attribute: str
+    attach: type[PluggedDevice]
+    detach: type[PluggedDevice]
+
+
+_PLUGGED = {
+    "disk": _Pluggable("volume", "target", "dev", AttachVolume, DetachVolume),
+    "interface": _Pluggable("nic", "mac", "address", AttachNic, DetachNic),
+}
 _PLANNERS: Mapping[str, Callable[[etree._Element, etree._Element, list[Found], _Planned], None]] = {
     "disk": _plan_disk,
     "interface": _plan_nic,

@@ -30,14 +30,14 @@ def as_definition(live: etree._Element, asked: etree._Element) -> None:
     _unchangeable_metadata(live, asked)
     for limits in live.iterfind("devices/disk/iotune"):
         _unburst(limits)
+    for source in live.iterfind('devices/interface[@type="network"]/source'):
+        # What libvirt has made of its network.
+        source.attrib.pop("portid", None)
+        source.attrib.pop("bridge", None)
     for drive in live.iterfind('devices/disk[@device="cdrom"]'):
         _emptied(drive)
     for drive in asked.iterfind("devices/disk"):
         _left_empty(drive, live)
-    for source in live.iterfind('devices/interface[@type="network"]/source'):
-        # What the network has given it.
-        for name in ("portid", "bridge"):
-            source.attrib.pop(name, None)
     for wanted, found in zip(asked.iterfind("devices/graphics"), live.iterfind("devices/graphics")):
         _unlistened(wanted, found)
 

@@ -154,6 +154,11 @@ ERROR_CODES: dict[str, ErrorCode] = {
         "A bridge does not exist on the hypervisor.",
         "Create the bridge, or correct bridge_name to one of those that zstack_host_info lists.",
     ),
+    "nic_name_taken": ErrorCode(
+        "A network device of the hypervisor has the name that a NIC's device is to get.",
+        "Choose another nic_internal_name, or leave it out: libvirt then chooses one. A device that no VM uses can be "
+        'removed with "ip link delete".',
+    ),
     "openvswitch_failed": ErrorCode(
         "Open vSwitch does not answer, or refuses what a NIC needs of it.",
         'See that ovsdb-server and ovs-vswitchd run (service openvswitch-switch) and what "ovs-vsctl show" says.',
@@ -268,7 +273,7 @@ ERROR_CODES: dict[str, ErrorCode] = {
     ),
     "vm_ended": ErrorCode(
         "The VM ran, and ended before it could be used.",
-        "See in last_seen what its guest and QEMU said at last; its disk may have nothing to boot.",
+        "See in boot_diagnostics what its guest and QEMU said at last; its disk may have nothing to boot.",
     ),
     "console_timeout": ErrorCode(
         "The VM runs, but nothing listens on the port of its console.",
@@ -276,8 +281,13 @@ ERROR_CODES: dict[str, ErrorCode] = {
     ),
     "guest_agent_timeout": ErrorCode(
         "The VM runs, but its guest agent doesn't answer.",
-        "See in last_seen how far the guest has booted, and that qemu-guest-agent runs in it; raise timeout if it "
-        "is slow.",
+        "See in boot_diagnostics how far the guest has booted, and that qemu-guest-agent runs in it; raise timeout if "
+        "it is slow.",
+    ),
+    "address_timeout": ErrorCode(
+        "The VM runs, but no NIC of its guest has an address that can be used from elsewhere.",
+        "See in the message which addresses were seen last, and in last_seen how far the guest has booted. Without a "
+        "guest agent only leases of libvirt and the hypervisor's ARP table are known. Raise timeout for a slow one.",
     ),
     "earlier_vm_failed": ErrorCode(
         "The VM was left as it is, because one with a lower start_order failed.",

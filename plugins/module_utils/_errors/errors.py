@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Optional
@@ -25,15 +25,15 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class LastSeen:
-    """What a VM that didn't come up showed last: lines of text, and the path of a picture on the hypervisor."""
+class BootDiagnostics:
+    """What a VM that didn't come up showed: lines of text, and the path of a screenshot on the hypervisor."""
 
     serial_console: tuple[str, ...]
     qemu_log: tuple[str, ...]
     screenshot: Optional[str]
 
     def as_result(self) -> dict[str, Any]:
-        """The C(last_seen) of the VM's error."""
+        """Return the C(boot_diagnostics) of the VM's error."""
         return {
             "serial_console": list(self.serial_console),
             "qemu_log": list(self.qemu_log),
@@ -42,14 +42,16 @@ class LastSeen:
 
 
 class VmError(Exception):
-    """A failure of one VM. C(code) is a key of C(error_codes.ERROR_CODES), which has the usual hint."""
+    """Why something failed for one VM, or for all. It never changes.
+
+    C(code) is a key of C(codes.ERROR_CODES), which has the usual hint.
+    """
 
     def __init__(
         self,
         code: str,
         message: str,
         hint: str = "",
-        phase: str = "",
         libvirt_code: Optional[int] = None,
         libvirt_message: str = "",
     ) -> None:
@@ -57,35 +59,56 @@ class VmError(Exception):
         self.code = code
         self.message = message
         self.hint = hint
-        self.phase = phase
         self.libvirt_code = libvirt_code
         self.libvirt_message = libvirt_message
-        self.rollback = "not_needed"
-        self.last_seen: Optional[LastSeen] = None
-        # Takes back what may have been done all the same.
-        self.undo: Optional[Callable[[], None]] = None
+
+    def replaced(self, **changes: str) -> VmError:
+        """Return the same error with another C(code), C(message), C(hint) or C(libvirt_message)."""
+        own = {"code": self.code, "message": self.message, "hint": self.hint, "libvirt_message": self.libvirt_message}
+        return VmError(libvirt_code=self.libvirt_code, **{**own, **changes})
 
     @property
     def lost_libvirt(self) -> bool:
         """Whether libvirt can be asked nothing more through this connection."""
         return self.code in ("connection_lost", "libvirt_hangs")
 
+
+@dataclass(frozen=True)
+class Failure:
+    """How the work on one VM ended badly.
+
+    C(phase): how far it had got. C(rollback): not_needed, done or partial.
+    """
+
+    error: VmError
+    phase: str
+    rollback: str = "not_needed"
+    diagnostics: Optional[BootDiagnostics] = None
+
     def as_result(self) -> dict[str, Any]:
-        """The C(error) of the VM's result."""
-        libvirt = None
-        if self.libvirt_code is not None:
-            libvirt = {"code": self.libvirt_code, "message": self.libvirt_message}
+        """Return the C(error) of the VM's result."""
+        error, libvirt = self.error, None
+        if error.libvirt_code is not None:
+            libvirt = {"code": error.libvirt_code, "message": error.libvirt_message}
         result = {
-            "code": self.code,
-            "message": self.message,
-            "hint": self.hint,
+            "code": error.code,
+            "message": error.message,
+            "hint": error.hint,
             "phase": self.phase,
             "libvirt": libvirt,
             "rollback": self.rollback,
         }
-        if self.last_seen is not None:
-            result["last_seen"] = self.last_seen.as_result()
+        if self.diagnostics is not None:
+            result["boot_diagnostics"] = self.diagnostics.as_result()
         return result
+
+
+class VmFailed(Exception):
+    """Ends the work on one VM with its failure."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.error.message)
+        self.failure = failure
 
 
 class VmProblems(Exception):
@@ -97,16 +120,11 @@ class VmProblems(Exception):
 
 
 @contextmanager
-def mistakes_as_errors(*expected: type[Exception]) -> Iterator[None]:
-    """A mistake in the code ends one VM's work like any failure: what was done is undone, and the others go on.
-
-    What is C(expected), as errors of VMs are in any case, is no mistake.
-    """
+def internal_errors() -> Iterator[None]:
+    """Raise an unexpected exception as C(internal_error): it ends the work on one VM like any failure, and no other."""
     try:
         yield
-    except expected:
-        raise
-    except (VmError, VmProblems):
+    except (VmError, VmFailed, VmProblems):
         raise
     except Exception as error:
         raise VmError("internal_error", "%s: %s" % (type(error).__name__, error)) from error

@@ -9,11 +9,11 @@ import contextlib
 import errno
 import fcntl
 import os
-import time
 from types import TracebackType
 from typing import Optional
 
 from .._errors.errors import VmError
+from ..waiting import wait_until
 from . import paths as host_paths
 
 _POLL_SECONDS = 0.05
@@ -67,12 +67,9 @@ class HostLock:
 
     def acquire(self, timeout: float) -> HostLock:
         """Wait C(timeout) seconds at most, then raise an error that names the process that has it."""
-        deadline = time.monotonic() + timeout
-        while not self._try():
-            if time.monotonic() >= deadline:
-                message = "another task%s has been working on %s for more than %g seconds"
-                raise VmError(self._code, message % (self._holder(), self._label, timeout))
-            time.sleep(_POLL_SECONDS)
+        if not wait_until(self._try, timeout, poll=_POLL_SECONDS):
+            message = "another task%s has been working on %s for more than %g seconds"
+            raise VmError(self._code, message % (self._holder(), self._label, timeout))
         return self
 
     def release(self) -> None:

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional
@@ -22,6 +24,7 @@ from .system import HostSystem, System
 _SECONDS = 15
 _OVS_VSCTL = ("ovs-vsctl", "--timeout=5")
 _NO_SUCH_BRIDGE = 2
+_DISCARD_PORT = 9
 
 
 class BridgePorts:
@@ -81,6 +84,20 @@ def openvswitch_bridge_exists(system: HostSystem, name: str) -> bool:
     if done.returncode not in (0, _NO_SUCH_BRIDGE):
         raise _failed(done.stderr)
     return done.returncode == 0
+
+
+def is_neighbour(system: HostSystem, address: str, mac: str) -> bool:
+    """Return whether a machine with that MAC address answers at an address of one of the hypervisor's own networks."""
+    _have_it_looked_for(address)
+    said = system.run(["ip", "neighbour", "show", "to", address], _SECONDS).stdout.lower()
+    return any("lladdr %s " % mac.lower() in line and line.split()[-1] == "reachable" for line in said.splitlines())
+
+
+def _have_it_looked_for(address: str) -> None:
+    """Send something to an address, so that the kernel asks for its MAC address, or asks again."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as client, contextlib.suppress(OSError):
+        client.sendto(b"", (address, _DISCARD_PORT))
 
 
 def connect_port(system: HostSystem, nic: etree._Element, vm_uuid: str, device: str, bridge: str) -> None:

@@ -21,6 +21,7 @@ import signal
 import socket
 import stat
 import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NoReturn, Optional, Union
@@ -38,6 +39,8 @@ _KINDS = (
     (stat.S_ISSOCK, "socket"),
 )
 _QEMU_IMG_SECONDS = 30
+# The state of a socket in /proc/net/tcp, see include/net/tcp_states.h of the kernel.
+_LISTENING = "0A"
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,14 @@ def _unwritable(what: str, path: str, error: OSError) -> VmError:
 def _unreadable(path: str, error: OSError) -> VmError:
     code = "path_unsafe" if isinstance(error, host_paths.UnsafeLinkError) else "path_unreadable"
     return VmError(code, "cannot look at %s: %s" % (path, error.strerror or error))
+
+
+def _address_of(digits: str) -> str:
+    """The kernel writes an address as one or four numbers in the order of bytes that the machine has."""
+    words = [int(digits[at : at + 8], 16).to_bytes(4, sys.byteorder) for at in range(0, len(digits), 8)]
+    address = ipaddress.ip_address(b"".join(words))
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return str(mapped or address)
 
 
 class HostSystem:
@@ -286,6 +297,21 @@ class HostSystem:
     def bridges(self) -> list[str]:
         """The names of the bridges of the kernel."""
         return [name for name in self.list_directory("/sys/class/net") if self.bridge_exists(name)]
+
+    def network_device_exists(self, name: str) -> bool:
+        """Return whether there is a network device of that name, of whatever kind."""
+        return self.path_kind("/sys/class/net/%s" % name) is not None
+
+    def listening_endpoints(self) -> list[tuple[str, int]]:
+        """Return the addresses and TCP ports that processes listen on."""
+        found = []
+        for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+            for line in (self.read_text(table) or "").splitlines()[1:]:
+                local, state = line.split()[1], line.split()[3]
+                if state == _LISTENING:
+                    address, _colon, port = local.partition(":")
+                    found.append((_address_of(address), int(port, 16)))
+        return found
 
     def arp_table(self) -> dict[str, list[str]]:
         """The IPv4 addresses that the kernel knows of each MAC address in its networks."""

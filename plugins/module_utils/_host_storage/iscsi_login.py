@@ -15,26 +15,23 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import time
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, Optional
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Optional
 
-from .._actions.action import Action
+from .._actions.action import Action, Outcome, RollbackTurn
 from .._actions.shared_objects import shared_lock, shared_name, used_by_another
 from .._errors.errors import VmError
 from .._host.lock import lock_directory
 from .._host.system import CommandResult
 from .._spec.vm import Vm
 from .._storage.iscsi import Lun, lun_of, uses_host_initiator
+from ..waiting import wait_until
 
 if TYPE_CHECKING:
-    from .._actions.context import Context
+    from .._actions.context import ActionContext
     from .._host.system import System
 
-Undo = Callable[[], None]
-
 DEVICE_SECONDS = 30
-_POLL_SECONDS = 0.2
 _COMMAND_SECONDS = 60
 
 # Where open-iscsi keeps its records: Debian's place, and that of the others.
@@ -54,68 +51,62 @@ _ERROR_CODES = {
 _SESSION = re.compile(r"^\w+: \[\d+\] \[?(?P<host>[^]\s]+?)\]?:(?P<port>\d+),-?\d+ (?P<iqn>\S+)", re.MULTILINE)
 
 
-class Login(NamedTuple):
-    """A target to be logged in to, and the devices that have to appear then."""
+@dataclass(frozen=True, repr=False)
+class LogInToIscsiTarget(Action):
+    """Open the session of a target, or use the one that is open, and wait for C(devices)."""
 
+    name = "log_in_to_iscsi_target"
+    rollback_turn = RollbackTurn.SHARED
     target: Lun
     devices: tuple[str, ...]
     username: Optional[str]
     password: Optional[str]
 
+    def do(self, context: ActionContext) -> Outcome:
+        initiator = Initiator(context.system, self.target)
+        prefix = initiator.device_prefix()
+        with initiator.lock():
+            had_session = initiator.has_session()
+            if had_session:
+                initiator.rescan()
+            else:
+                initiator.open(self.username, self.password)
 
-def plan_logins(vm: Vm) -> list[Action]:
-    """The targets that a VM needs, also those that are logged in to: its undo may have to end their sessions."""
-    logins: dict[tuple[str, str], Login] = {}
+        def undo() -> None:
+            if had_session and context.observed.has(prefix):
+                # The VM is as it was before: on this session.
+                return
+            with initiator.lock():
+                if initiator.is_ours() and not used_by_another(context, prefix):
+                    initiator.close()
+
+        try:
+            _wait_for_devices(context.system, self)
+        except VmError:
+            undo()
+            raise
+        return Outcome(undo)
+
+
+def plan_logins(vm: Vm) -> list[LogInToIscsiTarget]:
+    """Return the logins that a VM needs, also to targets with a session: its undo may have to end that."""
+    logins: dict[tuple[str, str], LogInToIscsiTarget] = {}
     for volume in vm.volumes:
         if uses_host_initiator(volume):
             lun = lun_of(volume)
-            first = logins.get((lun.portal, lun.iqn), Login(lun, (), volume.chap_username, volume.chap_password))
-            logins[lun.portal, lun.iqn] = first._replace(devices=(*first.devices, lun.device))
-    return [Action("log_in_to_iscsi_target", {"login": login}) for login in logins.values()]
+            new = LogInToIscsiTarget(lun, (), volume.chap_username, volume.chap_password)
+            first = logins.get((lun.portal, lun.iqn), new)
+            logins[lun.portal, lun.iqn] = replace(first, devices=(*first.devices, lun.device))
+    return list(logins.values())
 
 
-def log_in(context: Context, detail: Mapping[str, Any]) -> Undo:
-    """Opens the session, or uses the one that is open, and waits for the devices; returns what gives it up."""
-    login: Login = detail["login"]
-    initiator = Initiator(context.system, login.target)
-    prefix = initiator.device_prefix()
-    with initiator.lock():
-        had_session = initiator.has_session()
-        if had_session:
-            initiator.rescan()
-        else:
-            initiator.open(login.username, login.password)
+def _wait_for_devices(system: System, login: LogInToIscsiTarget) -> None:
+    def missing() -> list[str]:
+        return [device for device in login.devices if system.path_kind(device) != "block"]
 
-    def undo() -> None:
-        if had_session and context.observed.has(prefix):
-            # The VM is as it was before: on this session.
-            return
-        with initiator.lock():
-            if initiator.is_ours() and not used_by_another(context, prefix):
-                initiator.close()
-
-    try:
-        _wait_for_devices(context.system, login)
-    except VmError:
-        undo()
-        raise
-    return undo
-
-
-def _wait_for_devices(system: System, login: Login) -> None:
-    deadline = time.monotonic() + DEVICE_SECONDS
-    missing = list(login.devices)
-    while True:
-        missing = [device for device in missing if system.path_kind(device) != "block"]
-        if not missing:
-            return
-        if time.monotonic() > deadline:
-            raise VmError(
-                "storage_missing",
-                "the hypervisor is logged in to %s, but %s has not appeared within %d seconds"
-                % (login.target.iqn, ", ".join(missing), DEVICE_SECONDS),
-            )
-        time.sleep(_POLL_SECONDS)
+    if not wait_until(lambda: not missing(), DEVICE_SECONDS):
+        message = "the hypervisor is logged in to %s, but %s has not appeared within %d seconds"
+        raise VmError("storage_missing", message % (login.target.iqn, ", ".join(missing()), DEVICE_SECONDS))
 
 
 class Initiator:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from .._actions.action import Action
@@ -14,19 +14,12 @@ from .._libvirt.hypervisor import Hypervisor
 from .._spec.vm import Vm
 from .._storage.backends import backend_of
 from .._storage.base import StorageFacts, StorageItem
-from . import iscsi_login, secrets
+from .iscsi_login import plan_logins
 from .reachability import WantedItem, find_problems
+from .secrets import plan_secrets
 
 if TYPE_CHECKING:
-    from .._actions.context import Executor
     from .._host.system import System
-
-# What carries out the actions that L(prepare) plans.
-EXECUTORS: Mapping[str, Executor] = {
-    "define_secret": secrets.set_secret,
-    "set_secret_value": secrets.set_secret,
-    "log_in_to_iscsi_target": iscsi_login.log_in,
-}
 
 
 def preflight(vms: Sequence[Vm], system: System, hypervisor: Hypervisor) -> list[Problem]:
@@ -37,7 +30,7 @@ def preflight(vms: Sequence[Vm], system: System, hypervisor: Hypervisor) -> list
 
 def prepare(vm: Vm, facts: StorageFacts, system: System, hypervisor: Hypervisor) -> list[Action]:
     """Return the actions between the definition of a VM and its start."""
-    return [*secrets.plan_secrets(vm, facts, hypervisor), *iscsi_login.plan_logins(vm)]
+    return [*plan_secrets(vm, facts, hypervisor), *plan_logins(vm)]
 
 
 def _items_of(vm: Vm) -> Iterator[StorageItem]:

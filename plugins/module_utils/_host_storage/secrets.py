@@ -10,10 +10,11 @@ undo that finds no other VM using the secret can remove it, and a VM that comes 
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, Optional
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Optional
 
-from .._actions.action import Action, AlreadyDone
+from .._actions.action import Action, Outcome, RollbackTurn
 from .._actions.shared_objects import secret_lock, used_by_another
 from .._errors.errors import Problem, VmError
 from .._libvirt.hypervisor import Hypervisor
@@ -23,9 +24,7 @@ from .._storage.base import StorageFacts
 from .._storage.iscsi import chap_secret_uuid, lun_of, uses_host_initiator
 
 if TYPE_CHECKING:
-    from .._actions.context import Context
-
-Undo = Callable[[], None]
+    from .._actions.context import ActionContext
 
 
 class _WantedSecret(NamedTuple):
@@ -71,34 +70,55 @@ def _wanted(vm: Vm, facts: StorageFacts) -> Iterator[_WantedSecret]:
 
 
 def _plan(definition: SecretDefinition, value: bytes, hypervisor: Hypervisor) -> Optional[Action]:
-    detail = {"definition": definition, "value": value}
     if definition.uuid not in hypervisor.known_secrets():
-        return Action("define_secret", detail, shared=definition.uuid)
+        return DefineSecret(definition, value)
     if _readable_value(definition, hypervisor) != value:
-        return Action("set_secret_value", detail, shared=definition.uuid)
+        return SetSecretValue(definition, value)
     return None
 
 
-def set_secret(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
-    """Sees that a secret is there and has its value; returns what takes that back."""
-    definition: SecretDefinition = detail["definition"]
-    hypervisor = context.hypervisor
-    with secret_lock(context.system, definition.uuid):
-        before = _readable_value(definition, hypervisor)
-        if before == detail["value"]:
-            raise AlreadyDone
-        is_new = _set_value(definition, detail["value"], hypervisor)
+@dataclass(frozen=True, repr=False)
+class _GiveSecret(Action):
+    """See that a secret is there and has its value."""
 
-    def undo() -> None:
+    rollback_turn = RollbackTurn.SHARED
+    definition: SecretDefinition
+    value: bytes
+
+    @property
+    def shared(self) -> str:
+        return self.definition.uuid
+
+    def do(self, context: ActionContext) -> Outcome:
+        definition, hypervisor = self.definition, context.hypervisor
         with secret_lock(context.system, definition.uuid):
-            if used_by_another(context, definition.uuid):
-                return
-            if is_new:
-                hypervisor.undefine_secret(definition.uuid)
-            elif before is not None:
-                hypervisor.set_secret_value(definition.uuid, before)
+            before = _readable_value(definition, hypervisor)
+            if before == self.value:
+                return Outcome(is_needless=True)
+            is_new = _set_value(definition, self.value, hypervisor)
 
-    return undo
+        def undo() -> None:
+            with secret_lock(context.system, definition.uuid):
+                if used_by_another(context, definition.uuid):
+                    return
+                if is_new:
+                    hypervisor.undefine_secret(definition.uuid)
+                elif before is not None:
+                    hypervisor.set_secret_value(definition.uuid, before)
+
+        return Outcome(undo)
+
+
+class DefineSecret(_GiveSecret):
+    """Define a secret with its value."""
+
+    name = "define_secret"
+
+
+class SetSecretValue(_GiveSecret):
+    """Set the value of a secret that is there."""
+
+    name = "set_secret_value"
 
 
 def _set_value(definition: SecretDefinition, value: bytes, hypervisor: Hypervisor) -> bool:

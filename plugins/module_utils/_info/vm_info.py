@@ -20,11 +20,13 @@ except ImportError:  # the module reports it
 from .._diagnostics.screenshot import write_picture
 from .._diagnostics.thumbnail import thumbnail
 from .._drift.live_changes import live_changes
-from .._errors.errors import VmError, mistakes_as_errors
+from .._errors.errors import VmError, internal_errors
 from .._host.bridge_ports import Ports, stray_warnings
 from .._host.network import BridgePorts
 from .._host.system import System
+from .._libvirt import domain_facts
 from .._libvirt.circuit_breaker import Patience
+from .._libvirt.guest_addresses import ask_addresses
 from .._libvirt.hypervisor import Hypervisor
 from .._libvirt.observed import DomainList, ObservedVm, list_domains, observe_domain
 from .._spec.vm import Vm
@@ -34,7 +36,6 @@ from .._start.result import VmResult
 from .._start.run_context import Order
 from .._start.start import start_vms
 from ..deadline import side_by_side
-from . import domain_facts
 
 _WORKERS = 8
 _PID_FILE = "/run/libvirt/qemu/%s.pid"
@@ -97,7 +98,7 @@ def vm_information(
 
 def _look(survey: _Survey, uuid: str) -> Union[Information, VmError]:
     try:
-        with mistakes_as_errors():
+        with internal_errors():
             observed = observe_domain(survey.hypervisor, uuid, survey.domains)
             if observed.inactive_xml is None:
                 return {"uuid": uuid, "state": "absent", "reason": "unknown", "warnings": []}
@@ -126,7 +127,9 @@ def _describe(survey: _Survey, uuid: str, observed: ObservedVm, defined: etree._
         "qemu_hangs": hangs,
         "uptime": None if live is None else _uptime(survey.system, uuid, described["domain_name"]),
         "console": None if live is None else console_of_domain(live, management_ip),
-        "addresses": [] if live is None else _addresses(survey, uuid, live),
+        "addresses": []
+        if live is None
+        else ask_addresses(survey.hypervisor, survey.system, uuid, live, survey.patience),
         "disks": disks,
         "nics": domain_facts.nics(domain, ports),
         "restart_required": live is not None and observed.persistent and restart_changes(defined, live, ports),
@@ -147,23 +150,6 @@ def _uptime(system: System, uuid: str, domain_name: str) -> Optional[int]:
     pid = (system.read_text(_PID_FILE % domain_name) or "").strip()
     age = system.process_age(int(pid), uuid) if pid.isdigit() else None
     return None if age is None else int(age)
-
-
-def _addresses(survey: _Survey, uuid: str, live: etree._Element) -> list[Information]:
-    sources = (["agent"] if domain_facts.has_agent(live) else []) + ["lease", "arp"]
-    answers = {}
-    for source in sources:
-        question = partial(survey.hypervisor.interface_addresses, uuid, source)
-        try:
-            answers[source] = survey.patience.ask(uuid, question) if source == "agent" else question()
-        except VmError as error:
-            # A VM that has ended meanwhile, an agent that says nothing: there are no addresses then.
-            if error.lost_libvirt:
-                raise
-            # libvirt before 9.1 cannot read the ARP table of newer kernels.
-            if source == "arp" and not survey.system.is_remote:
-                answers[source] = domain_facts.arp_answer(live, survey.system.arp_table())
-    return domain_facts.merge_addresses(answers)
 
 
 def _size(survey: _Survey, uuid: str, disk: Information, warnings: list[str]) -> Information:
@@ -223,7 +209,7 @@ def compare(
 
 def _comparison(result: VmResult) -> Information:
     entry = result.as_entry()
-    compared = result.error is None and result.state != "absent"
+    compared = result.failure is None and result.state != "absent"
     as_asked: Optional[bool] = not result.differences if compared else None
     if result.state == "absent":
         as_asked = False

@@ -81,7 +81,7 @@ class Connection:
             raise VmError("invalid_input", "uri: %a cannot be given to libvirt: %s" % (self.uri, error)) from error
         except VmError as error:
             if error.code == "connection_lost":
-                error.code = "libvirt_unavailable"
+                raise error.replaced(code="libvirt_unavailable") from error
             raise
         try:
             self._connection.setKeepAlive(KEEPALIVE_SECONDS, KEEPALIVE_COUNT)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Optional
 
 from .._errors.errors import VmError
@@ -104,10 +105,10 @@ class RunningDomainCalls(DomainCalls):
         kind, flags = libvirt.VIR_DOMAIN_METADATA_ELEMENT, libvirt.VIR_DOMAIN_AFFECT_CONFIG
         self._call("set the metadata", self._domain(uuid).setMetadata, kind, xml, prefix, namespace, flags)
 
-    def set_block_io_tune(self, uuid: str, target: str, limits: dict[str, int]) -> None:
+    def set_block_io_tune(self, uuid: str, target: str, limits: Mapping[str, int]) -> None:
         """Sets the limits of a disk of the running domain, by libvirt's names of them; 0 is none."""
         flags = libvirt.VIR_DOMAIN_AFFECT_LIVE
-        self._change("set the limits of a disk", self._domain(uuid).setBlockIoTune, target, limits, flags)
+        self._change("set the limits of a disk", self._domain(uuid).setBlockIoTune, target, dict(limits), flags)
 
     def set_scheduler(self, uuid: str, parameters: dict[str, int]) -> None:
         """Sets the share of CPU time of the running domain, by libvirt's names."""

@@ -137,5 +137,5 @@ VM_ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
             "value": {"type": "str"},
         },
     },
-    "wait_for": {"type": "str", "choices": ["running", "console", "guest_agent"], "default": "console"},
+    "wait_for": {"type": "str", "choices": ["running", "console", "guest_agent", "address"], "default": "console"},
 }

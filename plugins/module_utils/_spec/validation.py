@@ -58,6 +58,7 @@ def problems_of_vm(vm: Part) -> Iterator[Problem]:
     yield from _cpu_problems(vm)
     yield from _console_problems(vm)
     yield from _boot_problems(vm)
+    yield from _address_problems(vm)
     for volume in volumes:
         yield from _volume_problems(volume)
     for nic in _parts(vm, "nics"):
@@ -156,6 +157,12 @@ def _boot_problems(vm: Part) -> Iterator[Problem]:
             "is guest_agent, but no channel of the VM has target_name %s" % GUEST_AGENT_TARGET,
             hint="add such a channel, or wait for the console",
         )
+
+
+def _address_problems(vm: Part) -> Iterator[Problem]:
+    could_come_by_patch = bool(vm.get("domain_patches")) or "nics" in vm.wrong
+    if vm.get("wait_for") == "address" and not vm.get("nics") and not could_come_by_patch:
+        yield Problem("%s.wait_for" % vm.place, "is address, but the VM has no NIC", hint="add a NIC, or wait for less")
 
 
 def _volume_problems(volume: Part) -> Iterator[Problem]:

@@ -6,85 +6,85 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Optional
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple, Optional
 
-from .._actions.action import Action, AlreadyDone
-from .._actions.context import Context, Executor, Undo
-from .._actions.definition import EXECUTORS as DEFINITION
-from .._actions.live import EXECUTORS as LIVE
-from .._actions.live import LiveChangeRefused
-from .._actions.power import EXECUTORS as POWER
-from .._errors.errors import VmError, mistakes_as_errors
-from .._host_storage.preparation import EXECUTORS as STORAGE
-
-EXECUTORS: Mapping[str, Executor] = {**STORAGE, **DEFINITION, **POWER, **LIVE}
-
-# What VMs share is given back when the VM is not defined any more, so that of two that fail at once the last one takes
-# it along; and an old VM is started again when all that it needs is as it was.
-_UNDONE_LATE = ("create_channel_dir", *STORAGE)
-_UNDONE_LAST = ("stop",)
+from .._actions.action import Action, Outcome, RollbackTurn, Undo
+from .._actions.context import ActionContext
+from .._errors.errors import BootDiagnostics, Failure, VmError, VmFailed, internal_errors
 
 
-def apply(context: Context, actions: Iterable[Action]) -> None:
-    """Does the actions in order, each before the next is asked for.
+class _Undo(NamedTuple):
+    """What takes an action back, and when."""
 
-    When one fails, those before it are undone, and its error says how far that got.
+    name: str
+    turn: RollbackTurn
+    call: Undo
+
+
+def apply(context: ActionContext, actions: Iterable[Action]) -> None:
+    """Do the actions in order, each before the next is asked for.
+
+    When one fails, those before it are undone. Raise VmFailed, which says how far that got.
     """
-    undos: list[tuple[str, Undo]] = []
+    undos: list[_Undo] = []
     coming = iter(actions)
     while True:
-        name = "prepare"
+        phase = "prepare"
         try:
             action = _next(coming)
             if action is None:
                 return
-            name = action.name
-            undo = _do(context, action)
-        except AlreadyDone:
-            continue
-        except LiveChangeRefused as refusal:
-            context.live_change_refused = True
-            context.warnings.append("%s, so that it takes effect when the VM next boots" % refusal.message)
-            continue
+            phase = action.name
+            outcome = _do(context, action)
         except VmError as error:
-            error.phase = error.phase or name
-            if error.undo is not None:
-                undos.append((name, error.undo))
-            _roll_back(context, undos, error)
-            raise
-        context.done.append(name)
-        if undo is not None:
-            undos.append((name, undo))
+            raise VmFailed(_rolled_back(context, undos, phase, error)) from error
+        if outcome.undo is not None:
+            undos.append(_Undo(action.name, action.rollback_turn, outcome.undo))
+        _note(context, action, outcome, undos)
 
 
 def _next(coming: Iterator[Action]) -> Optional[Action]:
-    with mistakes_as_errors():
+    with internal_errors():
         return next(coming, None)
 
 
-def _do(context: Context, action: Action) -> Optional[Undo]:
-    with mistakes_as_errors(AlreadyDone):
-        return EXECUTORS[action.name](context, action.detail)
+def _do(context: ActionContext, action: Action) -> Outcome:
+    with internal_errors():
+        return action.do(context)
 
 
-def _roll_back(context: Context, undos: list[tuple[str, Undo]], error: VmError) -> None:
-    failures = []
-    undos.reverse()
-    undos.sort(key=_turn)
-    for name, undo in undos:
+def _note(context: ActionContext, action: Action, outcome: Outcome, undos: Sequence[_Undo]) -> None:
+    """Keep what became of an action, and raise its failure."""
+    if outcome.is_needless:
+        return
+    if outcome.failure is None:
+        context.done.append(action.name)
+    elif outcome.is_refused:
+        context.live_change_refused = True
+        context.warnings.append("%s, so that it takes effect when the VM next boots" % outcome.failure.message)
+    else:
+        failure = _rolled_back(context, undos, action.name, outcome.failure, outcome.diagnostics)
+        raise VmFailed(failure) from outcome.failure
+
+
+def _rolled_back(
+    context: ActionContext,
+    undos: Sequence[_Undo],
+    phase: str,
+    error: VmError,
+    diagnostics: Optional[BootDiagnostics] = None,
+) -> Failure:
+    """Undo what was done, and return the failure."""
+    left = []
+    latest_first = undos[::-1]
+    for undo in sorted(latest_first, key=lambda each: each.turn):
         try:
-            context.retried(undo)
-        except VmError as failure:
-            failures.append("%s could not be undone: %s" % (name, failure.message))
+            context.retried(undo.call)
+        except VmError as problem:
+            left.append("%s could not be undone: %s" % (undo.name, problem.message))
     with contextlib.suppress(VmError):
         context.look()
-    if failures:
-        error.message = "; ".join([error.message, *failures])
-        error.rollback = "partial"
-    elif undos:
-        error.rollback = "done"
-
-
-def _turn(undo: tuple[str, Undo]) -> int:
-    return 2 if undo[0] in _UNDONE_LAST else int(undo[0] in _UNDONE_LATE)
+    if left:
+        return Failure(error.replaced(message="; ".join([error.message, *left])), phase, "partial", diagnostics)
+    return Failure(error, phase, "done" if undos else "not_needed", diagnostics)

@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
 from .._actions.action import Action
-from .._actions.definition import Rewriting
+from .._actions.definition import BackUpDefinition, Define, Rewriting, SetAutostart
+from .._actions.power import Resume, Start, Stop, WaitUntilOff, WakeUp
 from .._drift.walk import Difference
 from .._errors.errors import VmError
 from .._libvirt.observed import ObservedVm
@@ -28,7 +29,6 @@ START_WHEN_OFF = "start_when_off"
 CRASHED = "crashed"
 BUSY = "busy"
 
-_NEEDING_PREPARATION = frozenset({"attach_volume", "change_media", "attach_nic", "update_nic", "reconnect_nic"})
 _PAUSED = {
     "migration": BUSY,
     "save": BUSY,
@@ -118,7 +118,7 @@ def will_start(observed: ObservedVm, drift: Drift, policy: Policy) -> bool:
 
 def will_attach(drift: Drift, policy: Policy) -> bool:
     """Whether a running VM gets volumes, CDs or NICs that the hypervisor must have ready."""
-    return policy.on_drift == "live" and any(action.name in _NEEDING_PREPARATION for action in drift.live_actions)
+    return policy.on_drift == "live" and any(action.needs_preparation for action in drift.live_actions)
 
 
 def plan_vm(
@@ -136,7 +136,7 @@ def plan_vm(
     differences = (*_beside_the_domain(vm, observed), *_merged(drift))
     adapt = not (observed.active and policy.on_drift == "ignore")
     restarts = _restarts(observed, drift, policy)
-    define = Action("define", {"xml": definition, "rewriting": rewriting})
+    define = Define(definition, rewriting)
     changes = list(drift.live_actions) if adapt and policy.on_drift == "live" and not restarts else []
     return Plan(
         # It comes first: the undoing of other VMs leaves what a defined VM shares with them.
@@ -196,24 +196,25 @@ def _paths(differences: Sequence[Difference]) -> str:
 def _definition(vm: Vm, observed: ObservedVm, drift: Drift, policy: Policy, define: Action) -> list[Action]:
     actions: list[Action] = []
     if drift.defined or not observed.persistent:
-        if policy.backup and observed.exists:
-            actions.append(Action("back_up_definition", {"xml": observed.inactive_xml}))
+        if policy.backup and observed.inactive_xml is not None:
+            actions.append(BackUpDefinition(observed.inactive_xml))
         actions.append(define)
     if vm.autostart is not None and bool(observed.autostart) != vm.autostart:
-        actions.append(Action("set_autostart", {"autostart": vm.autostart}))
+        actions.append(SetAutostart(vm.autostart))
     return actions
 
 
 def _power(observed: ObservedVm, restarts: bool) -> list[Action]:
     power = power_of(observed)
     if restarts:
-        return [Action("stop", {"graceful": power in (KEEP, RESUME, WAKE_UP)}), Action("start")]
-    return {
-        START: [Action("start")],
-        START_WHEN_OFF: [Action("wait_until_off"), Action("start")],
-        RESUME: [Action("resume")],
-        WAKE_UP: [Action("wake_up")],
-    }.get(power, [])
+        return [Stop(graceful=power in (KEEP, RESUME, WAKE_UP)), Start()]
+    actions: Mapping[str, list[Action]] = {
+        START: [Start()],
+        START_WHEN_OFF: [WaitUntilOff(), Start()],
+        RESUME: [Resume()],
+        WAKE_UP: [WakeUp()],
+    }
+    return actions.get(power, [])
 
 
 def _restart_required(observed: ObservedVm, drift: Drift, policy: Policy) -> bool:

@@ -1,11 +1,12 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Waiting until a running VM can be used: until its console listens, or its guest's agent answers."""
+"""Waiting until a running VM can be used: until its console listens, its guest's agent answers, it has an address."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Optional
 
 try:
@@ -13,13 +14,20 @@ try:
 except ImportError:  # the module reports it
     pass
 
-from .._actions.context import Context
-from .._diagnostics.boot_diagnostics import Watch
-from .._errors.errors import VmError
+from .._actions.context import ActionContext
+from .._diagnostics.boot_diagnostics import BootWatch
+from .._errors.errors import Failure, VmError, VmFailed
+from .._libvirt import domain_facts
+from .._libvirt.circuit_breaker import Patience
+from .._libvirt.guest_addresses import Address, ask_addresses, best_first, is_global, is_in_use
 from .._spec.vm import Vm
+from ..waiting import POLL_SECONDS
 
 CONSOLE_SECONDS = 30
 _AGENT_SECONDS = 1
+# Each look asks libvirt three times, and the guest.
+_ADDRESS_PAUSE = 1.0
+_SHOWN_ADDRESSES = 5
 _AGENT_CHANNEL = 'devices/channel/target[@name="org.qemu.guest_agent.0"]'
 _ENDED = ("shutoff", "crashed", "absent")
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
@@ -48,52 +56,116 @@ def console_of_domain(live: etree._Element, management_ip: Optional[str]) -> Opt
     return {"type": graphics.get("type"), "host": host, "port": port}
 
 
-def wait_until_usable(context: Context, console: Optional[dict[str, Any]]) -> None:
+def wait_until_usable(context: ActionContext, console: Optional[dict[str, Any]]) -> Optional[list[Address]]:
     """Waits for what C(wait_for) of the VM names. The VM runs already, and goes on when this fails.
 
-    C(console) is that of a VM which was started just now, None for one that ran before.
+    C(console) is that of a VM which was started just now, None for one that ran before. Returns its addresses, the best
+    first, where they were waited for.
     """
     if context.vm.wait_for == "console" and console is not None and not context.system.is_remote:
         # Through libvirt alone it may be out of reach; libvirt has the port from a QEMU that listens.
         _wait_for_console(context, console)
     elif context.vm.wait_for == "guest_agent" and ("start" in context.done or _has_agent_channel(context)):
         _wait_for_agent(context)
+    elif context.vm.wait_for == "address" and ("start" in context.done or _has_nic(context)):
+        return _wait_for_address(context)
     elif console is None and "start" in context.done:
         # A VM that runs has one.
-        _wait(context, lambda: context.look()[0] not in _ENDED, CONSOLE_SECONDS, "console", "it has no console")
+        _wait(context, lambda: context.look()[0] not in _ENDED, CONSOLE_SECONDS, "console", lambda: "it has no console")
+    return None
 
 
-def _has_agent_channel(context: Context) -> bool:
+def _has_agent_channel(context: ActionContext) -> bool:
     """One that ran before may get its channel at its next boot only; the result says that this is due."""
     live = context.observed.live_xml
     return live is not None and etree.fromstring(live).find(_AGENT_CHANNEL) is not None
 
 
-def _wait_for_console(context: Context, console: dict[str, Any]) -> None:
+def _wait_for_console(context: ActionContext, console: dict[str, Any]) -> None:
     address, port = _WILDCARDS.get(console["host"], console["host"]), console["port"]
     _wait(
         context,
         lambda: context.system.answers(address, port),
         CONSOLE_SECONDS,
         "console",
-        "nothing has answered at its console %s port %d" % (address, port),
+        lambda: "nothing has answered at its console %s port %d" % (address, port),
     )
 
 
-def _wait_for_agent(context: Context) -> None:
+def _wait_for_agent(context: ActionContext) -> None:
     hypervisor, vm = context.hypervisor, context.vm
     _wait(
         context,
         lambda: context.retried(lambda: hypervisor.agent_answers(vm.uuid, _AGENT_SECONDS)),
         vm.timeout,
         "guest_agent",
-        "its guest agent has not answered",
+        lambda: "its guest agent has not answered",
     )
 
 
-def _wait(context: Context, answers: Callable[[], bool], seconds: int, what: str, otherwise: str) -> None:
+def _has_nic(context: ActionContext) -> bool:
+    """One that ran before may get its NICs at its next boot only."""
+    live = context.observed.live_xml
+    return live is not None and etree.fromstring(live).find("devices/interface") is not None
+
+
+class _AddressLook:
+    """Looks for addresses, and keeps what was seen last."""
+
+    def __init__(self, context: ActionContext) -> None:
+        self._context = context
+        self._has_agent = False
+        self._addresses: list[Address] = []
+        self.in_use: list[Address] = []
+
+    def __call__(self) -> bool:
+        """Return whether an address is in use that means something beyond its own link."""
+        hypervisor, system, uuid = self._context.hypervisor, self._context.system, self._context.vm.uuid
+        try:
+            live = etree.fromstring(hypervisor.xml(uuid, inactive=False))
+        except VmError as error:
+            if error.code != "domain_gone":
+                raise
+            return False
+        self._has_agent = domain_facts.has_agent(live)
+        self._addresses = best_first(ask_addresses(hypervisor, system, uuid, live, Patience()), live)
+        self.in_use = [each for each in self._addresses if is_global(each) and is_in_use(each, system)]
+        return bool(self.in_use)
+
+    @property
+    def link_local(self) -> list[Address]:
+        """What a guest has in any case."""
+        return [each for each in self._addresses if not is_global(each)]
+
+    def last_seen(self) -> str:
+        """Return what was seen instead, for the error."""
+        agent = "" if self._has_agent else "; its guest agent is not connected"
+        shown = ["%(address)s of %(mac)s from %(source)s, which " % each + _why(each) for each in self._addresses]
+        seen = "seen last: " + ", ".join(shown[:_SHOWN_ADDRESSES]) if shown else "none was seen at all"
+        return "no NIC has had an address that can be used from elsewhere (%s%s)" % (seen, agent)
+
+
+def _why(address: Address) -> str:
+    return "does not answer" if is_global(address) else "is link-local"
+
+
+def _wait_for_address(context: ActionContext) -> list[Address]:
+    look = _AddressLook(context)
+    found = partial(context.retried, look)
+    _wait(context, found, context.vm.timeout, "address", look.last_seen, _ADDRESS_PAUSE)
+    return look.in_use + look.link_local
+
+
+def _wait(
+    context: ActionContext,
+    answers: Callable[[], bool],
+    seconds: int,
+    what: str,
+    otherwise: Callable[[], str],
+    pause: float = POLL_SECONDS,
+) -> None:
     """Waits until something answers, and watches the guest meanwhile; raises with what was seen of it last."""
-    with Watch(context.hypervisor, context.system, context.vm) as watch:
+    with BootWatch(context.hypervisor, context.system, context.vm) as watch:
         answered = False
 
         def answered_or_ended() -> bool:
@@ -104,15 +176,13 @@ def _wait(context: Context, answers: Callable[[], bool], seconds: int, what: str
             watch.listen()
             return context.look()[0] in _ENDED
 
-        context.wait_for(answered_or_ended, seconds)
+        context.wait_for(answered_or_ended, seconds, pause)
         if answered:
             return
         state, reason = context.look()
         if state in _ENDED:
             error = VmError("vm_ended", "the VM ended while it was waited for: it is %s (%s)" % (state, reason))
         else:
-            message = "the VM is %s (%s), but %s for %d seconds" % (state, reason, otherwise, seconds)
+            message = "the VM is %s (%s), but %s for %d seconds" % (state, reason, otherwise(), seconds)
             error = VmError(what + "_timeout", message)
-        error.phase = "wait_for_" + what
-        error.last_seen = watch.last_seen()
-        raise error
+        raise VmFailed(Failure(error, "wait_for_" + what, diagnostics=watch.diagnostics()))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Optional
 
 try:
@@ -18,7 +18,7 @@ except ImportError:  # the module reports it
 
 from .._drift.walk import Difference
 from .._errors.codes import ERROR_CODES
-from .._errors.errors import LastSeen, VmError, VmProblems
+from .._errors.errors import BootDiagnostics, Failure, VmError, VmProblems
 from .._spec.vm import Vm
 
 MASK = "********"
@@ -36,10 +36,11 @@ class VmResult:
     actions: Sequence[str] = ()
     restart_required: bool = False
     console: Optional[dict[str, Any]] = None
+    addresses: Optional[list[dict[str, Any]]] = None
     differences: Sequence[Difference] = ()
     warnings: list[str] = field(default_factory=list)
     backup_file: Optional[str] = None
-    error: Optional[VmError] = None
+    failure: Optional[Failure] = None
     before: str = ""
     after: str = ""
 
@@ -51,7 +52,7 @@ class VmResult:
     @property
     def changed(self) -> bool:
         """Whether something is not as it was before. A guest that was shut down is not, though it was started again."""
-        undone = self.error is not None and self.error.rollback == "done"
+        undone = self.failure is not None and self.failure.rollback == "done"
         return bool(self.actions) and not (undone and "stop" not in self.actions)
 
     def as_entry(self) -> dict[str, Any]:
@@ -69,10 +70,12 @@ class VmResult:
             ],
             "warnings": self.warnings,
         }
+        if self.addresses is not None:
+            entry["addresses"] = self.addresses
         if self.backup_file is not None:
             entry["backup_file"] = self.backup_file
-        if self.error is not None:
-            entry["error"] = self.error.as_result()
+        if self.failure is not None:
+            entry["error"] = self.failure.as_result()
         return entry
 
     def as_diff(self) -> dict[str, str]:
@@ -86,12 +89,12 @@ def of_vm(vm: Vm) -> VmResult:
     return VmResult(vm.uuid, vm.name)
 
 
-def as_one_error(problems: VmProblems) -> VmError:
-    """All problems of a VM in one error, which has the code of the first."""
+def as_failure(problems: VmProblems) -> Failure:
+    """Return all problems of a VM as one failure, which has the code of the first."""
     found = problems.problems
     hints = dict.fromkeys(problem.hint or ERROR_CODES[problem.code].hint for problem in found)
     message = "; ".join(str(problem) for problem in found)
-    return VmError(found[0].code, message, hint=" ".join(hints), phase="preflight")
+    return Failure(VmError(found[0].code, message, hint=" ".join(hints)), "preflight")
 
 
 def domain_text(domain: Optional[etree._Element]) -> str:
@@ -122,25 +125,28 @@ class SecretMask:
         """The text without secrets."""
         return text if self._pattern is None else self._pattern.sub(MASK, text)
 
-    def error(self, error: VmError) -> VmError:
-        """The error without secrets."""
-        error.message = self.text(error.message)
-        error.hint = self.text(error.hint)
-        error.libvirt_message = self.text(error.libvirt_message)
-        if error.last_seen is not None:
-            error.last_seen = self._last_seen(error.last_seen)
-        return error
+    def failure(self, failure: Failure) -> Failure:
+        """Return the failure without secrets."""
+        error = failure.error
+        masked = error.replaced(
+            message=self.text(error.message),
+            hint=self.text(error.hint),
+            libvirt_message=self.text(error.libvirt_message),
+        )
+        return replace(failure, error=masked, diagnostics=self._diagnostics(failure.diagnostics))
 
-    def _last_seen(self, seen: LastSeen) -> LastSeen:
+    def _diagnostics(self, seen: Optional[BootDiagnostics]) -> Optional[BootDiagnostics]:
+        if seen is None:
+            return None
         console, log = (tuple(map(self.text, lines)) for lines in (seen.serial_console, seen.qemu_log))
-        return LastSeen(console, log, seen.screenshot)
+        return BootDiagnostics(console, log, seen.screenshot)
 
 
-def failed(result: VmResult, error: VmError, mask: SecretMask) -> VmResult:
-    """The result with its error, which gets the hint of its code if it has none of its own."""
-    error.hint = error.hint or ERROR_CODES[error.code].hint
-    error.phase = error.phase or "look"
-    result.error = mask.error(error)
+def failed(result: VmResult, failure: Failure, mask: SecretMask) -> VmResult:
+    """Return the result with its failure, whose error gets the hint of its code if it has none of its own."""
+    error = failure.error
+    hinted = error.replaced(hint=error.hint or ERROR_CODES[error.code].hint)
+    result.failure = mask.failure(replace(failure, error=hinted))
     return result
 
 

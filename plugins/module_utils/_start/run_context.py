@@ -19,6 +19,7 @@ from .._host_storage.preparation import preflight
 from .._libvirt.hypervisor import Hypervisor
 from .._libvirt.observed import DomainList, list_domains
 from .._spec.vm import Vm
+from .conflicts import OtherDomains
 from .plan import Policy
 from .result import SecretMask
 
@@ -74,6 +75,7 @@ class Task:
     network_filters: Optional[Sequence[str]]
     problems: Sequence[Problem]
     checked: frozenset[str]
+    others: OtherDomains
     bridge_ports: BridgePorts
     foreseen: Foreseen = field(default_factory=Foreseen)
 
@@ -112,6 +114,7 @@ def begin_task(hypervisor: Hypervisor, system: System, vms: Sequence[Vm], order:
         network_filters=_ask_network_filters(hypervisor, vms),
         problems=preflight(off, system, hypervisor),
         checked=frozenset(vm.uuid for vm in off),
+        others=OtherDomains(hypervisor, domains, [vm.uuid for vm in vms]),
         bridge_ports=BridgePorts(system),
     )
 

@@ -15,13 +15,13 @@ except ImportError:  # the module reports it
     pass
 
 from .._actions.action import Action
-from .._actions.context import Context
-from .._actions.definition import Rewriting
+from .._actions.context import ActionContext
+from .._actions.definition import CreateChannelDirectory, Define, Rewriting
 from .._domain import build as domain
 from .._drift.live_changes import live_changes
 from .._drift.reconcile import Reconciled, left_from_before_patches, reconcile, rewritten
 from .._drift.walk import Difference
-from .._errors.errors import VmError, VmProblems, mistakes_as_errors
+from .._errors.errors import Failure, VmError, VmFailed, VmProblems, internal_errors
 from .._host.domain_schema import check_schema
 from .._host.system import System
 from .._host_storage.facts import facts as storage_facts
@@ -32,10 +32,11 @@ from .._libvirt.observed import ObservedVm, observe
 from .._spec.vm import Vm
 from .._storage.base import StorageFacts
 from .apply import apply
+from .conflicts import Use, find_conflicts
 from .plan import Drift, Plan, Prepare, check_drift, check_state, plan_vm, steps, will_attach, will_start
 from .preflight import host_problems, memory_warnings, missing_channel_directories, network_filter_problems
 from .readiness import console_of, wait_until_usable
-from .result import SecretMask, VmResult, as_one_error, domain_text, failed, of_vm
+from .result import SecretMask, VmResult, as_failure, domain_text, failed, of_vm
 from .run_context import Order, Task, begin_task
 from .start_order import start_in_order
 
@@ -43,12 +44,12 @@ from .start_order import start_in_order
 def start_vms(hypervisor: Hypervisor, system: System, vms: Sequence[Vm], order: Order) -> list[VmResult]:
     """Starts the VMs and returns one result for each, in their order; raises nothing."""
     try:
-        with mistakes_as_errors():
+        with internal_errors():
             task = begin_task(hypervisor, system, vms, order)
             workers = task.workers
     except VmError as error:
         mask = SecretMask(order.secrets)
-        return [failed(of_vm(vm), error, mask) for vm in vms]
+        return [failed(of_vm(vm), Failure(error, "look"), mask) for vm in vms]
     return start_in_order(partial(_start, task), vms, workers)
 
 
@@ -60,16 +61,18 @@ def _start(task: Task, vm: Vm, failed_before: Sequence[Vm]) -> VmResult:
         if failed_before:
             names = ", ".join(other.label for other in failed_before)
             raise VmError("earlier_vm_failed", "not begun, because VMs with a lower start_order failed: %s" % names)
-        with mistakes_as_errors():
+        with internal_errors():
             if task.order.check_mode:
                 _plan_and_apply(task, vm, result)
             else:
                 with task.system.lock(vm.uuid).acquire(vm.timeout):
                     _plan_and_apply(task, vm, result)
     except VmProblems as problems:
-        return failed(result, as_one_error(problems), task.mask)
+        return failed(result, as_failure(problems), task.mask)
+    except VmFailed as ended:
+        return failed(result, ended.failure, task.mask)
     except VmError as error:
-        return failed(result, error, task.mask)
+        return failed(result, Failure(error, "look"), task.mask)
     return result
 
 
@@ -110,16 +113,21 @@ def _plan(task: Task, vm: Vm, observed: ObservedVm, result: VmResult) -> tuple[P
         )
     problems = list(facts.problems)
     prepare: Prepare = tuple
-    if will_start(observed, drift, task.policy) or will_attach(drift, task.policy):
+    definition = etree.tostring(reconciled.merged, encoding="unicode")
+    plan = plan_vm(vm, observed, drift, task.policy, definition, _rewriting(desired))
+    use = Use(will_start(observed, drift, task.policy), will_attach(drift, task.policy))
+    if use.starts or use.attaches:
         problems += [*desired.missing, *task.storage_problems(vm), *host_problems(vm, task.system)]
         problems += network_filter_problems(vm, task.network_filters)
         problems += secret_conflicts(vm, facts, task.hypervisor)
         prepare = partial(_preparations, task, vm, facts)
         result.warnings += memory_warnings(vm, task.free_memory)
-    definition = etree.tostring(reconciled.merged, encoding="unicode")
-    plan = plan_vm(vm, observed, drift, task.policy, definition, _rewriting(desired))
+    if use.starts or use.attaches or plan.definition:
+        conflicts = find_conflicts(vm, reconciled.merged, observed, use, task.system, task.others)
+        problems += conflicts.problems
+        result.warnings += conflicts.warnings
     result.differences = plan.differences
-    if task.order.check_mode and any(action.name == "define" for action in plan.definition):
+    if task.order.check_mode and any(isinstance(action, Define) for action in plan.definition):
         _check_definition(task, desired, definition, observed)
     if problems and not task.order.check_mode:
         raise VmProblems(problems)
@@ -143,8 +151,7 @@ def _check_definition(task: Task, desired: domain.DesiredDomain, definition: str
             check_schema(definition)
         task.hypervisor.check_definition(definition, observed.inactive_xml)
     except VmError as error:
-        error.phase = "define"
-        raise
+        raise VmFailed(Failure(error, Define.name)) from error
 
 
 def _drift(task: Task, desired: domain.DesiredDomain, reconciled: Reconciled, observed: ObservedVm) -> Drift:
@@ -170,15 +177,12 @@ def _preparations(task: Task, vm: Vm, facts: StorageFacts) -> list[Action]:
     owner = task.host.capabilities.qemu_owner
     return [
         *prepare_storage(vm, facts, task.system, task.hypervisor),
-        *(
-            Action("create_channel_dir", {"path": path, "owner": owner}, shared=path)
-            for path in missing_channel_directories(vm, task.system)
-        ),
+        *(CreateChannelDirectory(path, owner) for path in missing_channel_directories(vm, task.system)),
     ]
 
 
 def _apply(task: Task, vm: Vm, observed: ObservedVm, actions: Iterator[Action], result: VmResult) -> None:
-    context = Context(task.hypervisor, task.system, vm, observed, task.order.cancelled)
+    context = ActionContext(task.hypervisor, task.system, vm, observed, task.order.cancelled)
     try:
         apply(context, actions)
         _wait_until_usable(context, result)
@@ -190,9 +194,9 @@ def _apply(task: Task, vm: Vm, observed: ObservedVm, actions: Iterator[Action], 
         result.restart_required = result.restart_required or context.live_change_refused
 
 
-def _wait_until_usable(context: Context, result: VmResult) -> None:
+def _wait_until_usable(context: ActionContext, result: VmResult) -> None:
     started = None
     if "start" in context.done:
         live_xml = context.retried(lambda: context.hypervisor.xml(context.vm.uuid, inactive=False))
         result.console = started = console_of(context.vm, live_xml)
-    wait_until_usable(context, started)
+    result.addresses = wait_until_usable(context, started)

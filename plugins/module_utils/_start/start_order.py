@@ -31,7 +31,7 @@ def start_in_order(handle: Handle, vms: Sequence[Vm], workers: int) -> list[VmRe
             if index is None:
                 return
             result = results[index] = handle(vms[index], turns.failed_before(index))
-            turns.end(index, result.error is not None)
+            turns.end(index, result.failure is not None)
 
     workers = min(workers, len(vms))
     side_by_side(work, range(workers), workers)

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,15 +18,17 @@ except ImportError:  # the module reports it
 
 from .._actions.shared_objects import used_by_other_than
 from .._domain.tpm import may_lose_tpm_state
-from .._errors.errors import VmError, mistakes_as_errors
+from .._errors.errors import Failure, VmError, internal_errors
 from .._host.system import HostSystem, System
 from .._host_storage import release
 from .._host_storage.iscsi_login import Initiator
 from .._libvirt.hypervisor import Hypervisor, Removal
 from .._libvirt.observed import DomainList, ObservedVm, list_domains, observe_domain
+from .._libvirt.power_off import force_off, shut_down
 from .._start.plan import BUSY, CRASHED, KEEP, RESUME, START_WHEN_OFF, WAKE_UP, power_of
 from .._start.result import SecretMask, VmResult, domain_text, failed
 from ..deadline import side_by_side
+from ..waiting import wait_until
 
 # They wait for guests most of the time.
 _WORKERS = 32
@@ -61,10 +62,10 @@ class StopOrder:
 def stop_vms(hypervisor: Hypervisor, system: System, uuids: Sequence[str], order: StopOrder) -> list[VmResult]:
     """Stops the VMs and returns one result for each, in their order; raises nothing."""
     try:
-        with mistakes_as_errors():
+        with internal_errors():
             domains = list_domains(hypervisor)
     except VmError as error:
-        return [failed(VmResult(uuid, ""), error, _NO_SECRETS) for uuid in uuids]
+        return [failed(VmResult(uuid, ""), Failure(error, "look"), _NO_SECRETS) for uuid in uuids]
 
     def stop(index: int) -> VmResult:
         # Check mode sees what was undefined before as if it were done: what VMs share goes with the last of them.
@@ -96,6 +97,7 @@ class _Stop:
         self._order = order
         self._domains = domains
         self._actions: list[str] = []
+        self._doing = ""
         self._result = VmResult(uuid, "", actions=self._actions)
 
     def result_of_all(self) -> VmResult:
@@ -103,15 +105,14 @@ class _Stop:
         try:
             if self._order.cancelled.is_set():
                 raise VmError("interrupted", "the task was asked to stop before it came to this VM")
-            with mistakes_as_errors():
+            with internal_errors():
                 if self._order.check_mode:
                     self._stop()
                 else:
                     with self._system.lock(self._uuid).acquire(max(self._order.timeout, _LOCK_SECONDS)):
                         self._stop()
         except VmError as error:
-            error.phase = error.phase or (self._actions[-1] if self._actions else "look")
-            return failed(self._result, error, _NO_SECRETS)
+            return failed(self._result, Failure(error, self._phase()), _NO_SECRETS)
         return self._result
 
     def _stop(self) -> None:
@@ -172,12 +173,13 @@ class _Stop:
     def _do(self, name: str, action: Callable[[], object]) -> None:
         """Does one thing, unless in check mode."""
         if not self._order.check_mode:
-            try:
-                action()
-            except VmError as error:
-                error.phase = name
-                raise
+            self._doing = name
+            action()
+            self._doing = ""
         self._actions.append(name)
+
+    def _phase(self) -> str:
+        return self._doing or (self._actions[-1] if self._actions else "look")
 
     def _text(self, state: str, domain: Optional[etree._Element]) -> str:
         """The VM as the diff shows it: its state, and its definition where that is at stake; empty without a diff."""
@@ -198,44 +200,25 @@ class _Stop:
                 raise VmError("shutdown_timeout", message % (self._order.timeout, *state))
             # A migration, for instance, may have been begun meanwhile.
             self._check_stoppable(observe_domain(self._hypervisor, self._uuid, self._domains))
-        self._do("destroy", self._destroy)
+        self._do("destroy", self._force_off)
 
     def _shut_down(self, asks: bool) -> bool:
-        """Whether the VM is off in time."""
-        deadline = time.monotonic() + self._order.timeout
-        ask_at = time.monotonic()
-        while not self._is_off():
-            now = time.monotonic()
-            if self._order.cancelled.is_set():
-                raise VmError("interrupted", "the task was asked to stop while the guest was shutting down")
-            if now >= deadline:
-                return False
-            if asks and now >= ask_at:
-                if not self._ask(deadline - now):
-                    return False
-                ask_at = now + _ASK_AGAIN_SECONDS
-            time.sleep(_POLL_SECONDS)
-        return True
-
-    def _ask(self, seconds: float) -> bool:
-        """Whether there is anything to wait for; a guest that can't be asked is an error unless it may be ended."""
+        """Return whether the VM is off in time; a guest that can't be asked is an error unless it may be forced off."""
+        seconds, cancelled = self._order.timeout, self._order.cancelled
+        if not asks or self._is_off():
+            return wait_until(self._is_off, seconds, cancelled)
         try:
-            self._hypervisor.shutdown(self._uuid, seconds)
+            return shut_down(self._hypervisor, self._uuid, self._is_off, seconds, cancelled)
         except VmError as error:
-            if self._is_off():
-                return True
             # A guest that was not asked, because others are waited for, is not ended for that.
+            if error.code == "interrupted":
+                raise error.replaced(message="%s while the guest was shutting down" % error.message) from error
             if error.lost_libvirt or error.code == "vm_busy" or not self._order.force:
                 raise
             return False
-        return True
 
-    def _destroy(self) -> None:
-        try:
-            self._hypervisor.destroy(self._uuid)
-        except VmError:
-            if not self._is_off():
-                raise
+    def _force_off(self) -> None:
+        force_off(self._hypervisor, self._uuid, self._is_off)
 
     def _undefine(self) -> None:
         # libvirt itself keeps what may not go and was made after it was looked for.

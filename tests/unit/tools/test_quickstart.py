@@ -17,6 +17,7 @@ import pytest
 from ansible_collections.zstack.kvm.tools.quickstart import __main__ as quickstart
 from ansible_collections.zstack.kvm.tools.quickstart import guest, machine
 from ansible_collections.zstack.kvm.tools.quickstart.progress import Progress, StepError
+from ansible_collections.zstack.kvm.tools.quickstart.vm import QuickstartVm
 
 
 def raises(error: Exception) -> Callable[..., Any]:
@@ -106,3 +107,19 @@ def test_kvm_is_tried_with_the_guest_where_it_is_now(tmp_path: Path, monkeypatch
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     assert guest._try_kvm(built).domain_type == "kvm"
     assert f"-kernel\n{built}/vmlinuz\n-initrd\n{built}/initrd.gz\n" in said[0].decode()
+
+
+def test_no_two_checkouts_share_what_a_machine_can_have_once(tmp_path: Path) -> None:
+    documents = []
+    for name in ("a", "b"):
+        vm = QuickstartVm(tmp_path / name)
+        vm.folder.mkdir(parents=True)
+        vm.write_document()
+        documents.append(json.loads(vm.document.read_text(encoding="utf-8")))
+    one, other = (
+        {"uuid": each["vmInstanceUuid"], **each["nics"][0], **each["addons"]["channel"]} for each in documents
+    )
+    for key in ("uuid", "mac", "nicInternalName", "socketPath"):
+        assert one[key] != other[key], key
+    # A network device has 15 characters.
+    assert len(one["nicInternalName"]) <= 15

@@ -16,6 +16,7 @@ MODULE_UTILS = Path(__file__).resolve().parents[4] / "plugins" / "module_utils"
 DIRECTION = (
     "_errors",
     "deadline",
+    "waiting",
     "_spec.vm",
     "_storage",
     "_spec",

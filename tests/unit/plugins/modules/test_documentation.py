@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.zstack.kvm.plugins.module_utils._drift.walk import Difference
-from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import LastSeen, VmError
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import BootDiagnostics, Failure, VmError
 from ansible_collections.zstack.kvm.plugins.module_utils._start.result import VmResult
 from ansible_collections.zstack.kvm.tests.support.documented_result import deviations
 
@@ -40,7 +40,7 @@ def test_every_module_documents_the_action_group_and_what_it_shares(module: str)
 def full_result() -> VmResult:
     """A result in which everything is there that a VM's entry can have."""
     error = VmError("bridge_missing", "there is no bridge br1", libvirt_code=38, libvirt_message="No such device")
-    error.last_seen = LastSeen(("login:",), ("warning",), "/var/lib/zstack-kvm/screenshots/1.png")
+    seen = BootDiagnostics(("login:",), ("warning",), "/var/lib/zstack-kvm/screenshots/1.png")
     return VmResult(
         uuid="6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11",
         name="web 01",
@@ -51,7 +51,7 @@ def full_result() -> VmResult:
         differences=[Difference("cputune/shares", "1024", "2048")],
         warnings=["no KVM"],
         backup_file="/var/lib/zstack-kvm/backups/1.xml",
-        error=error,
+        failure=Failure(error, "start", diagnostics=seen),
     )
 
 
@@ -61,7 +61,8 @@ def test_return_of_zstack_vm_start_is_all_that_an_entry_can_have() -> None:
 
 
 def test_return_of_zstack_vm_stop_is_all_that_an_entry_has() -> None:
-    stopped = VmResult("6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11", "web 01", error=VmError("shutdown_timeout", "still on"))
+    failure = Failure(VmError("shutdown_timeout", "still on"), "shutdown")
+    stopped = VmResult("6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11", "web 01", failure=failure)
     assert deviations("zstack_vm_stop", {"failed": True, "changed": False, "vms": [stopped.as_entry()]}) == []
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._diagnostics.boot_diagnostics import last_lines
 from ansible_collections.zstack.kvm.plugins.module_utils._diagnostics.qemu_log import LOG_DIRECTORY, lines_since_start
-from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import LastSeen, VmError
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import BootDiagnostics, Failure, VmError
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem
 from ansible_collections.zstack.kvm.plugins.module_utils._start.result import SecretMask
 
@@ -60,17 +60,16 @@ class TestLinesOfQemu:
 
 class TestWhatIsReturned:
     def test_has_it_where_it_is_known(self) -> None:
-        error = VmError("guest_agent_timeout", "no")
-        assert "last_seen" not in error.as_result()
-        error.last_seen = LastSeen(("said",), ("logged",), "/picture.png")
-        assert error.as_result()["last_seen"] == {
+        error, seen = VmError("guest_agent_timeout", "no"), BootDiagnostics(("said",), ("logged",), "/picture.png")
+        assert "boot_diagnostics" not in Failure(error, "look").as_result()
+        assert Failure(error, "look", diagnostics=seen).as_result()["boot_diagnostics"] == {
             "serial_console": ["said"],
             "qemu_log": ["logged"],
             "screenshot": "/picture.png",
         }
 
     def test_has_no_secrets(self) -> None:
-        error = VmError("guest_agent_timeout", "no")
-        error.last_seen = LastSeen(("password: sekret", "sekrets"), ("can't open sekret",), None)
-        shown = SecretMask(["sekret"]).error(error).last_seen
-        assert shown == LastSeen(("password: ********", "sekrets"), ("can't open ********",), None)
+        seen = BootDiagnostics(("password: sekret", "sekrets"), ("can't open sekret",), None)
+        failure = Failure(VmError("guest_agent_timeout", "no"), "look", diagnostics=seen)
+        shown = SecretMask(["sekret"]).failure(failure).diagnostics
+        assert shown == BootDiagnostics(("password: ********", "sekrets"), ("can't open ********",), None)

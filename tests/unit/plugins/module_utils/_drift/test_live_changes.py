@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Optional
 
 import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils._actions.live import ReconnectNic, SetVolumeQos
 from ansible_collections.zstack.kvm.plugins.module_utils._drift.live_changes import LiveChanges, live_changes
 from lxml import etree
 
@@ -192,11 +193,11 @@ def test_waits_for_the_next_boot(replacement: tuple[str, str], path: str) -> Non
     assert path in left(planned)
 
 
-def test_every_action_has_one_that_takes_it_back() -> None:
+def test_an_action_knows_what_was_before() -> None:
     planned = changes(("<total_bytes_sec>100", "<total_bytes_sec>200"))
     (action,) = planned.actions
-    undo = action.detail["undo"]
-    assert (action.detail["limits"]["total_bytes_sec"], undo.detail["limits"]["total_bytes_sec"]) == (200, 100)
+    assert isinstance(action, SetVolumeQos)
+    assert (action.limits["total_bytes_sec"], action.before["total_bytes_sec"]) == (200, 100)
 
 
 def test_what_is_detached_goes_before_what_is_attached_and_what_grows_comes_last() -> None:
@@ -237,9 +238,8 @@ class TestNicThatLeftItsBridge:
         planned = changes(port=port)
         assert [(each.path, each.before, each.after) for each in planned.differences] == [(BRIDGE, before, "br0")]
         (action,) = planned.actions
-        assert (action.name, action.detail["device"], action.detail["bridge"]) == ("reconnect_nic", "vnic1.0", "br0")
-        undo = action.detail["undo"]
-        assert (undo.name, undo.detail["device"], undo.detail["bridge"]) == ("reconnect_nic", "vnic1.0", port)
+        assert isinstance(action, ReconnectNic)
+        assert (action.device, action.bridge, action.before) == ("vnic1.0", "br0", port)
         assert left(planned) == []
 
     def test_is_something_that_the_guest_sees(self) -> None:
@@ -306,3 +306,9 @@ class TestNicOfOpenVSwitch:
     def test_goes_back_to_a_bridge_of_the_kernel_at_the_next_boot(self) -> None:
         planned = changes(running=(self.HELD,))
         assert (names(planned), left(planned)) == ([], [self.NIC + "/vlan", self.NIC + "/virtualport"])
+
+
+def test_a_nic_on_a_network_of_libvirt_may_have_the_bridge_that_libvirt_writes() -> None:
+    asked = ('<interface type="bridge">', '<interface type="network">'), ('bridge="br0"', 'network="default"')
+    running = asked[0], ('bridge="br0"', 'network="default" portid="a1" bridge="virbr0"')
+    assert changes(*asked, running=running) == LiveChanges()

@@ -15,6 +15,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._host.bridge_ports impo
 from ansible_collections.zstack.kvm.plugins.module_utils._host.network import (
     BridgePorts,
     connect_port,
+    is_neighbour,
     openvswitch_bridge_exists,
 )
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import CommandResult, HostSystem, RemoteSystem
@@ -157,3 +158,18 @@ def test_an_open_vswitch_that_does_not_answer_is_an_error(root: Path) -> None:
     with pytest.raises(VmError, match="database connection failed") as raised:
         openvswitch_bridge_exists(Recorded(root, CommandResult(1, "", said)), "ovsbr")
     assert raised.value.code == "openvswitch_failed"
+
+
+@pytest.mark.parametrize(
+    ("said", "answers"),
+    [
+        ("127.0.0.9 dev br0 lladdr 52:54:00:00:00:01 REACHABLE\n", True),
+        ("127.0.0.9 dev br0 lladdr 52:54:00:00:00:01 STALE\n", False),
+        ("127.0.0.9 dev br0 lladdr 52:54:00:00:00:02 REACHABLE\n", False),
+        ("127.0.0.9 dev br0 FAILED\n", False),
+        ("", False),
+    ],
+)
+def test_a_neighbour_is_one_that_the_kernel_reaches_at_its_own_mac(root: Path, said: str, answers: bool) -> None:
+    system = Recorded(root, CommandResult(0, said, ""))
+    assert is_neighbour(system, "127.0.0.9", "52:54:00:00:00:01") is answers

@@ -125,6 +125,26 @@ class TestDevices:
             assert [system.has_listener("/socket") for _try in range(3)] == [True] * 3
         assert not system.has_listener("/socket")
 
+    def test_ports_that_are_listened_on(self, tmp_path: Path) -> None:
+        header = "  sl  local_address rem_address   st tx_queue\n"
+        write(
+            tmp_path,
+            "/proc/net/tcp",
+            header + "   0: 0100007F:170C 00000000:0000 0A 0\n   1: 0100007F:170D 0100007F:0016 01 0\n",
+        )
+        write(
+            tmp_path,
+            "/proc/net/tcp6",
+            header
+            + "   0: 00000000000000000000000000000000:170E 00000000000000000000000000000000:0000 0A 0\n"
+            + "   1: 0000000000000000FFFF00000100007F:170F 00000000000000000000000000000000:0000 0A 0\n",
+        )
+        assert HostSystem(str(tmp_path)).listening_endpoints() == [
+            ("127.0.0.1", 5900),
+            ("::", 5902),
+            ("127.0.0.1", 5903),
+        ]
+
     def test_a_port_answers_while_something_listens(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as server:
             port = server.getsockname()[1]

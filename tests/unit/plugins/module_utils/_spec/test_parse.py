@@ -691,3 +691,15 @@ class TestOpenVSwitch:
         options = {"bridge_type": "openvswitch", "interface_id": UUID}
         found = problems(vm(nics=[nic(**options), nic(**options)]))
         assert found == ["vms[0].nics[1].interface_id: is the same as vms[0].nics[0].interface_id"]
+
+
+class TestWaitForAddress:
+    def test_needs_a_nic(self) -> None:
+        assert problems(vm(wait_for="address")) == ["vms[0].wait_for: is address, but the VM has no NIC"]
+
+    def test_takes_a_nic_that_may_come_by_a_patch(self) -> None:
+        patch = {"action": "add", "xpath": "/domain/devices", "value": "<interface type='user'/>"}
+        assert parsed(wait_for="address", domain_patches=[patch]).wait_for == "address"
+
+    def test_is_what_a_nic_is_for(self) -> None:
+        assert parsed(wait_for="address", nics=[nic()]).wait_for == "address"

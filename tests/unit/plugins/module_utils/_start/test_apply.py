@@ -6,20 +6,24 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, Optional
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils._actions.action import Action, AlreadyDone
-from ansible_collections.zstack.kvm.plugins.module_utils._actions.context import Context, Undo, undone_if_lost
-from ansible_collections.zstack.kvm.plugins.module_utils._actions.live import LiveChangeRefused
-from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
-from ansible_collections.zstack.kvm.plugins.module_utils._start import apply as subject
+from ansible_collections.zstack.kvm.plugins.module_utils._actions.action import (
+    Action,
+    Outcome,
+    RollbackTurn,
+    unanswered,
+)
+from ansible_collections.zstack.kvm.plugins.module_utils._actions.context import ActionContext
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import Failure, VmError, VmFailed
+from ansible_collections.zstack.kvm.plugins.module_utils._start.apply import apply
 
 
 class Recorder:
-    """Executors that write down what is done and undone. Stands in for libvirt, so that any of them can fail."""
+    """Writes down what is done and undone. Stands in for libvirt, so that any action can fail."""
 
     def __init__(self) -> None:
         self.events: list[str] = []
@@ -33,121 +37,148 @@ class Recorder:
         self.reconnected += 1
         self.lost_at = None
 
-    def executor(self, name: str) -> Any:
-        def execute(context: Context, detail: Mapping[str, Any]) -> Optional[Undo]:
-            if "fails" in detail:
-                raise detail["fails"]
-            self.events.append(name)
 
-            def undo() -> None:
-                if detail.get("undo_fails"):
-                    raise VmError("libvirt_error", "no")
-                if self.lost_at == name:
-                    raise VmError("connection_lost", "gone")
-                self.events.append("undo " + name)
+@dataclass(frozen=True)
+class Step(Action):
+    """An action that the recorder hears of."""
 
-            return None if detail.get("final") else undo
+    recorder: Recorder
+    name: str  # type: ignore[misc]
+    rollback_turn: RollbackTurn = RollbackTurn.EARLY  # type: ignore[misc]
+    raises: Optional[Exception] = None
+    undo_fails: bool = False
 
-        return execute
+    def do(self, context: ActionContext) -> Outcome:
+        if self.raises is not None:
+            raise self.raises
+        self.recorder.events.append(self.name)
+        return Outcome(self.undo)
+
+    def undo(self) -> None:
+        if self.undo_fails:
+            raise VmError("libvirt_error", "no")
+        if self.recorder.lost_at == self.name:
+            raise VmError("connection_lost", "gone")
+        self.recorder.events.append("undo " + self.name)
+
+
+@dataclass(frozen=True)
+class Given(Action):
+    """An action with this outcome."""
+
+    outcome: Outcome
+    name = "given"
+
+    def do(self, context: ActionContext) -> Outcome:
+        return self.outcome
 
 
 @pytest.fixture
-def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
-    made = Recorder()
-    names = ("first", "second", "third", "define", "define_secret", "stop", "start")
-    monkeypatch.setattr(subject, "EXECUTORS", {name: made.executor(name) for name in names})
-    return made
+def recorder() -> Recorder:
+    return Recorder()
 
 
-def context_of(recorder: Recorder) -> Context:
+def context_of(recorder: Recorder) -> ActionContext:
     """A context in which the recorder is the hypervisor."""
     vm: Any = SimpleNamespace(uuid="6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11")
-    return Context(recorder, None, vm, None, threading.Event())
+    return ActionContext(recorder, None, vm, None, threading.Event())
+
+
+def failure_of(recorder: Recorder, *actions: Action) -> Failure:
+    """How applying the actions ends badly."""
+    with pytest.raises(VmFailed) as caught:
+        apply(context_of(recorder), actions)
+    return caught.value.failure
+
+
+def failing(recorder: Recorder, error: Exception, name: str = "failing") -> Step:
+    return Step(recorder, name, raises=error)
 
 
 def test_all_are_done_in_order(recorder: Recorder) -> None:
     context = context_of(recorder)
-    subject.apply(context, [Action("first"), Action("second")])
+    apply(context, [Step(recorder, "first"), Step(recorder, "second")])
     assert recorder.events == context.done == ["first", "second"]
 
 
 def test_what_another_vm_has_done_already_is_neither_said_nor_undone(recorder: Recorder) -> None:
     context = context_of(recorder)
-    failure = Action("third", {"fails": VmError("disk_full", "no space")})
-    with pytest.raises(VmError) as caught:
-        subject.apply(context, [Action("first"), Action("second", {"fails": AlreadyDone()}), failure])
-    assert (caught.value.code, context.done) == ("disk_full", ["first"])
+    failure = failing(recorder, VmError("disk_full", "no space"))
+    with pytest.raises(VmFailed):
+        apply(context, [Step(recorder, "first"), Given(Outcome(is_needless=True)), failure])
+    assert context.done == ["first"]
     assert recorder.events == ["first", "undo first"]
 
 
 def test_a_failure_undoes_the_earlier_ones_in_reverse(recorder: Recorder) -> None:
-    failure = VmError("disk_full", "no space")
-    with pytest.raises(VmError) as caught:
-        subject.apply(context_of(recorder), [Action("first"), Action("second"), Action("third", {"fails": failure})])
+    last = failing(recorder, VmError("disk_full", "no space"), "third")
+    failure = failure_of(recorder, Step(recorder, "first"), Step(recorder, "second"), last)
     assert recorder.events == ["first", "second", "undo second", "undo first"]
-    assert (caught.value.phase, caught.value.rollback) == ("third", "done")
+    assert (failure.error.code, failure.phase, failure.rollback) == ("disk_full", "third", "done")
 
 
-def test_an_old_vm_is_started_again_when_it_has_its_definition_and_its_secrets_again(recorder: Recorder) -> None:
-    failure = Action("start", {"fails": VmError("qemu_failed", "no")})
-    with pytest.raises(VmError):
-        subject.apply(context_of(recorder), [*map(Action, ["define", "define_secret", "stop"]), failure])
-    assert recorder.events[3:] == ["undo define", "undo define_secret", "undo stop"]
+def test_an_old_vm_is_started_again_when_it_has_its_definition_and_what_it_shares_again(recorder: Recorder) -> None:
+    stop = Step(recorder, "stop", RollbackTurn.POWER)
+    secret = Step(recorder, "secret", RollbackTurn.SHARED)
+    failure_of(recorder, Step(recorder, "define"), secret, stop, failing(recorder, VmError("qemu_failed", "no")))
+    assert recorder.events[3:] == ["undo define", "undo secret", "undo stop"]
 
 
 def test_the_state_after_a_failure_is_looked_at(recorder: Recorder) -> None:
     context = context_of(recorder)
-    with pytest.raises(VmError):
-        subject.apply(context, [Action("first"), Action("second", {"fails": VmError("qemu_failed", "no")})])
+    with pytest.raises(VmFailed):
+        apply(context, [failing(recorder, VmError("qemu_failed", "no"))])
     assert context.state == "shutoff"
 
 
 def test_a_failure_before_anything_was_done_needs_no_undoing(recorder: Recorder) -> None:
-    with pytest.raises(VmError) as caught:
-        subject.apply(context_of(recorder), [Action("first", {"fails": VmError("disk_full", "no space")})])
-    assert caught.value.rollback == "not_needed"
+    assert failure_of(recorder, failing(recorder, VmError("disk_full", "no space"))).rollback == "not_needed"
 
 
 def test_what_cannot_be_undone_is_said_and_the_rest_is_undone_all_the_same(recorder: Recorder) -> None:
-    failure = VmError("disk_full", "no space")
-    actions = [Action("first"), Action("second", {"undo_fails": True}), Action("third", {"fails": failure})]
-    with pytest.raises(VmError) as caught:
-        subject.apply(context_of(recorder), actions)
+    stuck = Step(recorder, "second", undo_fails=True)
+    failure = failure_of(recorder, Step(recorder, "first"), stuck, failing(recorder, VmError("disk_full", "no space")))
     assert recorder.events == ["first", "second", "undo first"]
-    assert caught.value.rollback == "partial"
-    assert "second could not be undone" in caught.value.message
+    assert failure.rollback == "partial"
+    assert "second could not be undone" in failure.error.message
 
 
 def test_undoing_goes_on_through_a_new_connection(recorder: Recorder) -> None:
     recorder.lost_at = "second"
-    failure = VmError("connection_lost", "gone")
-    with pytest.raises(VmError) as caught:
-        subject.apply(context_of(recorder), [Action("first"), Action("second"), Action("third", {"fails": failure})])
+    lost = failing(recorder, VmError("connection_lost", "gone"))
+    failure = failure_of(recorder, Step(recorder, "first"), Step(recorder, "second"), lost)
     assert recorder.events == ["first", "second", "undo second", "undo first"]
-    assert (recorder.reconnected, caught.value.rollback) == (1, "done")
+    assert (recorder.reconnected, failure.rollback) == (1, "done")
 
 
-@pytest.mark.parametrize(("code", "undone"), [("connection_lost", True), ("libvirt_hangs", True), ("disk_full", False)])
-def test_that_during_which_libvirt_was_lost_is_undone_too(recorder: Recorder, code: str, undone: bool) -> None:
-    failure = VmError(code, "no")
-    with pytest.raises(VmError), undone_if_lost(lambda: recorder.events.append("undo second")):
-        raise failure
-    with pytest.raises(VmError) as caught:
-        subject.apply(context_of(recorder), [Action("first"), Action("second", {"fails": failure})])
-    assert recorder.events == ["first", *(["undo second"] if undone else []), "undo first"]
-    assert caught.value.rollback == "done"
+@pytest.mark.parametrize("code", ["connection_lost", "libvirt_hangs"])
+def test_that_during_which_libvirt_was_lost_is_undone_too(recorder: Recorder, code: str) -> None:
+    def call() -> None:
+        raise VmError(code, "no")
+
+    second = Given(unanswered(call, lambda: recorder.events.append("undo second")))
+    failure = failure_of(recorder, Step(recorder, "first"), second)
+    assert recorder.events == ["first", "undo second", "undo first"]
+    assert (failure.error.code, failure.rollback) == (code, "done")
 
 
-def test_a_mistake_of_our_own_is_undone_too(recorder: Recorder) -> None:
-    with pytest.raises(VmError) as caught:
-        subject.apply(context_of(recorder), [Action("first"), Action("second", {"fails": KeyError("x")})])
+def test_that_which_libvirt_refused_needs_no_undoing() -> None:
+    def call() -> None:
+        raise VmError("disk_full", "no")
+
+    with pytest.raises(VmError):
+        unanswered(call, lambda: None)
+
+
+def test_an_unexpected_exception_is_undone_too(recorder: Recorder) -> None:
+    failure = failure_of(recorder, Step(recorder, "first"), failing(recorder, KeyError("x")))
     assert recorder.events == ["first", "undo first"]
-    assert caught.value.code == "internal_error"
+    assert failure.error.code == "internal_error"
 
 
 def test_a_live_change_that_is_refused_is_a_warning_and_waits_for_the_next_boot(recorder: Recorder) -> None:
     context = context_of(recorder)
-    refusal = LiveChangeRefused("unsupported_device", "no")
-    subject.apply(context, [Action("first", {"fails": refusal}), Action("second")])
+    refused = Given(Outcome(failure=VmError("unsupported_device", "no"), is_refused=True))
+    apply(context, [refused, Step(recorder, "second")])
     assert (context.done, context.live_change_refused) == (["second"], True)
     assert "next boots" in context.warnings[0]

@@ -9,7 +9,12 @@ import dataclasses
 from typing import Any
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils._actions.action import Action
+from ansible_collections.zstack.kvm.plugins.module_utils._actions.definition import (
+    BackUpDefinition,
+    CreateChannelDirectory,
+)
+from ansible_collections.zstack.kvm.plugins.module_utils._actions.live import AttachVolume, SetVcpus
+from ansible_collections.zstack.kvm.plugins.module_utils._actions.power import Stop
 from ansible_collections.zstack.kvm.plugins.module_utils._drift.walk import Difference
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.observed import ObservedVm
@@ -30,9 +35,9 @@ from ansible_collections.zstack.kvm.plugins.module_utils._start.plan import (
 UUID = "6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11"
 NAME = UUID.replace("-", "")
 CHANGED = Difference("vcpu", "1", "2")
-PREPARATION = Action("define_secret")
-LIVE = Action("update_device")
-ATTACH = Action("attach_volume")
+PREPARATION = CreateChannelDirectory("/run/channels")
+LIVE = SetVcpus(4, before=2)
+ATTACH = AttachVolume("<disk/>", "devices/disk", "volume vdb")
 NO_DRIFT = Drift()
 NEXT_BOOT = Policy()
 ACTIVE_STATES = ("running", "blocked", "paused", "pmsuspended")
@@ -78,8 +83,8 @@ class TestStatesWithoutDrift:
     @pytest.mark.parametrize(
         "state, reason, expected",
         [
-            ("shutoff", "destroyed", ["define_secret", "start"]),
-            ("shutoff", "crashed", ["define_secret", "start"]),
+            ("shutoff", "destroyed", ["create_channel_dir", "start"]),
+            ("shutoff", "crashed", ["create_channel_dir", "start"]),
             ("running", "booted", []),
             ("blocked", "unknown", []),
             ("paused", "user", ["resume"]),
@@ -87,8 +92,8 @@ class TestStatesWithoutDrift:
             ("paused", "watchdog", ["resume"]),
             ("paused", "from_snapshot", ["resume"]),
             ("paused", "unknown", ["resume"]),
-            ("paused", "shutting_down", ["define_secret", "wait_until_off", "start"]),
-            ("shutdown", "user", ["define_secret", "wait_until_off", "start"]),
+            ("paused", "shutting_down", ["create_channel_dir", "wait_until_off", "start"]),
+            ("shutdown", "user", ["create_channel_dir", "wait_until_off", "start"]),
             ("pmsuspended", "unknown", ["wake_up"]),
         ],
     )
@@ -96,7 +101,7 @@ class TestStatesWithoutDrift:
         assert names(plan(observed(state, reason))) == expected
 
     def test_absent_it_is_defined_first_then_prepared_then_started(self) -> None:
-        assert names(plan(observed("absent"))) == ["define", "define_secret", "start"]
+        assert names(plan(observed("absent"))) == ["define", "create_channel_dir", "start"]
 
     @pytest.mark.parametrize(
         "reason", ["migration", "save", "dump", "snapshot", "starting_up", "postcopy", "postcopy_failed"]
@@ -123,8 +128,8 @@ class TestStatesWithoutDrift:
         self, state: str, reason: str
     ) -> None:
         made = plan(observed(state, reason), policy=Policy("restart"))
-        assert names(made) == ["define_secret", "stop", "start"]
-        assert made.actions[1].detail["graceful"] is False
+        assert names(made) == ["create_channel_dir", "stop", "start"]
+        assert made.actions[1] == Stop(graceful=False)
 
 
 class TestNames:
@@ -144,7 +149,7 @@ class TestDrift:
     def test_of_a_vm_that_is_off_is_defined_whatever_the_policy(self) -> None:
         for on_drift in ("next_boot", "live", "restart", "fail", "ignore"):
             made = plan(observed("shutoff"), Drift(defined=(CHANGED,)), Policy(on_drift))
-            assert (names(made), made.restart_required) == (["define", "define_secret", "start"], False)
+            assert (names(made), made.restart_required) == (["define", "create_channel_dir", "start"], False)
 
     @pytest.mark.parametrize("state", ACTIVE_STATES)
     def test_is_defined_for_the_next_boot(self, state: str) -> None:
@@ -179,22 +184,22 @@ class TestDrift:
     @pytest.mark.parametrize("state", ACTIVE_STATES)
     def test_restarts_after_everything_that_can_be_undone(self, state: str) -> None:
         made = plan(observed(state), both(CHANGED), Policy("restart"))
-        assert names(made) == ["define", "define_secret", "stop", "start"]
-        assert made.actions[2].detail["graceful"] is True
+        assert names(made) == ["define", "create_channel_dir", "stop", "start"]
+        assert made.actions[2] == Stop(graceful=True)
         assert not made.restart_required
 
     def test_live_is_defined_too_and_leaves_the_rest_for_the_next_boot(self) -> None:
         drift = dataclasses.replace(both(CHANGED), live_actions=(LIVE,), live_remaining=(CHANGED,))
         made = plan(observed("running"), drift, Policy("live"))
-        assert (names(made), made.restart_required) == (["define", "update_device"], True)
+        assert (names(made), made.restart_required) == (["define", "set_vcpus"], True)
 
     def test_live_that_is_all_applied_wants_no_restart(self) -> None:
         made = plan(observed("running"), dataclasses.replace(both(CHANGED), live_actions=(LIVE,)), Policy("live"))
-        assert (names(made), made.restart_required) == (["define", "update_device"], False)
+        assert (names(made), made.restart_required) == (["define", "set_vcpus"], False)
 
     def test_live_prepares_what_is_plugged_in(self) -> None:
         made = plan(observed("running"), dataclasses.replace(both(CHANGED), live_actions=(ATTACH,)), Policy("live"))
-        assert names(made) == ["define", "define_secret", "attach_volume"]
+        assert names(made) == ["define", "create_channel_dir", "attach_volume"]
 
     def test_live_is_for_that_policy_alone(self) -> None:
         drift = dataclasses.replace(both(CHANGED), live_actions=(ATTACH,))
@@ -205,11 +210,11 @@ class TestDrift:
 class TestSuspendedToDisk:
     def test_as_asked_it_is_started(self) -> None:
         made = plan(observed("shutoff", saved=True))
-        assert (names(made), made.restart_required, made.warnings) == (["define_secret", "start"], False, ())
+        assert (names(made), made.restart_required, made.warnings) == (["create_channel_dir", "start"], False, ())
 
     def test_not_as_asked_it_comes_back_as_it_was(self) -> None:
         made = plan(observed("shutoff", saved=True), Drift(defined=(CHANGED,)))
-        assert (names(made), made.restart_required) == (["define", "define_secret", "start"], True)
+        assert (names(made), made.restart_required) == (["define", "create_channel_dir", "start"], True)
         assert "suspended to disk" in made.warnings[0]
 
 
@@ -245,8 +250,8 @@ class TestBackup:
     def test_comes_before_the_definition_that_it_keeps(self) -> None:
         made = plan(observed("running"), both(CHANGED), Policy(backup=True))
         assert names(made) == ["back_up_definition", "define"]
-        assert made.actions[0].detail["xml"] == "<old/>"
+        assert made.actions[0] == BackUpDefinition("<old/>")
 
     def test_of_nothing_is_not_made(self) -> None:
-        assert names(plan(observed("absent"), policy=Policy(backup=True))) == ["define", "define_secret", "start"]
+        assert names(plan(observed("absent"), policy=Policy(backup=True))) == ["define", "create_channel_dir", "start"]
         assert names(plan(observed("running"), policy=Policy(backup=True))) == []

@@ -20,7 +20,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._start.preflight import
     missing_channel_directories,
     network_filter_problems,
 )
-from ansible_collections.zstack.kvm.plugins.module_utils._start.result import as_one_error
+from ansible_collections.zstack.kvm.plugins.module_utils._start.result import as_failure
 
 CHANNEL = {"target_name": "agent"}
 
@@ -127,7 +127,7 @@ def test_what_is_not_there_is_one_with_what_to_do(
     options: dict[str, Any], code: str, message: str, hint: str, system: HostSystem
 ) -> None:
     problems = host_problems(vm(**options), system)
-    error = as_one_error(VmProblems(problems))
+    error = as_failure(VmProblems(problems)).error
 
     assert [str(problem) for problem in problems] == [message]
     assert (error.code, error.hint.startswith(hint)) == (code, True)
@@ -202,7 +202,7 @@ def test_a_bridge_is_one_of_its_kind(
     if code is None:
         assert found == []
         return
-    error = as_one_error(VmProblems(found))
+    error = as_failure(VmProblems(found)).error
     assert (error.code, error.message) == (code, "vms[0].nics[0].bridge_name: " + message)
     assert error.hint.startswith(hint)
 

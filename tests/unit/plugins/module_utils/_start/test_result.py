@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import Problem, VmError, VmProblems
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import Failure, Problem, VmError, VmProblems
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.arguments import VM_ARGUMENT_SPEC
 from ansible_collections.zstack.kvm.plugins.module_utils._start.result import (
     MASK,
     SecretMask,
     VmResult,
-    as_one_error,
+    as_failure,
     domain_text,
     failed,
     masked_arguments,
@@ -28,37 +28,36 @@ def result(*actions: str) -> VmResult:
     return VmResult(UUID, "web", actions=actions)
 
 
+def failure(code: str, rollback: str = "not_needed") -> Failure:
+    """A failure with an error of this code."""
+    return Failure(VmError(code, "no"), "start", rollback)
+
+
 class TestChanged:
     def test_is_what_was_done(self) -> None:
         assert not result().changed
         assert result("start").changed
 
     def test_is_not_what_was_undone(self) -> None:
-        error = VmError("disk_full", "no")
-        error.rollback = "done"
-        assert not failed(result("define"), error, NOTHING).changed
+        assert not failed(result("define"), failure("disk_full", "done"), NOTHING).changed
 
     def test_is_a_guest_that_was_shut_down_and_started_again(self) -> None:
-        error = VmError("qemu_failed", "no")
-        error.rollback = "done"
-        assert failed(result("define", "stop"), error, NOTHING).changed
+        assert failed(result("define", "stop"), failure("qemu_failed", "done"), NOTHING).changed
 
     def test_is_what_could_not_be_undone(self) -> None:
-        error = VmError("disk_full", "no")
-        error.rollback = "partial"
-        assert failed(result("define"), error, NOTHING).changed
+        assert failed(result("define"), failure("disk_full", "partial"), NOTHING).changed
 
     def test_is_a_start_after_which_a_wait_failed(self) -> None:
-        assert failed(result("define", "start"), VmError("console_timeout", "no"), NOTHING).changed
+        assert failed(result("define", "start"), failure("console_timeout"), NOTHING).changed
 
 
 class TestErrors:
     def test_have_the_hint_of_their_code(self) -> None:
-        entry = failed(result(), VmError("bridge_missing", "no"), NOTHING).as_entry()
+        entry = failed(result(), failure("bridge_missing"), NOTHING).as_entry()
         assert entry["error"]["hint"].startswith("Create the bridge")
 
     def test_keep_a_hint_of_their_own(self) -> None:
-        entry = failed(result(), VmError("bridge_missing", "no", hint="Do this."), NOTHING).as_entry()
+        entry = failed(result(), Failure(VmError("bridge_missing", "no", hint="Do this."), "look"), NOTHING).as_entry()
         assert entry["error"]["hint"] == "Do this."
 
     def test_of_a_preflight_are_one_with_all_problems_and_each_hint_once(self) -> None:
@@ -67,7 +66,7 @@ class TestErrors:
             Problem("vms[0].nics[1].bridge_name", "no br1", "bridge_missing"),
             Problem("vms[0].root_volume", "no file", "image_missing"),
         ]
-        error = as_one_error(VmProblems(problems))
+        error = as_failure(VmProblems(problems)).error
         assert error.code == "bridge_missing"
         assert error.message == (
             "vms[0].nics[0].bridge_name: no br0; vms[0].nics[1].bridge_name: no br1; vms[0].root_volume: no file"
@@ -111,7 +110,7 @@ class TestSecretMask:
 
     def test_is_applied_to_all_texts_of_an_error(self) -> None:
         error = VmError("libvirt_error", "a s3cret", hint="b s3cret", libvirt_code=1, libvirt_message="c s3cret")
-        assert "s3cret" not in str(failed(result(), error, SecretMask(["s3cret"])).as_entry())
+        assert "s3cret" not in str(failed(result(), Failure(error, "look"), SecretMask(["s3cret"])).as_entry())
 
 
 class TestArguments:

@@ -10,7 +10,8 @@ from types import SimpleNamespace
 from typing import Any, Optional
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils._actions.action import Action
+from ansible_collections.zstack.kvm.plugins.module_utils._actions.definition import CreateChannelDirectory
+from ansible_collections.zstack.kvm.plugins.module_utils._actions.power import Start
 from ansible_collections.zstack.kvm.plugins.module_utils._start.plan import Policy
 from ansible_collections.zstack.kvm.plugins.module_utils._start.run_context import Foreseen, Order, Task
 
@@ -21,7 +22,7 @@ def task(parallel: Optional[int], remote: bool) -> Task:
     hypervisor: Any = SimpleNamespace(cpu_count=lambda: 8)
     order = Order(Policy(), False, parallel, frozenset(), threading.Event())
     unused: Any = None
-    return Task(hypervisor, system, order, unused, unused, unused, None, None, (), frozenset(), unused)
+    return Task(hypervisor, system, order, unused, unused, unused, None, None, (), frozenset(), unused, unused)
 
 
 @pytest.mark.parametrize("remote", [False, True])
@@ -34,6 +35,6 @@ def test_as_many_vms_at_a_time_as_asked_for_or_as_the_hypervisor_has_cpus(
 
 def test_what_vms_share_is_foreseen_for_the_first_of_them_alone() -> None:
     foreseen = Foreseen()
-    actions = [Action("create_channel_dir", shared="/a"), Action("define_secret", shared="a"), Action("start")]
+    actions = [CreateChannelDirectory("/a"), CreateChannelDirectory("/b"), Start()]
     assert [foreseen.is_first(action) for action in actions] == [True, True, True]
     assert [foreseen.is_first(action) for action in actions] == [False, False, True]

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any, Optional
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import Failure, VmError
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import Vm
 from ansible_collections.zstack.kvm.plugins.module_utils._start.result import VmResult, of_vm
@@ -51,7 +51,7 @@ class Handler:
         time.sleep(self._seconds)
         result = of_vm(vm)
         if vm.name in self._failing or failed_before:
-            result.error = VmError("qemu_failed", "no")
+            result.failure = Failure(VmError("qemu_failed", "no"), "start")
         self.done.append(vm.name)
         return result
 

@@ -167,7 +167,7 @@ def fail(error: VmError) -> None:
 
 
 def code_of(result: VmResult) -> Optional[str]:
-    return None if result.error is None else result.error.code
+    return None if result.failure is None else result.failure.error.code
 
 
 class TestAQemuThatHangs:
@@ -220,7 +220,7 @@ class TestWhatLibvirtWouldRemoveWithTheVm:
         others = replace(others, **{kind: False})
         (result,) = stop(libvirt, timeout=0, force=True, undefine=True, removal=others)
         assert (code_of(result), result.actions) == ("vm_has_snapshots", [])
-        assert result.error is not None and f"1 {kind}" in result.error.message
+        assert result.failure is not None and f"1 {kind}" in result.failure.error.message
         (result,) = stop(libvirt, timeout=0, force=True, undefine=True, removal=Removal(**{kind: True}))
         assert (code_of(result), result.actions) == (None, ["destroy", *(["undefine"] if persistent else [])])
 

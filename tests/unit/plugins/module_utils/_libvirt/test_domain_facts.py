@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem
-from ansible_collections.zstack.kvm.plugins.module_utils._info import domain_facts
+from ansible_collections.zstack.kvm.plugins.module_utils._libvirt import domain_facts
 from lxml import etree
 
 LOOPBACK = {"lo": {"hwaddr": "00:00:00:00:00:00", "addrs": [{"type": 0, "addr": "127.0.0.1", "prefix": 8}]}}

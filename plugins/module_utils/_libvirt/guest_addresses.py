@@ -1,0 +1,79 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The addresses of a guest: where they are asked for, and which of them one can use."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+try:
+    from lxml import etree
+except ImportError:  # the module reports it
+    pass
+
+from .._errors.errors import VmError
+from .._host.network import is_neighbour
+from .._host.system import System
+from . import domain_facts
+from .circuit_breaker import Patience
+from .hypervisor import Hypervisor
+
+_SOURCES = ("agent", "lease", "arp")
+
+Address = dict[str, Any]
+
+
+def ask_addresses(
+    hypervisor: Hypervisor, system: System, uuid: str, live: etree._Element, patience: Patience
+) -> list[Address]:
+    """Return what the guest agent, libvirt's leases and the ARP table know of the addresses of a running VM."""
+    sources = _SOURCES if domain_facts.has_agent(live) else _SOURCES[1:]
+    answers = {}
+    for source in sources:
+        question = partial(hypervisor.interface_addresses, uuid, source)
+        try:
+            answers[source] = patience.ask(uuid, question) if source == "agent" else question()
+        except VmError as error:
+            # A VM that has ended meanwhile, an agent that says nothing: there are no addresses then.
+            if error.lost_libvirt:
+                raise
+            # libvirt before 9.1 cannot read the ARP table of newer kernels.
+            if source == "arp" and not system.is_remote:
+                answers[source] = domain_facts.arp_answer(live, system.arp_table())
+    return domain_facts.merge_addresses(answers)
+
+
+def best_first(addresses: Sequence[Address], live: etree._Element) -> list[Address]:
+    """Return the addresses of the NICs of a running VM, those that one can use from elsewhere first, then by NIC.
+
+    What a guest has on devices of its own, such as bridges of containers, is left out.
+    """
+    macs = [nic["mac"].lower() for nic in domain_facts.nics(live, {}) if nic["mac"]]
+    own = [each for each in addresses if str(each["mac"]).lower() in macs]
+    return sorted(own, key=lambda each: _rank(each, macs))
+
+
+def _rank(address: Address, macs: Sequence[str]) -> tuple[bool, int, int, bool]:
+    nic, source = macs.index(address["mac"].lower()), _SOURCES.index(address["source"])
+    return not is_global(address), nic, source, ":" in address["address"]
+
+
+def is_global(address: Address) -> bool:
+    """Return whether an address means something beyond its own link."""
+    parsed = ipaddress.ip_address(address["address"].partition("%")[0])
+    return not (parsed.is_link_local or parsed.is_multicast or parsed.is_unspecified)
+
+
+def is_in_use(address: Address, system: System) -> bool:
+    """Return whether the guest has an address now.
+
+    A lease, or an entry of the ARP table, outlives the guest that it was for: where the hypervisor itself is asked, the
+    guest has to answer at it.
+    """
+    if address["source"] == "agent" or system.is_remote:
+        return True
+    return is_neighbour(system, address["address"], address["mac"])

@@ -1,0 +1,49 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The two ways to power a VM off: its guest shuts down, or it is forced off."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+
+from .._errors.errors import VmError
+from ..waiting import wait_until
+from .hypervisor import Hypervisor
+
+_ASK_AGAIN_SECONDS = 5
+
+
+def shut_down(
+    hypervisor: Hypervisor, uuid: str, is_off: Callable[[], bool], seconds: int, cancelled: threading.Event
+) -> bool:
+    """Ask the guest to shut down until it is off, C(seconds) at most; return whether it is.
+
+    Raise what libvirt says when the guest can't be asked, and C(interrupted) when the task is asked to stop.
+    """
+    for part in _parts(seconds):
+        try:
+            hypervisor.shutdown(uuid, part)
+        except VmError:
+            if is_off():
+                return True
+            raise
+        if wait_until(is_off, part, cancelled):
+            return True
+    return False
+
+
+def force_off(hypervisor: Hypervisor, uuid: str, is_off: Callable[[], bool]) -> None:
+    """End the VM's QEMU; one that has ended by itself is fine."""
+    try:
+        hypervisor.destroy(uuid)
+    except VmError:
+        if not is_off():
+            raise
+
+
+def _parts(seconds: int) -> Iterator[int]:
+    """A time in parts, at the beginning of each of which the guest is asked: one that still boots forgets it."""
+    for passed in range(0, seconds, _ASK_AGAIN_SECONDS):
+        yield min(_ASK_AGAIN_SECONDS, seconds - passed)

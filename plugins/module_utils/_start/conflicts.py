@@ -1,0 +1,312 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a VM that is to start would take from others: files, sockets, tap devices, ports, MAC addresses.
+
+Found before anything is changed: by what is on the hypervisor, and by what its other domains claim.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Optional
+
+try:
+    from lxml import etree
+except ImportError:  # the module reports it
+    pass
+
+from .._errors.errors import Problem, VmError
+from .._host.system import HostSystem, System
+from .._libvirt.hypervisor import Hypervisor
+from .._libvirt.observed import DomainList, ObservedVm
+from .._spec.vm import Vm
+from .domain_claims import NO_CLAIMS, Claims, Endpoint, claims_of
+
+_NVRAM_HEAD = 64
+_FIRMWARE_VOLUME = slice(40, 44)
+_FIRMWARE_VOLUME_SIGNATURE = b"_FVH"
+_QCOW2 = b"QFI\xfb"
+_BLANKS = b"\0\xff"
+
+Has = Callable[[Claims], bool]
+
+
+@dataclass(frozen=True)
+class Use:
+    """What becomes of a domain that is looked at: it starts, gets devices while it runs, or is only defined."""
+
+    starts: bool = False
+    attaches: bool = False
+
+
+@dataclass(frozen=True)
+class Conflicts:
+    """What keeps a VM from starting, and what does not, but should be known."""
+
+    problems: list[Problem] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+class OtherDomains:
+    """The claims of all domains but one task's VMs. They are read once, when the first VM needs them.
+
+    C(task_uuids): the VMs of the task, which are asked about only where something is taken.
+    """
+
+    def __init__(self, hypervisor: Hypervisor, domains: DomainList, task_uuids: Iterable[str]) -> None:
+        self._hypervisor = hypervisor
+        self._domains = domains
+        self._task_uuids = frozenset(task_uuids)
+        self._lock = threading.Lock()
+        self._claims: Optional[list[tuple[bool, Claims]]] = None
+
+    def active(self, has: Has) -> Optional[str]:
+        """Return the label of a running domain."""
+        return next((claims.label for active, claims in self._all() if active and has(claims)), None)
+
+    def inactive(self, has: Has) -> Optional[str]:
+        """Return the label of a domain that is off."""
+        return next((claims.label for active, claims in self._all() if not active and has(claims)), None)
+
+    def of_task(self, uuid: str, has: Has) -> Optional[str]:
+        """Return the label of another running VM of the task."""
+        others = (other for other in self._task_uuids & self._domains.active if other != uuid)
+        found = (self._read(other, True) for other in others)
+        return next((claims.label for claims in found if claims is not None and has(claims)), None)
+
+    def _all(self) -> list[tuple[bool, Claims]]:
+        with self._lock:
+            if self._claims is None:
+                uuids = [uuid for uuid in self._domains.names if uuid not in self._task_uuids]
+                found = [
+                    (uuid in self._domains.active, self._read(uuid, uuid in self._domains.active)) for uuid in uuids
+                ]
+                self._claims = [(active, claims) for active, claims in found if claims is not None]
+            return self._claims
+
+    def _read(self, uuid: str, active: bool) -> Optional[Claims]:
+        """What can't be read says nothing: it may have gone meanwhile, or its QEMU hangs."""
+        try:
+            return claims_of(etree.fromstring(self._hypervisor.xml(uuid, inactive=not active)), active)
+        except VmError as error:
+            if error.lost_libvirt:
+                raise
+            return None
+
+
+def find_conflicts(
+    vm: Vm, desired: etree._Element, observed: ObservedVm, use: Use, system: System, others: OtherDomains
+) -> Conflicts:
+    """Return what the desired domain would take from others."""
+    wanted = claims_of(desired)
+    own = _Own(
+        NO_CLAIMS if observed.inactive_xml is None else claims_of(etree.fromstring(observed.inactive_xml)),
+        NO_CLAIMS if observed.live_xml is None else claims_of(etree.fromstring(observed.live_xml), live=True),
+    )
+    search = _Search(vm, wanted, own, None if system.is_remote else system, others)
+    if use.starts or use.attaches:
+        search.find_taps()
+        search.find_macs()
+    if use.starts:
+        search.find_sockets()
+        search.find_endpoints()
+    # What its definition names already has been looked at when that was written.
+    search.find_logs()
+    search.find_nvram()
+    return search.found
+
+
+@dataclass(frozen=True)
+class _Own:
+    """What the VM has already: by its definition, and by what runs of it."""
+
+    defined: Claims
+    live: Claims
+
+
+class _Search:
+    """The conflicts of one VM. C(system) is None where the hypervisor can't be asked."""
+
+    def __init__(self, vm: Vm, wanted: Claims, own: _Own, system: Optional[HostSystem], others: OtherDomains) -> None:
+        self._vm = vm
+        self._wanted = wanted
+        self._own = own
+        self._system = system
+        self._others = others
+        self.found = Conflicts()
+
+    def find_taps(self) -> None:
+        for name in sorted(self._wanted.taps - self._own.live.taps):
+            exists = self._system is not None and self._system.network_device_exists(name)
+            self._judge(
+                self._place("nics", "nic_internal_name", name),
+                "the name %s of the NIC's network device" % name,
+                partial(_has_tap, name),
+                "a network device of the hypervisor has it already" if exists else "",
+                "nic_name_taken",
+            )
+
+    def find_macs(self) -> None:
+        for mac in sorted(self._wanted.macs - self._own.live.macs):
+            has = partial(_has_mac, mac)
+            holder = self._others.active(has) or self._others.inactive(has)
+            if holder is not None:
+                place = self._place("nics", "mac", mac)
+                self.found.warnings.append("%s: %s is also a MAC address of %s" % (place, mac, holder))
+
+    def find_sockets(self) -> None:
+        for path in sorted(self._wanted.sockets - self._own.live.sockets):
+            reason, code = self._on_host(_socket_conflict, path)
+            self._judge(
+                self._place("channels", "socket_path", path),
+                "the socket %s" % path,
+                partial(_has_socket, path),
+                reason,
+                code or "address_in_use",
+            )
+
+    def find_logs(self) -> None:
+        images = self._wanted.images | self._own.defined.images | self._own.live.images
+        for path in sorted(self._wanted.logs & images):
+            message = "the file %s, to be written by a device of the VM, is a disk of the VM" % path
+            self.found.problems.append(Problem(self._patches, message, "path_taken"))
+        for path in sorted(self._wanted.logs - images - self._own.defined.logs - self._own.live.logs):
+            what = "the file %s, to be written by a device of the VM," % path
+            self._judge_file(path, what, self._on_host(self._log_conflict, path))
+
+    def find_nvram(self) -> None:
+        known = {path for path, _format in (*self._own.defined.nvram, *self._own.live.nvram)}
+        for path, image_format in self._wanted.nvram:
+            if path not in known:
+                self._judge_file(
+                    path, "the NVRAM %s" % path, self._on_host(partial(_nvram_conflict, image_format), path)
+                )
+
+    def find_endpoints(self) -> None:
+        wanted = [endpoint for endpoint in self._wanted.endpoints if endpoint not in self._own.live.endpoints]
+        listening = self._system.listening_endpoints() if wanted and self._system is not None else []
+        own = self._own.live.endpoints
+        for endpoint in wanted:
+            taken = [
+                other
+                for other in (Endpoint(*pair) for pair in listening)
+                if endpoint.clashes_with(other) and not any(other.clashes_with(each) for each in own)
+            ]
+            self._judge(
+                self._patches,
+                "port %d on %s" % (endpoint.port, endpoint.address or "all addresses"),
+                partial(_has_endpoint, endpoint),
+                "a process of the hypervisor listens there already" if taken else "",
+                "address_in_use",
+            )
+
+    def _judge(self, place: str, what: str, has: Has, reason: str, code: str) -> None:
+        """C(reason): why the hypervisor says that it is taken, empty where it doesn't."""
+        holder = self._others.active(has)
+        if holder is None and reason:
+            holder = self._others.of_task(self._vm.uuid, has)
+        if holder is not None:
+            message = "%s is taken: the running %s has it" % (what, holder)
+            self.found.problems.append(Problem(place, message, code))
+        elif reason:
+            self.found.problems.append(Problem(place, "%s is taken: %s" % (what, reason), code))
+        else:
+            holder = self._others.inactive(has)
+            if holder is not None:
+                message = "%s: %s is also claimed by %s, which is off: only one of both can run"
+                self.found.warnings.append(message % (place, what, holder))
+
+    def _judge_file(self, path: str, what: str, conflict: tuple[str, str]) -> None:
+        """Its content is lost also where it is that of a VM that is off."""
+        reason, code = conflict
+        has = partial(_has_file, path)
+        holder = self._others.active(has) or self._others.inactive(has)
+        if holder is not None:
+            reason = "%s has it" % holder
+        if reason:
+            self.found.problems.append(Problem(self._patches, "%s is taken: %s" % (what, reason), code or "path_taken"))
+
+    def _on_host(self, check: Callable[[HostSystem, str], tuple[str, str]], path: str) -> tuple[str, str]:
+        """Why a path is taken, and the code of that."""
+        if self._system is None:
+            return "", ""
+        try:
+            return check(self._system, path)
+        except VmError as error:
+            return error.message, error.code
+
+    def _log_conflict(self, system: HostSystem, path: str) -> tuple[str, str]:
+        """A log of an earlier life of the VM is named after it."""
+        kind = system.entry_kind(path)
+        if kind in (None, "other"):
+            return "", ""
+        name = path.rpartition("/")[2]
+        is_named_after_vm = self._vm.uuid in name or self._vm.domain_name in name
+        if kind == "file" and (is_named_after_vm or not system.file_size(path)):
+            return "", ""
+        return "a %s is there that this VM has not written" % _word(kind), "path_taken"
+
+    def _place(self, things: str, option: str, value: str) -> str:
+        """Where the value stands in the task's input; what no option of ours has is from domain_patches."""
+        named = [thing for thing in getattr(self._vm, things) if getattr(thing, option) == value]
+        return "%s.%s" % (named[0].place, option) if named else self._patches
+
+    @property
+    def _patches(self) -> str:
+        return "%s.domain_patches" % self._vm.place
+
+
+def _has_tap(name: str, claims: Claims) -> bool:
+    return name in claims.taps
+
+
+def _has_mac(mac: str, claims: Claims) -> bool:
+    return mac in claims.macs
+
+
+def _has_socket(path: str, claims: Claims) -> bool:
+    return path in claims.sockets | claims.images
+
+
+def _has_file(path: str, claims: Claims) -> bool:
+    return path in claims.logs | claims.images or any(path == nvram for nvram, _format in claims.nvram)
+
+
+def _has_endpoint(endpoint: Endpoint, claims: Claims) -> bool:
+    return any(endpoint.clashes_with(other) for other in claims.endpoints)
+
+
+def _socket_conflict(system: HostSystem, path: str) -> tuple[str, str]:
+    """QEMU removes whatever it finds there."""
+    kind = system.entry_kind(path)
+    if kind is None:
+        return "", ""
+    if kind != "socket":
+        return "a %s is there, which QEMU would remove" % _word(kind), "path_taken"
+    if system.has_listener(path):
+        return "a process of the hypervisor listens on it already", "address_in_use"
+    return "", ""
+
+
+def _nvram_conflict(image_format: str, system: HostSystem, path: str) -> tuple[str, str]:
+    kind = system.path_kind(path)
+    if kind is None:
+        return "", ""
+    head = (system.read_head(path, _NVRAM_HEAD) or b"") if kind == "file" else b""
+    is_nvram = head.startswith(_QCOW2) if image_format == "qcow2" else _holds_variables(head)
+    if kind == "file" and is_nvram:
+        return "", ""
+    return "a %s is there that holds no variables of firmware" % _word(kind), "path_taken"
+
+
+def _holds_variables(head: bytes) -> bool:
+    """New ones of aarch64 are blank."""
+    return head[_FIRMWARE_VOLUME] == _FIRMWARE_VOLUME_SIGNATURE or not head.strip(_BLANKS)
+
+
+def _word(kind: Optional[str]) -> str:
+    return {"block": "block device", "link": "symbolic link", "other": "special file"}.get(kind or "", kind or "")

@@ -1,0 +1,119 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a domain claims of its hypervisor when it runs: files, sockets, tap devices, ports. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Optional
+
+try:
+    from lxml import etree
+except ImportError:  # the module reports it
+    pass
+
+_WILDCARDS = ("", "*", "0.0.0.0", "::")
+_LOOPBACK = "127.0.0.1"
+_PORT_ATTRIBUTES = ("port", "tlsPort", "websocket")
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A TCP port that is listened on; C(address) is a wildcard for all addresses."""
+
+    address: str
+    port: int
+
+    def clashes_with(self, other: Endpoint) -> bool:
+        """Return whether not both can be listened on."""
+        is_same = self.address == other.address or self.address in _WILDCARDS or other.address in _WILDCARDS
+        return self.port == other.port and is_same
+
+
+@dataclass(frozen=True)
+class Claims:
+    """C(sockets) are those that QEMU listens on, C(logs) the files that it or libvirt writes.
+
+    C(nvram) maps its files to their formats, C(images) are the files and devices of disks. C(label) names the VM.
+    """
+
+    label: str
+    sockets: frozenset[str] = frozenset()
+    logs: frozenset[str] = frozenset()
+    nvram: tuple[tuple[str, str], ...] = ()
+    images: frozenset[str] = frozenset()
+    taps: frozenset[str] = frozenset()
+    macs: frozenset[str] = frozenset()
+    endpoints: tuple[Endpoint, ...] = ()
+
+
+NO_CLAIMS = Claims("")
+
+
+def claims_of(domain: etree._Element, live: bool = False) -> Claims:
+    """Return what a definition claims, or what a running domain has, with the ports and taps that libvirt chose."""
+    title = domain.findtext("title") or domain.findtext("description") or domain.findtext("name", "")
+    return Claims(
+        label="VM %s (%s)" % (title, domain.findtext("uuid", "")),
+        sockets=frozenset(_sockets(domain)),
+        logs=frozenset(_logs(domain)),
+        nvram=tuple((nvram.text, nvram.get("format", "raw")) for nvram in domain.iterfind("os/nvram") if nvram.text),
+        images=frozenset(_texts(domain, "devices/disk//source/@file | devices/disk//source/@dev")),
+        taps=frozenset(_taps(domain)),
+        macs=frozenset(mac.lower() for mac in _texts(domain, "devices/interface/mac/@address")),
+        endpoints=tuple(_endpoints(domain, live)),
+    )
+
+
+def _texts(domain: etree._Element, xpath: str) -> list[str]:
+    return [str(value) for value in domain.xpath(xpath) if value]
+
+
+def _sockets(domain: etree._Element) -> Iterator[str]:
+    """Of character devices, of vhost-user NICs, of graphics."""
+    yield from _texts(domain, "devices//*[@type='unix']/source[@mode='bind']/@path")
+    yield from _texts(domain, "devices/interface[@type='vhostuser']/source[@mode='server']/@path")
+    yield from _texts(domain, "devices/graphics/@socket | devices/graphics/listen[@type='socket']/@socket")
+
+
+def _logs(domain: etree._Element) -> Iterator[str]:
+    """Of character devices, which may have a log beside what they are connected to, and of sound that is recorded."""
+    yield from _texts(domain, "devices/*[@type='file'][not(self::disk)]/source/@path")
+    yield from _texts(domain, "devices/*/log/@file | devices/audio[@type='file']/@path")
+
+
+def _taps(domain: etree._Element) -> Iterator[str]:
+    for target in domain.iterfind("devices/interface/target[@dev]"):
+        # managed='no' names a device that has to be there.
+        if target.get("managed") != "no":
+            yield str(target.get("dev"))
+
+
+def _endpoints(domain: etree._Element, live: bool) -> Iterator[Endpoint]:
+    for graphics in domain.iterfind("devices/graphics"):
+        if not live and graphics.get("autoport") == "yes":
+            continue
+        address = _listen_address(graphics)
+        if address is not None:
+            ports = (_port(graphics.get(name)) for name in _PORT_ATTRIBUTES)
+            yield from (Endpoint(address, port) for port in ports if port)
+    for source in domain.iterfind("devices/*[@type='tcp']/source[@mode='bind']"):
+        port = _port(source.get("service"))
+        if port:
+            yield Endpoint(source.get("host", ""), port)
+
+
+def _listen_address(graphics: etree._Element) -> Optional[str]:
+    """The default is loopback; None where it listens on no address."""
+    listen = graphics.find("listen")
+    if listen is None:
+        return str(graphics.get("listen") or _LOOPBACK) if graphics.get("socket") is None else None
+    if listen.get("type") in ("none", "socket"):
+        return None
+    return str(listen.get("address") or _LOOPBACK)
+
+
+def _port(text: Optional[str]) -> int:
+    return int(text) if text is not None and text.isdigit() else 0

@@ -1,0 +1,66 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which of the addresses that are known of a guest one can use, and which first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.guest_addresses import best_first, is_global
+from lxml import etree
+
+FIRST, SECOND, CONTAINERS = "fa:00:00:00:00:01", "fa:00:00:00:00:02", "02:42:00:00:00:01"
+LIVE = etree.fromstring(
+    "<domain><devices>%s</devices></domain>"
+    % "".join(f"<interface type='bridge'><mac address='{mac}'/></interface>" for mac in (FIRST, SECOND))
+)
+
+
+def known(address: str, mac: str = FIRST, source: str = "agent") -> dict[str, Any]:
+    return {"address": address, "prefix": 24, "mac": mac, "interface": "eth0", "source": source}
+
+
+def ordered(*addresses: dict[str, Any]) -> list[str]:
+    return [each["address"] for each in best_first(addresses, LIVE)]
+
+
+def test_what_can_be_used_from_elsewhere_comes_before_what_is_link_local() -> None:
+    link_local = [known("fe80::1"), known("169.254.7.7")]
+    assert ordered(*link_local, known("10.0.0.2", SECOND)) == ["10.0.0.2", "169.254.7.7", "fe80::1"]
+
+
+def test_nics_count_in_their_order() -> None:
+    assert ordered(known("10.0.0.2", SECOND), known("10.0.0.1")) == ["10.0.0.1", "10.0.0.2"]
+
+
+def test_the_agent_knows_best_and_arp_least() -> None:
+    addresses = [known("10.0.0.3", source="arp"), known("10.0.0.2", source="lease"), known("10.0.0.1")]
+    assert ordered(*addresses) == ["10.0.0.1", "10.0.0.2", "10.0.0.3"]
+
+
+def test_ipv4_comes_before_ipv6() -> None:
+    assert ordered(known("2001:db8::1"), known("10.0.0.1")) == ["10.0.0.1", "2001:db8::1"]
+
+
+def test_what_the_guest_has_for_itself_is_left_out() -> None:
+    nameless = {**known("10.0.0.9"), "mac": None}
+    assert ordered(known("172.17.0.1", CONTAINERS), nameless, known("10.0.0.1", FIRST.upper())) == ["10.0.0.1"]
+
+
+@pytest.mark.parametrize(
+    ("address", "usable"),
+    [
+        ("10.0.0.1", True),
+        ("198.51.100.7", True),
+        ("fd00::5", True),
+        ("2001:db8::1", True),
+        ("169.254.0.1", False),
+        ("fe80::1%eth0", False),
+        ("0.0.0.0", False),
+        ("224.0.0.1", False),
+    ],
+)
+def test_an_address_is_usable_beyond_its_link(address: str, usable: bool) -> None:
+    assert is_global(known(address)) is usable

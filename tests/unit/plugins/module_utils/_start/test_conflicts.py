@@ -1,0 +1,132 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What other domains claim: asked for once, also where the hypervisor itself can't be asked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
+from ansible_collections.zstack.kvm.plugins.module_utils._host.system import RemoteSystem
+from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.observed import DomainList, ObservedVm
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
+from ansible_collections.zstack.kvm.plugins.module_utils._start.conflicts import (
+    Conflicts,
+    OtherDomains,
+    Use,
+    find_conflicts,
+)
+from lxml import etree
+
+UUID, RUNNING, OFF = (f"{number}d1e2f30-4a5b-6c7d-8e9f-a0b1c2d3e4f5" for number in (0, 1, 2))
+NIC = "<interface><mac address='fa:00:00:00:00:01'/><target dev='vnic1.0'/></interface>"
+START = Use(starts=True)
+CHANNEL = "<channel type='unix'><source mode='bind' path='/run/agent'/></channel>"
+
+
+def domain(uuid: str, devices: str) -> str:
+    return "<domain><name>n</name><uuid>%s</uuid><devices>%s</devices></domain>" % (uuid, devices)
+
+
+class Libvirt:
+    """A libvirt with a running domain and one that is off, which counts how often it is asked."""
+
+    def __init__(self, running: str = "", off: str = "", error: Any = None) -> None:
+        self.xmls = {RUNNING: domain(RUNNING, running), OFF: domain(OFF, off)}
+        self.error = error
+        self.asked: list[tuple[str, bool]] = []
+
+    def xml(self, uuid: str, inactive: bool) -> str:
+        self.asked.append((uuid, inactive))
+        if self.error:
+            raise self.error
+        return self.xmls[uuid]
+
+    def others(self, *task: str) -> OtherDomains:
+        domains = DomainList({RUNNING: "r", OFF: "o"}, frozenset([RUNNING]), frozenset())
+        libvirt: Any = self
+        return OtherDomains(libvirt, domains, [UUID, *task])
+
+
+def conflicts(others: OtherDomains, devices: str, use: Use = START) -> Conflicts:
+    """Of a VM with a NIC and a channel of the same names, on a hypervisor that is reached by a remote uri."""
+    vms, problems = parse_vms(
+        [
+            {
+                "uuid": UUID,
+                "name": "vm",
+                "memory": "1GiB",
+                "cpu_num": 1,
+                "root_volume": {"install_path": "/root.qcow2"},
+                "nics": [{"bridge_name": "br0", "nic_internal_name": "vnic1.0", "mac": "fa:00:00:00:00:01"}],
+                "channels": [{"socket_path": "/run/agent", "target_name": "agent"}],
+            }
+        ]
+    )
+    assert not problems
+    desired = etree.fromstring(domain(UUID, devices))
+    return find_conflicts(vms[0], desired, ObservedVm(), use, RemoteSystem("qemu+ssh://hv1/system"), others)
+
+
+def test_they_are_read_once_as_they_run_or_are_defined() -> None:
+    libvirt = Libvirt()
+    others = libvirt.others()
+    for _vm in range(3):
+        conflicts(others, NIC + CHANNEL)
+    assert libvirt.asked == [(RUNNING, False), (OFF, True)]
+
+
+def test_vms_of_the_task_are_not_read() -> None:
+    libvirt = Libvirt(running=CHANNEL)
+    assert conflicts(libvirt.others(RUNNING, OFF), CHANNEL).problems == []
+    assert libvirt.asked == []
+
+
+def test_a_vm_without_any_claim_asks_nobody() -> None:
+    libvirt = Libvirt()
+    conflicts(libvirt.others(), "")
+    assert libvirt.asked == []
+
+
+def test_what_a_running_vm_has_is_a_problem() -> None:
+    found = conflicts(Libvirt(running=NIC + CHANNEL).others(), NIC + CHANNEL)
+    assert [(problem.place, problem.code) for problem in found.problems] == [
+        ("vms[0].nics[0].nic_internal_name", "nic_name_taken"),
+        ("vms[0].channels[0].socket_path", "address_in_use"),
+    ]
+    assert all("the running VM n (%s)" % RUNNING in problem.message for problem in found.problems)
+    assert [text.partition(" ")[0] for text in found.warnings] == ["vms[0].nics[0].mac:"]
+
+
+def test_what_one_has_that_is_off_is_a_warning() -> None:
+    found = conflicts(Libvirt(off=NIC + CHANNEL).others(), NIC + CHANNEL)
+    assert found.problems == []
+    assert [text.partition(" ")[0] for text in found.warnings] == [
+        "vms[0].nics[0].nic_internal_name:",
+        "vms[0].nics[0].mac:",
+        "vms[0].channels[0].socket_path:",
+    ]
+
+
+def test_a_vm_that_only_gets_a_nic_is_asked_for_no_more() -> None:
+    found = conflicts(Libvirt(running=NIC + CHANNEL).others(), NIC + CHANNEL, Use(attaches=True))
+    assert [problem.code for problem in found.problems] == ["nic_name_taken"]
+
+
+def test_a_domain_that_cannot_be_read_says_nothing() -> None:
+    gone = Libvirt(error=VmError("domain_gone", "gone"))
+    assert conflicts(gone.others(), NIC).problems == []
+    with pytest.raises(VmError):
+        conflicts(Libvirt(error=VmError("connection_lost", "lost")).others(), NIC)
+
+
+FILE = "<serial type='file'><source path='/var/log/a'/></serial>"
+
+
+@pytest.mark.parametrize("holder", ["running", "off"])
+@pytest.mark.parametrize("use", [Use(starts=True), Use()])
+def test_a_file_of_another_vm_is_a_problem_as_soon_as_it_is_in_the_definition(holder: str, use: Use) -> None:
+    found = conflicts(Libvirt(**{holder: FILE}).others(), FILE, use)
+    assert [(problem.place, problem.code) for problem in found.problems] == [("vms[0].domain_patches", "path_taken")]
