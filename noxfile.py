@@ -153,6 +153,8 @@ def versions(session: nox.Session) -> None:
         for core, python in supported.controllers(found).items():
             with failures.noted(f"ansible-core {core}"):
                 _try_core(session, core, found[python], found, hypervisors[0], failures)
+        with failures.noted(f"aiohttp {supported.LOWEST_AIOHTTP} of the agent API"):
+            _try_lowest_aiohttp(session, found, hypervisors[0])
         for version, program in found.items():
             with failures.noted(f"Python {version} of a target"):
                 _try_target(session, version, program, hypervisors[0])
@@ -177,6 +179,15 @@ def _try_core(
             run_ansible_test(session, tools, f"versions-units-{core}-{version}", *units)
     tests = [*supported.TESTS_OF_CORES, *session.posargs]
     pytest(session, f"versions-core-{core}", "--verbose", *tests, checkout=tools, inside=inside)
+
+
+def _try_lowest_aiohttp(session: nox.Session, found: dict[str, Path], inside: Inside) -> None:
+    tools = replace(CHECKOUT, environment_name=f"versions/aiohttp-{supported.LOWEST_AIOHTTP}")
+    python = found[min(supported.controllers(found).values())]
+    requirements = ["-r", "tests/requirements-pytest.txt", f"aiohttp=={supported.LOWEST_AIOHTTP}"]
+    _create_environment(session, tools.venv, python, *requirements)
+    tests = [*supported.TESTS_OF_AIOHTTP, *session.posargs]
+    pytest(session, f"versions-aiohttp-{supported.LOWEST_AIOHTTP}", "--verbose", *tests, checkout=tools, inside=inside)
 
 
 def _try_target(session: nox.Session, version: str, python: Path, inside: Inside) -> None:

@@ -480,6 +480,8 @@ options:
           - Of an existing domain, V(remove) and V(replace) take out devices, and what else the document decides. What
             libvirt fills in where nothing is said (the model of a network card, an emulator, a memory balloon) stays
             or gets libvirt's default; to switch something off, say so with V(set), such as a memballoon's model none.
+          - Values of patches are no secrets; arguments, differences and results show them. For a secret that
+            only a patch can carry there is C(no_log).
           - A patch that is left out again takes nothing with it that other patches or operators may have put there
             as well, such as a TPM, a watchdog, C(memoryBacking), C(features/hyperv) or other metadata. See the page
             about drift for how to take such a thing out.
@@ -506,6 +508,13 @@ options:
             description:
               - A text for V(set), XML for V(add) and V(replace), nothing for V(remove).
             type: str
+          no_log:
+            description:
+              - Whether O(vms[].domain_patches[].value) is a secret. Then it, and the texts and attributes in it of more
+                than three characters, are masked in arguments, messages, differences and the diff. What libvirt has of
+                an earlier value is not known, and shown.
+            type: bool
+            default: false
       wait_for:
         description:
           - What to wait for. V(running) is the state that libvirt tells, V(console) that the console's port of a VM

@@ -10,12 +10,17 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Optional, TypeVar
 
+from ._errors.errors import VmError
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 def call_with_deadline(function: Callable[[], Result], seconds: float) -> Result:
-    """What C(function) returns or raises; C(TimeoutError) when it takes longer, while it goes on behind our back."""
+    """Return what C(function) returns, or raise what it raises. Raises C(TimeoutError) when it takes longer.
+
+    Then it goes on behind our back. Raises C(VmError) when there is no thread to be had.
+    """
     outcome: queue.SimpleQueue[Callable[[], Result]] = queue.SimpleQueue()
 
     def give(result: Result) -> Result:
@@ -33,7 +38,7 @@ def call_with_deadline(function: Callable[[], Result], seconds: float) -> Result
         else:
             outcome.put(lambda: give(result))
 
-    threading.Thread(target=run, daemon=True).start()
+    start_thread(run)
     try:
         return outcome.get(timeout=seconds)()
     except queue.Empty:
@@ -58,9 +63,30 @@ def side_by_side(function: Callable[[Item], Result], items: Sequence[Item], work
     if len(items) == 1 or workers == 1:
         work()
     else:
-        threads = [threading.Thread(target=work, daemon=True) for _worker in range(min(workers, len(items)))]
-        for thread in threads:
-            thread.start()
+        threads = _started(work, min(workers, len(items)))
+        if not threads:
+            work()
         for thread in threads:
             thread.join()
     return results  # type: ignore[return-value]
+
+
+def _started(work: Callable[[], None], count: int) -> list[threading.Thread]:
+    """Start so many threads, or as many as the system lets."""
+    threads: list[threading.Thread] = []
+    try:
+        for _worker in range(count):
+            threads.append(start_thread(work))
+    except VmError:
+        pass
+    return threads
+
+
+def start_thread(function: Callable[[], object]) -> threading.Thread:
+    """Start a thread that the end of the process doesn't wait for. Raises C(VmError) where the system has no more."""
+    thread = threading.Thread(target=function, daemon=True)
+    try:
+        thread.start()
+    except RuntimeError as error:
+        raise VmError("no_threads", "the system lets this task start no more threads") from error
+    return thread

@@ -22,9 +22,10 @@ from ._errors.errors import Failure, Problem, VmError
 from ._libvirt.hypervisor import LIBVIRT_IMPORT_ERROR
 from ._spec.arguments import VM_ARGUMENT_SPEC
 from ._start.result import SecretMask, VmResult, masked_arguments
+from .kvm_module import KvmModule
 
 
-class DescribedVmsModule(AnsibleModule):
+class DescribedVmsModule(KvmModule):
     """A module whose option C(vms) describes VMs.
 
     The option is not C(no_log): all texts of such an option count as secrets, and would be cut out of everything that
@@ -35,19 +36,11 @@ class DescribedVmsModule(AnsibleModule):
         """Write a message to the system log; of the invocation only that there was one."""
         super().log("Invoked" if log_args else msg)
 
-    def exit_json(self, **kwargs: Any) -> None:
-        """End the module successfully."""
-        super().exit_json(**self._with_masked_invocation(kwargs))
-
-    def fail_json(self, msg: str, **kwargs: Any) -> None:
-        """End the module with a failure."""
-        super().fail_json(msg, **self._with_masked_invocation(kwargs))
-
-    def _with_masked_invocation(self, result: Mapping[str, Any]) -> dict[str, Any]:
-        arguments = dict(self.params)
+    def _shown_arguments(self) -> dict[str, Any]:
+        arguments = super()._shown_arguments()
         if arguments.get("vms") is not None:
             arguments["vms"] = masked_arguments(arguments["vms"], VM_ARGUMENT_SPEC)
-        return dict(result, invocation={"module_args": arguments})
+        return arguments
 
 
 def require_libraries(module: AnsibleModule) -> None:

@@ -198,11 +198,11 @@ error:
   returned: on failure, unless the input is invalid
 """
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import system_of
 from ansible_collections.zstack.kvm.plugins.module_utils._info.host_info import host_info
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Hypervisor
+from ansible_collections.zstack.kvm.plugins.module_utils.kvm_module import KvmModule
 from ansible_collections.zstack.kvm.plugins.module_utils.vm_module import fail_for_error, require_libraries
 
 ARGUMENT_SPEC = {"uri": {"type": "str", "default": "qemu:///system"}}
@@ -210,7 +210,7 @@ ARGUMENT_SPEC = {"uri": {"type": "str", "default": "qemu:///system"}}
 
 def main() -> None:
     """Arguments in, facts out."""
-    module = AnsibleModule(ARGUMENT_SPEC, supports_check_mode=True)
+    module = KvmModule(ARGUMENT_SPEC, supports_check_mode=True)
     require_libraries(module)
     uri = module.params["uri"]
     try:

@@ -140,6 +140,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.secret_definit
     plan_secret,
 )
 from ansible_collections.zstack.kvm.plugins.module_utils._spec import values
+from ansible_collections.zstack.kvm.plugins.module_utils.kvm_module import KvmModule
 from ansible_collections.zstack.kvm.plugins.module_utils.vm_module import fail_for_error, require_libraries
 
 ARGUMENT_SPEC = {
@@ -157,7 +158,7 @@ ARGUMENT_SPEC = {
 
 def main() -> None:
     """Arguments in, result out."""
-    module = AnsibleModule(ARGUMENT_SPEC, supports_check_mode=True)
+    module = KvmModule(ARGUMENT_SPEC, supports_check_mode=True)
     require_libraries(module)
     wanted, value = _read(module)
     try:

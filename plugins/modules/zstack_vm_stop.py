@@ -235,13 +235,13 @@ vms:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import Failure, Problem, VmError
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import system_of
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Hypervisor, Removal
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.uuids import parse_uuids
 from ansible_collections.zstack.kvm.plugins.module_utils._start.result import SecretMask, VmResult, failed
 from ansible_collections.zstack.kvm.plugins.module_utils._stop.stop import StopOrder, stop_vms
+from ansible_collections.zstack.kvm.plugins.module_utils.kvm_module import KvmModule
 from ansible_collections.zstack.kvm.plugins.module_utils.vm_module import (
     cancelled_by_signals,
     fail_for_input,
@@ -262,7 +262,7 @@ ARGUMENT_SPEC = {
 
 def main() -> None:
     """Arguments in, result out."""
-    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    module = KvmModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     require_libraries(module)
     uuids, problems = parse_uuids(module.params["vms"], "vms")
     problems += _timeout_problems(module.params)

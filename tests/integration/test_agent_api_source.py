@@ -9,22 +9,26 @@ It is run as ansible-rulebook runs it. In place of the rulebook and its playbook
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
+import os
+import resource
 import runpy
 import socket
 import ssl
 import subprocess
 import threading
+import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.plugin_utils.agent_api.spool import NO_RESULT
+from ansible_collections.zstack.kvm.plugins.plugin_utils.agent_api.spool import NO_RESULT, Spool
 from ansible_collections.zstack.kvm.tests.support.agent_api import ManagementNode, start_vm_cmd
 from ansible_collections.zstack.kvm.tests.support.playbook import COLLECTIONS
 from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
@@ -37,6 +41,30 @@ def source() -> dict[str, Any]:
     return runpy.run_path(str(SOURCE))
 
 
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A CA with a server's and a client's certificate, and a stranger's certificate of his own."""
+    directory = tmp_path_factory.mktemp("certificates")
+    for name, signer in (("ca", None), ("server", "ca"), ("client", "ca"), ("stranger", None)):
+        command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+        command += ["-days", "2", "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1"]
+        command += ["-keyout", f"{name}.key", "-out", f"{name}.pem"]
+        command += ["-CA", f"{signer}.pem", "-CAkey", f"{signer}.key"] if signer else []
+        subprocess.run(command, cwd=directory, check=True, capture_output=True)
+    return directory
+
+
+def server_options(directory: Path) -> dict[str, str]:
+    return {"certfile": str(directory / "server.pem"), "keyfile": str(directory / "server.key")}
+
+
+def client_context(directory: Path, name: str = "") -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=str(directory / "ca.pem"))
+    if name:
+        context.load_cert_chain(directory / f"{name}.pem", directory / f"{name}.key")
+    return context
+
+
 class Playbooks:
     """Takes the events of the source, and leaves a result for each a moment later.
 
@@ -46,6 +74,9 @@ class Playbooks:
     def __init__(self) -> None:
         self.held = False
         self.refusing = False
+        self.written_by_test = False
+        self.size = 0
+        self.requests: list[dict[str, str]] = []
         self.running: Counter[str] = Counter()
         self.most = 0
         self.most_for_one_vm = 0
@@ -59,6 +90,9 @@ class Playbooks:
         task.add_done_callback(self._tasks.discard)
 
     async def _run(self, request: dict[str, str]) -> None:
+        self.requests.append(request)
+        if self.written_by_test:
+            return
         self.running[request["vm"]] += 1
         self.most = max(self.most, self.running.total())
         self.most_for_one_vm = max(self.most_for_one_vm, *self.running.values())
@@ -67,7 +101,9 @@ class Playbooks:
             await asyncio.sleep(0.01)
         self.running[request["vm"]] -= 1
         arguments = json.loads(Path(request["request"]).read_text(encoding="utf-8"))
-        Path(request["result"]).write_text(json.dumps({"success": False, "error": arguments["vms"][0]["name"]}))
+        Path(request["result"]).write_text(
+            json.dumps({"success": False, "error": arguments["vms"][0]["name"] + " " * self.size})
+        )
 
 
 @contextmanager
@@ -183,7 +219,7 @@ def test_an_empty_list_of_callback_urls_allows_none(source: dict[str, Any], tmp_
 def test_who_asks_nothing_more_is_hung_up_on(
     source: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(source["main"].__globals__, "KEEP_ALIVE_SECONDS", 0.2)
+    monkeypatch.setitem(source["main"].__globals__, "HEAD_SECONDS", 0.2)
     with agent_api(source, tmp_path) as (node, _playbooks):
         with socket.create_connection(("127.0.0.1", node.port), 60) as client:
             client.sendall(b"GET / HTTP/1.1\r\nHost: agent\r\n\r\n")
@@ -215,45 +251,234 @@ def test_a_body_of_unknown_length_is_limited_too(source: dict[str, Any], tmp_pat
             assert client.recv(1000).startswith(b"HTTP/1.1 413 ")
 
 
+def connect(port: int, address: str = "127.0.0.1") -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), 60, source_address=(address, 0))
+
+
+def is_closed(client: socket.socket) -> bool:
+    client.settimeout(60)
+    try:
+        return client.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+class TestManyConnections:
+    """Whoever has no token, or no patience, keeps nobody else from being served."""
+
+    HEAD = b"POST /vm/start HTTP/1.1\r\nHost: agent\r\ntaskuuid: 1\r\ncallbackurl: http://127.0.0.1/\r\n"
+
+    @pytest.mark.parametrize(
+        ("sent", "addresses"),
+        [
+            pytest.param(b"", 1, id="idle"),
+            pytest.param(b"POST /vm/start HTTP/1.1\r\nHost", 200, id="slow heads from everywhere"),
+            pytest.param(HEAD + b"Content-Length: 100\r\n\r\n{", 1, id="slow bodies"),
+        ],
+    )
+    def test_a_thousand_at_once(self, source: dict[str, Any], tmp_path: Path, sent: bytes, addresses: int) -> None:
+        document = start_vm_cmd("01-minimal")
+        with agent_api(source, tmp_path) as (node, playbooks), ExitStack() as stack:
+            playbooks.held = True
+            task = uuid.uuid4().hex
+            assert node.send(document, task) == 200
+            for number in range(1000):
+                client = stack.enter_context(connect(node.port, f"127.0.1.{number % addresses}"))
+                client.sendall(sent)
+            playbooks.held = False
+            assert node.result(task) == {"success": False, "error": document["vmName"]}
+            assert node.outcome(start_vm_cmd("01-minimal"))
+
+    def test_a_thousand_without_a_handshake(self, source: dict[str, Any], tmp_path: Path, certificates: Path) -> None:
+        with agent_api(source, tmp_path, **server_options(certificates)) as (node, _playbooks), ExitStack() as stack:
+            for _number in range(1000):
+                stack.enter_context(connect(node.port))
+            assert node.send(start_vm_cmd("01-minimal"), uuid.uuid4().hex, tls=client_context(certificates)) == 200
+
+    def test_one_address_has_not_all(self, source: dict[str, Any], tmp_path: Path) -> None:
+        with agent_api(source, tmp_path, connections_per_address=2) as (node, _playbooks), ExitStack() as stack:
+            other = stack.enter_context(connect(node.port, "127.0.1.1"))
+            first, second, third = (stack.enter_context(connect(node.port)) for _number in range(3))
+            assert is_closed(first)
+            for client in (second, third, other):
+                client.sendall(b"GET / HTTP/1.1\r\nHost: agent\r\n\r\n")
+                assert client.recv(100).startswith(b"HTTP/1.1 404 ")
+
+    @pytest.mark.parametrize("sent", [b"", b"POST /vm/start HTTP/1.1\r\nHost: agent\r\n"])
+    def test_the_head_of_a_request_has_to_arrive_in_time(
+        self, source: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: bytes
+    ) -> None:
+        monkeypatch.setitem(source["main"].__globals__, "HEAD_SECONDS", 0.2)
+        with agent_api(source, tmp_path) as (node, _playbooks), connect(node.port) as client:
+            client.sendall(sent)
+            assert is_closed(client)
+
+    def test_no_more_file_descriptors_than_there_are_are_promised(self, source: dict[str, Any]) -> None:
+        with pytest.raises(ValueError, match="connections: 2000000 need 2000200 file descriptors"):
+            asyncio.run(source["main"](None, {"connections": 2000000}))
+
+
+def test_without_file_descriptors_nothing_is_decided(source: dict[str, Any], tmp_path: Path) -> None:
+    """The result of a playbook is there and can't be read for a while: that is no result."""
+    with agent_api(source, tmp_path) as (node, playbooks):
+        playbooks.written_by_test = True
+        task = uuid.uuid4().hex
+        assert node.send(start_vm_cmd("01-minimal"), task) == 200
+        wait_until(lambda: playbooks.requests, "the playbook runs")
+        with (tmp_path / "result").open("w") as result, no_more_file_descriptors():
+            result.write('{"success": true}')
+            result.flush()
+            os.rename(tmp_path / "result", playbooks.requests[0]["result"])
+            threading.Event().wait(1)  # five looks
+            assert node.results(task) == []
+        assert node.result(task) == {"success": True}
+        assert node.send(start_vm_cmd("01-minimal"), uuid.uuid4().hex) == 200
+
+
+@contextmanager
+def no_more_file_descriptors() -> Iterator[None]:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with open("/dev/null") as last:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
+        try:
+            assert last.fileno() > 3
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+def test_a_full_disk_leaves_room_for_the_results_of_what_was_accepted(source: dict[str, Any], tmp_path: Path) -> None:
+    spool = tmp_path / "spool"
+    spool.mkdir(mode=0o700)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m,mode=0700", "tmpfs", str(spool)], check=True)
+    try:
+        with agent_api(source, tmp_path, parallel=2) as (node, playbooks):
+            playbooks.held, playbooks.size = True, 900_000
+            tasks = [uuid.uuid4().hex for _number in range(2)]
+            assert [node.send(start_vm_cmd("01-minimal"), task) for task in tasks] == [200, 200]
+            wait_until(lambda: len(playbooks.requests) == 2, "they run")
+            fill(spool)
+            assert node.send(start_vm_cmd("01-minimal"), uuid.uuid4().hex) == 503
+            wait_until(lambda: os.statvfs(spool).f_bavail * os.statvfs(spool).f_frsize > 2_000_000, "there is room")
+            playbooks.held = False
+            assert [len(node.result(task)["error"]) > 900_000 for task in tasks] == [True, True]
+            (spool / "other").unlink()
+            wait_until(
+                lambda: node.send(start_vm_cmd("01-minimal"), uuid.uuid4().hex) == 200, "documents are taken again"
+            )
+    finally:
+        subprocess.run(["umount", "--lazy", str(spool)], check=True)
+
+
+def fill(directory: Path) -> None:
+    space = os.statvfs(directory)
+    with (directory / "other").open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, space.f_bavail * space.f_frsize)
+
+
+class TestWhatIsMalformed:
+    """It is refused at once, and shortly."""
+
+    @pytest.mark.parametrize(
+        ("text", "why"),
+        [
+            ("[" * 15_000, "nested more than 32 levels"),
+            ('{"options":' + '{"a":' * 500 + "1" + "}" * 501, "nested more than 32 levels"),
+            ('{"options": {"boot_dev": [' + "1," * 400_000 + "1]}}", "more than 20000 values"),
+            ('{"vmName": "' + "a" * 500_000 + '"}', "text of more than"),
+            ('{"memory": 1' + "0" * 5000 + "}", "number of more than"),
+            ('{"memory": NaN}', "not finite"),
+            ('{"memory": 1e999}', "not finite"),
+            ('{"vmName": "\\ud800"}', "surrogate"),
+            ('{"options": {"\\udfff": 1}}', "surrogate"),
+            ('{"a\\u001b": 1, "a": 1}', "is required"),
+        ],
+    )
+    def test_documents(self, source: dict[str, Any], tmp_path: Path, text: str, why: str) -> None:
+        with agent_api(source, tmp_path) as (node, _playbooks):
+            status, answer = node.ask(text.encode(), {"taskuuid": "1", "callbackurl": node.callback_url})
+            assert (status, why in answer, len(answer) < 1000) == (400, True, True)
+
+    def test_many_problems_are_told_as_far_as_anyone_reads_them(self, source: dict[str, Any], tmp_path: Path) -> None:
+        options = {"boot_dev": ["hdd"] * 5000, **{f"memry{number}": 1 for number in range(5000)}}
+        with agent_api(source, tmp_path) as (node, _playbooks):
+            document, sent = start_vm_cmd("01-minimal", options=options), time.monotonic()
+            status, answer = node.ask(document, {"taskuuid": "1", "callbackurl": node.callback_url})
+            assert (status, len(answer.splitlines())) == (400, 101)
+            assert time.monotonic() - sent < 20, "it was a minute and more"
+            assert len(answer) < 20_000
+
+    @pytest.mark.parametrize(
+        ("body", "encoding", "status"),
+        [
+            (gzip.compress(b"{}", mtime=0), "gzip", 400),
+            (b"{}", "gzip", 400),
+            (gzip.compress(b"{}", mtime=0)[:-1], "gzip", 400),
+            (gzip.compress(b" " * 2_000_000, mtime=0), "gzip", 413),
+            (b"{}", "br", 415),
+        ],
+    )
+    def test_bodies(self, source: dict[str, Any], tmp_path: Path, body: bytes, encoding: str, status: int) -> None:
+        with agent_api(source, tmp_path) as (node, _playbooks):
+            headers = {"taskuuid": "1", "callbackurl": node.callback_url, "Content-Encoding": encoding}
+            assert node.ask(body, headers)[0] == status
+
+    def test_a_document_may_be_compressed(self, source: dict[str, Any], tmp_path: Path) -> None:
+        with agent_api(source, tmp_path) as (node, _playbooks):
+            headers = {"taskuuid": "1", "callbackurl": node.callback_url, "Content-Encoding": "gzip"}
+            assert node.ask(gzip.compress(json.dumps(start_vm_cmd("01-minimal")).encode()), headers)[0] == 200
+
+    def test_chunks_that_are_none(
+        self, source: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with agent_api(source, tmp_path) as (node, _playbooks), connect(node.port) as client:
+            client.sendall(TestManyConnections.HEAD + b"Transfer-Encoding: chunked\r\n\r\nxyz\r\n")
+            assert client.recv(100).split()[1] == b"400"
+            assert caplog.messages == []
+
+
+def test_the_others_are_answered_while_a_document_is_read(
+    source: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(source["main"].__globals__, "READ_SECONDS", 0.5)
+    reading = threading.Event()
+    monkeypatch.setitem(source["main"].__globals__, "read_request", lambda _text: reading.wait(60))
+    with agent_api(source, tmp_path) as (node, _playbooks), ThreadPoolExecutor(1) as sender:
+        answer = sender.submit(node.send, start_vm_cmd("01-minimal"), uuid.uuid4().hex)
+        assert node.ask({}, {}, path="/")[0] == 404
+        assert answer.result() == 503
+        reading.set()
+
+
+def test_without_a_thread_it_does_not_begin(
+    source: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises(RuntimeError, match="no thread to read documents with"):
+        asyncio.run(source["main"](None, {"spool": str(tmp_path / "spool")}))
+    Spool(str(tmp_path / "spool")).close()
+
+
 class TestTls:
-    @pytest.fixture(scope="class")
-    @classmethod
-    def certificates(cls, tmp_path_factory: pytest.TempPathFactory) -> Path:
-        """A CA with a server's and a client's certificate, and a stranger's certificate of his own."""
-        directory = tmp_path_factory.mktemp("certificates")
-        for name, signer in (("ca", None), ("server", "ca"), ("client", "ca"), ("stranger", None)):
-            command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-            command += ["-days", "2", "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1"]
-            command += ["-keyout", f"{name}.key", "-out", f"{name}.pem"]
-            command += ["-CA", f"{signer}.pem", "-CAkey", f"{signer}.key"] if signer else []
-            subprocess.run(command, cwd=directory, check=True, capture_output=True)
-        return directory
-
-    def server(self, directory: Path) -> dict[str, str]:
-        return {"certfile": str(directory / "server.pem"), "keyfile": str(directory / "server.key")}
-
-    def client(self, directory: Path, name: str = "") -> ssl.SSLContext:
-        context = ssl.create_default_context(cafile=str(directory / "ca.pem"))
-        if name:
-            context.load_cert_chain(directory / f"{name}.pem", directory / f"{name}.key")
-        return context
-
     def test_the_server_shows_its_certificate(self, source: dict[str, Any], tmp_path: Path, certificates: Path) -> None:
         task = uuid.uuid4().hex
-        with agent_api(source, tmp_path, **self.server(certificates)) as (node, _playbooks):
-            assert node.send(start_vm_cmd("01-minimal"), task, tls=self.client(certificates)) == 200
+        with agent_api(source, tmp_path, **server_options(certificates)) as (node, _playbooks):
+            assert node.send(start_vm_cmd("01-minimal"), task, tls=client_context(certificates)) == 200
             assert node.result(task)["error"]
             with pytest.raises(ssl.SSLCertVerificationError):
                 node.send(start_vm_cmd("01-minimal"), task, tls=ssl.create_default_context())
 
     def test_only_clients_of_the_ca_get_in(self, source: dict[str, Any], tmp_path: Path, certificates: Path) -> None:
-        options = {**self.server(certificates), "cafile": str(certificates / "ca.pem")}
+        options = {**server_options(certificates), "cafile": str(certificates / "ca.pem")}
         with agent_api(source, tmp_path, **options) as (node, _playbooks):
             document, task = start_vm_cmd("01-minimal"), uuid.uuid4().hex
-            for context in (self.client(certificates), self.client(certificates, "stranger"), None):
+            for context in (client_context(certificates), client_context(certificates, "stranger"), None):
                 with pytest.raises(OSError):
                     node.send(document, task, tls=context)
-            assert node.send(document, task, tls=self.client(certificates, "client")) == 200
+            assert node.send(document, task, tls=client_context(certificates, "client")) == 200
             node.result(task)
 
 
@@ -261,6 +486,8 @@ class TestTls:
     ("options", "problem"),
     [
         ({"port": "http"}, "port"),
+        ({"parallel": float("inf")}, "parallel"),
+        ({"waiting": "1e999999999"}, "waiting"),
         ({"prot": 7071}, "prot"),
         ({"parallel": 0}, "parallel must be at least 1"),
         ({"callback_urls": ["zs.example"]}, "callback_urls: zs.example: it is no http or https URL"),

@@ -34,6 +34,9 @@ TESTS_OF_CORES = (
     "tests/integration/test_stop_playbook.py",
     "tests/integration/test_host_prerequisites.py",
 )
+# What extensions/eda/requirements.txt promises
+LOWEST_AIOHTTP = "3.9"
+TESTS_OF_AIOHTTP = ("tests/integration/test_agent_api_source.py",)
 TESTS_OF_TARGETS = (
     _VMS,
     "tests/integration/test_host_info.py",

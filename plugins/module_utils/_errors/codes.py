@@ -293,6 +293,11 @@ ERROR_CODES: dict[str, ErrorCode] = {
         "The VM was left as it is, because one with a lower start_order failed.",
         "See what is wrong with the VM that failed; when that is repaired, run the task again.",
     ),
+    "no_threads": ErrorCode(
+        "The task cannot start as many threads as it needs.",
+        "Raise the limit of processes on the hypervisor (ulimit -u, TasksMax of the service, pids.max of the cgroup), "
+        "or end what fills it.",
+    ),
     "interrupted": ErrorCode(
         "The task was asked to stop.",
         "Run it again.",

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from .._errors.errors import VmError
-from ..deadline import call_with_deadline
+from ..deadline import call_with_deadline, start_thread
 from .binding import libvirt
 from .error_classification import classify
 
@@ -47,7 +47,11 @@ def _run_event_loop() -> None:
         while True:
             libvirt.virEventRunDefaultImpl()
 
-    threading.Thread(target=run, name="libvirt-events", daemon=True).start()
+    try:
+        start_thread(run)
+    except VmError:
+        _loop_started.release()
+        raise
 
 
 class Connection:

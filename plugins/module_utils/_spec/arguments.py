@@ -135,6 +135,7 @@ VM_ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
             "action": {"type": "str", "choices": ["set", "add", "remove", "replace"], "required": True},
             "xpath": {"type": "str", "required": True},
             "value": {"type": "str"},
+            "no_log": {"type": "bool", "default": False},
         },
     },
     "wait_for": {"type": "str", "choices": ["running", "console", "guest_agent", "address"], "default": "console"},

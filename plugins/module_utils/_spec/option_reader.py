@@ -15,6 +15,7 @@ from typing import Any, Optional
 from ansible.module_utils.common.validation import check_type_dict
 
 from .._errors.errors import Problem
+from .input_bounds import MAX_PROBLEMS
 from .option_values import Option, convert, hint_for, hint_for_unknown, kind_of, shown, shown_name, wanted
 
 Spec = Mapping[str, Option]
@@ -71,7 +72,9 @@ class OptionReader:
         part.wrong.add("")
         if isinstance(key, str):
             place = "%s.%s" % (part.place, shown_name(key))
-            self.problems.append(Problem(place, "is not known here", hint=hint_for_unknown(key, spec)))
+            # Suggestions take most of the time here
+            hint = hint_for_unknown(key, spec) if len(self.problems) < MAX_PROBLEMS else ""
+            self.problems.append(Problem(place, "is not known here", hint=hint))
         else:
             self.problems.append(Problem(part.place, "%s is no name of an option" % shown(key)))
 
@@ -120,7 +123,8 @@ class OptionReader:
             value = convert(raw, option)
         except ValueError:
             said = kind_of(raw) if option.get("no_log") else shown(raw)
-            self._wrong(part, name, "must be %s, not %s" % (wanted(option), said), hint_for(raw, option))
+            hint = hint_for(raw, option) if len(self.problems) < MAX_PROBLEMS else ""
+            self._wrong(part, name, "must be %s, not %s" % (wanted(option), said), hint)
             return None
         if value == "" and option.get("required"):
             self._wrong(part, name, "is empty")

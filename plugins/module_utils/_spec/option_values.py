@@ -12,6 +12,8 @@ from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from .input_bounds import MAX_NUMBER_BITS
+
 Option = Mapping[str, Any]
 
 _PYTHON_TYPES = {"str": str, "int": int, "bytes": int, "bits": int, "bool": bool}
@@ -25,7 +27,6 @@ _WANTED = {
 # Longer ones are no numbers of this world; an exponent could make one that fills all memory.
 _NUMBER_TEXT = re.compile(r"\s*[+-]?[0-9.]{1,30}\s*([A-Za-z]{1,9})?\s*")
 _BINARY_UNIT = re.compile(r"(?<=[0-9 ][KMGTPEkmgtpe])i")
-_NUMBER_BITS = 128  # Python writes no numbers of many thousand digits
 _SHOWN = 60
 
 
@@ -59,7 +60,7 @@ def _may_become(value: Any, option: Option) -> bool:
     if isinstance(value, str):
         return option["type"] not in ("int", "bytes", "bits") or bool(_NUMBER_TEXT.fullmatch(value))
     if isinstance(value, int):
-        return value.bit_length() <= _NUMBER_BITS
+        return value.bit_length() <= MAX_NUMBER_BITS
     return isinstance(value, float) and math.isfinite(value)
 
 
@@ -71,7 +72,7 @@ def wanted(option: Option) -> str:
 def hint_for(value: Any, option: Option) -> str:
     """What to do about a value that could not be converted."""
     if isinstance(value, str) and "choices" in option:
-        near = _near(value.lower(), option["choices"], 1)
+        near = _near(value[: _SHOWN + 1].lower(), option["choices"], 1)
         return "did you mean %s?" % near[0] if near else ""
     if isinstance(value, bool) and option["type"] == "str":
         return "YAML reads yes, no, on and off as true and false: put quotes around the text"
@@ -85,6 +86,8 @@ def hint_for_unknown(key: str, known: Iterable[str]) -> str:
 
 
 def _near(text: str, known: Iterable[str], count: int) -> list[str]:
+    if len(text) > _SHOWN:
+        return []
     # Most tasks have nothing wrong in them, and can do without.
     import difflib
 
@@ -95,7 +98,7 @@ def shown(value: Any) -> str:
     """A value in a message: short and on one line, or what it is."""
     if not isinstance(value, (str, int, float)):
         return kind_of(value)
-    if isinstance(value, int) and value.bit_length() > _NUMBER_BITS:
+    if isinstance(value, int) and value.bit_length() > MAX_NUMBER_BITS:
         return "a number of %d bits" % value.bit_length()
     text = repr(value[: _SHOWN + 1] if isinstance(value, str) else value)
     return text if len(text) <= _SHOWN + 2 else text[:_SHOWN] + "…"

@@ -14,8 +14,10 @@ from .._storage.backends import check, check_together
 from . import values
 from .arguments import VM_ARGUMENT_SPEC
 from .defaults import fill_in
+from .input_bounds import MAX_PROBLEMS, problem_of_shape
 from .option_reader import OptionReader, Part, as_mapping
 from .option_values import shown
+from .secret_patches import is_secret, texts_of
 from .validation import problems_across_vms, problems_of_vm
 from .vm import (
     Cdrom,
@@ -126,7 +128,7 @@ CHECKS: dict[str, values.Check] = {
 def parse_vms(raw: Any) -> tuple[tuple[Vm, ...], list[Problem]]:
     """The VMs that C(raw), the value of the option C(vms), describes, in its order.
 
-    With any problem there are no VMs, but all problems. Takes anything, raises nothing.
+    With any problem there are no VMs, but all problems, as far as anyone reads them. Takes anything, raises nothing.
     """
     if not isinstance(raw, list):
         return (), [Problem("vms", "must be a list of VMs", hint="put a single VM into a list, too")]
@@ -134,7 +136,12 @@ def parse_vms(raw: Any) -> tuple[tuple[Vm, ...], list[Problem]]:
     problems = reader.problems
     parts = []
     for index, item in enumerate(raw):
-        part = reader.read(item, VM_ARGUMENT_SPEC, "vms[%d]" % index, index=index)
+        place = "vms[%d]" % index
+        problem = problem_of_shape(item)
+        if problem:
+            problems.append(Problem(place, problem))
+            continue
+        part = reader.read(item, VM_ARGUMENT_SPEC, place, index=index)
         if part is not None:
             fill_in(part)
             problems.extend(problems_of_vm(part))
@@ -142,8 +149,13 @@ def parse_vms(raw: Any) -> tuple[tuple[Vm, ...], list[Problem]]:
     problems.extend(problems_across_vms(parts))
     problems.extend(_storage_problems(parts))
     if problems:
-        return (), problems
+        return (), _first(problems)
     return tuple(_vm(part) for part in parts), []
+
+
+def _first(problems: list[Problem]) -> list[Problem]:
+    more = len(problems) - MAX_PROBLEMS
+    return problems if more <= 0 else [*problems[:MAX_PROBLEMS], Problem("vms", "have %d more problems" % more)]
 
 
 def secrets_of(raw: Any) -> set[str]:
@@ -153,6 +165,8 @@ def secrets_of(raw: Any) -> set[str]:
 
 def _secrets(raw: Any, spec: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     mapping = as_mapping(raw) or {}
+    if "no_log" in spec and is_secret(mapping.get("no_log")):
+        yield from (text for value in _texts(mapping.get("value")) for text in texts_of(value))
     for name, option in spec.items():
         value = mapping.get(name)
         if option.get("no_log"):

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, Union
 
 from .arguments import VM_ARGUMENT_SPEC
+from .input_bounds import first, problem_of_data, problem_of_json
 from .option_values import kind_of, shown, shown_name
 
 
@@ -105,6 +106,8 @@ _CEPH_SECRET: _Fields = {"ceph_secret_uuid": "uuid", "ceph_secret_key": "key"}
 _VOLUME_QOS: _Fields = {"totalBandwidth": "total_bandwidth", "totalIops": "total_iops"}
 _NIC_QOS: _Fields = {"inboundBandwidth": "inbound_bandwidth", "outboundBandwidth": "outbound_bandwidth"}
 
+MAX_NAMED = 20  # unknown fields and warnings
+
 # The agent takes 0 for no limit; -1 is how ZStack keeps "none".
 _NO_LIMIT = (0, -1, "0")
 
@@ -127,9 +130,9 @@ def vm_from_start_vm_cmd(document: Any, unknown: str = "error") -> tuple[dict[st
     """
     conversion = _Conversion()
     vm = conversion.convert(parsed_document(document))
-    problems = list(conversion.problems)
-    warnings = list(conversion.warnings)
-    fields = ", ".join(conversion.unknown)
+    problems = first(conversion.problems)
+    warnings = first(conversion.warnings, MAX_NAMED)
+    fields = ", ".join(first(conversion.unknown, MAX_NAMED))
     if fields and unknown == "error":
         problems.append("fields that are not known here: %s (unknown='warn' leaves them out)" % fields)
     elif fields and unknown == "warn":
@@ -140,19 +143,28 @@ def vm_from_start_vm_cmd(document: Any, unknown: str = "error") -> tuple[dict[st
 
 
 def parsed_document(document: Any) -> Mapping[Any, Any]:
-    """The fields of a document, which may be its JSON text. Raises C(StartVmCmdError)."""
-    if isinstance(document, str):
-        try:
-            document = json.loads(document)
-        except json.JSONDecodeError as error:
-            raise StartVmCmdError(
-                ["the text is no JSON: %s in line %d, column %d" % (error.msg, error.lineno, error.colno)]
-            ) from None
-        except (RecursionError, ValueError):
-            raise StartVmCmdError(["the text is no JSON that can be read"]) from None
-    if not isinstance(document, Mapping):
-        raise StartVmCmdError(["the document must be a mapping of fields, not %s" % kind_of(document)])
-    return document
+    """Return the fields of a document, which may be its JSON text. Raises C(StartVmCmdError)."""
+    parsed = _parsed(document) if isinstance(document, str) else document
+    problem = problem_of_data(parsed)
+    if problem:
+        raise StartVmCmdError(["the document %s" % problem])
+    if not isinstance(parsed, Mapping):
+        raise StartVmCmdError(["the document must be a mapping of fields, not %s" % kind_of(parsed)])
+    return parsed
+
+
+def _parsed(text: str) -> Any:
+    problem = problem_of_json(text)
+    if problem:
+        raise StartVmCmdError(["the text %s" % problem])
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise StartVmCmdError(
+            ["the text is no JSON: %s in line %d, column %d" % (error.msg, error.lineno, error.colno)]
+        ) from None
+    except (RecursionError, ValueError):
+        raise StartVmCmdError(["the text is no JSON that can be read"]) from None
 
 
 class _Conversion:

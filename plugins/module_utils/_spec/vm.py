@@ -138,6 +138,7 @@ class DomainPatch:
     action: str
     xpath: str
     value: Optional[str]
+    no_log: bool = False
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ except ImportError:  # the module reports it
 from .._drift.walk import Difference
 from .._errors.codes import ERROR_CODES
 from .._errors.errors import BootDiagnostics, Failure, VmError, VmProblems
+from .._spec.secret_patches import is_secret, secrets_of_patches
 from .._spec.vm import Vm
 
 MASK = "********"
@@ -117,13 +118,12 @@ class SecretMask:
     """Takes the secrets of the input out of texts that are not ours: libvirt's, QEMU's, a program's."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        longest_first = sorted((secret for secret in secrets if len(secret) > _SHORT), key=len, reverse=True)
-        alternatives = "|".join(re.escape(secret) for secret in longest_first)
-        self._pattern = re.compile(r"(?<!\w)(?:%s)(?!\w)" % alternatives) if alternatives else None
+        self._longest_first = sorted((secret for secret in secrets if len(secret) > _SHORT), key=len, reverse=True)
 
     def text(self, text: str) -> str:
         """The text without secrets."""
-        return text if self._pattern is None else self._pattern.sub(MASK, text)
+        alternatives = "|".join(re.escape(secret) for secret in self._longest_first if secret in text)
+        return re.sub(r"(?<!\w)(?:%s)(?!\w)" % alternatives, MASK, text) if alternatives else text
 
     def failure(self, failure: Failure) -> Failure:
         """Return the failure without secrets."""
@@ -140,6 +140,21 @@ class SecretMask:
             return None
         console, log = (tuple(map(self.text, lines)) for lines in (seen.serial_console, seen.qemu_log))
         return BootDiagnostics(console, log, seen.screenshot)
+
+
+def without_secrets_of_patches(result: VmResult, vm: Vm) -> None:
+    """Mask what the diff and the differences show of patches that are secret."""
+    mask = SecretMask(secrets_of_patches(vm.domain_patches))
+    result.before, result.after = mask.text(result.before), mask.text(result.after)
+    result.differences = [
+        replace(
+            each,
+            path=mask.text(each.path),
+            before=each.before and mask.text(each.before),
+            after=each.after and mask.text(each.after),
+        )
+        for each in result.differences
+    ]
 
 
 def failed(result: VmResult, failure: Failure, mask: SecretMask) -> VmResult:
@@ -162,6 +177,8 @@ def masked_arguments(raw: Any, spec: Mapping[str, Mapping[str, Any]]) -> Any:
     shown: dict[str, Any] = {}
     for name, value in raw.items():
         option = spec.get(name, {"no_log": True})
+        if name == "value" and "no_log" in spec and is_secret(raw.get("no_log")):
+            option = {"no_log": True}
         if value is None or isinstance(value, bool):
             shown[name] = value
         elif option.get("no_log"):

@@ -36,7 +36,7 @@ from .conflicts import Use, find_conflicts
 from .plan import Drift, Plan, Prepare, check_drift, check_state, plan_vm, steps, will_attach, will_start
 from .preflight import host_problems, memory_warnings, missing_channel_directories, network_filter_problems
 from .readiness import console_of, wait_until_usable
-from .result import SecretMask, VmResult, as_failure, domain_text, failed, of_vm
+from .result import SecretMask, VmResult, as_failure, domain_text, failed, of_vm, without_secrets_of_patches
 from .run_context import Order, Task, begin_task
 from .start_order import start_in_order
 
@@ -127,6 +127,7 @@ def _plan(task: Task, vm: Vm, observed: ObservedVm, result: VmResult) -> tuple[P
         problems += conflicts.problems
         result.warnings += conflicts.warnings
     result.differences = plan.differences
+    without_secrets_of_patches(result, vm)
     if task.order.check_mode and any(isinstance(action, Define) for action in plan.definition):
         _check_definition(task, desired, definition, observed)
     if problems and not task.order.check_mode:

@@ -40,6 +40,8 @@ def _parts(url: str) -> Optional[SplitResult]:
 def _covers(allowed: Optional[SplitResult], wanted: SplitResult) -> bool:
     if allowed is None or _server(allowed) != _server(wanted):
         return False
+    if "%2f" in wanted.path.lower():  # a slash to some servers, part of a name to others
+        return False
     above, path = allowed.path.rstrip("/"), unquote(wanted.path)
     return _is_plain(path) and (path == above or path.startswith(above + "/"))
 

@@ -24,6 +24,8 @@ _MODULE_OPTIONS = {name: ARGUMENT_SPEC[name] for name in ("on_drift", "backup")}
 # By these the agent API finds the host and keeps two documents for one VM apart.
 _FIXED = ("uuid", "host_management_ip")
 
+_MAX_MESSAGE = 300  # characters: Ansible repeats values
+
 
 class RequestError(ValueError):
     """What was sent is no request. C(problems) names all that is wrong, and repeats no secret."""
@@ -59,8 +61,9 @@ def read_request(text: str) -> StartRequest:
     module_options = {name: value for name, value in options.items() if name in _MODULE_OPTIONS}
     vm_options = {name: value for name, value in options.items() if name not in _MODULE_OPTIONS}
     problems = ["options.%s: is the business of the document itself" % name for name in _FIXED if name in vm_options]
-    problems += ArgumentSpecValidator(_MODULE_OPTIONS).validate(module_options).error_messages
-    vm = merge_hash(vm, vm_options)
+    wrong = ArgumentSpecValidator(_MODULE_OPTIONS).validate(module_options).error_messages
+    problems += [message[:_MAX_MESSAGE] for message in wrong]
+    vm = _without_nulls(merge_hash(vm, vm_options))
     parsed, found = parse_vms([vm])
     mask = SecretMask(secrets_of([vm]))
     problems += [mask.text(str(problem)).replace("vms[0].", "", 1) for problem in found]
@@ -71,3 +74,10 @@ def read_request(text: str) -> StartRequest:
     # The inventory is searched for the address as it is usually written.
     vm["host_management_ip"] = parsed[0].host_management_ip
     return StartRequest(parsed[0].uuid, parsed[0].timeout, {"vms": [vm], **module_options}, tuple(warnings))
+
+
+def _without_nulls(value: Any) -> Any:
+    """Return options without those that are null, which count as left out, whatever their names mean to Ansible."""
+    if isinstance(value, Mapping):
+        return {name: _without_nulls(inner) for name, inner in value.items() if inner is not None}
+    return [_without_nulls(inner) for inner in value] if isinstance(value, list) else value

@@ -10,6 +10,7 @@ stays until that is done, so that it is not lost when the rulebook is killed.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -18,6 +19,12 @@ from pathlib import Path
 from typing import Any, Optional
 
 from .tasks import Task
+
+MAX_RESULT = 1 << 20  # bytes
+# For one playbook that runs: its result, and what Ansible writes on the way where it has its temporary files here too
+ROOM = 2 << 20
+# With less of it for each of them the disk counts as full. Room that is given early is taken by whoever fills the disk
+LEAST_SPACE = 1 << 19
 
 NO_RESULT = "the playbook left no result that can be read; see its output, and whether the VM runs"
 STOPPED = "the agent API was stopped before the playbook had ended; see whether the VM runs"
@@ -28,10 +35,14 @@ class SpoolError(Exception):
 
 
 class Spool:
-    """A private directory, for one agent API alone."""
+    """A private directory, for one agent API alone.
 
-    def __init__(self, directory: str) -> None:
+    It keeps room for the results of so many playbooks.
+    """
+
+    def __init__(self, directory: str, parallel: int = 1) -> None:
         self._directory = Path(directory)
+        self._parallel = parallel
         try:
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             status = self._directory.stat()
@@ -45,6 +56,11 @@ class Spool:
         except OSError:
             self.close()
             raise SpoolError("another agent API uses %s: give each a spool of its own" % directory) from None
+        try:
+            self.keep_room(running=0)
+        except OSError as error:
+            self.close()
+            raise SpoolError("%s cannot keep room for results: %s" % (directory, error.strerror)) from None
 
     def close(self) -> None:
         """Leaves the directory to the next run."""
@@ -61,23 +77,43 @@ class Spool:
     def _task(self, token: str) -> Path:
         return self._directory / ("%s.task" % token)
 
+    def keep_room(self, running: int) -> None:
+        """Keep room for the results of as many playbooks as may run, so many of which do.
+
+        Where the disk gets full, those that run get theirs. Then, and where there is none, raises C(OSError).
+        """
+        space, all_of_them = os.statvfs(self._directory), self._parallel * ROOM
+        descriptor = os.open(self._directory / "room", os.O_WRONLY | os.O_CREAT, 0o600)
+        try:
+            kept = os.fstat(descriptor).st_size
+            if space.f_bavail * space.f_frsize + kept - all_of_them < running * LEAST_SPACE:
+                os.ftruncate(descriptor, min(kept, all_of_them - running * ROOM))
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.posix_fallocate(descriptor, 0, all_of_them)
+        finally:
+            os.close(descriptor)
+
     def add(self, task: Task, arguments: Mapping[str, Any]) -> None:
-        """Keeps a new task. OSError when there is no room; then nothing is kept."""
+        """Store a new task so that it survives the machine. Raises C(OSError) for no space; then nothing is stored."""
         kept = {"uuid": task.uuid, "callback": task.callback, "vm": task.vm, "content": task.content}
         try:
             _write(self.request(task.token), arguments)
             _write(self._task(task.token), kept)
-        except OSError:
+            _sync(self._directory)
+        except BaseException:
             self.remove(task.token)
             raise
 
     def read_result(self, token: str) -> Optional[dict[str, Any]]:
-        """The result of a task, None as long as there is none."""
+        """Return the result of a task, None as long as there is none. Raises C(OSError) where it cannot be read."""
         try:
-            found = json.loads(self.result(token).read_text(encoding="utf-8"))
+            with self.result(token).open("rb") as file:
+                text = file.read(MAX_RESULT + 1)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError):
+        try:
+            found = json.loads(text.decode("utf-8"))
+        except (ValueError, RecursionError):
             found = None
         if not isinstance(found, dict) or not isinstance(found.get("success"), bool):
             return {"success": False, "error": NO_RESULT}
@@ -121,3 +157,13 @@ def _write(path: Path, content: Mapping[str, Any]) -> None:
     """Writes a new file that nobody else can read."""
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         json.dump(content, file)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

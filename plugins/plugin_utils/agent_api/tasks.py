@@ -14,7 +14,8 @@ from typing import Any, Optional
 class Task:
     """One document to be carried out. C(token) is our own name of it, C(uuid) the sender's.
 
-    Its playbook may take C(seconds); C(deadline) is when they are over, by the clock that C(Tasks.begin) is told.
+    It may begin once it is C(stored). Its playbook may take C(seconds); C(deadline) is when they are over, by the clock
+    that C(Tasks.begin) is told.
     """
 
     token: str
@@ -23,6 +24,7 @@ class Task:
     vm: str
     content: str
     seconds: float = 0
+    stored: bool = False
     running: bool = False
     deadline: float = 0
     result: Optional[Mapping[str, Any]] = None
@@ -53,6 +55,10 @@ class Tasks:
             del self._tasks[uuid]
         self._tasks[task.uuid] = task
 
+    def drop(self, task: Task) -> None:
+        """Forget a task that could not be stored."""
+        del self._tasks[task.uuid]
+
     @property
     def running(self) -> list[Task]:
         """Those that run."""
@@ -65,7 +71,7 @@ class Tasks:
         for task in self._tasks.values():
             if len(busy) >= self._parallel:
                 break
-            if not task.running and task.result is None and task.vm not in busy:
+            if task.stored and not task.running and task.result is None and task.vm not in busy:
                 task.running = True
                 task.deadline = now + task.seconds
                 busy.add(task.vm)

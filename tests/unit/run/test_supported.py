@@ -26,8 +26,13 @@ def test_the_oldest_ansible_core_and_python_are_those_that_are_promised() -> Non
 
 
 def test_the_tests_that_are_run_on_versions_exist() -> None:
-    for name in {*supported.TESTS_OF_CORES, *supported.TESTS_OF_TARGETS}:
+    for name in {*supported.TESTS_OF_CORES, *supported.TESTS_OF_TARGETS, *supported.TESTS_OF_AIOHTTP}:
         assert (CHECKOUT / name).is_file()
+
+
+def test_the_lowest_aiohttp_is_the_one_that_is_promised() -> None:
+    requirements = (CHECKOUT / "extensions/eda/requirements.txt").read_text(encoding="utf-8").splitlines()
+    assert f"aiohttp>={supported.LOWEST_AIOHTTP},<4" in requirements
 
 
 def test_each_core_gets_the_oldest_python_that_the_machine_has_for_it() -> None:

@@ -6,16 +6,20 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import hmac
 import logging
 import re
+import resource
 import ssl
 import sys
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Optional
@@ -27,8 +31,20 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 # ansible-rulebook runs this file by its path; the rest of the collection lies around it.
 sys.path.insert(0, str(Path(__file__).absolute().parents[7]))
 
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.input_bounds import convertible  # noqa: E402
 from ansible_collections.zstack.kvm.plugins.plugin_utils.agent_api import callback_url  # noqa: E402
-from ansible_collections.zstack.kvm.plugins.plugin_utils.agent_api.request import RequestError, read_request  # noqa: E402
+from ansible_collections.zstack.kvm.plugins.plugin_utils.agent_api.body import BodyError, text_of  # noqa: E402
+from ansible_collections.zstack.kvm.plugins.plugin_utils.agent_api.connections import (  # noqa: E402
+    Connection,
+    Connections,
+    Limits,
+    listen,
+)
+from ansible_collections.zstack.kvm.plugins.plugin_utils.agent_api.request import (  # noqa: E402
+    RequestError,
+    StartRequest,
+    read_request,
+)
 from ansible_collections.zstack.kvm.plugins.plugin_utils.agent_api.spool import NO_RESULT, Spool  # noqa: E402
 from ansible_collections.zstack.kvm.plugins.plugin_utils.agent_api.tasks import Task, Tasks  # noqa: E402
 
@@ -78,6 +94,16 @@ options:
     description: How large a document may be, in bytes.
     type: int
     default: 1048576
+  connections:
+    description:
+      - How many connections may be open at once. For a new one, the one that has waited longest for the end of its
+        request is closed.
+    type: int
+    default: 200
+  connections_per_address:
+    description: How many of them may come from one IPv4 address, or from one IPv6 network of 64 bits.
+    type: int
+    default: 100
   parallel:
     description: How many playbooks may run at once. Other documents wait.
     type: int
@@ -112,70 +138,140 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "callback_urls": {"type": "list", "elements": "str"},
     "callback_attempts": {"type": "int", "default": 6},
     "max_body": {"type": "int", "default": 1048576},
+    "connections": {"type": "int", "default": 200},
+    "connections_per_address": {"type": "int", "default": 100},
     "parallel": {"type": "int", "default": 4},
     "waiting": {"type": "int", "default": 200},
     "spool": {"type": "path", "default": "/var/lib/zstack-kvm-agent-api"},
 }
 PATHS = ("/ex/vm/start", "/vm/start")
+HEAD_SECONDS = 15  # for a request's head to arrive, on a new connection and after an answer
 BODY_SECONDS = 30  # for a request's body to arrive
-KEEP_ALIVE_SECONDS = 15  # for another request on the same connection
+READ_SECONDS = 30  # for a document to be read, after those that came before it
 CALLBACK_SECONDS = 10  # for one attempt
 LOOK_SECONDS = 0.2  # between two looks for results
 # For a playbook, beyond the timeout of its VM: start_vm_cmd.yml gives the module 600 s, and there is what surrounds it
 PLAYBOOK_SECONDS = 900
+# Beside those for connections: for callbacks, playbooks, and what ansible-rulebook has open itself
+OTHER_DESCRIPTORS = 200
+CALLBACKS = 50  # connections for callbacks at once
+MAX_LOGGED = 2000  # characters of what is wrong with a document
+# Errors of this machine that pass, not of whom a result is for
+_WAITED_OUT = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _TASK_UUID = re.compile(r"[0-9A-Za-z-]{1,64}")
 
 logger = logging.getLogger("zstack.kvm.start_vm_cmd")
 
 
+class Refused(Exception):
+    """A request is answered by this status and text, and nothing is done."""
+
+    def __init__(self, status: int, why: str) -> None:
+        super().__init__(why)
+        self.status = status
+
+
 class AgentApi:
     """Takes documents, has their playbooks run, reports what came of them."""
 
-    def __init__(self, queue: Any, options: Mapping[str, Any], session: aiohttp.ClientSession, spool: Spool) -> None:
+    def __init__(
+        self,
+        queue: Any,
+        options: Mapping[str, Any],
+        session: aiohttp.ClientSession,
+        spool: Spool,
+        worker: ThreadPoolExecutor,
+    ) -> None:
         self._queue = queue
         self._options = options
         self._session = session
         self._token = _token(options["token_file"])
         self._spool = spool
+        self._worker = worker
         self._tasks = Tasks(options["parallel"], options["waiting"])
         self._reports: dict[str, asyncio.Task[None]] = {}
         self._events: set[asyncio.Task[None]] = set()
+        self._storing: dict[str, asyncio.Future[None]] = {}
+        self._trouble = ""
 
-    async def answer(self, request: web.Request) -> web.Response:
-        """What a request is answered; only 200 means that there will be a callback."""
+    async def answer(self, request: web.Request, connection: Connection) -> web.Response:
+        """Answer a request; only 200 means that there will be a callback."""
+        try:
+            task_uuid, callback = self._head(request)
+            body = await self._body(request)
+            connection.complete = True
+            await self._take(task_uuid, callback, body, request.headers.get("Content-Encoding", ""))
+        except Refused as refused:
+            return web.Response(status=refused.status, text="%s\n" % refused)
+        return web.Response()
+
+    def _head(self, request: web.Request) -> tuple[str, str]:
+        """Return the task's UUID and its callback URL."""
         if self._token is not None and not hmac.compare_digest(
             request.headers.get("Authorization", "").encode(errors="surrogateescape"), b"Bearer " + self._token
         ):
-            return _refused(401, "the token is missing or wrong")
+            raise Refused(401, "the token is missing or wrong")
         task_uuid, callback = request.headers.get("taskuuid", ""), request.headers.get("callbackurl", "")
         if not _TASK_UUID.fullmatch(task_uuid):
-            return _refused(400, "taskuuid is missing in the headers, or is no UUID")
+            raise Refused(400, "taskuuid is missing in the headers, or is no UUID")
         if not callback:
-            return _refused(400, "callbackurl is missing in the headers")
+            raise Refused(400, "callbackurl is missing in the headers")
         problem = callback_url.problem_of(callback, self._options["callback_urls"])
         if problem:
-            return _refused(403, "callbackurl: %s" % problem)
-        try:
-            body = await asyncio.wait_for(request.read(), BODY_SECONDS)
-        except asyncio.TimeoutError:
-            return _refused(408, "the document did not arrive within %d s" % BODY_SECONDS)
-        return self._take(task_uuid, callback, body)
+            raise Refused(403, "callbackurl: %s" % problem)
+        return task_uuid, callback
 
-    def _take(self, task_uuid: str, callback: str, body: bytes) -> web.Response:
-        content = hashlib.sha256(callback.encode() + b"\n" + body).hexdigest()
-        known = self._tasks.known(task_uuid)
-        if known is not None:
-            return self._repeated(known, content)
+    async def _body(self, request: web.Request) -> bytes:
         try:
-            request = read_request(body.decode("utf-8"))
-        except UnicodeDecodeError:
-            return _refused(400, "the document is not in UTF-8")
+            return await asyncio.wait_for(request.read(), BODY_SECONDS)
+        except asyncio.TimeoutError:
+            raise Refused(408, "the document did not arrive within %d s" % BODY_SECONDS) from None
+        except web.HTTPRequestEntityTooLarge:
+            raise Refused(413, "the document is larger than %d bytes" % self._options["max_body"]) from None
+        except (web.RequestPayloadError, aiohttp.http.HttpProcessingError):
+            raise Refused(400, "the body is not sent as HTTP says") from None
+
+    async def _take(self, task_uuid: str, callback: str, body: bytes, encoding: str) -> None:
+        """Accept a document, or one that is known already."""
+        content = hashlib.sha256(callback.encode() + b"\n" + body).hexdigest()
+        if await self._is_repeated(task_uuid, content):
+            return
+        request = await self._read(task_uuid, partial(text_of, body, encoding, self._options["max_body"]))
+        if not await self._is_repeated(task_uuid, content):
+            await self._accept(task_uuid, callback, content, request)
+
+    async def _is_repeated(self, task_uuid: str, content: str) -> bool:
+        """Return whether a document is known; if it is done, its result is reported again."""
+        while task_uuid in self._storing:
+            await asyncio.wait([self._storing[task_uuid]])
+        known = self._tasks.known(task_uuid)
+        if known is None:
+            return False
+        if known.content != content:
+            raise Refused(409, "this taskuuid came with another document or callbackurl before")
+        if known.result is not None:
+            self._report(known)
+        return True
+
+    async def _read(self, task_uuid: str, text: Callable[[], str]) -> StartRequest:
+        reading = asyncio.get_running_loop().run_in_executor(self._worker, lambda: read_request(text()))
+        try:
+            return await asyncio.wait_for(reading, READ_SECONDS)
+        except asyncio.TimeoutError:
+            logger.error("task %s: refused, its document was not read within %d s", task_uuid, READ_SECONDS)
+            raise Refused(503, "the document could not be read in time, send it again later") from None
+        except BodyError as error:
+            raise Refused(error.status, str(error)) from None
         except RequestError as error:
-            logger.warning("task %s: refused: %r", task_uuid, str(error))
-            return _refused(400, "\n".join(error.problems))
+            logger.warning("task %s: refused: %r", task_uuid, str(error)[:MAX_LOGGED])
+            raise Refused(400, "\n".join(error.problems)) from None
+
+    async def _accept(self, task_uuid: str, callback: str, content: str, request: StartRequest) -> None:
         if self._tasks.full:
             logger.warning("task %s: refused, too many documents wait", task_uuid)
-            return _refused(503, "%d documents wait already, send it again later" % self._options["waiting"])
+            raise Refused(503, "%d documents wait already, send it again later" % self._options["waiting"])
+        if self._trouble:
+            raise Refused(503, "the document cannot be kept, send it again later")
         task = Task(
             token=uuid.uuid4().hex,
             uuid=task_uuid,
@@ -184,41 +280,77 @@ class AgentApi:
             content=content,
             seconds=request.timeout + PLAYBOOK_SECONDS,
         )
-        try:
-            self._spool.add(task, request.arguments)
-        except OSError as error:
-            logger.error("task %s: refused, its document cannot be kept: %s", task_uuid, error)
-            return _refused(503, "the document cannot be kept, send it again later")
         self._tasks.add(task)
+        await self._store(task, request.arguments)
         logger.info("task %s: accepted for VM %s", task_uuid, request.vm)
         for warning in request.warnings:
             logger.warning("task %s: %s", task_uuid, warning)
-        return web.Response()
 
-    def _repeated(self, task: Task, content: str) -> web.Response:
-        if task.content != content:
-            return _refused(409, "this taskuuid came with another document or callbackurl before")
-        if task.result is not None:
-            self._report(task)
-        return web.Response()
+    async def _store(self, task: Task, arguments: Mapping[str, Any]) -> None:
+        """Write a task to the disk, beside the event loop; until then nobody is told that it is accepted."""
+        loop = asyncio.get_running_loop()
+        self._storing[task.uuid] = loop.create_future()
+        try:
+            await loop.run_in_executor(self._worker, self._spool.add, task, arguments)
+            task.stored = True
+        except OSError as error:
+            logger.error("task %s: refused, its document cannot be kept: %s", task.uuid, error.strerror)
+            raise Refused(503, "the document cannot be kept, send it again later") from None
+        finally:
+            if not task.stored:
+                self._tasks.drop(task)
+            self._storing.pop(task.uuid).set_result(None)
 
     async def work(self) -> None:
-        """Has playbooks run and looks for their results, for ever; a playbook has a limited time to leave one."""
+        """Have playbooks run and look for their results, for ever. Errors of the system are waited out."""
+        while not self._attempt(self._take_over):
+            await asyncio.sleep(LOOK_SECONDS)
+        while True:
+            self._attempt(self._look)
+            await asyncio.sleep(LOOK_SECONDS)
+
+    def _attempt(self, step: Callable[[], None]) -> bool:
+        """Return whether a step worked; while it doesn't, no documents are accepted."""
+        try:
+            step()
+        except OSError as error:
+            trouble = "%s: %s" % (self._options["spool"], error.strerror)
+            if trouble != self._trouble:
+                logger.error("the spool cannot be used, trying again: %s", trouble)
+            self._trouble = trouble
+            return False
+        self._trouble = ""
+        return True
+
+    def _take_over(self) -> None:
         for task in self._spool.left_over():
             logger.warning("task %s: left over from an earlier run", task.uuid)
             self._tasks.add(task)
             self._report(task)
-        while True:
-            for task in self._tasks.begin(time.monotonic()):
-                self._announce(task)
-            for task in self._tasks.running:
-                result = self._result(task)
-                if result is not None:
-                    self._spool.forget_request(task.token)
-                    self._tasks.finish(task, result)
-                    self._report(task)
-            self._spool.sweep()
-            await asyncio.sleep(LOOK_SECONDS)
+
+    def _look(self) -> None:
+        """Begin what may begin, and end what has a result; a playbook has a limited time to leave one."""
+        for task in self._tasks.begin(time.monotonic()):
+            self._announce(task)
+        errors = [error for error in map(self._look_at, self._tasks.running) if error is not None]
+        self._spool.keep_room(len(self._tasks.running))
+        self._spool.sweep()
+        if errors:
+            raise errors[0]
+
+    def _look_at(self, task: Task) -> Optional[OSError]:
+        """End a task that has a result or no more time. An error of the system leaves it as it is."""
+        try:
+            result, trouble = self._spool.read_result(task.token), None
+        except OSError as error:
+            result, trouble = None, error
+        if result is None and time.monotonic() > task.deadline:
+            logger.error("task %s: the playbook left no result within %d s", task.uuid, task.seconds)
+            result = {"success": False, "error": NO_RESULT}
+        if result is not None:
+            self._tasks.finish(task, result)
+            self._report(task)
+        return trouble
 
     def _announce(self, task: Task) -> None:
         """Puts a task's event into the queue, without waiting for room there: other tasks have results meanwhile."""
@@ -232,14 +364,6 @@ class AgentApi:
         self._events.add(putting)
         putting.add_done_callback(self._events.discard)
 
-    def _result(self, task: Task) -> Optional[dict[str, Any]]:
-        """What came of a task that runs, None as long as that may still come."""
-        result = self._spool.read_result(task.token)
-        if result is None and time.monotonic() > task.deadline:
-            logger.error("task %s: the playbook left no result within %d s", task.uuid, task.seconds)
-            return {"success": False, "error": NO_RESULT}
-        return result
-
     def _report(self, task: Task) -> None:
         """Has a task's result sent, unless it is being sent already."""
         if task.token in self._reports:
@@ -248,25 +372,45 @@ class AgentApi:
         self._reports[task.token].add_done_callback(lambda _done: self._reports.pop(task.token))
 
     async def _send(self, task: Task) -> None:
-        """Posts the result of a task to its callback URL; a redirection counts as a failure, as it leads elsewhere."""
-        attempts, problem = self._options["callback_attempts"], ""
-        for attempt in range(attempts):
+        """Post the result of a task to its callback URL, then forget the task."""
+        problem = ""
+        try:
+            self._spool.forget_request(task.token)
+        except OSError as error:
+            logger.error("task %s: its document cannot be removed: %s", task.uuid, error.strerror)
+        for attempt in range(self._options["callback_attempts"]):
             if attempt:
                 await asyncio.sleep(2 ** (attempt - 1))
+            problem = await self._post(task)
+            if not problem:
+                logger.info("task %s: reported, success: %s", task.uuid, (task.result or {}).get("success"))
+                break
+            logger.warning("task %s: attempt %d to report: %s", task.uuid, attempt + 1, problem)
+        else:
+            logger.error("task %s: gave up to report %s: %s", task.uuid, task.result, problem)
+        await self._forget(task)
+
+    async def _post(self, task: Task) -> str:
+        """Return why a result did not arrive, empty if it did. A redirection is a failure, as it leads elsewhere."""
+        while True:
             try:
                 async with self._session.post(
                     task.callback, json=task.result, headers={"taskuuid": task.uuid}, allow_redirects=False
                 ) as response:
-                    if response.status // 100 == 2:
-                        logger.info("task %s: reported, success: %s", task.uuid, (task.result or {}).get("success"))
-                        break
-                    problem = "HTTP status %d" % response.status
+                    return "" if response.status // 100 == 2 else "HTTP status %d" % response.status
             except (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError) as error:
-                problem = type(error).__name__
-            logger.warning("task %s: attempt %d of %d to report: %s", task.uuid, attempt + 1, attempts, problem)
-        else:
-            logger.error("task %s: gave up to report %s: %s", task.uuid, task.result, problem)
-        self._spool.remove(task.token)
+                if getattr(error, "errno", None) not in _WAITED_OUT:
+                    return type(error).__name__
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _forget(self, task: Task) -> None:
+        """Remove a task that is reported from the spool, where it would be reported again after a restart."""
+        while True:
+            try:
+                self._spool.remove(task.token)
+                return
+            except OSError:
+                await asyncio.sleep(LOOK_SECONDS)
 
 
 def _token(path: Optional[str]) -> Optional[bytes]:
@@ -276,10 +420,6 @@ def _token(path: Optional[str]) -> Optional[bytes]:
     if not token:
         raise ValueError("token_file: %s is empty" % path)
     return token
-
-
-def _refused(status: int, why: str) -> web.Response:
-    return web.Response(status=status, text=why + "\n")
 
 
 def _tls(options: Mapping[str, Any]) -> Optional[ssl.SSLContext]:
@@ -297,7 +437,7 @@ def _tls(options: Mapping[str, Any]) -> Optional[ssl.SSLContext]:
 def read_options(args: Mapping[str, Any]) -> dict[str, Any]:
     """The source's options with their defaults; those that are null count as left out. ValueError for wrong ones."""
     given = {name: value for name, value in args.items() if value is not None}
-    result = ArgumentSpecValidator(OPTIONS).validate(given)
+    result = ArgumentSpecValidator(OPTIONS).validate(convertible(given, OPTIONS))
     problems = ["%s is empty; leave it out for its default" % name for name, value in given.items() if value == ""]
     problems = problems or list(result.error_messages) or list(_problems(result.validated_parameters))
     if problems:
@@ -306,9 +446,24 @@ def read_options(args: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _problems(options: Mapping[str, Any]) -> Iterator[str]:
-    for name in ("callback_attempts", "max_body", "parallel", "waiting"):
+    for name in (
+        "callback_attempts",
+        "max_body",
+        "connections",
+        "connections_per_address",
+        "parallel",
+        "waiting",
+    ):
         if options[name] < 1:
             yield "%s must be at least 1" % name
+    descriptors, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = options["connections"] + OTHER_DESCRIPTORS
+    if descriptors != resource.RLIM_INFINITY and wanted > descriptors:
+        yield "connections: %d need %d file descriptors, but this process may have only %d; see ulimit -n" % (
+            options["connections"],
+            wanted,
+            descriptors,
+        )
     for url in options["callback_urls"] or ():
         problem = callback_url.problem_of(url)
         if problem:
@@ -322,22 +477,77 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def _worker() -> ThreadPoolExecutor:
+    """Return a thread that reads and stores documents. It is there from the beginning: later there may be none."""
+    worker = ThreadPoolExecutor(1, "zstack.kvm.start_vm_cmd")
+    try:
+        worker.submit(int).result()
+    except RuntimeError as error:
+        raise RuntimeError("no thread to read documents with: %s; raise the limit of processes" % error) from None
+    return worker
+
+
 async def main(queue: Any, args: dict[str, Any]) -> None:
-    """Serves until it is cancelled. What was not reported by then is reported when it runs again."""
+    """Serve until cancelled. What was not reported by then is reported when it runs again."""
     options = read_options(args)
     tls = _tls(options)
     timeout = aiohttp.ClientTimeout(total=CALLBACK_SECONDS)
-    with closing(Spool(options["spool"])) as spool:
-        async with aiohttp.ClientSession(timeout=timeout) as session:
-            api = AgentApi(queue, options, session, spool)
-            application = web.Application(client_max_size=options["max_body"])
-            application.add_routes([web.post(path, api.answer) for path in PATHS])
-            runner = web.AppRunner(application, access_log=None, keepalive_timeout=KEEP_ALIVE_SECONDS)
-            await runner.setup()
-            try:
-                await web.TCPSite(runner, options["host"], options["port"], ssl_context=tls).start()
-                if not _is_loopback(options["host"]) and options["cafile"] is None and options["token_file"] is None:
-                    logger.warning("whoever reaches port %d of %s can start VMs", options["port"], options["host"])
-                await api.work()
-            finally:
-                await runner.cleanup()
+    worker = _worker()
+    try:
+        with closing(Spool(options["spool"], options["parallel"])) as spool:
+            connector = aiohttp.TCPConnector(limit=CALLBACKS)
+            async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
+                await _serve(AgentApi(queue, options, session, spool, worker), options, tls)
+    finally:
+        worker.shutdown(wait=False)
+
+
+def _http_logger() -> logging.Logger:
+    """Return a logger that leaves out what is wrong with requests: whoever sends them is told, and could fill it."""
+    http_logger = logger.getChild("http")
+    http_logger.filters[:] = [
+        lambda record: not (record.exc_info and isinstance(record.exc_info[1], aiohttp.http.HttpProcessingError))
+    ]
+    return http_logger
+
+
+async def _serve(api: AgentApi, options: Mapping[str, Any], tls: Optional[ssl.SSLContext]) -> None:
+    connections: Connections
+
+    @web.middleware
+    async def watched(
+        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        with connections.answering(request.transport) as connection:
+            request["connection"] = connection
+            return await handler(request)
+
+    async def answer(request: web.Request) -> web.Response:
+        return await api.answer(request, request["connection"])
+
+    application = web.Application(client_max_size=options["max_body"], middlewares=[watched])
+    application.add_routes([web.post(path, answer) for path in PATHS])
+    runner = web.AppRunner(
+        application,
+        logger=_http_logger(),
+        access_log=None,
+        keepalive_timeout=HEAD_SECONDS,
+        lingering_time=HEAD_SECONDS,
+        auto_decompress=False,
+    )
+    await runner.setup()
+    limits = Limits(options["connections"], options["connections_per_address"], HEAD_SECONDS)
+    assert runner.server is not None
+    connections = Connections(runner.server, limits, tls)
+    listeners = await listen(options["host"], options["port"])
+    accepting = [asyncio.create_task(connections.serve(listener)) for listener in listeners]
+    try:
+        if not _is_loopback(options["host"]) and options["cafile"] is None and options["token_file"] is None:
+            logger.warning("whoever reaches port %d of %s can start VMs", options["port"], options["host"])
+        await api.work()
+    finally:
+        for task in accepting:
+            task.cancel()
+        for listener in listeners:
+            listener.close()
+        await runner.cleanup()

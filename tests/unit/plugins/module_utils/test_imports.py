@@ -30,6 +30,7 @@ DIRECTION = (
     "_start",
     "_stop",
     "_info",
+    "kvm_module",
     "vm_module",
 )
 FILES = sorted(MODULE_UTILS.rglob("*.py"))

@@ -353,7 +353,11 @@ class TestWrongDocuments:
             ("[]", "the document must be a mapping of fields, not a list"),
             ("", "the text is no JSON: Expecting value in line 1, column 1"),
             ('{"vmName": "a"', "the text is no JSON: Expecting ',' delimiter in line 1, column 15"),
-            ("[" * 100000, "the text is no JSON that can be read"),
+            ("[" * 100000, "the text is nested more than 32 levels deep"),
+            ('{"vmName": "\\ud800"}', "the document has a text with half of a surrogate pair, which is no character"),
+            ('{"memory": Infinity}', "the document has a number that is not finite"),
+            ({"memory": float("nan")}, "the document has a number that is not finite"),
+            ('{"nics": [' + "{}," * 20_000 + "{}]}", "the text has more than 20000 values"),
         ],
     )
     def test_that_are_none(self, raw: Any, problem: str) -> None:

@@ -125,7 +125,7 @@ def wait_for_address(hypervisor: AddressedHypervisor, monkeypatch: pytest.Monkey
     monkeypatch.setattr(guest_addresses, "is_neighbour", lambda system, address, mac: answers)
     vm: Any = SimpleNamespace(uuid="u", domain_name="web", wait_for="address", timeout=0.3)
     unused: Any = None
-    context = ActionContext(hypervisor, System(0), vm, unused, threading.Event())  # type: ignore[arg-type]
+    context = ActionContext(hypervisor, System(0), vm, unused, threading.Event())
     context.done.append("start")
     return readiness.wait_until_usable(context, CONSOLE)
 

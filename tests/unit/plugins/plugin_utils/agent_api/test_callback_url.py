@@ -41,6 +41,8 @@ def test_allowed(url: str) -> None:
         "https://zs.example/zstack/..;%5c..%5cadmin",
         "https://zs.example/zstack/..%2fadmin",
         "https://zs.example/zstack/..%00/admin",
+        "https://zs.example/zstack%2fcallback",
+        "https://zs.example/zstack/a%2Fb",
         "https://zs.example@evil.example/zstack/callback",
         "https://zs.example.evil.example/zstack/callback",
         "http://10.0.0.2/",

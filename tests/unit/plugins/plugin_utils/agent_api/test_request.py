@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -89,3 +90,36 @@ def test_all_problems_are_named_at_once_without_secrets() -> None:
 def test_the_address_is_written_as_inventories_write_it() -> None:
     text = json.dumps({**DOCUMENT, "hostManagementIp": "FD00:0:0::7"})
     assert read_request(text).arguments["vms"][0]["host_management_ip"] == "fd00::7"
+
+
+@pytest.mark.parametrize("name", ["__ansible_type", "__ansible_unsafe", "autostart", "anything"])
+def test_options_that_are_null_are_left_out(name: str) -> None:
+    options = {name: None, "root_volume": {name: None}, "data_volumes": [{"install_path": "/images/2", name: None}]}
+    (vm,) = read_request(json.dumps({**DOCUMENT, "options": options})).arguments["vms"]
+    assert (name in vm, name in vm["root_volume"], vm["data_volumes"]) == (
+        False,
+        False,
+        [{"install_path": "/images/2"}],
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('{"options": ' * 500 + "1" + "}" * 500, "nested"),
+        ('{"memory": 1e999}', "not finite"),
+        ('{"options": {"name": "\\ud800"}}', "surrogate"),
+        ('{"options": {"boot_dev": [' + "1," * 400_000 + "1]}}", "more than 20000 values"),
+    ],
+)
+def test_what_no_vm_can_be_described_by_is_one_problem(text: str, problem: str) -> None:
+    with pytest.raises(RequestError, match=problem) as caught:
+        read_request(text)
+    assert len(caught.value.problems) == 1
+
+
+def test_many_problems_are_a_hundred_and_how_many_more_there_are() -> None:
+    begun = time.process_time()
+    found = problems(options={"boot_dev": ["hdd"] * 9000, **{f"memry{number}": 1 for number in range(5000)}})
+    assert time.process_time() - begun < 2
+    assert (len(found), found[-1]) == (101, "vms: have 13900 more problems")

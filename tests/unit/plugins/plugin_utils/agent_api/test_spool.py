@@ -5,11 +5,20 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.plugin_utils.agent_api.spool import NO_RESULT, STOPPED, Spool, SpoolError
+from ansible_collections.zstack.kvm.plugins.plugin_utils.agent_api.spool import (
+    NO_RESULT,
+    ROOM,
+    STOPPED,
+    Spool,
+    SpoolError,
+)
 from ansible_collections.zstack.kvm.plugins.plugin_utils.agent_api.tasks import Task
 
 TASK = Task(token="1", uuid="a", callback="http://h/", vm="v", content="c")
@@ -84,7 +93,44 @@ def test_what_an_earlier_run_left_is_found_without_its_secrets(
     spool.request("stray").write_text("secret")
     results = {task.uuid: task.result for task in open_spool().left_over()}
     assert results == {"a": {"success": False, "error": STOPPED}, "b": {"success": True}}
-    assert sorted(path.name for path in directory.iterdir()) == ["1.task", "2.result", "2.task", "lock"]
+    assert sorted(path.name for path in directory.iterdir()) == ["1.task", "2.result", "2.task", "lock", "room"]
+
+
+def test_a_result_that_cannot_be_read_is_none(directory: Path, open_spool: Callable[[], Spool]) -> None:
+    spool = open_spool()
+    spool.add(TASK, {})
+    spool.result(TASK.token).mkdir()
+    with pytest.raises(IsADirectoryError):
+        spool.read_result(TASK.token)
+
+
+def test_what_is_added_is_on_the_disk_when_it_is_said_to_be(
+    directory: Path, open_spool: Callable[[], Spool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda number: synced.append(os.readlink(f"/proc/self/fd/{number}")))
+    spool = open_spool()
+    spool.add(TASK, {})
+    assert synced == [str(spool.request("1")), str(directory / "1.task"), str(directory)]
+
+
+def test_room_is_kept_for_the_results_of_as_many_playbooks_as_may_run(directory: Path) -> None:
+    with closing(Spool(str(directory), parallel=3)):
+        assert (directory / "room").stat().st_blocks * 512 >= 3 * ROOM
+
+
+def test_a_disk_that_gets_full_gives_the_room_to_those_that_run(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(Spool(str(directory), parallel=3)) as spool:
+        monkeypatch.setattr(os, "statvfs", lambda _path: SimpleNamespace(f_bavail=1, f_frsize=4096))
+        for _look in range(2):
+            with pytest.raises(OSError, match="No space left on device"):
+                spool.keep_room(running=2)
+            assert (directory / "room").stat().st_size == ROOM
+        monkeypatch.undo()
+        spool.keep_room(running=2)
+        assert (directory / "room").stat().st_size == 3 * ROOM
 
 
 def test_a_result_that_comes_after_its_task_was_done_is_swept_away(
@@ -103,4 +149,4 @@ def test_a_task_that_is_reported_leaves_nothing(directory: Path, open_spool: Cal
     spool = open_spool()
     spool.add(TASK, {})
     spool.remove(TASK.token)
-    assert [path.name for path in directory.iterdir()] == ["lock"]
+    assert {path.name for path in directory.iterdir()} == {"lock", "room"}

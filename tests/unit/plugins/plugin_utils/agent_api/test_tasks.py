@@ -9,7 +9,9 @@ from ansible_collections.zstack.kvm.plugins.plugin_utils.agent_api.tasks import 
 
 def task(name: str, vm: str = "", seconds: float = 60) -> Task:
     vm = vm or f"VM of {name}"
-    return Task(token=f"token {name}", uuid=name, callback="http://h/", vm=vm, content=name, seconds=seconds)
+    return Task(
+        token=f"token {name}", uuid=name, callback="http://h/", vm=vm, content=name, seconds=seconds, stored=True
+    )
 
 
 def added(tasks: Tasks, *new: Task) -> list[Task]:
@@ -63,3 +65,13 @@ def test_what_is_done_is_remembered_until_much_else_is_done() -> None:
         tasks.finish(one, {"success": True})
     added(tasks, task("d"))
     assert [name for name in "abcd" if tasks.known(name)] == ["b", "c", "d"]
+
+
+def test_what_is_not_stored_yet_does_not_begin_and_may_be_dropped() -> None:
+    tasks = Tasks(parallel=2, waiting=1)
+    new = task("a")
+    new.stored = False
+    tasks.add(new)
+    assert (begun(tasks), tasks.full) == ([], True)
+    tasks.drop(new)
+    assert (tasks.known("a"), tasks.full) == (None, False)

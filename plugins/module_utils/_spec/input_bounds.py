@@ -1,0 +1,118 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bounds on what others write, checked before anything else looks at it."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+MAX_DEPTH = 32  # a VM needs 6
+MAX_VALUES = 20_000  # of one VM; each of its options, fully used, takes some 2,000
+MAX_STRING = 1 << 18  # characters
+MAX_NUMBER = 100  # characters of a number in JSON
+MAX_NUMBER_BITS = 128
+MAX_PROBLEMS = 100  # that are reported at once
+
+_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{},]|[-+.0-9A-Za-z]+', re.DOTALL)
+_INFINITE = re.compile(r"inf|[0-9.]e", re.IGNORECASE)
+_TOO_DEEP = "is nested more than %d levels deep" % MAX_DEPTH
+_TOO_MANY = "has more than %d values" % MAX_VALUES
+_TOO_LONG = "has a text of more than %d characters" % MAX_STRING
+_BIG_NUMBER = "has a number of more than %d digits" % MAX_NUMBER
+
+
+def problem_of_json(text: str) -> str:
+    """Return why this JSON text must not even be parsed; empty if it may be. Its syntax is the parser's business."""
+    depth, values = 0, 1
+    for found in _TOKEN.finditer(text):
+        start, length = text[found.start()], found.end() - found.start()
+        if start in "[{":
+            depth += 1
+            values += 1
+        elif start in "]}":
+            depth -= 1
+        elif start == ",":
+            values += 1
+        elif start == '"' and length > MAX_STRING:
+            return _TOO_LONG
+        elif start != '"' and length > MAX_NUMBER:
+            return _BIG_NUMBER
+        if depth > MAX_DEPTH:
+            return _TOO_DEEP
+        if values > MAX_VALUES:
+            return _TOO_MANY
+    return ""
+
+
+def problem_of_shape(data: Any) -> str:
+    """Return why data, as JSON or YAML can carry it, is too much for one VM; empty if it isn't."""
+    values, level = 0, [data]
+    for _depth in range(MAX_DEPTH + 1):
+        values += len(level)
+        if values > MAX_VALUES:
+            return _TOO_MANY
+        if any(isinstance(value, str) and len(value) > MAX_STRING for value in level):
+            return _TOO_LONG
+        level = list(_inner(level))
+    return _TOO_DEEP if level else ""
+
+
+def problem_of_data(data: Any) -> str:
+    """Return why data is too much for one VM, or has values that no option takes; empty if there is no reason."""
+    problem, level = problem_of_shape(data), [data]
+    while level and not problem:
+        problem = next(filter(None, map(_problem_of_value, level)), "")
+        level = list(_inner(level))
+    return problem
+
+
+def _inner(level: Iterable[Any]) -> Iterator[Any]:
+    for value in level:
+        if isinstance(value, Mapping):
+            yield from value
+            yield from value.values()
+        elif isinstance(value, (list, tuple)):
+            yield from value
+
+
+def _problem_of_value(value: Any) -> str:
+    if isinstance(value, str):
+        return "" if is_unicode(value) else "has a text with half of a surrogate pair, which is no character"
+    if isinstance(value, float) and not math.isfinite(value):
+        return "has a number that is not finite"
+    if isinstance(value, int) and value.bit_length() > MAX_NUMBER_BITS:
+        return "has a number of %d bits" % value.bit_length()
+    return ""
+
+
+def convertible(arguments: Mapping[str, Any], spec: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return arguments that Ansible's conversion to whole numbers can be given: it fails at infinity.
+
+    What is infinite, or has an exponent that could fill all memory, becomes a text that it refuses.
+    """
+    return {
+        name: "no whole number: %s" % value
+        if spec.get(name, {}).get("type") == "int" and _INFINITE.search(str(value))
+        else value
+        for name, value in arguments.items()
+    }
+
+
+def is_unicode(text: str) -> bool:
+    """Return whether a text can be encoded: JSON's escapes can also write half of a surrogate pair."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def first(texts: Iterable[str], most: int = MAX_PROBLEMS) -> list[str]:
+    """Return the first texts, and how many more there are."""
+    texts = list(texts)
+    more = len(texts) - most
+    return texts if more <= 0 else [*texts[:most], "and %d more" % more]

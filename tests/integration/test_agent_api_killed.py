@@ -1,0 +1,76 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The event source of the agent API is killed while it takes documents: what was accepted still gets a result."""
+
+from __future__ import annotations
+
+import json
+import random
+import socket
+import subprocess
+import sys
+import threading
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from ansible_collections.zstack.kvm.tests.integration.test_agent_api_source import SOURCE
+from ansible_collections.zstack.kvm.tests.support.agent_api import ManagementNode, start_vm_cmd
+from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
+
+ROUNDS = 4
+SENDERS = 8
+SERVER = """
+import asyncio, json, runpy, sys
+asyncio.run(runpy.run_path(sys.argv[1])["main"](asyncio.Queue(), json.loads(sys.argv[2])))
+"""
+
+
+@contextmanager
+def server(port: int, spool: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """The source in a process of its own; its events are never taken."""
+    options = json.dumps({"port": port, "spool": str(spool), "parallel": 2, "waiting": 10_000})
+    process = subprocess.Popen([sys.executable, "-c", SERVER, str(SOURCE), options], stderr=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: listens(port), "it listens")
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_whatever_was_accepted_gets_one_result(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    spool, moments = tmp_path / "spool", random.Random(1)
+    accepted: set[str] = set()
+    with ManagementNode(port) as node:
+
+        def send_until_killed(_sender: int) -> list[str]:
+            taken: list[str] = []
+            while True:
+                task = uuid.uuid4().hex
+                try:
+                    assert node.send(start_vm_cmd("01-minimal"), task) == 200
+                except OSError:
+                    return taken
+                taken.append(task)
+
+        for _round in range(ROUNDS):
+            with server(port, spool) as process, ThreadPoolExecutor(SENDERS) as senders:
+                threading.Timer(moments.uniform(0.05, 0.5), process.kill).start()
+                accepted.update(task for tasks in senders.map(send_until_killed, range(SENDERS)) for task in tasks)
+        assert accepted
+        with server(port, spool):
+            wait_until(lambda: all(node.results(task) for task in accepted), "all are reported")
+            wait_until(lambda: {path.name for path in spool.iterdir()} == {"lock", "room"}, "nothing is left")
+        assert {len(node.results(task)) for task in accepted} == {1}
