@@ -140,6 +140,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.secret_definit
     plan_secret,
 )
 from ansible_collections.zstack.kvm.plugins.module_utils._spec import values
+from ansible_collections.zstack.kvm.plugins.module_utils.connect import CONNECTION_ARGUMENTS, connect
 from ansible_collections.zstack.kvm.plugins.module_utils.kvm_module import KvmModule
 from ansible_collections.zstack.kvm.plugins.module_utils.vm_module import fail_for_error, require_libraries
 
@@ -152,7 +153,7 @@ ARGUMENT_SPEC = {
     "ephemeral": {"type": "bool", "default": False},
     "private": {"type": "bool", "default": False},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    "uri": {"type": "str", "default": "qemu:///system"},
+    **CONNECTION_ARGUMENTS,
 }
 
 
@@ -162,7 +163,7 @@ def main() -> None:
     require_libraries(module)
     wanted, value = _read(module)
     try:
-        hypervisor = Hypervisor.connect(module.params["uri"])
+        hypervisor = connect(module.params)
         existing = _look_up(hypervisor, wanted.uuid)
         plan = _plan(module.params, wanted, value, existing)
         if plan.define:

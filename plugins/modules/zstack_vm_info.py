@@ -314,9 +314,9 @@ error:
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import Problem, VmError
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import system_of
 from ansible_collections.zstack.kvm.plugins.module_utils._info.vm_info import Pictures, compare, vm_information
-from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Hypervisor
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms, secrets_of
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.uuids import parse_uuids
+from ansible_collections.zstack.kvm.plugins.module_utils.connect import CONNECTION_ARGUMENTS, connect
 from ansible_collections.zstack.kvm.plugins.module_utils.vm_module import (
     DescribedVmsModule,
     fail_for_error,
@@ -330,7 +330,7 @@ ARGUMENT_SPEC = {
     "others": {"type": "bool", "default": False},
     "screenshot_directory": {"type": "path"},
     "thumbnail_width": {"type": "int"},
-    "uri": {"type": "str", "default": "qemu:///system"},
+    **CONNECTION_ARGUMENTS,
 }
 
 
@@ -351,7 +351,7 @@ def main() -> None:
     pictures = Pictures(None if module.check_mode else module.params["screenshot_directory"], width)
     wanted = list(dict.fromkeys([*uuids, *(vm.uuid for vm in vms)]))
     try:
-        hypervisor, system = Hypervisor.connect(uri), system_of(uri)
+        hypervisor, system = connect(module.params), system_of(uri)
         entries = vm_information(hypervisor, system, wanted, module.params["others"] or not wanted, pictures)
         compare(hypervisor, system, vms, secrets, entries)
         hypervisor.close()

@@ -319,12 +319,12 @@ vms:
 
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import Failure, Problem, VmError
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import system_of
-from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Hypervisor
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms, secrets_of
 from ansible_collections.zstack.kvm.plugins.module_utils._start.plan import Policy
 from ansible_collections.zstack.kvm.plugins.module_utils._start.result import SecretMask, failed, of_vm
 from ansible_collections.zstack.kvm.plugins.module_utils._start.run_context import Order
 from ansible_collections.zstack.kvm.plugins.module_utils._start.start import start_vms
+from ansible_collections.zstack.kvm.plugins.module_utils.connect import CONNECTION_ARGUMENTS, connect
 from ansible_collections.zstack.kvm.plugins.module_utils.vm_module import (
     DescribedVmsModule,
     cancelled_by_signals,
@@ -336,7 +336,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils.vm_module import (
 ARGUMENT_SPEC = {
     # vm_spec reads the VMs and finds all their problems at once, so even what is not a dictionary must get there.
     "vms": {"type": "list", "elements": "raw", "required": True},
-    "uri": {"type": "str", "default": "qemu:///system"},
+    **CONNECTION_ARGUMENTS,
     "on_drift": {
         "type": "str",
         "choices": ["next_boot", "live", "restart", "fail", "ignore"],
@@ -367,7 +367,7 @@ def main() -> None:
     )
     uri = module.params["uri"]
     try:
-        hypervisor = Hypervisor.connect(uri)
+        hypervisor = connect(module.params)
     except VmError as error:
         results = [failed(of_vm(vm), Failure(error, "look"), SecretMask(secrets)) for vm in vms]
     else:

@@ -19,7 +19,9 @@ _WEIGHTS = (2, 10000, 100)
 
 
 def add_cpu_tuning(domain: etree._Element, context: Context) -> None:
-    """cputune/shares."""
+    """cputune/shares, where libvirt can have them."""
+    if not context.host.has_cpu_shares:
+        return
     shares = context.vm.cpu_speed * context.vm.cpu_num
     add(add(domain, "cputune"), "shares", str(scaled_shares(shares, context.host.cgroup_version)))
 

@@ -66,6 +66,10 @@ ERROR_CODES: dict[str, ErrorCode] = {
         "Something that only the hypervisor itself can tell or do is needed, but uri leads to another machine.",
         "Run the task on the hypervisor (make it the inventory host) with a local uri.",
     ),
+    "needs_root": ErrorCode(
+        "Something on the hypervisor that this user may not do or see is needed.",
+        "Run the task as root (become: true), or leave out what the message names.",
+    ),
     # Files and storage
     "path_unreadable": ErrorCode(
         "A file or directory of the hypervisor cannot be read.",
@@ -330,7 +334,8 @@ ERROR_CODES: dict[str, ErrorCode] = {
     ),
     "libvirt_denied": ErrorCode(
         "libvirt refuses the connection or the operation to this user.",
-        "Run the task as root (become: true), or give the user access to libvirt.",
+        "Run the task as root (become: true), or give the user access to libvirt (group libvirt). Where libvirt asks "
+        "for a name and a password, see that authfile has the right ones for its host.",
     ),
     "libvirt_hangs": ErrorCode(
         "libvirt accepts connections but does not answer.",

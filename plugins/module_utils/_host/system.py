@@ -101,7 +101,28 @@ class HostSystem:
     def _path(self, path: str) -> str:
         return path if self._root == "/" else os.path.join(self._root, path.lstrip("/"))
 
+    def is_root(self) -> bool:
+        """Return whether this process may do everything on the hypervisor."""
+        return os.geteuid() == 0
+
     # Files
+
+    def is_hidden(self, path: str) -> bool:
+        """Return whether this user may not read what is at a path, or not even see whether anything is there."""
+        try:
+            os.stat(self._path(path))
+        except PermissionError:
+            return True
+        except (OSError, ValueError):
+            return False
+        return not os.access(self._path(path), os.R_OK)
+
+    def may_create(self, path: str) -> bool:
+        """Return whether this user may make what is missing of the directories of C(path), and something in them."""
+        directory = os.path.dirname(path)
+        while directory != "/" and not os.path.lexists(self._path(directory)):
+            directory = os.path.dirname(directory)
+        return os.access(self._path(directory), os.W_OK | os.X_OK)
 
     def path_kind(self, path: str) -> Optional[str]:
         """file, directory, block, socket or other; None where there is nothing (a link that leads nowhere included)."""

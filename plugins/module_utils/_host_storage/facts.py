@@ -108,7 +108,7 @@ def _format_of(volume: Volume, known: Mapping[str, str], system: System, hypervi
         expected = volume.format or known.get(volume.install_path)
         if expected is None:
             return _ask_file(volume, system, hypervisor)
-        if not system.is_remote:
+        if not system.is_remote and not system.is_hidden(volume.install_path):
             _check_claim(volume, expected, system)
         return expected
     if volume.device_type == "fusionstor":
@@ -118,8 +118,8 @@ def _format_of(volume: Volume, known: Mapping[str, str], system: System, hypervi
 
 def _ask_file(volume: Volume, system: System, hypervisor: Hypervisor) -> Optional[str]:
     path = volume.install_path
-    if system.is_remote:
-        found = _ask_libvirt(path, hypervisor)
+    if system.is_remote or system.is_hidden(path):
+        found = _ask_libvirt(path, system, hypervisor)
     elif system.path_kind(path) not in IMAGE_KINDS:
         # That it is missing is found where the VM is about to start.
         return None
@@ -130,15 +130,15 @@ def _ask_file(volume: Volume, system: System, hypervisor: Hypervisor) -> Optiona
     return found
 
 
-def _ask_libvirt(path: str, hypervisor: Hypervisor) -> str:
+def _ask_libvirt(path: str, system: System, hypervisor: Hypervisor) -> str:
     xml = hypervisor.storage_volume_xml(path)
     image_format = etree.fromstring(xml).find("target/format") if xml is not None else None
     if image_format is None:
-        raise VmError(
-            "needs_hypervisor",
-            "the format of %s is not known here, and no storage pool of libvirt has the file" % path,
-            "State the format of the volume, or run the task on the hypervisor.",
-        )
+        message = "the format of %s is not known here, and no storage pool of libvirt has the file" % path
+        if system.is_remote:
+            hint = "State the format of the volume, or run the task on the hypervisor."
+            raise VmError("needs_hypervisor", message, hint)
+        raise VmError("needs_root", message, "State the format of the volume, or run the task as root (become: true).")
     return str(image_format.get("type"))
 
 

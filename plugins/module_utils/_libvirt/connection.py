@@ -14,9 +14,11 @@ import threading
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from .._errors.errors import VmError
 from ..deadline import call_with_deadline, start_thread
+from .authentication import is_denied, open_authenticated
 from .binding import libvirt
 from .error_classification import classify
 
@@ -64,6 +66,11 @@ class Connection:
         self._given_up = False
         self._slow_calls = threading.BoundedSemaphore(SLOW_CALLS_AT_ONCE)
 
+    @property
+    def is_session(self) -> bool:
+        """Return whether this is a user's own libvirt rather than the hypervisor's."""
+        return urlsplit(self.uri).path == "/session"
+
     @classmethod
     def connect(cls: type[Self], uri: str, seconds: int = OPEN_SECONDS) -> Self:
         """Opens the connection, in C(seconds) at most."""
@@ -76,7 +83,7 @@ class Connection:
         libvirt.registerErrorHandler(lambda context, error: None, None)
         _run_event_loop()
         try:
-            self._connection = call_with_deadline(lambda: self._call("open", libvirt.open, self.uri), seconds)
+            self._connection = call_with_deadline(lambda: self._call("open", open_authenticated, self.uri), seconds)
         except TimeoutError as error:
             message = "libvirt at %s has not answered for %d seconds" % (self.uri, seconds)
             raise VmError("libvirt_hangs", message) from error
@@ -128,7 +135,12 @@ class Connection:
         try:
             return function(*arguments)
         except libvirt.libvirtError as error:
-            raise _vm_error(what, error) from None
+            failure = _vm_error(what, error)
+            if self._connection is None and is_denied(
+                error.get_error_code(), error.get_error_domain(), error.get_int1()
+            ):
+                failure = failure.replaced(code="libvirt_denied")
+            raise failure from None
 
     def _call_qemu(self, seconds: float, what: str, function: Callable[..., Any], *arguments: Any) -> Any:
         """A call that waits for a QEMU: C(qemu_hangs) when it takes longer, while it goes on behind our back.

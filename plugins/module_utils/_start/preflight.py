@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Optional
 
+from .._actions.action import Action
 from .._domain.interface import NIC_FILTER
 from .._errors.errors import Problem, VmError
 from .._host.network import openvswitch_bridge_exists
 from .._host.system import HostSystem, System
 from .._spec.vm import Nic, PciDevice, Vm
+from .._storage.iscsi import uses_host_initiator
 
 
 def host_problems(vm: Vm, system: System) -> list[Problem]:
@@ -30,6 +32,37 @@ def host_problems(vm: Vm, system: System) -> list[Problem]:
         *_pci_problems(vm, system),
         *_usb_problems(vm, system),
     ]
+
+
+def rights_problems(vm: Vm, system: System, owner: Optional[tuple[int, int]]) -> list[Problem]:
+    """Return what a start needs and only root may do, where the user isn't root. C(owner): what QEMU runs as."""
+    if system.is_remote or system.is_root():
+        return []
+    return [*_directory_rights(vm, system, owner), *_login_rights(vm)]
+
+
+def _directory_rights(vm: Vm, system: HostSystem, owner: Optional[tuple[int, int]]) -> Iterator[Problem]:
+    for channel in vm.channels:
+        directory = os.path.dirname(channel.socket_path)
+        if system.path_kind(directory) is None and (owner is not None or not system.may_create(directory)):
+            message = "this user may not create the directory %s" % directory
+            yield Problem("%s.socket_path" % channel.place, message, "needs_root")
+
+
+def _login_rights(vm: Vm) -> Iterator[Problem]:
+    for volume in vm.volumes:
+        if uses_host_initiator(volume):
+            message = "this user may not log in to an iSCSI target"
+            yield Problem("%s.install_path" % volume.place, message, "needs_root")
+
+
+def backup_problems(directory: str, actions: Iterable[Action], system: System) -> list[Problem]:
+    """Return why definitions can't be kept in a directory, where that is to be done."""
+    if system.is_remote or not any(action.name == "back_up_definition" for action in actions):
+        return []
+    if system.may_create(directory + "/definition.xml"):
+        return []
+    return [Problem("backup", "this user may not write to %s" % directory, "needs_root")]
 
 
 def network_filter_problems(vm: Vm, filters: Optional[Collection[str]]) -> list[Problem]:

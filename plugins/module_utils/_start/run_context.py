@@ -143,5 +143,6 @@ def _ask_host(hypervisor: Hypervisor, system: System, vms: Sequence[Vm]) -> Host
             continue
         answers[kind] = parse_domain_capabilities(xml)
     if system.is_remote:
-        return Host(capabilities, answers)
-    return Host(capabilities, answers, system.cgroup_version(), system.ip_addresses())
+        return Host(capabilities, answers, has_cpu_shares=not hypervisor.is_session)
+    cgroup_version, addresses = system.cgroup_version(), system.ip_addresses()
+    return Host(capabilities, answers, cgroup_version, addresses, not hypervisor.is_session)

@@ -16,7 +16,7 @@ except ImportError:  # the module reports it
 
 from .._actions.action import Action
 from .._actions.context import ActionContext
-from .._actions.definition import CreateChannelDirectory, Define, Rewriting
+from .._actions.definition import BACKUP_DIRECTORY, CreateChannelDirectory, Define, Rewriting
 from .._domain import build as domain
 from .._drift.live_changes import live_changes
 from .._drift.reconcile import Reconciled, left_from_before_patches, reconcile, rewritten
@@ -34,7 +34,14 @@ from .._storage.base import StorageFacts
 from .apply import apply
 from .conflicts import Use, find_conflicts
 from .plan import Drift, Plan, Prepare, check_drift, check_state, plan_vm, steps, will_attach, will_start
-from .preflight import host_problems, memory_warnings, missing_channel_directories, network_filter_problems
+from .preflight import (
+    backup_problems,
+    host_problems,
+    memory_warnings,
+    missing_channel_directories,
+    network_filter_problems,
+    rights_problems,
+)
 from .readiness import console_of, wait_until_usable
 from .result import SecretMask, VmResult, as_failure, domain_text, failed, of_vm, without_secrets_of_patches
 from .run_context import Order, Task, begin_task
@@ -118,20 +125,22 @@ def _plan(task: Task, vm: Vm, observed: ObservedVm, result: VmResult) -> tuple[P
     use = Use(will_start(observed, drift, task.policy), will_attach(drift, task.policy))
     if use.starts or use.attaches:
         problems += [*desired.missing, *task.storage_problems(vm), *host_problems(vm, task.system)]
+        problems += rights_problems(vm, task.system, task.host.capabilities.qemu_owner)
         problems += network_filter_problems(vm, task.network_filters)
         problems += secret_conflicts(vm, facts, task.hypervisor)
         prepare = partial(_preparations, task, vm, facts)
         result.warnings += memory_warnings(vm, task.free_memory)
+    problems += backup_problems(BACKUP_DIRECTORY, plan.actions, task.system)
     if use.starts or use.attaches or plan.definition:
         conflicts = find_conflicts(vm, reconciled.merged, observed, use, task.system, task.others)
         problems += conflicts.problems
         result.warnings += conflicts.warnings
     result.differences = plan.differences
     without_secrets_of_patches(result, vm)
+    if problems and (not task.order.check_mode or any(problem.code == "needs_root" for problem in problems)):
+        raise VmProblems(problems)
     if task.order.check_mode and any(isinstance(action, Define) for action in plan.definition):
         _check_definition(task, desired, definition, observed)
-    if problems and not task.order.check_mode:
-        raise VmProblems(problems)
     # In check mode an earlier task may not have made yet what is missing.
     result.warnings += [str(problem) for problem in problems]
     return plan, prepare

@@ -249,12 +249,15 @@ class _Stop:
             # libvirt removes the sockets of a VM that it sees ending.
             if not (observed.active and self._order.check_mode):
                 self._remove_sockets(sockets, self._system)
-            self._close_sessions(release.sessions_of(used, self._system))
+            if self._system.is_root():
+                self._close_sessions(release.sessions_of(used, self._system))
+            elif release.has_host_luns(used):
+                self._result.warnings.append("its iSCSI sessions stay: only root can close them")
         still_named = release.secrets_of([domain]) if stays else []
         self._remove_secrets([secret for secret in release.secrets_of(used) if secret not in still_named])
 
     def _remove_sockets(self, paths: Sequence[str], system: HostSystem) -> None:
-        for path in paths:
+        for path in filter(system.may_create, paths):
             if system.entry_kind(path) != "socket" or used_by_other_than(self._going, path, self._hypervisor):
                 continue
             if not system.has_listener(path):

@@ -30,6 +30,7 @@ DIRECTION = (
     "_start",
     "_stop",
     "_info",
+    "connect",
     "kvm_module",
     "vm_module",
 )

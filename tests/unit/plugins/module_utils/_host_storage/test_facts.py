@@ -65,6 +65,9 @@ class Devices:
     def __init__(self, **kinds: str | None) -> None:
         self._kinds = kinds
 
+    def is_hidden(self, path: str) -> bool:
+        return False
+
     def path_kind(self, path: str) -> str | None:
         return self._kinds.get(path.rpartition("/")[2])
 

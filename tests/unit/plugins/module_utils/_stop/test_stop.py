@@ -118,8 +118,15 @@ class System:
 
     def __init__(self, listener: bool = False) -> None:
         self._listener = listener
+        self.as_root = True
         self.removed: list[str] = []
         self.ran: list[str] = []
+
+    def is_root(self) -> bool:
+        return self.as_root
+
+    def may_create(self, path: str) -> bool:
+        return self.as_root
 
     def lock(self, name: str) -> Any:
         return SimpleNamespace(acquire=self._acquire)
@@ -282,6 +289,13 @@ class TestWhatGoesWithAVm:
         libvirt = Libvirt(Domain(defined=CEPH_DISK, running=CEPH_DISK))
         (result,) = stop(libvirt, timeout=0, force=True)
         assert result.actions == ["destroy"] and libvirt.has_secret
+
+    def test_what_only_root_may_remove_stays_for_another_user(self) -> None:
+        libvirt, system = Libvirt(Domain(running=CEPH_DISK + LUN_DISK + CHANNEL)), System()
+        system.as_root = False
+        (result,) = stop(libvirt, system=system, timeout=0, force=True)
+        assert (code_of(result), result.actions) == (None, ["destroy", "remove_secret"])
+        assert result.warnings == ["its iSCSI sessions stay: only root can close them"]
 
     def test_a_socket_that_somebody_listens_on_stays(self) -> None:
         (result,) = stop(Libvirt(Domain("shutoff", defined=CHANNEL)), system=System(listener=True))
