@@ -17,19 +17,21 @@ except ImportError:  # the module reports it
 
 from .._errors.errors import VmError
 
+_XML_INVALID_SCHEMA = 92  # libvirt's number
 PATH = "/usr/share/libvirt/schemas/domain.rng"
 # libxml2 readies its types unlocked, and a schema keeps its errors.
 _one_at_a_time = threading.Lock()
 
 
 def check_schema(definition: str) -> None:
-    """Raise C(invalid_domain) for what the schema doesn't allow, as far as the hypervisor has it."""
+    """Raise the error of libvirt for what the schema doesn't allow, as far as the hypervisor has it."""
     with _one_at_a_time:
         schema = _schema()
         if schema is None or schema.validate(etree.fromstring(definition)):
             return
-        message = schema.error_log[0].message
-    raise VmError("invalid_domain", "cannot define the domain: libvirt's schema does not allow it: %s" % message)
+        reasons = "".join(entry.message + "\n" for entry in schema.error_log)
+    message = "XML document failed to validate against schema: Unable to validate doc against %s\n%s" % (PATH, reasons)
+    raise VmError("invalid_domain", "cannot define the domain: " + message, "", _XML_INVALID_SCHEMA, message)
 
 
 @cache

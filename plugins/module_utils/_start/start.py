@@ -139,7 +139,7 @@ def _plan(task: Task, vm: Vm, observed: ObservedVm, result: VmResult) -> tuple[P
     without_secrets_of_patches(result, vm)
     if problems and (not task.order.check_mode or any(problem.code == "needs_root" for problem in problems)):
         raise VmProblems(problems)
-    if task.order.check_mode and any(isinstance(action, Define) for action in plan.definition):
+    if task.order.check_mode and not problems and any(isinstance(action, Define) for action in plan.definition):
         _check_definition(task, desired, definition, observed)
     # In check mode an earlier task may not have made yet what is missing.
     result.warnings += [str(problem) for problem in problems]
