@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Optional
 
 from ansible_collections.zstack.kvm.plugins.module_utils._info.several_hypervisors import places
+from ansible_collections.zstack.kvm.plugins.module_utils.foreign_text import clean_all, clean_line
 
 DOCUMENTATION = r"""
 name: fleet_report
@@ -82,6 +83,7 @@ def fleet_report(
     hypervisors: Sequence[Mapping[str, Any]], workflow: Sequence[Mapping[str, Any]] = ()
 ) -> dict[str, Any]:
     """Rows of hypervisors and of VMs, and a summary."""
+    hypervisors, workflow = clean_all(hypervisors), clean_all(workflow)
     hypervisor_rows, vm_rows = [], []
     where = places({each["name"]: (each.get("vms") or {}).get("vms") or () for each in hypervisors})
     for each in hypervisors:
@@ -195,7 +197,7 @@ def _vm(
     row: Row = {
         "hypervisor": hypervisor,
         "uuid": entry["uuid"],
-        "name": entry.get("name") or (described or {}).get("name") or entry["uuid"],
+        "name": clean_line(entry.get("name") or (described or {}).get("name") or entry["uuid"]),
         "state": state,
         "reason": entry.get("reason") or "",
         "runs": state not in ("absent", "unknown", "shutoff"),

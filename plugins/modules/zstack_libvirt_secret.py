@@ -43,8 +43,9 @@ options:
     description:
       - For O(type=ceph) the key of the user in base64, as C(ceph auth get-key) prints it. For O(type=iscsi) the CHAP
         password as it is.
+      - It has to be text. A password of digits needs quotes in YAML, which makes 83 of 0123.
       - When left out, the secret keeps the value that it has.
-    type: str
+    type: raw
   update_value:
     description:
       - V(always) sets the value whenever it is not as asked. Nobody can read the value of a private secret, so for one
@@ -128,7 +129,6 @@ import base64
 from collections.abc import Mapping
 from typing import Any, Optional
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Hypervisor
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.secret_definition import (
@@ -148,7 +148,7 @@ ARGUMENT_SPEC = {
     "uuid": {"type": "str", "required": True},
     "type": {"type": "str", "choices": ["ceph", "iscsi"], "default": "ceph"},
     "usage": {"type": "str"},
-    "value": {"type": "str", "no_log": True},
+    "value": {"type": "raw", "no_log": True},
     "update_value": {"type": "str", "choices": ["always", "on_create"], "default": "always", "no_log": False},
     "ephemeral": {"type": "bool", "default": False},
     "private": {"type": "bool", "default": False},
@@ -182,7 +182,7 @@ def main() -> None:
         _finish(module, plan, wanted, existing)
 
 
-def _read(module: AnsibleModule) -> tuple[SecretDefinition, Optional[bytes]]:
+def _read(module: KvmModule) -> tuple[SecretDefinition, Optional[bytes]]:
     """What is asked for, or the end of the module with all that is wrong with it."""
     params, problems = module.params, []
     uuid, value = "", None
@@ -207,9 +207,11 @@ def _read(module: AnsibleModule) -> tuple[SecretDefinition, Optional[bytes]]:
     return SecretDefinition(uuid, params["type"], usage, params["ephemeral"], params["private"]), value
 
 
-def _bytes_of(value: Optional[str], kind: str) -> Optional[bytes]:
+def _bytes_of(value: Any, kind: str) -> Optional[bytes]:
     if value is None:
         return None
+    if not isinstance(value, str):
+        raise ValueError("must be text: YAML reads digits as a number, and 0123 as 83; put quotes around it")
     if kind == "ceph":
         return base64.b64decode(values.ceph_key(value.strip()))
     if not value:
@@ -265,9 +267,7 @@ def _apply(
         raise
 
 
-def _finish(
-    module: AnsibleModule, plan: SecretPlan, wanted: SecretDefinition, existing: Optional[ExistingSecret]
-) -> None:
+def _finish(module: KvmModule, plan: SecretPlan, wanted: SecretDefinition, existing: Optional[ExistingSecret]) -> None:
     steps = {"undefine": plan.undefine, "define": plan.define, "set_value": plan.value is not None}
     returned: dict[str, Any] = {
         "changed": plan.changes,
@@ -287,7 +287,7 @@ def _shown(existing: Optional[ExistingSecret]) -> str:
 
 
 def _shown_after(
-    module: AnsibleModule, plan: SecretPlan, wanted: SecretDefinition, existing: Optional[ExistingSecret]
+    module: KvmModule, plan: SecretPlan, wanted: SecretDefinition, existing: Optional[ExistingSecret]
 ) -> str:
     if module.params["state"] == "absent":
         return ""

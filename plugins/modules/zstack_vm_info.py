@@ -159,8 +159,16 @@ vms:
           description: The port.
           type: int
           sample: 5900
+    address:
+      description:
+        - The first of RV(vms[].addresses) by which others can reach the guest. Addresses of IPv6 that are valid in one
+          site only come last; link-local ones are none. V(null) where there is none.
+      type: str
+      sample: 10.0.0.17
     addresses:
-      description: The IP addresses of the guest, each once, without those of loopback. Empty for a VM that is off.
+      description:
+        - The IP addresses of the guest, each once and at most 256, without those of loopback. Empty for a VM that is
+          off. What the guest reports and is no address is left out, and RV(vms[].warnings) says so.
       type: list
       elements: dict
       contains:
@@ -205,6 +213,19 @@ vms:
               drive.
           type: str
           sample: /var/lib/libvirt/images/web01.qcow2
+        overlay_of:
+          description:
+            - The image that the VM's description names, where the source is an overlay of it that a snapshot has made.
+            - V(null) where the two are the same, and for VMs that O(vms) does not describe.
+          type: str
+          sample: /var/lib/libvirt/images/web01.qcow2
+        backing_chain:
+          description:
+            - The images below the source, from the upper to the lower, as far as libvirt names them. Of a VM that runs
+              these are all.
+          type: list
+          elements: str
+          sample: [/var/lib/libvirt/images/debian.qcow2]
         format:
           description: The format of its image.
           type: str

@@ -47,6 +47,25 @@ options:
       - Whether to keep the definition of a domain before it is replaced.
     type: bool
     default: false
+  overlays:
+    description:
+      - What to do with overlays, the images that snapshots (C(virsh snapshot-create-as --disk-only)) have put on top of
+        the images that volumes name.
+      - V(keep) keeps them. The volume is the overlay then, in the definition and at every start.
+      - V(discard) lets the VM go back to the images that its volumes name, without what it has written since. That is
+        an error while the VM runs on an overlay, or libvirt knows a snapshot that made it. The overlays are not
+        deleted.
+    type: str
+    choices: [keep, discard]
+    default: keep
+  saved_state:
+    description:
+      - What to do with the memory of a VM that is suspended to disk (managed save).
+      - V(restore) brings the VM back as it was saved. V(discard) throws its memory away for good, and boots it; that is
+        done last before the start, and cannot be undone. Of a VM that is not suspended to disk there is nothing to do.
+    type: str
+    choices: [restore, discard]
+    default: restore
   parallel:
     description:
       - How many VMs to work on at a time. By default as many as the hypervisor has CPUs.
@@ -214,6 +233,24 @@ vms:
           description: What was asked for, V(null) if nothing should be there.
           type: str
           sample: "2048"
+    overlays:
+      description: The volumes whose VM writes to an overlay of the image that they name.
+      type: list
+      elements: dict
+      returned: always
+      contains:
+        target:
+          description: The name of the disk in the domain.
+          type: str
+          sample: vda
+        image:
+          description: The image that the VM writes to.
+          type: str
+          sample: /var/lib/libvirt/images/web01.s1
+        overlay_of:
+          description: The image that the volume names.
+          type: str
+          sample: /var/lib/libvirt/images/web01.qcow2
     addresses:
       description:
         - The addresses of the VM's NICs, the best first. Those that can be used from elsewhere come before link-local
@@ -343,6 +380,8 @@ ARGUMENT_SPEC = {
         "default": "next_boot",
     },
     "backup": {"type": "bool", "default": False},
+    "overlays": {"type": "str", "choices": ["keep", "discard"], "default": "keep"},
+    "saved_state": {"type": "str", "choices": ["restore", "discard"], "default": "restore"},
     "parallel": {"type": "int"},
 }
 
@@ -358,7 +397,7 @@ def main() -> None:
     if problems:
         fail_for_input(module, problems, secrets)
     order = Order(
-        policy=Policy(on_drift=module.params["on_drift"], backup=module.params["backup"]),
+        policy=Policy(**{name: module.params[name] for name in ("on_drift", "backup", "overlays", "saved_state")}),
         check_mode=module.check_mode,
         parallel=module.params["parallel"],
         secrets=secrets,

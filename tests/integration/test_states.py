@@ -119,6 +119,48 @@ class TestSuspendedToDisk:
         assert virsh("domstate", "--reason", vm["uuid"]) == "running (restored)"
 
 
+class TestSavedMemoryThatIsDiscarded:
+    def test_the_vm_boots_as_it_is_defined(self, new_vm: NewVm) -> None:
+        vm = new_vm()
+        start(vm)
+        virsh("managedsave", vm["uuid"])
+        run = agreed({**vm, "cpu_num": 2}, saved_state="discard")
+        assert run.actions == ["define", "discard_saved_state", "start"]
+        assert (run.vm["restart_required"], run.vm["warnings"]) == (False, [])
+        assert virsh("domstate", "--reason", vm["uuid"]) == "running (booted)"
+        assert definition(vm["uuid"], inactive=False).findtext("vcpu") == "2"
+
+    def test_a_vm_without_any_just_starts(self, new_vm: NewVm) -> None:
+        vm = new_vm()
+        start(vm)
+        assert agreed(vm, saved_state="discard").actions == []
+        virsh("destroy", vm["uuid"])
+        assert agreed(vm, saved_state="discard").actions == ["start"]
+
+    def test_a_start_that_fails_says_that_the_memory_is_gone(self, new_vm: NewVm) -> None:
+        vm = new_vm()
+        start(vm)
+        virsh("managedsave", vm["uuid"])
+        value = "<qemu:commandline><qemu:arg value='-no-such-option'/></qemu:commandline>"
+        patch = {"action": "add", "xpath": "/domain", "value": value}
+        run = start({**vm, "domain_patches": [patch]}, saved_state="discard")
+        assert (run.error["rollback"], run.actions) == ("partial", ["define", "discard_saved_state"])
+        assert "the saved memory of the VM is gone" in run.error["message"]
+
+    def test_memory_that_cannot_be_restored_is_an_error_that_names_this_way_out(self, new_vm: NewVm) -> None:
+        vm = new_vm()
+        start(vm)
+        virsh("managedsave", vm["uuid"])
+        saved = Path("/var/lib/libvirt/qemu/save", str(definition(vm["uuid"]).findtext("name")) + ".save")
+        with saved.open("r+b") as file:
+            file.truncate(saved.stat().st_size // 2)
+        run = failed(vm)
+        assert run.error["code"] == "saved_state_failed", run.output
+        assert "saved_state: discard" in run.error["hint"]
+        assert saved.exists()
+        assert agreed(vm, saved_state="discard").actions == ["discard_saved_state", "start"]
+
+
 def test_suspended_to_memory_it_is_woken_up(new_vm: NewVm, images: Path) -> None:
     vm = new_vm(root_volume=disk_that_runs(images / "s3.raw", ENTER_S3))
     start(vm)

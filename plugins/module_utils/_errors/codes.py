@@ -92,8 +92,9 @@ ERROR_CODES: dict[str, ErrorCode] = {
         "Run the task on the hypervisor (make it the inventory host) with a local uri, or make the folder there.",
     ),
     "image_missing": ErrorCode(
-        "The image of a volume or CD does not exist.",
-        "Correct the path, or create the image before the VM is started.",
+        "The image of a volume or CD, or an image below it in its backing chain, does not exist.",
+        "Correct the path, or create the image before the VM is started. Where a backing file has moved, "
+        '"qemu-img rebase -u" tells its new path to the image that refers to it.',
     ),
     "image_unreadable": ErrorCode(
         "qemu-img cannot tell what an image is.",
@@ -249,6 +250,17 @@ ERROR_CODES: dict[str, ErrorCode] = {
         "The VM is paused or suspended, so that its guest can do nothing.",
         'Let it go on first ("virsh resume", or the module zstack_vm_start), or use force: true.',
     ),
+    "overlay_in_use": ErrorCode(
+        "A volume is to go back to the image that it names (overlays: discard), but an overlay of the image holds data "
+        "of a snapshot, or the VM is running on it.",
+        'Leave overlays out to keep it. To merge it into its image use "virsh blockcommit DOMAIN TARGET --active '
+        '--pivot"; to give its data up shut the VM down and remove the snapshot ("virsh snapshot-delete --metadata").',
+    ),
+    "saved_state_failed": ErrorCode(
+        "The memory that a VM was suspended to disk with (managed save) cannot be restored.",
+        "Put right what the message names; the saved memory is kept. Or give the memory up and boot the VM: "
+        'saved_state: discard, or "virsh managedsave-remove".',
+    ),
     "vm_has_snapshots": ErrorCode(
         "The VM is to be undefined or is transient, and libvirt would forget its snapshots or checkpoints with it.",
         "Leave undefine out (define a transient VM first), or use snapshots: remove, checkpoints: remove.",
@@ -332,6 +344,11 @@ ERROR_CODES: dict[str, ErrorCode] = {
         "libvirt does not answer at its address.",
         "Start libvirtd (or virtqemud and its socket) on the hypervisor, or correct uri.",
     ),
+    "daemon_unavailable": ErrorCode(
+        "libvirt runs, but another daemon that it needs does not answer it.",
+        "Start the daemon that the message names on the hypervisor: virtlogd (virtlogd.socket), virtlockd, or one of "
+        "the modular daemons such as virtnetworkd, virtsecretd, virtstoraged or virtnwfilterd.",
+    ),
     "libvirt_denied": ErrorCode(
         "libvirt refuses the connection or the operation to this user.",
         "Run the task as root (become: true), or give the user access to libvirt (group libvirt). Where libvirt asks "
@@ -359,6 +376,7 @@ ERROR_CODES: dict[str, ErrorCode] = {
 RETRYABLE = frozenset(
     {
         "connection_lost",
+        "daemon_unavailable",
         "libvirt_hangs",
         "libvirt_unavailable",
         "qemu_hangs",

@@ -29,6 +29,7 @@ from urllib.parse import urlsplit
 
 from .._errors.errors import VmError
 from ..deadline import call_with_deadline
+from ..foreign_text import shorten
 from . import paths as host_paths
 from .lock import HostLock, vm_lock
 
@@ -133,6 +134,10 @@ class HostSystem:
         except (OSError, ValueError) as error:
             raise VmError("path_unreadable", "cannot look at %s: %s" % (path, error)) from error
         return next((kind for test, kind in _KINDS if test(mode)), "other")
+
+    def real_path(self, path: str) -> str:
+        """The path without links, whether or not there is something."""
+        return os.path.realpath(self._path(path))
 
     def read_text(self, path: str) -> Optional[str]:
         """The text of a small file, None where there is none."""
@@ -278,7 +283,7 @@ class HostSystem:
             raise VmError("command_timeout", "%s did not end within %g seconds" % (argv[0], timeout)) from error
         except OSError as error:
             raise VmError("command_failed", "cannot run %s: %s" % (argv[0], error)) from error
-        return CommandResult(done.returncode, done.stdout, done.stderr)
+        return CommandResult(done.returncode, done.stdout, shorten(done.stderr))
 
     def process_age(self, pid: int, argument: str) -> Optional[float]:
         """Seconds since a process started; None where there is none, or its command line lacks C(argument)."""

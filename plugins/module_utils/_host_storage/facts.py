@@ -24,13 +24,13 @@ from .._spec.vm import Cdrom, Vm, Volume
 from .._storage.base import StorageFacts, StorageItem, path_of, path_place
 from .._storage.file import IMAGE_KINDS
 from .._storage.fusionstor import NBD_SOCKET, FusionstorBackend, export_name
+from .._storage.image_chain import QCOW2_MAGIC, chain_of
 from .._storage.iscsi import lun_of, uses_host_initiator
 
 if TYPE_CHECKING:
     from .._host.system import HostSystem, System
 
 FORMATS = ("raw", "qcow2")
-_QCOW2_MAGIC = b"QFI\xfb"
 
 
 def facts(vm: Vm, existing: Optional[Any], system: System, hypervisor: Hypervisor) -> StorageFacts:
@@ -50,18 +50,15 @@ def facts(vm: Vm, existing: Optional[Any], system: System, hypervisor: Hyperviso
 
 
 def defined_formats(existing: Optional[Any]) -> dict[str, str]:
-    """The formats that the definition of a VM has, by install path."""
-    formats = {}
-    for disk in existing.iterfind("devices/disk") if existing is not None else ():
-        source, driver = disk.find("source"), disk.find("driver")
-        if source is None or driver is None or driver.get("type") is None:
-            continue
-        path = source.get("file") or source.get("dev")
-        if path:
-            formats[path] = driver.get("type")
-        elif source.get("protocol") == "nbd":
-            formats[FusionstorBackend.scheme + source.get("name", "")] = driver.get("type")
-    return formats
+    """The formats that the definition of a VM has, by install path; also of the images below overlays."""
+    disks = existing.iterfind("devices/disk") if existing is not None else ()
+    known = {link.image: link.format for disk in disks for link in chain_of(disk) if link.format is not None}
+    return {_install_path(image): image_format for image, image_format in known.items()}
+
+
+def _install_path(image: str) -> str:
+    dummy, is_nbd, name = image.partition("nbd:")
+    return FusionstorBackend.scheme + name if is_nbd and not dummy else image
 
 
 def _block_devices(vm: Vm, existing: Optional[Any], system: System) -> frozenset[str]:
@@ -144,10 +141,10 @@ def _ask_libvirt(path: str, system: System, hypervisor: Hypervisor) -> str:
 
 def _check_claim(volume: Volume, expected: str, system: System) -> None:
     """Read here, without qemu-img: this is asked of every volume on every run."""
-    head = system.read_head(volume.install_path, len(_QCOW2_MAGIC))
+    head = system.read_head(volume.install_path, len(QCOW2_MAGIC))
     if head is None:
         return
-    is_qcow2 = head == _QCOW2_MAGIC
+    is_qcow2 = head == QCOW2_MAGIC
     if is_qcow2 != (expected == "qcow2"):
         claimed = "claims to be a qcow2 image" if is_qcow2 else "is no qcow2 image"
         why = "the volume is to be" if volume.format else "the definition says"

@@ -35,7 +35,9 @@ from .._start.readiness import console_of_domain
 from .._start.result import VmResult
 from .._start.run_context import Order
 from .._start.start import start_vms
+from ..addresses import usable_address
 from ..deadline import side_by_side
+from ..foreign_text import clean_line
 
 _WORKERS = 8
 _PID_FILE = "/run/libvirt/qemu/%s.pid"
@@ -43,6 +45,25 @@ _IN_PART = "this VM is told of only in part: %s"
 
 Information = dict[str, Any]
 
+# Whoever reads the entry of a VM that could not be looked at finds all that the others have.
+_NOTHING_KNOWN: Information = {
+    "domain_name": None,
+    "metadata": {"internal_id": None, "host_management_ip": None},
+    "memory": None,
+    "cpus": None,
+    "state": "unknown",
+    "reason": "unknown",
+    "qemu_hangs": False,
+    "uptime": None,
+    "console": None,
+    "address": None,
+    "addresses": [],
+    "disks": [],
+    "nics": [],
+    "restart_required": False,
+    "screenshot": None,
+    "thumbnail": None,
+}
 _NOT_COMPARED: Information = {"as_asked": None, "differences": [], "error": None}
 
 
@@ -88,8 +109,8 @@ def vm_information(
         if isinstance(outcome, VmError):
             if outcome.lost_libvirt:
                 raise outcome
-            unknown = {"uuid": uuid, "name": domains.names.get(uuid), "state": "unknown", "reason": "unknown"}
-            outcome = {**unknown, "warnings": ["this VM could not be looked at: %s" % outcome]}
+            named = {"uuid": uuid, "name": clean_line(domains.names.get(uuid) or uuid)}
+            outcome = {**_NOTHING_KNOWN, **named, "warnings": ["this VM could not be looked at: %s" % outcome]}
         # Another VM that has been removed since it was listed is none of those that there are.
         if index < len(uuids) or outcome["state"] != "absent":
             found.append(outcome)
@@ -108,17 +129,20 @@ def _look(survey: _Survey, uuid: str) -> Union[Information, VmError]:
 
 
 def _describe(survey: _Survey, uuid: str, observed: ObservedVm, defined: etree._Element) -> Information:
-    warnings: list[str] = []
     live = None if observed.live_xml is None else etree.fromstring(observed.live_xml)
     domain = defined if live is None else live
+    described, warnings = domain_facts.identity(domain)
     ports = {} if live is None else survey.bridge_ports.of(live)
     warnings += [] if live is None else stray_warnings(live, ports)
-    described = domain_facts.identity(domain)
     management_ip = described["metadata"]["host_management_ip"]
     disks = [{**disk, **_size(survey, uuid, disk, warnings)} for disk in domain_facts.disks(domain)]
     pictures = _pictures(survey, uuid, live, warnings)
     # Asked before the agent is, whose silence is not QEMU's.
     hangs = live is not None and survey.patience.lost_with(uuid) is not None
+    addresses: list[Information] = []
+    if live is not None:
+        addresses, left_out = ask_addresses(survey.hypervisor, survey.system, uuid, live, survey.patience)
+        warnings += left_out
     return {
         "uuid": uuid,
         **described,
@@ -127,9 +151,8 @@ def _describe(survey: _Survey, uuid: str, observed: ObservedVm, defined: etree._
         "qemu_hangs": hangs,
         "uptime": None if live is None else _uptime(survey.system, uuid, described["domain_name"]),
         "console": None if live is None else console_of_domain(live, management_ip),
-        "addresses": []
-        if live is None
-        else ask_addresses(survey.hypervisor, survey.system, uuid, live, survey.patience),
+        "address": usable_address([each["address"] for each in addresses]),
+        "addresses": addresses,
         "disks": disks,
         "nics": domain_facts.nics(domain, ports),
         "restart_required": live is not None and observed.persistent and restart_changes(defined, live, ports),
@@ -203,6 +226,9 @@ def compare(
     found = {result.uuid: result for result in start_vms(hypervisor, system, vms, order)} if vms else {}
     for entry in entries:
         result = found.get(entry["uuid"])
+        images = {each["target"]: each["overlay_of"] for each in result.overlays or ()} if result is not None else {}
+        for disk in entry.get("disks", ()):
+            disk["overlay_of"] = images.get(disk["target"])
         entry.update(_comparison(result) if result is not None else _NOT_COMPARED)
         entry["warnings"] = entry["warnings"] + (result.warnings if result is not None else [])
 

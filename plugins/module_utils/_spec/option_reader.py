@@ -21,8 +21,6 @@ from .option_values import Option, convert, hint_for, hint_for_unknown, kind_of,
 Spec = Mapping[str, Option]
 Check = Callable[[Any], Any]
 
-_YAML_NUMBER = "YAML read it as a number, as it does with colons between digits: put quotes around the text"
-
 
 class Part:
     """What was read of one mapping of options; C(index) is its place in its list.
@@ -136,8 +134,7 @@ class OptionReader:
             return check(value)
         except ValueError as reason:
             said = "" if option.get("no_log") else "%s " % shown(value)
-            misread = isinstance(value, str) and not isinstance(raw, str)
-            self._wrong(part, name, "%s%s" % (said, reason), _YAML_NUMBER if misread else "")
+            self._wrong(part, name, "%s%s" % (said, reason))
             return None
 
     def _wrong(self, part: Part, name: str, message: str, hint: str = "") -> None:

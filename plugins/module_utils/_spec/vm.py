@@ -14,6 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Optional
 
+from ..foreign_text import clean_line
+
 
 @dataclass(frozen=True)
 class Monitor:
@@ -202,4 +204,4 @@ class Vm:
     @property
     def label(self) -> str:
         """How messages call this VM."""
-        return "VM %s (%s)" % (self.name, self.uuid)
+        return "VM %s (%s)" % (clean_line(self.name), self.uuid)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Collection, Iterable, Iterator
-from typing import Optional
+from typing import Optional, Union
 
 from .._actions.action import Action
 from .._domain.interface import NIC_FILTER
@@ -20,6 +20,7 @@ from .._host.network import openvswitch_bridge_exists
 from .._host.system import HostSystem, System
 from .._spec.vm import Nic, PciDevice, Vm
 from .._storage.iscsi import uses_host_initiator
+from .daemons import daemon_problem
 
 
 def host_problems(vm: Vm, system: System) -> list[Problem]:
@@ -65,8 +66,10 @@ def backup_problems(directory: str, actions: Iterable[Action], system: System) -
     return [Problem("backup", "this user may not write to %s" % directory, "needs_root")]
 
 
-def network_filter_problems(vm: Vm, filters: Optional[Collection[str]]) -> list[Problem]:
-    """NICs whose network filter libvirt doesn't have; C(filters) are those that it has, None where it doesn't say."""
+def network_filter_problems(vm: Vm, filters: Union[Collection[str], VmError, None]) -> list[Problem]:
+    """NICs whose network filter libvirt doesn't have; C(filters) are those that it has, or why it doesn't say."""
+    if isinstance(filters, VmError):
+        return [problem for nic in vm.nics if nic.ip for problem in daemon_problem("%s.ip" % nic.place, filters)]
     if filters is None or NIC_FILTER in filters:
         return []
     message = "libvirt has no network filter %s, which every NIC with an address gets" % NIC_FILTER

@@ -128,7 +128,8 @@ class _AddressLook:
                 raise
             return False
         self._has_agent = domain_facts.has_agent(live)
-        self._addresses = best_first(ask_addresses(hypervisor, system, uuid, live, Patience()), live)
+        addresses, _left_out = ask_addresses(hypervisor, system, uuid, live, Patience())
+        self._addresses = best_first(addresses, live)
         self.in_use = [each for each in self._addresses if is_global(each) and is_in_use(each, system)]
         return bool(self.in_use)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Optional
+from typing import Optional, Union
 
 from .._actions.action import Action
 from .._errors.errors import Problem, VmError
@@ -61,7 +61,7 @@ class Task:
     """What all VMs of a task have in common.
 
     C(problems) are those of the storage of the VMs in C(checked), the ones that were off in the beginning.
-    C(free_memory): bytes, None where it is not known. C(network_filters): their names, None where nobody asked or
+    C(free_memory): bytes, None where it is not known. C(network_filters): their names, None where nobody asked, or why
     libvirt doesn't say.
     """
 
@@ -72,7 +72,7 @@ class Task:
     host: Host
     domains: DomainList
     free_memory: Optional[int]
-    network_filters: Optional[Sequence[str]]
+    network_filters: Union[Sequence[str], VmError, None]
     problems: Sequence[Problem]
     checked: frozenset[str]
     others: OtherDomains
@@ -119,7 +119,7 @@ def begin_task(hypervisor: Hypervisor, system: System, vms: Sequence[Vm], order:
     )
 
 
-def _ask_network_filters(hypervisor: Hypervisor, vms: Sequence[Vm]) -> Optional[Sequence[str]]:
+def _ask_network_filters(hypervisor: Hypervisor, vms: Sequence[Vm]) -> Union[Sequence[str], VmError, None]:
     if not any(nic.ip for vm in vms for nic in vm.nics):
         return None
     try:
@@ -127,7 +127,7 @@ def _ask_network_filters(hypervisor: Hypervisor, vms: Sequence[Vm]) -> Optional[
     except VmError as error:
         if error.lost_libvirt:
             raise
-        return None
+        return error
 
 
 def _ask_host(hypervisor: Hypervisor, system: System, vms: Sequence[Vm]) -> Host:

@@ -33,6 +33,7 @@ from .._spec.vm import Vm
 from .._storage.base import StorageFacts
 from .apply import apply
 from .conflicts import Use, find_conflicts
+from .daemons import daemon_problems
 from .plan import Drift, Plan, Prepare, check_drift, check_state, plan_vm, steps, will_attach, will_start
 from .preflight import (
     backup_problems,
@@ -46,6 +47,7 @@ from .readiness import console_of, wait_until_usable
 from .result import SecretMask, VmResult, as_failure, domain_text, failed, of_vm, without_secrets_of_patches
 from .run_context import Order, Task, begin_task
 from .start_order import start_in_order
+from .volumes import check_block_jobs, keep_overlays, on_overlays, storage_problems
 
 
 def start_vms(hypervisor: Hypervisor, system: System, vms: Sequence[Vm], order: Order) -> list[VmResult]:
@@ -92,8 +94,10 @@ def _plan_and_apply(task: Task, vm: Vm, result: VmResult) -> None:
     result.restart_required = plan.restart_required
     result.warnings += plan.warnings
     check_drift(observed, plan.differences, task.policy)
-    if plan.actions and observed.active and task.hypervisor.has_job(vm.uuid):
-        raise VmError("vm_busy", "the VM is %s, and a job is being done on it" % observed.state)
+    if plan.actions and observed.active:
+        if task.hypervisor.has_job(vm.uuid):
+            raise VmError("vm_busy", "the VM is %s, and a job is being done on it" % observed.state)
+        check_block_jobs(task.hypervisor, vm, observed, plan)
     actions = steps(plan, prepare)
     if task.order.check_mode:
         result.actions = [action.name for action in actions if task.foreseen.is_first(action)]
@@ -103,11 +107,16 @@ def _plan_and_apply(task: Task, vm: Vm, result: VmResult) -> None:
 
 def _plan(task: Task, vm: Vm, observed: ObservedVm, result: VmResult) -> tuple[Plan, Prepare]:
     """What is to be done to the VM itself, and what finds out what must be prepared for it."""
-    existing = None if observed.inactive_xml is None else etree.fromstring(observed.inactive_xml)
+    existing, live = (
+        None if xml is None else etree.fromstring(xml) for xml in (observed.inactive_xml, observed.live_xml)
+    )
     facts = storage_facts(vm, existing, task.system, task.hypervisor)
     desired = domain.build(vm, task.host, facts)
-    reconciled = reconcile(desired.element, existing, desired.unpatched)
-    drift = _drift(task, desired, reconciled, observed)
+    overlays = keep_overlays(task, vm, facts, desired.element, existing, live)
+    result.overlays = overlays.entries()
+    to_define = on_overlays(desired, overlays.defined)
+    reconciled = reconcile(to_define.element, existing, to_define.unpatched)
+    drift = _drift(task, on_overlays(desired, overlays.live), reconciled, observed)
     if task.order.diff:
         result.before = result.after = domain_text(existing)
         if reconciled.differences or existing is None:
@@ -121,10 +130,11 @@ def _plan(task: Task, vm: Vm, observed: ObservedVm, result: VmResult) -> tuple[P
     problems = list(facts.problems)
     prepare: Prepare = tuple
     definition = etree.tostring(reconciled.merged, encoding="unicode")
-    plan = plan_vm(vm, observed, drift, task.policy, definition, _rewriting(desired))
+    plan = plan_vm(vm, observed, drift, task.policy, definition, _rewriting(to_define))
     use = Use(will_start(observed, drift, task.policy), will_attach(drift, task.policy))
     if use.starts or use.attaches:
-        problems += [*desired.missing, *task.storage_problems(vm), *host_problems(vm, task.system)]
+        problems += [*desired.missing, *storage_problems(task, vm, facts, overlays), *host_problems(vm, task.system)]
+        problems += daemon_problems(vm, task.system, task.hypervisor.uri)
         problems += rights_problems(vm, task.system, task.host.capabilities.qemu_owner)
         problems += network_filter_problems(vm, task.network_filters)
         problems += secret_conflicts(vm, facts, task.hypervisor)
@@ -140,7 +150,7 @@ def _plan(task: Task, vm: Vm, observed: ObservedVm, result: VmResult) -> tuple[P
     if problems and (not task.order.check_mode or any(problem.code == "needs_root" for problem in problems)):
         raise VmProblems(problems)
     if task.order.check_mode and not problems and any(isinstance(action, Define) for action in plan.definition):
-        _check_definition(task, desired, definition, observed)
+        _check_definition(task, to_define, definition, observed)
     # In check mode an earlier task may not have made yet what is missing.
     result.warnings += [str(problem) for problem in problems]
     return plan, prepare

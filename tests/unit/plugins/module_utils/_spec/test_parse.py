@@ -567,7 +567,7 @@ class TestAcrossVms:
         ]
 
 
-YAML_NUMBER = "YAML read it as a number, as it does with colons between digits: put quotes around the text"
+YAML_NUMBER = "YAML reads digits as a number, also with colons between them, and 0123 as 83: put quotes around the text"
 
 
 class TestHints:
@@ -581,6 +581,9 @@ class TestHints:
         [
             ({"console_mode": "VNC"}, "did you mean vnc?"),
             ({"nics": [nic(mac=41135307296)]}, YAML_NUMBER),
+            ({"console_password": 83}, YAML_NUMBER),
+            ({"name": 1.1}, YAML_NUMBER),
+            ({"root_volume": {"install_path": 20260101}}, YAML_NUMBER),
             ({"name": False}, "YAML reads yes, no, on and off as true and false: put quotes around the text"),
             ({"cpu_num": 5, "socket_num": 2}, "leave socket_num and cpu_on_socket out for one socket with all CPUs"),
         ],

@@ -121,7 +121,9 @@ class OwnSessions:
 def test_sessions_of_a_domain_are_told_from_the_devices_of_its_disks_each_once() -> None:
     names = ["ip-10.0.0.1:3260-iscsi-iqn.2024-01.io:a-lun-b-lun-%d" % lun for lun in (1, 2)]
     names += ["ip-fd00::1:3260-iscsi-iqn.2024-01.io:c-lun-0", "ata-DISK"]
-    disks = ["<disk type='block'><source dev='/dev/disk/by-path/%s'/></disk>" % name for name in names]
+    disks = ["<disk type='block'><source dev='/dev/disk/by-path/%s'/></disk>" % name for name in names[1:]]
+    below = "<backingStore><source dev='/dev/disk/by-path/%s'/></backingStore>" % names[0]
+    disks.insert(0, "<disk type='file'><source file='/overlay'/>%s</disk>" % below)
     domain = etree.fromstring("<domain><devices>%s</devices></domain>" % "".join(disks))
     prefixes = [session.device_prefix() for session in release.sessions_of([domain, domain], OwnSessions())]
     assert prefixes == [
