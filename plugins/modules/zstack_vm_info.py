@@ -86,7 +86,7 @@ EXAMPLES = r"""
 
 - name: Name them
   ansible.builtin.debug:
-    msg: "{{ hypervisor_vms_compared.vms | rejectattr('as_asked') | map(attribute='uuid') }}"
+    msg: "{{ hypervisor_vms_compared.vms | rejectattr('in_sync') | map(attribute='uuid') }}"
 """
 
 RETURN = r"""
@@ -293,7 +293,7 @@ vms:
       description: The small picture, a PNG in Base64. V(null) where none was asked for, or there is none.
       type: str
       sample: null
-    as_asked:
+    in_sync:
       description:
         - Whether the VM, running or off, is as its description asks. V(null) for a VM that isn't described, or that
           can't be compared as RV(vms[].error) says.

@@ -359,7 +359,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._host.system import sys
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms, secrets_of
 from ansible_collections.zstack.kvm.plugins.module_utils._start.plan import Policy
 from ansible_collections.zstack.kvm.plugins.module_utils._start.result import SecretMask, failed, of_vm
-from ansible_collections.zstack.kvm.plugins.module_utils._start.run_context import Order
+from ansible_collections.zstack.kvm.plugins.module_utils._start.run_context import StartRequest
 from ansible_collections.zstack.kvm.plugins.module_utils._start.start import start_vms
 from ansible_collections.zstack.kvm.plugins.module_utils.connect import CONNECTION_ARGUMENTS, connect
 from ansible_collections.zstack.kvm.plugins.module_utils.vm_module import (
@@ -396,7 +396,7 @@ def main() -> None:
     secrets = frozenset(secrets_of(module.params["vms"]))
     if problems:
         fail_for_input(module, problems, secrets)
-    order = Order(
+    request = StartRequest(
         policy=Policy(**{name: module.params[name] for name in ("on_drift", "backup", "overlays", "saved_state")}),
         check_mode=module.check_mode,
         parallel=module.params["parallel"],
@@ -410,7 +410,7 @@ def main() -> None:
     except VmError as error:
         results = [failed(of_vm(vm), Failure(error, "look"), SecretMask(secrets)) for vm in vms]
     else:
-        results = start_vms(hypervisor, system_of(uri), vms, order)
+        results = start_vms(hypervisor, system_of(uri), vms, request)
         hypervisor.close()
     finish(module, results)
 

@@ -240,7 +240,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._host.system import sys
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Removal
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.uuids import parse_uuids
 from ansible_collections.zstack.kvm.plugins.module_utils._start.result import SecretMask, VmResult, failed
-from ansible_collections.zstack.kvm.plugins.module_utils._stop.stop import StopOrder, stop_vms
+from ansible_collections.zstack.kvm.plugins.module_utils._stop.stop import StopRequest, stop_vms
 from ansible_collections.zstack.kvm.plugins.module_utils.connect import CONNECTION_ARGUMENTS, connect
 from ansible_collections.zstack.kvm.plugins.module_utils.kvm_module import KvmModule
 from ansible_collections.zstack.kvm.plugins.module_utils.vm_module import (
@@ -269,7 +269,7 @@ def main() -> None:
     problems += _timeout_problems(module.params)
     if problems:
         fail_for_input(module, problems)
-    order = StopOrder(
+    request = StopRequest(
         timeout=module.params["timeout"],
         force=module.params["force"],
         undefine=module.params["undefine"],
@@ -284,7 +284,7 @@ def main() -> None:
     except VmError as error:
         results = [failed(VmResult(uuid, ""), Failure(error, "look"), SecretMask(())) for uuid in uuids]
     else:
-        results = stop_vms(hypervisor, system_of(uri), uuids, order)
+        results = stop_vms(hypervisor, system_of(uri), uuids, request)
         hypervisor.close()
     finish(module, results)
 

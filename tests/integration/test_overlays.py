@@ -234,7 +234,7 @@ class TestInformation:
         disk = entry["disks"][0]
         assert (disk["source"], disk["overlay_of"]) == (overlay_of(vm, "s2"), base_of(vm))
         assert disk["backing_chain"] == [overlay_of(vm, "s1"), base_of(vm)]
-        assert (entry["as_asked"], entry["restart_required"]) == (True, False)
+        assert (entry["in_sync"], entry["restart_required"]) == (True, False)
 
 
 class TestMissingFilesOfAChain:

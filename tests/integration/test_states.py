@@ -40,14 +40,14 @@ class TestPaused:
         assert agreed(vm).actions == ["resume"]
         assert (state(vm["uuid"]), virsh("domid", vm["uuid"])) == ("running", number)
 
-    def test_and_not_as_asked_it_goes_on_and_changes_at_its_next_boot(self, new_vm: NewVm) -> None:
+    def test_and_not_in_sync_it_goes_on_and_changes_at_its_next_boot(self, new_vm: NewVm) -> None:
         vm = new_vm()
         start(vm)
         virsh("suspend", vm["uuid"])
         run = agreed({**vm, "cpu_num": 2})
         assert (run.actions, run.vm["restart_required"], run.vm["state"]) == (["define", "resume"], True, "running")
 
-    def test_and_not_as_asked_with_restart_it_is_restarted(self, new_vm: NewVm) -> None:
+    def test_and_not_in_sync_with_restart_it_is_restarted(self, new_vm: NewVm) -> None:
         vm = new_vm()
         assert not start(vm).failed
         vm = {**vm, "timeout": 5}
@@ -57,7 +57,7 @@ class TestPaused:
         assert definition(vm["uuid"], inactive=False).findtext("vcpu") == "2"
 
     @pytest.mark.parametrize("policy", ["fail", "ignore"])
-    def test_as_asked_it_goes_on_whatever_is_to_happen_on_drift(self, new_vm: NewVm, policy: str) -> None:
+    def test_in_sync_it_goes_on_whatever_is_to_happen_on_drift(self, new_vm: NewVm, policy: str) -> None:
         vm = new_vm()
         start(vm)
         virsh("suspend", vm["uuid"])
@@ -108,7 +108,7 @@ class TestSuspendedToDisk:
         run = agreed(vm)
         assert (run.actions, run.vm["state"], state(vm["uuid"])) == (["start"], "running", "running")
 
-    def test_and_not_as_asked_it_comes_back_and_changes_at_its_next_boot(self, new_vm: NewVm) -> None:
+    def test_and_not_in_sync_it_comes_back_and_changes_at_its_next_boot(self, new_vm: NewVm) -> None:
         vm = new_vm()
         start(vm)
         virsh("managedsave", vm["uuid"])
@@ -306,10 +306,10 @@ class TestDriftOfARunningVm:
         assert (run.failed, run.actions) == (False, [])
         assert "vcpu" in [difference["path"] for difference in run.vm["differences"]]
 
-    def test_restart_shuts_it_down_and_starts_it_as_asked(self, running: dict[str, Any]) -> None:
+    def test_restart_shuts_it_down_and_starts_it_in_sync(self, running: dict[str, Any]) -> None:
         run = agreed({**running, "cpu_num": 2}, on_drift="restart")
         assert (run.actions, run.vm["restart_required"]) == (["define", "stop", "start"], False)
         assert definition(running["uuid"], inactive=False).findtext("vcpu") == "2"
 
-    def test_restart_leaves_what_is_as_asked_alone(self, running: dict[str, Any]) -> None:
+    def test_restart_leaves_what_is_in_sync_alone(self, running: dict[str, Any]) -> None:
         assert agreed(running, on_drift="restart").actions == []

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Hypervisor, Removal
-from ansible_collections.zstack.kvm.plugins.module_utils._stop.stop import StopOrder, stop_vms
+from ansible_collections.zstack.kvm.plugins.module_utils._stop.stop import StopRequest, stop_vms
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
 from ansible_collections.zstack.kvm.tests.support.in_process import failed, hypervisor, start
 from ansible_collections.zstack.kvm.tests.support.playbook import run_tasks
@@ -47,7 +47,7 @@ def started(vm: dict[str, Any]) -> None:
 def undefine(vm: dict[str, Any], *removed: str) -> dict[str, Any]:
     """Force the VM off, undefine it and remove what is named; returns its entry."""
     removal = Removal(**dict.fromkeys(removed, True))
-    order = StopOrder(0, True, True, removal, check_mode=False, diff=False, cancelled=threading.Event())
+    order = StopRequest(0, True, True, removal, check_mode=False, diff=False, cancelled=threading.Event())
     (result,) = stop_vms(hypervisor(), HostSystem(), [vm["uuid"]], order)
     return result.as_entry()
 

@@ -55,7 +55,7 @@ def apply_patches(domain: etree._Element, patches: tuple[DomainPatch, ...], prob
 
 
 def _problem(patch: DomainPatch, message: str) -> Problem:
-    return Problem(patch.place, message, "patch_failed")
+    return Problem(patch.option_path, message, "patch_failed")
 
 
 class _Refused(Exception):

@@ -41,7 +41,7 @@ from .._host.bridge_ports import Ports, is_openvswitch, show_strays
 from .hotplug import MEMORY_BLOCK_KIB, attachable, can_be_plugged, can_be_unplugged, dimm, is_root, text
 from .identity import number
 from .live_form import as_definition
-from .normal_form import normalise_asked, normalise_held
+from .normal_form import normalise_desired, normalise_existing
 from .reconcile import merge
 from .walk import Difference, Found
 
@@ -80,7 +80,7 @@ class _Part:
     """A device or a section of the domain that differs: as asked for, and as libvirt's live XML has it."""
 
     name: str
-    asked: Optional[etree._Element]
+    desired: Optional[etree._Element]
     running: Optional[etree._Element]
     found: list[Found] = field(default_factory=list)
 
@@ -92,7 +92,7 @@ class _Planned:
     What is detached goes first, for its place may be needed; what grows goes last, for the guest may keep it.
     """
 
-    asked: etree._Element
+    desired: etree._Element
     live: etree._Element
     ports: Ports
     detach: list[Action] = field(default_factory=list)
@@ -110,17 +110,17 @@ def live_changes(
     C(ports): the bridges that the devices of its NICs are in, as far as they are known. C(definition) is what the next
     boot takes, for a domain with patches: where what runs is as that has it, libvirt has rewritten what was asked for.
     """
-    asked, merged = copy.deepcopy(desired), copy.deepcopy(live)
+    desired, merged = copy.deepcopy(desired), copy.deepcopy(live)
     running = {
         ours: libvirts
         for section in (".", "devices")
         for ours, libvirts in zip(merged.iterfind(section + "/*"), live.iterfind(section + "/*"))
     }
-    found = _found(asked, merged, ports)
+    found = _found(desired, merged, ports)
     if definition is not None and found:
         unlike_definition = _found(copy.deepcopy(definition), copy.deepcopy(live), ports)
         found = [each for each in found if any(_is_about_the_same(each, other) for other in unlike_definition)]
-    planned = _Planned(asked, live, ports)
+    planned = _Planned(desired, live, ports)
     for part in _parts(found, running):
         _plan(part, planned)
     differences = tuple(each.as_difference() for each in found)
@@ -132,13 +132,13 @@ def live_changes(
     )
 
 
-def _found(asked: etree._Element, live: etree._Element, ports: Ports) -> list[Found]:
+def _found(desired: etree._Element, live: etree._Element, ports: Ports) -> list[Found]:
     """The differences. Both are changed."""
-    normalise_asked(asked)
-    normalise_held(live)
-    as_definition(live, asked)
+    normalise_desired(desired)
+    normalise_existing(live)
+    as_definition(live, desired)
     show_strays(live, ports)
-    return list(merge(asked, live).found)
+    return list(merge(desired, live).found)
 
 
 def _is_about_the_same(one: Found, other: Found) -> bool:
@@ -157,8 +157,8 @@ def _parts(found: Iterable[Found], running: Mapping[etree._Element, etree._Eleme
             name = "memory" if step else "domain"
             part = parts.setdefault(name, _Part(name, None, None))
         else:
-            element = step.asked if step.held is None else step.held
-            part = parts.setdefault(element, _Part(step.node.name, step.asked, running.get(step.held)))
+            element = step.desired if step.existing is None else step.existing
+            part = parts.setdefault(element, _Part(step.node.name, step.desired, running.get(step.existing)))
         part.found.append(each)
     return list(parts.values())
 
@@ -173,46 +173,46 @@ def _is_memory(found: Found) -> bool:
 
 
 def _plan(part: _Part, planned: _Planned) -> None:
-    asked, running, found = part.asked, part.running, part.found
+    desired, running, found = part.desired, part.running, part.found
     if part.name == "memory":
         _plan_memory(found, planned)
     elif part.name == "description":
-        before, after = (None if each is None else each.text for each in (running, asked))
+        before, after = (None if each is None else each.text for each in (running, desired))
         planned.change.append(SetDescription(after, before))
-    elif asked is None or running is None or _is_another(part.name, asked, found):
+    elif desired is None or running is None or _is_another(part.name, desired, found):
         _plug(part, planned)
     elif part.name in _PLANNERS:
-        _PLANNERS[part.name](asked, running, found, planned)
+        _PLANNERS[part.name](desired, running, found, planned)
     else:
         planned.remaining += found
 
 
-def _is_another(name: str, asked: etree._Element, found: list[Found]) -> bool:
+def _is_another(name: str, desired: etree._Element, found: list[Found]) -> bool:
     """Whether another volume or NIC is to be where this one is."""
     identity = {"disk": "source", "interface": "mac"}.get(name)
-    return not _is_cdrom(asked) and any(_below_device(each) == identity for each in found)
+    return not _is_cdrom(desired) and any(_below_device(each) == identity for each in found)
 
 
 def _plug(part: _Part, planned: _Planned) -> None:
     """Take the running device out and put the asked one in, as far as there is one and it can be."""
-    asked, running, live = part.asked, part.running, planned.live
-    if part.name not in _PLUGGED or _has_to_stay(running) or _has_no_place(asked, live):
+    desired, running, live = part.desired, part.running, planned.live
+    if part.name not in _PLUGGED or _has_to_stay(running) or _has_no_place(desired, live):
         planned.remaining += part.found
         return
     if running is not None:
         planned.detach.append(_plugged(_PLUGGED[part.name].detach, running, live))
-    if asked is not None:
-        planned.attach.append(_plugged(_PLUGGED[part.name].attach, asked, live))
+    if desired is not None:
+        planned.attach.append(_plugged(_PLUGGED[part.name].attach, desired, live))
 
 
 def _has_to_stay(running: Optional[etree._Element]) -> bool:
     return running is not None and (_identity(running) is None or not can_be_unplugged(running))
 
 
-def _has_no_place(asked: Optional[etree._Element], live: etree._Element) -> bool:
-    if asked is None:
+def _has_no_place(desired: Optional[etree._Element], live: etree._Element) -> bool:
+    if desired is None:
         return False
-    return is_root(asked) or _identity(asked) is None or not can_be_plugged(asked, live)
+    return is_root(desired) or _identity(desired) is None or not can_be_plugged(desired, live)
 
 
 def _identity(device: etree._Element) -> Optional[str]:
@@ -228,19 +228,19 @@ def _plugged(action: type[PluggedDevice], device: etree._Element, live: etree._E
     return action(attachable(device, live), path, "%s %s" % (kind.label, identity))
 
 
-def _plan_disk(asked: etree._Element, running: etree._Element, found: list[Found], planned: _Planned) -> None:
+def _plan_disk(desired: etree._Element, running: etree._Element, found: list[Found], planned: _Planned) -> None:
     # The group of disks that share their limits has no place among those numbers.
     limits = [each for each in found if _below_device(each) == "iotune" and each.steps[-1].node.name != "group_name"]
-    media = [each for each in found if _is_cdrom(asked) and _is_of_media(each)]
+    media = [each for each in found if _is_cdrom(desired) and _is_of_media(each)]
     target = _identity(running)
     if target is None:
         limits = media = []
     elif limits:
-        planned.change.append(SetVolumeQos(target, _limits(asked), _limits(running)))
+        planned.change.append(SetVolumeQos(target, _limits(desired), _limits(running)))
     if media:
-        changed = _with_parts(asked, running, ("source",))
+        changed = _with_parts(desired, running, ("source",))
         for path, attribute in ((".", "type"), ("driver", "type")):
-            _copy_attribute(asked, changed, path, attribute)
+            _copy_attribute(desired, changed, path, attribute)
         planned.change.append(ChangeMedia(text(changed), text(running)))
     planned.remaining += [each for each in found if each not in limits and each not in media]
 
@@ -259,19 +259,19 @@ def _limits(disk: etree._Element) -> dict[str, int]:
     return {**dict.fromkeys(_LIMITS, 0), **given}
 
 
-def _plan_nic(asked: etree._Element, running: etree._Element, found: list[Found], planned: _Planned) -> None:
+def _plan_nic(desired: etree._Element, running: etree._Element, found: list[Found], planned: _Planned) -> None:
     bridge = [each for each in found if (_below_device(each), each.last) == ("source", "@bridge")]
-    parts = (*_NIC_PARTS, "vlan") if is_openvswitch(asked) and is_openvswitch(running) else _NIC_PARTS
+    parts = (*_NIC_PARTS, "vlan") if is_openvswitch(desired) and is_openvswitch(running) else _NIC_PARTS
     possible = [each for each in found if _below_device(each) in parts]
-    changed = _with_parts(asked, running, parts)
-    if bridge and _bridge_of(asked) == _bridge_of(running):
+    changed = _with_parts(desired, running, parts)
+    if bridge and _bridge_of(desired) == _bridge_of(running):
         # It has left the bridge that libvirt put it into, about which libvirt does nothing.
         if _can_be_reconnected(running, planned.ports):
             planned.change.append(_reconnect(running, planned.ports))
         else:
             planned.remaining += bridge
-    elif bridge and not (is_openvswitch(asked) or is_openvswitch(running)):
-        _copy_attribute(asked, changed, "source", "bridge")
+    elif bridge and not (is_openvswitch(desired) or is_openvswitch(running)):
+        _copy_attribute(desired, changed, "source", "bridge")
         possible += bridge
     else:
         planned.remaining += bridge
@@ -296,20 +296,20 @@ def _reconnect(running: etree._Element, ports: Ports) -> Action:
     return ReconnectNic(text(running), device, bridge, before=ports[device] or "")
 
 
-def _plan_graphics(asked: etree._Element, running: etree._Element, found: list[Found], planned: _Planned) -> None:
+def _plan_graphics(desired: etree._Element, running: etree._Element, found: list[Found], planned: _Planned) -> None:
     # QEMU asks for a password only if it had one when it started.
     password = [each for each in found if each.last == "@passwd" and each.before and each.after]
     if password:
         changed = copy.deepcopy(running)
-        changed.set("passwd", asked.get("passwd"))
+        changed.set("passwd", desired.get("passwd"))
         planned.change.append(SetConsolePassword(text(changed), text(running)))
     planned.remaining += [each for each in found if each not in password]
 
 
-def _plan_balloon(asked: etree._Element, running: etree._Element, found: list[Found], planned: _Planned) -> None:
+def _plan_balloon(desired: etree._Element, running: etree._Element, found: list[Found], planned: _Planned) -> None:
     period = [each for each in found if _below_device(each) == "stats"]
     if period:
-        planned.change.append(SetBalloonPeriod(_period(asked), _period(running)))
+        planned.change.append(SetBalloonPeriod(_period(desired), _period(running)))
     planned.remaining += [each for each in found if each not in period]
 
 
@@ -318,16 +318,16 @@ def _period(balloon: etree._Element) -> int:
     return 0 if stats is None else number(stats.get("period"))
 
 
-def _plan_vcpus(asked: etree._Element, running: etree._Element, found: list[Found], planned: _Planned) -> None:
-    before, after = (number(vcpu.get("current") or vcpu.text) for vcpu in (running, asked))
-    if running.text == asked.text and before < after:
+def _plan_vcpus(desired: etree._Element, running: etree._Element, found: list[Found], planned: _Planned) -> None:
+    before, after = (number(vcpu.get("current") or vcpu.text) for vcpu in (running, desired))
+    if running.text == desired.text and before < after:
         planned.grow.append(SetVcpus(after, before))
     else:
         planned.remaining += found
 
 
 def _plan_memory(found: list[Found], planned: _Planned) -> None:
-    wanted, limit = _kib(planned.asked, "memory"), planned.live.find("maxMemory")
+    wanted, limit = _kib(planned.desired, "memory"), planned.live.find("maxMemory")
     more = wanted - _kib(planned.live, "memory")
     slots = 0 if limit is None else number(limit.get("slots")) - len(planned.live.findall("devices/memory"))
     if slots > 0 and more > 0 and more % MEMORY_BLOCK_KIB == 0 and wanted <= _kib(planned.live, "maxMemory"):
@@ -340,28 +340,28 @@ def _kib(domain: etree._Element, path: str) -> int:
     return number(domain.findtext(path))
 
 
-def _plan_cpu_shares(asked: etree._Element, running: etree._Element, found: list[Found], planned: _Planned) -> None:
+def _plan_cpu_shares(desired: etree._Element, running: etree._Element, found: list[Found], planned: _Planned) -> None:
     shares = [each for each in found if each.steps[-1].node.name == "shares" and each.before]
     if shares:
-        before, after = (number(tune.findtext("shares")) for tune in (running, asked))
+        before, after = (number(tune.findtext("shares")) for tune in (running, desired))
         planned.change.append(SetCpuShares(after, before))
     planned.remaining += [each for each in found if each not in shares]
 
 
-def _with_parts(asked: etree._Element, running: etree._Element, tags: Iterable[str]) -> etree._Element:
+def _with_parts(desired: etree._Element, running: etree._Element, tags: Iterable[str]) -> etree._Element:
     """The running device with some of its children as they are asked for, and without what only libvirt writes."""
     changed = copy.deepcopy(running)
     for tag in (*tags, "backingStore", "mirror"):
         for old in changed.findall(tag):
             changed.remove(old)
     for tag in tags:
-        changed.extend(copy.deepcopy(each) for each in asked.findall(tag))
+        changed.extend(copy.deepcopy(each) for each in desired.findall(tag))
     return changed
 
 
-def _copy_attribute(asked: etree._Element, changed: etree._Element, path: str, name: str) -> None:
+def _copy_attribute(desired: etree._Element, changed: etree._Element, path: str, name: str) -> None:
     """Set what is asked for; without that, or without the element, libvirt chooses."""
-    wanted, element = asked.find(path), changed.find(path)
+    wanted, element = desired.find(path), changed.find(path)
     if wanted is not None and element is not None and wanted.get(name) is not None:
         element.set(name, wanted.get(name))
 

@@ -23,11 +23,11 @@ from .hardware import (
     drop_chosen_firmware,
     drop_what_depends,
     forget_hardware,
-    free_asked_addresses,
+    free_desired_addresses,
     is_other_board,
     keep_plugged_memory,
 )
-from .normal_form import normalise_asked, normalise_held
+from .normal_form import normalise_desired, normalise_existing
 from .patched_away import take_patched_away
 from .rewritten import as_record, fingerprint, forget_record, recorded, section_of
 from .rule_tree import ROOT
@@ -61,10 +61,10 @@ def reconcile(
         return Reconciled(desired, ())
     if unpatched is not None:
         return _reconcile_patched(desired, existing, unpatched, recorded(existing))
-    asked, merged = _normalised(desired), copy.deepcopy(existing)
+    desired, merged = _normalised(desired), copy.deepcopy(existing)
     forget_record(merged)
-    normalise_held(merged)
-    return merge(asked, merged)
+    normalise_existing(merged)
+    return merge(desired, merged)
 
 
 def _reconcile_patched(
@@ -73,10 +73,10 @@ def _reconcile_patched(
     """C(known): the fingerprints of what libvirt has rewritten."""
 
     def compare(accepts: Callable[[Found], bool]) -> Reconciled:
-        asked, merged = _normalised(desired), copy.deepcopy(existing)
-        normalise_held(merged)
-        patched_away = take_patched_away(_normalised(unpatched), asked, merged, accepts)
-        reconciled = merge(asked, merged, accepts)
+        patched, merged = _normalised(desired), copy.deepcopy(existing)
+        normalise_existing(merged)
+        patched_away = take_patched_away(_normalised(unpatched), patched, merged, accepts)
+        reconciled = merge(patched, merged, accepts)
         found = (*patched_away, *reconciled.found)
         return replace(reconciled, differences=tuple(each.as_difference() for each in found), found=found)
 
@@ -111,25 +111,25 @@ def left_from_before_patches(
 
 def _normalised(domain: etree._Element) -> etree._Element:
     domain = copy.deepcopy(domain)
-    normalise_asked(domain)
+    normalise_desired(domain)
     return domain
 
 
 def merge(
-    asked: etree._Element, merged: etree._Element, accepts: Optional[Callable[[Found], bool]] = None
+    desired: etree._Element, merged: etree._Element, accepts: Optional[Callable[[Found], bool]] = None
 ) -> Reconciled:
-    """Set C(asked) in C(merged), but for what C(accepts) lets stay. Both are in normal form, and both are changed."""
-    other_board = is_other_board(asked, merged)
+    """Set C(desired) in C(merged), but for what C(accepts) lets stay. Both are in normal form, and both are changed."""
+    other_board = is_other_board(desired, merged)
     if other_board:
-        forget_hardware(asked, merged)
-    keep_plugged_memory(asked, merged)
+        forget_hardware(desired, merged)
+    keep_plugged_memory(desired, merged)
     walk = Walk(accepts)
-    walk.merge(ROOT, asked, merged)
+    walk.merge(ROOT, desired, merged)
     if walk.found:
         if any(_chooses_firmware(each) for each in walk.found):
-            drop_chosen_firmware(asked, merged)
+            drop_chosen_firmware(desired, merged)
         drop_what_depends(merged, frozenset(step.node.name for each in walk.found for step in each.steps[:2]))
-        free_asked_addresses(walk.devices, merged)
+        free_desired_addresses(walk.devices, merged)
     return Reconciled(merged, tuple(each.as_difference() for each in walk.found), other_board, tuple(walk.found))
 
 

@@ -16,15 +16,15 @@ _SILENT_AGENT = frozenset({55, 86, 97, 111})
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong, found before anything was changed. C(place) is where it stands in the input."""
+    """One thing that is wrong, found before anything was changed. C(option_path) is where it stands in the input."""
 
-    place: str
+    option_path: str
     message: str
     code: str = "invalid_input"
     hint: str = ""
 
     def __str__(self) -> str:
-        return "%s: %s" % (self.place, self.message)
+        return "%s: %s" % (self.option_path, self.message)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ except ImportError:  # the module reports it
 from .._errors.errors import Problem, VmError
 from .._libvirt.hypervisor import Hypervisor
 from .._spec.vm import Cdrom, Vm, Volume
-from .._storage.base import StorageFacts, StorageItem, path_of, path_place
+from .._storage.base import StorageFacts, StorageItem, option_path_of, path_of
 from .._storage.file import IMAGE_KINDS
 from .._storage.fusionstor import NBD_SOCKET, FusionstorBackend, export_name
 from .._storage.image_chain import QCOW2_MAGIC, chain_of
@@ -44,7 +44,7 @@ def facts(vm: Vm, existing: Optional[Any], system: System, hypervisor: Hyperviso
             if image_format is not None:
                 formats[volume.install_path] = image_format
         except VmError as error:
-            problems.append(Problem(path_place(volume), error.message, error.code, error.hint))
+            problems.append(Problem(option_path_of(volume), error.message, error.code, error.hint))
     block_devices = _block_devices(vm, existing, system)
     return StorageFacts(formats, _chap_secrets(vm, hypervisor), block_devices, tuple(problems))
 

@@ -23,7 +23,7 @@ except ImportError:  # the module reports it
 from .._errors.errors import Problem, VmError
 from .._libvirt.hypervisor import Hypervisor
 from .._spec.vm import Vm, Volume
-from .._storage.base import path_place
+from .._storage.base import option_path_of
 from .._storage.image_chain import (
     HEAD_BYTES,
     Link,
@@ -241,15 +241,15 @@ def discard_problems(
     problems = []
     running = set() if live is None else {disk_image(disk) for disk in _volumes(live)}
     for image, disk in {**overlays.defined, **overlays.live}.items():
-        place = path_place(volumes[image]) if image in volumes else vm.place
+        option_path = option_path_of(volumes[image]) if image in volumes else vm.option_path
         overlay = disk_image(disk)
         said = "%s is to take the place of its overlay %s, " % (image, overlay)
         snapshots = [each for each in _above(image, disk, reader) if each in reader.snapshot_overlays]
         if overlay in running:
-            problems.append(Problem(place, said + "which the VM is running on", "overlay_in_use"))
+            problems.append(Problem(option_path, said + "which the VM is running on", "overlay_in_use"))
         elif snapshots:
             message = said + "but a snapshot of libvirt has made %s" % snapshots[0]
-            problems.append(Problem(place, message, "overlay_in_use"))
+            problems.append(Problem(option_path, message, "overlay_in_use"))
     return problems
 
 
@@ -274,7 +274,7 @@ def chain_problems(
         links += links_below(links, partial(backing_on_host, system=system))
         message = _missing_link(links, volume, image, system)
         if message is not None:
-            problems.append(Problem(path_place(volume), message, "image_missing"))
+            problems.append(Problem(option_path_of(volume), message, "image_missing"))
     return problems
 
 

@@ -25,7 +25,7 @@ from .._host.bridge_ports import Ports, stray_warnings
 from .._host.network import BridgePorts
 from .._host.system import System
 from .._libvirt import domain_facts
-from .._libvirt.circuit_breaker import Patience
+from .._libvirt.circuit_breaker import CircuitBreaker
 from .._libvirt.guest_addresses import ask_addresses
 from .._libvirt.hypervisor import Hypervisor
 from .._libvirt.observed import DomainList, ObservedVm, list_domains, observe_domain
@@ -33,7 +33,7 @@ from .._spec.vm import Vm
 from .._start.plan import Policy
 from .._start.readiness import console_of_domain
 from .._start.result import VmResult
-from .._start.run_context import Order
+from .._start.run_context import StartRequest
 from .._start.start import start_vms
 from ..addresses import usable_address
 from ..deadline import side_by_side
@@ -64,7 +64,7 @@ _NOTHING_KNOWN: Information = {
     "screenshot": None,
     "thumbnail": None,
 }
-_NOT_COMPARED: Information = {"as_asked": None, "differences": [], "error": None}
+_NOT_COMPARED: Information = {"in_sync": None, "differences": [], "error": None}
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class _Survey:
     domains: DomainList
     pictures: Pictures
     bridge_ports: BridgePorts
-    patience: Patience = field(default_factory=Patience)
+    circuit_breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
 
 
 def vm_information(
@@ -100,12 +100,12 @@ def vm_information(
 ) -> list[Information]:
     """One entry for each of the VMs, in the order given; with C(others), then for all others, by domain name."""
     domains = list_domains(hypervisor)
-    asked = list(uuids)
+    desired = list(uuids)
     if others:
-        asked += sorted(set(domains.names) - set(asked), key=lambda uuid: domains.names[uuid])
+        desired += sorted(set(domains.names) - set(desired), key=lambda uuid: domains.names[uuid])
     look = partial(_look, _Survey(hypervisor, system, domains, pictures, BridgePorts(system)))
     found = []
-    for index, (uuid, outcome) in enumerate(zip(asked, side_by_side(look, asked, _WORKERS))):
+    for index, (uuid, outcome) in enumerate(zip(desired, side_by_side(look, desired, _WORKERS))):
         if isinstance(outcome, VmError):
             if outcome.lost_libvirt:
                 raise outcome
@@ -138,10 +138,10 @@ def _describe(survey: _Survey, uuid: str, observed: ObservedVm, defined: etree._
     disks = [{**disk, **_size(survey, uuid, disk, warnings)} for disk in domain_facts.disks(domain)]
     pictures = _pictures(survey, uuid, live, warnings)
     # Asked before the agent is, whose silence is not QEMU's.
-    hangs = live is not None and survey.patience.lost_with(uuid) is not None
+    hangs = live is not None and survey.circuit_breaker.lost_with(uuid) is not None
     addresses: list[Information] = []
     if live is not None:
-        addresses, left_out = ask_addresses(survey.hypervisor, survey.system, uuid, live, survey.patience)
+        addresses, left_out = ask_addresses(survey.hypervisor, survey.system, uuid, live, survey.circuit_breaker)
         warnings += left_out
     return {
         "uuid": uuid,
@@ -179,7 +179,9 @@ def _size(survey: _Survey, uuid: str, disk: Information, warnings: list[str]) ->
     """Bytes of a disk; None where libvirt can't say, as of network storage that nobody has open."""
     if disk["source"] is not None:
         try:
-            size, allocated = survey.patience.ask(uuid, partial(survey.hypervisor.block_size, uuid, disk["target"]))
+            size, allocated = survey.circuit_breaker.ask(
+                uuid, partial(survey.hypervisor.block_size, uuid, disk["target"])
+            )
             return {"size": size, "allocated": allocated}
         except VmError as error:
             if error.lost_libvirt:
@@ -195,7 +197,7 @@ def _pictures(survey: _Survey, uuid: str, live: Optional[etree._Element], warnin
     if live is None or live.find("devices/video") is None:
         return taken
     hypervisor, wanted = survey.hypervisor, survey.pictures
-    attempt = partial(_attempt, survey.patience, uuid, warnings)
+    attempt = partial(_attempt, survey.circuit_breaker, uuid, warnings)
     if wanted.directory is not None:
         taken["screenshot"] = attempt(partial(write_picture, hypervisor, uuid, wanted.directory))
     if wanted.thumbnail_width is not None:
@@ -207,9 +209,9 @@ def _thumbnail(hypervisor: Hypervisor, uuid: str, width: int) -> str:
     return base64.b64encode(thumbnail(hypervisor.screenshot(uuid), width)).decode()
 
 
-def _attempt(patience: Patience, uuid: str, warnings: list[str], take: Callable[[], str]) -> Optional[str]:
+def _attempt(circuit_breaker: CircuitBreaker, uuid: str, warnings: list[str], take: Callable[[], str]) -> Optional[str]:
     try:
-        return patience.ask(uuid, take)
+        return circuit_breaker.ask(uuid, take)
     except (VmError, ValueError) as error:
         if isinstance(error, VmError) and error.lost_libvirt:
             raise
@@ -222,8 +224,8 @@ def compare(
     hypervisor: Hypervisor, system: System, vms: Sequence[Vm], secrets: frozenset[str], entries: Sequence[Information]
 ) -> None:
     """Adds to the entries of VMs that are described how they differ from that, as zstack_vm_start would find it."""
-    order = Order(Policy(), check_mode=True, parallel=None, secrets=secrets, cancelled=threading.Event())
-    found = {result.uuid: result for result in start_vms(hypervisor, system, vms, order)} if vms else {}
+    request = StartRequest(Policy(), check_mode=True, parallel=None, secrets=secrets, cancelled=threading.Event())
+    found = {result.uuid: result for result in start_vms(hypervisor, system, vms, request)} if vms else {}
     for entry in entries:
         result = found.get(entry["uuid"])
         images = {each["target"]: each["overlay_of"] for each in result.overlays or ()} if result is not None else {}
@@ -236,11 +238,11 @@ def compare(
 def _comparison(result: VmResult) -> Information:
     entry = result.as_entry()
     compared = result.failure is None and result.state != "absent"
-    as_asked: Optional[bool] = not result.differences if compared else None
+    as_desired: Optional[bool] = not result.differences if compared else None
     if result.state == "absent":
-        as_asked = False
+        as_desired = False
     return {
-        "as_asked": as_asked,
+        "in_sync": as_desired,
         "differences": entry["differences"],
         "error": entry.get("error"),
     }

@@ -20,7 +20,7 @@ from .._host.network import is_neighbour
 from .._host.system import System
 from ..addresses import merge_addresses
 from . import domain_facts
-from .circuit_breaker import Patience
+from .circuit_breaker import CircuitBreaker
 from .hypervisor import Hypervisor
 
 _SOURCES = ("agent", "lease", "arp")
@@ -29,7 +29,7 @@ Address = dict[str, Any]
 
 
 def ask_addresses(
-    hypervisor: Hypervisor, system: System, uuid: str, live: etree._Element, patience: Patience
+    hypervisor: Hypervisor, system: System, uuid: str, live: etree._Element, circuit_breaker: CircuitBreaker
 ) -> tuple[list[Address], list[str]]:
     """Return what the guest agent, libvirt's leases and the ARP table know of the addresses of a running VM.
 
@@ -41,7 +41,7 @@ def ask_addresses(
     for source in sources:
         question = partial(hypervisor.interface_addresses, uuid, source)
         try:
-            answers[source] = patience.ask(uuid, question) if source == "agent" else question()
+            answers[source] = circuit_breaker.ask(uuid, question) if source == "agent" else question()
         except VmError as error:
             if error.lost_libvirt:
                 raise

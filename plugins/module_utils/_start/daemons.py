@@ -31,7 +31,9 @@ def daemon_problems(vm: Vm, system: System, uri: str) -> list[Problem]:
         return []
     settings = _settings(system)
     return [
-        Problem(vm.place, "%s does not listen on %s, and libvirt starts no VM without it" % (daemon, socket), CODE)
+        Problem(
+            vm.option_path, "%s does not listen on %s, and libvirt starts no VM without it" % (daemon, socket), CODE
+        )
         for daemon, setting, default, needed in _DAEMONS
         for socket in ["/run/libvirt/%s-sock" % daemon]
         if settings.get(setting, default) == needed
@@ -39,9 +41,9 @@ def daemon_problems(vm: Vm, system: System, uri: str) -> list[Problem]:
     ]
 
 
-def daemon_problem(place: str, error: VmError) -> list[Problem]:
+def daemon_problem(option_path: str, error: VmError) -> list[Problem]:
     """Return the problem that an error is if libvirt met it when it asked another daemon."""
-    return [] if error.code != CODE else [Problem(place, error.message, CODE)]
+    return [] if error.code != CODE else [Problem(option_path, error.message, CODE)]
 
 
 def _settings(system: System) -> dict[str, str]:

@@ -25,7 +25,7 @@ from .result import SecretMask
 
 
 @dataclass(frozen=True)
-class Order:
+class StartRequest:
     """How the VMs are to be started: C(parallel) at a time, by default as many as the hypervisor has CPUs.
 
     C(secrets) never appear in results. C(cancelled) is set when the task is asked to stop. C(diff): whether results
@@ -40,7 +40,7 @@ class Order:
     diff: bool = False
 
 
-class Foreseen:
+class SharedActions:
     """What a run in check mode has said already that it would do for several VMs."""
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class Foreseen:
 
 
 @dataclass(frozen=True)
-class Task:
+class RunContext:
     """What all VMs of a task have in common.
 
     C(problems) are those of the storage of the VMs in C(checked), the ones that were off in the beginning.
@@ -67,7 +67,7 @@ class Task:
 
     hypervisor: Hypervisor
     system: System
-    order: Order
+    request: StartRequest
     mask: SecretMask
     host: Host
     domains: DomainList
@@ -77,18 +77,18 @@ class Task:
     checked: frozenset[str]
     others: OtherDomains
     bridge_ports: BridgePorts
-    foreseen: Foreseen = field(default_factory=Foreseen)
+    shared_actions: SharedActions = field(default_factory=SharedActions)
 
     @property
     def policy(self) -> Policy:
         """What to do about drift."""
-        return self.order.policy
+        return self.request.policy
 
     @property
     def workers(self) -> int:
         """How many VMs are worked on at a time."""
-        if self.order.parallel is not None:
-            return self.order.parallel
+        if self.request.parallel is not None:
+            return self.request.parallel
         return self.hypervisor.cpu_count() if self.system.is_remote else self.system.cpu_count()
 
     def storage_problems(self, vm: Vm) -> list[Problem]:
@@ -96,18 +96,18 @@ class Task:
         asked = self.problems
         if vm.uuid not in self.checked:
             asked = preflight([vm], self.system, self.hypervisor)
-        return [problem for problem in asked if problem.place.startswith(vm.place + ".")]
+        return [problem for problem in asked if problem.option_path.startswith(vm.option_path + ".")]
 
 
-def begin_task(hypervisor: Hypervisor, system: System, vms: Sequence[Vm], order: Order) -> Task:
+def begin_run(hypervisor: Hypervisor, system: System, vms: Sequence[Vm], request: StartRequest) -> RunContext:
     """Asks the hypervisor, and the storage of all VMs that are off."""
     domains = list_domains(hypervisor, asks_autostart=any(vm.autostart is not None for vm in vms))
     off = [vm for vm in vms if vm.uuid not in domains.active]
-    return Task(
+    return RunContext(
         hypervisor=hypervisor,
         system=system,
-        order=order,
-        mask=SecretMask(order.secrets),
+        request=request,
+        mask=SecretMask(request.secrets),
         host=_ask_host(hypervisor, system, vms),
         domains=domains,
         free_memory=hypervisor.free_memory() if system.is_remote else system.free_memory(),

@@ -32,11 +32,11 @@ from .._storage import backends
 from .._storage.base import StorageFacts
 from .._storage.image_chain import source_image
 from .plan import Plan, touched_disks
-from .run_context import Task
+from .run_context import RunContext
 
 
 def keep_overlays(
-    task: Task,
+    run: RunContext,
     vm: Vm,
     facts: StorageFacts,
     desired: etree._Element,
@@ -44,9 +44,9 @@ def keep_overlays(
     live: Optional[etree._Element],
 ) -> Overlays:
     """Find the overlays to keep. Raises what holds them where they are to be discarded."""
-    reader = ImageReader(task.system, task.hypervisor, vm.uuid)
+    reader = ImageReader(run.system, run.hypervisor, vm.uuid)
     overlays = find_overlays(desired, existing, live, reader)
-    if task.policy.overlays == "keep":
+    if run.policy.overlays == "keep":
         return overlays
     problems = discard_problems(vm, _volumes_by_image(vm, facts), overlays, live, reader)
     if problems:
@@ -60,11 +60,11 @@ def on_overlays(desired: DesiredDomain, overlays: Mapping[str, etree._Element]) 
     return replace(desired, element=with_overlays(desired.element, overlays), unpatched=unpatched)
 
 
-def storage_problems(task: Task, vm: Vm, facts: StorageFacts, overlays: Overlays) -> list[Problem]:
+def storage_problems(run: RunContext, vm: Vm, facts: StorageFacts, overlays: Overlays) -> list[Problem]:
     """What keeps a VM from its images. Of one that is missing it is said which other image refers to it."""
-    chains = chain_problems(_volumes_by_image(vm, facts), facts.formats, overlays, task.system)
-    known = {(problem.place, problem.code) for problem in chains}
-    return [*chains, *(each for each in task.storage_problems(vm) if (each.place, each.code) not in known)]
+    chains = chain_problems(_volumes_by_image(vm, facts), facts.formats, overlays, run.system)
+    known = {(problem.option_path, problem.code) for problem in chains}
+    return [*chains, *(each for each in run.storage_problems(vm) if (each.option_path, each.code) not in known)]
 
 
 def _volumes_by_image(vm: Vm, facts: StorageFacts) -> dict[str, Volume]:

@@ -22,8 +22,8 @@ from .base import (
     Inquiry,
     StorageFacts,
     StorageItem,
+    option_path_of,
     path_of,
-    path_place,
 )
 
 # What a file counts as while it can't be asked: ZStack makes its volumes as qcow2.
@@ -41,7 +41,7 @@ class FileBackend(Backend):
         path = path_of(item)
         if not path.startswith("/") or path == "/" or CONTROL_CHARACTERS.search(path):
             others = ", or a URL that begins with ceph:// or fusionstor://" if isinstance(item, Cdrom) else ""
-            return [Problem(path_place(item), "%r is not the absolute path of a file%s" % (path, others))]
+            return [Problem(option_path_of(item), "%r is not the absolute path of a file%s" % (path, others))]
         return []
 
     def disk(self, item: StorageItem, facts: StorageFacts) -> DiskSource:

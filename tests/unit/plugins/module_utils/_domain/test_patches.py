@@ -38,7 +38,7 @@ def patched(xml: str, *patches: DomainPatch) -> tuple[etree._Element, list[Probl
 def test_all_patches_that_fail_are_named() -> None:
     patches = [DomainPatch("p[%d]" % number, "set", "nothing", "x") for number in range(3)]
 
-    assert [problem.place for problem in problems_of(*patches)] == ["p[0]", "p[1]", "p[2]"]
+    assert [problem.option_path for problem in problems_of(*patches)] == ["p[0]", "p[1]", "p[2]"]
 
 
 @pytest.mark.parametrize("value", [ENTITY, "&file;", "<a>&#0;</a>", "</patch><patch>"])
@@ -96,7 +96,7 @@ def test_an_xpath_that_takes_too_long_is_a_problem(monkeypatch: pytest.MonkeyPat
         DomainPatch("p[2]", "set", "@type", "kvm"),
         domain=many,
     )
-    assert (problem.place, problem.code) == ("p[1]", "patch_failed")
+    assert (problem.option_path, problem.code) == ("p[1]", "patch_failed")
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ SYSTEM = "qemu:///system"
 
 
 class Vm:
-    place = "vms[0]"
+    option_path = "vms[0]"
 
 
 VM: Any = Vm()
