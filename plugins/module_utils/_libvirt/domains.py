@@ -240,10 +240,6 @@ class DomainCalls(Connection):
         """Lets a paused domain go on."""
         self._change("resume the domain", self._domain(uuid).resume)
 
-    def suspend(self, uuid: str) -> None:
-        """Pauses a running domain."""
-        self._change("pause the domain", self._domain(uuid).suspend)
-
     def wake_up(self, uuid: str) -> None:
         """Wakes a guest that has suspended itself to memory."""
         self._change("wake the domain up", self._domain(uuid).pMWakeup, 0)
