@@ -254,7 +254,7 @@ class TestMissingFilesOfAChain:
         run = module_run.start({**off, "cpu_num": 2})
         assert (run.error["code"], run.error["phase"], run.actions) == ("image_missing", "preflight", [])
         link, above = overlay_of(off, missing), overlay_of(off, referrer)
-        expected = f"there is no file {link}, which {above} has as its backing file"
+        expected = f"the file {link}, the backing file of {above}, does not exist"
         assert run.error["message"] == f"vms[0].root_volume.install_path: {expected}"
         foretold = module_run.start(off, check=True)
         assert expected in " ".join(foretold.vm["warnings"])

@@ -46,7 +46,7 @@ def test_every_vm_would_be_started(foretold: subprocess.CompletedProcess[str]) -
 
 
 def test_what_the_host_lacks_is_a_warning(foretold: subprocess.CompletedProcess[str]) -> None:
-    assert "vms[0].root_volume.install_path: there is no file or block device /" in foretold.stdout + foretold.stderr
+    assert "vms[0].root_volume.install_path: the file or block device /" in foretold.stdout + foretold.stderr
 
 
 def test_nothing_is_defined(foretold: subprocess.CompletedProcess[str]) -> None:

@@ -107,7 +107,7 @@ def test_the_lock_of_a_running_vm_does_not_keep_another_from_asking(new_vm: NewV
 def test_what_can_not_be_asked_counts_as_qcow2_in_check_mode(new_vm: NewVm, images: Path) -> None:
     run = module_run.start(new_vm(root_volume={"install_path": str(images / "none")}), check=True)
     assert not run.failed
-    assert "there is no file" in " ".join(run.vm["warnings"])
+    assert "does not exist" in " ".join(run.vm["warnings"])
     assert '<driver name="qemu" type="qcow2"' in run.result["diff"][0]["after"]
 
 

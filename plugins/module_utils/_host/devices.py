@@ -38,7 +38,7 @@ class Devices:
         return self._files.path_kind("/sys/bus/pci/devices/%s/iommu_group" % address) == "directory"
 
     def iommu_groups(self) -> dict[int, list[str]]:
-        """Return the PCI devices in each IOMMU group, which can only be passed through together; empty without an IOMMU."""
+        """Return the PCI devices in each IOMMU group, which can only be passed through together."""
         top = "/sys/kernel/iommu_groups"
         return {
             int(name): self._files.list_directory("%s/%s/devices" % (top, name))

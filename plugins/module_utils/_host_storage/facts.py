@@ -140,7 +140,7 @@ def _ask_libvirt(path: str, system: System, hypervisor: Hypervisor) -> str:
 
 
 def _check_claim(volume: Volume, expected: str, system: System) -> None:
-    """Raise C(image_format) if the header contradicts C(expected). Without qemu-img, as every run checks every volume."""
+    """Raise C(image_format) if the header contradicts C(expected). Without qemu-img: every run checks all volumes."""
     head = system.files.read_head(volume.install_path, len(QCOW2_MAGIC))
     if head is None:
         return

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import base64
-import copy
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -164,17 +163,7 @@ def _describe(survey: _Survey, uuid: str, observed: ObservedVm, defined: etree._
 
 def restart_changes(defined: etree._Element, live: etree._Element, ports: Ports) -> bool:
     """Whether a guest would find anything changed if what is defined took the place of what runs."""
-    desired, running = copy.deepcopy(defined), copy.deepcopy(live)
-    for processor in desired.iterfind("cpu[@check]"):
-        # libvirt writes here how it has checked the processor of the VM that runs.
-        del processor.attrib["check"]
-    for wanted, found in zip(desired.iterfind("devices/graphics"), running.iterfind("devices/graphics")):
-        if wanted.get("listen") is None:
-            # libvirt writes here what its configuration says.
-            for listening in [found, *found.iterfind('listen[@type="address"]')]:
-                listening.attrib.pop("listen", None)
-                listening.attrib.pop("address", None)
-    return bool(live_changes(desired, running, ports).for_guest)
+    return bool(live_changes(defined, live, ports).for_guest)
 
 
 def _uptime(system: System, uuid: str, domain_name: str) -> Optional[int]:

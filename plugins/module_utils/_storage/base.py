@@ -124,7 +124,7 @@ class Backend(ABC):
 
     @abstractmethod
     def inquiry(self, item: StorageItem, asking: Asking) -> Optional[Inquiry]:
-        """Return the test for qemu-img, None if none is possible or needed. Raises C(VmError) if it is bound to fail."""
+        """Return the test for qemu-img, None if none is possible or needed. Raises C(VmError) if it would fail."""
 
     def explain(self, item: StorageItem, reason: str) -> Optional[tuple[str, str]]:
         """Return the error code and message for what qemu-img says, None if it is no error of this item."""

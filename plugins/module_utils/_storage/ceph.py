@@ -72,7 +72,7 @@ def _monitors(item: StorageItem) -> list[tuple[str, int]]:
 
 
 def _configuration(monitors: Iterable[Address], greetings: Mapping[Address, ServerGreeting], key: Optional[str]) -> str:
-    """Return a ceph.conf with the answering monitors, short timeouts, and the key, which thus stays out of the arguments.
+    """Return a ceph.conf with the answering monitors, short timeouts, and the key, to keep it out of the arguments.
 
     It names each monitor's protocol: otherwise ceph may try both, and report a wrong key as no answer.
     """
