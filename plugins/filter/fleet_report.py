@@ -82,7 +82,7 @@ Row = dict[str, Any]
 def fleet_report(
     hypervisors: Sequence[Mapping[str, Any]], workflow: Sequence[Mapping[str, Any]] = ()
 ) -> dict[str, Any]:
-    """Rows of hypervisors and of VMs, and a summary."""
+    """Return rows of hypervisors and of VMs, and a summary."""
     hypervisors, workflow = clean_all(hypervisors), clean_all(workflow)
     hypervisor_rows, vm_rows = [], []
     where = places({each["name"]: (each.get("vms") or {}).get("vms") or () for each in hypervisors})
@@ -101,7 +101,7 @@ def _normal(uuid: Any) -> str:
 
 
 def _natural(text: Any) -> list[tuple[int, str]]:
-    """Sorts hv10 after hv9."""
+    """Return a sort key that puts hv10 after hv9."""
     parts = re.split(r"(\d+)", str(text).lower())
     return [(int(part), "") if index % 2 else (0, part) for index, part in enumerate(parts)]
 
@@ -156,7 +156,7 @@ def _message(result: Mapping[str, Any]) -> str:
 def _vms(
     each: Mapping[str, Any], done: Mapping[str, Mapping[str, Any]], where: Mapping[str, Sequence[str]]
 ) -> list[Row]:
-    """Return the VMs of a hypervisor: those that it has told of, and those that should be there."""
+    """Return the VMs of a hypervisor: those that it reported, and those that it should have."""
     told = (each.get("vms") or {}).get("vms")
     expected = {_normal(vm["uuid"]): vm for vm in done.values() if vm.get("uuid")}
     expected.update({_normal(uuid): {"uuid": uuid, "name": name} for uuid, name in (each.get("wanted") or {}).items()})
@@ -264,7 +264,7 @@ def _messages(entry: Mapping[str, Any], done: Optional[Mapping[str, Any]]) -> li
 
 
 def _drift(entry: Mapping[str, Any], described: bool) -> str:
-    """What the comparison found, in two words."""
+    """Return the outcome of the comparison."""
     if entry["state"] == "absent" or entry.get("in_sync") is False:
         return "not as asked"
     if entry.get("in_sync"):

@@ -65,7 +65,7 @@ def html_page(variables: Mapping[str, Any], template: str) -> str:
 
 
 def _clean(value: Any) -> Any:
-    """Markup is what the template itself has made, of text that came through here."""
+    """Return text without control characters; markup comes from the template, whose text was cleaned here."""
     return clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 

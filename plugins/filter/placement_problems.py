@@ -113,7 +113,7 @@ def _because(reason: Any) -> str:
 
 
 def _reader_of_ignored(ignored: Any) -> Callable[[str], bool]:
-    """Return whether a host need not answer, as surveys, extra variables and inventories can say it."""
+    """Return a predicate for hosts that need not answer, from any form that surveys, variables or inventories give."""
     try:
         everything = boolean(ignored)
     except TypeError:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The filter that parts the VMs of a host into batches, so that it is seen which are done while others go on."""
+"""The filter that splits the VMs of a host into batches, to show progress."""
 
 from __future__ import annotations
 

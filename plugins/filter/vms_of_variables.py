@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The filter that reads VMs out of the playbooks' variables, in every form in which they come."""
+"""The filter that reads VMs from the playbooks' variables, in all supported forms."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ class _Reader:
         return vms
 
     def _documents_of_text(self, name: str, text: str) -> list[Any]:
-        """One document, a list of them, or several one after another."""
+        """Return the documents of a text: one, a list, or several in sequence."""
         found: list[Any] = []
         option_path = _next(text, 0)
         while option_path < len(text):
@@ -183,7 +183,7 @@ class _Reader:
 
 
 def _items(name: str, value: Any) -> list[tuple[str, Any]]:
-    """Return the items of a list, or a single one, each with its place."""
+    """Return the items of a list, or a single one, each with its path."""
     if value is None:
         return []
     if isinstance(value, (list, tuple)):
@@ -192,7 +192,7 @@ def _items(name: str, value: Any) -> list[tuple[str, Any]]:
 
 
 def _next(text: str, option_path: int) -> int:
-    """Where a text goes on after what may stand between two documents."""
+    """Return the offset of the next document, after any separators."""
     while option_path < len(text) and (text[option_path].isspace() or text[option_path] in ",\ufeff"):
         option_path += 1
     return option_path

@@ -143,7 +143,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils.foreign_text import cle
 _WORKERS = 32
 # What a command line or a pattern of hosts takes for a name and nothing else.
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
-# What vm_information tells of no use to an inventory.
+# Keys of vm_information that are of no use to an inventory.
 _LEFT_OUT = ("screenshot", "thumbnail", "warnings")
 
 Vm = dict[str, Any]
@@ -171,7 +171,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
                 name: {"uri": uris[name], "vms": vms} for name, vms in found.items()
             }
         where = places({name: found[name] for name in uris if name in found})
-        self._tell_of_active_twice(where)
+        self._warn_active_twice(where)
         for name, uri in uris.items():
             if name in found:
                 self._add_hypervisor(name, uri, found[name], where)
@@ -194,19 +194,19 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         found = {}
         for name, answer in zip(uris, answers):
             if isinstance(answer, VmError):
-                self._tell_of_unreachable(name, answer)
+                self._warn_unreachable(name, answer)
             else:
                 found[name] = answer
         return found
 
-    def _tell_of_unreachable(self, name: str, error: VmError) -> None:
+    def _warn_unreachable(self, name: str, error: VmError) -> None:
         message = "the VMs of hypervisor %s are not in the inventory: %s (%s)"
         said = clean(message % (name, error.message, error.hint or ERROR_CODES[error.code].hint))
         if self.get_option("unreachable") == "fail":
             raise AnsibleError(said)
         self.display.warning(said)
 
-    def _tell_of_active_twice(self, where: dict[str, list[str]]) -> None:
+    def _warn_active_twice(self, where: dict[str, list[str]]) -> None:
         for uuid, names in where.items():
             if len(names) > 1:
                 message = "VM %s is active on the hypervisors %s, and each may write to its disks: end all but one"
@@ -281,7 +281,7 @@ def _safe(name: str) -> str:
 
 
 def _vms_of(uri: str, connect_seconds: int, seconds: int) -> Union[list[Vm], VmError]:
-    """What there is to know of the VMs of a hypervisor that opens a connection and tells of them in time."""
+    """Return the VMs of a hypervisor, or an error if it does not connect and answer in time."""
     try:
         with internal_errors():
             hypervisor = Hypervisor.connect(without_questions(uri), connect_seconds)

@@ -12,12 +12,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-# What is shown in the place of something that has no place in a text.
+# Shown instead of a character that is removed.
 REPLACEMENT = "\ufffd"
-# A message is read by people, and patterns look through it: more than this of one says nothing.
+# A message is read by people and searched by patterns: more than this is of no use.
 MAX_MESSAGE = 8192
 
-# What a terminal obeys: CSI and OSC sequences and other escapes.
+# Terminal control: CSI and OSC sequences and other escapes.
 _SEQUENCES = re.compile("\x1b\\[[0-?]*[ -/]*[@-~]|\x1b\\][^\n\x07\x1b]*(?:\x07|\x1b\\\\)|\x1b[ -/]*[0-~]?")
 # Control characters other than tabs and line ends, line ends of other kinds, whatever turns the direction of
 # writing or can't be seen, and halves of characters, which can't be written at all.

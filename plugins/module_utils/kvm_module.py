@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What all modules have in common: arguments of any kind end in no traceback, misspelt ones show no secret."""
+"""The base of all modules: no argument causes a traceback, and misspelt ones show no secret."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MASK = "********"
 
 
 class KvmModule(AnsibleModule):
-    """A module whose result shows no secret argument, and nothing that a terminal or a log would obey."""
+    """A module whose result has no secret argument and no terminal control characters."""
 
     params: dict[str, Any]
 
@@ -27,7 +27,7 @@ class KvmModule(AnsibleModule):
         self.params = convertible(self.params, self.argument_spec)
 
     def exit_json(self, **kwargs: Any) -> None:
-        """End the module well."""
+        """End the module with success."""
         super().exit_json(**self._shown(clean_all(kwargs)))
 
     def fail_json(self, msg: str, **kwargs: Any) -> None:

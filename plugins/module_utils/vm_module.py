@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the modules about VMs have in common: how they begin, and how they end."""
+"""What the modules about VMs share at their beginning and end."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def fail_for_input(module: AnsibleModule, problems: Sequence[Problem], secrets: 
 
 
 def cancelled_by_signals() -> threading.Event:
-    """Return a task that is asked to end finishes the VMs that it works on, and begins no other."""
+    """Return an event that SIGTERM and SIGINT set: current VMs are finished, and no other is begun."""
     cancelled = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_received: cancelled.set())
@@ -73,7 +73,7 @@ def cancelled_by_signals() -> threading.Event:
 
 
 def finish(module: AnsibleModule, results: Sequence[VmResult]) -> None:
-    """End the module with what became of each VM; as a failure where one of them failed."""
+    """End the module with the result of each VM, as a failure if one of them failed."""
     returned: dict[str, Any] = {
         "changed": any(result.changed for result in results),
         "vms": [result.as_entry() for result in results],
@@ -91,7 +91,7 @@ def finish(module: AnsibleModule, results: Sequence[VmResult]) -> None:
 
 
 def _failure(label: str, failure: Failure) -> Iterator[str]:
-    """Yield the lines that tell people what went wrong with a VM."""
+    """Yield the lines that explain a VM's failure."""
     yield "%s: %s (%s)" % (label, failure.error.message, failure.error.hint)
     seen = failure.diagnostics
     if seen is None:

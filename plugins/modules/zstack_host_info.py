@@ -2,7 +2,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tells what a hypervisor can do."""
+"""Report the features of a hypervisor."""
 
 from __future__ import annotations
 
@@ -209,7 +209,7 @@ ARGUMENT_SPEC = {**CONNECTION_ARGUMENTS}
 
 
 def main() -> None:
-    """Arguments in, facts out."""
+    """Run the module."""
     module = KvmModule(ARGUMENT_SPEC, supports_check_mode=True)
     require_libraries(module)
     uri = module.params["uri"]

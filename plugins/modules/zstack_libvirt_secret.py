@@ -158,7 +158,7 @@ ARGUMENT_SPEC = {
 
 
 def main() -> None:
-    """Arguments in, result out."""
+    """Run the module."""
     module = KvmModule(ARGUMENT_SPEC, supports_check_mode=True)
     require_libraries(module)
     wanted, value = _read(module)
@@ -183,7 +183,7 @@ def main() -> None:
 
 
 def _read(module: KvmModule) -> tuple[SecretDefinition, Optional[bytes]]:
-    """What is asked for, or the end of the module with all that is wrong with it."""
+    """Return the desired secret and its value; fail with all problems of the input."""
     params, problems = module.params, []
     uuid, value = "", None
     try:
@@ -249,7 +249,7 @@ def _check_usage(hypervisor: Hypervisor, wanted: SecretDefinition) -> None:
 def _apply(
     hypervisor: Hypervisor, plan: SecretPlan, wanted: SecretDefinition, existing: Optional[ExistingSecret]
 ) -> None:
-    """Does what is planned; what fails leaves the secret as it was, as far as its value could be read."""
+    """Apply the plan; on failure restore the secret, as far as its value was readable."""
     try:
         if plan.undefine:
             hypervisor.undefine_secret(wanted.uuid)

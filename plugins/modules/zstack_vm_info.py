@@ -2,7 +2,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tells how the VMs of a hypervisor are."""
+"""Report the state of a hypervisor's VMs."""
 
 from __future__ import annotations
 
@@ -356,7 +356,7 @@ ARGUMENT_SPEC = {
 
 
 def main() -> None:
-    """Arguments in, facts out."""
+    """Run the module."""
     module = DescribedVmsModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     require_libraries(module)
     secrets = frozenset(secrets_of(module.params["vms"]))

@@ -387,7 +387,7 @@ ARGUMENT_SPEC = {
 
 
 def main() -> None:
-    """Arguments in, result out."""
+    """Run the module."""
     module = DescribedVmsModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     require_libraries(module)
     vms, problems = parse_vms(module.params["vms"])

@@ -262,7 +262,7 @@ ARGUMENT_SPEC = {
 
 
 def main() -> None:
-    """Arguments in, result out."""
+    """Run the module."""
     module = KvmModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     require_libraries(module)
     uuids, problems = parse_uuids(module.params["vms"], "vms")

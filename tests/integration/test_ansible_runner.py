@@ -162,7 +162,7 @@ class TestWorkflow:
         assert vms["good"]["console"]["type"] == "vnc"
         assert vms["bad"]["error"]["code"] and vms["bad"]["error"]["message"]
         (fields,) = (event["stdout"] for event in workflow.start.events if "newField" in event["stdout"])
-        assert "left out" in fields
+        assert "ignored" in fields
 
     def test_the_next_node_knows_what_was_started(self, workflow):
         vms = workflow.start.artifacts["zstack_vms_of_workflow"]

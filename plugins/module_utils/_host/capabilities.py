@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a hypervisor can do, as libvirt's capabilities and domain capabilities tell it. Nothing here asks."""
+"""The features of a hypervisor, parsed from libvirt's capabilities and domain capabilities. Pure."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Capabilities:
 
 @dataclass(frozen=True)
 class DomainCapabilities:
-    """What domains of one kind can have. C(None): libvirt doesn't say, so that anything may be tried."""
+    """Features that domains of one kind support. C(None): unknown, so that anything may be tried."""
 
     emulator: str = ""
     max_cpus: Optional[int] = None
@@ -81,7 +81,7 @@ class Host:
 
 
 def offers(values: Optional[tuple[str, ...]], value: str) -> bool:
-    """Return whether the host has the value, or doesn't say what it has."""
+    """Return whether the host supports the value, or does not report its values."""
     return values is None or value in values
 
 
@@ -91,7 +91,7 @@ def is_q35(machine: str) -> bool:
 
 
 def parse_capabilities(xml: str) -> Capabilities:
-    """Read what virConnectGetCapabilities gives."""
+    """Parse the result of virConnectGetCapabilities."""
     root = etree.fromstring(xml)
     guests: dict[str, dict[str, GuestType]] = {}
     for guest in root.iterfind("guest"):
@@ -105,13 +105,13 @@ def parse_capabilities(xml: str) -> Capabilities:
 
 
 def _qemu_owner(root: etree._Element) -> Optional[tuple[int, int]]:
-    """From the label that processes get, C(+64055:+107)."""
+    """Return the user and group id from the label of processes, C(+64055:+107)."""
     label = re.fullmatch(r"\+(\d+):\+(\d+)", root.findtext("host/secmodel[model='dac']/baselabel", ""))
     return (int(label[1]), int(label[2])) if label else None
 
 
 def parse_domain_capabilities(xml: str) -> DomainCapabilities:
-    """Read what virConnectGetDomainCapabilities gives."""
+    """Parse the result of virConnectGetDomainCapabilities."""
     root = etree.fromstring(xml)
     vcpu = root.find("vcpu")
     return DomainCapabilities(
@@ -129,7 +129,7 @@ def parse_domain_capabilities(xml: str) -> DomainCapabilities:
 
 
 def domain_kind(vm: Vm, capabilities: Capabilities) -> DomainKind:
-    """What the host has to be asked about for a VM, be it there or not."""
+    """Return the kind of domain whose capabilities a VM needs, whether or not the host supports it."""
     arch = vm.arch or capabilities.host_arch
     return DomainKind(
         vm.emulator, arch, vm.machine or default_machine(arch, vm.domain_type, capabilities), vm.domain_type
@@ -137,12 +137,12 @@ def domain_kind(vm: Vm, capabilities: Capabilities) -> DomainKind:
 
 
 def guest_type(kind: DomainKind, capabilities: Capabilities) -> Optional[GuestType]:
-    """How the host runs domains of this kind; C(None) if it doesn't."""
+    """Return how the host runs domains of this kind, C(None) if it does not."""
     return capabilities.guests.get(kind.arch, {}).get(kind.domain_type)
 
 
 def default_machine(arch: str, domain_type: str, capabilities: Capabilities) -> str:
-    """ZStack's machine where the host has it: Enterprise Linux 10 and later have no i440FX."""
+    """Return ZStack's machine if the host supports it: Enterprise Linux 10 and later have no i440FX."""
     if arch == "aarch64":
         return "virt"
     types = capabilities.guests.get(arch, {})

@@ -58,11 +58,11 @@ class Devices:
         return found
 
     def memory_size(self) -> Optional[int]:
-        """Bytes of memory that the hypervisor has; None where the kernel doesn't say."""
+        """Return the memory of the hypervisor in bytes, None if the kernel does not report it."""
         return self._memory("MemTotal")
 
     def free_memory(self) -> Optional[int]:
-        """Bytes that new processes can have without swapping; None where the kernel doesn't say."""
+        """Return the bytes available to new processes without swapping, None if the kernel does not report it."""
         return self._memory("MemAvailable")
 
     def _memory(self, name: str) -> Optional[int]:
@@ -70,14 +70,14 @@ class Devices:
         return int(found[1]) * 1024 if found else None
 
     def load_average(self) -> Optional[list[float]]:
-        """How many tasks wanted a CPU, on average over 1, 5 and 15 minutes; None where the kernel doesn't say."""
+        """Return the load average of 1, 5 and 15 minutes, None if the kernel does not report it."""
         text = self._files.read_text("/proc/loadavg")
         return [float(number) for number in text.split()[:3]] if text else None
 
     def cgroup_version(self) -> int:
-        """2 on a host with the unified hierarchy alone, else 1."""
+        """Return 2 on a host with only the unified hierarchy, else 1."""
         return 2 if self._files.path_kind("/sys/fs/cgroup/cgroup.controllers") == "file" else 1
 
     def cpu_count(self) -> int:
-        """CPUs that this process may run on."""
+        """Return the number of CPUs that this process may use."""
         return len(os.sched_getaffinity(0))

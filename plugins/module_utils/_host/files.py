@@ -55,14 +55,14 @@ class Files:
         return not os.access(self.path(path), os.R_OK)
 
     def may_create(self, path: str) -> bool:
-        """Return whether this user may make what is missing of the directories of C(path), and something in them."""
+        """Return whether this user may create the missing directories of C(path), and files in them."""
         directory = os.path.dirname(path)
         while directory != "/" and not os.path.lexists(self.path(directory)):
             directory = os.path.dirname(directory)
         return os.access(self.path(directory), os.W_OK | os.X_OK)
 
     def path_kind(self, path: str) -> Optional[str]:
-        """file, directory, block, socket or other; None where there is nothing (a link that leads nowhere included)."""
+        """Return file, directory, block, socket or other; None if nothing exists there (as for a dangling link)."""
         try:
             mode = os.stat(self.path(path)).st_mode
         except (FileNotFoundError, NotADirectoryError):
@@ -72,7 +72,7 @@ class Files:
         return next((kind for test, kind in _KINDS if test(mode)), "other")
 
     def real_path(self, path: str) -> str:
-        """Return the path without links, whether or not there is something."""
+        """Return the path with links resolved, whether or not it exists."""
         return os.path.realpath(self.path(path))
 
     def read_text(self, path: str) -> Optional[str]:

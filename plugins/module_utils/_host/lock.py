@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Locks of a hypervisor: of each VM, so that two tasks can't define and start it at once, and of what VMs share."""
+"""Locks of a hypervisor: of each VM, so that two tasks cannot start it at once, and of what VMs share."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ class HostLock:
         try:
             if not _is_private(os.fstat(descriptor)):
                 raise PermissionError(errno.EPERM, "%s belongs to, or is writable for, others" % self._directory)
-            # For flock it must be open in earnest.
+            # flock does not work on an O_PATH descriptor.
             return os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=descriptor)
         finally:
             os.close(descriptor)
@@ -140,7 +140,7 @@ class _Held:
             # systemd-tmpfiles, which removes old files, leaves a directory alone that is locked.
             fcntl.flock(self._directory, fcntl.LOCK_SH | fcntl.LOCK_NB)
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # The one who had it before has removed the file: a lock on what has no name protects nothing.
+            # The previous holder has removed the file: a lock on a file without a name protects nothing.
             if not self._has_name(name):
                 raise FileNotFoundError(errno.ENOENT, "replaced")
         except (BlockingIOError, FileNotFoundError):

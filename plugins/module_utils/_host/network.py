@@ -66,7 +66,7 @@ class Network:
         return found
 
     def arp_table(self) -> dict[str, list[str]]:
-        """Return the IPv4 addresses that the kernel knows of each MAC address in its networks."""
+        """Return the IPv4 addresses of each MAC address in the kernel's ARP table."""
         table: dict[str, list[str]] = {}
         for line in (self._files.read_text("/proc/net/arp") or "").splitlines()[1:]:
             address, _kind, flags, mac = line.split()[:4]
@@ -76,7 +76,7 @@ class Network:
         return table
 
     def connect(self, host: str, port: int, timeout: float, greeting: int = 0) -> ServerGreeting:
-        """See that a TCP server answers, and takes the first C(greeting) bytes that it sends of its own accord."""
+        """Connect to a TCP server, and return the first C(greeting) bytes that it sends unprompted."""
 
         def greet() -> ServerGreeting:
             with socket.create_connection((host, port), timeout) as client:
@@ -89,7 +89,7 @@ class Network:
             raise VmError("storage_unreachable", getattr(error, "strerror", None) or str(error)) from error
 
     def connect_to_socket(self, path: str, timeout: float) -> None:
-        """See that a server answers on a unix socket."""
+        """Connect to a server on a unix socket."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
             client.settimeout(timeout)
             try:

@@ -214,7 +214,7 @@ def _is_missing(directory: str, root: str) -> bool:
 
 
 def _create_directory(parent: int, name: str, mode: int, owner: Optional[Owner], is_last: bool) -> None:
-    """Where others can exchange the new directory, it is never changed: it is created with all that it needs."""
+    """Create a directory. If others can replace it, create it with its final owner instead of changing it."""
     if _keeps_ours(os.fstat(parent)):
         os.mkdir(name, 0o700, dir_fd=parent)
         descriptor = os.open(name, _READ_DIRECTORY, dir_fd=parent)
@@ -231,7 +231,7 @@ def _create_directory(parent: int, name: str, mode: int, owner: Optional[Owner],
 
 
 def _create_directory_as(owner: Owner, parent: int, name: str, mode: int) -> None:
-    """In a process of the owner's, who can do nothing by it that they could not do without."""
+    """Create a directory in a process of its owner, which gains the owner no permission."""
     # run_command, which pylint asks for instead, knows neither users nor descriptors.
     done = subprocess.run(  # pylint: disable=ansible-bad-function
         ["mkdir", "-m", "%o" % mode, "--", name],

@@ -70,7 +70,7 @@ class Processes:
         return CommandResult(done.returncode, done.stdout, shorten(done.stderr))
 
     def process_age(self, pid: int, argument: str) -> Optional[float]:
-        """Seconds since a process started; None where there is none, or its command line lacks C(argument)."""
+        """Return the seconds since a process started, None if it is gone or its command line lacks C(argument)."""
         command = (self._files.read_text("/proc/%d/cmdline" % pid) or "").split("\0")
         status = self._files.read_text("/proc/%d/stat" % pid)
         up = self._files.read_text("/proc/uptime")
@@ -81,14 +81,14 @@ class Processes:
         return float(up.split()[0]) - started
 
     def kill_process(self, pid_file: str, argument: str) -> None:
-        """Kill the process that a file names, if it is still one with that in its command line."""
+        """Kill the process in a PID file if its command line still has C(argument)."""
         pid = (self._files.read_text(pid_file) or "").strip()
         if pid.isdigit() and argument in (self._files.read_text("/proc/%s/cmdline" % pid) or ""):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(pid), signal.SIGKILL)
 
     def image_format(self, target: str) -> str:
-        """What qemu-img says the format of an image is; doesn't mind that a VM has it open.
+        """Return the format of an image according to qemu-img, even while a VM has it open.
 
         C(target) is a path or what else qemu-img takes (C(nbd+unix:///...)).
         """

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""No QEMU that hangs is waited for twice, and of many that hang only so many as libvirt has room for."""
+"""Wait for a hanging QEMU only once, and for no more hanging QEMUs than libvirt has workers for."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Answer = TypeVar("Answer")
 
 
 class CircuitBreaker:
-    """What is left of it for the QEMUs of one hypervisor. May be used by several threads at once."""
+    """The circuit breaker of one hypervisor's QEMUs. Thread-safe."""
 
     def __init__(self) -> None:
         self._hung: dict[str, VmError] = {}
         self._lock = threading.Lock()
 
     def ask(self, uuid: str, question: Callable[[], Answer]) -> Answer:
-        """What C(question) returns or raises; C(qemu_hangs) without asking where there would be no answer."""
+        """Return or raise what C(question) does. Raise C(qemu_hangs) without calling it if no answer is expected."""
         with self._lock:
             error = self._hung.get(uuid)
             if error is None and len(self._hung) >= SLOW_CALLS_AT_ONCE:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A connection to libvirt, and how all calls go through it.
+"""A connection to libvirt, through which all calls go.
 
 A libvirtd that hangs must not hang the task: opening has a deadline, and an open connection is given up when
 libvirtd has answered no keepalive for C(KEEPALIVE_SECONDS) times C(KEEPALIVE_COUNT) seconds, which ends every
@@ -28,14 +28,14 @@ Self = TypeVar("Self", bound="Connection")
 
 OPEN_SECONDS = 30
 RECONNECT_SECONDS = 15
-# From when a call fails because the connection is closed until libvirt says why it was closed.
+# The time between a call's failure on a closed connection and libvirt's report of the reason.
 _CLOSE_SECONDS = 1
 KEEPALIVE_SECONDS = 5
 KEEPALIVE_COUNT = 3
 # libvirtd works on five requests of a connection at a time (max_client_requests in libvirtd.conf); behind five that
-# wait for their QEMUs not even a keepalive is read. So one place stays free.
+# wait for their QEMUs not even a keepalive is read. So one slot stays free.
 SLOW_CALLS_AT_ONCE = 4
-# A QEMU that answers does so in much less.
+# A working QEMU answers much sooner.
 ANSWER_SECONDS = 10
 CHANGE_SECONDS = 60
 
@@ -44,7 +44,7 @@ _loop_started = threading.Lock()
 
 
 def _run_event_loop() -> None:
-    """Without an event loop libvirt keeps no connection under watch; one for the whole process will do."""
+    """Run the event loop that libvirt needs for keepalives; one serves the whole process."""
     if not _loop_started.acquire(blocking=False):
         return
     libvirt.virEventRegisterDefaultImpl()
@@ -61,7 +61,7 @@ def _run_event_loop() -> None:
 
 
 class Connection:
-    """The connection itself. What is asked through it is in the classes that are derived from it."""
+    """The connection itself. Derived classes add the calls."""
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
@@ -84,7 +84,7 @@ class Connection:
         return hypervisor
 
     def _open(self, seconds: int) -> None:
-        # libvirt prints errors to stderr unless it is told otherwise before its first call.
+        # libvirt prints errors to stderr unless a handler is set before its first call.
         libvirt.registerErrorHandler(lambda context, error: None, None)
         _run_event_loop()
         self._closed = _Closed()
@@ -94,7 +94,7 @@ class Connection:
             message = "libvirt at %s has not answered for %d seconds" % (self.uri, seconds)
             raise VmError("libvirt_hangs", message) from error
         except ValueError as error:
-            # The bindings take no text that C doesn't, such as one with a NUL.
+            # The bindings reject text that C cannot represent, such as one with a NUL.
             raise VmError("invalid_input", "uri: %a cannot be given to libvirt: %s" % (self.uri, error)) from error
         except VmError as error:
             if error.code == "connection_lost":
@@ -107,12 +107,12 @@ class Connection:
             connection.setKeepAlive(KEEPALIVE_SECONDS, KEEPALIVE_COUNT)
             connection.registerCloseCallback(self._closed, None)
         except libvirt.libvirtError:
-            # Drivers that live in this process (test, embed) have nobody to keep alive.
+            # Drivers within this process (test, embed) have no keepalive.
             pass
         return connection
 
     def reconnect(self) -> None:
-        """Open a broken connection again, and waits for a libvirtd that is being restarted; in vain only once."""
+        """Reopen a broken connection, waiting for a libvirtd that restarts. After one failure, do not wait again."""
         deadline = time.monotonic() + RECONNECT_SECONDS
         with self._reconnecting:
             while not self._is_alive():
@@ -129,11 +129,11 @@ class Connection:
         return self._connection is not None and bool(self._connection.isAlive())
 
     def close(self) -> None:
-        """Close the connection; a broken one is fine."""
+        """Close the connection, broken or not."""
         if self._connection is not None:
             self._forget()
             try:
-                # libvirt keeps a connection open for whoever wants to know when it closes.
+                # libvirt keeps a connection open while a close callback is registered.
                 self._connection.unregisterCloseCallback()
             except libvirt.libvirtError:
                 pass
@@ -144,16 +144,16 @@ class Connection:
             self._connection = None
 
     def _forget(self) -> None:
-        """What one libvirtd has told may be no more when another answers."""
+        """Drop cached answers, which may be outdated after libvirtd has restarted."""
 
     def _call(self, what: str, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Return every call of libvirt goes through here; C(what) says it in the error."""
+        """Call libvirt; all calls go through here. C(what) describes the call in errors."""
         try:
             return function(*arguments)
         except libvirt.libvirtError as error:
             raise self._vm_error(what, error) from None
         except (UnicodeDecodeError, SystemError) as error:
-            # Some of the bindings' functions wrap the one in the other.
+            # Some of the bindings' functions wrap one in the other.
             reason = "libvirt's answer is not text: %s" % (error.__cause__ or error)
             raise VmError("libvirt_error", "cannot %s: %s" % (what, reason)) from None
 
@@ -177,7 +177,7 @@ class Connection:
         )
 
     def _is_lost(self) -> bool:
-        """Return whether nothing more can be asked through the connection."""
+        """Return whether the connection is unusable."""
         try:
             if self._is_alive():
                 self._connection.getLibVersion()
@@ -187,9 +187,9 @@ class Connection:
         return True
 
     def _call_qemu(self, seconds: float, what: str, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Return a call that waits for a QEMU: C(qemu_hangs) when it takes longer; the call continues in its thread.
+        """Make a call that waits for a QEMU. Raise
 
-        C(vm_busy) when as many calls as there may be wait for other QEMUs all that time.
+        Raise C(vm_busy) if all slots are waiting for other QEMUs during that time.
         """
 
         def call() -> Any:
@@ -212,7 +212,7 @@ class Connection:
 
 
 class _Closed:
-    """What libvirt says when it closes a connection."""
+    """The reason that libvirt reports when it closes a connection."""
 
     def __init__(self) -> None:
         self._reasons: queue.SimpleQueue[int] = queue.SimpleQueue()

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a running guest says on its serial console."""
+"""The output of a running guest's serial console."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from typing import Any
 
 from .binding import libvirt
 
-# More than a guest says between two looks.
+# More than a guest writes between two reads.
 _CONSOLE_BYTES = 1024**2
 
 
 class ConsoleStream:
-    """The serial console of a running domain, from which is read what its guest says; nothing is ever written."""
+    """The serial console of a running domain, for reading only."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
 
     def read(self) -> bytes:
-        """What the guest has said and nobody has read yet; empty after the console has gone too."""
+        """Return unread output of the guest; also empty after the console is gone."""
         said = bytearray()
         while self._stream is not None and len(said) < _CONSOLE_BYTES:
             try:
                 part = self._stream.recv(65536)
             except libvirt.libvirtError:
                 part = b""
-            # libvirt's word for: nothing just now.
+            # libvirt's code for: no data now.
             if part == -2:
                 break
             if not part:
@@ -36,11 +36,11 @@ class ConsoleStream:
         return bytes(said)
 
     def close(self) -> None:
-        """Give the console back."""
+        """Close the console."""
         if self._stream is not None:
             try:
                 self._stream.abort()
             except libvirt.libvirtError:
-                # The domain has ended, or somebody else has taken the console.
+                # The domain has stopped, or another client has taken over the console.
                 pass
             self._stream = None

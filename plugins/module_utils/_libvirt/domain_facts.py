@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a domain's XML tells about its VM. Pure."""
+"""Facts about a VM from its domain's XML. Pure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _AGENT_CHANNEL = 'devices/channel/target[@name="org.qemu.guest_agent.0"][@state=
 
 
 def identity(domain: etree._Element) -> tuple[dict[str, Any], list[str]]:
-    """Return what the VM is called, by whom, and how big it is; and warnings about what isn't as we write it."""
+    """Return the VM's names and size, and warnings about metadata in an unexpected form."""
     processors = domain.find("vcpu")
     metadata, warnings = zstack_metadata(domain)
     identity = {
@@ -40,9 +40,9 @@ def identity(domain: etree._Element) -> tuple[dict[str, Any], list[str]]:
 
 
 def zstack_metadata(domain: etree._Element) -> tuple[dict[str, Any], list[str]]:
-    """Return what ZStack's agent finds again in a domain, by the names of a VM's options, and warnings.
+    """Return the ZStack metadata of a domain by the names of a VM's options, and warnings.
 
-    Anybody who may change the domain may have written it.
+    It is untrusted: anybody who may change the domain may have written it.
     """
     zstack = domain.find("metadata/{%s}zstack" % ZSTACK_NAMESPACE)
     found = {} if zstack is None else {etree.QName(item).localname: item.text for item in zstack.iterchildren("*")}
@@ -60,7 +60,7 @@ def zstack_metadata(domain: etree._Element) -> tuple[dict[str, Any], list[str]]:
 
 
 def disks(domain: etree._Element) -> list[dict[str, Any]]:
-    """Return the disks and drives; C(source) is None for a drive that is empty."""
+    """Return the disks and drives; C(source) is None for an empty drive."""
     return [
         {
             "target": _attribute(disk, "target", "dev"),
@@ -108,12 +108,12 @@ def _attribute(device: etree._Element, child: str, name: str) -> Optional[str]:
 
 
 def has_agent(live: etree._Element) -> bool:
-    """Return whether the agent of a running guest has its channel open."""
+    """Return whether the agent of a running guest has opened its channel."""
     return live.find(_AGENT_CHANNEL) is not None
 
 
 def arp_answer(live: etree._Element, table: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """What an ARP table, the addresses of each MAC address, has of a domain, the way that libvirt tells it."""
+    """Return a domain's entries in an ARP table (addresses by MAC address), in the form that libvirt returns."""
     return {
         nic["device"] or nic["mac"]: {
             "hwaddr": nic["mac"],

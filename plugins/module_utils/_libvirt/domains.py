@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Domains: which there are, their definitions, and whether they run."""
+"""Domains: their list, definitions and power."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _REFUSED_DEFINITIONS = frozenset(
     {libvirt.VIR_ERR_XML_ERROR, libvirt.VIR_ERR_XML_DETAIL, libvirt.VIR_ERR_CONFIG_UNSUPPORTED} if libvirt else ()
 )
 
-# libvirt's numbers of states, and of the reasons for them, in its own words.
+# libvirt's names of states and of their reasons, by number.
 _STATES = ("unknown", "running", "blocked", "paused", "shutdown", "shutoff", "crashed", "pmsuspended")
 _REASONS = {
     'running': (
@@ -52,7 +52,7 @@ _TPM_FLAGS_SINCE = 8_009_000
 
 @dataclass(frozen=True)
 class Removal:
-    """What is removed with a definition. What is not named is kept, or keeps libvirt from undefining the domain."""
+    """What to remove with a definition. The rest is kept, or makes libvirt refuse to undefine the domain."""
 
     nvram: bool = False
     tpm: bool = False
@@ -63,7 +63,7 @@ class Removal:
 
 @dataclass(frozen=True)
 class ListedDomain:
-    """A domain as the list of all domains shows it."""
+    """A domain in the list of all domains."""
 
     uuid: str
     name: str
@@ -109,7 +109,7 @@ class DomainCalls(Connection):
         return list(self._call("list the domains", self._connection.listAllDomains, flags))
 
     def find(self, uuid: str) -> Optional[str]:
-        """Return the name of the domain with that UUID, None where there is none. What was known of it is forgotten."""
+        """Return the name of the domain with that UUID, None if there is none. Clears its cache."""
         self._domains.pop(uuid, None)
         try:
             return str(self._domain(uuid).name())
@@ -126,12 +126,12 @@ class DomainCalls(Connection):
         return name, reasons[reason] if reason < len(reasons) else "unknown"
 
     def xml(self, uuid: str, inactive: bool) -> str:
-        """Return the definition that holds at the next start, or the one that runs; secrets included."""
+        """Return the definition for the next start, or the live one, including secrets."""
         flags = libvirt.VIR_DOMAIN_XML_SECURE | (libvirt.VIR_DOMAIN_XML_INACTIVE if inactive else 0)
         return str(self._call("read the definition", self._domain(uuid).XMLDesc, flags))
 
     def is_persistent(self, uuid: str) -> bool:
-        """Return whether the domain has a definition that outlives its running."""
+        """Return whether the domain has a persistent definition."""
         return bool(self._call("ask whether it is persistent", self._domain(uuid).isPersistent))
 
     def autostart(self, uuid: str) -> bool:
@@ -152,13 +152,13 @@ class DomainCalls(Connection):
     def define(self, xml: str, validate: bool = True) -> None:
         """Define a domain, or replace its definition.
 
-        C(validate): libvirt checks it against its schema; what libvirt had before need not hold that.
+        C(validate): check it against libvirt's schema, which a previous definition need not satisfy.
         """
         domain = self._define_validated(xml) if validate else self._define(xml, 0)
         self._domains[domain.UUIDString()] = domain
 
     def _define_validated(self, xml: str) -> Any:
-        """One at a time until one was defined, for a new libvirtd may then read its schema for the first time."""
+        """Define one domain at a time until one succeeded: a new libvirtd may be loading its schema."""
         if self._has_validated:
             return self._define(xml, libvirt.VIR_DOMAIN_DEFINE_VALIDATE)
         with self._first_validation:
@@ -169,7 +169,7 @@ class DomainCalls(Connection):
                     self._has_validated = True
                     return domain
                 except VmError as error:
-                    # Somebody else's definition may have been the other of the two.
+                    # The race may have been with another client's definition.
                     attempts -= 1
                     if not attempts or (error.libvirt_code, error.libvirt_source) != _SCHEMA_RACE:
                         raise
@@ -224,12 +224,12 @@ class DomainCalls(Connection):
         return bool(self._call("ask for the version", self._connection.getLibVersion) >= _TPM_FLAGS_SINCE)
 
     def create(self, uuid: str, seconds: float) -> None:
-        """Start a defined domain; from its saved memory where it is suspended to disk."""
+        """Start a defined domain, from its saved memory if it is suspended to disk."""
         # VIR_DOMAIN_START_VALIDATE is for XML that is started without being defined; this was validated when defined.
         self._call_qemu(seconds, "start the domain", self._domain(uuid).createWithFlags, 0)
 
     def shutdown(self, uuid: str, seconds: float) -> None:
-        """Ask the guest to shut down, and doesn't wait until it has."""
+        """Ask the guest to shut down, without waiting."""
         self._call_qemu(seconds, "shut the domain down", self._domain(uuid).shutdown)
 
     def destroy(self, uuid: str) -> None:
@@ -237,7 +237,7 @@ class DomainCalls(Connection):
         self._call("destroy the domain", self._domain(uuid).destroy)
 
     def resume(self, uuid: str) -> None:
-        """Let a paused domain go on."""
+        """Resume a paused domain."""
         self._change("resume the domain", self._domain(uuid).resume)
 
     def wake_up(self, uuid: str) -> None:
@@ -245,7 +245,7 @@ class DomainCalls(Connection):
         self._change("wake the domain up", self._domain(uuid).pMWakeup, 0)
 
     def discard_saved_state(self, uuid: str) -> None:
-        """Throw away the memory of a domain that is suspended to disk (managed save)."""
+        """Discard the memory of a domain that is suspended to disk (managed save)."""
         self._call("discard the saved memory", self._domain(uuid).managedSaveRemove, 0)
 
     def set_autostart(self, uuid: str, autostart: bool) -> None:
@@ -253,11 +253,11 @@ class DomainCalls(Connection):
         self._call("set autostart", self._domain(uuid).setAutostart, int(autostart))
 
     def snapshot_count(self, uuid: str) -> int:
-        """How many snapshots libvirt knows of a domain; a libvirt without them knows none."""
+        """Return the number of a domain's snapshots, 0 if libvirt does not support them."""
         return self._count("snapshots", self._domain(uuid).listAllSnapshots)
 
     def snapshot_xmls(self, uuid: str) -> list[str]:
-        """What libvirt knows of the snapshots of a domain; a libvirt without them knows none."""
+        """Return the XML of a domain's snapshots, none if libvirt does not support them."""
         try:
             snapshots = self._call("list the snapshots", self._domain(uuid).listAllSnapshots, 0)
             return [str(self._call("read a snapshot", snapshot.getXMLDesc, 0)) for snapshot in snapshots]
@@ -267,7 +267,7 @@ class DomainCalls(Connection):
             raise
 
     def checkpoint_count(self, uuid: str) -> int:
-        """Return the same of checkpoints, which Enterprise Linux 7 does not have."""
+        """Return the number of a domain's checkpoints, 0 if libvirt does not support them."""
         return self._count("checkpoints", getattr(self._domain(uuid), "listAllCheckpoints", lambda flags: []))
 
     def _count(self, what: str, list_all: Callable[[int], list[Any]]) -> int:

@@ -1,12 +1,12 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How errors of libvirt, QEMU and the kernel become one of our error codes.
+"""Classification of errors of libvirt, QEMU and the kernel into error codes.
 
-libvirtd may speak any language, so its errors are told by their numbers: that of the error, that of the part of
+libvirtd may be localised, so its errors are recognised by their numbers: that of the error, that of the part of
 libvirt which reports it, and errno. QEMU, the kernel and the programs that libvirt runs are never translated; their
-texts, which libvirt quotes, are looked at first. What libvirt itself says in English makes some codes more precise,
-but nothing depends on it: in another language the code is that of the numbers. Each code has an example among the
+texts, which libvirt quotes, are matched first. English texts of libvirt itself make some codes more precise,
+but nothing depends on them: in another language the numbers decide. Each code has an example among the
 unit tests.
 """
 
@@ -50,7 +50,7 @@ _BY_ERRNO = {
     errno.EADDRNOTAVAIL: "address_missing",
     errno.EADDRINUSE: "address_in_use",
 }
-# What these parts of libvirt mean by an errno that others use for much else.
+# The meaning of an errno in these parts of libvirt; others use it for much else.
 _BY_SOURCE_AND_ERRNO = {
     (_STORAGE_SOURCE, errno.ENOENT): "image_missing",
     (_STORAGE_SOURCE, errno.EACCES): "image_permission",
@@ -71,7 +71,7 @@ _TEXTS = (
     ("qos_limit", r'argument "[^"]*" is wrong: (buffer|rate|burst)'),
     ("qos_limit", r"could not convert bandwidth \w+ value"),
     ("qos_unsupported", r"Specified qdisc (kind is unknown|not found)|TC (classifier|action module) not found"),
-    # QEMU's words until 4.0, and since.
+    # QEMU's texts until 4.0, and since.
     ("vfio_irq_conflict", r"Failed to setup INTx fd: Device or resource busy"),
     ("vfio_irq_conflict", r"[Ff]ailed to set up .*INTX.*: Device or resource busy"),
     ("not_enough_memory", r"cannot set up guest memory|Cannot allocate memory"),
@@ -154,7 +154,7 @@ _PATHS = re.compile(
 
 
 def classify_text(text: str) -> Optional[str]:
-    """Return the code of what libvirt, QEMU or the kernel wrote, None where nothing is recognised."""
+    """Return the code for a text of libvirt, QEMU or the kernel, None if it is not recognised."""
     words = _PATHS.sub("", shorten(text))
     lines = words.split("\n")
     return next((code for code, parts in _PATTERNS if _has_in_one(lines if parts[1:] else [words], parts)), None)
@@ -165,7 +165,7 @@ def _has_in_one(texts: Iterable[str], parts: Sequence[re.Pattern[str]]) -> bool:
 
 
 def _has(text: str, parts: Sequence[re.Pattern[str]]) -> bool:
-    """Return whether the parts are in the text, one after the other."""
+    """Return whether the text contains the parts in order."""
     end = 0
     for part in parts:
         found = part.search(text, end)

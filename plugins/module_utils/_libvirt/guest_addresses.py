@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The addresses of a guest: where they are asked for, and which of them one can use."""
+"""The addresses of a guest: their sources, and which of them can be used."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Address = dict[str, Any]
 def ask_addresses(
     hypervisor: Hypervisor, system: System, uuid: str, live: etree._Element, circuit_breaker: CircuitBreaker
 ) -> tuple[list[Address], list[str]]:
-    """Return what the guest agent, libvirt's leases and the ARP table know of the addresses of a running VM.
+    """Return the addresses of a running VM from the guest agent, libvirt's leases and the ARP table, and warnings.
 
     And warnings about what was left out of that.
     """
@@ -72,7 +72,7 @@ def _rank(address: Address, macs: Sequence[str]) -> tuple[bool, int, int, bool]:
 
 
 def is_global(address: Address) -> bool:
-    """Return whether an address means something beyond its own link."""
+    """Return whether an address is valid beyond its own link."""
     parsed = ipaddress.ip_address(address["address"].partition("%")[0])
     return not (parsed.is_link_local or parsed.is_multicast or parsed.is_unspecified)
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What libvirt tells of the hypervisor itself."""
+"""What libvirt reports about the hypervisor itself."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .connection import Connection
 
 
 class HostCalls(Connection):
-    """What the hypervisor is and has."""
+    """Queries about the hypervisor."""
 
     def capabilities(self) -> str:
         """Return the capabilities of the hypervisor as XML."""
@@ -27,7 +27,7 @@ class HostCalls(Connection):
         return str(self._call("ask for the domain capabilities", ask, emulator, arch, machine, domain_type))
 
     def free_memory(self) -> int:
-        """Bytes of memory that nobody uses."""
+        """Return the free memory in bytes."""
         return int(self._call("ask for the free memory", self._connection.getFreeMemory))
 
     def cpu_count(self) -> int:
@@ -35,11 +35,11 @@ class HostCalls(Connection):
         return int(self._call("ask for the CPUs", self._connection.getInfo)[2])
 
     def memory_size(self) -> int:
-        """Bytes of memory that the hypervisor has."""
+        """Return the memory of the hypervisor in bytes."""
         return int(self._call("ask for the memory", self._connection.getInfo)[1]) * 1024**2
 
     def hostname(self) -> str:
-        """What the hypervisor calls itself."""
+        """Return the host name of the hypervisor."""
         return str(self._call("ask for the host name", self._connection.getHostname))
 
     def libvirt_version(self) -> str:
@@ -55,7 +55,7 @@ class HostCalls(Connection):
         return list(self._call("list the network filters", self._connection.listNWFilters))
 
     def storage_volume_xml(self, path: str) -> Optional[str]:
-        """What libvirt knows of a file in one of its storage pools, None where no pool has it."""
+        """Return the XML of a file in one of libvirt's storage pools, None if no pool contains it."""
         try:
             volume = self._call("look up the volume", self._connection.storageVolLookupByPath, path)
         except VmError as error:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What libvirt has of a VM before anything is done."""
+"""The state of a VM in libvirt before any change."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _AS_LIBVIRT_WRITES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "'":
 class DomainList:
     """All domains of a hypervisor at the beginning of the task: names by UUID, and the UUIDs of some kinds.
 
-    C(autostart) is None where nobody asked for it.
+    C(autostart) is None if it was not requested.
     """
 
     names: dict[str, str]
@@ -40,7 +40,7 @@ class ObservedVm:
     """One VM as libvirt has it. C(state) is libvirt's word, or C(absent); C(reason) is libvirt's for the state.
 
     C(name): the domain's name, None where there is no domain of the VM's UUID. C(name_holder): the UUID of another
-    domain that has the VM's domain name. C(autostart) is None where nobody asked for it. C(inactive_xml) is what the
+    domain that has the VM's domain name. C(autostart) is None if it was not requested. C(inactive_xml) is what the
     next start takes, C(live_xml) what runs; both hold secrets.
     """
 
@@ -75,7 +75,7 @@ def has_text(xml: str, text: str) -> bool:
 
 
 def list_domains(hypervisor: Hypervisor, asks_autostart: bool = False) -> DomainList:
-    """One look at all domains."""
+    """Return the list of all domains."""
     entries = hypervisor.list_domains()
     return DomainList(
         {entry.uuid: entry.name for entry in entries},
@@ -86,7 +86,7 @@ def list_domains(hypervisor: Hypervisor, asks_autostart: bool = False) -> Domain
 
 
 def observe(hypervisor: Hypervisor, vm: Vm, domains: DomainList) -> ObservedVm:
-    """What there is of one VM now. C(domains) saves calls: whether a domain is gone or new since then is noticed."""
+    """Return the current state of one VM. C(domains) saves calls; domains that came or went since are noticed."""
     holder = domains.holders.get(vm.domain_name)
     name_holder = holder if holder != vm.uuid else None
     return replace(observe_domain(hypervisor, vm.uuid, domains, vm.autostart), name_holder=name_holder)
@@ -95,7 +95,7 @@ def observe(hypervisor: Hypervisor, vm: Vm, domains: DomainList) -> ObservedVm:
 def observe_domain(
     hypervisor: Hypervisor, uuid: str, domains: DomainList, wanted_autostart: Optional[bool] = None
 ) -> ObservedVm:
-    """What there is of a VM of which only the UUID is known, and whether it is to start with the hypervisor."""
+    """Return the current state of a VM given by its UUID, including autostart."""
     name = domains.names.get(uuid) or hypervisor.find(uuid)
     if name is None:
         return ObservedVm()
@@ -119,7 +119,7 @@ def observe_domain(
 
 
 def _autostart(hypervisor: Hypervisor, uuid: str, domains: DomainList, wanted: Optional[bool]) -> Optional[bool]:
-    """What the list has is believed where nothing has to be done about it."""
+    """Return autostart from the list if that needs no change, else ask libvirt."""
     if wanted is None:
         return None
     listed = domains.autostart

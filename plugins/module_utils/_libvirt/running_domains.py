@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Domains that run: what people look at, and what can be changed in them."""
+"""Running domains: screen, console, addresses, and live changes."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from .connection import ANSWER_SECONDS
 from .console import ConsoleStream
 from .domains import DomainCalls
 
-# A guest chooses the size of its screen. More than any that people look at.
+# A guest chooses the size of its screen. More than any realistic screenshot.
 PICTURE_BYTES = 64 * 1024**2
 
 
 class RunningDomainCalls(DomainCalls):
-    """What is asked of a running QEMU, or of its guest."""
+    """Calls to a running QEMU or its guest."""
 
     def agent_answers(self, uuid: str, timeout: int) -> bool:
         """Return whether the guest agent answers a ping within C(timeout) seconds."""
@@ -42,7 +42,7 @@ class RunningDomainCalls(DomainCalls):
         return dict(self._call(what, ask, number, 0))
 
     def block_size(self, uuid: str, target: str) -> tuple[int, int]:
-        """Bytes that the guest sees of a disk, and bytes that it takes where it lies."""
+        """Return the size of a disk in the guest, and its allocation in storage, in bytes."""
         ask = self._domain(uuid).blockInfo
         size, allocated, _end = self._call_qemu(ANSWER_SECONDS, "ask for the size of a disk", ask, target, 0)
         return int(size), int(allocated)
@@ -58,7 +58,7 @@ class RunningDomainCalls(DomainCalls):
             raise
 
     def screenshot(self, uuid: str) -> bytes:
-        """What a running domain shows on its first screen, as PNG or as PPM, whatever its QEMU gives.
+        """Return a screenshot of a running domain's first screen, as PNG or PPM depending on QEMU.
 
         At most C(PICTURE_BYTES) of it, or C(VmError).
         """
@@ -84,12 +84,12 @@ class RunningDomainCalls(DomainCalls):
         return ConsoleStream(stream)
 
     def update_device(self, uuid: str, xml: str) -> None:
-        """Change a device of the running domain to what C(xml) says."""
+        """Update a device of the running domain to C(xml)."""
         flags = libvirt.VIR_DOMAIN_AFFECT_LIVE
         self._change("change a device", self._domain(uuid).updateDeviceFlags, xml, flags)
 
     def attach_device(self, uuid: str, xml: str) -> None:
-        """Plug a device into the running domain."""
+        """Attach a device to the running domain."""
         self._change("attach a device", self._domain(uuid).attachDeviceFlags, xml, libvirt.VIR_DOMAIN_AFFECT_LIVE)
 
     def detach_device(self, uuid: str, xml: str) -> None:
@@ -106,7 +106,7 @@ class RunningDomainCalls(DomainCalls):
         self._change("set the balloon period", self._domain(uuid).setMemoryStatsPeriod, seconds, flags)
 
     def set_description(self, uuid: str, text: Optional[str]) -> None:
-        """Set what the running domain is called for people."""
+        """Set the description of the running domain, its display name."""
         kind, flags = libvirt.VIR_DOMAIN_METADATA_DESCRIPTION, libvirt.VIR_DOMAIN_AFFECT_LIVE
         self._call("set the description", self._domain(uuid).setMetadata, kind, text, None, None, flags)
 

@@ -65,7 +65,7 @@ class ValueNeededError(Exception):
 
 
 def parse_secret(xml: str) -> SecretDefinition:
-    """Return the definition that libvirt shows; C(usage) is empty for a secret that is for nothing in particular."""
+    """Return the definition that libvirt shows; C(usage) is empty for a secret without a particular use."""
     secret = etree.fromstring(xml)
     usage = secret.find("usage")
     return SecretDefinition(

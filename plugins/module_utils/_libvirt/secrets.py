@@ -45,7 +45,7 @@ class SecretCalls(Connection):
         self._listing_secrets = threading.Lock()
 
     def _forget(self) -> None:
-        """Ephemeral secrets are gone with the libvirtd that had them."""
+        """Drop the cached secrets: ephemeral ones are lost when libvirtd restarts."""
         super()._forget()
         self._secrets.clear()
         self._known_secrets = None
@@ -122,7 +122,7 @@ class SecretCalls(Connection):
         self._forget_secret(uuid)
 
     def _of_secret(self, uuid: str, ask: Callable[[Any], Answer]) -> Optional[Answer]:
-        """What C(ask) returns of the secret, None where it is not, or is no more."""
+        """Return what C(ask) returns for the secret, None if it does not exist or has been removed."""
         secret = self._secrets.get(uuid)
         try:
             if secret is None:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where results may be sent."""
+"""The check of callback URLs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PORTS = {"http": 80, "https": 443}
 
 
 def problem_of(url: str, allowed: Optional[Sequence[str]] = None) -> str:
-    """Why results are not sent to this URL, nothing if they are.
+    """Return why results may not be sent to this URL, empty if they may.
 
     With a list of allowed URLs, scheme, host and port must be those of one of them, and the path must be its path
     or below it; an empty list allows none.

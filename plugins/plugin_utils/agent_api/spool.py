@@ -67,11 +67,11 @@ class Spool:
         self._lock.close()
 
     def request(self, token: str) -> Path:
-        """Where a task's playbook finds what it is to do."""
+        """Return the path of a task's request, which its playbook reads."""
         return self._directory / ("%s.request" % token)
 
     def result(self, token: str) -> Path:
-        """Where a task's playbook leaves its result."""
+        """Return the path of a task's result, which its playbook writes."""
         return self._directory / ("%s.result" % token)
 
     def _task(self, token: str) -> Path:

@@ -61,11 +61,11 @@ class Tasks:
 
     @property
     def running(self) -> list[Task]:
-        """Those that run."""
+        """Return the running tasks."""
         return [task for task in self._tasks.values() if task.running]
 
     def begin(self, now: float) -> list[Task]:
-        """Those that begin to run now: the oldest that wait, as far as there is room, and one for each VM at a time."""
+        """Start and return the oldest waiting tasks, up to the limit, and one for each VM at a time."""
         begun = []
         busy = {task.vm for task in self.running}
         for task in self._tasks.values():
@@ -79,6 +79,6 @@ class Tasks:
         return begun
 
     def finish(self, task: Task, result: Mapping[str, Any]) -> None:
-        """The task is done."""
+        """Record the result of a task."""
         task.running = False
         task.result = result

@@ -172,7 +172,7 @@ class Refused(Exception):
 
 
 class AgentApi:
-    """Takes documents, has their playbooks run, reports what came of them."""
+    """Accept documents, run their playbooks, and report the results."""
 
     def __init__(
         self,
@@ -302,7 +302,7 @@ class AgentApi:
             self._storing.pop(task.uuid).set_result(None)
 
     async def work(self) -> None:
-        """Have playbooks run and look for their results, for ever. Errors of the system are waited out."""
+        """Run playbooks and collect their results forever. Retry after errors of the system."""
         while not self._attempt(self._take_over):
             await asyncio.sleep(LOOK_SECONDS)
         while True:
@@ -329,7 +329,7 @@ class AgentApi:
             self._report(task)
 
     def _look(self) -> None:
-        """Begin what may begin, and end what has a result; a playbook has a limited time to leave one."""
+        """Start the tasks that may run, and end those with a result or out of time."""
         for task in self._tasks.begin(time.monotonic()):
             self._announce(task)
         errors = [error for error in map(self._look_at, self._tasks.running) if error is not None]
@@ -365,7 +365,7 @@ class AgentApi:
         putting.add_done_callback(self._events.discard)
 
     def _report(self, task: Task) -> None:
-        """Has a task's result sent, unless it is being sent already."""
+        """Send a task's result, unless it is being sent already."""
         if task.token in self._reports:
             return
         self._reports[task.token] = asyncio.create_task(self._send(task))

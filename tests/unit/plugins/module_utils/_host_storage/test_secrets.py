@@ -46,7 +46,7 @@ def test_one_that_shows_its_value_to_nobody_gets_it_once_a_task() -> None:
     assert planned(replace(PRIVATE, given=KEY)) == []
 
 
-@pytest.mark.parametrize(("kind", "words"), [("volume", "for volume"), ("none", "for nothing in particular")])
+@pytest.mark.parametrize(("kind", "words"), [("volume", "for volume"), ("none", "for no particular use")])
 def test_one_that_is_for_something_else_is_a_problem_before_anything_is_done(kind: str, words: str) -> None:
     libvirt: Any = FakeHypervisor(secrets=[FakeSecret(UUID, kind, value=b"a passphrase")])
     (problem,) = secret_conflicts(VM, StorageFacts(), libvirt)

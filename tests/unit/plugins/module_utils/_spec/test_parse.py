@@ -270,7 +270,7 @@ WRONG_VALUES = [
     ({"uuid": ""}, "vms[0].uuid: is empty"),
     ({"uuid": None}, "vms[0].uuid: is required"),
     ({"name": ""}, "vms[0].name: is empty"),
-    ({"name": "a\x00b"}, "vms[0].name: 'a\\x00b' has the character U+0000, which XML cannot carry"),
+    ({"name": "a\x00b"}, "vms[0].name: 'a\\x00b' contains the character U+0000, which XML cannot carry"),
     ({"name": "a\ud800"}, "U+D800"),
     ({"name": "a\uffff"}, "U+FFFF"),
     ({"name": ["a"]}, "vms[0].name: must be text, not a list"),
@@ -295,7 +295,7 @@ WRONG_VALUES = [
     ({"cpu_num": "1e999999999"}, "vms[0].cpu_num:"),
     ({"cpu_num": b"2"}, "vms[0].cpu_num: must be a whole number, not bytes"),
     ({"cpu_num": 3, "socket_num": 2}, "vms[0].cpu_num: is 3, but socket_num × cpu_on_socket is 2 × 1 = 2"),
-    ({"cpu_num": 129, "use_numa": True}, "vms[0].cpu_num: is more than the 128 CPUs that use_numa has"),
+    ({"cpu_num": 129, "use_numa": True}, "vms[0].cpu_num: is more than the 128 CPUs that use_numa supports"),
     ({"memory": "65T", "use_numa": True}, "vms[0].memory: is more than the 64 TiB"),
     ({"cpu_speed": -1}, "vms[0].cpu_speed:"),
     ({"internal_id": -1}, "vms[0].internal_id:"),
@@ -569,7 +569,7 @@ class TestAcrossVms:
         other = {"uuid": OTHER_UUID, "root_volume": volume(install_path="/b")}
         assert problems(vm(**one), vm(**other, **one)) == []
         assert problems(vm(**one), vm(**other, **two)) == [
-            "vms[1].ceph_secret.key: is another than vms[0].ceph_secret.key, for the same secret %s" % OTHER_UUID
+            "vms[1].ceph_secret.key: differs from vms[0].ceph_secret.key, for the same secret %s" % OTHER_UUID
         ]
 
 
@@ -693,7 +693,7 @@ class TestOpenVSwitch:
 
     def test_there_is_no_filter(self) -> None:
         found = problems(vm(nics=[nic(bridge_type="openvswitch", ip="10.0.0.5")]))
-        reason = "libvirt does not filter what passes Open vSwitch"
+        reason = "libvirt does not filter traffic through Open vSwitch"
         assert found == ["vms[0].nics[0].ip: cannot be used with bridge_type openvswitch: " + reason]
 
     def test_two_nics_have_two_ids(self) -> None:

@@ -261,7 +261,7 @@ class TestLimits:
     def test_for_something_else_are_left_out_with_a_warning(self, key: str) -> None:
         vm, warnings = vm_from_start_vm_cmd(document(addons={key: {"f00d": {}}}))
         assert vm == converted()
-        assert warnings == ["addons.%s.f00d is for nothing that this VM has: left out" % key]
+        assert warnings == ["addons.%s.f00d is for a device that this VM does not have: ignored" % key]
 
 
 class TestNull:
