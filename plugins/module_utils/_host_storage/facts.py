@@ -149,15 +149,17 @@ def _ask_libvirt(path: str, system: System, hypervisor: Hypervisor) -> str:
 
 def _check_backing_files(path: str, system: HostSystem) -> None:
     """Nobody has said that this is a qcow2 image: its header may be the work of a guest."""
-    image: Optional[str] = path
-    seen: set[str] = set()
-    while image is not None and image not in seen and system.files.path_kind(image) in IMAGE_KINDS:
+    image, seen = path, set[str]()
+    while image not in seen and system.files.path_kind(image) in IMAGE_KINDS:
         seen.add(image)
         head = system.files.read_head(image, HEAD_BYTES)
         try:
-            image = backing_path(image, head or b"", system.files.real_path)
+            below = backing_path(image, head or b"", system.files.real_path)
         except OutsideError as error:
             raise _outside(path, image, str(error)) from error
+        if below is None:
+            return
+        image = below
 
 
 def _outside(path: str, image: str, what: str) -> VmError:
