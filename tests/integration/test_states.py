@@ -145,7 +145,7 @@ class TestSavedMemoryThatIsDiscarded:
         patch = {"action": "add", "xpath": "/domain", "value": value}
         run = start({**vm, "domain_patches": [patch]}, saved_state="discard")
         assert (run.error["rollback"], run.actions) == ("partial", ["define", "discard_saved_state"])
-        assert "the saved memory of the VM is gone" in run.error["message"]
+        assert "the saved memory of the VM has been discarded" in run.error["message"]
 
     def test_memory_that_cannot_be_restored_is_an_error_that_names_this_way_out(self, new_vm: NewVm) -> None:
         vm = new_vm()
