@@ -138,10 +138,6 @@ ERROR_CODES: dict[str, ErrorCode] = {
         "Two secrets are wanted where there can be one.",
         "Use one UUID and one value for one ceph user or iSCSI target on a hypervisor.",
     ),
-    "chap_secret_missing": ErrorCode(
-        "The CHAP password of an iSCSI target is not known to libvirt.",
-        "Give chap_password in the volume.",
-    ),
     "command_missing": ErrorCode(
         "A program is not installed on the hypervisor.",
         "Run the role host_prerequisites, or install the package that has it (qemu-utils, open-iscsi).",
@@ -335,10 +331,6 @@ ERROR_CODES: dict[str, ErrorCode] = {
     "invalid_domain": ErrorCode(
         "libvirt does not accept the domain.",
         "See the message; if domain_patches are in use, leave them out to see whether they are the cause.",
-    ),
-    "libvirt_missing": ErrorCode(
-        "The Python that runs the module cannot import libvirt or lxml.",
-        "Run the role host_prerequisites, or set ansible_python_interpreter to a Python that has them.",
     ),
     "libvirt_unavailable": ErrorCode(
         "libvirt does not answer at its address.",

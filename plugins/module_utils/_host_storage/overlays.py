@@ -42,7 +42,7 @@ _VOLUMES = ("disk", "lun")
 # No chain that libvirt starts is longer.
 _MOST_IMAGES = 200
 
-Look = Callable[[etree._Element], Sequence[str]]
+Look = Callable[["etree._Element"], Sequence[str]]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import base64
-import copy
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -169,17 +168,7 @@ def _describe(survey: _Survey, uuid: str, observed: ObservedVm, defined: etree._
 
 def restart_changes(defined: etree._Element, live: etree._Element, ports: Ports) -> bool:
     """Return whether the guest would see a change if the running domain were replaced by the defined one."""
-    desired, running = copy.deepcopy(defined), copy.deepcopy(live)
-    for processor in desired.iterfind("cpu[@check]"):
-        # libvirt notes here how it has checked the CPU of the running VM.
-        del processor.attrib["check"]
-    for wanted, found in zip(desired.iterfind("devices/graphics"), running.iterfind("devices/graphics")):
-        if wanted.get("listen") is None:
-            # libvirt notes here the address from its configuration.
-            for listening in [found, *found.iterfind('listen[@type="address"]')]:
-                listening.attrib.pop("listen", None)
-                listening.attrib.pop("address", None)
-    return bool(live_changes(desired, running, ports).for_guest)
+    return bool(live_changes(defined, live, ports).for_guest)
 
 
 def _uptime(system: System, uuid: str, domain_name: str) -> Optional[int]:
