@@ -157,12 +157,12 @@ def _vms(
     each: Mapping[str, Any], done: Mapping[str, Mapping[str, Any]], where: Mapping[str, Sequence[str]]
 ) -> list[Row]:
     """Return the VMs of a hypervisor: those that it reported, and those that it should have."""
-    told = (each.get("vms") or {}).get("vms")
+    reported = (each.get("vms") or {}).get("vms")
     expected = {_normal(vm["uuid"]): vm for vm in done.values() if vm.get("uuid")}
     expected.update({_normal(uuid): {"uuid": uuid, "name": name} for uuid, name in (each.get("wanted") or {}).items()})
-    known = {_normal(entry["uuid"]) for entry in told or ()}
+    known = {_normal(entry["uuid"]) for entry in reported or ()}
     missing = [
-        {"uuid": vm["uuid"], "state": "unknown" if told is None else "absent"}
+        {"uuid": vm["uuid"], "state": "unknown" if reported is None else "absent"}
         for uuid, vm in expected.items()
         if uuid and uuid not in known
     ]
@@ -174,7 +174,7 @@ def _vms(
             done.get(_normal(entry["uuid"])),
             where.get(entry["uuid"], ()),
         )
-        for entry in [*(told or ()), *missing]
+        for entry in [*(reported or ()), *missing]
     ]
 
 

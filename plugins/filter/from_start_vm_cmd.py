@@ -30,7 +30,7 @@ description:
     are left out.
   - C(videoType) V(cirrus) is left out too. ZStack sends it for every VM that nobody chose a card for; so such a VM
     also starts on a hypervisor whose QEMU has no cirrus, and gets cirrus wherever there is one.
-  - The values themselves are checked by the module, which names every problem with its place.
+  - The values themselves are checked by the module, which names every problem with its path.
 positional: _input
 options:
   _input:

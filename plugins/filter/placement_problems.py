@@ -126,12 +126,12 @@ def _reader_of_ignored(ignored: Any) -> Callable[[str], bool]:
 
 
 def _wanted_twice(wanted: Mapping[str, Mapping[str, str]], answered: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    places: dict[str, list[tuple[str, str]]] = {}
+    wanted_on: dict[str, list[tuple[str, str]]] = {}
     for host, vms in wanted.items():
         for uuid, name in vms.items():
             if uuid:
-                places.setdefault(_normal(uuid), []).append((host, "VM %s (%s)" % (name, uuid)))
-    for found in places.values():
+                wanted_on.setdefault(_normal(uuid), []).append((host, "VM %s (%s)" % (name, uuid)))
+    for found in wanted_on.values():
         others = [(first[0], second[0]) for first, second in combinations(found, 2)]
         if any(not _same(*pair, answered) for pair in others):
             yield "%s is wanted on %s at once" % (found[0][1], " and ".join(host for host, _label in found))

@@ -106,7 +106,7 @@ class _Reader:
             return password
         # ansible-core takes 0123 for 83 where it is marked as unsafe, as AWX marks an answer
         self.problems.append(
-            "zstack_console_password: must be text, but came as %s; take one with letters in it" % kind_of(password)
+            "zstack_console_password: must be text, but is %s; use one that contains letters" % kind_of(password)
         )
         return None
 

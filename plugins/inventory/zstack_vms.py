@@ -241,7 +241,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         if not taken and _PLAIN_NAME.fullmatch(name):
             return name
         reason = "is taken" if taken else "cannot be that of a host"
-        self.display.warning("VM %s goes by its UUID, for its name %s: %r" % (vm["uuid"], reason, name))
+        self.display.warning("VM %s is named by its UUID, because its name %s: %r" % (vm["uuid"], reason, name))
         return vm["uuid"]
 
     def _add_group(self, prefix: str, value: str) -> str:
@@ -265,7 +265,7 @@ def _checked(hypervisors: dict[Any, Any]) -> dict[str, str]:
     """Return the URIs by the names of the hypervisors."""
     for name, uri in hypervisors.items():
         if not (isinstance(name, str) and isinstance(uri, str) and urlsplit(uri).scheme):
-            raise AnsibleParserError("hypervisors: %r is to have a libvirt URI, but has %r" % (name, uri))
+            raise AnsibleParserError("hypervisors: %r must have a libvirt URI, but has %r" % (name, uri))
     return {str(name): str(uri) for name, uri in hypervisors.items()}
 
 
@@ -288,7 +288,7 @@ def _vms_of(uri: str, connect_seconds: int, seconds: int) -> Union[list[Vm], VmE
             try:
                 return clean_all(call_with_deadline(partial(_look, hypervisor, uri), seconds))
             except TimeoutError as error:
-                message = "libvirt at %s has not told of its VMs for %d seconds" % (uri, seconds)
+                message = "libvirt at %s has not reported its VMs within %d seconds" % (uri, seconds)
                 raise VmError("libvirt_hangs", message) from error
     except VmError as error:
         return error

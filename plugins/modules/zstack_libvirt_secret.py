@@ -294,7 +294,7 @@ def _shown_after(
     if not plan.changes:
         return _shown(existing)
     if plan.value is not None:
-        value = "set" if existing is None or existing.value is None else "set anew"
+        value = "set" if existing is None or existing.value is None else "replaced"
     else:
         value = "none" if existing is None or existing.readable and existing.value is None else "as before"
     return "%svalue: %s\n" % (wanted.to_xml(), value)

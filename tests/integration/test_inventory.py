@@ -138,7 +138,7 @@ def test_the_name_of_a_vm_is_no_template_and_becomes_no_host_that_it_should_not(
     assert 'web-01 | SUCCESS => {\n    "msg": "web-01"\n}' in done.stdout
     for uuid, name in ((FOREIGN, TEMPLATE), (uuid_of(DRIFTED), MARKUP)):
         assert f'{uuid} | SUCCESS => {{\n    "msg": {json.dumps(name)}\n}}' in done.stdout
-        assert f"VM {uuid} goes by its UUID, for its name cannot be that of a host" in done.stderr
+        assert f"VM {uuid} is named by its UUID, because its name cannot be that of a host" in done.stderr
 
 
 def test_a_hypervisor_that_does_not_answer_can_be_an_error(fleet: WatchedFleet) -> None:

@@ -179,7 +179,7 @@ class TestVolumes:
         start(vm)
         run = start({**vm, "data_volumes": []}, on_drift="live")
         assert (run.actions, run.vm["restart_required"]) == (["define"], True)
-        assert "has not let go of volume vdb" in run.vm["warnings"][0]
+        assert "has not released volume vdb" in run.vm["warnings"][0]
         assert definition(vm["uuid"], inactive=True).find("devices/disk/target[@dev='vdb']") is None
 
     def test_on_ide_come_at_the_next_boot(self, new_vm: NewVm, volume: dict[str, Any]) -> None:

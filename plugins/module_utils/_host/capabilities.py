@@ -20,7 +20,7 @@ from .._spec.vm import Vm
 
 @dataclass(frozen=True)
 class GuestType:
-    """How guests of one architecture run as one domain type."""
+    """The support of one domain type for guests of one architecture."""
 
     emulator: str
     machines: frozenset[str]
@@ -57,7 +57,7 @@ class DomainCapabilities:
 
 @dataclass(frozen=True)
 class DomainKind:
-    """What libvirt's domain capabilities depend on. C(emulator) is C(None) for the one that libvirt takes."""
+    """The key of libvirt's domain capabilities. C(emulator) is C(None) for libvirt's default."""
 
     emulator: Optional[str]
     arch: str

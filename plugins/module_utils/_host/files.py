@@ -76,7 +76,7 @@ class Files:
         return os.path.realpath(self.path(path))
 
     def read_text(self, path: str) -> Optional[str]:
-        """Return the text of a small file, None where there is none."""
+        """Return the text of a small file, None if it does not exist."""
         try:
             with open(self.path(path), encoding="utf-8", errors="replace") as file:
                 return file.read()
@@ -86,7 +86,7 @@ class Files:
             raise VmError("path_unreadable", "cannot read %s: %s" % (path, error)) from error
 
     def read_head(self, path: str, size: int) -> Optional[bytes]:
-        """Return the first C(size) bytes of a file, None where there is none."""
+        """Return the first C(size) bytes of a file, None if it does not exist."""
         try:
             with open(self.path(path), "rb") as file:
                 return file.read(size)
@@ -96,14 +96,14 @@ class Files:
             raise VmError("path_unreadable", "cannot read %s: %s" % (path, error)) from error
 
     def read_tail(self, path: str, size: int) -> str:
-        """Return the last C(size) bytes of a regular file as text, empty where there is none; no link is followed."""
+        """Return the last C(size) bytes of a regular file as text, empty if it does not exist; no link is followed."""
         try:
             return host_paths.read_tail(path, size, self.root).decode("utf-8", "replace")
         except OSError:
             return ""
 
     def file_size(self, path: str) -> int:
-        """Return the bytes of a file, 0 where there is none; no link is followed."""
+        """Return the size of a file in bytes, 0 if it does not exist; no link is followed."""
         status = self._status(path)
         return 0 if status is None else status.st_size
 

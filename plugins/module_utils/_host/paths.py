@@ -232,7 +232,7 @@ def _create_directory(parent: int, name: str, mode: int, owner: Optional[Owner],
 
 def _create_directory_as(owner: Owner, parent: int, name: str, mode: int) -> None:
     """Create a directory in a process of its owner, which gains the owner no permission."""
-    # run_command, which pylint asks for instead, knows neither users nor descriptors.
+    # run_command, which pylint suggests, supports neither users nor descriptors.
     done = subprocess.run(  # pylint: disable=ansible-bad-function
         ["mkdir", "-m", "%o" % mode, "--", name],
         cwd="/proc/self/fd/%d" % parent,

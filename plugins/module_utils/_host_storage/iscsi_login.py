@@ -190,8 +190,8 @@ class Initiator:
         """Return the files of the record: C(IQN/HOST,PORT), or C(IQN/HOST,PORT,GROUP/INTERFACE) after a discovery."""
         start = "%s,%d" % (self._target.host, self._target.port)
         found = []
-        for folder in _RECORD_DIRECTORIES:
-            top = "%s/%s" % (folder, self._target.iqn)
+        for directory in _RECORD_DIRECTORIES:
+            top = "%s/%s" % (directory, self._target.iqn)
             for name in self._system.files.list_directory(top):
                 path = "%s/%s" % (top, name)
                 if name == start:

@@ -85,8 +85,8 @@ class ImageReader:
 
     def real_path(self, image: str) -> str:
         """Return the canonical name of an image that has several."""
-        is_told = image.startswith("/") and not self._system.is_remote
-        return self._system.files.real_path(image) if is_told else image
+        is_on_host = image.startswith("/") and not self._system.is_remote
+        return self._system.files.real_path(image) if is_on_host else image
 
     def _backing_on_host(self, link: Link) -> Optional[Link]:
         return backing_on_host(link, self._system)
@@ -282,7 +282,7 @@ def _missing_link(links: Sequence[Link], volume: Volume, image: str, system: Sys
     for above, link in zip((None, *links), links):
         # A LUN of the hypervisor's own initiator exists only after the login.
         is_checked = link.image.startswith("/") and (link.image != image or volume.device_type == "file")
-        if not is_checked or system.files.path_kind(link.image) is not None:
+        if not is_checked or system.files.is_hidden(link.image) or system.files.path_kind(link.image) is not None:
             continue
         if above is not None:
             return "the file %s, the backing file of %s, does not exist" % (link.image, above.image)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a VM that is off releases: iSCSI sessions, and its secrets once it is undefined.
+"""The release of a stopped VM's resources: iSCSI sessions, and its secrets once it is undefined.
 
 Only what this collection created for VMs is removed: sessions with its mark, and ephemeral secrets; and of those only
 what no other domain has in its definition.

@@ -52,7 +52,7 @@ _TPM_FLAGS_SINCE = 8_009_000
 
 @dataclass(frozen=True)
 class Removal:
-    """What to remove with a definition. The rest is kept, or makes libvirt refuse to undefine the domain."""
+    """Resources to remove with a definition. The rest is kept, or makes libvirt refuse to undefine the domain."""
 
     nvram: bool = False
     tpm: bool = False

@@ -19,7 +19,7 @@ _USAGE_ELEMENTS = {"ceph": "name", "iscsi": "target"}
 
 @dataclass(frozen=True)
 class SecretDefinition:
-    """What libvirt shows of a secret to everybody. C(kind) is ceph or iscsi, C(usage) what it is for."""
+    """The public part of a libvirt secret. C(kind) is ceph or iscsi, C(usage) what it is for."""
 
     uuid: str
     kind: str
@@ -48,7 +48,7 @@ class ExistingSecret:
 
 @dataclass(frozen=True)
 class SecretPlan:
-    """What is to be done, in this order. C(value) is what the secret gets, None if it keeps what it has."""
+    """The steps to take, in this order. C(value) is the secret's new value, None to keep its value."""
 
     undefine: bool = False
     define: bool = False

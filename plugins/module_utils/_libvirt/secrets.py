@@ -80,7 +80,7 @@ class SecretCalls(Connection):
             known.pop(uuid, None)
 
     def secret_xml(self, uuid: str) -> Optional[str]:
-        """Return the definition of a secret, None where there is none."""
+        """Return the definition of a secret, None if it does not exist."""
         return self._of_secret(uuid, lambda secret: str(self._call("read the secret", secret.XMLDesc)))
 
     def secret_value(self, uuid: str) -> Optional[bytes]:

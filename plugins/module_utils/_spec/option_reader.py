@@ -102,13 +102,13 @@ class OptionReader:
         if not isinstance(raw, list):
             self._wrong(part, name, "must be a list, not %s" % kind_of(raw))
             return None
-        places = ["%s[%d]" % (name, index) for index in range(len(raw))]
+        paths = ["%s[%d]" % (name, index) for index in range(len(raw))]
         if "options" in option:
-            parts = [self._read_part(part, places[index], item, option, path, index) for index, item in enumerate(raw)]
+            parts = [self._read_part(part, paths[index], item, option, path, index) for index, item in enumerate(raw)]
             return [inner for inner in parts if inner is not None]
         element = {key: option[key] for key in ("choices", "no_log") if key in option}
         element["type"] = option["elements"]
-        return [self._read_scalar(part, places[index], item, element, path) for index, item in enumerate(raw)]
+        return [self._read_scalar(part, paths[index], item, element, path) for index, item in enumerate(raw)]
 
     def _read_part(self, part: Part, name: str, raw: Any, option: Option, path: str, index: int) -> Optional[Part]:
         inner = self.read(raw, option["options"], "%s.%s" % (part.option_path, name), path, index)

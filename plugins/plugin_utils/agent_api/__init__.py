@@ -1,4 +1,4 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the event source start_vm_cmd consists of, less HTTP itself; see docs/agent-api.md."""
+"""The parts of the event source start_vm_cmd except HTTP itself; see docs/agent-api.md."""

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What somebody sends through the agent API, as arguments of zstack_vm_start, or all that is wrong with it."""
+"""Turn a request of the agent API into arguments of zstack_vm_start, or into all its problems."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _MAX_MESSAGE = 300  # characters: Ansible repeats values
 
 
 class RequestError(ValueError):
-    """What was sent is no request. C(problems) names all that is wrong, and repeats no secret."""
+    """An invalid request. C(problems) has all problems, without secrets."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("; ".join(problems))

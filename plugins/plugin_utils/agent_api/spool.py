@@ -80,7 +80,7 @@ class Spool:
     def keep_room(self, running: int) -> None:
         """Keep room for the results of as many playbooks as may run, so many of which do.
 
-        Where the disk gets full, those that run get theirs. Then, and where there is none, raises C(OSError).
+        Where the disk gets full, those that run keep theirs. Raises C(OSError) if there is no room.
         """
         space, all_of_them = os.statvfs(self._directory), self._parallel * ROOM
         descriptor = os.open(self._directory / "room", os.O_WRONLY | os.O_CREAT, 0o600)
@@ -105,7 +105,7 @@ class Spool:
             raise
 
     def read_result(self, token: str) -> Optional[dict[str, Any]]:
-        """Return the result of a task, None as long as there is none. Raises C(OSError) where it cannot be read."""
+        """Return the result of a task, None until it exists. Raises C(OSError) if it cannot be read."""
         try:
             with self.result(token).open("rb") as file:
                 text = file.read(MAX_RESULT + 1)

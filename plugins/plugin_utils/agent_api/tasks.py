@@ -15,7 +15,7 @@ class Task:
     """One document to be carried out. C(token) is our own name of it, C(uuid) the sender's.
 
     It may begin once it is C(stored). Its playbook may take C(seconds); C(deadline) is when they are over, by the clock
-    that C(Tasks.begin) is told.
+    that C(Tasks.begin) is given.
     """
 
     token: str

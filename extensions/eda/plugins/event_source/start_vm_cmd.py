@@ -213,7 +213,7 @@ class AgentApi:
             raise Refused(401, "the token is missing or wrong")
         task_uuid, callback = request.headers.get("taskuuid", ""), request.headers.get("callbackurl", "")
         if not _TASK_UUID.fullmatch(task_uuid):
-            raise Refused(400, "taskuuid is missing in the headers, or is no UUID")
+            raise Refused(400, "taskuuid is missing in the headers, or is not a UUID")
         if not callback:
             raise Refused(400, "callbackurl is missing in the headers")
         problem = callback_url.problem_of(callback, self._options["callback_urls"])
@@ -287,7 +287,7 @@ class AgentApi:
             logger.warning("task %s: %s", task_uuid, warning)
 
     async def _store(self, task: Task, arguments: Mapping[str, Any]) -> None:
-        """Write a task to the disk, beside the event loop; until then nobody is told that it is accepted."""
+        """Write a task to the disk, beside the event loop; until then the request is not acknowledged."""
         loop = asyncio.get_running_loop()
         self._storing[task.uuid] = loop.create_future()
         try:
@@ -503,7 +503,7 @@ async def main(queue: Any, args: dict[str, Any]) -> None:
 
 
 def _http_logger() -> logging.Logger:
-    """Return a logger that leaves out what is wrong with requests: whoever sends them is told, and could fill it."""
+    """Return a logger without the errors of requests: their senders see them, and could flood the log."""
     http_logger = logger.getChild("http")
     http_logger.filters[:] = [
         lambda record: not (record.exc_info and isinstance(record.exc_info[1], aiohttp.http.HttpProcessingError))

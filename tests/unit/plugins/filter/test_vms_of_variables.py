@@ -114,7 +114,7 @@ def test_fields_that_are_not_known_are_left_out():
         ({"zstack_vms": [{}, 3]}, "zstack_vms[1]: must be a mapping of options, not a number"),
         ({"zstack_vms": "\0"}, "zstack_vms: the text is neither JSON nor YAML"),
         ({"zstack_console_password": 342391},
-         "zstack_console_password: must be text, but came as a number; take one with letters in it"),
+         "zstack_console_password: must be text, but is a number; use one that contains letters"),
         ({"zstack_vms": [{}], "zstack_vm_defaults": [SECRET]},
          "zstack_vm_defaults[0]: must be a mapping of options, not text"),
     ],

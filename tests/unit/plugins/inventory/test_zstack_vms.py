@@ -36,6 +36,6 @@ def test_one_that_does_not_come_to_an_end_is_given_up(monkeypatch: pytest.Monkey
     goes_on.set()
     assert isinstance(error, VmError)
     assert (error.code, error.message) == (
-        'libvirt_hangs', 'libvirt at qemu:///system has not told of its VMs for 0 seconds',
+        'libvirt_hangs', 'libvirt at qemu:///system has not reported its VMs within 0 seconds',
     )  # fmt: skip
     assert connection.closed.wait(10)
