@@ -105,6 +105,11 @@ ERROR_CODES: dict[str, ErrorCode] = {
         "A raw disk that now claims to be qcow2 may be the work of its guest: look at it before you trust it. "
         "State the right format, or convert the image.",
     ),
+    "backing_file_outside": ErrorCode(
+        "A volume whose format nobody stated looks like a qcow2 image that leads out of its storage.",
+        'The header may be the work of a guest with a raw disk: look at the image with "qemu-img info" before you '
+        "trust it. State the format of the volume: raw for a raw disk, qcow2 where the backing file is meant.",
+    ),
     "image_locked": ErrorCode(
         "Another process has the image open for writing.",
         "Find the VM that uses it, perhaps on another hypervisor; use shareable: true only for images made for it.",
