@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Doing the actions of a plan, and undoing them when one fails."""
+"""Do the actions of a plan, and undo them when one fails."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .._errors.errors import BootDiagnostics, Failure, VmError, VmFailed, intern
 
 
 class _Undo(NamedTuple):
-    """What takes an action back, and when."""
+    """The undo of an action, and its turn."""
 
     name: str
     turn: RollbackTurn
@@ -23,9 +23,9 @@ class _Undo(NamedTuple):
 
 
 def apply(context: ActionContext, actions: Iterable[Action]) -> None:
-    """Do the actions in order, each before the next is asked for.
+    """Do the actions in order, each before the next is requested.
 
-    When one fails, those before it are undone. Raise VmFailed, which says how far that got.
+    When one fails, undo those before it and raise VmFailed, which says how far that got.
     """
     undos: list[_Undo] = []
     coming = iter(actions)
@@ -55,7 +55,7 @@ def _do(context: ActionContext, action: Action) -> Outcome:
 
 
 def _note(context: ActionContext, action: Action, outcome: Outcome, undos: Sequence[_Undo]) -> None:
-    """Keep what became of an action, and raise its failure."""
+    """Note the outcome of an action, and raise its failure."""
     if outcome.is_needless:
         return
     if outcome.failure is None:

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a VM that is to start would take from others: files, sockets, tap devices, ports, MAC addresses.
+"""Find what a VM that is to start would take from others: files, sockets, tap devices, ports, MAC addresses.
 
-Found before anything is changed: by what is on the hypervisor, and by what its other domains claim.
+This happens before anything is changed. Others are the hypervisor and its other domains.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Has = Callable[[Claims], bool]
 
 @dataclass(frozen=True)
 class Use:
-    """What becomes of a domain that is looked at: it starts, gets devices while it runs, or is only defined."""
+    """How a domain that is checked will be used: started, given devices while it runs, or only defined."""
 
     starts: bool = False
     attaches: bool = False
@@ -45,16 +45,16 @@ class Use:
 
 @dataclass(frozen=True)
 class Conflicts:
-    """What keeps a VM from starting, and what does not, but should be known."""
+    """Problems that keep a VM from starting, and warnings that don't."""
 
     problems: list[Problem] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
 
 class OtherDomains:
-    """The claims of all domains but one task's VMs. They are read once, when the first VM needs them.
+    """The claims of all domains except the task's VMs. They are read once, when the first VM needs them.
 
-    C(task_uuids): the VMs of the task, which are asked about only where something is taken.
+    C(task_uuids): the VMs of the task, which are only read if something is taken.
     """
 
     def __init__(self, hypervisor: Hypervisor, domains: DomainList, task_uuids: Iterable[str]) -> None:
@@ -89,7 +89,7 @@ class OtherDomains:
             return self._claims
 
     def _read(self, uuid: str, active: bool) -> Optional[Claims]:
-        """What can't be read says nothing: it may have gone meanwhile, or its QEMU hangs."""
+        """Return a domain's claims; None if they can't be read: it may have gone meanwhile, or its QEMU hangs."""
         try:
             return claims_of(etree.fromstring(self._hypervisor.xml(uuid, inactive=not active)), active)
         except VmError as error:
@@ -114,7 +114,7 @@ def find_conflicts(
     if use.starts:
         search.find_sockets()
         search.find_endpoints()
-    # What its definition names already has been looked at when that was written.
+    # What its definition names already was checked when that was written.
     search.find_logs()
     search.find_nvram()
     return search.found
@@ -122,14 +122,14 @@ def find_conflicts(
 
 @dataclass(frozen=True)
 class _Own:
-    """What the VM has already: by its definition, and by what runs of it."""
+    """The VM's own claims: in its definition, and while it runs."""
 
     defined: Claims
     live: Claims
 
 
 class _Search:
-    """The conflicts of one VM. C(system) is None where the hypervisor can't be asked."""
+    """The conflicts of one VM. C(system) is None if the hypervisor can't be inspected."""
 
     def __init__(self, vm: Vm, wanted: Claims, own: _Own, system: Optional[HostSystem], others: OtherDomains) -> None:
         self._vm = vm
@@ -205,7 +205,7 @@ class _Search:
             )
 
     def _judge(self, option_path: str, what: str, has: Has, reason: str, code: str) -> None:
-        """C(reason): why the hypervisor says that it is taken, empty where it doesn't."""
+        """Note a conflict, if any. C(reason): why the hypervisor says that it is taken, empty if it doesn't."""
         holder = self._others.active(has)
         if holder is None and reason:
             holder = self._others.of_task(self._vm.uuid, has)
@@ -221,7 +221,7 @@ class _Search:
                 self.found.warnings.append(message % (option_path, what, holder))
 
     def _judge_file(self, path: str, what: str, conflict: tuple[str, str]) -> None:
-        """Its content is lost also where it is that of a VM that is off."""
+        """Note a conflict of a file, whose content is lost even if it belongs to a VM that is off."""
         reason, code = conflict
         has = partial(_has_file, path)
         holder = self._others.active(has) or self._others.inactive(has)
@@ -231,7 +231,7 @@ class _Search:
             self.found.problems.append(Problem(self._patches, "%s is taken: %s" % (what, reason), code or "path_taken"))
 
     def _on_host(self, check: Callable[[HostSystem, str], tuple[str, str]], path: str) -> tuple[str, str]:
-        """Why a path is taken, and the code of that."""
+        """Return why a path is taken, and the error code."""
         if self._system is None:
             return "", ""
         try:
@@ -240,7 +240,7 @@ class _Search:
             return error.message, error.code
 
     def _log_conflict(self, system: HostSystem, path: str) -> tuple[str, str]:
-        """A log of an earlier life of the VM is named after it."""
+        """Check a log file; one that an earlier run of the VM has written is named after it."""
         kind = system.files.entry_kind(path)
         if kind in (None, "other"):
             return "", ""
@@ -251,7 +251,7 @@ class _Search:
         return "a %s is there that this VM has not written" % _word(kind), "path_taken"
 
     def _option_path(self, things: str, option: str, value: str) -> str:
-        """Where the value stands in the task's input; what no option of ours has is from domain_patches."""
+        """Return the path of the option that has the value; a value that no option has comes from domain_patches."""
         named = [thing for thing in getattr(self._vm, things) if getattr(thing, option) == value]
         return "%s.%s" % (named[0].option_path, option) if named else self._patches
 
@@ -281,7 +281,7 @@ def _has_endpoint(endpoint: Endpoint, claims: Claims) -> bool:
 
 
 def _socket_conflict(system: HostSystem, path: str) -> tuple[str, str]:
-    """QEMU removes whatever it finds there."""
+    """Check a socket's path, from which QEMU removes whatever exists."""
     kind = system.files.entry_kind(path)
     if kind is None:
         return "", ""
@@ -304,7 +304,7 @@ def _nvram_conflict(image_format: str, system: HostSystem, path: str) -> tuple[s
 
 
 def _holds_variables(head: bytes) -> bool:
-    """New ones of aarch64 are blank."""
+    """Return whether a file may hold firmware variables; new ones of aarch64 are blank."""
     return head[_FIRMWARE_VOLUME] == _FIRMWARE_VOLUME_SIGNATURE or not head.strip(_BLANKS)
 
 

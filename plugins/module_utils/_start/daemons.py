@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Daemons that libvirt asks when it starts a VM: found to be down before a VM is stopped for a restart."""
+"""Check the daemons that libvirt needs to start a VM, before the VM is stopped for a restart."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _DAEMONS = (
 
 
 def daemon_problems(vm: Vm, system: System, uri: str) -> list[Problem]:
-    """Return a problem for each daemon that a start of the VM needs and that isn't there.
+    """Return a problem for each daemon that a start of the VM needs and that isn't available.
 
-    What can only be seen on the hypervisor is left to libvirt elsewhere.
+    Of a remote hypervisor, leave to libvirt what can only be checked on it.
     """
     parts = urlsplit(uri)
     if system.is_remote or not parts.scheme.startswith("qemu") or parts.path != "/system":
@@ -42,7 +42,7 @@ def daemon_problems(vm: Vm, system: System, uri: str) -> list[Problem]:
 
 
 def daemon_problem(option_path: str, error: VmError) -> list[Problem]:
-    """Return the problem that an error is if libvirt met it when it asked another daemon."""
+    """Return the problem for an error that libvirt met when it called another daemon, if it is one."""
     return [] if error.code != CODE else [Problem(option_path, error.message, CODE)]
 
 
@@ -50,6 +50,6 @@ def _settings(system: System) -> dict[str, str]:
     try:
         text = system.files.read_text(_CONFIGURATION) or ""
     except VmError:
-        # It is for root only; libvirt's own default is likely then.
+        # The file is readable for root only; otherwise libvirt's default is likely.
         return {}
     return dict(re.findall(r'^[ \t]*(\w+)[ \t]*=[ \t]*"([^"\n]*)"', text, re.MULTILINE))

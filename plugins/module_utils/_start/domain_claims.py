@@ -21,13 +21,13 @@ _PORT_ATTRIBUTES = ("port", "tlsPort", "websocket")
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A TCP port that is listened on; C(address) is a wildcard for all addresses."""
+    """A TCP port to listen on; C(address) is a wildcard for all addresses."""
 
     address: str
     port: int
 
     def clashes_with(self, other: Endpoint) -> bool:
-        """Return whether not both can be listened on."""
+        """Return whether only one of both can be listened on."""
         is_same = self.address == other.address or self.address in _WILDCARDS or other.address in _WILDCARDS
         return self.port == other.port and is_same
 
@@ -53,7 +53,7 @@ NO_CLAIMS = Claims("")
 
 
 def claims_of(domain: etree._Element, live: bool = False) -> Claims:
-    """Return what a definition claims, or what a running domain has, with the ports and taps that libvirt chose."""
+    """Return the claims of a definition, or of a running domain with the ports and taps that libvirt chose."""
     title = domain.findtext("title") or domain.findtext("description") or domain.findtext("name", "")
     return Claims(
         label="VM %s (%s)" % (title, domain.findtext("uuid", "")),
@@ -72,21 +72,21 @@ def _texts(domain: etree._Element, xpath: str) -> list[str]:
 
 
 def _sockets(domain: etree._Element) -> Iterator[str]:
-    """Of character devices, of vhost-user NICs, of graphics."""
+    """Return the sockets of character devices, vhost-user NICs and graphics."""
     yield from _texts(domain, "devices//*[@type='unix']/source[@mode='bind']/@path")
     yield from _texts(domain, "devices/interface[@type='vhostuser']/source[@mode='server']/@path")
     yield from _texts(domain, "devices/graphics/@socket | devices/graphics/listen[@type='socket']/@socket")
 
 
 def _logs(domain: etree._Element) -> Iterator[str]:
-    """Of character devices, which may have a log beside what they are connected to, and of sound that is recorded."""
+    """Return the logs of character devices, beside what they are connected to, and the files of recorded sound."""
     yield from _texts(domain, "devices/*[@type='file'][not(self::disk)]/source/@path")
     yield from _texts(domain, "devices/*/log/@file | devices/audio[@type='file']/@path")
 
 
 def _taps(domain: etree._Element) -> Iterator[str]:
     for target in domain.iterfind("devices/interface/target[@dev]"):
-        # managed='no' names a device that has to be there.
+        # managed='no' names a device that has to exist.
         if target.get("managed") != "no":
             yield str(target.get("dev"))
 
@@ -106,7 +106,7 @@ def _endpoints(domain: etree._Element, live: bool) -> Iterator[Endpoint]:
 
 
 def _listen_address(graphics: etree._Element) -> Optional[str]:
-    """The default is loopback; None where it listens on no address."""
+    """Return the address; loopback by default, None if the console listens on no address."""
     listen = graphics.find("listen")
     if listen is None:
         return str(graphics.get("listen") or _LOOPBACK) if graphics.get("socket") is None else None

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From what is asked for and what there is to what is to be done. Pure: asks nobody, changes nothing."""
+"""Plan the actions from the desired and the actual state. Pure."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from .._spec.vm import Vm
 
 _DISK_PATH = re.compile(r"devices/disk\[target=([^]]+)\]")
 
-# Finds out what must be there before a VM starts or gets something plugged in: secrets, sessions, folders.
+# Finds what must exist before a VM starts or gets a device plugged in: secrets, sessions, directories.
 Prepare = Callable[[], Sequence[Action]]
 
-# What is to be done about the power of a VM.
+# What to do about the power state of a VM.
 START = "start"
 KEEP = "keep"
 RESUME = "resume"
@@ -56,9 +56,9 @@ _POWER = {
 
 @dataclass(frozen=True)
 class Policy:
-    """How the caller wants it. C(on_drift): next_boot, live, restart, fail or ignore; C(backup): keep the old.
+    """How to handle differences. C(on_drift): next_boot, live, restart, fail or ignore; C(backup): save the definition.
 
-    C(overlays): keep, or discard those that lie on the images of volumes. C(saved_state): restore or discard.
+    C(overlays): keep, or discard those on top of the images of volumes. C(saved_state): restore or discard.
     """
 
     on_drift: str = "next_boot"
@@ -69,10 +69,10 @@ class Policy:
 
 @dataclass(frozen=True)
 class Drift:
-    """How a VM differs from what is asked.
+    """How a VM differs from what is desired.
 
-    C(defined): its definition; C(running): what runs, as far as the next boot would change it. C(live_actions) change
-    the running VM, after which C(live_remaining) is left for the next boot.
+    C(defined): its definition; C(running): the running VM, as far as the next boot would change it. C(live_actions)
+    change the running VM, after which C(live_remaining) is left for the next boot.
     """
 
     defined: tuple[Difference, ...] = ()
@@ -83,7 +83,7 @@ class Drift:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be done to a VM itself, and why: first C(definition), then C(changes) of what runs."""
+    """The actions on a VM itself, and why: first C(definition), then C(changes) of the running VM."""
 
     definition: tuple[Action, ...]
     changes: tuple[Action, ...]
@@ -93,19 +93,19 @@ class Plan:
 
     @property
     def actions(self) -> tuple[Action, ...]:
-        """What is to be done, in order, without what is prepared in between (see L(steps))."""
+        """Return the actions in order, without the preparations in between (see L(steps))."""
         return (*self.definition, *self.changes)
 
 
 def power_of(observed: ObservedVm) -> str:
-    """What a start has to do about the state that a VM is in: one of the words above."""
+    """Return what a start has to do about the power state of a VM: one of the constants above."""
     if observed.state == "paused":
         return _PAUSED.get(observed.reason, RESUME)
     return _POWER.get(observed.state, BUSY)
 
 
 def check_state(vm: Vm, observed: ObservedVm, policy: Policy) -> None:
-    """Raises what keeps a VM in this state from being touched at all."""
+    """Raise an error if a VM in this state can't be changed at all."""
     if observed.name_holder is not None:
         message = "the domain name %s belongs to the domain %s" % (vm.domain_name, observed.name_holder)
         raise VmError("name_taken", message)
@@ -120,12 +120,12 @@ def check_state(vm: Vm, observed: ObservedVm, policy: Policy) -> None:
 
 
 def will_start(observed: ObservedVm, drift: Drift, policy: Policy) -> bool:
-    """Whether the VM will boot, or come back from its saved memory."""
+    """Return whether the VM will boot, or be restored from its saved memory."""
     return power_of(observed) in (START, START_WHEN_OFF) or _restarts(observed, drift, policy)
 
 
 def will_attach(drift: Drift, policy: Policy) -> bool:
-    """Whether a running VM gets volumes, CDs or NICs that the hypervisor must have ready."""
+    """Return whether a running VM gets volumes, CDs or NICs that the hypervisor must prepare."""
     return policy.on_drift == "live" and any(action.needs_preparation for action in drift.live_actions)
 
 
@@ -137,7 +137,7 @@ def plan_vm(
     definition: str,
     rewriting: Optional[Rewriting] = None,
 ) -> Plan:
-    """The plan for a VM that L(check_state) has let through.
+    """Return the plan for a VM that L(check_state) accepts.
 
     C(definition) is the XML to define, C(rewriting) for one with domain patches. What cannot be undone comes last.
     """
@@ -147,7 +147,7 @@ def plan_vm(
     define = Define(definition, rewriting)
     changes = list(drift.live_actions) if adapt and policy.on_drift == "live" and not restarts else []
     return Plan(
-        # It comes first: the undoing of other VMs leaves what a defined VM shares with them.
+        # The definition comes first: it keeps the undo of other VMs from removing what the VM shares with them.
         definition=tuple(_definition(vm, observed, drift, policy, define) if adapt else ()),
         changes=(*changes, *_power(observed, restarts, policy)),
         differences=differences,
@@ -157,15 +157,15 @@ def plan_vm(
 
 
 def steps(plan: Plan, prepare: Prepare) -> Iterator[Action]:
-    """All that is to be done. Each action is asked for when the one before it is done."""
+    """Return all actions. Each is requested when the one before it is done."""
     yield from plan.definition
-    # Not before: as long as nobody can see that the VM needs it, the undoing of another may take what is there.
+    # Not earlier: before the VM is seen to need it, the undo of another VM may remove what exists.
     yield from prepare()
     yield from plan.changes
 
 
 def touched_disks(plan: Plan) -> Optional[frozenset[str]]:
-    """The names of the disks that a plan changes; None for all of a VM that is stopped."""
+    """Return the names of the disks that a plan changes; None for all disks of a VM that is stopped."""
     if any(action.name == "stop" for action in plan.actions):
         return None
     if not plan.actions:
@@ -175,9 +175,9 @@ def touched_disks(plan: Plan) -> Optional[frozenset[str]]:
 
 
 def check_drift(observed: ObservedVm, differences: Sequence[Difference], policy: Policy) -> None:
-    """Raises when a VM that runs is not as asked for, and the caller wants that to be a failure."""
+    """Raise an error if a running VM has drifted and the policy makes that a failure."""
     if observed.active and policy.on_drift == "fail" and differences:
-        raise VmError("drift", "the VM is %s and not as asked for: %s" % (observed.state, _paths(differences)))
+        raise VmError("drift", "the VM is %s and has drifted: %s" % (observed.state, _paths(differences)))
 
 
 def _restarts(observed: ObservedVm, drift: Drift, policy: Policy) -> bool:
@@ -187,7 +187,7 @@ def _restarts(observed: ObservedVm, drift: Drift, policy: Policy) -> bool:
 
 
 def _beside_the_domain(vm: Vm, observed: ObservedVm) -> list[Difference]:
-    """What libvirt keeps beside the definition."""
+    """Return the differences in what libvirt keeps beside the definition."""
     found = []
     if observed.exists and not observed.persistent:
         found.append(Difference("persistent", "false", "true"))
@@ -201,7 +201,7 @@ def _text(value: Optional[bool]) -> str:
 
 
 def _merged(drift: Drift) -> list[Difference]:
-    """The differences of the definition, and those that only what runs has."""
+    """Return the differences of the definition, and those that only the running VM has."""
     known = {difference.path for difference in drift.defined}
     return [*drift.defined, *(difference for difference in drift.running if difference.path not in known)]
 
@@ -223,7 +223,7 @@ def _definition(vm: Vm, observed: ObservedVm, drift: Drift, policy: Policy, defi
 
 
 def _comes_back(observed: ObservedVm, policy: Policy) -> bool:
-    """Whether a start brings the VM back from its saved memory."""
+    """Return whether a start restores the VM from its saved memory."""
     return observed.saved and policy.saved_state == "restore"
 
 
@@ -243,7 +243,7 @@ def _power(observed: ObservedVm, restarts: bool, policy: Policy) -> list[Action]
 
 
 def _restart_required(observed: ObservedVm, drift: Drift, policy: Policy) -> bool:
-    """Whether what runs after the plan is not what is asked for."""
+    """Return whether the running VM still differs from what is desired after the plan."""
     if _comes_back(observed, policy):
         return bool(drift.defined)
     if not observed.active or will_start(observed, drift, policy):

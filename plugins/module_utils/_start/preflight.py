@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a VM that is to start needs of the hypervisor, found out before anything is changed.
+"""Check what a VM that is to start needs of the hypervisor, before anything is changed.
 
-Storage has its own part of this in C(storage); what the hypervisor's QEMU lacks is found by building the domain.
+Storage is checked in C(_host_storage); what the hypervisor's QEMU lacks is found by building the domain.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ from .daemons import daemon_problem
 
 
 def host_problems(vm: Vm, system: System) -> list[Problem]:
-    """What of the document isn't on the hypervisor. What can only be seen there is left to libvirt elsewhere."""
+    """Return a problem for each device, bridge and address that the hypervisor lacks.
+
+    Of a remote hypervisor, leave to libvirt what can only be checked on it.
+    """
     if system.is_remote:
         return []
     return [
@@ -36,7 +39,7 @@ def host_problems(vm: Vm, system: System) -> list[Problem]:
 
 
 def rights_problems(vm: Vm, system: System, owner: Optional[tuple[int, int]]) -> list[Problem]:
-    """Return what a start needs and only root may do, where the user isn't root. C(owner): what QEMU runs as."""
+    """Return what a start needs and only root may do, unless the user is root. C(owner): the user that QEMU runs as."""
     if system.is_remote or system.is_root():
         return []
     return [*_directory_rights(vm, system, owner), *_login_rights(vm)]
@@ -58,7 +61,7 @@ def _login_rights(vm: Vm) -> Iterator[Problem]:
 
 
 def backup_problems(directory: str, actions: Iterable[Action], system: System) -> list[Problem]:
-    """Return why definitions can't be kept in a directory, where that is to be done."""
+    """Return why definitions can't be backed up to a directory, if the actions do that."""
     if system.is_remote or not any(action.name == "back_up_definition" for action in actions):
         return []
     if system.files.may_create(directory + "/definition.xml"):
@@ -67,7 +70,7 @@ def backup_problems(directory: str, actions: Iterable[Action], system: System) -
 
 
 def network_filter_problems(vm: Vm, filters: Union[Collection[str], VmError, None]) -> list[Problem]:
-    """NICs whose network filter libvirt doesn't have; C(filters) are those that it has, or why it doesn't say."""
+    """Return the NICs whose network filter libvirt lacks; C(filters): those that it has, or why it doesn't say."""
     if isinstance(filters, VmError):
         return [problem for nic in vm.nics if nic.ip for problem in daemon_problem("%s.ip" % nic.option_path, filters)]
     if filters is None or NIC_FILTER in filters:
@@ -77,14 +80,14 @@ def network_filter_problems(vm: Vm, filters: Union[Collection[str], VmError, Non
 
 
 def memory_warnings(vm: Vm, free: Optional[int]) -> list[str]:
-    """ZStack lets VMs have more memory than there is, so that too little is never an error. C(free) is bytes."""
+    """Return a warning if memory is short, which is no error as ZStack overcommits it. C(free) is in bytes."""
     if free is None or free >= vm.memory:
         return []
     return ["the hypervisor has %d MiB of memory free, and the VM is to have %d MiB" % (free >> 20, vm.memory >> 20)]
 
 
 def missing_channel_directories(vm: Vm, system: System) -> list[str]:
-    """The folders that the sockets of a VM's channels need and that aren't there."""
+    """Return the directories that the sockets of a VM's channels need and that are missing."""
     if system.is_remote:
         return []
     wanted = dict.fromkeys(os.path.dirname(channel.socket_path) for channel in vm.channels)
@@ -104,7 +107,7 @@ def _kernel_bridge_problem(nic: Nic, option_path: str, system: HostSystem) -> Op
     if system.network.bridge_exists(name):
         return None
     if system.files.path_kind("/sys/class/net/" + name) is not None:
-        # Without Open vSwitch it is none of its bridges.
+        # Without Open vSwitch it can't be one of its bridges.
         with contextlib.suppress(VmError):
             if openvswitch_bridge_exists(system, name):
                 hint = "%s is a bridge of Open vSwitch: set bridge_type to openvswitch" % name

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Waiting until a running VM can be used: until its console listens, its guest's agent answers, it has an address."""
+"""Wait until a running VM is ready: its console listens, its guest agent answers, or it has an address."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ..waiting import POLL_SECONDS
 
 CONSOLE_SECONDS = 30
 _AGENT_SECONDS = 1
-# Each look asks libvirt three times, and the guest.
+# Each check queries libvirt three times, and the guest.
 _ADDRESS_PAUSE = 1.0
 _SHOWN_ADDRESSES = 5
 _AGENT_CHANNEL = 'devices/channel/target[@name="org.qemu.guest_agent.0"]'
@@ -34,15 +34,15 @@ _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 def console_of(vm: Vm, live_xml: Optional[str]) -> Optional[dict[str, Any]]:
-    """Where a running VM's console is: C(type), C(host), C(port); None where there is none.
+    """Return a running VM's console: C(type), C(host), C(port); None if it has none.
 
-    Where it listens on every address, C(host) is the hypervisor's management address if that is known.
+    If it listens on all addresses, C(host) is the hypervisor's management address if that is known.
     """
     return None if live_xml is None else console_of_domain(etree.fromstring(live_xml), vm.host_management_ip)
 
 
 def console_of_domain(live: etree._Element, management_ip: Optional[str]) -> Optional[dict[str, Any]]:
-    """The same of a running domain of which nothing else is known."""
+    """Return the same for a running domain, without its options."""
     graphics = live.find("devices/graphics")
     if graphics is None:
         return None
@@ -57,26 +57,26 @@ def console_of_domain(live: etree._Element, management_ip: Optional[str]) -> Opt
 
 
 def wait_until_ready(context: ActionContext, console: Optional[dict[str, Any]]) -> Optional[list[Address]]:
-    """Waits for what C(wait_for) of the VM names. The VM runs already, and goes on when this fails.
+    """Wait for what C(wait_for) of the VM names. The VM runs already, and keeps running when this fails.
 
-    C(console) is that of a VM which was started just now, None for one that ran before. Returns its addresses, the best
-    first, where they were waited for.
+    C(console) is that of a VM which was started just now, None for one that ran before. Return its addresses, the best
+    first, if they were waited for.
     """
     if context.vm.wait_for == "console" and console is not None and not context.system.is_remote:
-        # Through libvirt alone it may be out of reach; libvirt has the port from a QEMU that listens.
+        # From a remote machine it may be unreachable; libvirt has the port from a QEMU that listens.
         _wait_for_console(context, console)
     elif context.vm.wait_for == "guest_agent" and ("start" in context.done or _has_agent_channel(context)):
         _wait_for_agent(context)
     elif context.vm.wait_for == "address" and ("start" in context.done or _has_nic(context)):
         return _wait_for_address(context)
     elif console is None and "start" in context.done:
-        # A VM that runs has one.
+        # A running VM has one.
         _wait(context, lambda: context.look()[0] not in _ENDED, CONSOLE_SECONDS, "console", lambda: "it has no console")
     return None
 
 
 def _has_agent_channel(context: ActionContext) -> bool:
-    """One that ran before may get its channel at its next boot only; the result says that this is due."""
+    """Return whether the running VM has the channel. If not, it gets it at its next boot, as the result says."""
     live = context.observed.live_xml
     return live is not None and etree.fromstring(live).find(_AGENT_CHANNEL) is not None
 
@@ -104,13 +104,13 @@ def _wait_for_agent(context: ActionContext) -> None:
 
 
 def _has_nic(context: ActionContext) -> bool:
-    """One that ran before may get its NICs at its next boot only."""
+    """Return whether the running VM has a NIC. If not, it gets it at its next boot."""
     live = context.observed.live_xml
     return live is not None and etree.fromstring(live).find("devices/interface") is not None
 
 
 class _AddressLook:
-    """Looks for addresses, and keeps what was seen last."""
+    """Looks for addresses, and keeps those found last."""
 
     def __init__(self, context: ActionContext) -> None:
         self._context = context
@@ -119,7 +119,7 @@ class _AddressLook:
         self.in_use: list[Address] = []
 
     def __call__(self) -> bool:
-        """Return whether an address is in use that means something beyond its own link."""
+        """Return whether an address is in use that is reachable beyond its own link."""
         hypervisor, system, uuid = self._context.hypervisor, self._context.system, self._context.vm.uuid
         try:
             live = etree.fromstring(hypervisor.xml(uuid, inactive=False))
@@ -135,11 +135,11 @@ class _AddressLook:
 
     @property
     def link_local(self) -> list[Address]:
-        """What a guest has in any case."""
+        """Return the addresses that a guest always has."""
         return [each for each in self._addresses if not is_global(each)]
 
     def last_seen(self) -> str:
-        """Return what was seen instead, for the error."""
+        """Return what was found instead, for the error."""
         agent = "" if self._has_agent else "; its guest agent is not connected"
         shown = ["%(address)s of %(mac)s from %(source)s, which " % each + _why(each) for each in self._addresses]
         seen = "seen last: " + ", ".join(shown[:_SHOWN_ADDRESSES]) if shown else "none was seen at all"
@@ -165,7 +165,7 @@ def _wait(
     otherwise: Callable[[], str],
     pause: float = POLL_SECONDS,
 ) -> None:
-    """Waits until something answers, and watches the guest meanwhile; raises with what was seen of it last."""
+    """Wait until something answers, and record the guest's console; on failure, raise an error with its tail."""
     with BootWatch(context.hypervisor, context.system, context.vm) as watch:
         answered = False
 
@@ -182,7 +182,7 @@ def _wait(
             return
         state, reason = context.look()
         if state in _ENDED:
-            error = VmError("vm_ended", "the VM ended while it was waited for: it is %s (%s)" % (state, reason))
+            error = VmError("vm_ended", "the VM ended before it was ready: it is %s (%s)" % (state, reason))
         else:
             message = "the VM is %s (%s), but %s for %d seconds" % (state, reason, otherwise(), seconds)
             error = VmError(what + "_timeout", message)

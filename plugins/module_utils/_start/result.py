@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the task returns: one entry a VM in C(vms) and in C(diff), without secrets."""
+"""The result of a task: one entry per VM in C(vms) and in C(diff), without secrets."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from .._spec.vm import Vm
 from ..foreign_text import clean_line
 
 MASK = "********"
-# A secret as short as this, or shorter, is too likely an ordinary word of a message.
+# A shorter secret is too likely to be an ordinary word of a message.
 _SHORT = 3
 
 
 @dataclass
 class VmResult:
-    """What became of one VM. C(before) and C(after) are its domain as text, for the diff."""
+    """The result for one VM. C(before) and C(after) are its domain as text, for the diff."""
 
     uuid: str
     name: str
@@ -49,17 +49,17 @@ class VmResult:
 
     @property
     def label(self) -> str:
-        """How messages call the VM."""
+        """Return the VM's name in messages."""
         return "VM %s (%s)" % (clean_line(self.name), self.uuid)
 
     @property
     def changed(self) -> bool:
-        """Whether something is not as it was before. A guest that was shut down is not, though it was started again."""
+        """Return whether anything was changed. A guest that was shut down and started again in a rollback is not."""
         undone = self.failure is not None and self.failure.rollback == "done"
         return bool(self.actions) and not (undone and "stop" not in self.actions)
 
     def as_entry(self) -> dict[str, Any]:
-        """The VM's entry in C(vms)."""
+        """Return the VM's entry in C(vms)."""
         entry = {
             "uuid": self.uuid,
             "name": self.name,
@@ -84,13 +84,13 @@ class VmResult:
         return entry
 
     def as_diff(self) -> dict[str, str]:
-        """The VM's entry in C(diff)."""
+        """Return the VM's entry in C(diff)."""
         header = "%s (%s)" % (clean_line(self.name), self.uuid)
         return {"before_header": header, "after_header": header, "before": self.before, "after": self.after}
 
 
 def of_vm(vm: Vm) -> VmResult:
-    """The result of a VM that nothing is known of yet."""
+    """Return the result of a VM about which nothing is known yet."""
     return VmResult(vm.uuid, vm.name, overlays=())
 
 
@@ -103,7 +103,7 @@ def as_failure(problems: VmProblems) -> Failure:
 
 
 def domain_text(domain: Optional[etree._Element]) -> str:
-    """A domain as people read it, secrets masked; empty for none."""
+    """Return a domain as indented text, secrets masked; empty for None."""
     if domain is None:
         return ""
     shown = copy.deepcopy(domain)
@@ -119,13 +119,13 @@ def domain_text(domain: Optional[etree._Element]) -> str:
 
 
 class SecretMask:
-    """Takes the secrets of the input out of texts that are not ours: libvirt's, QEMU's, a program's."""
+    """Removes the secrets of the input from texts by others: libvirt, QEMU, a program."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         self._longest_first = sorted((secret for secret in secrets if len(secret) > _SHORT), key=len, reverse=True)
 
     def text(self, text: str) -> str:
-        """The text without secrets."""
+        """Return the text without secrets."""
         alternatives = "|".join(re.escape(secret) for secret in self._longest_first if secret in text)
         return re.sub(r"(?<!\w)(?:%s)(?!\w)" % alternatives, MASK, text) if alternatives else text
 
@@ -147,7 +147,7 @@ class SecretMask:
 
 
 def without_secrets_of_patches(result: VmResult, vm: Vm) -> None:
-    """Mask what the diff and the differences show of patches that are secret."""
+    """Mask what the diff and the differences show of secret patches."""
     mask = SecretMask(secrets_of_patches(vm.domain_patches))
     result.before, result.after = mask.text(result.before), mask.text(result.after)
     result.differences = [
@@ -170,9 +170,9 @@ def failed(result: VmResult, failure: Failure, mask: SecretMask) -> VmResult:
 
 
 def masked_arguments(raw: Any, spec: Mapping[str, Mapping[str, Any]]) -> Any:
-    """What was given for options of C(spec), one dictionary or a list of them, with everything secret masked.
+    """Return the values of options of C(spec), one dictionary or a list of them, with all secrets masked.
 
-    What is in a place that has no option may be a secret under a misspelt name.
+    A value of an unknown option may be a secret under a misspelled name, and is masked as well.
     """
     if isinstance(raw, list):
         return [masked_arguments(item, spec) for item in raw]

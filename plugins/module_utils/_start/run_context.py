@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is asked once for all VMs of a task."""
+"""Gather once what all VMs of a task need."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from .result import SecretMask
 
 @dataclass(frozen=True)
 class StartRequest:
-    """How the VMs are to be started: C(parallel) at a time, by default as many as the hypervisor has CPUs.
+    """How to start the VMs: C(parallel) at a time, by default as many as the hypervisor has CPUs.
 
-    C(secrets) never appear in results. C(cancelled) is set when the task is asked to stop. C(diff): whether results
-    are to have the domains before and after as text.
+    C(secrets) never appear in results. C(cancelled) is set when the task is interrupted. C(diff): whether results
+    contain the domains before and after as text.
     """
 
     policy: Policy
@@ -41,14 +41,14 @@ class StartRequest:
 
 
 class SharedActions:
-    """What a run in check mode has said already that it would do for several VMs."""
+    """Actions that check mode has already reported, among those that several VMs share."""
 
     def __init__(self) -> None:
         self._shared: set[str] = set()
         self._lock = threading.Lock()
 
     def is_first(self, action: Action) -> bool:
-        """Whether an action is still to be done when those that were foreseen before are."""
+        """Return whether an action remains to be done once those reported before are done."""
         with self._lock:
             is_first = action.shared not in self._shared
             if action.shared:
@@ -58,11 +58,10 @@ class SharedActions:
 
 @dataclass(frozen=True)
 class RunContext:
-    """What all VMs of a task have in common.
+    """The input that all VMs of a task share.
 
-    C(problems) are those of the storage of the VMs in C(checked), the ones that were off in the beginning.
-    C(free_memory): bytes, None where it is not known. C(network_filters): their names, None where nobody asked, or why
-    libvirt doesn't say.
+    C(problems) are those of the storage of the VMs in C(checked), which were off at the beginning. C(free_memory): in
+    bytes, None if unknown. C(network_filters): their names, None if no VM needs one, or why libvirt doesn't say.
     """
 
     hypervisor: Hypervisor
@@ -81,18 +80,18 @@ class RunContext:
 
     @property
     def policy(self) -> Policy:
-        """What to do about drift."""
+        """Return what to do about drift."""
         return self.request.policy
 
     @property
     def workers(self) -> int:
-        """How many VMs are worked on at a time."""
+        """Return how many VMs are worked on at a time."""
         if self.request.parallel is not None:
             return self.request.parallel
         return self.hypervisor.cpu_count() if self.system.is_remote else self.system.devices.cpu_count()
 
     def storage_problems(self, vm: Vm) -> list[Problem]:
-        """What keeps the volumes and CDs of a VM from being reached."""
+        """Return the problems that make the volumes and CDs of a VM unreachable."""
         asked = self.problems
         if vm.uuid not in self.checked:
             asked = preflight([vm], self.system, self.hypervisor)
@@ -100,7 +99,7 @@ class RunContext:
 
 
 def begin_run(hypervisor: Hypervisor, system: System, vms: Sequence[Vm], request: StartRequest) -> RunContext:
-    """Asks the hypervisor, and the storage of all VMs that are off."""
+    """Query the hypervisor, and check the storage of all VMs that are off."""
     domains = list_domains(hypervisor, asks_autostart=any(vm.autostart is not None for vm in vms))
     off = [vm for vm in vms if vm.uuid not in domains.active]
     return RunContext(
@@ -139,7 +138,7 @@ def _ask_host(hypervisor: Hypervisor, system: System, vms: Sequence[Vm]) -> Host
         except VmError as error:
             if error.lost_libvirt:
                 raise
-            # The host has nothing of this kind; building the domain says what is missing.
+            # The hypervisor lacks this kind; building the domain reports what is missing.
             continue
         answers[kind] = parse_domain_capabilities(xml)
     if system.is_remote:

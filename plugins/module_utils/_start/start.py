@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""All VMs of a task: asked about, planned and started side by side, each on its own."""
+"""Start the VMs of a task side by side, each independently: observe, plan, apply."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ from .volumes import check_block_jobs, keep_overlays, on_overlays, storage_probl
 
 
 def start_vms(hypervisor: Hypervisor, system: System, vms: Sequence[Vm], request: StartRequest) -> list[VmResult]:
-    """Starts the VMs and returns one result for each, in their order; raises nothing."""
+    """Start the VMs, and return one result for each, in their order. Never raise an error."""
     try:
         with internal_errors():
             run = begin_run(hypervisor, system, vms, request)
@@ -66,10 +66,10 @@ def _start(run: RunContext, vm: Vm, failed_before: Sequence[Vm]) -> VmResult:
     result = of_vm(vm)
     try:
         if run.request.cancelled.is_set():
-            raise VmError("interrupted", "the task was asked to stop before it came to this VM")
+            raise VmError("interrupted", "the task was interrupted before this VM was started")
         if failed_before:
             names = ", ".join(other.label for other in failed_before)
-            raise VmError("earlier_vm_failed", "not begun, because VMs with a lower start_order failed: %s" % names)
+            raise VmError("earlier_vm_failed", "not started, because VMs with a lower start_order failed: %s" % names)
         with internal_errors():
             if run.request.check_mode:
                 _plan_and_apply(run, vm, result)
@@ -96,7 +96,7 @@ def _plan_and_apply(run: RunContext, vm: Vm, result: VmResult) -> None:
     check_drift(observed, plan.differences, run.policy)
     if plan.actions and observed.active:
         if run.hypervisor.has_job(vm.uuid):
-            raise VmError("vm_busy", "the VM is %s, and a job is being done on it" % observed.state)
+            raise VmError("vm_busy", "the VM is %s, and a job is running on it" % observed.state)
         check_block_jobs(run.hypervisor, vm, observed, plan)
     actions = steps(plan, prepare)
     if run.request.check_mode:
@@ -106,7 +106,7 @@ def _plan_and_apply(run: RunContext, vm: Vm, result: VmResult) -> None:
 
 
 def _plan(run: RunContext, vm: Vm, observed: ObservedVm, result: VmResult) -> tuple[Plan, Prepare]:
-    """What is to be done to the VM itself, and what finds out what must be prepared for it."""
+    """Return the plan for the VM itself, and what finds the preparations that it needs."""
     existing, live = (
         None if xml is None else etree.fromstring(xml) for xml in (observed.inactive_xml, observed.live_xml)
     )
@@ -124,8 +124,7 @@ def _plan(run: RunContext, vm: Vm, observed: ObservedVm, result: VmResult) -> tu
     result.warnings += desired.warnings
     if reconciled.other_board:
         result.warnings.append(
-            "the machine becomes one of another kind, on which nothing keeps its place: "
-            "the guest finds all its hardware anew"
+            "the machine type changes to another family: the guest gets new hardware, and no device keeps its address"
         )
     problems = list(facts.problems)
     prepare: Prepare = tuple
@@ -151,7 +150,7 @@ def _plan(run: RunContext, vm: Vm, observed: ObservedVm, result: VmResult) -> tu
         raise VmProblems(problems)
     if run.request.check_mode and not problems and any(isinstance(action, Define) for action in plan.definition):
         _check_definition(run, to_define, definition, observed)
-    # In check mode an earlier task may not have made yet what is missing.
+    # In check mode, an earlier task may not have created yet what is missing.
     result.warnings += [str(problem) for problem in problems]
     return plan, prepare
 
@@ -164,10 +163,10 @@ def _rewriting(desired: domain.DesiredDomain) -> Optional[Rewriting]:
 
 
 def _check_definition(run: RunContext, desired: domain.DesiredDomain, definition: str, observed: ObservedVm) -> None:
-    """Raise what libvirt would say against a definition."""
+    """Raise libvirt's objections to a definition."""
     try:
         if desired.unpatched is not None and not run.system.is_remote:
-            # What we build holds the schema.
+            # What the builders write conforms to the schema.
             check_schema(definition)
         run.hypervisor.check_definition(definition, observed.inactive_xml)
     except VmError as error:
@@ -186,9 +185,9 @@ def _drift(run: RunContext, desired: domain.DesiredDomain, reconciled: Reconcile
     else:
         changes = live_changes(desired.element, live, ports, reconciled.merged)
         left = left_from_before_patches(desired.element, desired.unpatched, live, reconciled.merged)
-    # A new description is no reason to restart a VM, but it can be set in one that runs.
+    # A new description is no reason to restart a VM, but a running one can get it.
     running = changes.differences if run.policy.on_drift == "live" else changes.for_guest
-    # What a transient domain has as its definition is what runs, with all that libvirt has added.
+    # The definition of a transient domain is what runs, with all that libvirt has added.
     defined = defined if observed.persistent else ()
     return Drift(tuple(defined), (*left, *running), changes.actions, (*left, *changes.remaining))
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which VM of a task may be begun when: those with a lower C(start_order) are done before others are begun."""
+"""Schedule the VMs of a task: those with a lower C(start_order) are finished before others begin."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ Handle = Callable[[Vm, Sequence[Vm]], VmResult]
 
 
 def start_in_order(handle: Handle, vms: Sequence[Vm], workers: int) -> list[VmResult]:
-    """The results of C(handle) for all VMs, as they were given, C(workers) at a time.
+    """Return the results of C(handle) for all VMs, in their order, C(workers) at a time.
 
-    C(handle) gets a VM and those with a lower start_order that have failed. It may not raise.
+    C(handle) gets a VM and those with a lower start_order that have failed. It may not raise an error.
     """
     turns = _Turns(vms)
     results: list[Optional[VmResult]] = [None] * len(vms)
@@ -39,7 +39,7 @@ def start_in_order(handle: Handle, vms: Sequence[Vm], workers: int) -> list[VmRe
 
 
 class _Turns:
-    """Hands out the indexes of VMs, each when it is its turn, to several threads.
+    """Hands out the indexes of VMs to several threads, each when it is its turn.
 
     Those without a start_order fill the time that the others spend waiting.
     """
@@ -54,7 +54,7 @@ class _Turns:
         self._changed = threading.Condition()
 
     def begin(self) -> Optional[int]:
-        """The next VM, as soon as there is one that may be begun; None when there are no more."""
+        """Wait for the next VM that may begin, and return its index; None if none is left."""
         with self._changed:
             while self._ordered and not self._is_turn_of(self._ordered[0]):
                 if self._others:
@@ -64,7 +64,7 @@ class _Turns:
             return waiting.popleft() if waiting else None
 
     def end(self, index: int, failed: bool) -> None:
-        """Says that a VM is done."""
+        """Note that a VM is done."""
         with self._changed:
             number = self._unfinished.pop(index, None)
             if failed and number is not None:
@@ -72,7 +72,7 @@ class _Turns:
             self._changed.notify_all()
 
     def failed_before(self, index: int) -> list[Vm]:
-        """The VMs with a lower start_order that have failed."""
+        """Return the VMs with a lower start_order that have failed."""
         own = self._vms[index].start_order
         with self._changed:
             return [self._vms[other] for other, number in self._failed.items() if own is not None and number < own]

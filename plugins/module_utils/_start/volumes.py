@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a start finds of the volumes of a VM: the overlays that lie on them, missing images, jobs on its disks."""
+"""Check the volumes of a VM: the overlays on top of them, missing images, block jobs on its disks."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def keep_overlays(
     existing: Optional[etree._Element],
     live: Optional[etree._Element],
 ) -> Overlays:
-    """Find the overlays to keep. Raises what holds them where they are to be discarded."""
+    """Return the overlays to keep. Raise VmProblems if they are to be discarded and can't be."""
     reader = ImageReader(run.system, run.hypervisor, vm.uuid)
     overlays = find_overlays(desired, existing, live, reader)
     if run.policy.overlays == "keep":
@@ -55,13 +55,13 @@ def keep_overlays(
 
 
 def on_overlays(desired: DesiredDomain, overlays: Mapping[str, etree._Element]) -> DesiredDomain:
-    """Put overlays in the place of the images that they lie on. Nothing is changed."""
+    """Return the domain with overlays instead of the images below them. Nothing is changed."""
     unpatched = None if desired.unpatched is None else with_overlays(desired.unpatched, overlays)
     return replace(desired, element=with_overlays(desired.element, overlays), unpatched=unpatched)
 
 
 def storage_problems(run: RunContext, vm: Vm, facts: StorageFacts, overlays: Overlays) -> list[Problem]:
-    """What keeps a VM from its images. Of one that is missing it is said which other image refers to it."""
+    """Return the problems of a VM's images. For a missing one, name the image that refers to it."""
     chains = chain_problems(_volumes_by_image(vm, facts), facts.formats, overlays, run.system)
     known = {(problem.option_path, problem.code) for problem in chains}
     return [*chains, *(each for each in run.storage_problems(vm) if (each.option_path, each.code) not in known)]
@@ -82,7 +82,7 @@ def check_block_jobs(hypervisor: Hypervisor, vm: Vm, observed: ObservedVm, plan:
     except VmError as error:
         if error.code != "qemu_hangs":
             raise
-        # It does nothing, then, and may have to be forced off for a restart.
+        # Such a VM does nothing, and may have to be forced off for a restart.
         return
     if busy is not None:
         message = "the disk %s is being copied, committed or pulled" % busy
