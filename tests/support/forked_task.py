@@ -18,8 +18,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Optional
 
@@ -29,6 +29,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor imp
 from ansible_collections.zstack.kvm.plugins.modules import zstack_vm_start
 from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun
 from ansible_collections.zstack.kvm.tests.support.virsh import state
+from ansible_collections.zstack.kvm.tests.support.waiting import END_SECONDS, wait_until
 
 LIBVIRTD_PID = Path("/run/libvirtd.pid")
 _NOTICE_SECONDS = 20
@@ -70,7 +71,11 @@ class ForkedTask:
 
     def finished(self) -> TaskRun:
         """Its result, when it has ended; that of one that was killed is empty."""
-        self._process.join()
+        self._process.join(END_SECONDS)
+        if self._process.exitcode is None:
+            self._process.kill()
+            self._process.join()
+            raise AssertionError(f"the task has not ended within {END_SECONDS} s")
         with self._output as file:
             output = file.read()
         if self._process.exitcode == -signal.SIGKILL:
@@ -156,9 +161,7 @@ class _Calls:
     def _kill_qemu(self) -> None:
         pid = Path("/run/libvirt/qemu/%s.pid" % self._uuid.replace("-", ""))
         os.kill(int(pid.read_text(encoding="ascii")), signal.SIGKILL)
-        deadline = time.monotonic() + _NOTICE_SECONDS
-        while state(self._uuid) == "running" and time.monotonic() < deadline:
-            time.sleep(0.05)
+        wait_until(lambda: state(self._uuid) != "running", "libvirt notices that QEMU has ended", _NOTICE_SECONDS)
 
 
 def _kill_task() -> None:
@@ -183,8 +186,6 @@ def kill_libvirtd() -> None:
 def start_libvirtd() -> None:
     """Starts a libvirtd that was killed."""
     # Until the kernel has cleared it away, the killed one still holds the lock on its file.
-    deadline = time.monotonic() + _NOTICE_SECONDS
     nowhere = subprocess.DEVNULL
-    while subprocess.run(["libvirtd", "-d"], check=False, stdin=nowhere, stderr=nowhere).returncode:
-        assert time.monotonic() < deadline, "libvirtd can't be started again"
-        time.sleep(0.05)
+    start = partial(subprocess.run, ["libvirtd", "-d"], check=False, stdin=nowhere, stderr=nowhere)
+    wait_until(lambda: start().returncode == 0, "libvirtd can be started again", _NOTICE_SECONDS)

@@ -23,6 +23,7 @@ import ansible
 from ansible_collections.zstack.kvm.tests.support import foretold
 from ansible_collections.zstack.kvm.tests.support.documented_result import deviations
 from ansible_collections.zstack.kvm.tests.support.playbook import COLLECTIONS, TARGET_PYTHON, TaskRun
+from ansible_collections.zstack.kvm.tests.support.waiting import output_of
 
 MODULE = "ansible_collections.zstack.kvm.plugins.modules.zstack_vm_start"
 
@@ -30,7 +31,7 @@ MODULE = "ansible_collections.zstack.kvm.plugins.modules.zstack_vm_start"
 def start(*vms: Any, check: bool = False, **options: Any) -> TaskRun:
     """Runs the module with these VMs and with diff mode."""
     with begin(*vms, check=check, **options) as process:
-        output, _nothing = process.communicate()
+        output = output_of(process)
     return finished(process, output)
 
 
