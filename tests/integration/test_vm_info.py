@@ -184,7 +184,9 @@ def test_a_qemu_that_hangs_is_waited_for_once_and_the_others_told_of_whole(
     assert whole["disks"][0]["size"] and whole["thumbnail"]
 
 
-def test_what_is_not_in_sync_or_waits_for_a_restart_is_told(vm: dict[str, Any], entry: dict[str, Any]) -> None:
+def test_what_is_not_in_sync_or_waits_for_a_restart_is_told(new_vm: NewVm) -> None:
+    vm = new_vm()
+    assert not start(vm).failed
     run = run_task(MODULE, {"vms": [{**vm, "cpu_num": 2}]})
     assert run.vm["in_sync"] is False
     assert "vcpu" in {difference["path"] for difference in run.vm["differences"]}
@@ -193,16 +195,14 @@ def test_what_is_not_in_sync_or_waits_for_a_restart_is_told(vm: dict[str, Any], 
     assert (found["restart_required"], found["cpus"], found["screenshot"]) == (True, 1, None)
 
 
-def test_without_a_choice_all_vms_are_told_of_those_that_are_off_too(
-    vm: dict[str, Any], entry: dict[str, Any], new_vm: NewVm
-) -> None:
-    other = new_vm()
-    assert not start(other).failed
-    virsh("destroy", vm["uuid"])
+def test_without_a_choice_all_vms_are_told_of_those_that_are_off_too(entry: dict[str, Any], new_vm: NewVm) -> None:
+    off = new_vm()
+    assert not start(off).failed
+    virsh("destroy", off["uuid"])
     everything = run_task(MODULE, {}).vms
-    assert {vm["uuid"], other["uuid"]} <= {each["uuid"] for each in everything}
+    assert {entry["uuid"], off["uuid"]} <= {each["uuid"] for each in everything}
     assert {each["uuid"] for each in everything} == set(virsh("list", "--all", "--uuid").split())
-    (found,) = [each for each in everything if each["uuid"] == vm["uuid"]]
-    assert (found["state"], found["reason"], found["cpus"]) == ("shutoff", "destroyed", 2)
+    (found,) = [each for each in everything if each["uuid"] == off["uuid"]]
+    assert (found["state"], found["reason"], found["cpus"]) == ("shutoff", "destroyed", 1)
     assert (found["uptime"], found["console"], found["addresses"], found["restart_required"]) == (None, None, [], False)
     assert found["disks"][0]["size"] == entry["disks"][0]["size"]

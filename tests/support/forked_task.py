@@ -1,11 +1,11 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs zstack_vm_start in processes that are forked from one that has loaded everything: many tasks in little time.
+"""Runs modules, mostly zstack_vm_start, in processes that are forked from one that has loaded everything.
 
-Each is a task of its own, with the module's arguments and result. It can write down its calls of libvirt, and
-something can be made to break at one of them. Calls of one name in a row count as one: how often a state is looked at
-until it is as wanted depends on the machine.
+Many tasks in little time: each is a task of its own, with the module's arguments and result. It can write down its
+calls of libvirt, and something can be made to break at one of them. Calls of one name in a row count as one: how often
+a state is looked at until it is as wanted depends on the machine.
 """
 
 from __future__ import annotations
@@ -18,15 +18,17 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Optional
 
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt import connection
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Hypervisor
-from ansible_collections.zstack.kvm.plugins.modules import zstack_vm_start
+from ansible_collections.zstack.kvm.tests.support.documented_result import deviations
 from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun
 from ansible_collections.zstack.kvm.tests.support.virsh import state
 from ansible_collections.zstack.kvm.tests.support.waiting import END_SECONDS, wait_until
@@ -35,8 +37,10 @@ LIBVIRTD_PID = Path("/run/libvirtd.pid")
 _NOTICE_SECONDS = 20
 _IMPATIENT_SECONDS = 2
 
+_MODULES = "ansible_collections.zstack.kvm.plugins.modules"
+
 _processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload(["__main__", __name__])
+_processes.set_forkserver_preload(["__main__", __name__, f"{_MODULES}.zstack_vm_start"])
 
 
 @dataclass(frozen=True)
@@ -58,9 +62,15 @@ class Fault:
 class ForkedTask:
     """A task that runs."""
 
-    def __init__(self, arguments: dict[str, Any], fault: Optional[Fault], calls: Optional[Path]) -> None:
+    def __init__(
+        self,
+        arguments: dict[str, Any],
+        fault: Optional[Fault] = None,
+        calls: Optional[Path] = None,
+        module: str = "zstack_vm_start",
+    ) -> None:
         self._output = tempfile.NamedTemporaryFile(mode="r", prefix="zstack-kvm-task-", encoding="utf-8")
-        work = (arguments, fault, calls, self._output.name)
+        work = (module, arguments, fault, calls, self._output.name)
         self._process = _processes.Process(target=_work, args=work, daemon=True)
         self._process.start()
 
@@ -98,14 +108,22 @@ def start(*vms: Any, **options: Any) -> TaskRun:
     return begin(*vms, **options).finished()
 
 
-def _work(arguments: dict[str, Any], fault: Optional[Fault], calls: Optional[Path], output: str) -> None:
+def run_module(name: str, arguments: Mapping[str, Any], check: bool = False) -> TaskRun:
+    """Runs a module with these arguments and with diff mode; its result is one that is documented."""
+    modes = {"_ansible_check_mode": check, "_ansible_diff": True}
+    run = ForkedTask({**arguments, **modes}, module=name).finished()
+    assert deviations(name, run.result) == []
+    return run
+
+
+def _work(module: str, arguments: dict[str, Any], fault: Optional[Fault], calls: Optional[Path], output: str) -> None:
     with open(output, "w", encoding="utf-8") as file:
         os.dup2(file.fileno(), sys.stdout.fileno())
         os.dup2(file.fileno(), sys.stderr.fileno())
     if fault or calls:
         _Calls(fault, calls, arguments["vms"][0]["uuid"]).watch()
     with patch_module_args(arguments):
-        zstack_vm_start.main()
+        import_module(f"{_MODULES}.{module}").main()
 
 
 class _Calls:
