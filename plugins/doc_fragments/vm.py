@@ -493,12 +493,15 @@ options:
             description:
               - V(set) gives an attribute or the text of an element a value, V(add) adds an element inside, V(remove)
                 takes something out, V(replace) puts an element in the place of another.
+              - An XPath that ends with an attribute, such as C(devices/disk/driver/@discard), has V(set) create it in
+                the elements that lack it.
             type: str
             choices: [set, add, remove, replace]
             required: true
           xpath:
             description:
-              - What to change. Finding nothing is an error.
+              - What to change. Finding nothing is an error. So is finding more than 10,000 places, making the domain
+                longer than 512 KiB or deeper than 100 elements, or taking more than five seconds for all patches.
             type: str
             required: true
           value:

@@ -141,6 +141,20 @@ def test_a_task_that_is_asked_to_stop_ends_no_guest_that_it_waits_for(new_vm: Ne
     assert (virsh("domid", vm["uuid"]), definition(vm["uuid"]).findtext("vcpu")) == (number, "1")
 
 
+def test_a_task_that_is_asked_to_stop_does_not_wait_for_the_xpath_of_a_patch(new_vm: NewVm) -> None:
+    nested = 8
+    endless = "//*[count(" * nested + "//*" + ")>0]" * nested
+    vm, other = new_vm(domain_patches=[{"action": "remove", "xpath": endless}]), new_vm()
+    lock = Path("/run/zstack-kvm") / f"{vm['uuid']}.lock"
+    task = begin(vm, other, parallel=1)
+    wait_until(lock.exists)
+    task.send_signal(signal.SIGTERM)
+    run = task.finished()
+    assert [entry["error"]["code"] for entry in run.vms] == ["patch_failed", "interrupted"], run.vms
+    assert "5 seconds" in run.vms[0]["error"]["message"]
+    assert not lock.exists()
+
+
 class TestAtOnce:
     def test_twenty_tasks_start_one_vm_once(self, new_vm: NewVm) -> None:
         vm = {**new_vm(), "timeout": 200}

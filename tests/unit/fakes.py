@@ -16,7 +16,8 @@ from types import SimpleNamespace
 from typing import Any, Optional
 
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
-from ansible_collections.zstack.kvm.plugins.module_utils._host.system import CommandResult, HostSystem
+from ansible_collections.zstack.kvm.plugins.module_utils._host.processes import CommandResult
+from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import ListedDomain, ListedSecret, Removal
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import Vm
@@ -195,6 +196,8 @@ class FakeSystem:
     """
 
     is_remote = False
+    # Files, processes, network and devices are this one object.
+    files = processes = network = devices = property(lambda self: self)
 
     def __init__(
         self,
@@ -238,8 +241,8 @@ class FakeSystem:
     def answers(self, address: str, port: int) -> bool:
         return False
 
-    def image_format(self, path: str) -> str:
-        return "qcow2"
+    def image_info(self, target: str) -> dict[str, Any]:
+        return {"format": "qcow2"}
 
     def read_head(self, path: str, size: int) -> bytes:
         return b""
@@ -266,6 +269,7 @@ class FakePrograms(HostSystem):
 
     def __init__(self, root: Path, answer: Optional[Callable[[Sequence[str]], CommandResult]] = None) -> None:
         super().__init__(str(root))
+        self.processes: Any = self
         self._answer = answer or (lambda argv: CommandResult(0, "", ""))
         self.calls: list[list[str]] = []
 

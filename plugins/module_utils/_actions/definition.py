@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Optional
 
@@ -14,14 +15,19 @@ try:
 except ImportError:  # the module reports it
     pass
 
+from .._domain.metadata import REWRITTEN_NAMESPACE, REWRITTEN_PREFIX
 from .._domain.tpm import may_lose_tpm_state
 from .._errors.errors import VmError
 from .._libvirt.hypervisor import Removal
+from .._libvirt.observed import has_text
 from .action import Action, Outcome, RollbackTurn, unanswered
 from .shared_objects import used_by_another
 
 if TYPE_CHECKING:
     from .context import ActionContext
+
+# The record of what libvirt has rewritten in the definition that it holds now, None where there is nothing to record.
+Rewriting = Callable[[str], Optional[str]]
 
 BACKUP_DIRECTORY = "/var/lib/zstack-kvm/backups"
 # Where libvirt puts the NVRAM of a domain whose definition names no file for it.
@@ -46,7 +52,7 @@ class BackUpDefinition(Action):
 
         def undo() -> None:
             context.backup_file = None
-            context.system.remove_file(path)
+            context.system.files.remove_file(path)
 
         return Outcome(undo)
 
@@ -55,7 +61,7 @@ def _write_new_file(context: ActionContext, start: str, text: str) -> str:
     """Another run of the same second may have written one."""
     for suffix in (".xml", *(".%d.xml" % number for number in range(1, _MAX_BACKUPS_A_SECOND))):
         try:
-            context.system.write_private_file(start + suffix, text, replace=False)
+            context.system.files.write_private_file(start + suffix, text, replace=False)
             return start + suffix
         except VmError as error:
             if error.code != "path_taken":
@@ -69,6 +75,7 @@ class Define(Action):
 
     name = "define"
     xml: str
+    rewriting: Optional[Rewriting] = None
 
     def do(self, context: ActionContext) -> Outcome:
         hypervisor, before = context.hypervisor, context.observed.inactive_xml
@@ -81,7 +88,21 @@ class Define(Action):
             else:
                 _undefine(context, self.xml, Removal(nvram=not had_nvram, tpm=not had_tpm))
 
-        return unanswered(lambda: hypervisor.define(self.xml), undo)
+        outcome = unanswered(lambda: hypervisor.define(self.xml), undo)
+        if outcome.failure is None and self.rewriting is not None:
+            try:
+                _record_rewriting(context, self.rewriting)
+            except VmError as error:
+                return Outcome(undo, failure=error)
+        return outcome
+
+
+def _record_rewriting(context: ActionContext, rewriting: Rewriting) -> None:
+    hypervisor, uuid = context.hypervisor, context.vm.uuid
+    defined = hypervisor.xml(uuid, inactive=True)
+    record = rewriting(defined)
+    if record is not None or has_text(defined, REWRITTEN_NAMESPACE):
+        hypervisor.set_defined_metadata(uuid, REWRITTEN_NAMESPACE, REWRITTEN_PREFIX, record)
 
 
 def _undefine(context: ActionContext, definition: str, removal: Removal) -> None:
@@ -99,26 +120,23 @@ def _undefine(context: ActionContext, definition: str, removal: Removal) -> None
 def _has_nvram(context: ActionContext, definition: str) -> bool:
     """Whether the NVRAM file of a definition is there before it: an older domain's, which is kept."""
     system = context.system
-    if system.is_remote or not _sees_libvirts_files(context):
+    if system.is_remote or not system.is_root() or context.hypervisor.is_session:
+        # libvirt's files can't be looked at.
         return True
     path = etree.fromstring(definition).findtext("os/nvram")
     if path:
-        return system.path_kind(path) is not None
-    names = system.list_directory(_NVRAM_DIRECTORY)
+        return system.files.path_kind(path) is not None
+    names = system.files.list_directory(_NVRAM_DIRECTORY)
     return any(name.startswith(context.vm.domain_name + "_VARS.") for name in names)
 
 
 def _has_tpm_state(context: ActionContext) -> bool:
     """Whether there is the state of a TPM before the definition: an older domain's, which is kept."""
     system = context.system
-    if system.is_remote or not _sees_libvirts_files(context):
+    if system.is_remote or not system.is_root() or context.hypervisor.is_session:
+        # libvirt's files can't be looked at.
         return True
-    return system.path_kind("%s/%s" % (_TPM_DIRECTORY, context.vm.uuid)) is not None
-
-
-def _sees_libvirts_files(context: ActionContext) -> bool:
-    """Return whether libvirt's files are those of the system, and this user may look at them."""
-    return context.system.is_root() and not context.hypervisor.is_session
+    return system.files.path_kind("%s/%s" % (_TPM_DIRECTORY, context.vm.uuid)) is not None
 
 
 @dataclass(frozen=True, repr=False)
@@ -150,12 +168,12 @@ class CreateChannelDirectory(Action):
         return self.path
 
     def do(self, context: ActionContext) -> Outcome:
-        created = context.system.make_directory(self.path, _CHANNEL_DIRECTORY_MODE, self.owner)
+        created = context.system.files.make_directory(self.path, _CHANNEL_DIRECTORY_MODE, self.owner)
         if not created:
             return Outcome(is_needless=True)
 
         def undo() -> None:
             if not used_by_another(context, self.path + "/"):
-                context.system.remove_directories(created)
+                context.system.files.remove_directories(created)
 
         return Outcome(undo)

@@ -105,6 +105,11 @@ ERROR_CODES: dict[str, ErrorCode] = {
         "A raw disk that now claims to be qcow2 may be the work of its guest: look at it before you trust it. "
         "State the right format, or convert the image.",
     ),
+    "backing_file_outside": ErrorCode(
+        "A volume whose format nobody stated looks like a qcow2 image that leads out of its storage.",
+        'The header may be the work of a guest with a raw disk: look at the image with "qemu-img info" before you '
+        "trust it. State the format of the volume: raw for a raw disk, qcow2 where the backing file is meant.",
+    ),
     "image_locked": ErrorCode(
         "Another process has the image open for writing.",
         "Find the VM that uses it, perhaps on another hypervisor; use shareable: true only for images made for it.",
@@ -137,10 +142,6 @@ ERROR_CODES: dict[str, ErrorCode] = {
     "secret_conflict": ErrorCode(
         "Two secrets are wanted where there can be one.",
         "Use one UUID and one value for one ceph user or iSCSI target on a hypervisor.",
-    ),
-    "chap_secret_missing": ErrorCode(
-        "The CHAP password of an iSCSI target is not known to libvirt.",
-        "Give chap_password in the volume.",
     ),
     "command_missing": ErrorCode(
         "A program is not installed on the hypervisor.",
@@ -335,10 +336,6 @@ ERROR_CODES: dict[str, ErrorCode] = {
     "invalid_domain": ErrorCode(
         "libvirt does not accept the domain.",
         "See the message; if domain_patches are in use, leave them out to see whether they are the cause.",
-    ),
-    "libvirt_missing": ErrorCode(
-        "The Python that runs the module cannot import libvirt or lxml.",
-        "Run the role host_prerequisites, or set ansible_python_interpreter to a Python that has them.",
     ),
     "libvirt_unavailable": ErrorCode(
         "libvirt does not answer at its address.",

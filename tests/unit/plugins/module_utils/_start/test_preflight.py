@@ -11,7 +11,8 @@ from typing import Any, Optional
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError, VmProblems
-from ansible_collections.zstack.kvm.plugins.module_utils._host.system import CommandResult, HostSystem, RemoteSystem
+from ansible_collections.zstack.kvm.plugins.module_utils._host.processes import CommandResult
+from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem, RemoteSystem
 from ansible_collections.zstack.kvm.plugins.module_utils._start.preflight import (
     host_problems,
     memory_warnings,

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
-from ansible_collections.zstack.kvm.plugins.module_utils._host.network import (
+from ansible_collections.zstack.kvm.plugins.module_utils._host.bridges import (
     BridgePorts,
     connect_port,
     is_neighbour,
     openvswitch_bridge_exists,
 )
-from ansible_collections.zstack.kvm.plugins.module_utils._host.system import CommandResult, RemoteSystem
+from ansible_collections.zstack.kvm.plugins.module_utils._host.processes import CommandResult
+from ansible_collections.zstack.kvm.plugins.module_utils._host.system import RemoteSystem
 from ansible_collections.zstack.kvm.tests.unit.fakes import FakePrograms
 from lxml import etree
 
