@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,7 @@ from ansible_collections.zstack.kvm.tests.support.agent_api import ManagementNod
 from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 
 ROUNDS = 4
+KILLED_SECONDS = 60
 SENDERS = 8
 SERVER = """
 import asyncio, json, runpy, sys
@@ -57,13 +59,15 @@ def test_whatever_was_accepted_gets_its_result_and_no_other(tmp_path: Path) -> N
 
         def send_until_killed(_sender: int) -> list[str]:
             taken: list[str] = []
-            while True:
+            ends = time.monotonic() + KILLED_SECONDS
+            while time.monotonic() < ends:
                 task = uuid.uuid4().hex
                 try:
                     assert node.send(start_vm_cmd("01-minimal"), task) == 200
                 except OSError:
                     return taken
                 taken.append(task)
+            raise AssertionError(f"the server still answers after {KILLED_SECONDS} s")
 
         for _round in range(ROUNDS):
             with server(port, spool) as process, ThreadPoolExecutor(SENDERS) as senders:

@@ -125,14 +125,15 @@ def test_a_task_that_is_asked_to_stop_ends_the_vm_it_is_at_and_begins_no_other(n
         assert state(vms[1]["uuid"]) == "absent"
 
 
-def test_a_task_that_is_asked_to_stop_ends_no_guest_that_it_waits_for(new_vm: NewVm) -> None:
+def test_a_task_that_is_asked_to_stop_ends_no_guest_that_it_waits_for(new_vm: NewVm, tmp_path: Path) -> None:
     vm = new_vm()
     start(vm)
     number = virsh("domid", vm["uuid"])
     # The guest of this disk ignores its button.
-    task = begin({**vm, "cpu_num": 2}, on_drift="restart")
-    wait_until(lambda: definition(vm["uuid"]).findtext("vcpu") == "2")
-    time.sleep(1)
+    calls = tmp_path / "calls"
+    calls.touch()
+    task = begin({**vm, "cpu_num": 2}, on_drift="restart", calls=calls)
+    wait_until(lambda: "shut the domain down" in calls.read_text(encoding="utf-8"), "the guest is asked to shut down")
     task.send_signal(signal.SIGTERM)
     run = task.finished()
     assert (run.error["code"], run.error["phase"], run.error["rollback"]) == ("interrupted", "stop", "done"), run.error

@@ -11,14 +11,15 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
 from ansible_collections.zstack.kvm.tests.support import media
 from ansible_collections.zstack.kvm.tests.support.laboratory import CHECKOUT, LAB, STAND_INS, Laboratory
+from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.outside
 
@@ -111,9 +112,8 @@ class TestUp:
             old.up(1)
             (pid,) = first_processes(old).values()
             os.kill(pid, signal.SIGKILL)
-            deadline = time.monotonic() + 30
-            while new.try_lab("up", "--first=120", "--hosts=1", f"--network={NETWORK}").returncode:
-                assert time.monotonic() < deadline
+            up = partial(new.try_lab, "up", "--first=120", "--hosts=1", f"--network={NETWORK}")
+            wait_until(lambda: up().returncode == 0, "the address is free", 30)
             old.lab("down")
             assert new.execute("hv120", "virsh", "uri") == "qemu:///system\n\n"
             assert new.execute("hv120", "cat", "/sys/class/net/eth0/carrier") == "1\n"
@@ -121,8 +121,8 @@ class TestUp:
     def test_a_hypervisor_that_ended_comes_up_again(self, laboratory):
         before = first_processes(laboratory)
         os.kill(before[SECOND], signal.SIGKILL)
-        time.sleep(0.2)
-        assert f"{SECOND}  {PREFIX + '.111':15} not running" in laboratory.lab("list")
+        line = f"{SECOND}  {PREFIX + '.111':15} not running"
+        wait_until(lambda: line in laboratory.lab("list"), "its end is noticed", 10)
         laboratory.up(2, f"--path-first={STAND_INS}")
         after = first_processes(laboratory)
         assert after[FIRST] == before[FIRST] and after[SECOND] != before[SECOND]

@@ -20,6 +20,7 @@ from ansible_collections.zstack.kvm.tests.support import in_process, media
 from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun, begin_task, failed, finished, start
 from ansible_collections.zstack.kvm.tests.support.serial_console import wait_for_text
 from ansible_collections.zstack.kvm.tests.support.virsh import remove_domain, state, virsh
+from ansible_collections.zstack.kvm.tests.support.waiting import output_of, wait_until
 
 Vm = dict[str, Any]
 
@@ -67,15 +68,18 @@ def size_of_png(path: Path) -> tuple[int, int]:
 
 def wait_until_the_task_listens(uuid: str) -> None:
     """Return when the console is open, and for long enough that the guest has said something."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
+
+    def console_is_taken() -> bool:
         try:
             in_process.hypervisor().open_console(uuid).close()
         except VmError:
-            time.sleep(3)
-            return
+            return True
+        # The task shall find it free.
         time.sleep(0.5)
-    raise AssertionError("the task does not listen")
+        return False
+
+    wait_until(console_is_taken, "the task listens", 60)
+    time.sleep(3)
 
 
 def test_the_error_is_that_of_the_wait_and_the_vm_runs_on(vm: Vm, first: TaskRun) -> None:
@@ -126,8 +130,7 @@ def test_a_vm_that_ends_is_waited_for_no_longer(vm: Vm, first: TaskRun) -> None:
         process = begin_task("zstack.kvm.zstack_vm_start", {"vms": [patient]}, Path(directory))
         wait_until_the_task_listens(vm["uuid"])
         virsh("destroy", vm["uuid"])
-        output, _nothing = process.communicate()
-        ended = finished(process, output, Path(directory))
+        ended = finished(process, output_of(process), Path(directory))
     assert (ended.error["code"], ended.vm["state"]) == ("vm_ended", "shutoff")
     assert SAID in ended.error["boot_diagnostics"]["serial_console"]
     assert ended.error["boot_diagnostics"]["screenshot"] is None

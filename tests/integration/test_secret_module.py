@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from typing import Any, Optional
 
 import pytest
-from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun, run_task, run_tasks
+from ansible_collections.zstack.kvm.tests.support.forked_task import run_module
+from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun, run_task
 from ansible_collections.zstack.kvm.tests.support.virsh import definition_of_secret, try_virsh, virsh
 
 KEY = base64.b64encode(b"\x00\x01a cephx key\xff").decode("ascii")
@@ -26,20 +27,21 @@ def identity() -> Iterator[str]:
     try_virsh("secret-undefine", value)
 
 
-def secret(identity: str, check: bool = False, verbosity: int = 0, **options: Any) -> TaskRun:
-    return run_task("zstack.kvm.zstack_libvirt_secret", {"uuid": identity, **options}, check=check, verbosity=verbosity)
+MODULE = "zstack_libvirt_secret"
 
 
-FORETELL = {"check_mode": True, "diff": True}
+def secret(identity: str, check: bool = False, **options: Any) -> TaskRun:
+    return run_module(MODULE, {"uuid": identity, **options}, check)
 
 
-def task(options: dict[str, Any]) -> dict[str, Any]:
-    return {"zstack.kvm.zstack_libvirt_secret": options}
+def secret_of_playbook(identity: str, **options: Any) -> TaskRun:
+    """The same by a task of a playbook that prints all that it can."""
+    return run_task(f"zstack.kvm.{MODULE}", {"uuid": identity, **options}, verbosity=4)
 
 
 def secrets(*steps: dict[str, Any]) -> list[dict[str, Any]]:
     """What the module returns, run with these options one after another."""
-    results = run_tasks([task(options) for options in steps])
+    results = [run_module(MODULE, options).result for options in steps]
     assert all("actions" in result for result in results), results
     return results
 
@@ -54,7 +56,7 @@ def outcome(run: TaskRun) -> tuple[bool, list[str]]:
 
 
 def test_a_secret_is_made_with_its_definition_and_value(identity: str) -> None:
-    assert outcome(secret(identity.replace("-", "").upper(), value=KEY)) == (True, ["define", "set_value"])
+    assert outcome(secret_of_playbook(identity.replace("-", "").upper(), value=KEY)) == (True, ["define", "set_value"])
     element = definition_of_secret(identity)
     assert dict(element.attrib) == {"ephemeral": "no", "private": "no"}
     assert (element.find("usage").get("type"), element.findtext("usage/name")) == ("ceph", identity)
@@ -110,11 +112,9 @@ def test_a_secret_that_is_not_wanted_goes(identity: str) -> None:
 
 @pytest.mark.parametrize("before", [None, {"usage": "other", "value": KEY}, {"value": OTHER_KEY}, {"value": KEY}])
 def test_check_mode_says_what_a_real_run_does_and_does_nothing(identity: str, before: Optional[dict[str, str]]) -> None:
-    wanted = {"uuid": identity, "value": KEY}
-    first = [task({"uuid": identity, **before})] if before is not None else []
-    foretold, again, real = run_tasks(
-        [*first, {**task(wanted), **FORETELL}, {**task(wanted), **FORETELL}, {**task(wanted), "diff": True}]
-    )[-3:]
+    if before is not None:
+        assert not secret(identity, **before).failed
+    foretold, again, real = (secret(identity, check, value=KEY).result for check in (True, True, False))
     said = [(each["changed"], each["actions"], each["diff"]) for each in (foretold, again, real)]
     assert said == [said[0]] * 3
     assert value_of(identity) == KEY
@@ -128,7 +128,7 @@ def test_the_diff_shows_the_definition_and_that_there_is_a_value(identity: str) 
 
 
 def test_nothing_that_is_printed_has_the_value(identity: str) -> None:
-    output = secret(identity, value=KEY, verbosity=4).output + secret(identity, value=OTHER_KEY, verbosity=4).output
+    output = "".join(secret_of_playbook(identity, value=key).output for key in (KEY, OTHER_KEY))
     decoded = base64.b64decode(KEY)
     assert all(text not in output for text in (KEY, OTHER_KEY, "another key", repr(decoded)[2:-1]))
 
@@ -139,12 +139,12 @@ WRONG = [
     ({"type": "iscsi", "value": "x"}, "usage: is required"),
     ({"type": "iscsi", "usage": "iqn.x:y", "value": ""}, "value: is empty"),
     ({"usage": "two\nlines", "value": KEY}, "usage: "),
-    ({"uuid": "no uuid", "type": "iscsi", "value": ""}, "uuid: 'no uuid' is not a UUID"),
+    ({"identity": "no uuid", "type": "iscsi", "value": ""}, "uuid: 'no uuid' is not a UUID"),
 ]
 
 
 def test_wrong_input_is_an_error_before_anything_changes(identity: str) -> None:
-    results = run_tasks([task({"uuid": identity, **options}) for options, said in WRONG])
+    results = [secret(**{"identity": identity, **options}).result for options, said in WRONG]
     assert all(said in result["msg"] for result, (options, said) in zip(results, WRONG))
     assert try_virsh("secret-dumpxml", identity).returncode != 0
 

@@ -9,21 +9,21 @@ import socket
 from pathlib import Path
 
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
-from ansible_collections.zstack.kvm.tests.support import media, module_run
-from ansible_collections.zstack.kvm.tests.support.playbook import agreed, failed
+from ansible_collections.zstack.kvm.tests.support import media, playbook
+from ansible_collections.zstack.kvm.tests.support.module_run import agreed, start
 from ansible_collections.zstack.kvm.tests.support.serial_console import wait_for_text
 from ansible_collections.zstack.kvm.tests.support.virsh import definition, state, virsh
 
 
 def test_a_new_vm_boots_from_its_disk(new_vm: NewVm) -> None:
     vm = new_vm()
-    run = agreed(vm)
+    run = playbook.agreed(vm)
     assert run.actions == ["define", "start"]
     wait_for_text(vm["uuid"], "I am " + vm["uuid"])
 
 
 def test_its_result_says_what_runs_and_where_its_console_is(new_vm: NewVm) -> None:
-    run = module_run.agreed(new_vm())
+    run = agreed(new_vm())
     entry = run.vm
     assert (entry["state"], entry["changed"], entry["restart_required"]) == ("running", True, False)
     with socket.create_connection((entry["console"]["host"], entry["console"]["port"]), timeout=5) as console:
@@ -32,16 +32,16 @@ def test_its_result_says_what_runs_and_where_its_console_is(new_vm: NewVm) -> No
 
 def test_the_second_run_changes_nothing(new_vm: NewVm) -> None:
     vm = new_vm()
-    module_run.start(vm)
+    start(vm)
     run_number = virsh("domid", vm["uuid"])
-    again = agreed(vm)
+    again = playbook.agreed(vm)
     assert (again.result["changed"], again.actions, again.vm["differences"]) == (False, [], [])
     assert virsh("domid", vm["uuid"]) == run_number
 
 
 def test_a_vm_that_is_shut_off_is_started_and_not_defined_again(new_vm: NewVm) -> None:
     vm = new_vm()
-    module_run.start(vm)
+    start(vm)
     virsh("destroy", vm["uuid"])
     assert agreed(vm).actions == ["start"]
     assert state(vm["uuid"]) == "running"
@@ -49,7 +49,7 @@ def test_a_vm_that_is_shut_off_is_started_and_not_defined_again(new_vm: NewVm) -
 
 def test_a_changed_document_redefines_a_vm_that_is_shut_off(new_vm: NewVm) -> None:
     vm = new_vm()
-    module_run.start(vm)
+    start(vm)
     virsh("destroy", vm["uuid"])
     run = agreed({**vm, "cpu_num": 2})
     assert run.actions == ["define", "start"]
@@ -58,12 +58,12 @@ def test_a_changed_document_redefines_a_vm_that_is_shut_off(new_vm: NewVm) -> No
 
 def test_a_changed_document_waits_for_the_next_boot_of_a_vm_that_runs(new_vm: NewVm) -> None:
     vm = new_vm()
-    module_run.start(vm)
+    start(vm)
     run = agreed({**vm, "cpu_num": 2})
     assert (run.actions, run.vm["restart_required"]) == (["define"], True)
     assert definition(vm["uuid"], inactive=True).findtext("vcpu") == "2"
     assert definition(vm["uuid"], inactive=False).findtext("vcpu") == "1"
-    again = module_run.agreed({**vm, "cpu_num": 2})
+    again = agreed({**vm, "cpu_num": 2})
     assert (again.actions, again.vm["restart_required"]) == ([], True)
 
 
@@ -91,7 +91,7 @@ def test_several_vms_are_reported_in_the_order_given(new_vm: NewVm) -> None:
 def test_one_vm_that_fails_does_not_stop_the_others(new_vm: NewVm, images: Path) -> None:
     broken = new_vm(root_volume={"install_path": str(images / "none.qcow2")})
     vms = [new_vm(), broken, new_vm()]
-    run = failed(*vms)
+    run = playbook.failed(*vms)
     assert broken["name"] in run.result["msg"]
     assert [entry.get("error", {}).get("code") for entry in run.vms] == [None, "image_missing", None]
     assert [state(vm["uuid"]) for vm in vms] == ["running", "absent", "running"]
@@ -111,7 +111,7 @@ def test_autostart_is_set_in_sync_and_left_alone_otherwise(new_vm: NewVm) -> Non
 
 def test_a_backup_keeps_the_definition_before_it_is_replaced(new_vm: NewVm) -> None:
     vm = new_vm()
-    module_run.start(vm)
+    start(vm)
     run = agreed({**vm, "cpu_num": 2}, backup=True)
     assert run.actions == ["back_up_definition", "define"]
     kept = Path(run.vm["backup_file"])

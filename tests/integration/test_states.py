@@ -15,7 +15,7 @@ from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
 from ansible_collections.zstack.kvm.tests.support.failing_start import UNKNOWN_TO_QEMU
 from ansible_collections.zstack.kvm.tests.support.module_run import agreed, begin, failed, finished, start
 from ansible_collections.zstack.kvm.tests.support.virsh import definition, remove_domain, state, try_virsh, virsh
-from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
+from ansible_collections.zstack.kvm.tests.support.waiting import output_of, wait_until
 
 # Boot sectors: what they do, then halt.
 ENTER_S3 = b"\xba\x04\x06\xb8\x00\x24\xef"  # mov dx, 0x604 (PM1a control); mov ax, 0x2400 (S3); out dx, ax
@@ -224,7 +224,7 @@ def test_in_shutdown_it_is_started_as_soon_as_it_is_off(new_vm: NewVm, images: P
     disk_that_runs(images / "off.raw", HALT)
     with begin(vm, check=True) as foretelling:
         run = start(vm)
-        foretold = finished(foretelling, foretelling.communicate()[0])
+        foretold = finished(foretelling, output_of(foretelling))
     assert run.actions == foretold.actions == ["wait_until_off", "start"], run.output
     assert try_virsh("domid", vm["uuid"]).stdout.strip() != number
 

@@ -71,9 +71,7 @@ def hypervisor() -> Iterator[EmulatedHypervisor]:
 
 
 @pytest.fixture(scope="module")
-def running(
-    hypervisor: EmulatedHypervisor, target: IscsiServer, tmp_path_factory: pytest.TempPathFactory
-) -> TaskPlayed:
+def played(hypervisor: EmulatedHypervisor, target: IscsiServer, tmp_path_factory: pytest.TempPathFactory) -> TaskPlayed:
     """A VM that was started by a playbook, over ssh, from a LUN behind CHAP, and has one of another target."""
     domain = vm(lun(target, LOCKED, 2, NAME, **CHAP), data_volumes=[lun(target, OPEN, 2, MACHINE_IPV6)])
     task = {"zstack.kvm.zstack_vm_start": {"vms": [domain]}, "register": "started"}
@@ -86,6 +84,14 @@ def running(
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, env=patient)
     assert done.returncode == 0, done.stdout
     return TaskPlayed(domain, done.stdout + done.stderr)
+
+
+@pytest.fixture
+def running(hypervisor: EmulatedHypervisor, played: TaskPlayed) -> TaskPlayed:
+    """The VM that the playbook started, which runs, whatever an earlier test did to it."""
+    if state(hypervisor, played.domain) != "running":
+        assert not hypervisor.start(played.domain).failed
+    return played
 
 
 @pytest.fixture
@@ -137,7 +143,7 @@ def fails(hypervisor: EmulatedHypervisor, domain: dict[str, Any]) -> TaskRun:
 
 
 class TestVmsOfOneSession:
-    """In this order: a VM runs, another one that shares its session fails, the last one takes the session along."""
+    """What the VM of the playbook and others have in common."""
 
     def test_a_guest_boots_from_a_lun_that_the_hypervisor_logged_in_to(
         self, hypervisor: EmulatedHypervisor, target: IscsiServer, running: TaskPlayed
@@ -195,16 +201,18 @@ class TestVmsOfOneSession:
         assert not both.failed, both.output
         assert (sessions(hypervisor), target.sessions(LOCKED)) == (0, 0)
 
-    def test_the_last_one_that_fails_ends_it(self, hypervisor: EmulatedHypervisor, target: IscsiServer) -> None:
+
+@pytest.mark.usefixtures("nothing_there")
+class TestOneVm:
+    def test_the_only_one_of_a_session_ends_it_when_it_fails(
+        self, hypervisor: EmulatedHypervisor, target: IscsiServer
+    ) -> None:
         last = vm(lun(target, LOCKED, 1, NAME, **CHAP), data_volumes=[lun(target, OPEN, 1, MACHINE_IPV6)])
         hypervisor.run("cat > /run/after-login", KILL_LIBVIRTD)
         assert fails(hypervisor, last).error["code"] == "connection_lost"
         assert (sessions(hypervisor), target.sessions(OPEN), target.sessions(LOCKED)) == (0, 0, 0)
         assert hypervisor.run("find /etc/iscsi/nodes -type f") == ""
 
-
-@pytest.mark.usefixtures("nothing_there")
-class TestOneVm:
     def test_a_session_that_was_open_before_is_not_ended(
         self, hypervisor: EmulatedHypervisor, target: IscsiServer
     ) -> None:

@@ -9,7 +9,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 import uuid
 import zlib
 from collections.abc import Callable, Iterator
@@ -25,6 +24,7 @@ from ansible_collections.zstack.kvm.tests.support.servers import (
     ServerError,
     process,
 )
+from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 
 IQN = "iqn.2026-01.org.example:volume"
 CHAP = ("operator", "a-long-password")
@@ -96,7 +96,6 @@ class TestMedia:
         path = media.write_raw(images / "disk", "still here")
         domain = boot(f"<disk type='file'><source file='{path}'/><target dev='hda'/></disk>")
         serial_console.wait_for_text(domain, "still here")
-        time.sleep(1)
         assert serial_console.wait_for_text(domain, "still here", timeout=3)
 
     def test_the_text_is_on_the_screen_too(self, images, boot):
@@ -290,8 +289,7 @@ class TestServersEnd:
         assert server_processes() != before
         test.kill()
         test.communicate()
-        time.sleep(0.3)
-        assert server_processes() == before
+        wait_until(lambda: server_processes() == before, "the servers end with their test", 10)
 
     def test_a_server_that_can_not_start_says_why(self, images):
         with pytest.raises(ServerError, match="qemu-storage-daemon ended.*No such file"):

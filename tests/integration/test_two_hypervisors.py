@@ -18,6 +18,7 @@ import pytest
 from ansible_collections.zstack.kvm.tests.support import media
 from ansible_collections.zstack.kvm.tests.support.laboratory import Laboratory
 from ansible_collections.zstack.kvm.tests.support.module_run import agreed, failed, start
+from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.outside
 
@@ -182,9 +183,8 @@ class TestMigration:
         source.virsh("migrate-setspeed", vm["uuid"], SLOWEST)
         command = ["virsh", "-c", source.uri, "migrate", "--live", "--persistent", "--undefinesource", "--unsafe"]
         process = subprocess.Popen([*command, vm["uuid"], target.uri, "--migrateuri", f"tcp://{target.address}"])
-        deadline = time.monotonic() + 60
-        while target.state(vm) != "paused":
-            assert time.monotonic() < deadline and process.poll() is None, "the migration did not begin"
+        wait_until(lambda: process.poll() is not None or target.state(vm) == "paused", "the migration begins", 60)
+        assert process.poll() is None, "the migration ended before it was seen"
         yield vm, process
         process.kill()
         process.wait()

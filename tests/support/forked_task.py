@@ -1,11 +1,11 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs zstack_vm_start in processes that are forked from one that has loaded everything: many tasks in little time.
+"""Runs modules, mostly zstack_vm_start, in processes that are forked from one that has loaded everything.
 
-Each is a task of its own, with the module's arguments and result. It can write down its calls of libvirt, and
-something can be made to break at one of them. Calls of one name in a row count as one: how often a state is looked at
-until it is as wanted depends on the machine.
+Many tasks in little time: each is a task of its own, with the module's arguments and result. It can write down its
+calls of libvirt, and something can be made to break at one of them. Calls of one name in a row count as one: how often
+a state is looked at until it is as wanted depends on the machine.
 """
 
 from __future__ import annotations
@@ -18,24 +18,29 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Optional
 
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt import connection
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Hypervisor
-from ansible_collections.zstack.kvm.plugins.modules import zstack_vm_start
+from ansible_collections.zstack.kvm.tests.support.documented_result import deviations
 from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun
 from ansible_collections.zstack.kvm.tests.support.virsh import state
+from ansible_collections.zstack.kvm.tests.support.waiting import END_SECONDS, wait_until
 
 LIBVIRTD_PID = Path("/run/libvirtd.pid")
 _NOTICE_SECONDS = 20
 _IMPATIENT_SECONDS = 2
 
+_MODULES = "ansible_collections.zstack.kvm.plugins.modules"
+
 _processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload(["__main__", __name__])
+_processes.set_forkserver_preload(["__main__", __name__, f"{_MODULES}.zstack_vm_start"])
 
 
 @dataclass(frozen=True)
@@ -57,9 +62,15 @@ class Fault:
 class ForkedTask:
     """A task that runs."""
 
-    def __init__(self, arguments: dict[str, Any], fault: Optional[Fault], calls: Optional[Path]) -> None:
+    def __init__(
+        self,
+        arguments: dict[str, Any],
+        fault: Optional[Fault] = None,
+        calls: Optional[Path] = None,
+        module: str = "zstack_vm_start",
+    ) -> None:
         self._output = tempfile.NamedTemporaryFile(mode="r", prefix="zstack-kvm-task-", encoding="utf-8")
-        work = (arguments, fault, calls, self._output.name)
+        work = (module, arguments, fault, calls, self._output.name)
         self._process = _processes.Process(target=_work, args=work, daemon=True)
         self._process.start()
 
@@ -70,7 +81,11 @@ class ForkedTask:
 
     def finished(self) -> TaskRun:
         """Its result, when it has ended; that of one that was killed is empty."""
-        self._process.join()
+        self._process.join(END_SECONDS)
+        if self._process.exitcode is None:
+            self._process.kill()
+            self._process.join()
+            raise AssertionError(f"the task has not ended within {END_SECONDS} s")
         with self._output as file:
             output = file.read()
         if self._process.exitcode == -signal.SIGKILL:
@@ -93,14 +108,22 @@ def start(*vms: Any, **options: Any) -> TaskRun:
     return begin(*vms, **options).finished()
 
 
-def _work(arguments: dict[str, Any], fault: Optional[Fault], calls: Optional[Path], output: str) -> None:
+def run_module(name: str, arguments: Mapping[str, Any], check: bool = False) -> TaskRun:
+    """Runs a module with these arguments and with diff mode; its result is one that is documented."""
+    modes = {"_ansible_check_mode": check, "_ansible_diff": True}
+    run = ForkedTask({**arguments, **modes}, module=name).finished()
+    assert deviations(name, run.result) == []
+    return run
+
+
+def _work(module: str, arguments: dict[str, Any], fault: Optional[Fault], calls: Optional[Path], output: str) -> None:
     with open(output, "w", encoding="utf-8") as file:
         os.dup2(file.fileno(), sys.stdout.fileno())
         os.dup2(file.fileno(), sys.stderr.fileno())
     if fault or calls:
         _Calls(fault, calls, arguments["vms"][0]["uuid"]).watch()
     with patch_module_args(arguments):
-        zstack_vm_start.main()
+        import_module(f"{_MODULES}.{module}").main()
 
 
 class _Calls:
@@ -156,9 +179,7 @@ class _Calls:
     def _kill_qemu(self) -> None:
         pid = Path("/run/libvirt/qemu/%s.pid" % self._uuid.replace("-", ""))
         os.kill(int(pid.read_text(encoding="ascii")), signal.SIGKILL)
-        deadline = time.monotonic() + _NOTICE_SECONDS
-        while state(self._uuid) == "running" and time.monotonic() < deadline:
-            time.sleep(0.05)
+        wait_until(lambda: state(self._uuid) != "running", "libvirt notices that QEMU has ended", _NOTICE_SECONDS)
 
 
 def _kill_task() -> None:
@@ -183,8 +204,6 @@ def kill_libvirtd() -> None:
 def start_libvirtd() -> None:
     """Starts a libvirtd that was killed."""
     # Until the kernel has cleared it away, the killed one still holds the lock on its file.
-    deadline = time.monotonic() + _NOTICE_SECONDS
     nowhere = subprocess.DEVNULL
-    while subprocess.run(["libvirtd", "-d"], check=False, stdin=nowhere, stderr=nowhere).returncode:
-        assert time.monotonic() < deadline, "libvirtd can't be started again"
-        time.sleep(0.05)
+    start = partial(subprocess.run, ["libvirtd", "-d"], check=False, stdin=nowhere, stderr=nowhere)
+    wait_until(lambda: start().returncode == 0, "libvirtd can be started again", _NOTICE_SECONDS)

@@ -6,16 +6,14 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import select
 import shutil
-import time
-import tty
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.zstack.kvm.tests.support.serial_console import NotSaidError, console_path, wait_for_text
+from ansible_collections.zstack.kvm.tests.support.serial_console import console_path, wait_for_text, wait_in_terminal
+from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 
 # Where ./run-tests builds the guest.
 BUILT = Path(__file__).resolve().parent.parent.parent / ".cache" / "guest"
@@ -58,22 +56,10 @@ def execute(domain: str, command: str) -> str:
 
 def wait_until_seen(domain: str, kind: str, **facts: Any) -> None:
     """Return when the guest sees something of this kind with these facts; what is plugged in takes it a moment."""
-    deadline = time.monotonic() + ANSWER_SECONDS
-    while not any(facts.items() <= entry.items() for entry in seen(domain, kind)):
-        assert time.monotonic() < deadline, f"the guest sees no {kind} with {facts}"
+    entries = partial(seen, domain, kind)
+    what = f"the guest sees a {kind} with {facts}"
+    wait_until(lambda: any(facts.items() <= entry.items() for entry in entries()), what, ANSWER_SECONDS)
 
 
 def _converse(path: Path, line: str, pattern: str) -> str:
-    terminal = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
-    try:
-        tty.setraw(terminal)
-        os.write(terminal, line.encode())
-        deadline, said = time.monotonic() + ANSWER_SECONDS, ""
-        while not re.search(pattern, said):
-            if time.monotonic() > deadline:
-                raise NotSaidError(f"the guest did not say {pattern!r} in {ANSWER_SECONDS} s, but: {said[-2000:]!r}")
-            if select.select([terminal], [], [], 0.1)[0]:
-                said += os.read(terminal, 4096).decode("utf-8", errors="replace")
-        return said
-    finally:
-        os.close(terminal)
+    return wait_in_terminal(path, pattern, ANSWER_SECONDS, say=line)

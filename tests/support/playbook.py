@@ -18,6 +18,7 @@ from typing import Any, Optional
 
 from ansible_collections.zstack.kvm.tests.support import foretold
 from ansible_collections.zstack.kvm.tests.support.documented_result import deviations
+from ansible_collections.zstack.kvm.tests.support.waiting import output_of
 
 PLUGINS = Path(__file__).resolve().parent / "callback_plugins"
 # The Python that has the distribution's libvirt and lxml, unless another one is to be tried.
@@ -76,7 +77,7 @@ def run_task(
     """Runs one module on this machine."""
     with tempfile.TemporaryDirectory(prefix="zstack-kvm-play-") as directory:
         process = begin_task(module, arguments, Path(directory), check, verbosity, environment)
-        output, _nothing = process.communicate()
+        output = output_of(process)
         run = finished(process, output, Path(directory))
     if module.startswith("zstack.kvm."):
         assert deviations(module, {**run.result, "failed": run.failed}) == []
@@ -102,7 +103,7 @@ def run_tasks(
     with tempfile.TemporaryDirectory(prefix="zstack-kvm-play-") as directory:
         named = [{"name": "Test", "ignore_errors": True, **task} for task in tasks]
         process = _begin(named, Path(directory), check, environment=environment)
-        output, _nothing = process.communicate()
+        output = output_of(process)
         results = Path(directory, "results")
         assert results.exists(), f"the tasks returned nothing: {output}"
         return [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()]

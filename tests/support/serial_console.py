@@ -39,11 +39,15 @@ def wait_for_text(domain: str, pattern: str, timeout: float = 20, uri: str = "qe
     return wait_in_terminal(console_path(domain, uri), pattern, timeout)
 
 
-def wait_in_terminal(path: Path, pattern: str, timeout: float = 20) -> str:
-    """Read a pseudo terminal until the regular expression is found in it; returns what was read so far."""
+def wait_in_terminal(path: Path, pattern: str, timeout: float = 20, say: str = "") -> str:
+    """Read a pseudo terminal until the regular expression is found in it; returns what was read so far.
+
+    C(say): what is written into it before.
+    """
     deadline = time.monotonic() + timeout
     said = ""
     with _raw_terminal(path) as terminal:
+        os.write(terminal, say.encode())
         while time.monotonic() < deadline:
             said += _read(terminal, POLL_SECONDS)
             found = re.search(pattern, said)

@@ -1,15 +1,18 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Waits for a condition."""
+"""Waits for a condition or for the end of a process, never for ever."""
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
 Seen = TypeVar("Seen")
+# Less than the timeout of pytest, which does not say what was waited for.
+END_SECONDS = 280
 
 
 def wait_until(look: Callable[[], Seen], what: str = "", seconds: float = 240) -> Seen:
@@ -21,3 +24,13 @@ def wait_until(look: Callable[[], Seen], what: str = "", seconds: float = 240) -
             return seen
         assert time.monotonic() < deadline, f"not within {seconds:g} s: {what or look}; the last answer is {seen!r}"
         time.sleep(0.05)
+
+
+def output_of(process: subprocess.Popen[str], seconds: float = END_SECONDS) -> str:
+    """Return what a process has said when it has ended; AssertionError if it does not end in time."""
+    try:
+        return process.communicate(timeout=seconds)[0]
+    except subprocess.TimeoutExpired:
+        process.kill()
+        said = process.communicate()[0]
+    raise AssertionError(f"not ended within {seconds:g} s: {process.args!r}, which said: {said!r}")

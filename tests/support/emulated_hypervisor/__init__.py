@@ -17,7 +17,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from typing import Any
 import ansible
 from ansible_collections.zstack.kvm.tests.support.module_run import finished
 from ansible_collections.zstack.kvm.tests.support.playbook import COLLECTIONS, TaskRun
-from ansible_collections.zstack.kvm.tests.support.servers.process import Daemon, free_port
+from ansible_collections.zstack.kvm.tests.support.servers.process import Daemon, free_port, wait_for
 from ansible_collections.zstack.kvm.tools.guest import initramfs
 from ansible_collections.zstack.kvm.tools.guest.debian_packages import PackageFolder
 
@@ -96,18 +95,14 @@ class EmulatedHypervisor:
         return [*machine, *output, *boot, *files, "-netdev", forward, "-device", "virtio-net-pci,netdev=net"]
 
     def _wait_until_ready(self, daemon: Daemon) -> None:
-        deadline = time.monotonic() + BOOT_SECONDS
         serial = self._folder / "serial"
-        while not serial.exists() or "ready" not in serial.read_text(errors="replace").split():
-            daemon.check()
-            said = serial.read_text(errors="replace") if serial.exists() else ""
-            assert time.monotonic() < deadline, "not up within %d s: %s" % (BOOT_SECONDS, said)
-            time.sleep(0.5)
+
+        def is_up() -> bool:
+            return serial.exists() and "ready" in serial.read_text(errors="replace").split()
+
+        wait_for("the kernel and the daemons are up; see %s" % serial, is_up, daemon, BOOT_SECONDS)
         # A daemon is one before it listens.
-        while self.try_run("true").returncode != 0:
-            daemon.check()
-            assert time.monotonic() < deadline, "no ssh within %d s" % BOOT_SECONDS
-            time.sleep(0.5)
+        wait_for("ssh answers", lambda: self.try_run("true").returncode == 0, daemon, BOOT_SECONDS)
 
     @property
     def inventory(self) -> str:

@@ -9,10 +9,11 @@ import shutil
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Optional
+
+from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 
 PACKAGES = Path(__file__).parent.parent / "packages.txt"
 
@@ -96,9 +97,11 @@ class Daemon:
 
 def wait_for(what: str, ask: Callable[[], bool], daemon: Daemon, timeout: float = 10) -> None:
     """Ask until the answer is true; ServerError at once when the daemon that it is about has ended."""
-    deadline = time.monotonic() + timeout
-    while not ask():
+
+    def look() -> bool:
+        if ask():
+            return True
         daemon.check()
-        if time.monotonic() > deadline:
-            raise ServerError(f"{what}: not within {timeout:g} s")
-        time.sleep(0.02)
+        return False
+
+    wait_until(look, what, timeout)

@@ -80,7 +80,8 @@ def test_many_tasks_have_it_one_after_another(tmp_path: Path) -> None:
     for task in tasks:
         task.start()
     for task in tasks:
-        task.join()
+        task.join(60)
+    assert [task.exitcode for task in tasks] == [0] * 20
     assert counter.read_text(encoding="ascii") == "20"
 
 

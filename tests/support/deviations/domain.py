@@ -1,45 +1,14 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where our domains differ from those of ZStack's agent on purpose.
-
-Each deviation turns the agent's domain (in normal form) into what ours should mean instead. C(row) is its
-row in docs/deviations.md, where the reason stands.
-"""
+"""Turns the agent's domain, in normal form, into what ours should mean instead."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-
 from ansible_collections.zstack.kvm.plugins.module_utils._storage.iscsi import chap_secret_uuid
-from ansible_collections.zstack.kvm.tests.support.domain_meaning import normal_form
+from ansible_collections.zstack.kvm.tests.support.deviations.documents import is_scsi, scsi_name, volumes
 from ansible_collections.zstack.kvm.tests.support.reference_cases import Case
 from lxml import etree
-
-_LETTERS = "abdefghijklmnopqrstuvwxyz"
-
-
-@dataclass(frozen=True)
-class Deviation:
-    """One deliberate difference."""
-
-    row: str
-    apply: Callable[[etree._Element, Case], None]
-
-
-def expected_domain(case: Case) -> etree._Element:
-    """The agent's domain with all deviations, in normal form."""
-    domain = normal_form(case.reference, case.arch)
-    for deviation in DEVIATIONS:
-        deviation.apply(domain, case)
-    return domain
-
-
-def _volumes(domain: etree._Element, case: Case) -> Iterator[tuple[dict, etree._Element]]:
-    volumes = [case.document["rootVolume"], *case.document["dataVolumes"]]
-    disks = [disk for disk in domain.iterfind("devices/disk") if disk.get("device") != "cdrom"]
-    return zip(sorted(volumes, key=lambda volume: volume["deviceId"]), disks)
 
 
 def _usb_versions(case: Case) -> list[int]:
@@ -51,17 +20,18 @@ def _drop(domain: etree._Element, path: str) -> None:
         element.getparent().remove(element)
 
 
-def _disk_names(domain: etree._Element, case: Case) -> None:
-    for volume, disk in _volumes(domain, case):
-        target = disk.find("target")
-        if target.get("bus") == "scsi":
-            target.set("dev", "sd" + _LETTERS[volume["deviceId"]])
+def disk_names(domain: etree._Element, case: Case) -> None:
+    """SCSI disks are named by their device_id."""
+    for volume, disk in volumes(domain, case):
+        if is_scsi(disk):
+            disk.find("target").set("dev", scsi_name(volume))
 
 
-def _scsi_units(domain: etree._Element, case: Case) -> None:
+def scsi_units(domain: etree._Element, case: Case) -> None:
+    """SCSI disks have their device_id as unit, and the CD drive gives way."""
     units = set()
-    for volume, disk in _volumes(domain, case):
-        if disk.find("target").get("bus") == "scsi":
+    for volume, disk in volumes(domain, case):
+        if is_scsi(disk):
             units.add(volume["deviceId"])
             _set_unit(disk, volume["deviceId"])
     drive = domain.find("devices/disk[@device='cdrom']/target[@dev='sdc']/..")
@@ -74,13 +44,15 @@ def _set_unit(disk: etree._Element, unit: int) -> None:
     etree.SubElement(disk, "address", type="drive", controller="0", bus="0", target="0", unit=str(unit))
 
 
-def _chap_secret(domain: etree._Element, case: Case) -> None:
+def chap_secret(domain: etree._Element, case: Case) -> None:
+    """A target has one secret."""
     for source in domain.iterfind("devices/disk/source[@protocol='iscsi']"):
         for secret in source.iterfind("auth/secret"):
             secret.set("uuid", chap_secret_uuid(source.get("name").rsplit("/", 1)[0]))
 
 
-def _what_schema_refuses(domain: etree._Element, case: Case) -> None:
+def what_schema_refuses(domain: etree._Element, case: Case) -> None:
+    """What libvirt's schema refuses is left out."""
     _drop(domain, "devices/interface/alias")
     for driver in domain.iterfind("devices/disk/driver[@io]"):
         del driver.attrib["io"]
@@ -90,33 +62,38 @@ def _what_schema_refuses(domain: etree._Element, case: Case) -> None:
             etree.SubElement(controller, "master", startport=str(2 * (number - 1)))
 
 
-def _nbd_host(domain: etree._Element, case: Case) -> None:
+def nbd_host(domain: etree._Element, case: Case) -> None:
+    """The socket of an NBD export is called one."""
     for host in domain.iterfind("devices/disk/source[@protocol='nbd']/host"):
         path = host.get("port")
         host.attrib.clear()
         host.attrib.update({"transport": "unix", "socket": path})
 
 
-def _ceph_snapshot(domain: etree._Element, case: Case) -> None:
+def ceph_snapshot(domain: etree._Element, case: Case) -> None:
+    """A snapshot is no part of the image's name."""
     for source in domain.iterfind("devices/disk[@device='cdrom']/source[@protocol='rbd']"):
         name, snapshot = source.get("name").split("@")
         source.set("name", name)
         etree.SubElement(source, "snapshot", name=snapshot)
 
 
-def _cache_mode(domain: etree._Element, case: Case) -> None:
-    for volume, disk in _volumes(domain, case):
+def cache_mode(domain: etree._Element, case: Case) -> None:
+    """Every volume has its cache mode."""
+    for volume, disk in volumes(domain, case):
         disk.find("driver").set("cache", volume["cacheMode"])
 
 
-def _console(domain: etree._Element, case: Case) -> None:
+def console(domain: etree._Element, case: Case) -> None:
+    """The console listens where it should, and has its password."""
     graphics = domain.find("devices/graphics")
     graphics.find("listen").set("address", case.document["hostManagementIp"])
     if "consolePassword" in case.document:
         graphics.set("passwd", case.document["consolePassword"])
 
 
-def _network_boot(domain: etree._Element, case: Case) -> None:
+def network_boot(domain: etree._Element, case: Case) -> None:
+    """NICs boot where the order has them."""
     boot_dev = case.document["bootDev"]
     nics = domain.findall("devices/interface")
     if "network" not in boot_dev or boot_dev[0] == "cdrom" or not nics:
@@ -125,19 +102,21 @@ def _network_boot(domain: etree._Element, case: Case) -> None:
     _drop(domain, "devices/disk/boot")
     devices = {
         "network": nics,
-        "hd": [disk for _volume, disk in _volumes(domain, case)][:1],
+        "hd": [disk for _volume, disk in volumes(domain, case)][:1],
         "cdrom": domain.findall("devices/disk[@device='cdrom']"),
     }
     for order, device in enumerate((device for kind in boot_dev for device in devices[kind]), 1):
         etree.SubElement(device, "boot", order=str(order))
 
 
-def _shares(domain: etree._Element, case: Case) -> None:
+def shares(domain: etree._Element, case: Case) -> None:
+    """CPU shares are at least two."""
     shares = domain.find("cputune/shares")
     shares.text = str(max(2, int(shares.text)))
 
 
-def _usb_ports(domain: etree._Element, case: Case) -> None:
+def usb_ports(domain: etree._Element, case: Case) -> None:
+    """Controllers and ports are planned."""
     devices = domain.find("devices")
     versions = _usb_versions(case)
     redirects = case.document["usbRedirect"] == "true"
@@ -150,24 +129,9 @@ def _usb_ports(domain: etree._Element, case: Case) -> None:
         etree.SubElement(keyboard, "address", type="usb", bus="0", port="5" if redirects else "2")
 
 
-def _architecture(domain: etree._Element, case: Case) -> None:
+def architecture(domain: etree._Element, case: Case) -> None:
+    """Some features are those of x86_64 only."""
     if case.arch == "aarch64":
         for feature in ("apic", "pae", "kvm"):
             _drop(domain, "features/" + feature)
         _drop(domain, "clock/timer[@name='hypervclock']")
-
-
-DEVIATIONS = (
-    Deviation("SCSI letters", _disk_names),
-    Deviation("SCSI units", _scsi_units),
-    Deviation("CHAP secrets", _chap_secret),
-    Deviation("What the schema refuses", _what_schema_refuses),
-    Deviation("NBD host", _nbd_host),
-    Deviation("Ceph snapshots", _ceph_snapshot),
-    Deviation("Cache mode", _cache_mode),
-    Deviation("Console", _console),
-    Deviation("Network boot", _network_boot),
-    Deviation("CPU shares", _shares),
-    Deviation("USB ports", _usb_ports),
-    Deviation("Architecture", _architecture),
-)

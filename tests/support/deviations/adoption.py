@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the collection must find different when it comes to a VM that ZStack's agent defined, document by document.
 
-Told from the document and the agent's domain alone. C(row) is the deviation's row in docs/deviations.md.
+Told from the document and the agent's domain alone.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Any, Optional, Union
 
 from ansible_collections.zstack.kvm.plugins.module_utils._drift.walk import Difference
 from ansible_collections.zstack.kvm.plugins.module_utils._storage.iscsi import chap_secret_uuid
+from ansible_collections.zstack.kvm.tests.support.deviations.documents import is_scsi, scsi_name, volumes
 from ansible_collections.zstack.kvm.tests.support.domain_meaning import normal_form
 from ansible_collections.zstack.kvm.tests.support.reference_cases import Case
 from lxml import etree
 
-_LETTERS = "abdefghijklmnopqrstuvwxyz"
 # SCSI disks on a controller, where libvirt goes by their letters.
 _UNITS = 7
 
@@ -36,10 +36,9 @@ Value = Union[str, None, Callable[[Thing], Optional[str]]]
 
 
 @dataclass(frozen=True)
-class Deviation:
+class Differs:
     """Each of the C(things) that a document has differs at C(path), unless C(before) and C(after) are the same."""
 
-    row: str
     things: Callable[[Case], Iterable[Thing]]
     path: str
     before: Value
@@ -51,11 +50,6 @@ class Deviation:
             before, after = (value(thing) if callable(value) else value for value in (self.before, self.after))
             if before != after:
                 yield Difference("/".join(filter(None, (thing.place, self.path))), before, after)
-
-
-def predicted_differences(case: Case) -> list[Difference]:
-    """All differences that a document has."""
-    return [difference for deviation in DEVIATIONS for difference in deviation.predicted(case)]
 
 
 def _domain(case: Case) -> Iterator[Thing]:
@@ -76,16 +70,13 @@ def _that_can_grow(case: Case) -> Iterable[Thing]:
 
 def _volumes(case: Case) -> Iterator[Thing]:
     (domain,) = _domain(case)
-    volumes = [case.document["rootVolume"], *case.document["dataVolumes"]]
-    disks = [disk for disk in domain.agents.iterfind("devices/disk") if disk.get("device") != "cdrom"]
-    for volume, disk in zip(sorted(volumes, key=lambda volume: volume["deviceId"]), disks):
-        target = disk.find("target")
-        name = "sd" + _LETTERS[volume["deviceId"]] if target.get("bus") == "scsi" else target.get("dev")
+    for volume, disk in volumes(domain.agents, case):
+        name = scsi_name(volume) if is_scsi(disk) else disk.find("target").get("dev")
         yield Thing("devices/disk[target=%s]" % name, disk, {**volume, "name": name})
 
 
 def _scsi_volumes(case: Case) -> list[Thing]:
-    return [volume for volume in _volumes(case) if volume.agents.find("target").get("bus") == "scsi"]
+    return [volume for volume in _volumes(case) if is_scsi(volume.agents)]
 
 
 def _volumes_with_a_password(case: Case) -> list[Thing]:
@@ -163,44 +154,37 @@ def _most_memory(domain: Thing) -> str:
     return str((960 if domain.agents.find("os/type").get("arch") == "x86_64" else 16320) << 20)
 
 
-DEVIATIONS = (
-    Deviation("SCSI letters", _scsi_volumes, "target/@dev", _agents_letter, lambda volume: volume.asked["name"]),
-    Deviation("SCSI units", _scsi_volumes, "address/@controller", lambda volume: _agents_unit(volume)[0], "0"),
-    Deviation(
-        "SCSI units",
+SCSI_LETTERS = (Differs(_scsi_volumes, "target/@dev", _agents_letter, lambda volume: volume.asked["name"]),)
+SCSI_UNITS = (
+    Differs(_scsi_volumes, "address/@controller", lambda volume: _agents_unit(volume)[0], "0"),
+    Differs(
         _scsi_volumes,
         "address/@unit",
         lambda volume: _agents_unit(volume)[1],
         lambda volume: str(volume.asked["deviceId"]),
     ),
-    Deviation("CHAP secrets", _volumes_with_a_password, "source/auth/secret/@uuid", _agents_secret, _secret_of_target),
-    Deviation("What the schema refuses", _fusionstor_volumes, "driver/@io", "native", None),
-    Deviation(
-        "Ceph snapshots",
-        _ceph_cds,
-        "source/@name",
-        lambda cd: "@".join(_snapshot(cd)),
-        lambda cd: _snapshot(cd)[0],
-    ),
-    Deviation(
-        "Ceph snapshots", _ceph_cds, "source/snapshot", None, lambda cd: '<snapshot name="%s"/>' % _snapshot(cd)[1]
-    ),
-    Deviation("Cache mode", _volumes, "driver/@cache", _agents_cache, lambda volume: volume.asked["cacheMode"]),
-    Deviation("Console", _console, "@listen", "0.0.0.0", lambda console: console.asked["hostManagementIp"]),
-    Deviation("Console", _console, "listen[0]/@address", "0.0.0.0", lambda console: console.asked["hostManagementIp"]),
-    Deviation("Console", _spice_with_a_password, "@passwd", None, "********"),
-    Deviation("Network boot", _booting_from_network, "os/boot[0]", '<boot dev="hd"/>', None),
-    Deviation(
-        "Network boot", _devices_to_boot_from, "boot", None, lambda device: '<boot order="%(order)s"/>' % device.asked
-    ),
-    Deviation(
-        "Firmware of aarch64",
-        _on_aarch64,
-        "os/loader",
-        "/usr/share/edk2.git/aarch64/QEMU_EFI-pflash.raw",
-        "/usr/share/AAVMF/AAVMF_CODE.fd",
-    ),
-    Deviation("Emulated CPU", _on_aarch64, "cpu/model/@fallback", "allow", "forbid"),
-    Deviation("Emulated GIC", _with_many_cpus_on_aarch64, "features/gic/@version", "2", "3"),
-    Deviation("Most memory", _that_can_grow, "maxMemory", "68719476736", _most_memory),
 )
+CHAP_SECRETS = (Differs(_volumes_with_a_password, "source/auth/secret/@uuid", _agents_secret, _secret_of_target),)
+WHAT_THE_SCHEMA_REFUSES = (Differs(_fusionstor_volumes, "driver/@io", "native", None),)
+CEPH_SNAPSHOTS = (
+    Differs(_ceph_cds, "source/@name", lambda cd: "@".join(_snapshot(cd)), lambda cd: _snapshot(cd)[0]),
+    Differs(_ceph_cds, "source/snapshot", None, lambda cd: '<snapshot name="%s"/>' % _snapshot(cd)[1]),
+)
+CACHE_MODE = (Differs(_volumes, "driver/@cache", _agents_cache, lambda volume: volume.asked["cacheMode"]),)
+CONSOLE = (
+    Differs(_console, "@listen", "0.0.0.0", lambda console: console.asked["hostManagementIp"]),
+    Differs(_console, "listen[0]/@address", "0.0.0.0", lambda console: console.asked["hostManagementIp"]),
+    Differs(_spice_with_a_password, "@passwd", None, "********"),
+)
+NETWORK_BOOT = (
+    Differs(_booting_from_network, "os/boot[0]", '<boot dev="hd"/>', None),
+    Differs(_devices_to_boot_from, "boot", None, lambda device: '<boot order="%(order)s"/>' % device.asked),
+)
+FIRMWARE = (
+    Differs(
+        _on_aarch64, "os/loader", "/usr/share/edk2.git/aarch64/QEMU_EFI-pflash.raw", "/usr/share/AAVMF/AAVMF_CODE.fd"
+    ),
+)
+EMULATED_CPU = (Differs(_on_aarch64, "cpu/model/@fallback", "allow", "forbid"),)
+EMULATED_GIC = (Differs(_with_many_cpus_on_aarch64, "features/gic/@version", "2", "3"),)
+MOST_MEMORY = (Differs(_that_can_grow, "maxMemory", "68719476736", _most_memory),)
