@@ -158,6 +158,8 @@ class TestFilesOfDevices:
         "xml",
         [
             "<serial type='file'><source path='{path}'/><target port='1'/></serial>",
+            "<serial type='pipe'><source path='{path}'/><target port='1'/></serial>",
+            "<serial type='dev'><source path='{path}'/><target port='1'/></serial>",
             "<serial type='pty'><log file='{path}' append='off'/><target port='1'/></serial>",
             "<serial type='unix'><source mode='bind' path='{path}'/><target port='1'/></serial>",
         ],

@@ -80,7 +80,8 @@ def _sockets(domain: etree._Element) -> Iterator[str]:
 
 def _logs(domain: etree._Element) -> Iterator[str]:
     """Return the logs of character devices, beside what they are connected to, and the files of recorded sound."""
-    yield from _texts(domain, "devices/*[@type='file'][not(self::disk)]/source/@path")
+    # QEMU also writes to a regular file that is named as a pipe or a device.
+    yield from _texts(domain, "devices//*[@type='file' or @type='pipe' or @type='dev']/source/@path")
     yield from _texts(domain, "devices/*/log/@file | devices/audio[@type='file']/@path")
 
 

@@ -45,6 +45,9 @@ def test_sockets_are_those_that_qemu_listens_on(device: str, sockets: set[str]) 
     [
         ("<serial type='file'><source path='/l'/></serial>", {"/l"}),
         ("<serial type='file'><source path='/l' append='on'/></serial>", {"/l"}),
+        ("<serial type='pipe'><source path='/l'/></serial>", {"/l"}),
+        ("<parallel type='dev'><source path='/l'/></parallel>", {"/l"}),
+        ("<rng><backend model='egd' type='pipe'><source path='/l'/></backend></rng>", {"/l"}),
         ("<serial type='pty'><log file='/l' append='off'/></serial>", {"/l"}),
         ("<channel type='unix'><source mode='bind' path='/s'/><log file='/l'/></channel>", {"/l"}),
         ("<audio id='1' type='file' path='/l'/>", {"/l"}),
