@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Documentation of what every module that talks to libvirt has."""
+"""Documentation that all modules with a libvirt connection share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 requirements:
   - libvirt-python and lxml on the hypervisor, for the Python that Ansible uses there (packages python3-libvirt and
-    python3-lxml of Debian, Ubuntu and Enterprise Linux). The role
+    python3-lxml on Debian, Ubuntu and Enterprise Linux). The role
     R(zstack.kvm.host_prerequisites,ansible_collections.zstack.kvm.host_prerequisites_role) installs them.
 options:
   uri:

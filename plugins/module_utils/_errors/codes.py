@@ -282,13 +282,14 @@ ERROR_CODES: dict[str, ErrorCode] = {
     ),
     "guest_agent_timeout": ErrorCode(
         "The VM runs, but its guest agent doesn't answer.",
-        "See in boot_diagnostics how far the guest has booted, and check that qemu-guest-agent runs in it; raise timeout "
-        "if it is slow.",
+        "See in boot_diagnostics how far the guest has booted, and check that qemu-guest-agent runs in it; raise "
+        "timeout if it is slow.",
     ),
     "address_timeout": ErrorCode(
         "The VM runs, but no NIC of its guest has an address that is reachable from elsewhere.",
-        "See in the message which addresses were found, and in boot_diagnostics how far the guest has booted. Without a "
-        "guest agent only libvirt's DHCP leases and the hypervisor's ARP table are known. Raise timeout if it is slow.",
+        "See in the message which addresses were found, and in boot_diagnostics how far the guest has booted. Without "
+        "a guest agent only libvirt's DHCP leases and the hypervisor's ARP table are known. Raise timeout if it is "
+        "slow.",
     ),
     "earlier_vm_failed": ErrorCode(
         "The VM was not touched, because a VM with a lower start_order failed.",
