@@ -18,6 +18,12 @@ options:
       - The URI of the libvirt daemon to connect to.
     type: str
     default: qemu:///system
+  authfile:
+    description:
+      - The path, on the machine that the task runs on, of a file with credentials in the format of libvirt's
+        C(auth.conf), for a libvirt that asks for a name and a password (SASL).
+      - Without it libvirt looks for C(auth.conf) itself, in C(~/.config/libvirt) and in C(/etc/libvirt).
+    type: path
 notes:
   - Passwords and keys never appear in the result, the diff or the log.
   - Set O(uri) for all modules of this collection at once with C(module_defaults) and the action group

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Optional
 
 from ansible_collections.zstack.kvm.plugins.module_utils._info.several_hypervisors import places
+from ansible_collections.zstack.kvm.plugins.module_utils.foreign_text import clean_all, clean_line
 
 DOCUMENTATION = r"""
 name: fleet_report
@@ -82,6 +83,7 @@ def fleet_report(
     hypervisors: Sequence[Mapping[str, Any]], workflow: Sequence[Mapping[str, Any]] = ()
 ) -> dict[str, Any]:
     """Rows of hypervisors and of VMs, and a summary."""
+    hypervisors, workflow = clean_all(hypervisors), clean_all(workflow)
     hypervisor_rows, vm_rows = [], []
     where = places({each["name"]: (each.get("vms") or {}).get("vms") or () for each in hypervisors})
     for each in hypervisors:
@@ -195,7 +197,7 @@ def _vm(
     row: Row = {
         "hypervisor": hypervisor,
         "uuid": entry["uuid"],
-        "name": entry.get("name") or (described or {}).get("name") or entry["uuid"],
+        "name": clean_line(entry.get("name") or (described or {}).get("name") or entry["uuid"]),
         "state": state,
         "reason": entry.get("reason") or "",
         "runs": state not in ("absent", "unknown", "shutoff"),
@@ -237,7 +239,7 @@ def _marks_of_comparison(entry: Mapping[str, Any]) -> list[dict[str, str]]:
     marks = []
     if entry.get("error"):
         marks.append(_mark("bad", str(entry["error"]["code"])))
-    if entry.get("as_asked") is False and entry["state"] != "absent":
+    if entry.get("in_sync") is False and entry["state"] != "absent":
         marks.append(_mark("warn", "not as asked"))
     if entry.get("restart_required"):
         marks.append(_mark("warn", "restart due"))
@@ -263,9 +265,9 @@ def _messages(entry: Mapping[str, Any], done: Optional[Mapping[str, Any]]) -> li
 
 def _drift(entry: Mapping[str, Any], described: bool) -> str:
     """What the comparison found, in two words."""
-    if entry["state"] == "absent" or entry.get("as_asked") is False:
+    if entry["state"] == "absent" or entry.get("in_sync") is False:
         return "not as asked"
-    if entry.get("as_asked"):
+    if entry.get("in_sync"):
         return "as asked"
     return "not compared" if described else "not described"
 
@@ -283,7 +285,7 @@ def _summary(hypervisors: Sequence[Row], vms: Sequence[Row]) -> dict[str, Any]:
         "vms": len(vms),
         "running": len([row for row in vms if row["state"] == "running"]),
         "needs_attention": named(row for row in vms if row["level"] in ("bad", "warn")),
-        "not_as_asked": named(row for row in vms if row["drift"] == "not as asked"),
+        "not_in_sync": named(row for row in vms if row["drift"] == "not as asked"),
         "restart_due": named(row for row in vms if row["restart_required"]),
     }
 

@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
+from ansible_collections.zstack.kvm.plugins.module_utils.foreign_text import clean
 from jinja2 import Environment, StrictUndefined, TemplateError
+from markupsafe import Markup
 
 DOCUMENTATION = r"""
 name: html_page
@@ -19,7 +21,7 @@ author:
   - zstack.kvm contributors (@zstack)
 description:
   - Renders a Jinja template with automatic escaping, which M(ansible.builtin.template) doesn't have, so that names of
-    VMs and output of guests are never interpreted as HTML.
+    VMs and output of guests are never interpreted as HTML. Control characters are replaced.
   - Filters, tests and lookups of Ansible are not available.
 positional: _input
 options:
@@ -53,11 +55,18 @@ _value:
 
 def html_page(variables: Mapping[str, Any], template: str) -> str:
     """The template with the variables in it, escaped."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_clean
+    )
     try:
         return environment.from_string(template).render(variables)
     except TemplateError as error:
         raise AnsibleFilterError("html_page: %s" % error) from error
+
+
+def _clean(value: Any) -> Any:
+    """Markup is what the template itself has made, of text that came through here."""
+    return clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 class FilterModule:

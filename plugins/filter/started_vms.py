@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.zstack.kvm.plugins.module_utils.foreign_text import clean, clean_line
+
 DOCUMENTATION = r"""
 name: started_vms
 short_description: Summarize the results of hosts that started VMs
@@ -49,8 +51,8 @@ Row = tuple[str, ...]
 def started_vms(hosts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return a table and a list of the VMs of all hosts."""
     results = [(str(host["inventory_hostname"]), result) for host in hosts for result in _results(host)]
-    rows = [row for name, result in results for row in _rows(name, result)]
-    errors = [error for name, result in results for error in _errors(name, result)]
+    rows = [tuple(map(clean_line, row)) for name, result in results for row in _rows(name, result)]
+    errors = [clean(error) for name, result in results for error in _errors(name, result)]
     return {
         "lines": [*_table([HEADER, *rows]), *errors],
         "vms": [_vm_of_workflow(name, vm) for name, result in results for vm in result.get("vms") or ()],
@@ -86,7 +88,7 @@ def _errors(host: str, result: Mapping[str, Any]) -> Iterator[str]:
         error = vm.get("error")
         if error:
             hint = " (%s)" % error["hint"] if error.get("hint") else ""
-            yield "%s, %s: %s%s" % (host, vm["name"], error["message"], hint)
+            yield "%s, %s: %s%s" % (host, clean_line(vm["name"]), error["message"], hint)
     if not result.get("vms") and (result.get("failed") or result.get("unreachable")):
         yield "%s: %s" % (host, result.get("msg", ""))
 

@@ -94,14 +94,17 @@ def _batches(vms: Sequence[Any], size: int) -> list[list[int]]:
     parsed, problems = parse_vms(list(vms))
     if problems:
         raise AnsibleFilterError(SecretMask(secrets_of(list(vms))).text("\n".join(map(str, problems))))
-    numbered = [place for place, vm in enumerate(parsed) if vm.start_order is not None]
-    others = [place for place, vm in enumerate(parsed) if vm.start_order is None]
+    numbered = [option_path for option_path, vm in enumerate(parsed) if vm.start_order is not None]
+    others = [option_path for option_path, vm in enumerate(parsed) if vm.start_order is None]
     batches = [others[begin : begin + size] for begin in range(0, len(others), size)]
     return [numbered, *batches] if numbered else batches
 
 
 def _label(batch: Sequence[int], vms: Sequence[Any]) -> str:
-    names = [str(vms[place].get("name", "?")) if isinstance(vms[place], Mapping) else "?" for place in batch]
+    names = [
+        str(vms[option_path].get("name", "?")) if isinstance(vms[option_path], Mapping) else "?"
+        for option_path in batch
+    ]
     if len(names) > _NAMES_SHOWN:
         names = ["%s … %s" % (names[0], names[-1])]
     shown = ", ".join(names)

@@ -121,24 +121,24 @@ class _Reader:
         if isinstance(value, str):
             value = self._documents_of_text(name, value)
         vms = []
-        for place, document in _items(name, value):
+        for option_path, document in _items(name, value):
             try:
                 vm, warnings = vm_from_start_vm_cmd(document, unknown="warn")
             except StartVmCmdError as error:
-                self.problems.append("%s: %s" % (place, error))
+                self.problems.append("%s: %s" % (option_path, error))
                 continue
             for warning in warnings:
-                Display().warning("%s: %s" % (place, warning))
+                Display().warning("%s: %s" % (option_path, warning))
             vms.append(vm)
         return vms
 
     def _documents_of_text(self, name: str, text: str) -> list[Any]:
         """One document, a list of them, or several one after another."""
         found: list[Any] = []
-        place = _next(text, 0)
-        while place < len(text):
+        option_path = _next(text, 0)
+        while option_path < len(text):
             try:
-                value, end = json.JSONDecoder().raw_decode(text, place)
+                value, end = json.JSONDecoder().raw_decode(text, option_path)
             except json.JSONDecodeError as error:
                 what = "the text is no JSON: %s in line %d, column %d" % (error.msg, error.lineno, error.colno)
                 self.problems.append("%s: %s" % (name, what))
@@ -147,17 +147,17 @@ class _Reader:
                 self.problems.append("%s: the text is no JSON that can be read" % name)
                 return []
             found += value if isinstance(value, list) else [value]
-            place = _next(text, end)
+            option_path = _next(text, end)
         return found
 
     def _mappings(self, name: str, value: Any) -> list[dict[str, Any]]:
         """The mappings of a list; a single one needs no list around it."""
         found = []
-        for place, item in _items(name, value):
+        for option_path, item in _items(name, value):
             if isinstance(item, Mapping):
                 found.append(dict(item))
             else:
-                self.problems.append("%s: must be a mapping of options, not %s" % (place, kind_of(item)))
+                self.problems.append("%s: must be a mapping of options, not %s" % (option_path, kind_of(item)))
         return found
 
     def _parsed(self, name: str) -> Any:
@@ -191,11 +191,11 @@ def _items(name: str, value: Any) -> list[tuple[str, Any]]:
     return [(name, value)]
 
 
-def _next(text: str, place: int) -> int:
+def _next(text: str, option_path: int) -> int:
     """Where a text goes on after what may stand between two documents."""
-    while place < len(text) and (text[place].isspace() or text[place] in ",\ufeff"):
-        place += 1
-    return place
+    while option_path < len(text) and (text[option_path].isspace() or text[option_path] in ",\ufeff"):
+        option_path += 1
+    return option_path
 
 
 class FilterModule:

@@ -22,7 +22,10 @@ description:
     C(zstack_hypervisor_NAME). Those whose metadata has an internal ID or a management address of ZStack are in
     C(zstack_made) and C(zstack_management_ip_ADDRESS). Characters that are not valid in a group name are replaced by
     C(_).
-  - Values that come from a VM are never evaluated as templates.
+  - Values that come from a VM are never evaluated as templates, and control characters in them are replaced. A value
+    that is left out because it is invalid, such as an address that is none, is a warning that names the VM.
+  - C(zstack_vm_address) is V(null) if the VM is off or has no address that is reachable from elsewhere. Every VM has
+    all variables, so O(strict) is safe as long as expressions allow for null.
   - If several hypervisors have the same VM, for instance after a migration, the active one is used; if none is active,
     that of the first hypervisor. A VM that is active on several hypervisors may corrupt its disks. This is a warning,
     and adds a host for each of these hypervisors, named UUID.HYPERVISOR whatever O(inventory_hostname) is.
@@ -103,12 +106,13 @@ plugin: zstack.kvm.zstack_vms
 hypervisors:
   hv1: qemu+ssh://root@10.0.0.11/system
 compose:
-  ansible_host: zstack_vm_addresses | map(attribute='address') | first
+  # A VM that is off, or tells no address, keeps the name of its host.
+  ansible_host: zstack_vm_address | default(inventory_hostname, true)
 groups:
   restart_due: zstack_vm_restart_required
   web: zstack_vm_name is match('web')
 keyed_groups:
-  - key: zstack_vm_nics | map(attribute='bridge')
+  - key: zstack_vm_nics | map(attribute='bridge') | select
     prefix: bridge
 """
 
@@ -136,6 +140,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._info.several_hyperviso
 from ansible_collections.zstack.kvm.plugins.module_utils._info.vm_info import vm_information
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import LIBVIRT_IMPORT_ERROR, Hypervisor
 from ansible_collections.zstack.kvm.plugins.module_utils.deadline import call_with_deadline, side_by_side
+from ansible_collections.zstack.kvm.plugins.module_utils.foreign_text import clean, clean_all
 
 _WORKERS = 32
 # What a command line or a pattern of hosts takes for a name and nothing else.
@@ -198,7 +203,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
 
     def _tell_of_unreachable(self, name: str, error: VmError) -> None:
         message = "the VMs of hypervisor %s are not in the inventory: %s (%s)"
-        said = message % (name, error.message, error.hint or ERROR_CODES[error.code].hint)
+        said = clean(message % (name, error.message, error.hint or ERROR_CODES[error.code].hint))
         if self.get_option("unreachable") == "fail":
             raise AnsibleError(said)
         self.display.warning(said)
@@ -217,13 +222,15 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
                 continue
             host = self.inventory.add_host(self._hostname(vm, name, where[vm["uuid"]]), group=group)
             self.inventory.add_child(everything, host)
+            for warning in vm["warnings"]:
+                self.display.warning("VM %s (%s) on %s: %s" % (vm["name"], vm["uuid"], name, warning))
             variables = {"zstack_vm_" + key: value for key, value in vm.items() if key not in _LEFT_OUT}
             variables.update(zstack_vm_hypervisor=name, zstack_vm_hypervisor_uri=uri)
             for key, value in variables.items():
                 self.inventory.set_variable(host, key, value)
             self.inventory.add_child(self._add_group("zstack_state", vm["state"]), host)
             self._add_to_groups_of_metadata(host, vm.get("metadata") or {})
-            self._construct(host, variables)
+            self._construct(host, {"inventory_hostname": host, **variables})
 
     def _hostname(self, vm: Vm, hypervisor: str, where: list[str]) -> str:
         if len(where) > 1:
@@ -281,7 +288,7 @@ def _vms_of(uri: str, connect_seconds: int, seconds: int) -> Union[list[Vm], VmE
         with internal_errors():
             hypervisor = Hypervisor.connect(without_questions(uri), connect_seconds)
             try:
-                return call_with_deadline(partial(_look, hypervisor, uri), seconds)
+                return clean_all(call_with_deadline(partial(_look, hypervisor, uri), seconds))
             except TimeoutError as error:
                 message = "libvirt at %s has not told of its VMs for %d seconds" % (uri, seconds)
                 raise VmError("libvirt_hangs", message) from error

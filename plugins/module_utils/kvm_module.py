@@ -12,12 +12,13 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ._spec.input_bounds import convertible
+from .foreign_text import clean, clean_all
 
 MASK = "********"
 
 
 class KvmModule(AnsibleModule):
-    """A module whose result shows its arguments as far as they are no secrets."""
+    """A module whose result shows no secret argument, and nothing that a terminal or a log would obey."""
 
     params: dict[str, Any]
 
@@ -27,11 +28,15 @@ class KvmModule(AnsibleModule):
 
     def exit_json(self, **kwargs: Any) -> None:
         """End the module well."""
-        super().exit_json(**self._shown(kwargs))
+        super().exit_json(**self._shown(clean_all(kwargs)))
 
     def fail_json(self, msg: str, **kwargs: Any) -> None:
         """End the module with a failure."""
-        super().fail_json(msg, **self._shown(kwargs))
+        super().fail_json(clean(msg), **self._shown(clean_all(kwargs)))
+
+    def warn(self, warning: str) -> None:
+        """Add a warning to the result."""
+        super().warn(clean(warning))
 
     def _shown(self, result: Mapping[str, Any]) -> dict[str, Any]:
         return dict(result, invocation={"module_args": presentable(self._shown_arguments())})

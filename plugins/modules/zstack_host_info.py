@@ -200,11 +200,11 @@ error:
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import system_of
 from ansible_collections.zstack.kvm.plugins.module_utils._info.host_info import host_info
-from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Hypervisor
+from ansible_collections.zstack.kvm.plugins.module_utils.connect import CONNECTION_ARGUMENTS, connect
 from ansible_collections.zstack.kvm.plugins.module_utils.kvm_module import KvmModule
 from ansible_collections.zstack.kvm.plugins.module_utils.vm_module import fail_for_error, require_libraries
 
-ARGUMENT_SPEC = {"uri": {"type": "str", "default": "qemu:///system"}}
+ARGUMENT_SPEC = {**CONNECTION_ARGUMENTS}
 
 
 def main() -> None:
@@ -213,7 +213,7 @@ def main() -> None:
     require_libraries(module)
     uri = module.params["uri"]
     try:
-        hypervisor = Hypervisor.connect(uri)
+        hypervisor = connect(module.params)
         info = host_info(hypervisor, system_of(uri))
         hypervisor.close()
     except VmError as error:

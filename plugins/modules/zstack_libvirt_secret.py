@@ -43,8 +43,9 @@ options:
     description:
       - For O(type=ceph) the user's key in Base64, as C(ceph auth get-key) prints it. For O(type=iscsi) the CHAP
         password in plain text.
+      - It must be text. Quote a password that consists of digits in YAML, which reads 0123 as 83.
       - If omitted, the secret keeps its value.
-    type: str
+    type: raw
   update_value:
     description:
       - V(always) sets the value whenever it differs. The value of a private secret cannot be read, so it is set on
@@ -128,7 +129,6 @@ import base64
 from collections.abc import Mapping
 from typing import Any, Optional
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Hypervisor
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.secret_definition import (
@@ -140,6 +140,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.secret_definit
     plan_secret,
 )
 from ansible_collections.zstack.kvm.plugins.module_utils._spec import values
+from ansible_collections.zstack.kvm.plugins.module_utils.connect import CONNECTION_ARGUMENTS, connect
 from ansible_collections.zstack.kvm.plugins.module_utils.kvm_module import KvmModule
 from ansible_collections.zstack.kvm.plugins.module_utils.vm_module import fail_for_error, require_libraries
 
@@ -147,12 +148,12 @@ ARGUMENT_SPEC = {
     "uuid": {"type": "str", "required": True},
     "type": {"type": "str", "choices": ["ceph", "iscsi"], "default": "ceph"},
     "usage": {"type": "str"},
-    "value": {"type": "str", "no_log": True},
+    "value": {"type": "raw", "no_log": True},
     "update_value": {"type": "str", "choices": ["always", "on_create"], "default": "always", "no_log": False},
     "ephemeral": {"type": "bool", "default": False},
     "private": {"type": "bool", "default": False},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    "uri": {"type": "str", "default": "qemu:///system"},
+    **CONNECTION_ARGUMENTS,
 }
 
 
@@ -162,7 +163,7 @@ def main() -> None:
     require_libraries(module)
     wanted, value = _read(module)
     try:
-        hypervisor = Hypervisor.connect(module.params["uri"])
+        hypervisor = connect(module.params)
         existing = _look_up(hypervisor, wanted.uuid)
         plan = _plan(module.params, wanted, value, existing)
         if plan.define:
@@ -181,7 +182,7 @@ def main() -> None:
         _finish(module, plan, wanted, existing)
 
 
-def _read(module: AnsibleModule) -> tuple[SecretDefinition, Optional[bytes]]:
+def _read(module: KvmModule) -> tuple[SecretDefinition, Optional[bytes]]:
     """What is asked for, or the end of the module with all that is wrong with it."""
     params, problems = module.params, []
     uuid, value = "", None
@@ -206,9 +207,11 @@ def _read(module: AnsibleModule) -> tuple[SecretDefinition, Optional[bytes]]:
     return SecretDefinition(uuid, params["type"], usage, params["ephemeral"], params["private"]), value
 
 
-def _bytes_of(value: Optional[str], kind: str) -> Optional[bytes]:
+def _bytes_of(value: Any, kind: str) -> Optional[bytes]:
     if value is None:
         return None
+    if not isinstance(value, str):
+        raise ValueError("must be text: YAML reads digits as a number, and 0123 as 83; put quotes around it")
     if kind == "ceph":
         return base64.b64decode(values.ceph_key(value.strip()))
     if not value:
@@ -264,9 +267,7 @@ def _apply(
         raise
 
 
-def _finish(
-    module: AnsibleModule, plan: SecretPlan, wanted: SecretDefinition, existing: Optional[ExistingSecret]
-) -> None:
+def _finish(module: KvmModule, plan: SecretPlan, wanted: SecretDefinition, existing: Optional[ExistingSecret]) -> None:
     steps = {"undefine": plan.undefine, "define": plan.define, "set_value": plan.value is not None}
     returned: dict[str, Any] = {
         "changed": plan.changes,
@@ -286,7 +287,7 @@ def _shown(existing: Optional[ExistingSecret]) -> str:
 
 
 def _shown_after(
-    module: AnsibleModule, plan: SecretPlan, wanted: SecretDefinition, existing: Optional[ExistingSecret]
+    module: KvmModule, plan: SecretPlan, wanted: SecretDefinition, existing: Optional[ExistingSecret]
 ) -> str:
     if module.params["state"] == "absent":
         return ""

@@ -86,7 +86,7 @@ EXAMPLES = r"""
 
 - name: Show which VMs are not in sync
   ansible.builtin.debug:
-    msg: "{{ hypervisor_vms_compared.vms | rejectattr('as_asked') | map(attribute='uuid') }}"
+    msg: "{{ hypervisor_vms_compared.vms | rejectattr('in_sync') | map(attribute='uuid') }}"
 """
 
 RETURN = r"""
@@ -160,8 +160,16 @@ vms:
           description: The port.
           type: int
           sample: 5900
+    address:
+      description:
+        - The first of RV(vms[].addresses) that is reachable from elsewhere. Site-local IPv6 addresses come last;
+          link-local ones do not count. V(null) if there is none.
+      type: str
+      sample: 10.0.0.17
     addresses:
-      description: The IP addresses of the guest, each once, without loopback addresses. Empty for a VM that is off.
+      description:
+        - The IP addresses of the guest, each once and at most 256, without loopback addresses. Empty for a VM that is
+          off. A value reported by the guest that is not an address is left out, and RV(vms[].warnings) says so.
       type: list
       elements: dict
       contains:
@@ -207,6 +215,19 @@ vms:
               empty drive.
           type: str
           sample: /var/lib/libvirt/images/web01.qcow2
+        overlay_of:
+          description:
+            - The image that the VM's options name, if the source is an overlay of it, created by a snapshot.
+            - V(null) if the two are the same, and for VMs that are not in O(vms).
+          type: str
+          sample: /var/lib/libvirt/images/web01.qcow2
+        backing_chain:
+          description:
+            - The images below the source, from top to bottom, as far as libvirt reports them. For a running VM these
+              are all.
+          type: list
+          elements: str
+          sample: [/var/lib/libvirt/images/debian.qcow2]
         format:
           description: The format of its image.
           type: str
@@ -274,7 +295,7 @@ vms:
       description: The small screenshot, a PNG in Base64. V(null) if none was requested, or none could be taken.
       type: str
       sample: null
-    as_asked:
+    in_sync:
       description:
         - Whether the VM, running or off, is in sync with its options. V(null) for a VM that was not given with
           options, or that can't be compared for the reason in RV(vms[].error).
@@ -316,9 +337,9 @@ error:
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import Problem, VmError
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import system_of
 from ansible_collections.zstack.kvm.plugins.module_utils._info.vm_info import Pictures, compare, vm_information
-from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Hypervisor
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms, secrets_of
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.uuids import parse_uuids
+from ansible_collections.zstack.kvm.plugins.module_utils.connect import CONNECTION_ARGUMENTS, connect
 from ansible_collections.zstack.kvm.plugins.module_utils.vm_module import (
     DescribedVmsModule,
     fail_for_error,
@@ -332,7 +353,7 @@ ARGUMENT_SPEC = {
     "others": {"type": "bool", "default": False},
     "screenshot_directory": {"type": "path"},
     "thumbnail_width": {"type": "int"},
-    "uri": {"type": "str", "default": "qemu:///system"},
+    **CONNECTION_ARGUMENTS,
 }
 
 
@@ -353,7 +374,7 @@ def main() -> None:
     pictures = Pictures(None if module.check_mode else module.params["screenshot_directory"], width)
     wanted = list(dict.fromkeys([*uuids, *(vm.uuid for vm in vms)]))
     try:
-        hypervisor, system = Hypervisor.connect(uri), system_of(uri)
+        hypervisor, system = connect(module.params), system_of(uri)
         entries = vm_information(hypervisor, system, wanted, module.params["others"] or not wanted, pictures)
         compare(hypervisor, system, vms, secrets, entries)
         hypervisor.close()

@@ -47,6 +47,25 @@ options:
       - Whether to back up the definition of a domain before it is replaced.
     type: bool
     default: false
+  overlays:
+    description:
+      - What to do with overlays, the images that snapshots (C(virsh snapshot-create-as --disk-only)) have put on top of
+        the images that volumes name.
+      - V(keep) keeps them. The volume is the overlay then, in the definition and at every start.
+      - V(discard) lets the VM go back to the images that its volumes name, without what it has written since. That is
+        an error while the VM runs on an overlay, or libvirt knows a snapshot that made it. The overlays are not
+        deleted.
+    type: str
+    choices: [keep, discard]
+    default: keep
+  saved_state:
+    description:
+      - What to do with the memory of a VM that is suspended to disk (managed save).
+      - V(restore) brings the VM back as it was saved. V(discard) throws its memory away for good, and boots it; that is
+        done last before the start, and cannot be undone. Of a VM that is not suspended to disk there is nothing to do.
+    type: str
+    choices: [restore, discard]
+    default: restore
   parallel:
     description:
       - How many VMs to process at a time. By default as many as the hypervisor has CPUs.
@@ -214,6 +233,24 @@ vms:
           description: The desired value, V(null) if there should be none.
           type: str
           sample: "2048"
+    overlays:
+      description: The volumes whose VM writes to an overlay of the image that they name.
+      type: list
+      elements: dict
+      returned: always
+      contains:
+        target:
+          description: The name of the disk in the domain.
+          type: str
+          sample: vda
+        image:
+          description: The image that the VM writes to.
+          type: str
+          sample: /var/lib/libvirt/images/web01.s1
+        overlay_of:
+          description: The image that the volume names.
+          type: str
+          sample: /var/lib/libvirt/images/web01.qcow2
     addresses:
       description:
         - The addresses of the VM's NICs, the best first. Those that are reachable from elsewhere come before link-local
@@ -319,12 +356,12 @@ vms:
 
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import Failure, Problem, VmError
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import system_of
-from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Hypervisor
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms, secrets_of
 from ansible_collections.zstack.kvm.plugins.module_utils._start.plan import Policy
 from ansible_collections.zstack.kvm.plugins.module_utils._start.result import SecretMask, failed, of_vm
-from ansible_collections.zstack.kvm.plugins.module_utils._start.run_context import Order
+from ansible_collections.zstack.kvm.plugins.module_utils._start.run_context import StartRequest
 from ansible_collections.zstack.kvm.plugins.module_utils._start.start import start_vms
+from ansible_collections.zstack.kvm.plugins.module_utils.connect import CONNECTION_ARGUMENTS, connect
 from ansible_collections.zstack.kvm.plugins.module_utils.vm_module import (
     DescribedVmsModule,
     cancelled_by_signals,
@@ -336,13 +373,15 @@ from ansible_collections.zstack.kvm.plugins.module_utils.vm_module import (
 ARGUMENT_SPEC = {
     # vm_spec reads the VMs and finds all their problems at once, so even what is not a dictionary must get there.
     "vms": {"type": "list", "elements": "raw", "required": True},
-    "uri": {"type": "str", "default": "qemu:///system"},
+    **CONNECTION_ARGUMENTS,
     "on_drift": {
         "type": "str",
         "choices": ["next_boot", "live", "restart", "fail", "ignore"],
         "default": "next_boot",
     },
     "backup": {"type": "bool", "default": False},
+    "overlays": {"type": "str", "choices": ["keep", "discard"], "default": "keep"},
+    "saved_state": {"type": "str", "choices": ["restore", "discard"], "default": "restore"},
     "parallel": {"type": "int"},
 }
 
@@ -357,8 +396,8 @@ def main() -> None:
     secrets = frozenset(secrets_of(module.params["vms"]))
     if problems:
         fail_for_input(module, problems, secrets)
-    order = Order(
-        policy=Policy(on_drift=module.params["on_drift"], backup=module.params["backup"]),
+    request = StartRequest(
+        policy=Policy(**{name: module.params[name] for name in ("on_drift", "backup", "overlays", "saved_state")}),
         check_mode=module.check_mode,
         parallel=module.params["parallel"],
         secrets=secrets,
@@ -367,11 +406,11 @@ def main() -> None:
     )
     uri = module.params["uri"]
     try:
-        hypervisor = Hypervisor.connect(uri)
+        hypervisor = connect(module.params)
     except VmError as error:
         results = [failed(of_vm(vm), Failure(error, "look"), SecretMask(secrets)) for vm in vms]
     else:
-        results = start_vms(hypervisor, system_of(uri), vms, order)
+        results = start_vms(hypervisor, system_of(uri), vms, request)
         hypervisor.close()
     finish(module, results)
 

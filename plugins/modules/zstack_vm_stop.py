@@ -239,10 +239,11 @@ from typing import Any
 
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import Failure, Problem, VmError
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import system_of
-from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Hypervisor, Removal
+from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Removal
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.uuids import parse_uuids
 from ansible_collections.zstack.kvm.plugins.module_utils._start.result import SecretMask, VmResult, failed
-from ansible_collections.zstack.kvm.plugins.module_utils._stop.stop import StopOrder, stop_vms
+from ansible_collections.zstack.kvm.plugins.module_utils._stop.stop import StopRequest, stop_vms
+from ansible_collections.zstack.kvm.plugins.module_utils.connect import CONNECTION_ARGUMENTS, connect
 from ansible_collections.zstack.kvm.plugins.module_utils.kvm_module import KvmModule
 from ansible_collections.zstack.kvm.plugins.module_utils.vm_module import (
     cancelled_by_signals,
@@ -258,7 +259,7 @@ ARGUMENT_SPEC = {
     "force": {"type": "bool", "default": False},
     "undefine": {"type": "bool", "default": False},
     **{name: {"type": "str", "choices": ["keep", "remove"], "default": "keep"} for name in REMOVABLE},
-    "uri": {"type": "str", "default": "qemu:///system"},
+    **CONNECTION_ARGUMENTS,
 }
 
 
@@ -270,7 +271,7 @@ def main() -> None:
     problems += _timeout_problems(module.params)
     if problems:
         fail_for_input(module, problems)
-    order = StopOrder(
+    request = StopRequest(
         timeout=module.params["timeout"],
         force=module.params["force"],
         undefine=module.params["undefine"],
@@ -281,11 +282,11 @@ def main() -> None:
     )
     uri = module.params["uri"]
     try:
-        hypervisor = Hypervisor.connect(uri)
+        hypervisor = connect(module.params)
     except VmError as error:
         results = [failed(VmResult(uuid, ""), Failure(error, "look"), SecretMask(())) for uuid in uuids]
     else:
-        results = stop_vms(hypervisor, system_of(uri), uuids, order)
+        results = stop_vms(hypervisor, system_of(uri), uuids, request)
         hypervisor.close()
     finish(module, results)
 

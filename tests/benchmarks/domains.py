@@ -25,7 +25,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor imp
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import Vm
 from ansible_collections.zstack.kvm.plugins.module_utils._start.plan import Policy
-from ansible_collections.zstack.kvm.plugins.module_utils._start.run_context import Order, Task, begin_task
+from ansible_collections.zstack.kvm.plugins.module_utils._start.run_context import RunContext, StartRequest, begin_run
 from lxml import etree
 
 ROUNDS = 5
@@ -37,32 +37,32 @@ def main(operation: str, vms_file: str, result_file: str) -> None:
         raw = json.load(stream)
     vms, problems = parse_vms(raw)
     assert not problems, [str(problem) for problem in problems]
-    order = Order(Policy(), check_mode=True, parallel=1, secrets=frozenset(), cancelled=threading.Event())
-    task = begin_task(Hypervisor.connect("qemu:///system"), HostSystem(), vms, order)
-    result = describe(task, vms) if operation == "describe" else compare(task, vms, raw)
+    request = StartRequest(Policy(), check_mode=True, parallel=1, secrets=frozenset(), cancelled=threading.Event())
+    run = begin_run(Hypervisor.connect("qemu:///system"), HostSystem(), vms, request)
+    result = describe(run, vms) if operation == "describe" else compare(run, vms, raw)
     with open(result_file, "w", encoding="utf-8") as stream:
         json.dump(result, stream)
 
 
-def describe(task: Task, vms: Sequence[Vm]) -> list[dict[str, str]]:
+def describe(run: RunContext, vms: Sequence[Vm]) -> list[dict[str, str]]:
     """The domains that are defined for the VMs."""
     domains = []
     for vm in vms:
-        facts = storage_facts(vm, None, task.system, task.hypervisor)
-        xml = etree.tostring(domain.build(vm, task.host, facts).element, encoding="unicode")
+        facts = storage_facts(vm, None, run.system, run.hypervisor)
+        xml = etree.tostring(domain.build(vm, run.host, facts).element, encoding="unicode")
         domains.append({"uuid": vm.uuid, "name": vm.domain_name, "xml": xml})
     return domains
 
 
-def compare(task: Task, vms: Sequence[Vm], raw: Any) -> dict[str, float]:
+def compare(run: RunContext, vms: Sequence[Vm], raw: Any) -> dict[str, float]:
     """Seconds a VM, the median of some rounds over all of them."""
-    held = [task.hypervisor.xml(vm.uuid, inactive=True) for vm in vms]
-    facts = [storage_facts(vm, None, task.system, task.hypervisor) for vm in vms]
-    built = [domain.build(vm, task.host, known).element for vm, known in zip(vms, facts)]
+    held = [run.hypervisor.xml(vm.uuid, inactive=True) for vm in vms]
+    facts = [storage_facts(vm, None, run.system, run.hypervisor) for vm in vms]
+    built = [domain.build(vm, run.host, known).element for vm, known in zip(vms, facts)]
 
     def build_all() -> None:
         for vm, known in zip(vms, facts):
-            domain.build(vm, task.host, known)
+            domain.build(vm, run.host, known)
 
     def compare_all() -> None:
         for asked, xml in zip(built, held):

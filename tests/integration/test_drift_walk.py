@@ -31,7 +31,7 @@ def walked() -> Walked:
     return total
 
 
-def test_all_are_defined_and_then_as_asked_and_every_change_is_repaired(walked: Walked, capsys) -> None:
+def test_all_are_defined_and_then_in_sync_and_every_change_is_repaired(walked: Walked, capsys) -> None:
     with capsys.disabled():
         counts = [sum(each.values()) for each in (walked.repaired, walked.unnoticed, walked.refused, walked.trusted)]
         sys.stdout.write(

@@ -46,6 +46,7 @@ CHANGING_ONE_THAT_RUNS = [
     "read the definition",
     SECRETS,
     "ask for the job",
+    "ask for the block job of a disk",
     "define the domain",
     "set the value of the secret",
 ]
@@ -105,6 +106,7 @@ CALLS = {
         "set the value of the secret",
         "start the domain",
         "ask for the state",
+        "ask for the version",
         "undefine the domain",
         "list the domains",
         "remove the secret",

@@ -63,9 +63,12 @@ def everything(fleet: WatchedFleet) -> tuple[Inventory, str]:
         WITHOUT_LIBVIRTD,
         SWITCHED_OFF,
         strict=True,
-        compose={"console": "zstack_vm_console.type ~ ':' ~ zstack_vm_console.port if zstack_vm_console else 'none'"},
+        compose={
+            "console": "zstack_vm_console.type ~ ':' ~ zstack_vm_console.port if zstack_vm_console else 'none'",
+            "ansible_host": "zstack_vm_address | default(inventory_hostname, true)",
+        },
         groups={"due": "zstack_vm_restart_required"},
-        keyed_groups=[{"key": "zstack_vm_nics | map(attribute='bridge')", "prefix": "bridge"}],
+        keyed_groups=[{"key": "zstack_vm_nics | map(attribute='bridge') | select", "prefix": "bridge"}],
     )
     return listed(fleet, "-i", path)
 
@@ -122,6 +125,8 @@ def test_a_host_has_the_console_and_the_hypervisor_of_its_vm(inventory: Inventor
 def test_constructed_variables_and_groups(inventory: Inventory) -> None:
     assert variables(inventory, uuid_of("web-01"))["console"].startswith("vnc:59")
     assert variables(inventory, uuid_of(OFF))["console"] == "none"
+    # A VM that is off, or whose guest tells no address, costs nobody anything although the inventory is strict.
+    assert variables(inventory, uuid_of(OFF))["ansible_host"] == uuid_of(OFF)
     assert hosts(inventory, "due") == {uuid_of(DRIFTED)}
     assert hosts(inventory, "bridge_br_eth0") == {uuid_of("web-01")}
 

@@ -46,7 +46,7 @@ def live(vm: dict[str, Any], **changes: Any) -> TaskRun:
     return run
 
 
-def is_as_asked(vm: dict[str, Any], **changes: Any) -> bool:
+def is_in_sync(vm: dict[str, Any], **changes: Any) -> bool:
     """Whether a further run finds nothing to do, neither now nor at the next boot."""
     run = start({**vm, **changes}, on_drift="live")
     return not run.result["changed"] and not run.vm["differences"] and not run.vm["restart_required"]
@@ -93,7 +93,7 @@ def booted() -> Iterator[dict[str, Any]]:
 @pytest.fixture
 def guest(booted: dict[str, Any]) -> dict[str, Any]:
     """The booted VM, as its document says."""
-    assert is_as_asked(booted)
+    assert is_in_sync(booted)
     return booted
 
 
@@ -124,7 +124,7 @@ class TestVolumes:
         changes = {"data_volumes": [{**volume, "qos": {"total_bandwidth": 5 * MIB}}]}
         assert live(vm, **changes).actions == ["define", "set_volume_qos"]
         assert throttle(vm, volume["install_path"]) == {"bps": 5 * MIB}
-        assert is_as_asked(vm, **changes)
+        assert is_in_sync(vm, **changes)
 
     def test_lose_a_burst_that_somebody_gave_them(self, new_vm: NewVm, volume: dict[str, Any]) -> None:
         vm = new_vm(data_volumes=[{**volume, "qos": {"total_bandwidth": 5 * MIB}}])
@@ -133,7 +133,7 @@ class TestVolumes:
               "--total-bytes-sec-max-length", "3", "--live")  # fmt: skip
         assert live(vm).actions == ["set_volume_qos"]
         assert throttle(vm, volume["install_path"]) == {"bps": 5 * MIB}
-        assert is_as_asked(vm)
+        assert is_in_sync(vm)
 
     @pytest.mark.parametrize(
         ("call", "volumes"), [("set_block_io_tune", [{"qos": {"total_bandwidth": 5 * MIB}}]), ("detach_device", [])]
@@ -158,7 +158,7 @@ class TestVolumes:
         assert throttle(vm, volume["install_path"]) == {"iops_rd": 77, "iops_wr": 77}
         live(vm, data_volumes=[volume])
         assert throttle(vm, volume["install_path"]) == {}
-        assert is_as_asked(vm, data_volumes=[volume])
+        assert is_in_sync(vm, data_volumes=[volume])
 
     @pytest.mark.parametrize("bus", ["use_virtio", "use_virtio_scsi"])
     def test_come_and_go(self, guest: dict[str, Any], volume: dict[str, Any], bus: str) -> None:
@@ -167,10 +167,10 @@ class TestVolumes:
         linux_guest.wait_until_seen(guest["uuid"], "disk", bytes=MIB)
         disk = "disk/source[@file='%s']/.." % volume["install_path"]
         assert address(guest, disk, inactive=False) == address(guest, disk, inactive=True)
-        assert is_as_asked(guest, **changes)
+        assert is_in_sync(guest, **changes)
         assert live(guest).actions == ["define", "detach_volume"]
         assert MIB not in [disk["bytes"] for disk in linux_guest.seen(guest["uuid"], "disk")]
-        assert is_as_asked(guest)
+        assert is_in_sync(guest)
 
     def test_that_the_guest_holds_go_at_the_next_boot(self, new_vm: NewVm, volume: dict[str, Any]) -> None:
         vm = new_vm(data_volumes=[volume])
@@ -196,7 +196,7 @@ class TestVolumes:
         changes = {"data_volumes": [{**volume, "install_path": str(other)}]}
         assert live(guest, **changes).actions == ["define", "detach_volume", "attach_volume"]
         linux_guest.wait_until_seen(guest["uuid"], "disk", bytes=3 * MIB)
-        assert is_as_asked(guest, **changes)
+        assert is_in_sync(guest, **changes)
         live(guest)
 
 
@@ -212,10 +212,10 @@ class TestCd:
         changes = {"boot_iso": [{"path": str(second)}]}
         assert live(vm, **changes).actions == ["define", "change_media"]
         assert self.inserted(vm) == str(second)
-        assert is_as_asked(vm, **changes)
+        assert is_in_sync(vm, **changes)
         assert live(vm, boot_iso=[]).actions == ["define", "change_media"]
         assert self.inserted(vm) is None
-        assert is_as_asked(vm, boot_iso=[])
+        assert is_in_sync(vm, boot_iso=[])
         live(vm)
         assert self.inserted(vm) == str(first)
 
@@ -230,14 +230,14 @@ class TestConsolePassword:
         assert lets_in(console["host"], console["port"], "second2")
         assert not lets_in(console["host"], console["port"], "first1")
         assert "first1" not in run.output and "second2" not in run.output
-        assert is_as_asked(vm, console_password="second2")
+        assert is_in_sync(vm, console_password="second2")
 
     def test_where_there_was_none_comes_at_the_next_boot(self, new_vm: NewVm) -> None:
         vm = new_vm()
         start(vm)
         run = live(vm, console_password="second2")
         assert (run.actions, run.vm["restart_required"]) == (["define"], True)
-        assert not is_as_asked(vm, console_password="second2")
+        assert not is_in_sync(vm, console_password="second2")
 
 
 def mac_of(vm: dict[str, Any]) -> str:
@@ -264,10 +264,10 @@ class TestNics:
         changes = {"nics": [nic_of(vm, qos={"inbound_bandwidth": 40 << 13})]}
         assert live(vm, **changes).actions == ["define", "update_nic"]
         assert "rate 320Kbit" in kernel("tc", "class", "show", "dev", vm["nics"][0]["nic_internal_name"])
-        assert is_as_asked(vm, **changes)
+        assert is_in_sync(vm, **changes)
         live(vm, nics=[nic_of(vm)])
         assert "rate" not in kernel("tc", "class", "show", "dev", vm["nics"][0]["nic_internal_name"])
-        assert is_as_asked(vm, nics=[nic_of(vm)])
+        assert is_in_sync(vm, nics=[nic_of(vm)])
 
     def test_get_another_address_in_their_filter(self, new_vm: NewVm) -> None:
         vm = new_vm()
@@ -277,7 +277,7 @@ class TestNics:
         assert live(vm, **changes).actions == ["define", "update_nic"]
         rules = kernel("ebtables", "-t", "nat", "-L")
         assert "192.0.2.99" in rules and "192.0.2.1 " not in rules
-        assert is_as_asked(vm, **changes)
+        assert is_in_sync(vm, **changes)
         live(vm, nics=[nic_of(vm)])
         assert "192.0.2.99" not in kernel("ebtables", "-t", "nat", "-L")
 
@@ -288,7 +288,7 @@ class TestNics:
         changes = {"nics": [nic_of(vm, bridge_name="br_eth1")]}
         assert live(vm, **changes).actions == ["define", "update_nic"]
         assert "master br_eth1" in kernel("ip", "link", "show", vm["nics"][0]["nic_internal_name"])
-        assert is_as_asked(vm, **changes)
+        assert is_in_sync(vm, **changes)
 
     def test_whose_link_somebody_took_away_get_it_back(self, new_vm: NewVm) -> None:
         vm = new_vm()
@@ -299,17 +299,17 @@ class TestNics:
         assert run.actions == ["update_nic"]
         assert [each["path"] for each in run.vm["differences"]] == [f"devices/interface[mac={mac_of(vm)}]/link"]
         assert virsh("domif-getlink", vm["uuid"], mac_of(vm)).endswith("up")
-        assert is_as_asked(vm)
+        assert is_in_sync(vm)
 
     def test_come_and_go(self, guest: dict[str, Any]) -> None:
         changes = {"nics": [nic_of(guest)]}
         assert live(guest, **changes).actions == ["define", "attach_nic"]
         linux_guest.wait_until_seen(guest["uuid"], "nic", mac=mac_of(guest))
         assert address(guest, "interface", inactive=False) == address(guest, "interface", inactive=True)
-        assert is_as_asked(guest, **changes)
+        assert is_in_sync(guest, **changes)
         assert live(guest).actions == ["define", "detach_nic"]
         assert linux_guest.seen(guest["uuid"], "nic") == []
-        assert is_as_asked(guest)
+        assert is_in_sync(guest)
 
 
 class TestGrowth:
@@ -334,7 +334,7 @@ class TestSmallThings:
         assert live(vm).actions == ["set_balloon_period"]
         balloon = "/machine/peripheral/balloon0"
         assert qmp(vm, "qom-get", path=balloon, property="guest-stats-polling-interval") == 10
-        assert is_as_asked(vm)
+        assert is_in_sync(vm)
 
     def test_the_share_of_cpu_time(self, new_vm: NewVm) -> None:
         vm = new_vm(cpu_speed=20)
@@ -342,14 +342,14 @@ class TestSmallThings:
         before = virsh("schedinfo", vm["uuid"])
         assert live(vm, cpu_speed=40).actions == ["define", "set_cpu_shares"]
         assert virsh("schedinfo", vm["uuid"]) != before
-        assert is_as_asked(vm, cpu_speed=40)
+        assert is_in_sync(vm, cpu_speed=40)
 
     def test_what_it_is_called(self, new_vm: NewVm) -> None:
         vm = new_vm()
         start(vm)
         assert live(vm, name="renamed").actions == ["define", "set_description"]
         assert definition(vm["uuid"], inactive=False).findtext("description") == "renamed"
-        assert is_as_asked(vm, name="renamed")
+        assert is_in_sync(vm, name="renamed")
 
     def test_what_the_guest_does_not_see_is_no_reason_to_restart(self, new_vm: NewVm) -> None:
         vm = new_vm(internal_id=7)
@@ -368,7 +368,7 @@ class TestWhatCannotBeDone:
         virsh("destroy", vm["uuid"])
         start({**vm, **changes})
         assert definition(vm["uuid"], inactive=False).find("devices/video/model").get("type") == "vga"
-        assert is_as_asked(vm, **changes)
+        assert is_in_sync(vm, **changes)
 
     def test_because_it_is_wrong_takes_back_what_was_done(self, new_vm: NewVm, volume: dict[str, Any]) -> None:
         holder = new_vm(data_volumes=[volume])
@@ -392,4 +392,4 @@ class TestGrowthOfTheGuest:
         assert live(guest, **changes).actions == ["define", "set_cpu_shares", "set_vcpus", "attach_memory"]
         linux_guest.wait_until_seen(guest["uuid"], "cpus", online=2)
         linux_guest.wait_until_seen(guest["uuid"], "memory", kib=before["kib"] + 256 * 1024)
-        assert is_as_asked(guest, **changes)
+        assert is_in_sync(guest, **changes)

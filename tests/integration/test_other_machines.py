@@ -124,7 +124,7 @@ def another_qemu() -> Any:
     path.unlink()
 
 
-def test_emulator_listen_address_and_confinement_are_as_asked(new_vm: NewVm, another_qemu: Path) -> None:
+def test_emulator_listen_address_and_confinement_are_in_sync(new_vm: NewVm, another_qemu: Path) -> None:
     vm = new_vm(emulator=str(another_qemu), console_listen="::1", security_label="default", wait_for="running")
     run = agreed(vm)
     assert not run.failed, run.output

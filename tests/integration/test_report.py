@@ -68,7 +68,7 @@ def test_the_playbook_says_what_is_wrong_and_passes_it_on(printed: str, file: Pa
     assert str(file) in printed
     stats = json.loads(re.search(r"CUSTOM STATS: [*]+\n\s*RUN: (\{.*\})", printed)[1])["zstack_report"]
     assert (stats["file"], stats["hypervisors_down"]) == (str(file), [WITHOUT_LIBVIRTD, SWITCHED_OFF])
-    assert [vm["name"] for vm in stats["not_as_asked"]] == [MARKUP]
+    assert [vm["name"] for vm in stats["not_in_sync"]] == [MARKUP]
     assert [vm["uuid"] for vm in stats["restart_due"]] == [uuid_of(DRIFTED)]
 
 

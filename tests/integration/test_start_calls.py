@@ -144,14 +144,14 @@ def test_vms_that_are_off_and_whose_secrets_are_there(
     assert counted(vm) <= CONSTANT + SECRETS + 8
 
 
-def test_vms_that_are_off_and_not_as_asked(new_vm: NewVm, counted: Counted) -> None:
+def test_vms_that_are_off_and_not_in_sync(new_vm: NewVm, counted: Counted) -> None:
     vm = everything(new_vm)
     begin_with(vm)
     virsh("destroy", vm["uuid"])
     assert counted({**vm, "cpu_num": 2, "autostart": False}) <= CONSTANT + 8
 
 
-def test_vms_that_are_off_and_not_as_asked_with_a_secret_that_is_there(
+def test_vms_that_are_off_and_not_in_sync_with_a_secret_that_is_there(
     new_vm: NewVm, counted: Counted, chap_volume: dict[str, Any]
 ) -> None:
     for secret in ({"ceph_secret": ceph_secret()}, {"data_volumes": [chap_volume]}):

@@ -98,7 +98,7 @@ def test_one_vm_that_fails_does_not_stop_the_others(new_vm: NewVm, images: Path)
     assert len(run.result["diff"]) == 3
 
 
-def test_autostart_is_set_as_asked_and_left_alone_otherwise(new_vm: NewVm) -> None:
+def test_autostart_is_set_in_sync_and_left_alone_otherwise(new_vm: NewVm) -> None:
     vm = new_vm()
     assert agreed({**vm, "autostart": True}).actions == ["define", "set_autostart", "start"]
     assert agreed({**vm, "autostart": True}).actions == []

@@ -40,14 +40,14 @@ class TestPaused:
         assert agreed(vm).actions == ["resume"]
         assert (state(vm["uuid"]), virsh("domid", vm["uuid"])) == ("running", number)
 
-    def test_and_not_as_asked_it_goes_on_and_changes_at_its_next_boot(self, new_vm: NewVm) -> None:
+    def test_and_not_in_sync_it_goes_on_and_changes_at_its_next_boot(self, new_vm: NewVm) -> None:
         vm = new_vm()
         start(vm)
         virsh("suspend", vm["uuid"])
         run = agreed({**vm, "cpu_num": 2})
         assert (run.actions, run.vm["restart_required"], run.vm["state"]) == (["define", "resume"], True, "running")
 
-    def test_and_not_as_asked_with_restart_it_is_restarted(self, new_vm: NewVm) -> None:
+    def test_and_not_in_sync_with_restart_it_is_restarted(self, new_vm: NewVm) -> None:
         vm = new_vm()
         assert not start(vm).failed
         vm = {**vm, "timeout": 5}
@@ -57,7 +57,7 @@ class TestPaused:
         assert definition(vm["uuid"], inactive=False).findtext("vcpu") == "2"
 
     @pytest.mark.parametrize("policy", ["fail", "ignore"])
-    def test_as_asked_it_goes_on_whatever_is_to_happen_on_drift(self, new_vm: NewVm, policy: str) -> None:
+    def test_in_sync_it_goes_on_whatever_is_to_happen_on_drift(self, new_vm: NewVm, policy: str) -> None:
         vm = new_vm()
         start(vm)
         virsh("suspend", vm["uuid"])
@@ -108,7 +108,7 @@ class TestSuspendedToDisk:
         run = agreed(vm)
         assert (run.actions, run.vm["state"], state(vm["uuid"])) == (["start"], "running", "running")
 
-    def test_and_not_as_asked_it_comes_back_and_changes_at_its_next_boot(self, new_vm: NewVm) -> None:
+    def test_and_not_in_sync_it_comes_back_and_changes_at_its_next_boot(self, new_vm: NewVm) -> None:
         vm = new_vm()
         start(vm)
         virsh("managedsave", vm["uuid"])
@@ -117,6 +117,48 @@ class TestSuspendedToDisk:
         assert "suspended to disk" in run.vm["warnings"][0]
         assert definition(vm["uuid"], inactive=True).findtext("vcpu") == "2"
         assert virsh("domstate", "--reason", vm["uuid"]) == "running (restored)"
+
+
+class TestSavedMemoryThatIsDiscarded:
+    def test_the_vm_boots_as_it_is_defined(self, new_vm: NewVm) -> None:
+        vm = new_vm()
+        start(vm)
+        virsh("managedsave", vm["uuid"])
+        run = agreed({**vm, "cpu_num": 2}, saved_state="discard")
+        assert run.actions == ["define", "discard_saved_state", "start"]
+        assert (run.vm["restart_required"], run.vm["warnings"]) == (False, [])
+        assert virsh("domstate", "--reason", vm["uuid"]) == "running (booted)"
+        assert definition(vm["uuid"], inactive=False).findtext("vcpu") == "2"
+
+    def test_a_vm_without_any_just_starts(self, new_vm: NewVm) -> None:
+        vm = new_vm()
+        start(vm)
+        assert agreed(vm, saved_state="discard").actions == []
+        virsh("destroy", vm["uuid"])
+        assert agreed(vm, saved_state="discard").actions == ["start"]
+
+    def test_a_start_that_fails_says_that_the_memory_is_gone(self, new_vm: NewVm) -> None:
+        vm = new_vm()
+        start(vm)
+        virsh("managedsave", vm["uuid"])
+        value = "<qemu:commandline><qemu:arg value='-no-such-option'/></qemu:commandline>"
+        patch = {"action": "add", "xpath": "/domain", "value": value}
+        run = start({**vm, "domain_patches": [patch]}, saved_state="discard")
+        assert (run.error["rollback"], run.actions) == ("partial", ["define", "discard_saved_state"])
+        assert "the saved memory of the VM is gone" in run.error["message"]
+
+    def test_memory_that_cannot_be_restored_is_an_error_that_names_this_way_out(self, new_vm: NewVm) -> None:
+        vm = new_vm()
+        start(vm)
+        virsh("managedsave", vm["uuid"])
+        saved = Path("/var/lib/libvirt/qemu/save", str(definition(vm["uuid"]).findtext("name")) + ".save")
+        with saved.open("r+b") as file:
+            file.truncate(saved.stat().st_size // 2)
+        run = failed(vm)
+        assert run.error["code"] == "saved_state_failed", run.output
+        assert "saved_state: discard" in run.error["hint"]
+        assert saved.exists()
+        assert agreed(vm, saved_state="discard").actions == ["discard_saved_state", "start"]
 
 
 def test_suspended_to_memory_it_is_woken_up(new_vm: NewVm, images: Path) -> None:
@@ -264,10 +306,10 @@ class TestDriftOfARunningVm:
         assert (run.failed, run.actions) == (False, [])
         assert "vcpu" in [difference["path"] for difference in run.vm["differences"]]
 
-    def test_restart_shuts_it_down_and_starts_it_as_asked(self, running: dict[str, Any]) -> None:
+    def test_restart_shuts_it_down_and_starts_it_in_sync(self, running: dict[str, Any]) -> None:
         run = agreed({**running, "cpu_num": 2}, on_drift="restart")
         assert (run.actions, run.vm["restart_required"]) == (["define", "stop", "start"], False)
         assert definition(running["uuid"], inactive=False).findtext("vcpu") == "2"
 
-    def test_restart_leaves_what_is_as_asked_alone(self, running: dict[str, Any]) -> None:
+    def test_restart_leaves_what_is_in_sync_alone(self, running: dict[str, Any]) -> None:
         assert agreed(running, on_drift="restart").actions == []

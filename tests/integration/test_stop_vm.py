@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Hypervisor, Removal
-from ansible_collections.zstack.kvm.plugins.module_utils._stop.stop import StopOrder, stop_vms
+from ansible_collections.zstack.kvm.plugins.module_utils._stop.stop import StopRequest, stop_vms
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
 from ansible_collections.zstack.kvm.tests.support.in_process import hypervisor, start
 from ansible_collections.zstack.kvm.tests.support.obedient_guest import wait_until_up, write_obedient_disk
@@ -35,7 +35,7 @@ def stop(*vms: dict[str, Any], **options: Any) -> list[dict[str, Any]]:
         "timeout": 60, "force": False, "undefine": False, "removal": Removal(), "check_mode": False, "diff": True,
         **options,
     }  # fmt: skip
-    order = StopOrder(**given, cancelled=threading.Event())
+    order = StopRequest(**given, cancelled=threading.Event())
     results = stop_vms(hypervisor(), HostSystem(), [vm["uuid"] for vm in vms], order)
     return [result.as_entry() for result in results]
 

@@ -136,6 +136,23 @@ def test_limits_hold_and_a_volume_can_be_shared(new_vm: NewVm, ceph: CephCluster
         wait_for_text(vm["uuid"], "I am in ceph")
 
 
+def test_a_snapshot_in_a_file_on_top_of_the_image_is_kept(
+    new_vm: NewVm, ceph: CephCluster, secret_uuid: str, images: Path
+) -> None:
+    vm = in_ceph(new_vm, ceph, secret_uuid)
+    module_run.start(vm)
+    images.chmod(0o777)
+    overlay = str(images / "overlay")
+    virsh("snapshot-create-as", vm["uuid"], "s1", "--disk-only", "--atomic", "--diskspec", f"vda,file={overlay}")
+    assert module_run.agreed(vm).actions == []
+    virsh("destroy", vm["uuid"])
+    run = module_run.agreed({**vm, "cpu_num": 2})
+    assert run.actions == ["define", "start"]
+    assert run.vm["overlays"] == [{"target": "vda", "image": overlay, "overlay_of": "rbd:pool/vol"}]
+    wait_for_text(vm["uuid"], "I am in ceph")
+    assert definition(vm["uuid"], inactive=False).find("devices/disk/source").get("file") == overlay
+
+
 class TestSecret:
     @pytest.mark.parametrize("before", ["wrong value", "no value", "another usage"])
     def test_one_that_is_there_gets_the_right_value(

@@ -16,6 +16,7 @@ from ansible_collections.zstack.kvm.tests.support import media, module_run, play
 from ansible_collections.zstack.kvm.tests.support.serial_console import wait_for_text
 from ansible_collections.zstack.kvm.tests.support.servers import NbdServer
 from ansible_collections.zstack.kvm.tests.support.virsh import definition, qmp, virsh
+from lxml import etree
 
 ODD = "p:o,o l/i@m:a?g=e%41&é"
 
@@ -88,3 +89,23 @@ def test_limits_hold_and_a_volume_can_be_shared(new_vm: NewVm) -> None:
         (disk,) = [each for each in qmp(vm["uuid"], "query-block") if "virtio" in (each["qdev"] or "")]
         assert disk["inserted"]["bps"] == 7000000
         wait_for_text(vm["uuid"], "I am shared")
+
+
+def test_a_snapshot_in_a_file_on_top_of_the_export_is_kept(new_vm: NewVm, images: Path) -> None:
+    """Also when only the header of the file says what it lies on."""
+    vm = new_vm(root_volume=volume("pool/raw"))
+    module_run.start(vm)
+    images.chmod(0o777)
+    overlay = str(images / "overlay")
+    virsh("snapshot-create-as", vm["uuid"], "s1", "--disk-only", "--atomic", "--diskspec", f"vda,file={overlay}")
+    assert module_run.agreed(vm).actions == []
+    virsh("destroy", vm["uuid"])
+    virsh("snapshot-delete", vm["uuid"], "s1", "--metadata")
+    forgotten = definition(vm["uuid"])
+    store = forgotten.find("devices/disk/backingStore")
+    store.getparent().remove(store)
+    virsh("define", "/dev/stdin", stdin=etree.tostring(forgotten, encoding="unicode"))
+    run = module_run.agreed(vm)
+    assert run.actions == ["start"]
+    assert run.vm["overlays"] == [{"target": "vda", "image": overlay, "overlay_of": "nbd:pool/raw"}]
+    wait_for_text(vm["uuid"], "I am raw")

@@ -6,17 +6,15 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Hypervisor, Removal
-from ansible_collections.zstack.kvm.plugins.module_utils._stop.stop import StopOrder, stop_vms
+from ansible_collections.zstack.kvm.plugins.module_utils._stop.stop import StopRequest, stop_vms
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
 from ansible_collections.zstack.kvm.tests.support.in_process import failed, hypervisor, start
 from ansible_collections.zstack.kvm.tests.support.playbook import run_tasks
@@ -24,6 +22,13 @@ from ansible_collections.zstack.kvm.tests.support.virsh import definition, state
 
 TPM_BACKEND = "<backend type='emulator' version='2.0'/>"
 PERSISTENT_TPM_BACKEND = "<backend type='emulator' version='2.0' persistent_state='yes'/>"
+# QEMU ends with it, after swtpm has made its state.
+UNKNOWN_TO_QEMU = {
+    "action": "add",
+    "xpath": "/domain",
+    "value": '<qemu:commandline xmlns:qemu="http://libvirt.org/schemas/domain/qemu/1.0">'
+    '<qemu:arg value="-no-such-option"/></qemu:commandline>',
+}
 TPM_STATES = Path("/var/lib/libvirt/swtpm")
 TPM_AUTHORITY = Path("/var/lib/swtpm-localca")
 
@@ -39,18 +44,10 @@ def started(vm: dict[str, Any]) -> None:
     assert not run.failed, run.error
 
 
-@contextmanager
-def taken_port() -> Iterator[dict[str, Any]]:
-    """The domain patch by which a VM can't start, for its console's port is taken meanwhile."""
-    with socket.create_server(("127.0.0.1", 5998)):
-        graphics = "<graphics type='vnc' port='5998' autoport='no' listen='127.0.0.1'/>"
-        yield {"action": "replace", "xpath": "/domain/devices/graphics", "value": graphics}
-
-
 def undefine(vm: dict[str, Any], *removed: str) -> dict[str, Any]:
     """Force the VM off, undefine it and remove what is named; returns its entry."""
     removal = Removal(**dict.fromkeys(removed, True))
-    order = StopOrder(0, True, True, removal, check_mode=False, diff=False, cancelled=threading.Event())
+    order = StopRequest(0, True, True, removal, check_mode=False, diff=False, cancelled=threading.Event())
     (result,) = stop_vms(hypervisor(), HostSystem(), [vm["uuid"]], order)
     return result.as_entry()
 
@@ -106,14 +103,13 @@ def test_firmware_and_tpm_keep_their_state_until_its_removal_is_asked_for_by_nam
 
 
 def test_a_definition_that_is_undone_takes_the_tpm_state_of_its_own_run_only(vm: dict[str, Any]) -> None:
-    with taken_port() as graphics:
-        broken = {**vm, "domain_patches": [add_tpm(), graphics]}
-        assert failed(broken).error["rollback"] == "done"
-        assert not tpm_state(vm).exists()
-        started(vm)
-        assert is_undefined(vm)
-        endorsed = tpm_state(vm).read_bytes()
-        assert failed(broken).error["rollback"] == "done"
+    broken = {**vm, "domain_patches": [add_tpm(), UNKNOWN_TO_QEMU]}
+    assert failed(broken).error["rollback"] == "done"
+    assert not tpm_state(vm).exists()
+    started(vm)
+    assert is_undefined(vm)
+    endorsed = tpm_state(vm).read_bytes()
+    assert failed(broken).error["rollback"] == "done"
     assert (state(vm["uuid"]), tpm_state(vm).read_bytes() == endorsed) == ("absent", True)
 
 
@@ -140,8 +136,7 @@ class TestLibvirtThatCannotKeepTpms:
     def test_a_definition_stays_where_undoing_it_would_lose_the_state(self, vm: dict[str, Any]) -> None:
         tpm_state(vm).parent.mkdir(parents=True)
         tpm_state(vm).touch()
-        with taken_port() as graphics:
-            run = failed({**vm, "domain_patches": [add_tpm(), graphics]})
+        run = failed({**vm, "domain_patches": [add_tpm(), UNKNOWN_TO_QEMU]})
         assert (run.error["rollback"], state(vm["uuid"])) == ("partial", "shut off")
         assert tpm_state(vm).exists()
 

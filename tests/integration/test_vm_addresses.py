@@ -23,6 +23,7 @@ from ansible_collections.zstack.kvm.tests.support import linux_guest
 from ansible_collections.zstack.kvm.tests.support.in_process import hypervisor
 from ansible_collections.zstack.kvm.tests.support.playbook import COLLECTIONS
 from ansible_collections.zstack.kvm.tests.support.virsh import remove_domain, try_virsh, virsh
+from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 
 NETWORK, MAC, OWN_ADDRESS = "leases", "52:54:00:0a:dd:01", "10.213.9.7"
 
@@ -64,6 +65,8 @@ def look(identity: str) -> dict[str, Any]:
 def test_addresses_have_the_source_that_knows_them(guest: str) -> None:
     said = linux_guest.execute(guest, f"udhcpc -i eth0 -n -q -f; ip address add {OWN_ADDRESS}/20 dev eth0")
     leased = re.search(r"lease of (\S+) obtained", said)[1]
+    # libvirt learns of it from a helper of its DHCP server.
+    wait_until(lambda: leased in virsh("net-dhcp-leases", NETWORK))
     addresses = {each["address"]: each for each in look(guest)["addresses"]}
     # busybox' client tells its lease and sets nothing, so that the agent doesn't know of it.
     assert addresses[leased] == {

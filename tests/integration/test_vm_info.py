@@ -138,8 +138,8 @@ def test_the_thumbnail_is_the_same_picture_made_small(entry: dict[str, Any]) -> 
     assert abs(width / small_width - height / small_height) < 0.1
 
 
-def test_it_is_as_asked_and_needs_no_restart(entry: dict[str, Any]) -> None:
-    assert (entry["as_asked"], entry["differences"], entry["restart_required"]) == (True, [], False)
+def test_it_is_in_sync_and_needs_no_restart(entry: dict[str, Any]) -> None:
+    assert (entry["in_sync"], entry["differences"], entry["restart_required"]) == (True, [], False)
     assert (entry["error"], entry["warnings"]) == (None, [])
 
 
@@ -158,18 +158,18 @@ def test_a_qemu_that_hangs_costs_ten_seconds_and_the_others_nothing(
         os.kill(pid, signal.SIGCONT)
     assert not run.failed, run.output
     hung, whole = run.vms
-    assert (hung["qemu_hangs"], hung["state"], hung["as_asked"], hung["thumbnail"]) == (True, "running", True, None)
+    assert (hung["qemu_hangs"], hung["state"], hung["in_sync"], hung["thumbnail"]) == (True, "running", True, None)
     assert {disk["size"] for disk in hung["disks"]} == {None}
     (warning,) = hung["warnings"]
     assert "told of only in part" in warning and "QEMU has not answered for 10 seconds" in warning
-    assert (whole["qemu_hangs"], whole["as_asked"], whole["warnings"]) == (False, True, [])
+    assert (whole["qemu_hangs"], whole["in_sync"], whole["warnings"]) == (False, True, [])
     assert whole["disks"][0]["size"] and whole["thumbnail"]
     assert 10 < elapsed < 20
 
 
-def test_what_is_not_as_asked_or_waits_for_a_restart_is_told(vm: dict[str, Any], entry: dict[str, Any]) -> None:
+def test_what_is_not_in_sync_or_waits_for_a_restart_is_told(vm: dict[str, Any], entry: dict[str, Any]) -> None:
     run = run_task(MODULE, {"vms": [{**vm, "cpu_num": 2}]})
-    assert run.vm["as_asked"] is False
+    assert run.vm["in_sync"] is False
     assert "vcpu" in {difference["path"] for difference in run.vm["differences"]}
     start({**vm, "cpu_num": 2})
     (found,) = vm_information(hypervisor(), HostSystem(), [vm["uuid"]])

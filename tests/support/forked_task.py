@@ -166,16 +166,17 @@ def _kill_task() -> None:
 
 
 def _restart_libvirtd() -> None:
-    _kill_libvirtd()
+    kill_libvirtd()
     start_libvirtd()
 
 
 def _kill_libvirtd_for_good() -> None:
-    _kill_libvirtd()
+    kill_libvirtd()
     connection.RECONNECT_SECONDS = _IMPATIENT_SECONDS
 
 
-def _kill_libvirtd() -> None:
+def kill_libvirtd() -> None:
+    """Kills libvirtd."""
     os.kill(int(LIBVIRTD_PID.read_text(encoding="ascii")), signal.SIGKILL)
 
 

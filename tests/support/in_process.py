@@ -15,7 +15,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor imp
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms, secrets_of
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import Vm
 from ansible_collections.zstack.kvm.plugins.module_utils._start.plan import Policy
-from ansible_collections.zstack.kvm.plugins.module_utils._start.run_context import Order
+from ansible_collections.zstack.kvm.plugins.module_utils._start.run_context import StartRequest
 from ansible_collections.zstack.kvm.plugins.module_utils._start.start import start_vms
 from ansible_collections.zstack.kvm.tests.support import foretold
 from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun
@@ -42,8 +42,8 @@ def start(*vms: Any, check: bool = False, **policy: Any) -> TaskRun:
 
 def start_parsed(vms: Sequence[Vm], secrets: set[str], check: bool = False, **policy: Any) -> TaskRun:
     """The same with VMs that are validated already."""
-    order = Order(Policy(**policy), check, 1, frozenset(secrets), threading.Event(), diff=True)
-    results = start_vms(hypervisor(), HostSystem(), vms, order)
+    request = StartRequest(Policy(**policy), check, 1, frozenset(secrets), threading.Event(), diff=True)
+    results = start_vms(hypervisor(), HostSystem(), vms, request)
     returned = {
         "changed": any(result.changed for result in results),
         "vms": [result.as_entry() for result in results],

@@ -99,7 +99,7 @@ def _undefine(context: ActionContext, definition: str, removal: Removal) -> None
 def _has_nvram(context: ActionContext, definition: str) -> bool:
     """Whether the NVRAM file of a definition is there before it: an older domain's, which is kept."""
     system = context.system
-    if system.is_remote:
+    if system.is_remote or not _sees_libvirts_files(context):
         return True
     path = etree.fromstring(definition).findtext("os/nvram")
     if path:
@@ -111,7 +111,14 @@ def _has_nvram(context: ActionContext, definition: str) -> bool:
 def _has_tpm_state(context: ActionContext) -> bool:
     """Whether there is the state of a TPM before the definition: an older domain's, which is kept."""
     system = context.system
-    return system.is_remote or system.path_kind("%s/%s" % (_TPM_DIRECTORY, context.vm.uuid)) is not None
+    if system.is_remote or not _sees_libvirts_files(context):
+        return True
+    return system.path_kind("%s/%s" % (_TPM_DIRECTORY, context.vm.uuid)) is not None
+
+
+def _sees_libvirts_files(context: ActionContext) -> bool:
+    """Return whether libvirt's files are those of the system, and this user may look at them."""
+    return context.system.is_root() and not context.hypervisor.is_session
 
 
 @dataclass(frozen=True, repr=False)

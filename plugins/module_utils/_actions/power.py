@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .._diagnostics.boot_diagnostics import BootWatch
 from .._diagnostics.qemu_log import QemuLog
+from .._errors.codes import ERROR_CODES
 from .._errors.errors import BootDiagnostics, VmError
 from .._libvirt import power_off
 from .action import Action, Outcome, RollbackTurn
@@ -21,9 +22,26 @@ if TYPE_CHECKING:
 
 _RUN_DIRECTORY = "/run/libvirt/qemu"
 _OFF = ("shutoff", "absent")
+# What says nothing more than that libvirt or QEMU couldn't.
+_UNSPECIFIC = ("libvirt_error", "qemu_failed", "invalid_domain", "unsupported_device")
 _SETTLE_SECONDS = 10
 _REPEAT_SECONDS = 1
 _ASK_AGAIN_SECONDS = 5
+
+
+class DiscardSavedState(Action):
+    """Throw away the memory that the VM was saved with, for it to boot. Nothing brings that back."""
+
+    name = "discard_saved_state"
+
+    def do(self, context: ActionContext) -> Outcome:
+        context.hypervisor.discard_saved_state(context.vm.uuid)
+        context.observed = replace(context.observed, saved=False)
+        return Outcome(_cannot_restore)
+
+
+def _cannot_restore() -> None:
+    raise VmError("libvirt_error", "the saved memory of the VM is gone")
 
 
 class Start(Action):
@@ -43,7 +61,7 @@ class Start(Action):
                 if error.lost_libvirt and not context.observed.saved:
                     # A libvirtd that hangs or is gone ends nothing that it has begun.
                     _kill_qemu(context)
-                raise log.explained(error) from error
+                raise _restoring(context, log.explained(error)) from error
         return _started(context, log)
 
 
@@ -63,6 +81,19 @@ def _started(context: ActionContext, log: QemuLog) -> Outcome:
         with contextlib.suppress(VmError):
             force_off(context)
     return outcome
+
+
+def _restoring(context: ActionContext, error: VmError) -> VmError:
+    """Return the error of a start; of a VM that comes back from its saved memory with the way out as its hint."""
+    if not context.observed.saved or error.lost_libvirt:
+        return error
+    code, message, hint = error.code, error.message, error.hint
+    if code in _UNSPECIFIC:
+        code, hint = "saved_state_failed", ""
+        message = "the VM could not be brought back from its saved memory: %s" % message
+    else:
+        hint = " ".join((hint or ERROR_CODES[code].hint, ERROR_CODES["saved_state_failed"].hint))
+    return VmError(code, message, hint, libvirt_code=error.libvirt_code, libvirt_message=error.libvirt_message)
 
 
 def _resume_restored(context: ActionContext) -> None:

@@ -6,24 +6,19 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from typing import Optional
 
 from .._errors.errors import BootDiagnostics, VmError
 from .._host.system import System
 from .._libvirt.hypervisor import ConsoleStream, Hypervisor
 from .._spec.vm import Vm
+from ..foreign_text import clean
 from .qemu_log import lines_since_start
 from .screenshot import write_picture
 
 SCREENSHOT_DIRECTORY = "/var/lib/zstack-kvm/screenshots"
 _KEPT_BYTES = 16384
 _SHOWN_LINES = 30
-# Terminals take them as orders: CSI and OSC sequences, other escapes, control characters but for tab and line ends.
-_ORDERS = re.compile(
-    "\x1b\\[[0-?]*[ -/]*[@-~]|\x1b\\][^\x07\x1b]*(?:\x07|\x1b\\\\)?|\x1b[ -/]*[0-~]?"
-    "|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]"
-)
 
 
 class BootWatch:
@@ -76,7 +71,12 @@ def last_lines(said: bytes, cut: bool) -> list[str]:
 
     C(cut): the beginning is missing; what is left of the first line is not shown, as it may be a part of a secret.
     """
-    lines = _ORDERS.sub("", said.decode("utf-8", "replace")).replace("\r\n", "\n").split("\n")
-    # A carriage return alone goes back to the beginning of the line, as progress bars do.
-    shown = [line.rstrip().rpartition("\r")[2].rstrip() for line in (lines[1:] if cut else lines)]
+    lines = said.decode("utf-8", "replace").split("\n")
+    shown = [_as_a_terminal_shows(line) for line in (lines[1:] if cut else lines)]
     return [line for line in shown if line][-_SHOWN_LINES:]
+
+
+def _as_a_terminal_shows(line: str) -> str:
+    """A carriage return alone goes back to the beginning of the line, as progress bars do."""
+    parts = [clean(part, "").rstrip() for part in line.split("\r")]
+    return next((part for part in reversed(parts) if part), "")

@@ -18,8 +18,11 @@ from .._libvirt.hypervisor import Hypervisor
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # Larger than any screen; a guest chooses the size of its own.
 _MAX_PIXELS = 16 * 1024**2
+_MAX_SIDE = 32767
 
-_PPM_HEADER = re.compile(rb"P6(?:\s+|#[^\n]*\n)+(\d+)(?:\s+|#[^\n]*\n)+(\d+)(?:\s+|#[^\n]*\n)+255\s")
+_PPM_GAP = rb"(?:\s|#[^\n]*\n)+"
+_PPM_HEADER = re.compile(_PPM_GAP.join([rb"P6", rb"(\d{1,6})", rb"(\d{1,6})", rb"255\s"]))
+_PPM_HEADER_BYTES = 1024
 
 
 def write_picture(hypervisor: Hypervisor, uuid: str, directory: str) -> str:
@@ -48,13 +51,13 @@ def as_png(picture: bytes) -> bytes:
 
 def check_size(width: int, height: int) -> None:
     """ValueError for a picture that would take too much memory."""
-    if width * height > _MAX_PIXELS:
+    if width * height > _MAX_PIXELS or max(width, height) > _MAX_SIDE:
         raise ValueError("the picture is too large: %d x %d pixels" % (width, height))
 
 
 def read_ppm(picture: bytes) -> tuple[int, int, memoryview]:
     """Width, height and pixels, three bytes each; ValueError for anything but PPM with a byte a colour."""
-    header = _PPM_HEADER.match(picture)
+    header = _PPM_HEADER.match(picture[:_PPM_HEADER_BYTES])
     if header is None:
         raise ValueError("the picture is neither PNG nor PPM")
     width, height = int(header[1]), int(header[2])

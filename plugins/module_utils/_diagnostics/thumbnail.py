@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import struct
 import sys
+import time
 import zlib
 from array import array
 from collections.abc import Iterable, Iterator
@@ -22,15 +23,20 @@ from .screenshot import PNG_SIGNATURE, check_size, read_ppm, write_png
 # What QEMU writes: a byte a colour, RGB or RGBA.
 _CHANNELS = {2: 3, 6: 4}
 _COLOURS = 3
+# Of a processor. A screen full of noise, which a guest may choose as large as it likes, would take minutes.
+MAX_SECONDS = 15
+_Line = Union[bytes, memoryview]
 _LOW_BYTE = 0 if sys.byteorder == "little" else 3
 
 
-def thumbnail(picture: bytes, width: int) -> bytes:
-    """The picture, PNG or PPM, as a PNG at most C(width) wide; ValueError where it is something else.
+def thumbnail(picture: bytes, width: int, max_seconds: float = MAX_SECONDS) -> bytes:
+    """The picture, PNG or PPM, as a PNG at most C(width) wide.
+
+    ValueError where it is something else, or would take more than C(max_seconds) of a processor's time.
 
     Each of its pixels is the mean of a square of pixels; what is left over at the edges is cut off.
     """
-    lines: Iterator[Union[bytes, memoryview]]
+    lines: Iterator[_Line]
     if picture.startswith(PNG_SIGNATURE):
         full_width, full_height, lines = _read_png(picture)
     else:
@@ -41,10 +47,18 @@ def thumbnail(picture: bytes, width: int) -> bytes:
     small_width, small_height = full_width // side, full_height // side
     if not small_width or not small_height:
         raise ValueError("the picture is too narrow")
-    return write_png(small_width, small_height, _shrink(lines, small_width, small_height, side))
+    return write_png(small_width, small_height, _shrink(_in_time(lines, max_seconds), small_width, small_height, side))
 
 
-def _shrink(lines: Iterator[Union[bytes, memoryview]], width: int, height: int, side: int) -> Iterator[bytes]:
+def _in_time(lines: Iterator[_Line], seconds: float) -> Iterator[_Line]:
+    deadline = time.thread_time() + seconds
+    for line in lines:
+        if time.thread_time() > deadline:
+            raise ValueError("the picture would take more than %g seconds to scale" % seconds)
+        yield line
+
+
+def _shrink(lines: Iterator[_Line], width: int, height: int, side: int) -> Iterator[bytes]:
     if side == 1:
         yield from (bytes(line) for line in islice(lines, height))
         return

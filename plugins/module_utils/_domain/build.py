@@ -23,7 +23,7 @@ from .._storage.base import StorageFacts
 from .boot_order import plan_boot
 from .channel import add_channels, add_spice_channel
 from .clock import add_clock
-from .context import Context
+from .context import BuildContext
 from .controller import add_scsi_controller, add_usb_controllers
 from .cpu import add_cpu
 from .cputune import add_cpu_tuning
@@ -50,7 +50,7 @@ from .usb_layout import plan_usb
 from .vcpu import add_vcpus
 from .video import add_video
 
-_Builder = Callable[[Any, Context], None]
+_Builder = Callable[[Any, BuildContext], None]
 
 # In the order in which libvirt writes a domain.
 _HEAD_BUILDERS: tuple[_Builder, ...] = (
@@ -108,7 +108,9 @@ def build(vm: Vm, host: Host, facts: StorageFacts) -> DesiredDomain:
     problems = [*_format_problems(vm, facts), *filter_problems(vm)]
     is_aarch64 = kind.arch == "aarch64"
     layout = plan_disks(vm, is_aarch64, _has_ide(kind, capabilities), lambda item: disk_of(item, facts), problems)
-    context = Context(vm, host, kind, capabilities, layout, plan_boot(vm, layout), plan_usb(vm, is_aarch64, problems))
+    context = BuildContext(
+        vm, host, kind, capabilities, layout, plan_boot(vm, layout), plan_usb(vm, is_aarch64, problems)
+    )
     check_kind(context)
     domain = etree.Element("domain", {"type": kind.domain_type}, nsmap=NAMESPACES)
     for builder in _HEAD_BUILDERS:
@@ -145,7 +147,7 @@ def _format_problems(vm: Vm, facts: StorageFacts) -> list[Problem]:
 
 def _shared_qcow2(volume: Volume) -> Problem:
     return Problem(
-        "%s.shareable" % volume.place,
+        "%s.shareable" % volume.option_path,
         "%s is a qcow2 image, which cannot be shared" % volume.install_path,
         hint="convert it to raw, or set shareable to false",
     )

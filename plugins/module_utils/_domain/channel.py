@@ -10,11 +10,11 @@ try:
 except ImportError:  # the module reports it
     pass
 
-from .context import Context
+from .context import BuildContext
 from .elements import add
 
 
-def add_channels(devices: etree._Element, context: Context) -> None:
+def add_channels(devices: etree._Element, context: BuildContext) -> None:
     """Sockets that QEMU makes and listens on, each a virtio port of the guest."""
     for channel in context.vm.channels:
         element = add(devices, "channel", type="unix")
@@ -22,7 +22,7 @@ def add_channels(devices: etree._Element, context: Context) -> None:
         add(element, "target", type="virtio", name=channel.target_name)
 
 
-def add_spice_channel(devices: etree._Element, context: Context) -> None:
+def add_spice_channel(devices: etree._Element, context: BuildContext) -> None:
     """The way of the spice agent, which ZStack gives to VMs with redirection."""
     if context.vm.usb_redirect:
         add(add(devices, "channel", type="spicevmc"), "target", type="virtio", name="com.redhat.spice.0")

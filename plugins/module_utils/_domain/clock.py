@@ -10,11 +10,11 @@ try:
 except ImportError:  # the module reports it
     pass
 
-from .context import Context
+from .context import BuildContext
 from .elements import add
 
 
-def add_clock(domain: etree._Element, context: Context) -> None:
+def add_clock(domain: etree._Element, context: BuildContext) -> None:
     """clock: local time comes with the timers that Windows wants."""
     clock = add(domain, "clock", offset=context.vm.clock)
     if context.vm.clock == "localtime":

@@ -16,7 +16,7 @@ from .usb_layout import UsbLayout
 
 
 @dataclass(frozen=True)
-class Context:
+class BuildContext:
     """One VM on one host. Builders add to C(warnings), and to C(missing) what the host lacks."""
 
     vm: Vm
@@ -29,9 +29,9 @@ class Context:
     warnings: list[str] = field(default_factory=list)
     missing: list[Problem] = field(default_factory=list)
 
-    def place(self, option: str) -> str:
+    def option_path(self, option: str) -> str:
         """Where an option of the VM stands in the input."""
-        return "%s.%s" % (self.vm.place, option)
+        return "%s.%s" % (self.vm.option_path, option)
 
     @property
     def is_aarch64(self) -> bool:

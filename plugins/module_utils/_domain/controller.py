@@ -10,11 +10,11 @@ try:
 except ImportError:  # the module reports it
     pass
 
-from .context import Context
+from .context import BuildContext
 from .elements import add
 
 
-def add_usb_controllers(devices: etree._Element, context: Context) -> None:
+def add_usb_controllers(devices: etree._Element, context: BuildContext) -> None:
     """The controllers, companions with the port of their master that they begin at."""
     for controller in context.usb.controllers:
         element = add(devices, "controller", type="usb", index=str(controller.index))
@@ -24,6 +24,6 @@ def add_usb_controllers(devices: etree._Element, context: Context) -> None:
             add(element, "master", startport=str(controller.first_port))
 
 
-def add_scsi_controller(devices: etree._Element, context: Context) -> None:
+def add_scsi_controller(devices: etree._Element, context: BuildContext) -> None:
     """The controller of all SCSI disks, there also while no disk is on it."""
     add(devices, "controller", type="scsi", index="0", model="virtio-scsi")

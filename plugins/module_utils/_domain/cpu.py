@@ -12,7 +12,7 @@ except ImportError:  # the module reports it
 
 from .._errors.errors import Problem
 from .._host.capabilities import offers
-from .context import Context
+from .context import BuildContext
 from .elements import add
 from .memory import memory_kib
 from .vcpu import GROWN_CORES, GROWN_CPUS, GROWN_SOCKETS
@@ -21,7 +21,7 @@ from .vcpu import GROWN_CORES, GROWN_CPUS, GROWN_SOCKETS
 _EMULATED_AARCH64_CPU = "cortex-a57"
 
 
-def add_cpu(domain: etree._Element, context: Context) -> None:
+def add_cpu(domain: etree._Element, context: BuildContext) -> None:
     """cpu: mode, topology, and with online growth the NUMA cell that holds all memory."""
     vm = context.vm
     cpu = add(domain, "cpu")
@@ -39,7 +39,7 @@ def add_cpu(domain: etree._Element, context: Context) -> None:
         )
 
 
-def _add_mode(cpu: etree._Element, context: Context) -> None:
+def _add_mode(cpu: etree._Element, context: BuildContext) -> None:
     mode = context.vm.nested_virtualization
     if context.is_aarch64:
         if context.is_emulated and offers(context.capabilities.cpu_models, _EMULATED_AARCH64_CPU):
@@ -54,7 +54,7 @@ def _add_mode(cpu: etree._Element, context: Context) -> None:
         add(cpu, "model", fallback="allow")
 
 
-def _offered_mode(mode: str, context: Context) -> str:
+def _offered_mode(mode: str, context: BuildContext) -> str:
     """The mode, or the one that comes nearest to it: few aarch64 hosts have host-model, emulation has no host CPU."""
     offered = context.capabilities.cpu_modes
     if offers(offered, mode):
@@ -65,7 +65,7 @@ def _offered_mode(mode: str, context: Context) -> str:
         return nearest
     context.missing.append(
         Problem(
-            context.place("nested_virtualization"),
+            context.option_path("nested_virtualization"),
             "the host does not offer the CPU mode %s (it has: %s)" % (mode, ", ".join(offered or ()) or "none"),
             "unsupported_device",
         )

@@ -10,7 +10,7 @@ try:
 except ImportError:  # the module reports it
     pass
 
-from .context import Context
+from .context import BuildContext
 from .elements import add
 
 # cgroup v1 shares and cgroup v2 weights: lowest, highest, default. cgroup v2 takes 1 too, but libvirt never does.
@@ -18,8 +18,10 @@ _SHARES = (2, 262144, 1024)
 _WEIGHTS = (2, 10000, 100)
 
 
-def add_cpu_tuning(domain: etree._Element, context: Context) -> None:
-    """cputune/shares."""
+def add_cpu_tuning(domain: etree._Element, context: BuildContext) -> None:
+    """cputune/shares, where libvirt can have them."""
+    if not context.host.has_cpu_shares:
+        return
     shares = context.vm.cpu_speed * context.vm.cpu_num
     add(add(domain, "cputune"), "shares", str(scaled_shares(shares, context.host.cgroup_version)))
 

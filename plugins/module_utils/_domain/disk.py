@@ -13,12 +13,12 @@ except ImportError:  # the module reports it
     pass
 
 from .._spec.vm import VolumeQos
-from .context import Context
-from .disk_layout import CdDrive, DiskPlace, VolumeDisk
+from .context import BuildContext
+from .disk_layout import CdDrive, DiskSlot, VolumeDisk
 from .elements import add
 
 
-def add_disks(devices: etree._Element, context: Context) -> None:
+def add_disks(devices: etree._Element, context: BuildContext) -> None:
     """The volumes by device_id, then the CD drives by number."""
     for disk in context.disks.volumes:
         is_root = disk.volume is context.vm.root_volume
@@ -34,7 +34,7 @@ def _add_volume(devices: etree._Element, disk: VolumeDisk, boot: Optional[int]) 
         element.set("snapshot", source.snapshot)
     add(element, "driver", name="qemu", type=source.driver_type, cache=volume.cache_mode)
     element.append(source.source)
-    _add_place(element, disk.place)
+    _add_slot(element, disk.slot)
     if volume.qos:
         _add_limits(element, volume.qos)
     if volume.shareable or source.shareable:
@@ -50,7 +50,7 @@ def _add_drive(devices: etree._Element, drive: CdDrive, boot: Optional[int]) -> 
     add(element, "driver", name="qemu", type="raw")
     if source:
         element.append(source.source)
-    _add_place(element, drive.place)
+    _add_slot(element, drive.slot)
     add(element, "readonly")
     _add_boot(element, boot)
 
@@ -59,17 +59,17 @@ def _disk(devices: etree._Element, disk_type: str, device: str) -> etree._Elemen
     return add(devices, "disk", type=disk_type, device=device)
 
 
-def _add_place(element: etree._Element, place: DiskPlace) -> None:
-    add(element, "target", dev=place.target, bus=place.bus)
-    if place.address:
+def _add_slot(element: etree._Element, slot: DiskSlot) -> None:
+    add(element, "target", dev=slot.target, bus=slot.bus)
+    if slot.address:
         add(
             element,
             "address",
             type="drive",
-            controller=str(place.address.controller),
-            bus=str(place.address.bus),
+            controller=str(slot.address.controller),
+            bus=str(slot.address.bus),
             target="0",
-            unit=str(place.address.unit),
+            unit=str(slot.address.unit),
         )
 
 

@@ -39,7 +39,7 @@ class DriveAddress:
 
 
 @dataclass(frozen=True)
-class DiskPlace:
+class DiskSlot:
     """C(target) is the name in the domain (the guest may call it otherwise). Virtio disks have no drive address."""
 
     target: str
@@ -53,7 +53,7 @@ class VolumeDisk:
 
     volume: Volume
     source: DiskSource
-    place: DiskPlace
+    slot: DiskSlot
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class CdDrive:
 
     number: int
     source: Optional[DiskSource]
-    place: DiskPlace
+    slot: DiskSlot
 
 
 @dataclass(frozen=True)
@@ -81,13 +81,13 @@ def plan_disks(
     disks = []
     for volume in vm.volumes:
         source = source_of(volume)
-        place = _volume_place(volume, source.bus or _bus(volume, legacy_bus))
-        if place:
-            disks.append(VolumeDisk(volume, source, place))
+        slot = _volume_slot(volume, source.bus or _bus(volume, legacy_bus))
+        if slot:
+            disks.append(VolumeDisk(volume, source, slot))
         else:
             problems.append(
                 Problem(
-                    "%s.device_id" % volume.place,
+                    "%s.device_id" % volume.option_path,
                     "IDE has no place for device_id %d: its four places are device_id 0 to 3" % volume.device_id,
                     "impossible_layout",
                     "set use_virtio or use_virtio_scsi, or use the machine q35, whose SATA has a place for all",
@@ -102,15 +102,15 @@ def _bus(volume: Volume, legacy_bus: str) -> str:
     return "virtio" if volume.use_virtio else legacy_bus
 
 
-def _volume_place(volume: Volume, bus: str) -> Optional[DiskPlace]:
+def _volume_slot(volume: Volume, bus: str) -> Optional[DiskSlot]:
     device_id = volume.device_id
     letter = LETTERS[device_id]
     if bus == "virtio":
-        return DiskPlace("vd" + letter, bus)
+        return DiskSlot("vd" + letter, bus)
     if bus == "scsi":
-        return DiskPlace("sd" + letter, bus, DriveAddress(0, 0, device_id))
+        return DiskSlot("sd" + letter, bus, DriveAddress(0, 0, device_id))
     if bus == "sata":
-        return DiskPlace("sd" + letter, bus, _sata_volume(device_id))
+        return DiskSlot("sd" + letter, bus, _sata_volume(device_id))
     if device_id >= len(_IDE_VOLUMES):
         return None
     # ZStack calls an IDE disk so when it is a file, and it is only a name.
@@ -118,8 +118,8 @@ def _volume_place(volume: Volume, bus: str) -> Optional[DiskPlace]:
     return _ide_place(prefix + letter, *_IDE_VOLUMES[device_id])
 
 
-def _ide_place(name: str, channel: int, unit: int) -> DiskPlace:
-    return DiskPlace(name, "ide", DriveAddress(0, channel, unit))
+def _ide_place(name: str, channel: int, unit: int) -> DiskSlot:
+    return DiskSlot(name, "ide", DriveAddress(0, channel, unit))
 
 
 def _sata_volume(device_id: int) -> DriveAddress:
@@ -132,21 +132,19 @@ def _plan_drives(
     vm: Vm, bus: str, disks: list[VolumeDisk], source_of: Callable[[StorageItem], DiskSource], problems: list[Problem]
 ) -> tuple[CdDrive, ...]:
     cdroms = {cdrom.device_id: cdrom for cdrom in vm.boot_iso}
-    beside = [disk for disk in disks if disk.place.bus == bus]
+    beside = [disk for disk in disks if disk.slot.bus == bus]
     drives = []
-    for number, place in enumerate(_drive_places(bus, {disk.place.address for disk in beside})):
+    for number, slot in enumerate(_drive_places(bus, {disk.slot.address for disk in beside})):
         cdrom = cdroms.pop(number, None)
-        in_the_way = [
-            disk for disk in beside if disk.place.address == place.address or disk.place.target == place.target
-        ]
+        in_the_way = [disk for disk in beside if disk.slot.address == slot.address or disk.slot.target == slot.target]
         if not in_the_way:
-            drives.append(CdDrive(number, source_of(cdrom) if cdrom else None, place))
+            drives.append(CdDrive(number, source_of(cdrom) if cdrom else None, slot))
         elif cdrom:
-            problems.extend(_collision(disk, number, place, cdrom) for disk in in_the_way)
+            problems.extend(_collision(disk, number, slot, cdrom) for disk in in_the_way)
     for cdrom in cdroms.values():
         problems.append(
             Problem(
-                "%s.device_id" % cdrom.place,
+                "%s.device_id" % cdrom.option_path,
                 "there is no CD drive %d: an aarch64 VM has only drive 0" % cdrom.device_id,
                 "impossible_layout",
             )
@@ -154,21 +152,21 @@ def _plan_drives(
     return tuple(drives)
 
 
-def _collision(disk: VolumeDisk, number: int, drive: DiskPlace, cdrom: Cdrom) -> Problem:
-    shared = "place" if disk.place.address == drive.address else "name (%s)" % drive.target
+def _collision(disk: VolumeDisk, number: int, drive: DiskSlot, cdrom: Cdrom) -> Problem:
+    shared = "place" if disk.slot.address == drive.address else "name (%s)" % drive.target
     return Problem(
-        "%s.device_id" % disk.volume.place,
+        "%s.device_id" % disk.volume.option_path,
         "the IDE volume with device_id %d has the %s of CD drive %d, which has a CD in it (%s)"
-        % (disk.volume.device_id, shared, number, cdrom.place),
+        % (disk.volume.device_id, shared, number, cdrom.option_path),
         "impossible_layout",
         "set use_virtio or use_virtio_scsi in the volume, or put the CD into another drive",
     )
 
 
-def _drive_places(bus: str, taken: Collection[Optional[DriveAddress]]) -> list[DiskPlace]:
+def _drive_places(bus: str, taken: Collection[Optional[DriveAddress]]) -> list[DiskSlot]:
     if bus == "ide":
         return [_ide_place(*drive) for drive in _IDE_DRIVES]
     if bus == "sata":
-        return [DiskPlace(name, bus, DriveAddress(0, 0, 1 + number)) for number, name in enumerate(_SATA_DRIVES)]
+        return [DiskSlot(name, bus, DriveAddress(0, 0, 1 + number)) for number, name in enumerate(_SATA_DRIVES)]
     address = DriveAddress(0, 0, _SCSI_DRIVE_UNIT)
-    return [DiskPlace("sdc", bus, DriveAddress(0, 0, _SCSI_FREE_UNIT) if address in taken else address)]
+    return [DiskSlot("sdc", bus, DriveAddress(0, 0, _SCSI_FREE_UNIT) if address in taken else address)]

@@ -10,7 +10,7 @@ try:
 except ImportError:  # the module reports it
     pass
 
-from .context import Context
+from .context import BuildContext
 from .elements import add
 from .iommu import needs_iommu
 from .vcpu import max_cpus
@@ -19,7 +19,7 @@ from .vcpu import max_cpus
 _GIC_2_CPUS = 8
 
 
-def add_features(domain: etree._Element, context: Context) -> None:
+def add_features(domain: etree._Element, context: BuildContext) -> None:
     """features: what the architecture has."""
     features = add(domain, "features")
     add(features, "acpi")

@@ -12,7 +12,7 @@ except ImportError:  # the module reports it
 
 from .._errors.errors import Problem
 from .._host.capabilities import offers
-from .context import Context
+from .context import BuildContext
 from .elements import add
 from .offers import not_offered
 
@@ -22,7 +22,7 @@ LOOPBACK = "127.0.0.1"
 _LOCAL = frozenset({LOOPBACK, "::1", "0.0.0.0", "::"})
 
 
-def add_graphics(devices: etree._Element, context: Context) -> None:
+def add_graphics(devices: etree._Element, context: BuildContext) -> None:
     """graphics: the console on a port that libvirt chooses."""
     vm = context.vm
     if not offers(context.capabilities.graphics, vm.console_mode):
@@ -42,7 +42,7 @@ def add_graphics(devices: etree._Element, context: Context) -> None:
         add(graphics, "filetransfer", enable="no")
 
 
-def _listen_address(context: Context) -> str:
+def _listen_address(context: BuildContext) -> str:
     vm = context.vm
     option = "console_listen" if vm.console_listen else "host_management_ip"
     address = vm.console_listen or vm.host_management_ip or LOOPBACK
@@ -50,7 +50,7 @@ def _listen_address(context: Context) -> str:
     if known is not None and address not in known | _LOCAL:
         context.missing.append(
             Problem(
-                context.place(option),
+                context.option_path(option),
                 "the console cannot listen on %s: the host has no such address (it has: %s)"
                 % (address, ", ".join(sorted(known))),
                 "address_missing",

@@ -11,13 +11,13 @@ except ImportError:  # the module reports it
     pass
 
 from .._spec.vm import UsbDevice
-from .context import Context
+from .context import BuildContext
 from .elements import add
 from .usb_address import add_usb_address
 from .usb_layout import UsbPort
 
 
-def add_pci_devices(devices: etree._Element, context: Context) -> None:
+def add_pci_devices(devices: etree._Element, context: BuildContext) -> None:
     """hostdev: libvirt takes the device from its driver and gives it back."""
     for device in context.vm.pci_devices:
         element = add(devices, "hostdev", mode="subsystem", type="pci", managed="yes")
@@ -32,7 +32,7 @@ def add_pci_devices(devices: etree._Element, context: Context) -> None:
         )
 
 
-def add_usb_devices(devices: etree._Element, context: Context) -> None:
+def add_usb_devices(devices: etree._Element, context: BuildContext) -> None:
     """Devices of the hypervisor, named by where they are plugged in and by what they must be."""
     for device, port in context.usb.devices:
         _add_usb_device(devices, device, port)

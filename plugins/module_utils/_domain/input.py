@@ -10,12 +10,12 @@ try:
 except ImportError:  # the module reports it
     pass
 
-from .context import Context
+from .context import BuildContext
 from .elements import add
 from .usb_address import add_usb_address
 
 
-def add_inputs(devices: etree._Element, context: Context) -> None:
+def add_inputs(devices: etree._Element, context: BuildContext) -> None:
     """A tablet, so that the pointer is where the mouse is; aarch64 has no keyboard of its own."""
     add_usb_address(add(devices, "input", type="tablet", bus="usb"), context.usb.tablet)
     if context.usb.keyboard:

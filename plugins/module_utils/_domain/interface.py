@@ -14,7 +14,7 @@ except ImportError:  # the module reports it
 
 from .._errors.errors import Problem
 from .._spec.vm import Nic, NicQos, Vm
-from .context import Context
+from .context import BuildContext
 from .elements import add
 
 # What every NIC with an address gets.
@@ -23,7 +23,7 @@ NIC_FILTER = "clean-traffic"
 _BITS_PER_KIB = 8 * 1024
 
 
-def add_interfaces(devices: etree._Element, context: Context) -> None:
+def add_interfaces(devices: etree._Element, context: BuildContext) -> None:
     """The NICs in the order given."""
     for index, nic in enumerate(context.vm.nics):
         _add_interface(devices, nic, context.vm.use_virtio, context.boot.nics.get(index))
@@ -33,7 +33,7 @@ def filter_problems(vm: Vm) -> list[Problem]:
     """libvirt defines a NIC whose filter it then can't set up."""
     return [
         Problem(
-            "%s.ip" % nic.place,
+            "%s.ip" % nic.option_path,
             "%s is an IPv6 address, and the filter %s, which every NIC with an address gets, has IPv4 only"
             % (nic.ip, NIC_FILTER),
             hint="leave ip empty for a NIC without the filter",

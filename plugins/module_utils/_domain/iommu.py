@@ -11,17 +11,17 @@ except ImportError:  # the module reports it
     pass
 
 from .._host.capabilities import is_q35
-from .context import Context
+from .context import BuildContext
 from .elements import add
 from .vcpu import PLAIN_PC_CPUS, max_cpus
 
 
-def needs_iommu(context: Context) -> bool:
+def needs_iommu(context: BuildContext) -> bool:
     """Whether interrupts reach all CPUs only through an IOMMU, which in turn needs QEMU's own IO-APIC."""
     return is_q35(context.kind.machine) and max_cpus(context) > PLAIN_PC_CPUS
 
 
-def add_iommu(devices: etree._Element, context: Context) -> None:
+def add_iommu(devices: etree._Element, context: BuildContext) -> None:
     """iommu."""
     if needs_iommu(context):
         add(add(devices, "iommu", model="intel"), "driver", intremap="on", eim="on")

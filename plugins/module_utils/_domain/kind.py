@@ -9,16 +9,16 @@ from collections.abc import Iterable
 
 from .._errors.errors import Problem
 from .._host.capabilities import guest_type
-from .context import Context
+from .context import BuildContext
 
 
-def emulator_of(context: Context) -> str:
+def emulator_of(context: BuildContext) -> str:
     """The emulator's path; empty if the host has none and none was named."""
     guest = guest_type(context.kind, context.host.capabilities)
     return context.kind.emulator or context.capabilities.emulator or (guest.emulator if guest else "")
 
 
-def check_kind(context: Context) -> None:
+def check_kind(context: BuildContext) -> None:
     """Finds out which part of the kind the host lacks."""
     kind = context.kind
     if context.vm.machine is None and kind.machine == "q35":
@@ -58,8 +58,8 @@ def check_kind(context: Context) -> None:
         )
 
 
-def _lacks(context: Context, code: str, option: str, message: str) -> None:
-    context.missing.append(Problem(context.place(option), message, code))
+def _lacks(context: BuildContext, code: str, option: str, message: str) -> None:
+    context.missing.append(Problem(context.option_path(option), message, code))
 
 
 def _listed(names: Iterable[str]) -> str:

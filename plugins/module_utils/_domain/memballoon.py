@@ -10,11 +10,11 @@ try:
 except ImportError:  # the module reports it
     pass
 
-from .context import Context
+from .context import BuildContext
 from .elements import add
 
 
-def add_memory_balloon(devices: etree._Element, context: Context) -> None:
+def add_memory_balloon(devices: etree._Element, context: BuildContext) -> None:
     """The balloon, and how often the guest's statistics are read (seconds)."""
     balloon = add(devices, "memballoon", model="virtio")
     add(balloon, "stats", period="10")

@@ -10,7 +10,7 @@ try:
 except ImportError:  # the module reports it
     pass
 
-from .context import Context
+from .context import BuildContext
 from .elements import add
 
 # ZStack's limit and number of DIMMs.
@@ -28,12 +28,12 @@ _EMULATED_ADDRESS_BITS = {"x86_64": 40, "aarch64": 44}
 _KEPT_KIB = 64 << 20
 
 
-def memory_kib(context: Context) -> int:
+def memory_kib(context: BuildContext) -> int:
     """The VM's memory in KiB."""
     return context.vm.memory >> 10
 
 
-def add_memory(domain: etree._Element, context: Context) -> None:
+def add_memory(domain: etree._Element, context: BuildContext) -> None:
     """memory, currentMemory; with online growth the NUMA cell (see cpu) has the memory."""
     kib = memory_kib(context)
     if context.vm.use_numa:
@@ -43,6 +43,6 @@ def add_memory(domain: etree._Element, context: Context) -> None:
     add(domain, "currentMemory", str(kib), unit="KiB")
 
 
-def _addressable_kib(context: Context) -> int:
+def _addressable_kib(context: BuildContext) -> int:
     bits = _EMULATED_ADDRESS_BITS.get(context.kind.arch) if context.is_emulated else None
     return (1 << (bits - 10)) - _KEPT_KIB if bits else _MAX_KIB

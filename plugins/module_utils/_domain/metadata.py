@@ -10,13 +10,13 @@ try:
 except ImportError:  # the module reports it
     pass
 
-from .context import Context
+from .context import BuildContext
 from .elements import add
 
 ZSTACK_NAMESPACE = "http://zstack.org"
 
 
-def add_metadata(domain: etree._Element, context: Context) -> None:
+def add_metadata(domain: etree._Element, context: BuildContext) -> None:
     """name, uuid, description, metadata."""
     vm = context.vm
     add(domain, "name", vm.domain_name)
@@ -31,7 +31,7 @@ def add_metadata(domain: etree._Element, context: Context) -> None:
             add(zstack, tag, str(value))
 
 
-def add_lifecycle(domain: etree._Element, context: Context) -> None:
+def add_lifecycle(domain: etree._Element, context: BuildContext) -> None:
     """What happens when the guest powers off, reboots or crashes."""
     add(domain, "on_poweroff", "destroy")
     add(domain, "on_reboot", "restart")

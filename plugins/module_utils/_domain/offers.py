@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import Optional
 
 from .._errors.errors import Problem
-from .context import Context
+from .context import BuildContext
 
 
-def not_offered(context: Context, option: str, value: str, offered: Optional[tuple[str, ...]]) -> Problem:
+def not_offered(context: BuildContext, option: str, value: str, offered: Optional[tuple[str, ...]]) -> Problem:
     """Return the problem of an option whose value is not among those that the host offers."""
     return Problem(
-        context.place(option),
+        context.option_path(option),
         "the host does not offer %s (it has: %s)" % (value, ", ".join(offered or ()) or "none"),
         "unsupported_device",
     )

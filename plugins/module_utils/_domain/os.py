@@ -14,11 +14,11 @@ except ImportError:  # the module reports it
 
 from .._errors.errors import Problem
 from .._host.capabilities import offers
-from .context import Context
+from .context import BuildContext
 from .elements import add
 
 
-def add_os(domain: etree._Element, context: Context) -> None:
+def add_os(domain: etree._Element, context: BuildContext) -> None:
     """os: machine, firmware, boot."""
     os_element = add(domain, "os")
     add(os_element, "type", "hvm", arch=context.kind.arch, machine=context.kind.machine)
@@ -30,13 +30,13 @@ def add_os(domain: etree._Element, context: Context) -> None:
     _warn_of_empty_first_drive(context)
 
 
-def _add_firmware(os_element: etree._Element, context: Context) -> None:
+def _add_firmware(os_element: etree._Element, context: BuildContext) -> None:
     """UEFI without Secure Boot, which would not boot what is unsigned."""
     firmware = context.vm.firmware
     if context.is_aarch64 and firmware == "bios":
         context.missing.append(
             Problem(
-                context.place("firmware"),
+                context.option_path("firmware"),
                 "aarch64 machines have no BIOS",
                 "firmware_missing",
                 "set firmware to uefi",
@@ -47,7 +47,7 @@ def _add_firmware(os_element: etree._Element, context: Context) -> None:
     if not offers(context.capabilities.firmwares, "efi"):
         context.missing.append(
             Problem(
-                context.place("firmware"),
+                context.option_path("firmware"),
                 "the host has no UEFI firmware for %s machines of type %s" % (context.kind.arch, context.kind.machine),
                 "firmware_missing",
             )
@@ -60,7 +60,7 @@ def _add_firmware(os_element: etree._Element, context: Context) -> None:
     add(add(os_element, "firmware"), "feature", enabled="no", name="secure-boot")
 
 
-def _loader(context: Context) -> Optional[str]:
+def _loader(context: BuildContext) -> Optional[str]:
     """The flash image for aarch64, as ZStack names one. libvirt knows the NVRAM template that belongs to it.
 
     On x86 libvirt chooses the image: the ones without Secure Boot have no name that all distributions share.
@@ -75,7 +75,7 @@ def _loader(context: Context) -> Optional[str]:
     return plain[0] if plain else None
 
 
-def _warn_of_empty_first_drive(context: Context) -> None:
+def _warn_of_empty_first_drive(context: BuildContext) -> None:
     first = context.disks.drives[0] if context.disks.drives else None
     if "cdrom" in context.boot.kinds and context.vm.boot_iso and (first is None or first.source is None):
         context.warnings.append("boot_dev has cdrom, but only the first CD drive is booted from, and it is empty")

@@ -33,7 +33,7 @@ def apply_patches(domain: etree._Element, patches: tuple[DomainPatch, ...], prob
             if _identity(domain) != identity:
                 raise _Refused("%s of a domain cannot be changed" % " and ".join(_FIXED))
         except _Refused as error:
-            problems.append(Problem(patch.place, str(error), "patch_failed"))
+            problems.append(Problem(patch.option_path, str(error), "patch_failed"))
 
 
 def _identity(domain: etree._Element) -> list[list[Optional[str]]]:

@@ -12,17 +12,17 @@ except ImportError:  # the module reports it
 
 from .._errors.errors import Problem
 from .._host.capabilities import offers
-from .context import Context
+from .context import BuildContext
 from .elements import add
 from .usb_address import add_usb_address
 
 
-def add_redirections(devices: etree._Element, context: Context) -> None:
+def add_redirections(devices: etree._Element, context: BuildContext) -> None:
     """Devices of whoever looks at the spice console."""
     if context.vm.usb_redirect and not offers(context.capabilities.redirdev_buses, "usb"):
         context.missing.append(
             Problem(
-                context.place("usb_redirect"),
+                context.option_path("usb_redirect"),
                 "the host's QEMU cannot redirect USB devices",
                 "unsupported_device",
                 "set usb_redirect to false",

@@ -10,11 +10,11 @@ try:
 except ImportError:  # the module reports it
     pass
 
-from .context import Context
+from .context import BuildContext
 from .elements import add
 
 
-def add_security_label(domain: etree._Element, context: Context) -> None:
+def add_security_label(domain: etree._Element, context: BuildContext) -> None:
     """seclabel: none, as ZStack has it, or nothing, so that libvirt confines the VM as the host is set up."""
     if context.vm.security_label == "none":
         add(domain, "seclabel", type="none")

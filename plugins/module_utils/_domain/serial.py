@@ -10,11 +10,11 @@ try:
 except ImportError:  # the module reports it
     pass
 
-from .context import Context
+from .context import BuildContext
 from .elements import add
 
 
-def add_serial(devices: etree._Element, context: Context) -> None:
+def add_serial(devices: etree._Element, context: BuildContext) -> None:
     """serial and console: "virsh console"."""
     add(add(devices, "serial", type="pty"), "target", port="0")
     add(add(devices, "console", type="pty"), "target", type="serial", port="0")

@@ -10,11 +10,11 @@ try:
 except ImportError:  # the module reports it
     pass
 
-from .context import Context
+from .context import BuildContext
 from .elements import add
 
 
-def add_sound(devices: etree._Element, context: Context) -> None:
+def add_sound(devices: etree._Element, context: BuildContext) -> None:
     """sound: spice carries it."""
     if context.vm.console_mode == "spice":
         add(devices, "sound", model="ich6")

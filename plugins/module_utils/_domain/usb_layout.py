@@ -98,10 +98,10 @@ def _no_port(
 ) -> Problem:
     index = device.usb_version - 1
     ports = next(controller.ports for controller in controllers if controller.index == index)
-    others = [other.place for other, port in placed if port.controller == index]
+    others = [other.option_path for other, port in placed if port.controller == index]
     own = ports - len(others)
     return Problem(
-        device.place,
+        device.option_path,
         "too many USB devices: controller %d, for USB %d, has %d ports; %d are for %s, the others have %s"
         % (index, device.usb_version, ports, own, _own_devices(vm), ", ".join(others) or "nothing")
         if index == 0

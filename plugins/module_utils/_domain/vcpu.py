@@ -14,7 +14,7 @@ except ImportError:  # the module reports it
 
 from .._errors.errors import Problem
 from .._host.capabilities import is_q35
-from .context import Context
+from .context import BuildContext
 from .elements import add
 
 # With online growth: as many as ZStack has it.
@@ -31,12 +31,12 @@ GROWN_CPUS = GROWN_SOCKETS * GROWN_CORES
 PLAIN_PC_CPUS = 255
 
 
-def max_cpus(context: Context) -> int:
+def max_cpus(context: BuildContext) -> int:
     """How many CPUs the VM can have while it runs."""
     return GROWN_CPUS if context.vm.use_numa else context.vm.cpu_num
 
 
-def add_vcpus(domain: etree._Element, context: Context) -> None:
+def add_vcpus(domain: etree._Element, context: BuildContext) -> None:
     """vcpu."""
     most = max_cpus(context)
     vcpu = add(domain, "vcpu", str(most), placement="static")
@@ -46,7 +46,7 @@ def add_vcpus(domain: etree._Element, context: Context) -> None:
     if limit is not None and most > limit:
         context.missing.append(
             Problem(
-                context.place("use_numa" if context.vm.use_numa else "cpu_num"),
+                context.option_path("use_numa" if context.vm.use_numa else "cpu_num"),
                 "%d CPUs are more than the %d that the machine %s has" % (most, limit, context.kind.machine),
                 "unsupported_device",
                 "lower cpu_num" if not context.vm.use_numa else "set use_numa to false",
@@ -54,7 +54,7 @@ def add_vcpus(domain: etree._Element, context: Context) -> None:
         )
 
 
-def _limit(context: Context) -> Optional[int]:
+def _limit(context: BuildContext) -> Optional[int]:
     known = context.capabilities.max_cpus
     if context.is_aarch64 or is_q35(context.kind.machine):
         return known

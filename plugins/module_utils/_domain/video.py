@@ -11,7 +11,7 @@ except ImportError:  # the module reports it
     pass
 
 from .._host.capabilities import offers
-from .context import Context
+from .context import BuildContext
 from .elements import add
 from .offers import not_offered
 
@@ -22,14 +22,14 @@ _DEFAULT_VIDEO = "cirrus"
 _OTHER_VIDEOS = ("vga", "virtio", "bochs")
 
 
-def add_video(devices: etree._Element, context: Context) -> None:
+def add_video(devices: etree._Element, context: BuildContext) -> None:
     """video: several cards make several monitors, with qxl."""
     model = _video_model(context)
     for _monitor in range(context.vm.vdi_monitor_number if model == "qxl" else 1):
         add(add(devices, "video"), "model", type=model)
 
 
-def _video_model(context: Context) -> str:
+def _video_model(context: BuildContext) -> str:
     offered = context.capabilities.videos
     if context.is_aarch64:
         model = "virtio"

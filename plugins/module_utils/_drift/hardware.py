@@ -29,23 +29,23 @@ _ADDRESS_PARTS = {
 }
 
 
-def is_other_board(asked: etree._Element, held: etree._Element) -> bool:
+def is_other_board(desired: etree._Element, existing: etree._Element) -> bool:
     """Whether the asked machine has other buses than the held one, so that no address can be kept."""
-    asked_type, held_type = asked.find("os/type"), held.find("os/type")
-    if asked_type is None or held_type is None:
+    desired_type, existing_type = desired.find("os/type"), existing.find("os/type")
+    if desired_type is None or existing_type is None:
         return False
-    arch, machine = asked_type.get("arch"), asked_type.get("machine")
-    return (arch is not None and arch != held_type.get("arch")) or (
-        machine is not None and machine_family(machine) != machine_family(held_type.get("machine", ""))
+    arch, machine = desired_type.get("arch"), desired_type.get("machine")
+    return (arch is not None and arch != existing_type.get("arch")) or (
+        machine is not None and machine_family(machine) != machine_family(existing_type.get("machine", ""))
     )
 
 
-def forget_hardware(asked: etree._Element, held: etree._Element) -> None:
-    """Take from C(held) all that belongs to its board, so that libvirt lays the hardware out anew."""
-    devices = held.find("devices")
+def forget_hardware(desired: etree._Element, existing: etree._Element) -> None:
+    """Take from C(existing) all that belongs to its board, so that libvirt lays the hardware out anew."""
+    devices = existing.find("devices")
     if devices is None:
         return
-    planned = {CONTROLLER.of(controller) for controller in asked.iterfind("devices/controller")}
+    planned = {CONTROLLER.of(controller) for controller in desired.iterfind("devices/controller")}
     for controller in devices.findall("controller"):
         if CONTROLLER.of(controller) not in planned:
             devices.remove(controller)
@@ -69,29 +69,29 @@ def _forget_port_kind(device: etree._Element) -> None:
             target.attrib.pop("type", None)
 
 
-def keep_plugged_memory(asked: etree._Element, held: etree._Element) -> None:
+def keep_plugged_memory(desired: etree._Element, existing: etree._Element) -> None:
     """Let memory that was plugged in as DIMMs count as part of the memory that is asked for.
 
     A VM that grew while it ran has the memory of its document in its NUMA cell and its DIMMs together. Where the
-    sum is right, C(asked) is made to ask for it in that shape; where not, the DIMMs go and the cell has it all.
+    sum is right, C(desired) is made to ask for it in that shape; where not, the DIMMs go and the cell has it all.
     """
-    plugged = [each for each in held.iterfind("devices/memory") if each.get("model") == "dimm"]
-    others = [each for each in held.iterfind("devices/memory") if each.get("model") != "dimm"]
+    plugged = [each for each in existing.iterfind("devices/memory") if each.get("model") == "dimm"]
+    others = [each for each in existing.iterfind("devices/memory") if each.get("model") != "dimm"]
     if not plugged and not others:
         return
-    asked_cells, held_cells = asked.findall("cpu/numa/cell"), held.findall("cpu/numa/cell")
-    devices = asked.find("devices")
-    if not asked_cells or devices is None or devices.find("memory") is not None:
+    desired_cells, existing_cells = desired.findall("cpu/numa/cell"), existing.findall("cpu/numa/cell")
+    devices = desired.find("devices")
+    if not desired_cells or devices is None or devices.find("memory") is not None:
         return
-    total = sum(int(cell.get("memory", "0")) for cell in asked_cells)
-    held_total = sum(int(cell.get("memory", "0")) for cell in held_cells) + sum(map(_size, plugged))
-    if plugged and total == held_total and len(asked_cells) == len(held_cells):
-        for asked_cell, held_cell in zip(asked_cells, held_cells):
-            asked_cell.set("memory", held_cell.get("memory"))
+    total = sum(int(cell.get("memory", "0")) for cell in desired_cells)
+    existing_total = sum(int(cell.get("memory", "0")) for cell in existing_cells) + sum(map(_size, plugged))
+    if plugged and total == existing_total and len(desired_cells) == len(existing_cells):
+        for desired_cell, existing_cell in zip(desired_cells, existing_cells):
+            desired_cell.set("memory", existing_cell.get("memory"))
         devices.extend(copy.deepcopy(dimm) for dimm in plugged)
     # libvirt counts every memory device into the domain's memory.
-    _add(asked.find("memory"), sum(map(_size, others)))
-    _add(asked.find("currentMemory"), sum(map(_size, others)))
+    _add(desired.find("memory"), sum(map(_size, others)))
+    _add(desired.find("currentMemory"), sum(map(_size, others)))
 
 
 def _size(device: etree._Element) -> int:
@@ -119,15 +119,15 @@ def drop_what_depends(merged: etree._Element, changed: frozenset[str]) -> None:
                 devices.remove(audio)
 
 
-def free_asked_addresses(pairs: Mapping[etree._Element, etree._Element], merged: etree._Element) -> None:
+def free_desired_addresses(pairs: Mapping[etree._Element, etree._Element], merged: etree._Element) -> None:
     """Take the address from devices that lie where another is asked to be, or on a USB bus that is gone.
 
     C(pairs): asked device to the merged one.
     """
-    asked = {
+    desired = {
         key: merged_device
-        for asked_device, merged_device in pairs.items()
-        for key in [_address(asked_device)]
+        for desired_device, merged_device in pairs.items()
+        for key in [_address(desired_device)]
         if key is not None
     }
     buses = {controller.get("index") for controller in merged.iterfind('devices/controller[@type="usb"]')}
@@ -136,9 +136,9 @@ def free_asked_addresses(pairs: Mapping[etree._Element, etree._Element], merged:
         if key is None:
             continue
         address = device.find("address")
-        taken = asked.get(key, device) is not device
+        taken = desired.get(key, device) is not device
         dangling = address.get("type") == "usb" and address.get("bus") not in buses
-        if taken or (dangling and key not in asked):
+        if taken or (dangling and key not in desired):
             device.remove(address)
 
 

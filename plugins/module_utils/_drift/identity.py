@@ -49,8 +49,8 @@ def _disk_source(disk: etree._Element) -> Optional[str]:
     if source is None or disk.get("device") == "cdrom":
         # Changing the CD doesn't change the drive, and one image may lie in two drives.
         return None
-    place = source.get("file") or source.get("dev")
-    return place or "%s:%s" % (source.get("protocol"), source.get("name"))
+    option_path = source.get("file") or source.get("dev")
+    return option_path or "%s:%s" % (source.get("protocol"), source.get("name"))
 
 
 def _network_host(host: etree._Element) -> Optional[str]:
@@ -123,25 +123,25 @@ def number(text: str) -> int:
         return int(text, 10)
 
 
-def same_number(asked: str, held: str) -> bool:
+def same_number(desired: str, existing: str) -> bool:
     """Whether both are the same number, whatever its base."""
     try:
-        return number(asked) == number(held)
+        return number(desired) == number(existing)
     except ValueError:
         return False
 
 
-def same_hexadecimal(asked: str, held: str) -> bool:
+def same_hexadecimal(desired: str, existing: str) -> bool:
     """Whether both are the same hexadecimal number, with or without 0x."""
     try:
-        return int(asked, 16) == int(held, 16)
+        return int(desired, 16) == int(existing, 16)
     except ValueError:
         return False
 
 
-def same_caseless(asked: str, held: str) -> bool:
+def same_caseless(desired: str, existing: str) -> bool:
     """Whether both are the same text in upper and lower case."""
-    return asked.lower() == held.lower()
+    return desired.lower() == existing.lower()
 
 
 def machine_family(machine: str) -> str:
@@ -156,9 +156,9 @@ def machine_family(machine: str) -> str:
     return machine
 
 
-def same_machine(asked: str, held: str) -> bool:
+def same_machine(desired: str, existing: str) -> bool:
     """A family's name asks for any version of it: libvirt replaces it by the newest of the day it was defined."""
-    return asked == machine_family(asked) == machine_family(held)
+    return desired == machine_family(desired) == machine_family(existing)
 
 
 def is_default_cpu_model(model: etree._Element) -> bool:

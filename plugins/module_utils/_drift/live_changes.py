@@ -40,7 +40,7 @@ from .._actions.live import (
 from .._host.bridge_ports import Ports, is_openvswitch, show_strays
 from .hotplug import MEMORY_BLOCK_KIB, attachable, can_be_plugged, can_be_unplugged, dimm, is_root, text
 from .live_form import as_definition
-from .normal_form import normalise_asked, normalise_held
+from .normal_form import normalise_desired, normalise_existing
 from .reconcile import merge
 from .walk import Difference, Found
 
@@ -79,7 +79,7 @@ class _Part:
     """A device or a section of the domain that differs: as asked for, and as libvirt's live XML has it."""
 
     name: str
-    asked: Optional[etree._Element]
+    desired: Optional[etree._Element]
     running: Optional[etree._Element]
     found: list[Found] = field(default_factory=list)
 
@@ -91,7 +91,7 @@ class _Planned:
     What is detached goes first, for its place may be needed; what grows goes last, for the guest may keep it.
     """
 
-    asked: etree._Element
+    desired: etree._Element
     live: etree._Element
     ports: Ports
     detach: list[Action] = field(default_factory=list)
@@ -106,18 +106,18 @@ def live_changes(desired: etree._Element, live: etree._Element, ports: Ports) ->
 
     C(ports): the bridges that the devices of its NICs are in, as far as they are known.
     """
-    asked, merged = copy.deepcopy(desired), copy.deepcopy(live)
+    desired, merged = copy.deepcopy(desired), copy.deepcopy(live)
     running = {
         ours: libvirts
         for section in (".", "devices")
         for ours, libvirts in zip(merged.iterfind(section + "/*"), live.iterfind(section + "/*"))
     }
-    normalise_asked(asked)
-    normalise_held(merged)
-    as_definition(merged, asked)
+    normalise_desired(desired)
+    normalise_existing(merged)
+    as_definition(merged, desired)
     show_strays(merged, ports)
-    reconciled = merge(asked, merged)
-    planned = _Planned(asked, live, ports)
+    reconciled = merge(desired, merged)
+    planned = _Planned(desired, live, ports)
     for part in _parts(reconciled.found, running):
         _plan(part, planned)
     differences = reconciled.differences
@@ -139,8 +139,8 @@ def _parts(found: Iterable[Found], running: Mapping[etree._Element, etree._Eleme
             name = "memory" if step else "domain"
             part = parts.setdefault(name, _Part(name, None, None))
         else:
-            element = step.asked if step.held is None else step.held
-            part = parts.setdefault(element, _Part(step.node.name, step.asked, running.get(step.held)))
+            element = step.desired if step.existing is None else step.existing
+            part = parts.setdefault(element, _Part(step.node.name, step.desired, running.get(step.existing)))
         part.found.append(each)
     return list(parts.values())
 
@@ -155,44 +155,44 @@ def _is_memory(found: Found) -> bool:
 
 
 def _plan(part: _Part, planned: _Planned) -> None:
-    asked, running, found = part.asked, part.running, part.found
+    desired, running, found = part.desired, part.running, part.found
     if part.name == "memory":
         _plan_memory(found, planned)
     elif part.name == "description":
-        before, after = (None if each is None else each.text for each in (running, asked))
+        before, after = (None if each is None else each.text for each in (running, desired))
         planned.change.append(SetDescription(after, before))
-    elif asked is None or running is None or _is_another(part.name, asked, found):
+    elif desired is None or running is None or _is_another(part.name, desired, found):
         _plug(part, planned)
     elif part.name in _PLANNERS:
-        _PLANNERS[part.name](asked, running, found, planned)
+        _PLANNERS[part.name](desired, running, found, planned)
     else:
         planned.remaining += found
 
 
-def _is_another(name: str, asked: etree._Element, found: list[Found]) -> bool:
+def _is_another(name: str, desired: etree._Element, found: list[Found]) -> bool:
     """Whether another volume or NIC is to be where this one is."""
     identity = {"disk": "source", "interface": "mac"}.get(name)
-    return not _is_cdrom(asked) and any(_below_device(each) == identity for each in found)
+    return not _is_cdrom(desired) and any(_below_device(each) == identity for each in found)
 
 
 def _plug(part: _Part, planned: _Planned) -> None:
     """Take the running device out and put the asked one in, as far as there is one and it can be."""
-    asked, running, live = part.asked, part.running, planned.live
-    if part.name not in _PLUGGED or _has_to_stay(running) or _has_no_place(asked, live):
+    desired, running, live = part.desired, part.running, planned.live
+    if part.name not in _PLUGGED or _has_to_stay(running) or _has_no_place(desired, live):
         planned.remaining += part.found
         return
     if running is not None:
         planned.detach.append(_plugged(_PLUGGED[part.name].detach, running, live))
-    if asked is not None:
-        planned.attach.append(_plugged(_PLUGGED[part.name].attach, asked, live))
+    if desired is not None:
+        planned.attach.append(_plugged(_PLUGGED[part.name].attach, desired, live))
 
 
 def _has_to_stay(running: Optional[etree._Element]) -> bool:
     return running is not None and not can_be_unplugged(running)
 
 
-def _has_no_place(asked: Optional[etree._Element], live: etree._Element) -> bool:
-    return asked is not None and (is_root(asked) or not can_be_plugged(asked, live))
+def _has_no_place(desired: Optional[etree._Element], live: etree._Element) -> bool:
+    return desired is not None and (is_root(desired) or not can_be_plugged(desired, live))
 
 
 def _plugged(action: type[PluggedDevice], device: etree._Element, live: etree._Element) -> Action:
@@ -202,17 +202,17 @@ def _plugged(action: type[PluggedDevice], device: etree._Element, live: etree._E
     return action(attachable(device, live), path, "%s %s" % (kind.label, identity))
 
 
-def _plan_disk(asked: etree._Element, running: etree._Element, found: list[Found], planned: _Planned) -> None:
+def _plan_disk(desired: etree._Element, running: etree._Element, found: list[Found], planned: _Planned) -> None:
     # The group of disks that share their limits has no place among those numbers.
     limits = [each for each in found if _below_device(each) == "iotune" and each.steps[-1].node.name != "group_name"]
-    media = [each for each in found if _is_cdrom(asked) and _is_of_media(each)]
+    media = [each for each in found if _is_cdrom(desired) and _is_of_media(each)]
     if limits:
         target = running.find("target").get("dev")
-        planned.change.append(SetVolumeQos(target, _limits(asked), _limits(running)))
+        planned.change.append(SetVolumeQos(target, _limits(desired), _limits(running)))
     if media:
-        changed = _with_parts(asked, running, ("source",))
-        changed.set("type", asked.get("type"))
-        changed.find("driver").set("type", asked.find("driver").get("type"))
+        changed = _with_parts(desired, running, ("source",))
+        changed.set("type", desired.get("type"))
+        changed.find("driver").set("type", desired.find("driver").get("type"))
         planned.change.append(ChangeMedia(text(changed), text(running)))
     planned.remaining += [each for each in found if each not in limits and each not in media]
 
@@ -231,19 +231,19 @@ def _limits(disk: etree._Element) -> dict[str, int]:
     return {**dict.fromkeys(_LIMITS, 0), **given}
 
 
-def _plan_nic(asked: etree._Element, running: etree._Element, found: list[Found], planned: _Planned) -> None:
+def _plan_nic(desired: etree._Element, running: etree._Element, found: list[Found], planned: _Planned) -> None:
     bridge = [each for each in found if (_below_device(each), each.last) == ("source", "@bridge")]
-    parts = (*_NIC_PARTS, "vlan") if is_openvswitch(asked) and is_openvswitch(running) else _NIC_PARTS
+    parts = (*_NIC_PARTS, "vlan") if is_openvswitch(desired) and is_openvswitch(running) else _NIC_PARTS
     possible = [each for each in found if _below_device(each) in parts]
-    changed = _with_parts(asked, running, parts)
-    if bridge and asked.find("source").get("bridge") == running.find("source").get("bridge"):
+    changed = _with_parts(desired, running, parts)
+    if bridge and desired.find("source").get("bridge") == running.find("source").get("bridge"):
         # It has left the bridge that libvirt put it into, about which libvirt does nothing.
         if _can_be_reconnected(running, planned.ports):
             planned.change.append(_reconnect(running, planned.ports))
         else:
             planned.remaining += bridge
-    elif bridge and not (is_openvswitch(asked) or is_openvswitch(running)):
-        changed.find("source").set("bridge", asked.find("source").get("bridge"))
+    elif bridge and not (is_openvswitch(desired) or is_openvswitch(running)):
+        changed.find("source").set("bridge", desired.find("source").get("bridge"))
         possible += bridge
     else:
         planned.remaining += bridge
@@ -263,20 +263,20 @@ def _reconnect(running: etree._Element, ports: Ports) -> Action:
     return ReconnectNic(text(running), device, bridge, before=ports[device] or "")
 
 
-def _plan_graphics(asked: etree._Element, running: etree._Element, found: list[Found], planned: _Planned) -> None:
+def _plan_graphics(desired: etree._Element, running: etree._Element, found: list[Found], planned: _Planned) -> None:
     # QEMU asks for a password only if it had one when it started.
     password = [each for each in found if each.last == "@passwd" and each.before and each.after]
     if password:
         changed = copy.deepcopy(running)
-        changed.set("passwd", asked.get("passwd"))
+        changed.set("passwd", desired.get("passwd"))
         planned.change.append(SetConsolePassword(text(changed), text(running)))
     planned.remaining += [each for each in found if each not in password]
 
 
-def _plan_balloon(asked: etree._Element, running: etree._Element, found: list[Found], planned: _Planned) -> None:
+def _plan_balloon(desired: etree._Element, running: etree._Element, found: list[Found], planned: _Planned) -> None:
     period = [each for each in found if _below_device(each) == "stats"]
     if period:
-        planned.change.append(SetBalloonPeriod(_period(asked), _period(running)))
+        planned.change.append(SetBalloonPeriod(_period(desired), _period(running)))
     planned.remaining += [each for each in found if each not in period]
 
 
@@ -285,16 +285,16 @@ def _period(balloon: etree._Element) -> int:
     return 0 if stats is None else int(stats.get("period", "0"))
 
 
-def _plan_vcpus(asked: etree._Element, running: etree._Element, found: list[Found], planned: _Planned) -> None:
-    before, after = (int(vcpu.get("current") or vcpu.text) for vcpu in (running, asked))
-    if running.text == asked.text and before < after:
+def _plan_vcpus(desired: etree._Element, running: etree._Element, found: list[Found], planned: _Planned) -> None:
+    before, after = (int(vcpu.get("current") or vcpu.text) for vcpu in (running, desired))
+    if running.text == desired.text and before < after:
         planned.grow.append(SetVcpus(after, before))
     else:
         planned.remaining += found
 
 
 def _plan_memory(found: list[Found], planned: _Planned) -> None:
-    wanted, limit = int(planned.asked.findtext("memory")), planned.live.find("maxMemory")
+    wanted, limit = int(planned.desired.findtext("memory")), planned.live.find("maxMemory")
     more = wanted - int(planned.live.findtext("memory"))
     slots = 0 if limit is None else int(limit.get("slots", "0")) - len(planned.live.findall("devices/memory"))
     if slots > 0 and more > 0 and more % MEMORY_BLOCK_KIB == 0 and wanted <= int(limit.text):
@@ -303,22 +303,22 @@ def _plan_memory(found: list[Found], planned: _Planned) -> None:
         planned.remaining += found
 
 
-def _plan_cpu_shares(asked: etree._Element, running: etree._Element, found: list[Found], planned: _Planned) -> None:
+def _plan_cpu_shares(desired: etree._Element, running: etree._Element, found: list[Found], planned: _Planned) -> None:
     shares = [each for each in found if each.steps[-1].node.name == "shares" and each.before]
     if shares:
-        before, after = (int(tune.findtext("shares")) for tune in (running, asked))
+        before, after = (int(tune.findtext("shares")) for tune in (running, desired))
         planned.change.append(SetCpuShares(after, before))
     planned.remaining += [each for each in found if each not in shares]
 
 
-def _with_parts(asked: etree._Element, running: etree._Element, tags: Iterable[str]) -> etree._Element:
+def _with_parts(desired: etree._Element, running: etree._Element, tags: Iterable[str]) -> etree._Element:
     """The running device with some of its children as they are asked for, and without what only libvirt writes."""
     changed = copy.deepcopy(running)
     for tag in (*tags, "backingStore", "mirror"):
         for old in changed.findall(tag):
             changed.remove(old)
     for tag in tags:
-        changed.extend(copy.deepcopy(each) for each in asked.findall(tag))
+        changed.extend(copy.deepcopy(each) for each in desired.findall(tag))
     return changed
 
 

@@ -20,14 +20,14 @@ except ImportError:  # the module reports it
 from .identity import DEFAULT_X86_CPU_MODELS
 
 
-def as_definition(live: etree._Element, asked: etree._Element) -> None:
+def as_definition(live: etree._Element, desired: etree._Element) -> None:
     """Take from C(live) what libvirt only writes for a domain that runs, and from both what can't be compared."""
     live.attrib.pop("id", None)
     _unlabelled(live)
-    _unexpanded_cpu(live, asked)
-    _unchosen_firmware(live, asked)
-    _unballooned(live, asked)
-    _unchangeable_metadata(live, asked)
+    _unexpanded_cpu(live, desired)
+    _unchosen_firmware(live, desired)
+    _unballooned(live, desired)
+    _unchangeable_metadata(live, desired)
     for limits in live.iterfind("devices/disk/iotune"):
         _unburst(limits)
     for source in live.iterfind('devices/interface[@type="network"]/source'):
@@ -38,12 +38,12 @@ def as_definition(live: etree._Element, asked: etree._Element) -> None:
         _emptied(drive)
 
 
-def _unchangeable_metadata(live: etree._Element, asked: etree._Element) -> None:
+def _unchangeable_metadata(live: etree._Element, desired: etree._Element) -> None:
     """What ZStack keeps in a domain can't be set while it runs, for libvirt would move it to another namespace.
 
     Nothing of the guest depends on it, and who wants to know it reads the definition.
     """
-    for domain in (live, asked):
+    for domain in (live, desired):
         for metadata in domain.findall("metadata"):
             domain.remove(metadata)
 
@@ -74,40 +74,42 @@ def _unlabelled(live: etree._Element) -> None:
             seclabel.remove(label)
 
 
-def _unexpanded_cpu(live: etree._Element, asked: etree._Element) -> None:
+def _unexpanded_cpu(live: etree._Element, desired: etree._Element) -> None:
     """libvirt replaces every CPU but host-passthrough by a model with features."""
-    held_cpu, asked_cpu = live.find("cpu"), asked.find("cpu")
-    if held_cpu is None or asked_cpu is None or held_cpu.get("mode") != "custom":
+    existing_cpu, desired_cpu = live.find("cpu"), desired.find("cpu")
+    if existing_cpu is None or desired_cpu is None or existing_cpu.get("mode") != "custom":
         return
-    model = held_cpu.findtext("model")
-    if _may_have_become(asked_cpu, model):
-        mode = asked_cpu.get("mode")
+    model = existing_cpu.findtext("model")
+    if _may_have_become(desired_cpu, model):
+        mode = desired_cpu.get("mode")
         if mode is not None:
-            held_cpu.set("mode", mode)
-        for expanded in held_cpu.findall("model") + held_cpu.findall("vendor") + held_cpu.findall("feature"):
-            held_cpu.remove(expanded)
+            existing_cpu.set("mode", mode)
+        for expanded in (
+            existing_cpu.findall("model") + existing_cpu.findall("vendor") + existing_cpu.findall("feature")
+        ):
+            existing_cpu.remove(expanded)
         for name in ("model", "feature"):
-            held_cpu.extend(copy.deepcopy(each) for each in asked_cpu.findall(name))
+            existing_cpu.extend(copy.deepcopy(each) for each in desired_cpu.findall(name))
 
 
-def _may_have_become(asked_cpu: etree._Element, model: Optional[str]) -> bool:
-    mode = asked_cpu.get("mode", "custom")
+def _may_have_become(desired_cpu: etree._Element, model: Optional[str]) -> bool:
+    mode = desired_cpu.get("mode", "custom")
     is_default = model in DEFAULT_X86_CPU_MODELS
     if mode == "custom":
-        asked_model = asked_cpu.findtext("model")
-        return model == asked_model if asked_model else is_default
+        desired_model = desired_cpu.findtext("model")
+        return model == desired_model if desired_model else is_default
     return mode == "host-model" and not is_default
 
 
-def _unchosen_firmware(live: etree._Element, asked: etree._Element) -> None:
+def _unchosen_firmware(live: etree._Element, desired: etree._Element) -> None:
     """At the start libvirt replaces the kind of firmware by the image that it chooses."""
-    held, wanted = live.find("os"), asked.find("os")
-    if wanted.get("firmware") == "efi" and held.find('loader[@type="pflash"]') is not None:
-        held.set("firmware", "efi")
+    existing, wanted = live.find("os"), desired.find("os")
+    if wanted.get("firmware") == "efi" and existing.find('loader[@type="pflash"]') is not None:
+        existing.set("firmware", "efi")
 
 
-def _unballooned(live: etree._Element, asked: etree._Element) -> None:
+def _unballooned(live: etree._Element, desired: etree._Element) -> None:
     """How much of its memory the guest has just now is its own affair."""
-    held, wanted = live.find("currentMemory"), asked.find("currentMemory")
-    if held is not None and wanted is not None:
-        held.text = wanted.text
+    existing, wanted = live.find("currentMemory"), desired.find("currentMemory")
+    if existing is not None and wanted is not None:
+        existing.text = wanted.text

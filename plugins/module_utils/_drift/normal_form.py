@@ -45,7 +45,7 @@ _FILLED_IN = (
 )
 
 
-def normalise_asked(domain: etree._Element) -> None:
+def normalise_desired(domain: etree._Element) -> None:
     """Write into C(domain) what libvirt would: units, and what is implied by the rest."""
     _sizes_in_kib(domain)
     _fill_in(domain)
@@ -56,10 +56,10 @@ def normalise_asked(domain: etree._Element) -> None:
     _implied_controller_indexes(domain)
     for graphics in domain.iterfind("devices/graphics"):
         _implied_listen(graphics)
-    normalise_held(domain)
+    normalise_existing(domain)
 
 
-def normalise_held(domain: etree._Element) -> None:
+def normalise_existing(domain: etree._Element) -> None:
     """Move what libvirt keeps where it found it to where we write it; an empty drive may have been for a device."""
     for drive in domain.iterfind('devices/disk[@type="block"][@device="cdrom"]'):
         if drive.find("source") is None:

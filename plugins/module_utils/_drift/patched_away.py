@@ -17,13 +17,13 @@ from .text import element_text
 from .walk import Found, Step, Walk, by_tag, partners_of
 
 
-def take_patched_away(built: etree._Element, patched: etree._Element, held: etree._Element) -> tuple[Found, ...]:
-    """Take the devices from C(held) that C(built), a domain without its patches, has and C(patched) hasn't.
+def take_patched_away(built: etree._Element, patched: etree._Element, existing: etree._Element) -> tuple[Found, ...]:
+    """Take the devices from C(existing) that C(built), a domain without its patches, has and C(patched) hasn't.
 
     All are in normal form. What the document owns anyway is left to the walk, and so is a device that is not as
     C(built) asks for it: somebody else wrote it.
     """
-    devices = Step(ROOT.child("devices"), patched.find("devices"), held.find("devices"))
+    devices = Step(ROOT.child("devices"), patched.find("devices"), existing.find("devices"))
     found = []
     for tag, before in by_tag(built.find("devices")).items():
         child = devices.node.child(tag)
@@ -31,20 +31,20 @@ def take_patched_away(built: etree._Element, patched: etree._Element, held: etre
             # libvirt always has one.
             continue
         kept = partners_of(child.rule.keys, before, patched.findall("devices/" + tag))
-        present = partners_of(child.rule.keys, before, devices.held.findall(tag))
+        present = partners_of(child.rule.keys, before, devices.existing.findall(tag))
         for index, device in enumerate(before):
             other = None if device in kept else present.get(device)
-            if other is not None and not _is_for_the_walk(child, other) and _is_as_asked(child, device, other):
+            if other is not None and not _is_for_the_walk(child, other) and _is_as_desired(child, device, other):
                 found.append(Found((devices, Step(child, None, other, index)), "", element_text(other), None))
-                devices.held.remove(other)
+                devices.existing.remove(other)
     return tuple(found)
 
 
-def _is_for_the_walk(node: RuleNode, held: etree._Element) -> bool:
-    return node.rule.owned and not (node.rule.unless and node.rule.unless(held))
+def _is_for_the_walk(node: RuleNode, existing: etree._Element) -> bool:
+    return node.rule.owned and not (node.rule.unless and node.rule.unless(existing))
 
 
-def _is_as_asked(node: RuleNode, asked: etree._Element, held: etree._Element) -> bool:
+def _is_as_desired(node: RuleNode, desired: etree._Element, existing: etree._Element) -> bool:
     walk = Walk()
-    walk.merge(node, copy.deepcopy(asked), copy.deepcopy(held))
+    walk.merge(node, copy.deepcopy(desired), copy.deepcopy(existing))
     return not walk.found

@@ -21,11 +21,11 @@ except ImportError:  # the module reports it
 from .hardware import (
     drop_what_depends,
     forget_hardware,
-    free_asked_addresses,
+    free_desired_addresses,
     is_other_board,
     keep_plugged_memory,
 )
-from .normal_form import normalise_asked, normalise_held
+from .normal_form import normalise_desired, normalise_existing
 from .patched_away import take_patched_away
 from .rule_tree import ROOT
 from .walk import Difference, Found, Walk
@@ -56,12 +56,12 @@ def reconcile(
     """
     if existing is None:
         return Reconciled(desired, ())
-    asked, merged = _normalised(desired), copy.deepcopy(existing)
-    normalise_held(merged)
+    desired, merged = _normalised(desired), copy.deepcopy(existing)
+    normalise_existing(merged)
     if unpatched is None:
-        return merge(asked, merged)
-    patched_away = take_patched_away(_normalised(unpatched), asked, merged)
-    reconciled = merge(asked, merged)
+        return merge(desired, merged)
+    patched_away = take_patched_away(_normalised(unpatched), desired, merged)
+    reconciled = merge(desired, merged)
     found = (*patched_away, *reconciled.found)
     return replace(reconciled, differences=tuple(each.as_difference() for each in found), found=found)
 
@@ -77,19 +77,19 @@ def left_from_before_patches(
 
 def _normalised(domain: etree._Element) -> etree._Element:
     domain = copy.deepcopy(domain)
-    normalise_asked(domain)
+    normalise_desired(domain)
     return domain
 
 
-def merge(asked: etree._Element, merged: etree._Element) -> Reconciled:
-    """Set C(asked) in C(merged). Both are in normal form, and both are changed."""
-    other_board = is_other_board(asked, merged)
+def merge(desired: etree._Element, merged: etree._Element) -> Reconciled:
+    """Set C(desired) in C(merged). Both are in normal form, and both are changed."""
+    other_board = is_other_board(desired, merged)
     if other_board:
-        forget_hardware(asked, merged)
-    keep_plugged_memory(asked, merged)
+        forget_hardware(desired, merged)
+    keep_plugged_memory(desired, merged)
     walk = Walk()
-    walk.merge(ROOT, asked, merged)
+    walk.merge(ROOT, desired, merged)
     if walk.found:
         drop_what_depends(merged, frozenset(step.node.name for each in walk.found for step in each.steps[:2]))
-        free_asked_addresses(walk.devices, merged)
+        free_desired_addresses(walk.devices, merged)
     return Reconciled(merged, tuple(each.as_difference() for each in walk.found), other_board, tuple(walk.found))

@@ -34,11 +34,11 @@ class Difference:
 
 
 class Step(NamedTuple):
-    """One element on the way to a difference: C(asked) is None where it is removed, C(held) where it is added."""
+    """One element on the way to a difference: C(desired) is None where it is removed, C(existing) where it is added."""
 
     node: RuleNode
-    asked: Any
-    held: Any
+    desired: Any
+    existing: Any
     position: int = 0
 
     @property
@@ -47,7 +47,7 @@ class Step(NamedTuple):
         known_by = self.node.rule.label or next(iter(self.node.rule.keys), None)
         if known_by is None:
             return self.node.name
-        value = known_by.of(self.asked if self.held is None else self.held)
+        value = known_by.of(self.desired if self.existing is None else self.existing)
         return "%s[%s]" % (self.node.name, self.position if value is None else "%s=%s" % (known_by.name, value))
 
 
@@ -79,42 +79,42 @@ class Walk:
         self._steps: list[Step] = []
         self._nothing = etree.Element("nothing")
 
-    def merge(self, node: RuleNode, asked: etree._Element, held: etree._Element) -> None:
+    def merge(self, node: RuleNode, desired: etree._Element, existing: etree._Element) -> None:
         """Set what is asked for in one element, and in all below it."""
         if node.rule.whole:
-            self._merge_whole(asked, held)
+            self._merge_whole(desired, existing)
             return
-        self._merge_attributes(node, asked, held)
-        if len(asked) or len(held):
-            self._merge_children(node, asked, held)
-        elif asked.text and asked.text != held.text:
-            self._merge_text(node, asked, held)
+        self._merge_attributes(node, desired, existing)
+        if len(desired) or len(existing):
+            self._merge_children(node, desired, existing)
+        elif desired.text and desired.text != existing.text:
+            self._merge_text(node, desired, existing)
 
     def _report(self, last: str, before: Optional[str], after: Optional[str]) -> None:
         self.found.append(Found(tuple(self._steps), last, before, after))
 
-    def _merge_whole(self, asked: etree._Element, held: etree._Element) -> None:
-        before, after = element_text(held), element_text(asked)
+    def _merge_whole(self, desired: etree._Element, existing: etree._Element) -> None:
+        before, after = element_text(existing), element_text(desired)
         if before != after:
             self._report("", before, after)
-            held.getparent().replace(held, copy.deepcopy(asked))
+            existing.getparent().replace(existing, copy.deepcopy(desired))
 
-    def _merge_attributes(self, node: RuleNode, asked: etree._Element, held: etree._Element) -> None:
-        attributes = asked.items()
+    def _merge_attributes(self, node: RuleNode, desired: etree._Element, existing: etree._Element) -> None:
+        attributes = desired.items()
         for name, after in attributes:
-            before = held.get(name)
+            before = existing.get(name)
             if before == after:
                 continue
             same = node.rule.same.get(name)
             if before is None or same is None or not same(after, before):
                 self._report("@" + name, before, after)
-                held.set(name, after)
+                existing.set(name, after)
                 self._forget_old_kind(node, name)
         for name, implied in node.implied_attributes:
-            before = held.get(name)
-            if before is not None and before != implied and asked.get(name) is None:
+            before = existing.get(name)
+            if before is not None and before != implied and desired.get(name) is None:
                 self._report("@" + name, before, implied)
-                del held.attrib[name]
+                del existing.attrib[name]
                 self._forget_old_kind(node, name)
 
     def _forget_old_kind(self, node: RuleNode, attribute: str) -> None:
@@ -123,60 +123,65 @@ class Walk:
             return
         step = self._steps[-1]
         # A number may be spelled otherwise in an address of another type.
-        kept = (set(step.asked.attrib) - set(node.rule.same)) | kind.decided | {attribute}
-        for name in set(step.held.attrib) - kept:
-            del step.held.attrib[name]
+        kept = (set(step.desired.attrib) - set(node.rule.same)) | kind.decided | {attribute}
+        for name in set(step.existing.attrib) - kept:
+            del step.existing.attrib[name]
         whole = self._steps[-1 - kind.up]
         for path in kind.resets:
-            if whole.asked.find(path) is None:
-                for gone in whole.held.findall(path):
+            if whole.desired.find(path) is None:
+                for gone in whole.existing.findall(path):
                     gone.getparent().remove(gone)
 
-    def _merge_text(self, node: RuleNode, asked: etree._Element, held: etree._Element) -> None:
+    def _merge_text(self, node: RuleNode, desired: etree._Element, existing: etree._Element) -> None:
         same = node.rule.same.get("")
-        if held.text is None or same is None or not same(asked.text, held.text):
-            self._report("", held.text, asked.text)
-            held.text = asked.text
+        if existing.text is None or same is None or not same(desired.text, existing.text):
+            self._report("", existing.text, desired.text)
+            existing.text = desired.text
 
-    def _merge_children(self, node: RuleNode, asked: etree._Element, held: etree._Element) -> None:
-        held_by_tag = by_tag(held)
-        for tag, asked_ones in by_tag(asked).items():
+    def _merge_children(self, node: RuleNode, desired: etree._Element, existing: etree._Element) -> None:
+        existing_by_tag = by_tag(existing)
+        for tag, desired_ones in by_tag(desired).items():
             child = node.child(tag)
-            held_ones = held_by_tag.pop(tag, [])
-            if child.by_position and len(asked_ones) == len(held_ones) == 1:
-                self._step(child, asked_ones[0], held_ones[0])
+            existing_ones = existing_by_tag.pop(tag, [])
+            if child.by_position and len(desired_ones) == len(existing_ones) == 1:
+                self._step(child, desired_ones[0], existing_ones[0])
             else:
-                self._merge_list(child, held, asked_ones, held_ones)
-        for tag, held_ones in held_by_tag.items():
+                self._merge_list(child, existing, desired_ones, existing_ones)
+        for tag, existing_ones in existing_by_tag.items():
             child = node.child(tag)
             if child.rule.owned or child.owns_children:
-                for index, each in enumerate(held_ones):
-                    self._not_asked(child, each, index)
+                for index, each in enumerate(existing_ones):
+                    self._not_desired(child, each, index)
 
-    def _step(self, node: RuleNode, asked: etree._Element, held: etree._Element, index: int = 0) -> None:
-        if not len(asked) and not len(held) and asked.items() == held.items() and asked.text == held.text:
+    def _step(self, node: RuleNode, desired: etree._Element, existing: etree._Element, index: int = 0) -> None:
+        if (
+            not len(desired)
+            and not len(existing)
+            and desired.items() == existing.items()
+            and desired.text == existing.text
+        ):
             # Most are; going on would find nothing, but slowly.
             return
-        self._steps.append(Step(node, asked, held, index))
-        self.merge(node, asked, held)
+        self._steps.append(Step(node, desired, existing, index))
+        self.merge(node, desired, existing)
         self._steps.pop()
         if node.is_device:
-            self.devices[asked] = held
+            self.devices[desired] = existing
 
     def _merge_list(
-        self, node: RuleNode, parent: etree._Element, asked: list[etree._Element], held: list[etree._Element]
+        self, node: RuleNode, parent: etree._Element, desired: list[etree._Element], existing: list[etree._Element]
     ) -> None:
-        if _are_the_same(node.rule.keys, asked, held):
-            for index, each in enumerate(asked):
-                self._step(node, each, held[index], index)
+        if _are_the_same(node.rule.keys, desired, existing):
+            for index, each in enumerate(desired):
+                self._step(node, each, existing[index], index)
             return
-        partners = partners_of(node.rule.keys, asked, held)
+        partners = partners_of(node.rule.keys, desired, existing)
         kept = list(partners.values())
-        for index, each in enumerate(held):
+        for index, each in enumerate(existing):
             if each not in kept:
-                self._not_asked(node, each, index)
+                self._not_desired(node, each, index)
         merged: list[etree._Element] = []
-        for index, each in enumerate(asked):
+        for index, each in enumerate(desired):
             if each in partners:
                 self._step(node, each, partners[each], index)
                 merged.append(partners[each])
@@ -185,29 +190,31 @@ class Walk:
         if node.rule.ordered:
             self._put_in_order(node, parent, kept, merged)
 
-    def _not_asked(self, node: RuleNode, held: etree._Element, index: int) -> None:
-        parent = held.getparent()
+    def _not_desired(self, node: RuleNode, existing: etree._Element, index: int) -> None:
+        parent = existing.getparent()
         if parent is None:
             # It went with the old kind of what it was part of.
             return
         if node.rule.owned:
-            if node.rule.unless is None or not node.rule.unless(held):
-                self.found.append(Found((*self._steps, Step(node, None, held, index)), "", element_text(held), None))
-                parent.remove(held)
+            if node.rule.unless is None or not node.rule.unless(existing):
+                self.found.append(
+                    Found((*self._steps, Step(node, None, existing, index)), "", element_text(existing), None)
+                )
+                parent.remove(existing)
         elif node.owns_children:
-            self._step(node, self._nothing, held, index)
-            if len(held) == 0 and not held.attrib:
-                parent.remove(held)
+            self._step(node, self._nothing, existing, index)
+            if len(existing) == 0 and not existing.attrib:
+                parent.remove(existing)
 
     def _add(
         self,
         node: RuleNode,
         parent: etree._Element,
-        asked: etree._Element,
+        desired: etree._Element,
         index: int,
         previous: Optional[etree._Element],
     ) -> etree._Element:
-        added = copy.deepcopy(asked)
+        added = copy.deepcopy(desired)
         following = parent.find(node.tag)
         if previous is not None:
             previous.addnext(added)
@@ -215,9 +222,9 @@ class Walk:
             following.addprevious(added)
         else:
             parent.append(added)
-        self.found.append(Found((*self._steps, Step(node, asked, None, index)), "", None, element_text(asked)))
+        self.found.append(Found((*self._steps, Step(node, desired, None, index)), "", None, element_text(desired)))
         if node.is_device:
-            self.devices[asked] = added
+            self.devices[desired] = added
         return added
 
     def _put_in_order(
@@ -249,41 +256,41 @@ def by_tag(element: etree._Element) -> dict[str, list[etree._Element]]:
     return children
 
 
-def _are_the_same(keys: tuple[Key, ...], asked: list[etree._Element], held: list[etree._Element]) -> bool:
+def _are_the_same(keys: tuple[Key, ...], desired: list[etree._Element], existing: list[etree._Element]) -> bool:
     """Whether the first key tells that each of the held elements is the asked one in its place. Mostly it is so."""
-    if len(asked) != len(held) or not keys or keys[0] is POSITION:
+    if len(desired) != len(existing) or not keys or keys[0] is POSITION:
         return False
-    known = [keys[0].of(each) for each in asked]
+    known = [keys[0].of(each) for each in desired]
     if None in known or len(set(known)) < len(known):
         return False
-    return known == [keys[0].of(each) for each in held]
+    return known == [keys[0].of(each) for each in existing]
 
 
 def partners_of(
-    keys: tuple[Key, ...], asked: list[etree._Element], held: list[etree._Element]
+    keys: tuple[Key, ...], desired: list[etree._Element], existing: list[etree._Element]
 ) -> dict[etree._Element, etree._Element]:
     """Which of the held elements each of the asked ones is."""
     partners: dict[etree._Element, etree._Element] = {}
     for key in keys or (POSITION,):
-        if not asked or not held:
+        if not desired or not existing:
             break
         if key is POSITION:
-            partners.update(zip(asked, held))
+            partners.update(zip(desired, existing))
             break
         known: dict[Optional[str], list[etree._Element]] = {}
-        for each in held:
+        for each in existing:
             known.setdefault(key.of(each), []).append(each)
         known.pop(None, None)
         left_over = []
-        for each in asked:
+        for each in desired:
             candidates = known.get(key.of(each))
             if candidates:
                 partners[each] = candidates.pop(0)
             else:
                 left_over.append(each)
         if left_over:
-            asked, taken = left_over, list(partners.values())
-            held = [each for each in held if each not in taken]
+            desired, taken = left_over, list(partners.values())
+            existing = [each for each in existing if each not in taken]
         else:
             break
     return partners

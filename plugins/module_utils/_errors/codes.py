@@ -66,6 +66,10 @@ ERROR_CODES: dict[str, ErrorCode] = {
         "The task needs something that can only be done on the hypervisor itself, but uri is remote.",
         "Run the task on the hypervisor (make it the inventory host) with a local uri.",
     ),
+    "needs_root": ErrorCode(
+        "The task needs something on the hypervisor that this user is not permitted to do or read.",
+        "Run the task as root (become: true), or omit the option that the message names.",
+    ),
     # Files and storage
     "path_unreadable": ErrorCode(
         "A file or directory of the hypervisor cannot be read.",
@@ -88,8 +92,9 @@ ERROR_CODES: dict[str, ErrorCode] = {
         "Run the task on the hypervisor (make it the inventory host) with a local uri, or create the directory there.",
     ),
     "image_missing": ErrorCode(
-        "The image of a volume or CD does not exist.",
-        "Correct the path, or create the image before the VM is started.",
+        "The image of a volume or CD, or an image below it in its backing chain, does not exist.",
+        "Correct the path, or create the image before the VM is started. If a backing file has moved, set its new path "
+        'in the image that refers to it with "qemu-img rebase -u".',
     ),
     "image_unreadable": ErrorCode(
         "qemu-img cannot determine the format of an image.",
@@ -245,6 +250,17 @@ ERROR_CODES: dict[str, ErrorCode] = {
         "The VM is paused or suspended, so its guest cannot shut down.",
         'Resume it first ("virsh resume", or the module zstack_vm_start), or use force: true.',
     ),
+    "overlay_in_use": ErrorCode(
+        "A volume is to return to the image that it names (overlays: discard), but an overlay of the image holds data "
+        "of a snapshot, or the VM is running on it.",
+        'Omit overlays to keep the overlay. To merge it into its image use "virsh blockcommit DOMAIN TARGET --active '
+        '--pivot"; to discard its data shut down the VM and remove the snapshot ("virsh snapshot-delete --metadata").',
+    ),
+    "saved_state_failed": ErrorCode(
+        "The saved memory of a VM that is suspended to disk (managed save) cannot be restored.",
+        "Fix what the message names; the saved memory is kept. Or discard it and boot the VM: "
+        'saved_state: discard, or "virsh managedsave-remove".',
+    ),
     "vm_has_snapshots": ErrorCode(
         "The VM is to be undefined or is transient, and libvirt would delete the metadata of its snapshots or "
         "checkpoints with it.",
@@ -330,9 +346,15 @@ ERROR_CODES: dict[str, ErrorCode] = {
         "No libvirt daemon answers at the uri.",
         "Start libvirtd (or virtqemud and its socket) on the hypervisor, or correct uri.",
     ),
+    "daemon_unavailable": ErrorCode(
+        "libvirt runs, but another daemon that it needs does not answer.",
+        "Start the daemon that the message names on the hypervisor: virtlogd (virtlogd.socket), virtlockd, or one of "
+        "the modular daemons such as virtnetworkd, virtsecretd, virtstoraged or virtnwfilterd.",
+    ),
     "libvirt_denied": ErrorCode(
         "libvirt refuses the connection or the operation to this user.",
-        "Run the task as root (become: true), or give the user access to libvirt.",
+        "Run the task as root (become: true), or give the user access to libvirt (group libvirt). If libvirt requires a "
+        "user name and password, check that authfile has the right ones for its host.",
     ),
     "libvirt_hangs": ErrorCode(
         "libvirt accepts connections but does not answer.",
@@ -356,6 +378,7 @@ ERROR_CODES: dict[str, ErrorCode] = {
 RETRYABLE = frozenset(
     {
         "connection_lost",
+        "daemon_unavailable",
         "libvirt_hangs",
         "libvirt_unavailable",
         "qemu_hangs",

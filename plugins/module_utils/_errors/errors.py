@@ -10,18 +10,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Optional
 
+# libvirt's numbers, from its virterror.h: OPERATION_INVALID, AGENT_UNRESPONSIVE, AGENT_UNSYNCED, AGENT_COMMAND_TIMEOUT
+_SILENT_AGENT = frozenset({55, 86, 97, 111})
+
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong, found before anything was changed. C(place) is where it stands in the input."""
+    """One thing that is wrong, found before anything was changed. C(option_path) is where it stands in the input."""
 
-    place: str
+    option_path: str
     message: str
     code: str = "invalid_input"
     hint: str = ""
 
     def __str__(self) -> str:
-        return "%s: %s" % (self.place, self.message)
+        return "%s: %s" % (self.option_path, self.message)
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ class VmError(Exception):
     """Why something failed for one VM, or for all. It never changes.
 
     C(code) is a key of C(codes.ERROR_CODES), which has the usual hint.
+    C(libvirt_code) and C(libvirt_source) are libvirt's numbers VIR_ERR_* and VIR_FROM_*.
     """
 
     def __init__(
@@ -54,6 +58,7 @@ class VmError(Exception):
         hint: str = "",
         libvirt_code: Optional[int] = None,
         libvirt_message: str = "",
+        libvirt_source: Optional[int] = None,
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -61,16 +66,22 @@ class VmError(Exception):
         self.hint = hint
         self.libvirt_code = libvirt_code
         self.libvirt_message = libvirt_message
+        self.libvirt_source = libvirt_source
 
     def replaced(self, **changes: str) -> VmError:
         """Return the same error with another C(code), C(message), C(hint) or C(libvirt_message)."""
         own = {"code": self.code, "message": self.message, "hint": self.hint, "libvirt_message": self.libvirt_message}
-        return VmError(libvirt_code=self.libvirt_code, **{**own, **changes})
+        return VmError(libvirt_code=self.libvirt_code, libvirt_source=self.libvirt_source, **{**own, **changes})
 
     @property
     def lost_libvirt(self) -> bool:
         """Whether libvirt can be asked nothing more through this connection."""
         return self.code in ("connection_lost", "libvirt_hangs")
+
+    @property
+    def agent_is_silent(self) -> bool:
+        """Whether there is no agent to answer: none that listens, or no guest that runs."""
+        return self.libvirt_code in _SILENT_AGENT
 
 
 @dataclass(frozen=True)

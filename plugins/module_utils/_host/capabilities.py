@@ -69,13 +69,15 @@ class DomainKind:
 class Host:
     """A hypervisor. A kind that it could not answer for is absent from C(domain_capabilities).
 
-    C(addresses): the IP addresses that it has, C(None) if that is not known.
+    C(addresses): the IP addresses that it has, C(None) if that is not known. C(has_cpu_shares): whether its libvirt may
+    divide the CPUs among VMs, as a user's own may not.
     """
 
     capabilities: Capabilities
     domain_capabilities: Mapping[DomainKind, DomainCapabilities] = field(default_factory=dict)
     cgroup_version: int = 2
     addresses: Optional[frozenset[str]] = None
+    has_cpu_shares: bool = True
 
 
 def offers(values: Optional[tuple[str, ...]], value: str) -> bool:

@@ -29,6 +29,7 @@ from urllib.parse import urlsplit
 
 from .._errors.errors import VmError
 from ..deadline import call_with_deadline
+from ..foreign_text import shorten
 from . import paths as host_paths
 from .lock import HostLock, vm_lock
 
@@ -101,7 +102,28 @@ class HostSystem:
     def _path(self, path: str) -> str:
         return path if self._root == "/" else os.path.join(self._root, path.lstrip("/"))
 
+    def is_root(self) -> bool:
+        """Return whether this process may do everything on the hypervisor."""
+        return os.geteuid() == 0
+
     # Files
+
+    def is_hidden(self, path: str) -> bool:
+        """Return whether this user may not read what is at a path, or not even see whether anything is there."""
+        try:
+            os.stat(self._path(path))
+        except PermissionError:
+            return True
+        except (OSError, ValueError):
+            return False
+        return not os.access(self._path(path), os.R_OK)
+
+    def may_create(self, path: str) -> bool:
+        """Return whether this user may make what is missing of the directories of C(path), and something in them."""
+        directory = os.path.dirname(path)
+        while directory != "/" and not os.path.lexists(self._path(directory)):
+            directory = os.path.dirname(directory)
+        return os.access(self._path(directory), os.W_OK | os.X_OK)
 
     def path_kind(self, path: str) -> Optional[str]:
         """file, directory, block, socket or other; None where there is nothing (a link that leads nowhere included)."""
@@ -112,6 +134,10 @@ class HostSystem:
         except (OSError, ValueError) as error:
             raise VmError("path_unreadable", "cannot look at %s: %s" % (path, error)) from error
         return next((kind for test, kind in _KINDS if test(mode)), "other")
+
+    def real_path(self, path: str) -> str:
+        """The path without links, whether or not there is something."""
+        return os.path.realpath(self._path(path))
 
     def read_text(self, path: str) -> Optional[str]:
         """The text of a small file, None where there is none."""
@@ -257,7 +283,7 @@ class HostSystem:
             raise VmError("command_timeout", "%s did not end within %g seconds" % (argv[0], timeout)) from error
         except OSError as error:
             raise VmError("command_failed", "cannot run %s: %s" % (argv[0], error)) from error
-        return CommandResult(done.returncode, done.stdout, done.stderr)
+        return CommandResult(done.returncode, done.stdout, shorten(done.stderr))
 
     def process_age(self, pid: int, argument: str) -> Optional[float]:
         """Seconds since a process started; None where there is none, or its command line lacks C(argument)."""

@@ -21,16 +21,16 @@ except ImportError:  # the module reports it
 from .._errors.errors import Problem, VmError
 from .._libvirt.hypervisor import Hypervisor
 from .._spec.vm import Cdrom, Vm, Volume
-from .._storage.base import StorageFacts, StorageItem, path_of, path_place
+from .._storage.base import StorageFacts, StorageItem, option_path_of, path_of
 from .._storage.file import IMAGE_KINDS
 from .._storage.fusionstor import NBD_SOCKET, FusionstorBackend, export_name
+from .._storage.image_chain import QCOW2_MAGIC, chain_of
 from .._storage.iscsi import lun_of, uses_host_initiator
 
 if TYPE_CHECKING:
     from .._host.system import HostSystem, System
 
 FORMATS = ("raw", "qcow2")
-_QCOW2_MAGIC = b"QFI\xfb"
 
 
 def facts(vm: Vm, existing: Optional[Any], system: System, hypervisor: Hypervisor) -> StorageFacts:
@@ -44,24 +44,21 @@ def facts(vm: Vm, existing: Optional[Any], system: System, hypervisor: Hyperviso
             if image_format is not None:
                 formats[volume.install_path] = image_format
         except VmError as error:
-            problems.append(Problem(path_place(volume), error.message, error.code, error.hint))
+            problems.append(Problem(option_path_of(volume), error.message, error.code, error.hint))
     block_devices = _block_devices(vm, existing, system)
     return StorageFacts(formats, _chap_secrets(vm, hypervisor), block_devices, tuple(problems))
 
 
 def defined_formats(existing: Optional[Any]) -> dict[str, str]:
-    """The formats that the definition of a VM has, by install path."""
-    formats = {}
-    for disk in existing.iterfind("devices/disk") if existing is not None else ():
-        source, driver = disk.find("source"), disk.find("driver")
-        if source is None or driver is None or driver.get("type") is None:
-            continue
-        path = source.get("file") or source.get("dev")
-        if path:
-            formats[path] = driver.get("type")
-        elif source.get("protocol") == "nbd":
-            formats[FusionstorBackend.scheme + source.get("name", "")] = driver.get("type")
-    return formats
+    """The formats that the definition of a VM has, by install path; also of the images below overlays."""
+    disks = existing.iterfind("devices/disk") if existing is not None else ()
+    known = {link.image: link.format for disk in disks for link in chain_of(disk) if link.format is not None}
+    return {_install_path(image): image_format for image, image_format in known.items()}
+
+
+def _install_path(image: str) -> str:
+    dummy, is_nbd, name = image.partition("nbd:")
+    return FusionstorBackend.scheme + name if is_nbd and not dummy else image
 
 
 def _block_devices(vm: Vm, existing: Optional[Any], system: System) -> frozenset[str]:
@@ -108,7 +105,7 @@ def _format_of(volume: Volume, known: Mapping[str, str], system: System, hypervi
         expected = volume.format or known.get(volume.install_path)
         if expected is None:
             return _ask_file(volume, system, hypervisor)
-        if not system.is_remote:
+        if not system.is_remote and not system.is_hidden(volume.install_path):
             _check_claim(volume, expected, system)
         return expected
     if volume.device_type == "fusionstor":
@@ -118,8 +115,8 @@ def _format_of(volume: Volume, known: Mapping[str, str], system: System, hypervi
 
 def _ask_file(volume: Volume, system: System, hypervisor: Hypervisor) -> Optional[str]:
     path = volume.install_path
-    if system.is_remote:
-        found = _ask_libvirt(path, hypervisor)
+    if system.is_remote or system.is_hidden(path):
+        found = _ask_libvirt(path, system, hypervisor)
     elif system.path_kind(path) not in IMAGE_KINDS:
         # That it is missing is found where the VM is about to start.
         return None
@@ -130,24 +127,24 @@ def _ask_file(volume: Volume, system: System, hypervisor: Hypervisor) -> Optiona
     return found
 
 
-def _ask_libvirt(path: str, hypervisor: Hypervisor) -> str:
+def _ask_libvirt(path: str, system: System, hypervisor: Hypervisor) -> str:
     xml = hypervisor.storage_volume_xml(path)
     image_format = etree.fromstring(xml).find("target/format") if xml is not None else None
     if image_format is None:
-        raise VmError(
-            "needs_hypervisor",
-            "the format of %s is not known here, and no storage pool of libvirt has the file" % path,
-            "State the format of the volume, or run the task on the hypervisor.",
-        )
+        message = "the format of %s is not known here, and no storage pool of libvirt has the file" % path
+        if system.is_remote:
+            hint = "State the format of the volume, or run the task on the hypervisor."
+            raise VmError("needs_hypervisor", message, hint)
+        raise VmError("needs_root", message, "State the format of the volume, or run the task as root (become: true).")
     return str(image_format.get("type"))
 
 
 def _check_claim(volume: Volume, expected: str, system: System) -> None:
     """Read here, without qemu-img: this is asked of every volume on every run."""
-    head = system.read_head(volume.install_path, len(_QCOW2_MAGIC))
+    head = system.read_head(volume.install_path, len(QCOW2_MAGIC))
     if head is None:
         return
-    is_qcow2 = head == _QCOW2_MAGIC
+    is_qcow2 = head == QCOW2_MAGIC
     if is_qcow2 != (expected == "qcow2"):
         claimed = "claims to be a qcow2 image" if is_qcow2 else "is no qcow2 image"
         why = "the volume is to be" if volume.format else "the definition says"

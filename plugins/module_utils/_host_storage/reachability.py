@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, Optional
 from .._errors.errors import Problem, VmError
 from .._libvirt.hypervisor import Hypervisor
 from .._spec.vm import Vm
-from .._storage.base import SECRET_OBJECT, Address, Asking, Backend, Inquiry, StorageItem, path_of, path_place
+from .._storage.base import SECRET_OBJECT, Address, Asking, Backend, Inquiry, StorageItem, option_path_of, path_of
 from ..deadline import side_by_side
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def find_problems(wanted: Sequence[WantedItem], system: System, hypervisor: Hype
             _check_addresses(backend.addresses(item), answers)
             inquiry = backend.inquiry(item, Asking(vm, system, keys.key, greetings))
         except VmError as error:
-            found[index] = Problem(path_place(item), error.message, error.code, error.hint)
+            found[index] = Problem(option_path_of(item), error.message, error.code, error.hint)
         else:
             if inquiry is not None:
                 questions[index] = _Question(inquiry, backend.addresses(item))
@@ -165,6 +165,6 @@ def _explain(wanted: WantedItem, reason: str) -> Optional[Problem]:
     if reason == _TIMED_OUT:
         names = ", ".join(map(str, backend.addresses(item)))
         text = "%s takes connections, but has not let qemu-img open %s within %d seconds"
-        return Problem(path_place(item), text % (names, path_of(item), OPEN_SECONDS), "storage_unreachable")
+        return Problem(option_path_of(item), text % (names, path_of(item), OPEN_SECONDS), "storage_unreachable")
     explained = backend.explain(item, reason)
-    return None if explained is None else Problem(path_place(item), explained[1], explained[0])
+    return None if explained is None else Problem(option_path_of(item), explained[1], explained[0])

@@ -44,7 +44,8 @@ def sessions_of(domains: Iterable[etree._Element], system: System) -> list[Initi
 
 
 def _host_luns(domains: Iterable[etree._Element]) -> list[Lun]:
-    named = 'devices/disk[@type="block"]/source[@dev]'
+    # Below an overlay too.
+    named = "devices/disk//source[@dev]"
     found = [_DEVICE.fullmatch(source.get("dev")) for domain in domains for source in domain.iterfind(named)]
     return [Lun(lun["host"], int(lun["port"]), lun["iqn"], int(lun["lun"])) for lun in found if lun is not None]
 

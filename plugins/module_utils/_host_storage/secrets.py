@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 
 class _WantedSecret(NamedTuple):
-    """A secret of a VM. C(place) is where its value stands in the input."""
+    """A secret of a VM. C(option_path) is where its value stands in the input."""
 
-    place: str
+    option_path: str
     definition: SecretDefinition
     value: bytes
 
@@ -38,25 +38,27 @@ class _WantedSecret(NamedTuple):
 def secret_conflicts(vm: Vm, facts: StorageFacts, hypervisor: Hypervisor) -> list[Problem]:
     """Secrets of a VM whose UUID libvirt has for something else."""
     problems = []
-    for place, definition, _value in _wanted(vm, facts):
+    for option_path, definition, _value in _wanted(vm, facts):
         known = hypervisor.known_secrets().get(definition.uuid)
         if known is not None and known.kind != definition.kind:
             message = "the libvirt secret %s is there already, for %s instead of %s"
             found = "nothing in particular" if known.kind == "none" else known.kind
-            problems.append(Problem(place, message % (definition.uuid, found, definition.kind), "secret_conflict"))
+            problems.append(
+                Problem(option_path, message % (definition.uuid, found, definition.kind), "secret_conflict")
+            )
     return problems
 
 
 def plan_secrets(vm: Vm, facts: StorageFacts, hypervisor: Hypervisor) -> list[Action]:
     """What is missing for the secrets of a VM to have their values."""
-    actions = (_plan(definition, value, hypervisor) for _place, definition, value in _wanted(vm, facts))
+    actions = (_plan(definition, value, hypervisor) for _option_path, definition, value in _wanted(vm, facts))
     return [action for action in actions if action is not None]
 
 
 def _wanted(vm: Vm, facts: StorageFacts) -> Iterator[_WantedSecret]:
     if vm.ceph_secret is not None:
         uuid, key = vm.ceph_secret.uuid, base64.b64decode(vm.ceph_secret.key)
-        yield _WantedSecret("%s.ceph_secret" % vm.place, SecretDefinition(uuid, "ceph", uuid, True, False), key)
+        yield _WantedSecret("%s.ceph_secret" % vm.option_path, SecretDefinition(uuid, "ceph", uuid, True, False), key)
     with_password = {
         lun_of(volume).iqn: volume
         for volume in vm.volumes
@@ -66,7 +68,9 @@ def _wanted(vm: Vm, facts: StorageFacts) -> Iterator[_WantedSecret]:
         definition = SecretDefinition(
             facts.chap_secrets.get(iqn) or chap_secret_uuid(iqn), "iscsi", iqn, ephemeral=True, private=True
         )
-        yield _WantedSecret("%s.chap_password" % volume.place, definition, str(volume.chap_password).encode("utf-8"))
+        yield _WantedSecret(
+            "%s.chap_password" % volume.option_path, definition, str(volume.chap_password).encode("utf-8")
+        )
 
 
 def _plan(definition: SecretDefinition, value: bytes, hypervisor: Hypervisor) -> Optional[Action]:

@@ -26,7 +26,7 @@ from .._host.bridge_ports import Ports, stray_warnings
 from .._host.network import BridgePorts
 from .._host.system import System
 from .._libvirt import domain_facts
-from .._libvirt.circuit_breaker import Patience
+from .._libvirt.circuit_breaker import CircuitBreaker
 from .._libvirt.guest_addresses import ask_addresses
 from .._libvirt.hypervisor import Hypervisor
 from .._libvirt.observed import DomainList, ObservedVm, list_domains, observe_domain
@@ -34,9 +34,11 @@ from .._spec.vm import Vm
 from .._start.plan import Policy
 from .._start.readiness import console_of_domain
 from .._start.result import VmResult
-from .._start.run_context import Order
+from .._start.run_context import StartRequest
 from .._start.start import start_vms
+from ..addresses import usable_address
 from ..deadline import side_by_side
+from ..foreign_text import clean_line
 
 _WORKERS = 8
 _PID_FILE = "/run/libvirt/qemu/%s.pid"
@@ -44,7 +46,26 @@ _IN_PART = "this VM is told of only in part: %s"
 
 Information = dict[str, Any]
 
-_NOT_COMPARED: Information = {"as_asked": None, "differences": [], "error": None}
+# Whoever reads the entry of a VM that could not be looked at finds all that the others have.
+_NOTHING_KNOWN: Information = {
+    "domain_name": None,
+    "metadata": {"internal_id": None, "host_management_ip": None},
+    "memory": None,
+    "cpus": None,
+    "state": "unknown",
+    "reason": "unknown",
+    "qemu_hangs": False,
+    "uptime": None,
+    "console": None,
+    "address": None,
+    "addresses": [],
+    "disks": [],
+    "nics": [],
+    "restart_required": False,
+    "screenshot": None,
+    "thumbnail": None,
+}
+_NOT_COMPARED: Information = {"in_sync": None, "differences": [], "error": None}
 
 
 @dataclass(frozen=True)
@@ -68,7 +89,7 @@ class _Survey:
     domains: DomainList
     pictures: Pictures
     bridge_ports: BridgePorts
-    patience: Patience = field(default_factory=Patience)
+    circuit_breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
 
 
 def vm_information(
@@ -80,17 +101,17 @@ def vm_information(
 ) -> list[Information]:
     """One entry for each of the VMs, in the order given; with C(others), then for all others, by domain name."""
     domains = list_domains(hypervisor)
-    asked = list(uuids)
+    desired = list(uuids)
     if others:
-        asked += sorted(set(domains.names) - set(asked), key=lambda uuid: domains.names[uuid])
+        desired += sorted(set(domains.names) - set(desired), key=lambda uuid: domains.names[uuid])
     look = partial(_look, _Survey(hypervisor, system, domains, pictures, BridgePorts(system)))
     found = []
-    for index, (uuid, outcome) in enumerate(zip(asked, side_by_side(look, asked, _WORKERS))):
+    for index, (uuid, outcome) in enumerate(zip(desired, side_by_side(look, desired, _WORKERS))):
         if isinstance(outcome, VmError):
             if outcome.lost_libvirt:
                 raise outcome
-            unknown = {"uuid": uuid, "name": domains.names.get(uuid), "state": "unknown", "reason": "unknown"}
-            outcome = {**unknown, "warnings": ["this VM could not be looked at: %s" % outcome]}
+            named = {"uuid": uuid, "name": clean_line(domains.names.get(uuid) or uuid)}
+            outcome = {**_NOTHING_KNOWN, **named, "warnings": ["this VM could not be looked at: %s" % outcome]}
         # Another VM that has been removed since it was listed is none of those that there are.
         if index < len(uuids) or outcome["state"] != "absent":
             found.append(outcome)
@@ -109,17 +130,20 @@ def _look(survey: _Survey, uuid: str) -> Union[Information, VmError]:
 
 
 def _describe(survey: _Survey, uuid: str, observed: ObservedVm, defined: etree._Element) -> Information:
-    warnings: list[str] = []
     live = None if observed.live_xml is None else etree.fromstring(observed.live_xml)
     domain = defined if live is None else live
+    described, warnings = domain_facts.identity(domain)
     ports = {} if live is None else survey.bridge_ports.of(live)
     warnings += [] if live is None else stray_warnings(live, ports)
-    described = domain_facts.identity(domain)
     management_ip = described["metadata"]["host_management_ip"]
     disks = [{**disk, **_size(survey, uuid, disk, warnings)} for disk in domain_facts.disks(domain)]
     pictures = _pictures(survey, uuid, live, warnings)
     # Asked before the agent is, whose silence is not QEMU's.
-    hangs = live is not None and survey.patience.lost_with(uuid) is not None
+    hangs = live is not None and survey.circuit_breaker.lost_with(uuid) is not None
+    addresses: list[Information] = []
+    if live is not None:
+        addresses, left_out = ask_addresses(survey.hypervisor, survey.system, uuid, live, survey.circuit_breaker)
+        warnings += left_out
     return {
         "uuid": uuid,
         **described,
@@ -128,9 +152,8 @@ def _describe(survey: _Survey, uuid: str, observed: ObservedVm, defined: etree._
         "qemu_hangs": hangs,
         "uptime": None if live is None else _uptime(survey.system, uuid, described["domain_name"]),
         "console": None if live is None else console_of_domain(live, management_ip),
-        "addresses": []
-        if live is None
-        else ask_addresses(survey.hypervisor, survey.system, uuid, live, survey.patience),
+        "address": usable_address([each["address"] for each in addresses]),
+        "addresses": addresses,
         "disks": disks,
         "nics": domain_facts.nics(domain, ports),
         "restart_required": live is not None and observed.persistent and restart_changes(defined, live, ports),
@@ -141,17 +164,17 @@ def _describe(survey: _Survey, uuid: str, observed: ObservedVm, defined: etree._
 
 def restart_changes(defined: etree._Element, live: etree._Element, ports: Ports) -> bool:
     """Whether a guest would find anything changed if what is defined took the place of what runs."""
-    asked, running = copy.deepcopy(defined), copy.deepcopy(live)
-    for processor in asked.iterfind("cpu[@check]"):
+    desired, running = copy.deepcopy(defined), copy.deepcopy(live)
+    for processor in desired.iterfind("cpu[@check]"):
         # libvirt writes here how it has checked the processor of the VM that runs.
         del processor.attrib["check"]
-    for wanted, found in zip(asked.iterfind("devices/graphics"), running.iterfind("devices/graphics")):
+    for wanted, found in zip(desired.iterfind("devices/graphics"), running.iterfind("devices/graphics")):
         if wanted.get("listen") is None:
             # libvirt writes here what its configuration says.
             for listening in [found, *found.iterfind('listen[@type="address"]')]:
                 listening.attrib.pop("listen", None)
                 listening.attrib.pop("address", None)
-    return bool(live_changes(asked, running, ports).for_guest)
+    return bool(live_changes(desired, running, ports).for_guest)
 
 
 def _uptime(system: System, uuid: str, domain_name: str) -> Optional[int]:
@@ -167,7 +190,9 @@ def _size(survey: _Survey, uuid: str, disk: Information, warnings: list[str]) ->
     """Bytes of a disk; None where libvirt can't say, as of network storage that nobody has open."""
     if disk["source"] is not None:
         try:
-            size, allocated = survey.patience.ask(uuid, partial(survey.hypervisor.block_size, uuid, disk["target"]))
+            size, allocated = survey.circuit_breaker.ask(
+                uuid, partial(survey.hypervisor.block_size, uuid, disk["target"])
+            )
             return {"size": size, "allocated": allocated}
         except VmError as error:
             if error.lost_libvirt:
@@ -183,7 +208,7 @@ def _pictures(survey: _Survey, uuid: str, live: Optional[etree._Element], warnin
     if live is None or live.find("devices/video") is None:
         return taken
     hypervisor, wanted = survey.hypervisor, survey.pictures
-    attempt = partial(_attempt, survey.patience, uuid, warnings)
+    attempt = partial(_attempt, survey.circuit_breaker, uuid, warnings)
     if wanted.directory is not None:
         taken["screenshot"] = attempt(partial(write_picture, hypervisor, uuid, wanted.directory))
     if wanted.thumbnail_width is not None:
@@ -195,9 +220,9 @@ def _thumbnail(hypervisor: Hypervisor, uuid: str, width: int) -> str:
     return base64.b64encode(thumbnail(hypervisor.screenshot(uuid), width)).decode()
 
 
-def _attempt(patience: Patience, uuid: str, warnings: list[str], take: Callable[[], str]) -> Optional[str]:
+def _attempt(circuit_breaker: CircuitBreaker, uuid: str, warnings: list[str], take: Callable[[], str]) -> Optional[str]:
     try:
-        return patience.ask(uuid, take)
+        return circuit_breaker.ask(uuid, take)
     except (VmError, ValueError) as error:
         if isinstance(error, VmError) and error.lost_libvirt:
             raise
@@ -210,10 +235,13 @@ def compare(
     hypervisor: Hypervisor, system: System, vms: Sequence[Vm], secrets: frozenset[str], entries: Sequence[Information]
 ) -> None:
     """Adds to the entries of VMs that are described how they differ from that, as zstack_vm_start would find it."""
-    order = Order(Policy(), check_mode=True, parallel=None, secrets=secrets, cancelled=threading.Event())
-    found = {result.uuid: result for result in start_vms(hypervisor, system, vms, order)} if vms else {}
+    request = StartRequest(Policy(), check_mode=True, parallel=None, secrets=secrets, cancelled=threading.Event())
+    found = {result.uuid: result for result in start_vms(hypervisor, system, vms, request)} if vms else {}
     for entry in entries:
         result = found.get(entry["uuid"])
+        images = {each["target"]: each["overlay_of"] for each in result.overlays or ()} if result is not None else {}
+        for disk in entry.get("disks", ()):
+            disk["overlay_of"] = images.get(disk["target"])
         entry.update(_comparison(result) if result is not None else _NOT_COMPARED)
         entry["warnings"] = entry["warnings"] + (result.warnings if result is not None else [])
 
@@ -221,11 +249,11 @@ def compare(
 def _comparison(result: VmResult) -> Information:
     entry = result.as_entry()
     compared = result.failure is None and result.state != "absent"
-    as_asked: Optional[bool] = not result.differences if compared else None
+    as_desired: Optional[bool] = not result.differences if compared else None
     if result.state == "absent":
-        as_asked = False
+        as_desired = False
     return {
-        "as_asked": as_asked,
+        "in_sync": as_desired,
         "differences": entry["differences"],
         "error": entry.get("error"),
     }

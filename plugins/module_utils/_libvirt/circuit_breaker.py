@@ -15,7 +15,7 @@ from .hypervisor import SLOW_CALLS_AT_ONCE
 Answer = TypeVar("Answer")
 
 
-class Patience:
+class CircuitBreaker:
     """What is left of it for the QEMUs of one hypervisor. May be used by several threads at once."""
 
     def __init__(self) -> None:

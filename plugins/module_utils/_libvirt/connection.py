@@ -10,20 +10,26 @@ call that waits for it. Neither must a QEMU that hangs: what waits for one has a
 
 from __future__ import annotations
 
+import queue
 import threading
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from .._errors.errors import VmError
 from ..deadline import call_with_deadline, start_thread
+from ..foreign_text import clean, shorten
+from .authentication import is_denied, open_authenticated
 from .binding import libvirt
-from .error_classification import classify
+from .error_classification import broke_connection, classify
 
 Self = TypeVar("Self", bound="Connection")
 
 OPEN_SECONDS = 30
 RECONNECT_SECONDS = 15
+# From when a call fails because the connection is closed until libvirt says why it was closed.
+_CLOSE_SECONDS = 1
 KEEPALIVE_SECONDS = 5
 KEEPALIVE_COUNT = 3
 # libvirtd works on five requests of a connection at a time (max_client_requests in libvirtd.conf); behind five that
@@ -63,6 +69,12 @@ class Connection:
         self._reconnecting = threading.Lock()
         self._given_up = False
         self._slow_calls = threading.BoundedSemaphore(SLOW_CALLS_AT_ONCE)
+        self._closed = _Closed()
+
+    @property
+    def is_session(self) -> bool:
+        """Return whether this is a user's own libvirt rather than the hypervisor's."""
+        return urlsplit(self.uri).path == "/session"
 
     @classmethod
     def connect(cls: type[Self], uri: str, seconds: int = OPEN_SECONDS) -> Self:
@@ -75,8 +87,9 @@ class Connection:
         # libvirt prints errors to stderr unless it is told otherwise before its first call.
         libvirt.registerErrorHandler(lambda context, error: None, None)
         _run_event_loop()
+        self._closed = _Closed()
         try:
-            self._connection = call_with_deadline(lambda: self._call("open", libvirt.open, self.uri), seconds)
+            self._connection = call_with_deadline(self._opened, seconds)
         except TimeoutError as error:
             message = "libvirt at %s has not answered for %d seconds" % (self.uri, seconds)
             raise VmError("libvirt_hangs", message) from error
@@ -87,11 +100,16 @@ class Connection:
             if error.code == "connection_lost":
                 raise error.replaced(code="libvirt_unavailable") from error
             raise
+
+    def _opened(self) -> Any:
+        connection = self._call("open", open_authenticated, self.uri)
         try:
-            self._connection.setKeepAlive(KEEPALIVE_SECONDS, KEEPALIVE_COUNT)
+            connection.setKeepAlive(KEEPALIVE_SECONDS, KEEPALIVE_COUNT)
+            connection.registerCloseCallback(self._closed, None)
         except libvirt.libvirtError:
             # Drivers that live in this process (test, embed) have nobody to keep alive.
             pass
+        return connection
 
     def reconnect(self) -> None:
         """Opens a broken connection again, and waits for a libvirtd that is being restarted; in vain only once."""
@@ -115,6 +133,11 @@ class Connection:
         if self._connection is not None:
             self._forget()
             try:
+                # libvirt keeps a connection open for whoever wants to know when it closes.
+                self._connection.unregisterCloseCallback()
+            except libvirt.libvirtError:
+                pass
+            try:
                 self._connection.close()
             except libvirt.libvirtError:
                 pass
@@ -128,7 +151,40 @@ class Connection:
         try:
             return function(*arguments)
         except libvirt.libvirtError as error:
-            raise _vm_error(what, error) from None
+            raise self._vm_error(what, error) from None
+        except (UnicodeDecodeError, SystemError) as error:
+            # Some of the bindings' functions wrap the one in the other.
+            reason = "libvirt's answer is not text: %s" % (error.__cause__ or error)
+            raise VmError("libvirt_error", "cannot %s: %s" % (what, reason)) from None
+
+    def _vm_error(self, what: str, error: Any) -> VmError:
+        number, source = error.get_error_code(), error.get_error_domain()
+        message = clean(shorten(str(error.get_error_message())))
+        code = classify(number, source, error.get_int1(), message)
+        if self._connection is None and is_denied(number, source, error.get_int1()):
+            code = "libvirt_denied"
+        elif broke_connection(number, source):
+            if self._connection is None:
+                code = "libvirt_unavailable"
+            elif self._is_lost():
+                code = self._closed.error_code()
+        return VmError(
+            code,
+            "cannot %s: %s" % (what, message),
+            libvirt_code=number,
+            libvirt_message=message,
+            libvirt_source=source,
+        )
+
+    def _is_lost(self) -> bool:
+        """Whether nothing more can be asked through the connection."""
+        try:
+            if self._is_alive():
+                self._connection.getLibVersion()
+                return False
+        except libvirt.libvirtError:
+            pass
+        return True
 
     def _call_qemu(self, seconds: float, what: str, function: Callable[..., Any], *arguments: Any) -> Any:
         """A call that waits for a QEMU: C(qemu_hangs) when it takes longer, while it goes on behind our back.
@@ -155,11 +211,20 @@ class Connection:
         return self._call_qemu(CHANGE_SECONDS, what, function, *arguments)
 
 
-def _vm_error(what: str, error: Any) -> VmError:
-    number, source, message = error.get_error_code(), error.get_error_domain(), str(error.get_error_message())
-    return VmError(
-        classify(number, source, message),
-        "cannot %s: %s" % (what, message),
-        libvirt_code=number,
-        libvirt_message=message,
-    )
+class _Closed:
+    """What libvirt says when it closes a connection."""
+
+    def __init__(self) -> None:
+        self._reasons: queue.SimpleQueue[int] = queue.SimpleQueue()
+
+    def __call__(self, _connection: Any, reason: int, _opaque: Any) -> None:
+        self._reasons.put(reason)
+
+    def error_code(self) -> str:
+        """Return the error code for the reason; the thread that reports it may be a moment behind."""
+        try:
+            reason = self._reasons.get(timeout=_CLOSE_SECONDS)
+        except queue.Empty:
+            return "connection_lost"
+        self._reasons.put(reason)
+        return "libvirt_hangs" if reason == libvirt.VIR_CONNECT_CLOSE_REASON_KEEPALIVE else "connection_lost"

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-import ipaddress
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
@@ -16,32 +16,47 @@ except ImportError:  # the module reports it
 
 from .._domain.metadata import ZSTACK_NAMESPACE
 from .._host.bridge_ports import Ports, is_connected
+from .._storage.image_chain import chain_of
+from ..addresses import parse_address
+from ..foreign_text import clean_line
 
 _KIB = 1024
+_INTERNAL_ID = re.compile("[0-9]{1,18}")
 _AGENT_CHANNEL = 'devices/channel/target[@name="org.qemu.guest_agent.0"][@state="connected"]'
 
 
-def identity(domain: etree._Element) -> dict[str, Any]:
-    """What the VM is called, by whom, and how big it is."""
+def identity(domain: etree._Element) -> tuple[dict[str, Any], list[str]]:
+    """Return what the VM is called, by whom, and how big it is; and warnings about what isn't as we write it."""
     processors = domain.find("vcpu")
-    return {
-        "name": domain.findtext("description") or domain.findtext("name"),
+    metadata, warnings = zstack_metadata(domain)
+    identity = {
+        "name": clean_line(domain.findtext("description") or domain.findtext("name")),
         "domain_name": domain.findtext("name"),
-        "metadata": zstack_metadata(domain),
+        "metadata": metadata,
         "memory": int(domain.findtext("currentMemory") or domain.findtext("memory")) * _KIB,
         "cpus": int(processors.get("current") or processors.text),
     }
+    return identity, warnings
 
 
-def zstack_metadata(domain: etree._Element) -> dict[str, Any]:
-    """What ZStack's agent finds again in a domain, by the names of a VM's options."""
+def zstack_metadata(domain: etree._Element) -> tuple[dict[str, Any], list[str]]:
+    """Return what ZStack's agent finds again in a domain, by the names of a VM's options, and warnings.
+
+    Anybody who may change the domain may have written it.
+    """
     zstack = domain.find("metadata/{%s}zstack" % ZSTACK_NAMESPACE)
     found = {} if zstack is None else {etree.QName(item).localname: item.text for item in zstack.iterchildren("*")}
-    number = (found.get("internalId") or "").strip()
-    return {
-        "internal_id": int(number) if number.isdigit() else None,
-        "host_management_ip": found.get("hostManagementIp"),
+    number, address = ((found.get(name) or "").strip() for name in ("internalId", "hostManagementIp"))
+    metadata = {
+        "internal_id": int(number) if _INTERNAL_ID.fullmatch(number) else None,
+        "host_management_ip": parse_address(address),
     }
+    warnings = []
+    if number and metadata["internal_id"] is None:
+        warnings.append("the internalId in the metadata of the domain is no number, and is left out")
+    if address and metadata["host_management_ip"] is None:
+        warnings.append("the hostManagementIp in the metadata of the domain is no address, and is left out")
+    return metadata, warnings
 
 
 def disks(domain: etree._Element) -> list[dict[str, Any]]:
@@ -51,6 +66,8 @@ def disks(domain: etree._Element) -> list[dict[str, Any]]:
             "target": disk.find("target").get("dev"),
             "device": disk.get("device") or "disk",
             "source": _source(disk),
+            "overlay_of": None,
+            "backing_chain": [link.image for link in chain_of(disk)[1:]],
             "format": None if disk.find("driver") is None else disk.find("driver").get("type"),
         }
         for disk in domain.iterfind("devices/disk")
@@ -71,10 +88,10 @@ def nics(domain: etree._Element, ports: Ports) -> list[dict[str, Any]]:
     """The network cards; C(device) is the one of the hypervisor that a running VM has, C(ports) says where it is."""
     found = []
     for nic in domain.iterfind("devices/interface"):
-        source, model, device = nic.find("source"), nic.find("model"), nic.find("target")
+        mac, source, model, device = (nic.find(name) for name in ("mac", "source", "model", "target"))
         found.append(
             {
-                "mac": nic.find("mac").get("address"),
+                "mac": None if mac is None else mac.get("address"),
                 "type": nic.get("type"),
                 "bridge": None
                 if source is None
@@ -100,26 +117,5 @@ def arp_answer(live: etree._Element, table: Mapping[str, Sequence[str]]) -> dict
             "addrs": [{"addr": address, "prefix": 0} for address in table.get(nic["mac"].lower(), ())],
         }
         for nic in nics(live, {})
+        if nic["mac"] is not None
     }
-
-
-def merge_addresses(answers: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The addresses of a guest, each once, from what libvirt says by source; the first source of one is kept.
-
-    Those of loopback are left out.
-    """
-    found: dict[tuple[str, str], dict[str, Any]] = {}
-    for source, interfaces in answers.items():
-        for name, interface in interfaces.items():
-            for each in interface.get("addrs") or ():
-                if ipaddress.ip_address(each["addr"].partition("%")[0]).is_loopback:
-                    continue
-                entry = {
-                    "address": each["addr"],
-                    "prefix": each["prefix"] if source != "arp" else None,
-                    "mac": interface.get("hwaddr"),
-                    "interface": name,
-                    "source": source,
-                }
-                found.setdefault((each["addr"], str(interface.get("hwaddr")).lower()), entry)
-    return list(found.values())

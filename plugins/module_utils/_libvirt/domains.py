@@ -15,8 +15,8 @@ from .._errors.errors import VmError
 from .binding import libvirt
 from .connection import ANSWER_SECONDS, Connection
 
-# What libvirt says of its own schema when libxml2, which readies its types unlocked, does so in two threads at once.
-_SCHEMA_RACE = "Unable to parse RNG"
+# What libvirt reports of its own schema when libxml2, which readies its types unlocked, does so in two threads at once.
+_SCHEMA_RACE = (1, 5)  # VIR_ERR_INTERNAL_ERROR, VIR_FROM_XML
 _SCHEMA_ATTEMPTS = 5
 _SCHEMA_PAUSE = 0.1
 
@@ -166,7 +166,7 @@ class DomainCalls(Connection):
                 except VmError as error:
                     # Somebody else's definition may have been the other of the two.
                     attempts -= 1
-                    if not attempts or _SCHEMA_RACE not in error.message:
+                    if not attempts or (error.libvirt_code, error.libvirt_source) != _SCHEMA_RACE:
                         raise
                 time.sleep(_SCHEMA_PAUSE)
 
@@ -220,6 +220,10 @@ class DomainCalls(Connection):
         """Wakes a guest that has suspended itself to memory."""
         self._change("wake the domain up", self._domain(uuid).pMWakeup, 0)
 
+    def discard_saved_state(self, uuid: str) -> None:
+        """Throws away the memory of a domain that is suspended to disk (managed save)."""
+        self._call("discard the saved memory", self._domain(uuid).managedSaveRemove, 0)
+
     def set_autostart(self, uuid: str, autostart: bool) -> None:
         """Sets whether the domain starts with the hypervisor."""
         self._call("set autostart", self._domain(uuid).setAutostart, int(autostart))
@@ -227,6 +231,16 @@ class DomainCalls(Connection):
     def snapshot_count(self, uuid: str) -> int:
         """How many snapshots libvirt knows of a domain; a libvirt without them knows none."""
         return self._count("snapshots", self._domain(uuid).listAllSnapshots)
+
+    def snapshot_xmls(self, uuid: str) -> list[str]:
+        """What libvirt knows of the snapshots of a domain; a libvirt without them knows none."""
+        try:
+            snapshots = self._call("list the snapshots", self._domain(uuid).listAllSnapshots, 0)
+            return [str(self._call("read a snapshot", snapshot.getXMLDesc, 0)) for snapshot in snapshots]
+        except VmError as error:
+            if error.libvirt_code in (libvirt.VIR_ERR_NO_SUPPORT, libvirt.VIR_ERR_NO_DOMAIN_SNAPSHOT):
+                return []
+            raise
 
     def checkpoint_count(self, uuid: str) -> int:
         """The same of checkpoints, which Enterprise Linux 7 does not have."""

@@ -18,8 +18,9 @@ except ImportError:  # the module reports it
 from .._errors.errors import VmError
 from .._host.network import is_neighbour
 from .._host.system import System
+from ..addresses import merge_addresses
 from . import domain_facts
-from .circuit_breaker import Patience
+from .circuit_breaker import CircuitBreaker
 from .hypervisor import Hypervisor
 
 _SOURCES = ("agent", "lease", "arp")
@@ -28,23 +29,31 @@ Address = dict[str, Any]
 
 
 def ask_addresses(
-    hypervisor: Hypervisor, system: System, uuid: str, live: etree._Element, patience: Patience
-) -> list[Address]:
-    """Return what the guest agent, libvirt's leases and the ARP table know of the addresses of a running VM."""
+    hypervisor: Hypervisor, system: System, uuid: str, live: etree._Element, circuit_breaker: CircuitBreaker
+) -> tuple[list[Address], list[str]]:
+    """Return what the guest agent, libvirt's leases and the ARP table know of the addresses of a running VM.
+
+    And warnings about what was left out of that.
+    """
     sources = _SOURCES if domain_facts.has_agent(live) else _SOURCES[1:]
     answers = {}
+    warnings = []
     for source in sources:
         question = partial(hypervisor.interface_addresses, uuid, source)
         try:
-            answers[source] = patience.ask(uuid, question) if source == "agent" else question()
+            answers[source] = circuit_breaker.ask(uuid, question) if source == "agent" else question()
         except VmError as error:
-            # A VM that has ended meanwhile, an agent that says nothing: there are no addresses then.
             if error.lost_libvirt:
                 raise
+            # A VM that has ended meanwhile, or an agent that says nothing, has no addresses; one that answers
+            # what libvirt can't pass on hides them.
+            if source == "agent" and error.code == "libvirt_error" and not error.agent_is_silent:
+                warnings.append("there are no addresses from the guest agent: %s" % error)
             # libvirt before 9.1 cannot read the ARP table of newer kernels.
             if source == "arp" and not system.is_remote:
                 answers[source] = domain_facts.arp_answer(live, system.arp_table())
-    return domain_facts.merge_addresses(answers)
+    addresses, left_out = merge_addresses(answers)
+    return addresses, warnings + left_out
 
 
 def best_first(addresses: Sequence[Address], live: etree._Element) -> list[Address]:

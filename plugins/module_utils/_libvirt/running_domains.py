@@ -47,6 +47,16 @@ class RunningDomainCalls(DomainCalls):
         size, allocated, _end = self._call_qemu(ANSWER_SECONDS, "ask for the size of a disk", ask, target, 0)
         return int(size), int(allocated)
 
+    def has_block_job(self, uuid: str, target: str) -> bool:
+        """Whether a disk of a running domain is being copied, committed or pulled."""
+        ask = self._domain(uuid).blockJobInfo
+        try:
+            return bool(self._call_qemu(ANSWER_SECONDS, "ask for the block job of a disk", ask, target, 0))
+        except VmError as error:
+            if error.libvirt_code in (libvirt.VIR_ERR_OPERATION_INVALID, libvirt.VIR_ERR_NO_SUPPORT):
+                return False
+            raise
+
     def screenshot(self, uuid: str) -> bytes:
         """What a running domain shows on its first screen, as PNG or as PPM, whatever its QEMU gives.
 

@@ -21,8 +21,6 @@ from .option_values import Option, convert, hint_for, hint_for_unknown, kind_of,
 Spec = Mapping[str, Option]
 Check = Callable[[Any], Any]
 
-_YAML_NUMBER = "YAML read it as a number, as it does with colons between digits: put quotes around the text"
-
 
 class Part:
     """What was read of one mapping of options; C(index) is its place in its list.
@@ -31,8 +29,8 @@ class Part:
     options that have something wrong inside; it has an empty name for whatever is no option.
     """
 
-    def __init__(self, place: str, index: int) -> None:
-        self.place = place
+    def __init__(self, option_path: str, index: int) -> None:
+        self.option_path = option_path
         self.index = index
         self.values: dict[str, Any] = {}
         self.wrong: set[str] = set()
@@ -54,13 +52,13 @@ class OptionReader:
         self._may_be_empty = frozenset(may_be_empty)
         self.problems: list[Problem] = []
 
-    def read(self, raw: Any, spec: Spec, place: str, path: str = "", index: int = 0) -> Optional[Part]:
+    def read(self, raw: Any, spec: Spec, option_path: str, path: str = "", index: int = 0) -> Optional[Part]:
         """The part that C(raw) is, or None where it is no mapping at all."""
         mapping = as_mapping(raw)
         if mapping is None:
-            self.problems.append(Problem(place, "must be a mapping of options, not %s" % kind_of(raw)))
+            self.problems.append(Problem(option_path, "must be a mapping of options, not %s" % kind_of(raw)))
             return None
-        part = Part(place, index)
+        part = Part(option_path, index)
         for key in mapping:
             if key not in spec and mapping[key] is not None:
                 self._refuse_unknown(part, key, spec)
@@ -71,12 +69,12 @@ class OptionReader:
     def _refuse_unknown(self, part: Part, key: Any, spec: Spec) -> None:
         part.wrong.add("")
         if isinstance(key, str):
-            place = "%s.%s" % (part.place, shown_name(key))
+            option_path = "%s.%s" % (part.option_path, shown_name(key))
             # Suggestions take most of the time here
             hint = hint_for_unknown(key, spec) if len(self.problems) < MAX_PROBLEMS else ""
-            self.problems.append(Problem(place, "is not known here", hint=hint))
+            self.problems.append(Problem(option_path, "is not known here", hint=hint))
         else:
-            self.problems.append(Problem(part.place, "%s is no name of an option" % shown(key)))
+            self.problems.append(Problem(part.option_path, "%s is no name of an option" % shown(key)))
 
     def _read_option(self, part: Part, name: str, raw: Any, option: Option, path: str) -> None:
         required = option.get("required")
@@ -113,7 +111,7 @@ class OptionReader:
         return [self._read_scalar(part, places[index], item, element, path) for index, item in enumerate(raw)]
 
     def _read_part(self, part: Part, name: str, raw: Any, option: Option, path: str, index: int) -> Optional[Part]:
-        inner = self.read(raw, option["options"], "%s.%s" % (part.place, name), path, index)
+        inner = self.read(raw, option["options"], "%s.%s" % (part.option_path, name), path, index)
         if inner is None or inner.wrong:
             part.wrong.add(_option(name))
         return inner
@@ -136,13 +134,12 @@ class OptionReader:
             return check(value)
         except ValueError as reason:
             said = "" if option.get("no_log") else "%s " % shown(value)
-            misread = isinstance(value, str) and not isinstance(raw, str)
-            self._wrong(part, name, "%s%s" % (said, reason), _YAML_NUMBER if misread else "")
+            self._wrong(part, name, "%s%s" % (said, reason))
             return None
 
     def _wrong(self, part: Part, name: str, message: str, hint: str = "") -> None:
         part.wrong.add(_option(name))
-        self.problems.append(Problem("%s.%s" % (part.place, name), message, hint=hint))
+        self.problems.append(Problem("%s.%s" % (part.option_path, name), message, hint=hint))
 
 
 def _option(name: str) -> str:

@@ -34,7 +34,7 @@ def convert(value: Any, option: Option) -> Any:
     """A value as the option's type, which is no list, by Ansible's own rules; raises C(ValueError) where it can't be.
 
     Two things more than Ansible: binary units (2GiB), and no conversion of what only looks like a value
-    (true as a number or as text, infinity, containers as text).
+    (true as a number or as text, numbers as text, infinity, containers as text).
     """
     if _is_converted(value, option):
         return value
@@ -59,6 +59,9 @@ def _may_become(value: Any, option: Option) -> bool:
         return "choices" in option  # YAML's off is false
     if isinstance(value, str):
         return option["type"] not in ("int", "bytes", "bits") or bool(_NUMBER_TEXT.fullmatch(value))
+    if option["type"] == "str" and "choices" not in option:
+        # The text may have been another one: YAML makes 83 of 0123, and 1.1 of 1.10.
+        return False
     if isinstance(value, int):
         return value.bit_length() <= MAX_NUMBER_BITS
     return isinstance(value, float) and math.isfinite(value)
@@ -76,6 +79,10 @@ def hint_for(value: Any, option: Option) -> str:
         return "did you mean %s?" % near[0] if near else ""
     if isinstance(value, bool) and option["type"] == "str":
         return "YAML reads yes, no, on and off as true and false: put quotes around the text"
+    if isinstance(value, (int, float)) and option["type"] == "str" and "choices" not in option:
+        return (
+            "YAML reads digits as a number, also with colons between them, and 0123 as 83: put quotes around the text"
+        )
     return ""
 
 

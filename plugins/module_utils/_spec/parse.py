@@ -136,12 +136,12 @@ def parse_vms(raw: Any) -> tuple[tuple[Vm, ...], list[Problem]]:
     problems = reader.problems
     parts = []
     for index, item in enumerate(raw):
-        place = "vms[%d]" % index
+        option_path = "vms[%d]" % index
         problem = problem_of_shape(item)
         if problem:
-            problems.append(Problem(place, problem))
+            problems.append(Problem(option_path, problem))
             continue
-        part = reader.read(item, VM_ARGUMENT_SPEC, place, index=index)
+        part = reader.read(item, VM_ARGUMENT_SPEC, option_path, index=index)
         if part is not None:
             fill_in(part)
             problems.extend(problems_of_vm(part))
@@ -214,23 +214,25 @@ def _storage_problems(vms: Iterable[Part]) -> Iterator[Problem]:
 def _vm(part: Part) -> Vm:
     given = dict(part.values)
     given.update(
-        place=part.place,
+        option_path=part.option_path,
         boot_dev=tuple(given["boot_dev"]),
         root_volume=_volume(given["root_volume"]),
         data_volumes=tuple(_volume(item) for item in given["data_volumes"]),
         boot_iso=tuple(_cdrom(item) for item in given["boot_iso"]),
         nics=tuple(_nic(item) for item in given["nics"]),
-        channels=tuple(Channel(place=item.place, **item.values) for item in given["channels"]),
+        channels=tuple(Channel(option_path=item.option_path, **item.values) for item in given["channels"]),
         pci_devices=tuple(
-            PciDevice("%s.pci_devices[%d]" % (part.place, index), *address)
+            PciDevice("%s.pci_devices[%d]" % (part.option_path, index), *address)
             for index, address in enumerate(given["pci_devices"])
         ),
         usb_devices=tuple(
-            UsbDevice("%s.usb_devices[%d]" % (part.place, index), *address)
+            UsbDevice("%s.usb_devices[%d]" % (part.option_path, index), *address)
             for index, address in enumerate(given["usb_devices"])
         ),
         ceph_secret=CephSecret(**given["ceph_secret"].values) if given["ceph_secret"] else None,
-        domain_patches=tuple(DomainPatch(place=item.place, **item.values) for item in given["domain_patches"]),
+        domain_patches=tuple(
+            DomainPatch(option_path=item.option_path, **item.values) for item in given["domain_patches"]
+        ),
     )
     return Vm(**given)
 
@@ -238,17 +240,17 @@ def _vm(part: Part) -> Vm:
 def _volume(part: Part) -> Volume:
     given = _given(part, _VOLUME_OPTIONS)
     given.update(mon_info=_monitors(part), qos=_limits(given["qos"], VolumeQos))
-    return Volume(place=part.place, **given)
+    return Volume(option_path=part.option_path, **given)
 
 
 def _cdrom(part: Part) -> Cdrom:
-    return Cdrom(place=part.place, **{**_given(part, _CDROM_OPTIONS), "mon_info": _monitors(part)})
+    return Cdrom(option_path=part.option_path, **{**_given(part, _CDROM_OPTIONS), "mon_info": _monitors(part)})
 
 
 def _nic(part: Part) -> Nic:
     given = dict(part.values)
     given.update(qos=_limits(given["qos"], NicQos))
-    return Nic(place=part.place, **given)
+    return Nic(option_path=part.option_path, **given)
 
 
 def _limits(qos: Optional[Part], kind: type[Limits]) -> Optional[Limits]:

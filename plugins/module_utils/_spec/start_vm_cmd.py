@@ -206,13 +206,13 @@ class _Conversion:
         self, raw: Any, fields: _Fields, option: str, devices: list[dict[str, Any]], uuid_option: str, key: str
     ) -> None:
         """Puts each limit into the volume or NIC that it is for; as ZStack's agent, passes over limits for others."""
-        place = "addons.%s" % key
-        if raw is None or not self._is(raw, Mapping, "a mapping", place):
+        option_path = "addons.%s" % key
+        if raw is None or not self._is(raw, Mapping, "a mapping", option_path):
             return
         spec = VM_ARGUMENT_SPEC[option]["options"]["qos"]["options"]
         by_uuid = {_digits(device[uuid_option]): device for device in devices if device.get(uuid_option)}
         for uuid, limits in raw.items():
-            inner = _inner(place, uuid)
+            inner = _inner(option_path, uuid)
             if limits is None or not self._is(limits, Mapping, "a mapping", inner):
                 continue
             converted = self._mapping(limits, fields, spec, inner)
@@ -223,11 +223,13 @@ class _Conversion:
             elif converted:
                 device["qos"] = converted
 
-    def _mapping(self, raw: Mapping[Any, Any], fields: _Fields, spec: Mapping[str, Any], place: str) -> dict[str, Any]:
+    def _mapping(
+        self, raw: Mapping[Any, Any], fields: _Fields, spec: Mapping[str, Any], option_path: str
+    ) -> dict[str, Any]:
         """The options of one level. C(spec) tells their types and which of them are required."""
         converted: dict[str, Any] = {}
         for key, value in raw.items():
-            inner = _inner(place, key)
+            inner = _inner(option_path, key)
             if key not in fields:
                 self.unknown.append(inner)
                 continue
@@ -243,42 +245,42 @@ class _Conversion:
         for key, field in fields.items():
             option = field.option if isinstance(field, _Nested) else field
             if option and spec[option].get("required") and raw.get(key) is None:
-                self.problems.append("%s is required" % _inner(place, key))
+                self.problems.append("%s is required" % _inner(option_path, key))
         return converted
 
-    def _nested(self, raw: Any, field: _Nested, option: Mapping[str, Any], place: str) -> Any:
+    def _nested(self, raw: Any, field: _Nested, option: Mapping[str, Any], option_path: str) -> Any:
         if option["type"] == "dict":
-            if self._is(raw, Mapping, "a mapping", place):
-                return self._mapping(raw, field.fields, option["options"], place)
+            if self._is(raw, Mapping, "a mapping", option_path):
+                return self._mapping(raw, field.fields, option["options"], option_path)
             return None
-        if not self._is(raw, list, "a list", place):
+        if not self._is(raw, list, "a list", option_path):
             return None
         return [
-            self._mapping(item, field.fields, option["options"], "%s[%d]" % (place, index))
+            self._mapping(item, field.fields, option["options"], "%s[%d]" % (option_path, index))
             for index, item in enumerate(raw)
-            if self._is(item, Mapping, "a mapping", "%s[%d]" % (place, index))
+            if self._is(item, Mapping, "a mapping", "%s[%d]" % (option_path, index))
         ]
 
-    def _value(self, raw: Any, option: Mapping[str, Any], place: str) -> Any:
+    def _value(self, raw: Any, option: Mapping[str, Any], option_path: str) -> Any:
         wanted = option["type"]
         if wanted == "list":
-            if not self._is(raw, list, "a list", place):
+            if not self._is(raw, list, "a list", option_path):
                 return None
             return [
-                self._value(item, {"type": option["elements"]}, "%s[%d]" % (place, index))
+                self._value(item, {"type": option["elements"]}, "%s[%d]" % (option_path, index))
                 for index, item in enumerate(raw)
             ]
         if wanted == "bool" and isinstance(raw, str) and raw.lower() in ("true", "false"):
             return raw.lower() == "true"
         right = {"bool": isinstance(raw, bool), "str": isinstance(raw, str)}.get(wanted, _is_number(raw))
         if not right:
-            self.problems.append("%s must be %s, not %s" % (place, _WANTED.get(wanted, "text"), kind_of(raw)))
+            self.problems.append("%s must be %s, not %s" % (option_path, _WANTED.get(wanted, "text"), kind_of(raw)))
         return raw
 
-    def _is(self, raw: Any, kind: Any, said: str, place: str) -> bool:
+    def _is(self, raw: Any, kind: Any, said: str, option_path: str) -> bool:
         if isinstance(raw, kind):
             return True
-        self.problems.append("%s must be %s, not %s" % (place, said, kind_of(raw)))
+        self.problems.append("%s must be %s, not %s" % (option_path, said, kind_of(raw)))
         return False
 
 
@@ -289,9 +291,9 @@ def _is_number(raw: Any) -> bool:
     return isinstance(raw, int) and not isinstance(raw, bool)
 
 
-def _inner(place: str, key: Any) -> str:
+def _inner(option_path: str, key: Any) -> str:
     name = shown_name(key) if isinstance(key, str) else shown(key)
-    return "%s.%s" % (place, name) if place else name
+    return "%s.%s" % (option_path, name) if option_path else name
 
 
 def _digits(uuid: Any) -> str:

@@ -16,13 +16,13 @@ def parse_uuids(raw: Sequence[str], option: str) -> tuple[list[str], list[Proble
     uuids: list[str] = []
     problems = []
     for index, text in enumerate(raw):
-        place = "%s[%d]" % (option, index)
+        option_path = "%s[%d]" % (option, index)
         try:
             uuid = values.uuid(text)
         except ValueError as error:
-            problems.append(Problem(place, "%r %s" % (text, error)))
+            problems.append(Problem(option_path, "%r %s" % (text, error)))
             continue
         if uuid in uuids:
-            problems.append(Problem(place, "%s is there twice" % text))
+            problems.append(Problem(option_path, "%s is there twice" % text))
         uuids.append(uuid)
     return uuids, problems

@@ -91,26 +91,26 @@ def _twice(parts: Iterable[Part], name: str, key: Key) -> Iterator[Problem]:
             continue
         other = first.setdefault(value, part)
         if other is not part:
-            yield _same("%s.%s" % (part.place, name), "%s.%s" % (other.place, name), name)
+            yield _same("%s.%s" % (part.option_path, name), "%s.%s" % (other.option_path, name), name)
 
 
 def _twice_in_lists(vms: Iterable[Part], name: str, key: Callable[[Any], Any]) -> Iterator[Problem]:
     first: dict[Any, str] = {}
     for vm in vms:
         for index, item in enumerate(vm.get(name) or ()):
-            place = "%s.%s[%d]" % (vm.place, name, index)
-            other = first.setdefault(key(item), place)
-            if other != place:
-                yield _same(place, other, name)
+            option_path = "%s.%s[%d]" % (vm.option_path, name, index)
+            other = first.setdefault(key(item), option_path)
+            if other != option_path:
+                yield _same(option_path, other, name)
 
 
-def _same(place: str, other: str, name: str) -> Problem:
-    return Problem(place, "is the same as %s" % other, hint=_HINTS_FOR_SAME[name])
+def _same(option_path: str, other: str, name: str) -> Problem:
+    return Problem(option_path, "is the same as %s" % other, hint=_HINTS_FOR_SAME[name])
 
 
 def _too_many(vm: Part, name: str, most: int, reason: str) -> Iterator[Problem]:
     if len(_parts(vm, name)) > most:
-        yield Problem("%s.%s" % (vm.place, name), "are more than %s" % reason)
+        yield Problem("%s.%s" % (vm.option_path, name), "are more than %s" % reason)
 
 
 def _cpu_problems(vm: Part) -> Iterator[Problem]:
@@ -118,13 +118,13 @@ def _cpu_problems(vm: Part) -> Iterator[Problem]:
     if vm.get("use_numa"):
         if cpus and cpus > NUMA_MAX_CPUS:
             message = "is more than the %d CPUs that use_numa has" % NUMA_MAX_CPUS
-            yield Problem("%s.cpu_num" % vm.place, message, hint="lower cpu_num, or set use_numa to false")
+            yield Problem("%s.cpu_num" % vm.option_path, message, hint="lower cpu_num, or set use_numa to false")
         if (vm.get("memory") or 0) > NUMA_MAX_MEMORY:
             message = "is more than the 64 TiB that use_numa has"
-            yield Problem("%s.memory" % vm.place, message, hint="lower memory, or set use_numa to false")
+            yield Problem("%s.memory" % vm.option_path, message, hint="lower memory, or set use_numa to false")
     elif cpus and sockets and cores and sockets * cores != cpus:
         yield Problem(
-            "%s.cpu_num" % vm.place,
+            "%s.cpu_num" % vm.option_path,
             "is %d, but socket_num × cpu_on_socket is %d × %d = %d" % (cpus, sockets, cores, sockets * cores),
             hint="leave socket_num and cpu_on_socket out for one socket with all CPUs",
         )
@@ -134,13 +134,13 @@ def _console_problems(vm: Part) -> Iterator[Problem]:
     mode, password = vm.get("console_mode"), vm.get("console_password")
     if mode and password and len(password.encode("utf-8")) > _PASSWORD_BYTES[mode]:
         yield Problem(
-            "%s.console_password" % vm.place,
+            "%s.console_password" % vm.option_path,
             "is longer than the %d bytes that a %s password has" % (_PASSWORD_BYTES[mode], mode.upper()),
             hint="take a shorter password" + (", or a spice console" if mode == "vnc" else ""),
         )
     if vm.get("usb_redirect") and mode == "vnc":
         yield Problem(
-            "%s.usb_redirect" % vm.place,
+            "%s.usb_redirect" % vm.option_path,
             "needs a spice console: VNC cannot redirect USB devices",
             hint="set console_mode to spice, or usb_redirect to false",
         )
@@ -148,12 +148,12 @@ def _console_problems(vm: Part) -> Iterator[Problem]:
 
 def _boot_problems(vm: Part) -> Iterator[Problem]:
     if vm.get("boot_dev") == []:
-        yield Problem("%s.boot_dev" % vm.place, "is empty", hint="leave it out to boot from the root volume")
+        yield Problem("%s.boot_dev" % vm.option_path, "is empty", hint="leave it out to boot from the root volume")
     targets = [channel.get("target_name") for channel in _parts(vm, "channels")]
     could_come_by_patch = bool(vm.get("domain_patches")) or "channels" in vm.wrong
     if vm.get("wait_for") == "guest_agent" and GUEST_AGENT_TARGET not in targets and not could_come_by_patch:
         yield Problem(
-            "%s.wait_for" % vm.place,
+            "%s.wait_for" % vm.option_path,
             "is guest_agent, but no channel of the VM has target_name %s" % GUEST_AGENT_TARGET,
             hint="add such a channel, or wait for the console",
         )
@@ -162,13 +162,15 @@ def _boot_problems(vm: Part) -> Iterator[Problem]:
 def _address_problems(vm: Part) -> Iterator[Problem]:
     could_come_by_patch = bool(vm.get("domain_patches")) or "nics" in vm.wrong
     if vm.get("wait_for") == "address" and not vm.get("nics") and not could_come_by_patch:
-        yield Problem("%s.wait_for" % vm.place, "is address, but the VM has no NIC", hint="add a NIC, or wait for less")
+        yield Problem(
+            "%s.wait_for" % vm.option_path, "is address, but the VM has no NIC", hint="add a NIC, or wait for less"
+        )
 
 
 def _volume_problems(volume: Part) -> Iterator[Problem]:
     if volume.get("shareable") and volume.get("format") == "qcow2":
         yield Problem(
-            "%s.shareable" % volume.place,
+            "%s.shareable" % volume.option_path,
             "cannot be with format qcow2: two guests that write it would destroy it",
             hint="only raw images can be shared",
         )
@@ -178,14 +180,14 @@ def _nic_problems(nic: Part) -> Iterator[Problem]:
     if nic.get("bridge_type") == "openvswitch":
         if nic.get("ip"):
             yield Problem(
-                "%s.ip" % nic.place,
+                "%s.ip" % nic.option_path,
                 "cannot be with bridge_type openvswitch: libvirt does not filter what passes Open vSwitch",
                 hint="leave ip out, and restrict the port by flows of Open vSwitch",
             )
     elif nic.get("bridge_type") == "linux":
         for name, hint in _OPENVSWITCH_ONLY.items():
             if nic.get(name) is not None:
-                yield Problem("%s.%s" % (nic.place, name), "needs bridge_type openvswitch", hint=hint)
+                yield Problem("%s.%s" % (nic.option_path, name), "needs bridge_type openvswitch", hint=hint)
 
 
 def _patch_problems(patch: Part) -> Iterator[Problem]:
@@ -193,9 +195,9 @@ def _patch_problems(patch: Part) -> Iterator[Problem]:
     if "value" in patch.wrong or action is None:
         return
     if action == "remove" and value is not None:
-        yield Problem("%s.value" % patch.place, "has no meaning with action remove")
+        yield Problem("%s.value" % patch.option_path, "has no meaning with action remove")
     if action != "remove" and value is None:
-        yield Problem("%s.value" % patch.place, "is required with action %s" % action)
+        yield Problem("%s.value" % patch.option_path, "is required with action %s" % action)
 
 
 def _shared_volume_problems(vms: Iterable[Part]) -> Iterator[Problem]:
@@ -209,8 +211,8 @@ def _shared_volume_problems(vms: Iterable[Part]) -> Iterator[Problem]:
             other_vm, other = first.setdefault(path, (vm, volume))
             if other_vm is not vm and not (volume.get("shareable") and other.get("shareable")):
                 yield Problem(
-                    "%s.install_path" % volume.place,
-                    "is the same as %s.install_path: two VMs that write one disk destroy it" % other.place,
+                    "%s.install_path" % volume.option_path,
+                    "is the same as %s.install_path: two VMs that write one disk destroy it" % other.option_path,
                     hint="set shareable in both if the guests know how to share a disk",
                 )
 
@@ -226,8 +228,8 @@ def _secret_problems(vms: Iterable[Part]) -> Iterator[Problem]:
         other = first.setdefault(uuid, secret)
         if other.get("key") != key:
             yield Problem(
-                "%s.key" % secret.place,
-                "is another than %s.key, for the same secret %s" % (other.place, uuid),
+                "%s.key" % secret.option_path,
+                "is another than %s.key, for the same secret %s" % (other.option_path, uuid),
                 hint="give each cephx user a secret UUID of its own",
             )
 

@@ -5,7 +5,7 @@
 
 C(_spec.parse) makes these from what a playbook says; everything behind it reads them and changes nothing.
 UUIDs are lower case with dashes, MAC addresses lower case with colons, sizes bytes, times seconds.
-An option without a value is C(None), or empty where it is a text or a list. C(place) is where the
+An option without a value is C(None), or empty where it is a text or a list. C(option_path) is where the
 thing stands in the task's input (C(vms[0].data_volumes[1])), for messages.
 """
 
@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Optional
+
+from ..foreign_text import clean_line
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class VolumeQos:
 class Volume:
     """A disk; the root volume has device_id 0."""
 
-    place: str
+    option_path: str
     install_path: str
     device_id: int
     device_type: str
@@ -57,7 +59,7 @@ class Volume:
 class Cdrom:
     """A CD in one of the drives 0 to 2."""
 
-    place: str
+    option_path: str
     path: str
     image_uuid: Optional[str]
     device_id: int
@@ -77,7 +79,7 @@ class NicQos:
 class Nic:
     """A network card on a bridge."""
 
-    place: str
+    option_path: str
     mac: str
     ip: str
     bridge_name: str
@@ -94,7 +96,7 @@ class Nic:
 class Channel:
     """A unix socket on the hypervisor that a virtio port of the guest is connected to."""
 
-    place: str
+    option_path: str
     socket_path: str
     target_name: str
 
@@ -103,7 +105,7 @@ class Channel:
 class PciDevice:
     """A device of the hypervisor that is passed through, by its PCI address."""
 
-    place: str
+    option_path: str
     domain: int
     bus: int
     slot: int
@@ -114,7 +116,7 @@ class PciDevice:
 class UsbDevice:
     """A device of the hypervisor that is passed through; C(usb_version) 1, 2 or 3 chooses the guest's controller."""
 
-    place: str
+    option_path: str
     bus: int
     device: int
     vendor: int
@@ -134,7 +136,7 @@ class CephSecret:
 class DomainPatch:
     """One change of the finished domain, by XPath."""
 
-    place: str
+    option_path: str
     action: str
     xpath: str
     value: Optional[str]
@@ -145,7 +147,7 @@ class DomainPatch:
 class Vm:
     """One virtual machine as it is asked for."""
 
-    place: str
+    option_path: str
     uuid: str
     name: str
     internal_id: Optional[int]
@@ -202,4 +204,4 @@ class Vm:
     @property
     def label(self) -> str:
         """How messages call this VM."""
-        return "VM %s (%s)" % (self.name, self.uuid)
+        return "VM %s (%s)" % (clean_line(self.name), self.uuid)

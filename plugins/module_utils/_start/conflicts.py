@@ -143,7 +143,7 @@ class _Search:
         for name in sorted(self._wanted.taps - self._own.live.taps):
             exists = self._system is not None and self._system.network_device_exists(name)
             self._judge(
-                self._place("nics", "nic_internal_name", name),
+                self._option_path("nics", "nic_internal_name", name),
                 "the name %s of the NIC's network device" % name,
                 partial(_has_tap, name),
                 "a network device of the hypervisor has it already" if exists else "",
@@ -155,14 +155,14 @@ class _Search:
             has = partial(_has_mac, mac)
             holder = self._others.active(has) or self._others.inactive(has)
             if holder is not None:
-                place = self._place("nics", "mac", mac)
-                self.found.warnings.append("%s: %s is also a MAC address of %s" % (place, mac, holder))
+                option_path = self._option_path("nics", "mac", mac)
+                self.found.warnings.append("%s: %s is also a MAC address of %s" % (option_path, mac, holder))
 
     def find_sockets(self) -> None:
         for path in sorted(self._wanted.sockets - self._own.live.sockets):
             reason, code = self._on_host(_socket_conflict, path)
             self._judge(
-                self._place("channels", "socket_path", path),
+                self._option_path("channels", "socket_path", path),
                 "the socket %s" % path,
                 partial(_has_socket, path),
                 reason,
@@ -204,21 +204,21 @@ class _Search:
                 "address_in_use",
             )
 
-    def _judge(self, place: str, what: str, has: Has, reason: str, code: str) -> None:
+    def _judge(self, option_path: str, what: str, has: Has, reason: str, code: str) -> None:
         """C(reason): why the hypervisor says that it is taken, empty where it doesn't."""
         holder = self._others.active(has)
         if holder is None and reason:
             holder = self._others.of_task(self._vm.uuid, has)
         if holder is not None:
             message = "%s is taken: the running %s has it" % (what, holder)
-            self.found.problems.append(Problem(place, message, code))
+            self.found.problems.append(Problem(option_path, message, code))
         elif reason:
-            self.found.problems.append(Problem(place, "%s is taken: %s" % (what, reason), code))
+            self.found.problems.append(Problem(option_path, "%s is taken: %s" % (what, reason), code))
         else:
             holder = self._others.inactive(has)
             if holder is not None:
                 message = "%s: %s is also claimed by %s, which is off: only one of both can run"
-                self.found.warnings.append(message % (place, what, holder))
+                self.found.warnings.append(message % (option_path, what, holder))
 
     def _judge_file(self, path: str, what: str, conflict: tuple[str, str]) -> None:
         """Its content is lost also where it is that of a VM that is off."""
@@ -250,14 +250,14 @@ class _Search:
             return "", ""
         return "a %s is there that this VM has not written" % _word(kind), "path_taken"
 
-    def _place(self, things: str, option: str, value: str) -> str:
+    def _option_path(self, things: str, option: str, value: str) -> str:
         """Where the value stands in the task's input; what no option of ours has is from domain_patches."""
         named = [thing for thing in getattr(self._vm, things) if getattr(thing, option) == value]
-        return "%s.%s" % (named[0].place, option) if named else self._patches
+        return "%s.%s" % (named[0].option_path, option) if named else self._patches
 
     @property
     def _patches(self) -> str:
-        return "%s.domain_patches" % self._vm.place
+        return "%s.domain_patches" % self._vm.option_path
 
 
 def _has_tap(name: str, claims: Claims) -> bool:

@@ -5,17 +5,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
 from .._actions.action import Action
 from .._actions.definition import BackUpDefinition, Define, SetAutostart
-from .._actions.power import Resume, Start, Stop, WaitUntilOff, WakeUp
+from .._actions.power import DiscardSavedState, Resume, Start, Stop, WaitUntilOff, WakeUp
 from .._drift.walk import Difference
 from .._errors.errors import VmError
 from .._libvirt.observed import ObservedVm
 from .._spec.vm import Vm
+
+_DISK_PATH = re.compile(r"devices/disk\[target=([^]]+)\]")
 
 # Finds out what must be there before a VM starts or gets something plugged in: secrets, sessions, folders.
 Prepare = Callable[[], Sequence[Action]]
@@ -53,10 +56,15 @@ _POWER = {
 
 @dataclass(frozen=True)
 class Policy:
-    """How the caller wants it. C(on_drift): next_boot, live, restart, fail or ignore; C(backup): keep the old."""
+    """How the caller wants it. C(on_drift): next_boot, live, restart, fail or ignore; C(backup): keep the old.
+
+    C(overlays): keep, or discard those that lie on the images of volumes. C(saved_state): restore or discard.
+    """
 
     on_drift: str = "next_boot"
     backup: bool = False
+    overlays: str = "keep"
+    saved_state: str = "restore"
 
 
 @dataclass(frozen=True)
@@ -133,9 +141,9 @@ def plan_vm(vm: Vm, observed: ObservedVm, drift: Drift, policy: Policy, definiti
     return Plan(
         # It comes first: the undoing of other VMs leaves what a defined VM shares with them.
         definition=tuple(_definition(vm, observed, drift, policy, definition) if adapt else ()),
-        changes=(*changes, *_power(observed, restarts)),
+        changes=(*changes, *_power(observed, restarts, policy)),
         differences=differences,
-        warnings=tuple(_warnings(observed, drift)),
+        warnings=tuple(_warnings(observed, drift, policy)),
         restart_required=_restart_required(observed, drift, policy),
     )
 
@@ -146,6 +154,16 @@ def steps(plan: Plan, prepare: Prepare) -> Iterator[Action]:
     # Not before: as long as nobody can see that the VM needs it, the undoing of another may take what is there.
     yield from prepare()
     yield from plan.changes
+
+
+def touched_disks(plan: Plan) -> Optional[frozenset[str]]:
+    """The names of the disks that a plan changes; None for all of a VM that is stopped."""
+    if any(action.name == "stop" for action in plan.actions):
+        return None
+    if not plan.actions:
+        return frozenset()
+    found = (_DISK_PATH.match(difference.path) for difference in plan.differences)
+    return frozenset(disk[1] for disk in found if disk is not None)
 
 
 def check_drift(observed: ObservedVm, differences: Sequence[Difference], policy: Policy) -> None:
@@ -196,8 +214,15 @@ def _definition(vm: Vm, observed: ObservedVm, drift: Drift, policy: Policy, defi
     return actions
 
 
-def _power(observed: ObservedVm, restarts: bool) -> list[Action]:
+def _comes_back(observed: ObservedVm, policy: Policy) -> bool:
+    """Whether a start brings the VM back from its saved memory."""
+    return observed.saved and policy.saved_state == "restore"
+
+
+def _power(observed: ObservedVm, restarts: bool, policy: Policy) -> list[Action]:
     power = power_of(observed)
+    if observed.saved and not _comes_back(observed, policy):
+        return [DiscardSavedState(), Start()]
     if restarts:
         return [Stop(graceful=power in (KEEP, RESUME, WAKE_UP)), Start()]
     actions: Mapping[str, list[Action]] = {
@@ -211,15 +236,15 @@ def _power(observed: ObservedVm, restarts: bool) -> list[Action]:
 
 def _restart_required(observed: ObservedVm, drift: Drift, policy: Policy) -> bool:
     """Whether what runs after the plan is not what is asked for."""
-    if observed.saved:
+    if _comes_back(observed, policy):
         return bool(drift.defined)
     if not observed.active or will_start(observed, drift, policy):
         return False
     return bool(drift.live_remaining if policy.on_drift == "live" else drift.running)
 
 
-def _warnings(observed: ObservedVm, drift: Drift) -> list[str]:
-    if observed.saved and drift.defined:
+def _warnings(observed: ObservedVm, drift: Drift, policy: Policy) -> list[str]:
+    if _comes_back(observed, policy) and drift.defined:
         return [
             "the VM is suspended to disk: it comes back as it was saved, "
             "and the changed definition takes effect when it next boots"

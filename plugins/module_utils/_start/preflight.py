@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Collection, Iterator
-from typing import Optional
+from collections.abc import Collection, Iterable, Iterator
+from typing import Optional, Union
 
+from .._actions.action import Action
 from .._domain.interface import NIC_FILTER
 from .._errors.errors import Problem, VmError
 from .._host.network import openvswitch_bridge_exists
 from .._host.system import HostSystem, System
 from .._spec.vm import Nic, PciDevice, Vm
+from .._storage.iscsi import uses_host_initiator
+from .daemons import daemon_problem
 
 
 def host_problems(vm: Vm, system: System) -> list[Problem]:
@@ -32,12 +35,45 @@ def host_problems(vm: Vm, system: System) -> list[Problem]:
     ]
 
 
-def network_filter_problems(vm: Vm, filters: Optional[Collection[str]]) -> list[Problem]:
-    """NICs whose network filter libvirt doesn't have; C(filters) are those that it has, None where it doesn't say."""
+def rights_problems(vm: Vm, system: System, owner: Optional[tuple[int, int]]) -> list[Problem]:
+    """Return what a start needs and only root may do, where the user isn't root. C(owner): what QEMU runs as."""
+    if system.is_remote or system.is_root():
+        return []
+    return [*_directory_rights(vm, system, owner), *_login_rights(vm)]
+
+
+def _directory_rights(vm: Vm, system: HostSystem, owner: Optional[tuple[int, int]]) -> Iterator[Problem]:
+    for channel in vm.channels:
+        directory = os.path.dirname(channel.socket_path)
+        if system.path_kind(directory) is None and (owner is not None or not system.may_create(directory)):
+            message = "this user may not create the directory %s" % directory
+            yield Problem("%s.socket_path" % channel.option_path, message, "needs_root")
+
+
+def _login_rights(vm: Vm) -> Iterator[Problem]:
+    for volume in vm.volumes:
+        if uses_host_initiator(volume):
+            message = "this user may not log in to an iSCSI target"
+            yield Problem("%s.install_path" % volume.option_path, message, "needs_root")
+
+
+def backup_problems(directory: str, actions: Iterable[Action], system: System) -> list[Problem]:
+    """Return why definitions can't be kept in a directory, where that is to be done."""
+    if system.is_remote or not any(action.name == "back_up_definition" for action in actions):
+        return []
+    if system.may_create(directory + "/definition.xml"):
+        return []
+    return [Problem("backup", "this user may not write to %s" % directory, "needs_root")]
+
+
+def network_filter_problems(vm: Vm, filters: Union[Collection[str], VmError, None]) -> list[Problem]:
+    """NICs whose network filter libvirt doesn't have; C(filters) are those that it has, or why it doesn't say."""
+    if isinstance(filters, VmError):
+        return [problem for nic in vm.nics if nic.ip for problem in daemon_problem("%s.ip" % nic.option_path, filters)]
     if filters is None or NIC_FILTER in filters:
         return []
     message = "libvirt has no network filter %s, which every NIC with an address gets" % NIC_FILTER
-    return [Problem("%s.ip" % nic.place, message, "filter_failed") for nic in vm.nics if nic.ip]
+    return [Problem("%s.ip" % nic.option_path, message, "filter_failed") for nic in vm.nics if nic.ip]
 
 
 def memory_warnings(vm: Vm, free: Optional[int]) -> list[str]:
@@ -58,12 +94,12 @@ def missing_channel_directories(vm: Vm, system: System) -> list[str]:
 def _bridge_problems(vm: Vm, system: HostSystem) -> Iterator[Problem]:
     for nic in vm.nics:
         problem = _openvswitch_problem if nic.bridge_type == "openvswitch" else _kernel_bridge_problem
-        found = problem(nic, "%s.bridge_name" % nic.place, system)
+        found = problem(nic, "%s.bridge_name" % nic.option_path, system)
         if found is not None:
             yield found
 
 
-def _kernel_bridge_problem(nic: Nic, place: str, system: HostSystem) -> Optional[Problem]:
+def _kernel_bridge_problem(nic: Nic, option_path: str, system: HostSystem) -> Optional[Problem]:
     name, hint = nic.bridge_name, ""
     if system.bridge_exists(name):
         return None
@@ -72,22 +108,24 @@ def _kernel_bridge_problem(nic: Nic, place: str, system: HostSystem) -> Optional
         with contextlib.suppress(VmError):
             if openvswitch_bridge_exists(system, name):
                 hint = "%s is a bridge of Open vSwitch: set bridge_type to openvswitch" % name
-    return Problem(place, "the hypervisor has no bridge %s" % name, "bridge_missing", hint=hint)
+    return Problem(option_path, "the hypervisor has no bridge %s" % name, "bridge_missing", hint=hint)
 
 
-def _openvswitch_problem(nic: Nic, place: str, system: HostSystem) -> Optional[Problem]:
+def _openvswitch_problem(nic: Nic, option_path: str, system: HostSystem) -> Optional[Problem]:
     name = nic.bridge_name
     if system.bridge_exists(name):
         hint = "set bridge_type to linux, or name a bridge of Open vSwitch"
-        return Problem(place, "%s is a bridge of the kernel, not of Open vSwitch" % name, "bridge_missing", hint=hint)
+        return Problem(
+            option_path, "%s is a bridge of the kernel, not of Open vSwitch" % name, "bridge_missing", hint=hint
+        )
     try:
         if openvswitch_bridge_exists(system, name):
             return None
     except VmError as error:
         hint = "install openvswitch-switch" if error.code == "command_missing" else ""
-        return Problem(place, error.message, error.code, hint=hint)
+        return Problem(option_path, error.message, error.code, hint=hint)
     hint = "create it with ovs-vsctl add-br, or correct bridge_name"
-    return Problem(place, "Open vSwitch has no bridge %s" % name, "bridge_missing", hint=hint)
+    return Problem(option_path, "Open vSwitch has no bridge %s" % name, "bridge_missing", hint=hint)
 
 
 def _channel_problems(vm: Vm, system: System) -> Iterator[Problem]:
@@ -97,17 +135,17 @@ def _channel_problems(vm: Vm, system: System) -> Iterator[Problem]:
             directory = os.path.dirname(directory)
         if system.path_kind(directory) != "directory":
             message = "%s is not a directory" % directory
-            yield Problem("%s.socket_path" % channel.place, message, "path_unwritable")
+            yield Problem("%s.socket_path" % channel.option_path, message, "path_unwritable")
 
 
 def _pci_problems(vm: Vm, system: System) -> Iterator[Problem]:
     for device in vm.pci_devices:
         address = _pci_address(device)
         if not system.pci_device_exists(address):
-            yield Problem(device.place, "the hypervisor has no PCI device %s" % address, "device_missing")
+            yield Problem(device.option_path, "the hypervisor has no PCI device %s" % address, "device_missing")
         elif not system.has_iommu_group(address):
             message = "the PCI device %s is behind no IOMMU, so that it cannot be passed through" % address
-            yield Problem(device.place, message, "iommu_missing")
+            yield Problem(device.option_path, message, "iommu_missing")
 
 
 def _pci_address(device: PciDevice) -> str:
@@ -126,4 +164,4 @@ def _usb_problems(vm: Vm, system: System) -> Iterator[Problem]:
                 device.device,
                 device.bus,
             )
-            yield Problem(device.place, message, "device_missing")
+            yield Problem(device.option_path, message, "device_missing")

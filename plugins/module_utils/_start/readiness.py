@@ -18,7 +18,7 @@ from .._actions.context import ActionContext
 from .._diagnostics.boot_diagnostics import BootWatch
 from .._errors.errors import Failure, VmError, VmFailed
 from .._libvirt import domain_facts
-from .._libvirt.circuit_breaker import Patience
+from .._libvirt.circuit_breaker import CircuitBreaker
 from .._libvirt.guest_addresses import Address, ask_addresses, best_first, is_global, is_in_use
 from .._spec.vm import Vm
 from ..waiting import POLL_SECONDS
@@ -56,7 +56,7 @@ def console_of_domain(live: etree._Element, management_ip: Optional[str]) -> Opt
     return {"type": graphics.get("type"), "host": host, "port": port}
 
 
-def wait_until_usable(context: ActionContext, console: Optional[dict[str, Any]]) -> Optional[list[Address]]:
+def wait_until_ready(context: ActionContext, console: Optional[dict[str, Any]]) -> Optional[list[Address]]:
     """Waits for what C(wait_for) of the VM names. The VM runs already, and goes on when this fails.
 
     C(console) is that of a VM which was started just now, None for one that ran before. Returns its addresses, the best
@@ -128,7 +128,8 @@ class _AddressLook:
                 raise
             return False
         self._has_agent = domain_facts.has_agent(live)
-        self._addresses = best_first(ask_addresses(hypervisor, system, uuid, live, Patience()), live)
+        addresses, _left_out = ask_addresses(hypervisor, system, uuid, live, CircuitBreaker())
+        self._addresses = best_first(addresses, live)
         self.in_use = [each for each in self._addresses if is_global(each) and is_in_use(each, system)]
         return bool(self.in_use)
 

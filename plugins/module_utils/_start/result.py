@@ -21,6 +21,7 @@ from .._errors.codes import ERROR_CODES
 from .._errors.errors import BootDiagnostics, Failure, VmError, VmProblems
 from .._spec.secret_patches import is_secret, secrets_of_patches
 from .._spec.vm import Vm
+from ..foreign_text import clean_line
 
 MASK = "********"
 # A secret as short as this, or shorter, is too likely an ordinary word of a message.
@@ -39,6 +40,7 @@ class VmResult:
     console: Optional[dict[str, Any]] = None
     addresses: Optional[list[dict[str, Any]]] = None
     differences: Sequence[Difference] = ()
+    overlays: Optional[Sequence[Mapping[str, Any]]] = None
     warnings: list[str] = field(default_factory=list)
     backup_file: Optional[str] = None
     failure: Optional[Failure] = None
@@ -48,7 +50,7 @@ class VmResult:
     @property
     def label(self) -> str:
         """How messages call the VM."""
-        return "VM %s (%s)" % (self.name, self.uuid)
+        return "VM %s (%s)" % (clean_line(self.name), self.uuid)
 
     @property
     def changed(self) -> bool:
@@ -73,6 +75,8 @@ class VmResult:
         }
         if self.addresses is not None:
             entry["addresses"] = self.addresses
+        if self.overlays is not None:
+            entry["overlays"] = list(self.overlays)
         if self.backup_file is not None:
             entry["backup_file"] = self.backup_file
         if self.failure is not None:
@@ -81,13 +85,13 @@ class VmResult:
 
     def as_diff(self) -> dict[str, str]:
         """The VM's entry in C(diff)."""
-        header = "%s (%s)" % (self.name, self.uuid)
+        header = "%s (%s)" % (clean_line(self.name), self.uuid)
         return {"before_header": header, "after_header": header, "before": self.before, "after": self.after}
 
 
 def of_vm(vm: Vm) -> VmResult:
     """The result of a VM that nothing is known of yet."""
-    return VmResult(vm.uuid, vm.name)
+    return VmResult(vm.uuid, vm.name, overlays=())
 
 
 def as_failure(problems: VmProblems) -> Failure:

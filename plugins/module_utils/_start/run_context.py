@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Optional
+from typing import Optional, Union
 
 from .._actions.action import Action
 from .._errors.errors import Problem, VmError
@@ -25,7 +25,7 @@ from .result import SecretMask
 
 
 @dataclass(frozen=True)
-class Order:
+class StartRequest:
     """How the VMs are to be started: C(parallel) at a time, by default as many as the hypervisor has CPUs.
 
     C(secrets) never appear in results. C(cancelled) is set when the task is asked to stop. C(diff): whether results
@@ -40,7 +40,7 @@ class Order:
     diff: bool = False
 
 
-class Foreseen:
+class SharedActions:
     """What a run in check mode has said already that it would do for several VMs."""
 
     def __init__(self) -> None:
@@ -57,38 +57,38 @@ class Foreseen:
 
 
 @dataclass(frozen=True)
-class Task:
+class RunContext:
     """What all VMs of a task have in common.
 
     C(problems) are those of the storage of the VMs in C(checked), the ones that were off in the beginning.
-    C(free_memory): bytes, None where it is not known. C(network_filters): their names, None where nobody asked or
+    C(free_memory): bytes, None where it is not known. C(network_filters): their names, None where nobody asked, or why
     libvirt doesn't say.
     """
 
     hypervisor: Hypervisor
     system: System
-    order: Order
+    request: StartRequest
     mask: SecretMask
     host: Host
     domains: DomainList
     free_memory: Optional[int]
-    network_filters: Optional[Sequence[str]]
+    network_filters: Union[Sequence[str], VmError, None]
     problems: Sequence[Problem]
     checked: frozenset[str]
     others: OtherDomains
     bridge_ports: BridgePorts
-    foreseen: Foreseen = field(default_factory=Foreseen)
+    shared_actions: SharedActions = field(default_factory=SharedActions)
 
     @property
     def policy(self) -> Policy:
         """What to do about drift."""
-        return self.order.policy
+        return self.request.policy
 
     @property
     def workers(self) -> int:
         """How many VMs are worked on at a time."""
-        if self.order.parallel is not None:
-            return self.order.parallel
+        if self.request.parallel is not None:
+            return self.request.parallel
         return self.hypervisor.cpu_count() if self.system.is_remote else self.system.cpu_count()
 
     def storage_problems(self, vm: Vm) -> list[Problem]:
@@ -96,18 +96,18 @@ class Task:
         asked = self.problems
         if vm.uuid not in self.checked:
             asked = preflight([vm], self.system, self.hypervisor)
-        return [problem for problem in asked if problem.place.startswith(vm.place + ".")]
+        return [problem for problem in asked if problem.option_path.startswith(vm.option_path + ".")]
 
 
-def begin_task(hypervisor: Hypervisor, system: System, vms: Sequence[Vm], order: Order) -> Task:
+def begin_run(hypervisor: Hypervisor, system: System, vms: Sequence[Vm], request: StartRequest) -> RunContext:
     """Asks the hypervisor, and the storage of all VMs that are off."""
     domains = list_domains(hypervisor, asks_autostart=any(vm.autostart is not None for vm in vms))
     off = [vm for vm in vms if vm.uuid not in domains.active]
-    return Task(
+    return RunContext(
         hypervisor=hypervisor,
         system=system,
-        order=order,
-        mask=SecretMask(order.secrets),
+        request=request,
+        mask=SecretMask(request.secrets),
         host=_ask_host(hypervisor, system, vms),
         domains=domains,
         free_memory=hypervisor.free_memory() if system.is_remote else system.free_memory(),
@@ -119,7 +119,7 @@ def begin_task(hypervisor: Hypervisor, system: System, vms: Sequence[Vm], order:
     )
 
 
-def _ask_network_filters(hypervisor: Hypervisor, vms: Sequence[Vm]) -> Optional[Sequence[str]]:
+def _ask_network_filters(hypervisor: Hypervisor, vms: Sequence[Vm]) -> Union[Sequence[str], VmError, None]:
     if not any(nic.ip for vm in vms for nic in vm.nics):
         return None
     try:
@@ -127,7 +127,7 @@ def _ask_network_filters(hypervisor: Hypervisor, vms: Sequence[Vm]) -> Optional[
     except VmError as error:
         if error.lost_libvirt:
             raise
-        return None
+        return error
 
 
 def _ask_host(hypervisor: Hypervisor, system: System, vms: Sequence[Vm]) -> Host:
@@ -143,5 +143,6 @@ def _ask_host(hypervisor: Hypervisor, system: System, vms: Sequence[Vm]) -> Host
             continue
         answers[kind] = parse_domain_capabilities(xml)
     if system.is_remote:
-        return Host(capabilities, answers)
-    return Host(capabilities, answers, system.cgroup_version(), system.ip_addresses())
+        return Host(capabilities, answers, has_cpu_shares=not hypervisor.is_session)
+    cgroup_version, addresses = system.cgroup_version(), system.ip_addresses()
+    return Host(capabilities, answers, cgroup_version, addresses, not hypervisor.is_session)

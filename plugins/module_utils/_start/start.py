@@ -15,7 +15,7 @@ except ImportError:  # the module reports it
 
 from .._actions.action import Action
 from .._actions.context import ActionContext
-from .._actions.definition import CreateChannelDirectory
+from .._actions.definition import BACKUP_DIRECTORY, CreateChannelDirectory
 from .._domain import build as domain
 from .._drift.live_changes import live_changes
 from .._drift.reconcile import left_from_before_patches, reconcile
@@ -31,75 +31,91 @@ from .._spec.vm import Vm
 from .._storage.base import StorageFacts
 from .apply import apply
 from .conflicts import Use, find_conflicts
+from .daemons import daemon_problems
 from .plan import Drift, Plan, Prepare, check_drift, check_state, plan_vm, steps, will_attach, will_start
-from .preflight import host_problems, memory_warnings, missing_channel_directories, network_filter_problems
-from .readiness import console_of, wait_until_usable
+from .preflight import (
+    backup_problems,
+    host_problems,
+    memory_warnings,
+    missing_channel_directories,
+    network_filter_problems,
+    rights_problems,
+)
+from .readiness import console_of, wait_until_ready
 from .result import SecretMask, VmResult, as_failure, domain_text, failed, of_vm, without_secrets_of_patches
-from .run_context import Order, Task, begin_task
+from .run_context import RunContext, StartRequest, begin_run
 from .start_order import start_in_order
+from .volumes import check_block_jobs, keep_overlays, on_overlays, storage_problems
 
 
-def start_vms(hypervisor: Hypervisor, system: System, vms: Sequence[Vm], order: Order) -> list[VmResult]:
+def start_vms(hypervisor: Hypervisor, system: System, vms: Sequence[Vm], request: StartRequest) -> list[VmResult]:
     """Starts the VMs and returns one result for each, in their order; raises nothing."""
     try:
         with internal_errors():
-            task = begin_task(hypervisor, system, vms, order)
-            workers = task.workers
+            run = begin_run(hypervisor, system, vms, request)
+            workers = run.workers
     except VmError as error:
-        mask = SecretMask(order.secrets)
+        mask = SecretMask(request.secrets)
         return [failed(of_vm(vm), Failure(error, "look"), mask) for vm in vms]
-    return start_in_order(partial(_start, task), vms, workers)
+    return start_in_order(partial(_start, run), vms, workers)
 
 
-def _start(task: Task, vm: Vm, failed_before: Sequence[Vm]) -> VmResult:
+def _start(run: RunContext, vm: Vm, failed_before: Sequence[Vm]) -> VmResult:
     result = of_vm(vm)
     try:
-        if task.order.cancelled.is_set():
+        if run.request.cancelled.is_set():
             raise VmError("interrupted", "the task was asked to stop before it came to this VM")
         if failed_before:
             names = ", ".join(other.label for other in failed_before)
             raise VmError("earlier_vm_failed", "not begun, because VMs with a lower start_order failed: %s" % names)
         with internal_errors():
-            if task.order.check_mode:
-                _plan_and_apply(task, vm, result)
+            if run.request.check_mode:
+                _plan_and_apply(run, vm, result)
             else:
-                with task.system.lock(vm.uuid).acquire(vm.timeout):
-                    _plan_and_apply(task, vm, result)
+                with run.system.lock(vm.uuid).acquire(vm.timeout):
+                    _plan_and_apply(run, vm, result)
     except VmProblems as problems:
-        return failed(result, as_failure(problems), task.mask)
+        return failed(result, as_failure(problems), run.mask)
     except VmFailed as ended:
-        return failed(result, ended.failure, task.mask)
+        return failed(result, ended.failure, run.mask)
     except VmError as error:
-        return failed(result, Failure(error, "look"), task.mask)
+        return failed(result, Failure(error, "look"), run.mask)
     return result
 
 
-def _plan_and_apply(task: Task, vm: Vm, result: VmResult) -> None:
-    observed = observe(task.hypervisor, vm, task.domains)
+def _plan_and_apply(run: RunContext, vm: Vm, result: VmResult) -> None:
+    observed = observe(run.hypervisor, vm, run.domains)
     result.state = observed.state
     result.console = console_of(vm, observed.live_xml)
-    check_state(vm, observed, task.policy)
-    plan, prepare = _plan(task, vm, observed, result)
+    check_state(vm, observed, run.policy)
+    plan, prepare = _plan(run, vm, observed, result)
     result.restart_required = plan.restart_required
     result.warnings += plan.warnings
-    check_drift(observed, plan.differences, task.policy)
-    if plan.actions and observed.active and task.hypervisor.has_job(vm.uuid):
-        raise VmError("vm_busy", "the VM is %s, and a job is being done on it" % observed.state)
+    check_drift(observed, plan.differences, run.policy)
+    if plan.actions and observed.active:
+        if run.hypervisor.has_job(vm.uuid):
+            raise VmError("vm_busy", "the VM is %s, and a job is being done on it" % observed.state)
+        check_block_jobs(run.hypervisor, vm, observed, plan)
     actions = steps(plan, prepare)
-    if task.order.check_mode:
-        result.actions = [action.name for action in actions if task.foreseen.is_first(action)]
+    if run.request.check_mode:
+        result.actions = [action.name for action in actions if run.shared_actions.is_first(action)]
     else:
-        _apply(task, vm, observed, actions, result)
+        _apply(run, vm, observed, actions, result)
 
 
-def _plan(task: Task, vm: Vm, observed: ObservedVm, result: VmResult) -> tuple[Plan, Prepare]:
+def _plan(run: RunContext, vm: Vm, observed: ObservedVm, result: VmResult) -> tuple[Plan, Prepare]:
     """What is to be done to the VM itself, and what finds out what must be prepared for it."""
-    existing = None if observed.inactive_xml is None else etree.fromstring(observed.inactive_xml)
-    facts = storage_facts(vm, existing, task.system, task.hypervisor)
-    desired = domain.build(vm, task.host, facts)
-    reconciled = reconcile(desired.element, existing, desired.unpatched)
-    drift = _drift(task, desired, reconciled.differences, observed)
-    if task.order.diff:
+    existing, live = (
+        None if xml is None else etree.fromstring(xml) for xml in (observed.inactive_xml, observed.live_xml)
+    )
+    facts = storage_facts(vm, existing, run.system, run.hypervisor)
+    desired = domain.build(vm, run.host, facts)
+    overlays = keep_overlays(run, vm, facts, desired.element, existing, live)
+    result.overlays = overlays.entries()
+    to_define = on_overlays(desired, overlays.defined)
+    reconciled = reconcile(to_define.element, existing, to_define.unpatched)
+    drift = _drift(run, on_overlays(desired, overlays.live), reconciled.differences, observed)
+    if run.request.diff:
         result.before = result.after = domain_text(existing)
         if reconciled.differences or existing is None:
             result.after = domain_text(reconciled.merged)
@@ -112,55 +128,60 @@ def _plan(task: Task, vm: Vm, observed: ObservedVm, result: VmResult) -> tuple[P
     problems = list(facts.problems)
     prepare: Prepare = tuple
     definition = etree.tostring(reconciled.merged, encoding="unicode")
-    plan = plan_vm(vm, observed, drift, task.policy, definition)
-    use = Use(will_start(observed, drift, task.policy), will_attach(drift, task.policy))
+    plan = plan_vm(vm, observed, drift, run.policy, definition)
+    use = Use(will_start(observed, drift, run.policy), will_attach(drift, run.policy))
     if use.starts or use.attaches:
-        problems += [*desired.missing, *task.storage_problems(vm), *host_problems(vm, task.system)]
-        problems += network_filter_problems(vm, task.network_filters)
-        problems += secret_conflicts(vm, facts, task.hypervisor)
-        prepare = partial(_preparations, task, vm, facts)
-        result.warnings += memory_warnings(vm, task.free_memory)
+        problems += [*desired.missing, *storage_problems(run, vm, facts, overlays), *host_problems(vm, run.system)]
+        problems += daemon_problems(vm, run.system, run.hypervisor.uri)
+        problems += rights_problems(vm, run.system, run.host.capabilities.qemu_owner)
+        problems += network_filter_problems(vm, run.network_filters)
+        problems += secret_conflicts(vm, facts, run.hypervisor)
+        prepare = partial(_preparations, run, vm, facts)
+        result.warnings += memory_warnings(vm, run.free_memory)
+    problems += backup_problems(BACKUP_DIRECTORY, plan.actions, run.system)
     if use.starts or use.attaches or plan.definition:
-        conflicts = find_conflicts(vm, reconciled.merged, observed, use, task.system, task.others)
+        conflicts = find_conflicts(vm, reconciled.merged, observed, use, run.system, run.others)
         problems += conflicts.problems
         result.warnings += conflicts.warnings
     result.differences = plan.differences
     without_secrets_of_patches(result, vm)
-    if problems and not task.order.check_mode:
+    if problems and (not run.request.check_mode or any(problem.code == "needs_root" for problem in problems)):
         raise VmProblems(problems)
     # In check mode an earlier task may not have made yet what is missing.
     result.warnings += [str(problem) for problem in problems]
     return plan, prepare
 
 
-def _drift(task: Task, desired: domain.DesiredDomain, defined: Sequence[Difference], observed: ObservedVm) -> Drift:
+def _drift(
+    run: RunContext, desired: domain.DesiredDomain, defined: Sequence[Difference], observed: ObservedVm
+) -> Drift:
     if observed.live_xml is None:
         return Drift(defined=tuple(defined))
     live = etree.fromstring(observed.live_xml)
-    changes = live_changes(desired.element, live, task.bridge_ports.of(live))
+    changes = live_changes(desired.element, live, run.bridge_ports.of(live))
     left: tuple[Difference, ...] = ()
     if desired.unpatched is not None:
         left = left_from_before_patches(desired.element, desired.unpatched, live)
     # A new description is no reason to restart a VM, but it can be set in one that runs.
-    running = changes.differences if task.policy.on_drift == "live" else changes.for_guest
+    running = changes.differences if run.policy.on_drift == "live" else changes.for_guest
     # What a transient domain has as its definition is what runs, with all that libvirt has added.
     defined = defined if observed.persistent else ()
     return Drift(tuple(defined), (*left, *running), changes.actions, (*left, *changes.remaining))
 
 
-def _preparations(task: Task, vm: Vm, facts: StorageFacts) -> list[Action]:
-    owner = task.host.capabilities.qemu_owner
+def _preparations(run: RunContext, vm: Vm, facts: StorageFacts) -> list[Action]:
+    owner = run.host.capabilities.qemu_owner
     return [
-        *prepare_storage(vm, facts, task.system, task.hypervisor),
-        *(CreateChannelDirectory(path, owner) for path in missing_channel_directories(vm, task.system)),
+        *prepare_storage(vm, facts, run.system, run.hypervisor),
+        *(CreateChannelDirectory(path, owner) for path in missing_channel_directories(vm, run.system)),
     ]
 
 
-def _apply(task: Task, vm: Vm, observed: ObservedVm, actions: Iterator[Action], result: VmResult) -> None:
-    context = ActionContext(task.hypervisor, task.system, vm, observed, task.order.cancelled)
+def _apply(run: RunContext, vm: Vm, observed: ObservedVm, actions: Iterator[Action], result: VmResult) -> None:
+    context = ActionContext(run.hypervisor, run.system, vm, observed, run.request.cancelled)
     try:
         apply(context, actions)
-        _wait_until_usable(context, result)
+        _wait_until_ready(context, result)
     finally:
         result.state = context.state or observed.state
         result.actions = context.done
@@ -169,9 +190,9 @@ def _apply(task: Task, vm: Vm, observed: ObservedVm, actions: Iterator[Action], 
         result.restart_required = result.restart_required or context.live_change_refused
 
 
-def _wait_until_usable(context: ActionContext, result: VmResult) -> None:
+def _wait_until_ready(context: ActionContext, result: VmResult) -> None:
     started = None
     if "start" in context.done:
         live_xml = context.retried(lambda: context.hypervisor.xml(context.vm.uuid, inactive=False))
         result.console = started = console_of(context.vm, live_xml)
-    result.addresses = wait_until_usable(context, started)
+    result.addresses = wait_until_ready(context, started)

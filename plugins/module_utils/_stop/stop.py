@@ -43,7 +43,7 @@ _NO_SECRETS = SecretMask(())
 
 
 @dataclass(frozen=True)
-class StopOrder:
+class StopRequest:
     """How VMs are to be stopped. C(timeout): seconds that a guest gets to shut down.
 
     C(force): force off a VM that hasn't shut down by then, or can't. C(undefine): remove its definition as well, and
@@ -59,7 +59,7 @@ class StopOrder:
     cancelled: threading.Event
 
 
-def stop_vms(hypervisor: Hypervisor, system: System, uuids: Sequence[str], order: StopOrder) -> list[VmResult]:
+def stop_vms(hypervisor: Hypervisor, system: System, uuids: Sequence[str], request: StopRequest) -> list[VmResult]:
     """Stops the VMs and returns one result for each, in their order; raises nothing."""
     try:
         with internal_errors():
@@ -69,8 +69,8 @@ def stop_vms(hypervisor: Hypervisor, system: System, uuids: Sequence[str], order
 
     def stop(index: int) -> VmResult:
         # Check mode sees what was undefined before as if it were done: what VMs share goes with the last of them.
-        first = 0 if order.check_mode and order.undefine else index
-        return _Stop(hypervisor, system, uuids[index], uuids[first : index + 1], order, domains).result_of_all()
+        first = 0 if request.check_mode and request.undefine else index
+        return _Stop(hypervisor, system, uuids[index], uuids[first : index + 1], request, domains).result_of_all()
 
     return side_by_side(stop, range(len(uuids)), _WORKERS)
 
@@ -87,14 +87,14 @@ class _Stop:
         system: System,
         uuid: str,
         going: Sequence[str],
-        order: StopOrder,
+        request: StopRequest,
         domains: DomainList,
     ) -> None:
         self._hypervisor = hypervisor
         self._system = system
         self._uuid = uuid
         self._going = going
-        self._order = order
+        self._request = request
         self._domains = domains
         self._actions: list[str] = []
         self._doing = ""
@@ -103,13 +103,13 @@ class _Stop:
     def result_of_all(self) -> VmResult:
         """Does everything, and returns what became of the VM."""
         try:
-            if self._order.cancelled.is_set():
+            if self._request.cancelled.is_set():
                 raise VmError("interrupted", "the task was asked to stop before it came to this VM")
             with internal_errors():
-                if self._order.check_mode:
+                if self._request.check_mode:
                     self._stop()
                 else:
-                    with self._system.lock(self._uuid).acquire(max(self._order.timeout, _LOCK_SECONDS)):
+                    with self._system.lock(self._uuid).acquire(max(self._request.timeout, _LOCK_SECONDS)):
                         self._stop()
         except VmError as error:
             return failed(self._result, Failure(error, self._phase()), _NO_SECRETS)
@@ -124,7 +124,7 @@ class _Stop:
         domain = etree.fromstring(observed.inactive_xml)
         self._result.name = domain.findtext("description") or observed.name or ""
         self._check_stoppable(observed)
-        undefines = self._order.undefine and observed.persistent
+        undefines = self._request.undefine and observed.persistent
         stays = observed.persistent and not undefines
         if not stays:
             self._check_what_goes(domain, observed)
@@ -135,12 +135,12 @@ class _Stop:
             self._do("undefine", self._undefine)
         state_after = "shutoff" if stays else "absent"
         self._result.after = self._text(state_after, domain if stays else None)
-        if not self._order.check_mode:
+        if not self._request.check_mode:
             self._result.state = state_after
         self._give_back(domain, observed, stays)
 
     def _check_stoppable(self, observed: ObservedVm) -> None:
-        check_stoppable(observed, self._order)
+        check_stoppable(observed, self._request)
         if observed.active and self._has_job():
             raise VmError("vm_busy", "the VM is %s, and a job is being done on it" % observed.state)
 
@@ -149,13 +149,13 @@ class _Stop:
             return self._hypervisor.has_job(self._uuid, _JOB_SECONDS)
         except VmError as error:
             # What a QEMU hangs in keeps libvirt from telling; by force it is ended whatever it does.
-            if error.code != "qemu_hangs" or not self._order.force:
+            if error.code != "qemu_hangs" or not self._request.force:
                 raise
             return False
 
     def _check_what_goes(self, domain: etree._Element, observed: ObservedVm) -> None:
         """Raise what libvirt would remove with the domain and nobody has asked to remove."""
-        removal, hypervisor = self._order.removal, self._hypervisor
+        removal, hypervisor = self._request.removal, self._hypervisor
         when = "when the VM is undefined" if observed.persistent else "when the VM is off, because it is transient"
         if observed.saved and not removal.saved_state:
             raise VmError("vm_has_saved_state", "the VM is suspended to disk; libvirt removes its memory %s" % when)
@@ -172,7 +172,7 @@ class _Stop:
 
     def _do(self, name: str, action: Callable[[], object]) -> None:
         """Does one thing, unless in check mode."""
-        if not self._order.check_mode:
+        if not self._request.check_mode:
             self._doing = name
             action()
             self._doing = ""
@@ -183,28 +183,28 @@ class _Stop:
 
     def _text(self, state: str, domain: Optional[etree._Element]) -> str:
         """The VM as the diff shows it: its state, and its definition where that is at stake; empty without a diff."""
-        return "state: %s\n%s" % (state, domain_text(domain)) if self._order.diff else ""
+        return "state: %s\n%s" % (state, domain_text(domain)) if self._request.diff else ""
 
     # The VM
 
     def _end(self, observed: ObservedVm) -> None:
         power = power_of(observed)
-        if self._order.timeout and power in (KEEP, START_WHEN_OFF):
+        if self._request.timeout and power in (KEEP, START_WHEN_OFF):
             asks = power == KEEP
             self._actions.append("shutdown" if asks else "wait_until_off")
-            if self._order.check_mode or self._shut_down(asks):
+            if self._request.check_mode or self._shut_down(asks):
                 return
-            if not self._order.force:
+            if not self._request.force:
                 message = "the guest has not shut down within %d seconds: the VM is %s (%s)"
                 state = self._hypervisor.state(self._uuid)
-                raise VmError("shutdown_timeout", message % (self._order.timeout, *state))
+                raise VmError("shutdown_timeout", message % (self._request.timeout, *state))
             # A migration, for instance, may have been begun meanwhile.
             self._check_stoppable(observe_domain(self._hypervisor, self._uuid, self._domains))
         self._do("destroy", self._force_off)
 
     def _shut_down(self, asks: bool) -> bool:
         """Return whether the VM is off in time; a guest that can't be asked is an error unless it may be forced off."""
-        seconds, cancelled = self._order.timeout, self._order.cancelled
+        seconds, cancelled = self._request.timeout, self._request.cancelled
         if not asks or self._is_off():
             return wait_until(self._is_off, seconds, cancelled)
         try:
@@ -213,7 +213,7 @@ class _Stop:
             # A guest that was not asked, because others are waited for, is not ended for that.
             if error.code == "interrupted":
                 raise error.replaced(message="%s while the guest was shutting down" % error.message) from error
-            if error.lost_libvirt or error.code == "vm_busy" or not self._order.force:
+            if error.lost_libvirt or error.code == "vm_busy" or not self._request.force:
                 raise
             return False
 
@@ -222,7 +222,7 @@ class _Stop:
 
     def _undefine(self) -> None:
         # libvirt itself keeps what may not go and was made after it was looked for.
-        self._hypervisor.undefine(self._uuid, self._order.removal)
+        self._hypervisor.undefine(self._uuid, self._request.removal)
 
     def _is_off(self) -> bool:
         try:
@@ -247,14 +247,17 @@ class _Stop:
                 self._result.warnings.append("its sockets and iSCSI sessions stay: only the hypervisor can remove them")
         else:
             # libvirt removes the sockets of a VM that it sees ending.
-            if not (observed.active and self._order.check_mode):
+            if not (observed.active and self._request.check_mode):
                 self._remove_sockets(sockets, self._system)
-            self._close_sessions(release.sessions_of(used, self._system))
+            if self._system.is_root():
+                self._close_sessions(release.sessions_of(used, self._system))
+            elif release.has_host_luns(used):
+                self._result.warnings.append("its iSCSI sessions stay: only root can close them")
         still_named = release.secrets_of([domain]) if stays else []
         self._remove_secrets([secret for secret in release.secrets_of(used) if secret not in still_named])
 
     def _remove_sockets(self, paths: Sequence[str], system: HostSystem) -> None:
-        for path in paths:
+        for path in filter(system.may_create, paths):
             if system.entry_kind(path) != "socket" or used_by_other_than(self._going, path, self._hypervisor):
                 continue
             if not system.has_listener(path):
@@ -273,13 +276,13 @@ class _Stop:
                 self._do("remove_secret", remove)
 
 
-def check_stoppable(observed: ObservedVm, order: StopOrder) -> None:
+def check_stoppable(observed: ObservedVm, request: StopRequest) -> None:
     """Raises what keeps a VM in this state from being stopped this way."""
     power = power_of(observed)
     seen = "the VM is %s (%s)" % (observed.state, observed.reason)
     if power == BUSY:
         raise VmError("vm_busy", seen)
-    if order.force:
+    if request.force:
         return
     if power in (RESUME, WAKE_UP):
         raise VmError("vm_not_running", seen + ", and its guest cannot shut down")

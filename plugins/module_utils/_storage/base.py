@@ -143,18 +143,18 @@ def path_of(item: StorageItem) -> str:
     return item.path if isinstance(item, Cdrom) else item.install_path
 
 
-def path_place(item: StorageItem) -> str:
+def option_path_of(item: StorageItem) -> str:
     """Where the path stands in the input."""
-    return "%s.%s" % (item.place, "path" if isinstance(item, Cdrom) else "install_path")
+    return "%s.%s" % (item.option_path, "path" if isinstance(item, Cdrom) else "install_path")
 
 
 def check_url(item: StorageItem, scheme: str, form: str) -> list[Problem]:
     """A URL is there, and nothing in it that would be lost on the way. C(form) is how it should look."""
     path = path_of(item)
     if not path.startswith(scheme):
-        return [Problem(path_place(item), "%r is not of the form %s" % (path, form))]
+        return [Problem(option_path_of(item), "%r is not of the form %s" % (path, form))]
     if CONTROL_CHARACTERS.search(path):
-        return [Problem(path_place(item), "%r has control characters" % path)]
+        return [Problem(option_path_of(item), "%r has control characters" % path)]
     return []
 
 

@@ -29,8 +29,8 @@ from .base import (
     host_name,
     image_options,
     network_source,
+    option_path_of,
     path_of,
-    path_place,
 )
 
 if TYPE_CHECKING:
@@ -101,22 +101,22 @@ class CephBackend(Backend):
         if not problems:
             image = parse_image(item)
             if not image.pool or not image.image:
-                problems.append(Problem(path_place(item), "%r is not of the form %s" % (path_of(item), form)))
+                problems.append(Problem(option_path_of(item), "%r is not of the form %s" % (path_of(item), form)))
             if image.snapshot is not None and not _SNAPSHOT_NAME.fullmatch(image.snapshot):
                 problems.append(
                     Problem(
-                        path_place(item),
+                        option_path_of(item),
                         'the snapshot name %r has other characters than letters, digits, "_", "+" and "-": '
                         "libvirt takes no others" % image.snapshot,
                     )
                 )
         if not item.mon_info:
-            problems.append(Problem("%s.mon_info" % item.place, "an image in ceph needs at least one monitor"))
+            problems.append(Problem("%s.mon_info" % item.option_path, "an image in ceph needs at least one monitor"))
         for index, monitor in enumerate(item.mon_info):
             if host_name(monitor.hostname) is None:
                 problems.append(
                     Problem(
-                        "%s.mon_info[%d].hostname" % (item.place, index),
+                        "%s.mon_info[%d].hostname" % (item.option_path, index),
                         "%r is neither a host name nor an IP address" % monitor.hostname,
                     )
                 )

@@ -22,8 +22,8 @@ from .base import (
     Inquiry,
     StorageFacts,
     StorageItem,
+    option_path_of,
     path_of,
-    path_place,
 )
 
 # What a file counts as while it can't be asked: ZStack makes its volumes as qcow2.
@@ -41,7 +41,7 @@ class FileBackend(Backend):
         path = path_of(item)
         if not path.startswith("/") or path == "/" or CONTROL_CHARACTERS.search(path):
             others = ", or a URL that begins with ceph:// or fusionstor://" if isinstance(item, Cdrom) else ""
-            return [Problem(path_place(item), "%r is not the absolute path of a file%s" % (path, others))]
+            return [Problem(option_path_of(item), "%r is not the absolute path of a file%s" % (path, others))]
         return []
 
     def disk(self, item: StorageItem, facts: StorageFacts) -> DiskSource:
@@ -56,7 +56,8 @@ class FileBackend(Backend):
 
     def inquiry(self, item: StorageItem, asking: Asking) -> Optional[Inquiry]:
         # Through libvirt alone there is no telling; libvirt itself says it at the start.
-        if not asking.system.is_remote:
+        # Nor is there for a user who can't see the file; libvirt reads it with its own rights.
+        if not asking.system.is_remote and not asking.system.is_hidden(path_of(item)):
             kind = asking.system.path_kind(path_of(item))
             if kind is None:
                 raise VmError("image_missing", "there is no file or block device %s" % path_of(item))

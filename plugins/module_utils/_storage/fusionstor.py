@@ -24,8 +24,8 @@ from .base import (
     StorageItem,
     check_url,
     image_options,
+    option_path_of,
     path_of,
-    path_place,
 )
 
 NBD_SOCKET = "/tmp/nbd-socket"
@@ -48,7 +48,7 @@ class FusionstorBackend(Backend):
         if not problems:
             pool, dummy, image = export_name(item).partition("/")
             if not pool or not image:
-                problems.append(Problem(path_place(item), "%r is not of the form %s" % (path_of(item), form)))
+                problems.append(Problem(option_path_of(item), "%r is not of the form %s" % (path_of(item), form)))
         return problems
 
     def disk(self, item: StorageItem, facts: StorageFacts) -> DiskSource:

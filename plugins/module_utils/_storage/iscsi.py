@@ -32,7 +32,7 @@ from .base import (
     host_name,
     image_options,
     network_source,
-    path_place,
+    option_path_of,
 )
 
 DEFAULT_PORT = 3260
@@ -110,8 +110,8 @@ def check_passwords(volumes: Iterable[Volume]) -> list[Problem]:
         if (volume.chap_username, volume.chap_password) != (other.chap_username, other.chap_password):
             problems.append(
                 Problem(
-                    "%s.chap_password" % volume.place,
-                    "the target %s has another user name or password in %s" % (lun.iqn, other.place),
+                    "%s.chap_password" % volume.option_path,
+                    "the target %s has another user name or password in %s" % (lun.iqn, other.option_path),
                 )
             )
     return problems
@@ -127,17 +127,18 @@ class IscsiBackend(Backend):
         form = "iscsi://HOST:PORT/IQN/LUN (LUN 0 to %d, an IPv6 address in brackets)" % HIGHEST_LUN
         problems = check_url(item, self.scheme, form)
         if not problems and parse_lun(volume.install_path) is None:
-            problems.append(Problem(path_place(item), "%r is not of the form %s" % (volume.install_path, form)))
+            problems.append(Problem(option_path_of(item), "%r is not of the form %s" % (volume.install_path, form)))
         if bool(volume.chap_username) != bool(volume.chap_password):
             problems.append(
                 Problem(
-                    "%s.chap_username" % volume.place, "chap_username and chap_password go together: one is missing"
+                    "%s.chap_username" % volume.option_path,
+                    "chap_username and chap_password go together: one is missing",
                 )
             )
         if volume.chap_username and volume.use_virtio and not _USER_NAME.fullmatch(volume.chap_username):
             problems.append(
                 Problem(
-                    "%s.chap_username" % volume.place,
+                    "%s.chap_username" % volume.option_path,
                     '%r has other characters than letters, digits, "_", "+" and "-": libvirt takes no others'
                     % volume.chap_username,
                 )

@@ -19,8 +19,9 @@ from ansible_collections.zstack.kvm.plugins.module_utils._spec.start_vm_cmd impo
 from ansible_collections.zstack.kvm.plugins.module_utils._start.result import SecretMask
 from ansible_collections.zstack.kvm.plugins.modules.zstack_vm_start import ARGUMENT_SPEC
 
-# Not uri: where libvirt is, the inventory says. A uri can name other hypervisors, and run programs (qemu+ext).
-_MODULE_OPTIONS = {name: ARGUMENT_SPEC[name] for name in ("on_drift", "backup")}
+# Neither uri nor authfile: where libvirt is, the inventory says. A uri can name other hypervisors, and run programs
+# (qemu+ext).
+_MODULE_OPTIONS = {name: ARGUMENT_SPEC[name] for name in ("on_drift", "backup", "overlays", "saved_state")}
 # By these the agent API finds the host and keeps two documents for one VM apart.
 _FIXED = ("uuid", "host_management_ip")
 

@@ -97,7 +97,7 @@ def problems_of_vms(vms: Any) -> list[str]:
     if not known:
         return []
     _vms, problems = parse_vms(known)
-    return [str(problem) for problem in problems if problem.place not in dropped]
+    return [str(problem) for problem in problems if problem.option_path not in dropped]
 
 
 def problems_of_call(module: str, arguments: Mapping[str, Any]) -> list[str]:

@@ -24,7 +24,6 @@ from ansible_collections.zstack.kvm.plugins.module_utils._diagnostics.screenshot
 from ansible_collections.zstack.kvm.plugins.module_utils._diagnostics.thumbnail import thumbnail
 from ansible_collections.zstack.kvm.plugins.module_utils._domain.patches import apply_patches
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import Problem
-from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.domain_facts import merge_addresses
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.arguments import VM_ARGUMENT_SPEC
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms, secrets_of
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.start_vm_cmd import (
@@ -34,6 +33,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._spec.start_vm_cmd impo
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.values import xml_text
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import DomainPatch
 from ansible_collections.zstack.kvm.plugins.module_utils._start.result import SecretMask, masked_arguments
+from ansible_collections.zstack.kvm.plugins.module_utils.addresses import merge_addresses
 from ansible_collections.zstack.kvm.plugins.module_utils.kvm_module import presentable
 from ansible_collections.zstack.kvm.plugins.plugin_utils.agent_api.body import BodyError, text_of
 from ansible_collections.zstack.kvm.plugins.plugin_utils.agent_api.callback_url import problem_of
@@ -183,8 +183,8 @@ def agent_reply(mutator: Mutator) -> None:
         }
         for _interface in range(3)
     }
-    with suppress(ValueError):
-        json.dumps(presentable(merge_addresses({"agent": interfaces, "lease": {}})), allow_nan=False).encode()
+    addresses, warnings = merge_addresses({"agent": interfaces, "lease": {}})
+    json.dumps(presentable([addresses, warnings]), allow_nan=False).encode()
 
 
 def picture(mutator: Mutator) -> None:

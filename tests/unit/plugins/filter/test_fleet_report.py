@@ -44,7 +44,7 @@ def marks(row: dict[str, Any]) -> list[tuple[str, str]]:
         ({"state": "paused", "reason": "ioerror"}, False, "bad", [("bad", "I/O error")]),
         ({"state": "unknown"}, False, "bad", [("bad", "unknown")]),
         ({"qemu_hangs": True}, False, "bad", [("bad", "QEMU hangs")]),
-        ({"as_asked": False}, True, "warn", [("warn", "not as asked")]),
+        ({"in_sync": False}, True, "warn", [("warn", "not as asked")]),
         ({"restart_required": True}, False, "warn", [("warn", "restart due")]),
         ({"error": {"code": "image_missing", "message": "m", "hint": "h"}}, True, "bad", [("bad", "image_missing")]),
     ],
@@ -73,10 +73,10 @@ def test_what_a_migration_has_left_behind_needs_none() -> None:
 @pytest.mark.parametrize(
     ("facts", "described", "drift"),
     [
-        ({"as_asked": True}, True, "as asked"),
-        ({"as_asked": False}, True, "not as asked"),
-        ({"as_asked": None}, True, "not compared"),
-        ({"as_asked": None}, False, "not described"),
+        ({"in_sync": True}, True, "as asked"),
+        ({"in_sync": False}, True, "not as asked"),
+        ({"in_sync": None}, True, "not compared"),
+        ({"in_sync": None}, False, "not described"),
         ({"state": "absent"}, True, "not as asked"),
     ],
 )

@@ -50,7 +50,7 @@ VM = {
     'nics': [{'device': 'vnet0', 'mac': 'm', 'bridge': 'b', 'type': 'bridge'}],
     'differences': [{'path': 'p', 'before': 'x', 'after': None}],
     'error': {'code': 'c', 'message': 'm', 'hint': 'h'}, 'warnings': ['w'],
-    'as_asked': False, 'restart_required': True,
+    'in_sync': False, 'restart_required': True,
 }  # fmt: skip
 HOST = {
     'uuid': 'h', 'hostname': 'n', 'arch': 'a', 'libvirt_version': 'l', 'qemu_version': 'q', 'cpus': 2,

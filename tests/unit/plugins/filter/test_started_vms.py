@@ -75,3 +75,12 @@ def test_the_next_node_of_a_workflow_gets_no_more_than_it_needs() -> None:
             "error": "there is no bridge br1",
         }
     ]
+
+
+def test_a_name_or_a_message_breaks_no_row_and_orders_no_terminal_about() -> None:
+    vm = {**FAILED, "name": "ma\nil\x1b[2J", "error": {"message": "no \x9bimage", "hint": ""}}
+    lines = started_vms([host("hv1", {"vms": [vm]})])["lines"]
+    assert [line for line in lines if "il" in line] == [
+        "hv1   ma il\ufffd  shutoff, failed  -        no       no",
+        "hv1, ma il\ufffd: no \ufffdimage",
+    ]

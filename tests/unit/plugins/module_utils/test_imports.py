@@ -14,6 +14,8 @@ import pytest
 MODULE_UTILS = Path(__file__).resolve().parents[4] / "plugins" / "module_utils"
 # Each may import those before it, and itself.
 DIRECTION = (
+    "foreign_text",
+    "addresses",
     "_errors",
     "deadline",
     "waiting",
@@ -30,6 +32,7 @@ DIRECTION = (
     "_start",
     "_stop",
     "_info",
+    "connect",
     "kvm_module",
     "vm_module",
 )

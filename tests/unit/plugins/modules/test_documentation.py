@@ -50,6 +50,7 @@ def full_result() -> VmResult:
         console={"type": "vnc", "host": "127.0.0.1", "port": 5900},
         differences=[Difference("cputune/shares", "1024", "2048")],
         warnings=["no KVM"],
+        overlays=[],
         backup_file="/var/lib/zstack-kvm/backups/1.xml",
         failure=Failure(error, "start", diagnostics=seen),
     )

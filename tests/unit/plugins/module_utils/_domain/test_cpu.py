@@ -60,7 +60,7 @@ def test_shares_are_what_the_cgroup_takes(shares: int, on_v1: int, on_v2: int) -
 def test_online_growth_needs_a_machine_with_128_cpus() -> None:
     missing = built(host_with("el-7", max_cpus=64), use_numa=True).missing
 
-    assert [(problem.place, problem.code, problem.hint) for problem in missing] == [
+    assert [(problem.option_path, problem.code, problem.hint) for problem in missing] == [
         ("vms[0].use_numa", "unsupported_device", "set use_numa to false"),
     ]
 

@@ -24,7 +24,7 @@ def problems_of(*patches: DomainPatch) -> list[Problem]:
 def test_all_patches_that_fail_are_named() -> None:
     patches = [DomainPatch("p[%d]" % number, "set", "nothing", "x") for number in range(3)]
 
-    assert [problem.place for problem in problems_of(*patches)] == ["p[0]", "p[1]", "p[2]"]
+    assert [problem.option_path for problem in problems_of(*patches)] == ["p[0]", "p[1]", "p[2]"]
 
 
 @pytest.mark.parametrize("value", [ENTITY, "&file;", "<a>&#0;</a>", "</patch><patch>"])

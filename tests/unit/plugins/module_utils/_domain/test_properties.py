@@ -34,4 +34,4 @@ def test_every_vm_gives_a_valid_domain_or_listed_problems(host: str, vm: Vm, ima
         said = desired.missing
         assert schema_errors(desired.element) == []
     assert {problem.code for problem in said} <= set(ERROR_CODES)
-    assert all(problem.place.startswith(vm.place + ".") for problem in said)
+    assert all(problem.option_path.startswith(vm.option_path + ".") for problem in said)

@@ -48,7 +48,7 @@ def test_on_todays_hosts_the_domain_is_valid_and_lacks_only_what_they_have_not(c
 
 
 def _is_lacked_by_enterprise_linux(problem: Problem) -> bool:
-    message = LACKED_BY_ENTERPRISE_LINUX.get(problem.place.rpartition(".")[2])
+    message = LACKED_BY_ENTERPRISE_LINUX.get(problem.option_path.rpartition(".")[2])
     return problem.code == "unsupported_device" and message is not None and problem.message.startswith(message)
 
 

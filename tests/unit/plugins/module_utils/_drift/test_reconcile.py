@@ -165,7 +165,7 @@ def found(desired: etree._Element, existing: etree._Element) -> list[tuple[str, 
     return [(each.path, each.before, each.after) for each in reconciled(desired, existing).differences]
 
 
-def test_nothing_held_is_no_difference_and_is_defined_as_asked() -> None:
+def test_nothing_held_is_no_difference_and_is_defined_in_sync() -> None:
     desired = asked()
     assert reconcile(desired, None) == Reconciled(desired, ())
 

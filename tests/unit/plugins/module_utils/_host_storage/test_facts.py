@@ -65,6 +65,9 @@ class Devices:
     def __init__(self, **kinds: str | None) -> None:
         self._kinds = kinds
 
+    def is_hidden(self, path: str) -> bool:
+        return False
+
     def path_kind(self, path: str) -> str | None:
         return self._kinds.get(path.rpartition("/")[2])
 
@@ -123,7 +126,7 @@ def test_the_definition_saves_the_question(image: Any, monkeypatch: pytest.Monke
 def test_a_file_that_claims_another_format_than_the_definition_is_a_problem(image: Any) -> None:
     other = {"raw": "qcow2", "qcow2": "raw"}[image.format]
     (problem,) = facts(volume("file", image.path), existing=defined(image.path, other)).problems
-    assert (problem.code, problem.place) == ("image_format", "vms[0].data_volumes[0].install_path")
+    assert (problem.code, problem.option_path) == ("image_format", "vms[0].data_volumes[0].install_path")
 
 
 def test_a_missing_file_is_left_to_those_who_start_the_vm(tmp_path: Path) -> None:

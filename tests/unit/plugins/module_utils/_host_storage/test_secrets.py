@@ -18,7 +18,9 @@ from ansible_collections.zstack.kvm.plugins.module_utils._storage.base import St
 
 UUID = "7f2e0b9c-3a51-4c7e-9d2e-0123456789ab"
 KEY = b"a key"
-VM: Any = SimpleNamespace(place="vms[0]", volumes=(), ceph_secret=CephSecret(UUID, base64.b64encode(KEY).decode()))
+VM: Any = SimpleNamespace(
+    option_path="vms[0]", volumes=(), ceph_secret=CephSecret(UUID, base64.b64encode(KEY).decode())
+)
 PRIVATE = ListedSecret(UUID, "ceph", UUID, private=True)
 
 
@@ -63,7 +65,7 @@ def test_one_that_shows_its_value_to_nobody_gets_it_once_a_task() -> None:
 def test_one_that_is_for_something_else_is_a_problem_before_anything_is_done(kind: str, words: str) -> None:
     libvirt: Any = Libvirt(ListedSecret(UUID, kind, "x"), b"a passphrase")
     (problem,) = secret_conflicts(VM, StorageFacts(), libvirt)
-    assert (problem.place, problem.code) == ("vms[0].ceph_secret", "secret_conflict")
+    assert (problem.option_path, problem.code) == ("vms[0].ceph_secret", "secret_conflict")
     assert words + " instead of ceph" in problem.message
 
 

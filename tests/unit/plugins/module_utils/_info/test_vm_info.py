@@ -32,10 +32,19 @@ def vm(number: int) -> str:
 class Host:
     """A hypervisor with running VMs, of which some hang, some agents are silent, and one has vanished."""
 
-    def __init__(self, count: int, hanging: tuple[str, ...] = (), silent: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        count: int,
+        hanging: tuple[str, ...] = (),
+        silent: tuple[str, ...] = (),
+        refused: tuple[str, ...] = (),
+        spoiled: tuple[str, ...] = (),
+    ) -> None:
         self.vms = [vm(number) for number in range(count)]
         self.hanging = hanging
         self.silent = silent
+        self.refused = refused
+        self.spoiled = spoiled
         self.asked: list[tuple[str, str]] = []
 
     def list_domains(self) -> list[ListedDomain]:
@@ -47,6 +56,8 @@ class Host:
     def state(self, uuid: str) -> tuple[str, str]:
         if uuid == GONE:
             raise VmError("domain_gone", "no domain")
+        if uuid in self.spoiled:
+            raise VmError("libvirt_error", "cannot ask for the state: no")
         return "running", "booted"
 
     def find(self, uuid: str) -> Optional[str]:
@@ -67,6 +78,8 @@ class Host:
         return write_png(1, 1, [b"rgb"])
 
     def interface_addresses(self, uuid: str, source: str) -> dict[str, dict[str, Any]]:
+        if source == "agent" and uuid in self.refused:
+            raise VmError("libvirt_error", "cannot ask for the addresses: 5000 NICs", libvirt_code=1)
         if source == "agent":
             self._answer(uuid, "ask for the addresses", uuid in self.hanging + self.silent)
         return {}
@@ -117,7 +130,23 @@ def test_the_silence_of_an_agent_is_not_that_of_qemu() -> None:
     assert entry["thumbnail"] is not None
 
 
-def test_one_that_was_removed_meanwhile_is_told_of_only_where_it_was_asked_for() -> None:
+def test_one_that_was_removed_meanwhile_is_told_of_only_where_it_win_sync_for() -> None:
     assert GONE not in told(Host(1))
     assert told(Host(1), GONE)[GONE]["state"] == "absent"
     assert told(Host(1), GONE, others=False).keys() == {GONE}
+
+
+def test_what_libvirt_cannot_pass_on_of_an_agent_costs_the_addresses_of_that_vm() -> None:
+    entries = told(Host(2, refused=(vm(0),)))
+    warning = "there are no addresses from the guest agent: cannot ask for the addresses: 5000 NICs"
+    assert (entries[vm(0)]["state"], entries[vm(0)]["addresses"]) == ("running", [])
+    assert entries[vm(0)]["warnings"] == [warning]
+    assert entries[vm(1)]["warnings"] == []
+
+
+def test_a_vm_that_could_not_be_looked_at_has_all_that_the_others_have() -> None:
+    entries = told(Host(2, spoiled=(vm(0),)))
+    unknown, known = entries[vm(0)], entries[vm(1)]
+    assert (unknown["state"], unknown["name"]) == ("unknown", "vm-" + vm(0))
+    assert unknown["warnings"] == ["this VM could not be looked at: cannot ask for the state: no"]
+    assert unknown.keys() == known.keys()

@@ -6,13 +6,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
+import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt import domain_facts
+from ansible_collections.zstack.kvm.plugins.module_utils.addresses import merge_addresses
 from lxml import etree
-
-LOOPBACK = {"lo": {"hwaddr": "00:00:00:00:00:00", "addrs": [{"type": 0, "addr": "127.0.0.1", "prefix": 8}]}}
 
 
 def domain(content: str) -> etree._Element:
@@ -24,23 +23,21 @@ def devices(content: str) -> etree._Element:
     return domain("<devices>%s</devices>" % content)
 
 
-def nic(name: str, mac: str, address: str, prefix: int = 24) -> dict[str, Any]:
-    """One NIC as libvirt tells of its addresses."""
-    return {name: {"hwaddr": mac, "addrs": [{"type": 0, "addr": address, "prefix": prefix}]}}
-
-
 def test_a_domain_of_nobody_has_its_own_name_and_no_metadata() -> None:
-    assert domain_facts.identity(domain("")) == {
-        "name": "x",
-        "domain_name": "x",
-        "metadata": {"internal_id": None, "host_management_ip": None},
-        "memory": 2048 * 1024,
-        "cpus": 1,
-    }
+    assert domain_facts.identity(domain("")) == (
+        {
+            "name": "x",
+            "domain_name": "x",
+            "metadata": {"internal_id": None, "host_management_ip": None},
+            "memory": 2048 * 1024,
+            "cpus": 1,
+        },
+        [],
+    )
 
 
 def test_a_vm_of_zstack_has_its_name_and_metadata() -> None:
-    described = domain_facts.identity(
+    described, warnings = domain_facts.identity(
         domain(
             "<description>web 01</description><metadata><zs:zstack xmlns:zs='http://zstack.org'>"
             "<internalId>42</internalId><hostManagementIp>10.0.0.2</hostManagementIp></zs:zstack></metadata>"
@@ -48,6 +45,39 @@ def test_a_vm_of_zstack_has_its_name_and_metadata() -> None:
     )
     assert described["name"] == "web 01"
     assert described["metadata"] == {"internal_id": 42, "host_management_ip": "10.0.0.2"}
+    assert warnings == []
+
+
+@pytest.mark.parametrize("number", ["forty-two", "-1", "1.5", "\u00b2", "\u0664", "9" * 5000, "4 2"])
+def test_an_internal_id_that_is_no_number_costs_only_itself(number: str) -> None:
+    metadata, warnings = domain_facts.zstack_metadata(metadata_of(number, "10.0.0.2"))
+    assert metadata == {"internal_id": None, "host_management_ip": "10.0.0.2"}
+    assert warnings == ["the internalId in the metadata of the domain is no number, and is left out"]
+
+
+@pytest.mark.parametrize("address", ["here", "10.0.0.2; reboot", "{{ 6 * 7 }}", "10.0.0.256", "fe80::1%$(reboot)"])
+def test_a_management_address_that_is_none_costs_only_itself(address: str) -> None:
+    metadata, warnings = domain_facts.zstack_metadata(metadata_of("42", address))
+    assert metadata == {"internal_id": 42, "host_management_ip": None}
+    assert warnings == ["the hostManagementIp in the metadata of the domain is no address, and is left out"]
+
+
+def metadata_of(number: str, address: str) -> etree._Element:
+    return domain(
+        "<metadata><zs:zstack xmlns:zs='http://zstack.org'><internalId>%s</internalId>"
+        "<hostManagementIp>%s</hostManagementIp></zs:zstack></metadata>" % (number, address)
+    )
+
+
+def test_a_name_is_one_clean_line() -> None:
+    described, _warnings = domain_facts.identity(domain("<description>web\n\u009b2J\u202e01</description>"))
+    assert described["name"] == "web \ufffd2J\ufffd01"
+
+
+def test_a_nic_that_libvirt_has_not_given_an_address_yet_has_none() -> None:
+    without_mac = devices("<interface type='user'/>")
+    assert domain_facts.nics(without_mac, {})[0]["mac"] is None
+    assert domain_facts.arp_answer(without_mac, {}) == {}
 
 
 def test_where_the_data_of_disks_lies() -> None:
@@ -66,6 +96,18 @@ def test_where_the_data_of_disks_lies() -> None:
         ("vdc", "disk", "d", None),
         ("hdc", "cdrom", None, None),
     ]
+
+
+def test_which_images_lie_below_a_disk() -> None:
+    (disk,) = domain_facts.disks(
+        devices("""
+      <disk type='file'><source file='/s2'/><target dev='vda'/>
+        <backingStore type='file'><source file='/s1'/>
+          <backingStore type='network'><source protocol='rbd' name='pool/c'/><backingStore/></backingStore>
+        </backingStore>
+      </disk>""")
+    )
+    assert (disk["source"], disk["backing_chain"], disk["overlay_of"]) == ("/s2", ["/s1", "rbd:pool/c"], None)
 
 
 def test_what_nics_are_connected_to() -> None:
@@ -94,23 +136,6 @@ def test_the_agent_is_asked_only_where_its_channel_is_open() -> None:
     assert not domain_facts.has_agent(devices(""))
 
 
-def test_an_address_is_there_once_and_from_the_best_source() -> None:
-    answers = {
-        "agent": {**LOOPBACK, **nic("eth0", "FA:00:00:00:00:01", "10.0.0.5")},
-        "lease": nic("vnet0", "fa:00:00:00:00:01", "10.0.0.5"),
-        "arp": {**nic("vnet0", "fa:00:00:00:00:01", "10.0.0.5", 0), **nic("vnet1", "fa:00:00:00:00:02", "fe80::1", 0)},
-    }
-    found = domain_facts.merge_addresses(answers)
-    assert [(each["address"], each["interface"], each["source"], each["prefix"]) for each in found] == [
-        ("10.0.0.5", "eth0", "agent", 24),
-        ("fe80::1", "vnet1", "arp", None),
-    ]
-
-
-def test_a_nic_without_addresses_has_none() -> None:
-    assert domain_facts.merge_addresses({"agent": {"eth0": {"hwaddr": "fa:00:00:00:00:01", "addrs": None}}}) == []
-
-
 def test_the_kernel_is_asked_for_what_libvirt_cannot_read(tmp_path: Path) -> None:
     (tmp_path / "proc" / "net").mkdir(parents=True)
     (tmp_path / "proc" / "net" / "arp").write_text(
@@ -121,7 +146,7 @@ def test_the_kernel_is_asked_for_what_libvirt_cannot_read(tmp_path: Path) -> Non
     )
     live = devices("<interface type='bridge'><mac address='FA:00:00:00:00:01'/><target dev='vnet0'/></interface>")
     answer = domain_facts.arp_answer(live, HostSystem(str(tmp_path)).arp_table())
-    found = domain_facts.merge_addresses({"arp": answer})
+    found, _warnings = merge_addresses({"arp": answer})
     assert [(each["address"], each["interface"], each["source"]) for each in found] == [("10.0.0.5", "vnet0", "arp")]
 
 

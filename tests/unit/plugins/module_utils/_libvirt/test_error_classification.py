@@ -9,18 +9,72 @@ machine doesn't have (AppArmor, SELinux, an IOMMU, KVM).
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.codes import ERROR_CODES, RETRYABLE
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.error_classification import (
+    _BY_ERRNO,
     _BY_NUMBER,
+    _BY_SOURCE,
+    _BY_SOURCE_AND_ERRNO,
     _TEXTS,
+    broke_connection,
     classify,
     classify_text,
 )
 
 QEMU = "internal error: process exited while connecting to monitor: 2026-11-22T17:08:16.985667Z qemu-system-x86_64: "
-# VIR_FROM_NONE, VIR_FROM_RPC, VIR_FROM_QEMU
-NONE, RPC, QEMU_DRIVER = 0, 7, 10
+# VIR_FROM_NONE, VIR_FROM_RPC, VIR_FROM_QEMU, VIR_FROM_REMOTE
+NONE, RPC, QEMU_DRIVER, REMOTE = 0, 7, 10, 13
+
+# By what each code is recognised where libvirt reports an error, whatever language libvirtd speaks.
+NUMBER = "the number of the error, of the part of libvirt that reports it, or errno"
+QUOTED = "the words of QEMU, the kernel or a program that libvirt runs, which are never translated"
+ENGLISH = "libvirt's own words in English; in another language the numbers give a wider code, at last libvirt_error"
+CONNECTION = "what the connection itself says when it is asked"
+OURS = "libvirt's errors are never taken for it: it is found by looking"
+RECOGNISED_BY = {
+    "address_in_use": {NUMBER, QUOTED, ENGLISH},
+    "address_missing": {NUMBER, QUOTED},
+    "bridge_missing": {NUMBER, ENGLISH},
+    "channel_dir_missing": {ENGLISH},
+    "connection_lost": {CONNECTION},
+    "daemon_unavailable": {NUMBER},
+    "device_in_use": {ENGLISH},
+    "device_missing": {ENGLISH},
+    "disk_full": {NUMBER, QUOTED},
+    "domain_gone": {NUMBER},
+    "filter_failed": {NUMBER, QUOTED, ENGLISH},
+    "firmware_missing": {ENGLISH},
+    "image_format": {QUOTED},
+    "image_locked": {QUOTED},
+    "image_missing": {NUMBER, QUOTED},
+    "image_permission": {NUMBER, QUOTED},
+    "invalid_domain": {NUMBER},
+    "iommu_missing": {QUOTED, ENGLISH},
+    "kvm_unavailable": {QUOTED},
+    "libvirt_denied": {NUMBER},
+    "libvirt_error": {NUMBER},
+    "libvirt_hangs": {CONNECTION},
+    "libvirt_unavailable": {CONNECTION, NUMBER},
+    "name_taken": {ENGLISH},
+    "not_enough_memory": {NUMBER, QUOTED},
+    "openvswitch_failed": {ENGLISH},
+    "qemu_failed": {NUMBER, QUOTED, ENGLISH},
+    "qos_limit": {QUOTED, ENGLISH},
+    "qos_unsupported": {QUOTED},
+    "secret_missing": {NUMBER},
+    "security_denied": {QUOTED, ENGLISH},
+    "storage_denied": {QUOTED},
+    "storage_missing": {QUOTED},
+    "storage_unreachable": {QUOTED},
+    "unsupported_device": {NUMBER, QUOTED, ENGLISH},
+    "unsupported_domain_type": {ENGLISH},
+    "unsupported_machine": {QUOTED, ENGLISH},
+    "vfio_irq_conflict": {QUOTED},
+    "vm_busy": {NUMBER, ENGLISH},
+}
 
 RECORDED = [
     ('qos_limit', 1, "internal error: Child process (tc filter add dev vnet9) unexpected exit status 255: "
@@ -96,30 +150,114 @@ RECORDED = [
 ]  # fmt: skip
 
 
+# The code, libvirt's numbers of the error and of its part, errno, and what libvirt 9.0 says in German.
+TRANSLATED = [
+    ("domain_gone", 42, 10, -1, "Domain nicht gefunden: Keine Domain mit übereinstimmender UUID '00000000-0000'"),
+    ("image_missing", 38, 18, 2, "Cannot access storage file '/nope': Datei oder Verzeichnis nicht gefunden"),
+    ("image_permission", 38, 18, 13, "Cannot access storage file '/root/a' (as uid:64055): Keine Berechtigung"),
+    ("bridge_missing", 38, 0, 19, "Konnte Schnittstellen-MTU auf 'br_nope' nicht erhalten: Kein passendes Gerät"),
+    ("filter_failed", 1, 33, -1, "Interner Fehler: Referenzierter Filter »nope« fehlt"),
+    ("invalid_domain", 92, 5, -1, "XML document failed to validate against schema: Extra element devices"),
+    ("invalid_domain", 27, 20, -1, "XML Fehler: Keine PCI-Busse verfügbar"),
+    ("not_enough_memory", 1, 10, -1, "Interner Fehler: QEMU hat den Monitor geschlossen: qemu-system-x86_64: "
+     "cannot set up guest memory 'pc.ram': Cannot allocate memory"),
+    ("qemu_failed", 1, 10, -1, "Interner Fehler: QEMU hat den Monitor geschlossen: qemu-system-x86_64: -x"),
+    ("qemu_failed", 38, 10, 104, "Kann nicht vom Monitor lesen: Die Verbindung wurde vom Kommunikationspartner "
+     "zurückgesetzt"),
+    ("secret_missing", 66, 30, -1, "Secret nicht gefunden: Kein Secret für uuid '00000000-0000-4000'"),
+    ("unsupported_device", 67, 20, -1, "Nicht unterstützte Konfiguration: Unbekanntes Video-Modell 'nope'"),
+    ("vm_busy", 68, 10, -1, "Zeitüberschreitung bei Operation: Kann Statuswechsel-Sperre nicht erlangen"),
+    ("disk_full", 38, 0, 28, "Datei '/etc/libvirt/qemu/a.xml.new' konnte nicht erstellt werden: Auf dem Gerät ist kein "
+     "Speicherplatz mehr verfügbar"),
+    ("address_in_use", 38, 7, 98, "Socket kann nicht gebunden werden: Die Adresse wird bereits verwendet"),
+    ("libvirt_denied", 45, 7, -1, "Authentifizierung fehlgeschlagen: Zugriff verweigert"),
+    ("daemon_unavailable", 38, 7, 2, "Socket-Erstellung zu '/run/libvirt/virtlogd-sock' fehlgeschlagen: Datei oder "
+     "Verzeichnis nicht gefunden"),
+    ("libvirt_error", 1, 7, -1, "Interner Fehler: Anzahl der Schnittstellen 5000 übersteigt das Limit 2048"),
+    # What only libvirt's own English words would tell.
+    ("libvirt_error", 9, 20, -1, "Operation schlug fehl: Domain 'taken' ist bereits mit UUID fec5c888-80de definiert"),
+    ("libvirt_error", 55, 10, -1, "Angeforderte Operation ist nicht gültig: Domain läuft nicht"),
+    ("libvirt_error", 38, 10, 2, "Unable to bind to UNIX-Socket '/nope/x': Datei oder Verzeichnis nicht gefunden"),
+]  # fmt: skip
+
+
 @pytest.mark.parametrize("code, number, text", RECORDED)
 def test_a_recorded_text_has_its_code(code: str, number: int, text: str) -> None:
-    assert classify(number, NONE if number == 38 else QEMU_DRIVER, text) == code
+    assert classify(number, NONE if number == 38 else QEMU_DRIVER, -1, text) == code
+
+
+@pytest.mark.parametrize("code, number, source, error_number, text", TRANSLATED)
+def test_a_libvirtd_of_another_language_is_understood_by_its_numbers(
+    code: str, number: int, source: int, error_number: int, text: str
+) -> None:
+    assert classify(number, source, error_number, text) == code
+
+
+def test_it_is_said_of_each_code_by_what_it_is_recognised() -> None:
+    by_numbers = {*_BY_NUMBER.values(), *_BY_SOURCE.values(), *_BY_ERRNO.values(), *_BY_SOURCE_AND_ERRNO.values()}
+    of_libvirt = {code for code, how in RECOGNISED_BY.items() if how & {QUOTED, ENGLISH}}
+    assert {code for code, _pattern in _TEXTS} == of_libvirt
+    assert {code for code, how in RECOGNISED_BY.items() if NUMBER in how} == by_numbers | {
+        "daemon_unavailable",
+        "libvirt_error",
+    }
+    assert set(RECOGNISED_BY) <= set(ERROR_CODES)
+
+
+@pytest.mark.parametrize("code", sorted(code for code, how in RECOGNISED_BY.items() if how == {NUMBER}))
+def test_a_code_that_is_told_by_numbers_has_an_example_in_another_language(code: str) -> None:
+    assert code in {row[0] for row in TRANSLATED}
 
 
 @pytest.mark.parametrize(
-    "code, number, text",
+    ("number", "text"),
     [
-        ("connection_lost", 38, "Cannot recv data: Connection reset by peer"),
-        ("connection_lost", 38, "End of file while reading data: Input/output error"),
-        ("connection_lost", 1, "internal error: client socket is closed"),
-        ("libvirt_hangs", 1, "internal error: connection closed due to keepalive timeout"),
-        ("libvirt_unavailable", 38, "Failed to connect socket to '/var/run/libvirt/libvirt-sock': Connection refused"),
+        (38, "Cannot recv data: Connection reset by peer"),
+        (38, "End of file while reading data: Input/output error"),
+        (1, "internal error: client socket is closed"),
+        (1, "internal error: connection closed due to keepalive timeout"),
+        (1, "internal error: Number of interfaces 5000 exceeds the max limit: 2048"),
+        (39, "Unable to encode message payload"),
     ],
 )
-def test_what_breaks_the_connection_itself_is_told_from_what_libvirt_reports(code: str, number: int, text: str) -> None:
-    assert classify(number, RPC, text) == code
+def test_what_may_have_broken_the_connection_is_told_from_what_libvirt_reports(number: int, text: str) -> None:
+    assert broke_connection(number, RPC)
+    assert broke_connection(number, REMOTE)
+    assert not broke_connection(number, QEMU_DRIVER)
 
 
 def test_a_monitor_that_breaks_is_no_broken_connection() -> None:
-    assert classify(38, QEMU_DRIVER, "Unable to read from monitor: Connection reset by peer") == "qemu_failed"
+    text = "Unable to read from monitor: Connection reset by peer"
+    assert classify(38, QEMU_DRIVER, 104, text) == "qemu_failed"
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "'/",
+        "'a",
+        '"/',
+        "/dev/kvm'",
+        "burst",
+        "rbd ",
+        "iSCSI target ",
+        "vfio group ",
+        "secret ",
+        "device ",
+        "iSCSI ",
+        "Could not open ",
+        "qemu",
+        "bridge ",
+    ],
+)
+def test_a_long_text_is_classified_in_no_time(piece: str) -> None:
+    began = time.monotonic()
+    classify_text(piece * (200_000 // len(piece)))
+    assert time.monotonic() - began < 1
 
 
 def test_names_of_files_are_no_words_of_the_message() -> None:
+    assert classify_text("Datei »/data/No space left on device« fehlt") is None
     text = "Cannot access storage file '/data/SELinux iscsi: Connection refused/a': No such file or directory"
     assert classify_text(text) == "image_missing"
 

@@ -231,8 +231,11 @@ class TestConversion:
 
     def test_places_are_kept_for_messages(self) -> None:
         made = parsed(data_volumes=[volume(), volume(install_path="/b")], nics=[nic()])
-        assert (made.place, made.root_volume.place) == ("vms[0]", "vms[0].root_volume")
-        assert (made.data_volumes[1].place, made.nics[0].place) == ("vms[0].data_volumes[1]", "vms[0].nics[0]")
+        assert (made.option_path, made.root_volume.option_path) == ("vms[0]", "vms[0].root_volume")
+        assert (made.data_volumes[1].option_path, made.nics[0].option_path) == (
+            "vms[0].data_volumes[1]",
+            "vms[0].nics[0]",
+        )
 
     def test_the_text_of_a_patch_may_be_empty(self) -> None:
         patch = {"action": "set", "xpath": "/domain/title", "value": ""}
@@ -482,7 +485,10 @@ class TestUnknownOptions:
 
     def test_get_a_hint_what_was_meant(self) -> None:
         dummy, found = parse_vms([vm(nics=[nic(nicInternalName="x")])])
-        assert (found[0].place, found[0].hint) == ("vms[0].nics[0].nicInternalName", "did you mean nic_internal_name?")
+        assert (found[0].option_path, found[0].hint) == (
+            "vms[0].nics[0].nicInternalName",
+            "did you mean nic_internal_name?",
+        )
 
     def test_without_anything_near_get_a_list(self) -> None:
         dummy, found = parse_vms([vm(root_volume=volume(qos={"zzz": 1}))])
@@ -567,7 +573,7 @@ class TestAcrossVms:
         ]
 
 
-YAML_NUMBER = "YAML read it as a number, as it does with colons between digits: put quotes around the text"
+YAML_NUMBER = "YAML reads digits as a number, also with colons between them, and 0123 as 83: put quotes around the text"
 
 
 class TestHints:
@@ -581,6 +587,9 @@ class TestHints:
         [
             ({"console_mode": "VNC"}, "did you mean vnc?"),
             ({"nics": [nic(mac=41135307296)]}, YAML_NUMBER),
+            ({"console_password": 83}, YAML_NUMBER),
+            ({"name": 1.1}, YAML_NUMBER),
+            ({"root_volume": {"install_path": 20260101}}, YAML_NUMBER),
             ({"name": False}, "YAML reads yes, no, on and off as true and false: put quotes around the text"),
             ({"cpu_num": 5, "socket_num": 2}, "leave socket_num and cpu_on_socket out for one socket with all CPUs"),
         ],

@@ -39,7 +39,7 @@ def test_a_damaged_vm_is_a_vm_or_problems_inside_of_it(raw: dict[str, Any]) -> N
     made, problems = parse_vms([raw])
     assert bool(made) != bool(problems)
     for problem in problems:
-        assert problem.place.startswith("vms[0]")
+        assert problem.option_path.startswith("vms[0]")
         assert len(str(problem)) < 500
     secrets_of([raw])
 

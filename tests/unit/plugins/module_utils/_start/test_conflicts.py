@@ -44,10 +44,10 @@ class Libvirt:
             raise self.error
         return self.xmls[uuid]
 
-    def others(self, *task: str) -> OtherDomains:
+    def others(self, *run: str) -> OtherDomains:
         domains = DomainList({RUNNING: "r", OFF: "o"}, frozenset([RUNNING]), frozenset())
         libvirt: Any = self
-        return OtherDomains(libvirt, domains, [UUID, *task])
+        return OtherDomains(libvirt, domains, [UUID, *run])
 
 
 def conflicts(others: OtherDomains, devices: str, use: Use = START) -> Conflicts:
@@ -92,7 +92,7 @@ def test_a_vm_without_any_claim_asks_nobody() -> None:
 
 def test_what_a_running_vm_has_is_a_problem() -> None:
     found = conflicts(Libvirt(running=NIC + CHANNEL).others(), NIC + CHANNEL)
-    assert [(problem.place, problem.code) for problem in found.problems] == [
+    assert [(problem.option_path, problem.code) for problem in found.problems] == [
         ("vms[0].nics[0].nic_internal_name", "nic_name_taken"),
         ("vms[0].channels[0].socket_path", "address_in_use"),
     ]
@@ -129,4 +129,6 @@ FILE = "<serial type='file'><source path='/var/log/a'/></serial>"
 @pytest.mark.parametrize("use", [Use(starts=True), Use()])
 def test_a_file_of_another_vm_is_a_problem_as_soon_as_it_is_in_the_definition(holder: str, use: Use) -> None:
     found = conflicts(Libvirt(**{holder: FILE}).others(), FILE, use)
-    assert [(problem.place, problem.code) for problem in found.problems] == [("vms[0].domain_patches", "path_taken")]
+    assert [(problem.option_path, problem.code) for problem in found.problems] == [
+        ("vms[0].domain_patches", "path_taken")
+    ]

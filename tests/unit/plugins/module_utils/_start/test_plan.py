@@ -28,6 +28,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._start.plan import (
     check_state,
     plan_vm,
     steps,
+    touched_disks,
     will_attach,
     will_start,
 )
@@ -208,14 +209,37 @@ class TestDrift:
 
 
 class TestSuspendedToDisk:
-    def test_as_asked_it_is_started(self) -> None:
+    def test_in_sync_it_is_started(self) -> None:
         made = plan(observed("shutoff", saved=True))
         assert (names(made), made.restart_required, made.warnings) == (["create_channel_dir", "start"], False, ())
 
-    def test_not_as_asked_it_comes_back_as_it_was(self) -> None:
+    def test_not_in_sync_it_comes_back_as_it_was(self) -> None:
         made = plan(observed("shutoff", saved=True), Drift(defined=(CHANGED,)))
         assert (names(made), made.restart_required) == (["define", "create_channel_dir", "start"], True)
         assert "suspended to disk" in made.warnings[0]
+
+    def test_its_memory_is_thrown_away_right_before_the_start(self) -> None:
+        made = plan(observed("shutoff", saved=True), Drift(defined=(CHANGED,)), Policy(saved_state="discard"))
+        assert names(made) == ["define", "create_channel_dir", "discard_saved_state", "start"]
+        assert (made.restart_required, made.warnings) == (False, ())
+
+    @pytest.mark.parametrize("state", ["absent", "shutoff"])
+    def test_without_saved_memory_there_is_none_to_throw_away(self, state: str) -> None:
+        assert "discard_saved_state" not in names(plan(observed(state), policy=Policy(saved_state="discard")))
+
+
+class TestDisksThatAPlanTouches:
+    LIMITED = Difference("devices/disk[target=vdb]/iotune/total_iops_sec", "1", "2")
+
+    def test_are_those_that_differ(self) -> None:
+        drift = Drift(defined=(CHANGED, self.LIMITED), running=(CHANGED,))
+        assert touched_disks(plan(observed("running"), drift)) == {"vdb"}
+
+    def test_are_none_where_nothing_is_done(self) -> None:
+        assert touched_disks(plan(observed("running"), Drift(defined=(self.LIMITED,)), Policy("ignore"))) == set()
+
+    def test_are_all_of_a_vm_that_is_restarted(self) -> None:
+        assert touched_disks(plan(observed("running"), Drift(running=(CHANGED,)), Policy("restart"))) is None
 
 
 class TestTransient:

@@ -210,7 +210,7 @@ def test_a_bridge_is_one_of_its_kind(
 def test_all_that_is_not_there_is_named(system: HostSystem) -> None:
     lacking = vm(nics=[{"bridge_name": "br1"}], pci_devices=["0b:00.0", "0c:00.0"], usb_devices=["9:9:046d:c077:1.0"])
 
-    assert [problem.place for problem in host_problems(lacking, system)] == [
+    assert [problem.option_path for problem in host_problems(lacking, system)] == [
         "vms[0].nics[0].bridge_name",
         "vms[0].pci_devices[0]",
         "vms[0].pci_devices[1]",
@@ -226,7 +226,7 @@ def test_a_filter_that_is_there_or_that_nobody_knows_of_is_no_problem(filters: O
 def test_a_filter_that_is_missing_is_one_for_each_nic_with_an_address() -> None:
     nics = [{"bridge_name": "br0", "ip": ip} for ip in ("10.0.0.5", "", "10.0.0.6")]
     problems = network_filter_problems(vm(nics=nics), ["no-arp-spoofing"])
-    assert [problem.place for problem in problems] == ["vms[0].nics[0].ip", "vms[0].nics[2].ip"]
+    assert [problem.option_path for problem in problems] == ["vms[0].nics[0].ip", "vms[0].nics[2].ip"]
     assert {problem.code for problem in problems} == {"filter_failed"}
 
 

@@ -65,7 +65,7 @@ def wait(system: System, wait_for: str = "console", state: str = "running") -> N
     unused: Any = None
     context = ActionContext(hypervisor, system, vm, unused, threading.Event())
     context.done.append("start")
-    readiness.wait_until_usable(context, CONSOLE)
+    readiness.wait_until_ready(context, CONSOLE)
 
 
 def test_a_console_is_waited_for_until_it_listens() -> None:
@@ -127,7 +127,7 @@ def wait_for_address(hypervisor: AddressedHypervisor, monkeypatch: pytest.Monkey
     unused: Any = None
     context = ActionContext(hypervisor, System(0), vm, unused, threading.Event())
     context.done.append("start")
-    return readiness.wait_until_usable(context, CONSOLE)
+    return readiness.wait_until_ready(context, CONSOLE)
 
 
 def test_an_address_is_waited_for_until_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,28 +13,32 @@ import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._actions.definition import CreateChannelDirectory
 from ansible_collections.zstack.kvm.plugins.module_utils._actions.power import Start
 from ansible_collections.zstack.kvm.plugins.module_utils._start.plan import Policy
-from ansible_collections.zstack.kvm.plugins.module_utils._start.run_context import Foreseen, Order, Task
+from ansible_collections.zstack.kvm.plugins.module_utils._start.run_context import (
+    RunContext,
+    SharedActions,
+    StartRequest,
+)
 
 
-def task(parallel: Optional[int], remote: bool) -> Task:
+def run(parallel: Optional[int], remote: bool) -> RunContext:
     """On a controller with 3 CPUs, for a hypervisor with 8."""
     system: Any = SimpleNamespace(is_remote=remote, cpu_count=lambda: 3 if remote else 8)
     hypervisor: Any = SimpleNamespace(cpu_count=lambda: 8)
-    order = Order(Policy(), False, parallel, frozenset(), threading.Event())
+    request = StartRequest(Policy(), False, parallel, frozenset(), threading.Event())
     unused: Any = None
-    return Task(hypervisor, system, order, unused, unused, unused, None, None, (), frozenset(), unused, unused)
+    return RunContext(hypervisor, system, request, unused, unused, unused, None, None, (), frozenset(), unused, unused)
 
 
 @pytest.mark.parametrize("remote", [False, True])
 @pytest.mark.parametrize(("parallel", "workers"), [(None, 8), (1, 1), (20, 20)])
-def test_as_many_vms_at_a_time_as_asked_for_or_as_the_hypervisor_has_cpus(
+def test_as_many_vms_at_a_time_in_sync_for_or_as_the_hypervisor_has_cpus(
     parallel: Optional[int], remote: bool, workers: int
 ) -> None:
-    assert task(parallel, remote).workers == workers
+    assert run(parallel, remote).workers == workers
 
 
 def test_what_vms_share_is_foreseen_for_the_first_of_them_alone() -> None:
-    foreseen = Foreseen()
+    shared_actions = SharedActions()
     actions = [CreateChannelDirectory("/a"), CreateChannelDirectory("/b"), Start()]
-    assert [foreseen.is_first(action) for action in actions] == [True, True, True]
-    assert [foreseen.is_first(action) for action in actions] == [False, False, True]
+    assert [shared_actions.is_first(action) for action in actions] == [True, True, True]
+    assert [shared_actions.is_first(action) for action in actions] == [False, False, True]

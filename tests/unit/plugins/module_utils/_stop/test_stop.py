@@ -17,7 +17,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import V
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import CommandResult
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import ListedDomain, Removal
 from ansible_collections.zstack.kvm.plugins.module_utils._start.result import VmResult
-from ansible_collections.zstack.kvm.plugins.module_utils._stop.stop import StopOrder, stop_vms
+from ansible_collections.zstack.kvm.plugins.module_utils._stop.stop import StopRequest, stop_vms
 
 UUID, OTHER = "6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11", "0d0c2f86-6f0e-4f1b-8a50-1f3f0d7d6a02"
 SECRET = "7f2e0b9c-3a51-4c7e-9d2e-0123456789ab"
@@ -118,8 +118,15 @@ class System:
 
     def __init__(self, listener: bool = False) -> None:
         self._listener = listener
+        self.as_root = True
         self.removed: list[str] = []
         self.ran: list[str] = []
+
+    def is_root(self) -> bool:
+        return self.as_root
+
+    def may_create(self, path: str) -> bool:
+        return self.as_root
 
     def lock(self, name: str) -> Any:
         return SimpleNamespace(acquire=self._acquire)
@@ -158,8 +165,8 @@ def stop(libvirt: Libvirt, *uuids: str, system: Optional[System] = None, **optio
         'timeout': 1, 'force': False, 'undefine': False, 'removal': Removal(), 'check_mode': False, 'diff': False,
         **options,
     }  # fmt: skip
-    order = StopOrder(**given, cancelled=threading.Event())
-    return stop_vms(libvirt, system or System(), uuids or (UUID,), order)
+    request = StopRequest(**given, cancelled=threading.Event())
+    return stop_vms(libvirt, system or System(), uuids or (UUID,), request)
 
 
 def fail(error: VmError) -> None:
@@ -283,6 +290,13 @@ class TestWhatGoesWithAVm:
         (result,) = stop(libvirt, timeout=0, force=True)
         assert result.actions == ["destroy"] and libvirt.has_secret
 
+    def test_what_only_root_may_remove_stays_for_another_user(self) -> None:
+        libvirt, system = Libvirt(Domain(running=CEPH_DISK + LUN_DISK + CHANNEL)), System()
+        system.as_root = False
+        (result,) = stop(libvirt, system=system, timeout=0, force=True)
+        assert (code_of(result), result.actions) == (None, ["destroy", "remove_secret"])
+        assert result.warnings == ["its iSCSI sessions stay: only root can close them"]
+
     def test_a_socket_that_somebody_listens_on_stays(self) -> None:
         (result,) = stop(Libvirt(Domain("shutoff", defined=CHANNEL)), system=System(listener=True))
         assert result.actions == []
@@ -296,8 +310,10 @@ class TestWhatGoesWithAVm:
     def test_what_vms_of_the_task_share_goes_with_the_last_of_them_as_foretold(self, check_mode: bool) -> None:
         libvirt = Libvirt(*(Domain("shutoff", defined=CEPH_DISK + LUN_DISK) for _vm in range(2)))
         # One after the other, as check mode sees them.
-        order = [(UUID, OTHER)] if check_mode else [(UUID,), (OTHER,)]
-        results = [result for uuids in order for result in stop(libvirt, *uuids, undefine=True, check_mode=check_mode)]
+        request = [(UUID, OTHER)] if check_mode else [(UUID,), (OTHER,)]
+        results = [
+            result for uuids in request for result in stop(libvirt, *uuids, undefine=True, check_mode=check_mode)
+        ]
         assert [result.actions for result in results] == [
             ['undefine'], ['undefine', 'log_out_of_iscsi_target', 'remove_secret'],
         ]  # fmt: skip

@@ -15,21 +15,21 @@ from ansible_collections.zstack.kvm.plugins.module_utils._host_storage import re
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import ListedDomain, Removal
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.observed import ObservedVm
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.uuids import parse_uuids
-from ansible_collections.zstack.kvm.plugins.module_utils._stop.stop import StopOrder, channel_sockets, check_stoppable
+from ansible_collections.zstack.kvm.plugins.module_utils._stop.stop import StopRequest, channel_sockets, check_stoppable
 from lxml import etree
 
 UUID, OTHER = "6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11", "0d0c2f86-6f0e-4f1b-8a50-1f3f0d7d6a02"
 SECRET = "7f2e0b9c-3a51-4c7e-9d2e-0123456789ab"
 
 
-def order(force: bool = False) -> StopOrder:
-    return StopOrder(60, force, False, Removal(), False, False, threading.Event())
+def request(force: bool = False) -> StopRequest:
+    return StopRequest(60, force, False, Removal(), False, False, threading.Event())
 
 
 def refusal(observed: ObservedVm, **asked: bool) -> Optional[str]:
     """The code of the error that keeps the VM from being stopped."""
     try:
-        check_stoppable(observed, order(**asked))
+        check_stoppable(observed, request(**asked))
     except VmError as error:
         return error.code
     return None
@@ -121,7 +121,9 @@ class OwnSessions:
 def test_sessions_of_a_domain_are_told_from_the_devices_of_its_disks_each_once() -> None:
     names = ["ip-10.0.0.1:3260-iscsi-iqn.2024-01.io:a-lun-b-lun-%d" % lun for lun in (1, 2)]
     names += ["ip-fd00::1:3260-iscsi-iqn.2024-01.io:c-lun-0", "ata-DISK"]
-    disks = ["<disk type='block'><source dev='/dev/disk/by-path/%s'/></disk>" % name for name in names]
+    disks = ["<disk type='block'><source dev='/dev/disk/by-path/%s'/></disk>" % name for name in names[1:]]
+    below = "<backingStore><source dev='/dev/disk/by-path/%s'/></backingStore>" % names[0]
+    disks.insert(0, "<disk type='file'><source file='/overlay'/>%s</disk>" % below)
     domain = etree.fromstring("<domain><devices>%s</devices></domain>" % "".join(disks))
     prefixes = [session.device_prefix() for session in release.sessions_of([domain, domain], OwnSessions())]
     assert prefixes == [
@@ -171,4 +173,4 @@ def test_uuids_may_be_written_without_dashes() -> None:
 
 def test_all_wrong_uuids_are_told_with_their_places() -> None:
     _uuids, problems = parse_uuids(["web", UUID, UUID.upper()], "vms")
-    assert [problem.place for problem in problems] == ["vms[0]", "vms[2]"]
+    assert [problem.option_path for problem in problems] == ["vms[0]", "vms[2]"]

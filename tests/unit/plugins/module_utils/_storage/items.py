@@ -17,7 +17,7 @@ MONITORS = (Monitor("10.0.9.1", 6789), Monitor("10.0.9.2", 6790))
 def volume(device_type: str, install_path: str, **options: Any) -> Volume:
     """A data volume with the defaults of the module's options."""
     values: dict[str, Any] = {
-        "place": "vms[0].data_volumes[0]",
+        "option_path": "vms[0].data_volumes[0]",
         "device_id": 1,
         "volume_uuid": None,
         "use_virtio": True,
@@ -48,7 +48,7 @@ def iscsi_volume(install_path: str = "iscsi://10.0.8.8:3260/%s/2" % IQN, **optio
 def cdrom(path: str, **options: Any) -> Cdrom:
     """The CD of the first drive."""
     values: dict[str, Any] = {
-        "place": "vms[0].boot_iso[0]",
+        "option_path": "vms[0].boot_iso[0]",
         "image_uuid": None,
         "device_id": 0,
         "mon_info": (),

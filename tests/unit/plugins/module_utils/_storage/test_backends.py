@@ -116,7 +116,7 @@ def test_a_good_item_has_no_problems_and_a_source_that_libvirts_schema_takes(ite
 
 @pytest.mark.parametrize(("item", "option"), BAD, ids=[label(item) for item, dummy in BAD])
 def test_a_bad_item_has_one_problem_and_its_place(item, option):
-    assert [problem.place for problem in storage.check(item)] == ["%s.%s" % (item.place, option)]
+    assert [problem.option_path for problem in storage.check(item)] == ["%s.%s" % (item.option_path, option)]
 
 
 def test_all_problems_of_an_item_are_named_at_once():

@@ -63,7 +63,7 @@ def test_the_timeout_is_the_one_that_counts_in_the_end() -> None:
 
 
 def test_options_of_the_module_that_concern_one_vm_are_taken() -> None:
-    assert set(request._MODULE_OPTIONS) == set(ARGUMENT_SPEC) - {"vms", "uri", "parallel"}
+    assert set(request._MODULE_OPTIONS) == set(ARGUMENT_SPEC) - {"vms", "uri", "authfile", "parallel"}
 
 
 def test_fields_that_are_not_known_are_a_warning() -> None:

@@ -1,0 +1,170 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which disk of a domain is which volume when overlays lie on the images, and what of them is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Optional, cast
+
+import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils._drift.live_changes import live_changes
+from ansible_collections.zstack.kvm.plugins.module_utils._drift.reconcile import reconcile
+from ansible_collections.zstack.kvm.plugins.module_utils._drift.walk import Difference
+from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem, RemoteSystem
+from ansible_collections.zstack.kvm.plugins.module_utils._host_storage.overlays import (
+    ImageReader,
+    Overlays,
+    find_overlays,
+    with_overlays,
+)
+from lxml import etree
+
+
+def disk(*chain: str, target: str = "vda", image_format: str = "qcow2", mirror: str = "") -> str:
+    """A disk and the images below it."""
+    below = ""
+    for image in reversed(chain[1:]):
+        below = f"<backingStore type='file'><format type='qcow2'/><source file='{image}'/>{below}</backingStore>"
+    job = f"<mirror type='file' job='copy'><source file='{mirror}'/></mirror>" if mirror else ""
+    return (
+        f"<disk type='file' device='disk'><driver name='qemu' type='{image_format}'/><source file='{chain[0]}'/>"
+        f"{below}{job}<target dev='{target}' bus='virtio'/></disk>"
+    )
+
+
+def domain(*disks: str) -> etree._Element:
+    return etree.fromstring(f"<domain type='kvm'><os><type>hvm</type></os><devices>{''.join(disks)}</devices></domain>")
+
+
+class Snapshots:
+    """Stands for libvirt, which is asked for nothing but snapshots, and counts how often."""
+
+    def __init__(self, *xmls: str) -> None:
+        self._xmls = list(xmls)
+        self.asked = 0
+
+    def snapshot_xmls(self, _uuid: str) -> list[str]:
+        self.asked += 1
+        return self._xmls
+
+
+def found(
+    desired: etree._Element,
+    existing: etree._Element,
+    live: Optional[etree._Element] = None,
+    snapshots: Optional[Snapshots] = None,
+) -> Overlays:
+    reader = ImageReader(HostSystem("/nonexistent"), cast(Any, snapshots or Snapshots()), "uuid")
+    return find_overlays(desired, existing, live, reader)
+
+
+def images(overlays: Overlays) -> list[tuple[str, str]]:
+    return [(entry["overlay_of"], entry["image"]) for entry in overlays.entries()]
+
+
+def of_disks(differences: Sequence[Difference]) -> list[str]:
+    """The paths of the differences that disks have; what else normal form adds is not at stake here."""
+    return [difference.path for difference in differences if difference.path.startswith("devices/disk")]
+
+
+def test_a_disk_whose_chain_has_the_image_is_its_volume() -> None:
+    assert images(found(domain(disk("/base")), domain(disk("/s2", "/s1", "/base")))) == [("/base", "/s2")]
+
+
+def test_where_every_volume_is_as_desired_nobody_is_asked() -> None:
+    snapshots = Snapshots()
+    desired = domain(disk("/a"), disk("/b", target="vdb"))
+    assert found(desired, desired, desired, snapshots) == Overlays()
+    assert snapshots.asked == 0
+
+
+def test_a_template_below_another_volume_that_is_desired_itself_is_not_it() -> None:
+    desired = domain(disk("/clone"), disk("/template", target="vdb"))
+    assert images(found(desired, domain(disk("/clone", "/template")))) == []
+
+
+def test_of_two_clones_of_one_image_the_volume_is_the_one_with_its_name_in_the_guest() -> None:
+    existing = domain(disk("/x", "/base", target="vda"), disk("/y", "/base", target="vdb"))
+    assert images(found(domain(disk("/base", target="vdb")), existing)) == [("/base", "/y")]
+
+
+def test_what_runs_counts_for_a_definition_that_lags_behind() -> None:
+    overlays = found(domain(disk("/base")), domain(disk("/base")), domain(disk("/s1", "/base")))
+    assert overlays.defined["/base"].find("source").get("file") == "/s1"
+
+
+def test_a_disk_that_is_copied_to_the_image_is_its_volume_until_the_job_is_done() -> None:
+    desired, existing = domain(disk("/copy")), domain(disk("/old"))
+    live = domain(disk("/old", mirror="/copy"))
+    overlays = found(desired, existing, live)
+    assert of_disks(reconcile(with_overlays(desired, overlays.defined), existing).differences) == []
+    assert overlays.entries() == []
+
+
+@pytest.mark.parametrize("limits", ["", "<iotune><total_iops_sec>100</total_iops_sec></iotune>"])
+def test_all_but_the_image_is_compared_as_ever(limits: str) -> None:
+    desired = domain(disk("/base", image_format="raw").replace("</disk>", limits + "</disk>"))
+    existing = domain(disk("/s1", "/base"))
+    overlays = found(desired, existing, existing)
+    defined = reconcile(with_overlays(desired, overlays.defined), existing)
+    live = live_changes(with_overlays(desired, overlays.live), existing, {})
+    expected = ["devices/disk[target=vda]/iotune"] if limits else []
+    assert of_disks(defined.differences) == expected
+    assert of_disks(live.differences) == expected
+    assert defined.merged.find("devices/disk/source").get("file") == "/s1"
+
+
+def test_headers_are_followed_only_where_the_format_is_qcow2(tmp_path: Path) -> None:
+    head = b"QFI\xfb" + (3).to_bytes(4, "big") + (104).to_bytes(8, "big") + (5).to_bytes(4, "big")
+    (tmp_path / "s1").write_bytes(head.ljust(104, b"\0") + b"/base")
+    reader = ImageReader(HostSystem(str(tmp_path)), cast(Any, Snapshots()), "uuid")
+    for image_format, expected in (("qcow2", [("/base", "/s1")]), ("raw", [])):
+        existing = domain(disk("/s1", image_format=image_format))
+        assert images(find_overlays(domain(disk("/base")), existing, None, reader)) == expected
+
+
+def test_an_image_that_is_reached_by_a_link_is_the_same(tmp_path: Path) -> None:
+    (tmp_path / "base").touch()
+    (tmp_path / "link").symlink_to("base")
+    reader = ImageReader(HostSystem(str(tmp_path)), cast(Any, Snapshots()), "uuid")
+    desired, existing = domain(disk("/link")), domain(disk("/s1", "/base"))
+    assert images(find_overlays(desired, existing, None, reader)) == [("/link", "/s1")]
+
+
+def test_another_name_of_the_image_itself_is_no_overlay(tmp_path: Path) -> None:
+    (tmp_path / "base").touch()
+    (tmp_path / "link").symlink_to("base")
+    reader = ImageReader(HostSystem(str(tmp_path)), cast(Any, Snapshots()), "uuid")
+    assert find_overlays(domain(disk("/link")), domain(disk("/base")), None, reader) == Overlays()
+
+
+class Pool(Snapshots):
+    """Stands for a libvirt that has the overlay in a storage pool."""
+
+    def storage_volume_xml(self, path: str) -> Optional[str]:
+        backing = "<backingStore><path>/base</path><format type='raw'/></backingStore>"
+        return f"<volume>{backing}</volume>" if path == "/s1" else None
+
+
+def test_through_a_remote_uri_the_storage_pools_tell() -> None:
+    reader = ImageReader(RemoteSystem("qemu+ssh://host/system"), cast(Any, Pool()), "uuid")
+    assert images(find_overlays(domain(disk("/base")), domain(disk("/s1")), None, reader)) == [("/base", "/s1")]
+
+
+def test_a_chain_that_runs_in_a_circle_ends(tmp_path: Path) -> None:
+    head = b"QFI\xfb" + (3).to_bytes(4, "big") + (104).to_bytes(8, "big") + (3).to_bytes(4, "big")
+    (tmp_path / "s1").write_bytes(head.ljust(104, b"\0") + b"/s1")
+    reader = ImageReader(HostSystem(str(tmp_path)), cast(Any, Snapshots()), "uuid")
+    assert images(find_overlays(domain(disk("/base")), domain(disk("/s1")), None, reader)) == []
+
+
+def test_snapshots_tell_of_what_a_pull_has_cut_off() -> None:
+    snapshots = Snapshots(
+        "<domainsnapshot><disks><disk name='vda' snapshot='external'><source file='/s1'/></disk></disks>"
+        "<domain><devices><disk><source file='/base'/><target dev='vda'/></disk></devices></domain></domainsnapshot>"
+    )
+    assert images(found(domain(disk("/base")), domain(disk("/s1")), None, snapshots)) == [("/base", "/s1")]
+    assert snapshots.asked == 1
