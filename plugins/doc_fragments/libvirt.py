@@ -21,8 +21,8 @@ options:
   authfile:
     description:
       - The path, on the machine that the task runs on, of a file with credentials in the format of libvirt's
-        C(auth.conf), for a libvirt that asks for a name and a password (SASL).
-      - Without it libvirt looks for C(auth.conf) itself, in C(~/.config/libvirt) and in C(/etc/libvirt).
+        C(auth.conf), for a libvirt that requires a user name and password (SASL).
+      - By default libvirt looks for C(auth.conf) in C(~/.config/libvirt) and in C(/etc/libvirt).
     type: path
 notes:
   - Passwords and keys never appear in the result, the diff or the log.

@@ -260,7 +260,7 @@ options:
               inbound_bandwidth:
                 description:
                   - Bits per second towards the guest. A rate such as V(100Mb) is accepted too, in powers of 1024.
-                  - libvirt's unit is KiB per second, so less than 8192 becomes 8192.
+                  - The unit of libvirt is KiB per second, so less than 8192 becomes 8192.
                 type: bits
               outbound_bandwidth:
                 description:

@@ -49,20 +49,20 @@ options:
     default: false
   overlays:
     description:
-      - What to do with overlays, the images that snapshots (C(virsh snapshot-create-as --disk-only)) have put on top of
-        the images that volumes name.
-      - V(keep) keeps them. The volume is the overlay then, in the definition and at every start.
-      - V(discard) lets the VM go back to the images that its volumes name, without what it has written since. That is
-        an error while the VM runs on an overlay, or libvirt knows a snapshot that made it. The overlays are not
-        deleted.
+      - What to do with overlays, the images that snapshots (C(virsh snapshot-create-as --disk-only)) have created on
+        top of the images that volumes name.
+      - V(keep) keeps them. The definition keeps the overlay as the source of the volume, at every start.
+      - V(discard) returns the VM to the images that its volumes name, without the data that it has written since. This
+        is an error while the VM runs on an overlay, or if libvirt has the snapshot that created it. The overlay files
+        are not deleted.
     type: str
     choices: [keep, discard]
     default: keep
   saved_state:
     description:
-      - What to do with the memory of a VM that is suspended to disk (managed save).
-      - V(restore) brings the VM back as it was saved. V(discard) throws its memory away for good, and boots it; that is
-        done last before the start, and cannot be undone. Of a VM that is not suspended to disk there is nothing to do.
+      - What to do with the saved memory of a VM that is suspended to disk (managed save).
+      - V(restore) restores the VM from it. V(discard) deletes it and boots the VM; that is the last action before the
+        start, and cannot be undone. It has no effect on a VM that is not suspended to disk.
     type: str
     choices: [restore, discard]
     default: restore
@@ -234,13 +234,13 @@ vms:
           type: str
           sample: "2048"
     overlays:
-      description: The volumes whose VM writes to an overlay of the image that they name.
+      description: The volumes for which the VM writes to an overlay of the image that they name.
       type: list
       elements: dict
       returned: always
       contains:
         target:
-          description: The name of the disk in the domain.
+          description: The target device name of the disk.
           type: str
           sample: vda
         image:

@@ -119,7 +119,7 @@ BRIDGE, ADDRESS = "Create the bridge", "Compare the address"
             {"channels": [{**CHANNEL, "socket_path": "/run/file/a/agent"}]},
             "path_unwritable",
             "vms[0].channels[0].socket_path: /run/file is not a directory",
-            "See that the task runs",
+            "Check that the task runs",
         ),
     ],
 )
@@ -176,7 +176,7 @@ class OpenVSwitch(HostSystem):
         ),
         ("eth0", "linux", "", "bridge_missing", "the hypervisor has no bridge eth0", "Create the bridge"),
         ("ovsbr", "linux", "down", "bridge_missing", "the hypervisor has no bridge ovsbr", "Create the bridge"),
-        ("ovsbr", "openvswitch", "down", "openvswitch_failed", "Open vSwitch cannot be asked: down", "See that ovsdb-"),
+        ("ovsbr", "openvswitch", "down", "openvswitch_failed", "Open vSwitch cannot be asked: down", "Check that ovsdb-"),
         (
             "ovsbr",
             "openvswitch",
