@@ -24,6 +24,6 @@ def connect(options: Mapping[str, Any]) -> Hypervisor:
     uri, authfile = options["uri"], options["authfile"]
     if authfile is None:
         return Hypervisor.connect(uri)
-    if HostSystem().read_head(authfile, 1) is None:
+    if HostSystem().files.read_head(authfile, 1) is None:
         raise VmError("path_unreadable", "authfile: there is no file %s" % authfile)
     return Hypervisor.connect(with_authfile(uri, authfile))

@@ -26,7 +26,7 @@ RACE_SECONDS = 3.0
 SWAPPED_SECONDS = 0.0005
 UMASKS = (0o000, 0o077)
 
-SYSTEM = HostSystem()
+FILES = HostSystem().files
 UUID = "6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11"
 
 
@@ -74,20 +74,20 @@ def mode(path: Path) -> int:
 class TestModes:
     def test_of_directories(self, top: Path, value: int) -> None:
         with umask(value):
-            created = SYSTEM.make_directory(str(top / "a/b"), 0o750, OTHER)
+            created = FILES.make_directory(str(top / "a/b"), 0o750, OTHER)
         assert created == [str(top / "a"), str(top / "a/b")]
         assert (mode(top / "a"), mode(top / "a/b")) == (0o755, 0o750)
         assert ((top / "a").stat().st_uid, (top / "a/b").stat().st_uid) == (0, OTHER[0])
 
     def test_of_directories_in_one_of_another_user(self, theirs: Path, value: int) -> None:
         with umask(value):
-            SYSTEM.make_directory(str(theirs / "a/b"), 0o750, OTHER)
+            FILES.make_directory(str(theirs / "a/b"), 0o750, OTHER)
         assert (mode(theirs / "a"), mode(theirs / "a/b")) == (0o755, 0o750)
         assert (theirs / "a").stat().st_uid == (theirs / "a/b").stat().st_uid == OTHER[0]
 
     def test_of_files_and_their_directories(self, top: Path, value: int) -> None:
         with umask(value):
-            SYSTEM.write_private_file(str(top / "a/b/file"), "text")
+            FILES.write_private_file(str(top / "a/b/file"), "text")
         assert [mode(top / path) for path in ("a", "a/b", "a/b/file")] == [0o755, 0o700, 0o600]
 
 
@@ -96,18 +96,18 @@ class TestLinks:
         (top / "real").mkdir(mode=0o755)
         (top / "link").symlink_to("real")
         (top / "absolute").symlink_to(top / "real")
-        SYSTEM.make_directory(str(top / "link/a"), 0o750)
-        SYSTEM.write_private_file(str(top / "absolute/../link/b"), "text")
+        FILES.make_directory(str(top / "link/a"), 0o750)
+        FILES.write_private_file(str(top / "absolute/../link/b"), "text")
         assert sorted(os.listdir(top / "real")) == ["a", "b"]
 
     def test_in_a_directory_of_another_user_are_not(self, theirs: Path, top: Path) -> None:
         (top / "target").mkdir()
         (theirs / "link").symlink_to(top / "target")
         for use in (
-            lambda path: SYSTEM.make_directory(path, 0o750, OTHER),
-            lambda path: SYSTEM.write_private_file(path, "text"),
-            SYSTEM.remove_file,
-            SYSTEM.remove_socket,
+            lambda path: FILES.make_directory(path, 0o750, OTHER),
+            lambda path: FILES.write_private_file(path, "text"),
+            FILES.remove_file,
+            FILES.remove_socket,
         ):
             with pytest.raises(VmError) as caught:
                 use(str(theirs / "link/name"))
@@ -117,18 +117,18 @@ class TestLinks:
     def test_that_lead_in_circles_are_an_error(self, top: Path) -> None:
         (top / "link").symlink_to("link")
         with pytest.raises(VmError) as caught:
-            SYSTEM.write_private_file(str(top / "link/name"), "text")
+            FILES.write_private_file(str(top / "link/name"), "text")
         assert caught.value.code == "path_unwritable"
 
     def test_that_lead_nowhere_are_no_directories(self, top: Path) -> None:
         (top / "link").symlink_to("nowhere")
         with pytest.raises(VmError) as caught:
-            SYSTEM.make_directory(str(top / "link"), 0o750, OTHER)
+            FILES.make_directory(str(top / "link"), 0o750, OTHER)
         assert caught.value.code == "path_unwritable"
 
     def test_the_end_of_a_file_is_not_read_through_one(self, roots: Path, theirs: Path) -> None:
         (theirs / "log").symlink_to(roots)
-        assert SYSTEM.read_tail(str(theirs / "log"), 99) == ""
+        assert FILES.read_tail(str(theirs / "log"), 99) == ""
 
 
 class TestWhatIsThere:
@@ -144,7 +144,7 @@ class TestWhatIsThere:
             }
             create[kind]()
         before = path.lstat()
-        for use in (lambda name: SYSTEM.write_private_file(name, "text"), SYSTEM.remove_file):
+        for use in (lambda name: FILES.write_private_file(name, "text"), FILES.remove_file):
             with pytest.raises(VmError) as caught:
                 use(str(path))
             assert caught.value.code == "path_taken"
@@ -153,13 +153,13 @@ class TestWhatIsThere:
 
     def test_is_kept_where_a_new_file_is_wanted(self, roots: Path) -> None:
         with pytest.raises(VmError) as caught:
-            SYSTEM.write_private_file(str(roots), "text", replace=False)
+            FILES.write_private_file(str(roots), "text", replace=False)
         assert caught.value.code == "path_taken"
         assert roots.read_text(encoding="utf-8") == "root's"
         assert os.listdir(roots.parent) == [roots.name]
 
     def test_stays_when_a_socket_is_to_be_removed(self, roots: Path) -> None:
-        SYSTEM.remove_socket(str(roots))
+        FILES.remove_socket(str(roots))
         assert roots.exists()
 
     def test_a_socket_stays_while_somebody_listens(self, top: Path) -> None:
@@ -167,9 +167,9 @@ class TestWhatIsThere:
         with socket.socket(socket.AF_UNIX) as server:
             server.bind(str(path))
             server.listen()
-            SYSTEM.remove_socket(str(path))
+            FILES.remove_socket(str(path))
             assert path.exists()
-        SYSTEM.remove_socket(str(path))
+        FILES.remove_socket(str(path))
         assert not path.exists()
 
 
@@ -223,9 +223,9 @@ def test_a_race_with_the_owner_of_the_parent_gains_nothing(theirs: Path, roots: 
         while time.monotonic() < deadline:
             tries += 1
             with contextlib.suppress(VmError):
-                SYSTEM.make_directory(str(theirs / "run"), 0o750, OTHER)
+                FILES.make_directory(str(theirs / "run"), 0o750, OTHER)
             with contextlib.suppress(VmError):
-                SYSTEM.write_private_file(str(theirs / "run/file"), "text")
+                FILES.write_private_file(str(theirs / "run/file"), "text")
             assert os.waitpid(child, os.WNOHANG) == (0, 0), "the attacker has ended"
     finally:
         os.kill(child, 9)

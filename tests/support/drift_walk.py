@@ -177,7 +177,7 @@ def _capabilities() -> Capabilities:
 def host_for(vm: Vm) -> Host:
     """This machine, as far as it concerns a VM."""
     kind = domain_kind(vm, _capabilities())
-    return Host(_capabilities(), {kind: _domain_capabilities(kind)}, HostSystem().cgroup_version())
+    return Host(_capabilities(), {kind: _domain_capabilities(kind)}, HostSystem().devices.cgroup_version())
 
 
 def desired_domain(case: Case, existing: Optional[etree._Element] = None) -> etree._Element:

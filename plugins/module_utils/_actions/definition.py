@@ -46,7 +46,7 @@ class BackUpDefinition(Action):
 
         def undo() -> None:
             context.backup_file = None
-            context.system.remove_file(path)
+            context.system.files.remove_file(path)
 
         return Outcome(undo)
 
@@ -55,7 +55,7 @@ def _write_new_file(context: ActionContext, start: str, text: str) -> str:
     """Another run of the same second may have written one."""
     for suffix in (".xml", *(".%d.xml" % number for number in range(1, _MAX_BACKUPS_A_SECOND))):
         try:
-            context.system.write_private_file(start + suffix, text, replace=False)
+            context.system.files.write_private_file(start + suffix, text, replace=False)
             return start + suffix
         except VmError as error:
             if error.code != "path_taken":
@@ -99,26 +99,23 @@ def _undefine(context: ActionContext, definition: str, removal: Removal) -> None
 def _has_nvram(context: ActionContext, definition: str) -> bool:
     """Whether the NVRAM file of a definition is there before it: an older domain's, which is kept."""
     system = context.system
-    if system.is_remote or not _sees_libvirts_files(context):
+    if system.is_remote or not system.is_root() or context.hypervisor.is_session:
+        # libvirt's files can't be looked at.
         return True
     path = etree.fromstring(definition).findtext("os/nvram")
     if path:
-        return system.path_kind(path) is not None
-    names = system.list_directory(_NVRAM_DIRECTORY)
+        return system.files.path_kind(path) is not None
+    names = system.files.list_directory(_NVRAM_DIRECTORY)
     return any(name.startswith(context.vm.domain_name + "_VARS.") for name in names)
 
 
 def _has_tpm_state(context: ActionContext) -> bool:
     """Whether there is the state of a TPM before the definition: an older domain's, which is kept."""
     system = context.system
-    if system.is_remote or not _sees_libvirts_files(context):
+    if system.is_remote or not system.is_root() or context.hypervisor.is_session:
+        # libvirt's files can't be looked at.
         return True
-    return system.path_kind("%s/%s" % (_TPM_DIRECTORY, context.vm.uuid)) is not None
-
-
-def _sees_libvirts_files(context: ActionContext) -> bool:
-    """Return whether libvirt's files are those of the system, and this user may look at them."""
-    return context.system.is_root() and not context.hypervisor.is_session
+    return system.files.path_kind("%s/%s" % (_TPM_DIRECTORY, context.vm.uuid)) is not None
 
 
 @dataclass(frozen=True, repr=False)
@@ -150,12 +147,12 @@ class CreateChannelDirectory(Action):
         return self.path
 
     def do(self, context: ActionContext) -> Outcome:
-        created = context.system.make_directory(self.path, _CHANNEL_DIRECTORY_MODE, self.owner)
+        created = context.system.files.make_directory(self.path, _CHANNEL_DIRECTORY_MODE, self.owner)
         if not created:
             return Outcome(is_needless=True)
 
         def undo() -> None:
             if not used_by_another(context, self.path + "/"):
-                context.system.remove_directories(created)
+                context.system.files.remove_directories(created)
 
         return Outcome(undo)

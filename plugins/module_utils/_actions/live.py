@@ -15,7 +15,7 @@ except ImportError:  # the module reports it
     pass
 
 from .._errors.errors import VmError
-from .._host.network import connect_port
+from .._host.bridges import connect_port
 from .action import Action, Outcome, unanswered
 
 if TYPE_CHECKING:

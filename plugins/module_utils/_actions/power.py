@@ -117,7 +117,7 @@ def _kill_qemu(context: ActionContext) -> None:
     """End QEMU without libvirt, which therefore sees it die."""
     name = context.vm.domain_name
     if not context.system.is_remote:
-        context.system.kill_process("%s/%s.pid" % (_RUN_DIRECTORY, name), "guest=%s," % name)
+        context.system.processes.kill_process("%s/%s.pid" % (_RUN_DIRECTORY, name), "guest=%s," % name)
 
 
 def _unless_running(context: ActionContext, call: Callable[[], None]) -> None:

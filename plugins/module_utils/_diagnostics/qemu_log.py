@@ -31,14 +31,14 @@ class QemuLog:
     def __init__(self, system: System, domain_name: str) -> None:
         self._system = system
         self._path = "%s/%s.log" % (LOG_DIRECTORY, domain_name)
-        self._start = 0 if system.is_remote else system.file_size(self._path)
+        self._start = 0 if system.is_remote else system.files.file_size(self._path)
 
     def lines(self) -> list[str]:
         """QEMU's last lines since then."""
         if self._system.is_remote:
             return []
-        new = self._system.file_size(self._path) - self._start
-        text = self._system.read_tail(self._path, min(new, _TAIL_BYTES)) if new > 0 else ""
+        new = self._system.files.file_size(self._path) - self._start
+        text = self._system.files.read_tail(self._path, min(new, _TAIL_BYTES)) if new > 0 else ""
         found = [line for line in _QEMU_LINE.findall(text) if _NO_REASON not in line]
         return found[-_SHOWN_LINES:]
 
@@ -60,5 +60,5 @@ class QemuLog:
 
 def lines_since_start(system: HostSystem, domain_name: str) -> list[str]:
     """QEMU's last lines since the domain was last started."""
-    text = system.read_tail("%s/%s.log" % (LOG_DIRECTORY, domain_name), _TAIL_BYTES)
+    text = system.files.read_tail("%s/%s.log" % (LOG_DIRECTORY, domain_name), _TAIL_BYTES)
     return _QEMU_LINE.findall(text.rpartition(_STARTED)[2])[-_SHOWN_LINES_SINCE_START:]

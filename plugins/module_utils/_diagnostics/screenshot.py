@@ -36,7 +36,7 @@ def write_picture(hypervisor: Hypervisor, uuid: str, directory: str) -> str:
         png = as_png(picture)
     except ValueError as error:
         raise VmError("libvirt_error", str(error)) from error
-    HostSystem().write_private_file(path, png)
+    HostSystem().files.write_private_file(path, png)
     return path
 
 

@@ -1,154 +1,121 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bridges of the hypervisor, those of the kernel and those of Open vSwitch, and which network devices are in them."""
+"""The network of the hypervisor: devices, addresses, and who listens."""
 
 from __future__ import annotations
 
-import contextlib
-import json
+import ipaddress
+import re
 import socket
-import threading
-from collections.abc import Mapping, Sequence
-from typing import Any, Optional
-
-try:
-    from lxml import etree
-except ImportError:  # the module reports it
-    pass
+import sys
+from dataclasses import dataclass
 
 from .._errors.errors import VmError
-from .bridge_ports import Ports, bridged, is_openvswitch
-from .system import HostSystem, System
+from ..deadline import call_with_deadline
+from . import paths as host_paths
+from .files import Files
 
-_SECONDS = 15
-_OVS_VSCTL = ("ovs-vsctl", "--timeout=5")
-_NO_SUCH_BRIDGE = 2
-_DISCARD_PORT = 9
-
-
-class BridgePorts:
-    """Looks up which bridges the NICs of running VMs are in. Open vSwitch is asked once for all of them."""
-
-    def __init__(self, system: System) -> None:
-        self._system = system
-        self._lock = threading.Lock()
-        self._asked = False
-        self._openvswitch: Optional[Mapping[str, str]] = None
-
-    def of(self, live: etree._Element) -> Ports:
-        """Return the bridges that the devices of a running domain are in; nothing by a remote URI."""
-        ports: dict[str, Optional[str]] = {}
-        if self._system.is_remote:
-            return ports
-        for nic, device, _bridge in bridged(live):
-            path = "/sys/class/net/" + device
-            if self._system.link_name(path) is None:
-                ports[device] = None
-            elif not is_openvswitch(nic):
-                ports[device] = self._system.link_name(path + "/master") or ""
-            else:
-                known = self._openvswitch_ports(self._system)
-                if known is not None:
-                    ports[device] = known.get(device, "")
-        return ports
-
-    def _openvswitch_ports(self, system: HostSystem) -> Optional[Mapping[str, str]]:
-        """Return the bridge of each port, None where Open vSwitch doesn't answer."""
-        with self._lock:
-            if not self._asked:
-                self._asked = True
-                try:
-                    self._openvswitch = _list_openvswitch_ports(system)
-                except VmError:
-                    self._openvswitch = None
-            return self._openvswitch
+# The state of a socket in /proc/net/tcp, see include/net/tcp_states.h of the kernel.
+_LISTENING = "0A"
 
 
-def _list_openvswitch_ports(system: HostSystem) -> dict[str, str]:
-    lists = ["--", "--columns=_uuid,name", "list", "Port", "--", "--columns=name,ports", "list", "Bridge"]
-    said = _ovs_vsctl(system, "--format=json", *lists)
-    ports, bridges = (json.loads(line)["data"] for line in said.splitlines())
-    names = {identity[1]: name for identity, name in ports}
-    return {names[identity[1]]: bridge for bridge, held in bridges for identity in _members(held)}
+@dataclass(frozen=True)
+class ServerGreeting:
+    """The IP address of a server that answered, and what it said first."""
+
+    ip_address: str
+    text: bytes
 
 
-def _members(value: Sequence[Any]) -> Sequence[Any]:
-    """Return the members of a set as OVSDB writes it in JSON: one alone stands for itself."""
-    return value[1] if value[0] == "set" else [value]
+def _address_of(digits: str) -> str:
+    """The kernel writes an address as one or four numbers in the order of bytes that the machine has."""
+    words = [int(digits[at : at + 8], 16).to_bytes(4, sys.byteorder) for at in range(0, len(digits), 8)]
+    address = ipaddress.ip_address(b"".join(words))
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return str(mapped or address)
 
 
-def openvswitch_bridge_exists(system: HostSystem, name: str) -> bool:
-    """Return whether Open vSwitch has a bridge of that name. Raises C(openvswitch_failed) when it doesn't answer."""
-    done = system.run([*_OVS_VSCTL, "br-exists", name], _SECONDS)
-    if done.returncode not in (0, _NO_SUCH_BRIDGE):
-        raise _failed(done.stderr)
-    return done.returncode == 0
+class Network:
+    """The network devices, addresses and servers of the hypervisor, and the servers that it can reach."""
 
+    def __init__(self, files: Files) -> None:
+        self._files = files
 
-def is_neighbour(system: HostSystem, address: str, mac: str) -> bool:
-    """Return whether a machine with that MAC address answers at an address of one of the hypervisor's own networks."""
-    _have_it_looked_for(address)
-    said = system.run(["ip", "neighbour", "show", "to", address], _SECONDS).stdout.lower()
-    return any("lladdr %s " % mac.lower() in line and line.split()[-1] == "reachable" for line in said.splitlines())
+    def bridge_exists(self, name: str) -> bool:
+        """Whether a network device of that name is there and is a bridge of the kernel."""
+        return self._files.path_kind("/sys/class/net/%s/bridge" % name) == "directory"
 
+    def bridges(self) -> list[str]:
+        """The names of the bridges of the kernel."""
+        return [name for name in self._files.list_directory("/sys/class/net") if self.bridge_exists(name)]
 
-def _have_it_looked_for(address: str) -> None:
-    """Send something to an address, so that the kernel asks for its MAC address, or asks again."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as client, contextlib.suppress(OSError):
-        client.sendto(b"", (address, _DISCARD_PORT))
+    def network_device_exists(self, name: str) -> bool:
+        """Return whether there is a network device of that name, of whatever kind."""
+        return self._files.path_kind("/sys/class/net/%s" % name) is not None
 
+    def listening_endpoints(self) -> list[tuple[str, int]]:
+        """Return the addresses and TCP ports that processes listen on."""
+        found = []
+        for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+            for line in (self._files.read_text(table) or "").splitlines()[1:]:
+                local, state = line.split()[1], line.split()[3]
+                if state == _LISTENING:
+                    address, _colon, port = local.partition(":")
+                    found.append((_address_of(address), int(port, 16)))
+        return found
 
-def connect_port(system: HostSystem, nic: etree._Element, vm_uuid: str, device: str, bridge: str) -> None:
-    """Put the device of a running NIC into a bridge as libvirt does when it starts the VM; with none, take it out."""
-    if is_openvswitch(nic):
-        _ovs_vsctl(system, *_openvswitch_port(nic, vm_uuid, device, bridge))
-        return
-    _ip(system, "link", "set", "dev", device, *(("master", bridge) if bridge else ("nomaster",)))
-    if bridge and nic.find('port[@isolated="yes"]') is not None:
-        _ip(system, "link", "set", "dev", device, "type", "bridge_slave", "isolated", "on")
+    def arp_table(self) -> dict[str, list[str]]:
+        """The IPv4 addresses that the kernel knows of each MAC address in its networks."""
+        table: dict[str, list[str]] = {}
+        for line in (self._files.read_text("/proc/net/arp") or "").splitlines()[1:]:
+            address, _kind, flags, mac = line.split()[:4]
+            # 0: the kernel has asked, but nobody has answered.
+            if int(flags, 16):
+                table.setdefault(mac.lower(), []).append(address)
+        return table
 
+    def connect(self, host: str, port: int, timeout: float, greeting: int = 0) -> ServerGreeting:
+        """Sees that a TCP server answers, and takes the first C(greeting) bytes that it sends of its own accord."""
 
-def _openvswitch_port(nic: etree._Element, vm_uuid: str, device: str, bridge: str) -> list[str]:
-    remove = ["--", "--if-exists", "del-port", device]
-    if not bridge:
-        return remove
-    known_by = {
-        "attached-mac": nic.find("mac").get("address"),
-        "iface-id": nic.find("virtualport/parameters").get("interfaceid"),
-        "vm-id": vm_uuid,
-        "iface-status": "active",
-    }
-    names = ['external-ids:%s="%s"' % item for item in known_by.items()]
-    return [*remove, "--", "add-port", bridge, device, *_vlan(nic), "--", "set", "Interface", device, *names]
+        def greet() -> ServerGreeting:
+            with socket.create_connection((host, port), timeout) as client:
+                said = client.recv(greeting, socket.MSG_WAITALL) if greeting else b""
+                return ServerGreeting(str(client.getpeername()[0]), said)
 
+        try:
+            return call_with_deadline(greet, timeout)
+        except (OSError, UnicodeError) as error:
+            raise VmError("storage_unreachable", getattr(error, "strerror", None) or str(error)) from error
 
-def _vlan(nic: etree._Element) -> list[str]:
-    tags = nic.findall("vlan/tag")
-    if not tags:
-        return []
-    native = next((tag for tag in tags if tag.get("nativeMode")), None)
-    if native is None and nic.find('vlan[@trunk="yes"]') is None:
-        return ["tag=" + tags[0].get("id")]
-    settings = ["trunks=" + ",".join(tag.get("id") for tag in tags)]
-    if native is not None:
-        settings += ["tag=" + native.get("id"), "vlan_mode=native-" + native.get("nativeMode")]
-    return settings
+    def connect_to_socket(self, path: str, timeout: float) -> None:
+        """Sees that a server answers on a unix socket."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+            client.settimeout(timeout)
+            try:
+                client.connect(self._files.path(path))
+            except OSError as error:
+                raise VmError("storage_unreachable", error.strerror or str(error)) from error
 
+    def has_listener(self, path: str) -> bool:
+        """Return whether somebody listens on a unix socket, or may do so: only a refusal says that nobody does."""
+        try:
+            return host_paths.socket_has_listener(path, self._files.root)
+        except OSError:
+            return True
 
-def _ovs_vsctl(system: HostSystem, *arguments: str) -> str:
-    done = system.run([*_OVS_VSCTL, *arguments], _SECONDS)
-    if done.returncode != 0:
-        raise _failed(done.stderr)
-    return done.stdout
+    def ip_addresses(self) -> frozenset[str]:
+        """The IP addresses that the hypervisor has, loopback included."""
+        table = self._files.read_text("/proc/net/fib_trie") or ""
+        found = set(re.findall(r"\|-- (\S+)\n\s+/32 host LOCAL", table))
+        for line in (self._files.read_text("/proc/net/if_inet6") or "").splitlines():
+            found.add(ipaddress.IPv6Address(int(line.split()[0], 16)).compressed)
+        return frozenset(found)
 
-
-def _failed(stderr: str) -> VmError:
-    return VmError("openvswitch_failed", "Open vSwitch cannot be asked: %s" % stderr.strip().partition("\n")[0])
-
-
-def _ip(system: HostSystem, *arguments: str) -> None:
-    done = system.run(["ip", *arguments], _SECONDS)
-    if done.returncode != 0:
-        raise VmError("command_failed", "ip %s: %s" % (" ".join(arguments), done.stderr.strip()))
+    def answers(self, address: str, port: int) -> bool:
+        """Whether something listens on a TCP port of this machine."""
+        try:
+            with socket.create_connection((address, port), timeout=1):
+                return True
+        except OSError:
+            return False

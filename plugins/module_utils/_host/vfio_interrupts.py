@@ -21,7 +21,7 @@ def explain_conflict(system: HostSystem, text: str, message: str) -> tuple[str, 
     explanations, removals = [], []
     for address in sorted(set(_ADDRESS.findall(text))):
         line = _interrupt(system, address)
-        others = [other for other in system.list_directory(_DEVICES) if _in_the_way(system, other, address, line)]
+        others = [other for other in system.files.list_directory(_DEVICES) if _in_the_way(system, other, address, line)]
         if others:
             named = ", ".join(_describe(system, other) for other in others)
             explanations.append("the interrupt line %s of %s is shared with %s" % (line, address, named))
@@ -36,15 +36,15 @@ def explain_conflict(system: HostSystem, text: str, message: str) -> tuple[str, 
 
 
 def _interrupt(system: HostSystem, address: str) -> str:
-    return (system.read_text("%s/%s/irq" % (_DEVICES, address)) or "0").strip()
+    return (system.files.read_text("%s/%s/irq" % (_DEVICES, address)) or "0").strip()
 
 
 def _in_the_way(system: HostSystem, other: str, address: str, line: str) -> bool:
     if other == address or line == "0" or _interrupt(system, other) != line:
         return False
-    return not system.list_directory("%s/%s/msi_irqs" % (_DEVICES, other))
+    return not system.files.list_directory("%s/%s/msi_irqs" % (_DEVICES, other))
 
 
 def _describe(system: HostSystem, address: str) -> str:
-    driver = system.link_name("%s/%s/driver" % (_DEVICES, address))
+    driver = system.files.link_name("%s/%s/driver" % (_DEVICES, address))
     return "%s (driver %s)" % (address, driver) if driver else address

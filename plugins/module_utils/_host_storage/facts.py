@@ -84,7 +84,7 @@ def _is_block_device(path: str, defined: Mapping[str, str], system: System) -> b
 
 def _kind_seen(path: str, system: HostSystem) -> Optional[str]:
     try:
-        return system.path_kind(path)
+        return system.files.path_kind(path)
     except VmError:
         # That it can't be read is found where its format is asked, or where the VM is about to start.
         return None
@@ -105,7 +105,7 @@ def _format_of(volume: Volume, known: Mapping[str, str], system: System, hypervi
         expected = volume.format or known.get(volume.install_path)
         if expected is None:
             return _ask_file(volume, system, hypervisor)
-        if not system.is_remote and not system.is_hidden(volume.install_path):
+        if not system.is_remote and not system.files.is_hidden(volume.install_path):
             _check_claim(volume, expected, system)
         return expected
     if volume.device_type == "fusionstor":
@@ -115,13 +115,13 @@ def _format_of(volume: Volume, known: Mapping[str, str], system: System, hypervi
 
 def _ask_file(volume: Volume, system: System, hypervisor: Hypervisor) -> Optional[str]:
     path = volume.install_path
-    if system.is_remote or system.is_hidden(path):
+    if system.is_remote or system.files.is_hidden(path):
         found = _ask_libvirt(path, system, hypervisor)
-    elif system.path_kind(path) not in IMAGE_KINDS:
+    elif system.files.path_kind(path) not in IMAGE_KINDS:
         # That it is missing is found where the VM is about to start.
         return None
     else:
-        found = system.image_format(path)
+        found = system.processes.image_format(path)
     if found not in FORMATS:
         raise VmError("image_format", "%s is a %s image: a volume is raw or qcow2" % (path, found))
     return found
@@ -141,7 +141,7 @@ def _ask_libvirt(path: str, system: System, hypervisor: Hypervisor) -> str:
 
 def _check_claim(volume: Volume, expected: str, system: System) -> None:
     """Read here, without qemu-img: this is asked of every volume on every run."""
-    head = system.read_head(volume.install_path, len(QCOW2_MAGIC))
+    head = system.files.read_head(volume.install_path, len(QCOW2_MAGIC))
     if head is None:
         return
     is_qcow2 = head == QCOW2_MAGIC
@@ -155,7 +155,7 @@ def _ask_fusionstor(volume: Volume, system: System) -> Optional[str]:
     """As the reference does: raw where it can't be asked."""
     url = "nbd+unix:///%s?%s" % (quote(export_name(volume)), urlencode({"socket": NBD_SOCKET}))
     try:
-        found = system.image_format(url)
+        found = system.processes.image_format(url)
     except VmError:
         return None
     return found if found in FORMATS else None

@@ -22,7 +22,7 @@ from .._actions.action import Action, Outcome, RollbackTurn
 from .._actions.shared_objects import shared_lock, shared_name, used_by_another
 from .._errors.errors import VmError
 from .._host.lock import lock_directory
-from .._host.system import CommandResult
+from .._host.processes import CommandResult
 from .._spec.vm import Vm
 from .._storage.iscsi import Lun, lun_of, uses_host_initiator
 from ..waiting import wait_until
@@ -102,7 +102,7 @@ def plan_logins(vm: Vm) -> list[LogInToIscsiTarget]:
 
 def _wait_for_devices(system: System, login: LogInToIscsiTarget) -> None:
     def missing() -> list[str]:
-        return [device for device in login.devices if system.path_kind(device) != "block"]
+        return [device for device in login.devices if system.files.path_kind(device) != "block"]
 
     if not wait_until(lambda: not missing(), DEVICE_SECONDS):
         message = "the hypervisor is logged in to %s, but %s has not appeared within %d seconds"
@@ -129,7 +129,7 @@ class Initiator:
 
     def is_ours(self) -> bool:
         """Whether this collection opened the session."""
-        return self._system.path_kind(self._mark) is not None
+        return self._system.files.path_kind(self._mark) is not None
 
     def has_session(self) -> bool:
         """Whether the hypervisor is logged in."""
@@ -143,9 +143,9 @@ class Initiator:
     def open(self, username: Optional[str], password: Optional[str]) -> None:
         """Logs in; what failed leaves everything as it was."""
         self._discover()
-        before = {path: self._system.read_text(path) for path in self._record_files()}
+        before = {path: self._system.files.read_text(path) for path in self._record_files()}
         # Before the login: a session that a killed task left behind is ours too.
-        self._system.write_private_file(self._mark, json.dumps(before))
+        self._system.files.write_private_file(self._mark, json.dumps(before))
         try:
             if not before:
                 self._run_node("-o", "new")
@@ -159,17 +159,17 @@ class Initiator:
             raise
         if done.returncode == _SESSION_EXISTS:
             # Somebody else has logged in meanwhile.
-            self._system.remove_file(self._mark)
+            self._system.files.remove_file(self._mark)
 
     def close(self) -> None:
         """Logs out; the record of the target is then what it was before the login, or gone where there was none."""
         self._run_node("--logout", allowed=(_NOTHING_FOUND,))
-        before = json.loads(self._system.read_text(self._mark) or "{}")
+        before = json.loads(self._system.files.read_text(self._mark) or "{}")
         for path, text in before.items():
-            self._system.write_private_file(path, text)
+            self._system.files.write_private_file(path, text)
         if not before:
             self._run_node("-o", "delete", allowed=(_NOTHING_FOUND,))
-        self._system.remove_file(self._mark)
+        self._system.files.remove_file(self._mark)
 
     def _discover(self) -> None:
         portal, iqn = self._target.portal, self._target.iqn
@@ -183,8 +183,8 @@ class Initiator:
             message = "open-iscsi's record of %s is in none of %s"
             raise VmError("command_failed", message % (self._target.iqn, ", ".join(_RECORD_FOLDERS)))
         for path in paths:
-            text = self._system.read_text(path) or ""
-            self._system.write_private_file(path, with_chap(text, username, password))
+            text = self._system.files.read_text(path) or ""
+            self._system.files.write_private_file(path, with_chap(text, username, password))
 
     def _record_files(self) -> list[str]:
         """The files of the record: C(IQN/HOST,PORT), or C(IQN/HOST,PORT,GROUP/INTERFACE) after a discovery."""
@@ -192,19 +192,19 @@ class Initiator:
         found = []
         for folder in _RECORD_FOLDERS:
             top = "%s/%s" % (folder, self._target.iqn)
-            for name in self._system.list_directory(top):
+            for name in self._system.files.list_directory(top):
                 path = "%s/%s" % (top, name)
                 if name == start:
                     found.append(path)
                 elif name.startswith(start + ","):
-                    found.extend("%s/%s" % (path, interface) for interface in self._system.list_directory(path))
+                    found.extend("%s/%s" % (path, interface) for interface in self._system.files.list_directory(path))
         return found
 
     def _run_node(self, *arguments: str, allowed: tuple[int, ...] = ()) -> CommandResult:
         return self._run("-m", "node", "-T", self._target.iqn, "-p", self._target.portal, *arguments, allowed=allowed)
 
     def _run(self, *arguments: str, allowed: tuple[int, ...] = ()) -> CommandResult:
-        done = self._system.run(["iscsiadm", *arguments], _COMMAND_SECONDS)
+        done = self._system.processes.run(["iscsiadm", *arguments], _COMMAND_SECONDS)
         if done.returncode != 0 and done.returncode not in allowed:
             reason = " ".join(line.replace("iscsiadm: ", "", 1) for line in done.stderr.strip().split("\n"))
             raise VmError(

@@ -86,7 +86,7 @@ class ImageReader:
     def real_path(self, image: str) -> str:
         """One name for an image that is reached by several."""
         is_told = image.startswith("/") and not self._system.is_remote
-        return self._system.real_path(image) if is_told else image
+        return self._system.files.real_path(image) if is_told else image
 
     def _backing_on_host(self, link: Link) -> Optional[Link]:
         return backing_on_host(link, self._system)
@@ -126,7 +126,7 @@ def backing_on_host(link: Link, system: System) -> Optional[Link]:
     if system.is_remote or link.format != "qcow2" or not link.image.startswith("/"):
         return None
     try:
-        head = system.read_head(link.image, HEAD_BYTES)
+        head = system.files.read_head(link.image, HEAD_BYTES)
     except VmError:
         return None
     return None if head is None else backing_of(link.image, head)
@@ -282,7 +282,7 @@ def _missing_link(links: Sequence[Link], volume: Volume, image: str, system: Sys
     for above, link in zip((None, *links), links):
         # A LUN of the hypervisor's own initiator is there once it has logged in.
         is_checked = link.image.startswith("/") and (link.image != image or volume.device_type == "file")
-        if not is_checked or system.path_kind(link.image) is not None:
+        if not is_checked or system.files.path_kind(link.image) is not None:
             continue
         if above is not None:
             return "there is no file %s, which %s has as its backing file" % (link.image, above.image)

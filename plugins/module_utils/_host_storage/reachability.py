@@ -17,7 +17,8 @@ from .._storage.base import SECRET_OBJECT, Address, Asking, Backend, Inquiry, St
 from ..deadline import side_by_side
 
 if TYPE_CHECKING:
-    from .._host.system import ServerGreeting, System
+    from .._host.network import ServerGreeting
+    from .._host.system import System
 
 CONNECT_SECONDS = 4
 OPEN_SECONDS = 10
@@ -113,9 +114,9 @@ def _ask_addresses(wanted: Iterable[WantedItem], system: System) -> dict[Address
 def _connect(system: System, address: Address) -> _Answer:
     try:
         if address.port is None:
-            system.connect_to_socket(address.host, CONNECT_SECONDS)
+            system.network.connect_to_socket(address.host, CONNECT_SECONDS)
             return _Answer()
-        return _Answer(system.connect(address.host, address.port, CONNECT_SECONDS, address.greeting))
+        return _Answer(system.network.connect(address.host, address.port, CONNECT_SECONDS, address.greeting))
     except VmError as error:
         return _Answer(failure=error.message)
 
@@ -152,7 +153,7 @@ def _open_failure(system: System, inquiry: Inquiry) -> Optional[str]:
     if inquiry.is_secret:
         argv += ["--object", "secret,id=%s,file=/dev/stdin" % SECRET_OBJECT]
     try:
-        done = system.run([*argv, "--", inquiry.image], OPEN_SECONDS, inquiry.stdin)
+        done = system.processes.run([*argv, "--", inquiry.image], OPEN_SECONDS, inquiry.stdin)
     except VmError as error:
         return _TIMED_OUT if error.code == "command_timeout" else error.message
     if done.returncode == 0:

@@ -18,7 +18,8 @@ from .._host.capabilities import (
     parse_capabilities,
     parse_domain_capabilities,
 )
-from .._host.system import HostSystem, System
+from .._host.devices import Devices
+from .._host.system import System
 from .._libvirt.hypervisor import Hypervisor
 from .._spec.arguments import VM_ARGUMENT_SPEC
 
@@ -37,7 +38,7 @@ def host_info(hypervisor: Hypervisor, system: System) -> dict[str, Any]:
         "libvirt_version": hypervisor.libvirt_version(),
         "qemu_version": hypervisor.qemu_version(),
         "cpus": hypervisor.cpu_count(),
-        "memory": _memory(hypervisor if system.is_remote else system),
+        "memory": _memory(hypervisor if system.is_remote else system.devices),
         "domain_types": sorted(capabilities.guests.get(capabilities.host_arch, {})),
         "guests": describe_guests(capabilities, domain_capabilities),
         "vms": [
@@ -114,7 +115,7 @@ def _choices(option: str, offered: Optional[tuple[str, ...]]) -> list[str]:
     return [choice for choice in VM_ARGUMENT_SPEC[option]["choices"] if offers(offered, choice)]
 
 
-def _memory(source: Union[Hypervisor, HostSystem]) -> dict[str, Any]:
+def _memory(source: Union[Hypervisor, Devices]) -> dict[str, Any]:
     return {"total": source.memory_size(), "free": source.free_memory()}
 
 
@@ -122,10 +123,10 @@ def _kernel(system: System) -> dict[str, Any]:
     if system.is_remote:
         return {"load_average": None, "bridges": None, "cgroup_version": None, "iommu_groups": None}
     return {
-        "load_average": system.load_average(),
-        "bridges": system.bridges(),
-        "cgroup_version": system.cgroup_version(),
+        "load_average": system.devices.load_average(),
+        "bridges": system.network.bridges(),
+        "cgroup_version": system.devices.cgroup_version(),
         "iommu_groups": [
-            {"number": number, "devices": devices} for number, devices in sorted(system.iommu_groups().items())
+            {"number": number, "devices": devices} for number, devices in sorted(system.devices.iommu_groups().items())
         ],
     }

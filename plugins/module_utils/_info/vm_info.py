@@ -23,7 +23,7 @@ from .._diagnostics.thumbnail import thumbnail
 from .._drift.live_changes import live_changes
 from .._errors.errors import VmError, internal_errors
 from .._host.bridge_ports import Ports, stray_warnings
-from .._host.network import BridgePorts
+from .._host.bridges import BridgePorts
 from .._host.system import System
 from .._libvirt import domain_facts
 from .._libvirt.circuit_breaker import CircuitBreaker
@@ -181,8 +181,8 @@ def _uptime(system: System, uuid: str, domain_name: str) -> Optional[int]:
     """Seconds since QEMU started. A reboot inside the guest doesn't end that, nor does a pause."""
     if system.is_remote:
         return None
-    pid = (system.read_text(_PID_FILE % domain_name) or "").strip()
-    age = system.process_age(int(pid), uuid) if pid.isdigit() else None
+    pid = (system.files.read_text(_PID_FILE % domain_name) or "").strip()
+    age = system.processes.process_age(int(pid), uuid) if pid.isdigit() else None
     return None if age is None else int(age)
 
 

@@ -16,7 +16,7 @@ except ImportError:  # the module reports it
     pass
 
 from .._errors.errors import VmError
-from .._host.network import is_neighbour
+from .._host.bridges import is_neighbour
 from .._host.system import System
 from ..addresses import merge_addresses
 from . import domain_facts
@@ -51,7 +51,7 @@ def ask_addresses(
                 warnings.append("there are no addresses from the guest agent: %s" % error)
             # libvirt before 9.1 cannot read the ARP table of newer kernels.
             if source == "arp" and not system.is_remote:
-                answers[source] = domain_facts.arp_answer(live, system.arp_table())
+                answers[source] = domain_facts.arp_answer(live, system.network.arp_table())
     addresses, left_out = merge_addresses(answers)
     return addresses, warnings + left_out
 

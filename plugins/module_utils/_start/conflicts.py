@@ -141,7 +141,7 @@ class _Search:
 
     def find_taps(self) -> None:
         for name in sorted(self._wanted.taps - self._own.live.taps):
-            exists = self._system is not None and self._system.network_device_exists(name)
+            exists = self._system is not None and self._system.network.network_device_exists(name)
             self._judge(
                 self._option_path("nics", "nic_internal_name", name),
                 "the name %s of the NIC's network device" % name,
@@ -188,7 +188,7 @@ class _Search:
 
     def find_endpoints(self) -> None:
         wanted = [endpoint for endpoint in self._wanted.endpoints if endpoint not in self._own.live.endpoints]
-        listening = self._system.listening_endpoints() if wanted and self._system is not None else []
+        listening = self._system.network.listening_endpoints() if wanted and self._system is not None else []
         own = self._own.live.endpoints
         for endpoint in wanted:
             taken = [
@@ -241,12 +241,12 @@ class _Search:
 
     def _log_conflict(self, system: HostSystem, path: str) -> tuple[str, str]:
         """A log of an earlier life of the VM is named after it."""
-        kind = system.entry_kind(path)
+        kind = system.files.entry_kind(path)
         if kind in (None, "other"):
             return "", ""
         name = path.rpartition("/")[2]
         is_named_after_vm = self._vm.uuid in name or self._vm.domain_name in name
-        if kind == "file" and (is_named_after_vm or not system.file_size(path)):
+        if kind == "file" and (is_named_after_vm or not system.files.file_size(path)):
             return "", ""
         return "a %s is there that this VM has not written" % _word(kind), "path_taken"
 
@@ -282,21 +282,21 @@ def _has_endpoint(endpoint: Endpoint, claims: Claims) -> bool:
 
 def _socket_conflict(system: HostSystem, path: str) -> tuple[str, str]:
     """QEMU removes whatever it finds there."""
-    kind = system.entry_kind(path)
+    kind = system.files.entry_kind(path)
     if kind is None:
         return "", ""
     if kind != "socket":
         return "a %s is there, which QEMU would remove" % _word(kind), "path_taken"
-    if system.has_listener(path):
+    if system.network.has_listener(path):
         return "a process of the hypervisor listens on it already", "address_in_use"
     return "", ""
 
 
 def _nvram_conflict(image_format: str, system: HostSystem, path: str) -> tuple[str, str]:
-    kind = system.path_kind(path)
+    kind = system.files.path_kind(path)
     if kind is None:
         return "", ""
-    head = (system.read_head(path, _NVRAM_HEAD) or b"") if kind == "file" else b""
+    head = (system.files.read_head(path, _NVRAM_HEAD) or b"") if kind == "file" else b""
     is_nvram = head.startswith(_QCOW2) if image_format == "qcow2" else _holds_variables(head)
     if kind == "file" and is_nvram:
         return "", ""

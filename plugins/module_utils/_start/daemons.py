@@ -37,7 +37,7 @@ def daemon_problems(vm: Vm, system: System, uri: str) -> list[Problem]:
         for daemon, setting, default, needed in _DAEMONS
         for socket in ["/run/libvirt/%s-sock" % daemon]
         if settings.get(setting, default) == needed
-        if system.path_kind(socket) is None or not system.has_listener(socket)
+        if system.files.path_kind(socket) is None or not system.network.has_listener(socket)
     ]
 
 
@@ -48,7 +48,7 @@ def daemon_problem(option_path: str, error: VmError) -> list[Problem]:
 
 def _settings(system: System) -> dict[str, str]:
     try:
-        text = system.read_text(_CONFIGURATION) or ""
+        text = system.files.read_text(_CONFIGURATION) or ""
     except VmError:
         # It is for root only; libvirt's own default is likely then.
         return {}

@@ -16,7 +16,7 @@ from typing import Optional, Union
 from .._actions.action import Action
 from .._domain.interface import NIC_FILTER
 from .._errors.errors import Problem, VmError
-from .._host.network import openvswitch_bridge_exists
+from .._host.bridges import openvswitch_bridge_exists
 from .._host.system import HostSystem, System
 from .._spec.vm import Nic, PciDevice, Vm
 from .._storage.iscsi import uses_host_initiator
@@ -45,7 +45,7 @@ def rights_problems(vm: Vm, system: System, owner: Optional[tuple[int, int]]) ->
 def _directory_rights(vm: Vm, system: HostSystem, owner: Optional[tuple[int, int]]) -> Iterator[Problem]:
     for channel in vm.channels:
         directory = os.path.dirname(channel.socket_path)
-        if system.path_kind(directory) is None and (owner is not None or not system.may_create(directory)):
+        if system.files.path_kind(directory) is None and (owner is not None or not system.files.may_create(directory)):
             message = "this user may not create the directory %s" % directory
             yield Problem("%s.socket_path" % channel.option_path, message, "needs_root")
 
@@ -61,7 +61,7 @@ def backup_problems(directory: str, actions: Iterable[Action], system: System) -
     """Return why definitions can't be kept in a directory, where that is to be done."""
     if system.is_remote or not any(action.name == "back_up_definition" for action in actions):
         return []
-    if system.may_create(directory + "/definition.xml"):
+    if system.files.may_create(directory + "/definition.xml"):
         return []
     return [Problem("backup", "this user may not write to %s" % directory, "needs_root")]
 
@@ -88,7 +88,7 @@ def missing_channel_directories(vm: Vm, system: System) -> list[str]:
     if system.is_remote:
         return []
     wanted = dict.fromkeys(os.path.dirname(channel.socket_path) for channel in vm.channels)
-    return [path for path in wanted if system.path_kind(path) is None]
+    return [path for path in wanted if system.files.path_kind(path) is None]
 
 
 def _bridge_problems(vm: Vm, system: HostSystem) -> Iterator[Problem]:
@@ -101,9 +101,9 @@ def _bridge_problems(vm: Vm, system: HostSystem) -> Iterator[Problem]:
 
 def _kernel_bridge_problem(nic: Nic, option_path: str, system: HostSystem) -> Optional[Problem]:
     name, hint = nic.bridge_name, ""
-    if system.bridge_exists(name):
+    if system.network.bridge_exists(name):
         return None
-    if system.path_kind("/sys/class/net/" + name) is not None:
+    if system.files.path_kind("/sys/class/net/" + name) is not None:
         # Without Open vSwitch it is none of its bridges.
         with contextlib.suppress(VmError):
             if openvswitch_bridge_exists(system, name):
@@ -113,7 +113,7 @@ def _kernel_bridge_problem(nic: Nic, option_path: str, system: HostSystem) -> Op
 
 def _openvswitch_problem(nic: Nic, option_path: str, system: HostSystem) -> Optional[Problem]:
     name = nic.bridge_name
-    if system.bridge_exists(name):
+    if system.network.bridge_exists(name):
         hint = "set bridge_type to linux, or name a bridge of Open vSwitch"
         return Problem(
             option_path, "%s is a bridge of the kernel, not of Open vSwitch" % name, "bridge_missing", hint=hint
@@ -131,9 +131,9 @@ def _openvswitch_problem(nic: Nic, option_path: str, system: HostSystem) -> Opti
 def _channel_problems(vm: Vm, system: System) -> Iterator[Problem]:
     for channel in vm.channels:
         directory = os.path.dirname(channel.socket_path)
-        while directory != "/" and system.path_kind(directory) is None:
+        while directory != "/" and system.files.path_kind(directory) is None:
             directory = os.path.dirname(directory)
-        if system.path_kind(directory) != "directory":
+        if system.files.path_kind(directory) != "directory":
             message = "%s is not a directory" % directory
             yield Problem("%s.socket_path" % channel.option_path, message, "path_unwritable")
 
@@ -141,9 +141,9 @@ def _channel_problems(vm: Vm, system: System) -> Iterator[Problem]:
 def _pci_problems(vm: Vm, system: System) -> Iterator[Problem]:
     for device in vm.pci_devices:
         address = _pci_address(device)
-        if not system.pci_device_exists(address):
+        if not system.devices.pci_device_exists(address):
             yield Problem(device.option_path, "the hypervisor has no PCI device %s" % address, "device_missing")
-        elif not system.has_iommu_group(address):
+        elif not system.devices.has_iommu_group(address):
             message = "the PCI device %s is behind no IOMMU, so that it cannot be passed through" % address
             yield Problem(device.option_path, message, "iommu_missing")
 
@@ -155,7 +155,7 @@ def _pci_address(device: PciDevice) -> str:
 def _usb_problems(vm: Vm, system: System) -> Iterator[Problem]:
     if not vm.usb_devices:
         return
-    there = {(device.bus, device.device, device.vendor, device.product) for device in system.usb_devices()}
+    there = {(device.bus, device.device, device.vendor, device.product) for device in system.devices.usb_devices()}
     for device in vm.usb_devices:
         if (device.bus, device.device, device.vendor, device.product) not in there:
             message = "no USB device %04x:%04x is plugged in as device %d of bus %d" % (

@@ -85,7 +85,7 @@ def _wait_for_console(context: ActionContext, console: dict[str, Any]) -> None:
     address, port = _WILDCARDS.get(console["host"], console["host"]), console["port"]
     _wait(
         context,
-        lambda: context.system.answers(address, port),
+        lambda: context.system.network.answers(address, port),
         CONSOLE_SECONDS,
         "console",
         lambda: "nothing has answered at its console %s port %d" % (address, port),

@@ -12,8 +12,8 @@ from typing import Optional, Union
 
 from .._actions.action import Action
 from .._errors.errors import Problem, VmError
+from .._host.bridges import BridgePorts
 from .._host.capabilities import Host, domain_kind, parse_capabilities, parse_domain_capabilities
-from .._host.network import BridgePorts
 from .._host.system import System
 from .._host_storage.preparation import preflight
 from .._libvirt.hypervisor import Hypervisor
@@ -89,7 +89,7 @@ class RunContext:
         """How many VMs are worked on at a time."""
         if self.request.parallel is not None:
             return self.request.parallel
-        return self.hypervisor.cpu_count() if self.system.is_remote else self.system.cpu_count()
+        return self.hypervisor.cpu_count() if self.system.is_remote else self.system.devices.cpu_count()
 
     def storage_problems(self, vm: Vm) -> list[Problem]:
         """What keeps the volumes and CDs of a VM from being reached."""
@@ -110,7 +110,7 @@ def begin_run(hypervisor: Hypervisor, system: System, vms: Sequence[Vm], request
         mask=SecretMask(request.secrets),
         host=_ask_host(hypervisor, system, vms),
         domains=domains,
-        free_memory=hypervisor.free_memory() if system.is_remote else system.free_memory(),
+        free_memory=hypervisor.free_memory() if system.is_remote else system.devices.free_memory(),
         network_filters=_ask_network_filters(hypervisor, vms),
         problems=preflight(off, system, hypervisor),
         checked=frozenset(vm.uuid for vm in off),
@@ -144,5 +144,5 @@ def _ask_host(hypervisor: Hypervisor, system: System, vms: Sequence[Vm]) -> Host
         answers[kind] = parse_domain_capabilities(xml)
     if system.is_remote:
         return Host(capabilities, answers, has_cpu_shares=not hypervisor.is_session)
-    cgroup_version, addresses = system.cgroup_version(), system.ip_addresses()
+    cgroup_version, addresses = system.devices.cgroup_version(), system.network.ip_addresses()
     return Host(capabilities, answers, cgroup_version, addresses, not hypervisor.is_session)

@@ -257,11 +257,11 @@ class _Stop:
         self._remove_secrets([secret for secret in release.secrets_of(used) if secret not in still_named])
 
     def _remove_sockets(self, paths: Sequence[str], system: HostSystem) -> None:
-        for path in filter(system.may_create, paths):
-            if system.entry_kind(path) != "socket" or used_by_other_than(self._going, path, self._hypervisor):
+        for path in filter(system.files.may_create, paths):
+            if system.files.entry_kind(path) != "socket" or used_by_other_than(self._going, path, self._hypervisor):
                 continue
-            if not system.has_listener(path):
-                self._do("remove_channel_socket", partial(system.remove_socket, path))
+            if not system.network.has_listener(path):
+                self._do("remove_channel_socket", partial(system.files.remove_socket, path))
 
     def _close_sessions(self, sessions: Sequence[Initiator]) -> None:
         for session in sessions:

@@ -22,7 +22,8 @@ from .._errors.errors import Problem
 from .._spec.vm import Cdrom, Vm, Volume
 
 if TYPE_CHECKING:
-    from .._host.system import ServerGreeting, System
+    from .._host.network import ServerGreeting
+    from .._host.system import System
 
 StorageItem = Union[Volume, Cdrom]
 

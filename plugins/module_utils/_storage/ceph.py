@@ -34,7 +34,7 @@ from .base import (
 )
 
 if TYPE_CHECKING:
-    from .._host.system import ServerGreeting
+    from .._host.network import ServerGreeting
 
 # The cephx user of ZStack's clusters; its documents have no place for another.
 CEPH_USER = "zstack"

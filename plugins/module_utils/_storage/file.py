@@ -57,8 +57,8 @@ class FileBackend(Backend):
     def inquiry(self, item: StorageItem, asking: Asking) -> Optional[Inquiry]:
         # Through libvirt alone there is no telling; libvirt itself says it at the start.
         # Nor is there for a user who can't see the file; libvirt reads it with its own rights.
-        if not asking.system.is_remote and not asking.system.is_hidden(path_of(item)):
-            kind = asking.system.path_kind(path_of(item))
+        if not asking.system.is_remote and not asking.system.files.is_hidden(path_of(item)):
+            kind = asking.system.files.path_kind(path_of(item))
             if kind is None:
                 raise VmError("image_missing", "there is no file or block device %s" % path_of(item))
             if kind not in IMAGE_KINDS:

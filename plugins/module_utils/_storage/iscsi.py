@@ -198,7 +198,7 @@ class IscsiBackend(Backend):
 def _initiator_name(volume: Volume, asking: Asking) -> str:
     """The name by which the target will know who logs in: QEMU's own for the VM, or the host's."""
     if uses_host_initiator(volume):
-        for line in (asking.system.read_text("/etc/iscsi/initiatorname.iscsi") or "").split("\n"):
+        for line in (asking.system.files.read_text("/etc/iscsi/initiatorname.iscsi") or "").split("\n"):
             if line.startswith("InitiatorName="):
                 return line.partition("=")[2].strip()
     return "iqn.2008-11.org.linux-kvm:%s" % asking.vm.uuid

@@ -12,9 +12,9 @@ import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._domain.build import DesiredDomain, build
 from ansible_collections.zstack.kvm.plugins.module_utils._domain.cputune import scaled_shares
 from ansible_collections.zstack.kvm.plugins.module_utils._host.capabilities import Host
-from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
 from ansible_collections.zstack.kvm.plugins.module_utils._storage.base import StorageFacts
 from ansible_collections.zstack.kvm.tests.support.recorded_hosts import recorded_host
+from ansible_collections.zstack.kvm.tests.unit.fakes import parsed_vm
 
 
 def host_with(name: str, **capabilities: Any) -> Host:
@@ -26,20 +26,7 @@ def host_with(name: str, **capabilities: Any) -> Host:
 
 
 def built(host: Host, **options: Any) -> DesiredDomain:
-    vms, problems = parse_vms(
-        [
-            {
-                "uuid": "0d1e2f30-4a5b-6c7d-8e9f-a0b1c2d3e4f5",
-                "name": "vm",
-                "memory": "1GiB",
-                "cpu_num": 1,
-                "root_volume": {"install_path": "/root.qcow2"},
-                **options,
-            }
-        ]
-    )
-    assert not problems
-    return build(vms[0], host, StorageFacts())
+    return build(parsed_vm(**options), host, StorageFacts())
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ from typing import Optional
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._domain.build import build
-from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
 from ansible_collections.zstack.kvm.plugins.module_utils._storage.base import StorageFacts
 from ansible_collections.zstack.kvm.tests.support.recorded_hosts import recorded_host
+from ansible_collections.zstack.kvm.tests.unit.fakes import parsed_vm
 
 
 @pytest.mark.parametrize(
@@ -33,16 +33,5 @@ def test_the_first_plain_one_is_chosen(loaders: tuple[str, ...], chosen: Optiona
         host,
         domain_capabilities={kind: replace(known, loaders=loaders) for kind, known in host.domain_capabilities.items()},
     )
-    vms, _problems = parse_vms(
-        [
-            {
-                "uuid": "0d1e2f30-4a5b-6c7d-8e9f-a0b1c2d3e4f5",
-                "name": "vm",
-                "memory": "1GiB",
-                "cpu_num": 1,
-                "root_volume": {"install_path": "/root.qcow2"},
-            }
-        ]
-    )
 
-    assert build(vms[0], host, StorageFacts()).element.findtext("os/loader") == chosen
+    assert build(parsed_vm(), host, StorageFacts()).element.findtext("os/loader") == chosen

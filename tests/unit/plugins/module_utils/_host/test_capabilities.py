@@ -18,25 +18,12 @@ from ansible_collections.zstack.kvm.plugins.module_utils._host.capabilities impo
     parse_capabilities,
     parse_domain_capabilities,
 )
-from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
 from ansible_collections.zstack.kvm.tests.support.recorded_hosts import recorded_host
+from ansible_collections.zstack.kvm.tests.unit.fakes import parsed_vm
 
 
 def kind_of(host: str, **options: Any) -> DomainKind:
-    vms, problems = parse_vms(
-        [
-            {
-                "uuid": "0d1e2f30-4a5b-6c7d-8e9f-a0b1c2d3e4f5",
-                "name": "vm",
-                "memory": "1GiB",
-                "cpu_num": 1,
-                "root_volume": {"install_path": "/root.qcow2"},
-                **options,
-            }
-        ]
-    )
-    assert not problems
-    return domain_kind(vms[0], recorded_host(host).capabilities)
+    return domain_kind(parsed_vm(**options), recorded_host(host).capabilities)
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem, RemoteSystem
 from ansible_collections.zstack.kvm.plugins.module_utils._host_storage.facts import facts as storage_facts
-from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import ListedSecret
 from ansible_collections.zstack.kvm.plugins.module_utils._storage.base import StorageFacts
+from ansible_collections.zstack.kvm.tests.unit.fakes import FakeHypervisor, FakeSecret, FakeSystem
 from ansible_collections.zstack.kvm.tests.unit.plugins.module_utils._storage.items import (
     IQN,
     cdrom,
@@ -24,11 +24,11 @@ from ansible_collections.zstack.kvm.tests.unit.plugins.module_utils._storage.ite
 from lxml import etree
 
 
-class NoLibvirt:
-    """Stands for a libvirt with one secret and one file in a storage pool."""
+class Libvirt(FakeHypervisor):
+    """A libvirt with two secrets and one file in a storage pool."""
 
-    def known_secrets(self) -> dict[str, ListedSecret]:
-        return {"the-secret": ListedSecret("the-secret", "iscsi", IQN), "other": ListedSecret("other", "ceph", IQN)}
+    def __init__(self) -> None:
+        super().__init__(secrets=[FakeSecret("the-secret", "iscsi", IQN), FakeSecret("other", "ceph", IQN)])
 
     def storage_volume_xml(self, path: str) -> str | None:
         return "<volume><target><format type='qcow2'/></target></volume>" if path == "/pool/file" else None
@@ -36,7 +36,7 @@ class NoLibvirt:
 
 def facts(*volumes: Any, cds: Any = (), existing: str | None = None, system: Any = None) -> StorageFacts:
     domain = None if existing is None else etree.fromstring(existing)
-    return storage_facts(SimpleNamespace(volumes=volumes, boot_iso=cds), domain, system or HostSystem(), NoLibvirt())
+    return storage_facts(SimpleNamespace(volumes=volumes, boot_iso=cds), domain, system or HostSystem(), Libvirt())
 
 
 @pytest.fixture(params=["raw", "qcow2"])
@@ -57,39 +57,18 @@ BLOCK_DISK = "<domain><devices><disk><source dev='/srv/device'/></disk></devices
 FILE_DISK = "<domain><devices><disk><source file='/dev/vg/lv'/></disk></devices></domain>"
 
 
-class Devices:
-    """A hypervisor's system with files and block devices at these paths."""
-
-    is_remote = False
-
-    def __init__(self, **kinds: str | None) -> None:
-        self._kinds = kinds
-
-    def is_hidden(self, path: str) -> bool:
-        return False
-
-    def path_kind(self, path: str) -> str | None:
-        return self._kinds.get(path.rpartition("/")[2])
-
-    def image_format(self, path: str) -> str:
-        return "qcow2"
-
-    def read_head(self, path: str, size: int) -> bytes:
-        return b""
-
-
 @pytest.mark.parametrize(
     ("path", "system", "existing", "is_block"),
     [
         # What is there decides, whatever the path and the definition say.
-        ("/srv/device", Devices(device="block"), None, True),
-        ("/dev/vg/lv", Devices(lv="file"), None, False),
-        ("/dev/vg/lv", Devices(lv="block"), FILE_DISK, True),
-        ("/srv/device", Devices(device="file"), BLOCK_DISK, False),
+        ("/srv/device", FakeSystem({"/srv/device": "block"}), None, True),
+        ("/dev/vg/lv", FakeSystem({"/dev/vg/lv": "file"}), None, False),
+        ("/dev/vg/lv", FakeSystem({"/dev/vg/lv": "block"}), FILE_DISK, True),
+        ("/srv/device", FakeSystem({"/srv/device": "file"}), BLOCK_DISK, False),
         # A logical volume that isn't active yet, and a hypervisor that can't be looked at.
         *(
             each
-            for unseen in (Devices(), RemoteSystem("qemu+ssh://host/system"))
+            for unseen in (FakeSystem(), RemoteSystem("qemu+ssh://host/system"))
             for each in (
                 ("/dev/vg/lv", unseen, None, True),
                 ("/dev/disk/by-id/wwn-0x5000", unseen, None, True),
@@ -109,7 +88,7 @@ def test_which_paths_are_block_devices(path: str, system: Any, existing: str | N
 
 def test_a_definition_knows_the_formats_of_block_devices() -> None:
     existing = "<domain><devices><disk><driver type='raw'/><source dev='/dev/vg/lv'/></disk></devices></domain>"
-    found = facts(volume("file", "/dev/vg/lv"), existing=existing, system=Devices(lv="block"))
+    found = facts(volume("file", "/dev/vg/lv"), existing=existing, system=FakeSystem({"/dev/vg/lv": "block"}))
     assert (found.formats, found.problems) == ({"/dev/vg/lv": "raw"}, ())
 
 

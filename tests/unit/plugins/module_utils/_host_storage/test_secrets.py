@@ -12,48 +12,33 @@ from typing import Any, Optional
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._host_storage.secrets import plan_secrets, secret_conflicts
-from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import ListedSecret
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import CephSecret
 from ansible_collections.zstack.kvm.plugins.module_utils._storage.base import StorageFacts
+from ansible_collections.zstack.kvm.tests.unit.fakes import FakeHypervisor, FakeSecret
 
 UUID = "7f2e0b9c-3a51-4c7e-9d2e-0123456789ab"
 KEY = b"a key"
 VM: Any = SimpleNamespace(
     option_path="vms[0]", volumes=(), ceph_secret=CephSecret(UUID, base64.b64encode(KEY).decode())
 )
-PRIVATE = ListedSecret(UUID, "ceph", UUID, private=True)
+PRIVATE = FakeSecret(UUID, private=True)
 
 
-class Libvirt:
-    """A libvirt with one secret, or none."""
-
-    def __init__(self, secret: Optional[ListedSecret], value: Optional[bytes]) -> None:
-        self._secret = secret
-        self._value = value
-
-    def known_secrets(self) -> dict[str, ListedSecret]:
-        return {self._secret.uuid: self._secret} if self._secret else {}
-
-    def secret_value(self, uuid: str) -> Optional[bytes]:
-        assert self._secret is not None and not self._secret.private
-        return self._value
-
-
-def planned(secret: Optional[ListedSecret], value: Optional[bytes] = None) -> list[str]:
-    return [action.name for action in plan_secrets(VM, StorageFacts(), Libvirt(secret, value))]
+def planned(*secrets: FakeSecret) -> list[str]:
+    return [action.name for action in plan_secrets(VM, StorageFacts(), FakeHypervisor(secrets=secrets))]
 
 
 def test_one_that_is_missing_is_defined() -> None:
-    assert planned(None) == ["define_secret"]
+    assert planned() == ["define_secret"]
 
 
 @pytest.mark.parametrize("value", [None, b"another key"])
 def test_one_without_the_value_gets_it(value: Optional[bytes]) -> None:
-    assert planned(ListedSecret(UUID, "ceph", UUID), value) == ["set_secret_value"]
+    assert planned(FakeSecret(UUID, value=value)) == ["set_secret_value"]
 
 
 def test_one_that_has_it_is_left_alone() -> None:
-    assert planned(ListedSecret(UUID, "ceph", UUID), KEY) == []
+    assert planned(FakeSecret(UUID, value=KEY)) == []
 
 
 def test_one_that_shows_its_value_to_nobody_gets_it_once_a_task() -> None:
@@ -63,12 +48,12 @@ def test_one_that_shows_its_value_to_nobody_gets_it_once_a_task() -> None:
 
 @pytest.mark.parametrize(("kind", "words"), [("volume", "for volume"), ("none", "for nothing in particular")])
 def test_one_that_is_for_something_else_is_a_problem_before_anything_is_done(kind: str, words: str) -> None:
-    libvirt: Any = Libvirt(ListedSecret(UUID, kind, "x"), b"a passphrase")
+    libvirt: Any = FakeHypervisor(secrets=[FakeSecret(UUID, kind, value=b"a passphrase")])
     (problem,) = secret_conflicts(VM, StorageFacts(), libvirt)
     assert (problem.option_path, problem.code) == ("vms[0].ceph_secret", "secret_conflict")
     assert words + " instead of ceph" in problem.message
 
 
 def test_one_that_is_for_the_same_is_no_problem() -> None:
-    libvirt: Any = Libvirt(ListedSecret(UUID, "ceph", "by hand"), KEY)
+    libvirt: Any = FakeHypervisor(secrets=[FakeSecret(UUID, usage="by hand", value=KEY)])
     assert secret_conflicts(VM, StorageFacts(), libvirt) == []

@@ -6,30 +6,30 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any, Optional
+from typing import Any
 
 from ansible_collections.zstack.kvm.plugins.module_utils._diagnostics.screenshot import write_png
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import RemoteSystem
 from ansible_collections.zstack.kvm.plugins.module_utils._info.vm_info import Pictures, vm_information
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import SLOW_CALLS_AT_ONCE, ListedDomain
+from ansible_collections.zstack.kvm.tests.unit.fakes import FakeDomain, FakeHypervisor
 
 GONE = str(uuid.UUID(int=1000))
 SILENCE = "cannot ask for the size of a disk: QEMU has not answered for 10 seconds"
-DOMAIN = """<domain type='qemu'><name>{name}</name><uuid>{uuid}</uuid><memory unit='KiB'>65536</memory>
-  <vcpu>1</vcpu><os><type arch='x86_64'>hvm</type></os><devices>
+DEVICES = """
     <disk type='file' device='disk'><source file='/a'/><target dev='vda' bus='virtio'/></disk>
     <disk type='file' device='disk'><source file='/b'/><target dev='vdb' bus='virtio'/></disk>
     <channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0' state='connected'/></channel>
     <video><model type='vga'/></video>
-  </devices></domain>"""
+"""
 
 
 def vm(number: int) -> str:
     return str(uuid.UUID(int=number))
 
 
-class Host:
+class Host(FakeHypervisor):
     """A hypervisor with running VMs, of which some hang, some agents are silent, and one has vanished."""
 
     def __init__(
@@ -40,7 +40,7 @@ class Host:
         refused: tuple[str, ...] = (),
         spoiled: tuple[str, ...] = (),
     ) -> None:
-        self.vms = [vm(number) for number in range(count)]
+        super().__init__({vm(number): FakeDomain(running=DEVICES) for number in range(count)})
         self.hanging = hanging
         self.silent = silent
         self.refused = refused
@@ -48,26 +48,12 @@ class Host:
         self.asked: list[tuple[str, str]] = []
 
     def list_domains(self) -> list[ListedDomain]:
-        return [ListedDomain(each, "vm-" + each, True) for each in [*self.vms, GONE]]
-
-    def list_saved(self) -> set[str]:
-        return set()
+        return [*super().list_domains(), ListedDomain(GONE, "vm-" + GONE, True)]
 
     def state(self, uuid: str) -> tuple[str, str]:
-        if uuid == GONE:
-            raise VmError("domain_gone", "no domain")
         if uuid in self.spoiled:
             raise VmError("libvirt_error", "cannot ask for the state: no")
-        return "running", "booted"
-
-    def find(self, uuid: str) -> Optional[str]:
-        return None
-
-    def is_persistent(self, uuid: str) -> bool:
-        return True
-
-    def xml(self, uuid: str, inactive: bool) -> str:
-        return DOMAIN.format(name="vm-" + uuid, uuid=uuid)
+        return super().state(uuid)
 
     def block_size(self, uuid: str, target: str) -> tuple[int, int]:
         self._answer(uuid, "ask for the size of a disk", uuid in self.hanging)

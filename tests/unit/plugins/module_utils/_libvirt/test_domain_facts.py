@@ -145,7 +145,7 @@ def test_the_kernel_is_asked_for_what_libvirt_cannot_read(tmp_path: Path) -> Non
         "10.0.0.7    0x1      0x6    fa:00:00:00:00:02  *     br0\n"
     )
     live = devices("<interface type='bridge'><mac address='FA:00:00:00:00:01'/><target dev='vnet0'/></interface>")
-    answer = domain_facts.arp_answer(live, HostSystem(str(tmp_path)).arp_table())
+    answer = domain_facts.arp_answer(live, HostSystem(str(tmp_path)).network.arp_table())
     found, _warnings = merge_addresses({"arp": answer})
     assert [(each["address"], each["interface"], each["source"]) for each in found] == [("10.0.0.5", "vnet0", "arp")]
 
@@ -157,6 +157,6 @@ def test_the_age_of_a_process_is_told_only_of_the_one_that_is_meant(tmp_path: Pa
     (process / "cmdline").write_text("qemu\0-uuid\0the-uuid\0")
     (process / "stat").write_text("7 (qemu (x) y) S " + " ".join(["0"] * 18) + " 60000 0 0\n")
     system = HostSystem(str(tmp_path))
-    assert system.process_age(7, "the-uuid") == 1000.5 - 60000 / 100
-    assert system.process_age(7, "another") is None
-    assert system.process_age(8, "the-uuid") is None
+    assert system.processes.process_age(7, "the-uuid") == 1000.5 - 60000 / 100
+    assert system.processes.process_age(7, "another") is None
+    assert system.processes.process_age(8, "the-uuid") is None

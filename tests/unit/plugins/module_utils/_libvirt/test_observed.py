@@ -9,28 +9,9 @@ from typing import Any, Optional
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.observed import DomainList, observe_domain
+from ansible_collections.zstack.kvm.tests.unit.fakes import FakeDomain, FakeHypervisor
 
 KNOWN, NEW = "a domain of the list", "one that came later"
-
-
-class Libvirt:
-    """A libvirt in which both domains are off and start with the hypervisor."""
-
-    def __init__(self) -> None:
-        self.asked = 0
-
-    def find(self, _uuid: str) -> str:
-        return "name"
-
-    def state(self, _uuid: str) -> tuple[str, str]:
-        return "shutoff", "destroyed"
-
-    def xml(self, _uuid: str, inactive: bool) -> str:
-        return "<domain/>"
-
-    def autostart(self, _uuid: str) -> bool:
-        self.asked += 1
-        return True
 
 
 @pytest.mark.parametrize(
@@ -47,7 +28,9 @@ class Libvirt:
 def test_the_list_is_believed_where_nothing_has_to_be_done(
     uuid: str, listed: Optional[set[str]], wanted: Optional[bool], found: Optional[bool], asked: int
 ) -> None:
-    libvirt: Any = Libvirt()
+    off = FakeDomain("shutoff", "destroyed", autostart=True)
+    libvirt: Any = FakeHypervisor({KNOWN: off, NEW: off})
     autostart = None if listed is None else frozenset(listed)
     domains = DomainList({KNOWN: "name"}, frozenset(), frozenset(), autostart)
-    assert (observe_domain(libvirt, uuid, domains, wanted).autostart, libvirt.asked) == (found, asked)
+    assert observe_domain(libvirt, uuid, domains, wanted).autostart is found
+    assert [call[0] for call in libvirt.calls].count("autostart") == asked

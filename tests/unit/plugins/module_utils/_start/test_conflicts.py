@@ -5,22 +5,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Optional
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import RemoteSystem
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.observed import DomainList, ObservedVm
-from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
 from ansible_collections.zstack.kvm.plugins.module_utils._start.conflicts import (
     Conflicts,
     OtherDomains,
     Use,
     find_conflicts,
 )
+from ansible_collections.zstack.kvm.tests.unit.fakes import UUID, FakeDomain, FakeHypervisor, parsed_vm
 from lxml import etree
 
-UUID, RUNNING, OFF = (f"{number}d1e2f30-4a5b-6c7d-8e9f-a0b1c2d3e4f5" for number in (0, 1, 2))
+RUNNING, OFF = (f"{number}d1e2f30-4a5b-6c7d-8e9f-a0b1c2d3e4f5" for number in (1, 2))
 NIC = "<interface><mac address='fa:00:00:00:00:01'/><target dev='vnic1.0'/></interface>"
 START = Use(starts=True)
 CHANNEL = "<channel type='unix'><source mode='bind' path='/run/agent'/></channel>"
@@ -30,19 +30,17 @@ def domain(uuid: str, devices: str) -> str:
     return "<domain><name>n</name><uuid>%s</uuid><devices>%s</devices></domain>" % (uuid, devices)
 
 
-class Libvirt:
-    """A libvirt with a running domain and one that is off, which counts how often it is asked."""
+class Libvirt(FakeHypervisor):
+    """A libvirt with a running domain and one that is off."""
 
-    def __init__(self, running: str = "", off: str = "", error: Any = None) -> None:
-        self.xmls = {RUNNING: domain(RUNNING, running), OFF: domain(OFF, off)}
+    def __init__(self, running: str = "", off: str = "", error: Optional[VmError] = None) -> None:
+        super().__init__({RUNNING: FakeDomain(running=running), OFF: FakeDomain("shutoff", defined=off)})
         self.error = error
-        self.asked: list[tuple[str, bool]] = []
 
     def xml(self, uuid: str, inactive: bool) -> str:
-        self.asked.append((uuid, inactive))
         if self.error:
             raise self.error
-        return self.xmls[uuid]
+        return super().xml(uuid, inactive)
 
     def others(self, *run: str) -> OtherDomains:
         domains = DomainList({RUNNING: "r", OFF: "o"}, frozenset([RUNNING]), frozenset())
@@ -52,22 +50,12 @@ class Libvirt:
 
 def conflicts(others: OtherDomains, devices: str, use: Use = START) -> Conflicts:
     """Of a VM with a NIC and a channel of the same names, on a hypervisor that is reached by a remote uri."""
-    vms, problems = parse_vms(
-        [
-            {
-                "uuid": UUID,
-                "name": "vm",
-                "memory": "1GiB",
-                "cpu_num": 1,
-                "root_volume": {"install_path": "/root.qcow2"},
-                "nics": [{"bridge_name": "br0", "nic_internal_name": "vnic1.0", "mac": "fa:00:00:00:00:01"}],
-                "channels": [{"socket_path": "/run/agent", "target_name": "agent"}],
-            }
-        ]
+    vm = parsed_vm(
+        nics=[{"bridge_name": "br0", "nic_internal_name": "vnic1.0", "mac": "fa:00:00:00:00:01"}],
+        channels=[{"socket_path": "/run/agent", "target_name": "agent"}],
     )
-    assert not problems
     desired = etree.fromstring(domain(UUID, devices))
-    return find_conflicts(vms[0], desired, ObservedVm(), use, RemoteSystem("qemu+ssh://hv1/system"), others)
+    return find_conflicts(vm, desired, ObservedVm(), use, RemoteSystem("qemu+ssh://hv1/system"), others)
 
 
 def test_they_are_read_once_as_they_run_or_are_defined() -> None:
@@ -75,19 +63,19 @@ def test_they_are_read_once_as_they_run_or_are_defined() -> None:
     others = libvirt.others()
     for _vm in range(3):
         conflicts(others, NIC + CHANNEL)
-    assert libvirt.asked == [(RUNNING, False), (OFF, True)]
+    assert libvirt.calls == [("xml", RUNNING, False), ("xml", OFF, True)]
 
 
 def test_vms_of_the_task_are_not_read() -> None:
     libvirt = Libvirt(running=CHANNEL)
     assert conflicts(libvirt.others(RUNNING, OFF), CHANNEL).problems == []
-    assert libvirt.asked == []
+    assert libvirt.calls == []
 
 
 def test_a_vm_without_any_claim_asks_nobody() -> None:
     libvirt = Libvirt()
     conflicts(libvirt.others(), "")
-    assert libvirt.asked == []
+    assert libvirt.calls == []
 
 
 def test_what_a_running_vm_has_is_a_problem() -> None:
@@ -96,7 +84,7 @@ def test_what_a_running_vm_has_is_a_problem() -> None:
         ("vms[0].nics[0].nic_internal_name", "nic_name_taken"),
         ("vms[0].channels[0].socket_path", "address_in_use"),
     ]
-    assert all("the running VM n (%s)" % RUNNING in problem.message for problem in found.problems)
+    assert all("the running VM vm-%s (%s)" % (RUNNING, RUNNING) in problem.message for problem in found.problems)
     assert [text.partition(" ")[0] for text in found.warnings] == ["vms[0].nics[0].mac:"]
 
 

@@ -18,7 +18,6 @@ from ansible_collections.zstack.kvm.plugins.module_utils._actions.power import S
 from ansible_collections.zstack.kvm.plugins.module_utils._drift.walk import Difference
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.observed import ObservedVm
-from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import Vm
 from ansible_collections.zstack.kvm.plugins.module_utils._start.plan import (
     Drift,
@@ -32,6 +31,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._start.plan import (
     will_attach,
     will_start,
 )
+from ansible_collections.zstack.kvm.tests.unit.fakes import parsed_vm
 
 UUID = "6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11"
 NAME = UUID.replace("-", "")
@@ -46,10 +46,7 @@ ACTIVE_STATES = ("running", "blocked", "paused", "pmsuspended")
 
 def vm(**options: Any) -> Vm:
     """The VM of these tests."""
-    required = {"uuid": UUID, "name": "web", "memory": "1GiB", "cpu_num": 2, "root_volume": {"install_path": "/web"}}
-    (parsed,), problems = parse_vms([{**required, **options}])
-    assert problems == []
-    return parsed
+    return parsed_vm(**{"uuid": UUID, "name": "web", "cpu_num": 2, **options})
 
 
 def observed(state: str, reason: str = "unknown", **facts: Any) -> ObservedVm:

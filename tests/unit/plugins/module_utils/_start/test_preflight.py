@@ -11,9 +11,8 @@ from typing import Any, Optional
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError, VmProblems
-from ansible_collections.zstack.kvm.plugins.module_utils._host.system import CommandResult, HostSystem, RemoteSystem
-from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
-from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import Vm
+from ansible_collections.zstack.kvm.plugins.module_utils._host.processes import CommandResult
+from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem, RemoteSystem
 from ansible_collections.zstack.kvm.plugins.module_utils._start.preflight import (
     host_problems,
     memory_warnings,
@@ -21,25 +20,9 @@ from ansible_collections.zstack.kvm.plugins.module_utils._start.preflight import
     network_filter_problems,
 )
 from ansible_collections.zstack.kvm.plugins.module_utils._start.result import as_failure
+from ansible_collections.zstack.kvm.tests.unit.fakes import FakePrograms, parsed_vm
 
 CHANNEL = {"target_name": "agent"}
-
-
-def vm(**options: Any) -> Vm:
-    vms, problems = parse_vms(
-        [
-            {
-                "uuid": "0d1e2f30-4a5b-6c7d-8e9f-a0b1c2d3e4f5",
-                "name": "vm",
-                "memory": "1GiB",
-                "cpu_num": 1,
-                "root_volume": {"install_path": "/root.qcow2"},
-                **options,
-            }
-        ]
-    )
-    assert not problems
-    return vms[0]
 
 
 @pytest.fixture
@@ -70,7 +53,7 @@ def system(tmp_path: Path) -> HostSystem:
     ],
 )
 def test_what_is_there_is_no_problem(options: dict[str, Any], system: HostSystem) -> None:
-    assert host_problems(vm(**options), system) == []
+    assert host_problems(parsed_vm(**options), system) == []
 
 
 NO_USB = "vms[0].usb_devices[0]: no USB device %s is plugged in as device %d of bus %d"
@@ -126,24 +109,22 @@ BRIDGE, ADDRESS = "Create the bridge", "Compare the address"
 def test_what_is_not_there_is_one_with_what_to_do(
     options: dict[str, Any], code: str, message: str, hint: str, system: HostSystem
 ) -> None:
-    problems = host_problems(vm(**options), system)
+    problems = host_problems(parsed_vm(**options), system)
     error = as_failure(VmProblems(problems)).error
 
     assert [str(problem) for problem in problems] == [message]
     assert (error.code, error.hint.startswith(hint)) == (code, True)
 
 
-class OpenVSwitch(HostSystem):
+def openvswitch(root: Path, broken: str = "") -> FakePrograms:
     """A hypervisor whose ovs-vsctl knows the bridge ovsbr."""
 
-    def __init__(self, root: Path, broken: str = "") -> None:
-        super().__init__(str(root))
-        self.broken = broken
-
-    def run(self, argv: Sequence[str], timeout: float, stdin: Optional[str] = None) -> CommandResult:
-        if self.broken == "command_missing":
+    def answer(argv: Sequence[str]) -> CommandResult:
+        if broken == "command_missing":
             raise VmError("command_missing", "the program ovs-vsctl is not installed")
-        return CommandResult(1 if self.broken else 0 if argv[-1] == "ovsbr" else 2, "", self.broken)
+        return CommandResult(1 if broken else 0 if argv[-1] == "ovsbr" else 2, "", broken)
+
+    return FakePrograms(root, answer)
 
 
 @pytest.mark.parametrize(
@@ -198,7 +179,7 @@ def test_a_bridge_is_one_of_its_kind(
     hint: str,
 ) -> None:
     (tmp_path / "sys/class/net/ovsbr").mkdir()
-    found = host_problems(vm(nics=[{"bridge_name": bridge, "bridge_type": kind}]), OpenVSwitch(tmp_path, broken))
+    found = host_problems(parsed_vm(nics=[{"bridge_name": bridge, "bridge_type": kind}]), openvswitch(tmp_path, broken))
     if code is None:
         assert found == []
         return
@@ -208,7 +189,9 @@ def test_a_bridge_is_one_of_its_kind(
 
 
 def test_all_that_is_not_there_is_named(system: HostSystem) -> None:
-    lacking = vm(nics=[{"bridge_name": "br1"}], pci_devices=["0b:00.0", "0c:00.0"], usb_devices=["9:9:046d:c077:1.0"])
+    lacking = parsed_vm(
+        nics=[{"bridge_name": "br1"}], pci_devices=["0b:00.0", "0c:00.0"], usb_devices=["9:9:046d:c077:1.0"]
+    )
 
     assert [problem.option_path for problem in host_problems(lacking, system)] == [
         "vms[0].nics[0].bridge_name",
@@ -220,18 +203,18 @@ def test_all_that_is_not_there_is_named(system: HostSystem) -> None:
 
 @pytest.mark.parametrize("filters", [None, ["clean-traffic", "no-arp-spoofing"]])
 def test_a_filter_that_is_there_or_that_nobody_knows_of_is_no_problem(filters: Optional[list[str]]) -> None:
-    assert network_filter_problems(vm(nics=[{"bridge_name": "br0", "ip": "10.0.0.5"}]), filters) == []
+    assert network_filter_problems(parsed_vm(nics=[{"bridge_name": "br0", "ip": "10.0.0.5"}]), filters) == []
 
 
 def test_a_filter_that_is_missing_is_one_for_each_nic_with_an_address() -> None:
     nics = [{"bridge_name": "br0", "ip": ip} for ip in ("10.0.0.5", "", "10.0.0.6")]
-    problems = network_filter_problems(vm(nics=nics), ["no-arp-spoofing"])
+    problems = network_filter_problems(parsed_vm(nics=nics), ["no-arp-spoofing"])
     assert [problem.option_path for problem in problems] == ["vms[0].nics[0].ip", "vms[0].nics[2].ip"]
     assert {problem.code for problem in problems} == {"filter_failed"}
 
 
 def test_behind_a_remote_libvirt_nothing_is_looked_at() -> None:
-    lacking = vm(pci_devices=["0b:00.0"], channels=[{**CHANNEL, "socket_path": "/none/agent"}])
+    lacking = parsed_vm(pci_devices=["0b:00.0"], channels=[{**CHANNEL, "socket_path": "/none/agent"}])
     system = RemoteSystem("qemu+ssh://hv1/system")
 
     assert (host_problems(lacking, system), missing_channel_directories(lacking, system)) == ([], [])
@@ -241,7 +224,7 @@ def test_a_folder_that_several_channels_lack_is_made_once(system: HostSystem) ->
     paths = ("/run/vm/a", "/run/new/b", "/run/new/c")
     channels = [{"socket_path": path, "target_name": path} for path in paths]
 
-    assert missing_channel_directories(vm(channels=channels), system) == ["/run/new"]
+    assert missing_channel_directories(parsed_vm(channels=channels), system) == ["/run/new"]
 
 
 @pytest.mark.parametrize(
@@ -253,4 +236,4 @@ def test_a_folder_that_several_channels_lack_is_made_once(system: HostSystem) ->
     ],
 )
 def test_too_little_memory_is_a_warning(free: Optional[int], warnings: list[str]) -> None:
-    assert memory_warnings(vm(), free) == warnings
+    assert memory_warnings(parsed_vm(), free) == warnings

@@ -14,44 +14,25 @@ from typing import Any
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._actions.context import ActionContext
-from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError, VmFailed
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmFailed
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt import guest_addresses
 from ansible_collections.zstack.kvm.plugins.module_utils._start import readiness
+from ansible_collections.zstack.kvm.tests.unit.fakes import UUID, FakeDomain, FakeHypervisor, FakeSystem
 
 CONSOLE = {"type": "vnc", "host": "0.0.0.0", "port": 5900}
 
 
-class Hypervisor:
-    """One VM in one state, with a serial console that says nothing and a screen without a picture."""
-
-    def __init__(self, state: str) -> None:
-        self._state = state
-
-    def state(self, uuid: str) -> tuple[str, str]:
-        return self._state, "booted"
-
-    def open_console(self, uuid: str) -> Any:
-        return SimpleNamespace(read=lambda: b"", close=lambda: None)
-
-    def screenshot(self, uuid: str) -> bytes:
-        raise VmError("libvirt_error", "no picture")
-
-
-class System:
+class System(FakeSystem):
     """A console that answers at the attempt of that number, and what was asked for it."""
 
-    is_remote = False
-
     def __init__(self, answers_at: int) -> None:
+        super().__init__()
         self._answers_at = answers_at
         self.asked: list[tuple[str, int]] = []
 
     def answers(self, address: str, port: int) -> bool:
         self.asked.append((address, port))
         return len(self.asked) == self._answers_at
-
-    def read_tail(self, path: str, size: int) -> str:
-        return ""
 
 
 @pytest.fixture(autouse=True)
@@ -60,8 +41,8 @@ def short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def wait(system: System, wait_for: str = "console", state: str = "running") -> None:
-    vm: Any = SimpleNamespace(uuid="6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11", domain_name="web", wait_for=wait_for)
-    hypervisor: Any = Hypervisor(state)
+    vm: Any = SimpleNamespace(uuid=UUID, domain_name="web", wait_for=wait_for)
+    hypervisor: Any = FakeHypervisor({UUID: FakeDomain(state)})
     unused: Any = None
     context = ActionContext(hypervisor, system, vm, unused, threading.Event())
     context.done.append("start")
@@ -100,11 +81,11 @@ LIVE = """<domain><devices><interface type='bridge'><mac address='%s'/><target d
     <channel type='unix'><target name='org.qemu.guest_agent.0' state='%s'/></channel></devices></domain>"""
 
 
-class AddressedHypervisor(Hypervisor):
+class AddressedHypervisor(FakeHypervisor):
     """A VM whose addresses, by source, are those of the first answer at the first look, and so on."""
 
     def __init__(self, *answers: dict[str, str], agent: str = "connected", state: str = "running") -> None:
-        super().__init__(state)
+        super().__init__({UUID: FakeDomain(state)})
         self._answers = list(answers)
         self._now: dict[str, str] = {}
         self._agent = agent
@@ -123,7 +104,7 @@ def wait_for_address(hypervisor: AddressedHypervisor, monkeypatch: pytest.Monkey
     """What is waited for, for an instant; C(answers): whether the guest does so at its leases."""
     monkeypatch.setattr(readiness, "_ADDRESS_PAUSE", 0.01)
     monkeypatch.setattr(guest_addresses, "is_neighbour", lambda system, address, mac: answers)
-    vm: Any = SimpleNamespace(uuid="u", domain_name="web", wait_for="address", timeout=0.3)
+    vm: Any = SimpleNamespace(uuid=UUID, domain_name="web", wait_for="address", timeout=0.3)
     unused: Any = None
     context = ActionContext(hypervisor, System(0), vm, unused, threading.Event())
     context.done.append("start")

@@ -22,7 +22,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._start.run_context impo
 
 def run(parallel: Optional[int], remote: bool) -> RunContext:
     """On a controller with 3 CPUs, for a hypervisor with 8."""
-    system: Any = SimpleNamespace(is_remote=remote, cpu_count=lambda: 3 if remote else 8)
+    system: Any = SimpleNamespace(is_remote=remote, devices=SimpleNamespace(cpu_count=lambda: 3 if remote else 8))
     hypervisor: Any = SimpleNamespace(cpu_count=lambda: 8)
     request = StartRequest(Policy(), False, parallel, frozenset(), threading.Event())
     unused: Any = None
@@ -31,7 +31,7 @@ def run(parallel: Optional[int], remote: bool) -> RunContext:
 
 @pytest.mark.parametrize("remote", [False, True])
 @pytest.mark.parametrize(("parallel", "workers"), [(None, 8), (1, 1), (20, 20)])
-def test_as_many_vms_at_a_time_in_sync_for_or_as_the_hypervisor_has_cpus(
+def test_as_many_vms_at_a_time_as_requested_or_as_the_hypervisor_has_cpus(
     parallel: Optional[int], remote: bool, workers: int
 ) -> None:
     assert run(parallel, remote).workers == workers

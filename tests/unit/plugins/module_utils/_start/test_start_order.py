@@ -12,27 +12,20 @@ from typing import Any, Optional
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import Failure, VmError
-from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import Vm
 from ansible_collections.zstack.kvm.plugins.module_utils._start.result import VmResult, of_vm
 from ansible_collections.zstack.kvm.plugins.module_utils._start.start_order import start_in_order
+from ansible_collections.zstack.kvm.tests.unit.fakes import parsed_vms
 
 
 def numbered(*numbers: Optional[int]) -> tuple[Vm, ...]:
     """VMs with these numbers, in their order; each is named by its place."""
-    vms, problems = parse_vms([
-        {
-            'uuid': '00000000-0000-4000-8000-%012d' % index,
-            'name': str(index),
-            'memory': '1GiB',
-            'cpu_num': 1,
-            'root_volume': {'install_path': '/images/%d' % index},
-            'start_order': number,
-        }
-        for index, number in enumerate(numbers)
-    ])  # fmt: skip
-    assert not problems
-    return vms
+    return parsed_vms(
+        *(
+            {"uuid": "00000000-0000-4000-8000-%012d" % index, "name": str(index), "start_order": number}
+            for index, number in enumerate(numbers)
+        )
+    )
 
 
 class Handler:

@@ -7,17 +7,22 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, fields, replace
-from types import SimpleNamespace
+from dataclasses import fields, replace
 from typing import Any, Optional
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
-from ansible_collections.zstack.kvm.plugins.module_utils._host.system import CommandResult
-from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import ListedDomain, Removal
+from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Removal
+from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.observed import ObservedVm
 from ansible_collections.zstack.kvm.plugins.module_utils._start.result import VmResult
-from ansible_collections.zstack.kvm.plugins.module_utils._stop.stop import StopRequest, stop_vms
+from ansible_collections.zstack.kvm.plugins.module_utils._stop.stop import (
+    StopRequest,
+    channel_sockets,
+    check_stoppable,
+    stop_vms,
+)
+from ansible_collections.zstack.kvm.tests.unit.fakes import FakeDomain, FakeHypervisor, FakeSecret, FakeSystem
+from lxml import etree
 
 UUID, OTHER = "6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11", "0d0c2f86-6f0e-4f1b-8a50-1f3f0d7d6a02"
 SECRET = "7f2e0b9c-3a51-4c7e-9d2e-0123456789ab"
@@ -34,139 +39,23 @@ CHANNEL = "<channel type='unix'><source mode='bind' path='%s'/></channel>" % (
 )
 
 
-@dataclass
-class Domain:
-    """A domain, with the devices that its definition and what runs of it have."""
-
-    state: str = "running"
-    reason: str = "booted"
-    defined: str = ""
-    running: str = ""
+def libvirt_with(*domains: FakeDomain) -> FakeHypervisor:
+    """A libvirt with an ephemeral secret and these domains."""
+    return FakeHypervisor(dict(zip((UUID, OTHER), domains)), [FakeSecret(SECRET)])
 
 
-class Libvirt:
-    """A libvirt with an ephemeral secret and these domains, whose guests and QEMUs do what C(on_shutdown) does."""
-
-    def __init__(self, *domains: Domain) -> None:
-        self.domains = dict(zip((UUID, OTHER), domains))
-        self.on_shutdown: Callable[[Domain], None] = lambda domain: None
-        self.job: Any = False
-        self.snapshots = self.checkpoints = 0
-        self.keeps_tpm = self.persistent = True
-        self.saved: set[str] = set()
-        self.undefined: list[Removal] = []
-        self.has_secret = True
-
-    def list_domains(self) -> list[ListedDomain]:
-        return [ListedDomain(uuid, uuid, domain.state != "shutoff") for uuid, domain in list(self.domains.items())]
-
-    def list_saved(self) -> set[str]:
-        return self.saved
-
-    def state(self, uuid: str) -> tuple[str, str]:
-        return self._domain(uuid).state, self._domain(uuid).reason
-
-    def is_persistent(self, uuid: str) -> bool:
-        return self.persistent
-
-    def xml(self, uuid: str, inactive: bool) -> str:
-        domain = self._domain(uuid)
-        off = domain.state == "shutoff"
-        return "<domain><devices>%s</devices></domain>" % (domain.defined if inactive or off else domain.running)
-
-    def has_job(self, uuid: str, seconds: float) -> bool:
-        if isinstance(self.job, VmError):
-            raise self.job
-        return bool(self.job)
-
-    def snapshot_count(self, uuid: str) -> int:
-        return self.snapshots
-
-    def checkpoint_count(self, uuid: str) -> int:
-        return self.checkpoints
-
-    def shutdown(self, uuid: str, seconds: float) -> None:
-        self.on_shutdown(self._domain(uuid))
-
-    def destroy(self, uuid: str) -> None:
-        self._domain(uuid).state = "shutoff"
-
-    def can_keep_tpm(self) -> bool:
-        return self.keeps_tpm
-
-    def undefine(self, uuid: str, removal: Removal) -> None:
-        self.undefined.append(removal)
-        del self.domains[uuid]
-
-    def secret_xml(self, uuid: str) -> Optional[str]:
-        usage = "<usage type='ceph'><name>x</name></usage>"
-        return "<secret ephemeral='yes' private='no'><uuid>%s</uuid>%s</secret>" % (SECRET, usage)
-
-    def undefine_secret(self, uuid: str) -> None:
-        self.has_secret = False
-
-    def _domain(self, uuid: str) -> Domain:
-        if uuid not in self.domains:
-            raise VmError("domain_gone", "there is no such domain")
-        return self.domains[uuid]
-
-
-class System:
+def owned_system(**options: Any) -> FakeSystem:
     """A hypervisor's system that has the channel's socket, and sessions that this collection opened."""
-
-    is_remote = False
-
-    def __init__(self, listener: bool = False) -> None:
-        self._listener = listener
-        self.as_root = True
-        self.removed: list[str] = []
-        self.ran: list[str] = []
-
-    def is_root(self) -> bool:
-        return self.as_root
-
-    def may_create(self, path: str) -> bool:
-        return self.as_root
-
-    def lock(self, name: str) -> Any:
-        return SimpleNamespace(acquire=self._acquire)
-
-    def shared_lock(self, name: str, label: str) -> Any:
-        return SimpleNamespace(acquire=self._acquire)
-
-    def _acquire(self, seconds: float) -> AbstractContextManager[None]:
-        return nullcontext()
-
-    def path_kind(self, path: str) -> str:
-        return "socket" if path == SOCKET else "file"
-
-    def entry_kind(self, path: str) -> str:
-        return self.path_kind(path)
-
-    def has_listener(self, path: str) -> bool:
-        return self._listener
-
-    def read_text(self, path: str) -> str:
-        """A mark that says of its session: there was no record before."""
-        return "{}"
-
-    def remove_file(self, path: str) -> None:
-        self.removed.append(path)
-
-    remove_socket = remove_file
-
-    def run(self, argv: list[str], timeout: float) -> CommandResult:
-        self.ran.append(" ".join(argv))
-        return CommandResult(0, "", "")
+    return FakeSystem({SOCKET: "socket"}, otherwise="file", **options)
 
 
-def stop(libvirt: Libvirt, *uuids: str, system: Optional[System] = None, **options: Any) -> list[VmResult]:
+def stop(libvirt: FakeHypervisor, *uuids: str, system: Optional[FakeSystem] = None, **options: Any) -> list[VmResult]:
     given = {
         'timeout': 1, 'force': False, 'undefine': False, 'removal': Removal(), 'check_mode': False, 'diff': False,
         **options,
     }  # fmt: skip
     request = StopRequest(**given, cancelled=threading.Event())
-    return stop_vms(libvirt, system or System(), uuids or (UUID,), request)
+    return stop_vms(libvirt, system or owned_system(), uuids or (UUID,), request)
 
 
 def fail(error: VmError) -> None:
@@ -177,9 +66,53 @@ def code_of(result: VmResult) -> Optional[str]:
     return None if result.failure is None else result.failure.error.code
 
 
+def request(force: bool = False) -> StopRequest:
+    return StopRequest(60, force, False, Removal(), False, False, threading.Event())
+
+
+def refusal(observed: ObservedVm, **asked: bool) -> Optional[str]:
+    """The code of the error that keeps the VM from being stopped."""
+    try:
+        check_stoppable(observed, request(**asked))
+    except VmError as error:
+        return error.code
+    return None
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "gracefully", "by_force"),
+    [
+        ("running", "booted", None, None),
+        ("shutdown", "user", None, None),
+        ("shutoff", "destroyed", None, None),
+        ("absent", "unknown", None, None),
+        ("paused", "user", "vm_not_running", None),
+        ("paused", "ioerror", "vm_not_running", None),
+        ("pmsuspended", "unknown", "vm_not_running", None),
+        ("crashed", "panicked", "vm_crashed", None),
+        ("paused", "migration", "vm_busy", "vm_busy"),
+        ("paused", "starting_up", "vm_busy", "vm_busy"),
+    ],
+)
+def test_what_a_state_allows(state: str, reason: str, gracefully: Optional[str], by_force: Optional[str]) -> None:
+    observed = ObservedVm(state=state, reason=reason)
+    assert (refusal(observed), refusal(observed, force=True)) == (gracefully, by_force)
+
+
+def test_sockets_are_those_that_qemu_binds_at_a_path_of_the_definition_each_once() -> None:
+    domain = etree.fromstring("""
+      <domain><devices>
+        <channel type='unix'><source mode='bind' path='/run/vm/agent'/></channel>
+        <channel type='unix'><source mode='connect' path='/run/server'/></channel>
+        <channel type='unix'><source mode='bind'/></channel>
+        <channel type='spicevmc'/>
+      </devices></domain>""")
+    assert channel_sockets([domain, domain]) == ["/run/vm/agent"]
+
+
 class TestAQemuThatHangs:
     def test_in_the_request_to_shut_down_it_is_an_error_and_ended_only_by_force(self) -> None:
-        libvirt = Libvirt(Domain())
+        libvirt = libvirt_with(FakeDomain())
         libvirt.on_shutdown = lambda domain: fail(HANGS)
         (result,) = stop(libvirt)
         assert (code_of(result), libvirt.domains[UUID].state) == ("qemu_hangs", "running")
@@ -187,7 +120,7 @@ class TestAQemuThatHangs:
         assert (code_of(result), result.actions, result.state) == (None, ["shutdown", "destroy"], "shutoff")
 
     def test_in_what_another_asked_of_it_it_is_an_error_and_ended_only_by_force(self) -> None:
-        libvirt = Libvirt(Domain())
+        libvirt = libvirt_with(FakeDomain())
         libvirt.job = HANGS
         (result,) = stop(libvirt)
         assert (code_of(result), result.actions) == ("qemu_hangs", [])
@@ -195,19 +128,19 @@ class TestAQemuThatHangs:
         assert (code_of(result), result.actions) == (None, ["destroy"])
 
 
-def begin_migration(libvirt: Libvirt, domain: Domain) -> None:
+def begin_migration(libvirt: FakeHypervisor, domain: FakeDomain) -> None:
     libvirt.job = True
 
 
-def pause_for_migration(libvirt: Libvirt, domain: Domain) -> None:
+def pause_for_migration(libvirt: FakeHypervisor, domain: FakeDomain) -> None:
     domain.state, domain.reason = "paused", "migration"
 
 
 @pytest.mark.parametrize("begin", [begin_migration, pause_for_migration])
 def test_a_vm_that_a_job_was_begun_on_while_its_guest_was_waited_for_is_not_ended(
-    begin: Callable[[Libvirt, Domain], None],
+    begin: Callable[[FakeHypervisor, FakeDomain], None],
 ) -> None:
-    libvirt = Libvirt(Domain())
+    libvirt = libvirt_with(FakeDomain())
     libvirt.on_shutdown = lambda domain: begin(libvirt, domain)
     (result,) = stop(libvirt, force=True)
     assert (code_of(result), result.actions) == ("vm_busy", ["shutdown"])
@@ -220,9 +153,7 @@ class TestWhatLibvirtWouldRemoveWithTheVm:
     @pytest.mark.parametrize("persistent", [True, False])
     @pytest.mark.parametrize("kind", ["snapshots", "checkpoints"])
     def test_snapshots_and_checkpoints(self, kind: str, persistent: bool) -> None:
-        libvirt = Libvirt(Domain())
-        libvirt.persistent = persistent
-        setattr(libvirt, kind, 1)
+        libvirt = libvirt_with(FakeDomain(persistent=persistent, **{kind: 1}))
         others = Removal(nvram=True, tpm=True, saved_state=True, snapshots=True, checkpoints=True)
         others = replace(others, **{kind: False})
         (result,) = stop(libvirt, timeout=0, force=True, undefine=True, removal=others)
@@ -232,8 +163,7 @@ class TestWhatLibvirtWouldRemoveWithTheVm:
         assert (code_of(result), result.actions) == (None, ["destroy", *(["undefine"] if persistent else [])])
 
     def test_memory_that_is_saved_also_by_force(self) -> None:
-        libvirt = Libvirt(Domain("shutoff"))
-        libvirt.saved = {UUID}
+        libvirt = libvirt_with(FakeDomain("shutoff", saved=True))
         (result,) = stop(libvirt, force=True, undefine=True)
         assert (code_of(result), result.actions) == ("vm_has_saved_state", [])
         (result,) = stop(libvirt, undefine=True, removal=Removal(saved_state=True))
@@ -252,9 +182,9 @@ class TestWhatLibvirtWouldRemoveWithTheVm:
         ],
     )
     def test_the_state_of_a_tpm(self, keeps_tpm: bool, persistent: bool, tpm: str, code: Optional[str]) -> None:
-        def libvirt() -> Libvirt:
-            libvirt = Libvirt(Domain(defined=tpm, running=tpm))
-            libvirt.keeps_tpm, libvirt.persistent = keeps_tpm, persistent
+        def libvirt() -> FakeHypervisor:
+            libvirt = libvirt_with(FakeDomain(defined=tpm, running=tpm, persistent=persistent))
+            libvirt.keeps_tpm = keeps_tpm
             return libvirt
 
         (result,) = stop(libvirt(), timeout=0, force=True, undefine=True)
@@ -263,52 +193,52 @@ class TestWhatLibvirtWouldRemoveWithTheVm:
         assert code_of(result) is None
 
     def test_nothing_keeps_a_vm_that_stays_defined_from_being_stopped(self) -> None:
-        libvirt = Libvirt(Domain(defined=TPM, running=TPM))
-        libvirt.snapshots, libvirt.keeps_tpm = 1, False
+        libvirt = libvirt_with(FakeDomain(defined=TPM, running=TPM, snapshots=1))
+        libvirt.keeps_tpm = False
         (result,) = stop(libvirt, timeout=0, force=True)
         assert (code_of(result), result.actions) == (None, ["destroy"])
 
 
 @pytest.mark.parametrize("kind", [field.name for field in fields(Removal)])
 def test_libvirt_is_told_to_remove_only_what_may_be_removed(kind: str) -> None:
-    libvirt = Libvirt(Domain("shutoff"))
+    libvirt = libvirt_with(FakeDomain("shutoff"))
     stop(libvirt, undefine=True, force=True, removal=Removal(**{kind: True}))
     assert libvirt.undefined == [Removal(**{kind: True})]
 
 
 class TestWhatGoesWithAVm:
     def test_what_only_the_running_vm_had_goes_too(self) -> None:
-        libvirt, system = Libvirt(Domain(running=CEPH_DISK + LUN_DISK + CHANNEL)), System()
+        libvirt, system = libvirt_with(FakeDomain(running=CEPH_DISK + LUN_DISK + CHANNEL)), owned_system()
         (result,) = stop(libvirt, system=system, timeout=0, force=True)
         released = ["remove_channel_socket", "log_out_of_iscsi_target", "remove_secret"]
         assert (code_of(result), result.actions) == (None, ["destroy", *released])
-        assert system.removed[0] == SOCKET and not libvirt.has_secret
+        assert system.removed[0] == SOCKET and not libvirt.secrets
         assert "iscsiadm -m node -T iqn.2024-01.io:a -p 10.0.0.1:3260 --logout" in system.ran
 
     def test_a_secret_that_the_definition_still_names_stays(self) -> None:
-        libvirt = Libvirt(Domain(defined=CEPH_DISK, running=CEPH_DISK))
+        libvirt = libvirt_with(FakeDomain(defined=CEPH_DISK, running=CEPH_DISK))
         (result,) = stop(libvirt, timeout=0, force=True)
-        assert result.actions == ["destroy"] and libvirt.has_secret
+        assert result.actions == ["destroy"] and libvirt.secrets
 
     def test_what_only_root_may_remove_stays_for_another_user(self) -> None:
-        libvirt, system = Libvirt(Domain(running=CEPH_DISK + LUN_DISK + CHANNEL)), System()
+        libvirt, system = libvirt_with(FakeDomain(running=CEPH_DISK + LUN_DISK + CHANNEL)), owned_system()
         system.as_root = False
         (result,) = stop(libvirt, system=system, timeout=0, force=True)
         assert (code_of(result), result.actions) == (None, ["destroy", "remove_secret"])
         assert result.warnings == ["its iSCSI sessions stay: only root can close them"]
 
     def test_a_socket_that_somebody_listens_on_stays(self) -> None:
-        (result,) = stop(Libvirt(Domain("shutoff", defined=CHANNEL)), system=System(listener=True))
+        (result,) = stop(libvirt_with(FakeDomain("shutoff", defined=CHANNEL)), system=owned_system(listening=[SOCKET]))
         assert result.actions == []
 
     def test_a_socket_of_another_vm_stays_whatever_its_path_is(self) -> None:
-        libvirt = Libvirt(Domain("shutoff", defined=CHANNEL), Domain("shutoff", defined=CHANNEL))
+        libvirt = libvirt_with(FakeDomain("shutoff", defined=CHANNEL), FakeDomain("shutoff", defined=CHANNEL))
         (result,) = stop(libvirt)
         assert result.actions == []
 
     @pytest.mark.parametrize("check_mode", [True, False])
     def test_what_vms_of_the_task_share_goes_with_the_last_of_them_as_foretold(self, check_mode: bool) -> None:
-        libvirt = Libvirt(*(Domain("shutoff", defined=CEPH_DISK + LUN_DISK) for _vm in range(2)))
+        libvirt = libvirt_with(*(FakeDomain("shutoff", defined=CEPH_DISK + LUN_DISK) for _vm in range(2)))
         # One after the other, as check mode sees them.
         request = [(UUID, OTHER)] if check_mode else [(UUID,), (OTHER,)]
         results = [
@@ -317,16 +247,16 @@ class TestWhatGoesWithAVm:
         assert [result.actions for result in results] == [
             ['undefine'], ['undefine', 'log_out_of_iscsi_target', 'remove_secret'],
         ]  # fmt: skip
-        assert libvirt.has_secret is check_mode
+        assert bool(libvirt.secrets) is check_mode
 
     def test_what_vms_share_that_stay_defined_is_not_foretold_to_go(self) -> None:
-        libvirt = Libvirt(*(Domain("shutoff", defined=LUN_DISK) for _vm in range(2)))
+        libvirt = libvirt_with(*(FakeDomain("shutoff", defined=LUN_DISK) for _vm in range(2)))
         assert [result.actions for result in stop(libvirt, UUID, OTHER, check_mode=True)] == [[], []]
 
 
 def test_texts_for_the_diff_are_made_only_for_a_diff() -> None:
-    (result,) = stop(Libvirt(Domain()), timeout=0, force=True)
+    (result,) = stop(libvirt_with(FakeDomain()), timeout=0, force=True)
     assert (result.before, result.after) == ("", "")
-    (result,) = stop(Libvirt(Domain()), timeout=0, force=True, undefine=True, diff=True)
+    (result,) = stop(libvirt_with(FakeDomain()), timeout=0, force=True, undefine=True, diff=True)
     assert (result.before.partition("\n")[0], result.after) == ("state: running", "state: absent\n")
     assert "<domain>" in result.before

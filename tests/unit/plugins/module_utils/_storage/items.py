@@ -1,14 +1,20 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Volumes and CDs for the tests of the storage backends."""
+"""Volumes and CDs for the tests of the storage backends, and what libvirt reads of them."""
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import Cdrom, Monitor, Volume
+from ansible_collections.zstack.kvm.plugins.module_utils._storage import backends as storage
+from ansible_collections.zstack.kvm.plugins.module_utils._storage.base import DiskSource, StorageFacts, StorageItem
+from lxml import etree
 
+NOTHING_ASKED = StorageFacts()
+SCHEMA = "/usr/share/libvirt/schemas/domain.rng"
 SECRET = "7f2e0b9c-3a51-4c7e-9d2e-0123456789ab"
 IQN = "iqn.2015-01.io.example:target1"
 MONITORS = (Monitor("10.0.9.1", 6789), Monitor("10.0.9.2", 6790))
@@ -55,3 +61,29 @@ def cdrom(path: str, **options: Any) -> Cdrom:
         "secret_uuid": None,
     }
     return Cdrom(path=path, **{**values, **options})
+
+
+@functools.cache
+def libvirt_schema() -> etree.RelaxNG:
+    """The schema of domains."""
+    return etree.RelaxNG(file=SCHEMA)
+
+
+def domain_with(disk: DiskSource) -> etree._Element:
+    """A domain with only this disk."""
+    domain = etree.fromstring(
+        '<domain type="qemu"><name>d</name><memory>1</memory><os><type>hvm</type></os>'
+        "<devices><disk/></devices></domain>"
+    )
+    element = domain.find("devices/disk")
+    element.set("type", disk.disk_type)
+    element.set("device", disk.device)
+    etree.SubElement(element, "driver", name="qemu", type=disk.driver_type)
+    element.append(disk.source)
+    etree.SubElement(element, "target", dev="sda")
+    return domain
+
+
+def source_text(item: StorageItem, facts: StorageFacts = NOTHING_ASKED) -> str:
+    """The source of the disk as text."""
+    return etree.tostring(storage.disk(item, facts).source, encoding="unicode")

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._domain.build import build
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmProblems
-from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
 from ansible_collections.zstack.kvm.plugins.module_utils._storage.base import StorageFacts
 from ansible_collections.zstack.kvm.tests.support.recorded_hosts import recorded_host
+from ansible_collections.zstack.kvm.tests.unit.fakes import parsed_vm
 from lxml import etree
 
 VOLUMES = [
@@ -22,16 +22,8 @@ VOLUMES = [
 
 
 def domain(volume: dict[str, Any], image_format: str) -> etree._Element:
-    vm = {
-        "uuid": "3f0b6c1e-7a53-4d0c-9d5c-0c2f6f1f7a10",
-        "name": "shares",
-        "memory": "1GiB",
-        "cpu_num": 1,
-        "root_volume": {**volume, "shareable": True},
-    }
-    (parsed,), problems = parse_vms([vm])
-    assert not problems
-    return build(parsed, recorded_host("debian-12"), StorageFacts({volume["install_path"]: image_format})).element
+    vm = parsed_vm(root_volume={**volume, "shareable": True})
+    return build(vm, recorded_host("debian-12"), StorageFacts({volume["install_path"]: image_format})).element
 
 
 @pytest.mark.parametrize("volume", VOLUMES, ids=lambda volume: volume["device_type"])

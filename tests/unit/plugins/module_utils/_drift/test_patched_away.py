@@ -10,9 +10,9 @@ from typing import Any, Optional
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._domain.build import DesiredDomain, build
 from ansible_collections.zstack.kvm.plugins.module_utils._drift.reconcile import left_from_before_patches, reconcile
-from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
 from ansible_collections.zstack.kvm.plugins.module_utils._storage.base import StorageFacts
 from ansible_collections.zstack.kvm.tests.support.recorded_hosts import recorded_host
+from ansible_collections.zstack.kvm.tests.unit.fakes import parsed_vm
 from lxml import etree
 
 TABLET = '<input type="tablet" bus="usb"><address type="usb" bus="0" port="1"/></input>'
@@ -27,22 +27,8 @@ def removed(xpath: str) -> dict[str, Any]:
 
 
 def desired(*patches: dict[str, Any], **options: Any) -> DesiredDomain:
-    vms, problems = parse_vms(
-        [
-            {
-                "uuid": "0d1e2f30-4a5b-6c7d-8e9f-a0b1c2d3e4f5",
-                "name": "vm",
-                "memory": "1GiB",
-                "cpu_num": 1,
-                "root_volume": {"install_path": "/root.raw"},
-                "nics": [{"bridge_name": "br0"}],
-                "domain_patches": list(patches),
-                **options,
-            }
-        ]
-    )
-    assert not problems
-    return build(vms[0], recorded_host("debian-12"), StorageFacts())
+    vm = parsed_vm(nics=[{"bridge_name": "br0"}], domain_patches=list(patches), **options)
+    return build(vm, recorded_host("debian-12"), StorageFacts())
 
 
 def before_patches(**options: Any) -> etree._Element:

@@ -1,0 +1,188 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The files of the hypervisor."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Sequence
+from typing import Optional, Union
+
+from .._errors.errors import VmError
+from . import paths as host_paths
+
+_KINDS = (
+    (stat.S_ISREG, "file"),
+    (stat.S_ISDIR, "directory"),
+    (stat.S_ISBLK, "block"),
+    (stat.S_ISSOCK, "socket"),
+)
+
+
+def _unwritable(what: str, path: str, error: OSError) -> VmError:
+    code = "disk_full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "path_unwritable"
+    if isinstance(error, host_paths.UnsafeLinkError):
+        code = "path_unsafe"
+    return VmError(code, "cannot %s %s: %s" % (what, path, error.strerror or error))
+
+
+def _unreadable(path: str, error: OSError) -> VmError:
+    code = "path_unsafe" if isinstance(error, host_paths.UnsafeLinkError) else "path_unreadable"
+    return VmError(code, "cannot look at %s: %s" % (path, error.strerror or error))
+
+
+class Files:
+    """The files of the machine that the code runs on, or a made-up tree below C(root)."""
+
+    def __init__(self, root: str = "/") -> None:
+        self.root = root
+
+    def path(self, path: str) -> str:
+        """Return where a path of the hypervisor is on this machine."""
+        return path if self.root == "/" else os.path.join(self.root, path.lstrip("/"))
+
+    def is_hidden(self, path: str) -> bool:
+        """Return whether this user may not read what is at a path, or not even see whether anything is there."""
+        try:
+            os.stat(self.path(path))
+        except PermissionError:
+            return True
+        except (OSError, ValueError):
+            return False
+        return not os.access(self.path(path), os.R_OK)
+
+    def may_create(self, path: str) -> bool:
+        """Return whether this user may make what is missing of the directories of C(path), and something in them."""
+        directory = os.path.dirname(path)
+        while directory != "/" and not os.path.lexists(self.path(directory)):
+            directory = os.path.dirname(directory)
+        return os.access(self.path(directory), os.W_OK | os.X_OK)
+
+    def path_kind(self, path: str) -> Optional[str]:
+        """file, directory, block, socket or other; None where there is nothing (a link that leads nowhere included)."""
+        try:
+            mode = os.stat(self.path(path)).st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except (OSError, ValueError) as error:
+            raise VmError("path_unreadable", "cannot look at %s: %s" % (path, error)) from error
+        return next((kind for test, kind in _KINDS if test(mode)), "other")
+
+    def real_path(self, path: str) -> str:
+        """The path without links, whether or not there is something."""
+        return os.path.realpath(self.path(path))
+
+    def read_text(self, path: str) -> Optional[str]:
+        """The text of a small file, None where there is none."""
+        try:
+            with open(self.path(path), encoding="utf-8", errors="replace") as file:
+                return file.read()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise VmError("path_unreadable", "cannot read %s: %s" % (path, error)) from error
+
+    def read_head(self, path: str, size: int) -> Optional[bytes]:
+        """The first C(size) bytes of a file, None where there is none."""
+        try:
+            with open(self.path(path), "rb") as file:
+                return file.read(size)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise VmError("path_unreadable", "cannot read %s: %s" % (path, error)) from error
+
+    def read_tail(self, path: str, size: int) -> str:
+        """Return the last C(size) bytes of a regular file as text, empty where there is none; no link is followed."""
+        try:
+            return host_paths.read_tail(path, size, self.root).decode("utf-8", "replace")
+        except OSError:
+            return ""
+
+    def file_size(self, path: str) -> int:
+        """Return the bytes of a file, 0 where there is none; no link is followed."""
+        status = self._status(path)
+        return 0 if status is None else status.st_size
+
+    def list_directory(self, path: str) -> list[str]:
+        """The names in a directory, sorted; none where it doesn't exist."""
+        try:
+            return sorted(os.listdir(self.path(path)))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise VmError("path_unreadable", "cannot list %s: %s" % (path, error)) from error
+
+    def link_name(self, path: str) -> Optional[str]:
+        """The last part of what a symbolic link leads to, None where there is no link."""
+        try:
+            return os.path.basename(os.readlink(self.path(path)))
+        except OSError:
+            return None
+
+    def entry_kind(self, path: str) -> Optional[str]:
+        """Return what has the path as L(path_kind) does, but C(link) for a symbolic link."""
+        status = self._status(path)
+        if status is None:
+            return None
+        if stat.S_ISLNK(status.st_mode):
+            return "link"
+        return next((kind for test, kind in _KINDS if test(status.st_mode)), "other")
+
+    def _status(self, path: str) -> Optional[os.stat_result]:
+        try:
+            return host_paths.entry_status(path, self.root)
+        except OSError as error:
+            raise _unreadable(path, error) from error
+
+    def make_directory(self, path: str, mode: int, owner: Optional[tuple[int, int]] = None) -> list[str]:
+        """Create C(path), which gets C(mode) and C(owner) (user and group id), and its parents, which get 0755.
+
+        Returns what was created, outermost first, for L(remove_directories); a directory that exists is left as it is.
+        """
+        created, error = host_paths.create_directories(path, mode, owner, self.root)
+        if error is not None:
+            self.remove_directories(created)
+            raise _unwritable("create the directory", path, error) from error
+        return created
+
+    def remove_directories(self, paths: Sequence[str]) -> None:
+        """Remove directories, innermost last in C(paths); one that something is in stays, for somebody uses it."""
+        for path in reversed(paths):
+            try:
+                host_paths.remove_directory(path, self.root)
+            except OSError:
+                return
+
+    def write_private_file(self, path: str, content: Union[str, bytes], replace: bool = True) -> None:
+        """Write a file that only its owner can read, whole or not at all; C(replace): also where one is there already.
+
+        Raises C(path_taken) where something is there that may not be replaced.
+        """
+        data = content.encode("utf-8") if isinstance(content, str) else content
+        self.make_directory(os.path.dirname(path), 0o700)
+        try:
+            host_paths.write_file(path, data, replace, self.root)
+        except FileExistsError as error:
+            raise VmError("path_taken", "cannot write %s: %s" % (path, error.strerror)) from error
+        except OSError as error:
+            raise _unwritable("write", path, error) from error
+
+    def remove_file(self, path: str) -> None:
+        """Remove a regular file; none is fine. Raises C(path_taken) for anything else."""
+        try:
+            host_paths.remove_regular_file(path, self.root)
+        except FileExistsError as error:
+            raise VmError("path_taken", "cannot remove %s: %s" % (path, error.strerror)) from error
+        except OSError as error:
+            raise _unwritable("remove", path, error) from error
+
+    def remove_socket(self, path: str) -> None:
+        """Remove a socket that nobody listens on; whatever else has the path stays."""
+        try:
+            host_paths.remove_unused_socket(path, self.root)
+        except OSError as error:
+            raise _unwritable("remove", path, error) from error

@@ -1,0 +1,99 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Programs that run on the hypervisor."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Optional, Union
+
+from .._errors.errors import VmError
+from ..foreign_text import shorten
+from .files import Files
+
+_QEMU_IMG_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class CommandResult:
+    """What a command left: its exit status and what it wrote."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+class Processes:
+    """The programs and processes of the hypervisor."""
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+
+    def find_program(self, name: str) -> Optional[str]:
+        """The full path of a program, None where the hypervisor doesn't have it."""
+        places = os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin"
+        return shutil.which(name, path=places)
+
+    def run(self, argv: Sequence[str], timeout: float, stdin: Union[str, None] = None) -> CommandResult:
+        """Runs a program in the C locale, C(timeout) seconds at most. Secrets go into C(stdin), not C(argv)."""
+        program = self.find_program(argv[0])
+        if program is None:
+            raise VmError("command_missing", "the program %s is not installed" % argv[0])
+        try:
+            # A file in memory: some programs want to know how long their input is.
+            with os.fdopen(os.memfd_create("stdin"), "w+b") as stdin_file:
+                stdin_file.write((stdin or "").encode("utf-8"))
+                stdin_file.seek(0)
+                # run_command, which is asked for instead, knows no timeout.
+                done = subprocess.run(  # pylint: disable=ansible-bad-function
+                    [program, *argv[1:]],
+                    stdin=stdin_file,
+                    capture_output=True,
+                    timeout=timeout,
+                    check=False,
+                    encoding="utf-8",
+                    errors="replace",
+                    env=dict(os.environ, LC_ALL="C"),
+                )
+        except subprocess.TimeoutExpired as error:
+            raise VmError("command_timeout", "%s did not end within %g seconds" % (argv[0], timeout)) from error
+        except OSError as error:
+            raise VmError("command_failed", "cannot run %s: %s" % (argv[0], error)) from error
+        return CommandResult(done.returncode, done.stdout, shorten(done.stderr))
+
+    def process_age(self, pid: int, argument: str) -> Optional[float]:
+        """Seconds since a process started; None where there is none, or its command line lacks C(argument)."""
+        command = (self._files.read_text("/proc/%d/cmdline" % pid) or "").split("\0")
+        status = self._files.read_text("/proc/%d/stat" % pid)
+        up = self._files.read_text("/proc/uptime")
+        if argument not in command or not status or up is None:
+            return None
+        # The name of the program, in parentheses, may have spaces; the start is the 20th field after it (proc(5)).
+        started = int(status.rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
+        return float(up.split()[0]) - started
+
+    def kill_process(self, pid_file: str, argument: str) -> None:
+        """Kills the process that a file names, if it is still one with that in its command line."""
+        pid = (self._files.read_text(pid_file) or "").strip()
+        if pid.isdigit() and argument in (self._files.read_text("/proc/%s/cmdline" % pid) or ""):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
+
+    def image_format(self, target: str) -> str:
+        """What qemu-img says the format of an image is; doesn't mind that a VM has it open.
+
+        C(target) is a path or what else qemu-img takes (C(nbd+unix:///...)).
+        """
+        done = self.run(["qemu-img", "info", "--output=json", "--force-share", "--", target], _QEMU_IMG_SECONDS)
+        if done.returncode != 0:
+            reason = done.stderr.strip().partition("\n")[0].replace("qemu-img: ", "", 1)
+            raise VmError("image_unreadable", "qemu-img cannot read %s: %s" % (target, reason))
+        return str(json.loads(done.stdout)["format"])

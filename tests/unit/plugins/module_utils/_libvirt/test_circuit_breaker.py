@@ -1,0 +1,55 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A QEMU that hangs is asked once, and not too many that hang are asked at all."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
+from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.circuit_breaker import CircuitBreaker
+from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import SLOW_CALLS_AT_ONCE
+
+
+def fail(code: str) -> NoReturn:
+    raise VmError(code, "no answer")
+
+
+def hang(breaker: CircuitBreaker, uuid: str) -> None:
+    with pytest.raises(VmError):
+        breaker.ask(uuid, lambda: fail("qemu_hangs"))
+
+
+def test_one_that_has_not_answered_is_not_asked_again() -> None:
+    breaker, asked = CircuitBreaker(), []
+    hang(breaker, "a")
+    with pytest.raises(VmError, match="no answer"):
+        breaker.ask("a", lambda: asked.append("a"))
+    assert asked == []
+
+
+def test_the_error_of_one_that_hangs_is_kept() -> None:
+    breaker = CircuitBreaker()
+    assert breaker.lost_with("a") is None
+    hang(breaker, "a")
+    error = breaker.lost_with("a")
+    assert error is not None and error.message == "no answer"
+
+
+def test_another_error_keeps_nothing_from_being_asked_again() -> None:
+    breaker = CircuitBreaker()
+    with pytest.raises(VmError):
+        breaker.ask("a", lambda: fail("libvirt_error"))
+    assert breaker.ask("a", lambda: "an answer") == "an answer"
+
+
+def test_others_are_asked_until_as_many_hang_as_libvirt_has_room_for() -> None:
+    breaker = CircuitBreaker()
+    for number in range(SLOW_CALLS_AT_ONCE):
+        assert breaker.ask("whole", lambda: "an answer") == "an answer"
+        hang(breaker, str(number))
+    with pytest.raises(VmError, match="not asked, because %d other VMs have not answered" % SLOW_CALLS_AT_ONCE):
+        breaker.ask("whole", lambda: "an answer")
+    assert breaker.lost_with("whole") is None

@@ -1,0 +1,39 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Conditions are tried at least once, and the wait for them ends in time or when the task is asked to stop."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
+from ansible_collections.zstack.kvm.plugins.module_utils.waiting import wait_until
+
+
+def test_what_is_true_at_once_is_true_without_any_time() -> None:
+    assert wait_until(lambda: True, 0) is True
+
+
+def test_what_becomes_true_is_noticed() -> None:
+    answers = iter([False, False, True])
+    assert wait_until(lambda: next(answers), 60, poll=0) is True
+
+
+def test_what_does_not_become_true_in_time_is_false() -> None:
+    assert wait_until(lambda: False, 0) is False
+
+
+def test_a_task_that_is_asked_to_stop_waits_no_longer() -> None:
+    cancelled = threading.Event()
+    cancelled.set()
+    with pytest.raises(VmError) as caught:
+        wait_until(lambda: False, 60, cancelled)
+    assert caught.value.code == "interrupted"
+
+
+def test_what_is_true_counts_although_the_task_is_asked_to_stop() -> None:
+    cancelled = threading.Event()
+    cancelled.set()
+    assert wait_until(lambda: True, 60, cancelled) is True

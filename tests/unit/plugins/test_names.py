@@ -1,0 +1,24 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tests of a source file are found by its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+TESTS = Path(__file__).parent
+PLUGINS = TESTS.parents[2] / "plugins"
+# They look at all files of a kind.
+OF_MANY_FILES = {"test_names.py", "module_utils/test_imports.py", "modules/test_documentation.py"}
+
+
+def test_a_test_file_begins_with_the_name_of_a_source_file_in_the_same_directory() -> None:
+    misnamed = []
+    for path in sorted(TESTS.rglob("test_*.py")):
+        name = path.relative_to(TESTS)
+        sources = [source.stem for source in (PLUGINS / name.parent).glob("*.py")]
+        tested = path.stem[len("test_") :]
+        if not any(tested == source or tested.startswith(source + "_") for source in sources):
+            misnamed.append(str(name))
+    assert set(misnamed) == OF_MANY_FILES
