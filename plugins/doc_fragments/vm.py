@@ -492,12 +492,15 @@ options:
             description:
               - V(set) sets an attribute or the text of an element, V(add) adds a child element, V(remove) removes what
                 the XPath matches, V(replace) replaces an element by another.
+              - An XPath that ends with an attribute, such as C(devices/disk/driver/@discard), has V(set) create it in
+                the elements that lack it.
             type: str
             choices: [set, add, remove, replace]
             required: true
           xpath:
             description:
-              - The XPath of what to change. No match is an error.
+              - The XPath of what to change. No match is an error. So are more than 10,000 matches, a domain that gets
+                longer than 512 KiB or deeper than 100 elements, and more than five seconds for all patches.
             type: str
             required: true
           value:

@@ -41,8 +41,9 @@ options:
   unknown:
     description:
       - What to do with unknown fields, at any level. They have no effect on the VM.
-      - V(error) fails and names all of them. V(warn) warns, V(ignore) ignores them silently. Newer versions of ZStack
-        may send fields that this filter does not know.
+      - V(error) fails and names all of them. V(warn) warns, V(ignore) ignores them silently.
+      - A document of ZStack Cloud 5 or ZSphere (it has C(bootMode), C(cdRoms) or C(machineType)) is an error in any
+        case. Without what only it has, the VM would be another.
     type: str
     choices: [error, warn, ignore]
     default: error
@@ -54,7 +55,7 @@ EXAMPLES = r"""
     vms:
       - "{{ lookup('ansible.builtin.file', 'start_vm_cmd.json') | zstack.kvm.from_start_vm_cmd }}"
 
-- name: Start the VMs of several documents of a newer ZStack, with an option that StartVmCmd lacks
+- name: Start the VMs of several documents with fields of a plugin, and with an option that StartVmCmd lacks
   zstack.kvm.zstack_vm_start:
     vms: "{{ documents | map('zstack.kvm.from_start_vm_cmd', unknown='warn') | map('combine', {'autostart': true}) }}"
 """

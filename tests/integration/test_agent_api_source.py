@@ -309,9 +309,10 @@ class TestManyConnections:
         self, source: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: bytes
     ) -> None:
         monkeypatch.setitem(source["main"].__globals__, "HEAD_SECONDS", 0.2)
-        with agent_api(source, tmp_path) as (node, _playbooks), connect(node.port) as client:
-            client.sendall(sent)
-            assert is_closed(client)
+        with agent_api(source, tmp_path) as (node, _playbooks):
+            with connect(node.port) as client:
+                client.sendall(sent)
+                assert is_closed(client)
 
     def test_no_more_file_descriptors_than_there_are_are_promised(self, source: dict[str, Any]) -> None:
         with pytest.raises(ValueError, match="connections: 2000000 need 2000200 file descriptors"):
@@ -431,9 +432,10 @@ class TestWhatIsMalformed:
     def test_chunks_that_are_none(
         self, source: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
-        with agent_api(source, tmp_path) as (node, _playbooks), connect(node.port) as client:
-            client.sendall(TestManyConnections.HEAD + b"Transfer-Encoding: chunked\r\n\r\nxyz\r\n")
-            assert client.recv(100).split()[1] == b"400"
+        with agent_api(source, tmp_path) as (node, _playbooks):
+            with connect(node.port) as client:
+                client.sendall(TestManyConnections.HEAD + b"Transfer-Encoding: chunked\r\n\r\nxyz\r\n")
+                assert client.recv(100).split()[1] == b"400"
             assert caplog.messages == []
 
 

@@ -44,7 +44,7 @@ class HostileAgent:
     """Listens where libvirt looks for the agent, and answers its requests as the guest would."""
 
     def __init__(self, path: Path) -> None:
-        self.answer: Answer = lambda: interfaces()
+        self.answer: Answer = interfaces
         self.asked = 0
         self._server = socket.socket(socket.AF_UNIX)
         self._server.bind(str(path))
@@ -98,7 +98,8 @@ def endless() -> Iterator[bytes]:
 
 
 def slow() -> Iterator[bytes]:
-    for byte in next(interfaces()):
+    (reply,) = interfaces()
+    for byte in reply:
         time.sleep(1)
         yield bytes([byte])
 

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -137,6 +138,20 @@ def test_a_task_that_is_asked_to_stop_ends_no_guest_that_it_waits_for(new_vm: Ne
     assert (run.error["code"], run.error["phase"], run.error["rollback"]) == ("interrupted", "stop", "done"), run.error
     assert "may still do so" in run.error["message"]
     assert (virsh("domid", vm["uuid"]), definition(vm["uuid"]).findtext("vcpu")) == (number, "1")
+
+
+def test_a_task_that_is_asked_to_stop_does_not_wait_for_the_xpath_of_a_patch(new_vm: NewVm) -> None:
+    nested = 8
+    endless = "//*[count(" * nested + "//*" + ")>0]" * nested
+    vm, other = new_vm(domain_patches=[{"action": "remove", "xpath": endless}]), new_vm()
+    lock = Path("/run/zstack-kvm") / f"{vm['uuid']}.lock"
+    task = begin(vm, other, parallel=1)
+    wait_until(lock.exists)
+    task.send_signal(signal.SIGTERM)
+    run = task.finished()
+    assert [entry["error"]["code"] for entry in run.vms] == ["patch_failed", "interrupted"], run.vms
+    assert "5 seconds" in run.vms[0]["error"]["message"]
+    assert not lock.exists()
 
 
 class TestAtOnce:

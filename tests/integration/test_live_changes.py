@@ -20,10 +20,12 @@ from typing import Any, Optional
 from unittest import mock
 
 import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem
+from ansible_collections.zstack.kvm.plugins.module_utils._info.vm_info import vm_information
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Hypervisor
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm, image_directory
 from ansible_collections.zstack.kvm.tests.support import linux_guest, media, playbook
-from ansible_collections.zstack.kvm.tests.support.in_process import agreed, failed, start
+from ansible_collections.zstack.kvm.tests.support.in_process import agreed, failed, hypervisor, start
 from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun
 from ansible_collections.zstack.kvm.tests.support.virsh import definition, remove_domain, state, virsh
 from ansible_collections.zstack.kvm.tests.support.vnc import lets_in
@@ -177,7 +179,7 @@ class TestVolumes:
         start(vm)
         run = start({**vm, "data_volumes": []}, on_drift="live")
         assert (run.actions, run.vm["restart_required"]) == (["define"], True)
-        assert "has not let go of volume vdb" in run.vm["warnings"][0]
+        assert "has not released volume vdb" in run.vm["warnings"][0]
         assert definition(vm["uuid"], inactive=True).find("devices/disk/target[@dev='vdb']") is None
 
     def test_on_ide_come_at_the_next_boot(self, new_vm: NewVm, volume: dict[str, Any]) -> None:
@@ -310,6 +312,26 @@ class TestNics:
         assert live(guest).actions == ["define", "detach_nic"]
         assert linux_guest.seen(guest["uuid"], "nic") == []
         assert is_in_sync(guest)
+
+    def test_without_a_name_are_plugged_in_beside_one_of_an_operator(self, new_vm: NewVm) -> None:
+        vm = new_vm()
+        first, second = (
+            {"mac": start_of_mac + mac_of(vm)[2:], "bridge_name": "br_eth0"} for start_of_mac in ("fa", "fe")
+        )
+        start({**vm, "nics": [first]})
+        virsh("attach-interface", vm["uuid"], "bridge", "br_eth1")
+        (entry,) = vm_information(hypervisor(), HostSystem(), [vm["uuid"]])
+        assert (entry["state"], entry["warnings"], entry["restart_required"]) == ("running", [], True)
+        assert len(entry["nics"]) == 2
+
+        foretold = start({**vm, "nics": [first, second]}, check=True, on_drift="live")
+        assert foretold.actions == ["define", "detach_nic", "attach_nic"]
+        # Nothing of this guest lets go of a NIC.
+        virsh("destroy", vm["uuid"])
+        start({**vm, "nics": [first]})
+        assert agreed({**vm, "nics": [first, second]}, on_drift="live").actions == ["define", "attach_nic"]
+        running = definition(vm["uuid"], inactive=False)
+        assert second["mac"] in {mac.get("address") for mac in running.iterfind("devices/interface/mac")}
 
 
 class TestGrowth:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
 from ansible_collections.zstack.kvm.tests.support import linux_guest
+from ansible_collections.zstack.kvm.tests.support.failing_start import UNKNOWN_TO_QEMU
 from ansible_collections.zstack.kvm.tests.support.module_run import agreed, failed, start
 from ansible_collections.zstack.kvm.tests.support.serial_console import wait_for_text
 from ansible_collections.zstack.kvm.tests.support.virsh import definition, qmp, virsh
@@ -80,9 +81,7 @@ def test_q35_boots_by_uefi_with_sata_and_a_patch(new_vm: NewVm, images: Path) ->
 
 @pytest.mark.parametrize("older", [False, True])
 def test_a_failed_start_leaves_no_nvram_but_that_of_an_older_domain(new_vm: NewVm, older: bool) -> None:
-    refused = {'action': 'add', 'xpath': '.',
-               'value': "<qemu:commandline><qemu:arg value='-no-such-option'/></qemu:commandline>"}  # fmt: skip
-    vm = new_vm(machine="q35", firmware="uefi", domain_patches=[refused])
+    vm = new_vm(machine="q35", firmware="uefi", domain_patches=[UNKNOWN_TO_QEMU])
     nvram = NVRAM / ("%s_VARS.fd" % vm["uuid"].replace("-", ""))
     if older:
         nvram.write_bytes(b"of an older domain")

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
+from ansible_collections.zstack.kvm.tests.support.failing_start import UNKNOWN_TO_QEMU
 from ansible_collections.zstack.kvm.tests.support.module_run import agreed, begin, failed, finished, start
 from ansible_collections.zstack.kvm.tests.support.virsh import definition, remove_domain, state, try_virsh, virsh
 from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
@@ -141,11 +142,9 @@ class TestSavedMemoryThatIsDiscarded:
         vm = new_vm()
         start(vm)
         virsh("managedsave", vm["uuid"])
-        value = "<qemu:commandline><qemu:arg value='-no-such-option'/></qemu:commandline>"
-        patch = {"action": "add", "xpath": "/domain", "value": value}
-        run = start({**vm, "domain_patches": [patch]}, saved_state="discard")
+        run = start({**vm, "domain_patches": [UNKNOWN_TO_QEMU]}, saved_state="discard")
         assert (run.error["rollback"], run.actions) == ("partial", ["define", "discard_saved_state"])
-        assert "the saved memory of the VM is gone" in run.error["message"]
+        assert "the saved memory of the VM has been discarded" in run.error["message"]
 
     def test_memory_that_cannot_be_restored_is_an_error_that_names_this_way_out(self, new_vm: NewVm) -> None:
         vm = new_vm()

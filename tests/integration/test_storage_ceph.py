@@ -5,16 +5,15 @@
 
 from __future__ import annotations
 
-import socket
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
 from ansible_collections.zstack.kvm.tests.support import media, module_run, playbook
+from ansible_collections.zstack.kvm.tests.support.failing_start import UNKNOWN_TO_QEMU
 from ansible_collections.zstack.kvm.tests.support.serial_console import wait_for_text
 from ansible_collections.zstack.kvm.tests.support.servers import CephCluster
 from ansible_collections.zstack.kvm.tests.support.virsh import (
@@ -187,24 +186,22 @@ class TestSecret:
         assert try_virsh("secret-dumpxml", secret_uuid).returncode != 0
 
     def test_a_failed_start_leaves_what_was_there(self, new_vm: NewVm, ceph: CephCluster, secret_uuid: str) -> None:
-        with taken_port() as port:
-            vm = in_ceph(new_vm, ceph, secret_uuid, domain_patches=[fixed_console_port(port)])
-            assert module_run.failed(vm).error["rollback"] == "done"
-            assert try_virsh("secret-dumpxml", secret_uuid).returncode != 0
-            define_secret(secret_uuid)
-            virsh("secret-set-value", secret_uuid, "--base64", ceph.wrong_key)
-            assert module_run.failed(vm).error["rollback"] == "done"
-            assert value_of(secret_uuid) == ceph.wrong_key
+        vm = in_ceph(new_vm, ceph, secret_uuid, domain_patches=[UNKNOWN_TO_QEMU])
+        assert module_run.failed(vm).error["rollback"] == "done"
+        assert try_virsh("secret-dumpxml", secret_uuid).returncode != 0
+        define_secret(secret_uuid)
+        virsh("secret-set-value", secret_uuid, "--base64", ceph.wrong_key)
+        assert module_run.failed(vm).error["rollback"] == "done"
+        assert value_of(secret_uuid) == ceph.wrong_key
 
     def test_a_failed_start_does_not_take_it_from_another_vm(
         self, new_vm: NewVm, ceph: CephCluster, secret_uuid: str
     ) -> None:
-        with taken_port() as port:
-            broken = in_ceph(new_vm, ceph, secret_uuid, domain_patches=[fixed_console_port(port)])
-            vms = [broken, *(in_ceph(new_vm, ceph, secret_uuid) for _number in range(3))]
-            for vm in vms:
-                vm["root_volume"]["shareable"] = True
-            run = module_run.failed(*vms)
+        broken = in_ceph(new_vm, ceph, secret_uuid, domain_patches=[UNKNOWN_TO_QEMU])
+        vms = [broken, *(in_ceph(new_vm, ceph, secret_uuid) for _number in range(3))]
+        for vm in vms:
+            vm["root_volume"]["shareable"] = True
+        run = module_run.failed(*vms)
         assert [state(vm["uuid"]) for vm in vms] == ["absent", "running", "running", "running"]
         assert run.vms[0]["error"]["rollback"] == "done"
         assert value_of(secret_uuid) == ceph.key
@@ -217,20 +214,6 @@ def define_secret(secret_uuid: str, usage: str = "") -> None:
         stdin="<secret ephemeral='no' private='no'><uuid>%s</uuid><usage type='ceph'><name>%s</name></usage></secret>"
         % (secret_uuid, usage or secret_uuid),
     )
-
-
-@contextmanager
-def taken_port() -> Iterator[int]:
-    """A port that QEMU can't listen on: it fails after it has opened its disks' secrets."""
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        server.listen()
-        yield server.getsockname()[1]
-
-
-def fixed_console_port(port: int) -> dict[str, str]:
-    xml = "<graphics type='vnc' port='%d' autoport='no' listen='127.0.0.1'/>" % port
-    return {"action": "replace", "xpath": "/domain/devices/graphics", "value": xml}
 
 
 def test_the_definition_has_the_secret_where_libvirts_schema_wants_it(

@@ -53,6 +53,19 @@ def test_a_raw_disk_that_now_claims_to_be_qcow2_is_an_error(new_vm: NewVm, raw_d
     assert format_of(vm) == "raw"
 
 
+def test_a_raw_disk_that_nobody_states_the_format_of_leads_nowhere_else(new_vm: NewVm, raw_disk: Path) -> None:
+    """As for a hypervisor that the VM is new to."""
+    header = raw_disk.with_name("header")
+    backing = ["-u", "-F", "raw", "-b", "/etc/passwd"]
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", *backing, header, "1M"], check=True)
+    with raw_disk.open("r+b") as raw:
+        raw.write(header.read_bytes()[:4096])
+    vm = new_vm(root_volume={"install_path": str(raw_disk)})
+    run = module_run.failed(vm)
+    assert run.error["code"] == "backing_file_outside"
+    assert state(vm["uuid"]) == "absent"
+
+
 def test_it_is_one_for_a_vm_that_runs_too(new_vm: NewVm, raw_disk: Path) -> None:
     vm = new_vm(root_volume={"install_path": str(raw_disk)})
     module_run.start(vm)

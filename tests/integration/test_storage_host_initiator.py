@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import pytest
 from ansible_collections.zstack.kvm.tests.support import media
 from ansible_collections.zstack.kvm.tests.support.emulated_hypervisor import MACHINE, MACHINE_IPV6, EmulatedHypervisor
+from ansible_collections.zstack.kvm.tests.support.failing_start import UNKNOWN_TO_QEMU
 from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun
 from ansible_collections.zstack.kvm.tests.support.servers import IscsiServer
 
@@ -125,14 +126,6 @@ def wait_for_text(hypervisor: EmulatedHypervisor, domain: dict[str, Any], text: 
 def state(hypervisor: EmulatedHypervisor, domain: dict[str, Any]) -> str:
     done = hypervisor.try_run("virsh -q domstate " + domain["uuid"])
     return done.stdout.strip() if done.returncode == 0 else "absent"
-
-
-UNKNOWN_TO_QEMU = {
-    "action": "add",
-    "xpath": "/domain",
-    "value": '<qemu:commandline xmlns:qemu="http://libvirt.org/schemas/domain/qemu/1.0">'
-    '<qemu:arg value="-no-such-option"/></qemu:commandline>',
-}
 
 
 def fails(hypervisor: EmulatedHypervisor, domain: dict[str, Any]) -> TaskRun:

@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._storage.iscsi import chap_secret_uuid
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
 from ansible_collections.zstack.kvm.tests.support import media, module_run, playbook
+from ansible_collections.zstack.kvm.tests.support.failing_start import UNKNOWN_TO_QEMU
 from ansible_collections.zstack.kvm.tests.support.serial_console import wait_for_text
 from ansible_collections.zstack.kvm.tests.support.servers import IscsiServer
 from ansible_collections.zstack.kvm.tests.support.virsh import (
@@ -172,14 +173,6 @@ class TestSecret:
         module_run.failed(broken, good)
         assert [state(vm["uuid"]) for vm in (broken, good)] == ["absent", "running"]
         definition_of_secret(chap_secret_uuid(LOCKED))
-
-
-UNKNOWN_TO_QEMU = {
-    "action": "add",
-    "xpath": "/domain",
-    "value": '<qemu:commandline xmlns:qemu="http://libvirt.org/schemas/domain/qemu/1.0">'
-    '<qemu:arg value="-no-such-option"/></qemu:commandline>',
-}
 
 
 def test_two_passwords_for_one_target_are_an_error_before_anything_is_touched(

@@ -16,6 +16,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._host.system import Hos
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Hypervisor, Removal
 from ansible_collections.zstack.kvm.plugins.module_utils._stop.stop import StopRequest, stop_vms
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
+from ansible_collections.zstack.kvm.tests.support.failing_start import UNKNOWN_TO_QEMU
 from ansible_collections.zstack.kvm.tests.support.in_process import failed, hypervisor, start
 from ansible_collections.zstack.kvm.tests.support.playbook import run_tasks
 from ansible_collections.zstack.kvm.tests.support.virsh import definition, state, virsh
@@ -23,12 +24,6 @@ from ansible_collections.zstack.kvm.tests.support.virsh import definition, state
 TPM_BACKEND = "<backend type='emulator' version='2.0'/>"
 PERSISTENT_TPM_BACKEND = "<backend type='emulator' version='2.0' persistent_state='yes'/>"
 # QEMU ends with it, after swtpm has made its state.
-UNKNOWN_TO_QEMU = {
-    "action": "add",
-    "xpath": "/domain",
-    "value": '<qemu:commandline xmlns:qemu="http://libvirt.org/schemas/domain/qemu/1.0">'
-    '<qemu:arg value="-no-such-option"/></qemu:commandline>',
-}
 TPM_STATES = Path("/var/lib/libvirt/swtpm")
 TPM_AUTHORITY = Path("/var/lib/swtpm-localca")
 

@@ -161,7 +161,7 @@ def test_a_qemu_that_hangs_costs_ten_seconds_and_the_others_nothing(
     assert (hung["qemu_hangs"], hung["state"], hung["in_sync"], hung["thumbnail"]) == (True, "running", True, None)
     assert {disk["size"] for disk in hung["disks"]} == {None}
     (warning,) = hung["warnings"]
-    assert "told of only in part" in warning and "QEMU has not answered for 10 seconds" in warning
+    assert "information about this VM is incomplete" in warning and "QEMU has not answered for 10 seconds" in warning
     assert (whole["qemu_hangs"], whole["in_sync"], whole["warnings"]) == (False, True, [])
     assert whole["disks"][0]["size"] and whole["thumbnail"]
     assert 10 < elapsed < 20

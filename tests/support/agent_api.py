@@ -165,7 +165,7 @@ class Rulebook:
     @property
     def waiting_files(self) -> list[str]:
         """What is in the spool."""
-        return sorted(path.name for path in self.spool.iterdir() if path.name != "lock")
+        return sorted(path.name for path in self.spool.iterdir() if path.name not in ("lock", "room"))
 
     def playbooks(self) -> list[int]:
         """The process numbers of the playbooks that start VMs."""

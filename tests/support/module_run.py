@@ -59,12 +59,12 @@ def begin(*vms: Any, check: bool = False, **options: Any) -> Iterator[subprocess
             process.wait()
 
 
-def finished(process: object, output: str) -> TaskRun:
-    """The result of a module whose process has ended by itself."""
+def finished(process: object, output: str, module: str = "zstack_vm_start") -> TaskRun:
+    """Return the result of a module whose process has ended by itself."""
     lines = [line for line in output.splitlines() if line.startswith("{")]
     assert lines, f"the module returned nothing: {output}"
     result = json.loads(lines[-1])
-    assert deviations("zstack_vm_start", result) == []
+    assert deviations(module, result) == []
     return TaskRun(result, output, 1 if result.get("failed") else 0)
 
 

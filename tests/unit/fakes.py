@@ -241,8 +241,8 @@ class FakeSystem:
     def answers(self, address: str, port: int) -> bool:
         return False
 
-    def image_format(self, path: str) -> str:
-        return "qcow2"
+    def image_info(self, target: str) -> dict[str, Any]:
+        return {"format": "qcow2"}
 
     def read_head(self, path: str, size: int) -> bytes:
         return b""

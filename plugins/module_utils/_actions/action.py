@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One step of a plan: what it is, and, in the subclasses beside it, how it is done and undone."""
+"""The base of all actions: one step of a plan, with how to do and undo it."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ class RollbackTurn(IntEnum):
     """When the undo of an action runs; within a turn the last action is undone first."""
 
     EARLY = 0
-    # What VMs share: not before the VM is undefined, so that of two that fail at once the last one takes it along.
+    # What VMs share: not before the VM is undefined, so that of two that fail at once the last one removes it.
     SHARED = 1
-    # An old VM is started again when all that it needs is as it was.
+    # An old VM is started again once everything that it needs is restored.
     POWER = 2
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of an action.
+    """The result of an action.
 
-    C(undo): takes it back; with C(failure): takes back what may have been done all the same. C(is_refused): the
-    running VM can't be changed that way, which C(failure) explains; its definition has the change. C(is_needless):
-    somebody else has done it meanwhile.
+    C(undo): reverts it; with C(failure): reverts what may have been done nevertheless. C(is_refused): the running
+    VM can't be changed that way, as C(failure) explains; its definition has the change. C(is_needless): somebody
+    else has done it meanwhile.
     """
 
     undo: Optional[Undo] = None
@@ -57,12 +57,12 @@ class Action:
         return ""
 
     def do(self, context: ActionContext) -> Outcome:
-        """Do it. Raise VmError when it fails and leaves nothing behind."""
+        """Do the action. Raise VmError when it fails and leaves nothing behind."""
         raise NotImplementedError
 
 
 def unanswered(call: Callable[[], object], undo: Undo) -> Outcome:
-    """Make a call that C(undo) takes back, also where libvirt is lost during it: nobody knows whether it was done."""
+    """Make a call that C(undo) reverts. If libvirt is lost during it, keep the undo: the call may have succeeded."""
     try:
         call()
     except VmError as error:

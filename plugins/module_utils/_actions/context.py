@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What actions work with."""
+"""The context in which actions run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Answer = TypeVar("Answer")
 
 @dataclass
 class ActionContext:
-    """One VM that is worked on, and what has been done to it so far. C(state): the last that was seen, if any was."""
+    """A VM that is being changed, and what has been done to it so far. C(state): as last read, empty before that."""
 
     hypervisor: Hypervisor
     system: System
@@ -38,14 +38,14 @@ class ActionContext:
     live_change_refused: bool = False
 
     def wait_for(self, condition: Callable[[], bool], seconds: float, pause: float = POLL_SECONDS) -> bool:
-        """Return whether C(condition), asked every C(pause) seconds, came true in time.
+        """Return whether C(condition), checked every C(pause) seconds, came true in time.
 
-        Raises C(interrupted) when the task is asked to stop.
+        Raise C(interrupted) when the task is interrupted.
         """
         return wait_until(condition, seconds, self.cancelled, pause)
 
     def retried(self, call: Callable[[], Answer]) -> Answer:
-        """What a call of libvirt returns; when libvirtd is restarted meanwhile it is waited for and called again."""
+        """Return the result of a libvirt call; if libvirtd is restarted during it, reconnect and call again."""
         try:
             return call()
         except VmError as error:
@@ -59,7 +59,7 @@ class ActionContext:
         return self.look()[0] in _OFF
 
     def look(self) -> tuple[str, str]:
-        """The state that the VM is in now, and libvirt's reason for it."""
+        """Read the VM's current state and libvirt's reason for it."""
         state = self.retried(self._ask_state)
         self.state = state[0]
         return state

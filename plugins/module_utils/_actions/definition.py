@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Optional
 
@@ -14,14 +15,19 @@ try:
 except ImportError:  # the module reports it
     pass
 
+from .._domain.metadata import REWRITTEN_NAMESPACE, REWRITTEN_PREFIX
 from .._domain.tpm import may_lose_tpm_state
 from .._errors.errors import VmError
 from .._libvirt.hypervisor import Removal
+from .._libvirt.observed import has_text
 from .action import Action, Outcome, RollbackTurn, unanswered
 from .shared_objects import used_by_another
 
 if TYPE_CHECKING:
     from .context import ActionContext
+
+# The record of what libvirt has rewritten in the definition that it holds now, None where there is nothing to record.
+Rewriting = Callable[[str], Optional[str]]
 
 BACKUP_DIRECTORY = "/var/lib/zstack-kvm/backups"
 # Where libvirt puts the NVRAM of a domain whose definition names no file for it.
@@ -69,6 +75,7 @@ class Define(Action):
 
     name = "define"
     xml: str
+    rewriting: Optional[Rewriting] = None
 
     def do(self, context: ActionContext) -> Outcome:
         hypervisor, before = context.hypervisor, context.observed.inactive_xml
@@ -81,7 +88,21 @@ class Define(Action):
             else:
                 _undefine(context, self.xml, Removal(nvram=not had_nvram, tpm=not had_tpm))
 
-        return unanswered(lambda: hypervisor.define(self.xml), undo)
+        outcome = unanswered(lambda: hypervisor.define(self.xml), undo)
+        if outcome.failure is None and self.rewriting is not None:
+            try:
+                _record_rewriting(context, self.rewriting)
+            except VmError as error:
+                return Outcome(undo, failure=error)
+        return outcome
+
+
+def _record_rewriting(context: ActionContext, rewriting: Rewriting) -> None:
+    hypervisor, uuid = context.hypervisor, context.vm.uuid
+    defined = hypervisor.xml(uuid, inactive=True)
+    record = rewriting(defined)
+    if record is not None or has_text(defined, REWRITTEN_NAMESPACE):
+        hypervisor.set_defined_metadata(uuid, REWRITTEN_NAMESPACE, REWRITTEN_PREFIX, record)
 
 
 def _undefine(context: ActionContext, definition: str, removal: Removal) -> None:

@@ -21,27 +21,26 @@ from .action import Action, Outcome, unanswered
 if TYPE_CHECKING:
     from .context import ActionContext
 
-# A guest that takes part lets go of a device within a second or two.
+# A guest that cooperates releases a device within a second or two.
 _UNPLUG_SECONDS = 15
-# What says nothing about the thing itself, only that it can't be changed now. Anything else would fail at the
-# next boot as well.
+# Errors that only mean that the running VM can't be changed now. Any other would recur at the next boot.
 _REFUSALS = frozenset({"libvirt_error", "unsupported_device", "vm_busy", "command_failed", "command_missing"})
 _ENDED = ("shutoff", "crashed", "absent")
 
 
 class LiveChange(Action):
-    """A change of a running VM. libvirt, QEMU or the guest may refuse it: the definition has it all the same."""
+    """A change of a running VM. If libvirt, QEMU or the guest refuses it, the definition has it nevertheless."""
 
     def change(self, context: ActionContext) -> None:
         """Make the change."""
         raise NotImplementedError
 
     def undo(self, context: ActionContext) -> None:
-        """Take the change back."""
+        """Revert the change."""
         raise NotImplementedError
 
     def is_done(self, context: ActionContext) -> bool:
-        """Return whether the change was made; what can't be seen is taken back in any case."""
+        """Return whether the change was made; if that can't be determined, return true, so that it is reverted."""
         return True
 
     def do(self, context: ActionContext) -> Outcome:
@@ -99,7 +98,7 @@ class ChangeMedia(UpdateDevice):
 
 @dataclass(frozen=True, repr=False)
 class ReconnectNic(LiveChange):
-    """Put a NIC back into its bridge, which is the hypervisor's affair: libvirt believes that it is there."""
+    """Reconnect a NIC to its bridge. libvirt is not involved: it still believes that the NIC is connected."""
 
     name = "reconnect_nic"
     needs_preparation = True
@@ -115,7 +114,7 @@ class ReconnectNic(LiveChange):
         self._connect(context, self.before)
 
     def _connect(self, context: ActionContext, bridge: str) -> None:
-        # It is planned only where the hypervisor's devices can be seen.
+        # Planned only if the hypervisor's devices can be inspected.
         if context.system.is_remote:
             raise AssertionError("a port of a remote hypervisor is never planned to be connected")
         connect_port(context.system, etree.fromstring(self.xml), context.vm.uuid, self.device, bridge)
@@ -129,7 +128,7 @@ class SetConsolePassword(UpdateDevice):
 
 @dataclass(frozen=True, repr=False)
 class PluggedDevice(LiveChange):
-    """Plug a device in or out. C(path) finds it in the domain, C(label) is what messages call it."""
+    """Plug a device in or unplug it. C(path) finds it in the domain, C(label) names it in messages."""
 
     xml: str
     path: str
@@ -139,7 +138,7 @@ class PluggedDevice(LiveChange):
         return _find(context, self.path, inactive=False) is not None
 
     def _attach(self, context: ActionContext) -> None:
-        """Plug it in where the definition has it, so that the next boot moves nothing."""
+        """Attach the device at the address in the definition, so that the next boot moves nothing."""
         device = etree.fromstring(self.xml)
         placed = None if device.find("address") is not None else self._as_defined(context, device)
         if placed is not None:
@@ -149,7 +148,7 @@ class PluggedDevice(LiveChange):
             except VmError as error:
                 if error.code not in _REFUSALS:
                     raise
-                # The address may be taken by something that the definition doesn't have any more.
+                # A device that is no longer in the definition may still have the address.
         context.hypervisor.attach_device(context.vm.uuid, self.xml)
 
     def _as_defined(self, context: ActionContext, device: etree._Element) -> Optional[str]:
@@ -160,10 +159,10 @@ class PluggedDevice(LiveChange):
         return etree.tostring(device, encoding="unicode")
 
     def _detach(self, context: ActionContext) -> None:
-        """Unplug it, once the guest lets go of it."""
+        """Detach the device, and wait until the guest has released it."""
         context.hypervisor.detach_device(context.vm.uuid, self.xml)
         if not context.wait_for(lambda: not self._is_plugged_in(context), _UNPLUG_SECONDS):
-            message = "the guest has not let go of %s for %d seconds" % (self.label, _UNPLUG_SECONDS)
+            message = "the guest has not released %s within %d seconds" % (self.label, _UNPLUG_SECONDS)
             raise VmError("vm_busy", message)
 
 
@@ -221,7 +220,7 @@ class DetachNic(DetachDevice):
 
 @dataclass(frozen=True, repr=False)
 class AttachMemory(LiveChange):
-    """Plug memory in, which a guest that uses it may keep."""
+    """Plug memory in. It can't be unplugged while the guest uses it."""
 
     name = "attach_memory"
     xml: str
@@ -251,7 +250,7 @@ class SetVolumeQos(LiveChange):
 
 @dataclass(frozen=True, repr=False)
 class SetBalloonPeriod(LiveChange):
-    """Set how often the guest's memory statistics are read, in seconds."""
+    """Set how often libvirt reads the guest's memory statistics, in seconds."""
 
     name = "set_balloon_period"
     seconds: int
@@ -266,7 +265,7 @@ class SetBalloonPeriod(LiveChange):
 
 @dataclass(frozen=True, repr=False)
 class SetVcpus(LiveChange):
-    """Set how many CPUs the guest has."""
+    """Set the number of the guest's CPUs."""
 
     name = "set_vcpus"
     count: int
@@ -296,7 +295,7 @@ class SetCpuShares(LiveChange):
 
 @dataclass(frozen=True, repr=False)
 class SetDescription(LiveChange):
-    """Set the description, which libvirt keeps beside the running VM."""
+    """Set the description of the running VM, which libvirt keeps beside the one in the definition."""
 
     name = "set_description"
     text: Optional[str]
@@ -314,7 +313,7 @@ def _find(context: ActionContext, path: str, inactive: bool) -> Optional[etree._
 
 
 def _expect_alive(context: ActionContext) -> None:
-    """Raise C(vm_ended) without QEMU: a device is gone then too, and nothing can be changed."""
+    """Raise C(vm_ended) if QEMU is gone: its devices are gone too, and nothing can be changed."""
     state, reason = context.look()
     if state in _ENDED:
-        raise VmError("vm_ended", "the VM ended while it was changed: it is %s (%s)" % (state, reason))
+        raise VmError("vm_ended", "the VM ended while it was being changed: it is %s (%s)" % (state, reason))

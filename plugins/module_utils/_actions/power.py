@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The actions that change whether a VM runs."""
+"""The actions that start, stop, resume or wake a VM."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _RUN_DIRECTORY = "/run/libvirt/qemu"
 _OFF = ("shutoff", "absent")
-# What says nothing more than that libvirt or QEMU couldn't.
+# Errors that only say that libvirt or QEMU failed.
 _UNSPECIFIC = ("libvirt_error", "qemu_failed", "invalid_domain", "unsupported_device")
 _SETTLE_SECONDS = 10
 _REPEAT_SECONDS = 1
@@ -30,7 +30,7 @@ _ASK_AGAIN_SECONDS = 5
 
 
 class DiscardSavedState(Action):
-    """Throw away the memory that the VM was saved with, for it to boot. Nothing brings that back."""
+    """Discard the memory that the VM was saved with, so that it boots. This can't be undone."""
 
     name = "discard_saved_state"
 
@@ -41,11 +41,11 @@ class DiscardSavedState(Action):
 
 
 def _cannot_restore() -> None:
-    raise VmError("libvirt_error", "the saved memory of the VM is gone")
+    raise VmError("libvirt_error", "the saved memory of the VM has been discarded")
 
 
 class Start(Action):
-    """Boot the VM, or bring it back from its saved memory, and wait until it runs."""
+    """Boot the VM, or restore it from its saved memory, and wait until it runs."""
 
     name = "start"
 
@@ -59,15 +59,15 @@ class Start(Action):
                 return _give_up_start(context, log)
             if not _runs_nevertheless(context, error):
                 if error.lost_libvirt and not context.observed.saved:
-                    # A libvirtd that hangs or is gone ends nothing that it has begun.
+                    # A libvirtd that hangs or is gone does not end what it has started.
                     _kill_qemu(context)
                 raise _restoring(context, log.explained(error)) from error
         return _started(context, log)
 
 
 def _started(context: ActionContext, log: QemuLog) -> Outcome:
-    """See a VM whose QEMU was started until it runs."""
-    # What came back from its saved memory has it nowhere else.
+    """Wait until a VM whose QEMU has started runs."""
+    # Once restored, its memory is saved nowhere else.
     may_be_forced_off = not context.observed.saved
     try:
         if context.observed.saved:
@@ -84,37 +84,37 @@ def _started(context: ActionContext, log: QemuLog) -> Outcome:
 
 
 def _restoring(context: ActionContext, error: VmError) -> VmError:
-    """Return the error of a start; of a VM that comes back from its saved memory with the way out as its hint."""
+    """Return the error of a start; for a VM restored from saved memory, add what to do about that to its hint."""
     if not context.observed.saved or error.lost_libvirt:
         return error
     code, message, hint = error.code, error.message, error.hint
     if code in _UNSPECIFIC:
         code, hint = "saved_state_failed", ""
-        message = "the VM could not be brought back from its saved memory: %s" % message
+        message = "the VM could not be restored from its saved memory: %s" % message
     else:
         hint = " ".join((hint or ERROR_CODES[code].hint, ERROR_CODES["saved_state_failed"].hint))
     return VmError(code, message, hint, libvirt_code=error.libvirt_code, libvirt_message=error.libvirt_message)
 
 
 def _resume_restored(context: ActionContext) -> None:
-    """A VM that was paused when its memory was saved comes back paused."""
+    """Resume a VM that was paused when its memory was saved: it is paused when restored."""
     if context.look()[0] == "paused":
         context.hypervisor.resume(context.vm.uuid)
 
 
 def _give_up_start(context: ActionContext, log: QemuLog) -> Outcome:
-    """End a QEMU that libvirt still waits for: until it has answered, libvirt itself can't end it."""
+    """Kill a QEMU that libvirt still waits for: libvirt can't end it before it has answered."""
     _kill_qemu(context)
     with contextlib.suppress(VmError):
         force_off(context)
     message = "the VM did not start within %d seconds" % context.vm.timeout
-    # A QEMU that doesn't answer shows neither console nor screen.
+    # A QEMU that doesn't answer provides neither console nor screenshot.
     diagnostics = BootDiagnostics((), tuple(log.lines()), None)
     return Outcome(failure=VmError("start_timeout", log.explain(message)), diagnostics=diagnostics)
 
 
 def _kill_qemu(context: ActionContext) -> None:
-    """End QEMU without libvirt, which therefore sees it die."""
+    """Kill QEMU directly; libvirt notices that it has ended."""
     name = context.vm.domain_name
     if not context.system.is_remote:
         context.system.processes.kill_process("%s/%s.pid" % (_RUN_DIRECTORY, name), "guest=%s," % name)
@@ -129,7 +129,7 @@ def _unless_running(context: ActionContext, call: Callable[[], None]) -> None:
 
 
 def _runs_nevertheless(context: ActionContext, error: VmError) -> bool:
-    """Return whether the VM runs, whatever libvirt said."""
+    """Return whether the VM runs despite the error."""
     if error.lost_libvirt:
         try:
             context.hypervisor.reconnect()
@@ -163,14 +163,14 @@ def _wait_until_running(context: ActionContext, log: QemuLog) -> Outcome:
     if in_time:
         error = log.explained(VmError("qemu_failed", "the VM ended right after it had started: it is %s" % seen[0]))
     else:
-        message = "the VM did not run within %d seconds; it was last seen %s" % (context.vm.timeout, seen[0])
+        message = "the VM did not run within %d seconds; its last state was %s" % (context.vm.timeout, seen[0])
         error = VmError("start_timeout", log.explain(message))
     return Outcome(failure=error, diagnostics=diagnostics)
 
 
 @dataclass(frozen=True)
 class Stop(Action):
-    """Shut a VM down, or force it off: at once, or when that takes longer than its timeout. Undone, it starts again."""
+    """Shut a VM down, or force it off: at once, or when its timeout has passed. Its undo starts the VM again."""
 
     name = "stop"
     rollback_turn = RollbackTurn.POWER
@@ -184,7 +184,7 @@ class Stop(Action):
 
 
 def _shut_down(context: ActionContext) -> bool:
-    """Whether the guest has shut itself down within the VM's timeout."""
+    """Return whether the guest has shut down within the VM's timeout."""
     hypervisor, vm = context.hypervisor, context.vm
     try:
         if context.observed.state == "paused":
@@ -205,19 +205,19 @@ def _shut_down(context: ActionContext) -> bool:
 
 
 def _goes_off_nevertheless(context: ActionContext) -> bool:
-    """Nobody knows whether the guest was asked before libvirt was lost."""
+    """Wait in case the guest received the request before the connection to libvirt was lost."""
     with contextlib.suppress(VmError):
         return context.wait_for(context.is_off, _ASK_AGAIN_SECONDS)
     return False
 
 
 def force_off(context: ActionContext) -> None:
-    """End the VM's QEMU."""
+    """Force the VM off."""
     power_off.force_off(context.hypervisor, context.vm.uuid, context.is_off)
 
 
 class WaitUntilOff(Action):
-    """Wait for a VM that is shutting down already."""
+    """Wait for a VM that is already shutting down."""
 
     name = "wait_until_off"
 
@@ -230,14 +230,14 @@ class WaitUntilOff(Action):
 
 
 class Resume(Action):
-    """Resume a paused VM; QEMU pauses it again when what paused it is still there."""
+    """Resume a paused VM; QEMU pauses it again if the cause persists."""
 
     name = "resume"
 
     def do(self, context: ActionContext) -> Outcome:
         _unless_running(context, lambda: context.hypervisor.resume(context.vm.uuid))
         if context.observed.reason == "ioerror":
-            # QEMU repeats the request, and needs a moment to see it fail again.
+            # QEMU retries the request, and needs a moment to see it fail again.
             context.wait_for(lambda: context.look()[0] != "running", _REPEAT_SECONDS)
         state, reason = context.look()
         if state != "running":
@@ -246,7 +246,7 @@ class Resume(Action):
 
 
 class WakeUp(Action):
-    """Wake a guest that has suspended itself to memory."""
+    """Wake up a guest that has suspended to memory."""
 
     name = "wake_up"
 

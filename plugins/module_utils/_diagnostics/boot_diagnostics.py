@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What people look at first when a VM doesn't come up: its serial console, QEMU's log, a picture of its screen."""
+"""Collect the diagnostics of a VM that does not come up: the tail of its serial console, QEMU's log, a screenshot."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _SHOWN_LINES = 30
 
 
 class BootWatch:
-    """Keeps what a guest says on its serial console while it is waited for.
+    """Records a guest's serial console while its boot is awaited.
 
-    The console is opened at the first L(listen), unless somebody else has it, and closed at the end.
+    The console is opened at the first L(listen), unless somebody else has it open, and closed at the end.
     """
 
     def __init__(self, hypervisor: Hypervisor, system: System, vm: Vm) -> None:
@@ -44,7 +44,7 @@ class BootWatch:
             self._console.close()
 
     def listen(self) -> None:
-        """Takes what the guest has said meanwhile. Where that can't be had, the wait goes on without it."""
+        """Read what the guest has written since. Without a console, the wait goes on without it."""
         with contextlib.suppress(VmError):
             if not self._tried:
                 self._tried = True
@@ -55,7 +55,7 @@ class BootWatch:
                 self._said = said[-_KEPT_BYTES:]
 
     def diagnostics(self) -> BootDiagnostics:
-        """The last of what the guest and QEMU have said, and a picture that is taken now."""
+        """Return the tail of the guest's console and of QEMU's log, and a screenshot taken now."""
         self.listen()
         log = [] if self._system.is_remote else lines_since_start(self._system, self._vm.domain_name)
         return BootDiagnostics(tuple(last_lines(self._said, self._cut)), tuple(log), self._picture())
@@ -67,9 +67,9 @@ class BootWatch:
 
 
 def last_lines(said: bytes, cut: bool) -> list[str]:
-    """The last lines that have something in them, as plain text.
+    """Return the last lines that are not empty, as plain text.
 
-    C(cut): the beginning is missing; what is left of the first line is not shown, as it may be a part of a secret.
+    C(cut): the beginning is missing; the rest of the first line is left out, as it may be part of a secret.
     """
     lines = said.decode("utf-8", "replace").split("\n")
     shown = [_as_a_terminal_shows(line) for line in (lines[1:] if cut else lines)]
@@ -77,6 +77,6 @@ def last_lines(said: bytes, cut: bool) -> list[str]:
 
 
 def _as_a_terminal_shows(line: str) -> str:
-    """A carriage return alone goes back to the beginning of the line, as progress bars do."""
+    """Return a line as a terminal shows it: a carriage return starts the line over, as progress bars do."""
     parts = [clean(part, "").rstrip() for part in line.split("\r")]
     return next((part for part in reversed(parts) if part), "")

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What QEMU wrote while a VM was started: often the only place where the reason of a failure stands."""
+"""Read QEMU's log of a VM's start: often the only source for the reason of a failure."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _TAIL_BYTES = 8192
 _SHOWN_LINES = 3
 _SHOWN_LINES_SINCE_START = 10
 _STARTED = ": starting up libvirt"
-# libvirt's own lines in the log are QEMU's command line and environment, and when it started and ended.
+# Lines that libvirt writes itself: QEMU's command line and environment, and when it started and ended.
 _QEMU_LINE = re.compile(r"^(?!-)(?:\S+ )?(?:qemu-[\w.-]+:|\S*qemu-kvm:|KVM|error|vfio)[^\n]*$", re.MULTILINE)
-# What QEMU says when libvirt ends it is no reason.
+# QEMU's line when libvirt ends it, which is not a reason.
 _NO_REASON = "terminating on signal"
-# What says that QEMU failed, but not why.
+# Lines that say that QEMU failed, but not why.
 _VAGUE = ("qemu_failed", "libvirt_error")
 
 
 class QemuLog:
-    """The log of one domain, from where it ends now."""
+    """The log of one domain, from its current end."""
 
     def __init__(self, system: System, domain_name: str) -> None:
         self._system = system
@@ -34,7 +34,7 @@ class QemuLog:
         self._start = 0 if system.is_remote else system.files.file_size(self._path)
 
     def lines(self) -> list[str]:
-        """QEMU's last lines since then."""
+        """Return QEMU's last lines since then."""
         if self._system.is_remote:
             return []
         new = self._system.files.file_size(self._path) - self._start
@@ -43,12 +43,12 @@ class QemuLog:
         return found[-_SHOWN_LINES:]
 
     def explain(self, message: str) -> str:
-        """The message with QEMU's last lines, where it doesn't have them."""
+        """Return the message with QEMU's last lines, unless it has them already."""
         lines = [line for line in self.lines() if line not in message]
         return "%s; QEMU's log ends with: %s" % (message, " / ".join(lines)) if lines else message
 
     def explained(self, error: VmError) -> VmError:
-        """Return the same error with the reason from the log."""
+        """Return the error with the reason from the log."""
         text = "\n".join([error.message, *self.lines()])
         code = classify_text(text) if error.code in _VAGUE else error.code
         code, message = code or error.code, self.explain(error.message)
@@ -59,6 +59,6 @@ class QemuLog:
 
 
 def lines_since_start(system: HostSystem, domain_name: str) -> list[str]:
-    """QEMU's last lines since the domain was last started."""
+    """Return QEMU's last lines since the domain was last started."""
     text = system.files.read_tail("%s/%s.log" % (LOG_DIRECTORY, domain_name), _TAIL_BYTES)
     return _QEMU_LINE.findall(text.rpartition(_STARTED)[2])[-_SHOWN_LINES_SINCE_START:]

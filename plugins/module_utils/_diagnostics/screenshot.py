@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pictures of screens as PNG. QEMU gives PPM before version 7.1, and wherever it was built without libpng."""
+"""Screenshots as PNG. QEMU gives PPM before version 7.1, and whenever it was built without libpng."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .._host.system import HostSystem
 from .._libvirt.hypervisor import Hypervisor
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-# Larger than any screen; a guest chooses the size of its own.
+# Larger than any screen; the guest chooses the size of its screen.
 _MAX_PIXELS = 16 * 1024**2
 _MAX_SIDE = 32767
 
@@ -26,9 +26,9 @@ _PPM_HEADER_BYTES = 1024
 
 
 def write_picture(hypervisor: Hypervisor, uuid: str, directory: str) -> str:
-    """Writes what a VM shows now as DIRECTORY/UUID.png, on the machine that this runs on, and returns the path.
+    """Write a screenshot of a VM to DIRECTORY/UUID.png on the machine that this runs on, and return the path.
 
-    Only its owner can read it. Raises C(VmError) where there is no picture or no place for it.
+    Only the owner can read the file. Raise VmError if there is no screenshot or it can't be written.
     """
     path = "%s/%s.png" % (directory.rstrip("/"), uuid)
     picture = hypervisor.screenshot(uuid)
@@ -41,7 +41,7 @@ def write_picture(hypervisor: Hypervisor, uuid: str, directory: str) -> str:
 
 
 def as_png(picture: bytes) -> bytes:
-    """The picture, PNG already or PPM with a byte a colour; ValueError for anything else."""
+    """Return a picture, PNG or PPM with one byte per color, as PNG. Raise ValueError for anything else."""
     if picture.startswith(PNG_SIGNATURE):
         return picture
     width, height, pixels = read_ppm(picture)
@@ -50,13 +50,13 @@ def as_png(picture: bytes) -> bytes:
 
 
 def check_size(width: int, height: int) -> None:
-    """ValueError for a picture that would take too much memory."""
+    """Raise ValueError for a picture that would take too much memory."""
     if width * height > _MAX_PIXELS or max(width, height) > _MAX_SIDE:
         raise ValueError("the picture is too large: %d x %d pixels" % (width, height))
 
 
 def read_ppm(picture: bytes) -> tuple[int, int, memoryview]:
-    """Width, height and pixels, three bytes each; ValueError for anything but PPM with a byte a colour."""
+    """Return width, height and pixels (three bytes each). Raise ValueError unless it is PPM with one byte per color."""
     header = _PPM_HEADER.match(picture[:_PPM_HEADER_BYTES])
     if header is None:
         raise ValueError("the picture is neither PNG nor PPM")
@@ -69,7 +69,7 @@ def read_ppm(picture: bytes) -> tuple[int, int, memoryview]:
 
 
 def write_png(width: int, height: int, lines: Iterable[Union[bytes, memoryview]]) -> bytes:
-    """A PNG of lines of pixels, three bytes each."""
+    """Return a PNG of lines of pixels, three bytes each."""
     # Each line begins with the number of its filter: 0, none.
     raw = b"".join(b"\0" + line for line in lines)
     size = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)

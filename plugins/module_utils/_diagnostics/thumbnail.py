@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Small pictures of screens, without a library for pictures, which hypervisors don't have.
+"""Scale screenshots down, without an image library, which hypervisors don't have.
 
-Whole lines go through functions that are written in C (map, accumulate, array), for a screen has millions of bytes.
+Whole lines go through functions that are written in C (map, accumulate, array), as a screen has millions of bytes.
 """
 
 from __future__ import annotations
@@ -20,21 +20,20 @@ from typing import Union
 
 from .screenshot import PNG_SIGNATURE, check_size, read_ppm, write_png
 
-# What QEMU writes: a byte a colour, RGB or RGBA.
+# What QEMU writes: one byte per color, RGB or RGBA.
 _CHANNELS = {2: 3, 6: 4}
 _COLOURS = 3
-# Of a processor. A screen full of noise, which a guest may choose as large as it likes, would take minutes.
+# CPU seconds. A screen full of noise, as large as the guest chooses, would take minutes.
 MAX_SECONDS = 15
 _Line = Union[bytes, memoryview]
 _LOW_BYTE = 0 if sys.byteorder == "little" else 3
 
 
 def thumbnail(picture: bytes, width: int, max_seconds: float = MAX_SECONDS) -> bytes:
-    """The picture, PNG or PPM, as a PNG at most C(width) wide.
+    """Return a picture, PNG or PPM, as a PNG at most C(width) wide.
 
-    ValueError where it is something else, or would take more than C(max_seconds) of a processor's time.
-
-    Each of its pixels is the mean of a square of pixels; what is left over at the edges is cut off.
+    Each pixel is the mean of a square of pixels; the remainder at the edges is cut off. Raise ValueError if it is no
+    such picture, or scaling would take more than C(max_seconds) of CPU time.
     """
     lines: Iterator[_Line]
     if picture.startswith(PNG_SIGNATURE):
@@ -78,7 +77,7 @@ def _shrink(lines: Iterator[_Line], width: int, height: int, side: int) -> Itera
 
 
 def _read_png(picture: bytes) -> tuple[int, int, Iterator[bytes]]:
-    """Width, height and lines of pixels, three bytes each."""
+    """Return width, height and lines of pixels, three bytes each."""
     header, data = b"", []
     position = len(PNG_SIGNATURE)
     while position + 12 <= len(picture):
@@ -114,7 +113,7 @@ def _lines(raw: bytes, size: int, channels: int) -> Iterator[bytes]:
 
 
 def _unfiltered(filter_number: int, line: bytes, above: bytes, channels: int) -> bytes:
-    """A line as it was before PNG's filter of that number."""
+    """Return a line without PNG's filter of that number."""
     if filter_number == 0:
         return line
     if filter_number == 1:

@@ -1,11 +1,11 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a VM boots from, in which order.
+"""The order in which a VM boots from its devices.
 
 libvirt takes either C(os/boot), where the first disk, CD drive or NIC stands for its kind, or an order in
-each device, never both. ZStack writes the first where the CD comes first, the second where the disk does
-and the boot menu is shown.
+each device, never both. ZStack writes the first where the CD comes first, and the second where the disk comes
+first and the boot menu is shown.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .disk_layout import DiskLayout
 
 @dataclass(frozen=True)
 class BootOrder:
-    """C(kinds) for os/boot, or the order of single devices: root volume, drives by number, NICs by index."""
+    """The boot order: C(kinds) for os/boot, or per device: root volume, CD drives by number, NICs by index."""
 
     kinds: tuple[str, ...] = ()
     root_volume: Optional[int] = None
@@ -28,14 +28,14 @@ class BootOrder:
 
 
 def plan_boot(vm: Vm, disks: DiskLayout) -> BootOrder:
-    """The order in which a VM with these CD drives boots."""
+    """Return the order in which a VM with these disks boots."""
     if vm.boot_dev[0] == "cdrom":
         return BootOrder(kinds=vm.boot_dev)
     if "network" in vm.boot_dev and vm.nics:
         return _order_of_devices(vm, [drive.number for drive in disks.drives])
     if vm.boot_dev[0] == "hd" and vm.use_boot_menu:
         return BootOrder(root_volume=1)
-    # What libvirt writes when nothing is said.
+    # libvirt's own default
     return BootOrder(kinds=("hd",))
 
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The libvirt domain of a VM on a host."""
+"""Build the libvirt domain of a VM on a host."""
 
 from __future__ import annotations
 
@@ -86,9 +86,10 @@ _DEVICE_BUILDERS: tuple[_Builder, ...] = (
 
 @dataclass(frozen=True)
 class DesiredDomain:
-    """C(unpatched): the domain without its patches, where it has any.
+    """A domain as the VM's options describe it.
 
-    C(missing): what the host would need to run it; an error in a real run, a warning in check mode.
+    C(unpatched): the domain without its patches, None if it has none.
+    C(missing): what the host lacks to run it; an error in a real run, a warning in check mode.
     """
 
     element: etree._Element
@@ -98,10 +99,10 @@ class DesiredDomain:
 
 
 def build(vm: Vm, host: Host, facts: StorageFacts) -> DesiredDomain:
-    """The domain of a VM.
+    """Return the domain of a VM. Raise VmProblems when no host could run it.
 
-    Everything in it is decided by the VM's document; what libvirt adds (PCI addresses, aliases, controllers
-    that follow from devices) is left to libvirt. Raises VmProblems when no host could run it.
+    The VM's options decide everything in it; what libvirt adds (PCI addresses, aliases, controllers that follow from
+    devices) is left to libvirt.
     """
     kind = domain_kind(vm, host.capabilities)
     capabilities = host.domain_capabilities.get(kind, DomainCapabilities())

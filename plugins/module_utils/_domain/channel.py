@@ -15,7 +15,7 @@ from .elements import add
 
 
 def add_channels(devices: etree._Element, context: BuildContext) -> None:
-    """Sockets that QEMU makes and listens on, each a virtio port of the guest."""
+    """Add a virtio port for each channel; QEMU creates its socket and listens on it."""
     for channel in context.vm.channels:
         element = add(devices, "channel", type="unix")
         add(element, "source", mode="bind", path=channel.socket_path)
@@ -23,6 +23,6 @@ def add_channels(devices: etree._Element, context: BuildContext) -> None:
 
 
 def add_spice_channel(devices: etree._Element, context: BuildContext) -> None:
-    """The way of the spice agent, which ZStack gives to VMs with redirection."""
+    """Add the channel of the spice agent, which ZStack gives to VMs with USB redirection."""
     if context.vm.usb_redirect:
         add(add(devices, "channel", type="spicevmc"), "target", type="virtio", name="com.redhat.spice.0")

@@ -15,7 +15,7 @@ from .elements import add
 
 
 def add_clock(domain: etree._Element, context: BuildContext) -> None:
-    """clock: local time comes with the timers that Windows wants."""
+    """Add the clock; local time comes with the timers that Windows needs."""
     clock = add(domain, "clock", offset=context.vm.clock)
     if context.vm.clock == "localtime":
         add(clock, "timer", name="rtc", tickpolicy="catchup")

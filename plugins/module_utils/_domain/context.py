@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the builders of one domain share."""
+"""The input that the builders of one domain share."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .usb_layout import UsbLayout
 
 @dataclass(frozen=True)
 class BuildContext:
-    """One VM on one host. Builders add to C(warnings), and to C(missing) what the host lacks."""
+    """One VM on one host. Builders append to C(warnings), and to C(missing) what the host lacks."""
 
     vm: Vm
     host: Host
@@ -30,15 +30,15 @@ class BuildContext:
     missing: list[Problem] = field(default_factory=list)
 
     def option_path(self, option: str) -> str:
-        """Where an option of the VM stands in the input."""
+        """Return the path of one of the VM's options in the input."""
         return "%s.%s" % (self.vm.option_path, option)
 
     @property
     def is_aarch64(self) -> bool:
-        """The architecture whose machine is not a PC."""
+        """Return whether the machine is an aarch64 one, and so not a PC."""
         return self.kind.arch == "aarch64"
 
     @property
     def is_emulated(self) -> bool:
-        """Whether the CPU is QEMU's own work."""
+        """Return whether QEMU emulates the CPU, without KVM."""
         return self.kind.domain_type == "qemu"

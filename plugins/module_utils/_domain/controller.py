@@ -15,7 +15,7 @@ from .elements import add
 
 
 def add_usb_controllers(devices: etree._Element, context: BuildContext) -> None:
-    """The controllers, companions with the port of their master that they begin at."""
+    """Add the USB controllers; a companion names the first port of its master that it serves."""
     for controller in context.usb.controllers:
         element = add(devices, "controller", type="usb", index=str(controller.index))
         if controller.model:
@@ -25,5 +25,5 @@ def add_usb_controllers(devices: etree._Element, context: BuildContext) -> None:
 
 
 def add_scsi_controller(devices: etree._Element, context: BuildContext) -> None:
-    """The controller of all SCSI disks, there also while no disk is on it."""
+    """Add the controller of all SCSI disks, even while the VM has none."""
     add(devices, "controller", type="scsi", index="0", model="virtio-scsi")

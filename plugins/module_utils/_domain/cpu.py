@@ -22,7 +22,7 @@ _EMULATED_AARCH64_CPU = "cortex-a57"
 
 
 def add_cpu(domain: etree._Element, context: BuildContext) -> None:
-    """cpu: mode, topology, and with online growth the NUMA cell that holds all memory."""
+    """Add mode and topology, and with online growth the NUMA cell that holds all memory."""
     vm = context.vm
     cpu = add(domain, "cpu")
     _add_mode(cpu, context)
@@ -55,7 +55,10 @@ def _add_mode(cpu: etree._Element, context: BuildContext) -> None:
 
 
 def _offered_mode(mode: str, context: BuildContext) -> str:
-    """The mode, or the one that comes nearest to it: few aarch64 hosts have host-model, emulation has no host CPU."""
+    """Return the mode, or the nearest one that the host offers.
+
+    Few aarch64 hosts have host-model; emulation has no host CPU.
+    """
     offered = context.capabilities.cpu_modes
     if offers(offered, mode):
         return mode

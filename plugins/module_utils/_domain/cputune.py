@@ -19,7 +19,7 @@ _WEIGHTS = (2, 10000, 100)
 
 
 def add_cpu_tuning(domain: etree._Element, context: BuildContext) -> None:
-    """cputune/shares, where libvirt can have them."""
+    """Add the CPU shares, if the host's cgroups support them."""
     if not context.host.has_cpu_shares:
         return
     shares = context.vm.cpu_speed * context.vm.cpu_num
@@ -27,7 +27,7 @@ def add_cpu_tuning(domain: etree._Element, context: BuildContext) -> None:
 
 
 def scaled_shares(shares: int, cgroup_version: int) -> int:
-    """Shares as the host's cgroups take them. On cgroup v2 the default stays the default, as with systemd."""
+    """Return the shares in the unit of the host's cgroups. The default of version 1 maps to that of version 2."""
     lowest, highest, default = _SHARES
     if cgroup_version == 2:
         lowest, highest, scaled_default = _WEIGHTS

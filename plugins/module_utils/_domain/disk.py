@@ -19,7 +19,7 @@ from .elements import add
 
 
 def add_disks(devices: etree._Element, context: BuildContext) -> None:
-    """The volumes by device_id, then the CD drives by number."""
+    """Add the volumes by device_id, then the CD drives by number."""
     for disk in context.disks.volumes:
         is_root = disk.volume is context.vm.root_volume
         _add_volume(devices, disk, context.boot.root_volume if is_root else None)
@@ -74,7 +74,7 @@ def _add_slot(element: etree._Element, slot: DiskSlot) -> None:
 
 
 def _add_limits(element: etree._Element, qos: VolumeQos) -> None:
-    """iotune: bytes and requests per second."""
+    """Add limits in bytes and requests per second."""
     limits = []
     if qos.total_bandwidth is not None:
         limits.append(("total_bytes_sec", qos.total_bandwidth))

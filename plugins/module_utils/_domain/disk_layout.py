@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which bus, name and place every disk and CD drive gets."""
+"""Plan bus, name and slot of every disk and CD drive."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from .._storage.base import DiskSource, StorageItem
 # By device_id. ZStack keeps c for the CD.
 LETTERS = "abdefghijklmnopqrstuvwxyz"
 
-# IDE has two channels of two units. The drives are where ZStack puts them. The volumes a, b and d are where libvirt
-# puts ZStack's, which it finds by the letter; e, for which libvirt has no place, is in the one that is left.
+# IDE has two channels with two units each. The CD drives are where ZStack puts them. The volumes a, b and d are where
+# libvirt puts ZStack's, by their letter; e, for which libvirt has no slot, gets the one that is left.
 _IDE_VOLUMES = ((0, 0), (0, 1), (1, 1), (1, 0))
 _IDE_DRIVES = (("hdc", 0, 1), ("hdd", 1, 0), ("hde", 1, 1))
 
 _SATA_DRIVES = ("sdc", "sdaa", "sdab")
 _SATA_PORTS = 6
 
-# The unit of the CD drive on SCSI, and the one that no device_id has, where it gives way to a volume.
+# The SCSI unit of the CD drive, and the unit that no device_id has, used when a volume has taken that one.
 _SCSI_DRIVE_UNIT = 2
 _SCSI_FREE_UNIT = len(LETTERS)
 
 
 @dataclass(frozen=True)
 class DriveAddress:
-    """Where on its controller a disk is."""
+    """The position of a disk on its controller."""
 
     controller: int
     bus: int
@@ -40,7 +40,7 @@ class DriveAddress:
 
 @dataclass(frozen=True)
 class DiskSlot:
-    """C(target) is the name in the domain (the guest may call it otherwise). Virtio disks have no drive address."""
+    """C(target) is the name in the domain (the guest may use another). Virtio disks have no drive address."""
 
     target: str
     bus: str
@@ -49,7 +49,7 @@ class DiskSlot:
 
 @dataclass(frozen=True)
 class VolumeDisk:
-    """A volume, its data and its place."""
+    """A volume, its source and its slot."""
 
     volume: Volume
     source: DiskSource
@@ -58,7 +58,7 @@ class VolumeDisk:
 
 @dataclass(frozen=True)
 class CdDrive:
-    """A CD drive; C(source) is None where it is empty."""
+    """A CD drive; C(source) is None if it is empty."""
 
     number: int
     source: Optional[DiskSource]
@@ -76,7 +76,7 @@ class DiskLayout:
 def plan_disks(
     vm: Vm, is_aarch64: bool, has_ide: bool, source_of: Callable[[StorageItem], DiskSource], problems: list[Problem]
 ) -> DiskLayout:
-    """Plans the disks; what has no place is left out and becomes a problem."""
+    """Return the layout of all disks. A disk without a slot is left out and becomes a problem."""
     legacy_bus = "scsi" if is_aarch64 else "ide" if has_ide else "sata"
     disks = []
     for volume in vm.volumes:
@@ -88,9 +88,9 @@ def plan_disks(
             problems.append(
                 Problem(
                     "%s.device_id" % volume.option_path,
-                    "IDE has no place for device_id %d: its four places are device_id 0 to 3" % volume.device_id,
+                    "IDE has no slot for device_id %d: its four slots are device_id 0 to 3" % volume.device_id,
                     "impossible_layout",
-                    "set use_virtio or use_virtio_scsi, or use the machine q35, whose SATA has a place for all",
+                    "set use_virtio or use_virtio_scsi, or use the machine q35, whose SATA has enough ports",
                 )
             )
     return DiskLayout(tuple(disks), _plan_drives(vm, legacy_bus, disks, source_of, problems))
@@ -113,17 +113,17 @@ def _volume_slot(volume: Volume, bus: str) -> Optional[DiskSlot]:
         return DiskSlot("sd" + letter, bus, _sata_volume(device_id))
     if device_id >= len(_IDE_VOLUMES):
         return None
-    # ZStack calls an IDE disk so when it is a file, and it is only a name.
+    # ZStack names file-backed IDE disks like this; libvirt takes only the name from it.
     prefix = "sd" if volume.device_type == "file" else "hd"
-    return _ide_place(prefix + letter, *_IDE_VOLUMES[device_id])
+    return _ide_slot(prefix + letter, *_IDE_VOLUMES[device_id])
 
 
-def _ide_place(name: str, channel: int, unit: int) -> DiskSlot:
+def _ide_slot(name: str, channel: int, unit: int) -> DiskSlot:
     return DiskSlot(name, "ide", DriveAddress(0, channel, unit))
 
 
 def _sata_volume(device_id: int) -> DriveAddress:
-    """The root volume, then the drives, then the other volumes: none ever has to move for another."""
+    """Return the port of a volume: root volume, CD drives, then other volumes, so that none moves for another."""
     port = device_id if device_id == 0 else device_id + len(_SATA_DRIVES)
     return DriveAddress(port // _SATA_PORTS, 0, port % _SATA_PORTS)
 
@@ -134,7 +134,7 @@ def _plan_drives(
     cdroms = {cdrom.device_id: cdrom for cdrom in vm.boot_iso}
     beside = [disk for disk in disks if disk.slot.bus == bus]
     drives = []
-    for number, slot in enumerate(_drive_places(bus, {disk.slot.address for disk in beside})):
+    for number, slot in enumerate(_drive_slots(bus, {disk.slot.address for disk in beside})):
         cdrom = cdroms.pop(number, None)
         in_the_way = [disk for disk in beside if disk.slot.address == slot.address or disk.slot.target == slot.target]
         if not in_the_way:
@@ -153,7 +153,7 @@ def _plan_drives(
 
 
 def _collision(disk: VolumeDisk, number: int, drive: DiskSlot, cdrom: Cdrom) -> Problem:
-    shared = "place" if disk.slot.address == drive.address else "name (%s)" % drive.target
+    shared = "slot" if disk.slot.address == drive.address else "name (%s)" % drive.target
     return Problem(
         "%s.device_id" % disk.volume.option_path,
         "the IDE volume with device_id %d has the %s of CD drive %d, which has a CD in it (%s)"
@@ -163,9 +163,9 @@ def _collision(disk: VolumeDisk, number: int, drive: DiskSlot, cdrom: Cdrom) -> 
     )
 
 
-def _drive_places(bus: str, taken: Collection[Optional[DriveAddress]]) -> list[DiskSlot]:
+def _drive_slots(bus: str, taken: Collection[Optional[DriveAddress]]) -> list[DiskSlot]:
     if bus == "ide":
-        return [_ide_place(*drive) for drive in _IDE_DRIVES]
+        return [_ide_slot(*drive) for drive in _IDE_DRIVES]
     if bus == "sata":
         return [DiskSlot(name, bus, DriveAddress(0, 0, 1 + number)) for number, name in enumerate(_SATA_DRIVES)]
     address = DriveAddress(0, 0, _SCSI_DRIVE_UNIT)

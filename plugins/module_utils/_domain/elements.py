@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How the builders write XML."""
+"""Helpers that write XML."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ except ImportError:  # the module reports it
 
 
 def add(parent: etree._Element, tag: str, text: Optional[str] = None, **attributes: str) -> etree._Element:
-    """Appends an element with attributes and text, and gives it back."""
+    """Append an element with attributes and text, and return it."""
     element = etree.SubElement(parent, tag, attributes)
     element.text = text
     return element

@@ -15,12 +15,12 @@ from .elements import add
 from .iommu import needs_iommu
 from .vcpu import max_cpus
 
-# libvirt gives emulated machines a GIC of version 2, which can't have more.
+# libvirt gives emulated machines a GIC of version 2, which is limited to 8 CPUs.
 _GIC_2_CPUS = 8
 
 
 def add_features(domain: etree._Element, context: BuildContext) -> None:
-    """features: what the architecture has."""
+    """Add the features of the architecture."""
     features = add(domain, "features")
     add(features, "acpi")
     if context.is_aarch64:

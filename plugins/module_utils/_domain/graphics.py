@@ -23,7 +23,7 @@ _LOCAL = frozenset({LOOPBACK, "::1", "0.0.0.0", "::"})
 
 
 def add_graphics(devices: etree._Element, context: BuildContext) -> None:
-    """graphics: the console on a port that libvirt chooses."""
+    """Add the graphical console, on a port that libvirt chooses."""
     vm = context.vm
     if not offers(context.capabilities.graphics, vm.console_mode):
         context.missing.append(not_offered(context, "console_mode", vm.console_mode, context.capabilities.graphics))

@@ -18,7 +18,7 @@ from .usb_layout import UsbPort
 
 
 def add_pci_devices(devices: etree._Element, context: BuildContext) -> None:
-    """hostdev: libvirt takes the device from its driver and gives it back."""
+    """Add PCI devices; libvirt detaches them from their host driver and reattaches them afterwards."""
     for device in context.vm.pci_devices:
         element = add(devices, "hostdev", mode="subsystem", type="pci", managed="yes")
         add(element, "driver", name="vfio")
@@ -33,7 +33,7 @@ def add_pci_devices(devices: etree._Element, context: BuildContext) -> None:
 
 
 def add_usb_devices(devices: etree._Element, context: BuildContext) -> None:
-    """Devices of the hypervisor, named by where they are plugged in and by what they must be."""
+    """Add USB devices of the hypervisor, identified by bus and device number and by vendor and product."""
     for device, port in context.usb.devices:
         _add_usb_device(devices, device, port)
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Network cards."""
+"""C(interface): network cards."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from .._spec.vm import Nic, NicQos, Vm
 from .context import BuildContext
 from .elements import add
 
-# What every NIC with an address gets.
+# The filter of every NIC with an address.
 NIC_FILTER = "clean-traffic"
 
 _BITS_PER_KIB = 8 * 1024
 
 
 def add_interfaces(devices: etree._Element, context: BuildContext) -> None:
-    """The NICs in the order given."""
+    """Add the NICs in the order given."""
     for index, nic in enumerate(context.vm.nics):
         _add_interface(devices, nic, context.vm.use_virtio, context.boot.nics.get(index))
 
 
 def filter_problems(vm: Vm) -> list[Problem]:
-    """libvirt defines a NIC whose filter it then can't set up."""
+    """Return NICs whose filter libvirt would accept in the definition and fail to set up."""
     return [
         Problem(
             "%s.ip" % nic.option_path,
@@ -70,7 +70,7 @@ def _add_virtual_port(element: etree._Element, nic: Nic) -> None:
 
 
 def _add_bandwidth(element: etree._Element, qos: NicQos) -> None:
-    """Averages in KiB/s; libvirt takes nothing below 1."""
+    """Add averages in KiB/s; libvirt's minimum is 1."""
     limits = [("inbound", qos.inbound_bandwidth), ("outbound", qos.outbound_bandwidth)]
     given = [(tag, bits) for tag, bits in limits if bits is not None]
     if given:

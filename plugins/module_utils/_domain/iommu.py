@@ -17,11 +17,11 @@ from .vcpu import PLAIN_PC_CPUS, max_cpus
 
 
 def needs_iommu(context: BuildContext) -> bool:
-    """Whether interrupts reach all CPUs only through an IOMMU, which in turn needs QEMU's own IO-APIC."""
+    """Return whether interrupts reach all CPUs only through an IOMMU, which in turn needs QEMU's own IO-APIC."""
     return is_q35(context.kind.machine) and max_cpus(context) > PLAIN_PC_CPUS
 
 
 def add_iommu(devices: etree._Element, context: BuildContext) -> None:
-    """iommu."""
+    """Add an IOMMU if the VM needs one."""
     if needs_iommu(context):
         add(add(devices, "iommu", model="intel"), "driver", intremap="on", eim="on")

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether the host runs domains of this kind at all: architecture, domain type, emulator, machine."""
+"""Check that the host can run this kind of domain: architecture, domain type, emulator, machine."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from .context import BuildContext
 
 
 def emulator_of(context: BuildContext) -> str:
-    """The emulator's path; empty if the host has none and none was named."""
+    """Return the emulator's path; empty if the host has none and the VM names none."""
     guest = guest_type(context.kind, context.host.capabilities)
     return context.kind.emulator or context.capabilities.emulator or (guest.emulator if guest else "")
 
 
 def check_kind(context: BuildContext) -> None:
-    """Finds out which part of the kind the host lacks."""
+    """Report which part of the kind the host lacks."""
     kind = context.kind
     if context.vm.machine is None and kind.machine == "q35":
-        context.warnings.append("the host has no machine pc: the VM gets q35, with SATA in place of IDE")
+        context.warnings.append("the host has no machine pc: the VM gets q35, with SATA instead of IDE")
     if kind in context.host.domain_capabilities:
         return
     types = context.host.capabilities.guests.get(kind.arch, {})
@@ -54,7 +54,8 @@ def check_kind(context: BuildContext) -> None:
             context,
             "emulator_missing",
             "emulator",
-            "libvirt cannot ask %s for %s machines of type %s" % (emulator_of(context), kind.domain_type, kind.machine),
+            "libvirt gets no capabilities from %s for domain type %s and machine %s"
+            % (emulator_of(context), kind.domain_type, kind.machine),
         )
 
 

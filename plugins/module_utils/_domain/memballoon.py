@@ -15,6 +15,6 @@ from .elements import add
 
 
 def add_memory_balloon(devices: etree._Element, context: BuildContext) -> None:
-    """The balloon, and how often the guest's statistics are read (seconds)."""
+    """Add the balloon, and the period in seconds at which libvirt reads the guest's statistics."""
     balloon = add(devices, "memballoon", model="virtio")
     add(balloon, "stats", period="10")

@@ -20,8 +20,8 @@ _MAX_KIB = 64 << 30
 _SLOTS = 16
 
 
-# An emulated CPU has 40 address bits on x86, 44 on aarch64 (cortex-a57). QEMU keeps a part of them for itself and
-# for the alignment of the slots.
+# An emulated CPU has 40 address bits on x86, 44 on aarch64 (cortex-a57). QEMU reserves part of that space for itself
+# and for the alignment of the slots.
 _EMULATED_ADDRESS_BITS = {"x86_64": 40, "aarch64": 44}
 
 
@@ -29,12 +29,12 @@ _KEPT_KIB = 64 << 20
 
 
 def memory_kib(context: BuildContext) -> int:
-    """The VM's memory in KiB."""
+    """Return the VM's memory in KiB."""
     return context.vm.memory >> 10
 
 
 def add_memory(domain: etree._Element, context: BuildContext) -> None:
-    """memory, currentMemory; with online growth the NUMA cell (see cpu) has the memory."""
+    """Add the memory; with online growth the NUMA cell (see cpu) holds it."""
     kib = memory_kib(context)
     if context.vm.use_numa:
         add(domain, "maxMemory", str(max(kib, _addressable_kib(context))), slots=str(_SLOTS), unit="KiB")

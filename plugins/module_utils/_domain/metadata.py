@@ -14,6 +14,9 @@ from .context import BuildContext
 from .elements import add
 
 ZSTACK_NAMESPACE = "http://zstack.org"
+# Where is recorded what libvirt has rewritten of a definition, and the prefix by which libvirt shows it.
+REWRITTEN_NAMESPACE = "urn:zstack.kvm:rewritten"
+REWRITTEN_PREFIX = "zstack-kvm"
 
 
 def add_metadata(domain: etree._Element, context: BuildContext) -> None:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the machine is, which firmware it has, and which kinds of devices it boots from."""
+"""C(os): machine, firmware, and the kinds of devices to boot from."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .elements import add
 
 
 def add_os(domain: etree._Element, context: BuildContext) -> None:
-    """os: machine, firmware, boot."""
+    """Add machine, firmware and boot order."""
     os_element = add(domain, "os")
     add(os_element, "type", "hvm", arch=context.kind.arch, machine=context.kind.machine)
     _add_firmware(os_element, context)
@@ -31,7 +31,7 @@ def add_os(domain: etree._Element, context: BuildContext) -> None:
 
 
 def _add_firmware(os_element: etree._Element, context: BuildContext) -> None:
-    """UEFI without Secure Boot, which would not boot what is unsigned."""
+    """Add UEFI without Secure Boot, which would not boot unsigned software."""
     firmware = context.vm.firmware
     if context.is_aarch64 and firmware == "bios":
         context.missing.append(
@@ -61,9 +61,9 @@ def _add_firmware(os_element: etree._Element, context: BuildContext) -> None:
 
 
 def _loader(context: BuildContext) -> Optional[str]:
-    """The flash image for aarch64, as ZStack names one. libvirt knows the NVRAM template that belongs to it.
+    """Return the flash image for aarch64, where ZStack names one; libvirt finds its NVRAM template.
 
-    On x86 libvirt chooses the image: the ones without Secure Boot have no name that all distributions share.
+    On x86 libvirt chooses the image: those without Secure Boot have no name that all distributions share.
     """
     if not context.is_aarch64:
         return None
@@ -78,4 +78,4 @@ def _loader(context: BuildContext) -> Optional[str]:
 def _warn_of_empty_first_drive(context: BuildContext) -> None:
     first = context.disks.drives[0] if context.disks.drives else None
     if "cdrom" in context.boot.kinds and context.vm.boot_iso and (first is None or first.source is None):
-        context.warnings.append("boot_dev has cdrom, but only the first CD drive is booted from, and it is empty")
+        context.warnings.append("boot_dev has cdrom, but the VM boots only from its first CD drive, which is empty")

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import re
+from functools import cache, partial
 from typing import Optional
 
 try:
@@ -14,6 +16,7 @@ except ImportError:  # the module reports it
 
 from .._errors.errors import Problem
 from .._spec.vm import DomainPatch
+from ..deadline import call_with_deadline
 from .metadata import ZSTACK_NAMESPACE
 
 QEMU_NAMESPACE = "http://libvirt.org/schemas/domain/qemu/1.0"
@@ -22,39 +25,122 @@ NAMESPACES = {"qemu": QEMU_NAMESPACE, "zs": ZSTACK_NAMESPACE}
 
 # The VM would be another one.
 _FIXED = ("name", "uuid")
+# Far beyond what a VM needs: patches that multiply elements end here, before they fill the hypervisor's memory.
+_MOST_CHARACTERS = 512 * 1024
+_MOST_RESULTS = 10_000
+# libxml2, and so libvirt, reads no more than 256.
+_DEEPEST = 100
+# Ordinary patches take less than a millisecond; a few nested predicates take years.
+_SECONDS = 5.0
+# The last step of an XPath that sets an attribute, which need not be there yet.
+_ATTRIBUTE_STEP = re.compile(r"(?:(?P<owner>.*[^/])/)?@(?P<name>[A-Za-z_][\w.-]*)", re.DOTALL)
+_QUOTED = re.compile(r"""'[^']*'|"[^"]*\"""")
 
 
 def apply_patches(domain: etree._Element, patches: tuple[DomainPatch, ...], problems: list[Problem]) -> None:
-    """Changes the domain. A patch that can't be made becomes a problem; the others are made."""
-    identity = _identity(domain)
-    for patch in patches:
-        try:
-            _apply(domain, patch)
-            if _identity(domain) != identity:
-                raise _Refused("%s of a domain cannot be changed" % " and ".join(_FIXED))
-        except _Refused as error:
-            problems.append(Problem(patch.option_path, str(error), "patch_failed"))
+    """Change the domain. A patch that can't be made becomes a problem; the others are made.
+
+    When the patches take too long, the one under way becomes a problem and C(domain) must not be used any more.
+    """
+    if not patches:
+        return
+    patching = _Patching(domain)
+    try:
+        # libxml2 has no limit of its own, and can't be interrupted; lxml lets other threads run meanwhile.
+        problems += call_with_deadline(partial(patching.apply, patches), _SECONDS)
+    except TimeoutError:
+        problems.append(
+            _problem(patching.current, "%r takes longer than %g seconds" % (patching.current.xpath, _SECONDS))
+        )
 
 
-def _identity(domain: etree._Element) -> list[list[Optional[str]]]:
-    return [[element.text for element in domain.findall(tag)] for tag in _FIXED]
+def _problem(patch: DomainPatch, message: str) -> Problem:
+    return Problem(patch.option_path, message, "patch_failed")
 
 
 class _Refused(Exception):
     """Why a patch can't be made."""
 
 
-def _apply(domain: etree._Element, patch: DomainPatch) -> None:
-    found = _find(domain, patch.xpath)
-    if patch.action == "set":
+class _Patching:
+    """The patches of one domain. C(current) is the one that is being made."""
+
+    current: DomainPatch
+
+    def __init__(self, domain: etree._Element) -> None:
+        self._domain = domain
+        self._characters = len(etree.tostring(domain))
+
+    def apply(self, patches: tuple[DomainPatch, ...]) -> list[Problem]:
+        """Make the patches that can be made, and return why the others can't."""
+        problems = []
+        identity = _identity(self._domain)
+        for patch in patches:
+            self.current = patch
+            try:
+                self._apply(patch)
+                if _identity(self._domain) != identity:
+                    raise _Refused("%s of a domain cannot be changed" % " and ".join(_FIXED))
+            except _Refused as error:
+                problems.append(_problem(patch, str(error)))
+        if _too_deep()(self._domain):
+            problems.append(_problem(patches[-1], "the patches nest elements more than %d deep" % _DEEPEST))
+        return problems
+
+    def _apply(self, patch: DomainPatch) -> None:
+        if patch.action == "set":
+            owners, attribute = _owners(self._domain, patch.xpath)
+            if attribute is not None:
+                self._grow(owners, patch)
+                for owner in owners:
+                    owner.set(attribute, patch.value or "")
+                return
+        found = _find(self._domain, patch.xpath)
+        self._grow(found, patch)
         for item in found:
-            _set(item, patch.value or "")
-    elif patch.action == "remove":
-        for item in found:
-            _remove(domain, item)
-    else:
-        for item in found:
-            _add_or_replace(domain, item, patch)
+            if patch.action == "set":
+                _set(item, patch.value or "")
+            elif patch.action == "remove":
+                _remove(self._domain, item)
+            else:
+                _add_or_replace(self._domain, item, patch)
+
+    def _grow(self, found: list, patch: DomainPatch) -> None:
+        self._characters += len(found) * len(patch.value or "")
+        if self._characters > _MOST_CHARACTERS:
+            raise _Refused(
+                "the domain would grow beyond %d characters: %r finds %d places"
+                % (_MOST_CHARACTERS, patch.xpath, len(found))
+            )
+
+
+@cache
+def _too_deep() -> etree.XPath:
+    return etree.XPath("boolean(//*[count(ancestor::*) >= %d])" % _DEEPEST)
+
+
+def _identity(domain: etree._Element) -> list[list[Optional[str]]]:
+    return [[element.text for element in domain.findall(tag)] for tag in _FIXED]
+
+
+def _owners(domain: etree._Element, xpath: str) -> tuple[list, Optional[str]]:
+    """The elements that get an attribute, and its name; no name where the XPath doesn't end with an attribute."""
+    match = _ATTRIBUTE_STEP.fullmatch(xpath.strip())
+    if match is None or _is_union(xpath):
+        return [], None
+    owners = _find(domain, match["owner"] or ".")
+    if not all(isinstance(owner, etree._Element) for owner in owners):
+        return [], None
+    return owners, match["name"]
+
+
+def _is_union(xpath: str) -> bool:
+    depth = 0
+    for character in _QUOTED.sub("", xpath):
+        depth += (character in "([") - (character in ")]")
+        if character == "|" and not depth:
+            return True
+    return False
 
 
 def _find(domain: etree._Element, xpath: str) -> list:
@@ -66,11 +152,13 @@ def _find(domain: etree._Element, xpath: str) -> list:
         raise _Refused("%r gives a value, not elements or attributes of the domain" % xpath)
     if not found:
         raise _Refused("%r finds nothing in the domain" % xpath)
+    if len(found) > _MOST_RESULTS:
+        raise _Refused("%r finds %d places in the domain, %d are allowed" % (xpath, len(found), _MOST_RESULTS))
     return found
 
 
 def _set(item: object, value: str) -> None:
-    """Sets an attribute, or the text of an element that has no children."""
+    """Set an attribute, or the text of an element that has no children."""
     if isinstance(item, etree._Element):
         if len(item):
             raise _Refused("<%s> has elements in it: set changes texts and attributes only" % item.tag)
@@ -94,10 +182,9 @@ def _add_or_replace(domain: etree._Element, item: object, patch: DomainPatch) ->
         item.extend(elements)
         return
     parent = _parent(domain, item)
-    index = parent.index(item)
+    for element in reversed(elements):
+        item.addnext(element)
     parent.remove(item)
-    for offset, element in enumerate(elements):
-        parent.insert(index + offset, element)
 
 
 def _parse(value: str) -> list:

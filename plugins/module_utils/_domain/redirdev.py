@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""C(redirdev): USB devices of whoever has the spice console open."""
+"""C(redirdev): USB devices of the spice client."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .usb_address import add_usb_address
 
 
 def add_redirections(devices: etree._Element, context: BuildContext) -> None:
-    """Devices of whoever looks at the spice console."""
+    """Add ports for USB devices of the spice client."""
     if context.vm.usb_redirect and not offers(context.capabilities.redirdev_buses, "usb"):
         context.missing.append(
             Problem(

@@ -15,6 +15,6 @@ from .elements import add
 
 
 def add_sound(devices: etree._Element, context: BuildContext) -> None:
-    """sound: spice carries it."""
+    """Add a sound card, which only spice can play."""
     if context.vm.console_mode == "spice":
         add(devices, "sound", model="ich6")

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""C(tpm): what the definition of a virtual TPM says of its state."""
+"""C(tpm): whether libvirt may lose the state of a virtual TPM."""
 
 from __future__ import annotations
 

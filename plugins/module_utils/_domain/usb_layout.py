@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which USB controllers a VM has, and which port every USB device is in.
+"""Plan the USB controllers of a VM and the port of every USB device.
 
 The numbers of ports are libvirt's (virDomainUSBAddressControllerModelToPorts).
 """
@@ -20,7 +20,7 @@ _REDIRECTION_PORTS = (2, 3, 4, 6)
 
 @dataclass(frozen=True)
 class UsbController:
-    """C(model) is C(None) for the machine's own; C(first_port): of a companion, counted from 0."""
+    """C(model) is None for the machine's own; C(first_port), of a companion, counts from 0."""
 
     index: int
     model: Optional[str]
@@ -30,7 +30,7 @@ class UsbController:
 
 @dataclass(frozen=True)
 class UsbPort:
-    """A port (from 1) of a controller."""
+    """A port of a controller, counted from 1."""
 
     controller: int
     port: int
@@ -38,7 +38,7 @@ class UsbPort:
 
 @dataclass(frozen=True)
 class UsbLayout:
-    """All that is on USB. C(devices) are those that are passed through."""
+    """All USB devices of a VM. C(devices) are those that are passed through."""
 
     controllers: tuple[UsbController, ...]
     tablet: UsbPort
@@ -55,13 +55,13 @@ _REDIRECTING = (
 )
 _OWN_OF_PC = UsbController(0, None, 2)
 _OWN_OF_AARCH64 = UsbController(0, None, 4)
-# For USB 2 and 3.
+# for USB 2 and 3
 _MORE_OF_PC = (UsbController(1, "ehci", 6), UsbController(2, "nec-xhci", 4))
 _MORE_OF_AARCH64 = (UsbController(1, "qemu-xhci", 4), UsbController(2, "qemu-xhci", 4))
 
 
 def plan_usb(vm: Vm, is_aarch64: bool, problems: list[Problem]) -> UsbLayout:
-    """Plans controllers and ports; devices that find no port are left out and become problems."""
+    """Return controllers and ports. A device without a free port is left out and becomes a problem."""
     controllers = _controllers(vm, is_aarch64)
     free = {
         controller.index: [UsbPort(controller.index, port + 1) for port in range(controller.ports)]
@@ -83,7 +83,7 @@ def plan_usb(vm: Vm, is_aarch64: bool, problems: list[Problem]) -> UsbLayout:
 
 
 def _controllers(vm: Vm, is_aarch64: bool) -> tuple[UsbController, ...]:
-    """libvirt wants indexes without a gap."""
+    """Return the controllers; libvirt requires indexes without a gap."""
     own: tuple[UsbController, ...] = (_OWN_OF_AARCH64 if is_aarch64 else _OWN_OF_PC,)
     if vm.usb_redirect:
         own = _REDIRECTING

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""C(vcpu): how many CPUs the VM has, and how many it can get while it runs."""
+"""C(vcpu): how many CPUs the VM has, and how many it can have while it runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .._host.capabilities import is_q35
 from .context import BuildContext
 from .elements import add
 
-# With online growth: as many as ZStack has it.
+# With online growth: the topology that ZStack uses.
 GROWN_SOCKETS = 32
 
 
@@ -32,12 +32,12 @@ PLAIN_PC_CPUS = 255
 
 
 def max_cpus(context: BuildContext) -> int:
-    """How many CPUs the VM can have while it runs."""
+    """Return how many CPUs the VM can have while it runs."""
     return GROWN_CPUS if context.vm.use_numa else context.vm.cpu_num
 
 
 def add_vcpus(domain: etree._Element, context: BuildContext) -> None:
-    """vcpu."""
+    """Add the maximum and, with online growth, the current number of CPUs."""
     most = max_cpus(context)
     vcpu = add(domain, "vcpu", str(most), placement="static")
     if context.vm.use_numa:
@@ -47,7 +47,7 @@ def add_vcpus(domain: etree._Element, context: BuildContext) -> None:
         context.missing.append(
             Problem(
                 context.option_path("use_numa" if context.vm.use_numa else "cpu_num"),
-                "%d CPUs are more than the %d that the machine %s has" % (most, limit, context.kind.machine),
+                "%d CPUs are more than the %d that the machine %s supports" % (most, limit, context.kind.machine),
                 "unsupported_device",
                 "lower cpu_num" if not context.vm.use_numa else "set use_numa to false",
             )

@@ -18,12 +18,12 @@ from .offers import not_offered
 _DEFAULT_VIDEO = "cirrus"
 
 
-# What a VM gets that asked for no card in particular, on a host without cirrus.
+# Fallbacks for a VM that names no video type, on a host without cirrus.
 _OTHER_VIDEOS = ("vga", "virtio", "bochs")
 
 
 def add_video(devices: etree._Element, context: BuildContext) -> None:
-    """video: several cards make several monitors, with qxl."""
+    """Add the graphics card, with qxl one for each monitor."""
     model = _video_model(context)
     for _monitor in range(context.vm.vdi_monitor_number if model == "qxl" else 1):
         add(add(devices, "video"), "model", type=model)

@@ -83,11 +83,11 @@ def keep_plugged_memory(desired: etree._Element, existing: etree._Element) -> No
     devices = desired.find("devices")
     if not desired_cells or devices is None or devices.find("memory") is not None:
         return
-    total = sum(int(cell.get("memory", "0")) for cell in desired_cells)
-    existing_total = sum(int(cell.get("memory", "0")) for cell in existing_cells) + sum(map(_size, plugged))
+    total = sum(number(cell.get("memory")) for cell in desired_cells)
+    existing_total = sum(number(cell.get("memory")) for cell in existing_cells) + sum(map(_size, plugged))
     if plugged and total == existing_total and len(desired_cells) == len(existing_cells):
         for desired_cell, existing_cell in zip(desired_cells, existing_cells):
-            desired_cell.set("memory", existing_cell.get("memory"))
+            desired_cell.set("memory", existing_cell.get("memory", "0"))
         devices.extend(copy.deepcopy(dimm) for dimm in plugged)
     # libvirt counts every memory device into the domain's memory.
     _add(desired.find("memory"), sum(map(_size, others)))
@@ -95,12 +95,12 @@ def keep_plugged_memory(desired: etree._Element, existing: etree._Element) -> No
 
 
 def _size(device: etree._Element) -> int:
-    return int(device.findtext("target/size", "0"))
+    return number(device.findtext("target/size"))
 
 
 def _add(memory: Optional[etree._Element], kib: int) -> None:
     if memory is not None and kib:
-        memory.text = str(int(memory.text) + kib)
+        memory.text = str(number(memory.text) + kib)
 
 
 def drop_what_depends(merged: etree._Element, changed: frozenset[str]) -> None:
@@ -117,6 +117,18 @@ def drop_what_depends(merged: etree._Element, changed: frozenset[str]) -> None:
         for audio in devices.findall("audio"):
             if audio.get("type") in ("none", "spice"):
                 devices.remove(audio)
+
+
+def drop_chosen_firmware(desired: etree._Element, merged: etree._Element) -> None:
+    """Take away the image that libvirt chose by what is wanted of the firmware; the NVRAM's file stays."""
+    os_element = merged.find("os")
+    if desired.find("os/loader") is None:
+        for loader in os_element.findall("loader"):
+            os_element.remove(loader)
+    if desired.find("os/nvram") is None:
+        for nvram in os_element.findall("nvram"):
+            for name in ("template", "templateFormat", "format"):
+                nvram.attrib.pop(name, None)
 
 
 def free_desired_addresses(pairs: Mapping[etree._Element, etree._Element], merged: etree._Element) -> None:
@@ -151,4 +163,4 @@ def _address(device: etree._Element) -> Optional[tuple[object, ...]]:
     target = device.find("target")
     # Drives of different buses have the same numbers.
     bus = target.get("bus") if device.tag == "disk" and target is not None else None
-    return (address.get("type"), bus, *(number(address.get(part, "0")) for part in parts))
+    return (address.get("type"), bus, *(number(address.get(part)) for part in parts))

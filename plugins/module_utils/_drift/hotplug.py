@@ -23,7 +23,7 @@ def can_be_plugged(device: etree._Element, live: etree._Element) -> bool:
     """Whether such a disk or NIC can come and go while the domain runs, and there is a place for one more."""
     if device.tag == "interface":
         return has_free_slot(live)
-    bus = device.find("target").get("bus")
+    bus = _target(device, "bus")
     if device.get("device") == "cdrom":
         return False
     if bus == "scsi":
@@ -35,25 +35,30 @@ def can_be_unplugged(device: etree._Element) -> bool:
     """Whether a running guest can let go of this disk or NIC: not of what it booted from, nor of IDE and SATA."""
     if device.tag == "interface":
         return True
-    bus = device.find("target").get("bus")
-    return device.get("device") != "cdrom" and bus in ("virtio", "scsi") and not is_root(device)
+    return device.get("device") != "cdrom" and _target(device, "bus") in ("virtio", "scsi") and not is_root(device)
 
 
-def is_root(disk: etree._Element) -> bool:
+def is_root(device: etree._Element) -> bool:
     """Whether this is the root volume: it has the first letter."""
-    return disk.find("target").get("dev", "")[2:] == "a"
+    return device.tag == "disk" and _target(device, "dev")[2:] == "a"
+
+
+def _target(device: etree._Element, attribute: str) -> str:
+    target = device.find("target")
+    return "" if target is None else target.get(attribute, "")
 
 
 def has_free_slot(live: etree._Element) -> bool:
     """Whether a PCI device can be added: a free slot, or with PCI Express a free root port."""
-    machine = live.find("os/type").get("machine", "")
+    os_type = live.find("os/type")
+    machine = "" if os_type is None else os_type.get("machine", "")
     used = {
-        (number(address.get("bus", "0")), number(address.get("slot", "0")))
+        (number(address.get("bus")), number(address.get("slot")))
         for address in live.iterfind('devices/*/address[@type="pci"]')
     }
     if machine_family(machine) == "pc":
         return len({slot for bus, slot in used if bus == 0} | {0}) < _PCI_SLOTS
-    ports = {int(port.get("index")) for port in live.iterfind('devices/controller[@model="pcie-root-port"]')}
+    ports = {number(port.get("index")) for port in live.iterfind('devices/controller[@model="pcie-root-port"]')}
     return bool(ports - {bus for bus, _slot in used})
 
 

@@ -14,6 +14,8 @@ except ImportError:  # the module reports it
 
 # What QEMU gives an x86 guest for which nobody chose a CPU; libvirt writes the name into the definition.
 DEFAULT_X86_CPU_MODELS = frozenset({"qemu64", "kvm64", "qemu32", "kvm32"})
+# Of 64 bits, in any base and with what may stand before it.
+_LONGEST_NUMBER = 70
 
 
 class Key(NamedTuple):
@@ -68,10 +70,15 @@ def _host_address(hostdev: etree._Element) -> Optional[str]:
     address = hostdev.find("source/address")
     if address is None:
         return None
-    part = {name: number(address.get(name, "0")) for name in ("domain", "bus", "device", "slot", "function")}
+    part = {name: number(address.get(name)) for name in ("domain", "bus", "device", "slot", "function")}
     if hostdev.get("type") == "usb":
         return "usb %(bus)03d:%(device)03d" % part
     return "%s " % hostdev.get("type") + "%(domain)04x:%(bus)02x:%(slot)02x.%(function)x" % part
+
+
+def _host_product(hostdev: etree._Element) -> Optional[str]:
+    ids = [hostdev.find("source/" + name) for name in ("vendor", "product")]
+    return None if None in ids else ":".join("%04x" % number(each.get("id")) for each in ids)
 
 
 def _guest_usb_port(device: etree._Element) -> Optional[str]:
@@ -108,6 +115,7 @@ CONTROLLER = Key("is", _controller)
 INTERFACE_MAC = child_attribute("mac", "mac", "address")
 INTERFACE_NAME = child_attribute("target", "target", "dev")
 HOST_ADDRESS = Key("host", _host_address)
+HOST_PRODUCT = Key("product", _host_product)
 GUEST_USB_PORT = Key("port", _guest_usb_port)
 CHANNEL = Key("name", _channel)
 CONSOLE = Key("port", _console)
@@ -115,20 +123,26 @@ INPUT = Key("is", _input)
 SECURITY_DRIVER = Key("driver", _security_driver)
 
 
-def number(text: str) -> int:
-    """A number as libvirt reads it: decimal, or hexadecimal behind 0x. Raises ValueError."""
-    try:
-        return int(text, 0)
-    except ValueError:
-        return int(text, 10)
+def number(text: Optional[str]) -> int:
+    """Return a number as libvirt reads it: decimal, or hexadecimal behind 0x; 0 for what libvirt refuses as none."""
+    return _parsed(text) or 0
+
+
+def _parsed(text: Optional[str]) -> Optional[int]:
+    if not text or len(text) > _LONGEST_NUMBER:
+        return None
+    for base in (0, 10):
+        try:
+            return int(text, base)
+        except ValueError:
+            pass
+    return None
 
 
 def same_number(desired: str, existing: str) -> bool:
     """Whether both are the same number, whatever its base."""
-    try:
-        return number(desired) == number(existing)
-    except ValueError:
-        return False
+    known = _parsed(desired)
+    return known is not None and known == _parsed(existing)
 
 
 def same_hexadecimal(desired: str, existing: str) -> bool:
@@ -174,6 +188,11 @@ def is_default_cpu_model(model: etree._Element) -> bool:
 def is_chosen_by_libvirt(loader: etree._Element) -> bool:
     """Whether libvirt names this firmware because the definition asks for a kind of firmware."""
     return loader.getparent().get("firmware") is not None
+
+
+def is_disabled(feature: etree._Element) -> bool:
+    """Whether libvirt may have written that it has chosen firmware without this."""
+    return feature.get("enabled") == "no"
 
 
 def is_dynamic_label(label: etree._Element) -> bool:

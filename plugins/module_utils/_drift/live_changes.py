@@ -39,6 +39,7 @@ from .._actions.live import (
 )
 from .._host.bridge_ports import Ports, is_openvswitch, show_strays
 from .hotplug import MEMORY_BLOCK_KIB, attachable, can_be_plugged, can_be_unplugged, dimm, is_root, text
+from .identity import number
 from .live_form import as_definition
 from .normal_form import normalise_desired, normalise_existing
 from .reconcile import merge
@@ -101,10 +102,13 @@ class _Planned:
     remaining: list[Found] = field(default_factory=list)
 
 
-def live_changes(desired: etree._Element, live: etree._Element, ports: Ports) -> LiveChanges:
+def live_changes(
+    desired: etree._Element, live: etree._Element, ports: Ports, definition: Optional[etree._Element] = None
+) -> LiveChanges:
     """Compare the C(domain) that is asked for with the live XML (read with secrets), and plan what can be done now.
 
-    C(ports): the bridges that the devices of its NICs are in, as far as they are known.
+    C(ports): the bridges that the devices of its NICs are in, as far as they are known. C(definition) is what the next
+    boot takes, for a domain with patches: where what runs is as that has it, libvirt has rewritten what was asked for.
     """
     desired, merged = copy.deepcopy(desired), copy.deepcopy(live)
     running = {
@@ -112,21 +116,35 @@ def live_changes(desired: etree._Element, live: etree._Element, ports: Ports) ->
         for section in (".", "devices")
         for ours, libvirts in zip(merged.iterfind(section + "/*"), live.iterfind(section + "/*"))
     }
-    normalise_desired(desired)
-    normalise_existing(merged)
-    as_definition(merged, desired)
-    show_strays(merged, ports)
-    reconciled = merge(desired, merged)
+    found = _found(desired, merged, ports)
+    if definition is not None and found:
+        unlike_definition = _found(copy.deepcopy(definition), copy.deepcopy(live), ports)
+        found = [each for each in found if any(_is_about_the_same(each, other) for other in unlike_definition)]
     planned = _Planned(desired, live, ports)
-    for part in _parts(reconciled.found, running):
+    for part in _parts(found, running):
         _plan(part, planned)
-    differences = reconciled.differences
+    differences = tuple(each.as_difference() for each in found)
     return LiveChanges(
         differences,
         tuple(each for each in differences if each.path.partition("/")[0] not in _LABELS),
         (*planned.detach, *planned.change, *planned.attach, *planned.grow),
         tuple(found.as_difference() for found in planned.remaining),
     )
+
+
+def _found(desired: etree._Element, live: etree._Element, ports: Ports) -> list[Found]:
+    """The differences. Both are changed."""
+    normalise_desired(desired)
+    normalise_existing(live)
+    as_definition(live, desired)
+    show_strays(live, ports)
+    return list(merge(desired, live).found)
+
+
+def _is_about_the_same(one: Found, other: Found) -> bool:
+    """Whether one is what the other is, or a part of it."""
+    short, long = sorted((one.path, other.path), key=len)
+    return long == short or long.startswith(short + "/")
 
 
 def _parts(found: Iterable[Found], running: Mapping[etree._Element, etree._Element]) -> list[_Part]:
@@ -188,16 +206,24 @@ def _plug(part: _Part, planned: _Planned) -> None:
 
 
 def _has_to_stay(running: Optional[etree._Element]) -> bool:
-    return running is not None and not can_be_unplugged(running)
+    return running is not None and (_identity(running) is None or not can_be_unplugged(running))
 
 
 def _has_no_place(desired: Optional[etree._Element], live: etree._Element) -> bool:
-    return desired is not None and (is_root(desired) or not can_be_plugged(desired, live))
+    if desired is None:
+        return False
+    return is_root(desired) or _identity(desired) is None or not can_be_plugged(desired, live)
+
+
+def _identity(device: etree._Element) -> Optional[str]:
+    """By what a device is found again when it is plugged in, None where only libvirt could say."""
+    kind = _PLUGGED[device.tag]
+    found = device.find(kind.child)
+    return None if found is None else found.get(kind.attribute)
 
 
 def _plugged(action: type[PluggedDevice], device: etree._Element, live: etree._Element) -> Action:
-    kind = _PLUGGED[device.tag]
-    identity = device.find(kind.child).get(kind.attribute)
+    kind, identity = _PLUGGED[device.tag], _identity(device)
     path = 'devices/%s/%s[@%s="%s"]/..' % (device.tag, kind.child, kind.attribute, identity)
     return action(attachable(device, live), path, "%s %s" % (kind.label, identity))
 
@@ -206,13 +232,15 @@ def _plan_disk(desired: etree._Element, running: etree._Element, found: list[Fou
     # The group of disks that share their limits has no place among those numbers.
     limits = [each for each in found if _below_device(each) == "iotune" and each.steps[-1].node.name != "group_name"]
     media = [each for each in found if _is_cdrom(desired) and _is_of_media(each)]
-    if limits:
-        target = running.find("target").get("dev")
+    target = _identity(running)
+    if target is None:
+        limits = media = []
+    elif limits:
         planned.change.append(SetVolumeQos(target, _limits(desired), _limits(running)))
     if media:
         changed = _with_parts(desired, running, ("source",))
-        changed.set("type", desired.get("type"))
-        changed.find("driver").set("type", desired.find("driver").get("type"))
+        for path, attribute in ((".", "type"), ("driver", "type")):
+            _copy_attribute(desired, changed, path, attribute)
         planned.change.append(ChangeMedia(text(changed), text(running)))
     planned.remaining += [each for each in found if each not in limits and each not in media]
 
@@ -227,7 +255,7 @@ def _is_of_media(found: Found) -> bool:
 
 
 def _limits(disk: etree._Element) -> dict[str, int]:
-    given = {limit.tag: int(limit.text) for limit in disk.iterfind("iotune/*") if (limit.text or "").isdigit()}
+    given = {limit.tag: number(limit.text) for limit in disk.iterfind("iotune/*") if limit.tag in _LIMITS}
     return {**dict.fromkeys(_LIMITS, 0), **given}
 
 
@@ -236,20 +264,25 @@ def _plan_nic(desired: etree._Element, running: etree._Element, found: list[Foun
     parts = (*_NIC_PARTS, "vlan") if is_openvswitch(desired) and is_openvswitch(running) else _NIC_PARTS
     possible = [each for each in found if _below_device(each) in parts]
     changed = _with_parts(desired, running, parts)
-    if bridge and desired.find("source").get("bridge") == running.find("source").get("bridge"):
+    if bridge and _bridge_of(desired) == _bridge_of(running):
         # It has left the bridge that libvirt put it into, about which libvirt does nothing.
         if _can_be_reconnected(running, planned.ports):
             planned.change.append(_reconnect(running, planned.ports))
         else:
             planned.remaining += bridge
     elif bridge and not (is_openvswitch(desired) or is_openvswitch(running)):
-        changed.find("source").set("bridge", desired.find("source").get("bridge"))
+        _copy_attribute(desired, changed, "source", "bridge")
         possible += bridge
     else:
         planned.remaining += bridge
     if possible:
         planned.change.append(UpdateNic(text(changed), text(running)))
     planned.remaining += [each for each in found if each not in possible and each not in bridge]
+
+
+def _bridge_of(nic: etree._Element) -> Optional[str]:
+    source = nic.find("source")
+    return None if source is None else source.get("bridge")
 
 
 def _can_be_reconnected(running: etree._Element, ports: Ports) -> bool:
@@ -282,11 +315,11 @@ def _plan_balloon(desired: etree._Element, running: etree._Element, found: list[
 
 def _period(balloon: etree._Element) -> int:
     stats = balloon.find("stats")
-    return 0 if stats is None else int(stats.get("period", "0"))
+    return 0 if stats is None else number(stats.get("period"))
 
 
 def _plan_vcpus(desired: etree._Element, running: etree._Element, found: list[Found], planned: _Planned) -> None:
-    before, after = (int(vcpu.get("current") or vcpu.text) for vcpu in (running, desired))
+    before, after = (number(vcpu.get("current") or vcpu.text) for vcpu in (running, desired))
     if running.text == desired.text and before < after:
         planned.grow.append(SetVcpus(after, before))
     else:
@@ -294,19 +327,23 @@ def _plan_vcpus(desired: etree._Element, running: etree._Element, found: list[Fo
 
 
 def _plan_memory(found: list[Found], planned: _Planned) -> None:
-    wanted, limit = int(planned.desired.findtext("memory")), planned.live.find("maxMemory")
-    more = wanted - int(planned.live.findtext("memory"))
-    slots = 0 if limit is None else int(limit.get("slots", "0")) - len(planned.live.findall("devices/memory"))
-    if slots > 0 and more > 0 and more % MEMORY_BLOCK_KIB == 0 and wanted <= int(limit.text):
+    wanted, limit = _kib(planned.desired, "memory"), planned.live.find("maxMemory")
+    more = wanted - _kib(planned.live, "memory")
+    slots = 0 if limit is None else number(limit.get("slots")) - len(planned.live.findall("devices/memory"))
+    if slots > 0 and more > 0 and more % MEMORY_BLOCK_KIB == 0 and wanted <= _kib(planned.live, "maxMemory"):
         planned.grow.append(AttachMemory(dimm(more)))
     else:
         planned.remaining += found
 
 
+def _kib(domain: etree._Element, path: str) -> int:
+    return number(domain.findtext(path))
+
+
 def _plan_cpu_shares(desired: etree._Element, running: etree._Element, found: list[Found], planned: _Planned) -> None:
     shares = [each for each in found if each.steps[-1].node.name == "shares" and each.before]
     if shares:
-        before, after = (int(tune.findtext("shares")) for tune in (running, desired))
+        before, after = (number(tune.findtext("shares")) for tune in (running, desired))
         planned.change.append(SetCpuShares(after, before))
     planned.remaining += [each for each in found if each not in shares]
 
@@ -320,6 +357,13 @@ def _with_parts(desired: etree._Element, running: etree._Element, tags: Iterable
     for tag in tags:
         changed.extend(copy.deepcopy(each) for each in desired.findall(tag))
     return changed
+
+
+def _copy_attribute(desired: etree._Element, changed: etree._Element, path: str, name: str) -> None:
+    """Set what is asked for; without that, or without the element, libvirt chooses."""
+    wanted, element = desired.find(path), changed.find(path)
+    if wanted is not None and element is not None and wanted.get(name) is not None:
+        element.set(name, wanted.get(name))
 
 
 def _below_device(found: Found) -> str:

@@ -17,7 +17,7 @@ try:
 except ImportError:  # the module reports it
     pass
 
-from .identity import DEFAULT_X86_CPU_MODELS
+from .identity import DEFAULT_X86_CPU_MODELS, DISK_TARGET
 
 
 def as_definition(live: etree._Element, desired: etree._Element) -> None:
@@ -36,6 +36,10 @@ def as_definition(live: etree._Element, desired: etree._Element) -> None:
         source.attrib.pop("bridge", None)
     for drive in live.iterfind('devices/disk[@device="cdrom"]'):
         _emptied(drive)
+    for drive in desired.iterfind("devices/disk"):
+        _left_empty(drive, live)
+    for wanted, found in zip(desired.iterfind("devices/graphics"), live.iterfind("devices/graphics")):
+        _unlistened(wanted, found)
 
 
 def _unchangeable_metadata(live: etree._Element, desired: etree._Element) -> None:
@@ -55,6 +59,26 @@ def _emptied(drive: etree._Element) -> None:
         driver.set("type", "raw")
     if source is not None and not {"file", "dev", "protocol", "dir", "pool"} & set(source.attrib):
         drive.remove(source)
+
+
+def _left_empty(wanted: etree._Element, live: etree._Element) -> None:
+    """With a start-up policy libvirt leaves a drive empty whose file is missing."""
+    source, target = wanted.find("source"), wanted.find("target")
+    if source is None or target is None or source.get("startupPolicy") not in ("optional", "requisite"):
+        return
+    drive = next(
+        (each for each in live.iterfind("devices/disk") if DISK_TARGET.of(each) == DISK_TARGET.of(wanted)), None
+    )
+    if drive is not None and drive.find("source") is None:
+        wanted.remove(source)
+
+
+def _unlistened(wanted: etree._Element, found: etree._Element) -> None:
+    """Without an address libvirt takes the one that its configuration says."""
+    if wanted.get("listen") is None:
+        for listening in [found, *found.iterfind('listen[@type="address"]')]:
+            listening.attrib.pop("listen", None)
+            listening.attrib.pop("address", None)
 
 
 def _unburst(limits: etree._Element) -> None:
@@ -77,7 +101,12 @@ def _unlabelled(live: etree._Element) -> None:
 def _unexpanded_cpu(live: etree._Element, desired: etree._Element) -> None:
     """libvirt replaces every CPU but host-passthrough by a model with features."""
     existing_cpu, desired_cpu = live.find("cpu"), desired.find("cpu")
-    if existing_cpu is None or desired_cpu is None or existing_cpu.get("mode") != "custom":
+    if existing_cpu is None or desired_cpu is None:
+        return
+    for cpu in (existing_cpu, desired_cpu):
+        # How it was checked at the start.
+        cpu.attrib.pop("check", None)
+    if existing_cpu.get("mode") != "custom":
         return
     model = existing_cpu.findtext("model")
     if _may_have_become(desired_cpu, model):
@@ -103,8 +132,8 @@ def _may_have_become(desired_cpu: etree._Element, model: Optional[str]) -> bool:
 
 def _unchosen_firmware(live: etree._Element, desired: etree._Element) -> None:
     """At the start libvirt replaces the kind of firmware by the image that it chooses."""
-    existing, wanted = live.find("os"), desired.find("os")
-    if wanted.get("firmware") == "efi" and existing.find('loader[@type="pflash"]') is not None:
+    existing = live.find("os")
+    if desired.find('os[@firmware="efi"]') is not None and existing.find('loader[@type="pflash"]') is not None:
         existing.set("firmware", "efi")
 
 

@@ -16,6 +16,8 @@ try:
 except ImportError:  # the module reports it
     pass
 
+from .identity import number
+
 _KIB = 1024
 # virScaleInteger: no unit means KiB for sizes of memory, "b" and "bytes" bytes, "KB" thousands, "K" and "KiB" 1024.
 _UNITS = {
@@ -77,9 +79,9 @@ def _sizes_in_kib(domain: etree._Element) -> None:
         if scale is None:  # a drive's address has a unit too
             continue
         for name in _SIZE_ATTRIBUTES:
-            if (element.get(name) or "").isdigit():
+            if (element.get(name) or "").isdecimal():
                 element.set(name, _kib(element.get(name), scale))
-        if len(element) == 0 and (element.text or "").isdigit():
+        if len(element) == 0 and (element.text or "").isdecimal():
             element.text = _kib(element.text, scale)
         element.set("unit", "KiB")
 
@@ -90,7 +92,7 @@ def _units() -> etree.XPath:
 
 
 def _kib(size: str, scale: int) -> str:
-    return str(-(-int(size) * scale // _KIB))
+    return str(-(-number(size) * scale // _KIB))
 
 
 def _fill_in(domain: etree._Element) -> None:
@@ -110,7 +112,7 @@ def _implied_memory(domain: etree._Element) -> None:
     memory = domain.find("memory")
     if cells:
         # With NUMA cells the total is theirs, whatever "memory" says.
-        total = str(sum(int(cell.get("memory")) for cell in cells))
+        total = str(sum(number(cell.get("memory")) for cell in cells))
         if memory is None:
             memory = etree.SubElement(domain, "memory")
         memory.text = total

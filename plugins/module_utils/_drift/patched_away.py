@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
 try:
     from lxml import etree
@@ -17,7 +18,12 @@ from .text import element_text
 from .walk import Found, Step, Walk, by_tag, partners_of
 
 
-def take_patched_away(built: etree._Element, patched: etree._Element, existing: etree._Element) -> tuple[Found, ...]:
+def take_patched_away(
+    built: etree._Element,
+    patched: etree._Element,
+    existing: etree._Element,
+    accepts: Callable[[Found], bool] = lambda found: False,
+) -> tuple[Found, ...]:
     """Take the devices from C(existing) that C(built), a domain without its patches, has and C(patched) hasn't.
 
     All are in normal form. What the document owns anyway is left to the walk, and so is a device that is not as
@@ -30,13 +36,15 @@ def take_patched_away(built: etree._Element, patched: etree._Element, existing: 
         if tag == "emulator":
             # libvirt always has one.
             continue
-        kept = partners_of(child.rule.keys, before, patched.findall("devices/" + tag))
-        present = partners_of(child.rule.keys, before, devices.existing.findall(tag))
+        kept = partners_of(child.rule, before, patched.findall("devices/" + tag))
+        present = partners_of(child.rule, before, devices.existing.findall(tag))
         for index, device in enumerate(before):
             other = None if device in kept else present.get(device)
             if other is not None and not _is_for_the_walk(child, other) and _is_as_desired(child, device, other):
-                found.append(Found((devices, Step(child, None, other, index)), "", element_text(other), None))
-                devices.existing.remove(other)
+                gone = Found((devices, Step(child, None, other, index)), "", element_text(other), None)
+                if not accepts(gone):
+                    found.append(gone)
+                    devices.existing.remove(other)
     return tuple(found)
 
 

@@ -10,6 +10,7 @@ What the document decides is told by C(rules).
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Optional
 
@@ -19,6 +20,7 @@ except ImportError:  # the module reports it
     pass
 
 from .hardware import (
+    drop_chosen_firmware,
     drop_what_depends,
     forget_hardware,
     free_desired_addresses,
@@ -27,6 +29,7 @@ from .hardware import (
 )
 from .normal_form import normalise_desired, normalise_existing
 from .patched_away import take_patched_away
+from .rewritten import as_record, fingerprint, forget_record, recorded, section_of
 from .rule_tree import ROOT
 from .walk import Difference, Found, Walk
 
@@ -56,23 +59,54 @@ def reconcile(
     """
     if existing is None:
         return Reconciled(desired, ())
+    if unpatched is not None:
+        return _reconcile_patched(desired, existing, unpatched, recorded(existing))
     desired, merged = _normalised(desired), copy.deepcopy(existing)
+    forget_record(merged)
     normalise_existing(merged)
-    if unpatched is None:
-        return merge(desired, merged)
-    patched_away = take_patched_away(_normalised(unpatched), desired, merged)
-    reconciled = merge(desired, merged)
-    found = (*patched_away, *reconciled.found)
-    return replace(reconciled, differences=tuple(each.as_difference() for each in found), found=found)
+    return merge(desired, merged)
+
+
+def _reconcile_patched(
+    desired: etree._Element, existing: etree._Element, unpatched: etree._Element, known: frozenset[str]
+) -> Reconciled:
+    """C(known): the fingerprints of what libvirt has rewritten."""
+
+    def compare(accepts: Callable[[Found], bool]) -> Reconciled:
+        patched, merged = _normalised(desired), copy.deepcopy(existing)
+        normalise_existing(merged)
+        patched_away = take_patched_away(_normalised(unpatched), patched, merged, accepts)
+        reconciled = merge(patched, merged, accepts)
+        found = (*patched_away, *reconciled.found)
+        return replace(reconciled, differences=tuple(each.as_difference() for each in found), found=found)
+
+    reconciled = compare(lambda found: False)
+    # What is rewritten only in part would be mixed with what is desired.
+    changed = {section_of(found) for found in reconciled.found if fingerprint(found) not in known}
+    if all(section_of(found) in changed for found in reconciled.found):
+        return reconciled
+    return compare(lambda found: section_of(found) not in changed)
+
+
+def rewritten(desired: etree._Element, unpatched: etree._Element, defined: etree._Element) -> Optional[str]:
+    """What libvirt has made of a definition that was written just now: the record for its metadata, if there is any.
+
+    C(defined) is what libvirt holds now; L(reconcile) has merged what it was given.
+    """
+    return as_record(_reconcile_patched(desired, defined, unpatched, frozenset()).found)
 
 
 def left_from_before_patches(
-    desired: etree._Element, unpatched: etree._Element, live: etree._Element
+    desired: etree._Element, unpatched: etree._Element, live: etree._Element, definition: etree._Element
 ) -> tuple[Difference, ...]:
-    """The devices of a running domain that patches take out of it at its next boot. Nothing is changed."""
-    running = copy.deepcopy(live)
-    found = take_patched_away(_normalised(unpatched), _normalised(desired), running)
-    return tuple(each.as_difference() for each in found)
+    """The devices of a running domain that patches take out of it at its next boot. Nothing is changed.
+
+    C(definition) is what the next boot takes: libvirt may have put back what they take out.
+    """
+    built, patched = _normalised(unpatched), _normalised(desired)
+    put_back = {found.path for found in take_patched_away(built, patched, copy.deepcopy(definition))}
+    left = take_patched_away(built, patched, copy.deepcopy(live))
+    return tuple(found.as_difference() for found in left if found.path not in put_back)
 
 
 def _normalised(domain: etree._Element) -> etree._Element:
@@ -81,15 +115,24 @@ def _normalised(domain: etree._Element) -> etree._Element:
     return domain
 
 
-def merge(desired: etree._Element, merged: etree._Element) -> Reconciled:
-    """Set C(desired) in C(merged). Both are in normal form, and both are changed."""
+def merge(
+    desired: etree._Element, merged: etree._Element, accepts: Optional[Callable[[Found], bool]] = None
+) -> Reconciled:
+    """Set C(desired) in C(merged), but for what C(accepts) lets stay. Both are in normal form, and both are changed."""
     other_board = is_other_board(desired, merged)
     if other_board:
         forget_hardware(desired, merged)
     keep_plugged_memory(desired, merged)
-    walk = Walk()
+    walk = Walk(accepts)
     walk.merge(ROOT, desired, merged)
     if walk.found:
+        if any(_chooses_firmware(each) for each in walk.found):
+            drop_chosen_firmware(desired, merged)
         drop_what_depends(merged, frozenset(step.node.name for each in walk.found for step in each.steps[:2]))
         free_desired_addresses(walk.devices, merged)
     return Reconciled(merged, tuple(each.as_difference() for each in walk.found), other_board, tuple(walk.found))
+
+
+def _chooses_firmware(found: Found) -> bool:
+    names = [step.node.name for step in found.steps]
+    return names[:2] == ["os", "firmware"] or (names == ["os"] and found.last == "@firmware")

@@ -29,6 +29,7 @@ from .identity import (
     DISK_TARGET,
     GUEST_USB_PORT,
     HOST_ADDRESS,
+    HOST_PRODUCT,
     INPUT,
     INTERFACE_MAC,
     INTERFACE_NAME,
@@ -39,6 +40,7 @@ from .identity import (
     attribute,
     is_chosen_by_libvirt,
     is_default_cpu_model,
+    is_disabled,
     is_dynamic_label,
     is_not_dimm,
     is_not_usb,
@@ -63,6 +65,7 @@ class Rule:
     C(same): attributes (an empty name is the text), and when two spellings mean the same value.
     C(owned): an element that isn't asked for is removed, C(unless) libvirt itself put it there.
     C(keys): how several of one tag are told apart; each key is for those that the ones before it left over.
+    C(named_by_libvirt): libvirt gives one that has none of the keys one of its own.
     C(label): the key by which paths name one of several, where it isn't the first.
     C(ordered): the order of several means something.
     C(kinds): attributes (of the element, or of a child of it) that say what kind of thing it is. Where one changes,
@@ -78,6 +81,7 @@ class Rule:
     owned: bool = False
     unless: Optional[Callable[[etree._Element], bool]] = None
     keys: tuple[Key, ...] = ()
+    named_by_libvirt: bool = False
     label: Optional[Key] = None
     ordered: bool = False
     kinds: Mapping[str, str] = field(default_factory=dict)
@@ -123,7 +127,7 @@ RULES: Mapping[str, Rule] = {
     # Board and firmware
     "os": Rule(optional="firmware", kinds={"@firmware": "loader nvram firmware"}),
     "os/firmware": Rule(),
-    "os/firmware/feature": Rule("name enabled", keys=(attribute("name"),)),
+    "os/firmware/feature": Rule("name enabled", keys=(attribute("name"),), owned=True, unless=is_disabled),
     "os/type": Rule("arch machine", same={"machine": same_machine}),
     "os/loader": Rule("readonly type", optional="secure stateless", owned=True, unless=is_chosen_by_libvirt),
     "os/nvram": Rule("template"),
@@ -197,6 +201,7 @@ RULES: Mapping[str, Rule] = {
     "devices/interface": Rule(
         "type",
         keys=(INTERFACE_MAC, INTERFACE_NAME),
+        named_by_libvirt=True,
         ordered=True,
         owned=True,
         kinds={"model/@type": "address driver"},
@@ -250,7 +255,7 @@ RULES: Mapping[str, Rule] = {
     "devices/redirdev": Rule("bus type", keys=(GUEST_USB_PORT, POSITION), owned=True, kinds={"@type": "source"}),
     "devices/redirdev/address": _GUEST_ADDRESS,
     "devices/redirdev/boot": _BOOT_ORDER,
-    "devices/hostdev": Rule("mode type", optional="managed", keys=(HOST_ADDRESS,), owned=True),
+    "devices/hostdev": Rule("mode type", optional="managed", keys=(HOST_ADDRESS, HOST_PRODUCT), owned=True),
     "devices/hostdev/driver": Rule("name"),
     "devices/hostdev/source": Rule(optional="startupPolicy"),
     "devices/hostdev/source/vendor": Rule("id", same={"id": same_number}),

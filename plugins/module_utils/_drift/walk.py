@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Optional
 
@@ -16,7 +17,7 @@ except ImportError:  # the module reports it
 
 from .identity import POSITION, Key
 from .rule_tree import RuleNode
-from .rules import SECRET_ATTRIBUTES
+from .rules import SECRET_ATTRIBUTES, Rule
 from .text import MASK, element_text
 
 
@@ -62,19 +63,25 @@ class Found(NamedTuple):
     before: Optional[str]
     after: Optional[str]
 
+    @property
+    def path(self) -> str:
+        """Where it is, as the result shows it."""
+        return "/".join(filter(None, (*(step.name for step in self.steps), self.last)))
+
     def as_difference(self) -> Difference:
         """As the result shows it."""
-        path = "/".join(filter(None, (*(step.name for step in self.steps), self.last)))
+        path = self.path
         if self.last.lstrip("@") in SECRET_ATTRIBUTES:
             return Difference(path, self.before and MASK, self.after and MASK)
         return Difference(path, self.before, self.after)
 
 
 class Walk:
-    """Goes through what is asked for and sets it in what is held."""
+    """Goes through what is asked for and sets it in what is held, but for the differences that C(accepts) lets stay."""
 
-    def __init__(self) -> None:
+    def __init__(self, accepts: Optional[Callable[[Found], bool]] = None) -> None:
         self.found: list[Found] = []
+        self._accepts = accepts
         self.devices: dict[etree._Element, etree._Element] = {}
         self._steps: list[Step] = []
         self._nothing = etree.Element("nothing")
@@ -90,13 +97,17 @@ class Walk:
         elif desired.text and desired.text != existing.text:
             self._merge_text(node, desired, existing)
 
-    def _report(self, last: str, before: Optional[str], after: Optional[str]) -> None:
-        self.found.append(Found(tuple(self._steps), last, before, after))
+    def _report(self, last: str, before: Optional[str], after: Optional[str], *below: Step) -> bool:
+        """Note a difference, and return whether it is one, to be set."""
+        found = Found((*self._steps, *below), last, before, after)
+        if self._accepts is not None and self._accepts(found):
+            return False
+        self.found.append(found)
+        return True
 
     def _merge_whole(self, desired: etree._Element, existing: etree._Element) -> None:
         before, after = element_text(existing), element_text(desired)
-        if before != after:
-            self._report("", before, after)
+        if before != after and self._report("", before, after):
             existing.getparent().replace(existing, copy.deepcopy(desired))
 
     def _merge_attributes(self, node: RuleNode, desired: etree._Element, existing: etree._Element) -> None:
@@ -106,14 +117,15 @@ class Walk:
             if before == after:
                 continue
             same = node.rule.same.get(name)
-            if before is None or same is None or not same(after, before):
-                self._report("@" + name, before, after)
+            is_same = before is not None and same is not None and same(after, before)
+            if not is_same and self._report("@" + name, before, after):
                 existing.set(name, after)
                 self._forget_old_kind(node, name)
         for name, implied in node.implied_attributes:
             before = existing.get(name)
-            if before is not None and before != implied and desired.get(name) is None:
-                self._report("@" + name, before, implied)
+            if before is None or before == implied or desired.get(name) is not None:
+                continue
+            if self._report("@" + name, before, implied):
                 del existing.attrib[name]
                 self._forget_old_kind(node, name)
 
@@ -134,8 +146,8 @@ class Walk:
 
     def _merge_text(self, node: RuleNode, desired: etree._Element, existing: etree._Element) -> None:
         same = node.rule.same.get("")
-        if existing.text is None or same is None or not same(desired.text, existing.text):
-            self._report("", existing.text, desired.text)
+        is_same = existing.text is not None and same is not None and same(desired.text, existing.text)
+        if not is_same and self._report("", existing.text, desired.text):
             existing.text = desired.text
 
     def _merge_children(self, node: RuleNode, desired: etree._Element, existing: etree._Element) -> None:
@@ -175,8 +187,8 @@ class Walk:
             for index, each in enumerate(desired):
                 self._step(node, each, existing[index], index)
             return
-        partners = partners_of(node.rule.keys, desired, existing)
-        kept = list(partners.values())
+        partners = partners_of(node.rule, desired, existing)
+        kept = set(partners.values())
         for index, each in enumerate(existing):
             if each not in kept:
                 self._not_desired(node, each, index)
@@ -186,7 +198,8 @@ class Walk:
                 self._step(node, each, partners[each], index)
                 merged.append(partners[each])
             else:
-                merged.append(self._add(node, parent, each, index, merged[-1] if merged else None))
+                added = self._add(node, parent, each, index, merged[-1] if merged else None)
+                merged += [] if added is None else [added]
         if node.rule.ordered:
             self._put_in_order(node, parent, kept, merged)
 
@@ -196,10 +209,8 @@ class Walk:
             # It went with the old kind of what it was part of.
             return
         if node.rule.owned:
-            if node.rule.unless is None or not node.rule.unless(existing):
-                self.found.append(
-                    Found((*self._steps, Step(node, None, existing, index)), "", element_text(existing), None)
-                )
+            is_kept = node.rule.unless is not None and node.rule.unless(existing)
+            if not is_kept and self._report("", element_text(existing), None, Step(node, None, existing, index)):
                 parent.remove(existing)
         elif node.owns_children:
             self._step(node, self._nothing, existing, index)
@@ -213,7 +224,9 @@ class Walk:
         desired: etree._Element,
         index: int,
         previous: Optional[etree._Element],
-    ) -> etree._Element:
+    ) -> Optional[etree._Element]:
+        if not self._report("", None, element_text(desired), Step(node, desired, None, index)):
+            return None
         added = copy.deepcopy(desired)
         following = parent.find(node.tag)
         if previous is not None:
@@ -222,13 +235,12 @@ class Walk:
             following.addprevious(added)
         else:
             parent.append(added)
-        self.found.append(Found((*self._steps, Step(node, desired, None, index)), "", None, element_text(desired)))
         if node.is_device:
             self.devices[desired] = added
         return added
 
     def _put_in_order(
-        self, node: RuleNode, parent: etree._Element, kept: list[etree._Element], merged: list[etree._Element]
+        self, node: RuleNode, parent: etree._Element, kept: set[etree._Element], merged: list[etree._Element]
     ) -> None:
         present = parent.findall(node.tag)
         if present == merged:
@@ -267,11 +279,11 @@ def _are_the_same(keys: tuple[Key, ...], desired: list[etree._Element], existing
 
 
 def partners_of(
-    keys: tuple[Key, ...], desired: list[etree._Element], existing: list[etree._Element]
+    rule: Rule, desired: list[etree._Element], existing: list[etree._Element]
 ) -> dict[etree._Element, etree._Element]:
     """Which of the held elements each of the asked ones is."""
     partners: dict[etree._Element, etree._Element] = {}
-    for key in keys or (POSITION,):
+    for key in rule.keys or (POSITION,):
         if not desired or not existing:
             break
         if key is POSITION:
@@ -289,8 +301,29 @@ def partners_of(
             else:
                 left_over.append(each)
         if left_over:
-            desired, taken = left_over, list(partners.values())
+            desired, taken = left_over, set(partners.values())
             existing = [each for each in existing if each not in taken]
         else:
-            break
+            return partners
+    _pair_nameless(rule, desired, existing, partners)
     return partners
+
+
+def _pair_nameless(
+    rule: Rule,
+    desired: list[etree._Element],
+    existing: list[etree._Element],
+    partners: dict[etree._Element, etree._Element],
+) -> None:
+    """Those that have nothing to be known by are the ones that are left over."""
+    desired = [each for each in desired if each not in partners and not _has_name(rule, each)]
+    if not desired:
+        return
+    taken = set(partners.values())
+    existing = [each for each in existing if each not in taken and (rule.named_by_libvirt or not _has_name(rule, each))]
+    # What patches add stands behind what the document asks for.
+    partners.update(zip(reversed(desired), reversed(existing)))
+
+
+def _has_name(rule: Rule, element: etree._Element) -> bool:
+    return any(key.of(element) is not None for key in rule.keys)

@@ -105,6 +105,11 @@ ERROR_CODES: dict[str, ErrorCode] = {
         "A raw disk that now claims to be qcow2 may have been written by its guest: inspect it before you trust it. "
         "Set the correct format, or convert the image.",
     ),
+    "backing_file_outside": ErrorCode(
+        "A volume whose format nobody stated looks like a qcow2 image that leads out of its storage.",
+        'The header may be the work of a guest with a raw disk: look at the image with "qemu-img info" before you '
+        "trust it. State the format of the volume: raw for a raw disk, qcow2 where the backing file is meant.",
+    ),
     "image_locked": ErrorCode(
         "Another process has the image open for writing.",
         "Find the VM that uses it, perhaps on another hypervisor; use shareable: true only for images made for it.",
@@ -137,10 +142,6 @@ ERROR_CODES: dict[str, ErrorCode] = {
     "secret_conflict": ErrorCode(
         "Two secrets conflict: libvirt can have only one of them.",
         "Use one UUID and one value for each ceph user or iSCSI target on a hypervisor.",
-    ),
-    "chap_secret_missing": ErrorCode(
-        "libvirt does not have the CHAP password of an iSCSI target.",
-        "Give chap_password in the volume.",
     ),
     "command_missing": ErrorCode(
         "A program is not installed on the hypervisor.",
@@ -337,10 +338,6 @@ ERROR_CODES: dict[str, ErrorCode] = {
     "invalid_domain": ErrorCode(
         "libvirt rejects the domain XML.",
         "See the message; if domain_patches are in use, omit them to see whether they are the cause.",
-    ),
-    "libvirt_missing": ErrorCode(
-        "The Python interpreter of the module cannot import libvirt or lxml.",
-        "Run the role host_prerequisites, or set ansible_python_interpreter to a Python that has them.",
     ),
     "libvirt_unavailable": ErrorCode(
         "No libvirt daemon answers at the uri.",

@@ -13,7 +13,7 @@ import signal
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Optional, Union
+from typing import Any, Optional, Union
 
 from .._errors.errors import VmError
 from ..foreign_text import shorten
@@ -87,8 +87,8 @@ class Processes:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(pid), signal.SIGKILL)
 
-    def image_format(self, target: str) -> str:
-        """What qemu-img says the format of an image is; doesn't mind that a VM has it open.
+    def image_info(self, target: str) -> dict[str, Any]:
+        """Return what qemu-img says of an image; it doesn't mind that a VM has it open.
 
         C(target) is a path or what else qemu-img takes (C(nbd+unix:///...)).
         """
@@ -96,4 +96,5 @@ class Processes:
         if done.returncode != 0:
             reason = done.stderr.strip().partition("\n")[0].replace("qemu-img: ", "", 1)
             raise VmError("image_unreadable", "qemu-img cannot read %s: %s" % (target, reason))
-        return str(json.loads(done.stdout)["format"])
+        info: dict[str, Any] = json.loads(done.stdout)
+        return info

@@ -21,10 +21,11 @@ except ImportError:  # the module reports it
 from .._errors.errors import Problem, VmError
 from .._libvirt.hypervisor import Hypervisor
 from .._spec.vm import Cdrom, Vm, Volume
+from .._storage.backing_files import OutsideError, backing_path, path_in_storage
 from .._storage.base import StorageFacts, StorageItem, option_path_of, path_of
 from .._storage.file import IMAGE_KINDS
 from .._storage.fusionstor import NBD_SOCKET, FusionstorBackend, export_name
-from .._storage.image_chain import QCOW2_MAGIC, chain_of
+from .._storage.image_chain import HEAD_BYTES, QCOW2_MAGIC, chain_of
 from .._storage.iscsi import lun_of, uses_host_initiator
 
 if TYPE_CHECKING:
@@ -121,7 +122,8 @@ def _ask_file(volume: Volume, system: System, hypervisor: Hypervisor) -> Optiona
         # That it is missing is found where the VM is about to start.
         return None
     else:
-        found = system.processes.image_format(path)
+        _check_backing_files(path, system)
+        found = str(system.processes.image_info(path)["format"])
     if found not in FORMATS:
         raise VmError("image_format", "%s is a %s image: a volume is raw or qcow2" % (path, found))
     return found
@@ -136,7 +138,34 @@ def _ask_libvirt(path: str, system: System, hypervisor: Hypervisor) -> str:
             hint = "State the format of the volume, or run the task on the hypervisor."
             raise VmError("needs_hypervisor", message, hint)
         raise VmError("needs_root", message, "State the format of the volume, or run the task as root (become: true).")
+    backing = etree.fromstring(xml).findtext("backingStore/path")
+    if backing:
+        try:
+            path_in_storage(path, backing, str)
+        except OutsideError as error:
+            raise _outside(path, path, str(error)) from error
     return str(image_format.get("type"))
+
+
+def _check_backing_files(path: str, system: HostSystem) -> None:
+    """Nobody has said that this is a qcow2 image: its header may be the work of a guest."""
+    image, seen = path, set[str]()
+    while image not in seen and system.files.path_kind(image) in IMAGE_KINDS:
+        seen.add(image)
+        head = system.files.read_head(image, HEAD_BYTES)
+        try:
+            below = backing_path(image, head or b"", system.files.real_path)
+        except OutsideError as error:
+            raise _outside(path, image, str(error)) from error
+        if below is None:
+            return
+        image = below
+
+
+def _outside(path: str, image: str, what: str) -> VmError:
+    leads = "%s is a qcow2 image" % path if image == path else "%s, which %s leads to, is a qcow2 image" % (image, path)
+    message = "%s with %s, which is outside its storage; nobody stated the format of the volume" % (leads, what)
+    return VmError("backing_file_outside", message)
 
 
 def _check_claim(volume: Volume, expected: str, system: System) -> None:
@@ -155,9 +184,14 @@ def _ask_fusionstor(volume: Volume, system: System) -> Optional[str]:
     """As the reference does: raw where it can't be asked."""
     url = "nbd+unix:///%s?%s" % (quote(export_name(volume)), urlencode({"socket": NBD_SOCKET}))
     try:
-        found = system.processes.image_format(url)
+        info = system.processes.image_info(url)
     except VmError:
         return None
+    found = str(info["format"])
+    data = info.get("format-specific", {}).get("data", {})
+    for what, name in (("the backing file", info.get("backing-filename")), ("the data file", data.get("data-file"))):
+        if name:
+            raise _outside(volume.install_path, volume.install_path, "%s %s" % (what, name))
     return found if found in FORMATS else None
 
 

@@ -42,7 +42,7 @@ _VOLUMES = ("disk", "lun")
 # No chain that libvirt starts is longer.
 _MOST_IMAGES = 200
 
-Look = Callable[[etree._Element], Sequence[str]]
+Look = Callable[["etree._Element"], Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -282,7 +282,7 @@ def _missing_link(links: Sequence[Link], volume: Volume, image: str, system: Sys
     for above, link in zip((None, *links), links):
         # A LUN of the hypervisor's own initiator is there once it has logged in.
         is_checked = link.image.startswith("/") and (link.image != image or volume.device_type == "file")
-        if not is_checked or system.files.path_kind(link.image) is not None:
+        if not is_checked or system.files.is_hidden(link.image) or system.files.path_kind(link.image) is not None:
             continue
         if above is not None:
             return "there is no file %s, which %s has as its backing file" % (link.image, above.image)

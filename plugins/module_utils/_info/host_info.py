@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a hypervisor is, has and can do, as people and playbooks ask for it."""
+"""Gather information about a hypervisor: what it is and what it can do."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from .._host.system import System
 from .._libvirt.hypervisor import Hypervisor
 from .._spec.arguments import VM_ARGUMENT_SPEC
 
-# The families of machines that VMs of an architecture can get; a VM that asks for none gets the first.
+# The machine families that VMs of an architecture can have; a VM that names none gets the first.
 _MACHINES = {"x86_64": ("pc", "q35"), "aarch64": ("virt",)}
 
 
 def host_info(hypervisor: Hypervisor, system: System) -> dict[str, Any]:
-    """All that zstack_host_info returns. What a hypervisor that is reached remotely can't tell is None."""
+    """Return the result of zstack_host_info. What a remote connection can't determine is None."""
     capabilities = parse_capabilities(hypervisor.capabilities())
     domain_capabilities = ask_domain_capabilities(hypervisor, kinds_of(capabilities))
     return {
@@ -51,7 +51,7 @@ def host_info(hypervisor: Hypervisor, system: System) -> dict[str, Any]:
 def ask_domain_capabilities(
     hypervisor: Hypervisor, kinds: Iterable[DomainKind]
 ) -> dict[DomainKind, DomainCapabilities]:
-    """What domains of these kinds can have; a kind that the hypervisor has nothing of is left out."""
+    """Return what domains of these kinds can have; leave out kinds that the hypervisor lacks."""
     answers = {}
     for kind in kinds:
         try:
@@ -65,7 +65,7 @@ def ask_domain_capabilities(
 
 
 def kinds_of(capabilities: Capabilities) -> list[DomainKind]:
-    """The kinds of domains that VMs can be on the hypervisor."""
+    """Return the kinds of domains that VMs can be on the hypervisor."""
     return [
         DomainKind(None, arch, machine, domain_type)
         for arch, machines in _MACHINES.items()
@@ -78,7 +78,7 @@ def kinds_of(capabilities: Capabilities) -> list[DomainKind]:
 def describe_guests(
     capabilities: Capabilities, domain_capabilities: Mapping[DomainKind, DomainCapabilities]
 ) -> list[dict[str, Any]]:
-    """One entry for each architecture and domain type, in the words of a VM's options."""
+    """Return one entry for each architecture and domain type, in the terms of a VM's options."""
     described = []
     for arch in _MACHINES:
         for domain_type, guest in sorted(capabilities.guests.get(arch, {}).items()):
@@ -111,7 +111,7 @@ def _describe_machine(arch: str, capabilities: DomainCapabilities) -> dict[str, 
 
 
 def _choices(option: str, offered: Optional[tuple[str, ...]]) -> list[str]:
-    """The choices of a VM's option that the hypervisor has, or that may be tried because it doesn't say."""
+    """Return the choices of an option that the hypervisor offers, or all if libvirt doesn't say."""
     return [choice for choice in VM_ARGUMENT_SPEC[option]["choices"] if offers(offered, choice)]
 
 

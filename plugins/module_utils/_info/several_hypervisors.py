@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""VMs that several hypervisors have: where they are. Pure."""
+"""Find the hypervisors that a VM is on, among several. Pure."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 _ACTIVE, _UNCLEAR, _OFF = 2, 1, 0
-# Why one of the two QEMUs of a migration is paused; the guest is in the other.
+# Reasons why one of the two QEMUs of a migration is paused; the guest is in the other.
 _OF_MIGRATION = ("migration", "starting_up", "postcopy", "postcopy_failed")
 
 
 def places(vms: Mapping[str, Iterable[Mapping[str, Any]]]) -> dict[str, list[str]]:
-    """The hypervisors where each VM is, by its UUID, from what zstack_vm_info tells of the VMs of each hypervisor.
+    """Return, by UUID, the hypervisors that each VM is on, from what zstack_vm_info reports for each hypervisor.
 
-    That is one, wherever else the VM is shut off or on its way to or from. Only of a VM that is active on several,
-    whose QEMUs may all write to its disks, it is these.
+    It is one, even if the VM is shut off or being migrated on others. Only if a VM is active on several, whose QEMUs
+    may all write to its disks, they are all returned.
     """
     ranks: dict[str, dict[str, int]] = {}
     for hypervisor, entries in vms.items():

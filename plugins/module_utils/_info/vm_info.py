@@ -1,12 +1,11 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What there is to know of the VMs of a hypervisor, asked side by side. Changes nothing."""
+"""Gather information about the VMs of a hypervisor, side by side. Changes nothing."""
 
 from __future__ import annotations
 
 import base64
-import copy
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -42,11 +41,11 @@ from ..foreign_text import clean_line
 
 _WORKERS = 8
 _PID_FILE = "/run/libvirt/qemu/%s.pid"
-_IN_PART = "this VM is told of only in part: %s"
+_IN_PART = "the information about this VM is incomplete: %s"
 
 Information = dict[str, Any]
 
-# Whoever reads the entry of a VM that could not be looked at finds all that the others have.
+# The entry of a VM about which information could not be gathered has the same keys as all others.
 _NOTHING_KNOWN: Information = {
     "domain_name": None,
     "metadata": {"internal_id": None, "host_management_ip": None},
@@ -70,8 +69,9 @@ _NOT_COMPARED: Information = {"in_sync": None, "differences": [], "error": None}
 
 @dataclass(frozen=True)
 class Pictures:
-    """What is wanted of the screens: PNG files in C(directory), on the machine that this runs on, and small pictures,
-    C(thumbnail_width) pixels wide at most, in the entries."""
+    """The requested screenshots: PNG files in C(directory), on the machine that this runs on, and thumbnails in the
+    entries, at most C(thumbnail_width) pixels wide.
+    """
 
     directory: Optional[str] = None
     thumbnail_width: Optional[int] = None
@@ -82,7 +82,7 @@ NO_PICTURES = Pictures()
 
 @dataclass(frozen=True)
 class _Survey:
-    """What the looks at all VMs of a hypervisor share."""
+    """The input for all VMs of a hypervisor."""
 
     hypervisor: Hypervisor
     system: System
@@ -99,7 +99,7 @@ def vm_information(
     others: bool = False,
     pictures: Pictures = NO_PICTURES,
 ) -> list[Information]:
-    """One entry for each of the VMs, in the order given; with C(others), then for all others, by domain name."""
+    """Return one entry for each VM, in the order given; with C(others), then for all others, by domain name."""
     domains = list_domains(hypervisor)
     desired = list(uuids)
     if others:
@@ -111,8 +111,12 @@ def vm_information(
             if outcome.lost_libvirt:
                 raise outcome
             named = {"uuid": uuid, "name": clean_line(domains.names.get(uuid) or uuid)}
-            outcome = {**_NOTHING_KNOWN, **named, "warnings": ["this VM could not be looked at: %s" % outcome]}
-        # Another VM that has been removed since it was listed is none of those that there are.
+            outcome = {
+                **_NOTHING_KNOWN,
+                **named,
+                "warnings": ["its information could not be gathered: %s" % outcome],
+            }
+        # One of the others that has been removed since the list was read is left out.
         if index < len(uuids) or outcome["state"] != "absent":
             found.append(outcome)
     return found
@@ -138,7 +142,7 @@ def _describe(survey: _Survey, uuid: str, observed: ObservedVm, defined: etree._
     management_ip = described["metadata"]["host_management_ip"]
     disks = [{**disk, **_size(survey, uuid, disk, warnings)} for disk in domain_facts.disks(domain)]
     pictures = _pictures(survey, uuid, live, warnings)
-    # Asked before the agent is, whose silence is not QEMU's.
+    # Read before the guest agent is queried, whose silence does not mean that QEMU hangs.
     hangs = live is not None and survey.circuit_breaker.lost_with(uuid) is not None
     addresses: list[Information] = []
     if live is not None:
@@ -163,22 +167,12 @@ def _describe(survey: _Survey, uuid: str, observed: ObservedVm, defined: etree._
 
 
 def restart_changes(defined: etree._Element, live: etree._Element, ports: Ports) -> bool:
-    """Whether a guest would find anything changed if what is defined took the place of what runs."""
-    desired, running = copy.deepcopy(defined), copy.deepcopy(live)
-    for processor in desired.iterfind("cpu[@check]"):
-        # libvirt writes here how it has checked the processor of the VM that runs.
-        del processor.attrib["check"]
-    for wanted, found in zip(desired.iterfind("devices/graphics"), running.iterfind("devices/graphics")):
-        if wanted.get("listen") is None:
-            # libvirt writes here what its configuration says.
-            for listening in [found, *found.iterfind('listen[@type="address"]')]:
-                listening.attrib.pop("listen", None)
-                listening.attrib.pop("address", None)
-    return bool(live_changes(desired, running, ports).for_guest)
+    """Return whether the guest would see a change if the running domain were replaced by the defined one."""
+    return bool(live_changes(defined, live, ports).for_guest)
 
 
 def _uptime(system: System, uuid: str, domain_name: str) -> Optional[int]:
-    """Seconds since QEMU started. A reboot inside the guest doesn't end that, nor does a pause."""
+    """Return the seconds since QEMU started. Neither a reboot of the guest nor a pause resets them."""
     if system.is_remote:
         return None
     pid = (system.files.read_text(_PID_FILE % domain_name) or "").strip()
@@ -187,7 +181,7 @@ def _uptime(system: System, uuid: str, domain_name: str) -> Optional[int]:
 
 
 def _size(survey: _Survey, uuid: str, disk: Information, warnings: list[str]) -> Information:
-    """Bytes of a disk; None where libvirt can't say, as of network storage that nobody has open."""
+    """Return size and allocation of a disk in bytes; None if unknown, as of network storage that isn't open."""
     if disk["source"] is not None:
         try:
             size, allocated = survey.circuit_breaker.ask(
@@ -204,7 +198,7 @@ def _size(survey: _Survey, uuid: str, disk: Information, warnings: list[str]) ->
 
 def _pictures(survey: _Survey, uuid: str, live: Optional[etree._Element], warnings: list[str]) -> Information:
     taken: Information = {"screenshot": None, "thumbnail": None}
-    # A VM without a display is nothing to warn of.
+    # The lack of a display is no reason for a warning.
     if live is None or live.find("devices/video") is None:
         return taken
     hypervisor, wanted = survey.hypervisor, survey.pictures
@@ -227,14 +221,14 @@ def _attempt(circuit_breaker: CircuitBreaker, uuid: str, warnings: list[str], ta
         if isinstance(error, VmError) and error.lost_libvirt:
             raise
         hangs = isinstance(error, VmError) and error.code == "qemu_hangs"
-        warnings.append((_IN_PART if hangs else "there is no picture of the screen: %s") % error)
+        warnings.append((_IN_PART if hangs else "no screenshot could be taken: %s") % error)
         return None
 
 
 def compare(
     hypervisor: Hypervisor, system: System, vms: Sequence[Vm], secrets: frozenset[str], entries: Sequence[Information]
 ) -> None:
-    """Adds to the entries of VMs that are described how they differ from that, as zstack_vm_start would find it."""
+    """Add to the entries of described VMs how they differ from that, as zstack_vm_start would report it."""
     request = StartRequest(Policy(), check_mode=True, parallel=None, secrets=secrets, cancelled=threading.Event())
     found = {result.uuid: result for result in start_vms(hypervisor, system, vms, request)} if vms else {}
     for entry in entries:

@@ -63,12 +63,12 @@ def disks(domain: etree._Element) -> list[dict[str, Any]]:
     """The disks and drives; C(source) is None for a drive that is empty."""
     return [
         {
-            "target": disk.find("target").get("dev"),
+            "target": _attribute(disk, "target", "dev"),
             "device": disk.get("device") or "disk",
             "source": _source(disk),
             "overlay_of": None,
             "backing_chain": [link.image for link in chain_of(disk)[1:]],
-            "format": None if disk.find("driver") is None else disk.find("driver").get("type"),
+            "format": _attribute(disk, "driver", "type"),
         }
         for disk in domain.iterfind("devices/disk")
     ]
@@ -88,20 +88,23 @@ def nics(domain: etree._Element, ports: Ports) -> list[dict[str, Any]]:
     """The network cards; C(device) is the one of the hypervisor that a running VM has, C(ports) says where it is."""
     found = []
     for nic in domain.iterfind("devices/interface"):
-        mac, source, model, device = (nic.find(name) for name in ("mac", "source", "model", "target"))
+        bridge = (_attribute(nic, "source", attribute) for attribute in ("bridge", "network", "dev"))
         found.append(
             {
-                "mac": None if mac is None else mac.get("address"),
+                "mac": _attribute(nic, "mac", "address"),
                 "type": nic.get("type"),
-                "bridge": None
-                if source is None
-                else source.get("bridge") or source.get("network") or source.get("dev"),
-                "model": None if model is None else model.get("type"),
-                "device": None if device is None else device.get("dev"),
+                "bridge": next(filter(None, bridge), None),
+                "model": _attribute(nic, "model", "type"),
+                "device": _attribute(nic, "target", "dev"),
                 "connected": is_connected(nic, ports),
             }
         )
     return found
+
+
+def _attribute(device: etree._Element, child: str, name: str) -> Optional[str]:
+    found = device.find(child)
+    return None if found is None else found.get(name)
 
 
 def has_agent(live: etree._Element) -> bool:

@@ -20,6 +20,11 @@ _SCHEMA_RACE = (1, 5)  # VIR_ERR_INTERNAL_ERROR, VIR_FROM_XML
 _SCHEMA_ATTEMPTS = 5
 _SCHEMA_PAUSE = 0.1
 
+# What libvirt says of definitions that it doesn't take.
+_REFUSED_DEFINITIONS = frozenset(
+    {libvirt.VIR_ERR_XML_ERROR, libvirt.VIR_ERR_XML_DETAIL, libvirt.VIR_ERR_CONFIG_UNSUPPORTED} if libvirt else ()
+)
+
 # libvirt's numbers of states, and of the reasons for them, in its own words.
 _STATES = ("unknown", "running", "blocked", "paused", "shutdown", "shutoff", "crashed", "pmsuspended")
 _REASONS = {
@@ -173,6 +178,29 @@ class DomainCalls(Connection):
     def _define(self, xml: str, flags: int) -> Any:
         return self._call("define the domain", self._connection.defineXMLFlags, xml, flags)
 
+    def check_definition(self, xml: str, before: Optional[str]) -> None:
+        """Raise what L(define) would say against a definition, without defining it; its schema aside.
+
+        libvirt makes QEMU's command line of it, for which more is needed: what it would refuse of the definition
+        C(before) as well is no reason.
+        """
+        try:
+            self._as_command_line(xml)
+        except VmError as error:
+            if error.libvirt_code not in _REFUSED_DEFINITIONS or (before and self._is_refused(before, error)):
+                return
+            raise
+
+    def _is_refused(self, xml: str, refusal: VmError) -> bool:
+        try:
+            self._as_command_line(xml)
+        except VmError as error:
+            return error.message == refusal.message
+        return False
+
+    def _as_command_line(self, xml: str) -> None:
+        self._call("define the domain", self._connection.domainXMLToNative, "qemu-argv", xml, 0)
+
     def undefine(self, uuid: str, removal: Removal) -> None:
         """Remove a definition and what C(removal) names; disks stay.
 
@@ -211,10 +239,6 @@ class DomainCalls(Connection):
     def resume(self, uuid: str) -> None:
         """Lets a paused domain go on."""
         self._change("resume the domain", self._domain(uuid).resume)
-
-    def suspend(self, uuid: str) -> None:
-        """Pauses a running domain."""
-        self._change("pause the domain", self._domain(uuid).suspend)
 
     def wake_up(self, uuid: str) -> None:
         """Wakes a guest that has suspended itself to memory."""

@@ -110,6 +110,11 @@ class RunningDomainCalls(DomainCalls):
         kind, flags = libvirt.VIR_DOMAIN_METADATA_DESCRIPTION, libvirt.VIR_DOMAIN_AFFECT_LIVE
         self._call("set the description", self._domain(uuid).setMetadata, kind, text, None, None, flags)
 
+    def set_defined_metadata(self, uuid: str, namespace: str, prefix: str, xml: Optional[str]) -> None:
+        """Set the element of a namespace in the metadata of the definition, or remove it."""
+        kind, flags = libvirt.VIR_DOMAIN_METADATA_ELEMENT, libvirt.VIR_DOMAIN_AFFECT_CONFIG
+        self._call("set the metadata", self._domain(uuid).setMetadata, kind, xml, prefix, namespace, flags)
+
     def set_block_io_tune(self, uuid: str, target: str, limits: Mapping[str, int]) -> None:
         """Sets the limits of a disk of the running domain, by libvirt's names of them; 0 is none."""
         flags = libvirt.VIR_DOMAIN_AFFECT_LIVE

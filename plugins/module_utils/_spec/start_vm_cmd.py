@@ -122,14 +122,20 @@ class StartVmCmdError(ValueError):
         self.problems = problems
 
 
+# Every document of ZStack Cloud 5 and ZSphere has one of these, and none of 2018 has any.
+_NEWER_GENERATION = ("bootMode", "cdRoms", "machineType")
+
+
 def vm_from_start_vm_cmd(document: Any, unknown: str = "error") -> tuple[dict[str, Any], list[str]]:
     """The entry of C(vms) that a document (a mapping, or its JSON text) describes, and warnings.
 
     Fields that are not known are kept out, and an error; with C(unknown) C(warn) they are a warning, with
     C(ignore) nothing. Raises C(StartVmCmdError), which never repeats a value.
     """
+    fields_of_document = parsed_document(document)
+    _refuse_newer_generation(fields_of_document)
     conversion = _Conversion()
-    vm = conversion.convert(parsed_document(document))
+    vm = conversion.convert(fields_of_document)
     problems = first(conversion.problems)
     warnings = first(conversion.warnings, MAX_NAMED)
     fields = ", ".join(first(conversion.unknown, MAX_NAMED))
@@ -140,6 +146,18 @@ def vm_from_start_vm_cmd(document: Any, unknown: str = "error") -> tuple[dict[st
     if problems:
         raise StartVmCmdError(problems)
     return vm, warnings
+
+
+def _refuse_newer_generation(document: Mapping[Any, Any]) -> None:
+    """Raise StartVmCmdError for a document that means another VM by the fields that both generations have."""
+    found = [field for field in _NEWER_GENERATION if field in document]
+    if found:
+        raise StartVmCmdError(
+            [
+                "the document is one of ZStack Cloud 5 or ZSphere (it has %s), which is not supported: without what "
+                "only it has, such as firmware, CDs and the model of NICs, the VM would be another" % ", ".join(found)
+            ]
+        )
 
 
 def parsed_document(document: Any) -> Mapping[Any, Any]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Optional
 
 from .._actions.action import Action
-from .._actions.definition import BackUpDefinition, Define, SetAutostart
+from .._actions.definition import BackUpDefinition, Define, Rewriting, SetAutostart
 from .._actions.power import DiscardSavedState, Resume, Start, Stop, WaitUntilOff, WakeUp
 from .._drift.walk import Difference
 from .._errors.errors import VmError
@@ -129,18 +129,26 @@ def will_attach(drift: Drift, policy: Policy) -> bool:
     return policy.on_drift == "live" and any(action.needs_preparation for action in drift.live_actions)
 
 
-def plan_vm(vm: Vm, observed: ObservedVm, drift: Drift, policy: Policy, definition: str) -> Plan:
+def plan_vm(
+    vm: Vm,
+    observed: ObservedVm,
+    drift: Drift,
+    policy: Policy,
+    definition: str,
+    rewriting: Optional[Rewriting] = None,
+) -> Plan:
     """The plan for a VM that L(check_state) has let through.
 
-    C(definition) is the XML to define. What cannot be undone comes last.
+    C(definition) is the XML to define, C(rewriting) for one with domain patches. What cannot be undone comes last.
     """
     differences = (*_beside_the_domain(vm, observed), *_merged(drift))
     adapt = not (observed.active and policy.on_drift == "ignore")
     restarts = _restarts(observed, drift, policy)
+    define = Define(definition, rewriting)
     changes = list(drift.live_actions) if adapt and policy.on_drift == "live" and not restarts else []
     return Plan(
         # It comes first: the undoing of other VMs leaves what a defined VM shares with them.
-        definition=tuple(_definition(vm, observed, drift, policy, definition) if adapt else ()),
+        definition=tuple(_definition(vm, observed, drift, policy, define) if adapt else ()),
         changes=(*changes, *_power(observed, restarts, policy)),
         differences=differences,
         warnings=tuple(_warnings(observed, drift, policy)),
@@ -203,12 +211,12 @@ def _paths(differences: Sequence[Difference]) -> str:
     return shown if len(differences) <= 5 else "%s and %d more" % (shown, len(differences) - 5)
 
 
-def _definition(vm: Vm, observed: ObservedVm, drift: Drift, policy: Policy, definition: str) -> list[Action]:
+def _definition(vm: Vm, observed: ObservedVm, drift: Drift, policy: Policy, define: Action) -> list[Action]:
     actions: list[Action] = []
     if drift.defined or not observed.persistent:
         if policy.backup and observed.inactive_xml is not None:
             actions.append(BackUpDefinition(observed.inactive_xml))
-        actions.append(Define(definition))
+        actions.append(define)
     if vm.autostart is not None and bool(observed.autostart) != vm.autostart:
         actions.append(SetAutostart(vm.autostart))
     return actions

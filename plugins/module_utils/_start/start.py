@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from typing import Optional
 
 try:
     from lxml import etree
@@ -15,12 +16,13 @@ except ImportError:  # the module reports it
 
 from .._actions.action import Action
 from .._actions.context import ActionContext
-from .._actions.definition import BACKUP_DIRECTORY, CreateChannelDirectory
+from .._actions.definition import BACKUP_DIRECTORY, CreateChannelDirectory, Define, Rewriting
 from .._domain import build as domain
 from .._drift.live_changes import live_changes
-from .._drift.reconcile import left_from_before_patches, reconcile
+from .._drift.reconcile import Reconciled, left_from_before_patches, reconcile, rewritten
 from .._drift.walk import Difference
 from .._errors.errors import Failure, VmError, VmFailed, VmProblems, internal_errors
+from .._host.domain_schema import check_schema
 from .._host.system import System
 from .._host_storage.facts import facts as storage_facts
 from .._host_storage.preparation import prepare as prepare_storage
@@ -114,7 +116,7 @@ def _plan(run: RunContext, vm: Vm, observed: ObservedVm, result: VmResult) -> tu
     result.overlays = overlays.entries()
     to_define = on_overlays(desired, overlays.defined)
     reconciled = reconcile(to_define.element, existing, to_define.unpatched)
-    drift = _drift(run, on_overlays(desired, overlays.live), reconciled.differences, observed)
+    drift = _drift(run, on_overlays(desired, overlays.live), reconciled, observed)
     if run.request.diff:
         result.before = result.after = domain_text(existing)
         if reconciled.differences or existing is None:
@@ -128,7 +130,7 @@ def _plan(run: RunContext, vm: Vm, observed: ObservedVm, result: VmResult) -> tu
     problems = list(facts.problems)
     prepare: Prepare = tuple
     definition = etree.tostring(reconciled.merged, encoding="unicode")
-    plan = plan_vm(vm, observed, drift, run.policy, definition)
+    plan = plan_vm(vm, observed, drift, run.policy, definition, _rewriting(to_define))
     use = Use(will_start(observed, drift, run.policy), will_attach(drift, run.policy))
     if use.starts or use.attaches:
         problems += [*desired.missing, *storage_problems(run, vm, facts, overlays), *host_problems(vm, run.system)]
@@ -147,21 +149,43 @@ def _plan(run: RunContext, vm: Vm, observed: ObservedVm, result: VmResult) -> tu
     without_secrets_of_patches(result, vm)
     if problems and (not run.request.check_mode or any(problem.code == "needs_root" for problem in problems)):
         raise VmProblems(problems)
+    if run.request.check_mode and not problems and any(isinstance(action, Define) for action in plan.definition):
+        _check_definition(run, to_define, definition, observed)
     # In check mode an earlier task may not have made yet what is missing.
     result.warnings += [str(problem) for problem in problems]
     return plan, prepare
 
 
-def _drift(
-    run: RunContext, desired: domain.DesiredDomain, defined: Sequence[Difference], observed: ObservedVm
-) -> Drift:
+def _rewriting(desired: domain.DesiredDomain) -> Optional[Rewriting]:
+    unpatched = desired.unpatched
+    if unpatched is None:
+        return None
+    return lambda defined: rewritten(desired.element, unpatched, etree.fromstring(defined))
+
+
+def _check_definition(run: RunContext, desired: domain.DesiredDomain, definition: str, observed: ObservedVm) -> None:
+    """Raise what libvirt would say against a definition."""
+    try:
+        if desired.unpatched is not None and not run.system.is_remote:
+            # What we build holds the schema.
+            check_schema(definition)
+        run.hypervisor.check_definition(definition, observed.inactive_xml)
+    except VmError as error:
+        raise VmFailed(Failure(error, Define.name)) from error
+
+
+def _drift(run: RunContext, desired: domain.DesiredDomain, reconciled: Reconciled, observed: ObservedVm) -> Drift:
+    defined: Sequence[Difference] = reconciled.differences
     if observed.live_xml is None:
         return Drift(defined=tuple(defined))
     live = etree.fromstring(observed.live_xml)
-    changes = live_changes(desired.element, live, run.bridge_ports.of(live))
+    ports = run.bridge_ports.of(live)
     left: tuple[Difference, ...] = ()
-    if desired.unpatched is not None:
-        left = left_from_before_patches(desired.element, desired.unpatched, live)
+    if desired.unpatched is None:
+        changes = live_changes(desired.element, live, ports)
+    else:
+        changes = live_changes(desired.element, live, ports, reconciled.merged)
+        left = left_from_before_patches(desired.element, desired.unpatched, live, reconciled.merged)
     # A new description is no reason to restart a VM, but it can be set in one that runs.
     running = changes.differences if run.policy.on_drift == "live" else changes.for_guest
     # What a transient domain has as its definition is what runs, with all that libvirt has added.

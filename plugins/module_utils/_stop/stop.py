@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""VMs are shut down side by side, ended where that is asked for, and give back what only they used."""
+"""Stop VMs side by side: shut down, force off where requested, and release what only they used."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from .._start.result import SecretMask, VmResult, domain_text, failed
 from ..deadline import side_by_side
 from ..waiting import wait_until
 
-# They wait for guests most of the time.
+# Most of the time they wait for guests.
 _WORKERS = 32
 _POLL_SECONDS = 0.2
-# A guest that is booting ignores a request; ZStack's agent asks again and again, too.
+# A guest that is booting ignores a request; ZStack's agent repeats it, too.
 _ASK_AGAIN_SECONDS = 5
 _LOCK_SECONDS = 10
 _JOB_SECONDS = 3
@@ -44,10 +44,10 @@ _NO_SECRETS = SecretMask(())
 
 @dataclass(frozen=True)
 class StopRequest:
-    """How VMs are to be stopped. C(timeout): seconds that a guest gets to shut down.
+    """How to stop VMs. C(timeout): seconds that a guest gets to shut down.
 
     C(force): force off a VM that hasn't shut down by then, or can't. C(undefine): remove its definition as well, and
-    what C(removal) names with it. C(diff): make the texts for it.
+    what C(removal) names with it. C(diff): create the texts for the diff.
     """
 
     timeout: int
@@ -60,7 +60,7 @@ class StopRequest:
 
 
 def stop_vms(hypervisor: Hypervisor, system: System, uuids: Sequence[str], request: StopRequest) -> list[VmResult]:
-    """Stops the VMs and returns one result for each, in their order; raises nothing."""
+    """Stop the VMs, and return one result for each, in their order. Never raise an error."""
     try:
         with internal_errors():
             domains = list_domains(hypervisor)
@@ -68,7 +68,7 @@ def stop_vms(hypervisor: Hypervisor, system: System, uuids: Sequence[str], reque
         return [failed(VmResult(uuid, ""), Failure(error, "look"), _NO_SECRETS) for uuid in uuids]
 
     def stop(index: int) -> VmResult:
-        # Check mode sees what was undefined before as if it were done: what VMs share goes with the last of them.
+        # Check mode treats VMs that come earlier as undefined already: what VMs share is released with the last one.
         first = 0 if request.check_mode and request.undefine else index
         return _Stop(hypervisor, system, uuids[index], uuids[first : index + 1], request, domains).result_of_all()
 
@@ -76,7 +76,7 @@ def stop_vms(hypervisor: Hypervisor, system: System, uuids: Sequence[str], reque
 
 
 class _Stop:
-    """One VM that is being stopped. What was done is never undone: a VM that was ended can't be brought back.
+    """Stops one VM. Nothing is undone: a VM that was forced off can't be restored.
 
     C(going): the VMs that don't count as users of what it shares, itself among them.
     """
@@ -101,10 +101,10 @@ class _Stop:
         self._result = VmResult(uuid, "", actions=self._actions)
 
     def result_of_all(self) -> VmResult:
-        """Does everything, and returns what became of the VM."""
+        """Stop the VM, and return its result."""
         try:
             if self._request.cancelled.is_set():
-                raise VmError("interrupted", "the task was asked to stop before it came to this VM")
+                raise VmError("interrupted", "the task was interrupted before this VM was stopped")
             with internal_errors():
                 if self._request.check_mode:
                     self._stop()
@@ -142,19 +142,19 @@ class _Stop:
     def _check_stoppable(self, observed: ObservedVm) -> None:
         check_stoppable(observed, self._request)
         if observed.active and self._has_job():
-            raise VmError("vm_busy", "the VM is %s, and a job is being done on it" % observed.state)
+            raise VmError("vm_busy", "the VM is %s, and a job is running on it" % observed.state)
 
     def _has_job(self) -> bool:
         try:
             return self._hypervisor.has_job(self._uuid, _JOB_SECONDS)
         except VmError as error:
-            # What a QEMU hangs in keeps libvirt from telling; by force it is ended whatever it does.
+            # If QEMU hangs, libvirt can't say whether a job runs; with force it is ended anyway.
             if error.code != "qemu_hangs" or not self._request.force:
                 raise
             return False
 
     def _check_what_goes(self, domain: etree._Element, observed: ObservedVm) -> None:
-        """Raise what libvirt would remove with the domain and nobody has asked to remove."""
+        """Raise an error for what libvirt would remove with the domain without being requested to."""
         removal, hypervisor = self._request.removal, self._hypervisor
         when = "when the VM is undefined" if observed.persistent else "when the VM is off, because it is transient"
         if observed.saved and not removal.saved_state:
@@ -171,7 +171,7 @@ class _Stop:
                 raise VmError("vm_has_tpm_state", "libvirt removes the state of the VM's TPM %s" % when)
 
     def _do(self, name: str, action: Callable[[], object]) -> None:
-        """Does one thing, unless in check mode."""
+        """Run an action, unless in check mode, and note it."""
         if not self._request.check_mode:
             self._doing = name
             action()
@@ -182,7 +182,7 @@ class _Stop:
         return self._doing or (self._actions[-1] if self._actions else "look")
 
     def _text(self, state: str, domain: Optional[etree._Element]) -> str:
-        """The VM as the diff shows it: its state, and its definition where that is at stake; empty without a diff."""
+        """Return the VM's text for the diff: its state, and its definition if affected; empty without a diff."""
         return "state: %s\n%s" % (state, domain_text(domain)) if self._request.diff else ""
 
     # The VM
@@ -198,19 +198,19 @@ class _Stop:
                 message = "the guest has not shut down within %d seconds: the VM is %s (%s)"
                 state = self._hypervisor.state(self._uuid)
                 raise VmError("shutdown_timeout", message % (self._request.timeout, *state))
-            # A migration, for instance, may have been begun meanwhile.
+            # A migration, for instance, may have started meanwhile.
             self._check_stoppable(observe_domain(self._hypervisor, self._uuid, self._domains))
         self._do("destroy", self._force_off)
 
     def _shut_down(self, asks: bool) -> bool:
-        """Return whether the VM is off in time; a guest that can't be asked is an error unless it may be forced off."""
+        """Return whether the VM is off in time; a guest that can't shut down is an error without C(force)."""
         seconds, cancelled = self._request.timeout, self._request.cancelled
         if not asks or self._is_off():
             return wait_until(self._is_off, seconds, cancelled)
         try:
             return shut_down(self._hypervisor, self._uuid, self._is_off, seconds, cancelled)
         except VmError as error:
-            # A guest that was not asked, because others are waited for, is not ended for that.
+            # A guest that received no request, because the task waits for others, is not forced off for that.
             if error.code == "interrupted":
                 raise error.replaced(message="%s while the guest was shutting down" % error.message) from error
             if error.lost_libvirt or error.code == "vm_busy" or not self._request.force:
@@ -221,7 +221,7 @@ class _Stop:
         force_off(self._hypervisor, self._uuid, self._is_off)
 
     def _undefine(self) -> None:
-        # libvirt itself keeps what may not go and was made after it was looked for.
+        # libvirt refuses to remove what was created since the check and may not be removed.
         self._hypervisor.undefine(self._uuid, self._request.removal)
 
     def _is_off(self) -> bool:
@@ -233,20 +233,20 @@ class _Stop:
             self._result.state = "absent"
         return self._result.state in _OFF
 
-    # What it leaves
+    # Cleanup
 
     def _give_back(self, domain: etree._Element, observed: ObservedVm, stays: bool) -> None:
-        """What is left of the VM on the hypervisor; secrets only when no definition of it names them any more."""
+        """Release what the VM leaves on the hypervisor; secrets only if no remaining definition uses them."""
         used = [domain]
         if observed.live_xml is not None:
-            # A VM that was redefined while it ran has used what its definition no longer has.
+            # A VM that was redefined while it ran has used what its definition no longer contains.
             used.append(etree.fromstring(observed.live_xml))
         sockets = channel_sockets(used)
         if self._system.is_remote:
             if sockets or release.has_host_luns(used):
                 self._result.warnings.append("its sockets and iSCSI sessions stay: only the hypervisor can remove them")
         else:
-            # libvirt removes the sockets of a VM that it sees ending.
+            # libvirt removes the sockets of a VM whose end it sees.
             if not (observed.active and self._request.check_mode):
                 self._remove_sockets(sockets, self._system)
             if self._system.is_root():
@@ -277,7 +277,7 @@ class _Stop:
 
 
 def check_stoppable(observed: ObservedVm, request: StopRequest) -> None:
-    """Raises what keeps a VM in this state from being stopped this way."""
+    """Raise an error if a VM in this state can't be stopped this way."""
     power = power_of(observed)
     seen = "the VM is %s (%s)" % (observed.state, observed.reason)
     if power == BUSY:
@@ -291,6 +291,6 @@ def check_stoppable(observed: ObservedVm, request: StopRequest) -> None:
 
 
 def channel_sockets(domains: Iterable[etree._Element]) -> list[str]:
-    """The sockets that QEMU makes for the channels of domains, each once, as far as they are named."""
+    """Return the sockets that QEMU creates for the channels of domains, each once, as far as they have a path."""
     named = 'devices/channel[@type="unix"]/source[@mode="bind"][@path]'
     return list(dict.fromkeys(str(source.get("path")) for domain in domains for source in domain.iterfind(named)))

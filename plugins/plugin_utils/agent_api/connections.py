@@ -144,7 +144,7 @@ class Connections:
 
     def _wait(self, connection: Connection) -> None:
         loop = asyncio.get_running_loop()
-        connection.timer = loop.call_later(self._limits.seconds, lambda: connection.close())
+        connection.timer = loop.call_later(self._limits.seconds, connection.close)
 
     def _stop_waiting(self, connection: Connection) -> None:
         if connection.timer is not None:

@@ -163,7 +163,7 @@ class EmulatedHypervisor:
         done = self.try_run(command, json.dumps({"ANSIBLE_MODULE_ARGS": {**arguments, "_ansible_diff": True}}))
         if done.returncode == 128 + signal.SIGKILL:
             return TaskRun({}, done.stdout, -signal.SIGKILL)
-        return finished(done, done.stdout)
+        return finished(done, done.stdout, name)
 
 
 def _kernel() -> Path:

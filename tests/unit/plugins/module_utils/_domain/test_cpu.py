@@ -57,7 +57,7 @@ def test_only_q35_has_more_cpus_than_interrupts_have_numbers_for(machine: str, l
     missing = built(host_with("el-9", max_cpus=None), machine=machine, cpu_num=256).missing
 
     assert [str(problem) for problem in missing] == [
-        "vms[0].cpu_num: 256 CPUs are more than the %d that the machine pc has" % limit for limit in limits
+        "vms[0].cpu_num: 256 CPUs are more than the %d that the machine pc supports" % limit for limit in limits
     ]
 
 

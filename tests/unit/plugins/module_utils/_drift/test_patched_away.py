@@ -37,6 +37,11 @@ def before_patches(**options: Any) -> etree._Element:
     return reconcile(domain, domain).merged
 
 
+def held_of(wanted: DesiredDomain) -> etree._Element:
+    """What libvirt has of it."""
+    return reconcile(wanted.element, wanted.element).merged
+
+
 def found(wanted: DesiredDomain, held: etree._Element) -> list[tuple[str, Optional[str], Optional[str]]]:
     """What differs; it is settled by its own outcome."""
     result = reconcile(wanted.element, held, wanted.unpatched)
@@ -129,10 +134,53 @@ def test_a_device_that_somebody_else_wrote_stays() -> None:
 def test_a_vm_that_runs_has_them_until_its_next_boot() -> None:
     wanted, live = desired(removed("devices/input")), before_patches()
 
-    (left,) = left_from_before_patches(wanted.element, wanted.unpatched, live)
+    merged = reconcile(wanted.element, live, wanted.unpatched).merged
+    (left,) = left_from_before_patches(wanted.element, wanted.unpatched, live, merged)
     assert (left.path, left.before, left.after) == ("devices/input[is=usb tablet]", TABLET, None)
     assert live.find("devices/input") is not None
 
 
 def test_a_vm_without_patches_has_nothing_of_them() -> None:
     assert desired().unpatched is None
+
+
+class TestWithoutAName:
+    NIC = '<interface type="bridge"><source bridge="br1"/></interface>'
+
+    def test_a_nic_has_the_mac_that_libvirt_gave_it(self) -> None:
+        wanted = desired({"action": "add", "xpath": "devices", "value": self.NIC})
+        held = held_of(wanted)
+        held.findall("devices/interface")[-1].append(etree.fromstring('<mac address="52:54:00:00:00:01"/>'))
+
+        assert found(wanted, held) == []
+        assert len(reconcile(wanted.element, held).merged.findall("devices/interface/mac")) == 2
+
+    def test_a_nic_is_not_another_one_that_goes(self) -> None:
+        wanted = desired({"action": "add", "xpath": "devices", "value": self.NIC})
+        held = held_of(wanted)
+        first, last = held.findall("devices/interface")
+        last.append(etree.fromstring('<mac address="52:54:00:00:00:01"/>'))
+        first.find("mac").set("address", "fa:00:00:00:00:99")
+
+        paths = [path for path, before, _after in found(wanted, held) if before is not None]
+        assert paths == ["devices/interface[mac=fa:00:00:00:00:99]"]
+
+    @pytest.mark.parametrize(
+        "device",
+        [
+            '<channel type="pty"><target type="virtio"/></channel>',
+            '<hostdev mode="subsystem" type="usb"><source><vendor id="0x1"/><product id="2"/></source></hostdev>',
+        ],
+    )
+    def test_a_device_is_the_one_that_has_no_name_either(self, device: str) -> None:
+        wanted = desired({"action": "add", "xpath": "devices", "value": device})
+
+        assert found(wanted, held_of(wanted)) == []
+
+    def test_a_usb_device_has_the_address_at_which_it_was_found(self) -> None:
+        device = '<hostdev mode="subsystem" type="usb"><source><vendor id="0x1"/><product id="2"/></source></hostdev>'
+        wanted = desired({"action": "add", "xpath": "devices", "value": device})
+        held = held_of(wanted)
+        held.find("devices/hostdev/source").append(etree.fromstring('<address bus="1" device="7"/>'))
+
+        assert found(wanted, held) == []

@@ -125,3 +125,57 @@ def test_through_libvirt_alone_the_storage_pools_are_asked() -> None:
     (problem,) = facts(volume("file", "/other"), system=remote).problems
     assert problem.code == "needs_hypervisor"
     assert facts(volume("file", "/other", format="raw"), system=remote).problems == ()
+
+
+def leads_to(image: Path, backing: Path) -> str:
+    """Make a qcow2 image with a backing file; qemu-img doesn't look whether there is one."""
+    command = ["qemu-img", "create", "-q", "-u", "-f", "qcow2", "-F", "raw", "-b", backing, image, "1M"]
+    subprocess.run(command, check=True)
+    return str(image)
+
+
+def test_an_image_that_leads_out_of_its_storage_is_a_problem_until_its_format_is_stated(tmp_path: Path) -> None:
+    image = leads_to(tmp_path / "image", Path("/etc/passwd"))
+    (problem,) = facts(volume("file", image)).problems
+    assert (problem.code, problem.option_path) == ("backing_file_outside", "vms[0].data_volumes[0].install_path")
+    assert "/etc/passwd" in problem.message
+    assert facts(volume("file", image, format="qcow2")).problems == ()
+    assert facts(volume("file", image), existing=defined(image, "qcow2")).problems == ()
+
+
+def test_so_is_one_whose_backing_file_does(tmp_path: Path) -> None:
+    leads_to(tmp_path / "base", Path("/etc/passwd"))
+    (problem,) = facts(volume("file", leads_to(tmp_path / "image", tmp_path / "base"))).problems
+    assert problem.code == "backing_file_outside"
+    assert f"{tmp_path}/base, which {tmp_path}/image leads to" in problem.message
+
+
+def test_an_image_with_a_backing_file_beside_it_is_none(tmp_path: Path) -> None:
+    (tmp_path / "base").write_bytes(bytes(4096))
+    image = leads_to(tmp_path / "image", tmp_path / "base")
+    assert facts(volume("file", image)) == StorageFacts({image: "qcow2"}, {}, frozenset(), ())
+
+
+@pytest.mark.parametrize(
+    "info",
+    [
+        {"format": "qcow2", "backing-filename": "/etc/passwd"},
+        {"format": "qcow2", "format-specific": {"data": {"data-file": "/etc/passwd"}}},
+    ],
+)
+def test_an_export_that_leads_anywhere_is_a_problem(info: dict[str, Any]) -> None:
+    class System(FakeSystem):
+        def image_info(self, target: str) -> dict[str, Any]:
+            return info
+
+    (problem,) = facts(volume("fusionstor", "fusionstor://pool/image"), system=System()).problems
+    assert problem.code == "backing_file_outside"
+
+
+def test_libvirt_tells_where_a_file_of_a_pool_leads(monkeypatch: pytest.MonkeyPatch) -> None:
+    xml = (
+        "<volume><target><format type='qcow2'/></target><backingStore><path>/etc/passwd</path></backingStore></volume>"
+    )
+    monkeypatch.setattr(Libvirt, "storage_volume_xml", lambda _libvirt, _path: xml)
+    (problem,) = facts(volume("file", "/pool/file"), system=RemoteSystem("qemu+ssh://host/system")).problems
+    assert problem.code == "backing_file_outside"

@@ -89,7 +89,7 @@ def test_a_qemu_that_hangs_is_asked_once_and_its_vm_told_of_without_it() -> None
     assert (entry["state"], entry["qemu_hangs"], entry["name"]) == ("running", True, "vm-" + vm(1))
     assert [(disk["source"], disk["size"]) for disk in entry["disks"]] == [("/a", None), ("/b", None)]
     assert entry["thumbnail"] is None
-    assert entry["warnings"] == ["this VM is told of only in part: " + SILENCE]
+    assert entry["warnings"] == ["the information about this VM is incomplete: " + SILENCE]
 
 
 def test_the_others_are_told_of_whole() -> None:
@@ -107,7 +107,9 @@ def test_where_as_many_hang_as_libvirt_has_room_for_no_more_are_asked() -> None:
     last = entries[vm(99)]
     assert {uuid for uuid, entry in entries.items() if entry["qemu_hangs"]} == set(hanging)
     assert (last["qemu_hangs"], last["disks"][0]["size"]) == (False, None)
-    assert last["warnings"] == ["this VM is told of only in part: not asked, because 4 other VMs have not answered"]
+    assert last["warnings"] == [
+        "the information about this VM is incomplete: not asked, because 4 other VMs have not answered"
+    ]
 
 
 def test_the_silence_of_an_agent_is_not_that_of_qemu() -> None:
@@ -134,5 +136,5 @@ def test_a_vm_that_could_not_be_looked_at_has_all_that_the_others_have() -> None
     entries = told(Host(2, spoiled=(vm(0),)))
     unknown, known = entries[vm(0)], entries[vm(1)]
     assert (unknown["state"], unknown["name"]) == ("unknown", "vm-" + vm(0))
-    assert unknown["warnings"] == ["this VM could not be looked at: cannot ask for the state: no"]
+    assert unknown["warnings"] == ["its information could not be gathered: cannot ask for the state: no"]
     assert unknown.keys() == known.keys()

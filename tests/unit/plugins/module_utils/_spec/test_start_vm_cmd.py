@@ -372,3 +372,10 @@ class TestWrongDocuments:
 
 def test_whole_numbers_may_be_the_text_that_a_template_made_of_them() -> None:
     assert converted(memory="1073741824")["memory"] == "1073741824"
+
+
+@pytest.mark.parametrize("unknown", ["error", "warn", "ignore"])
+@pytest.mark.parametrize("field", [{"bootMode": "UEFI"}, {"cdRoms": []}, {"machineType": "q35"}], ids=str)
+def test_a_document_of_a_newer_zstack_is_refused_whatever_is_unknown(field: dict[str, Any], unknown: str) -> None:
+    (problem,) = problems(document(**field), unknown=unknown)
+    assert problem.startswith("the document is one of ZStack Cloud 5 or ZSphere (it has %s)" % next(iter(field)))

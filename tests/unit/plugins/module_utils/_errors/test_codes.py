@@ -1,0 +1,30 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Error codes: none that nothing raises."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.codes import ERROR_CODES, RETRYABLE
+
+PLUGINS = Path(__file__).resolve().parents[5] / "plugins"
+# Formed of what was waited for.
+WAITED_FOR = {"console_timeout", "guest_agent_timeout", "address_timeout"}
+
+
+def texts_in_the_code() -> set[str]:
+    """Every text of the plugins but for the table of codes itself."""
+    files = (path for path in PLUGINS.rglob("*.py") if path.name != "codes.py")
+    nodes = (node for path in files for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    return {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+
+
+def test_every_code_is_raised_somewhere() -> None:
+    assert set(ERROR_CODES) - texts_in_the_code() - WAITED_FOR == set()
+
+
+def test_a_code_that_may_be_tried_again_is_a_code() -> None:
+    assert RETRYABLE <= set(ERROR_CODES)
