@@ -161,7 +161,7 @@ DEVIATIONS = (
     Deviation("SCSI letters", _disk_names),
     Deviation("SCSI units", _scsi_units),
     Deviation("CHAP secrets", _chap_secret),
-    Deviation("What the schema refuses", _what_schema_refuses),
+    Deviation("Settings outside libvirt's schema", _what_schema_refuses),
     Deviation("NBD host", _nbd_host),
     Deviation("Ceph snapshots", _ceph_snapshot),
     Deviation("Cache mode", _cache_mode),

@@ -350,8 +350,8 @@ ERROR_CODES: dict[str, ErrorCode] = {
     ),
     "libvirt_denied": ErrorCode(
         "libvirt refuses the connection or the operation to this user.",
-        "Run the task as root (become: true), or give the user access to libvirt (group libvirt). If libvirt requires a "
-        "user name and password, check that authfile has the right ones for its host.",
+        "Run the task as root (become: true), or give the user access to libvirt (group libvirt). If libvirt requires "
+        "a user name and password, check that authfile has the right ones for its host.",
     ),
     "libvirt_hangs": ErrorCode(
         "libvirt accepts connections but does not answer.",

@@ -157,7 +157,14 @@ def openvswitch(root: Path, broken: str = "") -> FakePrograms:
         ),
         ("eth0", "linux", "", "bridge_missing", "the hypervisor has no bridge eth0", "Create the bridge"),
         ("ovsbr", "linux", "down", "bridge_missing", "the hypervisor has no bridge ovsbr", "Create the bridge"),
-        ("ovsbr", "openvswitch", "down", "openvswitch_failed", "Open vSwitch cannot be asked: down", "Check that ovsdb-"),
+        (
+            "ovsbr",
+            "openvswitch",
+            "down",
+            "openvswitch_failed",
+            "Open vSwitch cannot be asked: down",
+            "Check that ovsdb-",
+        ),
         (
             "ovsbr",
             "openvswitch",
