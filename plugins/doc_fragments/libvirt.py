@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Documentation of what every module that talks to libvirt has."""
+"""Documentation that all modules with a libvirt connection share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 requirements:
   - libvirt-python and lxml on the hypervisor, for the Python that Ansible uses there (packages python3-libvirt and
-    python3-lxml of Debian, Ubuntu and Enterprise Linux). The role
+    python3-lxml on Debian, Ubuntu and Enterprise Linux). The role
     R(zstack.kvm.host_prerequisites,ansible_collections.zstack.kvm.host_prerequisites_role) installs them.
 options:
   uri:
@@ -21,8 +21,8 @@ options:
   authfile:
     description:
       - The path, on the machine that the task runs on, of a file with credentials in the format of libvirt's
-        C(auth.conf), for a libvirt that asks for a name and a password (SASL).
-      - Without it libvirt looks for C(auth.conf) itself, in C(~/.config/libvirt) and in C(/etc/libvirt).
+        C(auth.conf), for a libvirt that requires a user name and password (SASL).
+      - By default libvirt looks for C(auth.conf) in C(~/.config/libvirt) and in C(/etc/libvirt).
     type: path
 notes:
   - Passwords and keys never appear in the result, the diff or the log.

@@ -10,18 +10,18 @@ from typing import Any
 
 DOCUMENTATION = r"""
 name: agent_api_result
-short_description: Answer as ZStack's agent would
+short_description: Convert a module's result to a response of the agent API
 version_added: 0.2.0
 author:
   - zstack.kvm contributors (@zstack)
 description:
-  - Turns what M(zstack.kvm.zstack_vm_start) returned for one VM into the result of the agent API.
+  - Converts the result of M(zstack.kvm.zstack_vm_start) for one VM to the response of the agent API.
     C(playbooks/start_vm_cmd.yml) uses it.
 positional: _input
 options:
   _input:
     description:
-      - The registered result of M(zstack.kvm.zstack_vm_start), or of the task before it that failed.
+      - The registered result of M(zstack.kvm.zstack_vm_start), or of an earlier task that failed.
     type: dict
     required: true
 """
@@ -35,11 +35,12 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - C(success), and where that is false C(error), a text.
+    - C(success), and if that is false C(error), a string.
   type: dict
   sample:
     success: false
-    error: there is no bridge br_eth7 on this hypervisor (Create the bridge, or name another one.)
+    error: there is no bridge br_eth7 on this hypervisor
+      (Create the bridge, or set bridge_name to one of those that zstack_host_info lists.)
 """
 
 # ZStack's management node takes these texts for what they say.

@@ -14,14 +14,14 @@ from ansible_collections.zstack.kvm.plugins.module_utils.foreign_text import cle
 
 DOCUMENTATION = r"""
 name: fleet_report
-short_description: Put together how hypervisors and their VMs are
+short_description: Summarize the state of hypervisors and their VMs
 version_added: 0.1.0
 author:
   - zstack.kvm contributors (@zstack)
 description:
-  - Joins what M(zstack.kvm.zstack_host_info) and M(zstack.kvm.zstack_vm_info) returned for many hypervisors with what
-    should be there, and says what needs attention. C(playbooks/report.yml) makes a page of it.
-  - A hypervisor that didn't answer is down; the VMs that should run there are unknown.
+  - Compares the results of M(zstack.kvm.zstack_host_info) and M(zstack.kvm.zstack_vm_info) for many hypervisors with
+    the desired VMs, and marks what needs attention. C(playbooks/report.yml) renders a page from it.
+  - A hypervisor that didn't answer is down; the state of the VMs that should run there is unknown.
   - A VM that is active on several hypervisors needs attention on each.
 positional: _input
 options:
@@ -36,20 +36,20 @@ options:
         description: The name of the hypervisor.
         type: str
       hypervisor:
-        description: What M(zstack.kvm.zstack_host_info) returned, as registered, also where it failed.
+        description: The registered result of M(zstack.kvm.zstack_host_info), also if it failed.
         type: dict
       vms:
-        description: What M(zstack.kvm.zstack_vm_info) returned, as registered, also where it failed.
+        description: The registered result of M(zstack.kvm.zstack_vm_info), also if it failed.
         type: dict
       wanted:
-        description: The names of the VMs that the hypervisor is to run, by their UUIDs.
+        description: The names of the VMs that the hypervisor should run, by their UUIDs.
         type: dict
       problem:
-        description: Why its VMs couldn't be compared with what is asked for; empty where they could.
+        description: Why its VMs couldn't be compared with their options; empty if they could.
         type: str
   workflow:
     description:
-      - VMs that an earlier run has worked on, of which C(uuid), C(name), C(host), C(changed) and C(error), a text, are
+      - VMs that an earlier run processed, of which C(uuid), C(name), C(host), C(changed) and C(error), a string, are
         used. They are expected to run.
     type: list
     elements: dict
@@ -57,7 +57,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Say what needs attention on one hypervisor
+- name: Show which VMs of one hypervisor need attention
   ansible.builtin.debug:
     msg: "{{ report.vms | selectattr('level', 'in', ['bad', 'warn']) | map(attribute='name') }}"
   vars:
@@ -67,7 +67,7 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - C(hypervisors) and C(vms), one mapping each, those that need most attention first, and C(summary) of both.
+    - C(hypervisors) and C(vms), a list of mappings each, most urgent first, and C(summary) of both.
     - A mapping has a C(level), V(bad), V(warn), V(ok) or V(off), and C(marks), the reasons for it.
   type: dict
 """

@@ -14,34 +14,34 @@ from ansible_collections.zstack.kvm.plugins.module_utils._spec.start_vm_cmd impo
 
 DOCUMENTATION = r"""
 name: from_start_vm_cmd
-short_description: Turn the document with which ZStack starts a VM into a VM for zstack_vm_start
+short_description: Convert a StartVmCmd of ZStack to a VM of zstack_vm_start
 version_added: 0.1.0
 author:
   - zstack.kvm contributors (@zstack)
 description:
-  - Takes one StartVmCmd, the JSON document that ZStack's management node sends to the agent on a hypervisor,
-    and gives one VM for the option O(zstack.kvm.zstack_vm_start#module:vms).
-  - Fields get the names of options. What the C(addons) hold goes where it belongs. C(VolumeQos) and C(NicQos) become
-    C(qos) of the volume or network card with that UUID; limits for a UUID that the document does not have are left
-    out with a warning (ZStack's agent passes over them silently). C(channel), C(pciDevice), C(usbDevice), C(qemuPath),
-    C(ceph_secret_uuid) and C(ceph_secret_key) become C(channels), C(pci_devices), C(usb_devices), C(emulator) and
-    C(ceph_secret).
-  - Fields that ZStack's agent ignores (C(maxMemory), C(instanceOfferingOnlineChange), a network card's C(useVirtio))
-    are left out.
-  - C(videoType) V(cirrus) is left out too. ZStack sends it for every VM that nobody chose a card for; so such a VM
-    also starts on a hypervisor whose QEMU has no cirrus, and gets cirrus wherever there is one.
-  - The values themselves are checked by the module, which names every problem with its path.
+  - Converts one StartVmCmd, the JSON document that ZStack's management node sends to the agent on a hypervisor,
+    to one VM for the option O(zstack.kvm.zstack_vm_start#module:vms).
+  - Fields are renamed to options. The contents of C(addons) are moved to the options they affect. C(VolumeQos) and
+    C(NicQos) become C(qos) of the volume or NIC with that UUID; limits for a UUID that the document does not have are
+    left out with a warning (ZStack's agent ignores them silently). C(channel), C(pciDevice), C(usbDevice),
+    C(qemuPath), C(ceph_secret_uuid) and C(ceph_secret_key) become C(channels), C(pci_devices), C(usb_devices),
+    C(emulator) and C(ceph_secret).
+  - Fields that ZStack's agent ignores (C(maxMemory), C(instanceOfferingOnlineChange), a NIC's C(useVirtio)) are left
+    out.
+  - C(videoType) V(cirrus) is left out too. ZStack sends it for every VM for which no video card was chosen; without it
+    such a VM also starts on a hypervisor whose QEMU has no cirrus, and still gets cirrus if there is one.
+  - The values are validated by the module, which reports every problem with the path of its option.
 positional: _input
 options:
   _input:
     description:
-      - The document, as a mapping, or as the JSON text of one.
+      - The document, as a mapping or as JSON text.
     type: raw
     required: true
   unknown:
     description:
-      - What to do with fields that are not known, at any level. They never reach the VM.
-      - V(error) stops and names all of them. V(warn) warns, V(ignore) says nothing.
+      - What to do with unknown fields, at any level. They have no effect on the VM.
+      - V(error) fails and names all of them. V(warn) warns, V(ignore) ignores them silently.
       - A document of ZStack Cloud 5 or ZSphere (it has C(bootMode), C(cdRoms) or C(machineType)) is an error in any
         case. Without what only it has, the VM would be another.
     type: str
@@ -50,12 +50,12 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Start the VM that a document describes
+- name: Start the VM of a StartVmCmd
   zstack.kvm.zstack_vm_start:
     vms:
       - "{{ lookup('ansible.builtin.file', 'start_vm_cmd.json') | zstack.kvm.from_start_vm_cmd }}"
 
-- name: Start the VMs of several documents with fields of a plugin, and with an option that StartVmCmd doesn't have
+- name: Start the VMs of several documents with fields of a plugin, and with an option that StartVmCmd lacks
   zstack.kvm.zstack_vm_start:
     vms: "{{ documents | map('zstack.kvm.from_start_vm_cmd', unknown='warn') | map('combine', {'autostart': true}) }}"
 """

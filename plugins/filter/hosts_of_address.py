@@ -15,7 +15,7 @@ version_added: 0.2.0
 author:
   - zstack.kvm contributors (@zstack)
 description:
-  - Returns the hosts that a StartVmCmd may mean by its C(hostManagementIp). C(playbooks/start_vm_cmd.yml) uses it.
+  - Returns the hosts to which the C(hostManagementIp) of a StartVmCmd may refer. C(playbooks/start_vm_cmd.yml) uses it.
   - The address of a host is its variable C(zstack_host_management_ip); without that its C(ansible_host), and its name.
 positional: _input
 options:

@@ -15,19 +15,19 @@ from markupsafe import Markup
 
 DOCUMENTATION = r"""
 name: html_page
-short_description: Render an HTML page in which no text is taken for HTML
+short_description: Render an HTML page with automatic escaping
 version_added: 0.1.0
 author:
   - zstack.kvm contributors (@zstack)
 description:
-  - Renders a Jinja template with automatic escaping, which M(ansible.builtin.template) doesn't have. What VMs call
-    themselves, or what a guest says, so stays text whatever is in it; control characters in it are replaced.
-  - Filters, tests and lookups of Ansible are not there.
+  - Renders a Jinja template with automatic escaping, which M(ansible.builtin.template) doesn't have, so that names of
+    VMs and output of guests are never interpreted as HTML. Control characters are replaced.
+  - Filters, tests and lookups of Ansible are not available.
 positional: _input
 options:
   _input:
     description:
-      - The variables of the template, by their names.
+      - The variables of the template, by name.
     type: dict
     required: true
   template:
@@ -38,7 +38,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Write a page
+- name: Write an HTML page
   ansible.builtin.copy:
     content: "{{ {'name': '<b>'} | zstack.kvm.html_page(lookup('ansible.builtin.file', 'page.html.j2')) }}"
     dest: /var/www/html/page.html

@@ -14,16 +14,17 @@ from ansible.module_utils.parsing.convert_bool import boolean
 
 DOCUMENTATION = r"""
 name: placement_problems
-short_description: Find VMs that must not be started where they are wanted
+short_description: Find VMs that must not be started on their hypervisors
 version_added: 0.1.0
 author:
   - zstack.kvm contributors (@zstack)
 description:
-  - Two QEMUs on one disk destroy what is on it. This filter compares the VMs that are wanted with those that the
-    hypervisors say they run (M(zstack.kvm.zstack_host_info)). C(playbooks/start_vms.yml) stops if it finds anything.
-  - It finds VMs that are active on another hypervisor, VMs that are wanted on two hypervisors, and hypervisors that
+  - Two QEMU processes that write to one disk corrupt it. This filter compares the VMs to start with those that the
+    hypervisors report as active (M(zstack.kvm.zstack_host_info)). C(playbooks/start_vms.yml) stops if it finds
+    problems.
+  - It finds VMs that are active on another hypervisor, VMs that are to start on two hypervisors, and hypervisors that
     didn't answer, on which any VM may run.
-  - Two names of the inventory that lead to the same hypervisor are taken for one.
+  - Two inventory hosts that are the same hypervisor count as one.
 positional: _input, placement
 options:
   _input:
@@ -37,25 +38,25 @@ options:
         description: The name of the host.
         type: str
       zstack_vms_named:
-        description: The names of the VMs that are wanted on the host, by their UUIDs.
+        description: The names of the VMs to start on the host, by their UUIDs.
         type: dict
       zstack_hypervisors_asked:
-        description: What M(zstack.kvm.zstack_host_info) returned, registered in a loop over the hypervisors.
+        description: The result of M(zstack.kvm.zstack_host_info), registered in a loop over the hypervisors.
         type: dict
   placement:
     description:
-      - The hypervisors that must have answered, as P(zstack.kvm.hypervisors_to_ask#lookup) finds them.
+      - The hypervisors that must have answered, as returned by P(zstack.kvm.hypervisors_to_ask#lookup).
     type: dict
     required: true
   ignore_unreachable:
     description:
-      - Hosts that need not have answered, as a list or as text with commas between them; or V(true) for any host.
+      - Hosts that need not have answered, as a list or as comma-separated text; or V(true) for any host.
     type: raw
     default: false
 """
 
 EXAMPLES = r"""
-- name: No VM may run elsewhere
+- name: Check that no VM runs elsewhere
   ansible.builtin.assert:
     that: problems | length == 0
     fail_msg: "{{ problems }}"
@@ -68,7 +69,7 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - What is wrong, each problem as one text; empty if every VM may be started.
+    - The problems, one string each; empty if every VM may be started.
   type: list
   elements: str
   sample: ["VM web (36c27e8f-f05c-4780-bf6d-2fa65700f22e) is wanted on hv1, but it is active on hv2"]

@@ -12,13 +12,13 @@ from ansible_collections.zstack.kvm.plugins.module_utils.foreign_text import cle
 
 DOCUMENTATION = r"""
 name: started_vms
-short_description: Summarise what hosts returned about the VMs that they started
+short_description: Summarize the results of hosts that started VMs
 version_added: 0.2.0
 author:
   - zstack.kvm contributors (@zstack)
 description:
-  - Puts together what M(zstack.kvm.zstack_vm_start) returned on all hosts of a play, for people and for the next node
-    of a workflow. C(playbooks/start_vms.yml) ends with it.
+  - Combines the results of M(zstack.kvm.zstack_vm_start) on all hosts of a play, for people and for the next node of a
+    workflow. C(playbooks/start_vms.yml) uses it at its end.
 positional: _input
 options:
   _input:
@@ -31,7 +31,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Show what runs where
+- name: Show which VM runs on which host
   ansible.builtin.debug:
     msg: "{{ (ansible_play_hosts_all | map('extract', hostvars) | zstack.kvm.started_vms).lines }}"
 """

@@ -14,29 +14,29 @@ from ansible_collections.zstack.kvm.plugins.module_utils._start.result import Se
 
 DOCUMENTATION = r"""
 name: vm_batches
-short_description: Part VMs into batches
+short_description: Split VMs into batches
 version_added: 0.1.0
 author:
   - zstack.kvm contributors (@zstack)
 description:
-  - Parts the VMs of a host into batches, each for a task of its own (M(zstack.kvm.zstack_vm_start)). What a task did is
-    shown when all of its VMs are done; so an operator sees which VMs are done while the rest go on.
-    C(playbooks/start_vms.yml) does so with C(zstack_batch).
+  - Splits the VMs of a host into batches, each for its own task (M(zstack.kvm.zstack_vm_start)). A task shows its
+    result when all of its VMs are done; with batches an operator sees the progress. C(playbooks/start_vms.yml) does so
+    with C(zstack_batch).
   - VMs with O(zstack.kvm.zstack_vm_start#module:vms[].start_order) are together in the first batch, whatever their
-    number, because a task keeps their order, and leaves later ones alone when an earlier one fails.
-  - As soon as there are batches, all VMs are checked here, so that what is wrong with the description of one still
-    stops everything before anything is touched.
+    number, because their order applies within one task, which does not start later ones when an earlier one fails.
+  - If there are several batches, all VMs are validated here, so that an invalid option of one VM still stops everything
+    before anything is touched.
 positional: _input
 options:
   _input:
     description:
-      - The VMs, in the options of M(zstack.kvm.zstack_vm_start).
+      - The VMs, with the options of M(zstack.kvm.zstack_vm_start).
     type: list
     elements: dict
     required: true
   size:
     description:
-      - How many VMs a batch has at most. Nothing, or an empty text, for one batch with all of them.
+      - The maximum number of VMs in a batch. If omitted or an empty string, all VMs are in one batch.
     type: int
 """
 
@@ -52,18 +52,18 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - The batches, none without VMs.
+    - The batches; empty if there are no VMs.
   type: list
   elements: dict
   contains:
     places:
       description:
-        - Which VMs the batch has, as their places in the list. The VMs themselves would show passwords in the output.
+        - The VMs of the batch, as indexes into the list. The VMs themselves would show passwords in the output.
       type: list
       elements: int
     label:
       description:
-        - Their names.
+        - The number and names of its VMs.
       type: str
       sample: "10 of 100 VMs: web11 … web20"
 """

@@ -15,12 +15,12 @@ version_added: 0.2.0
 author:
   - zstack.kvm contributors (@zstack)
 description:
-  - Returns what may be shown and remembered of VMs that hold secrets.
+  - Returns what may be shown and stored of VMs whose options contain secrets.
 positional: _input
 options:
   _input:
     description:
-      - The VMs, in the options of M(zstack.kvm.zstack_vm_start).
+      - The VMs, with the options of M(zstack.kvm.zstack_vm_start).
     type: list
     elements: dict
     required: true
@@ -35,7 +35,7 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - The names by UUID. A VM without a UUID or name has an empty text there.
+    - The names by UUID. A missing UUID or name is an empty string.
   type: dict
 """
 

@@ -17,45 +17,45 @@ from ansible_collections.zstack.kvm.plugins.module_utils._spec.start_vm_cmd impo
 
 DOCUMENTATION = r"""
 name: vms_of_variables
-short_description: Read VMs out of the variables of the playbooks
+short_description: Read VMs from the variables of the playbooks
 version_added: 0.1.0
 author:
   - zstack.kvm contributors (@zstack)
 description:
-  - Gives the VMs for the option O(zstack.kvm.zstack_vm_start#module:vms) that the variables of
-    C(playbooks/start_vms.yml) describe.
-  - Each of them may be what it means (a list, a mapping) or the text of that, as a survey or C(-e name=value) gives it.
-    What is empty counts as not given. A single VM or document needs no list around it.
-  - All that is wrong is in one error, with the variables' names, and without their values.
+  - Returns the VMs of the variables of C(playbooks/start_vms.yml), for the option
+    O(zstack.kvm.zstack_vm_start#module:vms).
+  - Each variable may be a list or mapping, or its text, as a survey or C(-e name=value) gives it. An empty variable
+    counts as omitted. A single VM or document needs no list around it.
+  - All problems are in one error, with the names of the variables, and without their values.
 positional: _input
 options:
   _input:
     description:
-      - The variables, by their names.
+      - The variables, by name.
     type: dict
     required: true
     suboptions:
       zstack_vms:
-        description: VMs, or their text in JSON or YAML.
+        description: VMs, or their JSON or YAML text.
         type: raw
       zstack_start_vm_cmds:
         description: >-
           StartVmCmd documents, as mappings or JSON text; or one text with a list of them or several one after another.
-          Fields that are not known are warned of.
+          Unknown fields are a warning.
         type: raw
       zstack_secret_start_vm_cmds:
-        description: More such documents. A survey asks for them as for a password.
+        description: More such documents, which a survey treats like a password.
         type: raw
       zstack_vm_defaults:
-        description: Options that every VM gets unless it says otherwise, or their text in JSON or YAML.
+        description: Defaults of the options of every VM, or their JSON or YAML text.
         type: raw
       zstack_console_password:
-        description: The password of the console for every VM that brings none.
+        description: The console password of every VM that has none.
         type: str
 """
 
 EXAMPLES = r"""
-- name: Start the VM whose document somebody pasted
+- name: Start the VM of a pasted document
   zstack.kvm.zstack_vm_start:
     vms: "{{ {'zstack_start_vm_cmds': pasted_text} | zstack.kvm.vms_of_variables }}"
 """

@@ -12,22 +12,23 @@ version_added: 0.1.0
 author:
   - zstack.kvm contributors (@zstack)
 description:
-  - Makes a host of each VM of some hypervisors, running or not, ZStack's and those of others. All hypervisors are asked
-    side by side, through libvirt.
+  - Adds a host for each VM of some hypervisors, running or not, whether ZStack created it or not. All hypervisors are
+    queried in parallel, through libvirt.
   - The configuration is a YAML file whose name ends in C(zstack_vms.yml) or C(zstack_vms.yaml).
-  - A host has what M(zstack.kvm.zstack_vm_info) tells of its VM without being told what to compare with, in variables
-    of the same names after C(zstack_vm_), such as C(zstack_vm_state), C(zstack_vm_console) and C(zstack_vm_addresses);
-    and its hypervisor in C(zstack_vm_hypervisor) and C(zstack_vm_hypervisor_uri).
+  - A host has the results of M(zstack.kvm.zstack_vm_info) for its VM, without those of a comparison, in variables of
+    the same names with the prefix C(zstack_vm_), such as C(zstack_vm_state), C(zstack_vm_console) and
+    C(zstack_vm_addresses); and its hypervisor in C(zstack_vm_hypervisor) and C(zstack_vm_hypervisor_uri).
   - All hosts are in the group C(zstack_vms), and in the groups C(zstack_state_STATE) and
-    C(zstack_hypervisor_NAME). Those of which ZStack has written a number or an address into the metadata are in
-    C(zstack_made) and C(zstack_management_ip_ADDRESS). Characters that no group can have are replaced by C(_).
-  - What a VM says of itself is never taken for a template, and control characters are replaced in all of it. What
-    is left out of that, such as an address that is none, is a warning that names the VM.
-  - C(zstack_vm_address) is V(null) where a VM is off or has no address that others can reach, and all variables are
-    there of every VM, so that O(strict) is safe as long as expressions expect that.
-  - A VM that several hypervisors have, as after a migration, is the one that is active; where none is, that of the
-    first hypervisor. One that is active on several may spoil its disks. It is a warning, and a host for each of these
-    hypervisors, called UUID.HYPERVISOR whatever O(inventory_hostname) says.
+    C(zstack_hypervisor_NAME). Those whose metadata has an internal ID or a management address of ZStack are in
+    C(zstack_made) and C(zstack_management_ip_ADDRESS). Characters that are not valid in a group name are replaced by
+    C(_).
+  - Values that come from a VM are never evaluated as templates, and control characters in them are replaced. A value
+    that is left out because it is invalid, such as an address that is none, is a warning that names the VM.
+  - C(zstack_vm_address) is V(null) if the VM is off or has no address that is reachable from elsewhere. Every VM has
+    all variables, so O(strict) is safe as long as expressions allow for null.
+  - If several hypervisors have the same VM, for instance after a migration, the active one is used; if none is active,
+    that of the first hypervisor. A VM that is active on several hypervisors may corrupt its disks. This is a warning,
+    and adds a host for each of these hypervisors, named UUID.HYPERVISOR whatever O(inventory_hostname) is.
 requirements:
   - On the controller, for the Python that Ansible runs with, libvirt-python and lxml (python3-libvirt and python3-lxml
     in Debian, Ubuntu and Enterprise Linux).
@@ -37,58 +38,59 @@ extends_documentation_fragment:
 options:
   plugin:
     description:
-      - Says that a file is for this plugin.
+      - The name of this plugin, which marks the file as its configuration.
     type: str
     required: true
     choices: [zstack.kvm.zstack_vms]
   hypervisors:
     description:
-      - The libvirt URI of each hypervisor, by its name. With the names that the hypervisors have in the rest of the
+      - The libvirt URI of each hypervisor, by its name. If the names are those of the hypervisors in the rest of the
         inventory, tasks of a VM can be delegated to C(zstack_vm_hypervisor).
-      - C(qemu+ssh://root@ADDRESS/system) needs an SSH key without a passphrase, or one in an agent, and the host's key
-        in F(known_hosts) of the user that runs Ansible. C(keyfile=PATH) in the query names another key. Nobody is asked
-        for a password; C(no_tty=0) changes that.
-      - C(qemu+libssh2://root@ADDRESS/system) takes C(keyfile=PATH), C(known_hosts=PATH) and
-        C(known_hosts_verify=normal) in the query, and leaves the settings of OpenSSH alone.
+      - C(qemu+ssh://root@ADDRESS/system) needs an SSH key without a passphrase, or one in an SSH agent, and the host's
+        key in F(known_hosts) of the user that runs Ansible. C(keyfile=PATH) in the query names another key. There is
+        no password prompt unless the query has C(no_tty=0).
+      - C(qemu+libssh2://root@ADDRESS/system) accepts C(keyfile=PATH), C(known_hosts=PATH) and
+        C(known_hosts_verify=normal) in the query, and does not use the configuration of OpenSSH.
     type: dict
     required: true
   inventory_hostname:
     description:
-      - What hosts are called by.
-      - V(name) is for hypervisors on which nobody but you names VMs, because a VM may be called like anything else.
-        A VM whose name another host has already, or whose name has more in it than letters, digits, C(_), C(-) and
-        C(.), goes by its UUID, with a warning.
+      - What the names of the hosts are.
+      - V(name) is for hypervisors on which only you name VMs, because a VM can have any name. A VM whose name is
+        already that of another host, or contains other characters than letters, digits, C(_), C(-) and C(.), has its
+        UUID as host name, with a warning.
     type: str
     choices: [uuid, name]
     default: uuid
   unreachable:
     description:
-      - Whether a hypervisor that can't be asked is a warning, and its VMs are missing, or an error.
+      - Whether a hypervisor that can't be queried is a warning, with its VMs missing, or an error.
     type: str
     choices: [warn, fail]
     default: warn
   connect_timeout:
     description:
-      - How many seconds a hypervisor gets to open a connection.
+      - How many seconds to wait for a connection to a hypervisor.
     type: int
     default: 15
   timeout:
     description:
-      - How many seconds a hypervisor gets to tell of its VMs. One that takes longer counts as one that can't be asked.
+      - How many seconds to wait for the information about the VMs of a hypervisor. One that takes longer counts as one
+        that can't be queried.
     type: int
     default: 60
   cache:
     description:
-      - Whether to remember what each hypervisor has said. One that can't be asked is asked again the next time.
+      - Whether to cache the information of each hypervisor. One that can't be queried is queried again the next time.
 notes:
-  - An inventory of VMs is as new as its cache. Playbooks that change VMs should ask M(zstack.kvm.zstack_vm_info).
-  - RV(zstack.kvm.zstack_vm_info#module:vms[].uptime) is known of VMs of the local hypervisor only.
+  - An inventory of VMs is as recent as its cache. Playbooks that change VMs should use M(zstack.kvm.zstack_vm_info).
+  - RV(zstack.kvm.zstack_vm_info#module:vms[].uptime) is known only for VMs of the local hypervisor.
 seealso:
   - module: zstack.kvm.zstack_vm_info
 """
 
 EXAMPLES = r"""
-# fleet.zstack_vms.yml: two hypervisors, remembered for five minutes
+# fleet.zstack_vms.yml: two hypervisors, cached for five minutes
 plugin: zstack.kvm.zstack_vms
 hypervisors:
   hv1: qemu+ssh://root@10.0.0.11/system
@@ -99,7 +101,7 @@ cache_connection: ~/.cache/ansible-inventory
 cache_timeout: 300
 
 ---
-# guests.zstack_vms.yml: guests as hosts that Ansible logs in to
+# guests.zstack_vms.yml: guests as hosts to which Ansible connects
 plugin: zstack.kvm.zstack_vms
 hypervisors:
   hv1: qemu+ssh://root@10.0.0.11/system

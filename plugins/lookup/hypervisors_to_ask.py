@@ -7,34 +7,34 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: hypervisors_to_ask
-short_description: Find the hypervisors that have to be asked which VMs they run
+short_description: Find the hypervisors to query for running VMs
 version_added: 0.2.0
 author:
   - zstack.kvm contributors (@zstack)
 description:
-  - Returns the hosts of the inventory on which VMs may run, and which host of the play asks each of them.
+  - Returns the hosts of the inventory on which VMs may run, and which host of the play queries each of them.
     C(playbooks/start_vms.yml) uses it before it starts anything.
-  - Each host of the play asks itself, and its share of the hypervisors that are not in the play.
+  - Each host of the play queries itself, and its share of the hypervisors that are not in the play.
 options:
   _terms:
     description:
-      - One pattern, which is a list or text. Empty for the group C(hypervisors), or C(all) without such a group.
+      - One pattern, a list or text. If empty, the group C(hypervisors), or C(all) if there is no such group.
     required: true
   play_hosts:
     description:
-      - The hosts of the play. They are hypervisors whatever the pattern says.
+      - The hosts of the play. They are hypervisors whatever the pattern is.
     type: list
     elements: str
     required: true
   chosen:
     description:
-      - The pattern by which the play chose its hosts. Hosts that match it are hypervisors as well, also those that
-        C(--limit) leaves out.
+      - The host pattern of the play. Hosts that match it are hypervisors as well, including those that C(--limit)
+        excludes.
     type: raw
 """
 
 EXAMPLES = r"""
-- name: Find the hypervisors to ask
+- name: Find the hypervisors to query
   ansible.builtin.set_fact:
     placement: "{{ lookup('zstack.kvm.hypervisors_to_ask', 'hypervisors', play_hosts=ansible_play_hosts_all) }}"
   run_once: true
@@ -52,7 +52,7 @@ _value:
       type: list
       elements: str
     asked_by:
-      description: For each host of the play the hosts that it asks.
+      description: For each host of the play, the hosts that it queries.
       type: dict
     unmatched:
       description: The parts of the pattern that match no host.

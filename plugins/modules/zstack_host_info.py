@@ -8,12 +8,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: zstack_host_info
-short_description: Tell what a hypervisor is, has and can do
+short_description: Gather information about a hypervisor
 version_added: 0.1.0
 author:
   - zstack.kvm contributors (@zstack)
 description:
-  - Asks libvirt and the kernel of a hypervisor what VMs can get there, and which VMs there are.
+  - Gathers information from libvirt and the kernel of a hypervisor about what VMs can use there, and which VMs exist.
   - Changes nothing.
 extends_documentation_fragment:
   - zstack.kvm.attributes.action_group
@@ -23,17 +23,17 @@ options:
   uri:
     description:
       - The URI of the libvirt daemon to connect to.
-      - Through a remote one, what only the hypervisor's own kernel can report is returned as null.
+      - With a remote URI, what only the hypervisor's own kernel can report is returned as null.
 seealso:
   - module: zstack.kvm.zstack_vm_start
 """
 
 EXAMPLES = r"""
-- name: Ask what the hypervisor can do
+- name: Gather information about the hypervisor
   zstack.kvm.zstack_host_info:
   register: host
 
-- name: Start a VM, emulated where the hypervisor has no KVM
+- name: Start a VM, emulated if the hypervisor has no KVM
   zstack.kvm.zstack_vm_start:
     vms:
       - uuid: 36c27e8f-f05c-4780-bf6d-2fa65700f22e
@@ -51,12 +51,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 uuid:
-  description: The UUID by which libvirt tells this hypervisor from others.
+  description: The UUID by which libvirt identifies this hypervisor.
   type: str
   returned: success
   sample: 4c4c4544-0042-3510-8052-b4c04f4a4d32
 hostname:
-  description: The name that the hypervisor has for itself.
+  description: The hypervisor's own host name.
   type: str
   returned: success
   sample: hv1
@@ -86,23 +86,23 @@ memory:
   returned: success
   contains:
     total:
-      description: All of it, in bytes.
+      description: The total, in bytes.
       type: int
       sample: 270132932608
     free:
-      description: What new processes can have without swapping, in bytes.
+      description: What is available to new processes without swapping, in bytes.
       type: int
       sample: 198041763840
 domain_types:
   description:
     - The domain types that VMs of the hypervisor's own architecture can have.
-    - V(kvm) says that QEMU can open C(/dev/kvm), not that a guest boots there; V(qemu) is emulation.
+    - V(kvm) means that QEMU can open C(/dev/kvm), not that a guest boots with it; V(qemu) is emulation.
   type: list
   elements: str
   returned: success
   sample: [kvm, qemu]
 guests:
-  description: What VMs can have, for each architecture and domain type that a VM can ask for.
+  description: What VMs can have, for each supported architecture and domain type.
   type: list
   elements: dict
   returned: success
@@ -120,13 +120,13 @@ guests:
       type: str
       sample: /usr/bin/qemu-system-x86_64
     default_machine:
-      description: The machine that a VM gets that asks for none.
+      description: The machine type of a VM without the option machine.
       type: str
       sample: pc
     machines:
       description:
-        - For each of V(pc), V(q35) and V(virt) that the hypervisor has, what such VMs can have, in the words of
-          the options of M(zstack.kvm.zstack_vm_start).
+        - For each of V(pc), V(q35) and V(virt) that the hypervisor has, what such VMs can have, as values of the
+          options of M(zstack.kvm.zstack_vm_start).
       type: dict
       sample:
         pc:
@@ -135,12 +135,12 @@ guests:
           video_types: [cirrus, vga, qxl, virtio]
           max_cpus: 255
     machine_names:
-      description: The names of all machines and their versions that C(machine) of a VM can have.
+      description: All machine types and versions that the option C(machine) of a VM accepts.
       type: list
       elements: str
       sample: [pc, pc-i440fx-7.2, pc-q35-7.2, q35]
 vms:
-  description: The VMs that libvirt knows there, whoever made them.
+  description: All VMs that libvirt has there, whoever created them.
   type: list
   elements: dict
   returned: success
@@ -150,34 +150,33 @@ vms:
       type: str
       sample: 36c27e8f-f05c-4780-bf6d-2fa65700f22e
     name:
-      description: The name of the domain. ZStack's domains have their UUID for a name.
+      description: The name of the domain. The name of ZStack's domains is their UUID without dashes.
       type: str
       sample: 36c27e8ff05c4780bf6d2fa65700f22e
     active:
-      description: Whether a QEMU has its disks open. Paused VMs are active too.
+      description: Whether a QEMU process has its disks open. Paused VMs are active too.
       type: bool
       sample: true
 load_average:
   description:
-    - How many tasks wanted a CPU, on average over the last 1, 5 and 15 minutes. Null if O(uri) leads to another
-      machine.
+    - The load average of the last 1, 5 and 15 minutes. Null if O(uri) is remote.
   type: list
   elements: float
   returned: success
   sample: [3.5, 2.25, 2.0]
 bridges:
-  description: The bridges of the hypervisor's kernel, which NICs of VMs can be on.
+  description: The bridges of the hypervisor's kernel, to which NICs of VMs can be connected.
   type: list
   elements: str
   returned: success
   sample: [br_eth0, br_eth1]
 cgroup_version:
-  description: The version of the control groups that limit VMs, 1 or 2.
+  description: The version of the control groups (cgroups) that limit VMs, 1 or 2.
   type: int
   returned: success
   sample: 2
 iommu_groups:
-  description: The IOMMU groups, each of which can be passed through as a whole only; none where the IOMMU is off.
+  description: The IOMMU groups, each of which can only be passed through as a whole; empty if the IOMMU is off.
   type: list
   elements: dict
   returned: success
@@ -187,7 +186,7 @@ iommu_groups:
       type: int
       sample: 12
     devices:
-      description: The addresses of its PCI devices.
+      description: The addresses of the group's PCI devices.
       type: list
       elements: str
       sample: ["0000:3b:00.0", "0000:3b:00.1"]

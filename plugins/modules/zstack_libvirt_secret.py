@@ -8,15 +8,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: zstack_libvirt_secret
-short_description: Manage the secrets by which libvirt reaches ceph and iSCSI
+short_description: Manage libvirt's secrets for ceph and iSCSI
 version_added: 0.1.0
 author:
   - zstack.kvm contributors (@zstack)
 description:
-  - Makes sure that libvirt has a secret with a given UUID, definition and value, or that it has none.
-  - A secret whose definition is right but whose value is missing or wrong is repaired.
+  - Ensures that libvirt has a secret with a given UUID, definition and value, or that it has none.
+  - A secret whose definition is correct but whose value is missing or wrong gets the right value.
   - The role R(zstack.kvm.ceph_secrets,ansible_collections.zstack.kvm.ceph_secrets_role) does this for a group of
-    hypervisors. M(zstack.kvm.zstack_vm_start) brings along the secrets of the VMs that it starts, if it is given them.
+    hypervisors. M(zstack.kvm.zstack_vm_start) creates the secrets of the VMs that it starts, if their keys are given.
 extends_documentation_fragment:
   - zstack.kvm.attributes
   - zstack.kvm.attributes.action_group
@@ -24,49 +24,49 @@ extends_documentation_fragment:
 options:
   uuid:
     description:
-      - The UUID of the secret, 32 hexadecimal digits with or without dashes. Domains find the secret by it, so it has
-        to be the same on all hypervisors of a cluster.
+      - The UUID of the secret, 32 hexadecimal digits with or without dashes. Domains refer to the secret by it, so it
+        must be the same on all hypervisors of a cluster.
     type: str
     required: true
   type:
     description:
-      - What the secret is for.
+      - The storage that the secret is for.
     type: str
     choices: [ceph, iscsi]
     default: ceph
   usage:
     description:
       - The name under which libvirt lists the secret. There can be one secret for each type and name.
-      - For V(iscsi) it is the name of the target (IQN) and required. For V(ceph) it is by default the UUID.
+      - For V(iscsi) it is the name of the target (IQN) and required. For V(ceph) it defaults to the UUID.
     type: str
   value:
     description:
-      - For O(type=ceph) the key of the user in base64, as C(ceph auth get-key) prints it. For O(type=iscsi) the CHAP
-        password as it is.
-      - It has to be text. A password of digits needs quotes in YAML, which makes 83 of 0123.
-      - When left out, the secret keeps the value that it has.
+      - For O(type=ceph) the user's key in Base64, as C(ceph auth get-key) prints it. For O(type=iscsi) the CHAP
+        password in plain text.
+      - It must be text. Quote a password that consists of digits in YAML, which reads 0123 as 83.
+      - If omitted, the secret keeps its value.
     type: raw
   update_value:
     description:
-      - V(always) sets the value whenever it is not as asked. Nobody can read the value of a private secret, so for one
-        this means on every run, which then says that something changed.
-      - V(on_create) sets it when the secret has none, and of a private secret only when it is made.
+      - V(always) sets the value whenever it differs. The value of a private secret cannot be read, so it is set on
+        every run, which then reports a change.
+      - V(on_create) sets it when the secret has none; for a private secret only when the secret is created.
     type: str
     choices: [always, on_create]
     default: always
   ephemeral:
     description:
-      - Whether libvirt keeps the secret in memory only, so that it is gone when libvirt or the hypervisor is restarted.
+      - Whether libvirt keeps the secret in memory only, so that it is lost when libvirt or the hypervisor is restarted.
     type: bool
     default: false
   private:
     description:
-      - Whether libvirt shows the value to nobody, not even to root.
+      - Whether libvirt reveals the value to nobody, not even to root.
     type: bool
     default: false
   state:
     description:
-      - Whether the secret is to be there.
+      - Whether the secret should exist.
     type: str
     choices: [present, absent]
     default: present
@@ -76,7 +76,7 @@ attributes:
   diff_mode:
     support: full
     details:
-      - The definition before and after, and whether there is a value; never the value.
+      - The definition before and after, and whether there is a value; never the value itself.
   idempotent:
     support: partial
     details:
@@ -86,12 +86,12 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Let libvirt know the key of a ceph cluster
+- name: Create the secret with the key of a ceph cluster
   zstack.kvm.zstack_libvirt_secret:
     uuid: 7f2e0b9c-3a51-4c7e-9d2e-0123456789ab
     value: "{{ vault_ceph_key }}"
 
-- name: Let libvirt know the CHAP password of an iSCSI target
+- name: Create the secret with the CHAP password of an iSCSI target
   zstack.kvm.zstack_libvirt_secret:
     uuid: 0a3f5c1e-90d1-4a7c-8d55-8f5a3c6c2e44
     type: iscsi
@@ -113,7 +113,7 @@ uuid:
   returned: always
   sample: 7f2e0b9c-3a51-4c7e-9d2e-0123456789ab
 actions:
-  description: What was done, or in check mode would be done, in this order.
+  description: The names of the actions that were done, or would be done in check mode, in order.
   type: list
   elements: str
   returned: success

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: zstack_vm_info
-short_description: Tell how the VMs of a hypervisor are
+short_description: Gather information about the VMs of a hypervisor
 version_added: 0.1.0
 author:
   - zstack.kvm contributors (@zstack)
 description:
-  - Tells of some or all VMs of a hypervisor in which state they are and why, where their consoles and their guests
-    are, what disks and network cards they have, and whether they have to be restarted.
-  - VMs that are described as for zstack.kvm.zstack_vm_start are compared with their descriptions as well.
-  - Changes nothing on the hypervisor, save for the pictures in O(screenshot_directory).
+  - Gathers information about some or all VMs of a hypervisor. This is their state and its reason, the addresses of
+    consoles and guests, disks and NICs, and whether a restart is due.
+  - VMs that are given with the options of zstack.kvm.zstack_vm_start are compared with these options as well.
+  - Changes nothing on the hypervisor, except for the screenshots in O(screenshot_directory).
 extends_documentation_fragment:
   - zstack.kvm.attributes.action_group
   - zstack.kvm.attributes.info_module
@@ -25,39 +25,39 @@ extends_documentation_fragment:
 options:
   uuids:
     description:
-      - The UUIDs of the VMs to tell of, 32 hexadecimal digits each, with or without dashes.
+      - The UUIDs of VMs to report, 32 hexadecimal digits each, with or without dashes.
     type: list
     elements: str
     default: []
   others:
     description:
-      - Whether to tell of all other VMs of the hypervisor too, those of others than ZStack as well. Done in any case
-        where neither O(uuids) nor O(vms) names a VM.
+      - Whether to report all other VMs of the hypervisor too, including those that ZStack did not create. They are
+        always reported if neither O(uuids) nor O(vms) names a VM.
     type: bool
     default: false
   vms:
     description:
-      - Descriptions of VMs, to tell of these as well and to compare them, each a mapping of the options below.
-        An option that is null or an empty text counts as left out.
-      - ZStack's document for starting a VM, a StartVmCmd, becomes an element of this list by the filter
-        P(zstack.kvm.from_start_vm_cmd#filter).
+      - VMs to report and to compare with their options, each a mapping of the options below. An option that is null or
+        an empty string counts as omitted.
+      - The filter P(zstack.kvm.from_start_vm_cmd#filter) converts a StartVmCmd, the document with which ZStack starts
+        a VM, to an element of this list.
     required: false
     default: []
   screenshot_directory:
     description:
-      - A directory for pictures of the screens of running VMs, on the machine where the module runs. It is made if
-        it doesn't exist. Each picture is a PNG file named by the VM's UUID, replaces the one before, and can be read
-        by its owner only. None are written in check mode.
+      - A directory for screenshots of running VMs, on the machine where the module runs. It is created if it doesn't
+        exist. Each screenshot is a PNG file named after the VM's UUID, replaces the previous one, and can be read by
+        its owner only. None are written in check mode.
     type: path
   thumbnail_width:
     description:
-      - Asks for small pictures of the screens of running VMs in RV(vms[].thumbnail), so many pixels wide at most. They
-        are made by the hypervisor's Python, which takes a tenth of a second for a text screen and seconds for a large
-        desktop.
+      - The maximum width in pixels of a small screenshot of each running VM, returned in RV(vms[].thumbnail). It is
+        scaled by the hypervisor's Python, which takes a tenth of a second for a text screen and seconds for a large
+        desktop. Without this option no thumbnails are returned.
     type: int
   uri:
     description:
-      - The URI of the libvirt daemon to connect to. Through a remote one, RV(vms[].uptime) is unknown.
+      - The URI of the libvirt daemon to connect to. With a remote URI, RV(vms[].uptime) is unknown.
 attributes:
   check_mode:
     details:
@@ -68,23 +68,23 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Look at all VMs of a hypervisor
+- name: Gather information about all VMs of a hypervisor
   zstack.kvm.zstack_vm_info:
   register: hypervisor_vms_seen
 
-- name: See what a VM shows on its screen
+- name: Take a screenshot of a VM
   zstack.kvm.zstack_vm_info:
     uuids:
       - 6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11
     screenshot_directory: /var/lib/zstack-kvm/screenshots
   register: hypervisor_vm_seen
 
-- name: See which VMs are not as they should be
+- name: Compare VMs with their options
   zstack.kvm.zstack_vm_info:
     vms: "{{ hypervisor_vms }}"
   register: hypervisor_vms_compared
 
-- name: Name them
+- name: Show which VMs are not in sync
   ansible.builtin.debug:
     msg: "{{ hypervisor_vms_compared.vms | rejectattr('in_sync') | map(attribute='uuid') }}"
 """
@@ -93,8 +93,8 @@ RETURN = r"""
 vms:
   description:
     - The VMs, first those of O(uuids), then those of O(vms), then others.
-    - For a VM that doesn't exist, or that libvirt fails to tell of, only RV(vms[].uuid), RV(vms[].state),
-      RV(vms[].reason), RV(vms[].warnings) and what tells of the comparison are there.
+    - For a VM that doesn't exist, or about which libvirt returns an error, only RV(vms[].uuid), RV(vms[].state),
+      RV(vms[].reason), RV(vms[].warnings) and the results of the comparison are returned.
   returned: success
   type: list
   elements: dict
@@ -104,46 +104,47 @@ vms:
       type: str
       sample: 6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11
     name:
-      description: What people call the VM; the domain's description, or its name where it has none.
+      description: The display name of the VM; the domain's description, or the domain's name if it has none.
       type: str
       sample: web 01
     domain_name:
-      description: What libvirt calls the VM.
+      description: The name of the libvirt domain.
       type: str
       sample: 6a9c3b1e2f644d0b9a557a0d3c1f2b11
     state:
       description:
-        - The state in which the VM is, in libvirt's words, or V(absent); V(unknown) where RV(vms[].warnings) says why.
+        - The VM's state, by libvirt's name, or V(absent); V(unknown) if it could not be read, for the reason in
+          RV(vms[].warnings).
       type: str
       sample: running
     reason:
-      description: Why it is in that state, in libvirt's words.
+      description: The reason of that state, by libvirt's name.
       type: str
       sample: booted
     qemu_hangs:
       description:
-        - Whether the VM's QEMU runs, but has not answered libvirt for ten seconds. What only it can say, the sizes of
-          disks and the pictures, is V(null) then, and RV(vms[].warnings) says so.
+        - Whether the VM's QEMU runs, but has not answered libvirt for ten seconds. Values that only QEMU can report,
+          the sizes of disks and the screenshots, are V(null) then, and RV(vms[].warnings) says so.
       type: bool
       sample: false
     uptime:
       description:
         - Seconds since the VM's QEMU was started, from the hypervisor's F(/proc). A reboot from within the guest
-          doesn't begin it anew, and time that the VM was paused counts. V(null) for a VM that is off, and through a
+          doesn't reset it, and time during which the VM was paused counts. V(null) for a VM that is off, and with a
           remote uri.
       type: int
       sample: 86400
     memory:
-      description: Bytes of memory that the VM has.
+      description: The VM's memory, in bytes.
       type: int
       sample: 2147483648
     cpus:
-      description: How many processors the VM has.
+      description: The number of the VM's CPUs.
       type: int
       sample: 2
     console:
       description:
-        - Where the VM's console is, V(null) where it has none because it doesn't run. Where it listens on every
+        - The address of the VM's console, V(null) if it has none because it doesn't run. If it listens on every
           address, RV(vms[].console.host) is the hypervisor's management address if the VM's metadata has it.
       type: dict
       contains:
@@ -161,14 +162,14 @@ vms:
           sample: 5900
     address:
       description:
-        - The first of RV(vms[].addresses) by which others can reach the guest. Addresses of IPv6 that are valid in one
-          site only come last; link-local ones are none. V(null) where there is none.
+        - The first of RV(vms[].addresses) that is reachable from elsewhere. Site-local IPv6 addresses come last;
+          link-local ones do not count. V(null) if there is none.
       type: str
       sample: 10.0.0.17
     addresses:
       description:
-        - The IP addresses of the guest, each once and at most 256, without those of loopback. Empty for a VM that is
-          off. What the guest reports and is no address is left out, and RV(vms[].warnings) says so.
+        - The IP addresses of the guest, each once and at most 256, without loopback addresses. Empty for a VM that is
+          off. A value reported by the guest that is not an address is left out, and RV(vms[].warnings) says so.
       type: list
       elements: dict
       contains:
@@ -177,21 +178,22 @@ vms:
           type: str
           sample: 10.0.0.17
         prefix:
-          description: The length of its network's prefix, V(null) where only ARP knows the address.
+          description: The prefix length of its network, V(null) if the address is known only from ARP.
           type: int
           sample: 24
         mac:
-          description: The MAC address of the network card that has it.
+          description: The MAC address of the NIC that has it.
           type: str
           sample: fa:16:3e:00:00:01
         interface:
-          description: The network card, by its name in the guest for the source V(agent), else in the hypervisor.
+          description: The name of the NIC, in the guest for the source V(agent), otherwise on the hypervisor.
           type: str
           sample: eth0
         source:
           description:
-            - Who says so, the first of V(agent) (QEMU's agent in the guest), V(lease) (the DHCP server of a libvirt
-              network) and V(arp) (the hypervisor's ARP table, in which an address can be out of date).
+            - The source of the address, the first that has it of V(agent) (QEMU's agent in the guest), V(lease) (the
+              DHCP server of a libvirt network) and V(arp) (the hypervisor's ARP table, in which an address can be out
+              of date).
           type: str
           sample: agent
     disks:
@@ -200,7 +202,7 @@ vms:
       elements: dict
       contains:
         target:
-          description: The name of its place.
+          description: The target device name of the disk.
           type: str
           sample: vda
         device:
@@ -209,20 +211,20 @@ vms:
           sample: disk
         source:
           description:
-            - The path of its image or device; in network storage the protocol and the name there. V(null) for an empty
-              drive.
+            - The path of its image or device; for network storage the protocol and the name there. V(null) for an
+              empty drive.
           type: str
           sample: /var/lib/libvirt/images/web01.qcow2
         overlay_of:
           description:
-            - The image that the VM's description names, where the source is an overlay of it that a snapshot has made.
-            - V(null) where the two are the same, and for VMs that O(vms) does not describe.
+            - The image that the VM's options name, if the source is an overlay of it, created by a snapshot.
+            - V(null) if the two are the same, and for VMs that are not in O(vms).
           type: str
           sample: /var/lib/libvirt/images/web01.qcow2
         backing_chain:
           description:
-            - The images below the source, from the upper to the lower, as far as libvirt names them. Of a VM that runs
-              these are all.
+            - The images below the source, from top to bottom, as far as libvirt reports them. For a running VM these
+              are all.
           type: list
           elements: str
           sample: [/var/lib/libvirt/images/debian.qcow2]
@@ -231,15 +233,15 @@ vms:
           type: str
           sample: qcow2
         size:
-          description: Bytes that the guest sees. V(null) where libvirt can't say.
+          description: The capacity that the guest sees, in bytes. V(null) if libvirt can't report it.
           type: int
           sample: 10737418240
         allocated:
-          description: Bytes that it takes where it lies. V(null) where libvirt can't say.
+          description: The bytes allocated on its storage. V(null) if libvirt can't report them.
           type: int
           sample: 1998848
     nics:
-      description: The network cards.
+      description: The NICs.
       type: list
       elements: dict
       contains:
@@ -248,7 +250,7 @@ vms:
           type: str
           sample: fa:16:3e:00:00:01
         type:
-          description: How it is connected, in libvirt's words.
+          description: How it is connected, by libvirt's name.
           type: str
           sample: bridge
         bridge:
@@ -256,21 +258,21 @@ vms:
           type: str
           sample: br_eth0
         model:
-          description: What the guest sees.
+          description: The model that the guest sees.
           type: str
           sample: virtio
         device:
-          description: The hypervisor's end of it. V(null) where it has no name yet because the VM is off.
+          description: The NIC's device on the hypervisor. V(null) if it has no name yet because the VM is off.
           type: str
           sample: vnet0
         connected:
           description:
-            - Whether that device is in its bridge. It is not after the bridge was created again under the running VM.
-            - V(null) where it is not known, as of a VM that is off or by a remote O(uri).
+            - Whether that device is in its bridge. It is not if the bridge was recreated while the VM was running.
+            - V(null) if this is not known, for instance for a VM that is off or with a remote O(uri).
           type: bool
           sample: true
     metadata:
-      description: What ZStack keeps in the domain.
+      description: ZStack's metadata in the domain.
       type: dict
       contains:
         internal_id:
@@ -282,46 +284,46 @@ vms:
           type: str
           sample: 10.0.0.2
     restart_required:
-      description: Whether what runs is not what libvirt will start next time.
+      description: Whether the running VM differs from its definition, so that a restart is due.
       type: bool
       sample: false
     screenshot:
-      description: The path of the picture. V(null) where none was asked for, or there is none.
+      description: The path of the screenshot. V(null) if none was requested, or none could be taken.
       type: str
       sample: /var/lib/zstack-kvm/screenshots/6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11.png
     thumbnail:
-      description: The small picture, a PNG in Base64. V(null) where none was asked for, or there is none.
+      description: The small screenshot, a PNG in Base64. V(null) if none was requested, or none could be taken.
       type: str
       sample: null
     in_sync:
       description:
-        - Whether the VM, running or off, is as its description asks. V(null) for a VM that isn't described, or that
-          can't be compared as RV(vms[].error) says.
+        - Whether the VM, running or off, is in sync with its options. V(null) for a VM that was not given with
+          options, or that can't be compared for the reason in RV(vms[].error).
       type: bool
       sample: true
     differences:
-      description: Where the VM is not as asked. Secrets are masked.
+      description: How the VM differs from its options. Secrets are masked.
       type: list
       elements: dict
       contains:
         path:
-          description: The place in the domain.
+          description: The path in the domain XML.
           type: str
           sample: cputune/shares
         before:
-          description: What is there, V(null) if nothing is.
+          description: The actual value, V(null) if there is none.
           type: str
           sample: "1024"
         after:
-          description: What is asked for, V(null) if nothing should be there.
+          description: The desired value, V(null) if there should be none.
           type: str
           sample: "2048"
     error:
       description:
-        - What would keep zstack.kvm.zstack_vm_start from its work, as there; V(null) if nothing would.
+        - The error with which zstack.kvm.zstack_vm_start would fail, with the same keys; V(null) if it would not.
       type: dict
     warnings:
-      description: What else is to be known, such as what the hypervisor lacks for the VM to start.
+      description: Warnings about this VM, such as what the hypervisor lacks for the VM to start.
       type: list
       elements: str
       sample: []

@@ -2,7 +2,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Starts VMs on a KVM hypervisor the way ZStack does."""
+"""Start VMs on a KVM hypervisor the way ZStack does."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ version_added: 0.1.0
 author:
   - zstack.kvm contributors (@zstack)
 description:
-  - Makes sure that VMs are defined in libvirt as described, and run.
-  - A VM is looked up by its UUID and compared with what is asked, part by part. What is as asked is left alone; what is
-    not is redefined, and keeps the hardware that its guest knows (machine version, addresses, NVRAM, MAC addresses).
-    A VM that is shut off is started.
-  - The VMs of a task are started side by side. What is wrong with the description of any of them stops the task before
-    anything is touched. What is wrong on the hypervisor, or goes wrong there, stops only the VM it concerns, whose
-    changes are undone; the others go on, and the task fails at the end.
-  - Disks are never made or deleted, and a running or paused VM is never stopped unless O(on_drift=restart).
+  - Ensures that VMs are defined in libvirt according to their options, and run.
+  - A VM is looked up by its UUID and compared with its options, part by part. A VM that is in sync is left alone; one
+    that is not is redefined, and keeps the hardware that its guest knows (machine version, addresses, NVRAM, MAC
+    addresses). A VM that is shut off is started.
+  - The VMs of a task are started in parallel. An invalid option of any of them stops the task before anything is
+    touched. An error on the hypervisor affects only the VM concerned, whose changes are undone; the other VMs are
+    still started, and the task fails at the end.
+  - Disks are never created or deleted, and a running or paused VM is never stopped unless O(on_drift=restart).
 extends_documentation_fragment:
   - zstack.kvm.attributes
   - zstack.kvm.attributes.action_group
@@ -30,52 +30,52 @@ options:
   uri:
     description:
       - The URI of the libvirt daemon to connect to.
-      - Through a remote one, what only the hypervisor's own system can report or do (bridges, directories of channels,
-        its iSCSI initiator, image formats) is done through libvirt where libvirt can, and is an error otherwise.
+      - With a remote URI, what only the hypervisor itself can report or do (bridges, directories of channels, its iSCSI
+        initiator, image formats) is done through libvirt if possible, and is an error otherwise.
   on_drift:
     description:
-      - What to do with a VM that runs but is not as asked.
-      - V(next_boot) redefines it and says in RV(vms[].restart_required) that a restart is due.
-      - V(live) applies what libvirt can apply to a running VM, the rest as V(next_boot).
-      - V(restart) redefines it, and stops and starts it.
-      - V(fail) makes it an error. V(ignore) leaves the VM as it is.
+      - What to do with a VM that runs but is not in sync.
+      - V(next_boot) redefines it and reports in RV(vms[].restart_required) that a restart is due.
+      - V(live) changes what libvirt can change in a running VM, and handles the rest like V(next_boot).
+      - V(restart) redefines it, stops it and starts it.
+      - V(fail) is an error. V(ignore) leaves the VM unchanged.
     type: str
     choices: [next_boot, live, restart, fail, ignore]
     default: next_boot
   backup:
     description:
-      - Whether to keep the definition of a domain before it is replaced.
+      - Whether to back up the definition of a domain before it is replaced.
     type: bool
     default: false
   overlays:
     description:
-      - What to do with overlays, the images that snapshots (C(virsh snapshot-create-as --disk-only)) have put on top of
-        the images that volumes name.
-      - V(keep) keeps them. The volume is the overlay then, in the definition and at every start.
-      - V(discard) lets the VM go back to the images that its volumes name, without what it has written since. That is
-        an error while the VM runs on an overlay, or libvirt knows a snapshot that made it. The overlays are not
-        deleted.
+      - What to do with overlays, the images that snapshots (C(virsh snapshot-create-as --disk-only)) have created on
+        top of the images that volumes name.
+      - V(keep) keeps them. The definition keeps the overlay as the source of the volume, at every start.
+      - V(discard) returns the VM to the images that its volumes name, without the data that it has written since. This
+        is an error while the VM runs on an overlay, or if libvirt has the snapshot that created it. The overlay files
+        are not deleted.
     type: str
     choices: [keep, discard]
     default: keep
   saved_state:
     description:
-      - What to do with the memory of a VM that is suspended to disk (managed save).
-      - V(restore) brings the VM back as it was saved. V(discard) throws its memory away for good, and boots it; that is
-        done last before the start, and cannot be undone. Of a VM that is not suspended to disk there is nothing to do.
+      - What to do with the saved memory of a VM that is suspended to disk (managed save).
+      - V(restore) restores the VM from it. V(discard) deletes it and boots the VM; that is the last action before the
+        start, and cannot be undone. It has no effect on a VM that is not suspended to disk.
     type: str
     choices: [restore, discard]
     default: restore
   parallel:
     description:
-      - How many VMs to work on at a time. By default as many as the hypervisor has CPUs.
+      - How many VMs to process at a time. By default as many as the hypervisor has CPUs.
     type: int
 attributes:
   check_mode:
     support: full
     details:
-      - What is missing on the hypervisor (a file, a bridge, a device …) is a warning in check mode, where an earlier
-        task may not have made it yet.
+      - Whatever is missing on the hypervisor (a file, a bridge, a device …) is a warning in check mode, because an
+        earlier task may not have created it yet.
   diff_mode:
     support: full
     details:
@@ -86,12 +86,12 @@ seealso:
   - plugin: zstack.kvm.from_start_vm_cmd
     plugin_type: filter
 notes:
-  - What a guest that does not come up in time writes to its serial console is part of the task's error; only the
-    passwords and keys of O(vms) are masked in it.
+  - The serial console output of a guest that is not ready in time is part of the task's error; only the passwords and
+    keys of O(vms) are masked in it.
 """
 
 EXAMPLES = r"""
-- name: Start a VM with one disk and one network card
+- name: Start a VM with one disk and one NIC
   zstack.kvm.zstack_vm_start:
     vms:
       - uuid: 6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11
@@ -104,7 +104,7 @@ EXAMPLES = r"""
           - bridge_name: br_eth0
             mac: "fa:16:3e:00:00:01"
 
-- name: Start a VM with two disks, a CD to boot from, a password at its console and limits
+- name: Start a VM with two disks, a CD to boot from, a console password and limits
   zstack.kvm.zstack_vm_start:
     vms:
       - uuid: 0d0c2f86-6f0e-4f1b-8a50-1f3f0d7d6a02
@@ -124,7 +124,7 @@ EXAMPLES = r"""
           - path: /var/lib/libvirt/images/debian.iso
         console_password: "{{ vault_console_password }}"
 
-- name: Start a VM whose disk is in ceph, and an agent's channel with it
+- name: Start a VM with a disk in ceph and a guest agent channel
   zstack.kvm.zstack_vm_start:
     vms:
       - uuid: 3b7a9b52-5a3c-4d28-9d0e-65a9d6ab2c03
@@ -146,13 +146,13 @@ EXAMPLES = r"""
             target_name: org.qemu.guest_agent.0
         wait_for: guest_agent
 
-- name: Start the VM of a document from ZStack; change it while it runs if it isn't as it should be
+- name: Start the VM of a StartVmCmd; change it while it runs if it is not in sync
   zstack.kvm.zstack_vm_start:
     vms:
       - "{{ lookup('ansible.builtin.file', 'start_vm_cmd.json') | zstack.kvm.from_start_vm_cmd }}"
     on_drift: live
 
-- name: See what a run would do to the VMs of this host
+- name: Show what a run would change on the VMs of this host
   zstack.kvm.zstack_vm_start:
     vms: "{{ hypervisor_vms }}"
   check_mode: true
@@ -162,8 +162,8 @@ EXAMPLES = r"""
 RETURN = r"""
 vms:
   description:
-    - What became of each VM, in the order given. Also there when the task fails.
-  returned: always, except when the description of a VM is wrong
+    - The result of each VM, in the order given. Also returned when the task fails.
+  returned: always, unless an option is invalid
   type: list
   elements: dict
   contains:
@@ -178,7 +178,7 @@ vms:
       returned: always
       sample: web 01
     state:
-      description: The state in which the VM is, in libvirt's words.
+      description: The VM's state, by libvirt's name.
       type: str
       returned: always
       sample: running
@@ -188,18 +188,18 @@ vms:
       returned: always
       sample: true
     actions:
-      description: The names of what was done, in order, or would be done in check mode.
+      description: The names of the actions that were done, or would be done in check mode, in order.
       type: list
       elements: str
       returned: always
       sample: [define, start]
     restart_required:
-      description: Whether the running VM is not yet what its definition says.
+      description: Whether the running VM differs from its definition, so that a restart is due.
       type: bool
       returned: always
       sample: false
     console:
-      description: Where the VM's console is. Empty where it has none because it doesn't run.
+      description: The address of the VM's console. Empty if it has none because it doesn't run.
       type: dict
       returned: always
       contains:
@@ -216,31 +216,31 @@ vms:
           type: int
           sample: 5900
     differences:
-      description: Where the existing domain differed from the description. Secrets are masked.
+      description: How the existing domain differed from the desired one. Secrets are masked.
       type: list
       elements: dict
       returned: always
       contains:
         path:
-          description: The place in the domain.
+          description: The path in the domain XML.
           type: str
           sample: cputune/shares
         before:
-          description: What was there, V(null) if nothing was.
+          description: The actual value, V(null) if there was none.
           type: str
           sample: "1024"
         after:
-          description: What was asked for, V(null) if nothing should be there.
+          description: The desired value, V(null) if there should be none.
           type: str
           sample: "2048"
     overlays:
-      description: The volumes whose VM writes to an overlay of the image that they name.
+      description: The volumes for which the VM writes to an overlay of the image that they name.
       type: list
       elements: dict
       returned: always
       contains:
         target:
-          description: The name of the disk in the domain.
+          description: The target device name of the disk.
           type: str
           sample: vda
         image:
@@ -253,18 +253,18 @@ vms:
           sample: /var/lib/libvirt/images/web01.qcow2
     addresses:
       description:
-        - The addresses of the VM's NICs, the best first. Those that can be used from elsewhere come before link-local
-          ones, then NICs count in their order. What the guest has on devices of its own is left out.
+        - The addresses of the VM's NICs, the best first. Those that are reachable from elsewhere come before link-local
+          ones, then they are in the order of the NICs. Addresses on the guest's own devices are left out.
       type: list
       elements: dict
-      returned: with O(vms[].wait_for=address), when the VM has come up
+      returned: with O(vms[].wait_for=address), when the VM is ready
       contains:
         address:
           description: An IPv4 or IPv6 address.
           type: str
           sample: 192.168.122.57
         prefix:
-          description: The length of its network's prefix, V(null) where only ARP knows the address.
+          description: The prefix length of its network, V(null) if the address is known only from ARP.
           type: int
           sample: 24
         mac:
@@ -272,26 +272,26 @@ vms:
           type: str
           sample: fa:16:3e:00:00:01
         interface:
-          description: The NIC, by its name in the guest for the source V(agent), else on the hypervisor.
+          description: The name of the NIC, in the guest for the source V(agent), otherwise on the hypervisor.
           type: str
           sample: eth0
         source:
-          description: Who knows it, V(agent), V(lease) or V(arp).
+          description: The source of the address, V(agent), V(lease) or V(arp).
           type: str
           sample: agent
     warnings:
-      description: What else deserves attention. The task shows them as well.
+      description: Warnings about this VM. The task shows them as well.
       type: list
       elements: str
       returned: always
       sample: []
     backup_file:
-      description: The path of the copy of the previous definition, on the machine where the module ran.
+      description: The path of the backup of the previous definition, on the machine where the module ran.
       type: str
       returned: when O(backup=true) and a definition was replaced
       sample: /var/lib/zstack-kvm/backups/6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11.xml
     error:
-      description: What went wrong.
+      description: The error.
       type: dict
       returned: when this VM failed
       contains:
@@ -306,50 +306,50 @@ vms:
         hint:
           description: What to do.
           type: str
-          sample: "Make the bridge, or name another one."
+          sample: "Create the bridge, or set bridge_name to one of those that zstack_host_info lists."
         phase:
-          description: How far the VM had got.
+          description: The step that failed.
           type: str
           sample: start
         libvirt:
-          description: libvirt's own error, V(null) if it wasn't libvirt's.
+          description: libvirt's own error, V(null) if libvirt did not report the error.
           type: dict
           contains:
             code:
-              description: The number of libvirt's error.
+              description: The number of libvirt's error code.
               type: int
               sample: 38
             message:
-              description: libvirt's text.
+              description: libvirt's message.
               type: str
               sample: "Cannot get interface MTU on 'br_eth7': No such device"
         rollback:
-          description: How far the changes could be undone; V(done), V(partial) or V(not_needed).
+          description: Whether the changes were undone; V(done), V(partial) or V(not_needed).
           type: str
           sample: done
         boot_diagnostics:
           description:
-            - What a person would look at first.
-          returned: when the VM ran, or began to, and didn't come up in time
+            - The last output of the guest and of QEMU, and a screenshot.
+          returned: when the VM was started or starting, and was not ready in time
           type: dict
           contains:
             serial_console:
               description:
-                - The last 30 lines that the guest wrote to its serial console while it was waited for, as plain text.
-                - Empty where it wrote nothing, or somebody else had the console open.
+                - The last 30 lines that the guest wrote to its serial console during the wait, as plain text.
+                - Empty if it wrote nothing, or if somebody else had the console open.
               type: list
               elements: str
               sample: ["EXT4-fs (vda1): mounted filesystem", "Kernel panic - not syncing: No working init found."]
             qemu_log:
-              description: The last 10 lines that QEMU wrote to its log since it was started.
+              description: The last 10 lines that QEMU has written to its log since it was started.
               type: list
               elements: str
               sample: ["qemu-system-x86_64: warning: host doesn't support requested feature: CPUID.01H:ECX.vmx"]
             screenshot:
               description:
-                - The path of a picture (PNG) of the VM's screen, on the machine where the module ran, which only its
-                  owner can read. The next one of the same VM replaces it.
-                - V(null) where no picture could be taken.
+                - The path of a screenshot (PNG) of the VM, on the machine where the module ran, which only its owner
+                  can read. The next one of the same VM replaces it.
+                - V(null) if no screenshot could be taken.
               type: str
               sample: /var/lib/zstack-kvm/screenshots/6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11.png
 """

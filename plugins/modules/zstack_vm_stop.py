@@ -13,17 +13,17 @@ version_added: 0.1.0
 author:
   - zstack.kvm contributors (@zstack)
 description:
-  - Makes sure that VMs don't run. Their guests are asked to shut down; with O(force), VMs that don't do so in time are
-    ended the hard way.
-  - With O(undefine), libvirt also forgets the VMs. Disks are never deleted. What else libvirt keeps of a VM - UEFI
-    variables, the state of a virtual TPM, saved memory, snapshots and checkpoints - is removed only where an option
+  - Ensures that VMs don't run. Their guests are requested to shut down; with O(force), VMs that don't do so in time are
+    forced off.
+  - With O(undefine), the VMs are also undefined. Disks are never deleted. What else libvirt keeps of a VM - UEFI
+    variables, the state of a virtual TPM, saved memory, snapshots and checkpoints - is removed only if an option
     says so; what libvirt can't keep without the VM is an error before anything is done to the VM.
-  - What only a stopped VM used goes with it. Sockets of its channels that were left behind are removed unless somebody
-    listens on them, and iSCSI sessions that zstack.kvm.zstack_vm_start opened are closed. libvirt's secrets of ceph and
-    iSCSI that its disks used are removed when no definition of the VM names them any more, because it is undefined,
-    only ran or was redefined meanwhile; but only if they are ephemeral, as those are that zstack.kvm.zstack_vm_start
-    makes. What the definition of another VM uses is left alone.
-  - The VMs of a task are stopped side by side. What goes wrong with one of them stops only that VM; the others go on,
+  - Resources that only a stopped VM used are released. Sockets of its channels that were left behind are removed unless
+    somebody listens on them, and iSCSI sessions that zstack.kvm.zstack_vm_start opened are closed. libvirt's ceph and
+    iSCSI secrets that its disks used are removed when no definition of the VM refers to them any more, because it is
+    undefined, was transient or was redefined meanwhile; but only if they are ephemeral, as those created by
+    zstack.kvm.zstack_vm_start are. What the definition of another VM uses is left alone.
+  - The VMs of a task are stopped in parallel. An error affects only the VM concerned; the other VMs are still stopped,
     and the task fails at the end.
 extends_documentation_fragment:
   - zstack.kvm.attributes
@@ -32,77 +32,79 @@ extends_documentation_fragment:
 options:
   vms:
     description:
-      - The UUIDs of the VMs, 32 hexadecimal digits each, with or without dashes. A VM that doesn't exist is stopped.
+      - The UUIDs of the VMs, 32 hexadecimal digits each, with or without dashes. A VM that doesn't exist counts as
+        stopped.
     type: list
     elements: str
     required: true
   timeout:
     description:
-      - How many seconds a guest gets to shut down. It is asked again every 5 seconds, for a guest that is just booting
-        hears nothing.
-      - V(0) ends VMs at once, and needs O(force).
+      - How many seconds a guest has to shut down. The request is repeated every 5 seconds, because a guest that is just
+        booting ignores it.
+      - V(0) forces VMs off at once, and requires O(force).
     type: int
     default: 60
   force:
     description:
-      - Whether to end a VM that hasn't shut down within O(timeout), is paused or suspended, or whose guest has crashed.
-        It is like pulling the plug. Without it, such a VM is an error, and so is one whose QEMU doesn't answer.
-      - A VM that is being migrated, saved or backed up is an error all the same, also when that was begun while its
-        guest was waited for.
+      - Whether to force off a VM that hasn't shut down within O(timeout), is paused or suspended, or whose guest has
+        crashed. It is like pulling the plug. Without it, such a VM is an error, and so is one whose QEMU doesn't
+        answer.
+      - A VM that is being migrated, saved or backed up is an error in any case, also if that operation was started
+        during the wait for its guest.
     type: bool
     default: false
   undefine:
     description:
-      - Whether to remove the definition once the VM is off. The VM's metadata and autostart go with it.
-      - What O(tpm), O(saved_state), O(snapshots) and O(checkpoints) keep is also kept from a transient VM, of which
-        libvirt forgets everything when it is off.
+      - Whether to remove the definition once the VM is off. The VM's metadata and autostart are removed with it.
+      - O(tpm), O(saved_state), O(snapshots) and O(checkpoints) also apply to a transient VM, which libvirt removes
+        with everything it keeps of it once the VM is off.
     type: bool
     default: false
   nvram:
     description:
-      - Whether the file with the UEFI variables of a VM that is undefined is removed.
+      - Whether to remove the file with the UEFI variables of a VM that is undefined.
     type: str
     choices: [keep, remove]
     default: keep
   tpm:
     description:
-      - Whether the state of the virtual TPM of a VM that is undefined is removed. A VM that is defined again with the
-        same UUID has the TPM again whose state was kept.
-      - Only libvirt 8.9.0 and later can keep it. With an older libvirt, V(keep) makes a VM that has a virtual TPM an
-        error, except where the definition says C(persistent_state='yes'); there V(remove) removes nothing.
+      - Whether to remove the state of the virtual TPM of a VM that is undefined. If it was kept, a VM that is defined
+        again with the same UUID has the same TPM again.
+      - Only libvirt 8.9.0 and later can keep it. With an older libvirt and V(keep), a VM that has a virtual TPM is an
+        error, unless its definition has C(persistent_state='yes'); then V(remove) removes nothing.
     type: str
     choices: [keep, remove]
     default: keep
   saved_state:
     description:
-      - Whether the saved memory of a VM that is suspended to disk (managed save) is removed when the VM is undefined.
+      - Whether to remove the saved memory of a VM that is suspended to disk (managed save) when the VM is undefined.
         With V(keep) such a VM is an error, also with O(force).
     type: str
     choices: [keep, remove]
     default: keep
   snapshots:
     description:
-      - Whether libvirt forgets the snapshots of a VM that is undefined. What they hold in images stays there. With
-        V(keep) a VM that has snapshots is an error.
+      - Whether to remove libvirt's metadata of the snapshots of a VM that is undefined. Their data in images stays.
+        With V(keep) a VM that has snapshots is an error.
     type: str
     choices: [keep, remove]
     default: keep
   checkpoints:
     description:
-      - Whether libvirt forgets the checkpoints of a VM that is undefined, which incremental backups build on. The
-        bitmaps in images stay. With V(keep) a VM that has checkpoints is an error.
+      - Whether to remove libvirt's metadata of the checkpoints of a VM that is undefined, on which incremental backups
+        are based. The bitmaps in images stay. With V(keep) a VM that has checkpoints is an error.
     type: str
     choices: [keep, remove]
     default: keep
   uri:
     description:
-      - The URI of the libvirt daemon to connect to. Through a remote one, sockets and iSCSI sessions cannot be removed,
+      - The URI of the libvirt daemon to connect to. With a remote URI, sockets and iSCSI sessions cannot be removed,
         which is a warning.
 attributes:
   check_mode:
     support: full
     details:
-      - Whether a guest will shut down in time can't be foretold; it is taken for granted.
+      - Whether a guest will shut down in time can't be predicted; check mode assumes that it will.
   diff_mode:
     support: full
     details:
@@ -117,18 +119,18 @@ notes:
 """
 
 EXAMPLES = r"""
-- name: Shut a VM down, and give its guest five minutes
+- name: Shut down a VM within five minutes
   zstack.kvm.zstack_vm_stop:
     vms:
       - 6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11
     timeout: 300
 
-- name: See that VMs are off in a minute, one way or the other
+- name: Shut down VMs, and force them off after a minute
   zstack.kvm.zstack_vm_stop:
     vms: "{{ hypervisor_vms | map(attribute='uuid') }}"
     force: true
 
-- name: Take a VM off a hypervisor; its disks stay
+- name: Undefine a VM; its disks stay
   zstack.kvm.zstack_vm_stop:
     vms:
       - 6a9c3b1e2f644d0b9a557a0d3c1f2b11
@@ -141,9 +143,9 @@ EXAMPLES = r"""
 RETURN = r"""
 vms:
   description:
-    - What became of each VM, in the order given. Also there when the task fails.
-    - The entries have the keys of those of M(zstack.kvm.zstack_vm_start).
-  returned: always, except when the input is wrong
+    - The result of each VM, in the order given. Also returned when the task fails.
+    - The entries have the same keys as those of M(zstack.kvm.zstack_vm_start).
+  returned: always, unless an option is invalid
   type: list
   elements: dict
   contains:
@@ -153,12 +155,12 @@ vms:
       returned: always
       sample: 6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11
     name:
-      description: The VM's name. Empty where there is no such VM.
+      description: The VM's name. Empty if there is no such VM.
       type: str
       returned: always
       sample: web 01
     state:
-      description: The state in which the VM is, in libvirt's words, or V(absent).
+      description: The VM's state, by libvirt's name, or V(absent).
       type: str
       returned: always
       sample: shutoff
@@ -168,7 +170,7 @@ vms:
       returned: always
       sample: true
     actions:
-      description: The names of what was done, in order, or would be done in check mode.
+      description: The names of the actions that were done, or would be done in check mode, in order.
       type: list
       elements: str
       returned: always
@@ -189,13 +191,13 @@ vms:
       returned: always
       sample: []
     warnings:
-      description: What else deserves attention. The task shows them as well.
+      description: Warnings about this VM. The task shows them as well.
       type: list
       elements: str
       returned: always
       sample: []
     error:
-      description: What went wrong.
+      description: The error.
       type: dict
       returned: when this VM failed
       contains:
@@ -212,23 +214,23 @@ vms:
           type: str
           sample: "The guest may ignore the request; shut it down from within, or raise timeout."
         phase:
-          description: How far the VM had got.
+          description: The step that failed.
           type: str
           sample: shutdown
         libvirt:
-          description: libvirt's own error, V(null) if it wasn't libvirt's.
+          description: libvirt's own error, V(null) if libvirt did not report the error.
           type: dict
           contains:
             code:
-              description: The number of libvirt's error.
+              description: The number of libvirt's error code.
               type: int
               sample: 55
             message:
-              description: libvirt's text.
+              description: libvirt's message.
               type: str
               sample: "Requested operation is not valid: domain is not running"
         rollback:
-          description: Always V(not_needed). What was done stays done.
+          description: Always V(not_needed). Completed actions are not undone.
           type: str
           sample: not_needed
 """

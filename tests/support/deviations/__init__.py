@@ -55,7 +55,7 @@ DEVIATIONS = (
     Deviation("SCSI letters", domain.disk_names, adoption.SCSI_LETTERS),
     Deviation("SCSI units", domain.scsi_units, adoption.SCSI_UNITS),
     Deviation("CHAP secrets", domain.chap_secret, adoption.CHAP_SECRETS),
-    Deviation("What the schema refuses", domain.what_schema_refuses, adoption.WHAT_THE_SCHEMA_REFUSES),
+    Deviation("Settings outside libvirt's schema", domain.what_schema_refuses, adoption.WHAT_THE_SCHEMA_REFUSES),
     Deviation("NBD host", domain.nbd_host),
     Deviation("Ceph snapshots", domain.ceph_snapshot, adoption.CEPH_SNAPSHOTS),
     Deviation("Cache mode", domain.cache_mode, adoption.CACHE_MODE),
@@ -67,5 +67,5 @@ DEVIATIONS = (
     Deviation("Firmware of aarch64", differs=adoption.FIRMWARE),
     Deviation("Emulated CPU", differs=adoption.EMULATED_CPU),
     Deviation("Emulated GIC", differs=adoption.EMULATED_GIC),
-    Deviation("Most memory", differs=adoption.MOST_MEMORY),
+    Deviation("Maximum memory", differs=adoption.MOST_MEMORY),
 )

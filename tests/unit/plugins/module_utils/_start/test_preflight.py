@@ -102,7 +102,7 @@ BRIDGE, ADDRESS = "Create the bridge", "Compare the address"
             {"channels": [{**CHANNEL, "socket_path": "/run/file/a/agent"}]},
             "path_unwritable",
             "vms[0].channels[0].socket_path: /run/file is not a directory",
-            "See that the task runs",
+            "Check that the task runs",
         ),
     ],
 )
@@ -157,7 +157,14 @@ def openvswitch(root: Path, broken: str = "") -> FakePrograms:
         ),
         ("eth0", "linux", "", "bridge_missing", "the hypervisor has no bridge eth0", "Create the bridge"),
         ("ovsbr", "linux", "down", "bridge_missing", "the hypervisor has no bridge ovsbr", "Create the bridge"),
-        ("ovsbr", "openvswitch", "down", "openvswitch_failed", "Open vSwitch cannot be asked: down", "See that ovsdb-"),
+        (
+            "ovsbr",
+            "openvswitch",
+            "down",
+            "openvswitch_failed",
+            "Open vSwitch cannot be asked: down",
+            "Check that ovsdb-",
+        ),
         (
             "ovsbr",
             "openvswitch",
