@@ -355,7 +355,7 @@ def test_libvirtd_is_killed_and_comes_back(scenario: Scenario, fault: Fault) -> 
     assert run.failed or not scenario.fails
     if scenario.name == "live" and run.failed and run.error["rollback"] == "partial":
         # This guest lets go of nothing that is plugged in.
-        assert "attach_volume could not be undone: the guest has not let go" in run.error["message"]
+        assert "attach_volume could not be undone: the guest has not released" in run.error["message"]
         assert len(scenario.seen()["disks"]) == len(scenario.before["disks"]) + 1
     elif run.failed and run.error["rollback"] == "partial":
         # Stopped for its restart it can't be started again, neither the new nor the old: its secret went with libvirtd.

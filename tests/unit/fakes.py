@@ -102,7 +102,8 @@ class FakeHypervisor:
         self.calls: list[tuple[Any, ...]] = []
         self.on_shutdown: Callable[[FakeDomain], None] = lambda domain: None
         self.keeps_tpm = True
-        self.job: Any = False
+        self.job = False
+        self.job_error: Optional[VmError] = None
 
     def list_domains(self) -> list[ListedDomain]:
         return [ListedDomain(uuid, f"vm-{uuid}", domain.is_active) for uuid, domain in list(self.domains.items())]
@@ -131,9 +132,9 @@ class FakeHypervisor:
         return _DOMAIN.format(name=f"vm-{uuid}", uuid=uuid, devices=devices)
 
     def has_job(self, uuid: str, seconds: float) -> bool:
-        if isinstance(self.job, VmError):
-            raise self.job
-        return bool(self.job)
+        if self.job_error is not None:
+            raise self.job_error
+        return self.job
 
     def snapshot_count(self, uuid: str) -> int:
         return self._domain(uuid).snapshots

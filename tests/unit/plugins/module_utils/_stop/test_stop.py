@@ -121,7 +121,7 @@ class TestAQemuThatHangs:
 
     def test_in_what_another_asked_of_it_it_is_an_error_and_ended_only_by_force(self) -> None:
         libvirt = libvirt_with(FakeDomain())
-        libvirt.job = HANGS
+        libvirt.job_error = HANGS
         (result,) = stop(libvirt)
         assert (code_of(result), result.actions) == ("qemu_hangs", [])
         (result,) = stop(libvirt, timeout=0, force=True)
