@@ -55,6 +55,18 @@ def test_logs_are_the_files_that_are_written(device: str, logs: set[str]) -> Non
     assert claimed(device).logs == logs
 
 
+@pytest.mark.parametrize(
+    "device",
+    [
+        "<serial type='pipe'><source path='/l'/></serial>",
+        "<parallel type='dev'><source path='/l'/></parallel>",
+        "<rng><backend model='egd' type='pipe'><source path='/l'/></backend></rng>",
+    ],
+)
+def test_streams_are_pipes_and_character_devices(device: str) -> None:
+    assert (claimed(device).streams, claimed(device).logs) == ({"/l"}, set())
+
+
 def test_images_are_those_of_disks_and_their_backing_files() -> None:
     disks = "<disk><source file='/a'/><backingStore><source file='/b'/></backingStore></disk>"
     assert claimed(disks + "<disk><source dev='/dev/c'/></disk>").images == {"/a", "/b", "/dev/c"}
