@@ -209,8 +209,8 @@ class TestARequestIsRefused:
     @pytest.mark.parametrize(
         ("body", "status", "why"),
         [
-            (b"", 400, "no JSON"),
-            (b"memory=1", 400, "no JSON"),
+            (b"", 400, "not JSON"),
+            (b"memory=1", 400, "not JSON"),
             (b"\xff", 400, "UTF-8"),
             (b"[" * 15_000, 400, "nested"),
             (b"[]", 400, "must be a mapping"),

@@ -177,6 +177,11 @@ class TestFilesOfDevices:
         refused(start({**vm, **patches(xml)}), "path_taken", str(image))
         assert str(image) not in virsh("dumpxml", "--inactive", vm["uuid"])
 
+    def test_do_not_replace_the_hypervisors_dev_null(self, new_vm: NewVm) -> None:
+        xml = "<serial type='file'><source path='/dev/null'/><target port='1'/></serial>"
+        refused(start(new_vm(**patches(xml))), "path_taken", "/dev/null", "virtlogd would replace")
+        assert Path("/dev/null").is_char_device()
+
     def test_are_not_the_vms_own_disk(self, new_vm: NewVm) -> None:
         vm = new_vm()
         disk = Path(vm["root_volume"]["install_path"])

@@ -274,5 +274,5 @@ class TestMissingFilesOfAChain:
         vm = new_vm(root_volume={"install_path": str(disk)})
         run = module_run.start(vm)
         assert (run.error["code"], run.actions) == ("image_missing", [])
-        assert f"{template}, which {disk} has" in run.error["message"]
+        assert f"{template}, the backing file of {disk}, does not exist" in run.error["message"]
         assert try_virsh("dominfo", vm["uuid"]).returncode != 0

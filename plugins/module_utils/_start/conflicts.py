@@ -116,6 +116,7 @@ def find_conflicts(
         search.find_endpoints()
     # What its definition names already was checked when that was written.
     search.find_logs()
+    search.find_streams()
     search.find_nvram()
     return search.found
 
@@ -177,6 +178,17 @@ class _Search:
         for path in sorted(self._wanted.logs - images - self._own.defined.logs - self._own.live.logs):
             what = "the file %s, to be written by a device of the VM," % path
             self._judge_file(path, what, self._on_host(self._log_conflict, path))
+
+    def find_streams(self) -> None:
+        """QEMU also writes to what is no pipe or character device; several VMs may name one of those."""
+        images = self._wanted.images | self._own.defined.images | self._own.live.images
+        for path in sorted(self._wanted.streams):
+            reason, code = self._on_host(_stream_conflict, path)
+            if path in images:
+                reason, code = "it is a disk of the VM", "path_taken"
+            if reason:
+                what = "the pipe or character device %s is taken: %s" % (path, reason)
+                self.found.problems.append(Problem(self._patches, what, code))
 
     def find_nvram(self) -> None:
         known = {path for path, _format in (*self._own.defined.nvram, *self._own.live.nvram)}
@@ -242,8 +254,13 @@ class _Search:
     def _log_conflict(self, system: HostSystem, path: str) -> tuple[str, str]:
         """Check a log file; one that an earlier run of the VM has written is named after it."""
         kind = system.files.entry_kind(path)
-        if kind in (None, "other"):
+        if kind is None:
             return "", ""
+        if kind == "other":
+            return (
+                "a special file is there, which virtlogd would replace (type='null' drops what is written)",
+                "path_taken",
+            )
         name = path.rpartition("/")[2]
         is_named_after_vm = self._vm.uuid in name or self._vm.domain_name in name
         if kind == "file" and (is_named_after_vm or not system.files.file_size(path)):
@@ -290,6 +307,14 @@ def _socket_conflict(system: HostSystem, path: str) -> tuple[str, str]:
     if system.network.has_listener(path):
         return "a process of the hypervisor listens on it already", "address_in_use"
     return "", ""
+
+
+def _stream_conflict(system: HostSystem, path: str) -> tuple[str, str]:
+    """A device may be named by a link, such as those in /dev/serial/by-id."""
+    kind = system.files.path_kind(path)
+    if kind in (None, "other"):
+        return "", ""
+    return "a %s is there, which QEMU would write to" % _word(kind), "path_taken"
 
 
 def _nvram_conflict(image_format: str, system: HostSystem, path: str) -> tuple[str, str]:

@@ -34,7 +34,8 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Claims:
-    """C(sockets) are those that QEMU listens on, C(logs) the files that it or libvirt writes.
+    """C(sockets) are those that QEMU listens on, C(logs) the files that it or libvirt writes,
+    C(streams) the pipes and character devices that it opens.
 
     C(nvram) maps its files to their formats, C(images) are the files and devices of disks. C(label) names the VM.
     """
@@ -42,6 +43,7 @@ class Claims:
     label: str
     sockets: frozenset[str] = frozenset()
     logs: frozenset[str] = frozenset()
+    streams: frozenset[str] = frozenset()
     nvram: tuple[tuple[str, str], ...] = ()
     images: frozenset[str] = frozenset()
     taps: frozenset[str] = frozenset()
@@ -59,6 +61,7 @@ def claims_of(domain: etree._Element, live: bool = False) -> Claims:
         label="VM %s (%s)" % (title, domain.findtext("uuid", "")),
         sockets=frozenset(_sockets(domain)),
         logs=frozenset(_logs(domain)),
+        streams=frozenset(_streams(domain)),
         nvram=tuple((nvram.text, nvram.get("format", "raw")) for nvram in domain.iterfind("os/nvram") if nvram.text),
         images=frozenset(_texts(domain, "devices/disk//source/@file | devices/disk//source/@dev")),
         taps=frozenset(_taps(domain)),
@@ -80,9 +83,12 @@ def _sockets(domain: etree._Element) -> Iterator[str]:
 
 def _logs(domain: etree._Element) -> Iterator[str]:
     """Return the logs of character devices, beside what they are connected to, and the files of recorded sound."""
-    # QEMU also writes to a regular file that is named as a pipe or a device.
-    yield from _texts(domain, "devices//*[@type='file' or @type='pipe' or @type='dev']/source/@path")
+    yield from _texts(domain, "devices//*[@type='file'][not(self::disk)]/source/@path")
     yield from _texts(domain, "devices/*/log/@file | devices/audio[@type='file']/@path")
+
+
+def _streams(domain: etree._Element) -> Iterator[str]:
+    yield from _texts(domain, "devices//*[@type='pipe' or @type='dev']/source/@path")
 
 
 def _taps(domain: etree._Element) -> Iterator[str]:

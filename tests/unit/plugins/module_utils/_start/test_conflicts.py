@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any, Optional
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
-from ansible_collections.zstack.kvm.plugins.module_utils._host.system import RemoteSystem
+from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem, RemoteSystem
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.observed import DomainList, ObservedVm
 from ansible_collections.zstack.kvm.plugins.module_utils._start.conflicts import (
     Conflicts,
@@ -120,3 +122,16 @@ def test_a_file_of_another_vm_is_a_problem_as_soon_as_it_is_in_the_definition(ho
     assert [(problem.option_path, problem.code) for problem in found.problems] == [
         ("vms[0].domain_patches", "path_taken")
     ]
+
+
+def test_a_special_file_is_shared_also_behind_a_link(tmp_path: Path) -> None:
+    (tmp_path / "dev").mkdir()
+    os.mkfifo(tmp_path / "dev/port")
+    (tmp_path / "dev/by-id").symlink_to("port")
+    for path in ("/dev/port", "/dev/by-id"):
+        serial = "<serial type='dev'><source path='%s'/></serial>" % path
+        desired = etree.fromstring(domain(UUID, serial))
+        others = Libvirt(running=serial, off=serial).others()
+        for system in (HostSystem(str(tmp_path)), RemoteSystem("qemu+ssh://hv1/system")):
+            found = find_conflicts(parsed_vm(), desired, ObservedVm(), START, system, others)
+            assert (found.problems, found.warnings) == ([], [])

@@ -45,9 +45,6 @@ def test_sockets_are_those_that_qemu_listens_on(device: str, sockets: set[str]) 
     [
         ("<serial type='file'><source path='/l'/></serial>", {"/l"}),
         ("<serial type='file'><source path='/l' append='on'/></serial>", {"/l"}),
-        ("<serial type='pipe'><source path='/l'/></serial>", {"/l"}),
-        ("<parallel type='dev'><source path='/l'/></parallel>", {"/l"}),
-        ("<rng><backend model='egd' type='pipe'><source path='/l'/></backend></rng>", {"/l"}),
         ("<serial type='pty'><log file='/l' append='off'/></serial>", {"/l"}),
         ("<channel type='unix'><source mode='bind' path='/s'/><log file='/l'/></channel>", {"/l"}),
         ("<audio id='1' type='file' path='/l'/>", {"/l"}),
@@ -56,6 +53,18 @@ def test_sockets_are_those_that_qemu_listens_on(device: str, sockets: set[str]) 
 )
 def test_logs_are_the_files_that_are_written(device: str, logs: set[str]) -> None:
     assert claimed(device).logs == logs
+
+
+@pytest.mark.parametrize(
+    "device",
+    [
+        "<serial type='pipe'><source path='/l'/></serial>",
+        "<parallel type='dev'><source path='/l'/></parallel>",
+        "<rng><backend model='egd' type='pipe'><source path='/l'/></backend></rng>",
+    ],
+)
+def test_streams_are_pipes_and_character_devices(device: str) -> None:
+    assert (claimed(device).streams, claimed(device).logs) == ({"/l"}, set())
 
 
 def test_images_are_those_of_disks_and_their_backing_files() -> None:
