@@ -170,6 +170,9 @@ class TestBlockJobs:
         assert start(moved).actions == []
         virsh("blockjob", vm["uuid"], "vda", "--pivot")
         assert start(moved).actions == []
+        (warning,) = agreed({**vm, "name": "renamed"}, on_drift="ignore").vm["warnings"]
+        assert f"vda changes from {copy} to {vm['root_volume']['install_path']}" in warning
+        assert f"set install_path to {copy}" in warning
 
     def test_an_overlay_that_is_committed_is_in_sync_before_and_after(self, vm: dict[str, Any]) -> None:
         snapshot(vm, "s1")

@@ -203,6 +203,22 @@ def disk_targets(domain: etree._Element) -> list[str]:
     return [_target(disk) for disk in _volumes(domain)]
 
 
+def moved_volumes(desired: etree._Element, existing: etree._Element) -> Iterator[tuple[str, str, str]]:
+    """Yield the disks that get another image: target name, image that they have, image that is desired.
+
+    C(desired) has the overlays to keep. A volume that only gets another target name has not moved.
+    """
+    images, held = _images_by_target(desired), _images_by_target(existing)
+    for target, image in images.items():
+        now = held.get(target)
+        if now is not None and now not in images.values() and image not in held.values():
+            yield target, now, image
+
+
+def _images_by_target(domain: etree._Element) -> dict[str, str]:
+    return {_target(disk): str(disk_image(disk)) for disk in _volumes(domain)}
+
+
 def with_overlays(desired: etree._Element, overlays: Mapping[str, etree._Element]) -> etree._Element:
     """Return a copy of the desired domain with overlays instead of the images below them."""
     if not overlays:

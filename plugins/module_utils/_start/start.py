@@ -47,7 +47,7 @@ from .readiness import console_of, wait_until_ready
 from .result import SecretMask, VmResult, as_failure, domain_text, failed, of_vm, without_secrets_of_patches
 from .run_context import RunContext, StartRequest, begin_run
 from .start_order import start_in_order
-from .volumes import check_block_jobs, keep_overlays, on_overlays, storage_problems
+from .volumes import check_block_jobs, keep_overlays, move_warnings, on_overlays, storage_problems
 
 
 def start_vms(hypervisor: Hypervisor, system: System, vms: Sequence[Vm], request: StartRequest) -> list[VmResult]:
@@ -122,6 +122,7 @@ def _plan(run: RunContext, vm: Vm, observed: ObservedVm, result: VmResult) -> tu
         if reconciled.differences or existing is None:
             result.after = domain_text(reconciled.merged)
     result.warnings += desired.warnings
+    result.warnings += move_warnings(run, vm, to_define.element, existing if live is None else live)
     if reconciled.other_board:
         result.warnings.append(
             "the machine type changes to another family: the guest gets new hardware, and no device keeps its address"

@@ -23,6 +23,7 @@ from .._host_storage.overlays import (
     discard_problems,
     disk_targets,
     find_overlays,
+    moved_volumes,
     with_overlays,
 )
 from .._libvirt.hypervisor import Hypervisor
@@ -52,6 +53,22 @@ def keep_overlays(
     if problems:
         raise VmProblems(problems)
     return Overlays()
+
+
+def move_warnings(run: RunContext, vm: Vm, desired: etree._Element, existing: Optional[etree._Element]) -> list[str]:
+    """Return warnings about disks that get an image unrelated to their own: a completed block copy looks like that."""
+    if existing is None or run.policy.overlays == "discard":
+        return []
+    message = (
+        "the disk %s changes from %s to %s, and neither is in the backing chain of the other: the guest loses sight of "
+        "what it has written. If a block copy or a migration of storage was completed, set install_path to %s"
+    )
+    real_path = ImageReader(run.system, run.hypervisor, vm.uuid).real_path
+    return [
+        message % (target, now, image, now)
+        for target, now, image in moved_volumes(desired, existing)
+        if real_path(now) != real_path(image)
+    ]
 
 
 def on_overlays(desired: DesiredDomain, overlays: Mapping[str, etree._Element]) -> DesiredDomain:

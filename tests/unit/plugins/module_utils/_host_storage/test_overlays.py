@@ -18,6 +18,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._host_storage.overlays 
     ImageReader,
     Overlays,
     find_overlays,
+    moved_volumes,
     with_overlays,
 )
 from lxml import etree
@@ -168,3 +169,17 @@ def test_snapshots_tell_of_what_a_pull_has_cut_off() -> None:
     )
     assert images(found(domain(disk("/base")), domain(disk("/s1")), None, snapshots)) == [("/base", "/s1")]
     assert snapshots.asked == 1
+
+
+def test_a_disk_that_gets_an_unrelated_image_has_moved() -> None:
+    desired, existing = (
+        domain(disk("/base"), disk("/data", target="vdb")),
+        domain(disk("/copy"), disk("/data", target="vdb")),
+    )
+    assert list(moved_volumes(desired, existing)) == [("vda", "/copy", "/base")]
+
+
+def test_a_volume_that_only_gets_another_target_has_not_moved() -> None:
+    one, two = disk("/one", target="vdb"), disk("/two", target="vdc")
+    other_way = domain(disk("/two", target="vdb"), disk("/one", target="vdc"))
+    assert list(moved_volumes(domain(one, two), other_way)) == []
