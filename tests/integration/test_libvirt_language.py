@@ -115,7 +115,8 @@ def test_what_libvirt_refuses_for_the_state_of_a_vm_is_no_lost_connection(hyperv
 
 
 def test_a_vm_starts_changes_and_is_told_of(new_vm: NewVm, hypervisor: Hypervisor) -> None:
-    vm = new_vm()
+    # The guest does not listen when it is asked to shut down.
+    vm = new_vm(timeout=10)
     run = start(vm)
     assert (run.failed, run.actions) == (False, ["define", "start"]), run.vm
     assert start(vm).actions == []
@@ -142,7 +143,8 @@ def test_a_libvirtd_that_is_killed_is_a_lost_connection(hypervisor: Hypervisor) 
 
 
 def test_virtlogd_that_is_down_is_found_before_a_restart_stops_the_vm(new_vm: NewVm) -> None:
-    vm = new_vm()
+    # The guest does not listen when it is asked to shut down.
+    vm = new_vm(timeout=10)
     start(vm)
     number = virsh("domid", vm["uuid"])
     with without_virtlogd():

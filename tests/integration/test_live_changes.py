@@ -20,6 +20,7 @@ from typing import Any, Optional
 from unittest import mock
 
 import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils._actions import live as live_actions
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem
 from ansible_collections.zstack.kvm.plugins.module_utils._info.vm_info import vm_information
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Hypervisor
@@ -174,7 +175,11 @@ class TestVolumes:
         assert MIB not in [disk["bytes"] for disk in linux_guest.seen(guest["uuid"], "disk")]
         assert is_in_sync(guest)
 
-    def test_that_the_guest_holds_go_at_the_next_boot(self, new_vm: NewVm, volume: dict[str, Any]) -> None:
+    def test_that_the_guest_holds_go_at_the_next_boot(
+        self, new_vm: NewVm, volume: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # This guest never lets go, however long it is given.
+        monkeypatch.setattr(live_actions, "_UNPLUG_SECONDS", 2)
         vm = new_vm(data_volumes=[volume])
         start(vm)
         run = start({**vm, "data_volumes": []}, on_drift="live")
