@@ -82,6 +82,20 @@ def _wwns() -> st.SearchStrategy[str]:
     return st.builds("{}{}".format, st.sampled_from(["", "0x"]), _hex(16))
 
 
+def _pci_slots() -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries(
+        {"type": st.just("pci"), "slot": st.integers(1, 31)},
+        optional={"domain": st.just("0x0000"), "bus": st.integers(0, 3), "function": st.integers(0, 7)},
+    )
+
+
+def _drive_slots() -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries(
+        {"type": st.just("drive"), "unit": st.integers(0, 6)},
+        optional={"controller": st.integers(0, 1), "bus": st.integers(0, 1), "target": st.just("0x0")},
+    )
+
+
 TEXTS: dict[str, st.SearchStrategy[str]] = {
     "uuid": uuids(),
     "name": _line(max_size=80),
@@ -147,6 +161,8 @@ def _value(name: str, option: Mapping[str, Any]) -> st.SearchStrategy[Any]:
     """A value of one option, by what the spec says of it."""
     if name == "domain_patches":
         return st.lists(st.sampled_from(PATCHES), max_size=2, unique_by=lambda patch: patch["xpath"])
+    if name == "address":
+        return st.one_of(_pci_slots(), _drive_slots())
     if option["type"] == "dict":
         return options(option["options"])
     if option["type"] == "list" and option["elements"] == "dict":
@@ -202,9 +218,23 @@ def vms(draw: st.DrawFn) -> dict[str, Any]:
         vm.setdefault("channels", []).append(dict(GUEST_AGENT))
     if vm.get("wait_for") == "address" and not vm.get("nics"):
         vm["nics"] = [{"bridge_name": "br0"}]
+    _make_addresses_differ(vm)
     vm["usb_devices"] = list({tuple(device.split(":")[:2]): device for device in vm.get("usb_devices", [])}.values())
     vm["pci_devices"] = list({_full(device): device for device in vm.get("pci_devices", [])}.values())
     return vm
+
+
+def _make_addresses_differ(vm: dict[str, Any]) -> None:
+    """Take away the PCI addresses that another device has."""
+    taken = set()
+    values = [value if isinstance(value, list) else [value] for value in vm.values()]
+    for device in [each for value in values for each in value if isinstance(each, dict)]:
+        address = device.get("address")
+        if isinstance(address, dict) and address["type"] == "pci":
+            place = tuple(address.get(name, 0) for name in ("bus", "slot", "function"))
+            if place in taken:
+                del device["address"]
+            taken.add(place)
 
 
 def _make_bridge_fit(nic: dict[str, Any], index: int) -> None:
