@@ -105,9 +105,9 @@ class Playbook(Contender):
 
     def play(self, place: Place, arguments: Sequence[str]) -> int:
         """Runs the playbook, and returns how many tasks said that they had changed something."""
-        environment_folder = place.checkout.cache / self.environment_name
+        environment_directory = place.checkout.cache / self.environment_name
         environment = place.checkout.environment(ANSIBLE_COLLECTIONS_PATH=self._collections(place))
-        command = [str(environment_folder / "bin" / "ansible-playbook"), *place.ansible]
+        command = [str(environment_directory / "bin" / "ansible-playbook"), *place.ansible]
         command += ["-i", str(place.directory / self._file("inventory")), *arguments]
         (output,) = run([[*command, str(place.directory / self._file("playbook"))]], environment)
         return sum(int(number) for number in re.findall(r"changed=(\d+)", output))

@@ -42,7 +42,7 @@ class Place:
     ansible: Sequence[str]
 
     def scripts(self, *words: str) -> list[list[str]]:
-        """Commands that run a script of this folder on every host; HOST in a word stands for the host's name."""
+        """Commands that run a script of this directory on every host; HOST in a word stands for the host's name."""
         return [[*begin, *(word.replace("HOST", host) for word in words)] for host, begin in self.inside.items()]
 
     def write(self, name: str, content: object) -> Path:

@@ -225,10 +225,10 @@ def processes(site: Site) -> str:
 
 @pytest.fixture(scope="module")
 def certificates(site: Site) -> Path:
-    """A folder with the certificates of a client; libvirt of the hypervisor listens for such clients."""
-    folder = site.directory / "pki"
-    folder.mkdir()
-    settings = folder / "openssl.cnf"
+    """A directory with the certificates of a client; libvirt of the hypervisor listens for such clients."""
+    directory = site.directory / "pki"
+    directory.mkdir()
+    settings = directory / "openssl.cnf"
     settings.write_text("[req]\ndistinguished_name = name\n[name]\n", encoding="utf-8")
     constraints = {
         "ca": ["basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign"],
@@ -240,15 +240,15 @@ def certificates(site: Site) -> Path:
         command += ["-subj", f"/CN={name}", "-keyout", f"{name}key.pem", "-out", f"{name}cert.pem"]
         command += [] if name == "ca" else ["-CA", "cacert.pem", "-CAkey", "cakey.pem"]
         command += [word for extension in extensions for word in ("-addext", extension)]
-        subprocess.run(command, cwd=folder, check=True, capture_output=True)
+        subprocess.run(command, cwd=directory, check=True, capture_output=True)
     site.laboratory.execute(HYPERVISOR, "sh", "-c", f"""set -e
-        install -D {folder}/cacert.pem /etc/pki/CA/cacert.pem
-        install -D {folder}/servercert.pem /etc/pki/libvirt/servercert.pem
-        install -D {folder}/serverkey.pem /etc/pki/libvirt/private/serverkey.pem
+        install -D {directory}/cacert.pem /etc/pki/CA/cacert.pem
+        install -D {directory}/servercert.pem /etc/pki/libvirt/servercert.pem
+        install -D {directory}/serverkey.pem /etc/pki/libvirt/private/serverkey.pem
         kill -9 $(cat /run/libvirtd.pid)
         # Until the kernel has cleared it away, the killed one still holds the lock on its file.
         until libvirtd --daemon --listen; do sleep 0.1; done""")  # fmt: skip
-    return folder
+    return directory
 
 
 @pytest.mark.parametrize("uri", [

@@ -69,11 +69,11 @@ def test_bindep_reads_the_list(tmp_path):
 @pytest.fixture(scope="module")
 def context(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The build context that ansible-builder makes of the definition and of the collection's file."""
-    folder = tmp_path_factory.mktemp("image")
-    shutil.copy(DEFINITION, folder)
-    program("ansible-galaxy", "collection", "build", "--output-path", folder, CHECKOUT, cwd=folder)
-    program("ansible-builder", "create", "--output-filename", "Containerfile", cwd=folder)
-    return folder / "context"
+    directory = tmp_path_factory.mktemp("image")
+    shutil.copy(DEFINITION, directory)
+    program("ansible-galaxy", "collection", "build", "--output-path", directory, CHECKOUT, cwd=directory)
+    program("ansible-builder", "create", "--output-filename", "Containerfile", cwd=directory)
+    return directory / "context"
 
 
 def test_the_build_context_holds_the_collection_itself(context, tmp_path):

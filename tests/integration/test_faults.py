@@ -211,14 +211,14 @@ def emulator() -> Iterator[Path]:
 class Scenario:
     """Something that is asked for, from a beginning that is the same each time.
 
-    The VM takes a folder (of its channel) and a secret (of its iSCSI volume). What is to be undone can't be started.
+    The VM takes a directory (of its channel) and a secret (of its iSCSI volume). What is to be undone can't be started.
     """
 
     def __init__(self, name: str, vm: Vm) -> None:
         self.name = name
         self.vm = vm
         self.uuid: str = vm["uuid"]
-        self.folder = Path(vm["channels"][0]["socket_path"]).parent
+        self.directory = Path(vm["channels"][0]["socket_path"]).parent
         self.broken = Path(vm["emulator"]).with_name("broken")
         self.asked = vm if name == "new" else {**vm, "cpu_num": 2}
         self.options: dict[str, Any] = {}
@@ -251,7 +251,7 @@ class Scenario:
             "state": state(self.uuid),
             "definition": etree.tostring(definition(self.uuid)).decode() if known else None,
             "secrets": [line for line in virsh("secret-list").splitlines() if IQN in line],
-            "folder": self.folder.exists(),
+            "directory": self.directory.exists(),
             "autostart": (AUTOSTART / f"{domain_name}.xml").exists(),
             "disks": limits_of_disks(self.uuid) if known else None,
             "backups": len(list(BACKUPS.glob(f"{domain_name}.*"))),
@@ -277,7 +277,7 @@ class Scenario:
         assert not again.failed, again.output
         now = self.seen()
         assert left["definition"] in (self.before["definition"], now["definition"])
-        assert (now["state"], now["folder"], len(now["secrets"]) < 2) == ("running", True, True)
+        assert (now["state"], now["directory"], len(now["secrets"]) < 2) == ("running", True, True)
         assert now["autostart"] == self.asked.get("autostart", False)
         # What was paused is not restarted.
         next_boot = self.name == "paused"

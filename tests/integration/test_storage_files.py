@@ -124,6 +124,6 @@ def test_what_can_not_be_asked_counts_as_qcow2_in_check_mode(new_vm: NewVm, imag
     assert '<driver name="qemu" type="qcow2"' in run.result["diff"][0]["after"]
 
 
-def test_a_folder_is_no_image(new_vm: NewVm, images: Path) -> None:
+def test_a_directory_is_no_image(new_vm: NewVm, images: Path) -> None:
     run = module_run.failed(new_vm(root_volume={"install_path": str(images)}))
     assert run.error["code"] == "image_missing"

@@ -54,10 +54,10 @@ class TaskPlayed(NamedTuple):
 @pytest.fixture(scope="module")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IscsiServer]:
     """A server with two targets of two LUNs each, of which one asks for CHAP."""
-    folder = tmp_path_factory.mktemp("luns")
+    directory = tmp_path_factory.mktemp("luns")
     with IscsiServer() as server:
         for name, chap in ((OPEN, None), (LOCKED, (USER, PASSWORD))):
-            luns = [media.write_raw(folder / ("%s-%d" % (name, lun)), "I am LUN %d" % lun) for lun in (1, 2)]
+            luns = [media.write_raw(directory / ("%s-%d" % (name, lun)), "I am LUN %d" % lun) for lun in (1, 2)]
             server.add_target(name, *luns, chap=chap)
         yield server
 

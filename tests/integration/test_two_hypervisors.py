@@ -152,7 +152,7 @@ class TestByARemoteUri:
         assert (error["code"], error["rollback"]) == ("bridge_missing", "done"), error
         assert here.state(vm) == "absent"
 
-    def test_a_folder_of_a_channel_that_is_missing_is_said_too(self, here: Remote, new_vm: NewVm) -> None:
+    def test_a_directory_of_a_channel_that_is_missing_is_said_too(self, here: Remote, new_vm: NewVm) -> None:
         channel = {"socket_path": "/var/lib/zstack-kvm-nowhere/socket", "target_name": "org.example.0"}
         vm = new_vm(channels=[channel])
         error = failed(vm, uri=here.uri).error

@@ -21,6 +21,6 @@ def alone(checkout: Checkout, what: str) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print(f"waiting for another run in this folder to finish: {what}", flush=True)
+            print(f"waiting for another run in this directory to finish: {what}", flush=True)
             fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -24,11 +24,13 @@ ASK = "import ensurepip, sys, venv; print('%d.%d' % sys.version_info[:2])"
 
 def find(versions: Sequence[str]) -> dict[str, Path]:
     """The program of each of the versions ("3.12") that the machine has and that can make virtual environments."""
-    folders = [folder for place in PLACES for folder in sorted(glob.glob(os.path.expanduser(place)), reverse=True)]
-    folders += os.environ.get("PATH", "").split(":")
+    directories = [
+        directory for place in PLACES for directory in sorted(glob.glob(os.path.expanduser(place)), reverse=True)
+    ]
+    directories += os.environ.get("PATH", "").split(":")
     found = {}
     for version in versions:
-        programs = (Path(folder) / f"python{version}" for folder in folders)
+        programs = (Path(directory) / f"python{version}" for directory in directories)
         works = (program for program in programs if program.is_file() and _version(program) == version)
         program = next(works, None)
         if program:

@@ -99,7 +99,7 @@ class Setup:
         if ":" in str(self.checkout.root):
             raise SetupError(
                 f"The path {self.checkout.root} has a colon in it, which separates the paths in PATH and in Ansible's "
-                "settings. Rename the folder."
+                "settings. Rename the directory."
             )
         if not (self.checkout.root / ".git").exists():
             raise SetupError(f"{self.checkout.root} is no git clone; git says which files belong to the project.")
@@ -131,10 +131,10 @@ class Setup:
         self.checkout.link_collection()
 
     def _community(self) -> None:
-        folder, requirements = self.checkout.cache / "ansible-package", "tests/requirements-community.txt"
+        directory, requirements = self.checkout.cache / "ansible-package", "tests/requirements-community.txt"
         # Nearly none of its thousands of modules is ever imported; compiling them takes longer than the rest.
         arguments = ["--no-compile", "-r", requirements]
-        self._virtual_environment("collections of others, from the package ansible", folder, PYTHON, arguments)
+        self._virtual_environment("collections of others, from the package ansible", directory, PYTHON, arguments)
 
     def _virtual_environment(self, what: str, directory: Path, python: str, requirements: list[str]) -> None:
         """Create a virtual environment, unless it exists; the requirements are arguments of pip install."""

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs a job as AWX does: the controller hands a folder over, a worker of ansible-runner runs it where the execution
+"""Runs a job as AWX does: the controller hands a directory over, a worker of ansible-runner runs it where the execution
 environment is, and what comes back is read by the controller.
 
 AWX's containers are PID namespaces here, so that all of a job's processes end with its worker.
@@ -130,12 +130,12 @@ class Job:
 
     def written(self) -> dict[str, str]:
         """All that the job wrote, anywhere, but not what it was given to read."""
-        given = [folder / "env" for folder in (self.handed_over, self.there)]
+        given = [directory / "env" for directory in (self.handed_over, self.there)]
         files = [path for path in self.directory.rglob("*") if path.is_file() and path.name != "transmitted"]
         return {
             str(path.relative_to(self.directory)): path.read_bytes().decode(errors="replace")
             for path in files
-            if not any(path.is_relative_to(folder) for folder in given)
+            if not any(path.is_relative_to(directory) for directory in given)
         }
 
     def _runner(self, *arguments: str, into: Path | None = None, given: Any = subprocess.DEVNULL) -> None:

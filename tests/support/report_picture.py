@@ -57,9 +57,9 @@ def take(fleet: WatchedFleet, directory: Path) -> None:
 
 def main() -> None:
     """All of it, in a laboratory that is gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="zstack-kvm-picture-") as folder, image_directory() as images:
-        with watched_fleet(Path(folder), images, {}, disk) as fleet:
-            take(fleet, Path(folder))
+    with tempfile.TemporaryDirectory(prefix="zstack-kvm-picture-") as directory, image_directory() as images:
+        with watched_fleet(Path(directory), images, {}, disk) as fleet:
+            take(fleet, Path(directory))
     print(PICTURE)
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import boot_media
 import initramfs
-from debian_packages import PackageError, PackageFolder
+from debian_packages import PackageDirectory, PackageError
 
 HERE = Path(__file__).resolve().parent
 KERNEL_METAPACKAGE = "linux-image-cloud-amd64"
@@ -70,7 +70,7 @@ def build(output: Path, force: bool) -> None:
     shutil.rmtree(work, ignore_errors=True)
     started = time.monotonic()
 
-    packages = PackageFolder(output / "packages")
+    packages = PackageDirectory(output / "packages")
     kernel_package = packages.real_name(KERNEL_METAPACKAGE)
     wanted = {
         "kernel": [kernel_package],

@@ -14,8 +14,8 @@ class PackageError(Exception):
     """A package that can't be had, and what to do about it."""
 
 
-class PackageFolder:
-    """A folder that keeps downloaded .deb files between builds."""
+class PackageDirectory:
+    """A directory that keeps downloaded .deb files between builds."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -40,11 +40,11 @@ class PackageFolder:
         return found
 
     def download(self, names: list[str]) -> None:
-        """Download what the folder doesn't have yet."""
+        """Download what the directory doesn't have yet."""
         missing = [name for name in names if not list(self._path.glob(f"{name}_*.deb"))]
         if not missing:
             return
-        # apt's own user can't write to folders below root's home
+        # apt's own user can't write to directories below root's home
         command = ["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", *missing]
         done = subprocess.run(
             command, cwd=self._path, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False

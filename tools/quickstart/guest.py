@@ -34,31 +34,31 @@ EMULATION = "emulation (TCG)"
 WITHOUT_DEVICE = "no, there is no /dev/kvm: emulation, which is slower"
 
 
-def folder(checkout: Path) -> Path:
+def directory(checkout: Path) -> Path:
     return checkout / ".cache/guest"
 
 
 def build(checkout: Path, progress: Progress) -> None:
     progress.run(
-        [str(checkout / "tools/guest/build"), "--output", str(folder(checkout))],
+        [str(checkout / "tools/guest/build"), "--output", str(directory(checkout))],
         hint="The guest is built from Debian's packages: its sources must be reachable.",
         seconds=BUILD_SECONDS,
     )
 
 
-def accelerator(checkout: Path, state_folder: Path, progress: Progress) -> Accelerator:
+def accelerator(checkout: Path, state_directory: Path, progress: Progress) -> Accelerator:
     """KVM where the guest really boots under it, emulation elsewhere.
 
     What was found is kept as long as /dev/kvm is there or is not, so that a machine on which it is a matter of luck
     doesn't change the VM at every run.
     """
-    kept = state_folder / "accelerator.json"
+    kept = state_directory / "accelerator.json"
     has_device = KVM_DEVICE.exists()
     if kept.exists():
         before = json.loads(kept.read_text(encoding="utf-8"))
         if before.pop("kvm_device", None) == has_device:
             return Accelerator(**before)
-    found = _try_kvm(folder(checkout)) if has_device else Accelerator("qemu", EMULATION, WITHOUT_DEVICE)
+    found = _try_kvm(directory(checkout)) if has_device else Accelerator("qemu", EMULATION, WITHOUT_DEVICE)
     kept.write_text(json.dumps({**vars(found), "kvm_device": has_device}), encoding="utf-8")
     return found
 

@@ -35,7 +35,7 @@ def check(checkout: Path) -> None:
         raise StepError("this installs packages and starts libvirt: run it as root, for instance: sudo ./quickstart")
     if ":" in str(checkout):
         raise StepError(
-            f"the path {checkout} has a colon in it, which separates paths in Ansible's settings. Rename the folder."
+            f"the path {checkout} has a colon in it, which separates paths in Ansible's settings. Rename the directory."
         )
 
 

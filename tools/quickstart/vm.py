@@ -33,10 +33,10 @@ class QuickstartVm:
 
     def __init__(self, checkout: Path) -> None:
         self.checkout = checkout
-        self.folder = checkout / ".cache/quickstart"
+        self.directory = checkout / ".cache/quickstart"
         self.uuid = str(uuid.uuid5(uuid.NAMESPACE_URL, checkout.as_uri()))
-        self.document = self.folder / "start_vm_cmd.json"
-        self.picture = self.folder / "screen.png"
+        self.document = self.directory / "start_vm_cmd.json"
+        self.picture = self.directory / "screen.png"
         self.disk = DISKS / f"{self.uuid}.qcow2"
         self.channel = CHANNELS / self.uuid / "guest_agent.sock"
 
@@ -46,7 +46,7 @@ class QuickstartVm:
         if not self.disk.exists():
             self.disk.parent.mkdir(parents=True, exist_ok=True)
             partial = self.disk.with_suffix(".partial")
-            shutil.copyfile(guest.folder(self.checkout) / "disk.qcow2", partial)
+            shutil.copyfile(guest.directory(self.checkout) / "disk.qcow2", partial)
             partial.replace(self.disk)
         if not Path(f"/sys/class/net/{BRIDGE}").exists():
             hint = "Making a bridge needs the rights of root on the network; in a container, the capability NET_ADMIN."

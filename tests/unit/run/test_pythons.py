@@ -14,9 +14,9 @@ from ansible_collections.zstack.kvm.tests.run import pythons
 OWN = "%d.%d" % sys.version_info[:2]
 
 
-def program(folder: Path, version: str, text: str) -> Path:
+def program(directory: Path, version: str, text: str) -> Path:
     """A script by the name of a Python."""
-    path = folder / f"python{version}"
+    path = directory / f"python{version}"
     path.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
     path.chmod(0o755)
     return path
@@ -24,7 +24,7 @@ def program(folder: Path, version: str, text: str) -> Path:
 
 @pytest.fixture(name="path")
 def _path(monkeypatch, tmp_path):
-    """The only folder in which programs are looked for."""
+    """The only directory in which programs are looked for."""
     monkeypatch.setattr(pythons, "PLACES", ())
     monkeypatch.setenv("PATH", str(tmp_path))
     return tmp_path

@@ -28,11 +28,11 @@ CHANNEL = {"target_name": "agent"}
 @pytest.fixture
 def system(tmp_path: Path) -> HostSystem:
     """A bridge br0 and a NIC eth0, two PCI devices of which 0000:0a:00.1 is behind an IOMMU and 0000:0a:00.2 is not,
-    the USB device 046d:c077 as 1:3, the folder /run/vm.
+    the USB device 046d:c077 as 1:3, the directory /run/vm.
     """
     pci = "sys/bus/pci/devices/0000:0a:00."
-    for folder in ("sys/class/net/br0/bridge", "sys/class/net/eth0", pci + "1/iommu_group", pci + "2", "run/vm"):
-        (tmp_path / folder).mkdir(parents=True)
+    for directory in ("sys/class/net/br0/bridge", "sys/class/net/eth0", pci + "1/iommu_group", pci + "2", "run/vm"):
+        (tmp_path / directory).mkdir(parents=True)
     stick = tmp_path / "sys/bus/usb/devices/1-2"
     stick.mkdir(parents=True)
     for name, text in (("busnum", "1"), ("devnum", "3"), ("idVendor", "046d"), ("idProduct", "c077")):
@@ -227,7 +227,7 @@ def test_behind_a_remote_libvirt_nothing_is_looked_at() -> None:
     assert (host_problems(lacking, system), missing_channel_directories(lacking, system)) == ([], [])
 
 
-def test_a_folder_that_several_channels_lack_is_made_once(system: HostSystem) -> None:
+def test_a_directory_that_several_channels_lack_is_made_once(system: HostSystem) -> None:
     paths = ("/run/vm/a", "/run/new/b", "/run/new/c")
     channels = [{"socket_path": path, "target_name": path} for path in paths]
 
