@@ -20,7 +20,7 @@ from tests.run.process import interrupt_on_signals
 from tests.run.setup import Setup, SetupError
 
 from . import machine, report
-from .place import Failed, laboratory
+from .hypervisors import Failed, laboratory
 from .sizes import SMOKE, Sizes
 from .targets import targets
 from .vms import write_json

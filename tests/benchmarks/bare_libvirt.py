@@ -2,7 +2,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What libvirt-python alone needs: bare_libvirt.py start|look|define|remove|count DOMAINS.json [THREADS]
+"""Use nothing but libvirt-python: bare_libvirt.py start|look|define|remove|count DOMAINS.json [THREADS]
 
 The limit for whatever talks to libvirt. Runs on the hypervisor, by itself.
 """
@@ -31,7 +31,7 @@ def define(connection: Any, domain: Domain) -> None:
 
 
 def look(connection: Any, domain: Domain) -> None:
-    """What has to be known to see that there is nothing to do."""
+    """Read all that is needed to see that there is nothing to do."""
     found = connection.lookupByUUIDString(domain["uuid"])
     found.state()
     found.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)

@@ -11,13 +11,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from .contenders import Contender
-from .place import Place
+from .hypervisors import Hypervisors
 from .sizes import Sizes
 
 
 @dataclass
 class Measured:
-    """How long a contender took, in seconds, each time. `vms` counts those of all hosts together."""
+    """The seconds that a contender took, each time. `vms` counts those of all hosts together."""
 
     workload: str
     contender: str
@@ -33,7 +33,7 @@ class Measured:
 def in_rounds(
     workload: str,
     operation: str,
-    place: Place,
+    hypervisors: Hypervisors,
     contenders: Sequence[Contender],
     vms: int,
     sizes: Sizes,
@@ -49,7 +49,7 @@ def in_rounds(
             if sum(seconds) >= sizes.enough:
                 continue
             begun = time.perf_counter()
-            able[index].do(operation, place)
+            able[index].do(operation, hypervisors)
             seconds.append(time.perf_counter() - begun)
             after()
     for each in measured:

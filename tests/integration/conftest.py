@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What integration tests need: images that QEMU can read, VMs that are gone when the test is over."""
+"""Fixtures of integration tests: images that QEMU can read, VMs that are removed after the test."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ NewVm = Callable[..., dict[str, Any]]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with the most patience come first, so that at the end nothing long is waited for."""
+    """Run the files with the longest time limits first, so that no long one is left at the end."""
 
-    def patience(item: pytest.Item) -> float:
+    def time_limit(item: pytest.Item) -> float:
         mark = item.get_closest_marker("timeout")
         return mark.args[0] if mark else 0
 
     most: dict[Path, float] = {}
     for item in items:
-        most[item.path] = max(most.get(item.path, 0), patience(item))
+        most[item.path] = max(most.get(item.path, 0), time_limit(item))
     items.sort(key=lambda item: -most[item.path])
 
 

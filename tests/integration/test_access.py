@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What users do who are not root: refused by libvirt, in its group, with a libvirt of their own, by a password."""
+"""Users who are not root: refused by libvirt, in its group, with a libvirt of their own, by a password."""
 
 from __future__ import annotations
 
@@ -227,6 +227,6 @@ def _is_there(process: int) -> bool:
 
 
 def is_open(port: int) -> bool:
-    """Whether something listens on the port."""
+    """Return whether something listens on the port."""
     with socket.socket() as client:
         return client.connect_ex(("127.0.0.1", port)) == 0

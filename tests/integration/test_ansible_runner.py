@@ -32,7 +32,7 @@ SURVEYS = yaml.safe_load((CHECKOUT / "playbooks" / "vars" / "awx.yml").read_text
 
 
 def unanswered(kind: str) -> dict[str, str]:
-    """What the survey of a template gives when nobody answers: the defaults, or empty text."""
+    """Return the answers of a template's survey that nobody fills in: the defaults, or empty text."""
     questions = [SURVEYS["__zstack_awx_hosts"], SURVEYS["__zstack_awx_serial"]]
     questions += SURVEYS[f"__zstack_awx_{kind}_questions"]
     return {question["variable"]: question.get("default", "") for question in questions}
@@ -83,7 +83,7 @@ class Site:
         }
 
     def documents(self, number: int) -> list[dict[str, Any]]:
-        return [self.document(f"vm{place}") for place in range(number)]
+        return [self.document(f"vm{index}") for index in range(number)]
 
 
 @pytest.fixture(scope="module")

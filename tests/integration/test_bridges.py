@@ -82,7 +82,7 @@ class TestRecreatedBridge:
         again = start(vm, on_drift="live")
         assert (again.vm["changed"], again.vm["differences"], again.vm["restart_required"]) == (False, [], False)
 
-    def test_is_told_of_by_the_information(self, vm: dict[str, Any], bridge: str) -> None:
+    def test_is_reported_by_the_information(self, vm: dict[str, Any], bridge: str) -> None:
         entry = look(vm)
         assert [nic["connected"] for nic in entry["nics"]] == [False]
         assert entry["warnings"] == [f"the NIC {device_of(vm)} is not in its bridge {bridge}, but in none"]

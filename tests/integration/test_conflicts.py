@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a VM would take from others is found before anything is touched, with the name of who has it."""
+"""Conflicts with other VMs are found before anything is touched, and the error names the other VM."""
 
 from __future__ import annotations
 
@@ -264,7 +264,7 @@ class TestConsolePort:
 
 
 class TestCalls:
-    """How often libvirt is asked for the definitions of other VMs."""
+    """The number of times that libvirt is asked for the definitions of other VMs."""
 
     def reads(self, calls: Path, *vms: dict[str, Any]) -> int:
         calls.write_text("", encoding="utf-8")

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A VM that is defined anew keeps its hardware, and what was changed behind our back is put right.
+"""A VM that is redefined keeps its hardware, and changes made outside of Ansible are undone.
 
 As it is run, a sample of what the walk (test_drift_walk.py) does in process.
 """
@@ -76,7 +76,7 @@ def seen_by_guest(vm: dict[str, Any]) -> dict[Any, str]:
 
 def seen(vm: dict[str, Any]) -> Seen:
     """All of that, of a VM that runs."""
-    return Seen(seen_by_guest(vm), qemu_devices.places(vm["uuid"]), definition(vm["uuid"], inactive=False))
+    return Seen(seen_by_guest(vm), qemu_devices.slots(vm["uuid"]), definition(vm["uuid"], inactive=False))
 
 
 def mark(nvram: Path) -> None:
@@ -95,14 +95,14 @@ def older_machine() -> str:
 
 @pytest.fixture(scope="module")
 def redefined() -> Iterator[Redefined]:
-    """A VM with devices on every bus, and after some were put in front of them and it was defined anew and restarted.
+    """A VM with devices on every bus, and after some were put in front of them and it was redefined and restarted.
 
     Its guest boots twice.
     """
     with image_directory() as images:
         vm = {
             "uuid": "7e57ab1e-0000-4000-8000-0000000000bb",
-            "name": "defined anew",
+            "name": "redefined",
             "memory": "256MiB",
             "cpu_num": 1,
             "cpu_speed": 1024,
@@ -142,7 +142,7 @@ class TestWhatIsPutInFrontOfOthers:
     def test_moves_nothing_that_qemu_sees(self, redefined: Redefined) -> None:
         before, after = redefined.before.qemu, redefined.after.qemu
         assert {thing: after.get(thing) for thing in before} == before
-        assert {"ide.1", "scsi0.0", "usb.0", "virtio-serial0.0", "pci.0"} <= {place["bus"] for place in before.values()}
+        assert {"ide.1", "scsi0.0", "usb.0", "virtio-serial0.0", "pci.0"} <= {slot["bus"] for slot in before.values()}
         assert len(after) == len(before) + 3
 
     def test_leaves_the_machines_version(self, redefined: Redefined) -> None:

@@ -23,7 +23,7 @@ DEFINITION = CHECKOUT / "execution-environment.yml"
 
 
 def program(name: str, *arguments: object, cwd: Path) -> str:
-    """What a program of the tests' environment prints, which must succeed."""
+    """Return the output of a program of the tests' environment, which must succeed."""
     command = [str(Path(sys.executable).with_name(name)), *map(str, arguments)]
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -32,7 +32,7 @@ def program(name: str, *arguments: object, cwd: Path) -> str:
 
 @pytest.fixture(scope="module")
 def asked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
-    """What ansible-builder reads out of the collection, without its remarks on where each line comes from."""
+    """Return what ansible-builder reads out of the collection, without its remarks on where each line comes from."""
     printed = program("ansible-builder", "introspect", COLLECTIONS, cwd=tmp_path_factory.mktemp("introspect"))
     lines = yaml.safe_load(printed)
     return {kind: {re.sub(r" +# from collection .*", "", line) for line in lines[kind]} for kind in lines}

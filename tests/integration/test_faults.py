@@ -169,7 +169,7 @@ def last_index(calls: list[str], call: str) -> int:
 
 
 def at(scenario: str, call: str, what: str = "task", when: str = "before") -> Fault:
-    """What breaks at a call of a scenario."""
+    """Return the fault at a call of a scenario."""
     return Fault(what, when, CALLS[scenario].index(call) + 1)
 
 
@@ -209,7 +209,7 @@ def emulator() -> Iterator[Path]:
 
 
 class Scenario:
-    """Something that is asked for, from a beginning that is the same each time.
+    """A desired state, and a beginning that is the same each time.
 
     The VM takes a directory (of its channel) and a secret (of its iSCSI volume). What is to be undone can't be started.
     """
@@ -227,7 +227,7 @@ class Scenario:
         self.before = self.seen()
 
     def begin(self, what: str) -> None:
-        """Make the beginning, and complete what is asked for."""
+        """Create the beginning, and complete the desired state."""
         if what == "changed":
             start(self.vm, fault=at("new", "start the domain"))
         elif what != "new":
@@ -245,7 +245,7 @@ class Scenario:
             self.broken.touch()
 
     def seen(self) -> dict[str, Any]:
-        """What there is of the VM outside of the task."""
+        """Return all that exists of the VM outside of the task."""
         known, domain_name = state(self.uuid) != "absent", self.uuid.replace("-", "")
         return {
             "state": state(self.uuid),
@@ -258,7 +258,7 @@ class Scenario:
         }
 
     def assert_as_before(self) -> None:
-        """Nothing is left of a run that failed. A libvirtd that is started anew has lost ephemeral secrets."""
+        """Nothing is left of a run that failed. A libvirtd that is restarted has lost ephemeral secrets."""
         now = self.seen()
         assert now["secrets"] in ([], self.before["secrets"])
         assert {**now, "secrets": self.before["secrets"]} == self.before
@@ -268,7 +268,7 @@ class Scenario:
         return start(self.asked, **self.options, **watched)
 
     def assert_whole_and_repaired_by_the_next_run(self) -> None:
-        """The old definition or the new one, one QEMU at most, no lock; then all that is asked for, and just that."""
+        """The old definition or the new one, one QEMU at most, no lock; then exactly the desired state."""
         left = self.seen()
         self.broken.unlink(missing_ok=True)
         wait_until(lambda: len(qemus_of(self.uuid)) == (state(self.uuid) in ("running", "paused")))

@@ -48,7 +48,7 @@ def part(name: str, facts: Mapping[str, Any], **variables: Any) -> list[dict[str
 
 
 def system(distribution: str, family: str, version: str, architecture: str = "x86_64") -> dict[str, Any]:
-    """What Ansible's facts say of a distribution."""
+    """Return Ansible's facts about a distribution."""
     return {
         "architecture": architecture,
         "distribution": distribution,
@@ -72,7 +72,7 @@ def flat(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def messages(results: list[dict[str, Any]]) -> str:
-    """What tasks said, those that a loop ran too."""
+    """Return the messages of tasks, including those in loops."""
     return "\n".join(str(result.get("msg")) for result in flat(results))
 
 

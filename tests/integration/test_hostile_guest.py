@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A guest whose agent wants to harm its hypervisor: what it answers costs its own VM only, on a real channel.
 
-libvirt talks to the agent through a socket that a program of the test listens on: it answers in the place of the
+libvirt talks to the agent through a socket that a program of the test listens on: it answers instead of the
 guest's own agent, which holds the guest's end of the channel open.
 """
 
@@ -132,7 +132,7 @@ def _start(identity: str, disk: Path, channel: str) -> None:
 
 
 def reopen_channel(identity: str) -> None:
-    """The guest opens its end anew, so that libvirt begins with its agent from the beginning."""
+    """Reopen the guest's end, so that libvirt starts over with its agent."""
     wait_until(lambda: _is_open(identity))
     linux_guest.execute(identity, "killall qemu-ga; sleep 1")
     wait_until(lambda: _is_open(identity))

@@ -39,7 +39,7 @@ def configured(fleet: WatchedFleet, name: str, *hypervisors: str, **options: Any
 
 
 def listed(fleet: WatchedFleet, *arguments: str, environment: Optional[dict[str, str]] = None) -> tuple[Inventory, str]:
-    """What ansible-inventory prints, and what it warns of."""
+    """Return the output of ansible-inventory, and its warnings."""
     done = fleet.try_run("ansible-inventory", "--list", *arguments, environment=environment)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout), done.stderr

@@ -162,7 +162,7 @@ class TestUp:
         assert done.stdout.endswith("\nlost+found\noutside\n")
 
     def test_missing_packages_are_named(self, laboratory):
-        # A hypervisor is also a machine of its own, from which a program can be taken away.
+        # A hypervisor is also a machine of its own, from which a program can be removed.
         laboratory.execute(FIRST, "mv", "/usr/sbin/sshd", "/usr/sbin/sshd.away")
         done = laboratory.try_lab("exec", FIRST, "--", str(LAB), "up", "--dir=/tmp/none")
         laboratory.execute(FIRST, "mv", "/usr/sbin/sshd.away", "/usr/sbin/sshd")

@@ -35,7 +35,7 @@ MIB = 1 << 20
 
 
 def qmp(vm: dict[str, Any], command: str, **arguments: Any) -> Any:
-    """What the running QEMU says."""
+    """Return the answer of the running QEMU."""
     request = json.dumps({"execute": command, "arguments": arguments})
     return json.loads(virsh("qemu-monitor-command", vm["uuid"], request))["return"]
 
@@ -49,7 +49,7 @@ def live(vm: dict[str, Any], **changes: Any) -> TaskRun:
 
 
 def is_in_sync(vm: dict[str, Any], **changes: Any) -> bool:
-    """Whether a further run finds nothing to do, neither now nor at the next boot."""
+    """Return whether a further run finds nothing to do, neither now nor at the next boot."""
     run = start({**vm, **changes}, on_drift="live")
     return not run.result["changed"] and not run.vm["differences"] and not run.vm["restart_required"]
 
@@ -253,7 +253,7 @@ def nic_of(vm: dict[str, Any], **options: Any) -> dict[str, Any]:
 
 
 def kernel(*command: str) -> str:
-    """What a command about the hypervisor's network prints."""
+    """Return the output of a command about the hypervisor's network."""
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 

@@ -145,12 +145,12 @@ class TestRecreatedBridge:
 
 
 def reaches(guest: str, address: str) -> bool:
-    """Whether the guest gets an answer from an address."""
+    """Return whether the guest gets an answer from an address."""
     return '"status":0' in linux_guest.execute(guest, f"ping -c 1 -W 1 {address} >/dev/null")
 
 
 def test_frames_stay_in_the_vlan(switch: OpenVSwitch) -> None:
-    """What a guest sends and gets passes Open vSwitch in its VLAN alone, also after that was changed."""
+    """Open vSwitch passes a guest's frames in its VLAN only, also after the VLAN was changed."""
     switch.add_port(BRIDGE, "ovsin100", 100, "10.214.1.1/24")
     switch.add_port(BRIDGE, "ovsin200", 200, "10.214.2.1/24")
     vm: dict[str, Any] = {

@@ -38,7 +38,7 @@ def overlay_of(vm: dict[str, Any], name: str) -> str:
 
 
 def write_boot_sector(image: str, text: str) -> None:
-    """What a guest may have written since the snapshot."""
+    """Write what a guest may have written since the snapshot."""
     sector = Path(image + ".sector")
     sector.write_bytes(media.boot_sector(text))
     subprocess.run(["qemu-io", "-f", "qcow2", "-c", f"write -s {sector} 0 512", image], check=True, capture_output=True)

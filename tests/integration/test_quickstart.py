@@ -65,7 +65,7 @@ def quickstart(directory: Path, *arguments: str) -> subprocess.CompletedProcess[
 
 
 def shown(output: str, what: str) -> str:
-    """What is shown under this name at the end."""
+    """Return the value shown under this name at the end."""
     return re.search(rf"^{what}  +(.*)$", output, re.MULTILINE)[1]
 
 

@@ -37,7 +37,7 @@ VARIABLES = {"zstack_report_title": "Night <shift>", "zstack_report_pictures": "
 
 @pytest.fixture(scope="module")
 def printed(fleet: WatchedFleet) -> str:
-    """What the playbook prints."""
+    """Return the output of the playbook."""
     variables = {
         **VARIABLES,
         "zstack_report_file": str(fleet.directory / "report.html"),

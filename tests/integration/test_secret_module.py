@@ -40,7 +40,7 @@ def secret_of_playbook(identity: str, **options: Any) -> TaskRun:
 
 
 def secrets(*steps: dict[str, Any]) -> list[dict[str, Any]]:
-    """What the module returns, run with these options one after another."""
+    """Return the results of the module, run with these options one after another."""
     results = [run_module(MODULE, options).result for options in steps]
     assert all("actions" in result for result in results), results
     return results
@@ -96,7 +96,7 @@ def test_an_iscsi_secret_has_a_target_and_a_plain_password(identity: str) -> Non
     assert base64.b64decode(value_of(identity)).decode("utf-8") == "a pässword"
 
 
-def test_a_private_secret_shows_its_value_to_nobody_and_is_set_anew_unless_told_otherwise(identity: str) -> None:
+def test_a_private_secret_shows_its_value_to_nobody_and_is_set_again_unless_told_otherwise(identity: str) -> None:
     options = {"uuid": identity, "value": KEY, "private": True}
     steps = secrets(options, options, {**options, "update_value": "on_create"})
     assert [step["changed"] for step in steps] == [True, True, False]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How often libvirt is asked: a constant, at most five times a VM that is as asked, at most eight a VM that starts.
+"""Number of calls of libvirt: a constant, at most five for each VM that is in sync, at most eight for each that starts.
 
 A secret that the hypervisor does not have yet is made once, whichever VMs use it, and is counted apart.
 """

@@ -28,12 +28,12 @@ def number(vm: dict[str, Any]) -> int:
 
 
 def codes(vms: Sequence[dict[str, Any]]) -> list[str]:
-    """What went wrong with each VM."""
+    """Return the error code of each VM."""
     return [vm.get("error", {}).get("code", "") for vm in vms]
 
 
 def test_lower_numbers_are_begun_first(new_vm: NewVm) -> None:
-    last, first, middle = (new_vm(start_order=place) for place in (30, 10, 20))
+    last, first, middle = (new_vm(start_order=number) for number in (30, 10, 20))
     run = agreed(last, first, middle, parallel=3)
     assert [vm["uuid"] for vm in run.vms] == [last["uuid"], first["uuid"], middle["uuid"]]
     assert number(first) < number(middle) < number(last)
@@ -74,7 +74,7 @@ def batches(tmp_path: Path) -> Any:
     return run
 
 
-def test_each_batch_is_told_of_when_it_is_done(new_vm: NewVm, batches: Any) -> None:
+def test_each_batch_is_reported_when_it_is_done(new_vm: NewVm, batches: Any) -> None:
     vms = [new_vm(name="a"), new_vm(name="b", console_password="Sesame5"), new_vm(name="c", start_order=1)]
     output = batches(*vms, size=1)
     told = re.findall(r"changed: \[localhost\] => \(item=(.*)\)", output)

@@ -46,7 +46,7 @@ class Watch:
     @contextmanager
     def watching(self) -> Iterator[None]:
         """While the block runs."""
-        assert not SYSLOG.exists(), "this test takes the place of the system's log"
+        assert not SYSLOG.exists(), "this test replaces the system's log"
         self._log.bind(str(SYSLOG))
         self._log.settimeout(0.05)
         watchers = [threading.Thread(target=watch) for watch in (self._read_log, self._read_processes)]
@@ -86,10 +86,10 @@ def _text(path: Path) -> str:
 
 def files_with(secret: str) -> list[str]:
     """The files that have a secret in them."""
-    places = [place for place in SEARCHED if os.path.isdir(place)]
+    paths = [path for path in SEARCHED if os.path.isdir(path)]
     found = subprocess.run(
         ["grep", "--recursive", "--files-with-matches", "--devices=skip", "--binary-files=text", "--fixed-strings"]
-        + ["--regexp", secret, *places],
+        + ["--regexp", secret, *paths],
         capture_output=True,
         text=True,
         check=False,
@@ -104,9 +104,9 @@ def leaks_of(secret: str, owners: tuple[str, ...]) -> list[str]:
 
 def assert_in_none_of(texts: dict[str, str], searched: tuple[str, ...] = SECRETS) -> None:
     """No secret is in any of the texts, which must not be empty."""
-    for place, text in texts.items():
-        assert text, place
-        assert [secret for secret in searched if secret in text] == [], place
+    for path, text in texts.items():
+        assert text, path
+        assert [secret for secret in searched if secret in text] == [], path
 
 
 def run_watched(

@@ -21,7 +21,7 @@ from ansible_collections.zstack.kvm.tests.support.virsh import state
 
 
 def play(*arguments: str, **variables: Any) -> tuple[int, str]:
-    """How many tasks changed something, and what was printed."""
+    """Return how many tasks changed something, and the output."""
     given = {"ansible_python_interpreter": TARGET_PYTHON, "zstack_hosts": "localhost", **variables}
     command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "localhost,", "-c", "local"]
     done = subprocess.run(

@@ -30,7 +30,7 @@ MODULE = "zstack.kvm.zstack_vm_stop"
 
 
 def stop(*vms: dict[str, Any], **options: Any) -> list[dict[str, Any]]:
-    """What the module runs with these VMs, and the entries that it returns."""
+    """Run the module with these VMs, and return their entries."""
     given = {
         "timeout": 60, "force": False, "undefine": False, "removal": Removal(), "check_mode": False, "diff": True,
         **options,

@@ -36,7 +36,7 @@ def disk(vm: dict[str, Any], device: str = "disk", inactive: bool = True) -> tup
 
 
 def is_in_sync(vm: dict[str, Any]) -> bool:
-    """Whether a run has nothing to do, neither now nor at the next boot."""
+    """Return whether a run has nothing to do, neither now nor at the next boot."""
     run = agreed(vm, on_drift="live")
     return not run.failed and not run.result["changed"] and not run.vm["differences"]
 

@@ -287,8 +287,8 @@ def test_everything_that_is_wrong_is_said_at_once(new_vm: NewVm, servers: Server
         **key(servers.ceph.key),
     )
     run = playbook.failed(vm)
-    for place in ("root_volume", "data_volumes[0]", "data_volumes[1]"):
-        assert "vms[0].%s.install_path" % place in run.error["message"]
+    for option in ("root_volume", "data_volumes[0]", "data_volumes[1]"):
+        assert "vms[0].%s.install_path" % option in run.error["message"]
 
 
 def test_in_check_mode_it_is_a_warning(new_vm: NewVm, servers: Servers) -> None:

@@ -143,7 +143,7 @@ def fails(hypervisor: EmulatedHypervisor, domain: dict[str, Any]) -> TaskRun:
 
 
 class TestVmsOfOneSession:
-    """What the VM of the playbook and others have in common."""
+    """VMs that share a session with the VM of the playbook."""
 
     def test_a_guest_boots_from_a_lun_that_the_hypervisor_logged_in_to(
         self, hypervisor: EmulatedHypervisor, target: IscsiServer, running: TaskPlayed

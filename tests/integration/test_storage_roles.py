@@ -90,7 +90,7 @@ def test_several_secrets_one_of_which_is_to_be_gone(identities: list[str]) -> No
     assert not changed(run_role("ceph_secrets", ceph_secrets_list=wanted))
 
 
-def test_keys_that_no_secret_can_have_are_told_all_at_once_before_anything_changes(identities: list[str]) -> None:
+def test_keys_that_no_secret_can_have_are_reported_all_at_once_before_anything_changes(identities: list[str]) -> None:
     first, second, third = identities
     wrong = "my secret key!"
     secrets = [

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the other tests stand on: guests that say what booted, and storage servers that are real."""
+"""The foundations of the other tests: guests that say what booted, and storage servers that are real."""
 
 from __future__ import annotations
 
@@ -123,15 +123,15 @@ SCREEN = "<graphics type='vnc'/><video><model type='vga'/></video>"
 
 
 def drawn(directory: Path, domain: str) -> int:
-    """How much of a domain's screen is not as its neighbourhood is: the bytes that a PNG's filters leave."""
+    """Return the number of bytes of a screen that differ from their neighbours: those that a PNG's filters leave."""
     picture = directory / f"{domain}.png"
     virsh("screenshot", domain, str(picture))
-    content, place, packed = picture.read_bytes(), 8, b""
-    while place < len(content):
-        size, kind = int.from_bytes(content[place : place + 4], "big"), content[place + 4 : place + 8]
+    content, offset, packed = picture.read_bytes(), 8, b""
+    while offset < len(content):
+        size, kind = int.from_bytes(content[offset : offset + 4], "big"), content[offset + 4 : offset + 8]
         if kind == b"IDAT":
-            packed += content[place + 8 : place + 8 + size]
-        place += 12 + size
+            packed += content[offset + 8 : offset + 8 + size]
+        offset += 12 + size
     return sum(1 for byte in zlib.decompress(packed) if byte)
 
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What libvirt keeps of a VM beside its definition stays when it is undefined, until its removal is asked for."""
+"""Files that libvirt keeps beside a VM's definition stay when it is undefined, unless their removal is requested."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def undefine(vm: dict[str, Any], *removed: str) -> dict[str, Any]:
 
 
 def is_undefined(vm: dict[str, Any], *removed: str) -> bool:
-    """Whether the VM can be undefined so."""
+    """Return whether the VM can be undefined with these flags."""
     entry = undefine(vm, *removed)
     assert "error" not in entry, entry["error"]
     return entry["actions"][-1] == "undefine" and state(vm["uuid"]) == "absent"

@@ -37,7 +37,7 @@ def network() -> Iterator[None]:
 
 @contextmanager
 def described(**options: Any) -> Iterator[dict[str, Any]]:
-    """A VM with a Linux on its disk that is told nothing of the network."""
+    """A VM with a Linux on its disk without network configuration."""
     vm = {
         "uuid": str(uuid.uuid4()),
         "name": "guest",
@@ -58,7 +58,7 @@ def described(**options: Any) -> Iterator[dict[str, Any]]:
 
 
 def agent(vm: dict[str, Any], command: str, **arguments: Any) -> bool:
-    """Whether the guest's agent does something."""
+    """Return whether the guest's agent can be called."""
     request = json.dumps({"execute": command, "arguments": arguments} if arguments else {"execute": command})
     return try_virsh("qemu-agent-command", vm["uuid"], "--timeout", "1", request).returncode == 0
 

@@ -67,7 +67,7 @@ def _remove(tree: ast.Module, number: int, functions: Collection[str]) -> None:
 
 
 def _parts(tree: ast.Module, functions: Collection[str]) -> Iterator[tuple[Any, str, int, ast.AST]]:
-    """What can be taken out: the node it is in, the field there, its index and itself."""
+    """Yield what can be removed: the node it is in, the field there, its index and itself."""
     for function in _functions(tree):
         if functions and function.name not in functions:
             continue
@@ -98,7 +98,7 @@ def _parts(tree: ast.Module, functions: Collection[str]) -> Iterator[tuple[Any, 
 
 
 def _types_of(function: ast.FunctionDef) -> set[ast.AST]:
-    """What stands in square brackets, as the parts of types do, which nothing depends on."""
+    """Return what stands in square brackets, as the parts of types do, which nothing depends on."""
     return {inner for node in ast.walk(function) if isinstance(node, ast.Subscript) for inner in ast.walk(node.slice)}
 
 

@@ -27,7 +27,7 @@ interrupted = threading.Event()
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a command ended; `reason` says in words why it failed and is empty if it did not."""
+    """The outcome of a command; `reason` says why it failed and is empty if it did not."""
 
     reason: str
     output: str
@@ -128,10 +128,10 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     """Ends the process if it still runs, and what it started: gently first, so that it can clean up."""
     if process.poll() is not None:
         return
-    for number, patience in ((signal.SIGINT, 20), (signal.SIGTERM, 5)):
+    for number, seconds in ((signal.SIGINT, 20), (signal.SIGTERM, 5)):
         os.killpg(process.pid, number)
         try:
-            process.wait(patience)
+            process.wait(seconds)
             break
         except subprocess.TimeoutExpired:
             continue

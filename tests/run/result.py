@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What came out of the parts: counting, and the table at the end."""
+"""The results of the parts: counting, and the table at the end."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Result:
             self.problem(f"{name}: {outcome.reason}")
 
     def junit(self, paths: list[Path], outcome: Outcome, skip_fails: bool = True) -> None:
-        """Counts the tests in JUnit files. A skipped one has shown nothing, so it fails unless told else."""
+        """Count the tests in JUnit files. A skipped one has shown nothing, so it fails unless told otherwise."""
         failed_before = self.failed
         skipped = ran = 0
         for path in paths:

@@ -61,7 +61,7 @@ class Setup:
         self.log = checkout.log("setup")
 
     def prepare(self, needs: set[str]) -> None:
-        """What every part needs, and what the parts to be run need beyond it."""
+        """Prepare what every part needs, and what the selected parts need beyond it."""
         self.log.unlink(missing_ok=True)
         self._check_machine()
         if "hypervisor" in needs and os.geteuid() != 0:

@@ -23,7 +23,7 @@ from ansible_collections.zstack.kvm.tests.support.playbook import COLLECTIONS
 from ansible_collections.zstack.kvm.tests.support.reference_cases import CASES
 from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 
-PATIENCE = 240  # seconds, on a machine that is busy with other tests
+TIMEOUT = 240  # seconds, on a machine that is busy with other tests
 T = TypeVar("T")
 
 
@@ -82,7 +82,7 @@ class ManagementNode:
             connection.close()
 
     def results(self, task: str) -> list[Any]:
-        """What came for a task so far."""
+        """Return the results that a task has so far."""
         return [result for other, result in self._results if other == task]
 
     def result(self, task: str, count: int = 1) -> Any:
@@ -164,7 +164,7 @@ class Rulebook:
 
     @property
     def waiting_files(self) -> list[str]:
-        """What is in the spool."""
+        """Return the names of the files in the spool."""
         return sorted(path.name for path in self.spool.iterdir() if path.name not in ("lock", "room"))
 
     def playbooks(self) -> list[int]:
@@ -181,7 +181,7 @@ class Rulebook:
     def _answers(self) -> bool:
         assert self._process is not None
         assert self._process.poll() is None, f"ansible-rulebook ended: {self.log.read_text()[-4000:]}"
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=PATIENCE)
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=TIMEOUT)
         try:
             # Connections are taken before the engine is up, but answered only then.
             connection.request("GET", "/")

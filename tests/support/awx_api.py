@@ -25,7 +25,7 @@ TEMPLATES = ("job_templates", "workflow_job_templates")
 
 
 class Awx:
-    """What the stand-in has been told."""
+    """The objects that the stand-in has been given."""
 
     def __init__(self) -> None:
         self.objects: dict[str, dict[int, dict[str, Any]]] = {}

@@ -107,7 +107,7 @@ class Job:
 
     @property
     def status(self) -> str:
-        """What the worker said at the end; nothing when it had no time to."""
+        """Return the last status of the worker, or nothing if it had no time to report one."""
         file = self.returned / "artifacts" / "1" / "status"
         return file.read_text(encoding="utf-8") if file.exists() else ""
 
@@ -124,7 +124,7 @@ class Job:
 
     @property
     def artifacts(self) -> dict[str, Any]:
-        """What the job leaves to the next node of a workflow: set_stats."""
+        """Return what the job leaves to the next node of a workflow: set_stats."""
         (stats,) = (event for event in self.events if event["event"] == "playbook_on_stats")
         return stats["event_data"].get("artifact_data", {})
 
@@ -149,7 +149,7 @@ class Job:
         assert done.returncode == 0 or arguments[0] == "process", f"ansible-runner {arguments[0]}: {said}"
 
     def _environment(self) -> dict[str, str]:
-        """What an image has: the programs and the collection. Nothing of the user who runs the tests."""
+        """Return the environment of an image: the programs and the collection, nothing of the tests' user."""
         return {
             "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
             "HOME": str(self.directory),

@@ -53,7 +53,7 @@ class Page:
         return [element.text for element in self.window.find_elements(By.CSS_SELECTOR, selector)]
 
     def count(self, selector: str) -> int:
-        """How much a selector finds."""
+        """Return the number of elements that a selector finds."""
         return len(self.window.find_elements(By.CSS_SELECTOR, selector))
 
     def rows(self) -> list[WebElement]:
@@ -62,7 +62,7 @@ class Page:
         return [row for row in rows if row.is_displayed()]
 
     def shown(self, selector: str) -> list[str]:
-        """What the rows that are shown have in a place."""
+        """Return the text of a cell of each row that is shown."""
         return [row.find_element(By.CSS_SELECTOR, selector).text for row in self.rows()]
 
     def shown_names(self) -> list[str]:
@@ -74,7 +74,7 @@ class Page:
         return self.rows()[self.shown_names().index(name)]
 
     def badges(self, name: str) -> list[str]:
-        """What is marked about a VM."""
+        """Return the badges of a VM."""
         return [badge.text for badge in self.row(name).find_elements(By.CSS_SELECTOR, ".badge")]
 
     def click(self, where: Union[Chrome, WebElement], selector: str) -> None:
@@ -94,7 +94,7 @@ class Page:
         Select(self.window.find_element(By.CSS_SELECTOR, selector)).select_by_visible_text(text)
 
     def is_open(self, selector: str) -> bool:
-        """Whether a dialog is open."""
+        """Return whether a dialog is open."""
         return self.window.find_element(By.CSS_SELECTOR, selector).is_displayed()
 
     def picture(self, name: str) -> dict[str, Any]:
@@ -119,10 +119,10 @@ class Page:
         )
 
     def requests(self) -> list[str]:
-        """What the page has asked the network for."""
+        """Return the URLs that the page has requested."""
         entries = self.window.execute_script("return performance.getEntriesByType('resource').map((each) => each.name)")
         return [entry for entry in entries if not entry.startswith("data:")]
 
     def complaints(self) -> list[str]:
-        """What the browser had to say of the page."""
+        """Return the browser's messages about the page."""
         return [entry["message"] for entry in self.window.get_log("browser")]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a domain means, whatever the text: two domains that libvirt reads alike have the same meaning.
+"""The meaning of a domain, whatever the text: two domains that libvirt reads alike have the same meaning.
 
 C(meaning_of) gives a flat dictionary from readable paths to values. What libvirt fills in by itself is filled
 in, units and numbers are written one way, and lists are keyed by what identifies their members.

@@ -45,7 +45,7 @@ _processes.set_forkserver_preload(["__main__", __name__, f"{_MODULES}.zstack_vm_
 
 @dataclass(frozen=True)
 class Fault:
-    """What breaks, C(before), C(within) or C(after) the call of libvirt of that number, from 1.
+    """A fault: C(before), C(within) or C(after) the call of libvirt of that number, from 1.
 
     C(within): libvirtd has done what it was asked to, and is gone before it says so.
 
@@ -163,7 +163,7 @@ class _Calls:
             return self._number
 
     def _break(self, number: int, when: str) -> bool:
-        """Whether now is the moment."""
+        """Return whether to break now."""
         fault = self._fault
         if fault is None or (fault.call, fault.when) != (number, when):
             return False

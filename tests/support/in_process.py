@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What zstack_vm_start does, without Ansible around it: for tests that start many VMs. Runs where the VMs run."""
+"""Run zstack_vm_start without Ansible around it, for tests that start many VMs. Runs where the VMs run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun
 
 
 def hypervisor() -> Hypervisor:
-    """One connection for all tests of a process, made anew after a test that killed libvirtd."""
+    """One connection for all tests of a process, created again after a test that killed libvirtd."""
     connected = _connected()
     connected.reconnect()
     return connected

@@ -36,7 +36,7 @@ def wait_until_booted(domain: str) -> None:
 
 
 def inventory(domain: str) -> list[dict[str, Any]]:
-    """What the guest sees now, one entry a thing; hot-plugged processors and memory are switched on for it."""
+    """Return what the guest sees now, one entry a thing; hot-plugged processors and memory are switched on for it."""
     # The end of what it said of its own accord when it had booted may come first.
     said = _converse(console_path(domain), "\n", r'(?s)@guest \{"kind":"ready".*@guest \{"kind":"end"\}\r?\n')
     said = said[said.index('{"kind":"ready"') :]
@@ -45,7 +45,7 @@ def inventory(domain: str) -> list[dict[str, Any]]:
 
 
 def seen(domain: str, kind: str) -> list[dict[str, Any]]:
-    """What the guest sees of one kind."""
+    """Return what the guest sees of one kind."""
     return [entry for entry in inventory(domain) if entry["kind"] == kind]
 
 

@@ -29,7 +29,7 @@ COLLECTIONS = Path(*Path(__file__).parts[: Path(__file__).parts.index("ansible_c
 
 @dataclass(frozen=True)
 class TaskRun:
-    """What a task returned, and what was printed meanwhile."""
+    """The result of a task, and its output."""
 
     result: dict[str, Any]
     output: str
@@ -48,17 +48,17 @@ class TaskRun:
 
     @property
     def actions(self) -> list[str]:
-        """What was done to the only VM."""
+        """Return the actions on the only VM."""
         return self.vm["actions"]
 
     @property
     def error(self) -> dict[str, Any]:
-        """What went wrong with the only VM."""
+        """Return the error of the only VM."""
         return self.vm["error"]
 
     @property
     def failed(self) -> bool:
-        """Whether the task failed."""
+        """Return whether the task failed."""
         return self.returncode != 0
 
 
@@ -141,7 +141,7 @@ def _begin(
 
 
 def finished(process: subprocess.Popen[str], output: str, directory: Path) -> TaskRun:
-    """What the task of a playbook returned that has ended; without a result it is what was printed."""
+    """Return the result of a playbook's task that has ended; without a result it is the output."""
     results = directory / "results"
     assert results.exists(), f"the task returned nothing: {output}"
     return TaskRun(json.loads(results.read_text(encoding="utf-8").splitlines()[-1]), output, process.returncode)

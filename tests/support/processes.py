@@ -38,7 +38,7 @@ def slow_to_start(vm: dict[str, Any], seconds: int = 20) -> dict[str, Any]:
         fifo.chmod(0o666)
         wrapper.write_text(
             "#!/bin/bash\n"
-            # No other process may wait in its place: it would keep what libvirt has given to QEMU open.
+            # No other process may wait instead of it: it would keep what libvirt has given to QEMU open.
             f'case "$*" in *guest=*) read -t {seconds} <>{fifo};; esac\n'
             'exec /usr/bin/qemu-system-x86_64 "$@"\n'
         )

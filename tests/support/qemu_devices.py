@@ -10,21 +10,21 @@ from collections.abc import Iterator
 
 from ansible_collections.zstack.kvm.tests.support.virsh import qmp, virsh
 
-# Properties by which a device has its place on a bus: PCI, USB, IDE, SCSI, serial ports of virtio.
-_PLACE = ("addr", "port", "unit", "channel", "scsi-id", "lun", "nr")
+# Properties by which a device has its slot on a bus: PCI, USB, IDE, SCSI, serial ports of virtio.
+_SLOT = ("addr", "port", "unit", "channel", "scsi-id", "lun", "nr")
 
 Device = dict[str, str]
 
 
-def places(domain: str) -> dict[str, Device]:
-    """The bus, which says its controller's index, and the place on it of every device that libvirt asked for.
+def slots(domain: str) -> dict[str, Device]:
+    """Return the bus, which says its controller's index, and the slot on it of every device that libvirt requested.
 
     By what the device is whatever its name: a NIC's MAC, a disk's file; others by the names that libvirt gave them.
     """
     known_by = {**_files(domain), **_macs(domain)}
     return {
         known_by.get(device["id"], device["id"]): {
-            name: value for name, value in device.items() if name in ("bus", *_PLACE)
+            name: value for name, value in device.items() if name in ("bus", *_SLOT)
         }
         for device in _devices(virsh("qemu-monitor-command", domain, "--hmp", "info qtree"))
         if device["id"]

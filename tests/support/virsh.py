@@ -13,7 +13,7 @@ from lxml import etree
 
 
 def virsh(*arguments: str, stdin: str = "") -> str:
-    """What a command of virsh prints; AssertionError with what it said when it fails."""
+    """Return the output of a command of virsh; raise AssertionError with its message if it fails."""
     done = try_virsh(*arguments, stdin=stdin)
     assert done.returncode == 0, f"virsh {' '.join(arguments)}: {done.stderr}"
     return done.stdout.strip()
@@ -37,7 +37,7 @@ def definition(domain: str, inactive: bool = True) -> etree._Element:
 
 
 def qmp(domain: str, command: str, **arguments: Any) -> Any:
-    """What the QEMU of a running domain answers to a command of its protocol."""
+    """Return the answer of a running domain's QEMU to a command of its protocol."""
     request = json.dumps({"execute": command, "arguments": arguments})
     return json.loads(virsh("qemu-monitor-command", domain, request))["return"]
 

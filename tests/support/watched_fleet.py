@@ -104,7 +104,7 @@ class WatchedFleet:
         return uuid_of(name).replace("-", "")
 
     def uris(self) -> dict[str, str]:
-        """How libvirt reaches the hypervisors: the first by OpenSSH, the others by the SSH of a library."""
+        """Return libvirt's URIs of the hypervisors: the first by OpenSSH, the others by the SSH of a library."""
         key, hosts = self.laboratory.directory / "key", self.laboratory.directory / "known_hosts"
         ssh = self.directory / "ssh"
         if not ssh.exists():

@@ -67,7 +67,7 @@ class FakeDomain:
 
     @property
     def is_active(self) -> bool:
-        """Whether it has a QEMU."""
+        """Return whether it has a QEMU."""
         return self.state != "shutoff"
 
 

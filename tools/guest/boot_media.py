@@ -24,7 +24,7 @@ KERNEL_PARAMETERS = "console=tty0 console=ttyS0,115200 quiet nokaslr mitigations
 
 @dataclass(frozen=True)
 class BootMedia:
-    """What the media are made of: the kernel, the initial RAM disk, the unpacked boot loaders, a scratch directory."""
+    """The sources of the media: the kernel, the initial RAM disk, the unpacked boot loaders, a scratch directory."""
 
     kernel: Path
     initrd: Path

@@ -37,13 +37,13 @@ READY_MARKER = '@guest {"kind":"ready"'
 
 
 class BuildError(Exception):
-    """What is in the way of a build, and what to do about it."""
+    """A build is impossible; the text says why, and what to do about it."""
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="where the files go")
-    parser.add_argument("--force", action="store_true", help="build anew even if nothing changed")
+    parser.add_argument("--force", action="store_true", help="build again even if nothing changed")
     arguments = parser.parse_args()
     try:
         build(arguments.output.resolve(), force=arguments.force)

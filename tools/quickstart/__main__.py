@@ -52,7 +52,7 @@ def main() -> int:
 
 
 def explain(error: OSError | subprocess.CalledProcessError) -> str:
-    """What failed outside the steps that say it themselves, and what to do."""
+    """Return what failed outside the steps that report it themselves, and what to do."""
     if isinstance(error, subprocess.CalledProcessError):
         command = error.cmd if isinstance(error.cmd, str) else " ".join(map(str, error.cmd))
         said = error.stderr or error.stdout or ""

@@ -22,7 +22,7 @@ BOOT_SECONDS = 20
 
 @dataclass(frozen=True)
 class Accelerator:
-    """How QEMU runs guests here: libvirt's word for it, one for people, and why."""
+    """The way QEMU runs guests here: libvirt's word for it, one for people, and why."""
 
     domain_type: str
     title: str
@@ -86,7 +86,7 @@ def _try_kvm(guest: Path) -> Accelerator:
 
 
 def _read_until(process: subprocess.Popen[bytes], marker: bytes, deadline: float) -> bytes:
-    """What the process prints until the marker comes, the process ends or the time is over."""
+    """Return the process's output up to the marker, its end or the time limit."""
     assert process.stdout is not None
     said = b""
     with selectors.DefaultSelector() as selector:

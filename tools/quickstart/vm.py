@@ -41,7 +41,7 @@ class QuickstartVm:
         self.channel = CHANNELS / self.uuid / "guest_agent.sock"
 
     def prepare(self, progress: Progress) -> None:
-        """What the document names must be there before the VM is started: the disk and the bridge."""
+        """Create what the document names before the VM is started: the disk and the bridge."""
         self.write_document()
         if not self.disk.exists():
             self.disk.parent.mkdir(parents=True, exist_ok=True)
@@ -100,7 +100,7 @@ class QuickstartVm:
         return f"{graphics.get('type')}://{graphics.get('listen')}:{graphics.get('port')}"
 
     def exists(self) -> bool:
-        """Whether libvirt knows the VM; a machine without libvirt doesn't."""
+        """Return whether libvirt knows the VM; a machine without libvirt doesn't."""
         if shutil.which("virsh") is None:
             return False
         return self.uuid in self._virsh("list", "--all", "--uuid").split()

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What both forms of the deviations read from a document and the agent's domain."""
+"""Helpers with which both forms of the deviations read a document and the agent's domain."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def volumes(domain: etree._Element, case: Case) -> Iterator[tuple[dict[str, Any]
 
 
 def is_scsi(disk: etree._Element) -> bool:
-    """Whether a disk is on a SCSI bus."""
+    """Return whether a disk is on a SCSI bus."""
     return disk.find("target").get("bus") == "scsi"
 
 

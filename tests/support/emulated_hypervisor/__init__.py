@@ -136,7 +136,7 @@ class EmulatedHypervisor:
         )
 
     def run(self, command: str, stdin: str = "") -> str:
-        """What a shell command prints; AssertionError when it fails."""
+        """Return the output of a shell command; raise AssertionError if it fails."""
         done = self.try_run(command, stdin)
         assert done.returncode == 0, "%s: %s%s" % (command, done.stdout, done.stderr)
         return done.stdout.strip()

@@ -71,7 +71,7 @@ class IscsiServer:
         self._administer("target", "bind", "--tid", number, "--initiator-address", "ALL")
 
     def sessions(self, iqn: str) -> int:
-        """How many initiators are logged in to a target."""
+        """Return the number of initiators that are logged in to a target."""
         shown = self._administer("conn", "show", "--tid", str(self._targets[iqn]))
         return shown.count("Session:")
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[3]
-PLACES = ("README.md", "docs/*.md", "roles/*/README.md", "tools/*/README.md", "molecule/README.md")
+PATTERNS = ("README.md", "docs/*.md", "roles/*/README.md", "tools/*/README.md", "molecule/README.md")
 # What a page may hold that begins like an example: a fence with its language, and the lines up to its end.
 _BLOCK = re.compile(r"^(?P<indent> *)```(?P<language>[^\n`]*)\n(?P<text>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL)
 
@@ -31,7 +31,7 @@ class Block:
 
 def pages() -> list[Path]:
     """All pages."""
-    return [path for place in PLACES for path in sorted(CHECKOUT.glob(place))]
+    return [path for pattern in PATTERNS for path in sorted(CHECKOUT.glob(pattern))]
 
 
 def blocks(*languages: str) -> Iterator[Block]:

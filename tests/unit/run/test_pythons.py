@@ -25,7 +25,7 @@ def program(directory: Path, version: str, text: str) -> Path:
 @pytest.fixture(name="path")
 def _path(monkeypatch, tmp_path):
     """The only directory in which programs are looked for."""
-    monkeypatch.setattr(pythons, "PLACES", ())
+    monkeypatch.setattr(pythons, "PATTERNS", ())
     monkeypatch.setenv("PATH", str(tmp_path))
     return tmp_path
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What ./quickstart says when something fails, and what it keeps between its runs."""
+"""Messages of ./quickstart when something fails, and the files it keeps between its runs."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a hypervisor of the laboratory is, and the directory that remembers it."""
+"""A hypervisor of the laboratory, and the directory that remembers it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .errors import LabError
 
 @dataclass(frozen=True)
 class Settings:
-    """What a hypervisor is started with."""
+    """The settings with which a hypervisor is started."""
 
     number: int
     network: str
@@ -49,7 +49,7 @@ class Hypervisor:
 
     @property
     def log(self) -> Path:
-        """What was said while it came up."""
+        """Return the log of its start."""
         return self.directory / "boot.log"
 
     def remember(self) -> None:

@@ -40,7 +40,7 @@ def domain(*disks: str) -> etree._Element:
 
 
 class Snapshots:
-    """Stands for libvirt, which is asked for nothing but snapshots, and counts how often."""
+    """A stand-in for libvirt that returns only snapshots, and counts the calls."""
 
     def __init__(self, *xmls: str) -> None:
         self._xmls = list(xmls)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What of a VM that is off belongs to it alone: secrets and iSCSI sessions."""
+"""Secrets and iSCSI sessions that belong only to a VM that is off."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def context_of(recorder: Recorder) -> ActionContext:
 
 
 def failure_of(recorder: Recorder, *actions: Action) -> Failure:
-    """How applying the actions ends badly."""
+    """Apply the actions, which must fail, and return the failure."""
     with pytest.raises(VmFailed) as caught:
         apply(context_of(recorder), actions)
     return caught.value.failure

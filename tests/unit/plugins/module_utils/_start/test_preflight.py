@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a VM needs of the hypervisor and doesn't find there, on a made-up file tree."""
+"""Resources that a VM needs and the hypervisor lacks, on a simulated file tree."""
 
 from __future__ import annotations
 
