@@ -26,7 +26,7 @@ CHAP = ("zstack", "chap-password")
 
 @contextmanager
 def ceph(directory: Path) -> Iterator[dict[str, Any]]:
-    """Pool vms with the volume root, pool images with the snapshot iso@released."""
+    """Yield pool vms with the volume root, pool images with the snapshot iso@released."""
     with CephCluster(pools=["vms", "images"]) as cluster:
         cluster.write_image("vms", "root", media.write_raw(directory / "root", "I am a volume in ceph").read_bytes())
         cluster.write_image("vms", "empty", bytes(media.DISK_BYTES))
@@ -37,7 +37,7 @@ def ceph(directory: Path) -> Iterator[dict[str, Any]]:
 
 @contextmanager
 def iscsi(directory: Path) -> Iterator[dict[str, Any]]:
-    """A target that asks for CHAP, and one that doesn't."""
+    """Yield a target that asks for CHAP, and one that doesn't."""
     with IscsiServer() as server:
         guarded, open_to_all = "iqn.2026-01.example:guarded", "iqn.2026-01.example:open"
         server.add_target(guarded, media.write_raw(directory / "guarded", "I am a volume behind CHAP"), chap=CHAP)
@@ -52,7 +52,7 @@ def iscsi(directory: Path) -> Iterator[dict[str, Any]]:
 
 @contextmanager
 def fusionstor(directory: Path) -> Iterator[dict[str, Any]]:
-    """Pool vms with the volume root, pool images with an ISO, behind FusionStor's socket."""
+    """Yield pool vms with the volume root, pool images with an ISO, behind FusionStor's socket."""
     exports = {
         "vms/root": media.write_raw(directory / "root", "I am a volume in FusionStor"),
         "vms/empty": media.write_raw(directory / "empty", "I am empty"),

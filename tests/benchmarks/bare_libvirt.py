@@ -21,12 +21,12 @@ Domain = Mapping[str, str]
 
 
 def start(connection: Any, domain: Domain) -> None:
-    """Defines and starts it."""
+    """Define and start it."""
     connection.defineXML(domain["xml"]).create()
 
 
 def define(connection: Any, domain: Domain) -> None:
-    """Defines it."""
+    """Define it."""
     connection.defineXML(domain["xml"])
 
 
@@ -55,7 +55,7 @@ OPERATIONS: dict[str, Callable[[Any, Domain], None]] = {
 
 
 def main(operation: str, file: str, threads: int = 1) -> None:
-    """Does it to all, some at a time."""
+    """Run the operation on all domains, some at a time."""
     libvirt.registerErrorHandler(lambda _context, _error: None, None)
     with open(file, encoding="utf-8") as stream:
         domains = json.load(stream)

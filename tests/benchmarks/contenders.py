@@ -25,10 +25,10 @@ class Contender:
     operations: tuple[str, ...] = (START, UNCHANGED, CHECK)
 
     def prepare(self, hypervisors: Hypervisors, vms: VmsOfHosts, domains: Domains) -> None:
-        """Writes what it needs; this is not measured."""
+        """Write what it needs; this is not measured."""
 
     def do(self, operation: str, hypervisors: Hypervisors) -> None:
-        """Does it; this is what is measured."""
+        """Do it; this is what is measured."""
         raise NotImplementedError
 
 
@@ -47,7 +47,7 @@ class Bare(Contender):
         self.script("start" if operation == START else "look", hypervisors)
 
     def script(self, operation: str, hypervisors: Hypervisors) -> list[str]:
-        """Runs the script of libvirt-python on every host."""
+        """Run the script of libvirt-python on every host."""
         # To remove VMs is to wait for their QEMUs, and is not measured.
         threads = 8 if operation == "remove" else self.threads
         arguments = [f"{hypervisors.directory}/domains-HOST.json", str(threads)]
@@ -89,7 +89,7 @@ class Playbook(Contender):
         raise NotImplementedError
 
     def variables(self, vms: Sequence[Vm], domains: Sequence[Mapping[str, str]]) -> Mapping[str, Any]:
-        """The variables of a host."""
+        """Return the variables of a host."""
         return {}
 
     def prepare(self, hypervisors: Hypervisors, vms: VmsOfHosts, domains: Domains) -> None:
@@ -107,7 +107,7 @@ class Playbook(Contender):
     tells_the_truth = True
 
     def play(self, hypervisors: Hypervisors, arguments: Sequence[str]) -> int:
-        """Runs the playbook, and returns how many tasks said that they had changed something."""
+        """Run the playbook, and return how many tasks said that they had changed something."""
         environment_directory = hypervisors.checkout.cache / self.environment_name
         environment = hypervisors.checkout.environment(ANSIBLE_COLLECTIONS_PATH=self._collections(hypervisors))
         command = [str(environment_directory / "bin" / "ansible-playbook"), *hypervisors.ansible]

@@ -85,7 +85,7 @@ def _link_ansible(checkout: Checkout, data: Path) -> None:
 
 
 def target_environment(hypervisors: Hypervisors) -> dict[str, str]:
-    """The environment of scripts that import the collection with the target's Python."""
+    """Return the environment of scripts that import the collection with the target's Python."""
     path = [hypervisors.directory.parent / "python", hypervisors.checkout.collections]
     return hypervisors.checkout.environment(PYTHONPATH=os.pathsep.join(map(str, path)))
 
@@ -106,6 +106,6 @@ def _begin(command: Sequence[str], environment: Mapping[str, str]) -> subprocess
 
 
 def spread(vms: Sequence[Vm], hosts: Sequence[str]) -> dict[str, list[Vm]]:
-    """The VMs of each host."""
+    """Return the VMs of each host."""
     share = len(vms) // len(hosts)
     return {host: list(vms[number * share : (number + 1) * share]) for number, host in enumerate(hosts)}

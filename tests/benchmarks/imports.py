@@ -20,7 +20,7 @@ PROGRAM = "import time; begun = time.perf_counter(); import {}; print(time.perf_
 
 
 def seconds_to_import(hypervisors: Hypervisors) -> dict[str, float]:
-    """The medians of some processes each. All is compiled each time, as it is from the archive that Ansible sends."""
+    """Return the medians of some processes. All is compiled each time, as from the archive that Ansible sends."""
     environment = target_environment(hypervisors)
     environment |= {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPYCACHEPREFIX": str(hypervisors.directory / "no-bytecode")}
 

@@ -26,7 +26,7 @@ class Measured:
 
     @property
     def median(self) -> float:
-        """The time that counts."""
+        """Return the time that counts."""
         return statistics.median(self.seconds)
 
 
@@ -39,7 +39,7 @@ def in_rounds(
     sizes: Sizes,
     after: Callable[[], None] = lambda: None,
 ) -> list[Measured]:
-    """Measures the contenders that can do the operation; `after` each time, what is not measured."""
+    """Measure the contenders that can do the operation; `after` each time, what is not measured."""
     able = [contender for contender in contenders if operation in contender.operations]
     measured = [Measured(workload, contender.name, vms) for contender in able]
     for turn in range(sizes.repetitions):

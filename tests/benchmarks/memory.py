@@ -10,7 +10,7 @@ from .hypervisors import HERE, Hypervisors
 
 
 def of_module(hypervisors: Hypervisors, *arguments: str) -> int:
-    """The most that the process of zstack_vm_start had, in KiB, with the VMs that were prepared last."""
+    """Return the most that the process of zstack_vm_start had, in KiB, with the VMs that were prepared last."""
     file, interpreter = hypervisors.directory / "memory", hypervisors.directory / "python"
     file.unlink(missing_ok=True)
     interpreter.write_text(f'#!/bin/sh\nMEMORY_FILE={file} exec {HERE / "measured_python"} "$@"\n', encoding="ascii")

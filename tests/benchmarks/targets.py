@@ -34,7 +34,7 @@ class Target:
 
 
 def targets(measured: Sequence[Measured], compared: Mapping[str, float], sizes: Sizes) -> list[Target]:
-    """All targets."""
+    """Return all targets."""
     medians = {(each.workload, each.contender, each.vms): each.median for each in measured}
     started, running = sizes.started[-1], sizes.running[-1]
     nothing = medians[RUNNING, NOTHING.name, running]

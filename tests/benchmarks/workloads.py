@@ -120,7 +120,7 @@ def prepare(
     contenders: Sequence[Any] = CONTENDERS,
     source: Hypervisors | None = None,
 ) -> None:
-    """Gives contenders these VMs, whose domains are what zstack_vm_start makes of them on a host of `source`."""
+    """Give contenders these VMs, whose domains are what zstack_vm_start makes of them on a host of `source`."""
     source = source or hypervisors
     all_vms = [vm for own in vms.values() for vm in own]
     given, made = source.write("vms.json", all_vms), source.directory / "domains.json"
@@ -134,7 +134,7 @@ def prepare(
 
 
 def expect_running(hypervisors: Hypervisors, vms: int) -> None:
-    """Raises where not all of the VMs run that were prepared last."""
+    """Raise where not all of the VMs run that were prepared last."""
     running = sum(int(output) for output in BARE.script("count", hypervisors))
     if running != vms:
         raise Failed(f"{running} of {vms} VMs run")

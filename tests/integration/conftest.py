@@ -40,7 +40,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @contextmanager
 def image_directory() -> Iterator[Path]:
-    """A directory that QEMU's user can read."""
+    """Yield a directory that QEMU's user can read."""
     directory = Path(tempfile.mkdtemp(prefix="zstack-kvm-images-"))
     directory.chmod(0o755)
     try:
@@ -51,14 +51,14 @@ def image_directory() -> Iterator[Path]:
 
 @pytest.fixture
 def images() -> Iterator[Path]:
-    """A directory that QEMU's user can read, for one test."""
+    """Yield a directory that QEMU's user can read, for one test."""
     with image_directory() as directory:
         yield directory
 
 
 @pytest.fixture
 def new_vm(images: Path) -> Iterator[NewVm]:
-    """Describes a small VM of its own with a disk that says its UUID when it boots; options are added or replaced."""
+    """Yield a function that describes a small VM whose disk says its UUID when it boots; options are added or replaced."""
     made = []
 
     def describe(**options: Any) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def new_vm(images: Path) -> Iterator[NewVm]:
 
 @pytest.fixture(scope="session")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WatchedFleet]:
-    """Hypervisors and VMs for the tests that only look; two of the VMs have names that want more."""
+    """Yield hypervisors and VMs for the tests that only look; two of the VMs have names that want more."""
     directory = tmp_path_factory.mktemp("fleet")
     with image_directory() as images:
         with watched_fleet(directory, images, {DRIFTED: MARKUP, "jump-host": TEMPLATE}) as fleet:

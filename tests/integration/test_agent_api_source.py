@@ -43,7 +43,7 @@ def source() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A CA with a server's and a client's certificate, and a stranger's certificate of his own."""
+    """Return a CA with a server's and a client's certificate, and a stranger's certificate of his own."""
     directory = tmp_path_factory.mktemp("certificates")
     for name, signer in (("ca", None), ("server", "ca"), ("client", "ca"), ("stranger", None)):
         command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
@@ -108,7 +108,7 @@ class Playbooks:
 
 @contextmanager
 def agent_api(source: dict[str, Any], tmp_path: Path, **options: Any) -> Iterator[tuple[ManagementNode, Playbooks]]:
-    """The source, serving on a free port, and who sends documents to it."""
+    """Yield the source, serving on a free port, and who sends documents to it."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

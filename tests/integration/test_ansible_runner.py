@@ -64,12 +64,12 @@ class Site:
         return self.laboratory.execute(HYPERVISOR, "virsh", *arguments).strip()
 
     def running(self) -> dict[str, str]:
-        """The ids of the VMs that run, by their UUIDs: a VM that was restarted has another id."""
+        """Return the ids of the VMs that run, by their UUIDs: a VM that was restarted has another id."""
         uuids = self.virsh("list", "--uuid").split()
         return {identity: self.virsh("domid", identity) for identity in uuids}
 
     def document(self, name: str, **fields: Any) -> dict[str, Any]:
-        """A StartVmCmd for a VM of its own."""
+        """Return a StartVmCmd for a VM of its own."""
         identity = str(uuid.uuid4())
         disks = self.laboratory.directory / HYPERVISOR / f"disk{IMAGES}"
         media.write_raw(disks / identity, f"I am {name}")
@@ -225,7 +225,7 @@ def processes(site: Site) -> str:
 
 @pytest.fixture(scope="module")
 def certificates(site: Site) -> Path:
-    """A directory with the certificates of a client; libvirt of the hypervisor listens for such clients."""
+    """Return a directory with the certificates of a client; libvirt of the hypervisor listens for such clients."""
     directory = site.directory / "pki"
     directory.mkdir()
     settings = directory / "openssl.cnf"

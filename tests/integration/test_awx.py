@@ -52,7 +52,7 @@ class Setup:
         self.directory = directory
 
     def run(self, *arguments: str) -> tuple[dict[str, int], str]:
-        """Runs the playbook, which must succeed; its recap, and all that it printed."""
+        """Run the playbook, which must succeed, and return its recap and output."""
         site = self.directory / "site.json"
         site.write_text(json.dumps(SITE), encoding="utf-8")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PYTHON"))}

@@ -27,7 +27,7 @@ DATA = b"somebody's data\0"
 
 @pytest.fixture
 def socket_path() -> Iterator[Path]:
-    """The path of a socket where QEMU may listen."""
+    """Yield the path of a socket where QEMU may listen."""
     path = CHANNELS / f"test-{uuid.uuid4().hex[:8]}.sock"
     yield path
     if path.is_dir() and not path.is_symlink():
@@ -38,7 +38,7 @@ def socket_path() -> Iterator[Path]:
 
 @pytest.fixture
 def image(images: Path) -> Path:
-    """An image of somebody's."""
+    """Return an image of somebody's."""
     path = images / "other.img"
     path.write_bytes(DATA)
     return path

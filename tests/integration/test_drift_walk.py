@@ -23,7 +23,7 @@ pytestmark = pytest.mark.timeout(1200)
 
 @pytest.fixture(scope="module")
 def walked() -> Walked:
-    """All cases, in as many processes as there are CPUs."""
+    """Return all cases, in as many processes as there are CPUs."""
     shares = os.cpu_count() or 1
     total = Walked()
     for part in with_embedded_libvirt(walk, range(shares), [shares] * shares):

@@ -20,7 +20,7 @@ from ansible_collections.zstack.kvm.tests.support.virsh import state, virsh
 
 
 def fails(vm: dict[str, Any], code: str, rollback: str = "done", **options: Any) -> TaskRun:
-    """Starts a new VM, which fails with this code and leaves nothing."""
+    """Start a new VM, which fails with this code and leaves nothing."""
     run = failed(vm, **options)
     assert (run.error["code"], run.error["rollback"]) == (code, rollback), run.error
     assert run.error["hint"]

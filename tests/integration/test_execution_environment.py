@@ -68,7 +68,7 @@ def test_bindep_reads_the_list(tmp_path):
 
 @pytest.fixture(scope="module")
 def context(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The build context that ansible-builder makes of the definition and of the collection's file."""
+    """Return the build context that ansible-builder makes of the definition and of the collection's file."""
     directory = tmp_path_factory.mktemp("image")
     shutil.copy(DEFINITION, directory)
     program("ansible-galaxy", "collection", "build", "--output-path", directory, CHECKOUT, cwd=directory)

@@ -164,7 +164,7 @@ def moments(scenario: str, what: str) -> list[tuple[str, Fault]]:
 
 
 def last_index(calls: list[str], call: str) -> int:
-    """Where a call stands the last time."""
+    """Return the index of the last occurrence of a call."""
     return len(calls) - 1 - calls[::-1].index(call)
 
 
@@ -174,7 +174,7 @@ def at(scenario: str, call: str, what: str = "task", when: str = "before") -> Fa
 
 
 def at_every_call(what: str) -> pytest.MarkDecorator:
-    """A test for each moment of each scenario."""
+    """Return a test for each moment of each scenario."""
     cases = [
         pytest.param(scenario, fault, id=f"{scenario}, {moment}")
         for scenario in CALLS
@@ -185,7 +185,7 @@ def at_every_call(what: str) -> pytest.MarkDecorator:
 
 @pytest.fixture(scope="module")
 def iscsi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IscsiServer]:
-    """A portal that asks for a password."""
+    """Yield a portal that asks for a password."""
     assert_own_libvirtd()
     lun = tmp_path_factory.mktemp("luns") / "lun.raw"
     lun.write_bytes(bytes(1 << 20))
@@ -196,7 +196,7 @@ def iscsi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IscsiServer]:
 
 @pytest.fixture(scope="module")
 def emulator() -> Iterator[Path]:
-    """A QEMU that starts no VM with two CPUs as long as there is the file C(broken) beside it."""
+    """Yield a QEMU that starts no VM with two CPUs as long as there is the file C(broken) beside it."""
     with image_directory() as directory:
         emulator = directory / "qemu"
         emulator.write_text(
@@ -264,7 +264,7 @@ class Scenario:
         assert {**now, "secrets": self.before["secrets"]} == self.before
 
     def run(self, **watched: Any) -> TaskRun:
-        """The run that is watched, or in which something breaks."""
+        """Return the run that is watched, or in which something breaks."""
         return start(self.asked, **self.options, **watched)
 
     def assert_whole_and_repaired_by_the_next_run(self) -> None:
@@ -287,13 +287,13 @@ class Scenario:
 
 
 def limits_of_disks(uuid: str) -> dict[str, Optional[str]]:
-    """The disks that a VM has now, and their limits."""
+    """Return the disks that a VM has now, and their limits."""
     disks = definition(uuid, inactive=False).iterfind("devices/disk")
     return {disk.find("target").get("dev"): disk.findtext("iotune/total_iops_sec") for disk in disks}
 
 
 def with_more_volumes(vm: Vm) -> Vm:
-    """The VM with a limit for its root volume and another data volume."""
+    """Return the VM with a limit for its root volume and another data volume."""
     another = Path(vm["root_volume"]["install_path"]).with_name("another.raw")
     another.write_bytes(bytes(1 << 20))
     another.chmod(0o666)
@@ -312,7 +312,7 @@ def assert_no_lock(uuid: str) -> None:
 def scenario(
     request: pytest.FixtureRequest, new_vm: NewVm, images: Path, iscsi: IscsiServer, emulator: Path
 ) -> Iterator[Scenario]:
-    """The scenario that the test names, with a guest that shuts down when it is asked to."""
+    """Yield the scenario that the test names, with a guest that shuts down when it is asked to."""
     root = {"install_path": str(write_obedient_disk(images / "root.raw")), "format": "raw"}
     data = {"install_path": iscsi.install_path(IQN), "device_type": "iscsi"}
     yield Scenario(

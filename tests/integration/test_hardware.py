@@ -34,7 +34,7 @@ Machine = dict[str, Any]
 
 
 def raw_disk(path: Path, mebibytes: int) -> str:
-    """An empty disk, told from others by its size."""
+    """Return an empty disk, told from others by its size."""
     with path.open("wb") as file:
         file.truncate(mebibytes * MIB)
     path.chmod(0o666)

@@ -86,7 +86,7 @@ def returned(value: Any) -> bytes:
 
 
 def interfaces(count: int = 1, **replaced: Any) -> Iterator[bytes]:
-    """An answer with so many NICs, each with the address OWN; C(replaced) are other contents of a NIC."""
+    """Yield an answer with so many NICs, each with the address OWN; C(replaced) are other contents of a NIC."""
     nic = {"hardware-address": MAC, "ip-addresses": [OWN], **replaced}
     yield returned([{"name": f"eth{number}", **nic} for number in range(count)])
 
@@ -106,7 +106,7 @@ def slow() -> Iterator[bytes]:
 
 @pytest.fixture(scope="module")
 def vms() -> Iterator[tuple[str, str, HostileAgent]]:
-    """The VM of the hostile guest and another one, both running."""
+    """Yield the VM of the hostile guest and another one, both running."""
     hostile, other = str(uuid.uuid4()), str(uuid.uuid4())
     with image_directory() as images:
         agent = HostileAgent(images / "agent")

@@ -31,7 +31,7 @@ SAID = "No init found. The password is ******** here"
 
 @pytest.fixture(scope="module")
 def vm() -> Iterator[Vm]:
-    """A VM whose agent is waited for, but never answers; its guest says the password of its console instead."""
+    """Yield a VM whose agent is waited for, but never answers; its guest says the password of its console instead."""
     with image_directory() as images:
         disk = media.write_raw(images / "root.raw", SAID.replace("********", PASSWORD))
         vm: dict[str, Any] = {
@@ -55,7 +55,7 @@ def vm() -> Iterator[Vm]:
 
 @pytest.fixture(scope="module")
 def first(vm: Vm) -> TaskRun:
-    """The run that starts it."""
+    """Return the run that starts it."""
     return failed(vm)
 
 

@@ -40,14 +40,14 @@ def nic(**options: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def vm(new_vm: NewVm, switch: OpenVSwitch) -> dict[str, Any]:
-    """A VM that runs, in VLAN 100."""
+    """Return a VM that runs, in VLAN 100."""
     vm = new_vm(nics=[nic(vlan_id=100, interface_id=INTERFACE_ID)])
     assert not start(vm).failed
     return vm
 
 
 def port(switch: OpenVSwitch) -> tuple[str, str, str]:
-    """The bridge, the tag and the ID of the NIC, as Open vSwitch has them."""
+    """Return the bridge, the tag and the ID of the NIC, as Open vSwitch has them."""
     identity = switch.vsctl("get", "Interface", "ovst0", "external_ids:iface-id").strip('"')
     return switch.vsctl("port-to-br", "ovst0"), switch.vsctl("get", "Port", "ovst0", "tag"), identity
 

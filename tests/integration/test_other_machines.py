@@ -24,7 +24,7 @@ QEMU = Path("/usr/bin/qemu-system-x86_64")
 
 
 def qom(domain: str, path: str, name: str) -> Any:
-    """A property of something in QEMU's tree of objects."""
+    """Return a property of something in QEMU's tree of objects."""
     return qmp(domain, "qom-get", path=path, property=name)
 
 

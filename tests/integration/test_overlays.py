@@ -51,7 +51,7 @@ def assert_in_sync(run: TaskRun, vm: dict[str, Any], image: str) -> None:
 
 @pytest.fixture
 def vm(new_vm: NewVm) -> dict[str, Any]:
-    """A VM that runs."""
+    """Return a VM that runs."""
     vm = new_vm()
     start(vm)
     return vm
@@ -240,7 +240,7 @@ class TestInformation:
 class TestMissingFilesOfAChain:
     @pytest.fixture
     def off(self, vm: dict[str, Any]) -> dict[str, Any]:
-        """A VM that is off, on a chain of two overlays that libvirt's XML names only in part."""
+        """Return a VM that is off, on a chain of two overlays that libvirt's XML names only in part."""
         snapshot(vm, "s1")
         virsh("destroy", vm["uuid"])
         snapshot(vm, "s2")

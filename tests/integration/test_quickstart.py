@@ -30,7 +30,7 @@ FOREIGN = ("ANSIBLE_", "PYTHON")
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A repository with the project as it is here, in a directory with an odd name, which is gone with what it made."""
+    """Yield a repository with the project, in a directory with an odd name; it is removed with all that it created."""
     directory = tmp_path_factory.mktemp("quickstart") / 'it\'s a "clone"'
     for name in project_files(CHECKOUT):
         (directory / name).parent.mkdir(parents=True, exist_ok=True)
@@ -58,7 +58,7 @@ def git(directory: Path, *arguments: str) -> str:
 
 
 def quickstart(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Runs the command from elsewhere, with its standard input closed, as a cron job may."""
+    """Run the command from elsewhere, with its standard input closed, as a cron job may."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     command = ["sh", "-c", 'exec "$0" "$@" <&-', str(directory / "quickstart"), *arguments]
     return subprocess.run(command, cwd="/", env=environment, capture_output=True, text=True, check=False)
@@ -70,7 +70,7 @@ def shown(output: str, what: str) -> str:
 
 
 def pixels(png: bytes) -> bytes:
-    """The bytes of a picture, filters undone."""
+    """Return the bytes of a picture, filters undone."""
     plain = thumbnail(png, 4096)
     at = plain.index(b"IDAT")
     return zlib.decompress(plain[at + 4 : at + 4 + int.from_bytes(plain[at - 4 : at], "big")])

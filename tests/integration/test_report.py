@@ -59,7 +59,7 @@ def window(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 @pytest.fixture
 def page(window: Any, file: Path) -> Page:
-    """The page as it is when it has just been opened."""
+    """Return the page as it is when it has just been opened."""
     return Page(window, file)
 
 

@@ -21,7 +21,7 @@ OTHER_KEY = base64.b64encode(b"another key").decode("ascii")
 
 @pytest.fixture
 def identity() -> Iterator[str]:
-    """The UUID of a secret that is gone when the test is over."""
+    """Yield the UUID of a secret that is gone when the test is over."""
     value = str(uuid.uuid4())
     yield value
     try_virsh("secret-undefine", value)
@@ -35,7 +35,7 @@ def secret(identity: str, check: bool = False, **options: Any) -> TaskRun:
 
 
 def secret_of_playbook(identity: str, **options: Any) -> TaskRun:
-    """The same by a task of a playbook that prints all that it can."""
+    """Return the same by a task of a playbook that prints all that it can."""
     return run_task(f"zstack.kvm.{MODULE}", {"uuid": identity, **options}, verbosity=4)
 
 

@@ -49,14 +49,14 @@ def test_what_comes_after_a_failure_is_left_as_it_is(new_vm: NewVm) -> None:
 
 
 def occupy(vm: dict[str, Any]) -> None:
-    """Defines a domain of another name with the UUID of a VM."""
+    """Define a domain of another name with the UUID of a VM."""
     xml = f"<domain type='qemu'><name>occupied-{vm['uuid'][:8]}</name><uuid>{vm['uuid']}</uuid><memory>1024</memory>"
     virsh("define", "/dev/stdin", stdin=f"{xml}<os><type>hvm</type></os></domain>")
 
 
 @pytest.fixture
 def batches(tmp_path: Path) -> Any:
-    """Runs playbooks/start_vms.yml with VMs in batches, and returns what was printed."""
+    """Run playbooks/start_vms.yml with VMs in batches, and return what was printed."""
 
     def run(*vms: dict[str, Any], size: int) -> str:
         host = {"ansible_connection": "local", "ansible_python_interpreter": TARGET_PYTHON, "zstack_vms": vms}

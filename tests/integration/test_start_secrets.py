@@ -85,7 +85,7 @@ def _text(path: Path) -> str:
 
 
 def files_with(secret: str) -> list[str]:
-    """The files that have a secret in them."""
+    """Return the files that have a secret in them."""
     paths = [path for path in SEARCHED if os.path.isdir(path)]
     found = subprocess.run(
         ["grep", "--recursive", "--files-with-matches", "--devices=skip", "--binary-files=text", "--fixed-strings"]
@@ -112,7 +112,7 @@ def assert_in_none_of(texts: dict[str, str], searched: tuple[str, ...] = SECRETS
 def run_watched(
     tmp_path: Path, vm: dict[str, Any], searched: tuple[str, ...] = SECRETS, owners: tuple[str, ...] = LIBVIRTS_OWN
 ) -> TaskRun:
-    """Runs the module at the highest verbosity; what can be seen of it has no secret in it."""
+    """Run the module at the highest verbosity; what can be seen of it has no secret in it."""
     watch = Watch()
     log = tmp_path / "ansible.log"
     # Not ANSIBLE_DEBUG: with that, Ansible prints the arguments of every module that has no no_log task around it.
@@ -171,7 +171,7 @@ def test_when_storage_fails(new_vm: NewVm, tmp_path: Path) -> None:
 
 @pytest.fixture
 def volume(tmp_path: Path) -> Iterator[dict[str, Any]]:
-    """A LUN behind a password, on a server that runs."""
+    """Yield a LUN behind a password, on a server that runs."""
     lun = tmp_path / "lun.raw"
     lun.write_bytes(bytes(1 << 20))
     with IscsiServer() as server:

@@ -33,7 +33,7 @@ def play(*arguments: str, **variables: Any) -> tuple[int, str]:
 
 
 def pair(new_vm: NewVm, images: Path) -> list[dict[str, Any]]:
-    """Two VMs that run; the first shuts down when it is asked to, the second doesn't."""
+    """Return two VMs that run; the first shuts down when it is asked to, the second doesn't."""
     disk = write_obedient_disk(images / "obedient.raw")
     vms = [new_vm(root_volume={"install_path": str(disk), "format": "raw"}), new_vm()]
     assert not start(*vms).failed

@@ -21,7 +21,7 @@ from lxml import etree
 
 @pytest.fixture
 def new_device() -> Iterator[NewDevice]:
-    """Makes block devices, which are gone after the test."""
+    """Yield a function that creates block devices, which are removed after the test."""
     with loop_devices() as make:
         yield make
 

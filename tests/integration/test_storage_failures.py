@@ -84,7 +84,7 @@ def start_in_time(*vms: dict[str, Any], **options: Any) -> TaskRun:
 
 
 def fails(vm: dict[str, Any], code: str, *said: str) -> TaskRun:
-    """A start that fails soon with this code, says what it is about, and leaves nothing."""
+    """Return a start that fails soon with this code, says what it is about, and leaves nothing."""
     run = foretold.failed(start_in_time, vm)
     assert run.error["code"] == code, run.error
     assert all(text in run.error["message"] for text in said), run.error["message"]
@@ -95,7 +95,7 @@ def fails(vm: dict[str, Any], code: str, *said: str) -> TaskRun:
 
 @contextmanager
 def silent_server() -> Iterator[int]:
-    """A port that takes connections and then says nothing."""
+    """Yield a port that takes connections and then says nothing."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
 

@@ -23,7 +23,7 @@ ODD = "p:o,o l/i@m:a?g=e%41&é"
 
 @pytest.fixture(scope="module", autouse=True)
 def exports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
-    """A server that runs, and the files behind its exports."""
+    """Yield a server that runs, and the files behind its exports."""
     directory = tmp_path_factory.mktemp("nbd")
     files = {
         "pool/raw": media.write_raw(directory / "raw", "I am raw"),

@@ -30,7 +30,7 @@ AT_BOOT = Path("/etc/tmpfiles.d/zstack-kvm-channels.conf")
 
 
 def run_role(name: str, *before: dict[str, Any], **variables: Any) -> list[dict[str, Any]]:
-    """The results of the role's tasks."""
+    """Return the results of the role's tasks."""
     role = {"ansible.builtin.include_role": {"name": "zstack.kvm." + name}, "vars": variables}
     return run_tasks([*before, role])[len(before) :]
 
@@ -41,7 +41,7 @@ def changed(results: list[dict[str, Any]]) -> bool:
 
 @pytest.fixture
 def vaulted_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file of variables that ansible-vault has encrypted."""
+    """Return a file of variables that ansible-vault has encrypted."""
     password, variables = tmp_path / "password", tmp_path / "keys.yml"
     password.write_text("the password of the vault", encoding="utf-8")
     variables.write_text("vault_ceph_key: " + KEY, encoding="utf-8")
@@ -53,7 +53,7 @@ def vaulted_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def identity() -> Iterator[str]:
-    """The UUID of a secret that is gone when the test is over."""
+    """Yield the UUID of a secret that is gone when the test is over."""
     value = str(uuid.uuid4())
     yield value
     try_virsh("secret-undefine", value)
@@ -71,7 +71,7 @@ def test_the_key_of_a_secret_may_come_from_a_vault(vaulted_key: Path, identity: 
 
 @pytest.fixture
 def identities() -> Iterator[list[str]]:
-    """The UUIDs of secrets that are gone when the test is over."""
+    """Yield the UUIDs of secrets that are gone when the test is over."""
     values = [str(uuid.uuid4()) for _number in range(3)]
     yield values
     for value in values:

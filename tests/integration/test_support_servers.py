@@ -34,7 +34,7 @@ Boot = Callable[..., str]
 
 @pytest.fixture
 def boot() -> Iterator[Boot]:
-    """Boots one disk in a domain of libvirt and returns the domain's name; the domain ends with the test."""
+    """Boot one disk in a domain of libvirt and return the domain's name; the domain ends with the test."""
     started = []
 
     def start(disk: str, boot_device: str = "hd") -> str:
@@ -59,7 +59,7 @@ def virsh(*arguments: str, stdin: str = "") -> str:
 
 
 def first_sector(url: str) -> bytes:
-    """The first 512 bytes of what QEMU's own client reads; AssertionError with its words when it can't."""
+    """Return the first 512 bytes of what QEMU's own client reads; AssertionError with its words when it can't."""
     with tempfile.TemporaryDirectory() as directory:
         target = Path(directory) / "sector"
         # A connection that is refused for its key or password is tried again for long by some clients.
@@ -187,7 +187,7 @@ class TestCeph:
 
 @pytest.fixture
 def ceph_secret() -> Iterator[Callable[[str], str]]:
-    """Gives libvirt a cephx key and returns the secret's UUID."""
+    """Give libvirt a cephx key and return the secret's UUID."""
     defined = []
 
     def define(key: str) -> str:
@@ -304,12 +304,12 @@ class TestServersEnd:
 
 
 def left_behind() -> tuple[list[str], list[str]]:
-    """Directories and processes that servers made."""
+    """Return directories and processes that servers made."""
     return sorted(str(path) for path in Path(tempfile.gettempdir()).glob("zstack-kvm-*")), server_processes()
 
 
 def server_processes() -> list[str]:
-    """The command lines of all servers on this hypervisor."""
+    """Return the command lines of all servers on this hypervisor."""
     lines = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:

@@ -46,7 +46,7 @@ class Remote:
         return self._laboratory.execute(self.name, "virsh", "--quiet", *arguments).strip()
 
     def state(self, vm: Vm) -> str:
-        """The state of a VM, C(absent) where it isn't known."""
+        """Return the state of a VM, C(absent) where it isn't known."""
         return self.virsh("domstate", vm["uuid"]) if vm["uuid"] in self.virsh("list", "--all", "--uuid") else "absent"
 
     def says(self, vm: Vm, text: str) -> bool:
@@ -81,7 +81,7 @@ def hypervisors(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @pytest.fixture
 def here(hypervisors: tuple[Remote, Remote]) -> Remote:
-    """One of them."""
+    """Return one of them."""
     return hypervisors[0]
 
 
@@ -90,7 +90,7 @@ NewVm = Callable[..., Vm]
 
 @pytest.fixture
 def new_vm(hypervisors: tuple[Remote, Remote], shared: Path) -> Iterator[NewVm]:
-    """Describes a small VM whose disk both hypervisors have; options are added or replaced."""
+    """Yield a function that describes a small VM whose disk both hypervisors have; options are added or replaced."""
     made = []
 
     def describe(**options: Any) -> Vm:
@@ -173,7 +173,7 @@ class TestMigration:
     def migrating(
         self, hypervisors: tuple[Remote, Remote], new_vm: NewVm, shared: Path
     ) -> Iterator[tuple[Vm, subprocess.Popen[bytes]]]:
-        """A VM on its slow way from the first hypervisor to the second, and the migration's process."""
+        """Yield a VM on its slow way from the first hypervisor to the second, and the migration's process."""
         source, target = hypervisors
         vm = new_vm(memory="96MiB")
         disk = Path(vm["root_volume"]["install_path"])

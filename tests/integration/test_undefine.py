@@ -29,7 +29,7 @@ TPM_AUTHORITY = Path("/var/lib/swtpm-localca")
 
 
 def add_tpm(backend: str = TPM_BACKEND) -> dict[str, Any]:
-    """The domain patch that adds a virtual TPM."""
+    """Return the domain patch that adds a virtual TPM."""
     return {"action": "add", "xpath": "/domain/devices", "value": f"<tpm model='tpm-crb'>{backend}</tpm>"}
 
 
@@ -55,12 +55,12 @@ def is_undefined(vm: dict[str, Any], *removed: str) -> bool:
 
 
 def tpm_state(vm: dict[str, Any]) -> Path:
-    """The file that swtpm keeps of the VM's TPM."""
+    """Return the file that swtpm keeps of the VM's TPM."""
     return TPM_STATES / vm["uuid"] / "tpm2" / "tpm2-00.permall"
 
 
 def nvram(vm: dict[str, Any]) -> Path:
-    """The file with the variables of the running VM's firmware."""
+    """Return the file with the variables of the running VM's firmware."""
     return Path(definition(vm["uuid"], inactive=False).findtext("os/nvram"))
 
 
@@ -73,7 +73,7 @@ def _certificate_authority() -> None:
 
 @pytest.fixture
 def vm(new_vm: NewVm) -> Iterator[dict[str, Any]]:
-    """A VM with a TPM, whose state is removed after the test."""
+    """Yield a VM with a TPM, whose state is removed after the test."""
     described = new_vm(domain_patches=[add_tpm()])
     yield described
     shutil.rmtree(TPM_STATES / described["uuid"], ignore_errors=True)

@@ -33,7 +33,7 @@ ADDRESS = "10.213.7.9"
 
 @pytest.fixture(scope="module")
 def vm() -> Iterator[dict[str, Any]]:
-    """A VM that runs, for all tests."""
+    """Yield a VM that runs, for all tests."""
     identity = str(uuid.uuid4())
     with image_directory() as images:
         path = media.write_qcow2(images / "disk.qcow2", f"I am {identity}")
@@ -53,7 +53,7 @@ def vm() -> Iterator[dict[str, Any]]:
 
 
 def pid_of(domain_name: str) -> int:
-    """The process of a running VM's QEMU."""
+    """Return the process of a running VM's QEMU."""
     return int(Path(f"/run/libvirt/qemu/{domain_name}.pid").read_text())
 
 

@@ -91,7 +91,7 @@ def _is_noticed() -> bool:
 
 
 def _child(mutant: Mutant) -> None:
-    """Ends the process: 0 if the tests noticed the mutant, 1 if not."""
+    """End the process: 0 if the tests noticed the mutant, 1 if not."""
     signal.alarm(SECONDS)
     users = USERS if mutant.path.parent.name == "_domain" else PACKAGE
     for name in [name for name in sys.modules if name.startswith(users)]:
@@ -112,7 +112,7 @@ def survives(mutant: Mutant) -> bool:
 
 
 def main() -> int:
-    """Runs all mutants and prints what came out."""
+    """Run all mutants and print what came out."""
     began = time.monotonic()
     if not survives(unchanged(UTILS / "_host" / "capabilities.py")):
         print("the unit tests fail with nothing left out")

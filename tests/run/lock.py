@@ -14,7 +14,7 @@ from .checkout import Checkout
 
 @contextmanager
 def alone(checkout: Checkout, what: str) -> Iterator[None]:
-    """Waits until no other run does the same, and says so."""
+    """Wait until no other run does the same, and say so."""
     path = checkout.cache / "locks" / what
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8") as file:

@@ -23,7 +23,7 @@ ASK = "import ensurepip, sys, venv; print('%d.%d' % sys.version_info[:2])"
 
 
 def find(versions: Sequence[str]) -> dict[str, Path]:
-    """The program of each of the versions ("3.12") that the machine has and that can make virtual environments."""
+    """Return the program of each version ("3.12") that the machine has and that can create virtual environments."""
     directories = [
         directory for pattern in PATTERNS for directory in sorted(glob.glob(os.path.expanduser(pattern)), reverse=True)
     ]

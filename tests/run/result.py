@@ -34,7 +34,7 @@ class Result:
         self.problems.append(text)
 
     def check(self, name: str, outcome: Outcome) -> None:
-        """Counts a command as one test."""
+        """Count a command as one test."""
         if outcome.ok:
             self.passed += 1
         else:
@@ -63,7 +63,7 @@ class Result:
 
 
 def _failures(suite: ElementTree.Element) -> list[str]:
-    """The tests of a suite that failed, each with the first line of its reason."""
+    """Return the tests of a suite that failed, each with the first line of its reason."""
     found = []
     for test in suite.iter("testcase"):
         bad = next((each for each in test if each.tag in ("failure", "error")), None)
@@ -74,7 +74,7 @@ def _failures(suite: ElementTree.Element) -> list[str]:
 
 
 def table(results: list[Result]) -> str:
-    """The results, one part a line, and their sum as the last line."""
+    """Return the results, one part a line, and their sum as the last line."""
     width = max([len(result.name) for result in results] + [4])
     lines = [f"{'part':{width}}  {'passed':>6}  {'failed':>6}  {'time':>8}"]
     for result in results:

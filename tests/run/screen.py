@@ -16,11 +16,11 @@ class Screen:
         self._begun = b""
 
     def line(self, text: str) -> None:
-        """Shows a line."""
+        """Show a line."""
         self.write(text.encode() + b"\n")
 
     def write(self, data: bytes) -> None:
-        """Shows what a command has printed; the beginning of a line may have to wait for the rest."""
+        """Show what a command has printed; the beginning of a line may have to wait for the rest."""
         if self._prefix:
             *lines, self._begun = (self._begun + data).split(b"\n")
             data = b"".join(self._prefix + line + b"\n" for line in lines)
@@ -28,11 +28,11 @@ class Screen:
         sys.stdout.flush()
 
     def beat(self) -> None:
-        """Shows that something goes on of which nothing else is seen."""
+        """Show that something goes on of which nothing else is seen."""
         if not self._prefix:
             print(".", end="", flush=True)
 
     def end(self) -> None:
-        """Shows what still waits."""
+        """Show what still waits."""
         if self._begun:
             self.line("")

@@ -42,7 +42,7 @@ class SetupError(Exception):
 
 @contextmanager
 def step(what: str) -> Iterator[None]:
-    """Shows a step of the set-up while it runs, and its time."""
+    """Show a step of the set-up while it runs, and its time."""
     started = time.monotonic()
     print(f"  {what} ...", end="", flush=True)
     try:
@@ -197,7 +197,7 @@ class Setup:
 
 
 def listed_packages(path: Path) -> list[str]:
-    """The Debian packages that the file names, one a line."""
+    """Return the Debian packages that the file names, one a line."""
     names = (line.split("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines())
     return [name for name in names if name]
 

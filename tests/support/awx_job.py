@@ -70,7 +70,7 @@ class Job:
             path.chmod(0o700 if name == "inventory/hosts" else 0o600)
 
     def begin(self) -> Job:
-        """Hands the job over, and returns while it runs."""
+        """Hand the job over, and return while it runs."""
         transmitted = self.directory / "transmitted"
         arguments = [str(self.handed_over), "--playbook", self.playbook, "--ident", "1"]
         self._runner("transmit", *arguments, into=transmitted)
@@ -95,7 +95,7 @@ class Job:
         self.worker.kill()
 
     def finish(self) -> Job:
-        """Waits until the worker has ended, and reads what came back."""
+        """Wait until the worker has ended, and read what came back."""
         self.worker.wait(SECONDS)
         with open(self.directory / "streamed", "rb") as streamed:
             self._runner("process", str(self.returned), "--ident", "1", given=streamed)
@@ -117,7 +117,7 @@ class Job:
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        """The job's events, in their order."""
+        """Return the job's events, in their order."""
         files = (self.returned / "artifacts" / "1" / "job_events").glob("*.json")
         events = (json.loads(file.read_text(encoding="utf-8")) for file in files)
         return sorted(events, key=lambda event: event["counter"])
@@ -129,7 +129,7 @@ class Job:
         return stats["event_data"].get("artifact_data", {})
 
     def written(self) -> dict[str, str]:
-        """All that the job wrote, anywhere, but not what it was given to read."""
+        """Return all that the job wrote, anywhere, but not what it was given to read."""
         given = [directory / "env" for directory in (self.handed_over, self.there)]
         files = [path for path in self.directory.rglob("*") if path.is_file() and path.name != "transmitted"]
         return {

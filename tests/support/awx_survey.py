@@ -111,5 +111,5 @@ def _is(value: Any, kinds: tuple[type, ...]) -> bool:
 
 
 def lines(choices: Any) -> list[str]:
-    """Choices as a list: AWX takes one a line as well."""
+    """Return choices as a list: AWX takes one a line as well."""
     return [line for line in choices.splitlines() if line.strip()] if isinstance(choices, str) else list(choices)

@@ -33,12 +33,12 @@ _FLAGS = frozenset({"shareable", "readonly"})
 
 
 def meaning_of(domain: etree._Element, arch: str) -> dict[str, str]:
-    """The meaning of a domain on a host of this architecture."""
+    """Return the meaning of a domain on a host of this architecture."""
     return dict(_flatten(normal_form(domain, arch), ""))
 
 
 def normal_form(domain: etree._Element, arch: str) -> etree._Element:
-    """A copy in which everything that libvirt reads alike is written alike."""
+    """Return a copy in which everything that libvirt reads alike is written alike."""
     domain = copy.deepcopy(domain)
     os_type = domain.find("os/type")
     _default(os_type, "arch", arch)

@@ -143,7 +143,7 @@ def with_embedded_libvirt(function: Callable[..., Result], *arguments: Sequence[
 
 @lru_cache
 def connection() -> libvirt.virConnect:
-    """A QEMU driver in this process, with nothing in it."""
+    """Return a QEMU driver in this process, with nothing in it."""
     root = tempfile.mkdtemp(prefix="zstack-kvm-embed-", dir="/dev/shm")
     Finalize(None, shutil.rmtree, [root], exitpriority=0)
     libvirt.registerErrorHandler(lambda _context, _error: None, None)
@@ -158,7 +158,7 @@ def connection() -> libvirt.virConnect:
 
 
 def emulated(case: Case) -> Vm:
-    """A reference document for this machine: emulated, by libvirt's own QEMU."""
+    """Return a reference document for this machine: emulated, by libvirt's own QEMU."""
     return case.vm(domain_type="qemu", arch=case.arch, emulator=None)
 
 
@@ -175,7 +175,7 @@ def _capabilities() -> Capabilities:
 
 
 def host_for(vm: Vm) -> Host:
-    """This machine, as far as it concerns a VM."""
+    """Return this machine, as far as it concerns a VM."""
     kind = domain_kind(vm, _capabilities())
     return Host(_capabilities(), {kind: _domain_capabilities(kind)}, HostSystem().devices.cgroup_version())
 
@@ -321,7 +321,7 @@ def beside(slot: Slot, value: str) -> Iterator[None]:
 
 
 def _topology(slot: Slot, value: str) -> list[tuple[etree._Element, str, str]]:
-    """The other numbers of the topology, such that they make the number of CPUs."""
+    """Return the other numbers of the topology, such that they make the number of CPUs."""
     domain = slot.element.getroottree().getroot()
     topology = domain.find("cpu/topology")
     if not value.isdigit() or value == "0":
@@ -371,7 +371,7 @@ def is_image(disk: etree._Element) -> bool:
 
 
 def path_of(element: etree._Element) -> str:
-    """The names of the elements from the domain down, those of some kinds with the kind."""
+    """Return the names of the elements from the domain down, those of some kinds with the kind."""
     names = []
     parent = element.getparent()
     while parent is not None:
@@ -389,7 +389,7 @@ def _name(element: etree._Element) -> str:
 
 
 def other_values(slot: Slot) -> dict[str, str]:
-    """Values to try, each by how it comes from the one that is there; the likeliest to be taken first."""
+    """Return values to try, each by how it comes from the one that is there; the likeliest to be taken first."""
     value, tag = slot.value, slot.element.tag
     words = TEXTS.get(tag, "") if slot.attribute is None else WORDS.get(slot.attribute, "")
     values = {**_of_the_same_form(value), **{word: word for word in words.split()}, "longer": value + "x"}

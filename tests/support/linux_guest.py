@@ -23,7 +23,7 @@ MEMORY = "128MiB"
 
 
 def boot_disk(path: Path) -> Path:
-    """A new disk of the guest."""
+    """Return a new disk of the guest."""
     assert (BUILT / "disk.qcow2").exists(), f"there is no guest in {BUILT}: run tools/guest/build --output {BUILT}"
     shutil.copyfile(BUILT / "disk.qcow2", path)
     path.chmod(0o666)
@@ -50,7 +50,7 @@ def seen(domain: str, kind: str) -> list[dict[str, Any]]:
 
 
 def execute(domain: str, command: str) -> str:
-    """Runs a command of the guest's shell, and returns what was said until it had ended."""
+    """Run a command of the guest's shell, and return what was said until it had ended."""
     return _converse(console_path(domain), command + "\n", r'@guest \{"kind":"done".*\}')
 
 

@@ -37,12 +37,12 @@ class TaskRun:
 
     @property
     def vms(self) -> list[dict[str, Any]]:
-        """The entries of the VMs."""
+        """Return the entries of the VMs."""
         return self.result["vms"]
 
     @property
     def vm(self) -> dict[str, Any]:
-        """The entry of the only VM."""
+        """Return the entry of the only VM."""
         (entry,) = self.vms
         return entry
 
@@ -63,7 +63,7 @@ class TaskRun:
 
 
 def start(*vms: Any, check: bool = False, verbosity: int = 0, **options: Any) -> TaskRun:
-    """Runs zstack_vm_start with these VMs, always with --diff."""
+    """Run zstack_vm_start with these VMs, always with --diff."""
     return run_task("zstack.kvm.zstack_vm_start", {"vms": list(vms), **options}, check=check, verbosity=verbosity)
 
 
@@ -74,7 +74,7 @@ def run_task(
     verbosity: int = 0,
     environment: Optional[Mapping[str, str]] = None,
 ) -> TaskRun:
-    """Runs one module on this machine."""
+    """Run one module on this machine."""
     with tempfile.TemporaryDirectory(prefix="zstack-kvm-play-") as directory:
         process = begin_task(module, arguments, Path(directory), check, verbosity, environment)
         output = output_of(process)
@@ -92,14 +92,14 @@ def begin_task(
     verbosity: int = 0,
     environment: Optional[Mapping[str, str]] = None,
 ) -> subprocess.Popen[str]:
-    """Starts the playbook and returns while it runs; C(finished) reads what it left in the directory."""
+    """Start the playbook and return while it runs; C(finished) reads what it left in the directory."""
     return _begin([{"name": "Test", module: dict(arguments)}], directory, check, verbosity, environment)
 
 
 def run_tasks(
     tasks: Sequence[Mapping[str, Any]], check: bool = False, environment: Optional[Mapping[str, str]] = None
 ) -> list[dict[str, Any]]:
-    """Runs the tasks of one playbook, also after one that failed, and returns what they returned."""
+    """Run the tasks of one playbook, also after one that failed, and return what they returned."""
     with tempfile.TemporaryDirectory(prefix="zstack-kvm-play-") as directory:
         named = [{"name": "Test", "ignore_errors": True, **task} for task in tasks]
         process = _begin(named, Path(directory), check, environment=environment)

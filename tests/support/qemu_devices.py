@@ -32,7 +32,7 @@ def slots(domain: str) -> dict[str, Device]:
 
 
 def _files(domain: str) -> dict[str, str]:
-    """The files of disks and CDs, by the names of their drives."""
+    """Return the files of disks and CDs, by the names of their drives."""
     return {
         drive["qdev"].removeprefix("/machine/peripheral/").partition("/")[0]: drive["inserted"]["file"]
         for drive in qmp(domain, "query-block")
@@ -41,12 +41,12 @@ def _files(domain: str) -> dict[str, str]:
 
 
 def _macs(domain: str) -> dict[str, str]:
-    """The MACs of NICs, by their names."""
+    """Return the MACs of NICs, by their names."""
     return {nic["name"]: nic["main-mac"] for nic in qmp(domain, "query-rx-filter")}
 
 
 def _devices(tree: str) -> Iterator[Device]:
-    """Devices with their properties: indented below the bus that each is on."""
+    """Yield devices with their properties: indented below the bus that each is on."""
     buses: dict[int, str] = {}
     device: Device = {}
     within = 0

@@ -23,7 +23,7 @@ class NotSaidError(AssertionError):
 
 
 def console_path(domain: str, uri: str = "qemu:///system") -> Path:
-    """The pseudo terminal of a running domain's serial console (name or UUID), on the hypervisor itself."""
+    """Return the pseudo terminal of a running domain's serial console (name or UUID), on the hypervisor itself."""
     command = ["virsh", "--connect", uri, "ttyconsole", domain]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     if answer.returncode or not answer.stdout.strip():

@@ -20,19 +20,19 @@ def virsh(*arguments: str, stdin: str = "") -> str:
 
 
 def try_virsh(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    """Runs a command of virsh that may fail."""
+    """Run a command of virsh that may fail."""
     command = ["virsh", "--connect", "qemu:///system", "--quiet", *arguments]
     return subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
 
 
 def state(domain: str) -> str:
-    """The state of a domain in virsh's words, C(absent) where there is none."""
+    """Return the state of a domain in virsh's words, C(absent) where there is none."""
     done = try_virsh("domstate", domain)
     return done.stdout.strip() if done.returncode == 0 else "absent"
 
 
 def definition(domain: str, inactive: bool = True) -> etree._Element:
-    """The definition of a domain, secrets included."""
+    """Return the definition of a domain, secrets included."""
     return etree.fromstring(virsh("dumpxml", "--security-info", *(["--inactive"] if inactive else []), domain))
 
 
@@ -43,11 +43,11 @@ def qmp(domain: str, command: str, **arguments: Any) -> Any:
 
 
 def definition_of_secret(secret: str) -> etree._Element:
-    """The definition of a secret."""
+    """Return the definition of a secret."""
     return etree.fromstring(virsh("secret-dumpxml", secret))
 
 
 def remove_domain(domain: str) -> None:
-    """Ends a domain and removes its definition, whatever state it is in."""
+    """End a domain and remove its definition, whatever state it is in."""
     try_virsh("destroy", domain)
     try_virsh("undefine", domain, "--managed-save", "--snapshots-metadata", "--nvram")

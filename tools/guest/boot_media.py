@@ -84,7 +84,7 @@ class BootMedia:
 
 
 def _partition_entry(sectors: int) -> bytes:
-    """An entry of the partition table; its cylinder-head-sector fields say "beyond CHS", LBA counts."""
+    """Return an entry of the partition table; its cylinder-head-sector fields say "beyond CHS", LBA counts."""
     beyond_chs = b"\xfe\xff\xff"
     return struct.pack("<B3sB3sII", BOOTABLE, beyond_chs, FAT16_LBA, beyond_chs, PARTITION_START, sectors)
 

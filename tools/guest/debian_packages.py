@@ -22,7 +22,7 @@ class PackageDirectory:
         path.mkdir(parents=True, exist_ok=True)
 
     def real_name(self, metapackage: str) -> str:
-        """The package that *metapackage* stands for in this release, as linux-image-6.1.0-37-cloud-amd64."""
+        """Return the package that *metapackage* stands for in this release, as linux-image-6.1.0-37-cloud-amd64."""
         for name in _dependencies(_records([metapackage])[metapackage]):
             if name.startswith("linux-image-"):
                 return name
@@ -65,7 +65,7 @@ class PackageDirectory:
 
 
 def _records(names: list[str]) -> dict[str, dict[str, str]]:
-    """The fields of each package's newest version, by name; one question to apt, which takes a second to answer."""
+    """Return the fields of each package's newest version, by name, with one call of apt, which takes a second."""
     if not names:
         return {}
     done = subprocess.run(
@@ -90,7 +90,7 @@ def _records(names: list[str]) -> dict[str, dict[str, str]]:
 
 
 def _dependencies(record: dict[str, str]) -> list[str]:
-    """The names in Depends, of alternatives the first, without versions and architectures."""
+    """Return the names in Depends, of alternatives the first, without versions and architectures."""
     return [
         entry.split("|")[0].split("(")[0].split(":")[0].strip()
         for entry in record.get("Depends", "").split(",")

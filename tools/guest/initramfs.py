@@ -126,7 +126,7 @@ def _first(tree: Path, *candidates: str) -> Path:
 
 
 def cpio(root: Path) -> bytes:
-    """The tree as a cpio archive in the kernel's format ("newc"), everything owned by root."""
+    """Return the tree as a cpio archive in the kernel's format ("newc"), everything owned by root."""
     archive = bytearray()
     paths = sorted(path for path in root.rglob("*"))
     for number, path in enumerate(paths, start=1):

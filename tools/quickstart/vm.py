@@ -93,7 +93,7 @@ class QuickstartVm:
         return self._virsh("domstate", self.uuid).strip()
 
     def console(self) -> str:
-        """Its address as type://host:port."""
+        """Return its address as type://host:port."""
         graphics = ElementTree.fromstring(self._virsh("dumpxml", self.uuid)).find("devices/graphics")
         if graphics is None:
             raise StepError(f"The VM {self.uuid} has no console.")

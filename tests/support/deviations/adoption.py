@@ -45,7 +45,7 @@ class Differs:
     after: Value
 
     def predicted(self, case: Case) -> Iterator[Difference]:
-        """The differences that a document has by this deviation."""
+        """Yield the differences that a document has by this deviation."""
         for thing in self.things(case):
             before, after = (value(thing) if callable(value) else value for value in (self.before, self.after))
             if before != after:
@@ -144,7 +144,7 @@ def _secret_of_target(volume: Thing) -> str:
 
 
 def _snapshot(cd: Thing) -> tuple[str, str]:
-    """The image and its snapshot."""
+    """Return the image and its snapshot."""
     image, _at, snapshot = cd.agents.find("source").get("name").partition("@")
     return image, snapshot
 

@@ -16,7 +16,7 @@ LETTERS = "abdefghijklmnopqrstuvwxyz"
 
 
 def volumes(domain: etree._Element, case: Case) -> Iterator[tuple[dict[str, Any], etree._Element]]:
-    """The volumes of a document, each with its disk in the domain."""
+    """Yield the volumes of a document, each with its disk in the domain."""
     described = [case.document["rootVolume"], *case.document["dataVolumes"]]
     disks = [disk for disk in domain.iterfind("devices/disk") if disk.get("device") != "cdrom"]
     return zip(sorted(described, key=lambda volume: volume["deviceId"]), disks)
@@ -28,5 +28,5 @@ def is_scsi(disk: etree._Element) -> bool:
 
 
 def scsi_name(volume: dict[str, Any]) -> str:
-    """The name that a volume of ours has on a SCSI bus."""
+    """Return the name that a volume of ours has on a SCSI bus."""
     return "sd" + LETTERS[volume["deviceId"]]

@@ -116,7 +116,7 @@ def shares(domain: etree._Element, case: Case) -> None:
 
 
 def usb_ports(domain: etree._Element, case: Case) -> None:
-    """Controllers and ports are planned."""
+    """Leave out controllers and ports, which are planned."""
     devices = domain.find("devices")
     versions = _usb_versions(case)
     redirects = case.document["usbRedirect"] == "true"

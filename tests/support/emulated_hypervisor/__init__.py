@@ -106,7 +106,7 @@ class EmulatedHypervisor:
 
     @property
     def inventory(self) -> str:
-        """The hypervisor as an inventory for Ansible."""
+        """Return the hypervisor as an inventory for Ansible."""
         variables = {
             "ansible_host": "127.0.0.1",
             "ansible_port": self._port,
@@ -129,7 +129,7 @@ class EmulatedHypervisor:
         subprocess.run(["ssh", *self._ssh_options(), "-O", "exit", "127.0.0.1"], capture_output=True, check=False)
 
     def try_run(self, command: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        """Runs a shell command that may fail."""
+        """Run a shell command that may fail."""
         ssh = ["ssh", *self._ssh_options(), "-i", str(self._directory / "key"), "-p", str(self._port), "root@127.0.0.1"]
         return subprocess.run(
             [*ssh, command], input=stdin, capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False
@@ -142,11 +142,11 @@ class EmulatedHypervisor:
         return done.stdout.strip()
 
     def start(self, *vms: Any, **options: Any) -> TaskRun:
-        """Runs zstack_vm_start there with these VMs, without ansible-playbook around it."""
+        """Run zstack_vm_start there with these VMs, without ansible-playbook around it."""
         return self._run_module("zstack_vm_start", {"vms": list(vms), **options})
 
     def stop(self, *uuids: str, **options: Any) -> TaskRun:
-        """Runs zstack_vm_stop there with these VMs, without ansible-playbook around it."""
+        """Run zstack_vm_stop there with these VMs, without ansible-playbook around it."""
         return self._run_module("zstack_vm_stop", {"vms": list(uuids), **options})
 
     def _run_module(self, name: str, arguments: dict[str, Any]) -> TaskRun:

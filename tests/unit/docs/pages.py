@@ -30,12 +30,12 @@ class Block:
 
 
 def pages() -> list[Path]:
-    """All pages."""
+    """Return all pages."""
     return [path for pattern in PATTERNS for path in sorted(CHECKOUT.glob(pattern))]
 
 
 def blocks(*languages: str) -> Iterator[Block]:
-    """The pieces of code in these languages, in all pages."""
+    """Yield the pieces of code in these languages, in all pages."""
     for path in pages():
         text = path.read_text(encoding="utf-8")
         for found in _BLOCK.finditer(text):
@@ -47,5 +47,5 @@ def blocks(*languages: str) -> Iterator[Block]:
 
 
 def prose(path: Path) -> str:
-    """A page without its blocks of code."""
+    """Return a page without its blocks of code."""
     return _BLOCK.sub("", path.read_text(encoding="utf-8"))

@@ -41,7 +41,7 @@ def is_playbook(example: Any) -> bool:
 
 
 def module_calls(example: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The modules of this collection that a playbook, a list of tasks or anything with tasks in it calls."""
+    """Yield the modules of this collection that a playbook, a list of tasks or anything with tasks in it calls."""
     if isinstance(example, list):
         for item in example:
             yield from module_calls(item)
@@ -54,7 +54,7 @@ def module_calls(example: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def lists_of_vms(example: Any, defaults: Mapping[str, Any]) -> Iterator[list[Any]]:
-    """The VMs that an inventory or variables name, with the defaults that hold for them."""
+    """Yield the VMs that an inventory or variables name, with the defaults that hold for them."""
     if isinstance(example, list):
         for item in example:
             yield from lists_of_vms(item, defaults)
@@ -73,7 +73,7 @@ def is_template(value: Any) -> bool:
 
 
 def without_templates(value: Any, path: str, dropped: list[str]) -> Any:
-    """The value as far as it is known before the playbook runs; the paths of what isn't are added to the list."""
+    """Return what is known of the value before the playbook runs; the paths of the rest are added to the list."""
     if isinstance(value, Mapping):
         for key in value:
             if is_template(value[key]):
@@ -152,7 +152,7 @@ def test_filters_are_used_in_their_own_examples(name: str) -> None:
 
 
 def options_of_inventory() -> dict[str, Any]:
-    """The inventory plugin's options and those of its fragments, as the argument spec of a module."""
+    """Return the inventory plugin's options and those of its fragments, as the argument spec of a module."""
     texts = [zstack_vms.DOCUMENTATION, *(each.ModuleDocFragment.DOCUMENTATION for each in INVENTORY_FRAGMENTS)]
     spec: dict[str, Any] = {}
     for text in texts:

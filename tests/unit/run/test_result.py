@@ -16,7 +16,7 @@ BADLY = Outcome("pytest ended with exit code 1", "")
 
 
 def report(directory: Path, **numbers: int) -> list[Path]:
-    """A JUnit file with these numbers."""
+    """Return a JUnit file with these numbers."""
     attributes = " ".join(f'{name}="{number}"' for name, number in numbers.items())
     path = directory / "report.xml"
     path.write_text(f"<testsuites><testsuite {attributes}/></testsuites>", encoding="utf-8")

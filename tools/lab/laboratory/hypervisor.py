@@ -62,7 +62,7 @@ class Hypervisor:
         (self.directory / "pid").write_text(str(pid), encoding="utf-8")
 
     def pid(self) -> int | None:
-        """Its first process, as this machine numbers it, or None when it is not running."""
+        """Return its first process, as this machine numbers it, or None when it is not running."""
         try:
             pid = int((self.directory / "pid").read_text(encoding="utf-8"))
             command = _command_line(pid)
@@ -71,7 +71,7 @@ class Hypervisor:
         return pid if self.process_name.encode() in command else None
 
     def inside(self, path: str) -> Path:
-        """A path inside the hypervisor, as this machine reaches it."""
+        """Return a path inside the hypervisor, as this machine reaches it."""
         return Path(f"/proc/{self.pid()}/root") / path.lstrip("/")
 
     def stop(self) -> None:
@@ -114,12 +114,12 @@ def _wait_until_ended(pid: int, timeout: float = 20) -> None:
 
 
 def capabilities(laboratory: Path) -> Path:
-    """Where all libvirts of the laboratory keep what they found out about QEMU, which takes them seconds."""
+    """Return where all libvirts of the laboratory keep what they found out about QEMU, which takes them seconds."""
     return laboratory / "capabilities"
 
 
 def load(laboratory: Path, name: str) -> Hypervisor:
-    """The hypervisor of this name in a laboratory's directory."""
+    """Return the hypervisor of this name in a laboratory's directory."""
     try:
         values = json.loads((laboratory / name / "settings.json").read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -130,6 +130,6 @@ def load(laboratory: Path, name: str) -> Hypervisor:
 
 
 def load_all(laboratory: Path) -> list[Hypervisor]:
-    """All hypervisors of a laboratory's directory, by number."""
+    """Return all hypervisors of a laboratory's directory, by number."""
     names = [path.parent.name for path in laboratory.glob("hv*/settings.json")]
     return sorted((load(laboratory, name) for name in names), key=lambda hypervisor: hypervisor.number)

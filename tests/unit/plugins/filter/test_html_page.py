@@ -29,7 +29,7 @@ def test_a_template_that_is_wrong_is_an_error(template: str) -> None:
 
 
 def hostile(value: Any) -> Any:
-    """The same, with markup for every text."""
+    """Return the same, with markup for every text."""
     if isinstance(value, dict):
         return {key: hostile(each) for key, each in value.items()}
     if isinstance(value, list):

@@ -19,7 +19,7 @@ SCRIPT = Path(__file__).resolve().parents[4] / "roles/host_prerequisites/files/r
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """The root directory of a host that offers nothing."""
+    """Return the root directory of a host that offers nothing."""
     write(tmp_path / "proc/cmdline", "BOOT_IMAGE=/vmlinuz root=/dev/vda1 quiet\n")
     return tmp_path
 

@@ -32,7 +32,7 @@ def desired(*patches: dict[str, Any], **options: Any) -> DesiredDomain:
 
 
 def before_patches(**options: Any) -> etree._Element:
-    """The definition that libvirt has of the VM without patches."""
+    """Return the definition that libvirt has of the VM without patches."""
     domain = desired(**options).element
     return reconcile(domain, domain).merged
 

@@ -154,7 +154,7 @@ def _domain(text: str, replacements: tuple[tuple[str, str], ...]) -> etree._Elem
 
 
 def reconciled(desired: etree._Element, existing: Optional[etree._Element]) -> Reconciled:
-    """The comparison, which must be settled by its own outcome."""
+    """Return the comparison, which must be settled by its own outcome."""
     result = reconcile(desired, existing)
     assert reconcile(desired, result.merged).differences == ()
     return result

@@ -46,7 +46,7 @@ def domain(text: str, *replacements: tuple[str, str]) -> etree._Element:
 
 
 def recorded(defined: etree._Element, desired: str = DESIRED) -> etree._Element:
-    """The definition with the record of what libvirt has rewritten."""
+    """Return the definition with the record of what libvirt has rewritten."""
     record = rewritten(domain(desired), UNPATCHED, defined)
     assert record is not None
     record = record.replace("<rewritten>", '<rewritten xmlns="%s">' % REWRITTEN_NAMESPACE)

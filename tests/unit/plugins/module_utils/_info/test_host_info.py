@@ -58,7 +58,7 @@ class RecordedHypervisor:
 
 @pytest.fixture
 def kernel(tmp_path: Path) -> Path:
-    """A file tree with what a kernel shows in /proc and /sys."""
+    """Return a file tree with what a kernel shows in /proc and /sys."""
     for name in ("proc", "sys/class/net/br_eth0/bridge", "sys/class/net/eth0", "sys/fs/cgroup"):
         (tmp_path / name).mkdir(parents=True)
     for group, device in ((9, "0000:00:1f.0"), (10, "0000:3b:00.1"), (10, "0000:3b:00.0")):

@@ -24,7 +24,7 @@ OTHER_UUID = "0d0c2f86-6f0e-4f1b-8a50-1f3f0d7d6a02"
 
 
 def vm(**options: Any) -> dict[str, Any]:
-    """A VM with what is required, and the given options."""
+    """Return a VM with what is required, and the given options."""
     required = {
         "uuid": UUID,
         "name": "web",
@@ -44,7 +44,7 @@ def nic(**options: Any) -> dict[str, Any]:
 
 
 def parsed(**options: Any) -> Vm:
-    """The VM that the options describe, which must be right."""
+    """Return the VM that the options describe, which must be right."""
     vms, problems = parse_vms([vm(**options)])
     assert not problems, "\n".join(map(str, problems))
     return vms[0]

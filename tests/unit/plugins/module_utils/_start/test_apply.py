@@ -79,7 +79,7 @@ def recorder() -> Recorder:
 
 
 def context_of(recorder: Recorder) -> ActionContext:
-    """A context in which the recorder is the hypervisor."""
+    """Return a context in which the recorder is the hypervisor."""
     vm: Any = SimpleNamespace(uuid="6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11")
     return ActionContext(recorder, None, vm, None, threading.Event())
 

@@ -27,8 +27,9 @@ CHANNEL = {"target_name": "agent"}
 
 @pytest.fixture
 def system(tmp_path: Path) -> HostSystem:
-    """A bridge br0 and a NIC eth0, two PCI devices of which 0000:0a:00.1 is behind an IOMMU and 0000:0a:00.2 is not,
-    the USB device 046d:c077 as 1:3, the directory /run/vm.
+    """Return a hypervisor with a bridge, a NIC, two PCI devices, a USB device and a directory.
+
+    They are br0, eth0, 0000:0a:00.1 behind an IOMMU, 0000:0a:00.2 without, 046d:c077 as 1:3, and /run/vm.
     """
     pci = "sys/bus/pci/devices/0000:0a:00."
     for directory in ("sys/class/net/br0/bridge", "sys/class/net/eth0", pci + "1/iommu_group", pci + "2", "run/vm"):
@@ -117,7 +118,7 @@ def test_what_is_not_there_is_one_with_what_to_do(
 
 
 def openvswitch(root: Path, broken: str = "") -> FakePrograms:
-    """A hypervisor whose ovs-vsctl knows the bridge ovsbr."""
+    """Return a hypervisor whose ovs-vsctl knows the bridge ovsbr."""
 
     def answer(argv: Sequence[str]) -> CommandResult:
         if broken == "command_missing":

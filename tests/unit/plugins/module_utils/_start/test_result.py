@@ -24,12 +24,12 @@ NOTHING = SecretMask([])
 
 
 def result(*actions: str) -> VmResult:
-    """The result of a VM for which this was done."""
+    """Return the result of a VM for which this was done."""
     return VmResult(UUID, "web", actions=actions)
 
 
 def failure(code: str, rollback: str = "not_needed") -> Failure:
-    """A failure with an error of this code."""
+    """Return a failure with an error of this code."""
     return Failure(VmError(code, "no"), "start", rollback)
 
 

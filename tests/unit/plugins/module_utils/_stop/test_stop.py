@@ -40,12 +40,12 @@ CHANNEL = "<channel type='unix'><source mode='bind' path='%s'/></channel>" % (
 
 
 def libvirt_with(*domains: FakeDomain) -> FakeHypervisor:
-    """A libvirt with an ephemeral secret and these domains."""
+    """Return a libvirt with an ephemeral secret and these domains."""
     return FakeHypervisor(dict(zip((UUID, OTHER), domains)), [FakeSecret(SECRET)])
 
 
 def owned_system(**options: Any) -> FakeSystem:
-    """A hypervisor's system that has the channel's socket, and sessions that this collection opened."""
+    """Return a hypervisor's system that has the channel's socket, and sessions that this collection opened."""
     return FakeSystem({SOCKET: "socket"}, otherwise="file", **options)
 
 
@@ -71,7 +71,7 @@ def request(force: bool = False) -> StopRequest:
 
 
 def refusal(observed: ObservedVm, **asked: bool) -> Optional[str]:
-    """The code of the error that keeps the VM from being stopped."""
+    """Return the code of the error that keeps the VM from being stopped."""
     try:
         check_stoppable(observed, request(**asked))
     except VmError as error:

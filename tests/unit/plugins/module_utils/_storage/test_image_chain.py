@@ -48,7 +48,7 @@ RUNNING_DISK = etree.fromstring(
 
 
 def head(name: str, backing_format: Optional[str] = None, version: int = 3) -> bytes:
-    """The head of a qcow2 image with a backing file of this name."""
+    """Return the head of a qcow2 image with a backing file of this name."""
     extension = b""
     if backing_format is not None:
         text = backing_format.encode()
