@@ -58,7 +58,7 @@ def images() -> Iterator[Path]:
 
 @pytest.fixture
 def new_vm(images: Path) -> Iterator[NewVm]:
-    """Yield a function that describes a small VM whose disk says its UUID when it boots; options are added or replaced."""
+    """Yield a function that describes a small VM whose disk says its UUID; options are added or replaced."""
     made = []
 
     def describe(**options: Any) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def chap_secret(domain: etree._Element, case: Case) -> None:
 
 
 def what_schema_refuses(domain: etree._Element, case: Case) -> None:
-    """Leave out what libvirt's schema refuses."""
+    """Elements that libvirt's schema refuses are left out."""
     _drop(domain, "devices/interface/alias")
     for driver in domain.iterfind("devices/disk/driver[@io]"):
         del driver.attrib["io"]
@@ -116,7 +116,7 @@ def shares(domain: etree._Element, case: Case) -> None:
 
 
 def usb_ports(domain: etree._Element, case: Case) -> None:
-    """Leave out controllers and ports, which are planned."""
+    """Controllers and ports are planned."""
     devices = domain.find("devices")
     versions = _usb_versions(case)
     redirects = case.document["usbRedirect"] == "true"
