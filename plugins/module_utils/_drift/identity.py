@@ -19,7 +19,7 @@ _LONGEST_NUMBER = 70
 
 
 class Key(NamedTuple):
-    """What identifies one of several elements: C(name) is for messages, C(of) returns the value, None if it has none."""
+    """Identifies one of several elements: C(name) is for messages, C(of) returns the value, or None if it has none."""
 
     name: str
     of: Callable[[etree._Element], Optional[str]]

@@ -28,7 +28,7 @@ _UNITS = {
     **{prefix.lower() + "b": 1000 ** (power + 1) for power, prefix in enumerate("KMGTPE")},
 }
 _SIZE_ATTRIBUTES = ("memory", "size")
-# What libvirt adds: the parent, the condition (XPath) and the element. The builders write all of it; patches may remove it.
+# What libvirt adds: parent, condition (XPath) and element. The builders write all of them; patches may remove them.
 _FILLED_IN = (
     (".", "not(clock)", '<clock offset="utc"/>'),
     (".", "not(on_poweroff)", "<on_poweroff>destroy</on_poweroff>"),

@@ -70,7 +70,7 @@ def reconcile(
 def _reconcile_patched(
     desired: etree._Element, existing: etree._Element, unpatched: etree._Element, known: frozenset[str]
 ) -> Reconciled:
-    """Compare as L(reconcile) does, except for differences in C(known), the fingerprints of what libvirt has rewritten."""
+    """Compare as L(reconcile) does, but ignore what libvirt has rewritten: C(known) are the fingerprints."""
 
     def compare(accepts: Callable[[Found], bool]) -> Reconciled:
         patched, merged = _normalised(desired), copy.deepcopy(existing)
@@ -118,7 +118,10 @@ def _normalised(domain: etree._Element) -> etree._Element:
 def merge(
     desired: etree._Element, merged: etree._Element, accepts: Optional[Callable[[Found], bool]] = None
 ) -> Reconciled:
-    """Set C(desired) in C(merged), except for differences that C(accepts). Both are in normal form, and both are changed."""
+    """Set C(desired) in C(merged), except for the differences that C(accepts) returns true for.
+
+    Both are in normal form, and both are changed.
+    """
     other_board = is_other_board(desired, merged)
     if other_board:
         forget_hardware(desired, merged)

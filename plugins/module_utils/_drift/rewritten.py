@@ -41,7 +41,7 @@ def forget_record(definition: etree._Element) -> None:
 
 
 def as_record(found: Iterable[Found]) -> Optional[str]:
-    """Return the record of these differences as XML for the definition's metadata, or None if there are none to record."""
+    """Return the record of these differences as XML for the definition's metadata, or None if there are none."""
     fingerprints = sorted(set(filter(None, map(fingerprint, found))))
     return "<%s>%s</%s>" % (_TAG, " ".join(fingerprints), _TAG) if fingerprints else None
 
