@@ -104,6 +104,6 @@ def test_a_vm_runs_after_one_command_and_is_gone_after_another(clone: Path) -> N
     clean = quickstart(clone, "--clean")
     assert clean.returncode == 0, clean.stdout + clean.stderr
     assert state(uuid) == "absent" and not disk.exists()
-    # Another clone's VM keeps the bridge and its place in it.
+    # Another clone's VM keeps the bridge and its port in it.
     assert nics_in_the_bridge() == nics_of_others and BRIDGE.exists() == bool(nics_of_others)
     assert not (clone / ".cache/quickstart").exists()

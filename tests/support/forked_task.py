@@ -47,7 +47,7 @@ _processes.set_forkserver_preload(["__main__", __name__, f"{_MODULES}.zstack_vm_
 class Fault:
     """A fault: C(before), C(within) or C(after) the call of libvirt of that number, from 1.
 
-    C(within): libvirtd has done what it was asked to, and is gone before it says so.
+    C(within): libvirtd has completed the call, and dies before it replies.
 
     C(task): the process of the task is killed. C(libvirtd): libvirtd is killed, and started again as its service
     manager would. C(libvirtd for good): it is not started again, and the task waits for it less long than it would.

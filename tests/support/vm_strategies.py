@@ -225,16 +225,16 @@ def vms(draw: st.DrawFn) -> dict[str, Any]:
 
 
 def _make_addresses_differ(vm: dict[str, Any]) -> None:
-    """Take away the PCI addresses that another device has."""
+    """Remove PCI addresses that another device has."""
     taken = set()
     values = [value if isinstance(value, list) else [value] for value in vm.values()]
     for device in [each for value in values for each in value if isinstance(each, dict)]:
         address = device.get("address")
         if isinstance(address, dict) and address["type"] == "pci":
-            place = tuple(address.get(name, 0) for name in ("bus", "slot", "function"))
-            if place in taken:
+            slot = tuple(address.get(name, 0) for name in ("bus", "slot", "function"))
+            if slot in taken:
                 del device["address"]
-            taken.add(place)
+            taken.add(slot)
 
 
 def _make_bridge_fit(nic: dict[str, Any], index: int) -> None:
