@@ -69,7 +69,7 @@ class Setup:
 
 @pytest.fixture(scope="module")
 def set_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
-    """AWX after the playbook's first run, in which every task had something to do."""
+    """Return AWX after the first run of the playbook, in which every task changed something."""
     with awx_api.running() as awx:
         setup = Setup(awx, tmp_path_factory.mktemp("awx"))
         recap, printed = setup.run("-vvv")

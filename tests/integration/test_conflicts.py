@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Conflicts with other VMs are found before anything is touched, and the error names the other VM."""
+"""Conflicts with other VMs are found before anything is changed, and the error names the other VM."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def tap_name() -> str:
 
 
 def refused(run: TaskRun, code: str, *texts: str) -> None:
-    """The task has failed before it touched anything."""
+    """Assert that the task failed before it changed anything."""
     assert run.failed, run.output
     assert (run.error["code"], run.error["rollback"], run.actions) == (code, "not_needed", []), run.error
     for text in texts:

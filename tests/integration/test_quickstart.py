@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""./quickstart in a fresh clone: a VM runs and is shown, a second run finds all of it done, --clean removes it."""
+"""./quickstart in a fresh clone: it shows a running VM, a second run changes nothing, --clean removes everything."""
 
 from __future__ import annotations
 

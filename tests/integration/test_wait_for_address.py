@@ -27,7 +27,7 @@ PROMPT = 3
 
 @pytest.fixture(scope="module")
 def network() -> Iterator[None]:
-    """A network of libvirt, whose bridge is one of the kernel and has an address of the hypervisor."""
+    """Yield a libvirt network, whose bridge has an address of the hypervisor."""
     xml = f"""<network><name>{NETWORK}</name><bridge name='{BRIDGE}'/><ip address='10.213.12.1' prefix='24'>
         <dhcp><range start='10.213.12.50' end='10.213.12.60'/></dhcp></ip></network>"""
     virsh("net-create", "/dev/stdin", stdin=xml)

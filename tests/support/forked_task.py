@@ -75,7 +75,7 @@ class ForkedTask:
         self._process.start()
 
     def send_signal(self, number: int) -> None:
-        """Ask it to stop, or kill it."""
+        """Send a signal to the process of the task."""
         assert self._process.pid is not None
         os.kill(self._process.pid, number)
 
@@ -99,7 +99,7 @@ class ForkedTask:
 def begin(
     *vms: Any, check: bool = False, fault: Optional[Fault] = None, calls: Optional[Path] = None, **options: Any
 ) -> ForkedTask:
-    """Begin to run the module with these VMs; C(calls) is the file that gets a line for each call of libvirt."""
+    """Start the module with these VMs; C(calls) is the file that gets a line for each call of libvirt."""
     return ForkedTask({"vms": list(vms), "_ansible_check_mode": check, **options}, fault, calls)
 
 
@@ -138,7 +138,7 @@ class _Calls:
         self._last = ""
 
     def watch(self) -> None:
-        """From now on, in this process."""
+        """Watch the calls in this process from now on."""
         original = Hypervisor._call
 
         def call(hypervisor: Hypervisor, what: str, function: Any, *arguments: Any) -> Any:

@@ -31,7 +31,7 @@ def _hex(digits: int) -> st.SearchStrategy[str]:
 
 
 def _line(**kwargs: Any) -> st.SearchStrategy[str]:
-    """Text of one line that XML can carry, in any script."""
+    """Return text of one line that XML can contain, in any script."""
     return st.text(
         st.characters(exclude_categories=("Cc", "Cs"), exclude_characters="\ufffe\uffff"), min_size=1, **kwargs
     )
@@ -266,7 +266,7 @@ def _make_console_fit(vm: dict[str, Any]) -> None:
 
 
 def _make_volume_fit(volume: dict[str, Any], index: int) -> None:
-    """Let the parts of a volume that depend on its kind of storage say the same."""
+    """Make the parts of a volume that depend on its kind of storage agree."""
     kind = volume.get("device_type", "file")
     name = "volume%d" % index
     volume["install_path"] = {
@@ -287,7 +287,7 @@ def _make_volume_fit(volume: dict[str, Any], index: int) -> None:
 
 
 def _number(draw: st.DrawFn, parts: list[dict[str, Any]], ids: range) -> None:
-    """Give all parts a device_id, in any order, or none."""
+    """Assign a device_id to all parts, in any order, or to none."""
     if not parts:
         return
     if draw(st.booleans()):
@@ -308,7 +308,7 @@ def _parsed(vm: dict[str, Any]) -> Vm:
 
 
 def garbage() -> st.SearchStrategy[Any]:
-    """Anything at all, from a bare number to nested nonsense."""
+    """Return anything at all, from a bare number to nested nonsense."""
     leaves = st.one_of(
         st.none(),
         st.booleans(),

@@ -58,7 +58,7 @@ class BackUpDefinition(Action):
 
 
 def _write_new_file(context: ActionContext, start: str, text: str) -> str:
-    """Another run of the same second may have written one."""
+    """Write the text to a new file, numbered if another run in the same second has written one, and return its path."""
     for suffix in (".xml", *(".%d.xml" % number for number in range(1, _MAX_BACKUPS_A_SECOND))):
         try:
             context.system.files.write_private_file(start + suffix, text, replace=False)

@@ -20,7 +20,7 @@ REWRITTEN_PREFIX = "zstack-kvm"
 
 
 def add_metadata(domain: etree._Element, context: BuildContext) -> None:
-    """name, uuid, description, metadata."""
+    """Add name, uuid, description and metadata."""
     vm = context.vm
     add(domain, "name", vm.domain_name)
     add(domain, "uuid", vm.uuid)
@@ -35,7 +35,7 @@ def add_metadata(domain: etree._Element, context: BuildContext) -> None:
 
 
 def add_lifecycle(domain: etree._Element, context: BuildContext) -> None:
-    """on_poweroff, on_reboot, on_crash."""
+    """Add on_poweroff, on_reboot and on_crash."""
     add(domain, "on_poweroff", "destroy")
     add(domain, "on_reboot", "restart")
     add(domain, "on_crash", "restart")

@@ -59,7 +59,7 @@ def _problem(patch: DomainPatch, message: str) -> Problem:
 
 
 class _Refused(Exception):
-    """Why a patch can't be made."""
+    """The reason why a patch can't be applied."""
 
 
 class _Patching:
@@ -188,7 +188,7 @@ def _add_or_replace(domain: etree._Element, item: object, patch: DomainPatch) ->
 
 
 def _parse(value: str) -> list:
-    """One or more elements, in which the namespaces are known."""
+    """Parse one or more elements that may use the known namespaces."""
     declared = " ".join('xmlns:%s="%s"' % item for item in sorted(NAMESPACES.items()))
     # No document type can stand inside an element, so no entity can lead out of the value.
     parser = etree.XMLParser(remove_blank_text=True, remove_comments=True)

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Readiness of a VM that runs: waits for what its wait_for names, and no longer than that takes.
+"""Readiness of a running VM: the wait covers what wait_for names, and ends as soon as possible.
 
-The console is made up: that of a QEMU always listens.
+The console is simulated: that of a real QEMU always listens.
 """
 
 from __future__ import annotations
