@@ -564,7 +564,7 @@ options:
         default: utc
       boot_dev:
         description:
-          - The boot devices, in order.
+          - The boot devices, in order. An empty list leaves the order to the boot_order of the devices.
         type: list
         elements: str
         choices: [hd, cdrom, network]

@@ -79,7 +79,7 @@ class VolumeSlots:
         if not self._lists_drives:
             # ZStack names file-backed IDE disks like this; libvirt takes only the name from it.
             return ("sd" if bus == "sata" or volume.device_type in ("file", "block") else "hd") + letter
-        names = ["hd" + each for each in (letter, *LETTERS) if each == letter or each not in _LETTERS_OF_DRIVES]
+        names = ["hd" + each for each in (letter, *LETTERS[LETTERS.index("f") :])]
         name = next(each for each in names if each not in self._names_of_drives | self._names)
         self._names.add(name)
         return name

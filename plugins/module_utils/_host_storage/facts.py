@@ -48,7 +48,7 @@ def facts(vm: Vm, existing: Optional[Any], system: System, hypervisor: Hyperviso
             problems.append(Problem(option_path_of(volume), error.message, error.code, error.hint))
     block_devices = _block_devices(vm, existing, system)
     floppies = _floppies(vm, existing, system)
-    return StorageFacts(formats, _chap_secrets(vm, hypervisor), block_devices, floppies, tuple(problems))
+    return StorageFacts(formats, _chap_secrets(vm, hypervisor), block_devices, tuple(problems), floppies)
 
 
 def _floppies(vm: Vm, existing: Optional[Any], system: System) -> frozenset[str]:

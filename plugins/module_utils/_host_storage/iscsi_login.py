@@ -98,9 +98,8 @@ def plan_logins(vm: Vm) -> list[LogInToIscsiTarget]:
             new = LogInToIscsiTarget(lun, (), volume.chap_username, volume.chap_password)
             first = logins.get((lun.portal, lun.iqn), new)
             logins[lun.portal, lun.iqn] = replace(first, devices=(*first.devices, lun.device))
-    for cd in vm.cds:
-        cd_lun = parse_cd_lun(cd.path)
-        for host in cd_lun.hosts if cd_lun else ():
+    for cd_lun in filter(None, (parse_cd_lun(cd.path) for cd in vm.cds)):
+        for host in cd_lun.hosts:
             target = Lun(host, cd_lun.port, cd_lun.iqn, 0)
             first = logins.get((target.portal, target.iqn), LogInToIscsiTarget(target, (), None, None))
             logins[target.portal, target.iqn] = replace(first, devices=(*first.devices, cd_lun.device))

@@ -51,7 +51,7 @@ class _Answer(NamedTuple):
 
 
 class _SecretValues:
-    """The values of secrets in base64: cephx keys of the task, which sets them before it starts any VM, or libvirt's."""
+    """The values of secrets in base64: the task's cephx keys, which it sets before it starts any VM, or libvirt's."""
 
     def __init__(self, vms: Iterable[Vm], hypervisor: Hypervisor) -> None:
         self._hypervisor = hypervisor

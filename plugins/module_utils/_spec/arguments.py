@@ -25,7 +25,11 @@ ADDRESS = {
 _VOLUME = {
     "install_path": {"type": "str", "required": True},
     "device_id": {"type": "int"},
-    "device_type": {"type": "str", "choices": ["file", "block", "ceph", "iscsi", "vhost", "fusionstor"], "default": "file"},
+    "device_type": {
+        "type": "str",
+        "choices": ["file", "block", "ceph", "iscsi", "vhost", "fusionstor"],
+        "default": "file",
+    },
     "volume_uuid": {"type": "str"},
     "use_virtio": {"type": "bool", "default": True},
     "use_virtio_scsi": {"type": "bool", "default": False},

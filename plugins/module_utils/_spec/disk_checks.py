@@ -20,7 +20,6 @@ _QEMU_THROTTLE_MAX = 10**15
 _MAX_QUEUES = 1024
 _MAX_SERIAL = 36
 _SERIAL = re.compile(r"[A-Za-z0-9_.+ -]+")
-_NBD_URL = re.compile(r"nbd://(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):(?P<port>[0-9]{1,5})/(?P<export>[^\s?#]+)")
 
 BOOT_ORDER = values.number(1, _INT32)
 
@@ -41,22 +40,6 @@ def block_size(value: int) -> int:
     return value
 
 
-def nbd_url(value: str) -> str:
-    """Return the URL of an NBD export on a TCP server."""
-    found = _NBD_URL.fullmatch(values.line(value))
-    if not found or not 0 < int(found["port"]) < 65536:
-        raise ValueError("does not have the form nbd://HOST:PORT/EXPORT")
-    return value
-
-
-def parse_nbd_url(value: str) -> tuple[str, int, str]:
-    """Return host, port and export of a URL that has passed L(nbd_url)."""
-    found = _NBD_URL.fullmatch(value)
-    if not found:
-        raise ValueError("%r is not an NBD URL" % value)
-    return found["host"].strip("[]"), int(found["port"]), found["export"]
-
-
 _LIMIT = values.number(1, _QEMU_THROTTLE_MAX)
 
 VOLUME_CHECKS: Mapping[str, values.Check] = {
@@ -73,7 +56,7 @@ VOLUME_CHECKS: Mapping[str, values.Check] = {
     "io_thread": BOOT_ORDER,
     "controller_index": values.number(0, 255),
     "luks_secret_uuid": values.uuid,
-    "recovery_url": nbd_url,
+    "recovery_url": values.line,
     "qos.read_bandwidth": _LIMIT,
     "qos.write_bandwidth": _LIMIT,
     "qos.total_bandwidth": _LIMIT,

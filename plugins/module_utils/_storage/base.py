@@ -46,8 +46,8 @@ class StorageFacts:
     formats: Mapping[str, str] = field(default_factory=dict)
     chap_secrets: Mapping[str, str] = field(default_factory=dict)
     block_devices: frozenset[str] = frozenset()
-    floppies: frozenset[str] = frozenset()
     problems: tuple[Problem, ...] = ()
+    floppies: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from typing import Optional, cast
+import re
+from typing import NamedTuple, Optional, cast
 
 from .._errors.errors import Problem
-from .._spec.disk_checks import parse_nbd_url
 from .._spec.vm import Volume
 from .base import (
     Address,
@@ -23,38 +23,60 @@ from .base import (
     network_source,
 )
 
+_URL = re.compile(r"nbd://(?P<host>\[[^]/]*\]|[^]\[:/@\s]+):(?P<port>[0-9]{1,5})/(?P<export>[^\s?#]+)")
+
+
+class Export(NamedTuple):
+    """An export of an NBD server."""
+
+    host: str
+    port: int
+    name: str
+
+
+def parse_export(url: str) -> Optional[Export]:
+    """Return the export of C(nbd://HOST:PORT/EXPORT); None if it has another form."""
+    found = _URL.fullmatch(url)
+    host = host_name(found["host"]) if found else None
+    if not found or host is None or not 0 < int(found["port"]) < 65536:
+        return None
+    return Export(host, int(found["port"]), found["export"])
+
 
 class NbdBackend(Backend):
     """C(recovery_url) is C(nbd://HOST:PORT/EXPORT)."""
 
     def check(self, item: StorageItem) -> list[Problem]:
-        host, _port, _export = _export_of(item)
-        if host_name(host) is None:
-            message = "%r is neither a host name nor an IP address" % host
+        url = cast(Volume, item).recovery_url or ""
+        if parse_export(url) is None:
+            message = "%r does not have the form nbd://HOST:PORT/EXPORT" % url
             return [Problem("%s.recovery_url" % item.option_path, message)]
         return []
 
     def disk(self, item: StorageItem, facts: StorageFacts) -> DiskSource:
-        host, port, export = _export_of(item)
-        return DiskSource("network", network_source("nbd", export, [(host_name(host) or host, port)]))
+        export = _export_of(item)
+        return DiskSource("network", network_source("nbd", export.name, [(export.host, export.port)]))
 
     def addresses(self, item: StorageItem) -> tuple[Address, ...]:
-        host, port, _export = _export_of(item)
-        return (Address(host, port),)
+        export = _export_of(item)
+        return (Address(export.host, export.port),)
 
     def inquiry(self, item: StorageItem, asking: Asking) -> Optional[Inquiry]:
         if asking.system.is_remote:
             return None
-        host, port, export = _export_of(item)
-        server = {"type": "inet", "host": host, "port": str(port)}
-        return Inquiry(image_options(driver="nbd", server=server, export=export))
+        export = _export_of(item)
+        server = {"type": "inet", "host": export.host, "port": str(export.port)}
+        return Inquiry(image_options(driver="nbd", server=server, export=export.name))
 
     def explain(self, item: StorageItem, reason: str) -> Optional[tuple[str, str]]:
-        host, port, export = _export_of(item)
+        export = _export_of(item)
         if "export" in reason and ("not available" in reason or "not present" in reason):
-            return "storage_missing", "the NBD server %s port %d has no export %s" % (host, port, export)
+            return "storage_missing", "the NBD server %s port %d has no export %s" % export
         return "image_unreadable", "qemu-img cannot open %s: %s" % (cast(Volume, item).recovery_url, reason)
 
 
-def _export_of(item: StorageItem) -> tuple[str, int, str]:
-    return parse_nbd_url(cast(Volume, item).recovery_url or "")
+def _export_of(item: StorageItem) -> Export:
+    export = parse_export(cast(Volume, item).recovery_url or "")
+    if export is None:
+        raise ValueError("the volume has no NBD export")
+    return export
