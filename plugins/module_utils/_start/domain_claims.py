@@ -92,7 +92,7 @@ def _peers(domain: etree._Element) -> Iterator[str]:
 
 
 def _logs(domain: etree._Element) -> Iterator[str]:
-    """Return the logs of character devices and passt, recorded sound, persistent stores, and states of TPMs."""
+    """Return the logs of character devices and NICs, recorded sound, persistent stores, and states of TPMs."""
     yield from _texts(domain, "devices//*[@type='file'][not(self::disk)]/source/@path")
     yield from _texts(domain, "devices/*/log/@file | devices/audio[@type='file']/@path")
     yield from _texts(domain, "devices/interface/backend/@logFile | devices/pstore/path/text()")
