@@ -139,6 +139,48 @@ options:
                 likewise, and is V(raw) if it can't be. Ceph and iSCSI volumes are V(raw).
             type: str
             choices: [raw, qcow2]
+          address:
+            description:
+              - The disk's address in the guest, so that it never moves. V(pci) for a virtio disk, V(drive) for others.
+              - By default libvirt chooses the PCI address when the VM is defined, and keeps it; a drive address
+                follows from device_id.
+            type: dict
+            suboptions: &address
+              type:
+                description:
+                  - The kind of address. V(pci) has domain, bus, slot and function, V(drive) has controller, bus, target
+                    and unit. Numbers may be hexadecimal (C(0x1f)); those left out are 0.
+                type: str
+                choices: [pci, drive]
+                required: true
+              domain:
+                description:
+                  - The PCI domain.
+                type: int
+              bus:
+                description:
+                  - The PCI bus (the index of its controller), or the bus of the drive controller.
+                type: int
+              slot:
+                description:
+                  - The slot on the PCI bus, 0 to 31. Required for V(pci).
+                type: int
+              function:
+                description:
+                  - The function in the slot, 0 to 7.
+                type: int
+              controller:
+                description:
+                  - The index of the drive controller.
+                type: int
+              target:
+                description:
+                  - The target on the drive controller.
+                type: int
+              unit:
+                description:
+                  - The unit on the drive controller. Required for V(drive).
+                type: int
           qos:
             description:
               - Limits of the volume.

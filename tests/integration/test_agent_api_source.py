@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The event source of the agent API by itself: who is let in, and a thousand documents at once.
 
-It is run as ansible-rulebook runs it. In place of the rulebook and its playbooks stands whoever takes its events.
+It is run as ansible-rulebook runs it. Instead of the rulebook and its playbooks stands whoever takes its events.
 """
 
 from __future__ import annotations
@@ -176,7 +176,7 @@ def is_closed(client: socket.socket) -> bool:
 
 
 class TestManyConnections:
-    """Whoever has no token, or no patience, keeps nobody else from being served."""
+    """A client without a token, or one that gives up, does not keep others from being served."""
 
     HEAD = b"POST /vm/start HTTP/1.1\r\nHost: agent\r\ntaskuuid: 1\r\ncallbackurl: http://127.0.0.1/\r\n"
 

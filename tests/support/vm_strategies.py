@@ -82,6 +82,20 @@ def _wwns() -> st.SearchStrategy[str]:
     return st.builds("{}{}".format, st.sampled_from(["", "0x"]), _hex(16))
 
 
+def _pci_slots() -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries(
+        {"type": st.just("pci"), "slot": st.integers(1, 31)},
+        optional={"domain": st.just("0x0000"), "bus": st.integers(0, 3), "function": st.integers(0, 7)},
+    )
+
+
+def _drive_slots() -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries(
+        {"type": st.just("drive"), "unit": st.integers(0, 6)},
+        optional={"controller": st.integers(0, 1), "bus": st.integers(0, 1), "target": st.just("0x0")},
+    )
+
+
 TEXTS: dict[str, st.SearchStrategy[str]] = {
     "uuid": uuids(),
     "name": _line(max_size=80),
@@ -144,9 +158,11 @@ PATCHES = [
 
 
 def _value(name: str, option: Mapping[str, Any]) -> st.SearchStrategy[Any]:
-    """A value of one option, by what the spec says of it."""
+    """Return a value of one option, by what the spec says of it."""
     if name == "domain_patches":
         return st.lists(st.sampled_from(PATCHES), max_size=2, unique_by=lambda patch: patch["xpath"])
+    if name == "address":
+        return st.one_of(_pci_slots(), _drive_slots())
     if option["type"] == "dict":
         return options(option["options"])
     if option["type"] == "list" and option["elements"] == "dict":
@@ -165,7 +181,7 @@ def _scalar(name: str, option: Mapping[str, Any], kind: str) -> st.SearchStrateg
 
 
 def options(spec: Mapping[str, Mapping[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
-    """The options of one part; those that may be left out sometimes are."""
+    """Return the options of one part; those that may be left out sometimes are."""
     required = {name: _value(name, option) for name, option in spec.items() if option.get("required")}
     optional = {
         name: _value(name, option)
@@ -177,7 +193,7 @@ def options(spec: Mapping[str, Mapping[str, Any]]) -> st.SearchStrategy[dict[str
 
 @st.composite
 def vms(draw: st.DrawFn) -> dict[str, Any]:
-    """A VM with which nothing is wrong, as a playbook writes it."""
+    """Return a VM with which nothing is wrong, as a playbook writes it."""
     vm = draw(options(VM_ARGUMENT_SPEC))
     _make_topology_fit(draw, vm)
     _make_console_fit(vm)
@@ -202,9 +218,23 @@ def vms(draw: st.DrawFn) -> dict[str, Any]:
         vm.setdefault("channels", []).append(dict(GUEST_AGENT))
     if vm.get("wait_for") == "address" and not vm.get("nics"):
         vm["nics"] = [{"bridge_name": "br0"}]
+    _make_addresses_differ(vm)
     vm["usb_devices"] = list({tuple(device.split(":")[:2]): device for device in vm.get("usb_devices", [])}.values())
     vm["pci_devices"] = list({_full(device): device for device in vm.get("pci_devices", [])}.values())
     return vm
+
+
+def _make_addresses_differ(vm: dict[str, Any]) -> None:
+    """Take away the PCI addresses that another device has."""
+    taken = set()
+    values = [value if isinstance(value, list) else [value] for value in vm.values()]
+    for device in [each for value in values for each in value if isinstance(each, dict)]:
+        address = device.get("address")
+        if isinstance(address, dict) and address["type"] == "pci":
+            place = tuple(address.get(name, 0) for name in ("bus", "slot", "function"))
+            if place in taken:
+                del device["address"]
+            taken.add(place)
 
 
 def _make_bridge_fit(nic: dict[str, Any], index: int) -> None:
@@ -236,7 +266,7 @@ def _make_console_fit(vm: dict[str, Any]) -> None:
 
 
 def _make_volume_fit(volume: dict[str, Any], index: int) -> None:
-    """Lets the parts of a volume that depend on its kind of storage say the same."""
+    """Let the parts of a volume that depend on its kind of storage say the same."""
     kind = volume.get("device_type", "file")
     name = "volume%d" % index
     volume["install_path"] = {
@@ -257,7 +287,7 @@ def _make_volume_fit(volume: dict[str, Any], index: int) -> None:
 
 
 def _number(draw: st.DrawFn, parts: list[dict[str, Any]], ids: range) -> None:
-    """Gives all parts a device_id, in any order, or none."""
+    """Give all parts a device_id, in any order, or none."""
     if not parts:
         return
     if draw(st.booleans()):
@@ -267,7 +297,7 @@ def _number(draw: st.DrawFn, parts: list[dict[str, Any]], ids: range) -> None:
 
 
 def parsed_vms() -> st.SearchStrategy[Vm]:
-    """VMs as the code behind the spec sees them."""
+    """Return VMs as the code behind the spec sees them."""
     return vms().map(_parsed)
 
 
@@ -300,7 +330,7 @@ def garbage() -> st.SearchStrategy[Any]:
 
 @st.composite
 def damaged_vms(draw: st.DrawFn) -> dict[str, Any]:
-    """A VM of which one value, at any depth, is replaced, or one key misspelt."""
+    """Return a VM of which one value, at any depth, is replaced, or one key misspelt."""
     vm = copy.deepcopy(draw(vms()))
     part: Any = vm
     while True:

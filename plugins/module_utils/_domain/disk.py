@@ -13,6 +13,7 @@ except ImportError:  # the module reports it
     pass
 
 from .._spec.vm import VolumeQos
+from .address import add_address
 from .context import BuildContext
 from .disk_layout import CdDrive, DiskSlot, VolumeDisk
 from .elements import add
@@ -61,16 +62,7 @@ def _disk(devices: etree._Element, disk_type: str, device: str) -> etree._Elemen
 
 def _add_slot(element: etree._Element, slot: DiskSlot) -> None:
     add(element, "target", dev=slot.target, bus=slot.bus)
-    if slot.address:
-        add(
-            element,
-            "address",
-            type="drive",
-            controller=str(slot.address.controller),
-            bus=str(slot.address.bus),
-            target="0",
-            unit=str(slot.address.unit),
-        )
+    add_address(element, slot.address)
 
 
 def _add_limits(element: etree._Element, qos: VolumeQos) -> None:

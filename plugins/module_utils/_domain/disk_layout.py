@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, replace
 from typing import Optional
 
 from .._errors.errors import Problem
-from .._spec.vm import Cdrom, Vm, Volume
+from .._spec.vm import Cdrom, DeviceAddress, DriveSlot, PciSlot, Vm, Volume
 from .._storage.base import DiskSource, StorageItem
 
 # By device_id. ZStack keeps c for the CD.
@@ -30,21 +30,12 @@ _SCSI_FREE_UNIT = len(LETTERS)
 
 
 @dataclass(frozen=True)
-class DriveAddress:
-    """The position of a disk on its controller."""
-
-    controller: int
-    bus: int
-    unit: int
-
-
-@dataclass(frozen=True)
 class DiskSlot:
-    """C(target) is the name in the domain (the guest may use another). Virtio disks have no drive address."""
+    """C(target) is the name in the domain (the guest may use another). Without an address, libvirt chooses it."""
 
     target: str
     bus: str
-    address: Optional[DriveAddress] = None
+    address: Optional[DeviceAddress] = None
 
 
 @dataclass(frozen=True)
@@ -82,6 +73,9 @@ def plan_disks(
     for volume in vm.volumes:
         source = source_of(volume)
         slot = _volume_slot(volume, source.bus or _bus(volume, legacy_bus))
+        if slot and volume.address:
+            problems.extend(_address_problems(volume, volume.address, slot.bus))
+            slot = replace(slot, address=volume.address)
         if slot:
             disks.append(VolumeDisk(volume, source, slot))
         else:
@@ -96,6 +90,17 @@ def plan_disks(
     return DiskLayout(tuple(disks), _plan_drives(vm, legacy_bus, disks, source_of, problems))
 
 
+def _address_problems(volume: Volume, address: DeviceAddress, bus: str) -> Iterator[Problem]:
+    if (bus == "virtio") != isinstance(address, PciSlot):
+        kind = "pci" if bus == "virtio" else "drive"
+        yield Problem(
+            "%s.address.type" % volume.option_path,
+            "must be %s for a disk on the bus %s" % (kind, bus),
+            "impossible_layout",
+            "correct the address, or leave it out",
+        )
+
+
 def _bus(volume: Volume, legacy_bus: str) -> str:
     if volume.use_virtio_scsi:
         return "scsi"
@@ -108,7 +113,7 @@ def _volume_slot(volume: Volume, bus: str) -> Optional[DiskSlot]:
     if bus == "virtio":
         return DiskSlot("vd" + letter, bus)
     if bus == "scsi":
-        return DiskSlot("sd" + letter, bus, DriveAddress(0, 0, device_id))
+        return DiskSlot("sd" + letter, bus, DriveSlot(0, 0, 0, device_id))
     if bus == "sata":
         return DiskSlot("sd" + letter, bus, _sata_volume(device_id))
     if device_id >= len(_IDE_VOLUMES):
@@ -119,13 +124,13 @@ def _volume_slot(volume: Volume, bus: str) -> Optional[DiskSlot]:
 
 
 def _ide_slot(name: str, channel: int, unit: int) -> DiskSlot:
-    return DiskSlot(name, "ide", DriveAddress(0, channel, unit))
+    return DiskSlot(name, "ide", DriveSlot(0, channel, 0, unit))
 
 
-def _sata_volume(device_id: int) -> DriveAddress:
+def _sata_volume(device_id: int) -> DriveSlot:
     """Return the port of a volume: root volume, CD drives, then other volumes, so that none moves for another."""
     port = device_id if device_id == 0 else device_id + len(_SATA_DRIVES)
-    return DriveAddress(port // _SATA_PORTS, 0, port % _SATA_PORTS)
+    return DriveSlot(port // _SATA_PORTS, 0, 0, port % _SATA_PORTS)
 
 
 def _plan_drives(
@@ -163,10 +168,10 @@ def _collision(disk: VolumeDisk, number: int, drive: DiskSlot, cdrom: Cdrom) -> 
     )
 
 
-def _drive_slots(bus: str, taken: Collection[Optional[DriveAddress]]) -> list[DiskSlot]:
+def _drive_slots(bus: str, taken: Collection[Optional[DeviceAddress]]) -> list[DiskSlot]:
     if bus == "ide":
         return [_ide_slot(*drive) for drive in _IDE_DRIVES]
     if bus == "sata":
-        return [DiskSlot(name, bus, DriveAddress(0, 0, 1 + number)) for number, name in enumerate(_SATA_DRIVES)]
-    address = DriveAddress(0, 0, _SCSI_DRIVE_UNIT)
-    return [DiskSlot("sdc", bus, DriveAddress(0, 0, _SCSI_FREE_UNIT) if address in taken else address)]
+        return [DiskSlot(name, bus, DriveSlot(0, 0, 0, 1 + number)) for number, name in enumerate(_SATA_DRIVES)]
+    address = DriveSlot(0, 0, 0, _SCSI_DRIVE_UNIT)
+    return [DiskSlot("sdc", bus, DriveSlot(0, 0, 0, _SCSI_FREE_UNIT) if address in taken else address)]

@@ -89,7 +89,7 @@ ERROR_CODES: dict[str, ErrorCode] = {
     ),
     "socket_unreachable": ErrorCode(
         "Nobody listens on a socket to which a device of the VM connects, or it is no socket.",
-        "Start the process that serves the device (shared memory, vhost-user, a character device), or correct the path.",
+        "Start the process that serves it (shared memory, vhost-user, a character device), or correct the path.",
     ),
     "channel_dir_missing": ErrorCode(
         "The directory of a channel does not exist, and cannot be created through a remote uri.",

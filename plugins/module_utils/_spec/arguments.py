@@ -16,6 +16,12 @@ _MONITOR = {
     "port": {"type": "int", "default": 6789},
 }
 
+# Of a device in the guest. Numbers are of the guest's PCI buses, or of a drive controller.
+ADDRESS = {
+    "type": {"type": "str", "choices": ["pci", "drive"], "required": True},
+    **{name: {"type": "int"} for name in ("domain", "bus", "slot", "function", "controller", "target", "unit")},
+}
+
 _VOLUME = {
     "install_path": {"type": "str", "required": True},
     "device_id": {"type": "int"},
@@ -31,6 +37,7 @@ _VOLUME = {
     "chap_username": {"type": "str"},
     "chap_password": {"type": "str", "no_log": True},
     "format": {"type": "str", "choices": ["raw", "qcow2"]},
+    "address": {"type": "dict", "options": ADDRESS},
     "qos": {
         "type": "dict",
         "options": {

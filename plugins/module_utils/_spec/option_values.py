@@ -26,6 +26,7 @@ _WANTED = {
 }
 # No real value is longer, and a large exponent could exhaust memory.
 _NUMBER_TEXT = re.compile(r"\s*[+-]?[0-9.]{1,30}\s*([A-Za-z]{1,9})?\s*")
+_HEXADECIMAL = re.compile(r"0[xX][0-9a-fA-F]{1,16}")
 _BINARY_UNIT = re.compile(r"(?<=[0-9 ][KMGTPEkmgtpe])i")
 _SHOWN = 60
 
@@ -33,11 +34,13 @@ _SHOWN = 60
 def convert(value: Any, option: Option) -> Any:
     """Return a value converted to the option's type (not a list) by Ansible's rules. Raises C(ValueError).
 
-    Unlike Ansible, accept binary units (2GiB), and do not convert what only looks like a value
-    (true as a number or as text, numbers as text, infinity, containers as text).
+    Unlike Ansible, accept binary units (2GiB) and hexadecimal numbers (0x1f), and do not convert what only looks like
+    a value (true as a number or as text, numbers as text, infinity, containers as text).
     """
     if _is_converted(value, option):
         return value
+    if option["type"] == "int" and isinstance(value, str) and _HEXADECIMAL.fullmatch(value):
+        return int(value, 16)
     if not _may_become(value, option):
         raise ValueError
     if option["type"] in ("bytes", "bits") and isinstance(value, str):

@@ -23,11 +23,14 @@ from .vm import (
     Cdrom,
     CephSecret,
     Channel,
+    DeviceAddress,
     DomainPatch,
+    DriveSlot,
     Monitor,
     Nic,
     NicQos,
     PciDevice,
+    PciSlot,
     UsbDevice,
     Vm,
     Volume,
@@ -53,6 +56,15 @@ _QEMU_THROTTLE_MAX = 10**15
 # libvirt keeps a NIC's bandwidth as KiB/s in 32 bits.
 _NIC_BANDWIDTH_MAX = ((1 << 32) - 1) * 8192
 
+ADDRESS_CHECKS: dict[str, values.Check] = {
+    "address.domain": values.number(0, 0xFFFF),
+    "address.bus": values.number(0, 255),
+    "address.slot": values.number(0, 31),
+    "address.function": values.number(0, 7),
+    "address.controller": values.number(0, 255),
+    "address.target": values.number(0, 255),
+    "address.unit": values.number(0, 16383),
+}
 _MONITOR_CHECKS: dict[str, values.Check] = {"hostname": values.line, "port": values.number(1, 65535)}
 _VOLUME_CHECKS: dict[str, values.Check] = {
     "install_path": values.line,
@@ -63,6 +75,7 @@ _VOLUME_CHECKS: dict[str, values.Check] = {
     "chap_password": values.line,
     "qos.total_bandwidth": values.number(1, _QEMU_THROTTLE_MAX),
     "qos.total_iops": values.number(1, _QEMU_THROTTLE_MAX),
+    **ADDRESS_CHECKS,
 }
 _CDROM_CHECKS: dict[str, values.Check] = {
     "path": values.line,
@@ -239,7 +252,7 @@ def _vm(part: Part) -> Vm:
 
 def _volume(part: Part) -> Volume:
     given = _given(part, _VOLUME_OPTIONS)
-    given.update(mon_info=_monitors(part), qos=_limits(given["qos"], VolumeQos))
+    given.update(mon_info=_monitors(part), qos=_limits(given["qos"], VolumeQos), address=address_of(part))
     return Volume(option_path=part.option_path, **given)
 
 
@@ -257,6 +270,15 @@ def _limits(qos: Optional[Part], kind: type[Limits]) -> Optional[Limits]:
     """Return the limits, None if there are none. An invalid limit is ignored, so that its owner is still checked."""
     limits = [qos.get(field.name) for field in fields(kind)] if qos is not None else []
     return kind(*limits) if any(limits) else None
+
+
+def address_of(part: Part) -> Optional[DeviceAddress]:
+    """Return the address that a device's part gives; numbers that are left out are 0."""
+    given = part.get("address")
+    if given is None or given.get("type") is None:
+        return None
+    kind: type[DeviceAddress] = PciSlot if given.get("type") == "pci" else DriveSlot
+    return kind(*(given.get(field.name) or 0 for field in fields(kind)))
 
 
 def _given(part: Part, spec: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Optional
 
 from .._errors.errors import Problem
+from .device_addresses import device_address_problems
 from .option_reader import Part
 
 GUEST_AGENT_TARGET = "org.qemu.guest_agent.0"
@@ -59,6 +60,7 @@ def problems_of_vm(vm: Part) -> Iterator[Problem]:
     yield from _console_problems(vm)
     yield from _boot_problems(vm)
     yield from _address_problems(vm)
+    yield from device_address_problems(vm)
     for volume in volumes:
         yield from _volume_problems(volume)
     for nic in _parts(vm, "nics"):

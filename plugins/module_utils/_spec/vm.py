@@ -12,9 +12,38 @@ object's path in the task's input (C(vms[0].data_volumes[1])), for messages.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Optional
+from typing import Optional, Union
 
 from ..foreign_text import clean_line
+
+
+@dataclass(frozen=True)
+class PciSlot:
+    """The address of a device on the guest's PCI buses."""
+
+    domain: int
+    bus: int
+    slot: int
+    function: int
+
+    def __str__(self) -> str:
+        return "PCI address %04x:%02x:%02x.%x" % (self.domain, self.bus, self.slot, self.function)
+
+
+@dataclass(frozen=True)
+class DriveSlot:
+    """The address of a disk or CD drive on its controller."""
+
+    controller: int
+    bus: int
+    target: int
+    unit: int
+
+    def __str__(self) -> str:
+        return "drive address %d:%d:%d:%d" % (self.controller, self.bus, self.target, self.unit)
+
+
+DeviceAddress = Union[PciSlot, DriveSlot]
 
 
 @dataclass(frozen=True)
@@ -52,6 +81,7 @@ class Volume:
     chap_username: Optional[str]
     chap_password: Optional[str]
     format: Optional[str]
+    address: Optional[DeviceAddress]
     qos: Optional[VolumeQos]
 
 
