@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -37,12 +38,14 @@ def source() -> dict[str, Any]:
     return load()
 
 
-def test_a_thousand_documents_at_once(source: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_thousand_documents_at_once(source: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(source["main"].__globals__, "LOOK_SECONDS", 0.02)
     wanted = [json.dumps(start_vm_cmd("01-minimal", vmName=f"vm {number}")).encode() for number in range(500)]
     tasks = [uuid.uuid4().hex for _number in range(1000)]
     limits = {"connections": 1000, "connections_per_address": 1000, "waiting": 1000, "parallel": 25}
-    with agent_api(source, tmp_path, **limits) as (node, playbooks), ExitStack() as stack:
+    # In memory: each document is synced twice.
+    with TemporaryDirectory(dir="/dev/shm") as spool, ExitStack() as stack:
+        node, playbooks = stack.enter_context(agent_api(source, Path(spool), **limits))
         playbooks.held = True
         clients = [stack.enter_context(connect(node.port)) for _task in tasks]
         for number, (client, task) in enumerate(zip(clients, tasks)):
@@ -54,7 +57,7 @@ def test_a_thousand_documents_at_once(source: dict[str, Any], tmp_path: Path, mo
         playbooks.held = False
         for number, task in enumerate(tasks):
             assert node.result(task) == {"success": False, "error": f"vm {number % 500}"}
-        wait_until(lambda: not [*(tmp_path / "spool").glob("*.task")], "all are reported")
+        wait_until(lambda: not [*Path(spool, "spool").glob("*.task")], "all are reported")
         assert [len(node.results(task)) for task in tasks] == [1] * 1000
         assert (playbooks.most, playbooks.most_for_one_vm) == (25, 1)
 
