@@ -23,10 +23,10 @@ def volume(device_id: int, **options: Any) -> dict[str, Any]:
     return {"install_path": "/images/%d" % device_id, "device_id": device_id, **options}
 
 
-def slots(host: str = "debian-12", floppies: tuple[str, ...] = (), **options: Any) -> dict[str, tuple[str, str]]:
+def slots(host: str = "debian-12", **options: Any) -> dict[str, tuple[str, str]]:
     """Return bus and address (controller:bus:unit) of every disk by its name."""
     vm = parsed_vm(**{"cd_roms": [], **options})
-    domain = build(vm, recorded_host(host), StorageFacts(floppies=frozenset(floppies))).element
+    domain = build(vm, recorded_host(host), StorageFacts()).element
     return {disk.find("target").get("dev"): _slot(disk) for disk in domain.iterfind("devices/disk")}
 
 
@@ -154,7 +154,6 @@ class TestCollisions:
 
 class TestFloppies:
     def test_those_that_exist_are_in_drives(self) -> None:
-        assert slots(floppies=tuple(FLOPPIES), cd_roms=[]) == {"vda": ("virtio", "")}
         vm = parsed_vm(floppies=FLOPPIES)
         facts = StorageFacts(floppies=frozenset(FLOPPIES[1:]))
         domain = build(vm, recorded_host("debian-12"), facts).element
