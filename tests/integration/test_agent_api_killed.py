@@ -18,8 +18,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from ansible_collections.zstack.kvm.tests.integration.test_agent_api_source import SOURCE
 from ansible_collections.zstack.kvm.tests.support.agent_api import ManagementNode, start_vm_cmd
+from ansible_collections.zstack.kvm.tests.support.event_source import SOURCE
 from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 
 ROUNDS = 4

@@ -159,16 +159,27 @@ class TestFilesOfDevices:
         [
             "<serial type='file'><source path='{path}'/><target port='1'/></serial>",
             "<serial type='pipe'><source path='{path}'/><target port='1'/></serial>",
+            "<serial type='pipe'><source path='{without_suffix}'/><target port='1'/></serial>",
             "<serial type='dev'><source path='{path}'/><target port='1'/></serial>",
             "<serial type='pty'><log file='{path}' append='off'/><target port='1'/></serial>",
             "<serial type='unix'><source mode='bind' path='{path}'/><target port='1'/></serial>",
         ],
     )
     def test_are_not_written_over_an_image(self, new_vm: NewVm, image: Path, xml: str) -> None:
-        vm = new_vm(**patches(xml.format(path=image)))
-        refused(start(vm), "path_taken", "vms[0].domain_patches", str(image))
+        image = image.rename(image.with_suffix(".out"))
+        vm = new_vm(**patches(xml.format(path=image, without_suffix=image.with_suffix(""))))
+        refused(start(vm), "path_taken", "vms[0].domain_patches[0]", str(image))
         assert image.read_bytes() == DATA
         assert state(vm["uuid"]) == "absent"
+
+    def test_are_no_servers_of_shared_memory(self, new_vm: NewVm, image: Path) -> None:
+        before = image.stat()
+        server = "<shmem name='a'><model type='ivshmem-doorbell'/><server path='{}'/><msi vectors='2'/></shmem>"
+        refused(start(new_vm(**patches(server.format(image)))), "socket_unreachable", "domain_patches[0]", str(image))
+        after = image.stat()
+        assert (after.st_uid, after.st_mode, image.read_bytes()) == (before.st_uid, before.st_mode, DATA)
+        run = start(new_vm(**patches(server.format(image.with_name("none")))))
+        assert (run.error["code"], run.error["phase"]) == ("socket_unreachable", "start"), run.error
 
     def test_are_found_when_a_running_vm_gets_them_at_its_next_boot(self, new_vm: NewVm, image: Path) -> None:
         vm = new_vm()

@@ -36,7 +36,9 @@ class Libvirt(FakeHypervisor):
 
 def facts(*volumes: Any, cds: Any = (), existing: str | None = None, system: Any = None) -> StorageFacts:
     domain = None if existing is None else etree.fromstring(existing)
-    return storage_facts(SimpleNamespace(volumes=volumes, boot_iso=cds), domain, system or HostSystem(), Libvirt())
+    return storage_facts(
+        SimpleNamespace(volumes=volumes, cds=cds, floppies=()), domain, system or HostSystem(), Libvirt()
+    )
 
 
 @pytest.fixture(params=["raw", "qcow2"])

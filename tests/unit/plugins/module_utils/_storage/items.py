@@ -38,6 +38,17 @@ def volume(device_type: str, install_path: str, **options: Any) -> Volume:
         "format": None,
         "address": None,
         "qos": None,
+        "use_scsi": False,
+        "serial": None,
+        "boot_order": None,
+        "controller_index": None,
+        "discard": None,
+        "native_aio": False,
+        "queues": None,
+        "io_thread": None,
+        "physical_block_size": None,
+        "luks_secret_uuid": None,
+        "recovery_url": None,
     }
     return Volume(device_type=device_type, install_path=install_path, **{**values, **options})
 
