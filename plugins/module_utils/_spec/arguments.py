@@ -56,7 +56,8 @@ _CDROM = {
 }
 
 _NIC = {
-    "bridge_name": {"type": "str", "required": True},
+    "bridge_name": {"type": "str"},
+    "network_name": {"type": "str"},
     "bridge_type": {"type": "str", "choices": ["linux", "openvswitch"], "default": "linux"},
     "interface_id": {"type": "str"},
     "vlan_id": {"type": "int"},

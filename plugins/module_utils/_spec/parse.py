@@ -85,6 +85,7 @@ _CDROM_CHECKS: dict[str, values.Check] = {
 }
 _NIC_CHECKS: dict[str, values.Check] = {
     "bridge_name": values.interface_name,
+    "network_name": values.network_name,
     "interface_id": values.uuid,
     "vlan_id": values.number(1, 4094),
     "mac": values.mac,
