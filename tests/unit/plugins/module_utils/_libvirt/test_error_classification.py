@@ -66,6 +66,7 @@ RECOGNISED_BY = {
     "qos_unsupported": {QUOTED},
     "secret_missing": {NUMBER},
     "security_denied": {QUOTED, ENGLISH},
+    "socket_unreachable": {QUOTED},
     "storage_denied": {QUOTED},
     "storage_missing": {QUOTED},
     "storage_unreachable": {QUOTED},
@@ -108,6 +109,10 @@ RECORDED = [
     ('storage_unreachable', 1, QEMU + '-blockdev {"driver":"iscsi","lun":1}: iSCSI: Failed to connect to LUN : '
      'iscsi_service failed with : iscsi_service_reconnect_if_loggedin. Can not reconnect right now.'),
     ('storage_unreachable', 1, QEMU + '-blockdev {"driver":"rbd"}: error connecting: Connection timed out'),
+    ('storage_unreachable', 1, QEMU + "-chardev socket,id=chr-vu-virtio-disk0,path=/run/vhost: "
+     "Failed to connect to '/run/vhost': No such file or directory"),
+    ('socket_unreachable', 1, QEMU + "-chardev socket,id=charshmem0,path=/run/ivshmem: "
+     "Failed to connect to '/run/ivshmem': Connection refused"),
     ('storage_denied', 1, QEMU + '-blockdev {"driver":"rbd"}: error connecting: Operation not permitted'),
     ('storage_missing', 1, QEMU + '-blockdev {"driver":"rbd"}: error reading header from vol: No such file or '
      'directory'),

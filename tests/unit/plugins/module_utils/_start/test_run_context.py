@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a task decides for all of its VMs."""
+"""Decisions that a task makes for all of its VMs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ def run(parallel: Optional[int], remote: bool) -> RunContext:
     hypervisor: Any = SimpleNamespace(cpu_count=lambda: 8)
     request = StartRequest(Policy(), False, parallel, frozenset(), threading.Event())
     unused: Any = None
-    return RunContext(hypervisor, system, request, unused, unused, unused, None, None, None, (), frozenset(), unused, unused)
+    return RunContext(
+        hypervisor, system, request, unused, unused, unused, None, None, None, (), frozenset(), unused, unused
+    )
 
 
 @pytest.mark.parametrize("remote", [False, True])
