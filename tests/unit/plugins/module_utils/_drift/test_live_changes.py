@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Optional
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils._actions.live import ReconnectNic, SetVolumeQos
+from ansible_collections.zstack.kvm.plugins.module_utils._actions.live import ReconnectNic, SetVolumeQos, UpdateNic
 from ansible_collections.zstack.kvm.plugins.module_utils._drift.live_changes import LiveChanges, live_changes
 from lxml import etree
 
@@ -338,6 +338,7 @@ class TestNicOnALibvirtNetwork:
         planned = changes(*desired, running=running, port=port)
         assert (names(planned), left(planned)) == (["update_nic"], [])
         (action,) = planned.actions
+        assert isinstance(action, UpdateNic)
         source = etree.fromstring(action.xml).find("source")
         assert source.attrib == etree.fromstring(_text(desired)).find("devices/interface/source").attrib
 
