@@ -30,13 +30,13 @@ from .start_vm_cmd_today_fields import VM as VM_OF_TODAY
 from .start_vm_cmd_today_fields import VOLUME as VOLUME_OF_TODAY
 
 _NO_EFFECT = "no effect in ZStack's agent"
-_OF_TODAY = "only documents with bootMode, cdRoms or machineType can have it"
+OF_TODAY = "only documents with bootMode, cdRoms or machineType can have it"
 
 
 def _with_todays(fields: Fields, todays: Fields) -> Fields:
     """Return fields, and those of today's documents: one that would change the VM must not be overlooked."""
     others = {
-        key: row if isinstance(row, (Ignored, Refused)) else Refused(_OF_TODAY)
+        key: row if isinstance(row, (Ignored, Refused)) else Refused(OF_TODAY)
         for key, row in todays.items()
         if key not in fields
     }

@@ -11,22 +11,18 @@ from typing import Any, Optional
 from .document_fields import DocumentReader, Fields, Sent, digits_of, inner_path
 
 # The agent treats 0 as no limit; ZStack stores -1 for "none".
-_NO_LIMIT = (0, -1)
+_NO_LIMIT = (0, -1, "0", "-1")
 
 
 def put_limits(
     addons: Sent, field: str, fields: Fields, devices: Iterable[Optional[Sent]], reader: DocumentReader
 ) -> None:
-    """Put each limit into the volume or NIC with its UUID; like ZStack's agent, ignore limits of others."""
+    """Add each limit to the volume or NIC with its UUID; like ZStack's agent, ignore limits of others."""
     for device, raw, path in by_device(addons, field, devices, reader):
         if raw is None or not reader.is_kind(raw, Mapping, "a mapping", path):
             continue
         limits = reader.read(raw, fields, path)
-        qos = {
-            row.name: limits.options[row.name]
-            for name, row in fields.items()
-            if limits.get(name) is not None and limits.get(name) not in _NO_LIMIT
-        }
+        qos = {option: limit for option, limit in limits.options.items() if limit not in _NO_LIMIT}
         if device is not None and qos:
             device.options["qos"] = qos
 

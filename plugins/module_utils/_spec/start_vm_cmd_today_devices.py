@@ -36,8 +36,6 @@ def add_devices(sent: Sent, addons: Sent, is_aarch64: bool, vm: dict[str, Any], 
         _finish_volume(volume, volume is root, reader)
     put_limits(addons, "VolumeQos", VOLUME_QOS, volumes, reader)
     _add_native_aio(addons, volumes, reader)
-    for lun in addons.all("storageDevice"):
-        lun.options.pop("device_type", None)
     _add_drives(sent, addons, is_aarch64, vm, reader)
     for nic in sent.all("nics"):
         _finish_nic(nic, reader)
@@ -69,6 +67,9 @@ def _finish_volume(volume: Sent, is_root: bool, reader: DocumentReader) -> None:
         options["io_thread"] = volume.get("ioThreadId")
     if is_scsi and volume.get("controllerIndex", 0) > 0:
         options["controller_index"] = volume.get("controllerIndex")
+    path, recovery, url = str(volume.get("installPath", "")).partition("?r=")
+    if recovery:
+        options.update(install_path=path, recovery_url=url)
     _add_secrets(volume, kind)
     address = _address(volume.get("deviceAddress"), reader)
     if address and (address.get("type") == "pci") == is_virtio:
@@ -205,6 +206,8 @@ def _finish_nic(nic: Sent, reader: DocumentReader) -> None:
         reader.problems.append("%s is required" % nic.inner("bridgeName"))
     model = nic.get("driverType") or ("virtio" if nic.get("useVirtio") else "e1000")
     options["model"] = model
+    if nic.get("isolated"):
+        options["isolated"] = True
     if nic.get("mtu"):
         options["mtu"] = nic.get("mtu")
     if nic.get("cleanTraffic"):

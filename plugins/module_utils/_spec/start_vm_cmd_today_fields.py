@@ -24,7 +24,7 @@ ADDRESS: Fields = {
 }
 
 VOLUME: Fields = {
-    "installPath": Option("install_path", required=True),
+    "installPath": Option("install_path", required=True, note="what follows ?r= is recovery_url"),
     "deviceId": Option("device_id", INT),
     "deviceType": Used(
         TEXT,
@@ -63,16 +63,9 @@ NVRAM: Fields = {
 }
 
 SCSI_LUN: Fields = {
-    "installPath": Option("install_path", required=True),
+    "installPath": Option("path", required=True),
     "deviceId": Option("device_id", INT),
-    "volumeUuid": Option("volume_uuid"),
-    "deviceType": Option("device_type", words={"scsilun": "scsilun"}),
-    "shareable": Option("shareable", BOOL),
-    **{
-        key: Ignored(_NO_EFFECT)
-        for key in VOLUME
-        if key not in ("installPath", "deviceId", "volumeUuid", "deviceType", "shareable")
-    },
+    **{key: Ignored(_NO_EFFECT) for key in VOLUME if key not in ("installPath", "deviceId")},
 }
 
 CD_DRIVE: Fields = {
@@ -116,7 +109,7 @@ NIC: Fields = {
     "vlanId": Used(INT, ("vlan_id",), "of VFs; the bridge of other NICs decides"),
     "pciDeviceAddress": Used(TEXT, ("pci_device_address",), "the VF"),
     "extraPciDeviceAddresses": Refused("a NIC has one VF; define another NIC for each further one"),
-    "isolated": Refused("set the isolation of the bridge's ports on the host"),
+    "isolated": Used(BOOL, ("isolated",), "when true"),
     "srcPath": Ignored("only of the type vDPA, which is refused"),
     "ipForTf": Ignored("only of the type TFVNIC, which is refused"),
     "l2NetworkUuid": Ignored("only of the type TFVNIC, which is refused"),
@@ -133,7 +126,7 @@ VOLUME_QOS: Fields = {
     "totalBandwidth": Option("total_bandwidth", INT),
     "readIOPS": Option("read_iops", INT),
     "writeIOPS": Option("write_iops", INT),
-    "totalIOPS": Option("total_iops", INT),
+    "totalIOPS": Option("overall_iops", INT),
 }
 NIC_QOS: Fields = {
     "inboundBandwidth": Option("inbound_bandwidth", INT),
