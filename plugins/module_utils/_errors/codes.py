@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ErrorCode:
-    """When a code is used, and what the reader can do about it."""
+    """The meaning of a code, and what the reader can do about it."""
 
     meaning: str
     hint: str
