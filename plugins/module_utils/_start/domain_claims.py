@@ -37,7 +37,8 @@ class Claims:
     """C(sockets) are those that QEMU listens on, C(logs) the files that it or libvirt writes,
     C(streams) the pipes and character devices that it opens.
 
-    C(nvram) maps its files to their formats, C(images) are the files and devices of disks. C(label) names the VM.
+    C(nvram) maps its files to their formats, C(images) are the files and devices of disks, C(written)
+    those that the guest writes to. C(label) names the VM.
     """
 
     label: str
@@ -46,10 +47,13 @@ class Claims:
     streams: frozenset[str] = frozenset()
     nvram: tuple[tuple[str, str], ...] = ()
     images: frozenset[str] = frozenset()
+    written: frozenset[str] = frozenset()
     taps: frozenset[str] = frozenset()
     macs: frozenset[str] = frozenset()
     endpoints: tuple[Endpoint, ...] = ()
 
+
+_WRITTEN = " | ".join("devices/disk[not(readonly)]/source/@%s" % name for name in ("file", "dev"))
 
 NO_CLAIMS = Claims("")
 
@@ -64,6 +68,7 @@ def claims_of(domain: etree._Element, live: bool = False) -> Claims:
         streams=frozenset(_streams(domain)),
         nvram=tuple((nvram.text, nvram.get("format", "raw")) for nvram in domain.iterfind("os/nvram") if nvram.text),
         images=frozenset(_texts(domain, "devices/disk//source/@file | devices/disk//source/@dev")),
+        written=frozenset(_texts(domain, _WRITTEN)),
         taps=frozenset(_taps(domain)),
         macs=frozenset(mac.lower() for mac in _texts(domain, "devices/interface/mac/@address")),
         endpoints=tuple(_endpoints(domain, live)),
