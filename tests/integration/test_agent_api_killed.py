@@ -33,7 +33,7 @@ asyncio.run(runpy.run_path(sys.argv[1])["main"](asyncio.Queue(), json.loads(sys.
 
 @contextmanager
 def server(port: int, spool: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """The source in a process of its own; its events are never taken."""
+    """Yield the source in a process of its own; its events are never taken."""
     options = json.dumps({"port": port, "spool": str(spool), "parallel": 2, "waiting": 10_000})
     process = subprocess.Popen([sys.executable, "-c", SERVER, str(SOURCE), options], stderr=subprocess.DEVNULL)
     try:

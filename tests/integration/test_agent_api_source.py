@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The event source of the agent API by itself: who is let in, and a hundred documents at once.
 
-It is run as ansible-rulebook runs it. In place of the rulebook and its playbooks stands whoever takes its events.
+It is run as ansible-rulebook runs it. Instead of the rulebook and its playbooks stands whoever takes its events.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def source() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A CA with a server's and a client's certificate, and a stranger's certificate of his own."""
+    """Return a CA with a server's and a client's certificate, and a stranger's certificate of his own."""
     directory = tmp_path_factory.mktemp("certificates")
     for name, signer in (("ca", None), ("server", "ca"), ("client", "ca"), ("stranger", None)):
         command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
@@ -108,7 +108,7 @@ class Playbooks:
 
 @contextmanager
 def agent_api(source: dict[str, Any], tmp_path: Path, **options: Any) -> Iterator[tuple[ManagementNode, Playbooks]]:
-    """The source, serving on a free port, and who sends documents to it."""
+    """Yield the source, serving on a free port, and who sends documents to it."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -264,7 +264,7 @@ def is_closed(client: socket.socket) -> bool:
 
 
 class TestManyConnections:
-    """Whoever has no token, or no patience, keeps nobody else from being served."""
+    """A client without a token, or one that gives up, does not keep others from being served."""
 
     HEAD = b"POST /vm/start HTTP/1.1\r\nHost: agent\r\ntaskuuid: 1\r\ncallbackurl: http://127.0.0.1/\r\n"
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a VM would take from others is found before anything is touched, with the name of who has it."""
+"""Conflicts with other VMs are found before anything is touched, and the error names the other VM."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DATA = b"somebody's data\0"
 
 @pytest.fixture
 def socket_path() -> Iterator[Path]:
-    """The path of a socket where QEMU may listen."""
+    """Yield the path of a socket where QEMU may listen."""
     path = CHANNELS / f"test-{uuid.uuid4().hex[:8]}.sock"
     yield path
     if path.is_dir() and not path.is_symlink():
@@ -38,7 +38,7 @@ def socket_path() -> Iterator[Path]:
 
 @pytest.fixture
 def image(images: Path) -> Path:
-    """An image of somebody's."""
+    """Return an image of somebody's."""
     path = images / "other.img"
     path.write_bytes(DATA)
     return path
@@ -269,7 +269,7 @@ class TestConsolePort:
 
 
 class TestCalls:
-    """How often libvirt is asked for the definitions of other VMs."""
+    """The number of times that libvirt is asked for the definitions of other VMs."""
 
     def reads(self, calls: Path, *vms: dict[str, Any]) -> int:
         calls.write_text("", encoding="utf-8")

@@ -165,7 +165,7 @@ PATCHES = [
 
 
 def _value(name: str, option: Mapping[str, Any]) -> st.SearchStrategy[Any]:
-    """A value of one option, by what the spec says of it."""
+    """Return a value of one option, by what the spec says of it."""
     if name == "domain_patches":
         return st.lists(st.sampled_from(PATCHES), max_size=2, unique_by=lambda patch: patch["xpath"])
     if name == "create":
@@ -190,7 +190,7 @@ def _scalar(name: str, option: Mapping[str, Any], kind: str) -> st.SearchStrateg
 
 
 def options(spec: Mapping[str, Mapping[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
-    """The options of one part; those that may be left out sometimes are."""
+    """Return the options of one part; those that may be left out sometimes are."""
     required = {name: _value(name, option) for name, option in spec.items() if option.get("required")}
     optional = {
         name: _value(name, option)
@@ -202,7 +202,7 @@ def options(spec: Mapping[str, Mapping[str, Any]]) -> st.SearchStrategy[dict[str
 
 @st.composite
 def vms(draw: st.DrawFn) -> dict[str, Any]:
-    """A VM with which nothing is wrong, as a playbook writes it."""
+    """Return a VM with which nothing is wrong, as a playbook writes it."""
     vm = draw(options(VM_ARGUMENT_SPEC))
     _make_topology_fit(draw, vm)
     _make_console_fit(vm)
@@ -275,7 +275,7 @@ def _make_console_fit(vm: dict[str, Any]) -> None:
 
 
 def _make_volume_fit(volume: dict[str, Any], index: int) -> None:
-    """Lets the parts of a volume that depend on its kind of storage say the same."""
+    """Let the parts of a volume that depend on its kind of storage say the same."""
     kind = volume.get("device_type", "file")
     name = "volume%d" % index
     volume["install_path"] = {
@@ -314,7 +314,7 @@ def _make_creation_fit(volume: dict[str, Any], kind: str) -> None:
 
 
 def _number(draw: st.DrawFn, parts: list[dict[str, Any]], ids: range) -> None:
-    """Gives all parts a device_id, in any order, or none."""
+    """Give all parts a device_id, in any order, or none."""
     if not parts:
         return
     if draw(st.booleans()):
@@ -324,7 +324,7 @@ def _number(draw: st.DrawFn, parts: list[dict[str, Any]], ids: range) -> None:
 
 
 def parsed_vms() -> st.SearchStrategy[Vm]:
-    """VMs as the code behind the spec sees them."""
+    """Return VMs as the code behind the spec sees them."""
     return vms().map(_parsed)
 
 
@@ -357,7 +357,7 @@ def garbage() -> st.SearchStrategy[Any]:
 
 @st.composite
 def damaged_vms(draw: st.DrawFn) -> dict[str, Any]:
-    """A VM of which one value, at any depth, is replaced, or one key misspelt."""
+    """Return a VM of which one value, at any depth, is replaced, or one key misspelt."""
     vm = copy.deepcopy(draw(vms()))
     part: Any = vm
     while True:

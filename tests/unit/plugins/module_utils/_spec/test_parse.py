@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a playbook may say about VMs: what it becomes, and every problem with its place."""
+"""Options of VMs in a playbook: what they become, and every problem with its path."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OTHER_UUID = "0d0c2f86-6f0e-4f1b-8a50-1f3f0d7d6a02"
 
 
 def vm(**options: Any) -> dict[str, Any]:
-    """A VM with what is required, and the given options."""
+    """Return a VM with what is required, and the given options."""
     required = {
         "uuid": UUID,
         "name": "web",
@@ -44,14 +44,14 @@ def nic(**options: Any) -> dict[str, Any]:
 
 
 def parsed(**options: Any) -> Vm:
-    """The VM that the options describe, which must be right."""
+    """Return the VM that the options describe, which must be right."""
     vms, problems = parse_vms([vm(**options)])
     assert not problems, "\n".join(map(str, problems))
     return vms[0]
 
 
 def problems(*vms: Any) -> list[str]:
-    """What is wrong with VMs."""
+    """Return the problems of VMs."""
     found, listed = parse_vms(list(vms))
     assert bool(found) != bool(listed)
     return [str(problem) for problem in listed]
@@ -454,7 +454,7 @@ class TestAllProblemsAtOnce:
         ]
 
     @pytest.mark.parametrize(
-        ("options", "place"),
+        ("options", "path"),
         [
             ({"root_volume": volume(qos={"total_bandwidth": 0, "total_iops": 100})}, "root_volume.qos.total_bandwidth"),
             ({"root_volume": volume(qos={"total_bandwidth": 1, "total_iops": "x"})}, "root_volume.qos.total_iops"),
@@ -468,9 +468,9 @@ class TestAllProblemsAtOnce:
             ),
         ],
     )
-    def test_of_two_limits_only_the_wrong_one_is_named(self, options: dict[str, Any], place: str) -> None:
+    def test_of_two_limits_only_the_wrong_one_is_named(self, options: dict[str, Any], path: str) -> None:
         (problem,) = problems(vm(**options))
-        assert problem.startswith("vms[0].%s: " % place)
+        assert problem.startswith("vms[0].%s: " % path)
 
 
 class TestUnknownOptions:
@@ -511,16 +511,16 @@ class TestAcrossVms:
         assert found == ["vms[1].uuid: is the same as vms[0].uuid"]
 
     @pytest.mark.parametrize(
-        ("options", "place"),
+        ("options", "path"),
         [
             ({"nics": [nic(mac="fa:00:00:00:00:01")]}, "nics[0].mac"),
             ({"nics": [nic(nic_internal_name="tap1")]}, "nics[0].nic_internal_name"),
             ({"channels": [{"socket_path": "/a", "target_name": "a"}]}, "channels[0].socket_path"),
         ],
     )
-    def test_what_two_vms_cannot_share(self, options: dict[str, Any], place: str) -> None:
+    def test_what_two_vms_cannot_share(self, options: dict[str, Any], path: str) -> None:
         found = problems(vm(**options), vm(uuid=OTHER_UUID, root_volume=volume(install_path="/b"), **options))
-        assert found == ["vms[1].%s: is the same as vms[0].%s" % (place, place)]
+        assert found == ["vms[1].%s: is the same as vms[0].%s" % (path, path)]
 
     @pytest.mark.parametrize(
         ("name", "one", "same"),

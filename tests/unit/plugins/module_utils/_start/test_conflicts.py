@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What other domains claim: asked for once, also where the hypervisor itself can't be asked."""
+"""Claims of other domains: gathered once, also where the hypervisor's files can't be read."""
 
 from __future__ import annotations
 
