@@ -92,10 +92,11 @@ def _look_at(
             work.problems.append(Problem(create.option_path, message, "needs_hypervisor"))
         return
     store = run.volume_stores.of(volume)
+    # Another VM of the task may have created it since the storage was checked.
+    work.explained.add(option_path_of(volume))
     if not store.is_missing(volume):
         _compare(run, volume, create, image, domains, work)
         return
-    work.explained.add(option_path_of(volume))
     if known:
         work.problems.append(
             Problem(option_path_of(volume), _NOT_CREATED % volume.install_path, "image_missing", _HINT)

@@ -38,16 +38,15 @@ def volume_in_file(path: str, head: bytes, file_size: int, image_format: str) ->
     """Return the volume in a file. A raw disk may have any content, which is not looked at."""
     if image_format == "qcow2" and head.startswith(QCOW2_MAGIC) and len(head) >= _SIZE_OFFSET + _SIZE.size:
         backing = backing_of(path, head)
-        return FoundVolume(
-            "qcow2", _SIZE.unpack_from(head, _SIZE_OFFSET)[0], None if backing is None else backing.image
-        )
+        (size,) = _SIZE.unpack_from(head, _SIZE_OFFSET)
+        return FoundVolume("qcow2", size, None if backing is None else backing.image)
     return FoundVolume("raw", file_size)
 
 
 def compare(
     create: VolumeCreation, found: FoundVolume, original: FoundVolume, real_path: Callable[[str], str]
 ) -> Iterator[VolumeDifference]:
-    """Yield the differences of a volume. C(found) is what its VM writes to, an overlay perhaps; C(original) below it."""
+    """Yield the differences of a volume. C(found): the image that its VM writes to, C(original): the lowest one."""
     if create.size is not None and found.size != create.size:
         yield VolumeDifference("size", str(found.size), str(create.size), grows=found.size < create.size)
     if create.image is None:
