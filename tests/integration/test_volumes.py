@@ -283,7 +283,7 @@ def ran(vm: dict[str, Any]) -> TaskRun:
 
 @pytest.fixture
 def small(images: Path) -> Iterator[Path]:
-    """A file system of 4 MiB."""
+    """Return the mount point of a file system of 4 MiB."""
     directory = images / "small"
     directory.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m,mode=755", "tmpfs", directory], check=True)
@@ -295,7 +295,7 @@ def small(images: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def full_image(images: Path) -> Path:
-    """An image whose copy needs 8 MiB."""
+    """Return an image whose copy needs 8 MiB."""
     image = images / "full"
     image.write_bytes(os.urandom(8 * MIB))
     return image

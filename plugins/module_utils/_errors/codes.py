@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ErrorCode:
-    """When a code is used, and what the reader can do about it."""
+    """The meaning of a code, and what the reader can do about it."""
 
     meaning: str
     hint: str
@@ -86,6 +86,10 @@ ERROR_CODES: dict[str, ErrorCode] = {
     "path_taken": ErrorCode(
         "A path at which QEMU or this collection would create, overwrite or remove a file or socket already exists.",
         "Look at what is there: move it away, or choose another path. Nothing was touched.",
+    ),
+    "socket_unreachable": ErrorCode(
+        "Nobody listens on a socket to which a device of the VM connects, or it is no socket.",
+        "Start the process that serves it (shared memory, vhost-user, a character device), or correct the path.",
     ),
     "channel_dir_missing": ErrorCode(
         "The directory of a channel does not exist, and cannot be created through a remote uri.",

@@ -27,7 +27,7 @@ from .result import SecretMask
 
 @dataclass(frozen=True)
 class StartRequest:
-    """How to start the VMs: C(parallel) at a time, by default as many as the hypervisor has CPUs.
+    """Options for starting the VMs: C(parallel) at a time, by default as many as the hypervisor has CPUs.
 
     C(secrets) never appear in results. C(cancelled) is set when the task is interrupted. C(diff): whether results
     contain the domains before and after as text.

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Changes of a running VM that are made at once, and those that wait for its next boot."""
+"""Changes of a running VM that are applied at once, and those that wait for its next boot."""
 
 from __future__ import annotations
 
