@@ -123,6 +123,7 @@ TEXTS: dict[str, st.SearchStrategy[str]] = {
     "mac": macs(),
     "ip": st.one_of(st.just(""), _ips()),
     "bridge_name": _names(),
+    "network_name": _names(),
     "interface_id": uuids(),
     "nic_internal_name": _names(),
     "socket_path": _paths(),
@@ -291,6 +292,12 @@ def _make_addresses_differ(vm: dict[str, Any]) -> None:
 
 
 def _make_bridge_fit(nic: dict[str, Any], index: int) -> None:
+    if "network_name" in nic and (index % 2 or "bridge_name" not in nic):
+        nic.pop("bridge_name", None)
+        nic.pop("bridge_type", None)
+    else:
+        nic.pop("network_name", None)
+        nic.setdefault("bridge_name", "br0")
     if nic.get("bridge_type") == "openvswitch":
         nic.pop("ip", None)
     else:

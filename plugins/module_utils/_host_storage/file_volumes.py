@@ -54,9 +54,8 @@ class FileVolumes(VolumeStore):
         head = files.read_head(path, HEAD_BYTES) or b""
         return volume_in_file(written.image, head, files.file_size(path), written.format)
 
-    def real_path(self, path: str) -> str:
-        """Return a path without links."""
-        return self._system.files.real_path(path)
+    def canonical(self, image: str) -> str:
+        return self._system.files.real_path(image)
 
     def problems(self, volume: Volume, create: VolumeCreation) -> list[Problem]:
         found = list(self._directory_problems(volume))

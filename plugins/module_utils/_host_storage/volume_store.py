@@ -42,6 +42,10 @@ class VolumeStore(ABC):
         """Return the image that the guest of an existing volume writes to; None if it is nothing that can be grown."""
 
     @abstractmethod
+    def canonical(self, image: str) -> str:
+        """Return the name of an image that has several."""
+
+    @abstractmethod
     def problems(self, volume: Volume, create: VolumeCreation) -> list[Problem]:
         """Return what keeps a missing volume from being created."""
 

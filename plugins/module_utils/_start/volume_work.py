@@ -30,10 +30,7 @@ from .plan import Plan, Policy, will_restore
 from .run_context import RunContext
 
 _MISSING = ("image_missing", "storage_missing")
-_NOT_CREATED = (
-    "%s does not exist, and is not created because the VM's definition already has it: what a guest has written to it "
-    "may be somewhere else"
-)
+_NOT_CREATED = "%s does not exist, and is not created because %s: what a guest has written to it may be somewhere else"
 _HINT = (
     "Mount the storage, or restore the volume. To start with a new volume, undefine the VM (zstack_vm_stop with "
     "undefine: true) and run the task again."
@@ -78,16 +75,29 @@ def volume_work(run: RunContext, vm: Vm, facts: StorageFacts, domains: Domains) 
     work = VolumeWork()
     for volume in vm.volumes:
         if volume.create is not None:
-            _look_at(run, volume, volume.create, str(source_image(backends.disk(volume, facts).source)), domains, work)
+            image = str(source_image(backends.disk(volume, facts).source))
+            _look_at(run, volume, volume.create, image, domains, _owner(vm, image, domains), work)
     return work
 
 
+def _owner(vm: Vm, image: str, domains: Domains) -> str:
+    """Return what shows that the volume of a VM must exist, empty if nothing does."""
+    if image in domains.images():
+        return "the VM's definition already has it"
+    return "the VM is restored from a memory snapshot" if vm.memory_snapshot else ""
+
+
 def _look_at(
-    run: RunContext, volume: Volume, create: VolumeCreation, image: str, domains: Domains, work: VolumeWork
+    run: RunContext,
+    volume: Volume,
+    create: VolumeCreation,
+    image: str,
+    domains: Domains,
+    owner: str,
+    work: VolumeWork,
 ) -> None:
-    known = image in domains.images()
     if run.volume_stores is None:
-        if not known:
+        if not owner:
             message = "a volume can be created only on the hypervisor itself"
             work.problems.append(Problem(create.option_path, message, "needs_hypervisor"))
         return
@@ -97,10 +107,9 @@ def _look_at(
     if not store.is_missing(volume):
         _compare(run, volume, create, image, domains, work)
         return
-    if known:
-        work.problems.append(
-            Problem(option_path_of(volume), _NOT_CREATED % volume.install_path, "image_missing", _HINT)
-        )
+    if owner:
+        message = _NOT_CREATED % (volume.install_path, owner)
+        work.problems.append(Problem(option_path_of(volume), message, "image_missing", _HINT))
         return
     work.creations.append(CreateVolume(volume, create, store, image))
     work.problems += store.problems(volume, create)
@@ -133,7 +142,7 @@ def _compare(
         return
     target = _target_of(written.image, domains.live)
     name = target or _target_of(image, domains.desired) or _target_of(written.image, domains.desired)
-    for difference in compare(create, found, original, run.system.files.real_path):
+    for difference in compare(create, found, original, store.canonical):
         work.differences.append(_as_difference(difference, name))
         if difference.grows:
             work.growths.append(GrowVolume(volume, written, int(str(create.size)), target, store))
