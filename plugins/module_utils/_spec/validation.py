@@ -45,6 +45,8 @@ _OPENVSWITCH_ONLY = {
     "vlan_id": "name a bridge whose uplink is in that VLAN, such as br_eth0_100, or set bridge_type to openvswitch",
 }
 
+_NIC_CONNECTIONS = ("bridge_name", "network_name")
+
 Key = Callable[[Part], Any]
 
 
@@ -92,6 +94,7 @@ def problems_across_vms(vms: Iterable[Part]) -> Iterator[Problem]:
     yield from _twice_in_lists(vms, "pci_devices", lambda item: item)
     yield from _twice_in_lists(vms, "usb_devices", lambda item: (item.bus, item.device))
     yield from _shared_volume_problems(vms)
+    yield from _image_problems(vms)
     yield from _secret_problems(vms)
 
 
@@ -178,6 +181,14 @@ def _address_problems(vm: Part) -> Iterator[Problem]:
 
 
 def _nic_problems(nic: Part) -> Iterator[Problem]:
+    bridge, network = ("%s.%s" % (nic.option_path, name) for name in ("bridge_name", "network_name"))
+    if nic.get("bridge_name") and nic.get("network_name"):
+        yield Problem(network, "cannot be used with bridge_name", hint="a NIC is on a bridge or on a libvirt network")
+    elif nic.get("network_name") and nic.get("bridge_type") == "openvswitch":
+        hint = "leave bridge_type out: the definition of the network says what its bridge is"
+        yield Problem(network, "cannot be used with bridge_type openvswitch", hint=hint)
+    elif not nic.wrong.intersection(_NIC_CONNECTIONS) and not any(map(nic.get, _NIC_CONNECTIONS)):
+        yield Problem(bridge, "is required", hint="or give network_name for a NIC on a libvirt network")
     if nic.get("bridge_type") == "openvswitch":
         if nic.get("ip"):
             yield Problem(
@@ -216,6 +227,21 @@ def _shared_volume_problems(vms: Iterable[Part]) -> Iterator[Problem]:
                     "is the same as %s.install_path: two VMs that write to one disk destroy it" % other.option_path,
                     hint="set shareable in both if the guests can share a disk (cluster file system)",
                 )
+
+
+def _image_problems(vms: Iterable[Part]) -> Iterator[Problem]:
+    """Yield images to create volumes from that are themselves volumes, whose VM writes to them."""
+    volumes = [volume for vm in vms for volume in _volumes(vm)]
+    paths = {volume.get("install_path"): volume for volume in volumes if volume.get("device_type") == "file"}
+    for volume in volumes:
+        create = volume.get("create")
+        other = paths.get(create.get("image")) if create is not None and create.get("image") else None
+        if other is not None:
+            yield Problem(
+                "%s.image" % create.option_path,
+                "is the same as %s.install_path: a VM writes to it" % other.option_path,
+                hint="name an image that no VM uses as its volume",
+            )
 
 
 def _secret_problems(vms: Iterable[Part]) -> Iterator[Problem]:

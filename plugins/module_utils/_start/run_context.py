@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Optional, Union
+from typing import Optional, TypeVar, Union
 
 from .._actions.action import Action
 from .._errors.errors import Problem, VmError
@@ -16,12 +16,15 @@ from .._host.bridges import BridgePorts
 from .._host.capabilities import Host, domain_kind, parse_capabilities, parse_domain_capabilities
 from .._host.system import System
 from .._host_storage.preparation import preflight
+from .._host_storage.volume_stores import VolumeStores
 from .._libvirt.hypervisor import Hypervisor
 from .._libvirt.observed import DomainList, list_domains
 from .._spec.vm import Vm
 from .conflicts import OtherDomains
 from .plan import Policy
 from .result import SecretMask
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,8 @@ class RunContext:
     """The input that all VMs of a task share.
 
     C(problems) are those of the storage of the VMs in C(checked), which were off at the beginning. C(free_memory): in
-    bytes, None if unknown. C(network_filters): their names, None if no VM needs one, or why libvirt doesn't say.
+    bytes, None if unknown. C(networks): whether each libvirt network is active; C(network_filters): their names. Both
+    are None if no VM needs them, or why libvirt doesn't say. C(volume_stores): None if the hypervisor is remote.
     """
 
     hypervisor: Hypervisor
@@ -71,11 +75,13 @@ class RunContext:
     host: Host
     domains: DomainList
     free_memory: Optional[int]
+    networks: Union[Mapping[str, bool], VmError, None]
     network_filters: Union[Sequence[str], VmError, None]
     problems: Sequence[Problem]
     checked: frozenset[str]
     others: OtherDomains
     bridge_ports: BridgePorts
+    volume_stores: Optional[VolumeStores] = None
     shared_actions: SharedActions = field(default_factory=SharedActions)
 
     @property
@@ -101,28 +107,31 @@ class RunContext:
 def begin_run(hypervisor: Hypervisor, system: System, vms: Sequence[Vm], request: StartRequest) -> RunContext:
     """Query the hypervisor, and check the storage of all VMs that are off."""
     domains = list_domains(hypervisor, asks_autostart=any(vm.autostart is not None for vm in vms))
+    host = _ask_host(hypervisor, system, vms)
     off = [vm for vm in vms if vm.uuid not in domains.active]
     return RunContext(
         hypervisor=hypervisor,
         system=system,
         request=request,
         mask=SecretMask(request.secrets),
-        host=_ask_host(hypervisor, system, vms),
+        host=host,
         domains=domains,
         free_memory=hypervisor.free_memory() if system.is_remote else system.devices.free_memory(),
-        network_filters=_ask_network_filters(hypervisor, vms),
+        networks=_ask_if(hypervisor.networks, any(nic.network_name for vm in vms for nic in vm.nics)),
+        network_filters=_ask_if(hypervisor.network_filters, any(nic.ip for vm in vms for nic in vm.nics)),
         problems=preflight(off, system, hypervisor),
         checked=frozenset(vm.uuid for vm in off),
         others=OtherDomains(hypervisor, domains, [vm.uuid for vm in vms]),
         bridge_ports=BridgePorts(system),
+        volume_stores=None if system.is_remote else VolumeStores(system, host.capabilities.qemu_owner),
     )
 
 
-def _ask_network_filters(hypervisor: Hypervisor, vms: Sequence[Vm]) -> Union[Sequence[str], VmError, None]:
-    if not any(nic.ip for vm in vms for nic in vm.nics):
+def _ask_if(question: Callable[[], Answer], is_needed: bool) -> Union[Answer, VmError, None]:
+    if not is_needed:
         return None
     try:
-        return hypervisor.network_filters()
+        return question()
     except VmError as error:
         if error.lost_libvirt:
             raise

@@ -375,6 +375,12 @@ WRONG_VALUES = [
         "vms[0].nics[1].nic_internal_name: is the same",
     ),
     ({"nics": [nic(bridge_name="a bridge")]}, "vms[0].nics[0].bridge_name:"),
+    ({"nics": [nic(network_name="default")]}, "vms[0].nics[0].network_name: cannot be used with bridge_name"),
+    ({"nics": [{"network_name": "a/b"}]}, "vms[0].nics[0].network_name: "),
+    (
+        {"nics": [{"network_name": "default", "bridge_type": "openvswitch"}]},
+        "vms[0].nics[0].network_name: cannot be used with bridge_type openvswitch",
+    ),
     ({"nics": [nic(bridge_name="b" * 16)]}, "is longer than 15 characters"),
     ({"nics": [nic(nic_internal_name="../x")]}, "vms[0].nics[0].nic_internal_name:"),
     ({"nics": [nic(ip="10.0.0")]}, "vms[0].nics[0].ip:"),

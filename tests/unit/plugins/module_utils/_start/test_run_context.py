@@ -26,7 +26,9 @@ def run(parallel: Optional[int], remote: bool) -> RunContext:
     hypervisor: Any = SimpleNamespace(cpu_count=lambda: 8)
     request = StartRequest(Policy(), False, parallel, frozenset(), threading.Event())
     unused: Any = None
-    return RunContext(hypervisor, system, request, unused, unused, unused, None, None, (), frozenset(), unused, unused)
+    return RunContext(
+        hypervisor, system, request, unused, unused, unused, None, None, None, (), frozenset(), unused, unused
+    )
 
 
 @pytest.mark.parametrize("remote", [False, True])
