@@ -33,7 +33,7 @@ kinds = pytest.mark.parametrize("kind", [FULL, READ_ONLY], ids=["full", "read-on
 
 @contextmanager
 def mounted(path: Path, options: str) -> Iterator[None]:
-    """A file system in memory at the path meanwhile."""
+    """Mount a file system in memory at the path meanwhile."""
     path.mkdir(parents=True, exist_ok=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"{options},mode=0700", "tmpfs", str(path)], check=True)
     try:
@@ -43,7 +43,7 @@ def mounted(path: Path, options: str) -> Iterator[None]:
 
 
 def lacking(vm: dict[str, Any], code: str, why: str, **options: Any) -> None:
-    """The task fails with this code and says why, and has changed nothing."""
+    """Assert that the task fails with this code, says why, and has changed nothing."""
     run = start(vm, **options)
     assert (run.error["code"], run.error["rollback"]) == (code, "not_needed"), run.error
     assert why in run.error["message"]

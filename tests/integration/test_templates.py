@@ -38,7 +38,7 @@ TEMPLATES = (
 
 
 def document(name: str, **fields: Any) -> dict[str, Any]:
-    """A document with a patch that also says its name, for a VM without what there can be only one of on a host."""
+    """Return a document whose patch also says the name, for a VM without NICs and channels."""
     title = etree.Element("title")
     title.text = name
     patch = {"action": "add", "xpath": "/domain", "value": etree.tostring(title, encoding="unicode")}
@@ -104,7 +104,7 @@ class TestInADocumentThatTheEndpointCarriesOut:
     """One name has all templates."""
 
     def carry_out(self, document: dict[str, Any], directory: Path) -> dict[str, Any]:
-        """What the endpoint would report."""
+        """Return what the endpoint would report."""
         request, result = directory / "request", directory / "result"
         request.write_text(json.dumps(read_request(json.dumps(document)).arguments), encoding="utf-8")
         files = {"zstack_agent_api_request": str(request), "zstack_agent_api_result": str(result)}
@@ -134,5 +134,5 @@ class TestInADocumentThatTheEndpointCarriesOut:
 
 
 def path(domain: etree._Element) -> str:
-    """The path of a domain's only disk."""
+    """Return the path of a domain's only disk."""
     return domain.find("devices/disk[@device='disk']/source").get("file")
