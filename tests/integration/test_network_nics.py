@@ -41,7 +41,7 @@ def networks() -> Iterator[None]:
 
 @pytest.fixture
 def vm(new_vm: NewVm) -> dict[str, Any]:
-    """A running VM with a NIC on the first network."""
+    """Start a VM with a NIC on the first network."""
     vm = new_vm()
     vm["nics"] = [{"network_name": ONE, "nic_internal_name": "v" + vm["uuid"][:8]}]
     assert not start(vm).failed
@@ -49,7 +49,7 @@ def vm(new_vm: NewVm) -> dict[str, Any]:
 
 
 def master(vm: dict[str, Any]) -> Optional[str]:
-    """The bridge that the kernel has the NIC's device in."""
+    """Return the bridge that the kernel has the device of the NIC in."""
     path = f"/sys/class/net/{vm['nics'][0]['nic_internal_name']}/master"
     return os.path.basename(os.readlink(path)) if os.path.islink(path) else None
 
