@@ -53,7 +53,11 @@ def play(
 ) -> tuple[list[dict[str, Any]], str]:
     """Run a playbook on this machine, and return the results of its tasks and all that it printed."""
     inventory = directory / "hosts.json"
-    here = {"ansible_connection": "local", "ansible_host": "127.0.0.1", "ansible_python_interpreter": TARGET_PYTHON}
+    here: dict[str, Any] = {
+        "ansible_connection": "local",
+        "ansible_host": "127.0.0.1",
+        "ansible_python_interpreter": TARGET_PYTHON,
+    }
     here["zstack_vm_defaults"] = {"domain_type": "qemu"}
     inventory.write_text(json.dumps({"hypervisors": {"hosts": {"here": here}}}), encoding="utf-8")
     command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(inventory), "-e", json.dumps(variables)]

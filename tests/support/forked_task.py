@@ -62,7 +62,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Lack:
-    """What the system lets the task have no more of: file descriptors beyond so many of its own, or any thread."""
+    """A shortage: the task gets no more file descriptors than so many of its own, or no thread."""
 
     descriptors: Optional[int] = None
     threads: bool = False
@@ -75,7 +75,7 @@ class Lack:
             resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1 + self.descriptors, limit))
         if self.threads:
             # The kernel limits the threads of every user but root.
-            threading.Thread.start = _refuse  # type: ignore[method-assign]
+            threading.Thread.start = _refuse  # type: ignore[assignment, method-assign]
 
 
 def _refuse(_thread: threading.Thread) -> None:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a secret could be found that should be nowhere: processes, the system's log, files."""
+"""Search for a secret that should be nowhere: in processes, the log of the system, files."""
 
 from __future__ import annotations
 
