@@ -42,6 +42,7 @@ from .memory import add_memory
 from .metadata import add_lifecycle, add_metadata
 from .os import add_os
 from .patches import NAMESPACES, apply_patches
+from .recorded_names import with_recorded_names
 from .redirdev import add_redirections
 from .seclabel import add_security_label
 from .serial import add_serial
@@ -110,6 +111,7 @@ def build(vm: Vm, host: Host, facts: StorageFacts) -> DesiredDomain:
     is_aarch64 = kind.arch == "aarch64"
     has_ide = _has_ide(kind, capabilities)
     layout = plan_disks(vm, is_aarch64, has_ide, lambda item: disk_of(item, facts), facts.floppies, problems)
+    layout = with_recorded_names(layout, vm, problems)
     context = BuildContext(
         vm, host, kind, capabilities, layout, plan_boot(vm, layout), plan_usb(vm, is_aarch64, problems)
     )
