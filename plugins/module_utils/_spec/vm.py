@@ -289,7 +289,7 @@ class Vm:
     @property
     def addresses(self) -> tuple[tuple[str, DeviceAddress], ...]:
         """Return the addresses that devices are given in the guest, each with the option path of its device."""
-        devices = (*self.volumes, *(self.cd_roms or ()), *self.scsi_luns)
+        devices: list[Union[Volume, CdDrive, ScsiLun]] = [*self.volumes, *(self.cd_roms or ()), *self.scsi_luns]
         return tuple((device.option_path, device.address) for device in devices if device.address is not None)
 
     @property

@@ -67,8 +67,8 @@ def test_libvirt_adds_a_bus_when_the_one_before_it_is_nearly_full() -> None:
     vm = parsed_vm(
         root_volume={"install_path": "/root", "address": {"type": "pci", "slot": 26}},
         data_volumes=[
-            {"install_path": "/images/%d-%d" % place, "address": {"type": "pci", "bus": place[0], "slot": place[1]}}
-            for place in (*full, (1, 1))
+            {"install_path": "/images/%d-%d" % slot, "address": {"type": "pci", "bus": slot[0], "slot": slot[1]}}
+            for slot in (*full, (1, 1))
         ],
     )
     assert list(pci_address_problems(domain, vm)) == []
