@@ -175,6 +175,15 @@ def same_machine(desired: str, existing: str) -> bool:
     return desired == machine_family(desired) == machine_family(existing)
 
 
+def same_loader(desired: str, existing: str) -> bool:
+    """Return whether both are the same firmware: Debian 13 has the old name as a link to the new one."""
+    return _plain_name(desired) == _plain_name(existing)
+
+
+def _plain_name(loader: str) -> str:
+    return loader.replace(".no-secboot", "")
+
+
 def is_default_cpu_model(model: etree._Element) -> bool:
     """Whether libvirt may have written this model because nobody chose one.
 

@@ -18,13 +18,14 @@ _UNRULED = Rule()
 class Kind(NamedTuple):
     """What goes when an attribute changes that says what kind of thing an element is.
 
-    C(decided): attributes beside it that stay, as the rules decide about them. C(resets): children that go, of the
-    element that is C(up) levels above the attribute's.
+    C(decided): attributes beside it that stay, as the rules decide about them. C(resets): children that go, and
+    C(reset_attributes): attributes that go, of the element that is C(up) levels above the attribute's.
     """
 
     decided: frozenset[str]
     up: int
     resets: tuple[str, ...]
+    reset_attributes: tuple[str, ...]
 
 
 class RuleNode:
@@ -53,7 +54,12 @@ class RuleNode:
             child, attribute = where.split("@")
             node = self.child(child.rstrip("/")) if child else self
             decided = frozenset(name for name, implied in node.implied_attributes)
-            node.kinds[attribute] = Kind(decided, 1 if child else 0, tuple(resets.split()))
+            node.kinds[attribute] = Kind(
+                decided,
+                1 if child else 0,
+                tuple(each for each in resets.split() if each[0] != "@"),
+                tuple(each[1:] for each in resets.split() if each[0] == "@"),
+            )
 
     def child(self, tag: str) -> RuleNode:
         """The rule of a child; one that no rule is about has a rule that decides nothing."""

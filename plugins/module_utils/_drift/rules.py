@@ -46,6 +46,7 @@ from .identity import (
     is_not_usb,
     same_caseless,
     same_hexadecimal,
+    same_loader,
     same_machine,
     same_number,
 )
@@ -69,8 +70,8 @@ class Rule:
     C(label): the key by which paths name one of several, where it isn't the first.
     C(ordered): the order of several means something.
     C(kinds): attributes (of the element, or of a child of it) that say what kind of thing it is. Where one changes,
-    attributes beside it that have no meaning here and aren't asked for go, and so do the children that are named:
-    libvirt or an operator wrote them for a thing of another kind.
+    attributes beside it that have no meaning here and aren't desired go, and so do the children and, behind C(@),
+    the element's attributes that are named: libvirt or an operator wrote them for a thing of another kind.
     C(whole): compared and replaced as one piece.
     """
 
@@ -129,7 +130,13 @@ RULES: Mapping[str, Rule] = {
     "os/firmware": Rule(),
     "os/firmware/feature": Rule("name enabled", keys=(attribute("name"),), owned=True, unless=is_disabled),
     "os/type": Rule("arch machine", same={"machine": same_machine}),
-    "os/loader": Rule("readonly type", optional="secure stateless", owned=True, unless=is_chosen_by_libvirt),
+    "os/loader": Rule(
+        "readonly type",
+        optional="secure stateless",
+        same={"": same_loader},
+        owned=True,
+        unless=is_chosen_by_libvirt,
+    ),
     "os/nvram": Rule("template"),
     "os/boot": Rule("dev", keys=(POSITION,), owned=True),
     "os/bootmenu": Rule("enable", optional="timeout", owned=True),
@@ -166,7 +173,7 @@ RULES: Mapping[str, Rule] = {
         label=DISK_TARGET,
         owned=True,
         kinds={
-            "target/@bus": "address",
+            "target/@bus": "address @model",
             "source/@file": _PARTS_OF_A_SOURCE,
             "source/@dev": _PARTS_OF_A_SOURCE,
             "source/@name": _PARTS_OF_A_SOURCE,

@@ -116,7 +116,7 @@ class _Stop:
         return self._result
 
     def _stop(self) -> None:
-        observed = observe_domain(self._hypervisor, self._uuid, self._domains)
+        observed = self._observe()
         self._result.state = observed.state
         if observed.inactive_xml is None:
             self._result.before = self._result.after = self._text("absent", None)
@@ -138,6 +138,16 @@ class _Stop:
         if not self._request.check_mode:
             self._result.state = state_after
         self._give_back(domain, observed, stays)
+
+    def _observe(self) -> ObservedVm:
+        """Return the VM's state. One that libvirt can't describe, because its QEMU hangs, is forced off before."""
+        try:
+            return observe_domain(self._hypervisor, self._uuid, self._domains)
+        except VmError as error:
+            if error.code != "qemu_hangs" or not self._request.force or self._request.check_mode:
+                raise
+        self._do("destroy", self._force_off)
+        return observe_domain(self._hypervisor, self._uuid, self._domains)
 
     def _check_stoppable(self, observed: ObservedVm) -> None:
         check_stoppable(observed, self._request)

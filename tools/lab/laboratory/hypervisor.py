@@ -28,6 +28,8 @@ class Settings:
     bridges: tuple[str, ...]
     binds: tuple[str, ...]
     path_first: tuple[str, ...]
+    # A directory with another system's files; empty for this machine's own.
+    system: str = ""
 
 
 class Hypervisor:
@@ -114,7 +116,7 @@ def _wait_until_ended(pid: int, timeout: float = 20) -> None:
 
 
 def capabilities(laboratory: Path) -> Path:
-    """Where all libvirts of the laboratory keep what they found out about QEMU, which takes them seconds."""
+    """Where the libvirts of the laboratory keep what they found out about QEMU, which takes them seconds."""
     return laboratory / "capabilities"
 
 
