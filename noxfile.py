@@ -204,7 +204,7 @@ def _create_environment(session: nox.Session, directory: Path, python: Path, *re
 
 
 class Failures:
-    """What failed in a session that goes on all the same."""
+    """The failures of a session that continues after them."""
 
     def __init__(self) -> None:
         self._found: list[str] = []

@@ -20,7 +20,7 @@ from tests.run.process import interrupt_on_signals
 from tests.run.setup import Setup, SetupError
 
 from . import machine, report
-from .place import Failed, laboratory
+from .hypervisors import Failed, laboratory
 from .sizes import SMOKE, Sizes
 from .targets import targets
 from .vms import write_json
@@ -56,16 +56,16 @@ def main(arguments: list[str]) -> int:
         "seconds_to_import": dict(session.imported),
         "targets": [{**asdict(each), "met": each.met} for each in targets(session.measured, session.compared, sizes)],
     }
-    folder = options.output or checkout.cache / "benchmarks"
+    directory = options.output or checkout.cache / "benchmarks"
     print(f"\n{report.as_text(results)}\n")
-    write_json(folder / "benchmarks.json", results)
+    write_json(directory / "benchmarks.json", results)
     # matplotlib is in the development environment, not in the system's Python.
-    files = [str(folder / "benchmarks.json"), str(folder / "benchmarks.svg")]
+    files = [str(directory / "benchmarks.json"), str(directory / "benchmarks.svg")]
     program = [checkout.program("python"), "-m", "tests.benchmarks.plot"]
     subprocess.run([*program, *files], cwd=checkout.root, env=checkout.environment(), check=True)
-    print(f"{folder}/benchmarks.json, {folder}/benchmarks.svg; {time.monotonic() - begun:.0f} s")
+    print(f"{directory}/benchmarks.json, {directory}/benchmarks.svg; {time.monotonic() - begun:.0f} s")
     if options.docs:
-        report.write_docs(checkout.root, results, folder / "benchmarks.svg")
+        report.write_docs(checkout.root, results, directory / "benchmarks.svg")
     missed = [target for target in results["targets"] if not target["met"]]
     print(f"{len(missed)} of {len(results['targets'])} targets missed" if missed else "All targets are met")
     return 1 if missed and not options.smoke else 0

@@ -32,7 +32,7 @@ ROUNDS = 5
 
 
 def main(operation: str, vms_file: str, result_file: str) -> None:
-    """Reads the one file and writes the other."""
+    """Read the one file and write the other."""
     with open(vms_file, encoding="utf-8") as stream:
         raw = json.load(stream)
     vms, problems = parse_vms(raw)
@@ -45,7 +45,7 @@ def main(operation: str, vms_file: str, result_file: str) -> None:
 
 
 def describe(run: RunContext, vms: Sequence[Vm]) -> list[dict[str, str]]:
-    """The domains that are defined for the VMs."""
+    """Return the domains that are defined for the VMs."""
     domains = []
     for vm in vms:
         facts = storage_facts(vm, None, run.system, run.hypervisor)
@@ -55,7 +55,7 @@ def describe(run: RunContext, vms: Sequence[Vm]) -> list[dict[str, str]]:
 
 
 def compare(run: RunContext, vms: Sequence[Vm], raw: Any) -> dict[str, float]:
-    """Seconds a VM, the median of some rounds over all of them."""
+    """Return the seconds a VM, the median of some rounds over all of them."""
     held = [run.hypervisor.xml(vm.uuid, inactive=True) for vm in vms]
     facts = [storage_facts(vm, None, run.system, run.hypervisor) for vm in vms]
     built = [domain.build(vm, run.host, known).element for vm, known in zip(vms, facts)]

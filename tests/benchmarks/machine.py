@@ -14,7 +14,7 @@ from tests.run.checkout import Checkout
 
 
 def describe(checkout: Checkout) -> dict[str, str]:
-    """What matters of it."""
+    """Return what affects the times."""
     ansible = checkout.program("ansible-playbook")
     return {
         "CPU": f"{_cpu_model()}, {os.cpu_count()} CPUs",

@@ -54,7 +54,7 @@ def run(*command: str, collections: Path) -> str:
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file, built from the clone as it is, caches and all."""
+    """Return the file, built from the clone as it is, caches and all."""
     directory = tmp_path_factory.mktemp("build")
     run("ansible-galaxy", "collection", "build", "--output-path", str(directory), str(ROOT), collections=directory)
     (built,) = directory.glob("zstack-kvm-*.tar.gz")
@@ -63,7 +63,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory of collections in which it is installed."""
+    """Return a directory of collections in which it is installed."""
     directory = tmp_path_factory.mktemp("collections")
     options = ["--offline", "--no-deps", "--collections-path", str(directory)]
     run("ansible-galaxy", "collection", "install", *options, str(archive), collections=directory)

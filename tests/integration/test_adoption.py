@@ -27,7 +27,7 @@ ADOPTED = [case for case in ALL_CASES if case.name not in REFUSED]
 
 @pytest.fixture(scope="module")
 def found() -> dict[str, tuple[Difference, ...]]:
-    """The differences, by document."""
+    """Return the differences, by document."""
     return {name: each for name, each in all_differences().items() if each is not None}
 
 

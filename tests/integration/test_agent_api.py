@@ -51,7 +51,7 @@ Document = Callable[..., dict[str, Any]]
 
 
 def for_nowhere(**fields: Any) -> dict[str, Any]:
-    """A document for a host that the inventory doesn't have."""
+    """Return a document for a host that the inventory doesn't have."""
     usual = {"hostManagementIp": NOWHERE, "consolePassword": PASSWORD}
     return start_vm_cmd("01-minimal", **{**usual, **fields})
 
@@ -87,7 +87,7 @@ def rulebook(node: ManagementNode) -> Iterator[Rulebook]:
 
 @pytest.fixture(scope="module")
 def document(rulebook: Rulebook) -> Iterator[Document]:
-    """Documents for VMs of their own, which boot and are gone at the end."""
+    """Yield documents for VMs of their own, which boot and are gone at the end."""
     made = []
     with image_directory() as images:
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""AWX set up by playbooks/awx_setup.yml: awx.awx's own modules check every argument; a stand-in takes AWX's place."""
+"""AWX set up by playbooks/awx_setup.yml: awx.awx's own modules check every argument; a stand-in replaces AWX."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Setup:
         self.directory = directory
 
     def run(self, *arguments: str) -> tuple[dict[str, int], str]:
-        """Runs the playbook, which must succeed; its recap, and all that it printed."""
+        """Run the playbook, which must succeed, and return its recap and output."""
         site = self.directory / "site.json"
         site.write_text(json.dumps(SITE), encoding="utf-8")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PYTHON"))}
@@ -163,8 +163,8 @@ def test_choices_are_those_of_the_module(awx):
 @pytest.mark.parametrize(("name", "playbook"), TEMPLATES.items())
 def test_what_a_survey_asks_the_playbook_reads(awx, name, playbook):
     role = CHECKOUT / "roles" / "host_prerequisites" / "meta" / "argument_specs.yml"
-    places = [CHECKOUT / "playbooks" / playbook, CHECKOUT / "playbooks" / "vars" / "vms.yml", role]
-    text = "\n".join(place.read_text(encoding="utf-8") for place in places)
+    paths = [CHECKOUT / "playbooks" / playbook, CHECKOUT / "playbooks" / "vars" / "vms.yml", role]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in paths)
     asked = {question["variable"] for question in awx.survey("job_templates", name)}
     assert {variable for variable in asked if not re.search(rf"\b{variable}\b", text)} == set()
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a VM boots from: by what the guest says, by what it sends, and by what QEMU tells its firmware."""
+"""The device that a VM boots from: by what the guest says, by what it sends, and by what QEMU tells its firmware."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def boot_index(domain: str, alias: str) -> int:
 
 
 def first_sender(wire: socket.socket, macs: tuple[str, ...], seconds: float = 60) -> str:
-    """The MAC of the first guest that is heard on a bridge, of these."""
+    """Return the MAC of the first guest that is heard on a bridge, of these."""
     deadline = time.monotonic() + seconds
     wire.settimeout(seconds)
     while time.monotonic() < deadline:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What libvirt rewrites of patches settles, patches can be left out again, check mode knows what libvirt refuses."""
+"""A patch that libvirt rewrites settles, patches can be left out again, check mode knows what libvirt refuses."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def drawn_patch(fragments: SchemaFragments, number: int) -> DomainPatch:
 
 
 def settled(desired: etree._Element, unpatched: etree._Element, before: etree._Element) -> tuple[Difference, ...]:
-    """What is different once a definition has become what is desired; raises what libvirt says against that."""
+    """Return the differences after a definition has become the desired one; raise libvirt's error."""
     asked, uuid = hypervisor(), desired.findtext("uuid")
     asked.define(etree.tostring(reconcile(desired, before, unpatched).merged, encoding="unicode"))
     try:

@@ -34,7 +34,7 @@ Machine = dict[str, Any]
 
 
 def raw_disk(path: Path, mebibytes: int) -> str:
-    """An empty disk, told from others by its size."""
+    """Return an empty disk, told from others by its size."""
     with path.open("wb") as file:
         file.truncate(mebibytes * MIB)
     path.chmod(0o666)
@@ -111,7 +111,7 @@ def machine(images: Path, a_host_in_the_east: None) -> Iterator[Machine]:
 
 @pytest.fixture(scope="module")
 def seen(machine: Machine) -> list[dict[str, Any]]:
-    """What the guest sees."""
+    """Return what the guest sees."""
     return linux_guest.inventory(machine["uuid"])
 
 
@@ -120,7 +120,7 @@ def of_kind(seen: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
 
 
 def printed(*command: str) -> str:
-    """What a command prints."""
+    """Return the output of a command."""
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 

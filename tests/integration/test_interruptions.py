@@ -64,7 +64,7 @@ class TestQemuIsKilledBeforeItAnswers:
         assert_repaired_by_the_next_run({**vm, "cpu_num": 2})
 
     def killed(self, vm: Vm) -> TaskRun:
-        """What a task says whose QEMU was killed while libvirt waited for its first word."""
+        """Return the result of a task whose QEMU was killed while libvirt waited for its first reply."""
         task = begin(vm)
         wait_until(lambda: bool(qemus_of(vm["uuid"])))
         for process in qemus_of(vm["uuid"]):

@@ -33,13 +33,13 @@ NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "uts")
 
 @pytest.fixture(scope="module")
 def directory() -> Path:
-    """The same each time, so that what a killed run left in it can be taken down."""
+    """Return the same directory each time, so that what a killed run left in it can be removed."""
     return Path(f"/var/lib/zstack-kvm-tests-laboratory-{THIRD}")
 
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory that the hypervisors see as it is outside."""
+    """Return a directory that the hypervisors see as it is outside."""
     return tmp_path_factory.mktemp("shared")
 
 
@@ -52,7 +52,7 @@ def laboratory(directory: Path, shared: Path) -> Iterator[Laboratory]:
 
 
 def first_processes(laboratory: Laboratory) -> dict[str, int]:
-    """The pid of every running hypervisor's first process."""
+    """Return the pid of every running hypervisor's first process."""
     return {name: int(pid) for name, pid in re.findall(r"(hv\d+) .*running, pid (\d+)", laboratory.lab("list"))}
 
 
@@ -162,7 +162,7 @@ class TestUp:
         assert done.stdout.endswith("\nlost+found\noutside\n")
 
     def test_missing_packages_are_named(self, laboratory):
-        # A hypervisor is also a machine of its own, from which a program can be taken away.
+        # A hypervisor is also a machine of its own, from which a program can be removed.
         laboratory.execute(FIRST, "mv", "/usr/sbin/sshd", "/usr/sbin/sshd.away")
         done = laboratory.try_lab("exec", FIRST, "--", str(LAB), "up", "--dir=/tmp/none")
         laboratory.execute(FIRST, "mv", "/usr/sbin/sshd.away", "/usr/sbin/sshd")

@@ -21,7 +21,7 @@ HV2 = "hv2 cannot be asked which VMs it runs"
 
 
 def look(directory: Path, **variables: Any) -> subprocess.CompletedProcess[str]:
-    """Looks where VMs run before some are started on hv1."""
+    """Look where VMs run before some are started on hv1."""
     settings = {"ansible_connection": "local", "ansible_python_interpreter": TARGET_PYTHON}
     inventory = directory / "inventory.json"
     inventory.write_text(json.dumps({"kvm": {"hosts": HOSTS, "vars": settings}}), encoding="utf-8")

@@ -24,7 +24,7 @@ DOCUMENTS = [case.document for case in ALL_CASES if case.name[0].isdigit() and c
 
 @pytest.fixture(scope="module")
 def foretold(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
-    """One run with all documents."""
+    """Return one run with all documents."""
     variables = {
         "ansible_python_interpreter": TARGET_PYTHON,
         "zstack_hosts": "localhost",

@@ -37,7 +37,7 @@ VARIABLES = {"zstack_report_title": "Night <shift>", "zstack_report_pictures": "
 
 @pytest.fixture(scope="module")
 def printed(fleet: WatchedFleet) -> str:
-    """What the playbook prints."""
+    """Return the output of the playbook."""
     variables = {
         **VARIABLES,
         "zstack_report_file": str(fleet.directory / "report.html"),
@@ -59,7 +59,7 @@ def window(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 @pytest.fixture
 def page(window: Any, file: Path) -> Page:
-    """The page as it is when it has just been opened."""
+    """Return the page as it is when it has just been opened."""
     return Page(window, file)
 
 

@@ -46,7 +46,7 @@ class Watch:
     @contextmanager
     def watching(self) -> Iterator[None]:
         """While the block runs."""
-        assert not SYSLOG.exists(), "this test takes the place of the system's log"
+        assert not SYSLOG.exists(), "this test replaces the system's log"
         self._log.bind(str(SYSLOG))
         self._log.settimeout(0.05)
         watchers = [threading.Thread(target=watch) for watch in (self._read_log, self._read_processes)]
@@ -85,11 +85,11 @@ def _text(path: Path) -> str:
 
 
 def files_with(secret: str) -> list[str]:
-    """The files that have a secret in them."""
-    places = [place for place in SEARCHED if os.path.isdir(place)]
+    """Return the files that have a secret in them."""
+    paths = [path for path in SEARCHED if os.path.isdir(path)]
     found = subprocess.run(
         ["grep", "--recursive", "--files-with-matches", "--devices=skip", "--binary-files=text", "--fixed-strings"]
-        + ["--regexp", secret, *places],
+        + ["--regexp", secret, *paths],
         capture_output=True,
         text=True,
         check=False,
@@ -104,15 +104,15 @@ def leaks_of(secret: str, owners: tuple[str, ...]) -> list[str]:
 
 def assert_in_none_of(texts: dict[str, str], searched: tuple[str, ...] = SECRETS) -> None:
     """No secret is in any of the texts, which must not be empty."""
-    for place, text in texts.items():
-        assert text, place
-        assert [secret for secret in searched if secret in text] == [], place
+    for path, text in texts.items():
+        assert text, path
+        assert [secret for secret in searched if secret in text] == [], path
 
 
 def run_watched(
     tmp_path: Path, vm: dict[str, Any], searched: tuple[str, ...] = SECRETS, owners: tuple[str, ...] = LIBVIRTS_OWN
 ) -> TaskRun:
-    """Runs the module at the highest verbosity; what can be seen of it has no secret in it."""
+    """Run the module at the highest verbosity; what can be seen of it has no secret in it."""
     watch = Watch()
     log = tmp_path / "ansible.log"
     # Not ANSIBLE_DEBUG: with that, Ansible prints the arguments of every module that has no no_log task around it.
@@ -171,7 +171,7 @@ def test_when_storage_fails(new_vm: NewVm, tmp_path: Path) -> None:
 
 @pytest.fixture
 def volume(tmp_path: Path) -> Iterator[dict[str, Any]]:
-    """A LUN behind a password, on a server that runs."""
+    """Yield a LUN behind a password, on a server that runs."""
     lun = tmp_path / "lun.raw"
     lun.write_bytes(bytes(1 << 20))
     with IscsiServer() as server:

@@ -27,7 +27,7 @@ HALT = b"\xfa\xf4\xeb\xfd"
 
 
 def disk_that_runs(path: Path, code: bytes) -> dict[str, Any]:
-    """A root volume whose boot sector is this code."""
+    """Return a root volume whose boot sector is this code."""
     path.write_bytes((code + HALT).ljust(510, b"\0") + b"\x55\xaa" + bytes(1 << 20))
     return {"install_path": str(path), "format": "raw"}
 
@@ -184,7 +184,7 @@ def test_transient_it_becomes_persistent_and_runs_on(new_vm: NewVm) -> None:
 class TestCrashed:
     @pytest.fixture
     def crashed(self, new_vm: NewVm, images: Path) -> dict[str, Any]:
-        """A VM whose guest has panicked, which its own definition says to keep."""
+        """Return a VM whose guest has panicked, which its own definition says to keep."""
         vm = new_vm(
             root_volume=disk_that_runs(images / "panic.raw", PANIC),
             domain_patches=[
@@ -287,7 +287,7 @@ class TestNameAndUuid:
 class TestDriftOfARunningVm:
     @pytest.fixture
     def running(self, new_vm: NewVm) -> dict[str, Any]:
-        """A VM that runs."""
+        """Return a VM that runs."""
         vm = new_vm()
         assert not start(vm).failed
         # How long a guest that ignores its button is asked.

@@ -30,7 +30,7 @@ MODULE = "zstack.kvm.zstack_vm_stop"
 
 
 def stop(*vms: dict[str, Any], **options: Any) -> list[dict[str, Any]]:
-    """What the module runs with these VMs, and the entries that it returns."""
+    """Run the module with these VMs, and return their entries."""
     given = {
         "timeout": 60, "force": False, "undefine": False, "removal": Removal(), "check_mode": False, "diff": True,
         **options,
@@ -41,7 +41,7 @@ def stop(*vms: dict[str, Any], **options: Any) -> list[dict[str, Any]]:
 
 
 def obedient(new_vm: NewVm, images: Path, **options: Any) -> dict[str, Any]:
-    """A VM that shuts down when it is asked to."""
+    """Return a VM that shuts down when it is asked to."""
     disk = write_obedient_disk(images / f"{uuid.uuid4()}.raw")
     return new_vm(root_volume={"install_path": str(disk), "format": "raw"}, **options)
 
@@ -165,7 +165,7 @@ def test_the_secret_of_two_vms_goes_with_the_second(new_vm: NewVm) -> None:
 
 
 def domain_with_secret(identity: str, secret: str) -> str:
-    """A domain that is only defined, with a disk in a ceph cluster that nobody has to have."""
+    """Return a domain that is only defined, with a disk in a ceph cluster that nobody has to have."""
     return (
         f"<domain type='qemu'><name>{identity}</name><uuid>{identity}</uuid><memory>32768</memory>"
         "<os><type arch='x86_64'>hvm</type></os><devices><disk type='network'><source protocol='rbd' name='pool/image'>"

@@ -21,7 +21,7 @@ from lxml import etree
 
 @pytest.fixture
 def new_device() -> Iterator[NewDevice]:
-    """Makes block devices, which are gone after the test."""
+    """Yield a function that creates block devices, which are removed after the test."""
     with loop_devices() as make:
         yield make
 
@@ -36,7 +36,7 @@ def disk(vm: dict[str, Any], device: str = "disk", inactive: bool = True) -> tup
 
 
 def is_in_sync(vm: dict[str, Any]) -> bool:
-    """Whether a run has nothing to do, neither now nor at the next boot."""
+    """Return whether a run has nothing to do, neither now nor at the next boot."""
     run = agreed(vm, on_drift="live")
     return not run.failed and not run.result["changed"] and not run.vm["differences"]
 

@@ -39,7 +39,7 @@ def network() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def guest(network: None) -> Iterator[str]:
-    """A Linux with an agent, which has asked for an address and has given itself another one."""
+    """Yield a Linux with an agent, which has an address from DHCP and has given itself another one."""
     identity = str(uuid.uuid4())
     with image_directory() as images:
         disk = linux_guest.boot_disk(images / "disk.qcow2")

@@ -37,7 +37,7 @@ def network() -> Iterator[None]:
 
 @contextmanager
 def described(**options: Any) -> Iterator[dict[str, Any]]:
-    """A VM with a Linux on its disk that is told nothing of the network."""
+    """Yield a VM with a Linux on its disk without network configuration."""
     vm = {
         "uuid": str(uuid.uuid4()),
         "name": "guest",
@@ -58,7 +58,7 @@ def described(**options: Any) -> Iterator[dict[str, Any]]:
 
 
 def agent(vm: dict[str, Any], command: str, **arguments: Any) -> bool:
-    """Whether the guest's agent does something."""
+    """Return whether the guest's agent can be called."""
     request = json.dumps({"execute": command, "arguments": arguments} if arguments else {"execute": command})
     return try_virsh("qemu-agent-command", vm["uuid"], "--timeout", "1", request).returncode == 0
 
@@ -76,7 +76,7 @@ class TestWithAnAgent:
 
     @pytest.fixture(scope="class")
     def first(self, vm: dict[str, Any]) -> Any:
-        """The run that started the VM, which got its address only when its agent had answered for a while."""
+        """Return the run that started the VM, which got its address only when its agent had answered for a while."""
         with ThreadPoolExecutor() as pool:
             run = pool.submit(wait, vm, linux_guest.BOOT_SECONDS)
             wait_until(lambda: agent(vm, "guest-ping"), "its agent answers", linux_guest.BOOT_SECONDS)
@@ -123,7 +123,7 @@ class TestWithoutAnAgent:
 
     @pytest.fixture(scope="class")
     def lease(self, vm: dict[str, Any]) -> str:
-        """The address that the guest was given, and has not set."""
+        """Return the address that the guest was given, and has not set."""
         said = linux_guest.execute(vm["uuid"], "udhcpc -i eth0 -n -q -f -s /bin/true")
         found = re.search(r"lease of (\S+) obtained", said)
         assert found, said

@@ -33,22 +33,22 @@ class Checkout:
 
     @property
     def collections(self) -> Path:
-        """The tree for Ansible in which a symlink makes this checkout the collection."""
+        """Return the tree for Ansible in which a symlink makes this checkout the collection."""
         return self.cache / "collections"
 
     @property
     def stage(self) -> Path:
-        """The copy of the project, for tools that resolve symlinks or walk through every directory."""
+        """Return the copy of the project, for tools that resolve symlinks or walk through every directory."""
         return self.cache / "stage" / "ansible_collections" / "zstack" / "kvm"
 
     @property
     def guest(self) -> Path:
-        """The guest that tests boot."""
+        """Return the guest that tests boot."""
         return self.cache / "guest"
 
     @property
     def home(self) -> Path:
-        """The home of tools that keep their caches in the user's."""
+        """Return the home of tools that keep their caches in the user's."""
         return self.cache / "home"
 
     def log(self, name: str) -> Path:

@@ -24,7 +24,7 @@ EMULATORS = {"x86_64": "/usr/bin/qemu-system-x86_64", "aarch64": "/usr/bin/qemu-
 
 
 def agents_domain(case: Case) -> etree._Element:
-    """The agent's domain, with what this machine's libvirt doesn't take replaced: KVM, its paths, some old syntax."""
+    """Return the agent's domain without what this machine's libvirt refuses: KVM, its paths, some old syntax."""
     domain = case.reference
     domain.set("type", "qemu")
     domain.find("devices/emulator").text = EMULATORS[case.arch]

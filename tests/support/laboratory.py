@@ -30,7 +30,7 @@ class Laboratory:
 
     @property
     def inventory(self) -> Path:
-        """The Ansible inventory that `up` writes."""
+        """Return the Ansible inventory that `up` writes."""
         return self.directory / "inventory.yml"
 
     def lab(self, command: str, *arguments: str) -> str:

@@ -22,7 +22,7 @@ NewDevice = Callable[[Path, str], Path]
 
 @contextmanager
 def loop_devices() -> Iterator[NewDevice]:
-    """Gives what makes the block device of an image and a link to it, as LVM does: C(/dev/GROUP/NAME)."""
+    """Yield a function that creates the block device of an image and a link to it, as LVM does: C(/dev/GROUP/NAME)."""
     _make_nodes()
     group = Path("/dev") / f"vg-{uuid.uuid4().hex[:8]}"
     group.mkdir()

@@ -24,7 +24,7 @@ _PROGRAM = bytes.fromhex(
 
 
 def write_obedient_disk(path: Path) -> Path:
-    """A raw disk of 1 MiB."""
+    """Return a raw disk of 1 MiB."""
     sector = _PROGRAM.ljust(510, b"\0") + b"\x55\xaa"
     path.write_bytes(sector.ljust(1024 * 1024, b"\0"))
     path.chmod(0o666)

@@ -122,6 +122,12 @@ TEXTS: dict[str, st.SearchStrategy[str]] = {
     "target_name": _names(),
     "pci_devices": _pci_addresses(),
     "usb_devices": _usb_devices(),
+    "serial": st.text("abcdefghijk0123456789_.+ -", min_size=1, max_size=36).filter(str.strip),
+    "luks_secret_uuid": uuids(),
+    "recovery_url": _names().map("nbd://10.0.9.7:10809/{}".format),
+    "floppies": _paths(),
+    "memory_snapshot": _paths(),
+    "memory_snapshot_xml": st.just("<domain><devices/></domain>"),
     "key": st.binary(min_size=16, max_size=28).map(lambda key: base64.b64encode(key).decode()),
 }
 
@@ -140,6 +146,16 @@ NUMBERS: dict[str, st.SearchStrategy[Any]] = {
     "port": st.integers(1, 65535),
     "total_bandwidth": st.integers(1, 10**12),
     "total_iops": st.integers(1, 10**6),
+    "read_bandwidth": st.integers(1, 10**12),
+    "write_bandwidth": st.integers(1, 10**12),
+    "read_iops": st.integers(1, 10**6),
+    "write_iops": st.integers(1, 10**6),
+    "overall_iops": st.integers(1, 10**6),
+    "boot_order": st.nothing(),  # unique in the VM
+    "controller_index": st.integers(0, 9),
+    "queues": st.integers(1, 16),
+    "io_thread": st.nothing(),  # has to be declared
+    "physical_block_size": st.sampled_from([512, 4096]),
     "inbound_bandwidth": st.integers(1, 10**11),
     "outbound_bandwidth": st.integers(1, 10**11),
 }
@@ -158,7 +174,7 @@ PATCHES = [
 
 
 def _value(name: str, option: Mapping[str, Any]) -> st.SearchStrategy[Any]:
-    """A value of one option, by what the spec says of it."""
+    """Return a value of one option, by what the spec says of it."""
     if name == "domain_patches":
         return st.lists(st.sampled_from(PATCHES), max_size=2, unique_by=lambda patch: patch["xpath"])
     if name == "address":
@@ -180,20 +196,25 @@ def _scalar(name: str, option: Mapping[str, Any], kind: str) -> st.SearchStrateg
     return TEXTS[name] if kind == "str" else NUMBERS[name]
 
 
+# Depend on where they stand, or on other options.
+_DEPENDENT = ("device_id", "io_thread", "boot_order")
+_NOT_FOR_VHOST = ("qos", "luks_secret_uuid", "shareable", "physical_block_size", "use_scsi", "use_virtio_scsi")
+
+
 def options(spec: Mapping[str, Mapping[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
-    """The options of one part; those that may be left out sometimes are."""
+    """Return the options of one part; those that may be left out sometimes are."""
     required = {name: _value(name, option) for name, option in spec.items() if option.get("required")}
     optional = {
         name: _value(name, option)
         for name, option in spec.items()
-        if not option.get("required") and name != "device_id"
+        if not option.get("required") and name not in _DEPENDENT
     }
     return st.fixed_dictionaries(required, optional=optional)
 
 
 @st.composite
 def vms(draw: st.DrawFn) -> dict[str, Any]:
-    """A VM with which nothing is wrong, as a playbook writes it."""
+    """Return a VM with which nothing is wrong, as a playbook writes it."""
     vm = draw(options(VM_ARGUMENT_SPEC))
     _make_topology_fit(draw, vm)
     _make_console_fit(vm)
@@ -205,6 +226,18 @@ def vms(draw: st.DrawFn) -> dict[str, Any]:
         cdrom["path"] = draw(st.sampled_from(["/var/lib/cd.iso", "ceph://pool/cd@snap", "fusionstor://pool/cd@snap"]))
         cdrom["mon_info"] = cdrom.get("mon_info") or [{"hostname": "10.0.9.1"}]
         cdrom["device_id"] = 2 - index
+    if vm.get("cd_roms") is not None:
+        vm.pop("boot_iso", None)
+    for index, drive in enumerate(vm.get("cd_roms") or ()):
+        drive["device_id"] = 2 - index
+        if not drive.get("path"):
+            drive.pop("protocol", None)
+    for index, lun in enumerate(vm.get("scsi_luns", ())):
+        lun["path"] += ".%d" % index
+    vm["floppies"] = vm.get("floppies", [])[:2]
+    if vm.get("wait_for") in ("guest_agent", "address"):
+        vm.pop("create_paused", None)
+    _number_boot_order(draw, vm)
     for index, nic in enumerate(vm.get("nics", [])):
         nic["nic_internal_name"] = "vnic%d" % index
         if "mac" in nic:
@@ -222,6 +255,17 @@ def vms(draw: st.DrawFn) -> dict[str, Any]:
     vm["usb_devices"] = list({tuple(device.split(":")[:2]): device for device in vm.get("usb_devices", [])}.values())
     vm["pci_devices"] = list({_full(device): device for device in vm.get("pci_devices", [])}.values())
     return vm
+
+
+def _number_boot_order(draw: st.DrawFn, vm: dict[str, Any]) -> None:
+    """Let some devices have a boot order, each its own."""
+    if draw(st.booleans()):
+        named = [
+            vm["root_volume"],
+            *(each for name in ("data_volumes", "cd_roms", "nics") for each in vm.get(name) or ()),
+        ]
+        for order, device in enumerate(draw(st.permutations(named)), 1):
+            device["boot_order"] = order
 
 
 def _make_addresses_differ(vm: dict[str, Any]) -> None:
@@ -266,7 +310,7 @@ def _make_console_fit(vm: dict[str, Any]) -> None:
 
 
 def _make_volume_fit(volume: dict[str, Any], index: int) -> None:
-    """Lets the parts of a volume that depend on its kind of storage say the same."""
+    """Let the parts of a volume that depend on its kind of storage say the same."""
     kind = volume.get("device_type", "file")
     name = "volume%d" % index
     volume["install_path"] = {
@@ -274,7 +318,14 @@ def _make_volume_fit(volume: dict[str, Any], index: int) -> None:
         "ceph": "ceph://pool/%s" % name,
         "iscsi": "iscsi://10.0.8.8:3260/iqn.2015-01.io.example:%s/%d" % (name, index),
         "fusionstor": "fusionstor://pool/%s" % name,
+        "block": "/dev/%s" % name,
+        "vhost": "/run/%s" % name,
     }[kind]
+    if kind == "vhost":
+        volume["use_virtio"] = True
+        for option in _NOT_FOR_VHOST:
+            volume.pop(option, None)
+    _make_limits_fit(volume.get("qos") or {})
     if kind == "ceph" and not volume.get("mon_info"):
         volume["mon_info"] = [{"hostname": "10.0.9.1"}]
     if not (volume.get("chap_username") and volume.get("chap_password")):
@@ -286,8 +337,19 @@ def _make_volume_fit(volume: dict[str, Any], index: int) -> None:
         volume["wwn"] = volume["wwn"][:-1] + _HEX[index]
 
 
+def _make_limits_fit(qos: dict[str, Any]) -> None:
+    """Leave out what limits of reads and writes together exclude."""
+    for name, others in {
+        "total_bandwidth": ("read_bandwidth", "write_bandwidth"),
+        "total_iops": ("read_iops", "write_iops", "overall_iops"),
+        "overall_iops": ("read_iops", "write_iops"),
+    }.items():
+        for other in others if name in qos else ():
+            qos.pop(other, None)
+
+
 def _number(draw: st.DrawFn, parts: list[dict[str, Any]], ids: range) -> None:
-    """Gives all parts a device_id, in any order, or none."""
+    """Give all parts a device_id, in any order, or none."""
     if not parts:
         return
     if draw(st.booleans()):
@@ -297,7 +359,7 @@ def _number(draw: st.DrawFn, parts: list[dict[str, Any]], ids: range) -> None:
 
 
 def parsed_vms() -> st.SearchStrategy[Vm]:
-    """VMs as the code behind the spec sees them."""
+    """Return VMs as the code behind the spec sees them."""
     return vms().map(_parsed)
 
 
@@ -330,7 +392,7 @@ def garbage() -> st.SearchStrategy[Any]:
 
 @st.composite
 def damaged_vms(draw: st.DrawFn) -> dict[str, Any]:
-    """A VM of which one value, at any depth, is replaced, or one key misspelt."""
+    """Return a VM of which one value, at any depth, is replaced, or one key misspelt."""
     vm = copy.deepcopy(draw(vms()))
     part: Any = vm
     while True:

@@ -30,6 +30,7 @@ _MOST_CHARACTERS = 512 * 1024
 _MOST_RESULTS = 10_000
 # libxml2, and so libvirt, reads no more than 256.
 _DEEPEST = 100
+_NESTING = ("add", "replace")
 # Ordinary patches take less than a millisecond; a few nested predicates take years.
 _SECONDS = 5.0
 # The last step of an XPath that sets an attribute, which need not be there yet.
@@ -83,8 +84,8 @@ class _Patching:
                     raise _Refused("%s of a domain cannot be changed" % " and ".join(_FIXED))
             except _Refused as error:
                 problems.append(_problem(patch, str(error)))
-        if _too_deep()(self._domain):
-            problems.append(_problem(patches[-1], "the patches nest elements more than %d deep" % _DEEPEST))
+            if patch.action in _NESTING and _too_deep()(self._domain):
+                return [*problems, _problem(patch, "elements would be nested more than %d deep" % _DEEPEST)]
         return problems
 
     def _apply(self, patch: DomainPatch) -> None:

@@ -87,6 +87,10 @@ ERROR_CODES: dict[str, ErrorCode] = {
         "A path at which QEMU or this collection would create, overwrite or remove a file or socket already exists.",
         "Look at what is there: move it away, or choose another path. Nothing was touched.",
     ),
+    "socket_unreachable": ErrorCode(
+        "Nobody listens on a socket to which a device of the VM connects, or it is no socket.",
+        "Start the process that serves it (shared memory, vhost-user, a character device), or correct the path.",
+    ),
     "channel_dir_missing": ErrorCode(
         "The directory of a channel does not exist, and cannot be created through a remote uri.",
         "Run the task on the hypervisor (make it the inventory host) with a local uri, or create the directory there.",

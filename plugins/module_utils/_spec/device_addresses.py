@@ -5,10 +5,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from .._errors.errors import Problem
+from . import values
 from .option_reader import Part
+
+ADDRESS_CHECKS: Mapping[str, values.Check] = {
+    "address.domain": values.number(0, 0xFFFF),
+    "address.bus": values.number(0, 255),
+    "address.slot": values.number(0, 31),
+    "address.function": values.number(0, 7),
+    "address.controller": values.number(0, 255),
+    "address.target": values.number(0, 255),
+    "address.unit": values.number(0, 16383),
+}
 
 _NUMBERS = {
     "pci": ("domain", "bus", "slot", "function"),
@@ -16,7 +27,7 @@ _NUMBERS = {
 }
 _REQUIRED = {"pci": "slot", "drive": "unit"}
 # The options whose devices can have an address.
-_WITH_ADDRESS = ("root_volume", "data_volumes", "nics")
+_WITH_ADDRESS = ("root_volume", "data_volumes", "cd_roms", "scsi_luns", "nics")
 
 
 def device_address_problems(vm: Part) -> Iterator[Problem]:

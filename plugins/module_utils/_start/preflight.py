@@ -20,6 +20,7 @@ from .._host.bridges import openvswitch_bridge_exists
 from .._host.system import HostSystem, System
 from .._spec.vm import Nic, PciDevice, Vm
 from .._storage.iscsi import uses_host_initiator
+from .._storage.iscsi_cd import parse_cd_lun
 from .daemons import daemon_problem
 
 
@@ -35,6 +36,7 @@ def host_problems(vm: Vm, system: System) -> list[Problem]:
         *_channel_problems(vm, system),
         *_pci_problems(vm, system),
         *_usb_problems(vm, system),
+        *_scsi_lun_problems(vm, system),
     ]
 
 
@@ -58,6 +60,9 @@ def _login_rights(vm: Vm) -> Iterator[Problem]:
         if uses_host_initiator(volume):
             message = "this user may not log in to an iSCSI target"
             yield Problem("%s.install_path" % volume.option_path, message, "needs_root")
+    for cd in vm.cds:
+        if parse_cd_lun(cd.path) is not None:
+            yield Problem("%s.path" % cd.option_path, "this user may not log in to an iSCSI target", "needs_root")
 
 
 def backup_problems(directory: str, actions: Iterable[Action], system: System) -> list[Problem]:
@@ -168,3 +173,11 @@ def _usb_problems(vm: Vm, system: System) -> Iterator[Problem]:
                 device.bus,
             )
             yield Problem(device.option_path, message, "device_missing")
+
+
+def _scsi_lun_problems(vm: Vm, system: HostSystem) -> Iterator[Problem]:
+    for lun in vm.scsi_luns:
+        kind = system.files.path_kind(lun.path)
+        if kind != "block":
+            what = "does not exist" if kind is None else "is not a block device"
+            yield Problem("%s.path" % lun.option_path, "%s %s" % (lun.path, what), "device_missing")

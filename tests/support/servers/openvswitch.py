@@ -4,7 +4,7 @@
 """Open vSwitch, its database and its switch, where libvirt and ovs-vsctl look for it.
 
 The bridges use the datapath in user space, so that the kernel needs no module: ovs-vswitchd itself forwards what comes
-from the taps of VMs. It takes the place of the hypervisor's own Open vSwitch, so it runs in the laboratory only.
+from the taps of VMs. It replaces the hypervisor's own Open vSwitch, so it runs in the laboratory only.
 """
 
 from __future__ import annotations

@@ -17,4 +17,4 @@ def test_the_page_is_made_from_the_table() -> None:
         [sys.executable, CHECKOUT / "tools" / "docs" / "errors-page"], capture_output=True, text=True, check=True
     )
     page = (CHECKOUT / "docs" / "errors.md").read_text(encoding="utf-8")
-    assert page == made.stdout, "make it anew: tools/docs/errors-page > docs/errors.md"
+    assert page == made.stdout, "generate it again: tools/docs/errors-page > docs/errors.md"

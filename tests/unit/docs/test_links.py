@@ -20,7 +20,7 @@ each_page = pytest.mark.parametrize("page", pages(), ids=lambda path: str(path.r
 
 
 def anchors(page: Path) -> set[str]:
-    """What the headings of a page can be linked at, as GitHub and the site name it."""
+    """Return the anchors of a page's headings, as GitHub and the site name them."""
     titles = (re.sub(r"[^\w\- ]", "", title.replace("`", "").lower()) for title in _HEADING.findall(prose(page)))
     return {title.strip().replace(" ", "-") for title in titles}
 

@@ -17,7 +17,7 @@ from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 
 @pytest.fixture(name="shell")
 def _shell(tmp_path):
-    """Runs a line of shell."""
+    """Run a line of shell."""
 
     def call(line: str, seconds: float = 20, name: str = ""):
         env, log = dict(os.environ), tmp_path / "log"

@@ -14,9 +14,9 @@ from ansible_collections.zstack.kvm.tests.run import pythons
 OWN = "%d.%d" % sys.version_info[:2]
 
 
-def program(folder: Path, version: str, text: str) -> Path:
-    """A script by the name of a Python."""
-    path = folder / f"python{version}"
+def program(directory: Path, version: str, text: str) -> Path:
+    """Return a script by the name of a Python."""
+    path = directory / f"python{version}"
     path.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
     path.chmod(0o755)
     return path
@@ -24,8 +24,8 @@ def program(folder: Path, version: str, text: str) -> Path:
 
 @pytest.fixture(name="path")
 def _path(monkeypatch, tmp_path):
-    """The only folder in which programs are looked for."""
-    monkeypatch.setattr(pythons, "PLACES", ())
+    """The only directory in which programs are looked for."""
+    monkeypatch.setattr(pythons, "PATTERNS", ())
     monkeypatch.setenv("PATH", str(tmp_path))
     return tmp_path
 

@@ -15,10 +15,10 @@ WELL = Outcome("", "")
 BADLY = Outcome("pytest ended with exit code 1", "")
 
 
-def report(folder: Path, **numbers: int) -> list[Path]:
-    """A JUnit file with these numbers."""
+def report(directory: Path, **numbers: int) -> list[Path]:
+    """Return a JUnit file with these numbers."""
     attributes = " ".join(f'{name}="{number}"' for name, number in numbers.items())
-    path = folder / "report.xml"
+    path = directory / "report.xml"
     path.write_text(f"<testsuites><testsuite {attributes}/></testsuites>", encoding="utf-8")
     return [path]
 

@@ -34,7 +34,7 @@ class Hierarchy:
 
 
 def hierarchies() -> list[Hierarchy]:
-    """Every cgroup hierarchy mounted below /sys/fs/cgroup."""
+    """Return every cgroup hierarchy mounted below /sys/fs/cgroup."""
     found = []
     for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines():
         fields, _separator, tail = line.partition(" - ")

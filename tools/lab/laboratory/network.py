@@ -25,7 +25,7 @@ FREE = ipaddress.IPv4Network("10.97.0.0/16")  # where a network is looked for wh
 
 
 def address(network: ipaddress.IPv4Network, number: int) -> ipaddress.IPv4Address:
-    """The address of hypervisor hv<number>."""
+    """Return the address of hypervisor hv<number>."""
     return network[FIRST_ADDRESS + number]
 
 
@@ -81,7 +81,7 @@ def require(network: ipaddress.IPv4Network, number: int) -> None:
 
 
 def _overlap(network: ipaddress.IPv4Network) -> str:
-    """A route of this machine that the network would be in the way of, or nothing."""
+    """Return a route of this machine that the network would be in the way of, or nothing."""
     for route in json.loads(_ip("-4", "-json", "route")):
         if route["dst"] == "default":
             continue
@@ -95,7 +95,7 @@ def _overlap(network: ipaddress.IPv4Network) -> str:
 
 
 def free() -> ipaddress.IPv4Network:
-    """A network that nobody uses; it stays free as long as the caller is alone."""
+    """Return a network that nobody uses; it stays free as long as the caller is alone."""
     for network in FREE.subnets(new_prefix=24):
         if not (_NET / _link_name(network[1])).exists() and not _overlap(network):
             return network

@@ -36,17 +36,17 @@ Key = tuple[bytes, bytes]
 
 
 def access_key(laboratory: Path) -> Path:
-    """The private key that opens every hypervisor of the laboratory."""
+    """Return the private key that opens every hypervisor of the laboratory."""
     return laboratory / "key"
 
 
 def host_key(hypervisor: Hypervisor) -> Path:
-    """The private key the hypervisor's sshd shows."""
+    """Return the private key the hypervisor's sshd shows."""
     return hypervisor.directory / "host_key"
 
 
 def known_hosts(laboratory: Path) -> Path:
-    """The known_hosts file of the laboratory's hypervisors, and of nothing else."""
+    """Return the known_hosts file of the laboratory's hypervisors, and of nothing else."""
     return laboratory / "known_hosts"
 
 
@@ -82,7 +82,7 @@ def write_known_hosts(laboratory: Path) -> None:
 
 
 def options(laboratory: Path) -> list[str]:
-    """Options of ssh that trust the laboratory's own known_hosts file and touch no other."""
+    """Return options of ssh that trust the laboratory's own known_hosts file and touch no other."""
     return [
         "-o",
         f"UserKnownHostsFile={known_hosts(laboratory)}",
@@ -96,7 +96,7 @@ def options(laboratory: Path) -> list[str]:
 
 
 def command(hypervisor: Hypervisor) -> list[str]:
-    """The command that reaches the hypervisor; what it is to run comes after."""
+    """Return the command that reaches the hypervisor; what it is to run comes after."""
     return [
         "ssh",
         "-F",

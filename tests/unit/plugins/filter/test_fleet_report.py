@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What needs attention in a fleet, and why."""
+"""Entries of a fleet that need attention, and why."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ UP = {
 
 
 def told(**facts: Any) -> dict[str, Any]:
-    """What zstack_vm_info tells of a VM; one that runs unless other facts are given."""
+    """Return an entry of zstack_vm_info, of a running VM unless other facts are given."""
     return {"uuid": UUID, "name": "web", "state": "running", "reason": "booted", "cpus": 2, "memory": 3, **facts}
 
 
 def host(name: str = "hv1", vms: Optional[list[dict[str, Any]]] = None, **other: Any) -> dict[str, Any]:
-    """A hypervisor that is up and has told of these VMs, as far as nothing other is said."""
+    """Return a hypervisor that is up and has reported these VMs, unless other facts are given."""
     answer = {"vms": vms} if vms is not None else {"failed": True, "msg": "libvirt hangs"}
     return {"name": name, "hypervisor": UP, "vms": answer, "wanted": {}, "problem": "", **other}
 
@@ -109,7 +109,7 @@ def test_a_hypervisor_that_tells_nothing_of_its_vms_says_why() -> None:
     assert (marks(row), row["message"], row["level"]) == ([("bad", "VMs unknown")], "libvirt hangs", "bad")
 
 
-def test_a_description_that_is_wrong_is_told_beside_the_vms() -> None:
+def test_a_wrong_description_is_reported_beside_the_vms() -> None:
     report = fleet_report([host(vms=[told()], problem="vms[0].memory: is missing")])
     (row,) = report["hypervisors"]
     assert (marks(row), row["message"]) == ([("warn", "not compared")], "vms[0].memory: is missing")

@@ -23,7 +23,7 @@ LOOPBACK = {"lo": {"hwaddr": "00:00:00:00:00:00", "addrs": [{"type": 0, "addr": 
 
 
 def nic(name: str, mac: Any, address: Any, prefix: Any = 24) -> dict[str, Any]:
-    """One NIC as libvirt tells of its addresses."""
+    """Return one NIC as libvirt reports its addresses."""
     return {name: {"hwaddr": mac, "addrs": [{"type": 0, "addr": address, "prefix": prefix}]}}
 
 

@@ -48,7 +48,7 @@ def part_of(module: str) -> str:
 
 
 def imported_by(path: Path) -> Iterator[str]:
-    """The modules of module_utils that a file imports when it runs; what only the type checker sees is left out."""
+    """Yield the modules of module_utils that a file imports when it runs, not those for the type checker only."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for_types = {
         id(node)

@@ -19,7 +19,7 @@ SPEC = {"vms": {"type": "list", "elements": "raw"}, "timeout": {"type": "int"}}
 
 @pytest.fixture
 def system_log(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The messages that reach the system log."""
+    """Return the messages that reach the system log."""
     written: list[str] = []
     monkeypatch.setattr(basic, "has_journal", False)
     monkeypatch.setattr(basic.syslog, "syslog", lambda _priority, message: written.append(message))

@@ -63,7 +63,7 @@ def machine(tmp_path: Path) -> Machine:
 
 
 def explained(machine: Machine, words: str) -> VmError:
-    """What becomes of a vague error of libvirt when QEMU has written these words."""
+    """Return the error into which a vague error of libvirt is turned by these words of QEMU."""
     log = QemuLog(HostSystem(str(machine.root)), DOMAIN)
     machine.say(words)
     return log.explained(VmError("qemu_failed", "cannot start the domain: qemu unexpectedly closed the monitor"))

@@ -17,7 +17,7 @@ PIXELS = bytes(range(12))
 
 
 def chunks(png: bytes) -> dict[bytes, bytes]:
-    """The parts of a PNG by their names (PNG specification, section 5), after a look at their checksums."""
+    """Return the parts of a PNG by their names (PNG specification, section 5), after a look at their checksums."""
     assert png.startswith(PNG_SIGNATURE)
     found, rest = {}, png[len(PNG_SIGNATURE) :]
     while rest:

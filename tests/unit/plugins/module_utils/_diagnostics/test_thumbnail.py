@@ -24,7 +24,7 @@ def chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def png(lines: Lines, filters: list[int], channels: int = 3, depth: int = 8, interlace: int = 0) -> bytes:
-    """A PNG of lines, each written with a filter of its own (PNG specification, section 9)."""
+    """Return a PNG of lines, each written with a filter of its own (PNG specification, section 9)."""
     kind = {3: 2, 4: 6, 1: 0}[channels]
     header = struct.pack(">IIBBBBB", len(lines[0]) // channels, len(lines), depth, kind, 0, 0, interlace)
     above, data = bytes(len(lines[0])), b""

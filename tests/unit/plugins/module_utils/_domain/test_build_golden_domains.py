@@ -17,7 +17,7 @@ INCOMPLETE = [name for name in GOLDEN_NAMES if recorded_outcome(name).said["miss
 
 
 def codes(texts: list[str]) -> list[str]:
-    """The error codes in parentheses."""
+    """Return the error codes in parentheses."""
     return [text.rpartition(" (")[2].partition(")")[0] for text in texts]
 
 

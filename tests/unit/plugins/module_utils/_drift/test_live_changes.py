@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What of a running VM can be changed at once, and what waits for its next boot."""
+"""Changes of a running VM that are made at once, and those that wait for its next boot."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ BRIDGE = "devices/interface[mac=fa:00:00:00:00:01]/source/@bridge"
 def changes(
     *replacements: tuple[str, str], running: tuple[tuple[str, str], ...] = (), port: Optional[str] = "br0"
 ) -> LiveChanges:
-    """What there is to do with a changed document; C(port) is the bridge in which the device of the NIC is."""
+    """Return the live changes for a changed document; C(port) is the bridge in which the device of the NIC is."""
     return live_changes(_domain(ASKED, replacements), _domain(RUNNING, running), {"vnic1.0": port})
 
 
@@ -114,12 +114,12 @@ def _domain(text: str, replacements: tuple[tuple[str, str], ...]) -> etree._Elem
 
 
 def names(planned: LiveChanges) -> list[str]:
-    """What is done at once."""
+    """Return the changes that are made at once."""
     return [action.name for action in planned.actions]
 
 
 def left(planned: LiveChanges) -> list[str]:
-    """What waits."""
+    """Return the changes that wait."""
     return [difference.path for difference in planned.remaining]
 
 

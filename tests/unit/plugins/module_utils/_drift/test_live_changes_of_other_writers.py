@@ -53,7 +53,7 @@ def read(name: str) -> etree._Element:
 
 
 def mutants(domain: etree._Element, kept: Collection[str]) -> Iterator[tuple[str, etree._Element]]:
-    """The domain without one of its elements, or of the attributes of which half are drawn, and what that was."""
+    """Yield the domain without one of its elements, or of the attributes of which half are drawn, and what that was."""
     drawn = random.Random(14)
     tree = domain.getroottree()
     paths = [tree.getelementpath(element) for element in domain.iterdescendants(tag=etree.Element)]

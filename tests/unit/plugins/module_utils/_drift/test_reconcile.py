@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What differs is found and set; what libvirt or an operator added stays."""
+"""Differences are found and set; what libvirt or an operator added stays."""
 
 from __future__ import annotations
 
@@ -137,12 +137,12 @@ HELD = """
 
 
 def asked(*replacements: tuple[str, str]) -> etree._Element:
-    """What is asked for, with some of its text replaced."""
+    """Return the desired domain, with some of its text replaced."""
     return _domain(ASKED, replacements)
 
 
 def held(*replacements: tuple[str, str]) -> etree._Element:
-    """What libvirt holds, with some of its text replaced."""
+    """Return libvirt's definition, with some of its text replaced."""
     return _domain(HELD, replacements)
 
 
@@ -154,14 +154,14 @@ def _domain(text: str, replacements: tuple[tuple[str, str], ...]) -> etree._Elem
 
 
 def reconciled(desired: etree._Element, existing: Optional[etree._Element]) -> Reconciled:
-    """The comparison, which must be settled by its own outcome."""
+    """Return the comparison, which must be settled by its own outcome."""
     result = reconcile(desired, existing)
     assert reconcile(desired, result.merged).differences == ()
     return result
 
 
 def found(desired: etree._Element, existing: etree._Element) -> list[tuple[str, Optional[str], Optional[str]]]:
-    """What differs."""
+    """Return the differences."""
     return [(each.path, each.before, each.after) for each in reconciled(desired, existing).differences]
 
 
@@ -362,9 +362,15 @@ class TestBoard:
         assert result.merged.find("devices/controller[@type='pci']") is None
         assert result.merged.find("devices/rng") is not None
 
+    def test_of_another_kind_loses_the_watchdog_that_only_q35_has(self) -> None:
+        watchdogs = '<watchdog model="itco" action="reset"/><watchdog model="i6300esb" action="reset"/>'
+        existing = held(("pc-i440fx-7.2", "pc-q35-7.2"), ("<rng", watchdogs + "<rng"))
+        merged = reconciled(asked(), existing).merged
+        assert [each.get("model") for each in merged.iterfind("devices/watchdog")] == ["i6300esb"]
+
 
 class TestMetadata:
-    NOTE = '<n:note xmlns:n="http://other.example/notes">asked for</n:note>'
+    NOTE = '<n:note xmlns:n="http://other.example/notes">desired</n:note>'
 
     def test_of_others_can_be_asked_for(self) -> None:
         desired = asked(("<metadata>", "<metadata>" + self.NOTE))
@@ -399,6 +405,31 @@ def test_uefi_that_libvirt_chose_stays_and_goes_with_its_kind() -> None:
     result = reconciled(asked(), efi)
     assert "os/@firmware" in [each.path for each in result.differences]
     assert result.merged.find("os/nvram") is None
+
+
+IMAGE = '<loader readonly="yes" type="pflash">/usr/share/AAVMF/AAVMF_CODE.fd</loader>'
+
+
+def test_firmware_that_libvirt_derives_from_the_named_image_is_no_difference() -> None:
+    derived = '<firmware><feature enabled="yes" name="secure-boot"/></firmware>' + IMAGE
+    existing = held(("<os>", '<os firmware="efi">'), ("<bootmenu", derived + "<bootmenu"))
+    assert found(asked(("<bootmenu", IMAGE + "<bootmenu")), existing) == []
+
+
+def test_an_image_that_the_distribution_renamed_is_the_same() -> None:
+    renamed = IMAGE.replace("CODE.fd", "CODE.no-secboot.fd")
+    for desired, existing in ((IMAGE, renamed), (renamed, IMAGE)):
+        assert found(asked(("<bootmenu", desired + "<bootmenu")), held(("<bootmenu", existing + "<bootmenu"))) == []
+
+
+def test_a_disk_on_another_bus_loses_the_model_that_libvirt_wrote_for_the_old_bus() -> None:
+    existing = held(
+        ('<disk type="file" device="disk"', '<disk type="file" device="disk" model="usb-storage"'),
+        ('bus="virtio"', 'bus="usb"'),
+    )
+    result = reconciled(asked(), existing)
+    assert [each.path for each in result.differences] == ["devices/disk[vda]/target/@bus"]
+    assert [each for each in result.merged.iterfind("devices/disk") if each.get("model")] == []
 
 
 def test_a_command_line_for_qemu_is_the_documents() -> None:

@@ -15,7 +15,7 @@ from lxml import etree
 
 
 def path_of(element: etree._Element) -> str:
-    """The key of an element's rule."""
+    """Return the key of an element's rule."""
     names = []
     while element.getparent() is not None:
         tag = element.tag
@@ -27,12 +27,12 @@ def path_of(element: etree._Element) -> str:
 
 
 def rule_of(path: str) -> Rule:
-    """The rule, or that of any child of its parent."""
+    """Return the rule, or that of any child of its parent."""
     return RULES.get(path) or RULES[path.rpartition("/")[0] + "/*"]
 
 
 def known_attributes(rule: Rule) -> set[str]:
-    """All attributes that a rule says something of."""
+    """Return all attributes that a rule says something of."""
     of_itself = {where[1:] for where in rule.kinds if where.startswith("@")}
     return {*rule.attributes.split(), *rule.optional.split(), *rule.defaults, *of_itself}
 
@@ -45,7 +45,7 @@ def domains() -> Iterator[etree._Element]:
 
 
 def written() -> Iterator[tuple[str, str]]:
-    """Every element and attribute of these domains, by path."""
+    """Yield every element and attribute of these domains, by path."""
     for domain in domains():
         for element in domain.iter():
             path = path_of(element)

@@ -22,14 +22,14 @@ processes = multiprocessing.get_context("fork")
 
 
 def hold(directory: str, held: object, seconds: float) -> None:
-    """Takes the lock and keeps it."""
+    """Take the lock and keep it."""
     with vm_lock(UUID, directory).acquire(5):
         held.set()  # type: ignore[attr-defined]
         time.sleep(seconds)
 
 
 def count_in_file(directory: str, counter: str) -> None:
-    """Adds one to a number in a file, slowly."""
+    """Add one to a number in a file, slowly."""
     with vm_lock(UUID, directory).acquire(60):
         number = int(Path(counter).read_text(encoding="ascii"))
         time.sleep(0.005)

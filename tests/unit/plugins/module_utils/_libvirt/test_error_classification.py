@@ -66,6 +66,7 @@ RECOGNISED_BY = {
     "qos_unsupported": {QUOTED},
     "secret_missing": {NUMBER},
     "security_denied": {QUOTED, ENGLISH},
+    "socket_unreachable": {QUOTED},
     "storage_denied": {QUOTED},
     "storage_missing": {QUOTED},
     "storage_unreachable": {QUOTED},
@@ -81,6 +82,7 @@ RECORDED = [
      'Illegal "burst"\nUsage: ... rate BPS'),
     ('qos_limit', 1, 'internal error: Child process (tc ...) unexpected exit status 1: argument "99999999kb" is wrong: '
      'buffer'),
+    ('qos_limit', 47, "numerical overflow: value '99999999' is too big for 'burst' parameter, maximum is '4194303'"),
     ('qos_limit', 1, 'internal error: Child process (tc ...) unexpected exit status 1: Illegal "quantum"'),
     ('qos_limit', 27, "XML error: could not convert bandwidth average value '99999999999'"),
     # The text that ZStack's agent looks for: burst, Illegal and rate somewhere in it.
@@ -108,6 +110,10 @@ RECORDED = [
     ('storage_unreachable', 1, QEMU + '-blockdev {"driver":"iscsi","lun":1}: iSCSI: Failed to connect to LUN : '
      'iscsi_service failed with : iscsi_service_reconnect_if_loggedin. Can not reconnect right now.'),
     ('storage_unreachable', 1, QEMU + '-blockdev {"driver":"rbd"}: error connecting: Connection timed out'),
+    ('storage_unreachable', 1, QEMU + "-chardev socket,id=chr-vu-virtio-disk0,path=/run/vhost: "
+     "Failed to connect to '/run/vhost': No such file or directory"),
+    ('socket_unreachable', 1, QEMU + "-chardev socket,id=charshmem0,path=/run/ivshmem: "
+     "Failed to connect to '/run/ivshmem': Connection refused"),
     ('storage_denied', 1, QEMU + '-blockdev {"driver":"rbd"}: error connecting: Operation not permitted'),
     ('storage_missing', 1, QEMU + '-blockdev {"driver":"rbd"}: error reading header from vol: No such file or '
      'directory'),

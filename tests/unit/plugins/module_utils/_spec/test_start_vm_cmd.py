@@ -290,7 +290,7 @@ class TestUnknownFields:
             "NicQos": {"f0": {"burst": 1}},
         },
     )
-    PLACES = {
+    PATHS = {
         "gpu",
         "rootVolume.size",
         "nics[0].mtu",
@@ -303,12 +303,12 @@ class TestUnknownFields:
         (problem,) = problems(self.DOCUMENT)
         assert problem.startswith("unknown fields: ")
         assert problem.endswith(" (unknown='warn' ignores them)")
-        assert set(problem.partition(": ")[2].partition(" (")[0].split(", ")) == self.PLACES
+        assert set(problem.partition(": ")[2].partition(" (")[0].split(", ")) == self.PATHS
 
     def test_are_kept_out_with_a_warning(self) -> None:
         vm, warnings = vm_from_start_vm_cmd(self.DOCUMENT, unknown="warn")
         assert len(warnings) == 2
-        assert set(warnings[1].partition(": ")[2].split(", ")) == self.PLACES
+        assert set(warnings[1].partition(": ")[2].split(", ")) == self.PATHS
         assert parse_vms([vm])[1] == []
 
     def test_are_kept_out_silently(self) -> None:

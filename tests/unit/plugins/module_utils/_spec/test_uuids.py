@@ -13,7 +13,7 @@ def test_uuids_may_be_written_without_dashes() -> None:
     assert parse_uuids([UUID.replace("-", "").upper()], "vms") == ([UUID], [])
 
 
-def test_all_wrong_uuids_are_told_with_their_places() -> None:
+def test_all_wrong_uuids_are_reported_with_their_paths() -> None:
     _uuids, problems = parse_uuids(["web", UUID, UUID.upper()], "vms")
     assert [problem.option_path for problem in problems] == ["vms[0]", "vms[2]"]
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a VM needs of the hypervisor and doesn't find there, on a made-up file tree."""
+"""Resources that a VM needs and the hypervisor lacks, on a simulated file tree."""
 
 from __future__ import annotations
 
@@ -27,12 +27,13 @@ CHANNEL = {"target_name": "agent"}
 
 @pytest.fixture
 def system(tmp_path: Path) -> HostSystem:
-    """A bridge br0 and a NIC eth0, two PCI devices of which 0000:0a:00.1 is behind an IOMMU and 0000:0a:00.2 is not,
-    the USB device 046d:c077 as 1:3, the folder /run/vm.
+    """Return a hypervisor with a bridge, a NIC, two PCI devices, a USB device and a directory.
+
+    They are br0, eth0, 0000:0a:00.1 behind an IOMMU, 0000:0a:00.2 without, 046d:c077 as 1:3, and /run/vm.
     """
     pci = "sys/bus/pci/devices/0000:0a:00."
-    for folder in ("sys/class/net/br0/bridge", "sys/class/net/eth0", pci + "1/iommu_group", pci + "2", "run/vm"):
-        (tmp_path / folder).mkdir(parents=True)
+    for directory in ("sys/class/net/br0/bridge", "sys/class/net/eth0", pci + "1/iommu_group", pci + "2", "run/vm"):
+        (tmp_path / directory).mkdir(parents=True)
     stick = tmp_path / "sys/bus/usb/devices/1-2"
     stick.mkdir(parents=True)
     for name, text in (("busnum", "1"), ("devnum", "3"), ("idVendor", "046d"), ("idProduct", "c077")):
@@ -117,7 +118,7 @@ def test_what_is_not_there_is_one_with_what_to_do(
 
 
 def openvswitch(root: Path, broken: str = "") -> FakePrograms:
-    """A hypervisor whose ovs-vsctl knows the bridge ovsbr."""
+    """Return a hypervisor whose ovs-vsctl knows the bridge ovsbr."""
 
     def answer(argv: Sequence[str]) -> CommandResult:
         if broken == "command_missing":
@@ -227,7 +228,7 @@ def test_behind_a_remote_libvirt_nothing_is_looked_at() -> None:
     assert (host_problems(lacking, system), missing_channel_directories(lacking, system)) == ([], [])
 
 
-def test_a_folder_that_several_channels_lack_is_made_once(system: HostSystem) -> None:
+def test_a_directory_that_several_channels_lack_is_made_once(system: HostSystem) -> None:
     paths = ("/run/vm/a", "/run/new/b", "/run/new/c")
     channels = [{"socket_path": path, "target_name": path} for path in paths]
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is waited for when a VM runs: what its wait_for names, and no longer than that takes.
+"""Readiness of a VM that runs: waits for what its wait_for names, and no longer than that takes.
 
 The console is made up: that of a QEMU always listens.
 """
@@ -23,7 +23,7 @@ CONSOLE = {"type": "vnc", "host": "0.0.0.0", "port": 5900}
 
 
 class System(FakeSystem):
-    """A console that answers at the attempt of that number, and what was asked for it."""
+    """A console that answers at the attempt of that number, and the calls that it got."""
 
     def __init__(self, answers_at: int) -> None:
         super().__init__()
@@ -101,7 +101,7 @@ class AddressedHypervisor(FakeHypervisor):
 
 
 def wait_for_address(hypervisor: AddressedHypervisor, monkeypatch: pytest.MonkeyPatch, answers: bool = True) -> Any:
-    """What is waited for, for an instant; C(answers): whether the guest does so at its leases."""
+    """Wait for an address, for an instant; C(answers): whether the guest answers at its leases."""
     monkeypatch.setattr(readiness, "_ADDRESS_PAUSE", 0.01)
     monkeypatch.setattr(guest_addresses, "is_neighbour", lambda system, address, mac: answers)
     vm: Any = SimpleNamespace(uuid=UUID, domain_name="web", wait_for="address", timeout=0.3)

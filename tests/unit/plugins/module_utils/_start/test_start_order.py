@@ -19,7 +19,7 @@ from ansible_collections.zstack.kvm.tests.unit.fakes import parsed_vms
 
 
 def numbered(*numbers: Optional[int]) -> tuple[Vm, ...]:
-    """VMs with these numbers, in their order; each is named by its place."""
+    """Return VMs with these numbers, in their order; each is named by its index."""
     return parsed_vms(
         *(
             {"uuid": "00000000-0000-4000-8000-%012d" % index, "name": str(index), "start_order": number}
