@@ -428,7 +428,7 @@ def test_a_disk_on_another_bus_loses_the_model_that_libvirt_wrote_for_the_old_bu
         ('bus="virtio"', 'bus="usb"'),
     )
     result = reconciled(asked(), existing)
-    assert [each.path for each in result.differences] == ["devices/disk[vda]/target/@bus"]
+    assert [each.path for each in result.differences] == ["devices/disk[target=vda]/target/@bus"]
     assert [each for each in result.merged.iterfind("devices/disk") if each.get("model")] == []
 
 
