@@ -43,6 +43,15 @@ TESTS_OF_TARGETS = (
     "tests/integration/test_vm_info.py",
     "tests/integration/test_stop_vm.py",
 )
+# On hypervisors that run another system than this machine
+TESTS_OF_SYSTEMS = (
+    _VMS,
+    "tests/integration/test_errors.py",
+    "tests/integration/test_live_changes.py",
+    "tests/integration/test_other_machines.py",
+    "tests/integration/test_stop_vm.py",
+    "tests/integration/test_vm_info.py",
+)
 
 
 def controllers(found: Collection[str]) -> dict[str, str]:

@@ -8,21 +8,25 @@ They are cached for all clones on the machine and never changed: a hypervisor wr
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 CACHE = Path("/var/cache/zstack-kvm/systems")
 # The name of each system on the command line, and Debian's name of it.
 SUITES = {"debian-13": "trixie", "debian-unstable": "sid"}
+# Those that are in a run of all tests
+USUAL = ("debian-13",)
 # The environment of the tests, for the system's own Python and with its own libvirt.
 VENV = Path("/opt/zstack-kvm-tests")
 
-_PACKAGES = "tests/run/packages-system.txt"
+PACKAGES = "tests/run/packages-system.txt"
 _REQUIREMENTS = "tests/requirements-pytest.txt"
 _APT_OPTIONS = (
     'APT::Install-Recommends "false"',
@@ -48,9 +52,21 @@ Run = Callable[[list[str]], None]
 def directory(checkout: Path, name: str) -> Path:
     """Return where a system's files are, or will be. What it is made of is part of the name."""
     digest = hashlib.sha256()
-    for path in (checkout / _PACKAGES, checkout / _REQUIREMENTS, Path(__file__)):
+    for path in (checkout / PACKAGES, checkout / _REQUIREMENTS, Path(__file__)):
         digest.update(path.read_bytes())
     return CACHE / f"{name}-{digest.hexdigest()[:12]}"
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Wait until no other checkout on this machine creates a system."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(CACHE, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def create(checkout: Path, name: str, packages: list[str], run: Run) -> None:
@@ -59,7 +75,6 @@ def create(checkout: Path, name: str, packages: list[str], run: Run) -> None:
     unfinished = finished.with_name(f"{finished.name}.unfinished")
     if unfinished.exists():
         shutil.rmtree(unfinished)
-    CACHE.mkdir(parents=True, exist_ok=True)
     run(_bootstrap(SUITES[name], unfinished, packages))
     for file in ("/etc/resolv.conf", "/etc/ssl/certs/ca-certificates.crt"):
         shutil.copyfile(os.path.realpath(file), unfinished / file[1:])

@@ -252,7 +252,7 @@ def _parser() -> argparse.ArgumentParser:
         "--system",
         type=_directory,
         metavar="DIR",
-        help="a directory with another system's files, which the hypervisors run instead of this machine's; not changed",
+        help="a directory with another system's files, to run instead of this machine's; it is not changed",
     )
     start.add_argument("--install", action="store_true", help="install missing packages with apt-get")
     start.add_argument(

@@ -58,7 +58,7 @@ def _add_firmware(os_element: etree._Element, context: BuildContext) -> None:
         return
     os_element.set("firmware", "efi")
     add(add(os_element, "firmware"), "feature", enabled="no", name="secure-boot")
-    # Without it libvirt may choose firmware that keeps no variables, if its descriptor sorts first (edk2's for AMD SEV).
+    # Without it libvirt may choose firmware that keeps no variables, such as edk2's for AMD SEV, if that sorts first.
     add(os_element, "nvram")
 
 

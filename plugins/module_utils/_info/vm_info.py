@@ -236,9 +236,7 @@ def _attempt(circuit_breaker: CircuitBreaker, uuid: str, warnings: list[str], ta
         return None
 
 
-def compare(
-    hypervisor: Hypervisor, system: System, vms: Sequence[Vm], secrets: frozenset[str]
-) -> dict[str, VmResult]:
+def compare(hypervisor: Hypervisor, system: System, vms: Sequence[Vm], secrets: frozenset[str]) -> dict[str, VmResult]:
     """Return by UUID how the VMs differ from their options, as zstack_vm_start would report it.
 
     Ask this first: what L(vm_information) asks of a QEMU that hangs may make libvirt hold its definition back.

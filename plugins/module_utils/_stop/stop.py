@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Optional
 
@@ -208,8 +208,11 @@ class _Stop:
                 message = "the guest has not shut down within %d seconds: the VM is %s (%s)"
                 state = self._hypervisor.state(self._uuid)
                 raise VmError("shutdown_timeout", message % (self._request.timeout, *state))
+            if self._is_off():
+                return
             # A migration, for instance, may have started meanwhile.
-            self._check_stoppable(observe_domain(self._hypervisor, self._uuid, self._domains))
+            word, reason = self._hypervisor.state(self._uuid)
+            self._check_stoppable(replace(observed, state=word, reason=reason))
         self._do("destroy", self._force_off)
 
     def _shut_down(self, asks: bool) -> bool:
