@@ -444,8 +444,12 @@ options:
           bridge_name:
             description:
               - The bridge of the hypervisor that the NIC is connected to.
+              - Exactly one of O(vms[].nics[].bridge_name) and O(vms[].nics[].network_name) is required.
             type: str
-            required: true
+          network_name:
+            description:
+              - The libvirt network that the NIC is connected to. It must be active when the VM starts.
+            type: str
           bridge_type:
             description:
               - The type of the bridge. V(linux) is a bridge of the kernel, V(openvswitch) one of Open vSwitch, to which

@@ -31,7 +31,7 @@ def _hex(digits: int) -> st.SearchStrategy[str]:
 
 
 def _line(**kwargs: Any) -> st.SearchStrategy[str]:
-    """Text of one line that XML can carry, in any script."""
+    """Return text of one line that XML can contain, in any script."""
     return st.text(
         st.characters(exclude_categories=("Cc", "Cs"), exclude_characters="\ufffe\uffff"), min_size=1, **kwargs
     )
@@ -116,6 +116,7 @@ TEXTS: dict[str, st.SearchStrategy[str]] = {
     "mac": macs(),
     "ip": st.one_of(st.just(""), _ips()),
     "bridge_name": _names(),
+    "network_name": _names(),
     "interface_id": uuids(),
     "nic_internal_name": _names(),
     "socket_path": _paths(),
@@ -269,19 +270,25 @@ def _number_boot_order(draw: st.DrawFn, vm: dict[str, Any]) -> None:
 
 
 def _make_addresses_differ(vm: dict[str, Any]) -> None:
-    """Take away the PCI addresses that another device has."""
+    """Remove PCI addresses that another device has."""
     taken = set()
     values = [value if isinstance(value, list) else [value] for value in vm.values()]
     for device in [each for value in values for each in value if isinstance(each, dict)]:
         address = device.get("address")
         if isinstance(address, dict) and address["type"] == "pci":
-            place = tuple(address.get(name, 0) for name in ("bus", "slot", "function"))
-            if place in taken:
+            slot = tuple(address.get(name, 0) for name in ("bus", "slot", "function"))
+            if slot in taken:
                 del device["address"]
-            taken.add(place)
+            taken.add(slot)
 
 
 def _make_bridge_fit(nic: dict[str, Any], index: int) -> None:
+    if "network_name" in nic and (index % 2 or "bridge_name" not in nic):
+        nic.pop("bridge_name", None)
+        nic.pop("bridge_type", None)
+    else:
+        nic.pop("network_name", None)
+        nic.setdefault("bridge_name", "br0")
     if nic.get("bridge_type") == "openvswitch":
         nic.pop("ip", None)
     else:
@@ -310,7 +317,7 @@ def _make_console_fit(vm: dict[str, Any]) -> None:
 
 
 def _make_volume_fit(volume: dict[str, Any], index: int) -> None:
-    """Let the parts of a volume that depend on its kind of storage say the same."""
+    """Make the parts of a volume that depend on its kind of storage agree."""
     kind = volume.get("device_type", "file")
     name = "volume%d" % index
     volume["install_path"] = {
@@ -349,7 +356,7 @@ def _make_limits_fit(qos: dict[str, Any]) -> None:
 
 
 def _number(draw: st.DrawFn, parts: list[dict[str, Any]], ids: range) -> None:
-    """Give all parts a device_id, in any order, or none."""
+    """Assign a device_id to all parts, in any order, or to none."""
     if not parts:
         return
     if draw(st.booleans()):
@@ -370,7 +377,7 @@ def _parsed(vm: dict[str, Any]) -> Vm:
 
 
 def garbage() -> st.SearchStrategy[Any]:
-    """Anything at all, from a bare number to nested nonsense."""
+    """Return anything at all, from a bare number to nested nonsense."""
     leaves = st.one_of(
         st.none(),
         st.booleans(),

@@ -59,7 +59,7 @@ SECRET_ATTRIBUTES = frozenset({"passwd"})
 
 @dataclass(frozen=True)
 class Rule:
-    """How one element of a domain is compared.
+    """The comparison of one element of a domain.
 
     C(attributes): what the builders write; if they don't, an existing one stays.
     C(optional): attributes that are removed if they aren't desired.

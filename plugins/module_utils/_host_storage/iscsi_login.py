@@ -228,7 +228,7 @@ def has_session(listing: str, target: Lun) -> bool:
 
 
 def with_chap(record: str, username: str, password: str) -> str:
-    """Return an open-iscsi record with CHAP in place of its previous authentication."""
+    """Return an open-iscsi record with CHAP instead of its previous authentication."""
     chap = {"authmethod": "CHAP", "username": username, "password": password}
     names = tuple("node.session.auth.%s " % name for name in chap)
     kept = [line for line in record.split("\n") if line and not line.startswith((*names, "# END RECORD"))]

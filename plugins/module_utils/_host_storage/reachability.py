@@ -137,7 +137,7 @@ def _check_addresses(addresses: Sequence[Address], answers: Mapping[Address, _An
 
 
 def _open_images(questions: Mapping[int, _Question], system: System) -> dict[int, str]:
-    """Return why images cannot be opened. After a timeout, a server is not asked for other images."""
+    """Return why images cannot be opened. After a timeout, no other image of that server is tried."""
     silent: set[tuple[Address, ...]] = set()
 
     def ask(question: _Question) -> Optional[str]:

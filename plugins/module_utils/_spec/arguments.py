@@ -93,7 +93,8 @@ _SCSI_LUN = {
 }
 
 _NIC = {
-    "bridge_name": {"type": "str", "required": True},
+    "bridge_name": {"type": "str"},
+    "network_name": {"type": "str"},
     "bridge_type": {"type": "str", "choices": ["linux", "openvswitch"], "default": "linux"},
     "interface_id": {"type": "str"},
     "vlan_id": {"type": "int"},

@@ -44,8 +44,8 @@ def device_address_problems(vm: Part) -> Iterator[Problem]:
         yield from problems
         if problems or address.wrong or address.get("type") != "pci":
             continue
-        place = tuple(address.get(name) or 0 for name in _NUMBERS["pci"])
-        other = first.setdefault(place, address.option_path)
+        slot = tuple(address.get(name) or 0 for name in _NUMBERS["pci"])
+        other = first.setdefault(slot, address.option_path)
         if other != address.option_path:
             yield Problem(
                 address.option_path,

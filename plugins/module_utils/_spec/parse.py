@@ -71,6 +71,7 @@ _NIC_BANDWIDTH_MAX = ((1 << 32) - 1) * 8192
 _MONITOR_CHECKS: dict[str, values.Check] = {"hostname": values.line, "port": values.number(1, 65535)}
 _NIC_CHECKS: dict[str, values.Check] = {
     "bridge_name": values.interface_name,
+    "network_name": values.network_name,
     "interface_id": values.uuid,
     "vlan_id": values.number(1, 4094),
     "mac": values.mac,

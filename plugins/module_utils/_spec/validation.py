@@ -45,6 +45,8 @@ _OPENVSWITCH_ONLY = {
     "vlan_id": "name a bridge whose uplink is in that VLAN, such as br_eth0_100, or set bridge_type to openvswitch",
 }
 
+_NIC_CONNECTIONS = ("bridge_name", "network_name")
+
 Key = Callable[[Part], Any]
 
 
@@ -178,6 +180,14 @@ def _address_problems(vm: Part) -> Iterator[Problem]:
 
 
 def _nic_problems(nic: Part) -> Iterator[Problem]:
+    bridge, network = ("%s.%s" % (nic.option_path, name) for name in ("bridge_name", "network_name"))
+    if nic.get("bridge_name") and nic.get("network_name"):
+        yield Problem(network, "cannot be used with bridge_name", hint="a NIC is on a bridge or on a libvirt network")
+    elif nic.get("network_name") and nic.get("bridge_type") == "openvswitch":
+        hint = "leave bridge_type out: the definition of the network says what its bridge is"
+        yield Problem(network, "cannot be used with bridge_type openvswitch", hint=hint)
+    elif not nic.wrong.intersection(_NIC_CONNECTIONS) and not any(map(nic.get, _NIC_CONNECTIONS)):
+        yield Problem(bridge, "is required", hint="or give network_name for a NIC on a libvirt network")
     if nic.get("bridge_type") == "openvswitch":
         if nic.get("ip"):
             yield Problem(

@@ -148,12 +148,13 @@ class NicQos:
 
 @dataclass(frozen=True)
 class Nic:
-    """A network card on a bridge."""
+    """A network card on a bridge or on a libvirt network: exactly one of both has a name."""
 
     option_path: str
     mac: str
     ip: str
-    bridge_name: str
+    bridge_name: Optional[str]
+    network_name: Optional[str]
     bridge_type: str
     interface_id: Optional[str]
     vlan_id: Optional[int]

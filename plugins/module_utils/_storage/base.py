@@ -96,7 +96,7 @@ class Asking(NamedTuple):
 
 
 class Inquiry(NamedTuple):
-    """A test for qemu-img: can it open the image with these options, given C(stdin) as its input?
+    """A test whether qemu-img can open the image with these options, given C(stdin) as its input.
 
     C(is_secret): the input is the value of the secret object C(SECRET_OBJECT).
     """

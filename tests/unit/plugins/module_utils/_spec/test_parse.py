@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Options of VMs in a playbook: what they become, and every problem with its path."""
+"""Options of VMs in a playbook: the parsed values, and every problem with its path."""
 
 from __future__ import annotations
 
@@ -375,6 +375,12 @@ WRONG_VALUES = [
         "vms[0].nics[1].nic_internal_name: is the same",
     ),
     ({"nics": [nic(bridge_name="a bridge")]}, "vms[0].nics[0].bridge_name:"),
+    ({"nics": [nic(network_name="default")]}, "vms[0].nics[0].network_name: cannot be used with bridge_name"),
+    ({"nics": [{"network_name": "a/b"}]}, "vms[0].nics[0].network_name: "),
+    (
+        {"nics": [{"network_name": "default", "bridge_type": "openvswitch"}]},
+        "vms[0].nics[0].network_name: cannot be used with bridge_type openvswitch",
+    ),
     ({"nics": [nic(bridge_name="b" * 16)]}, "is longer than 15 characters"),
     ({"nics": [nic(nic_internal_name="../x")]}, "vms[0].nics[0].nic_internal_name:"),
     ({"nics": [nic(ip="10.0.0")]}, "vms[0].nics[0].ip:"),

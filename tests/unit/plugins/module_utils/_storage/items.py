@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Volumes and CDs for the tests of the storage backends, and what libvirt reads of them."""
+"""Volumes and CDs for the tests of the storage backends, and how libvirt interprets them."""
 
 from __future__ import annotations
 

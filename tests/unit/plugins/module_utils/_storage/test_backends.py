@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Locations of data in a document, and what becomes of them in libvirt's words."""
+"""Locations of data in a document, and the sources that libvirt gets."""
 
 from __future__ import annotations
 
