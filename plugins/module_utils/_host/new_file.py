@@ -24,7 +24,7 @@ _LONGEST_NAME = 100
 
 
 class FileIdentity(NamedTuple):
-    """The identity of the file at a path, and the time of its last change."""
+    """The file that has a path, and when it was last written to."""
 
     device: int
     inode: int

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Space:
-    """The space that is free when the task begins, minus the needs of its volumes: each may fit, but not all."""
+    """The space that is free when the task begins, less what its volumes will need."""
 
     def __init__(self, system: HostSystem) -> None:
         self._system = system
