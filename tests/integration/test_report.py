@@ -161,7 +161,7 @@ def test_a_tile_filters_for_what_it_counts(page: Page) -> None:
     assert len(page.shown_names()) == 7
 
 
-def test_no_name_is_more_than_text(page: Page) -> None:
+def test_names_are_shown_as_text(page: Page) -> None:
     assert page.texts("h1") == ["Night <shift>"]
     assert page.window.title == "Night <shift>"
     assert {MARKUP, TEMPLATE} <= set(page.shown_names())
@@ -177,6 +177,6 @@ def test_scripts_that_are_not_its_own_do_not_run(page: Page) -> None:
     assert page.window.title == "Night <shift>"
 
 
-def test_it_asks_the_network_for_nothing_and_complains_of_nothing(page: Page) -> None:
+def test_it_makes_no_network_requests_and_logs_no_errors(page: Page) -> None:
     assert page.requests() == []
     assert page.complaints() == []

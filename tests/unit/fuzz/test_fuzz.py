@@ -161,14 +161,14 @@ INPUTS: dict[Make, int] = {
 
 @pytest.mark.parametrize("block", BLOCKS)
 @pytest.mark.parametrize("make", INPUTS, ids=lambda make: make.__name__)
-def test_nothing_takes_long_or_grows_or_fails(make: Make, block: int) -> None:
+def test_random_input_is_handled_in_bounded_time_and_memory(make: Make, block: int) -> None:
     mutator, bounded = Mutator(block), Bounded()
     for _number in range(INPUTS[make]):
         bounded.run(getattr(targets, f"use_{make.__name__}"), *make(mutator))
     bounded.end()
 
 
-def test_twenty_thousand_and_more() -> None:
+def test_there_are_at_least_twenty_thousand_inputs() -> None:
     assert sum(INPUTS.values()) * len(BLOCKS) >= 20_000
 
 

@@ -22,7 +22,7 @@ def ended(module: type[KvmModule], arguments: dict[str, Any], capsys: pytest.Cap
 
 
 @pytest.mark.parametrize("module", [KvmModule, DescribedVmsModule])
-def test_an_option_that_there_is_not_shows_nothing_of_its_value(
+def test_an_unknown_option_does_not_reveal_its_value(
     module: type[KvmModule], capsys: pytest.CaptureFixture[str]
 ) -> None:
     result = ended(module, {"vm": [{"console_password": "Sekret"}], "passwort": "Sekret"}, capsys)

@@ -165,12 +165,12 @@ def found(desired: etree._Element, existing: etree._Element) -> list[tuple[str, 
     return [(each.path, each.before, each.after) for each in reconciled(desired, existing).differences]
 
 
-def test_nothing_held_is_no_difference_and_is_defined_in_sync() -> None:
+def test_without_a_definition_there_is_no_difference_and_the_result_is_in_sync() -> None:
     desired = asked()
     assert reconcile(desired, None) == Reconciled(desired, ())
 
 
-def test_what_libvirt_and_operators_add_is_no_difference_and_stays() -> None:
+def test_additions_of_libvirt_and_operators_are_no_difference_and_stay() -> None:
     result = reconciled(asked(), held())
     assert result.differences == ()
     assert etree.tostring(result.merged) == etree.tostring(held())
@@ -179,7 +179,7 @@ def test_what_libvirt_and_operators_add_is_no_difference_and_stays() -> None:
 FILE = '<source file="/root.qcow2"/>'
 
 
-def test_a_disk_that_becomes_a_block_device_keeps_its_place_and_nothing_of_the_file() -> None:
+def test_a_disk_that_becomes_a_block_device_keeps_its_address_and_nothing_of_the_file() -> None:
     desired = asked(
         (FILE, '<source dev="/root.qcow2"/>'), ('<disk type="file" device="disk">', '<disk type="block" device="disk">')
     )

@@ -29,7 +29,7 @@ def test_a_nic_on_a_libvirt_network_has_the_bridge_as_well() -> None:
     assert (nic["bridge"], nic["network"]) == ("virbr0", "default")
 
 
-def test_a_domain_of_nobody_has_its_own_name_and_no_metadata() -> None:
+def test_a_foreign_domain_has_its_own_name_and_no_metadata() -> None:
     assert domain_facts.identity(domain("")) == (
         {
             "name": "x",
@@ -55,14 +55,14 @@ def test_a_vm_of_zstack_has_its_name_and_metadata() -> None:
 
 
 @pytest.mark.parametrize("number", ["forty-two", "-1", "1.5", "\u00b2", "\u0664", "9" * 5000, "4 2"])
-def test_an_internal_id_that_is_no_number_costs_only_itself(number: str) -> None:
+def test_an_invalid_internal_id_is_ignored(number: str) -> None:
     metadata, warnings = domain_facts.zstack_metadata(metadata_of(number, "10.0.0.2"))
     assert metadata == {"internal_id": None, "host_management_ip": "10.0.0.2"}
     assert warnings == ["the internalId in the metadata of the domain is not a number, and is ignored"]
 
 
 @pytest.mark.parametrize("address", ["here", "10.0.0.2; reboot", "{{ 6 * 7 }}", "10.0.0.256", "fe80::1%$(reboot)"])
-def test_a_management_address_that_is_none_costs_only_itself(address: str) -> None:
+def test_an_invalid_management_address_is_ignored(address: str) -> None:
     metadata, warnings = domain_facts.zstack_metadata(metadata_of("42", address))
     assert metadata == {"internal_id": 42, "host_management_ip": None}
     assert warnings == ["the hostManagementIp in the metadata of the domain is not an address, and is ignored"]
