@@ -66,4 +66,4 @@ class Case:
         return build(self.vm(), self.host, self.facts)
 
 
-ALL_CASES = [Case(*path.stem.rsplit(".", 1)) for path in sorted(CASES.glob("*.json"))]
+ALL_CASES = [Case(path.stem.rsplit(".", 1)[0], path.stem.rsplit(".", 1)[1]) for path in sorted(CASES.glob("*.json"))]

@@ -49,4 +49,6 @@ class TodaysCase(Case):
         return []
 
 
-ALL_OF_TODAY = [TodaysCase(*path.stem.rsplit(".", 1)) for path in sorted(TODAYS_CASES.glob("*.json"))]
+ALL_OF_TODAY = [
+    TodaysCase(path.stem.rsplit(".", 1)[0], path.stem.rsplit(".", 1)[1]) for path in sorted(TODAYS_CASES.glob("*.json"))
+]
