@@ -14,6 +14,7 @@ from typing import Any, Optional
 from .._errors.errors import VmError
 from .binding import libvirt
 from .connection import ANSWER_SECONDS, Connection
+from .entities import without_entities
 
 # What libvirt reports of its own schema when libxml2, which readies its types unlocked, does so in two threads at once.
 _SCHEMA_RACE = (1, 5)  # VIR_ERR_INTERNAL_ERROR, VIR_FROM_XML
@@ -128,7 +129,7 @@ class DomainCalls(Connection):
     def xml(self, uuid: str, inactive: bool) -> str:
         """Return the definition for the next start, or the live one, including secrets."""
         flags = libvirt.VIR_DOMAIN_XML_SECURE | (libvirt.VIR_DOMAIN_XML_INACTIVE if inactive else 0)
-        return str(self._call("read the definition", self._domain(uuid).XMLDesc, flags))
+        return without_entities(self._call("read the definition", self._domain(uuid).XMLDesc, flags))
 
     def is_persistent(self, uuid: str) -> bool:
         """Return whether the domain has a persistent definition."""
@@ -271,7 +272,8 @@ class DomainCalls(Connection):
         """Return the XML of a domain's snapshots, none if libvirt does not support them."""
         try:
             snapshots = self._call("list the snapshots", self._domain(uuid).listAllSnapshots, 0)
-            return [str(self._call("read a snapshot", snapshot.getXMLDesc, 0)) for snapshot in snapshots]
+            found = [self._call("read a snapshot", snapshot.getXMLDesc, 0) for snapshot in snapshots]
+            return [without_entities(xml) for xml in found]
         except VmError as error:
             if error.libvirt_code in (libvirt.VIR_ERR_NO_SUPPORT, libvirt.VIR_ERR_NO_DOMAIN_SNAPSHOT):
                 return []

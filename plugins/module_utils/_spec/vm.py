@@ -305,6 +305,12 @@ class Vm:
         return self.boot_iso if self.cd_roms is None else tuple(drive for drive in self.cd_roms if drive.path)
 
     @property
+    def addresses(self) -> tuple[tuple[str, DeviceAddress], ...]:
+        """Return the addresses that devices are given in the guest, each with the option path of its device."""
+        devices: list[Union[Volume, CdDrive, ScsiLun]] = [*self.volumes, *(self.cd_roms or ()), *self.scsi_luns]
+        return tuple((device.option_path, device.address) for device in devices if device.address is not None)
+
+    @property
     def label(self) -> str:
         """Return the VM's name in messages."""
         return "VM %s (%s)" % (clean_line(self.name), self.uuid)
