@@ -31,6 +31,8 @@ _SECONDS = 60
 # rbd exits with the number of the error.
 _NOT_FOUND = 2
 _EXISTS = 17
+_BUSY = 16
+_NOT_EMPTY = 39
 _DENIED = (1, 13)
 
 
@@ -93,6 +95,18 @@ class CephVolumes(VolumeStore):
         finally:
             self._remove_if_there(volume, partial)
         return lambda: self._remove(volume, image)
+
+    def check_closed(self, volume: Volume) -> None:
+        # rbd itself refuses to remove an image that is open, or has snapshots.
+        return
+
+    def remove(self, volume: Volume) -> None:
+        done = self._rbd(volume, ["rm", "--no-progress", *_spec(parse_image(volume))])
+        if done.returncode in (_BUSY, _NOT_EMPTY):
+            what = "a client has it open" if done.returncode == _BUSY else "it has snapshots"
+            raise VmError("volume_in_use", "%s is not removed: %s" % (volume.install_path, what))
+        if done.returncode != _NOT_FOUND:
+            _check(done, "remove", volume.install_path)
 
     def _write(self, volume: Volume, create: VolumeCreation, partial: RbdImage, cancelled: threading.Event) -> None:
         if create.image is None:

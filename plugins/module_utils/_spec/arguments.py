@@ -124,6 +124,12 @@ _NIC = {
     },
 }
 
+# A volume without a VM.
+VOLUME_ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
+    **{name: _VOLUME[name] for name in ("install_path", "mon_info", "secret_uuid", "format", "create")},
+    "device_type": {"type": "str", "choices": ["file", "ceph"], "default": "file"},
+}
+
 VM_ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "uuid": {"type": "str", "required": True},
     "name": {"type": "str", "required": True},
