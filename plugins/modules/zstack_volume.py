@@ -13,9 +13,9 @@ version_added: 0.1.0
 author:
   - zstack.kvm contributors (@zstack)
 description:
-  - Creates volumes in files and in ceph, empty, as full copies or as linked clones of an image, and grows those that
-    are smaller than their size. A volume of a running VM is grown online. A volume is never shrunk, replaced or created a
-    second time.
+  - Creates volumes in files and in ceph, empty, as full copies or as linked clones of an image.
+  - Grows volumes that are smaller than their size, online if a VM is running with them. A volume is never shrunk,
+    replaced or created a second time.
   - A volume without O(volumes[].create) is only examined. The result has the size, format and backing image of all
     volumes.
   - Everything is examined before anything is changed, and all problems are reported at once.

@@ -52,7 +52,7 @@ def test_many_volumes_are_created_and_grown_and_then_nothing_changes(images: Pat
     created = agreed(*given, empty)
     assert {tuple(each["actions"]) for each in created} == {("create_volume",)}
     assert (created[0]["image"], created[0]["size"], created[-1]["format"]) == (str(image), MIB, "raw")
-    empty["create"]["size"] = "8MiB"  # type: ignore[index]
+    empty["create"]["size"] = "8MiB"
     grown = agreed(*given, empty)
     assert [each["actions"] for each in grown] == [[]] * 20 + [["grow_volume"]]
     assert grown[-1]["size"] == (images / "empty").stat().st_size == 8 * MIB

@@ -32,7 +32,7 @@ CREATE: dict[str, dict[str, Any]] = {
     "preallocation": {"type": "str", "choices": ["off", "metadata", "falloc", "full"], "default": "off"},
 }
 
-_VOLUME = {
+_VOLUME: dict[str, dict[str, Any]] = {
     "install_path": {"type": "str", "required": True},
     "device_id": {"type": "int"},
     "device_type": {
