@@ -13,7 +13,7 @@ from ansible_collections.zstack.kvm.plugins.filter.agent_api_result import Filte
 agent_api_result = FilterModule().filters()["agent_api_result"]
 
 
-NOTHING = {"nicInfos": [], "virtualDeviceInfoList": [], "memBalloonInfo": {}, "virtualizerInfo": {}}
+NOTHING: dict[str, Any] = {"nicInfos": [], "virtualDeviceInfoList": [], "memBalloonInfo": {}, "virtualizerInfo": {}}
 DOMAIN = """<domain type='kvm' id='7'><uuid>3553ae6f-f322-2bfd-c0ac-c5bd6e37749d</uuid><devices>
 <disk type='file' device='disk'><serial>f0</serial>
 <address type='drive' controller='0' bus='0' target='0' unit='1'/></disk>
