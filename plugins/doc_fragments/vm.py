@@ -242,14 +242,15 @@ options:
         suboptions:
           bridge_name:
             description:
-              - The bridge of the hypervisor that the NIC is connected to.
+              - The bridge of the hypervisor that the NIC is connected to. Required without
+                O(vms[].nics[].pci_device_address).
             type: str
-            required: true
           bridge_type:
             description:
               - The type of the bridge. V(linux) is a bridge of the kernel, V(openvswitch) one of Open vSwitch, to which
                 libvirt connects the NIC by a virtual port.
-              - With V(openvswitch) the NIC can have no O(vms[].nics[].ip), because libvirt does not filter its traffic.
+              - With V(openvswitch) the NIC can have no O(vms[].nics[].ip) and no O(vms[].nics[].clean_traffic), because
+                libvirt does not filter its traffic.
             type: str
             choices: [linux, openvswitch]
             default: linux
@@ -261,8 +262,9 @@ options:
             type: str
           vlan_id:
             description:
-              - The NIC's VLAN, 1 to 4094. Open vSwitch adds and removes the tag; the guest does not see it. Only with
-                O(vms[].nics[].bridge_type=openvswitch).
+              - The NIC's VLAN, 1 to 4094. Open vSwitch, or the network card of a virtual function, adds and removes the
+                tag; the guest does not see it. Only with O(vms[].nics[].bridge_type=openvswitch) or
+                O(vms[].nics[].pci_device_address).
               - For a VLAN without Open vSwitch, use a bridge of the kernel whose uplink is in the VLAN.
             type: int
           mac:
@@ -275,9 +277,74 @@ options:
           ip:
             description:
               - The NIC's IPv4 address. If set, the network filter C(clean-traffic) prevents the guest from using
-                another.
+                another, unless O(vms[].nics[].clean_traffic=false).
             type: str
             default: ''
+          ips:
+            description:
+              - The NIC's IPv4 and IPv6 addresses, for O(vms[].nics[].clean_traffic); without that they have no effect.
+            type: list
+            elements: str
+            default: []
+          clean_traffic:
+            description:
+              - Whether the network filter C(clean-traffic) prevents the guest from using addresses of others. By
+                default it does if O(vms[].nics[].ip) is set.
+              - The filter allows one IPv4 address, the last one of O(vms[].nics[].ips), or without any address the one
+                that the guest uses first. A NIC that has IPv6 addresses only gets no filter, and a warning.
+            type: bool
+          model:
+            description:
+              - The model of the NIC. By default V(virtio), or V(e1000) with O(vms[].use_virtio=false).
+            type: str
+            choices: [virtio, e1000, e1000e, igb, ne2k_pci, pcnet, rtl8139, vmxnet3]
+          mtu:
+            description:
+              - The MTU of the NIC's device on the hypervisor, 68 to 65521, which a virtio NIC tells the guest. By
+                default that of the bridge. A changed MTU takes effect when the VM next boots.
+            type: int
+          link_state:
+            description:
+              - Whether the cable of the NIC is plugged in. It changes while the VM runs.
+            type: str
+            choices: [up, down]
+            default: up
+          queues:
+            description:
+              - The number of queue pairs of a virtio NIC, 1 to 256, so that several CPUs of the guest can use it at the
+                same time. With O(vms[].domain_type=kvm), more than one require the kernel module C(vhost_net).
+            type: int
+            default: 1
+          rx_queue_size:
+            description:
+              - The size of a virtio NIC's receive queues, 256, 512 or 1024. By default QEMU's.
+            type: int
+          tx_queue_size:
+            description:
+              - The size of a virtio NIC's transmit queues, 256, 512 or 1024; of a NIC on a bridge, QEMU uses 256 at
+                most. By default QEMU's.
+            type: int
+          isolated:
+            description:
+              - Whether the NIC reaches only ports of its bridge that are not isolated, such as the uplink, and not the
+                other isolated NICs. Only on a bridge of the kernel.
+            type: bool
+            default: false
+          pci_device_address:
+            description:
+              - The PCI address of a virtual function (SR-IOV) of the hypervisor, C([DOMAIN:]BUS:SLOT.FUNCTION), which
+                becomes the NIC instead of a port of a bridge. It gets the O(vms[].nics[].mac), and the VLAN of
+                O(vms[].nics[].vlan_id).
+              - Its traffic bypasses the hypervisor, so that libvirt neither filters nor limits it, and its
+                O(vms[].nics[].mtu) is the guest's affair.
+              - Not verified on hardware.
+            type: str
+          address:
+            description:
+              - The NIC's PCI address in the guest, so that it never moves. By default libvirt chooses it when the VM is
+                defined, and keeps it.
+            type: dict
+            suboptions: *address
           uuid:
             description:
               - ZStack's UUID of the NIC.
@@ -435,6 +502,10 @@ options:
       pci_devices:
         description:
           - PCI devices of the hypervisor to pass through, each C([DOMAIN:]BUS:SLOT.FUNCTION), hexadecimal.
+          - A comma and the absolute path of a file may follow, which the guest gets as the device's ROM. In its place
+            may be the UUID of a device specification of ZStack, whose ROM is the file of that name (without dashes) in
+            C(/var/lib/zstack/pcirom) if it exists.
+          - ROM files are not verified on hardware.
         type: list
         elements: str
         default: []

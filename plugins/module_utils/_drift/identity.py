@@ -175,6 +175,16 @@ def same_machine(desired: str, existing: str) -> bool:
     return desired == machine_family(desired) == machine_family(existing)
 
 
+def is_without_file(element: etree._Element) -> bool:
+    """Return whether an element that may name a file has an operator's other settings only."""
+    return not element.get("file")
+
+
+def has_default_queues(driver: etree._Element) -> bool:
+    """Return whether a NIC's driver has settings of an operator only, and not the queues that the options decide."""
+    return not any(driver.get(name) for name in ("queues", "rx_queue_size", "tx_queue_size"))
+
+
 def is_default_cpu_model(model: etree._Element) -> bool:
     """Whether libvirt may have written this model because nobody chose one.
 

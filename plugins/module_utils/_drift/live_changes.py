@@ -58,7 +58,7 @@ _LIMITS = (
     "size_iops_sec",
 )
 # What libvirt changes in a NIC that is in use.
-_NIC_PARTS = ("bandwidth", "filterref", "link")
+_NIC_PARTS = ("bandwidth", "filterref", "link", "port")
 
 
 @dataclass(frozen=True)

@@ -56,12 +56,26 @@ _CDROM = {
 }
 
 _NIC = {
-    "bridge_name": {"type": "str", "required": True},
+    "bridge_name": {"type": "str"},
     "bridge_type": {"type": "str", "choices": ["linux", "openvswitch"], "default": "linux"},
     "interface_id": {"type": "str"},
     "vlan_id": {"type": "int"},
     "mac": {"type": "str"},
     "ip": {"type": "str", "default": ""},
+    "ips": {"type": "list", "elements": "str", "default": []},
+    "clean_traffic": {"type": "bool"},
+    "model": {
+        "type": "str",
+        "choices": ["virtio", "e1000", "e1000e", "igb", "ne2k_pci", "pcnet", "rtl8139", "vmxnet3"],
+    },
+    "mtu": {"type": "int"},
+    "link_state": {"type": "str", "choices": ["up", "down"], "default": "up"},
+    "queues": {"type": "int", "default": 1},
+    "rx_queue_size": {"type": "int"},
+    "tx_queue_size": {"type": "int"},
+    "isolated": {"type": "bool", "default": False},
+    "pci_device_address": {"type": "str"},
+    "address": {"type": "dict", "options": ADDRESS},
     "uuid": {"type": "str"},
     "nic_internal_name": {"type": "str"},
     "device_id": {"type": "int"},

@@ -16,7 +16,7 @@ _NUMBERS = {
 }
 _REQUIRED = {"pci": "slot", "drive": "unit"}
 # The options whose devices can have an address.
-_WITH_ADDRESS = ("root_volume", "data_volumes", "nics")
+_WITH_ADDRESS = ("root_volume", "data_volumes", "nics", "memory_balloon")
 
 
 def device_address_problems(vm: Part) -> Iterator[Problem]:

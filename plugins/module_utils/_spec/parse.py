@@ -89,6 +89,13 @@ _NIC_CHECKS: dict[str, values.Check] = {
     "vlan_id": values.number(1, 4094),
     "mac": values.mac,
     "ip": values.ip_address,
+    "ips": values.ip_address,
+    "mtu": values.number(*values.MTUS),
+    "queues": values.number(1, values.MAX_NIC_QUEUES),
+    "rx_queue_size": values.nic_queue_size,
+    "tx_queue_size": values.nic_queue_size,
+    "pci_device_address": values.pci_function,
+    **ADDRESS_CHECKS,
     "uuid": values.uuid,
     "nic_internal_name": values.interface_name,
     "device_id": values.number(0, _INT32),
@@ -108,7 +115,7 @@ _VM_CHECKS: dict[str, values.Check] = {
     "console_password": values.line,
     "console_listen": values.ip_address,
     "vdi_monitor_number": values.number(1, 16),
-    "pci_devices": values.pci_address,
+    "pci_devices": values.pci_device,
     "usb_devices": values.usb_address,
     "emulator": values.absolute_path,
     "timeout": values.number(1, 86400),
@@ -262,7 +269,7 @@ def _cdrom(part: Part) -> Cdrom:
 
 def _nic(part: Part) -> Nic:
     given = dict(part.values)
-    given.update(qos=_limits(given["qos"], NicQos))
+    given.update(qos=_limits(given["qos"], NicQos), ips=tuple(given["ips"]), address=address_of(part))
     return Nic(option_path=part.option_path, **given)
 
 

@@ -41,6 +41,19 @@ _OPENVSWITCH_ONLY = {
     "vlan_id": "name a bridge whose uplink is in that VLAN, such as br_eth0_100, or set bridge_type to openvswitch",
 }
 
+_VIRTIO_ONLY = ("queues", "rx_queue_size", "tx_queue_size")
+# With their defaults.
+_NOT_OF_VIRTUAL_FUNCTIONS = {
+    "model": None,
+    "link_state": "up",
+    "queues": 1,
+    "rx_queue_size": None,
+    "tx_queue_size": None,
+    "isolated": False,
+    "ip": "",
+    "interface_id": None,
+}
+
 Key = Callable[[Part], Any]
 
 
@@ -64,7 +77,7 @@ def problems_of_vm(vm: Part) -> Iterator[Problem]:
     for volume in volumes:
         yield from _volume_problems(volume)
     for nic in _parts(vm, "nics"):
-        yield from _nic_problems(nic)
+        yield from _nic_problems(nic, vm)
     for patch in _parts(vm, "domain_patches"):
         yield from _patch_problems(patch)
 
@@ -79,7 +92,7 @@ def problems_across_vms(vms: Iterable[Part]) -> Iterator[Problem]:
     yield from _twice(nics, "interface_id", lambda part: part.get("interface_id"))
     channels = [channel for vm in vms for channel in _parts(vm, "channels")]
     yield from _twice(channels, "socket_path", lambda part: part.get("socket_path"))
-    yield from _twice_in_lists(vms, "pci_devices", lambda item: item)
+    yield from _pci_device_problems(vms)
     yield from _twice_in_lists(vms, "usb_devices", lambda item: (item.bus, item.device))
     yield from _shared_volume_problems(vms)
     yield from _secret_problems(vms)
@@ -94,6 +107,24 @@ def _twice(parts: Iterable[Part], name: str, key: Key) -> Iterator[Problem]:
         other = first.setdefault(value, part)
         if other is not part:
             yield _same("%s.%s" % (part.option_path, name), "%s.%s" % (other.option_path, name), name)
+
+
+def _pci_device_problems(vms: Iterable[Part]) -> Iterator[Problem]:
+    """Yield PCI devices of the hypervisor that are passed through twice, as devices or as NICs."""
+    first: dict[Any, str] = {}
+    for vm in vms:
+        found = [
+            ("%s.pci_devices[%d]" % (vm.option_path, index), item.address)
+            for index, item in enumerate(vm.get("pci_devices") or ())
+            if item is not None
+        ]
+        found += [
+            ("%s.pci_device_address" % nic.option_path, nic.get("pci_device_address")) for nic in _parts(vm, "nics")
+        ]
+        for option_path, address in found:
+            other = first.setdefault(address, option_path) if address else option_path
+            if other != option_path:
+                yield _same(option_path, other, "pci_devices")
 
 
 def _twice_in_lists(vms: Iterable[Part], name: str, key: Callable[[Any], Any]) -> Iterator[Problem]:
@@ -178,13 +209,48 @@ def _volume_problems(volume: Part) -> Iterator[Problem]:
         )
 
 
-def _nic_problems(nic: Part) -> Iterator[Problem]:
-    if nic.get("bridge_type") == "openvswitch":
-        if nic.get("ip"):
+def _nic_problems(nic: Part, vm: Part) -> Iterator[Problem]:
+    if nic.get("pci_device_address") is not None or "pci_device_address" in nic.wrong:
+        yield from _virtual_function_problems(nic)
+    else:
+        yield from _bridged_nic_problems(nic)
+    address = nic.get("address")
+    if address is not None and address.get("type") == "drive":
+        yield Problem("%s.type" % address.option_path, "must be pci for a NIC")
+    model = nic.get("model") or ("e1000" if vm.get("use_virtio") is False else "virtio")
+    for name in _VIRTIO_ONLY:
+        if model != "virtio" and nic.get(name) not in (None, 1):
+            message = "needs a virtio NIC, not %s" % model
+            yield Problem("%s.%s" % (nic.option_path, name), message, hint="set model to virtio, or leave it out")
+
+
+def _virtual_function_problems(nic: Part) -> Iterator[Problem]:
+    for name, omitted in _NOT_OF_VIRTUAL_FUNCTIONS.items():
+        if nic.get(name) not in (None, omitted):
             yield Problem(
-                "%s.ip" % nic.option_path,
+                "%s.%s" % (nic.option_path, name),
+                "cannot be used with pci_device_address: the virtual function is passed through as it is",
+                hint="leave it out",
+            )
+
+
+def _bridged_nic_problems(nic: Part) -> Iterator[Problem]:
+    if nic.get("bridge_name") is None and "bridge_name" not in nic.wrong:
+        yield Problem("%s.bridge_name" % nic.option_path, "is required")
+    if nic.get("bridge_type") == "openvswitch":
+        for name in ("ip", "clean_traffic"):
+            if not nic.get(name):
+                continue
+            yield Problem(
+                "%s.%s" % (nic.option_path, name),
                 "cannot be used with bridge_type openvswitch: libvirt does not filter traffic through Open vSwitch",
-                hint="leave ip out, and restrict the port with Open vSwitch flows",
+                hint="leave it out, and restrict the port with Open vSwitch flows",
+            )
+        if nic.get("isolated"):
+            yield Problem(
+                "%s.isolated" % nic.option_path,
+                "cannot be used with bridge_type openvswitch: only ports of a kernel bridge can be isolated",
+                hint="leave it out, and restrict the port with Open vSwitch flows",
             )
     elif nic.get("bridge_type") == "linux":
         for name, hint in _OPENVSWITCH_ONLY.items():

@@ -17,6 +17,9 @@ from typing import Any, Callable, NamedTuple
 
 MAX_SOCKET_PATH = 107  # sun_path of unix(7), less the terminating zero
 MAX_INTERFACE_NAME = 15  # IFNAMSIZ, less the terminating zero
+MTUS = (68, 65521)  # IPv4's minimum, and the maximum of a tap device
+MAX_NIC_QUEUES = 256  # of a tap device
+_NIC_QUEUE_SIZES = (256, 512, 1024)  # what QEMU accepts
 
 _UUID = re.compile(r"[0-9a-f]{8}(-?)[0-9a-f]{4}(?:\1[0-9a-f]{4}){3}[0-9a-f]{8}")
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
@@ -38,12 +41,19 @@ class PciAddress(NamedTuple):
     function: int
 
 
+class HostPciDevice(NamedTuple):
+    address: str
+    rom: str
+
+
 class UsbAddress(NamedTuple):
     bus: int
     device: int
     vendor: int
     product: int
     usb_version: int
+    server: str = ""
+    port: int = 0
 
 
 def xml_text(value: str) -> str:
@@ -164,6 +174,30 @@ def pci_address(value: str) -> PciAddress:
     if not (address.domain or address.bus or address.slot):
         raise ValueError("is the PCI address of the host bridge")
     return address
+
+
+def pci_function(value: str) -> str:
+    """Return a PCI address as the kernel writes it: C(DDDD:BB:SS.F)."""
+    return "%04x:%02x:%02x.%x" % pci_address(value)
+
+
+def pci_device(value: str) -> HostPciDevice:
+    """Return a PCI address and what may follow it behind a comma: the path of a ROM file, or ZStack's UUID of one."""
+    address, comma, rom = value.partition(",")
+    if rom.startswith("/"):
+        rom = absolute_path(rom)
+    elif comma:
+        try:
+            rom = uuid(rom).replace("-", "")
+        except ValueError:
+            raise ValueError("has a comma that is followed by neither an absolute path nor a UUID") from None
+    return HostPciDevice(pci_function(address), rom)
+
+
+def nic_queue_size(value: int) -> int:
+    if value not in _NIC_QUEUE_SIZES:
+        raise ValueError("must be 256, 512 or 1024")
+    return value
 
 
 def usb_address(value: str) -> UsbAddress:

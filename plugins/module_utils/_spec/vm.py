@@ -107,12 +107,26 @@ class NicQos:
 
 @dataclass(frozen=True)
 class Nic:
-    """A network card on a bridge."""
+    """A network card on a bridge, or with C(pci_device_address) a virtual function that is passed through.
+
+    C(model) is None where the VM's C(use_virtio) decides, C(clean_traffic) where C(ip) does.
+    """
 
     option_path: str
     mac: str
     ip: str
-    bridge_name: str
+    ips: tuple[str, ...]
+    clean_traffic: Optional[bool]
+    model: Optional[str]
+    mtu: Optional[int]
+    link_state: str
+    queues: int
+    rx_queue_size: Optional[int]
+    tx_queue_size: Optional[int]
+    isolated: bool
+    pci_device_address: Optional[str]
+    address: Optional[DeviceAddress]
+    bridge_name: Optional[str]
     bridge_type: str
     interface_id: Optional[str]
     vlan_id: Optional[int]
@@ -133,13 +147,15 @@ class Channel:
 
 @dataclass(frozen=True)
 class PciDevice:
-    """A device of the hypervisor that is passed through, by its PCI address."""
+    """A device of the hypervisor that is passed through, by its PCI address C(DDDD:BB:SS.F).
+
+    C(rom): the file that is the device's ROM in the guest: an absolute path, or the UUID by which ZStack names it,
+    without dashes, for a file that need not exist. Empty for the device's own ROM.
+    """
 
     option_path: str
-    domain: int
-    bus: int
-    slot: int
-    function: int
+    address: str
+    rom: str
 
 
 @dataclass(frozen=True)

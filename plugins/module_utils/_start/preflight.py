@@ -14,13 +14,15 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import Optional, Union
 
 from .._actions.action import Action
-from .._domain.interface import NIC_FILTER
+from .._domain.interface import NIC_FILTER, is_filtered
 from .._errors.errors import Problem, VmError
 from .._host.bridges import openvswitch_bridge_exists
 from .._host.system import HostSystem, System
-from .._spec.vm import Nic, PciDevice, Vm
+from .._spec.vm import Vm
 from .._storage.iscsi import uses_host_initiator
 from .daemons import daemon_problem
+
+_VHOST_NET = "/dev/vhost-net"
 
 
 def host_problems(vm: Vm, system: System) -> list[Problem]:
@@ -33,6 +35,7 @@ def host_problems(vm: Vm, system: System) -> list[Problem]:
     return [
         *_bridge_problems(vm, system),
         *_channel_problems(vm, system),
+        *_queue_problems(vm, system),
         *_pci_problems(vm, system),
         *_usb_problems(vm, system),
     ]
@@ -71,12 +74,17 @@ def backup_problems(directory: str, actions: Iterable[Action], system: System) -
 
 def network_filter_problems(vm: Vm, filters: Union[Collection[str], VmError, None]) -> list[Problem]:
     """Return the NICs whose network filter libvirt lacks; C(filters): those that it has, or why it doesn't say."""
+    filtered = [
+        "%s.%s" % (nic.option_path, "clean_traffic" if nic.clean_traffic else "ip")
+        for nic in vm.nics
+        if is_filtered(nic)
+    ]
     if isinstance(filters, VmError):
-        return [problem for nic in vm.nics if nic.ip for problem in daemon_problem("%s.ip" % nic.option_path, filters)]
+        return [problem for option_path in filtered for problem in daemon_problem(option_path, filters)]
     if filters is None or NIC_FILTER in filters:
         return []
-    message = "libvirt has no network filter %s, which every NIC with an address gets" % NIC_FILTER
-    return [Problem("%s.ip" % nic.option_path, message, "filter_failed") for nic in vm.nics if nic.ip]
+    message = "libvirt has no network filter %s, which every NIC with clean_traffic or an address gets" % NIC_FILTER
+    return [Problem(option_path, message, "filter_failed") for option_path in filtered]
 
 
 def memory_warnings(vm: Vm, free: Optional[int]) -> list[str]:
@@ -96,14 +104,16 @@ def missing_channel_directories(vm: Vm, system: System) -> list[str]:
 
 def _bridge_problems(vm: Vm, system: HostSystem) -> Iterator[Problem]:
     for nic in vm.nics:
+        if nic.bridge_name is None or nic.pci_device_address:
+            continue
         problem = _openvswitch_problem if nic.bridge_type == "openvswitch" else _kernel_bridge_problem
-        found = problem(nic, "%s.bridge_name" % nic.option_path, system)
+        found = problem(nic.bridge_name, "%s.bridge_name" % nic.option_path, system)
         if found is not None:
             yield found
 
 
-def _kernel_bridge_problem(nic: Nic, option_path: str, system: HostSystem) -> Optional[Problem]:
-    name, hint = nic.bridge_name, ""
+def _kernel_bridge_problem(name: str, option_path: str, system: HostSystem) -> Optional[Problem]:
+    hint = ""
     if system.network.bridge_exists(name):
         return None
     if system.files.path_kind("/sys/class/net/" + name) is not None:
@@ -114,8 +124,7 @@ def _kernel_bridge_problem(nic: Nic, option_path: str, system: HostSystem) -> Op
     return Problem(option_path, "the hypervisor has no bridge %s" % name, "bridge_missing", hint=hint)
 
 
-def _openvswitch_problem(nic: Nic, option_path: str, system: HostSystem) -> Optional[Problem]:
-    name = nic.bridge_name
+def _openvswitch_problem(name: str, option_path: str, system: HostSystem) -> Optional[Problem]:
     if system.network.bridge_exists(name):
         hint = "set bridge_type to linux, or name a bridge of Open vSwitch"
         return Problem(
@@ -141,18 +150,33 @@ def _channel_problems(vm: Vm, system: System) -> Iterator[Problem]:
             yield Problem("%s.socket_path" % channel.option_path, message, "path_unwritable")
 
 
+def _queue_problems(vm: Vm, system: System) -> Iterator[Problem]:
+    """Yield NICs whose queues need the kernel's vhost, which libvirt opens for KVM only."""
+    if vm.domain_type == "kvm" and system.files.path_kind(_VHOST_NET) is None:
+        for nic in vm.nics:
+            if nic.queues > 1:
+                message = "the hypervisor has no %s, which a NIC with several queues needs" % _VHOST_NET
+                hint = "load the kernel module vhost_net, or set queues to 1"
+                yield Problem("%s.queues" % nic.option_path, message, "device_missing", hint=hint)
+
+
 def _pci_problems(vm: Vm, system: System) -> Iterator[Problem]:
-    for device in vm.pci_devices:
-        address = _pci_address(device)
+    functions = [("%s.pci_device_address" % nic.option_path, nic.pci_device_address) for nic in vm.nics]
+    for option_path, address in [*((device.option_path, device.address) for device in vm.pci_devices), *functions]:
+        if address is None:
+            continue
         if not system.devices.pci_device_exists(address):
-            yield Problem(device.option_path, "the hypervisor has no PCI device %s" % address, "device_missing")
+            yield Problem(option_path, "the hypervisor has no PCI device %s" % address, "device_missing")
         elif not system.devices.has_iommu_group(address):
             message = "the PCI device %s is behind no IOMMU, so that it cannot be passed through" % address
-            yield Problem(device.option_path, message, "iommu_missing")
-
-
-def _pci_address(device: PciDevice) -> str:
-    return "%04x:%02x:%02x.%x" % (device.domain, device.bus, device.slot, device.function)
+            yield Problem(option_path, message, "iommu_missing")
+        elif option_path.endswith(".pci_device_address") and not system.devices.is_virtual_function(address):
+            hint = "name a virtual function, or pass the whole device through by pci_devices"
+            message = "the PCI device %s is not a virtual function" % address
+            yield Problem(option_path, message, "device_missing", hint=hint)
+    for device in vm.pci_devices:
+        if device.rom.startswith("/") and system.files.path_kind(device.rom) != "file":
+            yield Problem(device.option_path, "the ROM file %s does not exist" % device.rom, "device_missing")
 
 
 def _usb_problems(vm: Vm, system: System) -> Iterator[Problem]:

@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from typing import Optional, Union
 
 from .._actions.action import Action
+from .._domain.interface import is_filtered
 from .._errors.errors import Problem, VmError
 from .._host.bridges import BridgePorts
 from .._host.capabilities import Host, domain_kind, parse_capabilities, parse_domain_capabilities
+from .._host.device_support import device_support
 from .._host.system import System
 from .._host_storage.preparation import preflight
 from .._libvirt.hypervisor import Hypervisor
@@ -119,7 +121,7 @@ def begin_run(hypervisor: Hypervisor, system: System, vms: Sequence[Vm], request
 
 
 def _ask_network_filters(hypervisor: Hypervisor, vms: Sequence[Vm]) -> Union[Sequence[str], VmError, None]:
-    if not any(nic.ip for vm in vms for nic in vm.nics):
+    if not any(is_filtered(nic) for vm in vms for nic in vm.nics):
         return None
     try:
         return hypervisor.network_filters()
@@ -144,4 +146,4 @@ def _ask_host(hypervisor: Hypervisor, system: System, vms: Sequence[Vm]) -> Host
     if system.is_remote:
         return Host(capabilities, answers, has_cpu_shares=not hypervisor.is_session)
     cgroup_version, addresses = system.devices.cgroup_version(), system.network.ip_addresses()
-    return Host(capabilities, answers, cgroup_version, addresses, not hypervisor.is_session)
+    return Host(capabilities, answers, cgroup_version, addresses, not hypervisor.is_session, device_support(system))

@@ -204,12 +204,17 @@ class TestConversion:
     @pytest.mark.parametrize(
         ("written", "address"),
         [
-            ("0a:00.1", (0, 10, 0, 1)),
-            ("0000:81:1F.3", (0, 0x81, 0x1F, 3)),
-            ("10000:e1:00.0", (0x10000, 0xE1, 0, 0)),
+            ("0a:00.1", ("0000:0a:00.1", "")),
+            ("0000:81:1F.3", ("0000:81:1f.3", "")),
+            ("10000:e1:00.0", ("10000:e1:00.0", "")),
+            ("0a:00.1,/var/lib/rom", ("0000:0a:00.1", "/var/lib/rom")),
+            (
+                "0a:00.1,73cba5bd-2a86-c81e-25cf-c98fe4d1e8a3",
+                ("0000:0a:00.1", "73cba5bd2a86c81e25cfc98fe4d1e8a3"),
+            ),
         ],
     )
-    def test_pci_addresses(self, written: str, address: tuple[int, int, int, int]) -> None:
+    def test_pci_devices(self, written: str, address: tuple[str, str]) -> None:
         assert parsed(pci_devices=[written]).pci_devices == (PciDevice("vms[0].pci_devices[0]", *address),)
 
     @pytest.mark.parametrize(("version", "number"), [("1.1", 1), ("2.0", 2), ("2.0.0", 2), ("3", 3), ("3.1", 3)])
