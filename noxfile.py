@@ -204,14 +204,14 @@ def _create_environment(session: nox.Session, directory: Path, python: Path, *re
 
 
 class Failures:
-    """What failed in a session that goes on all the same."""
+    """The failures of a session that continues after them."""
 
     def __init__(self) -> None:
         self._found: list[str] = []
 
     @contextlib.contextmanager
     def noted(self, what: str) -> Iterator[None]:
-        """Note it if a command fails."""
+        """Record a failure if a command fails."""
         try:
             yield
         except CommandFailed:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measures the collection side by side with libvirt-python alone, virsh and community.libvirt."""
+"""Measure the collection side by side with libvirt-python alone, virsh and community.libvirt."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.run.process import interrupt_on_signals
 from tests.run.setup import Setup, SetupError
 
 from . import machine, report
-from .place import Failed, laboratory
+from .hypervisors import Failed, laboratory
 from .sizes import SMOKE, Sizes
 from .targets import targets
 from .vms import write_json
@@ -28,7 +28,7 @@ from .workloads import Session
 
 
 def main(arguments: list[str]) -> int:
-    """Measures, prints and writes what came out; 1 if a target is missed."""
+    """Measure, print and write the results; return 1 if a target is missed."""
     options = _parser().parse_args(arguments)
     sizes = SMOKE if options.smoke else replace(Sizes(), repetitions=options.repetitions)
     checkout = Checkout(Path(__file__).resolve().parents[2])
@@ -56,16 +56,16 @@ def main(arguments: list[str]) -> int:
         "seconds_to_import": dict(session.imported),
         "targets": [{**asdict(each), "met": each.met} for each in targets(session.measured, session.compared, sizes)],
     }
-    folder = options.output or checkout.cache / "benchmarks"
+    directory = options.output or checkout.cache / "benchmarks"
     print(f"\n{report.as_text(results)}\n")
-    write_json(folder / "benchmarks.json", results)
+    write_json(directory / "benchmarks.json", results)
     # matplotlib is in the development environment, not in the system's Python.
-    files = [str(folder / "benchmarks.json"), str(folder / "benchmarks.svg")]
+    files = [str(directory / "benchmarks.json"), str(directory / "benchmarks.svg")]
     program = [checkout.program("python"), "-m", "tests.benchmarks.plot"]
     subprocess.run([*program, *files], cwd=checkout.root, env=checkout.environment(), check=True)
-    print(f"{folder}/benchmarks.json, {folder}/benchmarks.svg; {time.monotonic() - begun:.0f} s")
+    print(f"{directory}/benchmarks.json, {directory}/benchmarks.svg; {time.monotonic() - begun:.0f} s")
     if options.docs:
-        report.write_docs(checkout.root, results, folder / "benchmarks.svg")
+        report.write_docs(checkout.root, results, directory / "benchmarks.svg")
     missed = [target for target in results["targets"] if not target["met"]]
     print(f"{len(missed)} of {len(results['targets'])} targets missed" if missed else "All targets are met")
     return 1 if missed and not options.smoke else 0

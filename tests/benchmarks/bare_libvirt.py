@@ -2,9 +2,9 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What libvirt-python alone needs: bare_libvirt.py start|look|define|remove|count DOMAINS.json [THREADS]
+"""Run libvirt-python alone: the lower limit for everything that uses libvirt. Runs on the hypervisor.
 
-The limit for whatever talks to libvirt. Runs on the hypervisor, by itself.
+bare_libvirt.py start|look|define|remove|count DOMAINS.json [THREADS]
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ Domain = Mapping[str, str]
 
 
 def start(connection: Any, domain: Domain) -> None:
-    """Defines and starts it."""
+    """Define and start a domain."""
     connection.defineXML(domain["xml"]).create()
 
 
 def define(connection: Any, domain: Domain) -> None:
-    """Defines it."""
+    """Define a domain."""
     connection.defineXML(domain["xml"])
 
 
 def look(connection: Any, domain: Domain) -> None:
-    """What has to be known to see that there is nothing to do."""
+    """Read everything that shows that nothing has to change."""
     found = connection.lookupByUUIDString(domain["uuid"])
     found.state()
     found.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
 
 
 def remove(connection: Any, domain: Domain) -> None:
-    """As if it had never been."""
+    """Force off and undefine a domain, if it exists."""
     try:
         found = connection.lookupByUUIDString(domain["uuid"])
         if found.isActive():
@@ -55,7 +55,7 @@ OPERATIONS: dict[str, Callable[[Any, Domain], None]] = {
 
 
 def main(operation: str, file: str, threads: int = 1) -> None:
-    """Does it to all, some at a time."""
+    """Run the operation on all domains, some at a time."""
     libvirt.registerErrorHandler(lambda _context, _error: None, None)
     with open(file, encoding="utf-8") as stream:
         domains = json.load(stream)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is compared. Each contender says which commands do an operation with some VMs of each host of a place."""
+"""The tools that are compared: the commands of each for an operation on some VMs of each hypervisor."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .place import HERE, TARGET_PYTHON, Failed, Place, run
+from .hypervisors import HERE, TARGET_PYTHON, Failed, Hypervisors, run
 from .vms import Vm
 
 START, UNCHANGED, CHECK = "start", "unchanged", "check"
@@ -19,16 +19,16 @@ VmsOfHosts = Mapping[str, Sequence[Vm]]
 
 
 class Contender:
-    """Something that starts VMs, or looks whether they run as they should."""
+    """A tool that starts VMs, or checks whether they run and are in sync."""
 
     name: str
     operations: tuple[str, ...] = (START, UNCHANGED, CHECK)
 
-    def prepare(self, place: Place, vms: VmsOfHosts, domains: Domains) -> None:
-        """Writes what it needs; this is not measured."""
+    def prepare(self, hypervisors: Hypervisors, vms: VmsOfHosts, domains: Domains) -> None:
+        """Write what it needs; this is not measured."""
 
-    def do(self, operation: str, place: Place) -> None:
-        """Does it; this is what is measured."""
+    def do(self, operation: str, hypervisors: Hypervisors) -> None:
+        """Do it; this is what is measured."""
         raise NotImplementedError
 
 
@@ -39,20 +39,20 @@ class Bare(Contender):
     operations = (START, UNCHANGED)
     threads = os.cpu_count() or 1
 
-    def prepare(self, place: Place, vms: VmsOfHosts, domains: Domains) -> None:
+    def prepare(self, hypervisors: Hypervisors, vms: VmsOfHosts, domains: Domains) -> None:
         for host, own in domains.items():
-            place.write(f"domains-{host}.json", own)
+            hypervisors.write(f"domains-{host}.json", own)
 
-    def do(self, operation: str, place: Place) -> None:
-        self.script("start" if operation == START else "look", place)
+    def do(self, operation: str, hypervisors: Hypervisors) -> None:
+        self.script("start" if operation == START else "look", hypervisors)
 
-    def script(self, operation: str, place: Place) -> list[str]:
-        """Runs the script of libvirt-python on every host."""
+    def script(self, operation: str, hypervisors: Hypervisors) -> list[str]:
+        """Run the script of libvirt-python on every host."""
         # To remove VMs is to wait for their QEMUs, and is not measured.
         threads = 8 if operation == "remove" else self.threads
-        arguments = [f"{place.directory}/domains-HOST.json", str(threads)]
+        arguments = [f"{hypervisors.directory}/domains-HOST.json", str(threads)]
         words = [TARGET_PYTHON, str(HERE / "bare_libvirt.py"), operation, *arguments]
-        return run(place.scripts(*words), place.checkout.environment())
+        return run(hypervisors.scripts(*words), hypervisors.checkout.environment())
 
 
 class Virsh(Contender):
@@ -61,19 +61,22 @@ class Virsh(Contender):
     name = "virsh in a loop"
     operations = (START, UNCHANGED)
 
-    def prepare(self, place: Place, vms: VmsOfHosts, domains: Domains) -> None:
+    def prepare(self, hypervisors: Hypervisors, vms: VmsOfHosts, domains: Domains) -> None:
         for host, own in domains.items():
             lines = {START: ["set -e"], UNCHANGED: ["set -e"]}
             for domain in own:
-                file = place.directory / f"{domain['name']}.xml"
+                file = hypervisors.directory / f"{domain['name']}.xml"
                 file.write_text(domain["xml"], encoding="utf-8")
                 lines[START] += [f"virsh -q define {file}", f"virsh -q start {domain['name']}"]
                 lines[UNCHANGED] += [f"virsh domstate {domain['name']}", f"virsh dumpxml --inactive {domain['name']}"]
             for operation, script in lines.items():
-                (place.directory / f"virsh-{operation}-{host}").write_text("\n".join(script), encoding="utf-8")
+                (hypervisors.directory / f"virsh-{operation}-{host}").write_text("\n".join(script), encoding="utf-8")
 
-    def do(self, operation: str, place: Place) -> None:
-        run(place.scripts("sh", f"{place.directory}/virsh-{operation}-HOST"), place.checkout.environment())
+    def do(self, operation: str, hypervisors: Hypervisors) -> None:
+        run(
+            hypervisors.scripts("sh", f"{hypervisors.directory}/virsh-{operation}-HOST"),
+            hypervisors.checkout.environment(),
+        )
 
 
 class Playbook(Contender):
@@ -82,45 +85,45 @@ class Playbook(Contender):
     environment_name = "venv"
 
     def tasks(self) -> Sequence[Mapping[str, Any]]:
-        """What the playbook does on each host, whose VMs are in variables."""
+        """Return the tasks that the playbook runs on each host, whose VMs are in variables."""
         raise NotImplementedError
 
     def variables(self, vms: Sequence[Vm], domains: Sequence[Mapping[str, str]]) -> Mapping[str, Any]:
-        """The variables of a host."""
+        """Return the variables of a host."""
         return {}
 
-    def prepare(self, place: Place, vms: VmsOfHosts, domains: Domains) -> None:
+    def prepare(self, hypervisors: Hypervisors, vms: VmsOfHosts, domains: Domains) -> None:
         own = {host: self.variables(vms[host], domains[host]) for host in vms}
-        place.write(self._file("inventory"), {"all": {"hosts": own}})
+        hypervisors.write(self._file("inventory"), {"all": {"hosts": own}})
         play = {"hosts": "all", "gather_facts": False, "tasks": self.tasks()}
-        place.write(self._file("playbook"), [play])
+        hypervisors.write(self._file("playbook"), [play])
 
-    def do(self, operation: str, place: Place) -> None:
-        changed = self.play(place, ["--check"] if operation == CHECK else [])
+    def do(self, operation: str, hypervisors: Hypervisors) -> None:
+        changed = self.play(hypervisors, ["--check"] if operation == CHECK else [])
         if operation == UNCHANGED and changed and self.tells_the_truth:
             raise Failed(f"{self.name} has changed something")
 
     # Whether "changed" says whether something was changed.
     tells_the_truth = True
 
-    def play(self, place: Place, arguments: Sequence[str]) -> int:
-        """Runs the playbook, and returns how many tasks said that they had changed something."""
-        environment_folder = place.checkout.cache / self.environment_name
-        environment = place.checkout.environment(ANSIBLE_COLLECTIONS_PATH=self._collections(place))
-        command = [str(environment_folder / "bin" / "ansible-playbook"), *place.ansible]
-        command += ["-i", str(place.directory / self._file("inventory")), *arguments]
-        (output,) = run([[*command, str(place.directory / self._file("playbook"))]], environment)
+    def play(self, hypervisors: Hypervisors, arguments: Sequence[str]) -> int:
+        """Run the playbook, and return how many tasks said that they had changed something."""
+        environment_directory = hypervisors.checkout.cache / self.environment_name
+        environment = hypervisors.checkout.environment(ANSIBLE_COLLECTIONS_PATH=self._collections(hypervisors))
+        command = [str(environment_directory / "bin" / "ansible-playbook"), *hypervisors.ansible]
+        command += ["-i", str(hypervisors.directory / self._file("inventory")), *arguments]
+        (output,) = run([[*command, str(hypervisors.directory / self._file("playbook"))]], environment)
         return sum(int(number) for number in re.findall(r"changed=(\d+)", output))
 
-    def _collections(self, place: Place) -> str:
-        return str(place.checkout.collections)
+    def _collections(self, hypervisors: Hypervisors) -> str:
+        return str(hypervisors.checkout.collections)
 
     def _file(self, what: str) -> str:
         return f"{type(self).__name__.lower()}-{what}.json"
 
 
 class Nothing(Playbook):
-    """What Ansible itself takes."""
+    """An Ansible task that does nothing."""
 
     name = "a task that does nothing"
     operations = (UNCHANGED,)
@@ -161,8 +164,8 @@ class CommunityLibvirt(Playbook):
     def variables(self, vms: Sequence[Vm], domains: Sequence[Mapping[str, str]]) -> Mapping[str, Any]:
         return {"domains": domains}
 
-    def _collections(self, place: Place) -> str:
-        environment = place.checkout.cache / self.environment_name
+    def _collections(self, hypervisors: Hypervisors) -> str:
+        environment = hypervisors.checkout.cache / self.environment_name
         return str(next(environment.glob("lib/python3*/site-packages")))
 
 

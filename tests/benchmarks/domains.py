@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""On the hypervisor: domains.py describe VMS.json DOMAINS.json, or domains.py compare VMS.json RESULT.json
+"""Write the domains of VMs, or measure the comparison of VMs that are defined. Runs on the hypervisor.
 
-The first writes which domains zstack_vm_start makes of VMs, for the contenders. The second takes the time that reading,
-building and comparing takes for VMs that are defined.
+domains.py describe VMS.json DOMAINS.json
+domains.py compare VMS.json RESULT.json
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ROUNDS = 5
 
 
 def main(operation: str, vms_file: str, result_file: str) -> None:
-    """Reads the one file and writes the other."""
+    """Read the one file and write the other."""
     with open(vms_file, encoding="utf-8") as stream:
         raw = json.load(stream)
     vms, problems = parse_vms(raw)
@@ -45,7 +45,7 @@ def main(operation: str, vms_file: str, result_file: str) -> None:
 
 
 def describe(run: RunContext, vms: Sequence[Vm]) -> list[dict[str, str]]:
-    """The domains that are defined for the VMs."""
+    """Return the domains that are defined for the VMs."""
     domains = []
     for vm in vms:
         facts = storage_facts(vm, None, run.system, run.hypervisor)
@@ -55,7 +55,7 @@ def describe(run: RunContext, vms: Sequence[Vm]) -> list[dict[str, str]]:
 
 
 def compare(run: RunContext, vms: Sequence[Vm], raw: Any) -> dict[str, float]:
-    """Seconds a VM, the median of some rounds over all of them."""
+    """Return the seconds a VM, the median of some rounds over all of them."""
     held = [run.hypervisor.xml(vm.uuid, inactive=True) for vm in vms]
     facts = [storage_facts(vm, None, run.system, run.hypervisor) for vm in vms]
     built = [domain.build(vm, run.host, known).element for vm, known in zip(vms, facts)]

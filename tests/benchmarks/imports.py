@@ -1,13 +1,13 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long the hypervisor's Python takes to import what the module is made of."""
+"""Time that the hypervisor's Python takes to import the code of the module."""
 
 from __future__ import annotations
 
 import statistics
 
-from .place import TARGET_PYTHON, Place, run, target_environment
+from .hypervisors import TARGET_PYTHON, Hypervisors, run, target_environment
 
 ROUNDS = 5
 # What each one says includes what it imports itself.
@@ -19,13 +19,13 @@ IMPORTED = {
 PROGRAM = "import time; begun = time.perf_counter(); import {}; print(time.perf_counter() - begun)"
 
 
-def seconds_to_import(place: Place) -> dict[str, float]:
-    """The medians of some processes each. All is compiled each time, as it is from the archive that Ansible sends."""
-    environment = target_environment(place)
-    environment |= {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPYCACHEPREFIX": str(place.directory / "no-bytecode")}
+def seconds_to_import(hypervisors: Hypervisors) -> dict[str, float]:
+    """Return the medians of some processes. All is compiled each time, as from the archive that Ansible sends."""
+    environment = target_environment(hypervisors)
+    environment |= {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPYCACHEPREFIX": str(hypervisors.directory / "no-bytecode")}
 
     def measure(modules: str) -> float:
-        command = place.scripts(TARGET_PYTHON, "-c", PROGRAM.format(modules))
+        command = hypervisors.scripts(TARGET_PYTHON, "-c", PROGRAM.format(modules))
         return statistics.median(float(output) for _round in range(ROUNDS) for output in run(command, environment))
 
     return {what: measure(modules) for what, modules in IMPORTED.items()}

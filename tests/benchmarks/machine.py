@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The machine that the times were taken on."""
+"""The machine on which the times were measured."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.run.checkout import Checkout
 
 
 def describe(checkout: Checkout) -> dict[str, str]:
-    """What matters of it."""
+    """Return what affects the times."""
     ansible = checkout.program("ansible-playbook")
     return {
         "CPU": f"{_cpu_model()}, {os.cpu_count()} CPUs",

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Takes times: the contenders one after another in each round, each round beginning with another one."""
+"""Measure times: the contenders one after another in each round, starting each round with another one."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from .contenders import Contender
-from .place import Place
+from .hypervisors import Hypervisors
 from .sizes import Sizes
 
 
 @dataclass
 class Measured:
-    """How long a contender took, in seconds, each time. `vms` counts those of all hosts together."""
+    """The seconds that a contender took, each time. `vms` counts those of all hosts together."""
 
     workload: str
     contender: str
@@ -26,20 +26,20 @@ class Measured:
 
     @property
     def median(self) -> float:
-        """The time that counts."""
+        """Return the time that counts."""
         return statistics.median(self.seconds)
 
 
 def in_rounds(
     workload: str,
     operation: str,
-    place: Place,
+    hypervisors: Hypervisors,
     contenders: Sequence[Contender],
     vms: int,
     sizes: Sizes,
     after: Callable[[], None] = lambda: None,
 ) -> list[Measured]:
-    """Measures the contenders that can do the operation; `after` each time, what is not measured."""
+    """Measure the contenders that can do the operation; `after` each time, what is not measured."""
     able = [contender for contender in contenders if operation in contender.operations]
     measured = [Measured(workload, contender.name, vms) for contender in able]
     for turn in range(sizes.repetitions):
@@ -49,7 +49,7 @@ def in_rounds(
             if sum(seconds) >= sizes.enough:
                 continue
             begun = time.perf_counter()
-            able[index].do(operation, place)
+            able[index].do(operation, hypervisors)
             seconds.append(time.perf_counter() - begun)
             after()
     for each in measured:

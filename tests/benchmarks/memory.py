@@ -1,19 +1,19 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How much memory the module takes on the hypervisor."""
+"""Memory that the module takes on the hypervisor."""
 
 from __future__ import annotations
 
 from .contenders import OURS
-from .place import HERE, Place
+from .hypervisors import HERE, Hypervisors
 
 
-def of_module(place: Place, *arguments: str) -> int:
-    """The most that the process of zstack_vm_start had, in KiB, with the VMs that were prepared last."""
-    file, interpreter = place.directory / "memory", place.directory / "python"
+def of_module(hypervisors: Hypervisors, *arguments: str) -> int:
+    """Return the most that the process of zstack_vm_start had, in KiB, with the VMs that were prepared last."""
+    file, interpreter = hypervisors.directory / "memory", hypervisors.directory / "python"
     file.unlink(missing_ok=True)
     interpreter.write_text(f'#!/bin/sh\nMEMORY_FILE={file} exec {HERE / "measured_python"} "$@"\n', encoding="ascii")
     interpreter.chmod(0o755)
-    OURS.play(place, ["-e", f"ansible_python_interpreter={interpreter}", *arguments])
+    OURS.play(hypervisors, ["-e", f"ansible_python_interpreter={interpreter}", *arguments])
     return max(int(line) for line in file.read_text(encoding="ascii").split())

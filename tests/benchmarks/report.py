@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What was measured, as tables of Markdown: printed, and written into the documentation."""
+"""The measurements as tables of Markdown: printed, and written into the documentation."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _NOT_DONE = "–"
 
 
 def as_text(results: Results) -> str:
-    """All tables."""
+    """Return all tables."""
     parts = [
         _machine(results),
         times(results),
@@ -46,7 +46,7 @@ def as_text(results: Results) -> str:
 
 
 def write_docs(root: Path, results: Results, plot: Path) -> None:
-    """Put tables and plot into the documentation: between the marks of the page, and of README if it has some."""
+    """Write tables and plot into the documentation: between the marks of the page, and of README if it has any."""
     (root / PLOT).parent.mkdir(exist_ok=True)
     shutil.copyfile(plot, root / PLOT)
     picture = "![Time against number of VMs](%s)"
@@ -62,7 +62,7 @@ def _replace(path: Path, text: str) -> None:
 
 
 def times(results: Results) -> str:
-    """The times of all contenders with the most VMs, and how many times those of zstack.kvm they are."""
+    """Return the times of all contenders with the most VMs, and how many times those of zstack.kvm they are."""
     rows = []
     for workload, title in _TITLES.items():
         most = max(each["vms"] for each in results["measured"] if each["workload"] == workload)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the times are to be, and what they are."""
+"""The targets for the times, and whether they are met."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class Target:
 
     @property
     def met(self) -> bool:
-        """Whether it is reached."""
+        """Return whether the target is met."""
         return self.measured >= self.limit if self.at_least else self.measured <= self.limit
 
 
 def targets(measured: Sequence[Measured], compared: Mapping[str, float], sizes: Sizes) -> list[Target]:
-    """All targets."""
+    """Return all targets."""
     medians = {(each.workload, each.contender, each.vms): each.median for each in measured}
     started, running = sizes.started[-1], sizes.running[-1]
     nothing = medians[RUNNING, NOTHING.name, running]

@@ -21,7 +21,7 @@ _VOLUME_BYTES = 1 << 20
 
 
 def make_vms(directory: Path, kind: int, count: int) -> list[Vm]:
-    """Describes VMs and makes their volumes. Those of another `kind` are others."""
+    """Describe VMs and create their volumes. Each `kind` has VMs of its own."""
     directory.mkdir(parents=True, exist_ok=True)
     directory.chmod(0o755)
     return [_make_vm(directory, kind, number) for number in range(count)]
@@ -51,17 +51,17 @@ def _make_vm(directory: Path, kind: int, number: int) -> Vm:
 
 
 def write_json(path: Path, value: Any) -> Path:
-    """Writes what a contender reads."""
+    """Write what a contender reads."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(value), encoding="utf-8")
     return path
 
 
 def read_json(path: Path) -> Any:
-    """Reads what one has written."""
+    """Read what one has written."""
     return json.loads(path.read_text(encoding="utf-8"))
 
 
 def names(vms: Sequence[Vm]) -> list[str]:
-    """Their names in libvirt."""
+    """Return the names in libvirt."""
     return [vm["uuid"].replace("-", "") for vm in vms]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is measured, one workload after another, in one session."""
+"""The workloads that are measured, one after another, in one session."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 from . import imports, memory
 from .contenders import BARE, CHECK, CONTENDERS, NOTHING, OURS, START, UNCHANGED
+from .hypervisors import HERE, ONE, TARGET_PYTHON, Failed, Hypervisors, run, spread, target_environment
 from .measure import Measured, in_rounds
-from .place import HERE, ONE, TARGET_PYTHON, Failed, Place, run, spread, target_environment
 from .sizes import Sizes
 from .vms import Vm, make_vms, read_json
 
@@ -26,7 +26,7 @@ FLEET_RUNNING = "fleet unchanged"
 class Session:
     """One session of measuring."""
 
-    def __init__(self, one: Place, fleet: Place, sizes: Sizes) -> None:
+    def __init__(self, one: Hypervisors, fleet: Hypervisors, sizes: Sizes) -> None:
         self.one = one
         self.fleet = fleet
         self.sizes = sizes
@@ -39,15 +39,15 @@ class Session:
         self.imported: Mapping[str, float] = {}
 
     def run(self) -> None:
-        """All of it."""
+        """Run all workloads."""
         self.imported = imports.seconds_to_import(self.one)
         self._start()
         self._running()
         self._defined()
         self._fleet()
 
-    def _measure(self, workload: str, operation: str, place: Place, vms: int, **options: Any) -> None:
-        self.measured += in_rounds(workload, operation, place, CONTENDERS, vms, self.sizes, **options)
+    def _measure(self, workload: str, operation: str, hypervisors: Hypervisors, vms: int, **options: Any) -> None:
+        self.measured += in_rounds(workload, operation, hypervisors, CONTENDERS, vms, self.sizes, **options)
 
     def _start(self) -> None:
         vms = make_vms(self.one.directory / "images", 0, self.sizes.started[-1])
@@ -63,7 +63,7 @@ class Session:
             self._measure(STARTED, START, self.one, count, after=clean)
 
     def _warm_up(self) -> None:
-        """What is only read the first time, code for instance, is read before anything is measured."""
+        """Read what is only read the first time, code for instance, before anything is measured."""
         for contender in CONTENDERS:
             contender.do(contender.operations[0], self.one)
             BARE.script("remove", self.one)
@@ -115,23 +115,26 @@ class Session:
 
 
 def prepare(
-    place: Place, vms: Mapping[str, Sequence[Vm]], contenders: Sequence[Any] = CONTENDERS, source: Place | None = None
+    hypervisors: Hypervisors,
+    vms: Mapping[str, Sequence[Vm]],
+    contenders: Sequence[Any] = CONTENDERS,
+    source: Hypervisors | None = None,
 ) -> None:
-    """Gives contenders these VMs, whose domains are what zstack_vm_start makes of them on a host of `source`."""
-    source = source or place
+    """Prepare the VMs for all contenders, with the domains that zstack_vm_start builds for them on a `source` host."""
+    source = source or hypervisors
     all_vms = [vm for own in vms.values() for vm in own]
     given, made = source.write("vms.json", all_vms), source.directory / "domains.json"
     script = [TARGET_PYTHON, str(HERE / "domains.py"), "describe", str(given), str(made)]
     run(source.scripts(*script), target_environment(source))
     coming: Iterator[Mapping[str, str]] = iter(read_json(made))
     domains = {host: [next(coming) for _vm in own] for host, own in vms.items()}
-    place.directory.mkdir(parents=True, exist_ok=True)
+    hypervisors.directory.mkdir(parents=True, exist_ok=True)
     for contender in contenders:
-        contender.prepare(place, vms, domains)
+        contender.prepare(hypervisors, vms, domains)
 
 
-def expect_running(place: Place, vms: int) -> None:
-    """Raises where not all of the VMs run that were prepared last."""
-    running = sum(int(output) for output in BARE.script("count", place))
+def expect_running(hypervisors: Hypervisors, vms: int) -> None:
+    """Raise where not all of the VMs run that were prepared last."""
+    running = sum(int(output) for output in BARE.script("count", hypervisors))
     if running != vms:
         raise Failed(f"{running} of {vms} VMs run")

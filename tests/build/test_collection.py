@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The collection as a file: it builds, holds what it should, installs and shows its documentation."""
+"""The built collection: it has the right files, installs, and shows its documentation."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def run(*command: str, collections: Path) -> str:
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file, built from the clone as it is, caches and all."""
+    """Return the file, built from the clone as it is, caches and all."""
     directory = tmp_path_factory.mktemp("build")
     run("ansible-galaxy", "collection", "build", "--output-path", str(directory), str(ROOT), collections=directory)
     (built,) = directory.glob("zstack-kvm-*.tar.gz")
@@ -63,7 +63,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory of collections in which it is installed."""
+    """Return a directory of collections in which it is installed."""
     directory = tmp_path_factory.mktemp("collections")
     options = ["--offline", "--no-deps", "--collections-path", str(directory)]
     run("ansible-galaxy", "collection", "install", *options, str(archive), collections=directory)

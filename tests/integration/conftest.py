@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What integration tests need: images that QEMU can read, VMs that are gone when the test is over."""
+"""Fixtures of integration tests: images that QEMU can read, VMs that are removed after the test."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ NewVm = Callable[..., dict[str, Any]]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with the most patience come first, so that at the end nothing long is waited for."""
+    """Run the files with the longest time limits first, so that no long one is left at the end."""
 
-    def patience(item: pytest.Item) -> float:
+    def time_limit(item: pytest.Item) -> float:
         mark = item.get_closest_marker("timeout")
         return mark.args[0] if mark else 0
 
     most: dict[Path, float] = {}
     for item in items:
-        most[item.path] = max(most.get(item.path, 0), patience(item))
+        most[item.path] = max(most.get(item.path, 0), time_limit(item))
     items.sort(key=lambda item: -most[item.path])
 
 
 @contextmanager
 def image_directory() -> Iterator[Path]:
-    """A directory that QEMU's user can read."""
+    """Yield a directory that QEMU's user can read."""
     directory = Path(tempfile.mkdtemp(prefix="zstack-kvm-images-"))
     directory.chmod(0o755)
     try:
@@ -51,14 +51,14 @@ def image_directory() -> Iterator[Path]:
 
 @pytest.fixture
 def images() -> Iterator[Path]:
-    """A directory that QEMU's user can read, for one test."""
+    """Yield a directory that QEMU's user can read, for one test."""
     with image_directory() as directory:
         yield directory
 
 
 @pytest.fixture
 def new_vm(images: Path) -> Iterator[NewVm]:
-    """Describes a small VM of its own with a disk that says its UUID when it boots; options are added or replaced."""
+    """Yield a function that describes a small VM whose disk says its UUID; options are added or replaced."""
     made = []
 
     def describe(**options: Any) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def new_vm(images: Path) -> Iterator[NewVm]:
 
 @pytest.fixture(scope="session")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WatchedFleet]:
-    """Hypervisors and VMs for the tests that only look; two of the VMs have names that want more."""
+    """Yield hypervisors and VMs for the tests that only look; two of the VMs have names that want more."""
     directory = tmp_path_factory.mktemp("fleet")
     with image_directory() as images:
         with watched_fleet(directory, images, {DRIFTED: MARKUP, "jump-host": TEMPLATE}) as fleet:

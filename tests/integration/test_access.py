@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What users do who are not root: refused by libvirt, in its group, with a libvirt of their own, by a password."""
+"""Users other than root: refused by libvirt, in its group, with their own libvirt, with a password."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PASSWORD = "correct horse battery"
 
 @pytest.fixture
 def user() -> Iterator[User]:
-    """A user in no group."""
+    """Yield a user in no group."""
     with new_user() as made:
         yield made
 
@@ -58,7 +58,7 @@ def agreed(user: User, vm: dict[str, Any], **options: Any) -> TaskRun:
 class TestTheSystemsLibvirt:
     @pytest.fixture
     def members_only(self, tmp_path: Path) -> Iterator[None]:
-        """libvirtd's socket is open to the group libvirt, as where there is no polkit."""
+        """Open libvirtd's socket to the group libvirt, as on hosts without polkit."""
         assert_own_libvirtd()
         settings = tmp_path / "libvirtd.conf"
         added = 'unix_sock_group = "libvirt"\nunix_sock_rw_perms = "0770"\nauth_unix_rw = "none"\n'
@@ -132,7 +132,7 @@ class TestALibvirtOfTheUsersOwn:
 class TestALibvirtThatAsksForAPassword:
     @pytest.fixture
     def uri(self, user: User) -> Iterator[str]:
-        """The user's own libvirtd, which lets "operator" in by SASL over TCP."""
+        """Yield the user's own libvirtd, which lets "operator" in by SASL over TCP."""
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
         database = user.home / "passwords.db"
@@ -159,7 +159,7 @@ class TestALibvirtThatAsksForAPassword:
             process.wait()
 
     def credentials(self, user: User, password: str, host: str = "127.0.0.1") -> str:
-        """A file with credentials for a host."""
+        """Return a file with credentials for a host."""
         file = user.home / "auth.conf"
         section = f"[credentials-lab]\nauthname=operator\npassword={password}\n"
         file.write_text(f"{section}[auth-libvirt-{host}]\ncredentials=lab\n", encoding="utf-8")
@@ -227,6 +227,6 @@ def _is_there(process: int) -> bool:
 
 
 def is_open(port: int) -> bool:
-    """Whether something listens on the port."""
+    """Return whether something listens on the port."""
     with socket.socket() as client:
         return client.connect_ex(("127.0.0.1", port)) == 0

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The agent API: what ZStack's management node sends to the running rulebook, what it is answered, and what follows."""
+"""The agent API: requests of ZStack's management node to the running rulebook, its responses, and the callbacks."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ Document = Callable[..., dict[str, Any]]
 
 
 def for_nowhere(**fields: Any) -> dict[str, Any]:
-    """A document for a host that the inventory doesn't have."""
+    """Return a document for a host that the inventory doesn't have."""
     usual = {"hostManagementIp": NOWHERE, "consolePassword": PASSWORD}
     return start_vm_cmd("01-minimal", **{**usual, **fields})
 
@@ -87,7 +87,7 @@ def rulebook(node: ManagementNode) -> Iterator[Rulebook]:
 
 @pytest.fixture(scope="module")
 def document(rulebook: Rulebook) -> Iterator[Document]:
-    """Documents for VMs of their own, which boot and are gone at the end."""
+    """Yield documents for VMs of their own, which boot and are gone at the end."""
     made = []
     with image_directory() as images:
 

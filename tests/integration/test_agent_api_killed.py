@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The event source of the agent API is killed while it takes documents: what was accepted still gets a result."""
+"""The event source of the agent API is killed while it accepts documents: every accepted one still gets a result."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from ansible_collections.zstack.kvm.tests.integration.test_agent_api_source import SOURCE
 from ansible_collections.zstack.kvm.tests.support.agent_api import ManagementNode, start_vm_cmd
+from ansible_collections.zstack.kvm.tests.support.event_source import SOURCE
 from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 
 ROUNDS = 4
@@ -33,7 +33,7 @@ asyncio.run(runpy.run_path(sys.argv[1])["main"](asyncio.Queue(), json.loads(sys.
 
 @contextmanager
 def server(port: int, spool: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """The source in a process of its own; its events are never taken."""
+    """Yield the source in a process of its own; its events are never taken."""
     options = json.dumps({"port": port, "spool": str(spool), "parallel": 2, "waiting": 10_000})
     process = subprocess.Popen([sys.executable, "-c", SERVER, str(SOURCE), options], stderr=subprocess.DEVNULL)
     try:

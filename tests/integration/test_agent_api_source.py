@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The event source of the agent API by itself: who is let in, and a hundred documents at once.
+"""The event source of the agent API alone: access control, and a thousand documents at once.
 
-It is run as ansible-rulebook runs it. In place of the rulebook and its playbooks stands whoever takes its events.
+It is run as ansible-rulebook runs it. The tests take its events instead of the rulebook and its playbooks.
 """
 
 from __future__ import annotations
@@ -13,142 +13,57 @@ import gzip
 import json
 import os
 import resource
-import runpy
 import socket
-import ssl
 import subprocess
 import threading
 import time
 import uuid
-from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.plugin_utils.agent_api.spool import NO_RESULT, Spool
 from ansible_collections.zstack.kvm.tests.support.agent_api import ManagementNode, start_vm_cmd
-from ansible_collections.zstack.kvm.tests.support.playbook import COLLECTIONS
+from ansible_collections.zstack.kvm.tests.support.certificates import client_context, create, server_options
+from ansible_collections.zstack.kvm.tests.support.event_source import Playbooks, agent_api, load
 from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
-
-SOURCE = COLLECTIONS / "ansible_collections/zstack/kvm/extensions/eda/plugins/event_source/start_vm_cmd.py"
 
 
 @pytest.fixture(scope="module")
 def source() -> dict[str, Any]:
-    return runpy.run_path(str(SOURCE))
+    return load()
 
 
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A CA with a server's and a client's certificate, and a stranger's certificate of his own."""
-    directory = tmp_path_factory.mktemp("certificates")
-    for name, signer in (("ca", None), ("server", "ca"), ("client", "ca"), ("stranger", None)):
-        command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-        command += ["-days", "2", "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1"]
-        command += ["-keyout", f"{name}.key", "-out", f"{name}.pem"]
-        command += ["-CA", f"{signer}.pem", "-CAkey", f"{signer}.key"] if signer else []
-        subprocess.run(command, cwd=directory, check=True, capture_output=True)
-    return directory
-
-
-def server_options(directory: Path) -> dict[str, str]:
-    return {"certfile": str(directory / "server.pem"), "keyfile": str(directory / "server.key")}
-
-
-def client_context(directory: Path, name: str = "") -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=str(directory / "ca.pem"))
-    if name:
-        context.load_cert_chain(directory / f"{name}.pem", directory / f"{name}.key")
-    return context
-
-
-class Playbooks:
-    """Takes the events of the source, and leaves a result for each a moment later.
-
-    Those that are held leave none for so long; while it is refusing, events are not even taken.
-    """
-
-    def __init__(self) -> None:
-        self.held = False
-        self.refusing = False
-        self.written_by_test = False
-        self.size = 0
-        self.requests: list[dict[str, str]] = []
-        self.running: Counter[str] = Counter()
-        self.most = 0
-        self.most_for_one_vm = 0
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    async def put(self, event: dict[str, Any]) -> None:
-        while self.refusing:
-            await asyncio.sleep(0.01)
-        task = asyncio.create_task(self._run(event["start_vm_cmd"]))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _run(self, request: dict[str, str]) -> None:
-        self.requests.append(request)
-        if self.written_by_test:
-            return
-        self.running[request["vm"]] += 1
-        self.most = max(self.most, self.running.total())
-        self.most_for_one_vm = max(self.most_for_one_vm, *self.running.values())
-        await asyncio.sleep(0.01)
-        while self.held:
-            await asyncio.sleep(0.01)
-        self.running[request["vm"]] -= 1
-        arguments = json.loads(Path(request["request"]).read_text(encoding="utf-8"))
-        Path(request["result"]).write_text(
-            json.dumps({"success": False, "error": arguments["vms"][0]["name"] + " " * self.size})
-        )
-
-
-@contextmanager
-def agent_api(source: dict[str, Any], tmp_path: Path, **options: Any) -> Iterator[tuple[ManagementNode, Playbooks]]:
-    """The source, serving on a free port, and who sends documents to it."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    playbooks, loop = Playbooks(), asyncio.new_event_loop()
-    options = {"port": port, "spool": str(tmp_path / "spool"), **options}
-    serving = loop.create_task(source["main"](playbooks, options))
-    thread = threading.Thread(target=lambda: loop.run_until_complete(asyncio.wait([serving])))
-    thread.start()
-    try:
-        for _attempt in range(1000):
-            assert not serving.done(), serving.exception()
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            threading.Event().wait(0.02)
-        with ManagementNode(port) as node:
-            yield node, playbooks
-    finally:
-        loop.call_soon_threadsafe(serving.cancel)
-        thread.join()
-        loop.close()
-
-
-def test_a_hundred_documents_at_once(source: dict[str, Any], tmp_path: Path) -> None:
-    wanted = [start_vm_cmd("01-minimal", vmName=f"vm {number}") for number in range(50)]
-    # Each VM is meant twice.
-    tasks = {uuid.uuid4().hex: wanted[number % 50] for number in range(100)}
-    with agent_api(source, tmp_path) as (node, playbooks):
+def test_a_thousand_documents_at_once(source: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(source["main"].__globals__, "LOOK_SECONDS", 0.02)
+    wanted = [json.dumps(start_vm_cmd("01-minimal", vmName=f"vm {number}")).encode() for number in range(500)]
+    tasks = [uuid.uuid4().hex for _number in range(1000)]
+    limits = {"connections": 1000, "connections_per_address": 1000, "waiting": 1000, "parallel": 25}
+    # In memory: each document is synced twice.
+    with TemporaryDirectory(dir="/dev/shm") as spool, ExitStack() as stack:
+        node, playbooks = stack.enter_context(agent_api(source, Path(spool), **limits))
         playbooks.held = True
-        with ThreadPoolExecutor(20) as senders:
-            assert set(senders.map(node.send, tasks.values(), tasks)) == {200}
+        clients = [stack.enter_context(connect(node.port)) for _task in tasks]
+        for number, (client, task) in enumerate(zip(clients, tasks)):
+            # Each VM is meant twice.
+            body = wanted[number % 500]
+            head = f"taskuuid: {task}\r\ncallbackurl: {node.callback_url}\r\nContent-Length: {len(body)}\r\n\r\n"
+            client.sendall(b"POST /ex/vm/start HTTP/1.1\r\nHost: agent\r\n" + head.encode() + body)
+        assert {client.recv(1000).split()[1] for client in clients} == {b"200"}
         playbooks.held = False
-        for task, document in tasks.items():
-            assert node.result(task) == {"success": False, "error": document["vmName"]}
-        assert [len(node.results(task)) for task in tasks] == [1] * 100
-        assert (playbooks.most, playbooks.most_for_one_vm) == (4, 1)
+        for number, task in enumerate(tasks):
+            assert node.result(task) == {"success": False, "error": f"vm {number % 500}"}
+        wait_until(lambda: not [*Path(spool, "spool").glob("*.task")], "all are reported")
+        assert [len(node.results(task)) for task in tasks] == [1] * 1000
+        assert (playbooks.most, playbooks.most_for_one_vm) == (25, 1)
 
 
 class TestAPlaybookThatNeverLeavesAResult:
-    """As when it cannot write to the spool, or when the rulebook takes no events."""
+    """Simulate a full spool, or a rulebook that takes no events."""
 
     @pytest.fixture(params=["held", "refusing"])
     def stuck(
@@ -264,7 +179,7 @@ def is_closed(client: socket.socket) -> bool:
 
 
 class TestManyConnections:
-    """Whoever has no token, or no patience, keeps nobody else from being served."""
+    """A client without a token, or one that gives up, does not keep others from being served."""
 
     HEAD = b"POST /vm/start HTTP/1.1\r\nHost: agent\r\ntaskuuid: 1\r\ncallbackurl: http://127.0.0.1/\r\n"
 
@@ -289,7 +204,8 @@ class TestManyConnections:
             assert node.result(task) == {"success": False, "error": document["vmName"]}
             assert node.outcome(start_vm_cmd("01-minimal"))
 
-    def test_a_thousand_without_a_handshake(self, source: dict[str, Any], tmp_path: Path, certificates: Path) -> None:
+    def test_a_thousand_without_a_handshake(self, source: dict[str, Any], tmp_path: Path) -> None:
+        certificates = create(tmp_path)
         with agent_api(source, tmp_path, **server_options(certificates)) as (node, _playbooks), ExitStack() as stack:
             for _number in range(1000):
                 stack.enter_context(connect(node.port))
@@ -462,26 +378,6 @@ def test_without_a_thread_it_does_not_begin(
     with pytest.raises(RuntimeError, match="no thread to read documents with"):
         asyncio.run(source["main"](None, {"spool": str(tmp_path / "spool")}))
     Spool(str(tmp_path / "spool")).close()
-
-
-class TestTls:
-    def test_the_server_shows_its_certificate(self, source: dict[str, Any], tmp_path: Path, certificates: Path) -> None:
-        task = uuid.uuid4().hex
-        with agent_api(source, tmp_path, **server_options(certificates)) as (node, _playbooks):
-            assert node.send(start_vm_cmd("01-minimal"), task, tls=client_context(certificates)) == 200
-            assert node.result(task)["error"]
-            with pytest.raises(ssl.SSLCertVerificationError):
-                node.send(start_vm_cmd("01-minimal"), task, tls=ssl.create_default_context())
-
-    def test_only_clients_of_the_ca_get_in(self, source: dict[str, Any], tmp_path: Path, certificates: Path) -> None:
-        options = {**server_options(certificates), "cafile": str(certificates / "ca.pem")}
-        with agent_api(source, tmp_path, **options) as (node, _playbooks):
-            document, task = start_vm_cmd("01-minimal"), uuid.uuid4().hex
-            for context in (client_context(certificates), client_context(certificates, "stranger"), None):
-                with pytest.raises(OSError):
-                    node.send(document, task, tls=context)
-            assert node.send(document, task, tls=client_context(certificates, "client")) == 200
-            node.result(task)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Jobs as AWX runs them, by ansible-runner on a hypervisor of a laboratory: launched, launched twice, cancelled."""
+"""Jobs run as AWX runs them, by ansible-runner on a laboratory hypervisor: launched, launched twice, cancelled."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SURVEYS = yaml.safe_load((CHECKOUT / "playbooks" / "vars" / "awx.yml").read_text
 
 
 def unanswered(kind: str) -> dict[str, str]:
-    """What the survey of a template gives when nobody answers: the defaults, or empty text."""
+    """Return the answers of a template's survey that nobody fills in: the defaults, or empty text."""
     questions = [SURVEYS["__zstack_awx_hosts"], SURVEYS["__zstack_awx_serial"]]
     questions += SURVEYS[f"__zstack_awx_{kind}_questions"]
     return {question["variable"]: question.get("default", "") for question in questions}
@@ -64,12 +64,12 @@ class Site:
         return self.laboratory.execute(HYPERVISOR, "virsh", *arguments).strip()
 
     def running(self) -> dict[str, str]:
-        """The ids of the VMs that run, by their UUIDs: a VM that was restarted has another id."""
+        """Return the ids of the VMs that run, by their UUIDs: a VM that was restarted has another id."""
         uuids = self.virsh("list", "--uuid").split()
         return {identity: self.virsh("domid", identity) for identity in uuids}
 
     def document(self, name: str, **fields: Any) -> dict[str, Any]:
-        """A StartVmCmd for a VM of its own."""
+        """Return a StartVmCmd for a VM of its own."""
         identity = str(uuid.uuid4())
         disks = self.laboratory.directory / HYPERVISOR / f"disk{IMAGES}"
         media.write_raw(disks / identity, f"I am {name}")
@@ -83,7 +83,7 @@ class Site:
         }
 
     def documents(self, number: int) -> list[dict[str, Any]]:
-        return [self.document(f"vm{place}") for place in range(number)]
+        return [self.document(f"vm{index}") for index in range(number)]
 
 
 @pytest.fixture(scope="module")
@@ -225,10 +225,10 @@ def processes(site: Site) -> str:
 
 @pytest.fixture(scope="module")
 def certificates(site: Site) -> Path:
-    """A folder with the certificates of a client; libvirt of the hypervisor listens for such clients."""
-    folder = site.directory / "pki"
-    folder.mkdir()
-    settings = folder / "openssl.cnf"
+    """Return a directory with the certificates of a client; libvirt of the hypervisor listens for such clients."""
+    directory = site.directory / "pki"
+    directory.mkdir()
+    settings = directory / "openssl.cnf"
     settings.write_text("[req]\ndistinguished_name = name\n[name]\n", encoding="utf-8")
     constraints = {
         "ca": ["basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign"],
@@ -240,15 +240,15 @@ def certificates(site: Site) -> Path:
         command += ["-subj", f"/CN={name}", "-keyout", f"{name}key.pem", "-out", f"{name}cert.pem"]
         command += [] if name == "ca" else ["-CA", "cacert.pem", "-CAkey", "cakey.pem"]
         command += [word for extension in extensions for word in ("-addext", extension)]
-        subprocess.run(command, cwd=folder, check=True, capture_output=True)
+        subprocess.run(command, cwd=directory, check=True, capture_output=True)
     site.laboratory.execute(HYPERVISOR, "sh", "-c", f"""set -e
-        install -D {folder}/cacert.pem /etc/pki/CA/cacert.pem
-        install -D {folder}/servercert.pem /etc/pki/libvirt/servercert.pem
-        install -D {folder}/serverkey.pem /etc/pki/libvirt/private/serverkey.pem
+        install -D {directory}/cacert.pem /etc/pki/CA/cacert.pem
+        install -D {directory}/servercert.pem /etc/pki/libvirt/servercert.pem
+        install -D {directory}/serverkey.pem /etc/pki/libvirt/private/serverkey.pem
         kill -9 $(cat /run/libvirtd.pid)
         # Until the kernel has cleared it away, the killed one still holds the lock on its file.
         until libvirtd --daemon --listen; do sleep 0.1; done""")  # fmt: skip
-    return folder
+    return directory
 
 
 @pytest.mark.parametrize("uri", [

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""AWX set up by playbooks/awx_setup.yml: awx.awx's own modules check every argument; a stand-in takes AWX's place."""
+"""AWX set up by playbooks/awx_setup.yml: awx.awx's own modules check every argument; a stand-in replaces AWX."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Setup:
         self.directory = directory
 
     def run(self, *arguments: str) -> tuple[dict[str, int], str]:
-        """Runs the playbook, which must succeed; its recap, and all that it printed."""
+        """Run the playbook, which must succeed, and return its recap and output."""
         site = self.directory / "site.json"
         site.write_text(json.dumps(SITE), encoding="utf-8")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PYTHON"))}
@@ -69,7 +69,7 @@ class Setup:
 
 @pytest.fixture(scope="module")
 def set_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
-    """AWX after the playbook's first run, in which every task had something to do."""
+    """Return AWX after the first run of the playbook, in which every task changed something."""
     with awx_api.running() as awx:
         setup = Setup(awx, tmp_path_factory.mktemp("awx"))
         recap, printed = setup.run("-vvv")
@@ -163,8 +163,8 @@ def test_choices_are_those_of_the_module(awx):
 @pytest.mark.parametrize(("name", "playbook"), TEMPLATES.items())
 def test_what_a_survey_asks_the_playbook_reads(awx, name, playbook):
     role = CHECKOUT / "roles" / "host_prerequisites" / "meta" / "argument_specs.yml"
-    places = [CHECKOUT / "playbooks" / playbook, CHECKOUT / "playbooks" / "vars" / "vms.yml", role]
-    text = "\n".join(place.read_text(encoding="utf-8") for place in places)
+    paths = [CHECKOUT / "playbooks" / playbook, CHECKOUT / "playbooks" / "vars" / "vms.yml", role]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in paths)
     asked = {question["variable"] for question in awx.survey("job_templates", name)}
     assert {variable for variable in asked if not re.search(rf"\b{variable}\b", text)} == set()
 
@@ -202,14 +202,14 @@ class TestRules:
         assert problem.startswith(said)
 
     @pytest.mark.parametrize("missing", ["name", "description", "spec"])
-    def test_a_survey_must_be_whole(self, missing):
+    def test_a_survey_must_be_complete(self, missing):
         survey = {"name": "", "description": "", "spec": [GOOD]}
         assert specification_problems(survey) == []
         assert specification_problems({key: survey[key] for key in survey if key != missing}) != []
 
-    def test_a_variable_is_asked_for_once(self):
+    def test_a_variable_has_only_one_question(self):
         survey = {"name": "", "description": "", "spec": [GOOD, GOOD]}
-        assert specification_problems(survey) == ["variable v is asked for twice"]
+        assert specification_problems(survey) == ["variable v has two questions"]
 
     @pytest.mark.parametrize(
         ("question", "answer"),

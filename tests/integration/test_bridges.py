@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bridges that were created again under a running VM, in the hypervisor's own network."""
+"""Bridges that were recreated under a running VM, in the hypervisor's own network."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def ip(*arguments: str) -> None:
 
 
 def master(device: str) -> Optional[str]:
-    """The bridge that the kernel has a device in."""
+    """Return the bridge that the kernel has a device in."""
     path = f"/sys/class/net/{device}/master"
     return os.path.basename(os.readlink(path)) if os.path.islink(path) else None
 
 
 @pytest.fixture
 def bridge() -> Iterator[str]:
-    """A bridge of this test's own."""
+    """Yield a bridge of this test's own."""
     name = f"brt{os.getpid()}"
     ip("add", name, "type", "bridge")
     yield name
@@ -50,7 +50,7 @@ def recreate(bridge: str) -> None:
 
 @pytest.fixture
 def vm(new_vm: NewVm, bridge: str) -> dict[str, Any]:
-    """A VM that runs, whose bridge was created again."""
+    """Return a VM that runs, whose bridge was created again."""
     vm = new_vm()
     vm["nics"] = [{"mac": MAC, "bridge_name": bridge, "nic_internal_name": "v" + vm["uuid"][:8]}]
     assert not start(vm).failed
@@ -82,7 +82,7 @@ class TestRecreatedBridge:
         again = start(vm, on_drift="live")
         assert (again.vm["changed"], again.vm["differences"], again.vm["restart_required"]) == (False, [], False)
 
-    def test_is_told_of_by_the_information(self, vm: dict[str, Any], bridge: str) -> None:
+    def test_is_reported_by_the_information(self, vm: dict[str, Any], bridge: str) -> None:
         entry = look(vm)
         assert [nic["connected"] for nic in entry["nics"]] == [False]
         assert entry["warnings"] == [f"the NIC {device_of(vm)} is not in its bridge {bridge}, but in none"]

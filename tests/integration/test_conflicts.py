@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a VM would take from others is found before anything is touched, with the name of who has it."""
+"""Conflicts with other VMs are found before anything is changed, and the error names the other VM."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DATA = b"somebody's data\0"
 
 @pytest.fixture
 def socket_path() -> Iterator[Path]:
-    """The path of a socket where QEMU may listen."""
+    """Yield the path of a socket where QEMU may listen."""
     path = CHANNELS / f"test-{uuid.uuid4().hex[:8]}.sock"
     yield path
     if path.is_dir() and not path.is_symlink():
@@ -38,7 +38,7 @@ def socket_path() -> Iterator[Path]:
 
 @pytest.fixture
 def image(images: Path) -> Path:
-    """An image of somebody's."""
+    """Return an image of somebody's."""
     path = images / "other.img"
     path.write_bytes(DATA)
     return path
@@ -65,7 +65,7 @@ def tap_name() -> str:
 
 
 def refused(run: TaskRun, code: str, *texts: str) -> None:
-    """The task has failed before it touched anything."""
+    """Assert that the task failed before it changed anything."""
     assert run.failed, run.output
     assert (run.error["code"], run.error["rollback"], run.actions) == (code, "not_needed", []), run.error
     for text in texts:
@@ -159,16 +159,27 @@ class TestFilesOfDevices:
         [
             "<serial type='file'><source path='{path}'/><target port='1'/></serial>",
             "<serial type='pipe'><source path='{path}'/><target port='1'/></serial>",
+            "<serial type='pipe'><source path='{without_suffix}'/><target port='1'/></serial>",
             "<serial type='dev'><source path='{path}'/><target port='1'/></serial>",
             "<serial type='pty'><log file='{path}' append='off'/><target port='1'/></serial>",
             "<serial type='unix'><source mode='bind' path='{path}'/><target port='1'/></serial>",
         ],
     )
     def test_are_not_written_over_an_image(self, new_vm: NewVm, image: Path, xml: str) -> None:
-        vm = new_vm(**patches(xml.format(path=image)))
-        refused(start(vm), "path_taken", "vms[0].domain_patches", str(image))
+        image = image.rename(image.with_suffix(".out"))
+        vm = new_vm(**patches(xml.format(path=image, without_suffix=image.with_suffix(""))))
+        refused(start(vm), "path_taken", "vms[0].domain_patches[0]", str(image))
         assert image.read_bytes() == DATA
         assert state(vm["uuid"]) == "absent"
+
+    def test_are_no_servers_of_shared_memory(self, new_vm: NewVm, image: Path) -> None:
+        before = image.stat()
+        server = "<shmem name='a'><model type='ivshmem-doorbell'/><server path='{}'/><msi vectors='2'/></shmem>"
+        refused(start(new_vm(**patches(server.format(image)))), "socket_unreachable", "domain_patches[0]", str(image))
+        after = image.stat()
+        assert (after.st_uid, after.st_mode, image.read_bytes()) == (before.st_uid, before.st_mode, DATA)
+        run = start(new_vm(**patches(server.format(image.with_name("none")))))
+        assert (run.error["code"], run.error["phase"]) == ("socket_unreachable", "start"), run.error
 
     def test_are_found_when_a_running_vm_gets_them_at_its_next_boot(self, new_vm: NewVm, image: Path) -> None:
         vm = new_vm()
@@ -261,7 +272,7 @@ class TestConsolePort:
             refused(start(vm), "address_in_use", f"port {port} on 127.0.0.1", "a process of the hypervisor")
             assert state(vm["uuid"]) == "absent"
 
-    def test_that_another_vm_has(self, new_vm: NewVm) -> None:
+    def test_of_another_vm(self, new_vm: NewVm) -> None:
         port = free_port("127.0.0.1")
         first, second = new_vm(**self.fixed(port)), new_vm(**self.fixed(port))
         started(first)
@@ -269,14 +280,14 @@ class TestConsolePort:
 
 
 class TestCalls:
-    """How often libvirt is asked for the definitions of other VMs."""
+    """The number of definitions of other VMs that are read from libvirt."""
 
     def reads(self, calls: Path, *vms: dict[str, Any]) -> int:
         calls.write_text("", encoding="utf-8")
         started(*vms, calls=calls)
         return calls.read_text(encoding="utf-8").splitlines().count("read the definition")
 
-    def test_none_where_nothing_changes_and_one_for_each_where_vms_start(self, new_vm: NewVm, tmp_path: Path) -> None:
+    def test_none_if_nothing_changes_and_one_per_other_vm_if_a_vm_starts(self, new_vm: NewVm, tmp_path: Path) -> None:
         others = [new_vm() for _number in range(3)]
         started(*others)
         virsh("destroy", others[0]["uuid"])

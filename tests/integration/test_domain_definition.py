@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Real libvirt takes the domains, with validation: of all recorded StartVmCmd documents, and of drawn VMs."""
+"""Real libvirt defines the domains, with validation: of all recorded StartVmCmd documents, and of generated VMs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MACHINES = (("x86_64", "pc"), ("x86_64", "q35"), ("aarch64", "virt"))
 
 @pytest.fixture(scope="module")
 def host() -> Host:
-    """This hypervisor, without KVM: what is tested here is what libvirt takes, not what the CPU can do."""
+    """Return this hypervisor, without KVM: what is tested here is what libvirt takes, not what the CPU can do."""
     asked = hypervisor()
     kinds = [DomainKind(None, arch, machine, "qemu") for arch, machine in MACHINES]
     return Host(
@@ -48,7 +48,7 @@ def host() -> Host:
 
 
 def is_defined_by_libvirt(domain: etree._Element) -> bool:
-    """Defines the domain and removes it again; raises what libvirt says against it."""
+    """Define the domain and remove it again; raise libvirt's error."""
     hypervisor().define(etree.tostring(domain, encoding="unicode"))
     hypervisor().undefine(domain.findtext("uuid"), Removal(nvram=True))
     return True
@@ -94,7 +94,7 @@ TAKEN_OUT = (
 
 
 def held_by_libvirt(domain: etree._Element) -> etree._Element:
-    """The definition that libvirt makes of the domain, which is removed again."""
+    """Return the definition that libvirt makes of the domain, which is removed again."""
     hypervisor().define(etree.tostring(domain, encoding="unicode"))
     held = etree.fromstring(hypervisor().xml(domain.findtext("uuid"), inactive=True))
     hypervisor().undefine(domain.findtext("uuid"), Removal(nvram=True))

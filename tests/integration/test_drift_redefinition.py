@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A VM that is defined anew keeps its hardware, and what was changed behind our back is put right.
+"""A VM that is redefined keeps its hardware, and changes made outside of Ansible are reverted.
 
 As it is run, a sample of what the walk (test_drift_walk.py) does in process.
 """
@@ -34,7 +34,7 @@ class Seen(NamedTuple):
 
     @property
     def nvram(self) -> Path:
-        """The file with the variables of its firmware."""
+        """Return the file with the variables of its firmware."""
         return Path(self.domain.findtext("os/nvram"))
 
 
@@ -46,13 +46,13 @@ class Redefined(NamedTuple):
 
 
 def nic(vm: dict[str, Any], number: int) -> dict[str, Any]:
-    """One of the VM's NICs."""
+    """Return one of the VM's NICs."""
     mac = "fa:16:3e:%s:%s:%02x" % (vm["uuid"][:2], vm["uuid"][2:4], number)
     return {"mac": mac, "bridge_name": "br_eth0", "nic_internal_name": "v%s.%d" % (vm["uuid"][:6], number)}
 
 
 def volume(directory: Path, device_id: int, **options: Any) -> dict[str, Any]:
-    """A data volume of as many MiB as its number."""
+    """Return a data volume of as many MiB as its number."""
     path = directory / f"data-{device_id}.raw"
     path.write_bytes(bytes(device_id * MIB))
     path.chmod(0o666)
@@ -60,7 +60,7 @@ def volume(directory: Path, device_id: int, **options: Any) -> dict[str, Any]:
 
 
 def seen_by_guest(vm: dict[str, Any]) -> dict[Any, str]:
-    """Where the guest finds its NICs (by MAC) and disks (by size), and what it finds in each PCI slot."""
+    """Return where the guest finds its NICs (by MAC) and disks (by size), and what it finds in each PCI slot."""
     linux_guest.wait_until_booted(vm["uuid"])
     found = {}
     for each in linux_guest.inventory(vm["uuid"]):
@@ -75,8 +75,8 @@ def seen_by_guest(vm: dict[str, Any]) -> dict[Any, str]:
 
 
 def seen(vm: dict[str, Any]) -> Seen:
-    """All of that, of a VM that runs."""
-    return Seen(seen_by_guest(vm), qemu_devices.places(vm["uuid"]), definition(vm["uuid"], inactive=False))
+    """Return all of that, of a VM that runs."""
+    return Seen(seen_by_guest(vm), qemu_devices.slots(vm["uuid"]), definition(vm["uuid"], inactive=False))
 
 
 def mark(nvram: Path) -> None:
@@ -87,7 +87,7 @@ def mark(nvram: Path) -> None:
 
 
 def older_machine() -> str:
-    """A version of the machine pc that isn't the newest one, which libvirt gives to new VMs."""
+    """Return a version of the machine pc that isn't the newest one, which libvirt gives to new VMs."""
     guests = etree.fromstring(in_process.hypervisor().capabilities())
     machines = guests.xpath("guest/arch[@name='x86_64']/machine/text()")
     return sorted(machine for machine in machines if re.fullmatch(r"pc-i440fx-\d\.\d", machine))[-2]
@@ -95,14 +95,14 @@ def older_machine() -> str:
 
 @pytest.fixture(scope="module")
 def redefined() -> Iterator[Redefined]:
-    """A VM with devices on every bus, and after some were put in front of them and it was defined anew and restarted.
+    """Yield a VM with devices on every bus, before and after a redefinition with more in front of them and a restart.
 
     Its guest boots twice.
     """
     with image_directory() as images:
         vm = {
             "uuid": "7e57ab1e-0000-4000-8000-0000000000bb",
-            "name": "defined anew",
+            "name": "redefined",
             "memory": "256MiB",
             "cpu_num": 1,
             "cpu_speed": 1024,
@@ -142,7 +142,7 @@ class TestWhatIsPutInFrontOfOthers:
     def test_moves_nothing_that_qemu_sees(self, redefined: Redefined) -> None:
         before, after = redefined.before.qemu, redefined.after.qemu
         assert {thing: after.get(thing) for thing in before} == before
-        assert {"ide.1", "scsi0.0", "usb.0", "virtio-serial0.0", "pci.0"} <= {place["bus"] for place in before.values()}
+        assert {"ide.1", "scsi0.0", "usb.0", "virtio-serial0.0", "pci.0"} <= {slot["bus"] for slot in before.values()}
         assert len(after) == len(before) + 3
 
     def test_leaves_the_machines_version(self, redefined: Redefined) -> None:

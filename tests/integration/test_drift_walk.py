@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Every reference document is defined; then every attribute and every text of each domain is changed with libvirt.
 
-What the document decides is found and repaired by the next run, all else is left as it is. What is left out, with the
-reasons, stands in tests/fixtures/drift/left_out.yml.
+What the document decides is found and repaired by the next run, everything else is left alone. Exceptions, with the
+reasons, are in tests/fixtures/drift/left_out.yml.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.timeout(1200)
 
 @pytest.fixture(scope="module")
 def walked() -> Walked:
-    """All cases, in as many processes as there are CPUs."""
+    """Return all cases, in as many processes as there are CPUs."""
     shares = os.cpu_count() or 1
     total = Walked()
     for part in with_embedded_libvirt(walk, range(shares), [shares] * shares):
@@ -44,12 +44,12 @@ def test_all_are_defined_and_then_in_sync_and_every_change_is_repaired(walked: W
 
 
 def test_nothing_goes_unnoticed_but_what_is_left_out(walked: Walked) -> None:
-    patterns = [re.compile(place) for place in left_out("undecided")]
+    patterns = [re.compile(path) for path in left_out("undecided")]
     assert [path for path in walked.unnoticed if not any(each.fullmatch(path) for each in patterns)] == []
 
 
 def test_everything_is_changed_at_least_once_but_what_is_left_out(walked: Walked) -> None:
-    patterns = [re.compile(place) for place in left_out("undecided") + left_out("refused")]
+    patterns = [re.compile(path) for path in left_out("undecided") + left_out("refused")]
     never = set(walked.refused) - set(walked.repaired) - set(walked.unnoticed)
     assert sorted(path for path in never if not any(each.fullmatch(path) for each in patterns)) == []
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What operators meet: each failure has its code and hint, leaves no VM behind, and shows no traceback."""
+"""Errors that operators meet: each has its code and hint, leaves no VM behind, and shows no traceback."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ansible_collections.zstack.kvm.tests.support.virsh import state, virsh
 
 
 def fails(vm: dict[str, Any], code: str, rollback: str = "done", **options: Any) -> TaskRun:
-    """Starts a new VM, which fails with this code and leaves nothing."""
+    """Start a new VM, which fails with this code and leaves nothing."""
     run = failed(vm, **options)
     assert (run.error["code"], run.error["rollback"]) == (code, rollback), run.error
     assert run.error["hint"]
@@ -42,8 +42,8 @@ def test_all_that_is_wrong_with_the_input_is_named_together_and_no_vm_is_touched
     )  # fmt: skip
     run = agreed(good, bad)
     assert run.failed and run.result["msg"].startswith("6 problems in the input:\n"), run.result["msg"]
-    for place in ("memory", "cpu_num", "data_volumes[1].device_id", "nics[0].mac", "name", "colour"):
-        assert f"vms[1].{place}: " in run.result["msg"], run.result["msg"]
+    for option in ("memory", "cpu_num", "data_volumes[1].device_id", "nics[0].mac", "name", "colour"):
+        assert f"vms[1].{option}: " in run.result["msg"], run.result["msg"]
     assert "vms[0]" not in run.result["msg"] and "Traceback" not in run.output
     assert {state(vm["uuid"]) for vm in (good, bad)} == {"absent"}
 
@@ -59,7 +59,7 @@ class TestFoundBeforeAnythingIsChanged:
             console_listen="203.0.113.9",
         )
         run = fails(vm, "address_missing", "not_needed")
-        for place in (
+        for option in (
             "vms[0].root_volume.install_path",
             "vms[0].boot_iso[0].path",
             "vms[0].nics[0].bridge_name",
@@ -67,7 +67,7 @@ class TestFoundBeforeAnythingIsChanged:
             "vms[0].usb_devices[0]",
             "vms[0].console_listen",
         ):
-            assert place in run.error["message"]
+            assert option in run.error["message"]
 
     def test_in_check_mode_it_is_a_warning_and_the_domain_is_shown(self, new_vm: NewVm, images: Path) -> None:
         vm = new_vm(root_volume={"install_path": str(images / "none")}, nics=[{"bridge_name": "br_none"}])
@@ -166,7 +166,7 @@ def test_no_room_for_the_backup_leaves_the_vm_as_it_was(new_vm: NewVm) -> None:
 
 @contextmanager
 def full_file_system(path: str) -> Iterator[None]:
-    """Nothing can be written below the path."""
+    """Mount a file system without free space at the path."""
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k,nr_inodes=1", "tmpfs", path], check=True)
     try:
         yield

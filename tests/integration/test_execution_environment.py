@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The execution environment: what the collection asks of it, and the build context. No image: that needs containers."""
+"""The execution environment: its requirements and the build context. No image is built: that needs containers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DEFINITION = CHECKOUT / "execution-environment.yml"
 
 
 def program(name: str, *arguments: object, cwd: Path) -> str:
-    """What a program of the tests' environment prints, which must succeed."""
+    """Return the output of a program of the tests' environment, which must succeed."""
     command = [str(Path(sys.executable).with_name(name)), *map(str, arguments)]
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -32,7 +32,7 @@ def program(name: str, *arguments: object, cwd: Path) -> str:
 
 @pytest.fixture(scope="module")
 def asked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
-    """What ansible-builder reads out of the collection, without its remarks on where each line comes from."""
+    """Return what ansible-builder reads out of the collection, without its remarks on where each line comes from."""
     printed = program("ansible-builder", "introspect", COLLECTIONS, cwd=tmp_path_factory.mktemp("introspect"))
     lines = yaml.safe_load(printed)
     return {kind: {re.sub(r" +# from collection .*", "", line) for line in lines[kind]} for kind in lines}
@@ -68,12 +68,12 @@ def test_bindep_reads_the_list(tmp_path):
 
 @pytest.fixture(scope="module")
 def context(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The build context that ansible-builder makes of the definition and of the collection's file."""
-    folder = tmp_path_factory.mktemp("image")
-    shutil.copy(DEFINITION, folder)
-    program("ansible-galaxy", "collection", "build", "--output-path", folder, CHECKOUT, cwd=folder)
-    program("ansible-builder", "create", "--output-filename", "Containerfile", cwd=folder)
-    return folder / "context"
+    """Return the build context that ansible-builder makes of the definition and of the collection's file."""
+    directory = tmp_path_factory.mktemp("image")
+    shutil.copy(DEFINITION, directory)
+    program("ansible-galaxy", "collection", "build", "--output-path", directory, CHECKOUT, cwd=directory)
+    program("ansible-builder", "create", "--output-filename", "Containerfile", cwd=directory)
+    return directory / "context"
 
 
 def test_the_build_context_holds_the_collection_itself(context, tmp_path):

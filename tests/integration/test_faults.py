@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The task, libvirtd or QEMU is killed, at every call of libvirt: all is whole, and the next run puts it right.
+"""The task, libvirtd or QEMU is killed at every call of libvirt: the state is consistent, and the next run repairs it.
 
 These tests kill libvirtd, and therefore run where it is a laboratory hypervisor's own.
 """
@@ -142,7 +142,7 @@ Vm = dict[str, Any]
 
 
 def moments(scenario: str, what: str) -> list[tuple[str, Fault]]:
-    """Before each call, and where libvirtd is killed within those that change something; of a new VM also after them.
+    """Return the faults to try: before each call, and with libvirtd also within calls that change something.
 
     In the other scenarios all is after one call as before the next. To a task a libvirtd that is gone after one call is
     one that is gone before the next. What a scenario has in common with those before it is tried there.
@@ -164,17 +164,17 @@ def moments(scenario: str, what: str) -> list[tuple[str, Fault]]:
 
 
 def last_index(calls: list[str], call: str) -> int:
-    """Where a call stands the last time."""
+    """Return the index of the last occurrence of a call."""
     return len(calls) - 1 - calls[::-1].index(call)
 
 
 def at(scenario: str, call: str, what: str = "task", when: str = "before") -> Fault:
-    """What breaks at a call of a scenario."""
+    """Return the fault at a call of a scenario."""
     return Fault(what, when, CALLS[scenario].index(call) + 1)
 
 
 def at_every_call(what: str) -> pytest.MarkDecorator:
-    """A test for each moment of each scenario."""
+    """Return a test for each moment of each scenario."""
     cases = [
         pytest.param(scenario, fault, id=f"{scenario}, {moment}")
         for scenario in CALLS
@@ -185,7 +185,7 @@ def at_every_call(what: str) -> pytest.MarkDecorator:
 
 @pytest.fixture(scope="module")
 def iscsi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IscsiServer]:
-    """A portal that asks for a password."""
+    """Yield a portal that asks for a password."""
     assert_own_libvirtd()
     lun = tmp_path_factory.mktemp("luns") / "lun.raw"
     lun.write_bytes(bytes(1 << 20))
@@ -196,7 +196,7 @@ def iscsi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IscsiServer]:
 
 @pytest.fixture(scope="module")
 def emulator() -> Iterator[Path]:
-    """A QEMU that starts no VM with two CPUs as long as there is the file C(broken) beside it."""
+    """Yield a QEMU that starts no VM with two CPUs as long as there is the file C(broken) beside it."""
     with image_directory() as directory:
         emulator = directory / "qemu"
         emulator.write_text(
@@ -209,16 +209,16 @@ def emulator() -> Iterator[Path]:
 
 
 class Scenario:
-    """Something that is asked for, from a beginning that is the same each time.
+    """A desired state, and a beginning that is the same each time.
 
-    The VM takes a folder (of its channel) and a secret (of its iSCSI volume). What is to be undone can't be started.
+    The VM takes a directory (of its channel) and a secret (of its iSCSI volume). What is to be undone can't be started.
     """
 
     def __init__(self, name: str, vm: Vm) -> None:
         self.name = name
         self.vm = vm
         self.uuid: str = vm["uuid"]
-        self.folder = Path(vm["channels"][0]["socket_path"]).parent
+        self.directory = Path(vm["channels"][0]["socket_path"]).parent
         self.broken = Path(vm["emulator"]).with_name("broken")
         self.asked = vm if name == "new" else {**vm, "cpu_num": 2}
         self.options: dict[str, Any] = {}
@@ -227,7 +227,7 @@ class Scenario:
         self.before = self.seen()
 
     def begin(self, what: str) -> None:
-        """Make the beginning, and complete what is asked for."""
+        """Create the beginning, and complete the desired state."""
         if what == "changed":
             start(self.vm, fault=at("new", "start the domain"))
         elif what != "new":
@@ -245,30 +245,30 @@ class Scenario:
             self.broken.touch()
 
     def seen(self) -> dict[str, Any]:
-        """What there is of the VM outside of the task."""
+        """Return all that exists of the VM outside of the task."""
         known, domain_name = state(self.uuid) != "absent", self.uuid.replace("-", "")
         return {
             "state": state(self.uuid),
             "definition": etree.tostring(definition(self.uuid)).decode() if known else None,
             "secrets": [line for line in virsh("secret-list").splitlines() if IQN in line],
-            "folder": self.folder.exists(),
+            "directory": self.directory.exists(),
             "autostart": (AUTOSTART / f"{domain_name}.xml").exists(),
             "disks": limits_of_disks(self.uuid) if known else None,
             "backups": len(list(BACKUPS.glob(f"{domain_name}.*"))),
         }
 
     def assert_as_before(self) -> None:
-        """Nothing is left of a run that failed. A libvirtd that is started anew has lost ephemeral secrets."""
+        """Assert that a failed run left nothing. A libvirtd that is restarted has lost ephemeral secrets."""
         now = self.seen()
         assert now["secrets"] in ([], self.before["secrets"])
         assert {**now, "secrets": self.before["secrets"]} == self.before
 
     def run(self, **watched: Any) -> TaskRun:
-        """The run that is watched, or in which something breaks."""
+        """Return the run that is watched, or in which something breaks."""
         return start(self.asked, **self.options, **watched)
 
     def assert_whole_and_repaired_by_the_next_run(self) -> None:
-        """The old definition or the new one, one QEMU at most, no lock; then all that is asked for, and just that."""
+        """Assert that the definition is the old or the new one, and that the next run reaches the desired state."""
         left = self.seen()
         self.broken.unlink(missing_ok=True)
         wait_until(lambda: len(qemus_of(self.uuid)) == (state(self.uuid) in ("running", "paused")))
@@ -277,7 +277,7 @@ class Scenario:
         assert not again.failed, again.output
         now = self.seen()
         assert left["definition"] in (self.before["definition"], now["definition"])
-        assert (now["state"], now["folder"], len(now["secrets"]) < 2) == ("running", True, True)
+        assert (now["state"], now["directory"], len(now["secrets"]) < 2) == ("running", True, True)
         assert now["autostart"] == self.asked.get("autostart", False)
         # What was paused is not restarted.
         next_boot = self.name == "paused"
@@ -287,13 +287,13 @@ class Scenario:
 
 
 def limits_of_disks(uuid: str) -> dict[str, Optional[str]]:
-    """The disks that a VM has now, and their limits."""
+    """Return the disks that a VM has now, and their limits."""
     disks = definition(uuid, inactive=False).iterfind("devices/disk")
     return {disk.find("target").get("dev"): disk.findtext("iotune/total_iops_sec") for disk in disks}
 
 
 def with_more_volumes(vm: Vm) -> Vm:
-    """The VM with a limit for its root volume and another data volume."""
+    """Return the VM with a limit for its root volume and another data volume."""
     another = Path(vm["root_volume"]["install_path"]).with_name("another.raw")
     another.write_bytes(bytes(1 << 20))
     another.chmod(0o666)
@@ -303,7 +303,7 @@ def with_more_volumes(vm: Vm) -> Vm:
 
 
 def assert_no_lock(uuid: str) -> None:
-    """Nobody holds the VM's lock; the file that a killed task leaves is none."""
+    """Assert that nobody holds the VM's lock; the file that a killed task leaves is not a held lock."""
     lock = LOCKS / f"{uuid}.lock"
     assert not lock.exists() or subprocess.run(["flock", "--nonblock", lock, "true"], check=False).returncode == 0
 
@@ -312,7 +312,7 @@ def assert_no_lock(uuid: str) -> None:
 def scenario(
     request: pytest.FixtureRequest, new_vm: NewVm, images: Path, iscsi: IscsiServer, emulator: Path
 ) -> Iterator[Scenario]:
-    """The scenario that the test names, with a guest that shuts down when it is asked to."""
+    """Yield the scenario that the test names, with a guest that shuts down when it is asked to."""
     root = {"install_path": str(write_obedient_disk(images / "root.raw")), "format": "raw"}
     data = {"install_path": iscsi.install_path(IQN), "device_type": "iscsi"}
     yield Scenario(

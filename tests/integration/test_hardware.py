@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One VM with nearly everything that a document can ask for, as its guest, its QEMU and the host see it.
+"""One VM with nearly every option of a document, as seen by its guest, its QEMU and the host.
 
 It is started once, by a task of a playbook; each test looks at one thing of it.
 """
@@ -34,7 +34,7 @@ Machine = dict[str, Any]
 
 
 def raw_disk(path: Path, mebibytes: int) -> str:
-    """An empty disk, told from others by its size."""
+    """Return an empty disk, told from others by its size."""
     with path.open("wb") as file:
         file.truncate(mebibytes * MIB)
     path.chmod(0o666)
@@ -51,7 +51,7 @@ def images() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def a_host_in_the_east() -> Iterator[None]:
-    """Local time is not UTC there."""
+    """Set the local time zone to one that is not UTC, and restore it."""
     before = LOCALTIME.readlink()
     LOCALTIME.unlink()
     LOCALTIME.symlink_to(EAST)
@@ -111,7 +111,7 @@ def machine(images: Path, a_host_in_the_east: None) -> Iterator[Machine]:
 
 @pytest.fixture(scope="module")
 def seen(machine: Machine) -> list[dict[str, Any]]:
-    """What the guest sees."""
+    """Return what the guest sees."""
     return linux_guest.inventory(machine["uuid"])
 
 
@@ -120,7 +120,7 @@ def of_kind(seen: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
 
 
 def printed(*command: str) -> str:
-    """What a command prints."""
+    """Return the output of a command."""
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 

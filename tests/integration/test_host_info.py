@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a task with zstack_host_info returns is what virsh and the system's own programs say."""
+"""A task with zstack_host_info returns the same as virsh and the system's own programs."""
 
 from __future__ import annotations
 

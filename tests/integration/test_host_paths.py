@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files and directories of root that another user would like to have, tried as root."""
+"""Files and directories of root that another user tries to get hold of; the tests run as root."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ UUID = "6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11"
 
 @pytest.fixture
 def top() -> Iterator[Path]:
-    """A directory that another user can reach."""
+    """Yield a directory that another user can reach."""
     directory = Path(tempfile.mkdtemp(prefix="zstack-kvm-paths-"))
     directory.chmod(0o755)
     yield directory
@@ -41,7 +41,7 @@ def top() -> Iterator[Path]:
 
 @pytest.fixture
 def theirs(top: Path) -> Path:
-    """A directory that belongs to the other user."""
+    """Return a directory that belongs to the other user."""
     directory = top / "theirs"
     directory.mkdir(mode=0o755)
     os.chown(directory, *OTHER)
@@ -50,7 +50,7 @@ def theirs(top: Path) -> Path:
 
 @pytest.fixture
 def roots(top: Path) -> Path:
-    """A file that only root may see."""
+    """Return a file that only root may see."""
     file = top / "secret"
     file.write_text("root's", encoding="utf-8")
     file.chmod(0o600)
@@ -174,7 +174,7 @@ class TestWhatIsThere:
 
 
 def swap_for_ever(theirs: Path, roots: Path, directory: Path) -> None:
-    """As the other user: whatever appears as theirs/run is replaced by what belongs to root."""
+    """Replace whatever appears as theirs/run by what belongs to root, as the other user."""
     os.setgroups([])
     os.setgid(OTHER[1])
     os.setuid(OTHER[0])

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The role host_prerequisites on a hypervisor with a VM: what it changes, what it refuses, and that the VM goes on."""
+"""The role host_prerequisites on a hypervisor with a VM: its changes, its refusals, and the VM keeps running."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ ROLE = "zstack.kvm.host_prerequisites"
 
 
 def run_role(check: bool = False, path: Optional[str] = None, **variables: Any) -> list[dict[str, Any]]:
-    """The results of the role's tasks; C(path) is where its programs are looked for first."""
+    """Return the results of the role's tasks; C(path) is where its programs are looked for first."""
     environment = {"PATH": f"{path}:{os.environ['PATH']}"} if path else None
     role = {"ansible.builtin.include_role": {"name": ROLE}, "vars": variables}
     return run_tasks([role], check, environment)
 
 
 def part(name: str, facts: Mapping[str, Any], **variables: Any) -> list[dict[str, Any]]:
-    """Tasks that run a part of the role on a host of which Ansible found out other facts."""
+    """Return tasks that run a part of the role on a host of which Ansible found out other facts."""
     named = {f"ansible_{fact}": value for fact, value in facts.items()}
     role = {"name": ROLE, "tasks_from": name, "public": True}
     return [
@@ -48,7 +48,7 @@ def part(name: str, facts: Mapping[str, Any], **variables: Any) -> list[dict[str
 
 
 def system(distribution: str, family: str, version: str, architecture: str = "x86_64") -> dict[str, Any]:
-    """What Ansible's facts say of a distribution."""
+    """Return Ansible's facts about a distribution."""
     return {
         "architecture": architecture,
         "distribution": distribution,
@@ -67,12 +67,12 @@ def changed(results: list[dict[str, Any]]) -> bool:
 
 
 def flat(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The results, each loop's followed by those of its rounds."""
+    """Return the results, each loop's followed by those of its rounds."""
     return [each for result in results for each in [result, *result.get("results", [])]]
 
 
 def messages(results: list[dict[str, Any]]) -> str:
-    """What tasks said, those that a loop ran too."""
+    """Return the messages of tasks, including those in loops."""
     return "\n".join(str(result.get("msg")) for result in flat(results))
 
 
@@ -89,7 +89,7 @@ def kill_daemon() -> None:
 
 @pytest.fixture
 def settings() -> Iterator[Path]:
-    """qemu.conf, which is as it was when the test is over, for libvirtd too."""
+    """Yield qemu.conf, and restore it after the test, for libvirtd too."""
     before = SETTINGS.read_bytes()
     yield SETTINGS
     SETTINGS.write_bytes(before)
@@ -101,7 +101,7 @@ def settings() -> Iterator[Path]:
 
 @pytest.fixture
 def boot_loader(images: Path) -> Iterator[Path]:
-    """A directory with an update-grub that says in a file that it ran."""
+    """Yield a directory with an update-grub that says in a file that it ran."""
     program = images / "update-grub"
     program.write_text(f"#!/bin/sh\ntouch {images}/ran\n", encoding="utf-8")
     program.chmod(0o755)

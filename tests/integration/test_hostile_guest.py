@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A guest whose agent wants to harm its hypervisor: what it answers costs its own VM only, on a real channel.
+"""A guest whose agent attacks its hypervisor harms only its own VM, on a real channel.
 
-libvirt talks to the agent through a socket that a program of the test listens on: it answers in the place of the
+libvirt talks to the agent through a socket that a program of the test listens on: it answers instead of the
 guest's own agent, which holds the guest's end of the channel open.
 """
 
@@ -86,7 +86,7 @@ def returned(value: Any) -> bytes:
 
 
 def interfaces(count: int = 1, **replaced: Any) -> Iterator[bytes]:
-    """An answer with so many NICs, each with the address OWN; C(replaced) are other contents of a NIC."""
+    """Yield an answer with so many NICs, each with the address OWN; C(replaced) are other contents of a NIC."""
     nic = {"hardware-address": MAC, "ip-addresses": [OWN], **replaced}
     yield returned([{"name": f"eth{number}", **nic} for number in range(count)])
 
@@ -106,7 +106,7 @@ def slow() -> Iterator[bytes]:
 
 @pytest.fixture(scope="module")
 def vms() -> Iterator[tuple[str, str, HostileAgent]]:
-    """The VM of the hostile guest and another one, both running."""
+    """Yield the VM of the hostile guest and another one, both running."""
     hostile, other = str(uuid.uuid4()), str(uuid.uuid4())
     with image_directory() as images:
         agent = HostileAgent(images / "agent")
@@ -132,7 +132,7 @@ def _start(identity: str, disk: Path, channel: str) -> None:
 
 
 def reopen_channel(identity: str) -> None:
-    """The guest opens its end anew, so that libvirt begins with its agent from the beginning."""
+    """Reopen the guest's end, so that libvirt starts over with its agent."""
     wait_until(lambda: _is_open(identity))
     linux_guest.execute(identity, "killall qemu-ga; sleep 1")
     wait_until(lambda: _is_open(identity))

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The VMs of a fleet as an inventory: what Ansible has of them, also while some hypervisors don't answer."""
+"""The VMs of a fleet as an Ansible inventory, also while some hypervisors don't respond."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Inventory = dict[str, Any]
 
 
 def configured(fleet: WatchedFleet, name: str, *hypervisors: str, **options: Any) -> str:
-    """A configuration file for some of the hypervisors."""
+    """Return a configuration file for some of the hypervisors."""
     uris = fleet.uris()
     content = {"plugin": "zstack.kvm.zstack_vms", "hypervisors": {each: uris[each] for each in hypervisors}, **options}
     path = fleet.directory / f"{name}.zstack_vms.yml"
@@ -39,14 +39,14 @@ def configured(fleet: WatchedFleet, name: str, *hypervisors: str, **options: Any
 
 
 def listed(fleet: WatchedFleet, *arguments: str, environment: Optional[dict[str, str]] = None) -> tuple[Inventory, str]:
-    """What ansible-inventory prints, and what it warns of."""
+    """Return the output of ansible-inventory, and its warnings."""
     done = fleet.try_run("ansible-inventory", "--list", *arguments, environment=environment)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout), done.stderr
 
 
 def plain(value: Any) -> Any:
-    """A value without the mark that it is no template."""
+    """Return a value without the mark that it is no template."""
     if isinstance(value, dict):
         return value["__ansible_unsafe"] if "__ansible_unsafe" in value else {key: plain(value[key]) for key in value}
     return [plain(each) for each in value] if isinstance(value, list) else value
@@ -54,7 +54,7 @@ def plain(value: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def everything(fleet: WatchedFleet) -> tuple[Inventory, str]:
-    """The inventory of all hypervisors, two of which don't answer."""
+    """Return the inventory of all hypervisors, two of which don't answer."""
     path = configured(
         fleet,
         "everything",
@@ -171,7 +171,7 @@ def cache_in(directory: Path) -> dict[str, Any]:
 
 @pytest.fixture
 def without_libvirt(tmp_path: Path) -> dict[str, str]:
-    """The environment of a Python that has no libvirt."""
+    """Return the environment of a Python that has no libvirt."""
     (tmp_path / "libvirt.py").write_text("raise ImportError('libvirt')\n", encoding="utf-8")
     return {"PYTHONPATH": str(tmp_path)}
 

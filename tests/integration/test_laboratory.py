@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The laboratory: real hypervisors, apart from each other and from this machine; afterwards nothing is left of them."""
+"""The laboratory: real hypervisors, isolated from each other and from this machine, and removed without residue."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "uts")
 
 @pytest.fixture(scope="module")
 def directory() -> Path:
-    """The same each time, so that what a killed run left in it can be taken down."""
+    """Return the same directory each time, so that what a killed run left in it can be removed."""
     return Path(f"/var/lib/zstack-kvm-tests-laboratory-{THIRD}")
 
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory that the hypervisors see as it is outside."""
+    """Return a directory that the hypervisors see as it is outside."""
     return tmp_path_factory.mktemp("shared")
 
 
@@ -52,7 +52,7 @@ def laboratory(directory: Path, shared: Path) -> Iterator[Laboratory]:
 
 
 def first_processes(laboratory: Laboratory) -> dict[str, int]:
-    """The pid of every running hypervisor's first process."""
+    """Return the pid of every running hypervisor's first process."""
     return {name: int(pid) for name, pid in re.findall(r"(hv\d+) .*running, pid (\d+)", laboratory.lab("list"))}
 
 
@@ -162,7 +162,7 @@ class TestUp:
         assert done.stdout.endswith("\nlost+found\noutside\n")
 
     def test_missing_packages_are_named(self, laboratory):
-        # A hypervisor is also a machine of its own, from which a program can be taken away.
+        # A hypervisor is also a machine of its own, from which a program can be removed.
         laboratory.execute(FIRST, "mv", "/usr/sbin/sshd", "/usr/sbin/sshd.away")
         done = laboratory.try_lab("exec", FIRST, "--", str(LAB), "up", "--dir=/tmp/none")
         laboratory.execute(FIRST, "mv", "/usr/sbin/sshd.away", "/usr/sbin/sshd")
@@ -294,7 +294,7 @@ class TestDown:
 
 
 def processes_in(namespaces: set[str]) -> list[str]:
-    """Command lines of the processes that are in one of the namespaces."""
+    """Return the command lines of the processes in one of the namespaces."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -307,10 +307,10 @@ def processes_in(namespaces: set[str]) -> list[str]:
 
 
 def links() -> list[str]:
-    """Network devices of the tests' laboratories: their names hold the address, 10.98 is 0a62."""
+    """Return the network devices of the tests' laboratories: their names contain the address, 10.98 is 0a62."""
     return sorted(path.name for path in Path("/sys/class/net").glob(f"zlab0a62{THIRD:02x}*"))
 
 
 def groups() -> list[Path]:
-    """Control groups of the tests' laboratories."""
+    """Return the control groups of the tests' laboratories."""
     return list(Path("/sys/fs/cgroup").glob(f"**/zstack-kvm-lab-{PREFIX}.*"))

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A libvirtd that speaks German: its errors are understood by their numbers, and nothing depends on its words.
+"""A libvirtd with German messages: errors are recognised by their numbers, and nothing depends on the texts.
 
-These tests start libvirtd anew, and therefore run where it is a laboratory hypervisor's own.
+These tests restart libvirtd, and therefore run where it is a laboratory hypervisor's own.
 """
 
 from __future__ import annotations
@@ -114,8 +114,8 @@ def test_what_libvirt_refuses_for_the_state_of_a_vm_is_no_lost_connection(hyperv
     virsh("undefine", identity)
 
 
-def test_a_vm_starts_changes_and_is_told_of(new_vm: NewVm, hypervisor: Hypervisor) -> None:
-    # The guest does not listen when it is asked to shut down.
+def test_a_vm_starts_changes_and_is_reported(new_vm: NewVm, hypervisor: Hypervisor) -> None:
+    # The guest ignores the shutdown request.
     vm = new_vm(timeout=10)
     run = start(vm)
     assert (run.failed, run.actions) == (False, ["define", "start"]), run.vm
@@ -126,7 +126,7 @@ def test_a_vm_starts_changes_and_is_told_of(new_vm: NewVm, hypervisor: Hyperviso
     assert (entry["state"], entry["cpus"], entry["warnings"]) == ("running", 2, [])
 
 
-def test_a_qemu_that_fails_is_told_with_its_own_words(new_vm: NewVm) -> None:
+def test_a_qemu_that_fails_is_reported_in_its_own_words(new_vm: NewVm) -> None:
     run = start(new_vm(domain_patches=[{"xpath": "memory", "action": "set", "value": "99999999999"}]))
     assert run.failed
     assert run.error["code"] == "not_enough_memory", run.error
@@ -166,7 +166,7 @@ def _create(xml: str) -> None:
 
 @contextmanager
 def without_virtlogd() -> Iterator[None]:
-    """virtlogd is killed, and started again at the end."""
+    """Kill virtlogd, and start it again at the end."""
     pid_file, path = Path("/run/virtlogd.pid"), Path("/run/libvirt/virtlogd-sock")
     os.kill(int(pid_file.read_text(encoding="ascii")), 9)
     path.unlink(missing_ok=True)

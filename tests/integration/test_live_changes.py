@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""on_drift live: what is changed in the QEMU that runs, by what QEMU, the kernel and the guest say afterwards.
+"""on_drift live: changes of the running QEMU, verified with QEMU, the kernel and the guest.
 
 Each VM is started, its document changed, and check mode must say beforehand what the run then does: in this
 process, to be quick, but for one test through ansible-playbook.
@@ -36,7 +36,7 @@ MIB = 1 << 20
 
 
 def qmp(vm: dict[str, Any], command: str, **arguments: Any) -> Any:
-    """What the running QEMU says."""
+    """Return the answer of the running QEMU."""
     request = json.dumps({"execute": command, "arguments": arguments})
     return json.loads(virsh("qemu-monitor-command", vm["uuid"], request))["return"]
 
@@ -50,13 +50,13 @@ def live(vm: dict[str, Any], **changes: Any) -> TaskRun:
 
 
 def is_in_sync(vm: dict[str, Any], **changes: Any) -> bool:
-    """Whether a further run finds nothing to do, neither now nor at the next boot."""
+    """Return whether a further run finds nothing to do, neither now nor at the next boot."""
     run = start({**vm, **changes}, on_drift="live")
     return not run.result["changed"] and not run.vm["differences"] and not run.vm["restart_required"]
 
 
 def address(vm: dict[str, Any], device: str, inactive: bool) -> dict[str, str]:
-    """Where the guest has a device, from C(devices) down, or will have it after its next boot."""
+    """Return where the guest has a device, from C(devices) down, or will have it after its next boot."""
     found = definition(vm["uuid"], inactive=inactive).find(f"devices/{device}/address")
     assert found is not None
     return dict(found.attrib)
@@ -64,7 +64,7 @@ def address(vm: dict[str, Any], device: str, inactive: bool) -> dict[str, str]:
 
 @pytest.fixture
 def volume(images: Path) -> dict[str, Any]:
-    """A data volume."""
+    """Return a data volume."""
     path = images / "data.raw"
     path.write_bytes(bytes(MIB))
     path.chmod(0o666)
@@ -73,7 +73,7 @@ def volume(images: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def booted() -> Iterator[dict[str, Any]]:
-    """A VM with a Linux that takes part in plugging. It boots once for all tests, as that takes longest."""
+    """Yield a VM with a Linux that takes part in plugging. It boots once for all tests, as that takes longest."""
     with image_directory() as directory:
         vm = {
             "uuid": str(uuid.uuid4()),
@@ -95,20 +95,20 @@ def booted() -> Iterator[dict[str, Any]]:
 
 @pytest.fixture
 def guest(booted: dict[str, Any]) -> dict[str, Any]:
-    """The booted VM, as its document says."""
+    """Return the booted VM, as its document says."""
     assert is_in_sync(booted)
     return booted
 
 
 def throttle(vm: dict[str, Any], path: str) -> dict[str, int]:
-    """QEMU's limits of the block device that has this file."""
+    """Return QEMU's limits of the block device with this file."""
     (device,) = [each for each in qmp(vm, "query-block") if each.get("inserted", {}).get("file") == path]
     names = ("bps", "bps_rd", "bps_max", "iops", "iops_rd", "iops_wr")
     return {name: device["inserted"][name] for name in names if device["inserted"].get(name)}
 
 
 def dies_meanwhile(change: Callable[..., None]) -> Callable[..., None]:
-    """A call of L(Hypervisor) to whose domain something happens before."""
+    """Return a call of L(Hypervisor) to whose domain something happens before."""
 
     def call(hypervisor: Hypervisor, identity: str, *arguments: Any) -> None:
         pid = Path("/run/libvirt/qemu/%s.pid" % identity.replace("-", ""))
@@ -248,17 +248,17 @@ class TestConsolePassword:
 
 
 def mac_of(vm: dict[str, Any]) -> str:
-    """A MAC that no other VM of the tests has."""
+    """Return a MAC that no other VM of the tests has."""
     return "fa:16:3e:" + ":".join(vm["uuid"][index : index + 2] for index in (0, 2, 4))
 
 
 def nic_of(vm: dict[str, Any], **options: Any) -> dict[str, Any]:
-    """A NIC of this VM."""
+    """Return a NIC of this VM."""
     return {"mac": mac_of(vm), "bridge_name": "br_eth0", "nic_internal_name": "v" + vm["uuid"][:8], **options}
 
 
 def kernel(*command: str) -> str:
-    """What a command about the hypervisor's network prints."""
+    """Return the output of a command about the hypervisor's network."""
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A guest that never comes up: the error has what a person would look at first."""
+"""A guest that never comes up: the error has the diagnostics that an operator would need first."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SAID = "No init found. The password is ******** here"
 
 @pytest.fixture(scope="module")
 def vm() -> Iterator[Vm]:
-    """A VM whose agent is waited for, but never answers; its guest says the password of its console instead."""
+    """Yield a VM whose agent is waited for, but never answers; its guest says the password of its console instead."""
     with image_directory() as images:
         disk = media.write_raw(images / "root.raw", SAID.replace("********", PASSWORD))
         vm: dict[str, Any] = {
@@ -55,12 +55,12 @@ def vm() -> Iterator[Vm]:
 
 @pytest.fixture(scope="module")
 def first(vm: Vm) -> TaskRun:
-    """The run that starts it."""
+    """Return the run that starts it."""
     return failed(vm)
 
 
 def size_of_png(path: Path) -> tuple[int, int]:
-    """Width and height."""
+    """Return width and height."""
     head = path.read_bytes()[:24]
     assert head.startswith(b"\x89PNG\r\n\x1a\n")
     return struct.unpack(">II", head[16:24])
@@ -99,7 +99,7 @@ def test_the_error_has_the_path_of_a_picture_that_only_its_owner_can_read(first:
     assert (picture.stat().st_mode & 0o777, picture.parent.stat().st_mode & 0o777) == (0o600, 0o700)
 
 
-def test_people_are_told_all_of_it(first: TaskRun) -> None:
+def test_all_of_it_is_shown_to_people(first: TaskRun) -> None:
     message = first.result["msg"]
     assert SAID in message
     assert first.error["boot_diagnostics"]["screenshot"] in message

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""NICs on bridges of a real Open vSwitch, whose datapath is the one in user space."""
+"""NICs on bridges of a real Open vSwitch, with its datapath in user space."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ def nic(**options: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def vm(new_vm: NewVm, switch: OpenVSwitch) -> dict[str, Any]:
-    """A VM that runs, in VLAN 100."""
+    """Return a VM that runs, in VLAN 100."""
     vm = new_vm(nics=[nic(vlan_id=100, interface_id=INTERFACE_ID)])
     assert not start(vm).failed
     return vm
 
 
 def port(switch: OpenVSwitch) -> tuple[str, str, str]:
-    """The bridge, the tag and the ID of the NIC, as Open vSwitch has them."""
+    """Return the bridge, the tag and the ID of the NIC, as Open vSwitch has them."""
     identity = switch.vsctl("get", "Interface", "ovst0", "external_ids:iface-id").strip('"')
     return switch.vsctl("port-to-br", "ovst0"), switch.vsctl("get", "Port", "ovst0", "tag"), identity
 
@@ -146,12 +146,12 @@ class TestRecreatedBridge:
 
 
 def reaches(guest: str, address: str) -> bool:
-    """Whether the guest gets an answer from an address."""
+    """Return whether the guest gets an answer from an address."""
     return '"status":0' in linux_guest.execute(guest, f"ping -c 1 -W 1 {address} >/dev/null")
 
 
 def test_frames_stay_in_the_vlan(switch: OpenVSwitch) -> None:
-    """What a guest sends and gets passes Open vSwitch in its VLAN alone, also after that was changed."""
+    """Open vSwitch passes a guest's frames in its VLAN only, also after the VLAN was changed."""
     switch.add_port(BRIDGE, "ovsin100", 100, "10.214.1.1/24")
     switch.add_port(BRIDGE, "ovsin200", 200, "10.214.2.1/24")
     vm: dict[str, Any] = {

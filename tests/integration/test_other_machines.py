@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a document can ask for beyond one plain PC: spice, UEFI, q35, aarch64, and the options that StartVmCmd lacks."""
+"""Documents beyond one plain PC: spice, UEFI, q35, aarch64, and the options that StartVmCmd lacks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ QEMU = Path("/usr/bin/qemu-system-x86_64")
 
 
 def qom(domain: str, path: str, name: str) -> Any:
-    """A property of something in QEMU's tree of objects."""
+    """Return a property of something in QEMU's tree of objects."""
     return qmp(domain, "qom-get", path=path, property=name)
 
 
@@ -157,6 +157,6 @@ def test_what_the_host_lacks_stops_the_vm_and_is_named(new_vm: NewVm) -> None:
         vm["arch"] = "aarch64"
     run = failed(vm)
 
-    for place in ("domain_type", "pci_devices[0]", "usb_devices[0]"):
-        assert "vms[0].%s: " % place in run.error["message"]
+    for option in ("domain_type", "pci_devices[0]", "usb_devices[0]"):
+        assert "vms[0].%s: " % option in run.error["message"]
     assert virsh("list", "--all", "--uuid").find(vm["uuid"]) == -1

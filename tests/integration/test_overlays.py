@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Snapshots and block jobs put overlays on the images of volumes: a VM keeps them, whatever is done to it."""
+"""Snapshots and block jobs put overlays on the images of volumes: a VM keeps them, whatever else changes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def overlay_of(vm: dict[str, Any], name: str) -> str:
 
 
 def write_boot_sector(image: str, text: str) -> None:
-    """What a guest may have written since the snapshot."""
+    """Write what a guest may have written since the snapshot."""
     sector = Path(image + ".sector")
     sector.write_bytes(media.boot_sector(text))
     subprocess.run(["qemu-io", "-f", "qcow2", "-c", f"write -s {sector} 0 512", image], check=True, capture_output=True)
@@ -51,7 +51,7 @@ def assert_in_sync(run: TaskRun, vm: dict[str, Any], image: str) -> None:
 
 @pytest.fixture
 def vm(new_vm: NewVm) -> dict[str, Any]:
-    """A VM that runs."""
+    """Return a VM that runs."""
     vm = new_vm()
     start(vm)
     return vm
@@ -243,7 +243,7 @@ class TestInformation:
 class TestMissingFilesOfAChain:
     @pytest.fixture
     def off(self, vm: dict[str, Any]) -> dict[str, Any]:
-        """A VM that is off, on a chain of two overlays that libvirt's XML names only in part."""
+        """Return a VM that is off, on a chain of two overlays that libvirt's XML names only in part."""
         snapshot(vm, "s1")
         virsh("destroy", vm["uuid"])
         snapshot(vm, "s2")

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""./quickstart in a fresh clone: a VM runs and is shown, a second run finds all of it done, --clean removes it."""
+"""./quickstart in a fresh clone: it shows a running VM, a second run changes nothing, --clean removes everything."""
 
 from __future__ import annotations
 
@@ -30,33 +30,42 @@ FOREIGN = ("ANSIBLE_", "PYTHON")
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A repository with the project as it is here, in a folder with an odd name, which is gone with what it made."""
-    folder = tmp_path_factory.mktemp("quickstart") / 'it\'s a "clone"'
+    """Yield a repository with the project, in a directory with an odd name; it is removed with all that it created."""
+    directory = tmp_path_factory.mktemp("quickstart") / 'it\'s a "clone"'
     for name in project_files(CHECKOUT):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(CHECKOUT / name, folder / name, follow_symlinks=False)
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(CHECKOUT / name, directory / name, follow_symlinks=False)
     # What is downloaded and built is the same here and there.
-    shutil.copytree(BUILT, folder / ".cache/guest", copy_function=os.link)
-    git(folder, "init", "--quiet")
-    git(folder, "add", "--all")
-    git(folder, "-c", "user.name=Test", "-c", "user.email=test@example.com", "commit", "--quiet", "--message=All of it")
-    yield folder
-    quickstart(folder, "--clean")
+    shutil.copytree(BUILT, directory / ".cache/guest", copy_function=os.link)
+    git(directory, "init", "--quiet")
+    git(directory, "add", "--all")
+    git(
+        directory,
+        "-c",
+        "user.name=Test",
+        "-c",
+        "user.email=test@example.com",
+        "commit",
+        "--quiet",
+        "--message=All of it",
+    )
+    yield directory
+    quickstart(directory, "--clean")
 
 
-def git(folder: Path, *arguments: str) -> str:
-    return subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True, text=True).stdout
+def git(directory: Path, *arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=directory, check=True, capture_output=True, text=True).stdout
 
 
-def quickstart(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Runs the command from elsewhere, with its standard input closed, as a cron job may."""
+def quickstart(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command from elsewhere, with its standard input closed, as a cron job may."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
-    command = ["sh", "-c", 'exec "$0" "$@" <&-', str(folder / "quickstart"), *arguments]
+    command = ["sh", "-c", 'exec "$0" "$@" <&-', str(directory / "quickstart"), *arguments]
     return subprocess.run(command, cwd="/", env=environment, capture_output=True, text=True, check=False)
 
 
 def shown(output: str, what: str) -> str:
-    """What is shown under this name at the end."""
+    """Return the value shown under this name at the end."""
     return re.search(rf"^{what}  +(.*)$", output, re.MULTILINE)[1]
 
 
@@ -65,7 +74,7 @@ def nics_in_the_bridge() -> set[str]:
 
 
 def pixels(png: bytes) -> bytes:
-    """The bytes of a picture, filters undone."""
+    """Return the bytes of a picture, filters undone."""
     plain = thumbnail(png, 4096)
     at = plain.index(b"IDAT")
     return zlib.decompress(plain[at + 4 : at + 4 + int.from_bytes(plain[at - 4 : at], "big")])
@@ -95,6 +104,6 @@ def test_a_vm_runs_after_one_command_and_is_gone_after_another(clone: Path) -> N
     clean = quickstart(clone, "--clean")
     assert clean.returncode == 0, clean.stdout + clean.stderr
     assert state(uuid) == "absent" and not disk.exists()
-    # Another clone's VM keeps the bridge and its place in it.
+    # Another clone's VM keeps the bridge and its port in it.
     assert nics_in_the_bridge() == nics_of_others and BRIDGE.exists() == bool(nics_of_others)
     assert not (clone / ".cache/quickstart").exists()

@@ -21,7 +21,7 @@ OTHER_KEY = base64.b64encode(b"another key").decode("ascii")
 
 @pytest.fixture
 def identity() -> Iterator[str]:
-    """The UUID of a secret that is gone when the test is over."""
+    """Yield the UUID of a secret that is gone when the test is over."""
     value = str(uuid.uuid4())
     yield value
     try_virsh("secret-undefine", value)
@@ -35,12 +35,12 @@ def secret(identity: str, check: bool = False, **options: Any) -> TaskRun:
 
 
 def secret_of_playbook(identity: str, **options: Any) -> TaskRun:
-    """The same by a task of a playbook that prints all that it can."""
+    """Return the same by a task of a playbook that prints all that it can."""
     return run_task(f"zstack.kvm.{MODULE}", {"uuid": identity, **options}, verbosity=4)
 
 
 def secrets(*steps: dict[str, Any]) -> list[dict[str, Any]]:
-    """What the module returns, run with these options one after another."""
+    """Return the results of the module, run with these options one after another."""
     results = [run_module(MODULE, options).result for options in steps]
     assert all("actions" in result for result in results), results
     return results
@@ -96,7 +96,7 @@ def test_an_iscsi_secret_has_a_target_and_a_plain_password(identity: str) -> Non
     assert base64.b64decode(value_of(identity)).decode("utf-8") == "a pässword"
 
 
-def test_a_private_secret_shows_its_value_to_nobody_and_is_set_anew_unless_told_otherwise(identity: str) -> None:
+def test_a_private_secret_shows_its_value_to_nobody_and_is_set_again_unless_told_otherwise(identity: str) -> None:
     options = {"uuid": identity, "value": KEY, "private": True}
     steps = secrets(options, options, {**options, "update_value": "on_create"})
     assert [step["changed"] for step in steps] == [True, True, False]

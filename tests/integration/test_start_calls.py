@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How often libvirt is asked: a constant, at most five times a VM that is as asked, at most eight a VM that starts.
+"""Number of calls of libvirt: a constant, plus at most five per VM that is in sync, eight per VM that starts.
 
 A secret that the hypervisor does not have yet is made once, whichever VMs use it, and is counted apart.
 """
@@ -35,7 +35,7 @@ CHAP = ("user", "pa55word")
 
 @pytest.fixture
 def counted(tmp_path: Path) -> Counted:
-    """Starts VMs and returns how many calls that took."""
+    """Start VMs and return how many calls that took."""
     calls = tmp_path / "calls"
 
     def counting(*vms: dict[str, Any], **options: Any) -> TaskRun:
@@ -51,14 +51,14 @@ def counted(tmp_path: Path) -> Counted:
 
 
 def begin_with(*vms: dict[str, Any]) -> None:
-    """Starts VMs before anything is counted."""
+    """Start VMs before anything is counted."""
     done = start(*vms)
     assert not done.failed, done.output
 
 
 @pytest.fixture(scope="module")
 def chap_volume(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    """A volume behind a portal that asks for a password."""
+    """Yield a volume behind a portal that asks for a password."""
     lun = tmp_path_factory.mktemp("luns") / "lun.raw"
     lun.write_bytes(bytes(1 << 20))
     with IscsiServer() as server:
@@ -69,7 +69,7 @@ def chap_volume(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
 
 @pytest.fixture(autouse=True)
 def no_secrets() -> Iterator[None]:
-    """No test leaves a secret to the next."""
+    """Remove the secrets that a test left."""
     yield
     for line in virsh("secret-list").splitlines()[2:]:
         if line.strip():
@@ -77,12 +77,12 @@ def no_secrets() -> Iterator[None]:
 
 
 def ceph_secret() -> dict[str, str]:
-    """A secret that no hypervisor has."""
+    """Return a secret that no hypervisor has."""
     return {"uuid": str(uuid.uuid4()), "key": base64.b64encode(bytes(28)).decode("ascii")}
 
 
 def everything(new_vm: NewVm, **options: Any) -> dict[str, Any]:
-    """A VM for which everything is asked that can be asked of libvirt for file volumes."""
+    """Return a VM for which everything is asked that can be asked of libvirt for file volumes."""
     return new_vm(autostart=True, nics=[{"bridge_name": "br_eth0"}], console_password="secret", **options)
 
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""VMs of one task that are started one after another, and batches of which an operator sees the end."""
+"""VMs of one task that are started one after another, and batches that show progress."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def number(vm: dict[str, Any]) -> int:
-    """libvirt's number of a running domain; the later it was begun the higher."""
+    """Return libvirt's ID of a running domain; the later it was started, the higher."""
     return int(virsh("domid", vm["uuid"]))
 
 
 def codes(vms: Sequence[dict[str, Any]]) -> list[str]:
-    """What went wrong with each VM."""
+    """Return the error code of each VM."""
     return [vm.get("error", {}).get("code", "") for vm in vms]
 
 
 def test_lower_numbers_are_begun_first(new_vm: NewVm) -> None:
-    last, first, middle = (new_vm(start_order=place) for place in (30, 10, 20))
+    last, first, middle = (new_vm(start_order=number) for number in (30, 10, 20))
     run = agreed(last, first, middle, parallel=3)
     assert [vm["uuid"] for vm in run.vms] == [last["uuid"], first["uuid"], middle["uuid"]]
     assert number(first) < number(middle) < number(last)
@@ -49,14 +49,14 @@ def test_what_comes_after_a_failure_is_left_as_it_is(new_vm: NewVm) -> None:
 
 
 def occupy(vm: dict[str, Any]) -> None:
-    """Defines a domain of another name with the UUID of a VM."""
+    """Define a domain of another name with the UUID of a VM."""
     xml = f"<domain type='qemu'><name>occupied-{vm['uuid'][:8]}</name><uuid>{vm['uuid']}</uuid><memory>1024</memory>"
     virsh("define", "/dev/stdin", stdin=f"{xml}<os><type>hvm</type></os></domain>")
 
 
 @pytest.fixture
 def batches(tmp_path: Path) -> Any:
-    """Runs playbooks/start_vms.yml with VMs in batches, and returns what was printed."""
+    """Run playbooks/start_vms.yml with VMs in batches, and return what was printed."""
 
     def run(*vms: dict[str, Any], size: int) -> str:
         host = {"ansible_connection": "local", "ansible_python_interpreter": TARGET_PYTHON, "zstack_vms": vms}
@@ -74,7 +74,7 @@ def batches(tmp_path: Path) -> Any:
     return run
 
 
-def test_each_batch_is_told_of_when_it_is_done(new_vm: NewVm, batches: Any) -> None:
+def test_each_batch_is_reported_when_it_is_done(new_vm: NewVm, batches: Any) -> None:
     vms = [new_vm(name="a"), new_vm(name="b", console_password="Sesame5"), new_vm(name="c", start_order=1)]
     output = batches(*vms, size=1)
     told = re.findall(r"changed: \[localhost\] => \(item=(.*)\)", output)

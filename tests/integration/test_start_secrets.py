@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Passwords and keys: given to libvirt, and to be found nowhere else."""
+"""Passwords and keys: passed to libvirt, and found nowhere else."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class Watch:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """While the block runs."""
-        assert not SYSLOG.exists(), "this test takes the place of the system's log"
+        """Watch while the block runs."""
+        assert not SYSLOG.exists(), "this test replaces the system's log"
         self._log.bind(str(SYSLOG))
         self._log.settimeout(0.05)
         watchers = [threading.Thread(target=watch) for watch in (self._read_log, self._read_processes)]
@@ -85,11 +85,11 @@ def _text(path: Path) -> str:
 
 
 def files_with(secret: str) -> list[str]:
-    """The files that have a secret in them."""
-    places = [place for place in SEARCHED if os.path.isdir(place)]
+    """Return the files that have a secret in them."""
+    paths = [path for path in SEARCHED if os.path.isdir(path)]
     found = subprocess.run(
         ["grep", "--recursive", "--files-with-matches", "--devices=skip", "--binary-files=text", "--fixed-strings"]
-        + ["--regexp", secret, *places],
+        + ["--regexp", secret, *paths],
         capture_output=True,
         text=True,
         check=False,
@@ -98,21 +98,21 @@ def files_with(secret: str) -> list[str]:
 
 
 def leaks_of(secret: str, owners: tuple[str, ...]) -> list[str]:
-    """Those of them that should not have it."""
+    """Return the files that contain the secret but should not."""
     return [file for file in files_with(secret) if not file.startswith(owners)]
 
 
 def assert_in_none_of(texts: dict[str, str], searched: tuple[str, ...] = SECRETS) -> None:
-    """No secret is in any of the texts, which must not be empty."""
-    for place, text in texts.items():
-        assert text, place
-        assert [secret for secret in searched if secret in text] == [], place
+    """Assert that no secret is in any of the texts, which must not be empty."""
+    for path, text in texts.items():
+        assert text, path
+        assert [secret for secret in searched if secret in text] == [], path
 
 
 def run_watched(
     tmp_path: Path, vm: dict[str, Any], searched: tuple[str, ...] = SECRETS, owners: tuple[str, ...] = LIBVIRTS_OWN
 ) -> TaskRun:
-    """Runs the module at the highest verbosity; what can be seen of it has no secret in it."""
+    """Run the module at the highest verbosity; what can be seen of it has no secret in it."""
     watch = Watch()
     log = tmp_path / "ansible.log"
     # Not ANSIBLE_DEBUG: with that, Ansible prints the arguments of every module that has no no_log task around it.
@@ -171,7 +171,7 @@ def test_when_storage_fails(new_vm: NewVm, tmp_path: Path) -> None:
 
 @pytest.fixture
 def volume(tmp_path: Path) -> Iterator[dict[str, Any]]:
-    """A LUN behind a password, on a server that runs."""
+    """Yield a LUN behind a password, on a server that runs."""
     lun = tmp_path / "lun.raw"
     lun.write_bytes(bytes(1 << 20))
     with IscsiServer() as server:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every state that a VM can be found in: what a start does then, and that it destroys no VM that runs or is paused."""
+"""A start of a VM in every possible state; it never destroys a VM that runs or is paused."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ HALT = b"\xfa\xf4\xeb\xfd"
 
 
 def disk_that_runs(path: Path, code: bytes) -> dict[str, Any]:
-    """A root volume whose boot sector is this code."""
+    """Return a root volume whose boot sector is this code."""
     path.write_bytes((code + HALT).ljust(510, b"\0") + b"\x55\xaa" + bytes(1 << 20))
     return {"install_path": str(path), "format": "raw"}
 
@@ -184,7 +184,7 @@ def test_transient_it_becomes_persistent_and_runs_on(new_vm: NewVm) -> None:
 class TestCrashed:
     @pytest.fixture
     def crashed(self, new_vm: NewVm, images: Path) -> dict[str, Any]:
-        """A VM whose guest has panicked, which its own definition says to keep."""
+        """Return a VM whose guest has panicked, which its own definition says to keep."""
         vm = new_vm(
             root_volume=disk_that_runs(images / "panic.raw", PANIC),
             domain_patches=[
@@ -230,7 +230,7 @@ def test_in_shutdown_it_is_started_as_soon_as_it_is_off(new_vm: NewVm, images: P
 
 
 def begin_backup(vm: dict[str, Any]) -> None:
-    """A job that lasts until it is aborted: somebody may fetch the backup."""
+    """Begin a backup job that lasts until it is aborted, waiting for a client to fetch the data."""
     server = "<server transport='tcp' name='127.0.0.1' port='10999'/>"
     xml = f"<domainbackup mode='pull'>{server}</domainbackup>"
     virsh("backup-begin", "--backupxml", "/dev/stdin", vm["uuid"], stdin=xml)
@@ -287,7 +287,7 @@ class TestNameAndUuid:
 class TestDriftOfARunningVm:
     @pytest.fixture
     def running(self, new_vm: NewVm) -> dict[str, Any]:
-        """A VM that runs."""
+        """Return a VM that runs."""
         vm = new_vm()
         assert not start(vm).failed
         # How long a guest that ignores its button is asked.

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""playbooks/stop_vms.yml, with its variables as text, as surveys and -e give them."""
+"""playbooks/stop_vms.yml, with its variables as text, as surveys and -e pass them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ansible_collections.zstack.kvm.tests.support.virsh import state
 
 
 def play(*arguments: str, **variables: Any) -> tuple[int, str]:
-    """How many tasks changed something, and what was printed."""
+    """Return how many tasks changed something, and the output."""
     given = {"ansible_python_interpreter": TARGET_PYTHON, "zstack_hosts": "localhost", **variables}
     command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "localhost,", "-c", "local"]
     done = subprocess.run(
@@ -33,7 +33,7 @@ def play(*arguments: str, **variables: Any) -> tuple[int, str]:
 
 
 def pair(new_vm: NewVm, images: Path) -> list[dict[str, Any]]:
-    """Two VMs that run; the first shuts down when it is asked to, the second doesn't."""
+    """Return two VMs that run; the first shuts down when it is asked to, the second doesn't."""
     disk = write_obedient_disk(images / "obedient.raw")
     vms = [new_vm(root_volume={"install_path": str(disk), "format": "raw"}), new_vm()]
     assert not start(*vms).failed

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""VMs that are stopped: gracefully, by force, undefined; and what goes with them."""
+"""VMs that are shut down, forced off and undefined, and what is removed with them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MODULE = "zstack.kvm.zstack_vm_stop"
 
 
 def stop(*vms: dict[str, Any], **options: Any) -> list[dict[str, Any]]:
-    """What the module runs with these VMs, and the entries that it returns."""
+    """Run the module with these VMs, and return their entries."""
     given = {
         "timeout": 60, "force": False, "undefine": False, "removal": Removal(), "check_mode": False, "diff": True,
         **options,
@@ -41,7 +41,7 @@ def stop(*vms: dict[str, Any], **options: Any) -> list[dict[str, Any]]:
 
 
 def obedient(new_vm: NewVm, images: Path, **options: Any) -> dict[str, Any]:
-    """A VM that shuts down when it is asked to."""
+    """Return a VM that shuts down when it is asked to."""
     disk = write_obedient_disk(images / f"{uuid.uuid4()}.raw")
     return new_vm(root_volume={"install_path": str(disk), "format": "raw"}, **options)
 
@@ -75,7 +75,7 @@ def test_a_guest_that_does_not_listen_is_an_error_and_is_ended_only_by_force(new
 
 @contextmanager
 def hanging_qemu(vm: dict[str, Any]) -> Iterator[None]:
-    """The VM's QEMU answers nothing meanwhile."""
+    """Suspend the VM's QEMU."""
     pid = int(Path(f"/run/libvirt/qemu/{vm['uuid'].replace('-', '')}.pid").read_text(encoding="ascii"))
     os.kill(pid, signal.SIGSTOP)
     try:
@@ -165,7 +165,7 @@ def test_the_secret_of_two_vms_goes_with_the_second(new_vm: NewVm) -> None:
 
 
 def domain_with_secret(identity: str, secret: str) -> str:
-    """A domain that is only defined, with a disk in a ceph cluster that nobody has to have."""
+    """Return a domain that is only defined, with a disk in a ceph cluster that nobody has to have."""
     return (
         f"<domain type='qemu'><name>{identity}</name><uuid>{identity}</uuid><memory>32768</memory>"
         "<os><type arch='x86_64'>hvm</type></os><devices><disk type='network'><source protocol='rbd' name='pool/image'>"

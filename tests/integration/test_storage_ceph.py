@@ -30,7 +30,7 @@ ODD_POOL, ODD_IMAGE = "p:o,o l", "i@m:a,g=e\\ %41/é"
 
 @pytest.fixture(scope="module")
 def ceph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CephCluster]:
-    """A cluster with the pools pool (image vol), bak (image iso, snapshot snap) and one with an odd name."""
+    """Yield a cluster with the pools pool (image vol), bak (image iso, snapshot snap) and one with an odd name."""
     with CephCluster(pools=["pool", "bak", ODD_POOL]) as cluster:
         disk = media.write_raw(tmp_path_factory.mktemp("ceph") / "disk", "I am in ceph").read_bytes()
         cluster.write_image("pool", "vol", disk)
@@ -42,7 +42,7 @@ def ceph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CephCluster]:
 
 @pytest.fixture
 def secret_uuid() -> Iterator[str]:
-    """The UUID of a secret that is gone when the test is over."""
+    """Yield the UUID of a secret that is gone when the test is over."""
     value = str(uuid.uuid4())
     yield value
     try_virsh("secret-undefine", value)
@@ -53,7 +53,7 @@ def root(cluster: CephCluster, install_path: str = "ceph://pool/vol", **options:
 
 
 def in_ceph(new_vm: NewVm, cluster: CephCluster, secret_uuid: str, **options: Any) -> dict[str, Any]:
-    """A VM with its root volume in ceph that brings its secret along."""
+    """Return a VM with its root volume in ceph that brings its secret along."""
     return new_vm(
         root_volume=root(cluster, secret_uuid=secret_uuid),
         **{"ceph_secret": {"uuid": secret_uuid, "key": cluster.key}, **options},

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Storage that can't be reached: each failure has its code, comes soon, and leaves nothing half-started."""
+"""Storage that can't be reached: each failure has its code, comes soon, and leaves nothing half started."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 
 @pytest.fixture(autouse=True)
 def no_secret() -> Iterator[None]:
-    """Nothing that a test defined outlives it, and nothing that a failed start defined is there."""
+    """Remove secrets that a test defined, and assert that a failed start left none."""
     before = virsh("secret-list")
     yield
     try_virsh("secret-undefine", SECRET)
@@ -84,7 +84,7 @@ def start_in_time(*vms: dict[str, Any], **options: Any) -> TaskRun:
 
 
 def fails(vm: dict[str, Any], code: str, *said: str) -> TaskRun:
-    """A start that fails soon with this code, says what it is about, and leaves nothing."""
+    """Return a start that fails soon with this code, says what it is about, and leaves nothing."""
     run = foretold.failed(start_in_time, vm)
     assert run.error["code"] == code, run.error
     assert all(text in run.error["message"] for text in said), run.error["message"]
@@ -95,7 +95,7 @@ def fails(vm: dict[str, Any], code: str, *said: str) -> TaskRun:
 
 @contextmanager
 def silent_server() -> Iterator[int]:
-    """A port that takes connections and then says nothing."""
+    """Yield a port that takes connections and then says nothing."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
 
@@ -287,8 +287,8 @@ def test_everything_that_is_wrong_is_said_at_once(new_vm: NewVm, servers: Server
         **key(servers.ceph.key),
     )
     run = playbook.failed(vm)
-    for place in ("root_volume", "data_volumes[0]", "data_volumes[1]"):
-        assert "vms[0].%s.install_path" % place in run.error["message"]
+    for option in ("root_volume", "data_volumes[0]", "data_volumes[1]"):
+        assert "vms[0].%s.install_path" % option in run.error["message"]
 
 
 def test_in_check_mode_it_is_a_warning(new_vm: NewVm, servers: Servers) -> None:

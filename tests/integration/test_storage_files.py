@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The format of a file volume is asked of the file once; afterwards the definition's holds."""
+"""The format of a file volume is read from the file once; afterwards the definition's is used."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def raw_disk(images: Path) -> Path:
 
 
 def disguise(disk: Path) -> None:
-    """What a guest can do to its raw disk: the header of a qcow2 image whose backing file is one of the host's."""
+    """Write to a raw disk, as a guest can, the header of a qcow2 image whose backing file is one of the host's."""
     image = media.write_qcow2(disk.with_name("disguise"), "x").read_bytes()
     with disk.open("r+b") as raw:
         raw.write(image[:4096])
@@ -54,7 +54,7 @@ def test_a_raw_disk_that_now_claims_to_be_qcow2_is_an_error(new_vm: NewVm, raw_d
 
 
 def test_a_raw_disk_that_nobody_states_the_format_of_leads_nowhere_else(new_vm: NewVm, raw_disk: Path) -> None:
-    """As for a hypervisor that the VM is new to."""
+    """The hypervisor has no definition of the VM yet."""
     header = raw_disk.with_name("header")
     backing = ["-u", "-F", "raw", "-b", "/etc/passwd"]
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", *backing, header, "1M"], check=True)
@@ -108,7 +108,7 @@ def convert(disk: Path, image: Path, image_format: str) -> None:
 
 
 def test_the_lock_of_a_running_vm_does_not_keep_another_from_asking(new_vm: NewVm, images: Path) -> None:
-    """The format of a disk that another VM has open is asked for the plan of check mode."""
+    """Check mode reads the format of a disk that another VM has open."""
     disk = media.write_qcow2(images / "disk", "I am qcow2")
     volume = {"install_path": str(disk)}
     module_run.start(new_vm(root_volume=volume))
@@ -124,6 +124,6 @@ def test_what_can_not_be_asked_counts_as_qcow2_in_check_mode(new_vm: NewVm, imag
     assert '<driver name="qemu" type="qcow2"' in run.result["diff"][0]["after"]
 
 
-def test_a_folder_is_no_image(new_vm: NewVm, images: Path) -> None:
+def test_a_directory_is_no_image(new_vm: NewVm, images: Path) -> None:
     run = module_run.failed(new_vm(root_volume={"install_path": str(images)}))
     assert run.error["code"] == "image_missing"

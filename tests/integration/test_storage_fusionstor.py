@@ -23,15 +23,15 @@ ODD = "p:o,o l/i@m:a?g=e%41&é"
 
 @pytest.fixture(scope="module", autouse=True)
 def exports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
-    """A server that runs, and the files behind its exports."""
-    folder = tmp_path_factory.mktemp("nbd")
+    """Yield a server that runs, and the files behind its exports."""
+    directory = tmp_path_factory.mktemp("nbd")
     files = {
-        "pool/raw": media.write_raw(folder / "raw", "I am raw"),
-        "pool/shared": media.write_raw(folder / "shared", "I am shared"),
-        "pool/changing": media.write_raw(folder / "changing", "I am changing"),
-        "pool/qcow2": media.write_qcow2(folder / "qcow2", "I am qcow2"),
-        ODD: media.write_raw(folder / "odd", "I am odd"),
-        "bak/iso": media.write_cd(folder / "iso", "I am a CD"),
+        "pool/raw": media.write_raw(directory / "raw", "I am raw"),
+        "pool/shared": media.write_raw(directory / "shared", "I am shared"),
+        "pool/changing": media.write_raw(directory / "changing", "I am changing"),
+        "pool/qcow2": media.write_qcow2(directory / "qcow2", "I am qcow2"),
+        ODD: media.write_raw(directory / "odd", "I am odd"),
+        "bak/iso": media.write_cd(directory / "iso", "I am a CD"),
     }
     with NbdServer(files, socket=Path(NBD_SOCKET)):
         yield files

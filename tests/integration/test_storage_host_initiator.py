@@ -53,11 +53,11 @@ class TaskPlayed(NamedTuple):
 
 @pytest.fixture(scope="module")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IscsiServer]:
-    """A server with two targets of two LUNs each, of which one asks for CHAP."""
-    folder = tmp_path_factory.mktemp("luns")
+    """Yield a server with two targets of two LUNs each, of which one asks for CHAP."""
+    directory = tmp_path_factory.mktemp("luns")
     with IscsiServer() as server:
         for name, chap in ((OPEN, None), (LOCKED, (USER, PASSWORD))):
-            luns = [media.write_raw(folder / ("%s-%d" % (name, lun)), "I am LUN %d" % lun) for lun in (1, 2)]
+            luns = [media.write_raw(directory / ("%s-%d" % (name, lun)), "I am LUN %d" % lun) for lun in (1, 2)]
             server.add_target(name, *luns, chap=chap)
         yield server
 
@@ -72,7 +72,7 @@ def hypervisor() -> Iterator[EmulatedHypervisor]:
 
 @pytest.fixture(scope="module")
 def played(hypervisor: EmulatedHypervisor, target: IscsiServer, tmp_path_factory: pytest.TempPathFactory) -> TaskPlayed:
-    """A VM that was started by a playbook, over ssh, from a LUN behind CHAP, and has one of another target."""
+    """Return a VM that was started by a playbook, over ssh, from a LUN behind CHAP, and has one of another target."""
     domain = vm(lun(target, LOCKED, 2, NAME, **CHAP), data_volumes=[lun(target, OPEN, 2, MACHINE_IPV6)])
     task = {"zstack.kvm.zstack_vm_start": {"vms": [domain]}, "register": "started"}
     play = {"hosts": "all", "gather_facts": False, "tasks": [task, {"ansible.builtin.debug": {"var": "started"}}]}
@@ -88,7 +88,7 @@ def played(hypervisor: EmulatedHypervisor, target: IscsiServer, tmp_path_factory
 
 @pytest.fixture
 def running(hypervisor: EmulatedHypervisor, played: TaskPlayed) -> TaskPlayed:
-    """The VM that the playbook started, which runs, whatever an earlier test did to it."""
+    """Return the VM that the playbook started, which runs, whatever an earlier test did to it."""
     if state(hypervisor, played.domain) != "running":
         assert not hypervisor.start(played.domain).failed
     return played
@@ -96,7 +96,7 @@ def running(hypervisor: EmulatedHypervisor, played: TaskPlayed) -> TaskPlayed:
 
 @pytest.fixture
 def nothing_there(hypervisor: EmulatedHypervisor) -> Iterator[None]:
-    """The test begins and ends without VMs, sessions and records, and ends without locks."""
+    """Assert that the test begins and ends without VMs, sessions and records, and ends without locks."""
     clean(hypervisor)
     yield
     clean(hypervisor)
@@ -143,7 +143,7 @@ def fails(hypervisor: EmulatedHypervisor, domain: dict[str, Any]) -> TaskRun:
 
 
 class TestVmsOfOneSession:
-    """What the VM of the playbook and others have in common."""
+    """VMs that share a session with the VM of the playbook."""
 
     def test_a_guest_boots_from_a_lun_that_the_hypervisor_logged_in_to(
         self, hypervisor: EmulatedHypervisor, target: IscsiServer, running: TaskPlayed

@@ -33,18 +33,18 @@ CHAP = {"chap_username": USER, "chap_password": PASSWORD}
 
 @pytest.fixture(scope="module")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IscsiServer]:
-    """A server with two targets of two LUNs each, of which one asks for CHAP."""
-    folder = tmp_path_factory.mktemp("luns")
+    """Yield a server with two targets of two LUNs each, of which one asks for CHAP."""
+    directory = tmp_path_factory.mktemp("luns")
     with IscsiServer() as server:
         for name, chap in ((OPEN, None), (LOCKED, (USER, PASSWORD))):
-            luns = [media.write_raw(folder / ("%s-%d" % (name, lun)), "I am LUN %d" % lun) for lun in (1, 2)]
+            luns = [media.write_raw(directory / ("%s-%d" % (name, lun)), "I am LUN %d" % lun) for lun in (1, 2)]
             server.add_target(name, *luns, chap=chap)
         yield server
 
 
 @pytest.fixture(autouse=True)
 def no_secret() -> Iterator[None]:
-    """No test leaves the secret of the target to the next."""
+    """Remove the secret of the target that a test left."""
     yield
     for line in virsh("secret-list").splitlines():
         if LOCKED in line:
@@ -53,7 +53,7 @@ def no_secret() -> Iterator[None]:
 
 @pytest.fixture
 def host_names() -> Iterator[None]:
-    """Names for this hypervisor that begin with the letters of "iscsi"."""
+    """Define names for this hypervisor that begin with the letters of "iscsi"."""
     hosts = Path("/etc/hosts")
     before = hosts.read_text(encoding="utf-8")
     hosts.write_text(before + "127.0.0.1 iscsi san c\n", encoding="utf-8")
@@ -66,7 +66,7 @@ def volume(target: IscsiServer, iqn: str, lun: int = 1, **options: Any) -> dict[
 
 
 def define_secret(value: str) -> str:
-    """A secret of the target that somebody else made."""
+    """Return a secret of the target that somebody else made."""
     identity = str(uuid.uuid4())
     xml = "<secret ephemeral='yes' private='no'><uuid>%s</uuid><usage type='iscsi'><target>%s</target></usage></secret>"
     virsh("secret-define", "/dev/stdin", stdin=xml % (identity, LOCKED))

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The roles ceph_secrets and channel_dirs: what the scenarios of molecule don't show of them."""
+"""The roles ceph_secrets and channel_dirs, as far as the molecule scenarios don't cover them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ AT_BOOT = Path("/etc/tmpfiles.d/zstack-kvm-channels.conf")
 
 
 def run_role(name: str, *before: dict[str, Any], **variables: Any) -> list[dict[str, Any]]:
-    """The results of the role's tasks."""
+    """Return the results of the role's tasks."""
     role = {"ansible.builtin.include_role": {"name": "zstack.kvm." + name}, "vars": variables}
     return run_tasks([*before, role])[len(before) :]
 
@@ -41,7 +41,7 @@ def changed(results: list[dict[str, Any]]) -> bool:
 
 @pytest.fixture
 def vaulted_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file of variables that ansible-vault has encrypted."""
+    """Return a file of variables that ansible-vault has encrypted."""
     password, variables = tmp_path / "password", tmp_path / "keys.yml"
     password.write_text("the password of the vault", encoding="utf-8")
     variables.write_text("vault_ceph_key: " + KEY, encoding="utf-8")
@@ -53,7 +53,7 @@ def vaulted_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def identity() -> Iterator[str]:
-    """The UUID of a secret that is gone when the test is over."""
+    """Yield the UUID of a secret that is gone when the test is over."""
     value = str(uuid.uuid4())
     yield value
     try_virsh("secret-undefine", value)
@@ -71,7 +71,7 @@ def test_the_key_of_a_secret_may_come_from_a_vault(vaulted_key: Path, identity: 
 
 @pytest.fixture
 def identities() -> Iterator[list[str]]:
-    """The UUIDs of secrets that are gone when the test is over."""
+    """Yield the UUIDs of secrets that are gone when the test is over."""
     values = [str(uuid.uuid4()) for _number in range(3)]
     yield values
     for value in values:
@@ -90,7 +90,7 @@ def test_several_secrets_one_of_which_is_to_be_gone(identities: list[str]) -> No
     assert not changed(run_role("ceph_secrets", ceph_secrets_list=wanted))
 
 
-def test_keys_that_no_secret_can_have_are_told_all_at_once_before_anything_changes(identities: list[str]) -> None:
+def test_keys_that_no_secret_can_have_are_reported_all_at_once_before_anything_changes(identities: list[str]) -> None:
     first, second, third = identities
     wrong = "my secret key!"
     secrets = [
@@ -116,7 +116,7 @@ def volatile() -> Iterator[Path]:
     AT_BOOT.unlink(missing_ok=True)
 
 
-def test_a_folder_below_run_is_there_again_after_a_boot(volatile: Path) -> None:
+def test_a_directory_below_run_is_there_again_after_a_boot(volatile: Path) -> None:
     assert changed(run_role("channel_dirs", channel_dirs_paths=[str(volatile)]))
     made = owner_and_mode(volatile)
     assert made[2] == 0o750
@@ -128,7 +128,7 @@ def test_a_folder_below_run_is_there_again_after_a_boot(volatile: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["0777", "0770"])
-def test_nobody_else_may_write_to_a_folder(volatile: Path, mode: str) -> None:
+def test_nobody_else_may_write_to_a_directory(volatile: Path, mode: str) -> None:
     role = {"name": "zstack.kvm.channel_dirs"}
     variables = {"channel_dirs_paths": [str(volatile)], "channel_dirs_mode": mode}
     results = run_tasks([{"ansible.builtin.include_role": role, "vars": variables}])
@@ -137,32 +137,39 @@ def test_nobody_else_may_write_to_a_folder(volatile: Path, mode: str) -> None:
     assert not volatile.exists()
 
 
-def test_a_folder_that_is_there_must_be_qemus_own(tmp_path: Path) -> None:
+def test_a_directory_that_is_there_must_be_qemus_own(tmp_path: Path) -> None:
     qemu, nobody = pwd.getpwnam("libvirt-qemu"), pwd.getpwnam("nobody")
-    folders = {"good": (qemu, 0o700), "open": (qemu, 0o755), "root": (pwd.getpwuid(0), 0o700), "other": (nobody, 0o700)}
-    for name, (owner, mode) in folders.items():
+    directories = {
+        "good": (qemu, 0o700),
+        "open": (qemu, 0o755),
+        "root": (pwd.getpwuid(0), 0o700),
+        "other": (nobody, 0o700),
+    }
+    for name, (owner, mode) in directories.items():
         (tmp_path / name).mkdir()
         (tmp_path / name).chmod(mode)
         os.chown(tmp_path / name, owner.pw_uid, owner.pw_gid)
     (tmp_path / "link").symlink_to("good")
-    paths = [str(tmp_path / name) for name in (*folders, "link", "new")]
+    paths = [str(tmp_path / name) for name in (*directories, "link", "new")]
     results = run_role("channel_dirs", channel_dirs_paths=paths)
     refused = [item["msg"] for result in results for item in result.get("results", []) if item.get("failed")]
-    assert [re.findall(r"/(\w+) is there already", text)[0] for text in refused] == ["open", "root", "other", "link"]
-    assert {name: owner_and_mode(tmp_path / name) for name in folders} == {
-        name: (owner.pw_uid, owner.pw_gid, mode) for name, (owner, mode) in folders.items()
+    assert [re.findall(r"/(\w+) already exists", text)[0] for text in refused] == ["open", "root", "other", "link"]
+    assert {name: owner_and_mode(tmp_path / name) for name in directories} == {
+        name: (owner.pw_uid, owner.pw_gid, mode) for name, (owner, mode) in directories.items()
     }
     assert not (tmp_path / "new").exists()
 
 
 SEMANAGE = """#!/bin/sh
 case $* in
-*--list*) cat {folder}/rules ;;
-*) echo "$2 $5" >> {folder}/done; printf '\n%s   all files   system_u:object_r:%s:s0 \n' "$5" "$4" >> {folder}/rules ;;
+*--list*) cat {directory}/rules ;;
+*)
+    echo "$2 $5" >> {directory}/done
+    printf '\n%s   all files   system_u:object_r:%s:s0 \n' "$5" "$4" >> {directory}/rules ;;
 esac
 """
 RESTORECON = """#!/bin/sh
-echo $3 >> {folder}/restored
+echo $3 >> {directory}/restored
 """
 
 
@@ -174,26 +181,26 @@ class TestLabels:
     @pytest.fixture(autouse=True)
     def selinux(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         for name, text in {"semanage": SEMANAGE, "restorecon": RESTORECON}.items():
-            (tmp_path / name).write_text(text.format(folder=tmp_path))
+            (tmp_path / name).write_text(text.format(directory=tmp_path))
             (tmp_path / name).chmod(0o755)
         monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
         (self.POLICY / "contexts/files").mkdir(parents=True)
         yield
         shutil.rmtree(self.POLICY)
 
-    def label(self, folder: Path, *paths: str, like: str = "", rules: str = "") -> list[str]:
-        """What is done to the rules of labels, given those of the site, and which folders are labelled like others."""
+    def label(self, directory: Path, *paths: str, like: str = "", rules: str = "") -> list[str]:
+        """Return what is done to the rules of labels, given the site's rules and equivalent directories."""
         (self.POLICY / "contexts/files/file_contexts.subs_dist").write_text(f"# comment\n\n{like}\n")
-        (folder / "rules").write_text(rules)
+        (directory / "rules").write_text(rules)
         fact = {"ansible.builtin.set_fact": {"selinux": {"type": self.POLICY.name}, "cacheable": True}}
         role = {"name": "zstack.kvm.channel_dirs", "tasks_from": "selinux.yml"}
         tasks = [fact, *[{"ansible.builtin.include_role": role, "vars": {"channel_dirs_paths": list(paths)}}] * 2]
         assert not any(result.get("failed") for result in run_tasks(tasks))
-        assert (folder / "restored").read_text().split() == [*paths] * 2
+        assert (directory / "restored").read_text().split() == [*paths] * 2
         # Done by the first run; the second one finds nothing to do
-        return (folder / "done").read_text().splitlines() if (folder / "done").exists() else []
+        return (directory / "done").read_text().splitlines() if (directory / "done").exists() else []
 
-    def test_a_folder_is_named_as_the_policy_of_el_9_knows_it(self, tmp_path: Path) -> None:
+    def test_a_directory_is_named_as_the_policy_of_el_9_knows_it(self, tmp_path: Path) -> None:
         paths = ["/run/zstack", "/runs/zstack", "/srv/a.b+c", "/srv/right", "/srv/wrong", "/srv/part"]
         rules = (
             "/srv/right(/.*)?   all files   system_u:object_r:qemu_var_run_t:s0\n"
@@ -208,7 +215,7 @@ class TestLabels:
             "--add /srv/part(/.*)?",
         ]
 
-    def test_a_folder_is_named_as_the_policy_of_el_10_knows_it(self, tmp_path: Path) -> None:
+    def test_a_directory_is_named_as_the_policy_of_el_10_knows_it(self, tmp_path: Path) -> None:
         done = self.label(tmp_path, "/run/zstack", "/var/run/other", like="/var/run /run")
         assert done == ["--add /run/zstack(/.*)?", "--add /run/other(/.*)?"]
 

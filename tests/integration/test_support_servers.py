@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the other tests stand on: guests that say what booted, and storage servers that are real."""
+"""The foundations of the other tests: guests that print what booted, and real storage servers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Boot = Callable[..., str]
 
 @pytest.fixture
 def boot() -> Iterator[Boot]:
-    """Boots one disk in a domain of libvirt and returns the domain's name; the domain ends with the test."""
+    """Boot one disk in a domain of libvirt and return the domain's name; the domain ends with the test."""
     started = []
 
     def start(disk: str, boot_device: str = "hd") -> str:
@@ -59,7 +59,7 @@ def virsh(*arguments: str, stdin: str = "") -> str:
 
 
 def first_sector(url: str) -> bytes:
-    """The first 512 bytes of what QEMU's own client reads; AssertionError with its words when it can't."""
+    """Return the first 512 bytes of what QEMU's own client reads; AssertionError with its words when it can't."""
     with tempfile.TemporaryDirectory() as directory:
         target = Path(directory) / "sector"
         # A connection that is refused for its key or password is tried again for long by some clients.
@@ -123,15 +123,15 @@ SCREEN = "<graphics type='vnc'/><video><model type='vga'/></video>"
 
 
 def drawn(directory: Path, domain: str) -> int:
-    """How much of a domain's screen is not as its neighbourhood is: the bytes that a PNG's filters leave."""
+    """Return the number of bytes of a screen that differ from their neighbours: those that a PNG's filters leave."""
     picture = directory / f"{domain}.png"
     virsh("screenshot", domain, str(picture))
-    content, place, packed = picture.read_bytes(), 8, b""
-    while place < len(content):
-        size, kind = int.from_bytes(content[place : place + 4], "big"), content[place + 4 : place + 8]
+    content, offset, packed = picture.read_bytes(), 8, b""
+    while offset < len(content):
+        size, kind = int.from_bytes(content[offset : offset + 4], "big"), content[offset + 4 : offset + 8]
         if kind == b"IDAT":
-            packed += content[place + 8 : place + 8 + size]
-        place += 12 + size
+            packed += content[offset + 8 : offset + 8 + size]
+        offset += 12 + size
     return sum(1 for byte in zlib.decompress(packed) if byte)
 
 
@@ -187,7 +187,7 @@ class TestCeph:
 
 @pytest.fixture
 def ceph_secret() -> Iterator[Callable[[str], str]]:
-    """Gives libvirt a cephx key and returns the secret's UUID."""
+    """Define a libvirt secret with a cephx key, and return its UUID."""
     defined = []
 
     def define(key: str) -> str:
@@ -304,12 +304,12 @@ class TestServersEnd:
 
 
 def left_behind() -> tuple[list[str], list[str]]:
-    """Directories and processes that servers made."""
+    """Return directories and processes that servers made."""
     return sorted(str(path) for path in Path(tempfile.gettempdir()).glob("zstack-kvm-*")), server_processes()
 
 
 def server_processes() -> list[str]:
-    """The command lines of all servers on this hypervisor."""
+    """Return the command lines of all servers on this hypervisor."""
     lines = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hypervisors reached by a remote uri: what is done there, what is refused, and a VM that is being migrated."""
+"""Hypervisors with a remote uri: what works, what is refused, and a VM that is being migrated."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ class Remote:
         self._laboratory = laboratory
 
     def virsh(self, *arguments: str) -> str:
-        """What virsh says on the hypervisor itself."""
+        """Return the output of virsh on the hypervisor itself."""
         return self._laboratory.execute(self.name, "virsh", "--quiet", *arguments).strip()
 
     def state(self, vm: Vm) -> str:
-        """The state of a VM, C(absent) where it isn't known."""
+        """Return the state of a VM, C(absent) where it isn't known."""
         return self.virsh("domstate", vm["uuid"]) if vm["uuid"] in self.virsh("list", "--all", "--uuid") else "absent"
 
     def says(self, vm: Vm, text: str) -> bool:
-        """Whether the guest says something on its serial console, on this hypervisor."""
+        """Return whether the guest says something on its serial console, on this hypervisor."""
         terminal = self.virsh("ttyconsole", vm["uuid"])
         command = f"timeout 60 grep --max-count=1 --fixed-strings '{text}' {terminal}"
         return text in self._laboratory.execute(self.name, "sh", "-c", command)
@@ -58,7 +58,7 @@ class Remote:
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[Path]:
-    """Storage that both hypervisors have, where QEMU can read it."""
+    """Yield storage that both hypervisors share and QEMU can read."""
     directory = Path(tempfile.mkdtemp(prefix="zstack-kvm-shared-", dir="/var/tmp"))
     directory.chmod(0o755)
     yield directory
@@ -81,7 +81,7 @@ def hypervisors(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @pytest.fixture
 def here(hypervisors: tuple[Remote, Remote]) -> Remote:
-    """One of them."""
+    """Return one of them."""
     return hypervisors[0]
 
 
@@ -90,7 +90,7 @@ NewVm = Callable[..., Vm]
 
 @pytest.fixture
 def new_vm(hypervisors: tuple[Remote, Remote], shared: Path) -> Iterator[NewVm]:
-    """Describes a small VM whose disk both hypervisors have; options are added or replaced."""
+    """Yield a function that describes a small VM whose disk both hypervisors have; options are added or replaced."""
     made = []
 
     def describe(**options: Any) -> Vm:
@@ -152,7 +152,7 @@ class TestByARemoteUri:
         assert (error["code"], error["rollback"]) == ("bridge_missing", "done"), error
         assert here.state(vm) == "absent"
 
-    def test_a_folder_of_a_channel_that_is_missing_is_said_too(self, here: Remote, new_vm: NewVm) -> None:
+    def test_a_directory_of_a_channel_that_is_missing_is_said_too(self, here: Remote, new_vm: NewVm) -> None:
         channel = {"socket_path": "/var/lib/zstack-kvm-nowhere/socket", "target_name": "org.example.0"}
         vm = new_vm(channels=[channel])
         error = failed(vm, uri=here.uri).error
@@ -173,7 +173,7 @@ class TestMigration:
     def migrating(
         self, hypervisors: tuple[Remote, Remote], new_vm: NewVm, shared: Path
     ) -> Iterator[tuple[Vm, subprocess.Popen[bytes]]]:
-        """A VM on its slow way from the first hypervisor to the second, and the migration's process."""
+        """Yield a VM on its slow way from the first hypervisor to the second, and the migration's process."""
         source, target = hypervisors
         vm = new_vm(memory="96MiB")
         disk = Path(vm["root_volume"]["install_path"])

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What libvirt keeps of a VM beside its definition stays when it is undefined, until its removal is asked for."""
+"""Files that libvirt keeps beside a VM's definition stay when it is undefined, unless their removal is requested."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TPM_AUTHORITY = Path("/var/lib/swtpm-localca")
 
 
 def add_tpm(backend: str = TPM_BACKEND) -> dict[str, Any]:
-    """The domain patch that adds a virtual TPM."""
+    """Return the domain patch that adds a virtual TPM."""
     return {"action": "add", "xpath": "/domain/devices", "value": f"<tpm model='tpm-crb'>{backend}</tpm>"}
 
 
@@ -48,32 +48,32 @@ def undefine(vm: dict[str, Any], *removed: str) -> dict[str, Any]:
 
 
 def is_undefined(vm: dict[str, Any], *removed: str) -> bool:
-    """Whether the VM can be undefined so."""
+    """Return whether the VM can be undefined with these flags."""
     entry = undefine(vm, *removed)
     assert "error" not in entry, entry["error"]
     return entry["actions"][-1] == "undefine" and state(vm["uuid"]) == "absent"
 
 
 def tpm_state(vm: dict[str, Any]) -> Path:
-    """The file that swtpm keeps of the VM's TPM."""
+    """Return the file that swtpm keeps of the VM's TPM."""
     return TPM_STATES / vm["uuid"] / "tpm2" / "tpm2-00.permall"
 
 
 def nvram(vm: dict[str, Any]) -> Path:
-    """The file with the variables of the running VM's firmware."""
+    """Return the file with the variables of the running VM's firmware."""
     return Path(definition(vm["uuid"], inactive=False).findtext("os/nvram"))
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _certificate_authority() -> None:
-    """swtpm's own authority belongs to whoever first made a TPM on this machine, root perhaps; libvirt is user tss."""
+    """Give swtpm's certificate authority, which belongs to the first creator of a TPM, to libvirt's user tss."""
     for path in (TPM_AUTHORITY, *TPM_AUTHORITY.iterdir()):
         shutil.chown(path, "tss")
 
 
 @pytest.fixture
 def vm(new_vm: NewVm) -> Iterator[dict[str, Any]]:
-    """A VM with a TPM, whose state is removed after the test."""
+    """Yield a VM with a TPM, whose state is removed after the test."""
     described = new_vm(domain_patches=[add_tpm()])
     yield described
     shutil.rmtree(TPM_STATES / described["uuid"], ignore_errors=True)

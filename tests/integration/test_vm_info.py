@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What zstack_vm_info tells of VMs is what virsh and the hypervisor say."""
+"""zstack_vm_info reports the same about VMs as virsh and the hypervisor."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ ADDRESS = "10.213.7.9"
 
 @pytest.fixture(scope="module")
 def vm() -> Iterator[dict[str, Any]]:
-    """A VM that runs, for all tests."""
+    """Yield a VM that runs, for all tests."""
     identity = str(uuid.uuid4())
     with image_directory() as images:
         path = media.write_qcow2(images / "disk.qcow2", f"I am {identity}")
         yield {
             "uuid": identity,
-            "name": "told of",
+            "name": "reported",
             "internal_id": 42,
             "host_management_ip": "127.0.0.1",
             "memory": "32MiB",
@@ -53,13 +53,13 @@ def vm() -> Iterator[dict[str, Any]]:
 
 
 def pid_of(domain_name: str) -> int:
-    """The process of a running VM's QEMU."""
+    """Return the process of a running VM's QEMU."""
     return int(Path(f"/run/libvirt/qemu/{domain_name}.pid").read_text())
 
 
 @pytest.fixture(scope="module")
 def told(vm: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What a task tells of the running VM and of one that doesn't exist."""
+    """Return what a task reports about the running VM and about one that doesn't exist."""
     assert not start(vm).failed
     mac = virsh("domiflist", vm["uuid"]).split()[-1]
     subprocess.run(["ip", "neighbour", "replace", ADDRESS, "lladdr", mac, "dev", "br_eth0"], check=True)
@@ -76,7 +76,7 @@ def told(vm: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[s
 
 @pytest.fixture(scope="module")
 def entry(told: dict[str, Any]) -> dict[str, Any]:
-    """What is told of the running VM."""
+    """Return the entry of the running VM."""
     return told["vms"][1]
 
 
@@ -145,7 +145,7 @@ def test_it_is_in_sync_and_needs_no_restart(entry: dict[str, Any]) -> None:
 
 
 def waits_for_qemu(monkeypatch: pytest.MonkeyPatch, uuid: str) -> list[str]:
-    """What is said of each wait for the QEMU of a VM, which hangs; a wait takes a tenth of a second here."""
+    """Return the messages about each wait for a VM's QEMU, which hangs; a wait takes a tenth of a second here."""
     waits, connected = [], Hypervisor.connect("qemu:///system")
     call_qemu = connected._call_qemu
 
@@ -161,7 +161,7 @@ def waits_for_qemu(monkeypatch: pytest.MonkeyPatch, uuid: str) -> list[str]:
     return waits
 
 
-def test_a_qemu_that_hangs_is_waited_for_once_and_the_others_told_of_whole(
+def test_a_qemu_that_hangs_is_waited_for_once_and_the_others_reported_completely(
     vm: dict[str, Any], entry: dict[str, Any], new_vm: NewVm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = new_vm()
@@ -184,7 +184,7 @@ def test_a_qemu_that_hangs_is_waited_for_once_and_the_others_told_of_whole(
     assert whole["disks"][0]["size"] and whole["thumbnail"]
 
 
-def test_what_is_not_in_sync_or_waits_for_a_restart_is_told(new_vm: NewVm) -> None:
+def test_what_is_not_in_sync_or_waits_for_a_restart_is_reported(new_vm: NewVm) -> None:
     vm = new_vm()
     assert not start(vm).failed
     run = run_task(MODULE, {"vms": [{**vm, "cpu_num": 2}]})
@@ -195,7 +195,7 @@ def test_what_is_not_in_sync_or_waits_for_a_restart_is_told(new_vm: NewVm) -> No
     assert (found["restart_required"], found["cpus"], found["screenshot"]) == (True, 1, None)
 
 
-def test_without_a_choice_all_vms_are_told_of_those_that_are_off_too(entry: dict[str, Any], new_vm: NewVm) -> None:
+def test_without_a_choice_all_vms_are_reported_those_that_are_off_too(entry: dict[str, Any], new_vm: NewVm) -> None:
     off = new_vm()
     assert not start(off).failed
     virsh("destroy", off["uuid"])

@@ -27,7 +27,7 @@ PROMPT = 3
 
 @pytest.fixture(scope="module")
 def network() -> Iterator[None]:
-    """A network of libvirt, whose bridge is one of the kernel and has an address of the hypervisor."""
+    """Yield a libvirt network, whose bridge has an address of the hypervisor."""
     xml = f"""<network><name>{NETWORK}</name><bridge name='{BRIDGE}'/><ip address='10.213.12.1' prefix='24'>
         <dhcp><range start='10.213.12.50' end='10.213.12.60'/></dhcp></ip></network>"""
     virsh("net-create", "/dev/stdin", stdin=xml)
@@ -37,7 +37,7 @@ def network() -> Iterator[None]:
 
 @contextmanager
 def described(**options: Any) -> Iterator[dict[str, Any]]:
-    """A VM with a Linux on its disk that is told nothing of the network."""
+    """Yield a VM with a Linux on its disk without network configuration."""
     vm = {
         "uuid": str(uuid.uuid4()),
         "name": "guest",
@@ -58,7 +58,7 @@ def described(**options: Any) -> Iterator[dict[str, Any]]:
 
 
 def agent(vm: dict[str, Any], command: str, **arguments: Any) -> bool:
-    """Whether the guest's agent does something."""
+    """Return whether the guest's agent can be called."""
     request = json.dumps({"execute": command, "arguments": arguments} if arguments else {"execute": command})
     return try_virsh("qemu-agent-command", vm["uuid"], "--timeout", "1", request).returncode == 0
 
@@ -76,7 +76,7 @@ class TestWithAnAgent:
 
     @pytest.fixture(scope="class")
     def first(self, vm: dict[str, Any]) -> Any:
-        """The run that started the VM, which got its address only when its agent had answered for a while."""
+        """Return the run that started the VM, which got its address only when its agent had answered for a while."""
         with ThreadPoolExecutor() as pool:
             run = pool.submit(wait, vm, linux_guest.BOOT_SECONDS)
             wait_until(lambda: agent(vm, "guest-ping"), "its agent answers", linux_guest.BOOT_SECONDS)
@@ -102,7 +102,7 @@ class TestWithAnAgent:
         run = wait(vm)
         assert (run.error["code"], run.error["phase"]) == ("address_timeout", "wait_for_address")
         assert run.error["rollback"] == "not_needed"
-        assert re.search(rf"seen last: fe80:\S+ of {MAC} from agent, which is link-local", run.error["message"])
+        assert re.search(rf"last seen: fe80:\S+ of {MAC} from agent, which is link-local", run.error["message"])
 
 
 class TestWithoutAnAgent:
@@ -123,7 +123,7 @@ class TestWithoutAnAgent:
 
     @pytest.fixture(scope="class")
     def lease(self, vm: dict[str, Any]) -> str:
-        """The address that the guest was given, and has not set."""
+        """Return the address that the guest was given, and has not set."""
         said = linux_guest.execute(vm["uuid"], "udhcpc -i eth0 -n -q -f -s /bin/true")
         found = re.search(r"lease of (\S+) obtained", said)
         assert found, said
@@ -132,7 +132,7 @@ class TestWithoutAnAgent:
     def test_nothing_at_all_is_said_to_be_nothing(self, vm: dict[str, Any]) -> None:
         run = wait(vm)
         assert run.error["code"] == "address_timeout"
-        assert "(none was seen at all; its guest agent is not connected) for 3 seconds" in run.error["message"]
+        assert "(no address was seen; its guest agent is not connected) for 3 seconds" in run.error["message"]
 
     def test_a_lease_that_the_guest_does_not_use_is_not_enough(self, vm: dict[str, Any], lease: str) -> None:
         run = wait(vm)

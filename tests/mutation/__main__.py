@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Takes one thing at a time out of what builds domains, and sees whether the unit tests notice.
+"""Remove one thing at a time from the code that builds domains, and check whether the unit tests fail.
 
 C(python -m tests.mutation) exits with 1 and names the mutants that survived. Each mutant runs in a child process
-of its own, in which the mutated module is imported in place of the file. The tests that compare whole domains
+of its own, in which the mutated module is imported instead of the file. The tests that compare whole domains
 come first, for they notice most; what survives them has to survive the rest of the unit tests too.
 """
 
@@ -49,7 +49,7 @@ SECONDS = 120
 
 
 class _Instead(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Imports the mutant in place of the module that it was made from."""
+    """Import the mutant instead of the module that it was made from."""
 
     def __init__(self, mutant: Mutant) -> None:
         path = mutant.path.relative_to(CHECKOUT).with_suffix("")
@@ -91,7 +91,7 @@ def _is_noticed() -> bool:
 
 
 def _child(mutant: Mutant) -> None:
-    """Ends the process: 0 if the tests noticed the mutant, 1 if not."""
+    """End the process: 0 if the tests noticed the mutant, 1 if not."""
     signal.alarm(SECONDS)
     users = USERS if mutant.path.parent.name == "_domain" else PACKAGE
     for name in [name for name in sys.modules if name.startswith(users)]:
@@ -103,7 +103,7 @@ def _child(mutant: Mutant) -> None:
 
 
 def survives(mutant: Mutant) -> bool:
-    """Whether the unit tests pass with the mutant. One that never ends is noticed."""
+    """Return whether the unit tests pass with the mutant. One that never ends is noticed."""
     process = os.fork()
     if process == 0:
         _child(mutant)
@@ -112,7 +112,7 @@ def survives(mutant: Mutant) -> bool:
 
 
 def main() -> int:
-    """Runs all mutants and prints what came out."""
+    """Run all mutants and print what came out."""
     began = time.monotonic()
     if not survives(unchanged(UTILS / "_host" / "capabilities.py")):
         print("the unit tests fail with nothing left out")

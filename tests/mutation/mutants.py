@@ -26,7 +26,7 @@ class Mutant:
     functions: Collection[str] = ()
 
     def tree(self) -> ast.Module:
-        """The module as it is without the part."""
+        """Return the module as it is without the part."""
         tree = ast.parse(self.path.read_text())
         if self.number is not None:
             _remove(tree, self.number, self.functions)
@@ -37,14 +37,14 @@ class Mutant:
 
 
 def mutants_of(path: Path, functions: Collection[str] = ()) -> Iterator[Mutant]:
-    """All mutants of a module, or those of some of its functions, in the order of its lines."""
+    """Yield all mutants of a module, or those of some of its functions, in the order of its lines."""
     tree = ast.parse(path.read_text())
     for number, (line, without) in enumerate(_removable(tree, functions)):
         yield Mutant(path, number, line, without, functions)
 
 
 def unchanged(path: Path) -> Mutant:
-    """The module as it is, for comparison."""
+    """Return the module as it is, for comparison."""
     return Mutant(path, None, 1, "nothing")
 
 
@@ -67,7 +67,7 @@ def _remove(tree: ast.Module, number: int, functions: Collection[str]) -> None:
 
 
 def _parts(tree: ast.Module, functions: Collection[str]) -> Iterator[tuple[Any, str, int, ast.AST]]:
-    """What can be taken out: the node it is in, the field there, its index and itself."""
+    """Yield what can be removed: the node it is in, the field there, its index and itself."""
     for function in _functions(tree):
         if functions and function.name not in functions:
             continue
@@ -98,12 +98,12 @@ def _parts(tree: ast.Module, functions: Collection[str]) -> Iterator[tuple[Any, 
 
 
 def _types_of(function: ast.FunctionDef) -> set[ast.AST]:
-    """What stands in square brackets, as the parts of types do, which nothing depends on."""
+    """Return what stands in square brackets, as the parts of types do, which nothing depends on."""
     return {inner for node in ast.walk(function) if isinstance(node, ast.Subscript) for inner in ast.walk(node.slice)}
 
 
 def _functions(tree: ast.Module) -> Iterator[ast.FunctionDef]:
-    """Functions and methods; those inside others are walked with them."""
+    """Yield functions and methods; those inside others are walked with them."""
     for statement in tree.body:
         if isinstance(statement, ast.FunctionDef):
             yield statement
@@ -117,7 +117,7 @@ def _list(node: ast.AST, field: str) -> list[ast.stmt]:
 
 
 def _says_nothing(statement: ast.stmt) -> bool:
-    """A docstring, or what is not there any more."""
+    """Return a docstring, or what is not there any more."""
     return isinstance(statement, ast.Pass) or (
         isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
     )

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where things are in this checkout, and the environment of every command of the tests."""
+"""The paths of this checkout, and the environment of every command of the tests."""
 
 from __future__ import annotations
 
@@ -33,22 +33,22 @@ class Checkout:
 
     @property
     def collections(self) -> Path:
-        """The tree for Ansible in which a symlink makes this checkout the collection."""
+        """Return the tree for Ansible in which a symlink makes this checkout the collection."""
         return self.cache / "collections"
 
     @property
     def stage(self) -> Path:
-        """The copy of the project, for tools that resolve symlinks or walk through every directory."""
+        """Return the copy of the project, for tools that resolve symlinks or walk through every directory."""
         return self.cache / "stage" / "ansible_collections" / "zstack" / "kvm"
 
     @property
     def guest(self) -> Path:
-        """The guest that tests boot."""
+        """Return the guest that tests boot."""
         return self.cache / "guest"
 
     @property
     def home(self) -> Path:
-        """The home of tools that keep their caches in the user's."""
+        """Return the home of tools that keep their caches in the user's."""
         return self.cache / "home"
 
     def log(self, name: str) -> Path:

@@ -14,13 +14,13 @@ from .checkout import Checkout
 
 @contextmanager
 def alone(checkout: Checkout, what: str) -> Iterator[None]:
-    """Waits until no other run does the same, and says so."""
+    """Wait until no other run does the same, and say so."""
     path = checkout.cache / "locks" / what
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print(f"waiting for another run in this folder to finish: {what}", flush=True)
+            print(f"waiting for another run in this directory to finish: {what}", flush=True)
             fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -27,7 +27,7 @@ interrupted = threading.Event()
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a command ended; `reason` says in words why it failed and is empty if it did not."""
+    """The outcome of a command; `reason` says why it failed and is empty if it did not."""
 
     reason: str
     output: str
@@ -47,7 +47,7 @@ def run(
     screen: Screen,
     quiet: bool = False,
 ) -> Outcome:
-    """Runs the command for at most `seconds`; appends what it prints to `log`, and shows it unless `quiet`."""
+    """Run the command for at most `seconds`; append what it prints to `log`, and show it unless `quiet`."""
     with log.open("a+b") as log_file:
         start = log_file.seek(0, os.SEEK_END)
         log_file.write(f"$ {' '.join(command)}\n".encode())
@@ -78,7 +78,7 @@ def run(
 
 
 def interrupt_on_signals() -> None:
-    """From now on both signals are a Ctrl-C: what runs is ended, and may clean up."""
+    """Treat both signals as Ctrl-C: what runs is ended, and may clean up."""
 
     def interrupt(_number: int, _frame: object) -> None:
         raise KeyboardInterrupt
@@ -89,7 +89,7 @@ def interrupt_on_signals() -> None:
 
 
 def _follow(process: subprocess.Popen[bytes], log_file: BinaryIO, deadline: float, screen: Screen, quiet: bool) -> bool:
-    """Passes on what the process prints until it ends; False if it doesn't before the deadline."""
+    """Pass on what the process prints until it ends; return False if it doesn't before the deadline."""
     assert process.stdout is not None
     heartbeat = time.monotonic() + HEARTBEAT_SECONDS
     ended = None
@@ -107,7 +107,7 @@ def _follow(process: subprocess.Popen[bytes], log_file: BinaryIO, deadline: floa
             if interrupted.is_set():
                 raise KeyboardInterrupt
             now = time.monotonic()
-            # A daemon that the command left behind may hold its output open for ever.
+            # A daemon that the command left behind may keep its output open forever.
             if process.poll() is not None:
                 ended = ended or now
                 if now - ended > DRAIN_SECONDS:
@@ -125,13 +125,13 @@ def _follow(process: subprocess.Popen[bytes], log_file: BinaryIO, deadline: floa
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Ends the process if it still runs, and what it started: gently first, so that it can clean up."""
+    """Stop the process if it still runs, and what it started: first by a signal that lets it clean up."""
     if process.poll() is not None:
         return
-    for number, patience in ((signal.SIGINT, 20), (signal.SIGTERM, 5)):
+    for number, seconds in ((signal.SIGINT, 20), (signal.SIGTERM, 5)):
         os.killpg(process.pid, number)
         try:
-            process.wait(patience)
+            process.wait(seconds)
             break
         except subprocess.TimeoutExpired:
             continue

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 # Beyond PATH: Debian's own, built by hand, by pyenv, by uv.
-PLACES = (
+PATTERNS = (
     "/usr/bin",
     "/usr/local/bin",
     "/opt/python*/bin",
@@ -23,12 +23,14 @@ ASK = "import ensurepip, sys, venv; print('%d.%d' % sys.version_info[:2])"
 
 
 def find(versions: Sequence[str]) -> dict[str, Path]:
-    """The program of each of the versions ("3.12") that the machine has and that can make virtual environments."""
-    folders = [folder for place in PLACES for folder in sorted(glob.glob(os.path.expanduser(place)), reverse=True)]
-    folders += os.environ.get("PATH", "").split(":")
+    """Return the program of each version ("3.12") that the machine has and that can create virtual environments."""
+    directories = [
+        directory for pattern in PATTERNS for directory in sorted(glob.glob(os.path.expanduser(pattern)), reverse=True)
+    ]
+    directories += os.environ.get("PATH", "").split(":")
     found = {}
     for version in versions:
-        programs = (Path(folder) / f"python{version}" for folder in folders)
+        programs = (Path(directory) / f"python{version}" for directory in directories)
         works = (program for program in programs if program.is_file() and _version(program) == version)
         program = next(works, None)
         if program:
@@ -37,7 +39,7 @@ def find(versions: Sequence[str]) -> dict[str, Path]:
 
 
 def _version(program: Path) -> str:
-    """What the program says it is; nothing where it doesn't run, like a version manager's shim of a missing version."""
+    """Return the version that the program reports, or nothing if it doesn't run, like a version manager's shim."""
     try:
         done = subprocess.run(
             [program, "-c", ASK], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What came out of the parts: counting, and the table at the end."""
+"""The results of the parts: counting, and the table at the end."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ class Result:
         return not self.failed
 
     def problem(self, text: str) -> None:
-        """A failure that no test stands for, such as a tool that could not run."""
+        """Add a failure that belongs to no test, such as a tool that could not run."""
         self.failed += 1
         self.problems.append(text)
 
     def check(self, name: str, outcome: Outcome) -> None:
-        """Counts a command as one test."""
+        """Count a command as one test."""
         if outcome.ok:
             self.passed += 1
         else:
             self.problem(f"{name}: {outcome.reason}")
 
     def junit(self, paths: list[Path], outcome: Outcome, skip_fails: bool = True) -> None:
-        """Counts the tests in JUnit files. A skipped one has shown nothing, so it fails unless told else."""
+        """Count the tests in JUnit files. A skipped one has shown nothing, so it fails unless told otherwise."""
         failed_before = self.failed
         skipped = ran = 0
         for path in paths:
@@ -63,7 +63,7 @@ class Result:
 
 
 def _failures(suite: ElementTree.Element) -> list[str]:
-    """The tests of a suite that failed, each with the first line of its reason."""
+    """Return the tests of a suite that failed, each with the first line of its reason."""
     found = []
     for test in suite.iter("testcase"):
         bad = next((each for each in test if each.tag in ("failure", "error")), None)
@@ -74,7 +74,7 @@ def _failures(suite: ElementTree.Element) -> list[str]:
 
 
 def table(results: list[Result]) -> str:
-    """The results, one part a line, and their sum as the last line."""
+    """Return the results, one part a line, and their sum as the last line."""
     width = max([len(result.name) for result in results] + [4])
     lines = [f"{'part':{width}}  {'passed':>6}  {'failed':>6}  {'time':>8}"]
     for result in results:

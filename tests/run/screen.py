@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the person who runs the tests sees."""
+"""The output for the person who runs the tests."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class Screen:
         self._begun = b""
 
     def line(self, text: str) -> None:
-        """Shows a line."""
+        """Show a line."""
         self.write(text.encode() + b"\n")
 
     def write(self, data: bytes) -> None:
-        """Shows what a command has printed; the beginning of a line may have to wait for the rest."""
+        """Show what a command has printed; the beginning of a line may have to wait for the rest."""
         if self._prefix:
             *lines, self._begun = (self._begun + data).split(b"\n")
             data = b"".join(self._prefix + line + b"\n" for line in lines)
@@ -28,11 +28,11 @@ class Screen:
         sys.stdout.flush()
 
     def beat(self) -> None:
-        """Shows that something goes on of which nothing else is seen."""
+        """Show that something goes on of which nothing else is seen."""
         if not self._prefix:
             print(".", end="", flush=True)
 
     def end(self) -> None:
-        """Shows what still waits."""
+        """Show what still waits."""
         if self._begun:
             self.line("")

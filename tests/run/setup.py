@@ -42,7 +42,7 @@ class SetupError(Exception):
 
 @contextmanager
 def step(what: str) -> Iterator[None]:
-    """Shows a step of the set-up while it runs, and its time."""
+    """Show a step of the set-up while it runs, and its time."""
     started = time.monotonic()
     print(f"  {what} ...", end="", flush=True)
     try:
@@ -61,7 +61,7 @@ class Setup:
         self.log = checkout.log("setup")
 
     def prepare(self, needs: set[str]) -> None:
-        """What every part needs, and what the parts to be run need beyond it."""
+        """Prepare what every part needs, and what the selected parts need beyond it."""
         self.log.unlink(missing_ok=True)
         self._check_machine()
         if "hypervisor" in needs and os.geteuid() != 0:
@@ -99,7 +99,7 @@ class Setup:
         if ":" in str(self.checkout.root):
             raise SetupError(
                 f"The path {self.checkout.root} has a colon in it, which separates the paths in PATH and in Ansible's "
-                "settings. Rename the folder."
+                "settings. Rename the directory."
             )
         if not (self.checkout.root / ".git").exists():
             raise SetupError(f"{self.checkout.root} is no git clone; git says which files belong to the project.")
@@ -131,10 +131,10 @@ class Setup:
         self.checkout.link_collection()
 
     def _community(self) -> None:
-        folder, requirements = self.checkout.cache / "ansible-package", "tests/requirements-community.txt"
+        directory, requirements = self.checkout.cache / "ansible-package", "tests/requirements-community.txt"
         # Nearly none of its thousands of modules is ever imported; compiling them takes longer than the rest.
         arguments = ["--no-compile", "-r", requirements]
-        self._virtual_environment("collections of others, from the package ansible", folder, PYTHON, arguments)
+        self._virtual_environment("collections of others, from the package ansible", directory, PYTHON, arguments)
 
     def _virtual_environment(self, what: str, directory: Path, python: str, requirements: list[str]) -> None:
         """Create a virtual environment, unless it exists; the requirements are arguments of pip install."""
@@ -160,7 +160,7 @@ class Setup:
             stamp.write_text(state)
 
     def _sanity_environments(self) -> None:
-        """As long as our own environment is the same, ansible-test is, and so is what it wants."""
+        """Create the environments of ansible-test; they are reused while our own environment stays the same."""
         stamp = self.checkout.home / "stamp"
         ours = (self.checkout.venv / "stamp").read_text()
         with step("environments of ansible-test"):
@@ -197,13 +197,13 @@ class Setup:
 
 
 def listed_packages(path: Path) -> list[str]:
-    """The Debian packages that the file names, one a line."""
+    """Return the Debian packages that the file names, one a line."""
     names = (line.split("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines())
     return [name for name in names if name]
 
 
 def missing_packages(names: list[str]) -> list[str]:
-    """Those of the Debian packages that are not installed."""
+    """Return those of the Debian packages that are not installed."""
     if not names or not shutil.which("dpkg-query"):
         return names
     query = subprocess.run(

@@ -17,7 +17,7 @@ Done = TypeVar("Done")
 
 
 def side_by_side(work: Callable[[Item], Done], items: Sequence[Item]) -> list[Done]:
-    """What the work returns for each item, in their order. An interruption ends the commands of all."""
+    """Return the result of the work for each item, in their order. An interruption ends the commands of all."""
     with ThreadPoolExecutor(min(len(items), os.cpu_count() or 1)) as threads:
         try:
             return list(threads.map(work, items))

@@ -23,12 +23,12 @@ from ansible_collections.zstack.kvm.tests.support.playbook import COLLECTIONS
 from ansible_collections.zstack.kvm.tests.support.reference_cases import CASES
 from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 
-PATIENCE = 240  # seconds, on a machine that is busy with other tests
+TIMEOUT = 240  # seconds, on a machine that is busy with other tests
 T = TypeVar("T")
 
 
 def start_vm_cmd(case: str, **fields: Any) -> dict[str, Any]:
-    """A document as ZStack sends it, for a VM of its own; fields are added or replaced."""
+    """Return a document as ZStack sends it, for a VM of its own; fields are added or replaced."""
     document = json.loads((CASES / f"{case}.x86_64.json").read_text(encoding="utf-8"))
     return {**document, "vmInstanceUuid": uuid.uuid4().hex, "hostManagementIp": "127.0.0.1", **fields}
 
@@ -57,7 +57,7 @@ class ManagementNode:
         return f"http://127.0.0.1:{self._server.server_port}/zstack/asyncrest/callback"
 
     def send(self, document: Any, task: str = "", **options: Any) -> int:
-        """Sends a document as ZStack does; the HTTP status of the answer."""
+        """Send a document as ZStack does, and return the HTTP status of the answer."""
         return self.ask(document, {"taskuuid": task, "callbackurl": self.callback_url}, **options)[0]
 
     def ask(
@@ -68,7 +68,7 @@ class ManagementNode:
         method: str = "POST",
         tls: Optional[ssl.SSLContext] = None,
     ) -> tuple[int, str]:
-        """Sends anything, a document or bytes; the status and text of the answer."""
+        """Send anything, a document or bytes, and return the status and text of the answer."""
         body: Union[bytes, str] = document if isinstance(document, bytes) else json.dumps(document)
         if tls is None:
             connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
@@ -82,22 +82,22 @@ class ManagementNode:
             connection.close()
 
     def results(self, task: str) -> list[Any]:
-        """What came for a task so far."""
+        """Return the results that a task has so far."""
         return [result for other, result in self._results if other == task]
 
     def result(self, task: str, count: int = 1) -> Any:
-        """Waits for the result of a task, or for its repetition."""
+        """Wait for the result of a task, or for its repetition."""
         wait_until(lambda: len(self.results(task)) >= count, f"result {count} of task {task}")
         return self.results(task)[count - 1]
 
     def outcome(self, document: Any, task: str = "") -> Any:
-        """Sends a document and waits for its result."""
+        """Send a document and wait for its result."""
         task = task or uuid.uuid4().hex
         assert self.send(document, task) == 200
         return self.result(task)
 
     def take(self, task: str, result: Any) -> bool:
-        """Takes a result, or refuses it as often as C(refusals) says; whether it was taken."""
+        """Accept a result, or refuse it as often as C(refusals) says; return whether it was accepted."""
         if self.refusals[task] > 0:
             self.refusals[task] -= 1
             return False
@@ -139,7 +139,7 @@ class Rulebook:
         (directory / "variables.yml").write_text(json.dumps(settings), encoding="utf-8")
 
     def start(self) -> None:
-        """Starts it and waits until it answers."""
+        """Start it and wait until it answers."""
         programs = Path(sys.executable).parent
         environment = {
             **os.environ,
@@ -157,18 +157,18 @@ class Rulebook:
         wait_until(self._answers, "the rulebook answers")
 
     def kill(self) -> None:
-        """Ends it at once, without any chance to clean up."""
+        """Kill it, without any chance to clean up."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
 
     @property
     def waiting_files(self) -> list[str]:
-        """What is in the spool."""
+        """Return the names of the files in the spool."""
         return sorted(path.name for path in self.spool.iterdir() if path.name not in ("lock", "room"))
 
     def playbooks(self) -> list[int]:
-        """The process numbers of the playbooks that start VMs."""
+        """Return the process numbers of the playbooks that start VMs."""
         assert self._process is not None
         children = Path(f"/proc/{self._process.pid}/task").glob("*/children")
         return [
@@ -181,7 +181,7 @@ class Rulebook:
     def _answers(self) -> bool:
         assert self._process is not None
         assert self._process.poll() is None, f"ansible-rulebook ended: {self.log.read_text()[-4000:]}"
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=PATIENCE)
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=TIMEOUT)
         try:
             # Connections are taken before the engine is up, but answered only then.
             connection.request("GET", "/")

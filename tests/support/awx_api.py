@@ -25,7 +25,7 @@ TEMPLATES = ("job_templates", "workflow_job_templates")
 
 
 class Awx:
-    """What the stand-in has been told."""
+    """The objects that the stand-in has been given."""
 
     def __init__(self) -> None:
         self.objects: dict[str, dict[int, dict[str, Any]]] = {}
@@ -36,7 +36,7 @@ class Awx:
         self.add("credential_types", {"name": "Machine"})
 
     def add(self, kind: str, fields: dict[str, Any]) -> dict[str, Any]:
-        """A new object with an id; a job template belongs to its project's organization."""
+        """Return a new object with an id; a job template belongs to its project's organization."""
         identity = sum(map(len, self.objects.values())) + 1
         url = f"/api/v2/{kind}/{identity}/"
         if kind == "job_templates":
@@ -50,23 +50,23 @@ class Awx:
         return self.objects[kind][identity]
 
     def found(self, kind: str, query: dict[str, str]) -> list[dict[str, Any]]:
-        """The objects of a kind that have these values."""
+        """Return the objects of a kind that have these values."""
         kinds = TEMPLATES if kind == "unified_job_templates" else (kind,)
         objects = [each for name in kinds for each in self.objects.get(name, {}).values()]
         return [each for each in objects if all(str(each.get(key)) == value for key, value in query.items())]
 
     def named(self, kind: str, name: str) -> dict[str, Any]:
-        """The only object of that name."""
+        """Return the only object of that name."""
         (found,) = self.found(kind, {"name": name})
         return found
 
     def survey(self, kind: str, name: str) -> list[dict[str, Any]]:
-        """The questions of a template."""
+        """Return the questions of a template."""
         return self.surveys[self.named(kind, name)["related"]["survey_spec"]]["spec"]
 
 
 def shown(item: dict[str, Any]) -> dict[str, Any]:
-    """An object as AWX shows it: without secrets."""
+    """Return an object as AWX shows it: without secrets."""
     if "inputs" not in item:
         return item
     inputs = {key: ENCRYPTED if key in SECRET_INPUTS else value for key, value in item["inputs"].items()}
@@ -74,7 +74,7 @@ def shown(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def answered(awx: Awx, method: str, path: str, query: dict[str, str], data: dict[str, Any]) -> tuple[int, Any]:
-    """The status and the content that answer a request."""
+    """Return the status and the content that answer a request."""
     match = re.fullmatch(r"/api/v2/(\w+)/(?:(\d+)/(?:(\w+)/)?)?", path)
     if not match:
         return 404, {"detail": "Not found."}
@@ -116,7 +116,7 @@ def _associations(awx: Awx, method: str, path: str, data: dict[str, Any]) -> tup
 
 @contextmanager
 def running() -> Iterator[Awx]:
-    """The stand-in, listening on this machine."""
+    """Yield the stand-in, listening on this machine."""
     awx = Awx()
     lock = threading.Lock()
 
@@ -142,7 +142,7 @@ def running() -> Iterator[Awx]:
         do_GET = do_POST = do_PATCH = handle_any
 
         def log_message(self, *_arguments: Any) -> None:
-            """Nothing: what matters is asserted."""
+            """Log nothing: tests assert what matters."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     awx.url = f"http://127.0.0.1:{server.server_port}"

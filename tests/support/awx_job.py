@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs a job as AWX does: the controller hands a folder over, a worker of ansible-runner runs it where the execution
+"""Runs a job as AWX does: the controller hands a directory over, a worker of ansible-runner runs it where the execution
 environment is, and what comes back is read by the controller.
 
 AWX's containers are PID namespaces here, so that all of a job's processes end with its worker.
@@ -70,7 +70,7 @@ class Job:
             path.chmod(0o700 if name == "inventory/hosts" else 0o600)
 
     def begin(self) -> Job:
-        """Hands the job over, and returns while it runs."""
+        """Start the job, and return while it runs."""
         transmitted = self.directory / "transmitted"
         arguments = [str(self.handed_over), "--playbook", self.playbook, "--ident", "1"]
         self._runner("transmit", *arguments, into=transmitted)
@@ -86,16 +86,16 @@ class Job:
         return self
 
     def cancel(self) -> None:
-        """As AWX cancels a job: the worker is asked to end, and with it the container does."""
+        """Cancel the job like AWX: terminate the worker, and with it the container."""
         children = Path(f"/proc/{self.worker.pid}/task/{self.worker.pid}/children").read_text(encoding="utf-8")
         os.kill(int(children), signal.SIGTERM)
 
     def kill(self) -> None:
-        """As if the container, or its node, were gone at once."""
+        """Kill the job as if the container, or its node, were gone at once."""
         self.worker.kill()
 
     def finish(self) -> Job:
-        """Waits until the worker has ended, and reads what came back."""
+        """Wait until the worker has ended, and read what came back."""
         self.worker.wait(SECONDS)
         with open(self.directory / "streamed", "rb") as streamed:
             self._runner("process", str(self.returned), "--ident", "1", given=streamed)
@@ -107,7 +107,7 @@ class Job:
 
     @property
     def status(self) -> str:
-        """What the worker said at the end; nothing when it had no time to."""
+        """Return the last status of the worker, or nothing if it had no time to report one."""
         file = self.returned / "artifacts" / "1" / "status"
         return file.read_text(encoding="utf-8") if file.exists() else ""
 
@@ -117,25 +117,25 @@ class Job:
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        """The job's events, in their order."""
+        """Return the job's events, in their order."""
         files = (self.returned / "artifacts" / "1" / "job_events").glob("*.json")
         events = (json.loads(file.read_text(encoding="utf-8")) for file in files)
         return sorted(events, key=lambda event: event["counter"])
 
     @property
     def artifacts(self) -> dict[str, Any]:
-        """What the job leaves to the next node of a workflow: set_stats."""
+        """Return what the job leaves to the next node of a workflow: set_stats."""
         (stats,) = (event for event in self.events if event["event"] == "playbook_on_stats")
         return stats["event_data"].get("artifact_data", {})
 
     def written(self) -> dict[str, str]:
-        """All that the job wrote, anywhere, but not what it was given to read."""
-        given = [folder / "env" for folder in (self.handed_over, self.there)]
+        """Return all that the job wrote, anywhere, but not what it was given to read."""
+        given = [directory / "env" for directory in (self.handed_over, self.there)]
         files = [path for path in self.directory.rglob("*") if path.is_file() and path.name != "transmitted"]
         return {
             str(path.relative_to(self.directory)): path.read_bytes().decode(errors="replace")
             for path in files
-            if not any(path.is_relative_to(folder) for folder in given)
+            if not any(path.is_relative_to(directory) for directory in given)
         }
 
     def _runner(self, *arguments: str, into: Path | None = None, given: Any = subprocess.DEVNULL) -> None:
@@ -149,7 +149,7 @@ class Job:
         assert done.returncode == 0 or arguments[0] == "process", f"ansible-runner {arguments[0]}: {said}"
 
     def _environment(self) -> dict[str, str]:
-        """What an image has: the programs and the collection. Nothing of the user who runs the tests."""
+        """Return the environment of an image: the programs and the collection, nothing of the tests' user."""
         return {
             "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
             "HOME": str(self.directory),
@@ -159,7 +159,7 @@ class Job:
 
 
 def _variables(answers: Mapping[str, Any], extra_variables: Mapping[str, Any]) -> str:
-    """YAML in which, as AWX does it, no text of an answer is ever a template."""
+    """Return YAML in which, as with AWX, no text of an answer is ever a template."""
     lines = [f"{name}: {json.dumps(value)}" for name, value in extra_variables.items()]
     for name, value in answers.items():
         tag = "!unsafe " if isinstance(value, str) else ""

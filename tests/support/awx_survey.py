@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""AWX's rules for surveys, told anew.
+"""AWX's rules for surveys, reimplemented.
 
 Their source is AWX 24: for a specification JobTemplateSurveySpec._validate_spec_data in awx/api/views/__init__.py,
 for answers SurveyJobTemplateMixin._survey_element_validation in awx/main/models/mixins.py.
@@ -26,7 +26,7 @@ ENCRYPTED = "$encrypted$"
 
 
 def specification_problems(specification: Any, before: Optional[dict[str, Any]] = None) -> list[str]:
-    """What AWX refuses about a specification; `before` is the one that it is to replace."""
+    """Return what AWX refuses about a specification; `before` is the one that it is to replace."""
     if not isinstance(specification, dict):
         return ["the specification is no mapping"]
     problems = [
@@ -39,7 +39,7 @@ def specification_problems(specification: Any, before: Optional[dict[str, Any]] 
         return problems or ["there is no question"]
     variables = [question.get("variable") for question in questions if isinstance(question, dict)]
     twice = sorted({name for name in variables if name and variables.count(name) > 1})
-    problems += [f"variable {name} is asked for twice" for name in twice]
+    problems += [f"variable {name} has two questions" for name in twice]
     old = {question["variable"]: question for question in (before or {}).get("spec", [])}
     for number, question in enumerate(questions):
         problems += [f"question {number}: {problem}" for problem in _question_problems(question, old)]
@@ -85,7 +85,7 @@ def _default_problems(question: dict[str, Any], old: dict[str, Any]) -> list[str
 
 
 def answer_problems(question: dict[str, Any], answer: Any) -> list[str]:
-    """What AWX refuses about an answer, when somebody launches a job or when a default is taken."""
+    """Return what AWX refuses about an answer, when somebody launches a job or when a default is taken."""
     kind = question["type"]
     if kind in TEXTS:
         if not isinstance(answer, str):
@@ -111,5 +111,5 @@ def _is(value: Any, kinds: tuple[type, ...]) -> bool:
 
 
 def lines(choices: Any) -> list[str]:
-    """Choices as a list: AWX takes one a line as well."""
+    """Return choices as a list: AWX takes one a line as well."""
     return [line for line in choices.splitlines() if line.strip()] if isinstance(choices, str) else list(choices)

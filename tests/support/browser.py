@@ -26,7 +26,7 @@ FLAGS = (
 
 @contextmanager
 def browser(directory: Path, width: int = 1440, height: int = 1000, dark: bool = False) -> Iterator[Chrome]:
-    """A window of a browser that keeps its files in a directory."""
+    """Yield a window of a browser that keeps its files in a directory."""
     options = ChromeOptions()
     options.binary_location = CHROMIUM
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
@@ -49,56 +49,56 @@ class Page:
         window.get(file.as_uri())
 
     def texts(self, selector: str) -> list[str]:
-        """The texts of what a selector finds."""
+        """Return the texts of what a selector finds."""
         return [element.text for element in self.window.find_elements(By.CSS_SELECTOR, selector)]
 
     def count(self, selector: str) -> int:
-        """How much a selector finds."""
+        """Return the number of elements that a selector finds."""
         return len(self.window.find_elements(By.CSS_SELECTOR, selector))
 
     def rows(self) -> list[WebElement]:
-        """The rows of the VMs that are shown."""
+        """Return the rows of the VMs that are shown."""
         rows = self.window.find_elements(By.CSS_SELECTOR, "#vms > tbody > tr")
         return [row for row in rows if row.is_displayed()]
 
     def shown(self, selector: str) -> list[str]:
-        """What the rows that are shown have in a place."""
+        """Return the text of a cell of each row that is shown."""
         return [row.find_element(By.CSS_SELECTOR, selector).text for row in self.rows()]
 
     def shown_names(self) -> list[str]:
-        """The names of the VMs that are shown, in order."""
+        """Return the names of the VMs that are shown, in order."""
         return self.shown(".name b")
 
     def row(self, name: str) -> WebElement:
-        """The row of a VM."""
+        """Return the row of a VM."""
         return self.rows()[self.shown_names().index(name)]
 
     def badges(self, name: str) -> list[str]:
-        """What is marked about a VM."""
+        """Return the badges of a VM."""
         return [badge.text for badge in self.row(name).find_elements(By.CSS_SELECTOR, ".badge")]
 
     def click(self, where: Union[Chrome, WebElement], selector: str) -> None:
-        """Clicks on the first that a selector finds."""
+        """Click on the first that a selector finds."""
         element = where.find_element(By.CSS_SELECTOR, selector)
         self.window.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
         element.click()
 
     def type(self, selector: str, text: str) -> None:
-        """Replaces the text of a field."""
+        """Replace the text of a field."""
         field = self.window.find_element(By.CSS_SELECTOR, selector)
         self.window.execute_script("arguments[0].select()", field)
         field.send_keys(text or "\ue003")
 
     def choose(self, selector: str, text: str) -> None:
-        """Chooses from a list."""
+        """Choose from a list."""
         Select(self.window.find_element(By.CSS_SELECTOR, selector)).select_by_visible_text(text)
 
     def is_open(self, selector: str) -> bool:
-        """Whether a dialog is open."""
+        """Return whether a dialog is open."""
         return self.window.find_element(By.CSS_SELECTOR, selector).is_displayed()
 
     def picture(self, name: str) -> dict[str, Any]:
-        """The small picture of a VM's screen, decoded by the browser: its size, and how many colours it has."""
+        """Return the small picture of a VM's screen, decoded by the browser: its size, and how many colours it has."""
         image = self.row(name).find_element(By.CSS_SELECTOR, ".screen img")
         self.window.execute_script("arguments[0].scrollIntoView({block: 'center'})", image)
         return self.window.execute_async_script(
@@ -119,10 +119,10 @@ class Page:
         )
 
     def requests(self) -> list[str]:
-        """What the page has asked the network for."""
+        """Return the URLs that the page has requested."""
         entries = self.window.execute_script("return performance.getEntriesByType('resource').map((each) => each.name)")
         return [entry for entry in entries if not entry.startswith("data:")]
 
     def complaints(self) -> list[str]:
-        """What the browser had to say of the page."""
+        """Return the browser's messages about the page."""
         return [entry["message"] for entry in self.window.get_log("browser")]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a domain means, whatever the text: two domains that libvirt reads alike have the same meaning.
+"""The meaning of a domain, whatever the text: two domains that libvirt reads alike have the same meaning.
 
 C(meaning_of) gives a flat dictionary from readable paths to values. What libvirt fills in by itself is filled
 in, units and numbers are written one way, and lists are keyed by what identifies their members.
@@ -23,7 +23,7 @@ _KEYS: dict[str, Callable[[etree._Element], str]] = {
     "controller": lambda element: "%(type)s %(index)s %(model)s" % {"model": None, **element.attrib},
     "channel": lambda element: element.find("target").get("name"),
     "input": lambda element: element.get("type"),
-    "redirdev": lambda element: element.find("address").get("port"),
+    "redirdev": lambda element: "%(bus)s:%(port)s" % element.find("address").attrib,
     "hostdev": lambda element: " ".join(value for _name, value in sorted(element.find("source/address").items())),
     "timer": lambda element: element.get("name"),
     "parameter": lambda element: element.get("name"),
@@ -33,12 +33,12 @@ _FLAGS = frozenset({"shareable", "readonly"})
 
 
 def meaning_of(domain: etree._Element, arch: str) -> dict[str, str]:
-    """The meaning of a domain on a host of this architecture."""
+    """Return the meaning of a domain on a host of this architecture."""
     return dict(_flatten(normal_form(domain, arch), ""))
 
 
 def normal_form(domain: etree._Element, arch: str) -> etree._Element:
-    """A copy in which everything that libvirt reads alike is written alike."""
+    """Return a copy in which everything that libvirt reads alike is written alike."""
     domain = copy.deepcopy(domain)
     os_type = domain.find("os/type")
     _default(os_type, "arch", arch)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Changes every attribute and text of a domain behind the collection's back, and sees whether it is found and repaired.
+"""Change every attribute and text of a domain outside of the collection, and check whether it is found and repaired.
 
 libvirt's QEMU driver runs inside the process that walks (C(qemu:///embed)), so that nothing is sent anywhere. Such a
 process can't reach libvirtd any more: a test leaves all this to processes of its own.
@@ -88,8 +88,8 @@ FLIPS = {"yes": "no", "no": "yes", "on": "off", "off": "on"}
 
 
 @dataclass(frozen=True)
-class Place:
-    """An attribute or a text (C(attribute) is None). C(path) is the same for all of a kind."""
+class Slot:
+    """An attribute or a text (C(attribute) is None) of a domain. Slots of a kind have the same C(path)."""
 
     path: str
     element: etree._Element
@@ -97,7 +97,7 @@ class Place:
 
     @property
     def value(self) -> str:
-        """What stands there."""
+        """Return the value in this slot."""
         return self.element.text if self.attribute is None else self.element.get(self.attribute)
 
     def set(self, value: str) -> None:
@@ -110,9 +110,9 @@ class Place:
 
 @dataclass
 class Walked:
-    """What the walks of one process came to, by path: how often found and repaired, unnoticed, or refused by libvirt.
+    """The outcomes of the walks of one process, by path: how often repaired, unnoticed, or refused by libvirt.
 
-    C(trusted): places of a kind that was left out as often as was to be seen. C(ways): by path, how places
+    C(trusted): slots of a kind that was left out as often as was to be seen. C(ways): by path, how slots
     were changed.
     """
 
@@ -125,7 +125,7 @@ class Walked:
     domains: int = 0
 
     def add(self, other: Walked) -> None:
-        """Take in what another process came to."""
+        """Add the counts of another process."""
         for name in ("repaired", "unnoticed", "refused", "trusted"):
             getattr(self, name).update(getattr(other, name))
         self.failures += other.failures
@@ -133,7 +133,7 @@ class Walked:
 
 
 def with_embedded_libvirt(function: Callable[..., Result], *arguments: Sequence[Any]) -> list[Result]:
-    """What calls of a function return, each of which has a process of its own, in which there is a QEMU driver."""
+    """Return the results of calls of a function, each in a process of its own, in which there is a QEMU driver."""
     # libvirt warns on standard error of addresses that are what is tried.
     quiet = {"LIBVIRT_LOG_OUTPUTS": "4:stderr"}
     context = multiprocessing.get_context("spawn")
@@ -143,7 +143,7 @@ def with_embedded_libvirt(function: Callable[..., Result], *arguments: Sequence[
 
 @lru_cache
 def connection() -> libvirt.virConnect:
-    """A QEMU driver in this process, with nothing in it."""
+    """Return a QEMU driver in this process, with nothing in it."""
     root = tempfile.mkdtemp(prefix="zstack-kvm-embed-", dir="/dev/shm")
     Finalize(None, shutil.rmtree, [root], exitpriority=0)
     libvirt.registerErrorHandler(lambda _context, _error: None, None)
@@ -158,7 +158,7 @@ def connection() -> libvirt.virConnect:
 
 
 def emulated(case: Case) -> Vm:
-    """A reference document for this machine: emulated, by libvirt's own QEMU."""
+    """Return a reference document for this machine: emulated, by libvirt's own QEMU."""
     return case.vm(domain_type="qemu", arch=case.arch, emulator=None)
 
 
@@ -175,27 +175,27 @@ def _capabilities() -> Capabilities:
 
 
 def host_for(vm: Vm) -> Host:
-    """This machine, as far as it concerns a VM."""
+    """Return this machine, as far as it concerns a VM."""
     kind = domain_kind(vm, _capabilities())
     return Host(_capabilities(), {kind: _domain_capabilities(kind)}, HostSystem().devices.cgroup_version())
 
 
 def desired_domain(case: Case, existing: Optional[etree._Element] = None) -> etree._Element:
-    """What the collection asks libvirt for. The formats of images are those of the existing definition."""
+    """Return the domain that the collection would define, with the image formats of the existing definition."""
     vm = emulated(case)
     facts = StorageFacts({**case.facts.formats, **defined_formats(existing)})
     return build(vm, host_for(vm), facts).element
 
 
 def define(domain: etree._Element, validate: bool = False) -> str:
-    """What libvirt holds after it was given this; raises libvirtError."""
+    """Define a domain, and return what libvirt made of it; raise libvirtError."""
     flags = libvirt.VIR_DOMAIN_DEFINE_VALIDATE if validate else 0
     defined = connection().defineXMLFlags(etree.tostring(domain, encoding="unicode"), flags)
     return defined.XMLDesc(INACTIVE_WITH_SECRETS)
 
 
 def undefine(domain: etree._Element) -> None:
-    """Forget it."""
+    """Undefine the domain."""
     flags = libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
     connection().lookupByUUIDString(domain.findtext("uuid")).undefineFlags(flags)
 
@@ -203,7 +203,7 @@ def undefine(domain: etree._Element) -> None:
 class DomainWalk:
     """One domain, and all that can be changed in it."""
 
-    # How often a process tries a kind of place that is left out all the same, to see that it still has to be.
+    # How often a process tries a kind of slot that is left out all the same, to see that it still has to be.
     SAMPLES = 1
 
     def __init__(self, case: Case, walked: Walked, left_out: Sequence[str]) -> None:
@@ -214,44 +214,44 @@ class DomainWalk:
         self.left_out = [re.compile(pattern) for pattern in left_out]
 
     def run(self) -> None:
-        """Apply, look again, then change everything, one at a time."""
+        """Apply, compare again, then change every value, one at a time."""
         applied = define(self.desired, validate=True)
         self.walked.domains += 1
         again = reconcile(self.desired, etree.fromstring(applied)).differences
         if again:
-            self.walked.failures.append(f"{self.name}: applied, and not as asked: {again}")
+            self.walked.failures.append(f"{self.name}: not in sync after it was applied: {again}")
         # libvirt puts some controllers in another order when it is given its own definition.
         self.held = define(etree.fromstring(applied))
         self.changed = etree.fromstring(self.held)
-        for place in list(places(self.changed)):
-            self.try_place(place)
+        for slot in list(slots(self.changed)):
+            self.try_slot(slot)
         undefine(self.desired)
 
-    def try_place(self, place: Place) -> None:
-        """Give one place another value; what comes of it is counted."""
-        walked, path = self.walked, place.path
+    def try_slot(self, slot: Slot) -> None:
+        """Set one slot to another value, and count the outcome."""
+        walked, path = self.walked, slot.path
         is_left_out = any(pattern.fullmatch(path) for pattern in self.left_out)
         seen = walked.unnoticed[path] + walked.refused[path]
         if is_left_out and seen >= self.SAMPLES:
             walked.trusted[path] += 1
             return
-        now = self.change(place)
+        now = self.change(slot)
         if now is None:
             walked.refused[path] += 1
         else:
             self.judge(path, now)
 
-    def change(self, place: Place) -> Optional[str]:
-        """What libvirt holds after the first change of a place that it takes; None where it takes none."""
-        before = place.value
-        values = other_values(place)
-        # What was taken at another place of this kind will most likely be taken here.
-        taken = self.walked.ways.setdefault(place.path, [])
+    def change(self, slot: Slot) -> Optional[str]:
+        """Return libvirt's definition after the first change of a slot that it accepts, or None if it accepts none."""
+        before = slot.value
+        values = other_values(slot)
+        # What was taken at another slot of this kind will most likely be taken here.
+        taken = self.walked.ways.setdefault(slot.path, [])
         for way in [*filter(values.__contains__, taken), *(way for way in values if way not in taken)]:
-            place.set(values[way])
-            with beside(place, values[way]):
+            slot.set(values[way])
+            with beside(slot, values[way]):
                 now = self.accepted()
-            place.set(before)
+            slot.set(before)
             if now is not None:
                 if way not in taken:
                     taken.insert(0, way)
@@ -259,7 +259,7 @@ class DomainWalk:
         return None
 
     def accepted(self) -> Optional[str]:
-        """What libvirt holds of the changed domain; None where it refuses it or makes what it was of it."""
+        """Return libvirt's definition of the changed domain, or None if it refuses or reverts the change."""
         try:
             now = define(self.changed)
         except libvirt.libvirtError:
@@ -267,7 +267,7 @@ class DomainWalk:
         return None if now == self.held else now
 
     def judge(self, path: str, now: str) -> None:
-        """See whether the next run finds the change, and leaves the domain as it was."""
+        """Check whether the next run finds the change, and restores the domain."""
         held = etree.fromstring(now)
         desired = desired_domain(self.case, held) if path == FORMAT_OF_AN_IMAGE else self.desired
         reconciled = reconcile(desired, held)
@@ -291,21 +291,21 @@ class DomainWalk:
 
 
 @contextmanager
-def beside(place: Place, value: str) -> Iterator[None]:
-    """Change what has to be changed with a place, or libvirt calls it a contradiction; afterwards it is as before."""
-    element, parent = place.element, place.element.getparent()
+def beside(slot: Slot, value: str) -> Iterator[None]:
+    """Change what has to be changed with a slot, or libvirt calls it a contradiction; afterwards it is as before."""
+    element, parent = slot.element, slot.element.getparent()
     attributes: list[tuple[etree._Element, str, str]] = []
     removed: list[etree._Element] = []
-    if element.tag == "listen" and place.attribute == "address":
+    if element.tag == "listen" and slot.attribute == "address":
         attributes = [(parent, "listen", value)]
-    elif element.tag == "graphics" and place.attribute == "listen":
+    elif element.tag == "graphics" and slot.attribute == "listen":
         attributes = [(element.find("listen"), "address", value)]
-    elif element.tag == "target" and place.attribute == "bus":
+    elif element.tag == "target" and slot.attribute == "bus":
         removed = parent.findall("address")
-    elif element.tag == "seclabel" and place.attribute == "type":
+    elif element.tag == "seclabel" and slot.attribute == "type":
         attributes = [(element, "model", "apparmor")]
     elif element.tag == "topology" or element.tag == "vcpu":
-        attributes = _topology(place, value)
+        attributes = _topology(slot, value)
     before = [(each, name, each.get(name)) for each, name, _value in attributes]
     for each, name, other in attributes:
         each.set(name, other)
@@ -320,16 +320,16 @@ def beside(place: Place, value: str) -> Iterator[None]:
             parent.append(each)
 
 
-def _topology(place: Place, value: str) -> list[tuple[etree._Element, str, str]]:
-    """The other numbers of the topology, such that they make the number of CPUs."""
-    domain = place.element.getroottree().getroot()
+def _topology(slot: Slot, value: str) -> list[tuple[etree._Element, str, str]]:
+    """Return the other numbers of the topology, such that they make the number of CPUs."""
+    domain = slot.element.getroottree().getroot()
     topology = domain.find("cpu/topology")
     if not value.isdigit() or value == "0":
         return []
-    if place.element is topology:
-        others = [name for name in ("cores", "sockets", "threads", "dies") if name != place.attribute]
+    if slot.element is topology:
+        others = [name for name in ("cores", "sockets", "threads", "dies") if name != slot.attribute]
         cpus = int(domain.findtext("vcpu")) // int(value)
-    elif place.attribute is None:
+    elif slot.attribute is None:
         others, cpus = ["cores", "sockets", "threads", "dies"], int(value)
     else:
         return []
@@ -337,13 +337,13 @@ def _topology(place: Place, value: str) -> list[tuple[etree._Element, str, str]]
 
 
 def left_out(kind: str) -> list[str]:
-    """The patterns of the places that are left out, of one kind."""
+    """Return the patterns of the paths of one kind that are left out."""
     groups = yaml.safe_load(LEFT_OUT.read_text(encoding="utf-8"))[kind]
-    return [place for group in groups for place in group["places"]]
+    return [path for group in groups for path in group["paths"]]
 
 
 def walk(share: int, shares: int) -> Walked:
-    """What one process of several does: every C(shares)th case."""
+    """Walk over every C(shares)th case: the share of one process of several."""
     walked = Walked()
     patterns = left_out("undecided") + left_out("refused")
     for case in ALL_CASES[share::shares]:
@@ -351,27 +351,27 @@ def walk(share: int, shares: int) -> Walked:
     return walked
 
 
-def places(domain: etree._Element) -> Iterator[Place]:
-    """Every attribute and every text of a domain."""
+def slots(domain: etree._Element) -> Iterator[Slot]:
+    """Yield every attribute and every text of a domain."""
     for element in domain.iter():
         path = path_of(element)
         for attribute in element.attrib:
             if path == "devices/disk[disk]/driver" and attribute == "type" and is_image(element.getparent()):
-                yield Place(FORMAT_OF_AN_IMAGE, element, attribute)
+                yield Slot(FORMAT_OF_AN_IMAGE, element, attribute)
             else:
-                yield Place(f"{path}/@{attribute}", element, attribute)
+                yield Slot(f"{path}/@{attribute}", element, attribute)
         if len(element) == 0 and (element.text or "").strip():
-            yield Place(path, element, None)
+            yield Slot(path, element, None)
 
 
 def is_image(disk: etree._Element) -> bool:
-    """Whether the disk's format is not in the document, but asked of what the disk holds."""
+    """Return whether the disk's format is not in the document, but read from what the disk holds."""
     source = disk.find("source")
     return source is not None and (source.get("file") is not None or source.get("protocol") == "nbd")
 
 
 def path_of(element: etree._Element) -> str:
-    """The names of the elements from the domain down, those of some kinds with the kind."""
+    """Return the names of the elements from the domain down, those of some kinds with the kind."""
     names = []
     parent = element.getparent()
     while parent is not None:
@@ -388,10 +388,10 @@ def _name(element: etree._Element) -> str:
     return f"{name}[{element.get(kind)}]" if kind and element.get(kind) else name
 
 
-def other_values(place: Place) -> dict[str, str]:
-    """Values to try, each by how it comes from the one that is there; the likeliest to be taken first."""
-    value, tag = place.value, place.element.tag
-    words = TEXTS.get(tag, "") if place.attribute is None else WORDS.get(place.attribute, "")
+def other_values(slot: Slot) -> dict[str, str]:
+    """Return values to try, each by how it comes from the one that is there; the likeliest to be taken first."""
+    value, tag = slot.value, slot.element.tag
+    words = TEXTS.get(tag, "") if slot.attribute is None else WORDS.get(slot.attribute, "")
     values = {**_of_the_same_form(value), **{word: word for word in words.split()}, "longer": value + "x"}
     # Of several ways to the same value the first.
     ways = {other: way for way, other in reversed(values.items()) if other != value}

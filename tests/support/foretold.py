@@ -13,7 +13,7 @@ from typing import Any
 
 
 def agreed(start: Callable[..., Any], *vms: Any, **options: Any) -> Any:
-    """A real run of zstack_vm_start, however C(start) runs it, after check mode has said that it would do just that."""
+    """Return a run of zstack_vm_start, however C(start) runs it, after check mode has predicted exactly that."""
     foretold = start(*vms, check=True, **options)
     real = start(*vms, **options)
     assert _said(foretold) == _said(real)
@@ -21,7 +21,7 @@ def agreed(start: Callable[..., Any], *vms: Any, **options: Any) -> Any:
 
 
 def failed(start: Callable[..., Any], *vms: Any, **options: Any) -> Any:
-    """A real run that fails, after check mode has shown what it would have made, and warned of all that it can see."""
+    """Return a run that fails, after check mode has shown the domain, and warned of all that it can see."""
     foretold = start(*vms, check=True, **options)
     real = start(*vms, **options)
     assert real.failed, real.output

@@ -45,9 +45,9 @@ _processes.set_forkserver_preload(["__main__", __name__, f"{_MODULES}.zstack_vm_
 
 @dataclass(frozen=True)
 class Fault:
-    """What breaks, C(before), C(within) or C(after) the call of libvirt of that number, from 1.
+    """A fault: C(before), C(within) or C(after) the call of libvirt of that number, from 1.
 
-    C(within): libvirtd has done what it was asked to, and is gone before it says so.
+    C(within): libvirtd has completed the call, and dies before it replies.
 
     C(task): the process of the task is killed. C(libvirtd): libvirtd is killed, and started again as its service
     manager would. C(libvirtd for good): it is not started again, and the task waits for it less long than it would.
@@ -75,12 +75,12 @@ class ForkedTask:
         self._process.start()
 
     def send_signal(self, number: int) -> None:
-        """Ask it to stop, or kill it."""
+        """Send a signal to the process of the task."""
         assert self._process.pid is not None
         os.kill(self._process.pid, number)
 
     def finished(self) -> TaskRun:
-        """Its result, when it has ended; that of one that was killed is empty."""
+        """Return its result when it has ended; that of one that was killed is empty."""
         self._process.join(END_SECONDS)
         if self._process.exitcode is None:
             self._process.kill()
@@ -99,17 +99,17 @@ class ForkedTask:
 def begin(
     *vms: Any, check: bool = False, fault: Optional[Fault] = None, calls: Optional[Path] = None, **options: Any
 ) -> ForkedTask:
-    """Begins to run the module with these VMs; C(calls) is the file that gets a line for each call of libvirt."""
+    """Start the module with these VMs; C(calls) is the file that gets a line for each call of libvirt."""
     return ForkedTask({"vms": list(vms), "_ansible_check_mode": check, **options}, fault, calls)
 
 
 def start(*vms: Any, **options: Any) -> TaskRun:
-    """Runs the module with these VMs, as L(begin)."""
+    """Run the module with these VMs, as L(begin)."""
     return begin(*vms, **options).finished()
 
 
 def run_module(name: str, arguments: Mapping[str, Any], check: bool = False) -> TaskRun:
-    """Runs a module with these arguments and with diff mode; its result is one that is documented."""
+    """Run a module with these arguments and with diff mode; its result is one that is documented."""
     modes = {"_ansible_check_mode": check, "_ansible_diff": True}
     run = ForkedTask({**arguments, **modes}, module=name).finished()
     assert deviations(name, run.result) == []
@@ -138,7 +138,7 @@ class _Calls:
         self._last = ""
 
     def watch(self) -> None:
-        """From now on, in this process."""
+        """Watch the calls in this process from now on."""
         original = Hypervisor._call
 
         def call(hypervisor: Hypervisor, what: str, function: Any, *arguments: Any) -> Any:
@@ -163,7 +163,7 @@ class _Calls:
             return self._number
 
     def _break(self, number: int, when: str) -> bool:
-        """Whether now is the moment."""
+        """Return whether to break now."""
         fault = self._fault
         if fault is None or (fault.call, fault.when) != (number, when):
             return False
@@ -197,12 +197,12 @@ def _kill_libvirtd_for_good() -> None:
 
 
 def kill_libvirtd() -> None:
-    """Kills libvirtd."""
+    """Kill libvirtd."""
     os.kill(int(LIBVIRTD_PID.read_text(encoding="ascii")), signal.SIGKILL)
 
 
 def start_libvirtd() -> None:
-    """Starts a libvirtd that was killed."""
+    """Start a libvirtd that was killed."""
     # Until the kernel has cleared it away, the killed one still holds the lock on its file.
     nowhere = subprocess.DEVNULL
     start = partial(subprocess.run, ["libvirtd", "-d"], check=False, stdin=nowhere, stderr=nowhere)

@@ -5,7 +5,7 @@
 
 Each C(NAME.json) has the C(host) and what else is known of it, the C(vm)'s options beyond a name and a root
 volume, and what is said about it: C(warnings), what the host is C(missing), C(problems). C(NAME.xml) is the
-domain, where there is one. C(python tests/support/golden_domains.py) writes all that anew from what the code
+domain, where there is one. C(python tests/support/golden_domains.py) writes all that again from what the code
 does now: look at the difference before you commit it.
 """
 
@@ -37,26 +37,26 @@ _BASE = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a VM."""
+    """The outcome for a VM."""
 
     said: dict[str, list[str]]
     xml: Optional[str]
 
 
 def description(name: str) -> dict[str, Any]:
-    """What NAME.json says."""
+    """Return the contents of NAME.json."""
     return json.loads((GOLDEN / (name + ".json")).read_text())
 
 
 def recorded_outcome(name: str) -> Outcome:
-    """What must become of it."""
+    """Return the recorded outcome."""
     path = GOLDEN / (name + ".xml")
     said = {key: list(description(name).get(key, [])) for key in ("warnings", "missing", "problems")}
     return Outcome(said, path.read_text() if path.exists() else None)
 
 
 def outcome(name: str) -> Outcome:
-    """What becomes of it."""
+    """Return the actual outcome."""
     about = description(name)
     vms, problems = parse_vms([{**_BASE, **about["vm"]}])
     assert not problems, [str(problem) for problem in problems]

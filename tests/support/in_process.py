@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What zstack_vm_start does, without Ansible around it: for tests that start many VMs. Runs where the VMs run."""
+"""Run zstack_vm_start without Ansible around it, for tests that start many VMs. Runs where the VMs run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun
 
 
 def hypervisor() -> Hypervisor:
-    """One connection for all tests of a process, made anew after a test that killed libvirtd."""
+    """Return one connection for all tests of a process, created again after a test that killed libvirtd."""
     connected = _connected()
     connected.reconnect()
     return connected
@@ -34,14 +34,14 @@ def _connected() -> Hypervisor:
 
 
 def start(*vms: Any, check: bool = False, **policy: Any) -> TaskRun:
-    """Runs what the module runs with these VMs, as a task would return it."""
+    """Run what the module runs with these VMs, as a task would return it."""
     parsed, problems = parse_vms(list(vms))
     assert not problems, [str(problem) for problem in problems]
     return start_parsed(parsed, secrets_of(list(vms)), check, **policy)
 
 
 def start_parsed(vms: Sequence[Vm], secrets: set[str], check: bool = False, **policy: Any) -> TaskRun:
-    """The same with VMs that are validated already."""
+    """Return the same with VMs that are validated already."""
     request = StartRequest(Policy(**policy), check, 1, frozenset(secrets), threading.Event(), diff=True)
     results = start_vms(hypervisor(), HostSystem(), vms, request)
     returned = {

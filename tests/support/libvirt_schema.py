@@ -19,7 +19,7 @@ def _schema() -> etree.RelaxNG:
 
 
 def schema_errors(domain: etree._Element) -> list[str]:
-    """What the schema says against a domain."""
+    """Return the schema's errors about a domain."""
     # Written and read again, as libvirt gets it.
     _schema().validate(etree.fromstring(etree.tostring(domain)))
     return [str(entry) for entry in _schema().error_log]

@@ -23,7 +23,7 @@ MEMORY = "128MiB"
 
 
 def boot_disk(path: Path) -> Path:
-    """A new disk of the guest."""
+    """Return a new disk of the guest."""
     assert (BUILT / "disk.qcow2").exists(), f"there is no guest in {BUILT}: run tools/guest/build --output {BUILT}"
     shutil.copyfile(BUILT / "disk.qcow2", path)
     path.chmod(0o666)
@@ -36,7 +36,7 @@ def wait_until_booted(domain: str) -> None:
 
 
 def inventory(domain: str) -> list[dict[str, Any]]:
-    """What the guest sees now, one entry a thing; hot-plugged processors and memory are switched on for it."""
+    """Return what the guest sees now, one entry a thing; hot-plugged processors and memory are switched on for it."""
     # The end of what it said of its own accord when it had booted may come first.
     said = _converse(console_path(domain), "\n", r'(?s)@guest \{"kind":"ready".*@guest \{"kind":"end"\}\r?\n')
     said = said[said.index('{"kind":"ready"') :]
@@ -45,12 +45,12 @@ def inventory(domain: str) -> list[dict[str, Any]]:
 
 
 def seen(domain: str, kind: str) -> list[dict[str, Any]]:
-    """What the guest sees of one kind."""
+    """Return what the guest sees of one kind."""
     return [entry for entry in inventory(domain) if entry["kind"] == kind]
 
 
 def execute(domain: str, command: str) -> str:
-    """Runs a command of the guest's shell, and returns what was said until it had ended."""
+    """Run a command of the guest's shell, and return what was said until it had ended."""
     return _converse(console_path(domain), command + "\n", r'@guest \{"kind":"done".*\}')
 
 

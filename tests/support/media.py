@@ -34,7 +34,7 @@ FILL_PROGRAM = bytes.fromhex(
 
 
 def boot_sector(text: str) -> bytes:
-    """The 512 bytes of a boot sector that prints `text` and a line end. ValueError when it is too long or not ASCII."""
+    """Return a boot sector that prints `text` and a line end; raise ValueError if it is too long or not ASCII."""
     return _sector(TEXT_PROGRAM, text)
 
 
@@ -46,7 +46,7 @@ def _sector(code: bytes, text: str) -> bytes:
 
 
 def filling_boot_sector(text: str) -> bytes:
-    """Like boot_sector, of one that first fills 79 MiB of memory with pages of which no two are the same."""
+    """Write a boot_sector that first fills 79 MiB of memory with pages of which no two are the same."""
     return _sector(FILL_PROGRAM + TEXT_PROGRAM, text)
 
 
@@ -73,7 +73,7 @@ def write_cd(path: Path, text: str) -> Path:
 
 
 def cd_image(text: str) -> bytes:
-    """The content of the CD that write_cd makes."""
+    """Return the content of the CD that write_cd makes."""
     record = b"\0CD001\x01EL TORITO SPECIFICATION".ljust(0x47, b"\0") + _BOOT_CATALOG.to_bytes(4, "little")
     sectors = {
         16: _primary_volume(),

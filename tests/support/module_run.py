@@ -29,13 +29,13 @@ MODULE = "ansible_collections.zstack.kvm.plugins.modules.zstack_vm_start"
 
 
 def start(*vms: Any, check: bool = False, **options: Any) -> TaskRun:
-    """Runs the module with these VMs and with diff mode, in a process of its own."""
+    """Run the module with these VMs and with diff mode, in a process of its own."""
     return run_module("zstack_vm_start", {"vms": list(vms), **options}, check)
 
 
 @contextmanager
 def begin(*vms: Any, check: bool = False, **options: Any) -> Iterator[subprocess.Popen[str]]:
-    """Starts the module's program and gives the process that runs it, which has ended when the block has."""
+    """Start the module's program and yield its process, which has ended when the block has."""
     arguments = {"vms": list(vms), **options, "_ansible_check_mode": check, "_ansible_diff": True}
     with tempfile.TemporaryDirectory(prefix="zstack-kvm-module-") as directory:
         # The target's Python has lxml and libvirt of its own: it shall find nothing of ours but Ansible.

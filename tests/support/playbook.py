@@ -29,7 +29,7 @@ COLLECTIONS = Path(*Path(__file__).parts[: Path(__file__).parts.index("ansible_c
 
 @dataclass(frozen=True)
 class TaskRun:
-    """What a task returned, and what was printed meanwhile."""
+    """The result of a task, and its output."""
 
     result: dict[str, Any]
     output: str
@@ -37,33 +37,33 @@ class TaskRun:
 
     @property
     def vms(self) -> list[dict[str, Any]]:
-        """The entries of the VMs."""
+        """Return the entries of the VMs."""
         return self.result["vms"]
 
     @property
     def vm(self) -> dict[str, Any]:
-        """The entry of the only VM."""
+        """Return the entry of the only VM."""
         (entry,) = self.vms
         return entry
 
     @property
     def actions(self) -> list[str]:
-        """What was done to the only VM."""
+        """Return the actions on the only VM."""
         return self.vm["actions"]
 
     @property
     def error(self) -> dict[str, Any]:
-        """What went wrong with the only VM."""
+        """Return the error of the only VM."""
         return self.vm["error"]
 
     @property
     def failed(self) -> bool:
-        """Whether the task failed."""
+        """Return whether the task failed."""
         return self.returncode != 0
 
 
 def start(*vms: Any, check: bool = False, verbosity: int = 0, **options: Any) -> TaskRun:
-    """Runs zstack_vm_start with these VMs, always with --diff."""
+    """Run zstack_vm_start with these VMs, always with --diff."""
     return run_task("zstack.kvm.zstack_vm_start", {"vms": list(vms), **options}, check=check, verbosity=verbosity)
 
 
@@ -74,7 +74,7 @@ def run_task(
     verbosity: int = 0,
     environment: Optional[Mapping[str, str]] = None,
 ) -> TaskRun:
-    """Runs one module on this machine."""
+    """Run one module on this machine."""
     with tempfile.TemporaryDirectory(prefix="zstack-kvm-play-") as directory:
         process = begin_task(module, arguments, Path(directory), check, verbosity, environment)
         output = output_of(process)
@@ -92,14 +92,14 @@ def begin_task(
     verbosity: int = 0,
     environment: Optional[Mapping[str, str]] = None,
 ) -> subprocess.Popen[str]:
-    """Starts the playbook and returns while it runs; C(finished) reads what it left in the directory."""
+    """Start the playbook and return while it runs; C(finished) reads what it left in the directory."""
     return _begin([{"name": "Test", module: dict(arguments)}], directory, check, verbosity, environment)
 
 
 def run_tasks(
     tasks: Sequence[Mapping[str, Any]], check: bool = False, environment: Optional[Mapping[str, str]] = None
 ) -> list[dict[str, Any]]:
-    """Runs the tasks of one playbook, also after one that failed, and returns what they returned."""
+    """Run the tasks of one playbook, also after one that failed, and return what they returned."""
     with tempfile.TemporaryDirectory(prefix="zstack-kvm-play-") as directory:
         named = [{"name": "Test", "ignore_errors": True, **task} for task in tasks]
         process = _begin(named, Path(directory), check, environment=environment)
@@ -141,7 +141,7 @@ def _begin(
 
 
 def finished(process: subprocess.Popen[str], output: str, directory: Path) -> TaskRun:
-    """What the task of a playbook returned that has ended; without a result it is what was printed."""
+    """Return the result of a playbook's task that has ended; without a result it is the output."""
     results = directory / "results"
     assert results.exists(), f"the task returned nothing: {output}"
     return TaskRun(json.loads(results.read_text(encoding="utf-8").splitlines()[-1]), output, process.returncode)

@@ -11,13 +11,13 @@ from typing import Any
 
 
 def assert_own_libvirtd() -> None:
-    """Nobody else's libvirtd may be killed or stopped."""
+    """Assert that libvirtd belongs to the laboratory: nobody else's may be killed or stopped."""
     first_process = Path("/proc/1/cmdline").read_text(encoding="utf-8")
     assert first_process.startswith("zstack-kvm-lab:"), "run this inside a laboratory hypervisor (tools/lab/lab exec)"
 
 
 def qemus_of(uuid: str) -> list[int]:
-    """The processes of a VM's QEMU."""
+    """Return the processes of a VM's QEMU."""
     argument = b"guest=" + uuid.replace("-", "").encode()
     found = []
     for process in Path("/proc").glob("[0-9]*"):
@@ -30,7 +30,7 @@ def qemus_of(uuid: str) -> list[int]:
 
 
 def slow_to_start(vm: dict[str, Any], seconds: int = 20) -> dict[str, Any]:
-    """The VM with a QEMU that takes its time before it answers libvirt."""
+    """Return the VM with a QEMU that takes its time before it answers libvirt."""
     wrapper = Path(vm["root_volume"]["install_path"]).parent / f"starts-in-{seconds}-seconds"
     if not wrapper.exists():
         fifo = wrapper.with_name(f"{wrapper.name}.fifo")
@@ -38,7 +38,7 @@ def slow_to_start(vm: dict[str, Any], seconds: int = 20) -> dict[str, Any]:
         fifo.chmod(0o666)
         wrapper.write_text(
             "#!/bin/bash\n"
-            # No other process may wait in its place: it would keep what libvirt has given to QEMU open.
+            # No other process may wait instead of it: it would keep what libvirt has given to QEMU open.
             f'case "$*" in *guest=*) read -t {seconds} <>{fifo};; esac\n'
             'exec /usr/bin/qemu-system-x86_64 "$@"\n'
         )

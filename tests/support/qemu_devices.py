@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the QEMU of a running VM has its devices."""
+"""The addresses of devices in the QEMU of a running VM."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from collections.abc import Iterator
 
 from ansible_collections.zstack.kvm.tests.support.virsh import qmp, virsh
 
-# Properties by which a device has its place on a bus: PCI, USB, IDE, SCSI, serial ports of virtio.
-_PLACE = ("addr", "port", "unit", "channel", "scsi-id", "lun", "nr")
+# Properties by which a device has its slot on a bus: PCI, USB, IDE, SCSI, serial ports of virtio.
+_SLOT = ("addr", "port", "unit", "channel", "scsi-id", "lun", "nr")
 
 Device = dict[str, str]
 
 
-def places(domain: str) -> dict[str, Device]:
-    """The bus, which says its controller's index, and the place on it of every device that libvirt asked for.
+def slots(domain: str) -> dict[str, Device]:
+    """Return the bus, which says its controller's index, and the slot on it of every device that libvirt requested.
 
     By what the device is whatever its name: a NIC's MAC, a disk's file; others by the names that libvirt gave them.
     """
     known_by = {**_files(domain), **_macs(domain)}
     return {
         known_by.get(device["id"], device["id"]): {
-            name: value for name, value in device.items() if name in ("bus", *_PLACE)
+            name: value for name, value in device.items() if name in ("bus", *_SLOT)
         }
         for device in _devices(virsh("qemu-monitor-command", domain, "--hmp", "info qtree"))
         if device["id"]
@@ -32,7 +32,7 @@ def places(domain: str) -> dict[str, Device]:
 
 
 def _files(domain: str) -> dict[str, str]:
-    """The files of disks and CDs, by the names of their drives."""
+    """Return the files of disks and CDs, by the names of their drives."""
     return {
         drive["qdev"].removeprefix("/machine/peripheral/").partition("/")[0]: drive["inserted"]["file"]
         for drive in qmp(domain, "query-block")
@@ -41,12 +41,12 @@ def _files(domain: str) -> dict[str, str]:
 
 
 def _macs(domain: str) -> dict[str, str]:
-    """The MACs of NICs, by their names."""
+    """Return the MACs of NICs, by their names."""
     return {nic["name"]: nic["main-mac"] for nic in qmp(domain, "query-rx-filter")}
 
 
 def _devices(tree: str) -> Iterator[Device]:
-    """Devices with their properties: indented below the bus that each is on."""
+    """Yield devices with their properties: indented below the bus that each is on."""
     buses: dict[int, str] = {}
     device: Device = {}
     within = 0

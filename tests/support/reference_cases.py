@@ -33,35 +33,35 @@ class Case:
 
     @cached_property
     def document(self) -> Mapping[str, Any]:
-        """The StartVmCmd."""
+        """Return the StartVmCmd."""
         return json.loads((CASES / ("%s.%s.json" % (self.name, self.arch))).read_text())
 
     @property
     def reference(self) -> etree._Element:
-        """The domain that ZStack's agent makes; a new copy each time."""
+        """Return the domain that ZStack's agent makes; a new copy each time."""
         return etree.parse(str(CASES / ("%s.%s.xml" % (self.name, self.arch)))).getroot()
 
     @property
     def facts(self) -> StorageFacts:
-        """The formats that the agent found in the files."""
+        """Return the formats that the agent found in the files."""
         disks = [disk for disk in self.reference.iterfind("devices/disk[source]") if disk.find("source").get("file")]
         return StorageFacts({disk.find("source").get("file"): disk.find("driver").get("type") for disk in disks})
 
     @property
     def host(self) -> Host:
-        """A host of the kind that the agent ran on."""
+        """Return a host of the kind that the agent ran on."""
         name = "el-7-aarch64" if self.arch == "aarch64" else "el-7"
         return recorded_host(name, cgroup_version=1, emulator=self.document["addons"].get("qemuPath"))
 
     def vm(self, **options: Any) -> Vm:
-        """The document as a VM, with more options of the module."""
+        """Return the document as a VM, with more options of the module."""
         entry, _warnings = vm_from_start_vm_cmd(self.document)
         parsed, problems = parse_vms([{**entry, **options}])
         assert not problems, [str(problem) for problem in problems]
         return parsed[0]
 
     def build(self) -> DesiredDomain:
-        """Our domain on the agent's host."""
+        """Build our domain on the agent's host."""
         return build(self.vm(), self.host, self.facts)
 
 

@@ -55,16 +55,16 @@ class SchemaFragments:
         self._devices = list(self._elements_below(self._top_level["devices"]))
 
     def device(self) -> etree._Element:
-        """A child of C(devices)."""
+        """Return a child of C(devices)."""
         return self._drawn(self._random.choice(self._devices))
 
     def section(self, names: tuple[str, ...]) -> etree._Element:
-        """One of the named children of C(domain)."""
+        """Return one of the named children of C(domain)."""
         return self._drawn(self._top_level[self._random.choice(names)])
 
     @property
     def sections(self) -> frozenset[str]:
-        """The children that a domain may have."""
+        """Return the children that a domain may have."""
         return frozenset(self._top_level)
 
     def _read(self, path: Path) -> None:

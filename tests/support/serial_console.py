@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a guest says on its serial console: the proof that it booted, and what."""
+"""Output of a guest on its serial console: the proof that it booted, and from which disk."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class NotSaidError(AssertionError):
 
 
 def console_path(domain: str, uri: str = "qemu:///system") -> Path:
-    """The pseudo terminal of a running domain's serial console (name or UUID), on the hypervisor itself."""
+    """Return the pseudo terminal of a running domain's serial console (name or UUID), on the hypervisor itself."""
     command = ["virsh", "--connect", uri, "ttyconsole", domain]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     if answer.returncode or not answer.stdout.strip():

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What libvirt held of the reference documents' domains when a release of the collection defined them.
+"""The definitions that libvirt had of the reference documents' domains when a release of the collection defined them.
 
 C(python -m ansible_collections.zstack.kvm.tests.support.stored_definitions) stores them for the release of galaxy.yml.
 """
@@ -23,7 +23,7 @@ CASES = {case.name: case for case in ALL_CASES if case.name[0].isdigit()}
 
 
 def asked(case: Case) -> etree._Element:
-    """What is asked of libvirt for a document, emulated on a recorded host."""
+    """Return the desired domain of a document, on an emulated recorded host."""
     vm = case.vm(domain_type="qemu", arch=case.arch, emulator=None)
     return build(vm, recorded_host("debian-12", cgroup_version=1), case.facts).element
 

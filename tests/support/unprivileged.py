@@ -34,11 +34,11 @@ class User:
 
     @property
     def runtime(self) -> Path:
-        """Where the user's own libvirt has its sockets."""
+        """Return where the user's own libvirt has its sockets."""
         return self.home / "run"
 
     def command(self, *argv: str, **variables: str) -> tuple[list[str], dict[str, str]]:
-        """A command that runs as the user, and its environment."""
+        """Return a command that runs as the user, and its environment."""
         entry = pwd.getpwnam(self.name)
         groups = ["--groups", ",".join(self.groups)] if self.groups else ["--clear-groups"]
         start = ["setpriv", "--reuid", str(entry.pw_uid), "--regid", str(entry.pw_gid), *groups]
@@ -60,7 +60,7 @@ class User:
 
 @contextmanager
 def new_user() -> Iterator[User]:
-    """A user of this hypervisor, with all that ran as the user gone at the end."""
+    """Yield a user of this hypervisor, with all that ran as the user gone at the end."""
     name = f"u{uuid.uuid4().hex[:8]}"
     home = Path("/home") / name
     subprocess.run(["useradd", "--create-home", "--home-dir", home, name], check=True)

@@ -31,7 +31,7 @@ def _hex(digits: int) -> st.SearchStrategy[str]:
 
 
 def _line(**kwargs: Any) -> st.SearchStrategy[str]:
-    """Text of one line that XML can carry, in any script."""
+    """Return text of one line that XML can contain, in any script."""
     return st.text(
         st.characters(exclude_categories=("Cc", "Cs"), exclude_characters="\ufffe\uffff"), min_size=1, **kwargs
     )
@@ -118,12 +118,20 @@ TEXTS: dict[str, st.SearchStrategy[str]] = {
     "ips": _ips(),
     "pci_device_address": _pci_addresses(),
     "bridge_name": _names(),
+    "network_name": _names(),
     "interface_id": uuids(),
     "nic_internal_name": _names(),
     "socket_path": _paths(),
     "target_name": _names(),
+    "mdev_devices": uuids().map(lambda uuid: uuid.lower()),
     "pci_devices": _pci_addresses(),
     "usb_devices": _usb_devices(),
+    "serial": st.text("abcdefghijk0123456789_.+ -", min_size=1, max_size=36).filter(str.strip),
+    "luks_secret_uuid": uuids(),
+    "recovery_url": _names().map("nbd://10.0.9.7:10809/{}".format),
+    "floppies": _paths(),
+    "memory_snapshot": _paths(),
+    "memory_snapshot_xml": st.just("<domain><devices/></domain>"),
     "key": st.binary(min_size=16, max_size=28).map(lambda key: base64.b64encode(key).decode()),
 }
 
@@ -138,14 +146,25 @@ NUMBERS: dict[str, st.SearchStrategy[Any]] = {
     "timeout": st.integers(1, 3600),
     "start_order": st.integers(0, 9),
     "vlan_id": st.integers(1, 4094),
+    **dict.fromkeys(("ram", "vram", "vgamem"), st.sampled_from([1024, 16384, 65536])),
+    "size": st.sampled_from(["1MiB", "64MiB"]),
     "mtu": st.integers(68, 65521),
-    "queues": st.integers(1, 256),
     "rx_queue_size": st.sampled_from([256, 512, 1024]),
     "tx_queue_size": st.sampled_from([256, 512, 1024]),
     "device_id": st.nothing(),  # depends on where it stands
     "port": st.integers(1, 65535),
     "total_bandwidth": st.integers(1, 10**12),
     "total_iops": st.integers(1, 10**6),
+    "read_bandwidth": st.integers(1, 10**12),
+    "write_bandwidth": st.integers(1, 10**12),
+    "read_iops": st.integers(1, 10**6),
+    "write_iops": st.integers(1, 10**6),
+    "overall_iops": st.integers(1, 10**6),
+    "boot_order": st.nothing(),  # unique in the VM
+    "controller_index": st.integers(0, 9),
+    "queues": st.integers(1, 16),
+    "io_thread": st.nothing(),  # has to be declared
+    "physical_block_size": st.sampled_from([512, 4096]),
     "inbound_bandwidth": st.integers(1, 10**11),
     "outbound_bandwidth": st.integers(1, 10**11),
 }
@@ -164,7 +183,7 @@ PATCHES = [
 
 
 def _value(name: str, option: Mapping[str, Any]) -> st.SearchStrategy[Any]:
-    """A value of one option, by what the spec says of it."""
+    """Return a value of one option, by what the spec says of it."""
     if name == "domain_patches":
         return st.lists(st.sampled_from(PATCHES), max_size=2, unique_by=lambda patch: patch["xpath"])
     if name == "address":
@@ -186,20 +205,25 @@ def _scalar(name: str, option: Mapping[str, Any], kind: str) -> st.SearchStrateg
     return TEXTS[name] if kind == "str" else NUMBERS[name]
 
 
+# Depend on where they stand, or on other options.
+_DEPENDENT = ("device_id", "io_thread", "boot_order")
+_NOT_FOR_VHOST = ("qos", "luks_secret_uuid", "shareable", "physical_block_size", "use_scsi", "use_virtio_scsi")
+
+
 def options(spec: Mapping[str, Mapping[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
-    """The options of one part; those that may be left out sometimes are."""
+    """Return the options of one part; those that may be left out sometimes are."""
     required = {name: _value(name, option) for name, option in spec.items() if option.get("required")}
     optional = {
         name: _value(name, option)
         for name, option in spec.items()
-        if not option.get("required") and name != "device_id"
+        if not option.get("required") and name not in _DEPENDENT
     }
     return st.fixed_dictionaries(required, optional=optional)
 
 
 @st.composite
 def vms(draw: st.DrawFn) -> dict[str, Any]:
-    """A VM with which nothing is wrong, as a playbook writes it."""
+    """Return a VM with which nothing is wrong, as a playbook writes it."""
     vm = draw(options(VM_ARGUMENT_SPEC))
     _make_topology_fit(draw, vm)
     _make_console_fit(vm)
@@ -211,6 +235,18 @@ def vms(draw: st.DrawFn) -> dict[str, Any]:
         cdrom["path"] = draw(st.sampled_from(["/var/lib/cd.iso", "ceph://pool/cd@snap", "fusionstor://pool/cd@snap"]))
         cdrom["mon_info"] = cdrom.get("mon_info") or [{"hostname": "10.0.9.1"}]
         cdrom["device_id"] = 2 - index
+    if vm.get("cd_roms") is not None:
+        vm.pop("boot_iso", None)
+    for index, drive in enumerate(vm.get("cd_roms") or ()):
+        drive["device_id"] = 2 - index
+        if not drive.get("path"):
+            drive.pop("protocol", None)
+    for index, lun in enumerate(vm.get("scsi_luns", ())):
+        lun["path"] += ".%d" % index
+    vm["floppies"] = vm.get("floppies", [])[:2]
+    if vm.get("wait_for") in ("guest_agent", "address"):
+        vm.pop("create_paused", None)
+    _number_boot_order(draw, vm)
     for index, nic in enumerate(vm.get("nics", [])):
         nic["nic_internal_name"] = "vnic%d" % index
         if "mac" in nic:
@@ -231,34 +267,51 @@ def vms(draw: st.DrawFn) -> dict[str, Any]:
     return vm
 
 
+def _number_boot_order(draw: st.DrawFn, vm: dict[str, Any]) -> None:
+    """Let some devices have a boot order, each its own."""
+    if draw(st.booleans()):
+        named = [
+            vm["root_volume"],
+            *(each for name in ("data_volumes", "cd_roms", "nics") for each in vm.get(name) or ()),
+        ]
+        for order, device in enumerate(draw(st.permutations(named)), 1):
+            device["boot_order"] = order
+
+
 def _make_addresses_differ(vm: dict[str, Any]) -> None:
-    """Take away the PCI addresses that another device has."""
+    """Remove PCI addresses that another device has."""
     taken = set()
     values = [value if isinstance(value, list) else [value] for value in vm.values()]
     for device in [each for value in values for each in value if isinstance(each, dict)]:
         address = device.get("address")
         if isinstance(address, dict) and address["type"] == "pci":
-            place = tuple(address.get(name, 0) for name in ("bus", "slot", "function"))
-            if place in taken:
+            slot = tuple(address.get(name, 0) for name in ("bus", "slot", "function"))
+            if slot in taken:
                 del device["address"]
-            taken.add(place)
+            taken.add(slot)
 
 
 def _make_bridge_fit(nic: dict[str, Any], index: int) -> None:
-    nic.setdefault("bridge_name", "br0")
     if nic.get("address", {}).get("type") == "drive":
         del nic["address"]
     if nic.get("model", "virtio") != "virtio":
         for name in ("queues", "rx_queue_size", "tx_queue_size"):
             nic.pop(name, None)
     if "pci_device_address" in nic:
-        nic["pci_device_address"] = "0000:%02x:00.1" % index
+        nic["pci_device_address"] = "0000:%02x:00.1" % (index + 1)
         for name in (
             *("bridge_type", "interface_id", "model", "ip", "queues", "rx_queue_size", "tx_queue_size"),
-            *("link_state", "isolated"),
+            *("link_state", "isolated", "network_name"),
         ):
             nic.pop(name, None)
-    elif nic.get("bridge_type") == "openvswitch":
+        return
+    if "network_name" in nic and (index % 2 or "bridge_name" not in nic):
+        nic.pop("bridge_name", None)
+        nic.pop("bridge_type", None)
+    else:
+        nic.pop("network_name", None)
+        nic.setdefault("bridge_name", "br0")
+    if nic.get("bridge_type") == "openvswitch":
         for name in ("ip", "clean_traffic", "isolated"):
             nic.pop(name, None)
     else:
@@ -289,12 +342,21 @@ def _make_topology_fit(draw: st.DrawFn, vm: dict[str, Any]) -> None:
 
 
 def _make_console_fit(vm: dict[str, Any]) -> None:
+    if vm.get("appliance"):
+        vm.pop("usb_redirect", None)
     if vm.get("usb_redirect"):
         vm["console_mode"] = "spice"
+    balloon = vm.get("memory_balloon", {})
+    if not balloon.get("enabled", True) or balloon.get("address", {}).get("type") == "drive":
+        balloon.pop("address", None)
+    vm["shmem_devices"] = [
+        {**device, "name": "shared-%d" % index} for index, device in enumerate(vm.get("shmem_devices", []))
+    ]
+    vm["mdev_devices"] = list({uuid.replace("-", ""): uuid for uuid in vm.get("mdev_devices", [])}.values())
 
 
 def _make_volume_fit(volume: dict[str, Any], index: int) -> None:
-    """Lets the parts of a volume that depend on its kind of storage say the same."""
+    """Make the parts of a volume that depend on its kind of storage agree."""
     kind = volume.get("device_type", "file")
     name = "volume%d" % index
     volume["install_path"] = {
@@ -302,7 +364,14 @@ def _make_volume_fit(volume: dict[str, Any], index: int) -> None:
         "ceph": "ceph://pool/%s" % name,
         "iscsi": "iscsi://10.0.8.8:3260/iqn.2015-01.io.example:%s/%d" % (name, index),
         "fusionstor": "fusionstor://pool/%s" % name,
+        "block": "/dev/%s" % name,
+        "vhost": "/run/%s" % name,
     }[kind]
+    if kind == "vhost":
+        volume["use_virtio"] = True
+        for option in _NOT_FOR_VHOST:
+            volume.pop(option, None)
+    _make_limits_fit(volume.get("qos") or {})
     if kind == "ceph" and not volume.get("mon_info"):
         volume["mon_info"] = [{"hostname": "10.0.9.1"}]
     if not (volume.get("chap_username") and volume.get("chap_password")):
@@ -314,8 +383,19 @@ def _make_volume_fit(volume: dict[str, Any], index: int) -> None:
         volume["wwn"] = volume["wwn"][:-1] + _HEX[index]
 
 
+def _make_limits_fit(qos: dict[str, Any]) -> None:
+    """Leave out what limits of reads and writes together exclude."""
+    for name, others in {
+        "total_bandwidth": ("read_bandwidth", "write_bandwidth"),
+        "total_iops": ("read_iops", "write_iops", "overall_iops"),
+        "overall_iops": ("read_iops", "write_iops"),
+    }.items():
+        for other in others if name in qos else ():
+            qos.pop(other, None)
+
+
 def _number(draw: st.DrawFn, parts: list[dict[str, Any]], ids: range) -> None:
-    """Gives all parts a device_id, in any order, or none."""
+    """Assign a device_id to all parts, in any order, or to none."""
     if not parts:
         return
     if draw(st.booleans()):
@@ -325,7 +405,7 @@ def _number(draw: st.DrawFn, parts: list[dict[str, Any]], ids: range) -> None:
 
 
 def parsed_vms() -> st.SearchStrategy[Vm]:
-    """VMs as the code behind the spec sees them."""
+    """Return VMs as the code behind the spec sees them."""
     return vms().map(_parsed)
 
 
@@ -336,7 +416,7 @@ def _parsed(vm: dict[str, Any]) -> Vm:
 
 
 def garbage() -> st.SearchStrategy[Any]:
-    """Anything at all, from a bare number to nested nonsense."""
+    """Return anything at all, from a bare number to nested nonsense."""
     leaves = st.one_of(
         st.none(),
         st.booleans(),
@@ -358,7 +438,7 @@ def garbage() -> st.SearchStrategy[Any]:
 
 @st.composite
 def damaged_vms(draw: st.DrawFn) -> dict[str, Any]:
-    """A VM of which one value, at any depth, is replaced, or one key misspelt."""
+    """Return a VM of which one value, at any depth, is replaced, or one key misspelt."""
     vm = copy.deepcopy(draw(vms()))
     part: Any = vm
     while True:

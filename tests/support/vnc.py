@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a VNC console lets somebody in: the beginning of the RFB protocol (RFC 6143, 7.1 and 7.2.2)."""
+"""Login to a VNC console: the beginning of the RFB protocol (RFC 6143, 7.1 and 7.2.2)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ VNC_AUTHENTICATION = 2
 
 
 def lets_in(host: str, port: int, password: str) -> bool:
-    """Whether this password opens the console, which must ask for one."""
+    """Return whether this password opens the console, which must ask for one."""
     with socket.create_connection((host, port), timeout=10) as console, console.makefile("rwb", buffering=0) as stream:
         assert stream.read(len(VERSION)) == VERSION
         stream.write(VERSION)
@@ -27,7 +27,7 @@ def lets_in(host: str, port: int, password: str) -> bool:
 
 
 def _answer(challenge: bytes, password: str) -> bytes:
-    """DES with the password as key, each of its bytes with the lowest bit first."""
+    """Encrypt the challenge with DES; the key is the password, each of its bytes with the lowest bit first."""
     key = bytes(int(f"{byte:08b}"[::-1], 2) for byte in password.encode()[:8].ljust(8, b"\0"))
     encryptor = Cipher(TripleDES(key * 3), modes.ECB()).encryptor()  # noqa: S305
     return encryptor.update(challenge) + encryptor.finalize()

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A fleet with something of everything that people look for: drift, VMs that are off, hypervisors that are down."""
+"""A fleet with an example of everything that a report shows: drift, VMs that are off, hypervisors that are down."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ DRIFTED, PAUSED, OFF, SILENT, GONE = "web-02", "database", "batch", "mail", "bac
 
 
 def uuid_of(name: str) -> str:
-    """The UUID of a VM of the fleet."""
+    """Return the UUID of a VM of the fleet."""
     names = [each for hypervisor in NAMES.values() for each in hypervisor]
     return "3f0b6c1e-0000-4000-8000-%012d" % (names.index(name) + 1)
 
 
 def boot_sector(path: Path, name: str) -> Path:
-    """A disk that shows the VM's name."""
+    """Return a disk that shows the VM's name."""
     return media.write_qcow2(path, f"I am {name}")
 
 
@@ -54,7 +54,7 @@ class WatchedFleet:
         self._vms = directory / "vms.yml"
 
     def set_up(self, names: Mapping[str, str], write_disk: Callable[[Path, str], Path]) -> None:
-        """Starts the VMs, and lets things happen to them; C(names) replaces some."""
+        """Start the VMs, and let things happen to them; C(names) replaces some."""
         hosts: dict[str, dict[str, Any]] = {
             hypervisor: {"zstack_vms": [self._vm(name, names.get(name, name), write_disk) for name in vms]}
             for hypervisor, vms in NAMES.items()
@@ -104,7 +104,7 @@ class WatchedFleet:
         return uuid_of(name).replace("-", "")
 
     def uris(self) -> dict[str, str]:
-        """How libvirt reaches the hypervisors: the first by OpenSSH, the others by the SSH of a library."""
+        """Return libvirt's URIs of the hypervisors: the first by OpenSSH, the others by the SSH of a library."""
         key, hosts = self.laboratory.directory / "key", self.laboratory.directory / "known_hosts"
         ssh = self.directory / "ssh"
         if not ssh.exists():
@@ -116,12 +116,12 @@ class WatchedFleet:
         return {**uris, FIRST: f"qemu+ssh://root@{self._address(FIRST)}/system?command={ssh}"}
 
     def play(self, playbook: str, *arguments: str) -> str:
-        """Runs a playbook of the collection on all hypervisors, and returns what it printed."""
+        """Run a playbook of the collection on all hypervisors, and return what it printed."""
         inventories = ["-i", str(self.laboratory.inventory), "-i", str(self._vms)]
         return self.run("ansible-playbook", *inventories, playbook, *arguments)
 
     def run(self, program: str, *arguments: str, environment: Optional[Mapping[str, str]] = None) -> str:
-        """Runs one of Ansible's programs, and returns what it printed; AssertionError with that when it fails."""
+        """Run one of Ansible's programs, and return what it printed; AssertionError with that when it fails."""
         done = self.try_run(program, *arguments, environment=environment)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -129,7 +129,7 @@ class WatchedFleet:
     def try_run(
         self, program: str, *arguments: str, environment: Optional[Mapping[str, str]] = None
     ) -> subprocess.CompletedProcess[str]:
-        """Runs one of Ansible's programs, which may fail."""
+        """Run one of Ansible's programs, which may fail."""
         settings = {
             "ANSIBLE_COLLECTIONS_PATH": os.environ.get("ANSIBLE_COLLECTIONS_PATH", str(COLLECTIONS)),
             "ANSIBLE_PIPELINING": "1",
@@ -152,7 +152,7 @@ class WatchedFleet:
 def watched_fleet(
     directory: Path, images: Path, names: Mapping[str, str], write_disk: Callable[[Path, str], Path] = boot_sector
 ) -> Iterator[WatchedFleet]:
-    """The fleet, in a laboratory of its own that is gone afterwards. QEMU's user can read the directory C(images)."""
+    """Yield the fleet, in a laboratory of its own. QEMU's user can read the directory C(images)."""
     with Laboratory(directory / "laboratory", 1, "free") as laboratory:
         laboratory.up(3, f"--bind={images}", f"--path-first={STAND_INS}")
         fleet = WatchedFleet(directory, laboratory, images)

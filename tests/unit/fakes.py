@@ -67,7 +67,7 @@ class FakeDomain:
 
     @property
     def is_active(self) -> bool:
-        """Whether it has a QEMU."""
+        """Return whether it has a QEMU."""
         return self.state != "shutoff"
 
 
@@ -85,7 +85,7 @@ class FakeSecret:
 
     @property
     def xml(self) -> str:
-        """Its definition."""
+        """Return its definition."""
         flags = ["no", "yes"]
         usage = "<usage type='%s'><name>%s</name></usage>" % (self.kind, self.usage)
         text = "<secret ephemeral='%s' private='%s'><uuid>%s</uuid>%s</secret>"

@@ -24,7 +24,7 @@ KERNEL_PARAMETERS = "console=tty0 console=ttyS0,115200 quiet nokaslr mitigations
 
 @dataclass(frozen=True)
 class BootMedia:
-    """What the media are made of: the kernel, the initial RAM disk, the unpacked boot loaders, a scratch folder."""
+    """The sources of the media: the kernel, the initial RAM disk, the unpacked boot loaders, a scratch directory."""
 
     kernel: Path
     initrd: Path
@@ -32,7 +32,7 @@ class BootMedia:
     work: Path
 
     def write_disk(self, path: Path) -> None:
-        """A disk with one FAT16 partition; syslinux boots it by BIOS, systemd-boot by UEFI."""
+        """Write a disk with one FAT16 partition; syslinux boots it by BIOS, systemd-boot by UEFI."""
         path.unlink(missing_ok=True)
         sectors = DISK_MIB * 1024 * 1024 // SECTOR - PARTITION_START
         boot_code = (self.loaders / "usr/lib/syslinux/mbr/mbr.bin").read_bytes()
@@ -42,40 +42,40 @@ class BootMedia:
         partition = f"{path}@@{PARTITION_START * SECTOR}"
         self._mtools("mformat", "-i", partition, "-T", str(sectors), "-H", str(PARTITION_START), "-h", "64", "-s", "32",
                      "-v", "GUEST", "::")  # fmt: skip
-        folder = self.work / "disk"
-        self._write_efi_loader(folder)
-        self._copy_kernel(folder)
-        (folder / "syslinux.cfg").write_text(_syslinux_configuration("disk"), encoding="utf-8")
-        self._mtools("mcopy", "-i", partition, "-s", *sorted(folder.iterdir()), "::/")
+        directory = self.work / "disk"
+        self._write_efi_loader(directory)
+        self._copy_kernel(directory)
+        (directory / "syslinux.cfg").write_text(_syslinux_configuration("disk"), encoding="utf-8")
+        self._mtools("mcopy", "-i", partition, "-s", *sorted(directory.iterdir()), "::/")
         self._mtools("syslinux", "--install", "--offset", str(PARTITION_START * SECTOR), path)
 
     def write_iso(self, path: Path) -> None:
-        """A CD that isolinux boots by BIOS."""
-        folder = self.work / "iso"
-        (folder / "isolinux").mkdir(parents=True)
-        self._copy_kernel(folder)
-        shutil.copyfile(self.loaders / "usr/lib/ISOLINUX/isolinux.bin", folder / "isolinux/isolinux.bin")
+        """Write a CD that isolinux boots by BIOS."""
+        directory = self.work / "iso"
+        (directory / "isolinux").mkdir(parents=True)
+        self._copy_kernel(directory)
+        shutil.copyfile(self.loaders / "usr/lib/ISOLINUX/isolinux.bin", directory / "isolinux/isolinux.bin")
         modules = self.loaders / "usr/lib/syslinux/modules/bios"
-        shutil.copyfile(modules / "ldlinux.c32", folder / "isolinux/ldlinux.c32")
-        (folder / "isolinux/isolinux.cfg").write_text(_syslinux_configuration("cdrom"), encoding="utf-8")
+        shutil.copyfile(modules / "ldlinux.c32", directory / "isolinux/ldlinux.c32")
+        (directory / "isolinux/isolinux.cfg").write_text(_syslinux_configuration("cdrom"), encoding="utf-8")
         subprocess.run(
             ["xorriso", "-as", "mkisofs", "-quiet", "-V", "GUEST", "-o", path, "-b", "isolinux/isolinux.bin",
-             "-c", "isolinux/boot.cat", "-no-emul-boot", "-boot-load-size", "4", "-boot-info-table", folder],
+             "-c", "isolinux/boot.cat", "-no-emul-boot", "-boot-load-size", "4", "-boot-info-table", directory],
             check=True, capture_output=True, text=True,
         )  # fmt: skip
 
-    def _copy_kernel(self, folder: Path) -> None:
-        shutil.copyfile(self.kernel, folder / "vmlinuz")
-        shutil.copyfile(self.initrd, folder / "initrd.gz")
+    def _copy_kernel(self, directory: Path) -> None:
+        shutil.copyfile(self.kernel, directory / "vmlinuz")
+        shutil.copyfile(self.initrd, directory / "initrd.gz")
 
-    def _write_efi_loader(self, folder: Path) -> None:
-        (folder / "EFI/BOOT").mkdir(parents=True)
-        (folder / "loader/entries").mkdir(parents=True)
+    def _write_efi_loader(self, directory: Path) -> None:
+        (directory / "EFI/BOOT").mkdir(parents=True)
+        (directory / "loader/entries").mkdir(parents=True)
         loader = self.loaders / "usr/lib/systemd/boot/efi/systemd-bootx64.efi"
-        shutil.copyfile(loader, folder / "EFI/BOOT/BOOTX64.EFI")
-        (folder / "loader/loader.conf").write_text("timeout 0\n", encoding="utf-8")
+        shutil.copyfile(loader, directory / "EFI/BOOT/BOOTX64.EFI")
+        (directory / "loader/loader.conf").write_text("timeout 0\n", encoding="utf-8")
         entry = f"title guest\nlinux /vmlinuz\ninitrd /initrd.gz\noptions {KERNEL_PARAMETERS} guest.medium=disk\n"
-        (folder / "loader/entries/guest.conf").write_text(entry, encoding="utf-8")
+        (directory / "loader/entries/guest.conf").write_text(entry, encoding="utf-8")
 
     def _mtools(self, *command: str | os.PathLike[str]) -> None:
         # mtools refuses disks whose geometry it finds odd; ours is made for LBA
@@ -84,7 +84,7 @@ class BootMedia:
 
 
 def _partition_entry(sectors: int) -> bytes:
-    """An entry of the partition table; its cylinder-head-sector fields say "beyond CHS", LBA counts."""
+    """Return an entry of the partition table; its cylinder-head-sector fields say "beyond CHS", LBA counts."""
     beyond_chs = b"\xfe\xff\xff"
     return struct.pack("<B3sB3sII", BOOTABLE, beyond_chs, FAT16_LBA, beyond_chs, PARTITION_START, sectors)
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import boot_media
 import initramfs
-from debian_packages import PackageError, PackageFolder
+from debian_packages import PackageDirectory, PackageError
 
 HERE = Path(__file__).resolve().parent
 KERNEL_METAPACKAGE = "linux-image-cloud-amd64"
@@ -37,13 +37,13 @@ READY_MARKER = '@guest {"kind":"ready"'
 
 
 class BuildError(Exception):
-    """What is in the way of a build, and what to do about it."""
+    """A build is impossible; the text says why, and what to do about it."""
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="where the files go")
-    parser.add_argument("--force", action="store_true", help="build anew even if nothing changed")
+    parser.add_argument("--force", action="store_true", help="build again even if nothing changed")
     arguments = parser.parse_args()
     try:
         build(arguments.output.resolve(), force=arguments.force)
@@ -70,7 +70,7 @@ def build(output: Path, force: bool) -> None:
     shutil.rmtree(work, ignore_errors=True)
     started = time.monotonic()
 
-    packages = PackageFolder(output / "packages")
+    packages = PackageDirectory(output / "packages")
     kernel_package = packages.real_name(KERNEL_METAPACKAGE)
     wanted = {
         "kernel": [kernel_package],

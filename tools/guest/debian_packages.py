@@ -14,22 +14,22 @@ class PackageError(Exception):
     """A package that can't be had, and what to do about it."""
 
 
-class PackageFolder:
-    """A folder that keeps downloaded .deb files between builds."""
+class PackageDirectory:
+    """A directory that keeps downloaded .deb files between builds."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         path.mkdir(parents=True, exist_ok=True)
 
     def real_name(self, metapackage: str) -> str:
-        """The package that *metapackage* stands for in this release, as linux-image-6.1.0-37-cloud-amd64."""
+        """Return the package that *metapackage* stands for in this release, as linux-image-6.1.0-37-cloud-amd64."""
         for name in _dependencies(_records([metapackage])[metapackage]):
             if name.startswith("linux-image-"):
                 return name
         raise PackageError(f"{metapackage} names no kernel image")
 
     def with_libraries(self, names: list[str]) -> list[str]:
-        """*names* and every library package that these depend on, directly or through other libraries."""
+        """Return *names* and every library package that these depend on, directly or through other libraries."""
         seen = _records(names)
         found = list(names)
         while names:
@@ -40,11 +40,11 @@ class PackageFolder:
         return found
 
     def download(self, names: list[str]) -> None:
-        """Download what the folder doesn't have yet."""
+        """Download what the directory doesn't have yet."""
         missing = [name for name in names if not list(self._path.glob(f"{name}_*.deb"))]
         if not missing:
             return
-        # apt's own user can't write to folders below root's home
+        # apt's own user can't write to directories below root's home
         command = ["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", *missing]
         done = subprocess.run(
             command, cwd=self._path, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
@@ -65,7 +65,7 @@ class PackageFolder:
 
 
 def _records(names: list[str]) -> dict[str, dict[str, str]]:
-    """The fields of each package's newest version, by name; one question to apt, which takes a second to answer."""
+    """Return the fields of each package's newest version, by name, with one call of apt, which takes a second."""
     if not names:
         return {}
     done = subprocess.run(
@@ -90,7 +90,7 @@ def _records(names: list[str]) -> dict[str, dict[str, str]]:
 
 
 def _dependencies(record: dict[str, str]) -> list[str]:
-    """The names in Depends, of alternatives the first, without versions and architectures."""
+    """Return the names in Depends, of alternatives the first, without versions and architectures."""
     return [
         entry.split("|")[0].split("(")[0].split(":")[0].strip()
         for entry in record.get("Depends", "").split(",")

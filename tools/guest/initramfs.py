@@ -36,11 +36,11 @@ MODULES = [
 def write(path: Path, own: Path, kernel: Path, programs: Path, root: Path) -> None:
     """Write the compressed cpio archive *path*.
 
-    own: a folder of files that are taken as they are; kernel, programs: unpacked packages; root: where the tree is made
+    own: a directory of files to copy unchanged; kernel, programs: unpacked packages; root: where the tree is built
     """
     shutil.copytree(own, root)
-    for folder in ("dev", "proc", "sys", "run", "tmp", "var"):
-        (root / folder).mkdir()
+    for directory in ("dev", "proc", "sys", "run", "tmp", "var"):
+        (root / directory).mkdir()
     (root / "var/run").symlink_to("../run")
     (root / "sbin").symlink_to("bin")
     _copy_busybox(_first(programs, "bin/busybox", "usr/bin/busybox"), root / "bin")
@@ -60,7 +60,7 @@ def _copy_busybox(busybox: Path, target: Path) -> None:
 
 
 def write_modules(names: list[str], kernel: Path, root: Path) -> None:
-    """Kernel modules and what they depend on, for modprobe.
+    """Write kernel modules and their dependencies, for modprobe.
 
     In an archive of its own, which the guest unpacks, loads and removes: else the unpacked and the packed initial RAM
     disk, which are in memory together for a moment, are too much for a small guest.
@@ -103,10 +103,10 @@ def _copy_guest_agent(programs: Path, root: Path) -> None:
     agent = programs / "usr/sbin/qemu-ga"
     shutil.copy2(agent, root / "bin/qemu-ga")
     loader = _first(programs, "lib64/ld-linux-x86-64.so.2", "usr/lib64/ld-linux-x86-64.so.2")
-    folders = [programs / "lib/x86_64-linux-gnu", programs / "usr/lib/x86_64-linux-gnu"]
+    directories = [programs / "lib/x86_64-linux-gnu", programs / "usr/lib/x86_64-linux-gnu"]
     # The loader itself says which libraries it would load, so that none is forgotten and none is there in vain
     listing = subprocess.run(
-        [loader, "--library-path", ":".join(map(str, folders)), "--list", agent],
+        [loader, "--library-path", ":".join(map(str, directories)), "--list", agent],
         check=True, capture_output=True, text=True,
     ).stdout  # fmt: skip
     # Where the agent and its loader look for them
@@ -126,7 +126,7 @@ def _first(tree: Path, *candidates: str) -> Path:
 
 
 def cpio(root: Path) -> bytes:
-    """The tree as a cpio archive in the kernel's format ("newc"), everything owned by root."""
+    """Return the tree as a cpio archive in the kernel's format ("newc"), everything owned by root."""
     archive = bytearray()
     paths = sorted(path for path in root.rglob("*"))
     for number, path in enumerate(paths, start=1):

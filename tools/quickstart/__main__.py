@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command ./quickstart: this machine becomes a hypervisor, and a VM runs on it."""
+"""The command ./quickstart: turn this machine into a hypervisor and run a VM on it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def main() -> int:
     arguments = parser.parse_args()
     checkout = Path(__file__).resolve().parents[2]
     vm = QuickstartVm(checkout)
-    progress = Progress(STEPS, vm.folder / "log.txt")
+    progress = Progress(STEPS, vm.directory / "log.txt")
     try:
         machine.check(checkout)
         if arguments.clean:
@@ -52,7 +52,7 @@ def main() -> int:
 
 
 def explain(error: OSError | subprocess.CalledProcessError) -> str:
-    """What failed outside the steps that say it themselves, and what to do."""
+    """Return what failed outside the steps that report it themselves, and what to do."""
     if isinstance(error, subprocess.CalledProcessError):
         command = error.cmd if isinstance(error.cmd, str) else " ".join(map(str, error.cmd))
         said = error.stderr or error.stdout or ""
@@ -66,14 +66,14 @@ def run(vm: QuickstartVm, progress: Progress) -> None:
     with progress.step("Debian packages for the set-up"):
         machine.install_packages(progress)
     with progress.step("Ansible, in a virtual environment of its own"):
-        controller = playbooks.Controller(vm.checkout, vm.folder, progress)
+        controller = playbooks.Controller(vm.checkout, vm.directory, progress)
         controller.install()
     with progress.step("this machine becomes a hypervisor (playbooks/prepare_hypervisors.yml)"):
         controller.prepare_hypervisor()
     with progress.step("a tiny Linux guest, built from Debian's packages"):
         guest.build(vm.checkout, progress)
     with progress.step("does a guest really boot under KVM?") as outcome:
-        accelerator = guest.accelerator(vm.checkout, vm.folder, progress)
+        accelerator = guest.accelerator(vm.checkout, vm.directory, progress)
         outcome.append(accelerator.reason)
     with progress.step("a StartVmCmd document starts a VM, and its guest boots (playbooks/start_vms.yml)") as outcome:
         vm.prepare(progress)

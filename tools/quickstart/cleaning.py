@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What ./quickstart --clean does."""
+"""The command ./quickstart --clean."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ def clean(vm: QuickstartVm) -> None:
     if vm.disk.exists():
         _say(str(vm.disk))
         vm.disk.unlink()
-    _remove_folder(vm.channel.parent)
-    for folder in (DISKS, CHANNELS):
+    _remove_directory(vm.channel.parent)
+    for directory in (DISKS, CHANNELS):
         # Another checkout's VM may be in it
-        if folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
+        if directory.is_dir() and not any(directory.iterdir()):
+            directory.rmdir()
     if _bridge_is_unused():
         _say(f"the bridge {BRIDGE}")
         subprocess.run(["ip", "link", "delete", BRIDGE], check=True)
-    _remove_folder(guest.folder(vm.checkout))
-    _remove_folder(vm.folder)
+    _remove_directory(guest.directory(vm.checkout))
+    _remove_directory(vm.directory)
     print("The packages that were installed stay, and so do libvirt's daemons.")
 
 
@@ -39,10 +39,10 @@ def _bridge_is_unused() -> bool:
     return ports.is_dir() and not any(ports.iterdir())
 
 
-def _remove_folder(folder: Path) -> None:
-    if folder.is_dir():
-        _say(str(folder))
-        shutil.rmtree(folder)
+def _remove_directory(directory: Path) -> None:
+    if directory.is_dir():
+        _say(str(directory))
+        shutil.rmtree(directory)
 
 
 def _say(what: str) -> None:

@@ -22,7 +22,7 @@ BOOT_SECONDS = 20
 
 @dataclass(frozen=True)
 class Accelerator:
-    """How QEMU runs guests here: libvirt's word for it, one for people, and why."""
+    """The way QEMU runs guests here: libvirt's word for it, one for people, and why."""
 
     domain_type: str
     title: str
@@ -34,31 +34,31 @@ EMULATION = "emulation (TCG)"
 WITHOUT_DEVICE = "no, there is no /dev/kvm: emulation, which is slower"
 
 
-def folder(checkout: Path) -> Path:
+def directory(checkout: Path) -> Path:
     return checkout / ".cache/guest"
 
 
 def build(checkout: Path, progress: Progress) -> None:
     progress.run(
-        [str(checkout / "tools/guest/build"), "--output", str(folder(checkout))],
+        [str(checkout / "tools/guest/build"), "--output", str(directory(checkout))],
         hint="The guest is built from Debian's packages: its sources must be reachable.",
         seconds=BUILD_SECONDS,
     )
 
 
-def accelerator(checkout: Path, state_folder: Path, progress: Progress) -> Accelerator:
-    """KVM where the guest really boots under it, emulation elsewhere.
+def accelerator(checkout: Path, state_directory: Path, progress: Progress) -> Accelerator:
+    """Return kvm if the guest really boots under it, emulation otherwise.
 
     What was found is kept as long as /dev/kvm is there or is not, so that a machine on which it is a matter of luck
     doesn't change the VM at every run.
     """
-    kept = state_folder / "accelerator.json"
+    kept = state_directory / "accelerator.json"
     has_device = KVM_DEVICE.exists()
     if kept.exists():
         before = json.loads(kept.read_text(encoding="utf-8"))
         if before.pop("kvm_device", None) == has_device:
             return Accelerator(**before)
-    found = _try_kvm(folder(checkout)) if has_device else Accelerator("qemu", EMULATION, WITHOUT_DEVICE)
+    found = _try_kvm(directory(checkout)) if has_device else Accelerator("qemu", EMULATION, WITHOUT_DEVICE)
     kept.write_text(json.dumps({**vars(found), "kvm_device": has_device}), encoding="utf-8")
     return found
 
@@ -86,7 +86,7 @@ def _try_kvm(guest: Path) -> Accelerator:
 
 
 def _read_until(process: subprocess.Popen[bytes], marker: bytes, deadline: float) -> bytes:
-    """What the process prints until the marker comes, the process ends or the time is over."""
+    """Return the process's output up to the marker, its end or the time limit."""
     assert process.stdout is not None
     said = b""
     with selectors.DefaultSelector() as selector:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What this machine must be and have before Ansible can run on it."""
+"""Requirements that this machine must meet before Ansible can run on it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def check(checkout: Path) -> None:
         raise StepError("this installs packages and starts libvirt: run it as root, for instance: sudo ./quickstart")
     if ":" in str(checkout):
         raise StepError(
-            f"the path {checkout} has a colon in it, which separates paths in Ansible's settings. Rename the folder."
+            f"the path {checkout} has a colon in it, which separates paths in Ansible's settings. Rename the directory."
         )
 
 

@@ -26,18 +26,18 @@ SECONDS = 1800
 class Controller:
     """Runs playbooks against an inventory that names this machine as the only hypervisor."""
 
-    def __init__(self, checkout: Path, folder: Path, progress: Progress) -> None:
+    def __init__(self, checkout: Path, directory: Path, progress: Progress) -> None:
         self._checkout = checkout
-        self._folder = folder
+        self._directory = directory
         self._progress = progress
-        self._venv = folder / "venv"
+        self._venv = directory / "venv"
         # pip's own script in bin finds no Python whose path has a quote in it
         self._playbook = [str(self._venv / "bin/python"), "-m", "ansible", "playbook"]
-        self._inventory = folder / "inventory.json"
-        self._vms = folder / "vms.json"
-        self._configuration = folder / "ansible.cfg"
+        self._inventory = directory / "inventory.json"
+        self._vms = directory / "vms.json"
+        self._configuration = directory / "ansible.cfg"
         self.shown_command = shlex.join(
-            ["env", f"ANSIBLE_COLLECTIONS_PATH={folder / 'collections'}", *self._playbook,
+            ["env", f"ANSIBLE_COLLECTIONS_PATH={directory / 'collections'}", *self._playbook,
              "-i", str(self._inventory), "-e", f"@{self._vms}", str(checkout / "playbooks/start_vms.yml")]
         )  # fmt: skip
 
@@ -52,7 +52,7 @@ class Controller:
             self._progress.run(pip, hint=PIP_HINT, seconds=SECONDS)
             stamp.write_text(wanted)
         # Ansible finds a collection by its path only; the checkout's own path is any
-        namespace = self._folder / "collections/ansible_collections/zstack"
+        namespace = self._directory / "collections/ansible_collections/zstack"
         namespace.mkdir(parents=True, exist_ok=True)
         link = namespace / "kvm"
         link.unlink(missing_ok=True)
@@ -82,9 +82,9 @@ class Controller:
 
     def _play(self, playbook: str, *arguments: str, hint: str) -> str:
         ours = {
-            "ANSIBLE_COLLECTIONS_PATH": str(self._folder / "collections"),
+            "ANSIBLE_COLLECTIONS_PATH": str(self._directory / "collections"),
             "ANSIBLE_CONFIG": str(self._configuration),
-            "ANSIBLE_HOME": str(self._folder / "ansible"),
+            "ANSIBLE_HOME": str(self._directory / "ansible"),
             "ANSIBLE_LOCALHOST_WARNING": "false",
             "ANSIBLE_NOCOLOR": "true",
             "LC_ALL": "C.UTF-8",

@@ -33,20 +33,20 @@ class QuickstartVm:
 
     def __init__(self, checkout: Path) -> None:
         self.checkout = checkout
-        self.folder = checkout / ".cache/quickstart"
+        self.directory = checkout / ".cache/quickstart"
         self.uuid = str(uuid.uuid5(uuid.NAMESPACE_URL, checkout.as_uri()))
-        self.document = self.folder / "start_vm_cmd.json"
-        self.picture = self.folder / "screen.png"
+        self.document = self.directory / "start_vm_cmd.json"
+        self.picture = self.directory / "screen.png"
         self.disk = DISKS / f"{self.uuid}.qcow2"
         self.channel = CHANNELS / self.uuid / "guest_agent.sock"
 
     def prepare(self, progress: Progress) -> None:
-        """What the document names must be there before the VM is started: the disk and the bridge."""
+        """Create what the document names before the VM is started: the disk and the bridge."""
         self.write_document()
         if not self.disk.exists():
             self.disk.parent.mkdir(parents=True, exist_ok=True)
             partial = self.disk.with_suffix(".partial")
-            shutil.copyfile(guest.folder(self.checkout) / "disk.qcow2", partial)
+            shutil.copyfile(guest.directory(self.checkout) / "disk.qcow2", partial)
             partial.replace(self.disk)
         if not Path(f"/sys/class/net/{BRIDGE}").exists():
             hint = "Making a bridge needs the rights of root on the network; in a container, the capability NET_ADMIN."
@@ -93,14 +93,14 @@ class QuickstartVm:
         return self._virsh("domstate", self.uuid).strip()
 
     def console(self) -> str:
-        """Its address as type://host:port."""
+        """Return its address as type://host:port."""
         graphics = ElementTree.fromstring(self._virsh("dumpxml", self.uuid)).find("devices/graphics")
         if graphics is None:
             raise StepError(f"The VM {self.uuid} has no console.")
         return f"{graphics.get('type')}://{graphics.get('listen')}:{graphics.get('port')}"
 
     def exists(self) -> bool:
-        """Whether libvirt knows the VM; a machine without libvirt doesn't."""
+        """Return whether libvirt knows the VM; a machine without libvirt doesn't."""
         if shutil.which("virsh") is None:
             return False
         return self.uuid in self._virsh("list", "--all", "--uuid").split()

@@ -21,10 +21,11 @@ from .._spec.vm import Vm, Volume
 from .._storage.backends import disk as disk_of
 from .._storage.base import StorageFacts
 from .boot_order import plan_boot
-from .channel import add_channels, add_spice_channel
+from .channel import add_channels, add_spice_channel, add_webdav_channel
 from .clock import add_clock
+from .command_line import add_command_line
 from .context import BuildContext
-from .controller import add_scsi_controller, add_usb_controllers
+from .controller import add_scsi_controllers, add_usb_controllers
 from .cpu import add_cpu
 from .cputune import add_cpu_tuning
 from .disk import add_disks
@@ -32,7 +33,7 @@ from .disk_layout import plan_disks
 from .elements import add
 from .features import add_features
 from .graphics import add_graphics
-from .hostdev import add_pci_devices, add_usb_devices
+from .hostdev import add_mdev_devices, add_pci_devices, add_usb_devices
 from .input import add_inputs
 from .interface import add_interfaces, filter_problems
 from .iommu import add_iommu
@@ -45,6 +46,7 @@ from .patches import NAMESPACES, apply_patches
 from .redirdev import add_redirections
 from .seclabel import add_security_label
 from .serial import add_serial
+from .shmem import add_shmem_devices
 from .sound import add_sound
 from .usb_layout import plan_usb
 from .vcpu import add_vcpus
@@ -67,19 +69,22 @@ _HEAD_BUILDERS: tuple[_Builder, ...] = (
 _DEVICE_BUILDERS: tuple[_Builder, ...] = (
     add_disks,
     add_usb_controllers,
-    add_scsi_controller,
+    add_scsi_controllers,
     add_interfaces,
     add_serial,
     add_channels,
     add_spice_channel,
+    add_webdav_channel,
     add_inputs,
     add_graphics,
     add_sound,
     add_video,
     add_pci_devices,
+    add_mdev_devices,
     add_usb_devices,
     add_redirections,
     add_memory_balloon,
+    add_shmem_devices,
     add_iommu,
 )
 
@@ -108,7 +113,8 @@ def build(vm: Vm, host: Host, facts: StorageFacts) -> DesiredDomain:
     capabilities = host.domain_capabilities.get(kind, DomainCapabilities())
     problems = [*_format_problems(vm, facts), *filter_problems(vm)]
     is_aarch64 = kind.arch == "aarch64"
-    layout = plan_disks(vm, is_aarch64, _has_ide(kind, capabilities), lambda item: disk_of(item, facts), problems)
+    has_ide = _has_ide(kind, capabilities)
+    layout = plan_disks(vm, is_aarch64, has_ide, lambda item: disk_of(item, facts), facts.floppies, problems)
     context = BuildContext(
         vm, host, kind, capabilities, layout, plan_boot(vm, layout), plan_usb(vm, is_aarch64, problems)
     )
@@ -123,6 +129,7 @@ def build(vm: Vm, host: Host, facts: StorageFacts) -> DesiredDomain:
     for builder in _DEVICE_BUILDERS:
         builder(devices, context)
     add_security_label(domain, context)
+    add_command_line(domain, context)
     unpatched = copy.deepcopy(domain) if vm.domain_patches else None
     apply_patches(domain, vm.domain_patches, problems)
     if problems:
@@ -141,7 +148,7 @@ def _format_problems(vm: Vm, facts: StorageFacts) -> list[Problem]:
         _shared_qcow2(volume)
         for volume in vm.volumes
         if volume.shareable
-        and volume.device_type in ("file", "fusionstor")
+        and volume.device_type in ("file", "block", "fusionstor")
         and (volume.format or facts.formats.get(volume.install_path)) == "qcow2"
     ]
 

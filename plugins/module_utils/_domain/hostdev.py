@@ -50,9 +50,18 @@ def _rom_file(device: PciDevice, context: BuildContext) -> str:
     return device.rom if device.rom.startswith("/") else ""
 
 
+def add_mdev_devices(devices: etree._Element, context: BuildContext) -> None:
+    """Add mediated devices."""
+    for device in context.vm.mdev_devices:
+        element = add(devices, "hostdev", mode="subsystem", type="mdev", managed="yes", model="vfio-pci")
+        add(add(element, "source"), "address", uuid=device.uuid)
+
+
 def add_usb_devices(devices: etree._Element, context: BuildContext) -> None:
     """Add USB devices of the hypervisor, identified by bus and device number and by vendor and product."""
     for device, port in context.usb.devices:
+        if device.server:
+            continue
         _add_usb_device(devices, device, port)
 
 

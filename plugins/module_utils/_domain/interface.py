@@ -59,7 +59,7 @@ def _filter_address(nic: Nic) -> Optional[str]:
 
 
 def _add_interface(devices: etree._Element, nic: Nic, context: BuildContext, boot: Optional[int]) -> None:
-    element = add(devices, "interface", type="hostdev" if nic.pci_device_address else "bridge")
+    element = add(devices, "interface", type=_kind(nic))
     add(element, "mac", address=nic.mac)
     if nic.pci_device_address:
         _add_virtual_function(element, nic, nic.pci_device_address, context)
@@ -70,6 +70,12 @@ def _add_interface(devices: etree._Element, nic: Nic, context: BuildContext, boo
     if boot is not None:
         add(element, "boot", order=str(boot))
     add_address(element, nic.address)
+
+
+def _kind(nic: Nic) -> str:
+    if nic.pci_device_address:
+        return "hostdev"
+    return "bridge" if nic.bridge_name else "network"
 
 
 def _add_virtual_function(element: etree._Element, nic: Nic, address: str, context: BuildContext) -> None:
@@ -87,7 +93,7 @@ def _add_virtual_function(element: etree._Element, nic: Nic, address: str, conte
 
 
 def _add_bridged(element: etree._Element, nic: Nic, context: BuildContext) -> None:
-    add(element, "source", bridge=nic.bridge_name or "")
+    add(element, "source", **{_kind(nic): nic.bridge_name or nic.network_name or ""})
     if nic.bridge_type == "openvswitch":
         _add_virtual_port(element, nic)
     if nic.nic_internal_name:

@@ -30,6 +30,7 @@ _MOST_CHARACTERS = 512 * 1024
 _MOST_RESULTS = 10_000
 # libxml2, and so libvirt, reads no more than 256.
 _DEEPEST = 100
+_NESTING = ("add", "replace")
 # Ordinary patches take less than a millisecond; a few nested predicates take years.
 _SECONDS = 5.0
 # The last step of an XPath that sets an attribute, which need not be there yet.
@@ -59,7 +60,7 @@ def _problem(patch: DomainPatch, message: str) -> Problem:
 
 
 class _Refused(Exception):
-    """Why a patch can't be made."""
+    """The reason why a patch can't be applied."""
 
 
 class _Patching:
@@ -83,8 +84,8 @@ class _Patching:
                     raise _Refused("%s of a domain cannot be changed" % " and ".join(_FIXED))
             except _Refused as error:
                 problems.append(_problem(patch, str(error)))
-        if _too_deep()(self._domain):
-            problems.append(_problem(patches[-1], "the patches nest elements more than %d deep" % _DEEPEST))
+            if patch.action in _NESTING and _too_deep()(self._domain):
+                return [*problems, _problem(patch, "elements would be nested more than %d deep" % _DEEPEST)]
         return problems
 
     def _apply(self, patch: DomainPatch) -> None:
@@ -109,7 +110,7 @@ class _Patching:
         self._characters += len(found) * len(patch.value or "")
         if self._characters > _MOST_CHARACTERS:
             raise _Refused(
-                "the domain would grow beyond %d characters: %r finds %d places"
+                "the domain would grow beyond %d characters: %r matches %d nodes"
                 % (_MOST_CHARACTERS, patch.xpath, len(found))
             )
 
@@ -124,7 +125,7 @@ def _identity(domain: etree._Element) -> list[list[Optional[str]]]:
 
 
 def _owners(domain: etree._Element, xpath: str) -> tuple[list, Optional[str]]:
-    """The elements that get an attribute, and its name; no name where the XPath doesn't end with an attribute."""
+    """Return the elements that get an attribute, and its name, or None if the XPath doesn't end with an attribute."""
     match = _ATTRIBUTE_STEP.fullmatch(xpath.strip())
     if match is None or _is_union(xpath):
         return [], None
@@ -147,13 +148,13 @@ def _find(domain: etree._Element, xpath: str) -> list:
     try:
         found = domain.xpath(xpath, namespaces=NAMESPACES)
     except etree.XPathError as error:
-        raise _Refused("%r is no XPath: %s" % (xpath, error)) from error
+        raise _Refused("%r is not a valid XPath: %s" % (xpath, error)) from error
     if not isinstance(found, list):
-        raise _Refused("%r gives a value, not elements or attributes of the domain" % xpath)
+        raise _Refused("%r returns a value, not elements or attributes of the domain" % xpath)
     if not found:
-        raise _Refused("%r finds nothing in the domain" % xpath)
+        raise _Refused("%r matches nothing in the domain" % xpath)
     if len(found) > _MOST_RESULTS:
-        raise _Refused("%r finds %d places in the domain, %d are allowed" % (xpath, len(found), _MOST_RESULTS))
+        raise _Refused("%r matches %d nodes of the domain, %d are allowed" % (xpath, len(found), _MOST_RESULTS))
     return found
 
 
@@ -161,7 +162,7 @@ def _set(item: object, value: str) -> None:
     """Set an attribute, or the text of an element that has no children."""
     if isinstance(item, etree._Element):
         if len(item):
-            raise _Refused("<%s> has elements in it: set changes texts and attributes only" % item.tag)
+            raise _Refused("<%s> contains elements: set changes only text and attributes" % item.tag)
         item.text = value
     else:
         _owner(item).set(_attribute(item), value)
@@ -188,7 +189,7 @@ def _add_or_replace(domain: etree._Element, item: object, patch: DomainPatch) ->
 
 
 def _parse(value: str) -> list:
-    """One or more elements, in which the namespaces are known."""
+    """Parse one or more elements that may use the known namespaces."""
     declared = " ".join('xmlns:%s="%s"' % item for item in sorted(NAMESPACES.items()))
     # No document type can stand inside an element, so no entity can lead out of the value.
     parser = etree.XMLParser(remove_blank_text=True, remove_comments=True)

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The guest's hardware when a definition is changed: what of it can stay, and what can't.
+"""Decide which of the guest's hardware can stay when its definition is changed.
 
 What libvirt has added to a definition (addresses, controllers, the sound's back end) fits the devices it was
-added for. Where those change, what no longer fits is taken away, and libvirt adds it anew.
+added for. If those change, what no longer fits is removed, and libvirt adds it again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ except ImportError:  # the module reports it
 
 from .identity import CONTROLLER, machine_family, number
 
-# What an address is made of, by its type; what isn't written is 0.
+# The parts of an address, by its type; a missing part is 0.
 _ADDRESS_PARTS = {
     "pci": ("domain", "bus", "slot", "function"),
     "usb": ("bus", "port"),
@@ -30,7 +30,7 @@ _ADDRESS_PARTS = {
 
 
 def is_other_board(desired: etree._Element, existing: etree._Element) -> bool:
-    """Whether the asked machine has other buses than the held one, so that no address can be kept."""
+    """Return whether the desired machine has other buses than the existing one, so that no address can be kept."""
     desired_type, existing_type = desired.find("os/type"), existing.find("os/type")
     if desired_type is None or existing_type is None:
         return False
@@ -41,7 +41,7 @@ def is_other_board(desired: etree._Element, existing: etree._Element) -> bool:
 
 
 def forget_hardware(desired: etree._Element, existing: etree._Element) -> None:
-    """Take from C(existing) all that belongs to its board, so that libvirt lays the hardware out anew."""
+    """Remove from C(existing) all that belongs to its board, so that libvirt lays out the hardware again."""
     devices = existing.find("devices")
     if devices is None:
         return
@@ -70,10 +70,10 @@ def _forget_port_kind(device: etree._Element) -> None:
 
 
 def keep_plugged_memory(desired: etree._Element, existing: etree._Element) -> None:
-    """Let memory that was plugged in as DIMMs count as part of the memory that is asked for.
+    """Count memory that was plugged in as DIMMs as part of the desired memory.
 
-    A VM that grew while it ran has the memory of its document in its NUMA cell and its DIMMs together. Where the
-    sum is right, C(desired) is made to ask for it in that shape; where not, the DIMMs go and the cell has it all.
+    The memory of a VM that grew while it ran is that of its NUMA cell and its DIMMs together. If the sum is right,
+    C(desired) is given the same DIMMs; if not, the DIMMs are removed and the cell has all the memory.
     """
     plugged = [each for each in existing.iterfind("devices/memory") if each.get("model") == "dimm"]
     others = [each for each in existing.iterfind("devices/memory") if each.get("model") != "dimm"]
@@ -104,7 +104,7 @@ def _add(memory: Optional[etree._Element], kib: int) -> None:
 
 
 def drop_what_depends(merged: etree._Element, changed: frozenset[str]) -> None:
-    """Take away what libvirt wrote beside something that has C(changed): names below domain or devices."""
+    """Remove what libvirt derived from something that has C(changed): names below domain or devices."""
     devices, os_element = merged.find("devices"), merged.find("os")
     if "vcpu" in changed:
         for each in merged.findall("vcpus") + merged.findall('numatune/memory[@placement="auto"]'):
@@ -113,14 +113,14 @@ def drop_what_depends(merged: etree._Element, changed: frozenset[str]) -> None:
         for each in os_element.findall("nvram") + os_element.findall("firmware"):
             os_element.remove(each)
     if "graphics" in changed:
-        # Sound comes out of the console; libvirt chooses the way by the console's kind.
+        # Sound is played by the console; libvirt chooses the backend by the console's type.
         for audio in devices.findall("audio"):
             if audio.get("type") in ("none", "spice"):
                 devices.remove(audio)
 
 
 def drop_chosen_firmware(desired: etree._Element, merged: etree._Element) -> None:
-    """Take away the image that libvirt chose by what is wanted of the firmware; the NVRAM's file stays."""
+    """Remove the image that libvirt chose for the previous firmware features; the NVRAM file stays."""
     os_element = merged.find("os")
     if desired.find("os/loader") is None:
         for loader in os_element.findall("loader"):
@@ -132,9 +132,9 @@ def drop_chosen_firmware(desired: etree._Element, merged: etree._Element) -> Non
 
 
 def free_desired_addresses(pairs: Mapping[etree._Element, etree._Element], merged: etree._Element) -> None:
-    """Take the address from devices that lie where another is asked to be, or on a USB bus that is gone.
+    """Remove the address of devices whose slot another device is to have, or whose USB bus is gone.
 
-    C(pairs): asked device to the merged one.
+    C(pairs): the merged device of each desired one.
     """
     desired = {
         key: merged_device
@@ -155,7 +155,7 @@ def free_desired_addresses(pairs: Mapping[etree._Element, etree._Element], merge
 
 
 def _address(device: etree._Element) -> Optional[tuple[object, ...]]:
-    """Where a device is in the guest, None where it has no place of its own."""
+    """Return the address of a device in the guest, or None if it has none of its own."""
     address = device.find("address")
     parts = None if address is None else _ADDRESS_PARTS.get(address.get("type", ""))
     if address is None or parts is None:

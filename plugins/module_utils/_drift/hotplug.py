@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can be plugged into, and taken out of, a running domain, and as which XML."""
+"""Decide which devices can be plugged into and unplugged from a running domain, and build their XML."""
 
 from __future__ import annotations
 
@@ -20,27 +20,32 @@ MEMORY_BLOCK_KIB = 128 * 1024
 
 
 def can_be_plugged(device: etree._Element, live: etree._Element) -> bool:
-    """Whether such a disk or NIC can come and go while the domain runs, and there is a place for one more."""
+    """Return whether such a disk or NIC can be hot-plugged, and there is a free slot for one more."""
     if device.tag == "interface":
         return has_free_slot(live)
     bus = _target(device, "bus")
     if device.get("device") == "cdrom":
         return False
     if bus == "scsi":
-        return live.find('devices/controller[@type="scsi"]') is not None
+        return live.find('devices/controller[@type="scsi"][@index="%s"]' % _controller_of(device)) is not None
     return bus == "virtio" and has_free_slot(live)
 
 
 def can_be_unplugged(device: etree._Element) -> bool:
-    """Whether a running guest can let go of this disk or NIC: not of what it booted from, nor of IDE and SATA."""
+    """Return whether this disk or NIC can be unplugged: the root volume, IDE and SATA disks cannot."""
     if device.tag == "interface":
         return True
     return device.get("device") != "cdrom" and _target(device, "bus") in ("virtio", "scsi") and not is_root(device)
 
 
 def is_root(device: etree._Element) -> bool:
-    """Whether this is the root volume: it has the first letter."""
+    """Return whether this is the root volume: it has the first letter."""
     return device.tag == "disk" and _target(device, "dev")[2:] == "a"
+
+
+def _controller_of(device: etree._Element) -> str:
+    address = device.find("address")
+    return "0" if address is None else address.get("controller", "0")
 
 
 def _target(device: etree._Element, attribute: str) -> str:
@@ -49,7 +54,7 @@ def _target(device: etree._Element, attribute: str) -> str:
 
 
 def has_free_slot(live: etree._Element) -> bool:
-    """Whether a PCI device can be added: a free slot, or with PCI Express a free root port."""
+    """Return whether a PCI device can be added: there is a free slot, or with PCI Express a free root port."""
     os_type = live.find("os/type")
     machine = "" if os_type is None else os_type.get("machine", "")
     used = {
@@ -63,20 +68,20 @@ def has_free_slot(live: etree._Element) -> bool:
 
 
 def attachable(device: etree._Element, live: etree._Element) -> str:
-    """The XML with which a device is plugged in: without what only a device has that is there already."""
+    """Return the XML with which a device is plugged in: without what only a plugged device has."""
     plugged = copy.deepcopy(device)
     for part in ("alias", "backingStore", "mirror"):
         for each in plugged.findall(part):
             plugged.remove(each)
     if live.find("os/boot") is not None:
-        # libvirt takes an order of devices only where there is no order of kinds.
+        # libvirt accepts a boot order per device only if there is no boot order by kind (os/boot).
         for each in plugged.findall("boot"):
             plugged.remove(each)
     return text(plugged)
 
 
 def dimm(kib: int) -> str:
-    """Memory to plug in."""
+    """Return the XML of a DIMM to plug in."""
     memory = etree.Element("memory", model="dimm")
     target = etree.SubElement(memory, "target")
     etree.SubElement(target, "size", unit="KiB").text = str(kib)
@@ -85,5 +90,5 @@ def dimm(kib: int) -> str:
 
 
 def text(element: etree._Element) -> str:
-    """An element as XML."""
+    """Return an element as XML."""
     return etree.tostring(element, encoding="unicode", with_tail=False)

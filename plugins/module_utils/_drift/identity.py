@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""By what the parts of two libvirt domains are known to be the same part, and two spellings the same value."""
+"""Recognise the same part in two libvirt domains, and the same value in two spellings."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ try:
 except ImportError:  # the module reports it
     pass
 
-# What QEMU gives an x86 guest for which nobody chose a CPU; libvirt writes the name into the definition.
+# The CPU models that QEMU gives an x86 guest by default; libvirt writes the name into the definition.
 DEFAULT_X86_CPU_MODELS = frozenset({"qemu64", "kvm64", "qemu32", "kvm32"})
-# Of 64 bits, in any base and with what may stand before it.
+# A number of 64 bits, in any base and with its prefix.
 _LONGEST_NUMBER = 70
 
 
 class Key(NamedTuple):
-    """How one of several elements is known: C(name) for messages, C(of) gives the value, None where it has none."""
+    """Identifies one of several elements: C(name) is for messages, C(of) returns the value, or None if it has none."""
 
     name: str
     of: Callable[[etree._Element], Optional[str]]
 
 
 def attribute(name: str) -> Key:
-    """Known by an attribute."""
+    """Return the key that is an attribute."""
     return Key(name, lambda element: element.get(name))
 
 
 def _child(element: etree._Element, tag: str) -> Optional[etree._Element]:
-    """What C(find) gives, in half the time."""
+    """Return what C(find) returns, in half the time."""
     return next(element.iterchildren(tag), None)
 
 
 def child_attribute(name: str, child: str, attribute_name: str) -> Key:
-    """Known by an attribute of a child."""
+    """Return the key that is an attribute of a child."""
 
     def of(element: etree._Element) -> Optional[str]:
         found = _child(element, child)
@@ -49,9 +49,9 @@ def child_attribute(name: str, child: str, attribute_name: str) -> Key:
 def _disk_source(disk: etree._Element) -> Optional[str]:
     source = _child(disk, "source")
     if source is None or disk.get("device") == "cdrom":
-        # Changing the CD doesn't change the drive, and one image may lie in two drives.
+        # Changing the CD doesn't change the drive, and one image may be in two drives.
         return None
-    option_path = source.get("file") or source.get("dev")
+    option_path = source.get("file") or source.get("dev") or source.get("path")
     return option_path or "%s:%s" % (source.get("protocol"), source.get("name"))
 
 
@@ -70,6 +70,8 @@ def _host_address(hostdev: etree._Element) -> Optional[str]:
     address = hostdev.find("source/address")
     if address is None:
         return None
+    if hostdev.get("type") == "mdev":
+        return "mdev %s" % (address.get("uuid") or "").lower()
     part = {name: number(address.get(name)) for name in ("domain", "bus", "device", "slot", "function")}
     if hostdev.get("type") == "usb":
         return "usb %(bus)03d:%(device)03d" % part
@@ -103,7 +105,7 @@ def _input(device: etree._Element) -> Optional[str]:
 
 
 def _security_driver(label: etree._Element) -> Optional[str]:
-    # libvirt labels by owner (dac) and by one of SELinux and AppArmor; a label for the latter needs no model.
+    # libvirt labels with dac and with SELinux or AppArmor; a label for one of the latter needs no model.
     return "dac" if label.get("model") == "dac" else "confinement"
 
 
@@ -124,7 +126,7 @@ SECURITY_DRIVER = Key("driver", _security_driver)
 
 
 def number(text: Optional[str]) -> int:
-    """Return a number as libvirt reads it: decimal, or hexadecimal behind 0x; 0 for what libvirt refuses as none."""
+    """Return a number as libvirt reads it: decimal, or hexadecimal after 0x; 0 for what libvirt refuses."""
     return _parsed(text) or 0
 
 
@@ -140,13 +142,13 @@ def _parsed(text: Optional[str]) -> Optional[int]:
 
 
 def same_number(desired: str, existing: str) -> bool:
-    """Whether both are the same number, whatever its base."""
+    """Return whether both are the same number, whatever the base."""
     known = _parsed(desired)
     return known is not None and known == _parsed(existing)
 
 
 def same_hexadecimal(desired: str, existing: str) -> bool:
-    """Whether both are the same hexadecimal number, with or without 0x."""
+    """Return whether both are the same hexadecimal number, with or without 0x."""
     try:
         return int(desired, 16) == int(existing, 16)
     except ValueError:
@@ -154,12 +156,12 @@ def same_hexadecimal(desired: str, existing: str) -> bool:
 
 
 def same_caseless(desired: str, existing: str) -> bool:
-    """Whether both are the same text in upper and lower case."""
+    """Return whether both are the same text, ignoring case."""
     return desired.lower() == existing.lower()
 
 
 def machine_family(machine: str) -> str:
-    """What board a machine type is, whatever its version: pc, q35, virt, or the machine type itself."""
+    """Return the board of a machine type, whatever its version: pc, q35, virt, or the machine type itself."""
     if machine == "q35" or machine.startswith("pc-q35-"):
         return "q35"
     # Enterprise Linux 6 named its pc machines after the release.
@@ -171,8 +173,16 @@ def machine_family(machine: str) -> str:
 
 
 def same_machine(desired: str, existing: str) -> bool:
-    """A family's name asks for any version of it: libvirt replaces it by the newest of the day it was defined."""
+    """Return whether the desired type is the family's name, which stands for any version.
+
+    libvirt replaces it by the newest version at the time of the definition.
+    """
     return desired == machine_family(desired) == machine_family(existing)
+
+
+def is_log_of_operator(log: etree._Element) -> bool:
+    """Return whether a serial port is logged to another file than the one of the option."""
+    return not (log.get("file") or "").endswith("-console.log")
 
 
 def is_without_file(element: etree._Element) -> bool:
@@ -185,8 +195,13 @@ def has_default_queues(driver: etree._Element) -> bool:
     return not any(driver.get(name) for name in ("queues", "rx_queue_size", "tx_queue_size"))
 
 
+def same_controller_model(desired: str, existing: str) -> bool:
+    """Return whether libvirt may have chosen the model."""
+    return desired == "auto"
+
+
 def is_default_cpu_model(model: etree._Element) -> bool:
-    """Whether libvirt may have written this model because nobody chose one.
+    """Return whether libvirt may have written this model because nobody chose one.
 
     On architectures other than x86 the default depends on the machine type, so any model counts as it.
     """
@@ -196,25 +211,25 @@ def is_default_cpu_model(model: etree._Element) -> bool:
 
 
 def is_chosen_by_libvirt(loader: etree._Element) -> bool:
-    """Whether libvirt names this firmware because the definition asks for a kind of firmware."""
+    """Return whether libvirt chose this image because the definition only names a kind of firmware."""
     return loader.getparent().get("firmware") is not None
 
 
 def is_disabled(feature: etree._Element) -> bool:
-    """Whether libvirt may have written that it has chosen firmware without this."""
+    """Return whether libvirt may have written that it chose firmware without this feature."""
     return feature.get("enabled") == "no"
 
 
 def is_dynamic_label(label: etree._Element) -> bool:
-    """Whether this is the confinement that the host's own configuration gives."""
+    """Return whether this label is the one that the host's own configuration gives."""
     return label.get("type") == "dynamic" and len(label) == 0
 
 
 def is_not_usb(controller: etree._Element) -> bool:
-    """Whether libvirt adds such controllers when it needs them; it does so for all but USB, whose ports we plan."""
+    """Return whether libvirt adds such controllers on its own: all but USB, whose ports this collection assigns."""
     return controller.get("type") != "usb"
 
 
 def is_not_dimm(memory: etree._Element) -> bool:
-    """Whether this memory device is none of the kind by which a guest's memory grows."""
+    """Return whether this memory device isn't a DIMM, with which a guest's memory grows."""
     return memory.get("model") != "dimm"

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which of the differences of a running VM can be made to go while it runs, and how. Pure.
+"""Plan which differences of a running VM can be applied while it runs, and how. Pure.
 
-Each kind of difference has a function below that says so; C(_PLANNERS) lists most of them. What no action takes away
-is left for the next boot.
+Each kind of difference has a function below; C(_PLANNERS) lists most of them. What no action can apply is left for
+the next boot.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ from .normal_form import normalise_desired, normalise_existing
 from .reconcile import merge
 from .walk import Difference, Found
 
-# What people read in a running domain, and the guest doesn't see.
+# Elements that only people read, and the guest doesn't see.
 _LABELS = frozenset({"description"})
-# All numbers that a volume can be limited by. What is to have no limit must be said, or libvirt keeps the old one.
+# All limits of a volume. No limit must be set explicitly, or libvirt keeps the old one.
 _LIMITS = (
     *(
         "%s_%s_sec%s" % (way, unit, kind)
@@ -57,16 +57,16 @@ _LIMITS = (
     ),
     "size_iops_sec",
 )
-# What libvirt changes in a NIC that is in use.
+# The parts of a NIC that libvirt can change while it is in use.
 _NIC_PARTS = ("bandwidth", "filterref", "link", "port")
 
 
 @dataclass(frozen=True)
 class LiveChanges:
-    """How what runs differs from what is asked for.
+    """The differences between the running domain and the desired one.
 
-    C(differences): all of it; C(for_guest): that of which the guest sees something. C(actions) change the
-    running VM, after which C(remaining) is left for its next boot.
+    C(differences): all of them; C(for_guest): those that the guest can see. C(actions) change the running VM,
+    after which C(remaining) is left for its next boot.
     """
 
     differences: tuple[Difference, ...] = ()
@@ -77,7 +77,7 @@ class LiveChanges:
 
 @dataclass
 class _Part:
-    """A device or a section of the domain that differs: as asked for, and as libvirt's live XML has it."""
+    """A device or a section of the domain that differs: the desired one, and the one in libvirt's live XML."""
 
     name: str
     desired: Optional[etree._Element]
@@ -87,9 +87,9 @@ class _Part:
 
 @dataclass
 class _Planned:
-    """What becomes of the parts of two whole domains, as asked for and as live.
+    """The actions that change the live domain into the desired one, in order, and the differences that remain.
 
-    What is detached goes first, for its place may be needed; what grows goes last, for the guest may keep it.
+    Devices are detached first, for their slots may be needed; growing comes last, for the guest may keep it.
     """
 
     desired: etree._Element
@@ -105,10 +105,10 @@ class _Planned:
 def live_changes(
     desired: etree._Element, live: etree._Element, ports: Ports, definition: Optional[etree._Element] = None
 ) -> LiveChanges:
-    """Compare the C(domain) that is asked for with the live XML (read with secrets), and plan what can be done now.
+    """Compare the desired C(domain) with the live XML (read with secrets), and plan what can be done now.
 
-    C(ports): the bridges that the devices of its NICs are in, as far as they are known. C(definition) is what the next
-    boot takes, for a domain with patches: where what runs is as that has it, libvirt has rewritten what was asked for.
+    C(ports): the bridges of its NICs' devices, as far as they are known. C(definition) is what the next boot uses, for
+    a domain with patches: where the live domain agrees with it, libvirt has rewritten what was desired.
     """
     desired, merged = copy.deepcopy(desired), copy.deepcopy(live)
     running = {
@@ -133,22 +133,22 @@ def live_changes(
 
 
 def _found(desired: etree._Element, live: etree._Element, ports: Ports) -> list[Found]:
-    """The differences. Both are changed."""
+    """Return the differences; both arguments are changed."""
     normalise_desired(desired)
     normalise_existing(live)
-    as_definition(live, desired)
     show_strays(live, ports)
+    as_definition(live, desired)
     return list(merge(desired, live).found)
 
 
 def _is_about_the_same(one: Found, other: Found) -> bool:
-    """Whether one is what the other is, or a part of it."""
+    """Return whether one is about the same element as the other, or about a part of it."""
     short, long = sorted((one.path, other.path), key=len)
     return long == short or long.startswith(short + "/")
 
 
 def _parts(found: Iterable[Found], running: Mapping[etree._Element, etree._Element]) -> list[_Part]:
-    """The differences by what they are about. Memory is one thing that stands in several places."""
+    """Return the differences by device or section; memory is one section, though several elements hold it."""
     parts: dict[Any, _Part] = {}
     for each in found:
         is_device = len(each.steps) > 1 and each.steps[0].node.name == "devices"
@@ -188,15 +188,15 @@ def _plan(part: _Part, planned: _Planned) -> None:
 
 
 def _is_another(name: str, desired: etree._Element, found: list[Found]) -> bool:
-    """Whether another volume or NIC is to be where this one is."""
+    """Return whether another volume or NIC is to replace this one."""
     identity = {"disk": "source", "interface": "mac"}.get(name)
     return not _is_cdrom(desired) and any(_below_device(each) == identity for each in found)
 
 
 def _plug(part: _Part, planned: _Planned) -> None:
-    """Take the running device out and put the asked one in, as far as there is one and it can be."""
+    """Plan to detach the running device and to attach the desired one, if there is one and this can be done live."""
     desired, running, live = part.desired, part.running, planned.live
-    if part.name not in _PLUGGED or _has_to_stay(running) or _has_no_place(desired, live):
+    if part.name not in _PLUGGED or _has_to_stay(running) or _has_no_slot(desired, live):
         planned.remaining += part.found
         return
     if running is not None:
@@ -209,14 +209,14 @@ def _has_to_stay(running: Optional[etree._Element]) -> bool:
     return running is not None and (_identity(running) is None or not can_be_unplugged(running))
 
 
-def _has_no_place(desired: Optional[etree._Element], live: etree._Element) -> bool:
+def _has_no_slot(desired: Optional[etree._Element], live: etree._Element) -> bool:
     if desired is None:
         return False
     return is_root(desired) or _identity(desired) is None or not can_be_plugged(desired, live)
 
 
 def _identity(device: etree._Element) -> Optional[str]:
-    """By what a device is found again when it is plugged in, None where only libvirt could say."""
+    """Return what identifies a device once it is plugged in, or None if only libvirt knows."""
     kind = _PLUGGED[device.tag]
     found = device.find(kind.child)
     return None if found is None else found.get(kind.attribute)
@@ -229,7 +229,7 @@ def _plugged(action: type[PluggedDevice], device: etree._Element, live: etree._E
 
 
 def _plan_disk(desired: etree._Element, running: etree._Element, found: list[Found], planned: _Planned) -> None:
-    # The group of disks that share their limits has no place among those numbers.
+    # The name of the group of disks that share their limits cannot be changed with them.
     limits = [each for each in found if _below_device(each) == "iotune" and each.steps[-1].node.name != "group_name"]
     media = [each for each in found if _is_cdrom(desired) and _is_of_media(each)]
     target = _identity(running)
@@ -260,33 +260,53 @@ def _limits(disk: etree._Element) -> dict[str, int]:
 
 
 def _plan_nic(desired: etree._Element, running: etree._Element, found: list[Found], planned: _Planned) -> None:
-    bridge = [each for each in found if (_below_device(each), each.last) == ("source", "@bridge")]
+    connection = [each for each in found if _is_of_connection(each)]
     parts = (*_NIC_PARTS, "vlan") if is_openvswitch(desired) and is_openvswitch(running) else _NIC_PARTS
     possible = [each for each in found if _below_device(each) in parts]
     changed = _with_parts(desired, running, parts)
-    if bridge and _bridge_of(desired) == _bridge_of(running):
-        # It has left the bridge that libvirt put it into, about which libvirt does nothing.
+    if connection and _connection_of(desired) == _connection_of(running):
+        # It is no longer a port of the bridge that libvirt put it into, and libvirt doesn't repair that.
         if _can_be_reconnected(running, planned.ports):
             planned.change.append(_reconnect(running, planned.ports))
         else:
-            planned.remaining += bridge
-    elif bridge and not (is_openvswitch(desired) or is_openvswitch(running)):
-        _copy_attribute(desired, changed, "source", "bridge")
-        possible += bridge
+            planned.remaining += connection
+    elif _is_bridged(desired) and _is_bridged(running) and not (is_openvswitch(desired) or is_openvswitch(running)):
+        if connection:
+            _connect(changed, desired)
+            possible += connection
     else:
-        planned.remaining += bridge
+        planned.remaining += connection
     if possible:
         planned.change.append(UpdateNic(text(changed), text(running)))
-    planned.remaining += [each for each in found if each not in possible and each not in bridge]
+    planned.remaining += [each for each in found if each not in possible and each not in connection]
 
 
-def _bridge_of(nic: etree._Element) -> Optional[str]:
+def _is_of_connection(found: Found) -> bool:
+    """Return whether it is about the bridge or the libvirt network of a NIC."""
+    return (_below_device(found), found.last) in (("source", "@bridge"), ("source", "@network"), ("", "@type"))
+
+
+def _is_bridged(nic: etree._Element) -> bool:
+    """Return whether a NIC is on a bridge or a libvirt network."""
+    return any(_connection_of(nic))
+
+
+def _connection_of(nic: etree._Element) -> tuple[Optional[str], Optional[str]]:
+    """Return the libvirt network of a NIC, or else its bridge."""
     source = nic.find("source")
-    return None if source is None else source.get("bridge")
+    network = None if source is None else source.get("network")
+    return (network, None) if source is None or network else (None, source.get("bridge"))
+
+
+def _connect(changed: etree._Element, desired: etree._Element) -> None:
+    changed.set("type", desired.get("type"))
+    source = changed.find("source")
+    source.attrib.clear()
+    source.attrib.update(desired.find("source").attrib)
 
 
 def _can_be_reconnected(running: etree._Element, ports: Ports) -> bool:
-    """Whether its device is still there. Open vSwitch has forgotten its limits, which only libvirt knows how to set."""
+    """Return whether its device still exists; for Open vSwitch, limits are lost, and only libvirt can set them."""
     limited_there = is_openvswitch(running) and running.find("bandwidth") is not None
     return ports[running.find("target").get("dev")] is not None and not limited_there
 
@@ -349,7 +369,7 @@ def _plan_cpu_shares(desired: etree._Element, running: etree._Element, found: li
 
 
 def _with_parts(desired: etree._Element, running: etree._Element, tags: Iterable[str]) -> etree._Element:
-    """The running device with some of its children as they are asked for, and without what only libvirt writes."""
+    """Return the running device with some of its children as desired, and without what only libvirt writes."""
     changed = copy.deepcopy(running)
     for tag in (*tags, "backingStore", "mirror"):
         for old in changed.findall(tag):
@@ -360,19 +380,19 @@ def _with_parts(desired: etree._Element, running: etree._Element, tags: Iterable
 
 
 def _copy_attribute(desired: etree._Element, changed: etree._Element, path: str, name: str) -> None:
-    """Set what is asked for; without that, or without the element, libvirt chooses."""
+    """Set the desired value; without one, or without the element, libvirt chooses."""
     wanted, element = desired.find(path), changed.find(path)
     if wanted is not None and element is not None and wanted.get(name) is not None:
         element.set(name, wanted.get(name))
 
 
 def _below_device(found: Found) -> str:
-    """The child of the device in which the difference is, empty for the device itself."""
+    """Return the child of the device that differs; empty for the device itself."""
     return found.steps[2].node.name if len(found.steps) > 2 else ""
 
 
 class _Pluggable(NamedTuple):
-    """What can be plugged: what messages call it, and by which attribute of which child it is known."""
+    """A kind of device that can be plugged: its name in messages, and the attribute of a child that identifies it."""
 
     label: str
     child: str

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What libvirt makes of a definition when it starts it: the live XML taken back to what could be defined.
+"""Undo what libvirt changes in a definition at the start, so that live XML can be compared with a definition.
 
 Sources: libvirt's src/qemu/qemu_process.c (qemuProcessUpdateGuestCPU, qemuProcessPrepareDomain), and what
 libvirt 9.0 shows of running domains.
@@ -21,7 +21,7 @@ from .identity import DEFAULT_X86_CPU_MODELS, DISK_TARGET
 
 
 def as_definition(live: etree._Element, desired: etree._Element) -> None:
-    """Take from C(live) what libvirt only writes for a domain that runs, and from both what can't be compared."""
+    """Remove from C(live) what libvirt writes only for a running domain, and from both what can't be compared."""
     live.attrib.pop("id", None)
     _unlabelled(live)
     _unexpanded_cpu(live, desired)
@@ -30,10 +30,8 @@ def as_definition(live: etree._Element, desired: etree._Element) -> None:
     _unchangeable_metadata(live, desired)
     for limits in live.iterfind("devices/disk/iotune"):
         _unburst(limits)
-    for source in live.iterfind('devices/interface[@type="network"]/source'):
-        # What libvirt has made of its network.
-        source.attrib.pop("portid", None)
-        source.attrib.pop("bridge", None)
+    for source in live.iterfind("devices/interface/source[@network]"):
+        _unconnected(source)
     for drive in live.iterfind('devices/disk[@device="cdrom"]'):
         _emptied(drive)
     for drive in desired.iterfind("devices/disk"):
@@ -42,10 +40,17 @@ def as_definition(live: etree._Element, desired: etree._Element) -> None:
         _unlistened(wanted, found)
 
 
-def _unchangeable_metadata(live: etree._Element, desired: etree._Element) -> None:
-    """What ZStack keeps in a domain can't be set while it runs, for libvirt would move it to another namespace.
+def _unconnected(source: etree._Element) -> None:
+    """Remove libvirt's own resolution of the network: its port, bridge or device, and the type that follows from it."""
+    source.getparent().set("type", "network")
+    for name in ("portid", "bridge", "dev", "mode"):
+        source.attrib.pop(name, None)
 
-    Nothing of the guest depends on it, and who wants to know it reads the definition.
+
+def _unchangeable_metadata(live: etree._Element, desired: etree._Element) -> None:
+    """Remove ZStack's metadata, which can't be set live: libvirt would move it to another namespace.
+
+    The guest doesn't depend on it, and whoever needs it reads the definition.
     """
     for domain in (live, desired):
         for metadata in domain.findall("metadata"):
@@ -53,7 +58,7 @@ def _unchangeable_metadata(live: etree._Element, desired: etree._Element) -> Non
 
 
 def _emptied(drive: etree._Element) -> None:
-    """An empty drive has no format, and one that was emptied has a source that leads nowhere."""
+    """Write an empty drive as defined: libvirt omits its format, and leaves a useless source after an ejection."""
     driver, source = drive.find("driver"), drive.find("source")
     if driver is not None and driver.get("type") is None:
         driver.set("type", "raw")
@@ -62,7 +67,7 @@ def _emptied(drive: etree._Element) -> None:
 
 
 def _left_empty(wanted: etree._Element, live: etree._Element) -> None:
-    """With a start-up policy libvirt leaves a drive empty whose file is missing."""
+    """Expect an empty drive if its file is missing and a start-up policy lets libvirt leave it empty."""
     source, target = wanted.find("source"), wanted.find("target")
     if source is None or target is None or source.get("startupPolicy") not in ("optional", "requisite"):
         return
@@ -74,7 +79,7 @@ def _left_empty(wanted: etree._Element, live: etree._Element) -> None:
 
 
 def _unlistened(wanted: etree._Element, found: etree._Element) -> None:
-    """Without an address libvirt takes the one that its configuration says."""
+    """Remove the listen address if none is desired: libvirt takes the one in its configuration."""
     if wanted.get("listen") is None:
         for listening in [found, *found.iterfind('listen[@type="address"]')]:
             listening.attrib.pop("listen", None)
@@ -82,7 +87,7 @@ def _unlistened(wanted: etree._Element, found: etree._Element) -> None:
 
 
 def _unburst(limits: etree._Element) -> None:
-    """QEMU always knows how long a burst may last, also where none is allowed."""
+    """Remove the lengths of bursts that aren't allowed; QEMU always reports them."""
     suffix = "_length"
     for length in [each for each in limits if each.tag.endswith("_max" + suffix)]:
         if limits.find(length.tag[: -len(suffix)]) is None:
@@ -92,19 +97,19 @@ def _unburst(limits: etree._Element) -> None:
 
 
 def _unlabelled(live: etree._Element) -> None:
-    """The labels that were chosen at the start go, what kind of labels they are stays."""
+    """Remove the labels that were chosen at the start, but not their type."""
     for seclabel in live.findall("seclabel"):
         for label in list(seclabel):
             seclabel.remove(label)
 
 
 def _unexpanded_cpu(live: etree._Element, desired: etree._Element) -> None:
-    """libvirt replaces every CPU but host-passthrough by a model with features."""
+    """Restore the CPU mode: libvirt replaces every CPU but host-passthrough by a model with features."""
     existing_cpu, desired_cpu = live.find("cpu"), desired.find("cpu")
     if existing_cpu is None or desired_cpu is None:
         return
     for cpu in (existing_cpu, desired_cpu):
-        # How it was checked at the start.
+        # Records how libvirt checked the CPU at the start.
         cpu.attrib.pop("check", None)
     if existing_cpu.get("mode") != "custom":
         return
@@ -131,14 +136,14 @@ def _may_have_become(desired_cpu: etree._Element, model: Optional[str]) -> bool:
 
 
 def _unchosen_firmware(live: etree._Element, desired: etree._Element) -> None:
-    """At the start libvirt replaces the kind of firmware by the image that it chooses."""
+    """Restore the kind of firmware, which libvirt replaces at the start by the image that it chooses."""
     existing = live.find("os")
     if desired.find('os[@firmware="efi"]') is not None and existing.find('loader[@type="pflash"]') is not None:
         existing.set("firmware", "efi")
 
 
 def _unballooned(live: etree._Element, desired: etree._Element) -> None:
-    """How much of its memory the guest has just now is its own affair."""
+    """Ignore the current size of the balloon, which changes while the guest runs."""
     existing, wanted = live.find("currentMemory"), desired.find("currentMemory")
     if existing is not None and wanted is not None:
         existing.text = wanted.text

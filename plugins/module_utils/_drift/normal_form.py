@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What libvirt makes of a definition when it takes it, as far as that depends on more than one element.
+"""Apply what libvirt changes in a definition when it defines it, if that depends on more than one element.
 
-Sources: libvirt's src/conf/domain_conf.c and domain_postparse.c, and what libvirt 9.0 gives back.
+Sources: libvirt's src/conf/domain_conf.c and domain_postparse.c, and what libvirt 9.0 returns.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ _UNITS = {
     **{prefix.lower() + "ib": _KIB ** (power + 1) for power, prefix in enumerate("KMGTPE")},
     **{prefix.lower() + "b": 1000 ** (power + 1) for power, prefix in enumerate("KMGTPE")},
 }
+_COMMAND_LINE = "{http://libvirt.org/schemas/domain/qemu/1.0}commandline"
 _SIZE_ATTRIBUTES = ("memory", "size")
-# What libvirt fills in: where, when (XPath) and with what. Our builders write all of it; patches may take it out.
+# What libvirt adds: parent, condition (XPath) and element. The builders write all of them; patches may remove them.
 _FILLED_IN = (
     (".", "not(clock)", '<clock offset="utc"/>'),
     (".", "not(on_poweroff)", "<on_poweroff>destroy</on_poweroff>"),
@@ -48,7 +49,8 @@ _FILLED_IN = (
 
 
 def normalise_desired(domain: etree._Element) -> None:
-    """Write into C(domain) what libvirt would: units, and what is implied by the rest."""
+    """Write into C(domain) what libvirt would write: units, and what other elements imply."""
+    _join_command_lines(domain)
     _sizes_in_kib(domain)
     _fill_in(domain)
     _implied_memory(domain)
@@ -62,21 +64,30 @@ def normalise_desired(domain: etree._Element) -> None:
 
 
 def normalise_existing(domain: etree._Element) -> None:
-    """Move what libvirt keeps where it found it to where we write it; an empty drive may have been for a device."""
+    """Move C(auth) into C(source), where the builders write it, and give empty drives the type file."""
     for drive in domain.iterfind('devices/disk[@type="block"][@device="cdrom"]'):
         if drive.find("source") is None:
             drive.set("type", "file")
-    for auth in domain.iterfind("devices/disk/auth"):
-        source = auth.getparent().find("source")
-        if source is not None:
-            source.append(auth)
+    for tag in ("auth", "encryption"):
+        for part in domain.findall("devices/disk/" + tag):
+            source = part.getparent().find("source")
+            if source is not None:
+                source.append(part)
+
+
+def _join_command_lines(domain: etree._Element) -> None:
+    """Move the arguments of all command lines to the first, as libvirt does: a patch may have added another."""
+    first, *others = domain.findall(_COMMAND_LINE) or [None]
+    for other in others:
+        first.extend(list(other))
+        domain.remove(other)
 
 
 def _sizes_in_kib(domain: etree._Element) -> None:
     for unit in _units()(domain):
         element = unit.getparent()
         scale = _UNITS.get(unit.lower())
-        if scale is None:  # a drive's address has a unit too
+        if scale is None or element.getparent().tag == "shmem":  # a drive's address has a unit too
             continue
         for name in _SIZE_ATTRIBUTES:
             if (element.get(name) or "").isdecimal():
@@ -111,7 +122,7 @@ def _implied_memory(domain: etree._Element) -> None:
     cells = domain.findall("cpu/numa/cell[@memory]")
     memory = domain.find("memory")
     if cells:
-        # With NUMA cells the total is theirs, whatever "memory" says.
+        # With NUMA cells the total is their sum, whatever "memory" says.
         total = str(sum(number(cell.get("memory")) for cell in cells))
         if memory is None:
             memory = etree.SubElement(domain, "memory")
@@ -135,7 +146,7 @@ def _implied_vcpus(domain: etree._Element) -> None:
 def _implied_cpu(domain: etree._Element) -> None:
     model = domain.find("cpu/model")
     if model is not None and not model.text:
-        # A fallback for no model says nothing, and newer versions of libvirt drop it.
+        # A fallback without a model means nothing, and newer versions of libvirt drop it.
         model.getparent().remove(model)
 
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What domain patches took out of the domain is to be in no definition either."""
+"""Remove from existing definitions the devices that domain patches remove from the domain."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from .text import element_text
 from .walk import Found, Step, Walk, by_tag, partners_of
 
 
-def take_patched_away(
+def remove_patched_away(
     built: etree._Element,
     patched: etree._Element,
     existing: etree._Element,
     accepts: Callable[[Found], bool] = lambda found: False,
 ) -> tuple[Found, ...]:
-    """Take the devices from C(existing) that C(built), a domain without its patches, has and C(patched) hasn't.
+    """Remove the devices from C(existing) that C(built), a domain without its patches, has and C(patched) hasn't.
 
-    All are in normal form. What the document owns anyway is left to the walk, and so is a device that is not as
-    C(built) asks for it: somebody else wrote it.
+    All are in normal form. What the document owns anyway is left to the walk, and so is a device that differs from
+    the one in C(built): somebody else wrote it.
     """
     devices = Step(ROOT.child("devices"), patched.find("devices"), existing.find("devices"))
     found = []

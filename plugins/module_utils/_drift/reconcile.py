@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Comparison of the domain that is asked for with the one that libvirt holds, and their merger.
+"""Compare the desired domain with the one that libvirt has, and merge them.
 
-One walk gives both, so they can't disagree: what the walk sets in the held definition is what it reports.
-What the document decides is told by C(rules).
+One walk does both, so they can't disagree: what the walk sets in the existing definition is what it reports.
+C(rules) says what the document decides.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from .hardware import (
     keep_plugged_memory,
 )
 from .normal_form import normalise_desired, normalise_existing
-from .patched_away import take_patched_away
+from .patched_away import remove_patched_away
 from .rewritten import as_record, fingerprint, forget_record, recorded, section_of
 from .rule_tree import ROOT
 from .walk import Difference, Found, Walk
@@ -36,10 +36,10 @@ from .walk import Difference, Found, Walk
 
 @dataclass(frozen=True)
 class Reconciled:
-    """C(merged): the held definition with what is asked for set in it, and nothing else changed.
+    """C(merged): the existing definition with the desired values set in it, and nothing else changed.
 
-    C(other_board): machine family or architecture change, so that the guest finds all its hardware anew.
-    C(found): the differences with their elements, those of C(merged) as the held ones.
+    C(other_board): machine family or architecture change, so that the guest detects all its hardware again.
+    C(found): the differences with their elements, those of C(merged) as the existing ones.
     """
 
     merged: etree._Element
@@ -53,8 +53,8 @@ def reconcile(
 ) -> Reconciled:
     """Compare C(domain) elements, none of which is changed, and merge them.
 
-    C(existing) is libvirt's inactive definition read with secrets, or None where there is none: then what is asked
-    for is what to define. C(unpatched) is what would be asked for without domain patches, where there are any.
+    C(existing) is libvirt's inactive definition read with secrets, or None if there is none: then C(desired)
+    is what to define. C(unpatched) is what would be desired without domain patches, if there are any.
     Comparing C(desired) with C(merged) gives no differences.
     """
     if existing is None:
@@ -70,18 +70,18 @@ def reconcile(
 def _reconcile_patched(
     desired: etree._Element, existing: etree._Element, unpatched: etree._Element, known: frozenset[str]
 ) -> Reconciled:
-    """C(known): the fingerprints of what libvirt has rewritten."""
+    """Compare as L(reconcile) does, but ignore what libvirt has rewritten: C(known) are the fingerprints."""
 
     def compare(accepts: Callable[[Found], bool]) -> Reconciled:
         patched, merged = _normalised(desired), copy.deepcopy(existing)
         normalise_existing(merged)
-        patched_away = take_patched_away(_normalised(unpatched), patched, merged, accepts)
+        patched_away = remove_patched_away(_normalised(unpatched), patched, merged, accepts)
         reconciled = merge(patched, merged, accepts)
         found = (*patched_away, *reconciled.found)
         return replace(reconciled, differences=tuple(each.as_difference() for each in found), found=found)
 
     reconciled = compare(lambda found: False)
-    # What is rewritten only in part would be mixed with what is desired.
+    # A section that is rewritten only in part is set completely, so that nothing mixes.
     changed = {section_of(found) for found in reconciled.found if fingerprint(found) not in known}
     if all(section_of(found) in changed for found in reconciled.found):
         return reconciled
@@ -89,9 +89,9 @@ def _reconcile_patched(
 
 
 def rewritten(desired: etree._Element, unpatched: etree._Element, defined: etree._Element) -> Optional[str]:
-    """What libvirt has made of a definition that was written just now: the record for its metadata, if there is any.
+    """Return the record, for the metadata, of what libvirt rewrote in a new definition, or None if it rewrote nothing.
 
-    C(defined) is what libvirt holds now; L(reconcile) has merged what it was given.
+    C(defined) is libvirt's definition now; it was given what L(reconcile) merged.
     """
     return as_record(_reconcile_patched(desired, defined, unpatched, frozenset()).found)
 
@@ -99,13 +99,13 @@ def rewritten(desired: etree._Element, unpatched: etree._Element, defined: etree
 def left_from_before_patches(
     desired: etree._Element, unpatched: etree._Element, live: etree._Element, definition: etree._Element
 ) -> tuple[Difference, ...]:
-    """The devices of a running domain that patches take out of it at its next boot. Nothing is changed.
+    """Return the devices of a running domain that patches remove at its next boot; nothing is changed.
 
-    C(definition) is what the next boot takes: libvirt may have put back what they take out.
+    C(definition) is what the next boot uses: libvirt may have put back what they remove.
     """
     built, patched = _normalised(unpatched), _normalised(desired)
-    put_back = {found.path for found in take_patched_away(built, patched, copy.deepcopy(definition))}
-    left = take_patched_away(built, patched, copy.deepcopy(live))
+    put_back = {found.path for found in remove_patched_away(built, patched, copy.deepcopy(definition))}
+    left = remove_patched_away(built, patched, copy.deepcopy(live))
     return tuple(found.as_difference() for found in left if found.path not in put_back)
 
 
@@ -118,7 +118,10 @@ def _normalised(domain: etree._Element) -> etree._Element:
 def merge(
     desired: etree._Element, merged: etree._Element, accepts: Optional[Callable[[Found], bool]] = None
 ) -> Reconciled:
-    """Set C(desired) in C(merged), but for what C(accepts) lets stay. Both are in normal form, and both are changed."""
+    """Set C(desired) in C(merged), except for the differences that C(accepts) returns true for.
+
+    Both are in normal form, and both are changed.
+    """
     other_board = is_other_board(desired, merged)
     if other_board:
         forget_hardware(desired, merged)

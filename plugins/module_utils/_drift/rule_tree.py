@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rules of C(rules) in the shape of the domain, so that a walk finds them without building paths."""
+"""Arrange the rules of C(rules) as a tree like the domain's, so that a walk finds them without building paths."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _UNRULED = Rule()
 
 
 class Kind(NamedTuple):
-    """What goes when an attribute changes that says what kind of thing an element is.
+    """The attributes and children to remove when an attribute changes that decides the kind of an element.
 
-    C(decided): attributes beside it that stay, as the rules decide about them. C(resets): children that go, of the
-    element that is C(up) levels above the attribute's.
+    C(decided): other attributes of the element that stay, as the rules decide about them. C(resets): children to
+    remove, of the element that is C(up) levels above the attribute's.
     """
 
     decided: frozenset[str]
@@ -30,9 +30,9 @@ class Kind(NamedTuple):
 class RuleNode:
     """The rule of one element, and those of its children. C(name) is for paths, C(tag) as lxml has it.
 
-    C(implied_attributes): what not asking for an attribute means, None that it isn't there.
-    C(kinds): attributes that say what kind of thing this is, or what it is part of.
-    C(owns_children): whether something below is owned, so that it matters even where the element isn't asked for.
+    C(implied_attributes): the value that a missing attribute stands for, None if it stands for no attribute.
+    C(kinds): attributes that decide the kind of this element, or of the one that it is part of.
+    C(owns_children): whether something below is owned, so that it matters even if the element isn't desired.
     """
 
     def __init__(self, name: str, rule: Rule, children: Mapping[str, RuleNode], is_device: bool = False) -> None:
@@ -49,14 +49,14 @@ class RuleNode:
         self.owns_children: bool = any(node.rule.owned or node.owns_children for node in children.values())
         self._children = dict(children)
         self._any = self._children.pop(_ANY).rule if _ANY in children else _UNRULED
-        for where, resets in rule.kinds.items():
-            child, attribute = where.split("@")
+        for path, resets in rule.kinds.items():
+            child, attribute = path.split("@")
             node = self.child(child.rstrip("/")) if child else self
             decided = frozenset(name for name, implied in node.implied_attributes)
             node.kinds[attribute] = Kind(decided, 1 if child else 0, tuple(resets.split()))
 
     def child(self, tag: str) -> RuleNode:
-        """The rule of a child; one that no rule is about has a rule that decides nothing."""
+        """Return the rule of a child; one without a rule gets an empty one, which decides nothing."""
         node = self._children.get(tag)
         if node is None:
             node = self._children[tag] = RuleNode(_name(tag), self._any, {})

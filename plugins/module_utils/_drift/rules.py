@@ -1,13 +1,13 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What of a libvirt domain a VM's document decides: one rule for each element.
+"""The rules that say what of a libvirt domain a VM's document decides: one for each element.
 
-The rules are data. C(reconcile) reads them to compare what is asked for with what libvirt holds, and to
-set the one in the other. Whoever makes the builders of the domain write something new adds its line here.
+The rules are data. C(reconcile) uses them to compare the desired domain with the existing one, and to merge them.
+A builder of the domain that writes something new needs a new line here.
 
-What is asked for is always compared, attributes and text. A rule tells what I(not) asking for something means.
-Where no rule says so it means nothing: what libvirt or an operator put there stays, and is no difference.
+What is desired is always compared, attributes and text. A rule says what the I(absence) of something means.
+Without a rule it means nothing: what libvirt or an operator added stays, and is no difference.
 """
 
 from __future__ import annotations
@@ -43,10 +43,12 @@ from .identity import (
     is_default_cpu_model,
     is_disabled,
     is_dynamic_label,
+    is_log_of_operator,
     is_not_dimm,
     is_not_usb,
     is_without_file,
     same_caseless,
+    same_controller_model,
     same_hexadecimal,
     same_machine,
     same_number,
@@ -59,20 +61,20 @@ SECRET_ATTRIBUTES = frozenset({"passwd"})
 
 @dataclass(frozen=True)
 class Rule:
-    """How one element of a domain is compared.
+    """The comparison of one element of a domain.
 
-    C(attributes): what the builders write; where they don't, what is there stays.
-    C(optional): attributes that are removed where they aren't asked for.
-    C(defaults): attributes, and what not asking for them means.
+    C(attributes): what the builders write; if they don't, an existing one stays.
+    C(optional): attributes that are removed if they aren't desired.
+    C(defaults): attributes, and the values that their absence stands for.
     C(same): attributes (an empty name is the text), and when two spellings mean the same value.
-    C(owned): an element that isn't asked for is removed, C(unless) libvirt itself put it there.
-    C(keys): how several of one tag are told apart; each key is for those that the ones before it left over.
-    C(named_by_libvirt): libvirt gives one that has none of the keys one of its own.
-    C(label): the key by which paths name one of several, where it isn't the first.
-    C(ordered): the order of several means something.
-    C(kinds): attributes (of the element, or of a child of it) that say what kind of thing it is. Where one changes,
-    attributes beside it that have no meaning here and aren't asked for go, and so do the children that are named:
-    libvirt or an operator wrote them for a thing of another kind.
+    C(owned): an element that isn't desired is removed, C(unless) libvirt itself added it.
+    C(keys): what identifies one of several of one tag; each key is for those that the keys before it left over.
+    C(named_by_libvirt): libvirt gives an element without any of the keys one of its own.
+    C(label): the key by which paths name one of several, if it isn't the first.
+    C(ordered): the order of several is significant.
+    C(kinds): attributes (of the element, or of a child of it) that decide its kind. If one changes, other attributes
+    of it that have no rule and aren't desired are removed, and so are the children that are named: libvirt or an
+    operator wrote them for another kind.
     C(whole): compared and replaced as one piece.
     """
 
@@ -93,12 +95,14 @@ class Rule:
 _ADDRESS_NUMBERS = dict.fromkeys(
     ("domain", "bus", "slot", "function", "controller", "target", "unit", "port", "device"), same_number
 )
+_HOST_ADDRESS = {**_ADDRESS_NUMBERS, "uuid": same_caseless}
 _GUEST_ADDRESS = Rule(
     "type domain bus slot function unit port multifunction",
     defaults={"controller": "0", "target": "0"},
     same=_ADDRESS_NUMBERS,
     kinds={"@type": ""},
 )
+_CONSOLE_LOG = Rule("file", owned=True, unless=is_log_of_operator)
 _BOOT_ORDER = Rule("order", owned=True)
 _PARTS_OF_A_SOURCE = "backingStore mirror source/slices source/encryption source/reservations source/config"
 
@@ -162,7 +166,7 @@ RULES: Mapping[str, Rule] = {
     "devices/emulator": Rule(),
     # Volumes and CD drives
     "devices/disk": Rule(
-        "type device",
+        "type device sgio",
         optional="snapshot",
         keys=(DISK_SOURCE, DISK_TARGET),
         label=DISK_TARGET,
@@ -172,10 +176,14 @@ RULES: Mapping[str, Rule] = {
             "source/@file": _PARTS_OF_A_SOURCE,
             "source/@dev": _PARTS_OF_A_SOURCE,
             "source/@name": _PARTS_OF_A_SOURCE,
+            "source/@path": _PARTS_OF_A_SOURCE,
         },
     ),
-    "devices/disk/driver": Rule("name type", optional="cache io"),
-    "devices/disk/source": Rule(optional="file dev protocol name", owned=True),
+    "devices/disk/driver": Rule("name type discard", optional="cache io queues iothread"),
+    "devices/disk/source": Rule(optional="file dev protocol name type path", owned=True),
+    "devices/disk/source/reconnect": Rule("enabled timeout"),
+    "devices/disk/source/encryption": Rule("format"),
+    "devices/disk/source/encryption/secret": Rule("type uuid", same={"uuid": same_caseless}),
     "devices/disk/source/host": Rule(optional="name port transport socket", keys=(NETWORK_HOST, POSITION), owned=True),
     "devices/disk/source/auth": Rule("username", owned=True),
     "devices/disk/source/auth/secret": Rule("type", optional="uuid usage"),
@@ -187,17 +195,20 @@ RULES: Mapping[str, Rule] = {
     "devices/disk/shareable": Rule(owned=True),
     "devices/disk/transient": Rule(owned=True),
     "devices/disk/serial": Rule(),
+    "devices/disk/blockio": Rule("physical_block_size"),
     "devices/disk/wwn": Rule(owned=True, same={"": same_hexadecimal}),
     "devices/disk/boot": _BOOT_ORDER,
     "devices/disk/address": _GUEST_ADDRESS,
     "devices/controller": Rule(
         "type index model",
+        same={"model": same_controller_model},
         keys=(CONTROLLER,),
         owned=True,
         unless=is_not_usb,
         kinds={"@model": "address driver master"},
     ),
     "devices/controller/master": Rule("startport"),
+    "devices/controller/driver": Rule(optional="iothread"),
     "devices/controller/address": _GUEST_ADDRESS,
     # Network cards
     "devices/interface": Rule(
@@ -236,8 +247,10 @@ RULES: Mapping[str, Rule] = {
     # Console, screen, keyboard and mouse
     "devices/serial": Rule("type", keys=(CONSOLE, POSITION), kinds={"@type": "source protocol"}),
     "devices/serial/target": Rule("port"),
+    "devices/serial/log": _CONSOLE_LOG,
     "devices/console": Rule("type", keys=(CONSOLE, POSITION), kinds={"@type": "source protocol"}),
     "devices/console/target": Rule("type port"),
+    "devices/console/log": _CONSOLE_LOG,
     "devices/input": Rule(
         "type bus", keys=(INPUT, GUEST_USB_PORT, attribute("type")), kinds={"@type": "", "@bus": "address"}
     ),
@@ -246,6 +259,7 @@ RULES: Mapping[str, Rule] = {
         "type port autoport", optional="listen passwd passwdValidTo", keys=(attribute("type"),), owned=True
     ),
     "devices/graphics/listen": Rule("type", optional="address network socket", keys=(POSITION,), owned=True),
+    "devices/graphics/channel": Rule("name mode", keys=(attribute("name"),), owned=True),
     "devices/graphics/image": Rule("compression", owned=True),
     "devices/graphics/jpeg": Rule("compression", owned=True),
     "devices/graphics/zlib": Rule("compression", owned=True),
@@ -255,33 +269,40 @@ RULES: Mapping[str, Rule] = {
     "devices/graphics/clipboard": Rule("copypaste", owned=True),
     "devices/graphics/filetransfer": Rule("enable", owned=True),
     "devices/video": Rule(keys=(POSITION,), owned=True, kinds={"model/@type": "address driver model/acceleration"}),
-    "devices/video/model": Rule("type", defaults={"heads": "1"}),
+    "devices/video/model": Rule("type ram vram vgamem", defaults={"heads": "1"}),
     "devices/video/address": _GUEST_ADDRESS,
     "devices/sound": Rule("model", keys=(attribute("model"),), owned=True),
     "devices/sound/address": _GUEST_ADDRESS,
     # Channels and what is passed through
     "devices/channel": Rule("type", keys=(CHANNEL,), owned=True, kinds={"@type": "source protocol"}),
-    "devices/channel/source": Rule("mode path"),
+    "devices/channel/source": Rule("mode path channel"),
     "devices/channel/target": Rule("type name"),
-    "devices/redirdev": Rule("bus type", keys=(GUEST_USB_PORT, POSITION), owned=True, kinds={"@type": "source"}),
+    "devices/redirdev": Rule(
+        "bus type", keys=(GUEST_USB_PORT, POSITION), owned=True, kinds={"@type": "source protocol"}
+    ),
+    "devices/redirdev/source": Rule("mode host service"),
+    "devices/redirdev/source/reconnect": Rule("enabled timeout", owned=True),
     "devices/redirdev/address": _GUEST_ADDRESS,
     "devices/redirdev/boot": _BOOT_ORDER,
-    "devices/hostdev": Rule("mode type", optional="managed", keys=(HOST_ADDRESS, HOST_PRODUCT), owned=True),
+    "devices/hostdev": Rule("mode type", optional="managed model", keys=(HOST_ADDRESS, HOST_PRODUCT), owned=True),
     "devices/hostdev/driver": Rule("name"),
     "devices/hostdev/rom": Rule("bar file", owned=True, unless=is_without_file),
     "devices/hostdev/source": Rule(optional="startupPolicy"),
     "devices/hostdev/source/vendor": Rule("id", same={"id": same_number}),
     "devices/hostdev/source/product": Rule("id", same={"id": same_number}),
-    "devices/hostdev/source/address": Rule("type domain bus slot function device", same=_ADDRESS_NUMBERS),
+    "devices/hostdev/source/address": Rule("type domain bus slot function device uuid", same=_HOST_ADDRESS),
     "devices/hostdev/boot": _BOOT_ORDER,
     "devices/hostdev/address": _GUEST_ADDRESS,
-    # Memory that was plugged in counts as part of the memory that is asked for; see hardware.
+    # Memory that was plugged in counts as part of the desired memory; see hardware.
     "devices/memory": Rule("model", keys=(POSITION,), owned=True, unless=is_not_dimm),
     "devices/memballoon": Rule("model", kinds={"@model": "address"}),
     "devices/memballoon/stats": Rule("period", owned=True),
     "devices/memballoon/address": _GUEST_ADDRESS,
+    "devices/shmem": Rule("name", keys=(attribute("name"),), owned=True),
+    "devices/shmem/model": Rule("type"),
+    "devices/shmem/size": Rule("unit"),
     "devices/iommu": Rule("model"),
     "devices/iommu/driver": Rule("intremap eim"),
-    # What only a domain patch asks for
+    # Written only by domain patches
     "qemu:commandline": Rule(owned=True, whole=True),
 }

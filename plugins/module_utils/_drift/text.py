@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An element as people are shown it: on one line, whoever wrote it, and without secrets."""
+"""Show an element to people: on one line, whoever wrote it, and without secrets."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MASK = "********"
 
 
 def element_text(element: etree._Element) -> str:
-    """One element on one line, for a path's value. Secrets are masked."""
+    """Return an element on one line, as the value of a path, with secrets masked."""
     shown = _without_secrets_and_indentation(element)
     if len(shown) == 0 and not shown.attrib and shown.text:
         return shown.text

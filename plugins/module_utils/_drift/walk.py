@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The walk through two domains, which sets in the one what is asked for in the other and notes what it sets."""
+"""Walk through two domains, set the desired values in the existing one, and report what was set."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from .text import MASK, element_text
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing that is not as asked. C(before) is what libvirt holds, C(after) what is asked for; None is nothing.
+    """One difference: C(before) is the existing value, C(after) the desired one; None means that there is none.
 
-    C(path) leads to an element or, behind C(@), an attribute; one of several is named by what it is known by:
+    C(path) is that of an element or, after C(@), of an attribute; one of several is named by its key:
     C(devices/interface[mac=fa:00:00:00:00:01]/bandwidth/inbound/@average). Secrets are masked.
     """
 
@@ -35,7 +35,7 @@ class Difference:
 
 
 class Step(NamedTuple):
-    """One element on the way to a difference: C(desired) is None where it is removed, C(existing) where it is added."""
+    """One element of a difference's path: C(desired) is None if it is removed, C(existing) if it is added."""
 
     node: RuleNode
     desired: Any
@@ -44,16 +44,16 @@ class Step(NamedTuple):
 
     @property
     def name(self) -> str:
-        """How paths call it."""
-        known_by = self.node.rule.label or next(iter(self.node.rule.keys), None)
-        if known_by is None:
+        """Return its name in paths."""
+        key = self.node.rule.label or next(iter(self.node.rule.keys), None)
+        if key is None:
             return self.node.name
-        value = known_by.of(self.desired if self.existing is None else self.existing)
-        return "%s[%s]" % (self.node.name, self.position if value is None else "%s=%s" % (known_by.name, value))
+        value = key.of(self.desired if self.existing is None else self.existing)
+        return "%s[%s]" % (self.node.name, self.position if value is None else "%s=%s" % (key.name, value))
 
 
 class Found(NamedTuple):
-    """A difference with the elements it is about, from the domain's child down. It may hold secrets.
+    """A difference with its elements, from the domain's child down. It may contain secrets.
 
     C(last): what follows the elements in the path, an attribute for instance.
     """
@@ -65,11 +65,11 @@ class Found(NamedTuple):
 
     @property
     def path(self) -> str:
-        """Where it is, as the result shows it."""
+        """Return the path, as the result shows it."""
         return "/".join(filter(None, (*(step.name for step in self.steps), self.last)))
 
     def as_difference(self) -> Difference:
-        """As the result shows it."""
+        """Return the difference as the result shows it."""
         path = self.path
         if self.last.lstrip("@") in SECRET_ATTRIBUTES:
             return Difference(path, self.before and MASK, self.after and MASK)
@@ -77,7 +77,7 @@ class Found(NamedTuple):
 
 
 class Walk:
-    """Goes through what is asked for and sets it in what is held, but for the differences that C(accepts) lets stay."""
+    """Sets what is desired in what exists, except for differences that C(accepts)."""
 
     def __init__(self, accepts: Optional[Callable[[Found], bool]] = None) -> None:
         self.found: list[Found] = []
@@ -87,7 +87,7 @@ class Walk:
         self._nothing = etree.Element("nothing")
 
     def merge(self, node: RuleNode, desired: etree._Element, existing: etree._Element) -> None:
-        """Set what is asked for in one element, and in all below it."""
+        """Set the desired values in one element, and in all below it."""
         if node.rule.whole:
             self._merge_whole(desired, existing)
             return
@@ -98,7 +98,7 @@ class Walk:
             self._merge_text(node, desired, existing)
 
     def _report(self, last: str, before: Optional[str], after: Optional[str], *below: Step) -> bool:
-        """Note a difference, and return whether it is one, to be set."""
+        """Report a difference, and return whether it is to be set."""
         found = Found((*self._steps, *below), last, before, after)
         if self._accepts is not None and self._accepts(found):
             return False
@@ -134,7 +134,7 @@ class Walk:
         if kind is None:
             return
         step = self._steps[-1]
-        # A number may be spelled otherwise in an address of another type.
+        # A number may be spelled differently in an address of another type.
         kept = (set(step.desired.attrib) - set(node.rule.same)) | kind.decided | {attribute}
         for name in set(step.existing.attrib) - kept:
             del step.existing.attrib[name]
@@ -172,7 +172,7 @@ class Walk:
             and desired.items() == existing.items()
             and desired.text == existing.text
         ):
-            # Most are; going on would find nothing, but slowly.
+            # Most are equal; walking on would find nothing, only slowly.
             return
         self._steps.append(Step(node, desired, existing, index))
         self.merge(node, desired, existing)
@@ -206,7 +206,7 @@ class Walk:
     def _not_desired(self, node: RuleNode, existing: etree._Element, index: int) -> None:
         parent = existing.getparent()
         if parent is None:
-            # It went with the old kind of what it was part of.
+            # It was removed with the old kind of its parent.
             return
         if node.rule.owned:
             is_kept = node.rule.unless is not None and node.rule.unless(existing)
@@ -245,10 +245,8 @@ class Walk:
         present = parent.findall(node.tag)
         if present == merged:
             return
-        known_by = node.rule.keys[0]
-        before, after = (
-            " ".join(known_by.of(each) or "?" for each in order if each in kept) for order in (present, merged)
-        )
+        key = node.rule.keys[0]
+        before, after = (" ".join(key.of(each) or "?" for each in order if each in kept) for order in (present, merged))
         if before != after:
             self._report("%s[order]" % node.name, before, after)
         start = parent.index(present[0])
@@ -257,7 +255,7 @@ class Walk:
 
 
 def by_tag(element: etree._Element) -> dict[str, list[etree._Element]]:
-    """The children by their tags; comments have none."""
+    """Return the children by their tags; comments have none."""
     children: dict[str, list[etree._Element]] = {}
     for child in element:
         tag = child.tag
@@ -269,7 +267,7 @@ def by_tag(element: etree._Element) -> dict[str, list[etree._Element]]:
 
 
 def _are_the_same(keys: tuple[Key, ...], desired: list[etree._Element], existing: list[etree._Element]) -> bool:
-    """Whether the first key tells that each of the held elements is the asked one in its place. Mostly it is so."""
+    """Return whether, by the first key, both lists are the same elements in the same order, as is usual."""
     if len(desired) != len(existing) or not keys or keys[0] is POSITION:
         return False
     known = [keys[0].of(each) for each in desired]
@@ -281,7 +279,7 @@ def _are_the_same(keys: tuple[Key, ...], desired: list[etree._Element], existing
 def partners_of(
     rule: Rule, desired: list[etree._Element], existing: list[etree._Element]
 ) -> dict[etree._Element, etree._Element]:
-    """Which of the held elements each of the asked ones is."""
+    """Return the existing element of each desired one."""
     partners: dict[etree._Element, etree._Element] = {}
     for key in rule.keys or (POSITION,):
         if not desired or not existing:
@@ -315,13 +313,13 @@ def _pair_nameless(
     existing: list[etree._Element],
     partners: dict[etree._Element, etree._Element],
 ) -> None:
-    """Those that have nothing to be known by are the ones that are left over."""
+    """Pair the elements that have none of the keys with those that are left over."""
     desired = [each for each in desired if each not in partners and not _has_name(rule, each)]
     if not desired:
         return
     taken = set(partners.values())
     existing = [each for each in existing if each not in taken and (rule.named_by_libvirt or not _has_name(rule, each))]
-    # What patches add stands behind what the document asks for.
+    # What patches add comes after what the document desires.
     partners.update(zip(reversed(desired), reversed(existing)))
 
 

@@ -94,6 +94,8 @@ _TEXTS = (
     ("storage_missing", r"rbd.*No such file or directory"),
     ("storage_missing", r"export .* not (present|available|found)"),
     ("storage_missing", r"iSCSI.*(target|LUN).*not (found|exist)"),
+    # A disk's chardev, of vhost-user, is one of storage.
+    ("socket_unreachable", r"-chardev socket,id=(?!chr-vu-virtio-disk).*Failed to connect to : "),
     (
         "storage_unreachable",
         r"error connecting|Failed to connect to (LUN|: (Connection refused|No such file or directory))",

@@ -25,10 +25,15 @@ ADDRESS = {
 _VOLUME = {
     "install_path": {"type": "str", "required": True},
     "device_id": {"type": "int"},
-    "device_type": {"type": "str", "choices": ["file", "ceph", "iscsi", "fusionstor"], "default": "file"},
+    "device_type": {
+        "type": "str",
+        "choices": ["file", "block", "ceph", "iscsi", "vhost", "fusionstor"],
+        "default": "file",
+    },
     "volume_uuid": {"type": "str"},
     "use_virtio": {"type": "bool", "default": True},
     "use_virtio_scsi": {"type": "bool", "default": False},
+    "use_scsi": {"type": "bool", "default": False},
     "shareable": {"type": "bool", "default": False},
     "cache_mode": {"type": "str", "choices": ["none", "writethrough", "writeback"], "default": "none"},
     "wwn": {"type": "str"},
@@ -37,11 +42,26 @@ _VOLUME = {
     "chap_username": {"type": "str"},
     "chap_password": {"type": "str", "no_log": True},
     "format": {"type": "str", "choices": ["raw", "qcow2"]},
+    "serial": {"type": "str"},
+    "boot_order": {"type": "int"},
     "address": {"type": "dict", "options": ADDRESS},
+    "controller_index": {"type": "int"},
+    "discard": {"type": "str", "choices": ["unmap", "ignore"]},
+    "native_aio": {"type": "bool", "default": False},
+    "queues": {"type": "int"},
+    "io_thread": {"type": "int"},
+    "physical_block_size": {"type": "int"},
+    "luks_secret_uuid": {"type": "str", "no_log": False},
+    "recovery_url": {"type": "str"},
     "qos": {
         "type": "dict",
         "options": {
+            "read_bandwidth": {"type": "bytes"},
+            "write_bandwidth": {"type": "bytes"},
             "total_bandwidth": {"type": "bytes"},
+            "read_iops": {"type": "int"},
+            "write_iops": {"type": "int"},
+            "overall_iops": {"type": "int"},
             "total_iops": {"type": "int"},
         },
     },
@@ -55,8 +75,26 @@ _CDROM = {
     "secret_uuid": {"type": "str", "no_log": False},
 }
 
+_CD_DRIVE = {
+    **_CDROM,
+    "path": {"type": "str"},
+    "protocol": {"type": "str", "choices": ["vhost"]},
+    "boot_order": {"type": "int"},
+    "serial": {"type": "str"},
+    "address": {"type": "dict", "options": ADDRESS},
+}
+
+_SCSI_LUN = {
+    "path": {"type": "str", "required": True},
+    "device_id": {"type": "int"},
+    "sgio": {"type": "str", "choices": ["filtered", "unfiltered"], "default": "filtered"},
+    "boot_order": {"type": "int"},
+    "address": {"type": "dict", "options": ADDRESS},
+}
+
 _NIC = {
     "bridge_name": {"type": "str"},
+    "network_name": {"type": "str"},
     "bridge_type": {"type": "str", "choices": ["linux", "openvswitch"], "default": "linux"},
     "interface_id": {"type": "str"},
     "vlan_id": {"type": "int"},
@@ -79,6 +117,7 @@ _NIC = {
     "uuid": {"type": "str"},
     "nic_internal_name": {"type": "str"},
     "device_id": {"type": "int"},
+    "boot_order": {"type": "int"},
     "qos": {
         "type": "dict",
         "options": {
@@ -112,14 +151,54 @@ VM_ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "use_virtio": {"type": "bool", "default": True},
     "data_volumes": {"type": "list", "elements": "dict", "default": [], "options": _VOLUME},
     "boot_iso": {"type": "list", "elements": "dict", "default": [], "options": _CDROM},
+    "cd_roms": {"type": "list", "elements": "dict", "options": _CD_DRIVE},
+    "floppies": {"type": "list", "elements": "str", "default": []},
+    "scsi_luns": {"type": "list", "elements": "dict", "default": [], "options": _SCSI_LUN},
+    "image_platform": {
+        "type": "str",
+        "choices": ["Linux", "Windows", "WindowsVirtio", "Paravirtualization", "Other"],
+    },
+    "create_paused": {"type": "bool", "default": False},
+    "memory_snapshot": {"type": "str"},
+    "memory_snapshot_xml": {"type": "str"},
     "nics": {"type": "list", "elements": "dict", "default": [], "options": _NIC},
-    "console_mode": {"type": "str", "choices": ["vnc", "spice"], "default": "vnc"},
+    "console_mode": {"type": "str", "choices": ["vnc", "spice", "vnc_and_spice", "none"], "default": "vnc"},
     "console_password": {"type": "str", "no_log": True},
     "console_listen": {"type": "str"},
     "video_type": {"type": "str", "choices": ["cirrus", "vga", "qxl", "virtio"]},
+    "aarch64_video_type": {"type": "str", "choices": ["cirrus", "vga", "qxl", "virtio"], "default": "virtio"},
+    "qxl_memory": {
+        "type": "dict",
+        "options": {"ram": {"type": "int"}, "vram": {"type": "int"}, "vgamem": {"type": "int"}},
+    },
     "vdi_monitor_number": {"type": "int", "default": 1},
     "spice_streaming_mode": {"type": "str", "choices": ["off", "all", "filter"], "default": "off"},
+    "spice_clipboard": {"type": "bool", "default": False},
+    "spice_file_transfer": {"type": "bool", "default": False},
+    "spice_webdav": {"type": "bool", "default": False},
+    "spice_secure_channels": {
+        "type": "list",
+        "elements": "str",
+        "choices": ["main", "display", "inputs", "cursor", "playback", "record", "smartcard", "usbredir"],
+        "default": [],
+    },
+    "sound_type": {
+        "type": "str",
+        "choices": ["ich6", "ich7", "ich9", "ac97", "es1370", "sb16", "pcspk", "usb"],
+        "default": "ich6",
+    },
+    "console_log": {"type": "bool", "default": False},
     "usb_redirect": {"type": "bool", "default": False},
+    "separate_usb_redirection": {"type": "bool", "default": False},
+    "appliance": {"type": "bool", "default": False},
+    "additional_qmp": {"type": "bool", "default": False},
+    "memory_balloon": {
+        "type": "dict",
+        "options": {
+            "enabled": {"type": "bool", "default": True},
+            "address": {"type": "dict", "options": ADDRESS},
+        },
+    },
     "channels": {
         "type": "list",
         "elements": "dict",
@@ -130,6 +209,17 @@ VM_ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
         },
     },
     "pci_devices": {"type": "list", "elements": "str", "default": []},
+    "pci_64bit_window": {"type": "bool", "default": False},
+    "mdev_devices": {"type": "list", "elements": "str", "default": []},
+    "shmem_devices": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "name": {"type": "str", "required": True},
+            "size": {"type": "bytes", "required": True},
+        },
+    },
     "usb_devices": {"type": "list", "elements": "str", "default": []},
     "ceph_secret": {
         "type": "dict",

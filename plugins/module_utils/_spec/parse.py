@@ -14,23 +14,38 @@ from .._storage.backends import check, check_together
 from . import values
 from .arguments import VM_ARGUMENT_SPEC
 from .defaults import fill_in
+from .device_addresses import ADDRESS_CHECKS
+from .disk_checks import (
+    BOOT_ORDER,
+    CDROM_CHECKS,
+    DRIVE_CHECKS,
+    LUN_CHECKS,
+    MAX_DATA_VOLUMES,
+    VOLUME_CHECKS,
+)
 from .input_bounds import MAX_PROBLEMS, problem_of_shape
 from .option_reader import OptionReader, Part, as_mapping
 from .option_values import shown
 from .secret_patches import is_secret, texts_of
 from .validation import problems_across_vms, problems_of_vm
 from .vm import (
+    CdDrive,
     Cdrom,
     CephSecret,
     Channel,
     DeviceAddress,
     DomainPatch,
     DriveSlot,
+    MdevDevice,
+    MemoryBalloon,
     Monitor,
     Nic,
     NicQos,
     PciDevice,
     PciSlot,
+    QxlMemory,
+    ScsiLun,
+    ShmemDevice,
     UsbDevice,
     Vm,
     Volume,
@@ -41,6 +56,7 @@ Limits = TypeVar("Limits", VolumeQos, NicQos)
 
 _VOLUME_OPTIONS = VM_ARGUMENT_SPEC["root_volume"]["options"]
 _CDROM_OPTIONS = VM_ARGUMENT_SPEC["boot_iso"]["options"]
+_DRIVE_OPTIONS = VM_ARGUMENT_SPEC["cd_roms"]["options"]
 _SEEN_BY_STORAGE = (
     "install_path",
     "path",
@@ -49,42 +65,18 @@ _SEEN_BY_STORAGE = (
     "use_virtio",
     "chap_username",
     "chap_password",
+    "protocol",
+    "recovery_url",
 )
 _INT32 = (1 << 31) - 1
 _INT64 = (1 << 63) - 1
-_QEMU_THROTTLE_MAX = 10**15
 # libvirt keeps a NIC's bandwidth as KiB/s in 32 bits.
 _NIC_BANDWIDTH_MAX = ((1 << 32) - 1) * 8192
 
-ADDRESS_CHECKS: dict[str, values.Check] = {
-    "address.domain": values.number(0, 0xFFFF),
-    "address.bus": values.number(0, 255),
-    "address.slot": values.number(0, 31),
-    "address.function": values.number(0, 7),
-    "address.controller": values.number(0, 255),
-    "address.target": values.number(0, 255),
-    "address.unit": values.number(0, 16383),
-}
 _MONITOR_CHECKS: dict[str, values.Check] = {"hostname": values.line, "port": values.number(1, 65535)}
-_VOLUME_CHECKS: dict[str, values.Check] = {
-    "install_path": values.line,
-    "volume_uuid": values.uuid,
-    "wwn": values.wwn,
-    "secret_uuid": values.uuid,
-    "chap_username": values.line,
-    "chap_password": values.line,
-    "qos.total_bandwidth": values.number(1, _QEMU_THROTTLE_MAX),
-    "qos.total_iops": values.number(1, _QEMU_THROTTLE_MAX),
-    **ADDRESS_CHECKS,
-}
-_CDROM_CHECKS: dict[str, values.Check] = {
-    "path": values.line,
-    "image_uuid": values.uuid,
-    "device_id": values.number(0, 2),
-    "secret_uuid": values.uuid,
-}
 _NIC_CHECKS: dict[str, values.Check] = {
     "bridge_name": values.interface_name,
+    "network_name": values.network_name,
     "interface_id": values.uuid,
     "vlan_id": values.number(1, 4094),
     "mac": values.mac,
@@ -99,6 +91,7 @@ _NIC_CHECKS: dict[str, values.Check] = {
     "uuid": values.uuid,
     "nic_internal_name": values.interface_name,
     "device_id": values.number(0, _INT32),
+    "boot_order": BOOT_ORDER,
     "qos.inbound_bandwidth": values.number(1, _NIC_BANDWIDTH_MAX),
     "qos.outbound_bandwidth": values.number(1, _NIC_BANDWIDTH_MAX),
 }
@@ -117,10 +110,20 @@ _VM_CHECKS: dict[str, values.Check] = {
     "vdi_monitor_number": values.number(1, 16),
     "pci_devices": values.pci_device,
     "usb_devices": values.usb_address,
+    "mdev_devices": values.uuid,
+    "qxl_memory.ram": values.number(1024, 1 << 21),
+    "qxl_memory.vram": values.number(1024, 1 << 21),
+    "qxl_memory.vgamem": values.power_of_two(1024, 1 << 21),
+    "shmem_devices.name": values.file_name,
+    "shmem_devices.size": values.power_of_two(1 << 20, 1 << 40),
+    **{"memory_balloon.%s" % name: check for name, check in ADDRESS_CHECKS.items()},
     "emulator": values.absolute_path,
     "timeout": values.number(1, 86400),
     "start_order": values.number(0, _INT32),
     "machine": values.machine,
+    "floppies": values.absolute_path,
+    "memory_snapshot": values.absolute_path,
+    "memory_snapshot_xml": values.xml_text,
 }
 
 
@@ -130,14 +133,17 @@ def _under(prefix: str, checks: Mapping[str, values.Check]) -> dict[str, values.
 
 CHECKS: dict[str, values.Check] = {
     **_VM_CHECKS,
-    **_under("root_volume", _VOLUME_CHECKS),
+    **_under("root_volume", VOLUME_CHECKS),
     "root_volume.device_id": values.number(0, 0),
     **_under("root_volume.mon_info", _MONITOR_CHECKS),
-    **_under("data_volumes", _VOLUME_CHECKS),
-    "data_volumes.device_id": values.number(1, 24),
+    **_under("data_volumes", VOLUME_CHECKS),
+    "data_volumes.device_id": values.number(1, MAX_DATA_VOLUMES),
     **_under("data_volumes.mon_info", _MONITOR_CHECKS),
-    **_under("boot_iso", _CDROM_CHECKS),
+    **_under("boot_iso", CDROM_CHECKS),
     **_under("boot_iso.mon_info", _MONITOR_CHECKS),
+    **_under("cd_roms", DRIVE_CHECKS),
+    **_under("cd_roms.mon_info", _MONITOR_CHECKS),
+    **_under("scsi_luns", LUN_CHECKS),
     **_under("nics", _NIC_CHECKS),
     **_under("channels", {"socket_path": values.socket_path, "target_name": values.line}),
     **_under("ceph_secret", {"uuid": values.uuid, "key": values.ceph_key}),
@@ -228,6 +234,9 @@ def _storage_problems(vms: Iterable[Part]) -> Iterator[Problem]:
         for part in vm.get("boot_iso") or ():
             if not part.wrong.intersection(_SEEN_BY_STORAGE):
                 yield from check(_cdrom(part))
+        for part in vm.get("cd_roms") or ():
+            if part.get("path") and not part.wrong.intersection(_SEEN_BY_STORAGE):
+                yield from check(_drive(part))
     yield from check_together(volumes)
 
 
@@ -239,6 +248,9 @@ def _vm(part: Part) -> Vm:
         root_volume=_volume(given["root_volume"]),
         data_volumes=tuple(_volume(item) for item in given["data_volumes"]),
         boot_iso=tuple(_cdrom(item) for item in given["boot_iso"]),
+        cd_roms=None if given["cd_roms"] is None else tuple(_drive(item) for item in given["cd_roms"]),
+        floppies=tuple(given["floppies"]),
+        scsi_luns=tuple(_lun(item) for item in given["scsi_luns"]),
         nics=tuple(_nic(item) for item in given["nics"]),
         channels=tuple(Channel(option_path=item.option_path, **item.values) for item in given["channels"]),
         pci_devices=tuple(
@@ -249,6 +261,14 @@ def _vm(part: Part) -> Vm:
             UsbDevice("%s.usb_devices[%d]" % (part.option_path, index), *address)
             for index, address in enumerate(given["usb_devices"])
         ),
+        mdev_devices=tuple(
+            MdevDevice("%s.mdev_devices[%d]" % (part.option_path, index), uuid)
+            for index, uuid in enumerate(given["mdev_devices"])
+        ),
+        shmem_devices=tuple(ShmemDevice(item.option_path, **item.values) for item in given["shmem_devices"]),
+        spice_secure_channels=tuple(given["spice_secure_channels"]),
+        qxl_memory=QxlMemory(**given["qxl_memory"].values) if given["qxl_memory"] else None,
+        memory_balloon=_balloon(given["memory_balloon"]),
         ceph_secret=CephSecret(**given["ceph_secret"].values) if given["ceph_secret"] else None,
         domain_patches=tuple(
             DomainPatch(option_path=item.option_path, **item.values) for item in given["domain_patches"]
@@ -265,6 +285,20 @@ def _volume(part: Part) -> Volume:
 
 def _cdrom(part: Part) -> Cdrom:
     return Cdrom(option_path=part.option_path, **{**_given(part, _CDROM_OPTIONS), "mon_info": _monitors(part)})
+
+
+def _drive(part: Part) -> CdDrive:
+    given = _given(part, _DRIVE_OPTIONS)
+    given.update(path=given["path"] or "", mon_info=_monitors(part), address=address_of(part))
+    return CdDrive(option_path=part.option_path, **given)
+
+
+def _lun(part: Part) -> ScsiLun:
+    return ScsiLun(option_path=part.option_path, **{**part.values, "address": address_of(part)})
+
+
+def _balloon(part: Optional[Part]) -> Optional[MemoryBalloon]:
+    return None if part is None else MemoryBalloon(part.values["enabled"], address_of(part))
 
 
 def _nic(part: Part) -> Nic:

@@ -14,12 +14,14 @@ from typing import Any, Optional
 
 from .._errors.errors import Problem
 from .device_addresses import device_address_problems
+from .disk_validation import disk_problems
+from .nic_problems import nic_problems
 from .option_reader import Part
 
 GUEST_AGENT_TARGET = "org.qemu.guest_agent.0"
 NUMA_MAX_CPUS = 128
 NUMA_MAX_MEMORY = 68719476736 << 10
-_PASSWORD_BYTES = {"vnc": 8, "spice": 60}
+_PASSWORD_BYTES = {"vnc": 8, "spice": 60, "vnc_and_spice": 8}
 
 _HINTS_FOR_SAME = {
     "uuid": "describe each VM once, with a uuid of its own",
@@ -32,26 +34,14 @@ _HINTS_FOR_SAME = {
     "target_name": "give each channel of a VM a target_name of its own",
     "socket_path": "give each channel a socket_path of its own",
     "boot_dev": "list each kind of device once",
+    "boot_order": "give each device that is to boot a boot_order of its own",
+    "path": "pass each device through once",
+    "floppies": "list each image once",
     "pci_devices": "pass each device through once, to one VM only",
+    "mdev_devices": "pass each device through once, to one VM only",
+    "name": "give each a name of its own",
+    "spice_secure_channels": "list each channel once",
     "usb_devices": "pass each device through once, to one VM only",
-}
-
-_OPENVSWITCH_ONLY = {
-    "interface_id": "leave interface_id out, or set bridge_type to openvswitch",
-    "vlan_id": "name a bridge whose uplink is in that VLAN, such as br_eth0_100, or set bridge_type to openvswitch",
-}
-
-_VIRTIO_ONLY = ("queues", "rx_queue_size", "tx_queue_size")
-# With their defaults.
-_NOT_OF_VIRTUAL_FUNCTIONS = {
-    "model": None,
-    "link_state": "up",
-    "queues": 1,
-    "rx_queue_size": None,
-    "tx_queue_size": None,
-    "isolated": False,
-    "ip": "",
-    "interface_id": None,
 }
 
 Key = Callable[[Part], Any]
@@ -64,20 +54,29 @@ def problems_of_vm(vm: Part) -> Iterator[Problem]:
     yield from _twice(volumes, "wwn", _wwn_on_scsi)
     yield from _twice(volumes, "install_path", lambda part: part.get("install_path"))
     yield from _twice(_parts(vm, "boot_iso"), "device_id", lambda part: part.get("device_id"))
+    yield from _twice(_parts(vm, "cd_roms"), "device_id", lambda part: part.get("device_id"))
+    yield from _twice(_parts(vm, "scsi_luns"), "device_id", lambda part: part.get("device_id"))
+    yield from _twice(_parts(vm, "scsi_luns"), "path", lambda part: part.get("path"))
+    yield from _twice(_bootable(vm), "boot_order", lambda part: part.get("boot_order"))
+    yield from _twice_in_lists([vm], "floppies", lambda item: item)
     yield from _twice(_parts(vm, "nics"), "device_id", lambda part: part.get("device_id"))
     yield from _twice(_parts(vm, "channels"), "target_name", lambda part: part.get("target_name"))
     yield from _twice_in_lists([vm], "boot_dev", lambda item: item)
     yield from _too_many(vm, "data_volumes", 24, "the 24 device names available for data volumes")
     yield from _too_many(vm, "boot_iso", 3, "the 3 drives")
+    yield from _too_many(vm, "cd_roms", 3, "the 3 drives")
+    yield from _too_many(vm, "floppies", 2, "the 2 floppy drives")
     yield from _cpu_problems(vm)
     yield from _console_problems(vm)
+    yield from _balloon_problems(vm)
+    yield from _twice(_parts(vm, "shmem_devices"), "name", lambda part: part.get("name"))
+    yield from _twice_in_lists([vm], "spice_secure_channels", lambda item: item)
     yield from _boot_problems(vm)
     yield from _address_problems(vm)
     yield from device_address_problems(vm)
-    for volume in volumes:
-        yield from _volume_problems(volume)
+    yield from disk_problems(vm)
     for nic in _parts(vm, "nics"):
-        yield from _nic_problems(nic, vm)
+        yield from nic_problems(nic, vm)
     for patch in _parts(vm, "domain_patches"):
         yield from _patch_problems(patch)
 
@@ -93,7 +92,8 @@ def problems_across_vms(vms: Iterable[Part]) -> Iterator[Problem]:
     channels = [channel for vm in vms for channel in _parts(vm, "channels")]
     yield from _twice(channels, "socket_path", lambda part: part.get("socket_path"))
     yield from _pci_device_problems(vms)
-    yield from _twice_in_lists(vms, "usb_devices", lambda item: (item.bus, item.device))
+    yield from _twice_in_lists(vms, "usb_devices", lambda item: (item.server, item.bus, item.device))
+    yield from _twice_in_lists(vms, "mdev_devices", lambda item: item)
     yield from _shared_volume_problems(vms)
     yield from _secret_problems(vms)
 
@@ -116,7 +116,6 @@ def _pci_device_problems(vms: Iterable[Part]) -> Iterator[Problem]:
         found = [
             ("%s.pci_devices[%d]" % (vm.option_path, index), item.address)
             for index, item in enumerate(vm.get("pci_devices") or ())
-            if item is not None
         ]
         found += [
             ("%s.pci_device_address" % nic.option_path, nic.get("pci_device_address")) for nic in _parts(vm, "nics")
@@ -165,23 +164,39 @@ def _cpu_problems(vm: Part) -> Iterator[Problem]:
 
 def _console_problems(vm: Part) -> Iterator[Problem]:
     mode, password = vm.get("console_mode"), vm.get("console_password")
-    if mode and password and len(password.encode("utf-8")) > _PASSWORD_BYTES[mode]:
+    if mode in _PASSWORD_BYTES and password and len(password.encode("utf-8")) > _PASSWORD_BYTES[mode]:
+        kind = "SPICE" if mode == "spice" else "VNC"
         yield Problem(
             "%s.console_password" % vm.option_path,
-            "is longer than %d bytes, the limit of a %s password" % (_PASSWORD_BYTES[mode], mode.upper()),
-            hint="use a shorter password" + (", or a spice console" if mode == "vnc" else ""),
+            "is longer than %d bytes, the limit of a %s password" % (_PASSWORD_BYTES[mode], kind),
+            hint="use a shorter password" + (", or a spice console" if kind == "VNC" else ""),
         )
-    if vm.get("usb_redirect") and mode == "vnc":
+    if vm.get("usb_redirect") and mode in ("vnc", "none"):
         yield Problem(
             "%s.usb_redirect" % vm.option_path,
             "needs a spice console: VNC cannot redirect USB devices",
             hint="set console_mode to spice, or usb_redirect to false",
         )
+    if vm.get("usb_redirect") and vm.get("appliance"):
+        yield Problem(
+            "%s.usb_redirect" % vm.option_path,
+            "cannot be used with appliance, which has a single USB controller",
+            hint="set one of both to false",
+        )
+
+
+def _balloon_problems(vm: Part) -> Iterator[Problem]:
+    balloon = vm.get("memory_balloon")
+    address = balloon.get("address") if balloon is not None else None
+    if address is None:
+        return
+    if balloon.get("enabled") is False:
+        yield Problem(address.option_path, "cannot be used without a memory balloon", hint="set enabled to true")
+    if address.get("type") == "drive":
+        yield Problem("%s.type" % address.option_path, "must be pci for a memory balloon")
 
 
 def _boot_problems(vm: Part) -> Iterator[Problem]:
-    if vm.get("boot_dev") == []:
-        yield Problem("%s.boot_dev" % vm.option_path, "is empty", hint="leave it out to boot from the root volume")
     targets = [channel.get("target_name") for channel in _parts(vm, "channels")]
     could_come_by_patch = bool(vm.get("domain_patches")) or "channels" in vm.wrong
     if vm.get("wait_for") == "guest_agent" and GUEST_AGENT_TARGET not in targets and not could_come_by_patch:
@@ -198,64 +213,6 @@ def _address_problems(vm: Part) -> Iterator[Problem]:
         yield Problem(
             "%s.wait_for" % vm.option_path, "is address, but the VM has no NIC", hint="add a NIC, or change wait_for"
         )
-
-
-def _volume_problems(volume: Part) -> Iterator[Problem]:
-    if volume.get("shareable") and volume.get("format") == "qcow2":
-        yield Problem(
-            "%s.shareable" % volume.option_path,
-            "cannot be used with format qcow2: two guests that write to it would destroy it",
-            hint="only raw images can be shared",
-        )
-
-
-def _nic_problems(nic: Part, vm: Part) -> Iterator[Problem]:
-    if nic.get("pci_device_address") is not None or "pci_device_address" in nic.wrong:
-        yield from _virtual_function_problems(nic)
-    else:
-        yield from _bridged_nic_problems(nic)
-    address = nic.get("address")
-    if address is not None and address.get("type") == "drive":
-        yield Problem("%s.type" % address.option_path, "must be pci for a NIC")
-    model = nic.get("model") or ("e1000" if vm.get("use_virtio") is False else "virtio")
-    for name in _VIRTIO_ONLY:
-        if model != "virtio" and nic.get(name) not in (None, 1):
-            message = "needs a virtio NIC, not %s" % model
-            yield Problem("%s.%s" % (nic.option_path, name), message, hint="set model to virtio, or leave it out")
-
-
-def _virtual_function_problems(nic: Part) -> Iterator[Problem]:
-    for name, omitted in _NOT_OF_VIRTUAL_FUNCTIONS.items():
-        if nic.get(name) not in (None, omitted):
-            yield Problem(
-                "%s.%s" % (nic.option_path, name),
-                "cannot be used with pci_device_address: the virtual function is passed through as it is",
-                hint="leave it out",
-            )
-
-
-def _bridged_nic_problems(nic: Part) -> Iterator[Problem]:
-    if nic.get("bridge_name") is None and "bridge_name" not in nic.wrong:
-        yield Problem("%s.bridge_name" % nic.option_path, "is required")
-    if nic.get("bridge_type") == "openvswitch":
-        for name in ("ip", "clean_traffic"):
-            if not nic.get(name):
-                continue
-            yield Problem(
-                "%s.%s" % (nic.option_path, name),
-                "cannot be used with bridge_type openvswitch: libvirt does not filter traffic through Open vSwitch",
-                hint="leave it out, and restrict the port with Open vSwitch flows",
-            )
-        if nic.get("isolated"):
-            yield Problem(
-                "%s.isolated" % nic.option_path,
-                "cannot be used with bridge_type openvswitch: only ports of a kernel bridge can be isolated",
-                hint="leave it out, and restrict the port with Open vSwitch flows",
-            )
-    elif nic.get("bridge_type") == "linux":
-        for name, hint in _OPENVSWITCH_ONLY.items():
-            if nic.get(name) is not None:
-                yield Problem("%s.%s" % (nic.option_path, name), "needs bridge_type openvswitch", hint=hint)
 
 
 def _patch_problems(patch: Part) -> Iterator[Problem]:
@@ -305,6 +262,10 @@ def _secret_problems(vms: Iterable[Part]) -> Iterator[Problem]:
 def _volumes(vm: Part) -> list[Part]:
     root = vm.get("root_volume")
     return ([root] if root is not None else []) + _parts(vm, "data_volumes")
+
+
+def _bootable(vm: Part) -> list[Part]:
+    return [*_volumes(vm), *_parts(vm, "cd_roms"), *_parts(vm, "scsi_luns"), *_parts(vm, "nics")]
 
 
 def _parts(vm: Part, name: str) -> list[Part]:

@@ -56,9 +56,17 @@ class Monitor:
 
 @dataclass(frozen=True)
 class VolumeQos:
-    """Limits of a volume: bytes per second, and requests per second of each direction."""
+    """Limits of a volume: bytes per second, and requests per second.
 
+    C(total_iops) holds for reads and for writes each, C(overall_iops) for both together.
+    """
+
+    read_bandwidth: Optional[int]
+    write_bandwidth: Optional[int]
     total_bandwidth: Optional[int]
+    read_iops: Optional[int]
+    write_iops: Optional[int]
+    overall_iops: Optional[int]
     total_iops: Optional[int]
 
 
@@ -73,6 +81,7 @@ class Volume:
     volume_uuid: Optional[str]
     use_virtio: bool
     use_virtio_scsi: bool
+    use_scsi: bool
     shareable: bool
     cache_mode: str
     wwn: Optional[str]
@@ -81,7 +90,17 @@ class Volume:
     chap_username: Optional[str]
     chap_password: Optional[str]
     format: Optional[str]
+    serial: Optional[str]
+    boot_order: Optional[int]
     address: Optional[DeviceAddress]
+    controller_index: Optional[int]
+    discard: Optional[str]
+    native_aio: bool
+    queues: Optional[int]
+    io_thread: Optional[int]
+    physical_block_size: Optional[int]
+    luks_secret_uuid: Optional[str]
+    recovery_url: Optional[str]
     qos: Optional[VolumeQos]
 
 
@@ -98,6 +117,28 @@ class Cdrom:
 
 
 @dataclass(frozen=True)
+class CdDrive(Cdrom):
+    """A CD drive; C(path) is empty without a CD."""
+
+    protocol: Optional[str]
+    boot_order: Optional[int]
+    serial: Optional[str]
+    address: Optional[DeviceAddress]
+
+
+@dataclass(frozen=True)
+class ScsiLun:
+    """A SCSI device of the hypervisor that is passed through; C(sgio): whether its commands are filtered."""
+
+    option_path: str
+    path: str
+    device_id: int
+    sgio: str
+    boot_order: Optional[int]
+    address: Optional[DeviceAddress]
+
+
+@dataclass(frozen=True)
 class NicQos:
     """Limits of a network card, bits per second."""
 
@@ -107,9 +148,10 @@ class NicQos:
 
 @dataclass(frozen=True)
 class Nic:
-    """A network card on a bridge, or with C(pci_device_address) a virtual function that is passed through.
+    """A network card on a bridge or on a libvirt network: exactly one of both has a name.
 
-    C(model) is None where the VM's C(use_virtio) decides, C(clean_traffic) where C(ip) does.
+    With C(pci_device_address) it is a virtual function of the hypervisor that is passed through. C(model) is None where
+    the VM's C(use_virtio) decides, C(clean_traffic) where C(ip) does.
     """
 
     option_path: str
@@ -127,12 +169,14 @@ class Nic:
     pci_device_address: Optional[str]
     address: Optional[DeviceAddress]
     bridge_name: Optional[str]
+    network_name: Optional[str]
     bridge_type: str
     interface_id: Optional[str]
     vlan_id: Optional[int]
     uuid: Optional[str]
     nic_internal_name: str
     device_id: int
+    boot_order: Optional[int]
     qos: Optional[NicQos]
 
 
@@ -160,7 +204,10 @@ class PciDevice:
 
 @dataclass(frozen=True)
 class UsbDevice:
-    """A device of the hypervisor that is passed through; C(usb_version) 1, 2 or 3 chooses the guest's controller."""
+    """A device of the hypervisor that is passed through; C(usb_version) 1, 2 or 3 chooses the guest's controller.
+
+    With C(server) it is a device of another host, which serves it on TCP port C(port).
+    """
 
     option_path: str
     bus: int
@@ -168,6 +215,42 @@ class UsbDevice:
     vendor: int
     product: int
     usb_version: int
+    server: str
+    port: int
+
+
+@dataclass(frozen=True)
+class MdevDevice:
+    """A mediated device of the hypervisor (such as a vGPU) that is passed through."""
+
+    option_path: str
+    uuid: str
+
+
+@dataclass(frozen=True)
+class ShmemDevice:
+    """Memory that the VM shares with others: the POSIX shared memory C(name), of C(size) bytes."""
+
+    option_path: str
+    name: str
+    size: int
+
+
+@dataclass(frozen=True)
+class QxlMemory:
+    """The memory of a qxl video card in KiB."""
+
+    ram: Optional[int]
+    vram: Optional[int]
+    vgamem: Optional[int]
+
+
+@dataclass(frozen=True)
+class MemoryBalloon:
+    """The device by which libvirt reads the guest's memory statistics."""
+
+    enabled: bool
+    address: Optional[DeviceAddress]
 
 
 @dataclass(frozen=True)
@@ -213,15 +296,37 @@ class Vm:
     root_volume: Volume
     data_volumes: tuple[Volume, ...]
     boot_iso: tuple[Cdrom, ...]
+    cd_roms: Optional[tuple[CdDrive, ...]]
+    floppies: tuple[str, ...]
+    scsi_luns: tuple[ScsiLun, ...]
+    image_platform: Optional[str]
+    create_paused: bool
+    memory_snapshot: Optional[str]
+    memory_snapshot_xml: Optional[str]
     nics: tuple[Nic, ...]
     console_mode: str
     console_password: Optional[str]
     video_type: Optional[str]
+    aarch64_video_type: str
+    qxl_memory: Optional[QxlMemory]
     vdi_monitor_number: int
     spice_streaming_mode: str
+    spice_clipboard: bool
+    spice_file_transfer: bool
+    spice_webdav: bool
+    spice_secure_channels: tuple[str, ...]
+    sound_type: str
+    console_log: bool
     usb_redirect: bool
+    separate_usb_redirection: bool
+    appliance: bool
+    additional_qmp: bool
+    memory_balloon: Optional[MemoryBalloon]
     channels: tuple[Channel, ...]
     pci_devices: tuple[PciDevice, ...]
+    pci_64bit_window: bool
+    mdev_devices: tuple[MdevDevice, ...]
+    shmem_devices: tuple[ShmemDevice, ...]
     usb_devices: tuple[UsbDevice, ...]
     ceph_secret: Optional[CephSecret]
     emulator: Optional[str]
@@ -243,9 +348,24 @@ class Vm:
         return self.uuid.replace("-", "")
 
     @property
+    def has_spice(self) -> bool:
+        """Return whether the VM has a spice console, alone or beside VNC."""
+        return self.console_mode in ("spice", "vnc_and_spice")
+
+    @property
+    def qmp_socket(self) -> Optional[str]:
+        """Return the path of the additional QMP socket, as ZStack's agent names it; None without one."""
+        return "/var/lib/libvirt/qemu/zstack/%s.sock" % self.domain_name if self.additional_qmp else None
+
+    @property
     def volumes(self) -> tuple[Volume, ...]:
         """Return all volumes in order of device_id."""
         return tuple(sorted((self.root_volume, *self.data_volumes), key=lambda volume: volume.device_id))
+
+    @property
+    def cds(self) -> tuple[Cdrom, ...]:
+        """Return the CDs in the drives."""
+        return self.boot_iso if self.cd_roms is None else tuple(drive for drive in self.cd_roms if drive.path)
 
     @property
     def label(self) -> str:

@@ -8,6 +8,8 @@ This happens before anything is changed. Others are the hypervisor and its other
 
 from __future__ import annotations
 
+import html
+import re
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -37,7 +39,7 @@ Has = Callable[[Claims], bool]
 
 @dataclass(frozen=True)
 class Use:
-    """How a domain that is checked will be used: started, given devices while it runs, or only defined."""
+    """The planned use of a domain: it is started, gets devices while it runs, or is only defined."""
 
     starts: bool = False
     attaches: bool = False
@@ -114,6 +116,7 @@ def find_conflicts(
     if use.starts:
         search.find_sockets()
         search.find_endpoints()
+    search.find_peers()
     # What its definition names already was checked when that was written.
     search.find_logs()
     search.find_streams()
@@ -162,25 +165,36 @@ class _Search:
     def find_sockets(self) -> None:
         for path in sorted(self._wanted.sockets - self._own.live.sockets):
             reason, code = self._on_host(_socket_conflict, path)
+            is_qmp = path == self._vm.qmp_socket
             self._judge(
-                self._option_path("channels", "socket_path", path),
+                "%s.additional_qmp" % self._vm.option_path
+                if is_qmp
+                else self._option_path("channels", "socket_path", path),
                 "the socket %s" % path,
                 partial(_has_socket, path),
                 reason,
                 code or "address_in_use",
             )
 
+    def find_peers(self) -> None:
+        """Check the sockets that devices connect to. A missing one may appear: some devices retry."""
+        for path in sorted(self._wanted.peers):
+            reason, code = self._on_host(_peer_conflict, path)
+            if reason:
+                what = "the socket %s, to which a device of the VM connects, is none: %s" % (path, reason)
+                self.found.problems.append(Problem(self._patch(path), what, code))
+
     def find_logs(self) -> None:
         images = self._wanted.images | self._own.defined.images | self._own.live.images
         for path in sorted(self._wanted.logs & images):
             message = "the file %s, to be written by a device of the VM, is a disk of the VM" % path
-            self.found.problems.append(Problem(self._patches, message, "path_taken"))
+            self.found.problems.append(Problem(self._patch(path), message, "path_taken"))
         for path in sorted(self._wanted.logs - images - self._own.defined.logs - self._own.live.logs):
             what = "the file %s, to be written by a device of the VM," % path
             self._judge_file(path, what, self._on_host(self._log_conflict, path))
 
     def find_streams(self) -> None:
-        """QEMU also writes to what is no pipe or character device; several VMs may name one of those."""
+        """Check pipes and character devices. Several VMs may share one, but QEMU would write to other files too."""
         images = self._wanted.images | self._own.defined.images | self._own.live.images
         for path in sorted(self._wanted.streams):
             reason, code = self._on_host(_stream_conflict, path)
@@ -188,7 +202,8 @@ class _Search:
                 reason, code = "it is a disk of the VM", "path_taken"
             if reason:
                 what = "the pipe or character device %s is taken: %s" % (path, reason)
-                self.found.problems.append(Problem(self._patches, what, code))
+                pipe = re.sub(r"\.(in|out)$", "", path)
+                self.found.problems.append(Problem(self._patch(path, pipe), what, code))
 
     def find_nvram(self) -> None:
         known = {path for path, _format in (*self._own.defined.nvram, *self._own.live.nvram)}
@@ -209,7 +224,7 @@ class _Search:
                 if endpoint.clashes_with(other) and not any(other.clashes_with(each) for each in own)
             ]
             self._judge(
-                self._patches,
+                self._patch(str(endpoint.port)),
                 "port %d on %s" % (endpoint.port, endpoint.address or "all addresses"),
                 partial(_has_endpoint, endpoint),
                 "a process of the hypervisor listens there already" if taken else "",
@@ -217,7 +232,7 @@ class _Search:
             )
 
     def _judge(self, option_path: str, what: str, has: Has, reason: str, code: str) -> None:
-        """Note a conflict, if any. C(reason): why the hypervisor says that it is taken, empty if it doesn't."""
+        """Record a conflict, if any. C(reason): why the hypervisor considers it taken, empty if it does not."""
         holder = self._others.active(has)
         if holder is None and reason:
             holder = self._others.of_task(self._vm.uuid, has)
@@ -233,14 +248,15 @@ class _Search:
                 self.found.warnings.append(message % (option_path, what, holder))
 
     def _judge_file(self, path: str, what: str, conflict: tuple[str, str]) -> None:
-        """Note a conflict of a file, whose content is lost even if it belongs to a VM that is off."""
+        """Record a conflict of a file, whose content is lost even if it belongs to a VM that is off."""
         reason, code = conflict
         has = partial(_has_file, path)
         holder = self._others.active(has) or self._others.inactive(has)
         if holder is not None:
             reason = "%s has it" % holder
         if reason:
-            self.found.problems.append(Problem(self._patches, "%s is taken: %s" % (what, reason), code or "path_taken"))
+            message = "%s is taken: %s" % (what, reason)
+            self.found.problems.append(Problem(self._patch(path), message, code or "path_taken"))
 
     def _on_host(self, check: Callable[[HostSystem, str], tuple[str, str]], path: str) -> tuple[str, str]:
         """Return why a path is taken, and the error code."""
@@ -270,11 +286,14 @@ class _Search:
     def _option_path(self, things: str, option: str, value: str) -> str:
         """Return the path of the option that has the value; a value that no option has comes from domain_patches."""
         named = [thing for thing in getattr(self._vm, things) if getattr(thing, option) == value]
-        return "%s.%s" % (named[0].option_path, option) if named else self._patches
+        return "%s.%s" % (named[0].option_path, option) if named else self._patch(value)
 
-    @property
-    def _patches(self) -> str:
-        return "%s.domain_patches" % self._vm.option_path
+    def _patch(self, *values: str) -> str:
+        """Return the path of the last patch that contains one of the values; of all patches if none does."""
+        whole = re.compile(r"(?<![\w/.-])(?:%s)(?![\w/.-])" % "|".join(map(re.escape, values)), re.IGNORECASE)
+        patches = self._vm.domain_patches
+        found = [patch.option_path for patch in patches if whole.search(html.unescape(patch.value or ""))]
+        return found[-1] if found else "%s.domain_patches" % self._vm.option_path
 
 
 def _has_tap(name: str, claims: Claims) -> bool:
@@ -309,8 +328,13 @@ def _socket_conflict(system: HostSystem, path: str) -> tuple[str, str]:
     return "", ""
 
 
+def _peer_conflict(system: HostSystem, path: str) -> tuple[str, str]:
+    kind = system.files.path_kind(path)
+    return ("", "") if kind in (None, "socket") else ("a %s is there" % _word(kind), "socket_unreachable")
+
+
 def _stream_conflict(system: HostSystem, path: str) -> tuple[str, str]:
-    """A device may be named by a link, such as those in /dev/serial/by-id."""
+    """Return why a path is neither pipe nor character device, and the error code. Links to devices are followed."""
     kind = system.files.path_kind(path)
     if kind in (None, "other"):
         return "", ""

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a domain claims of its hypervisor when it runs: files, sockets, tap devices, ports. Pure."""
+"""List the resources of the hypervisor that a running domain uses: files, sockets, tap devices, ports. Pure."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ except ImportError:  # the module reports it
 
 _WILDCARDS = ("", "*", "0.0.0.0", "::")
 _LOOPBACK = "127.0.0.1"
+_QEMU_ARGUMENTS = "{%(qemu)s}commandline/{%(qemu)s}arg" % {"qemu": "http://libvirt.org/schemas/domain/qemu/1.0"}
 _PORT_ATTRIBUTES = ("port", "tlsPort", "websocket")
 
 
@@ -34,14 +35,15 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Claims:
-    """C(sockets) are those that QEMU listens on, C(logs) the files that it or libvirt writes,
-    C(streams) the pipes and character devices that it opens.
+    """C(sockets) are those that QEMU listens on, C(peers) those of others that it connects to.
 
+    C(logs) are the files that devices of the VM write, C(streams) the pipes and character devices that QEMU opens.
     C(nvram) maps its files to their formats, C(images) are the files and devices of disks. C(label) names the VM.
     """
 
     label: str
     sockets: frozenset[str] = frozenset()
+    peers: frozenset[str] = frozenset()
     logs: frozenset[str] = frozenset()
     streams: frozenset[str] = frozenset()
     nvram: tuple[tuple[str, str], ...] = ()
@@ -60,10 +62,11 @@ def claims_of(domain: etree._Element, live: bool = False) -> Claims:
     return Claims(
         label="VM %s (%s)" % (title, domain.findtext("uuid", "")),
         sockets=frozenset(_sockets(domain)),
+        peers=frozenset(_peers(domain)),
         logs=frozenset(_logs(domain)),
         streams=frozenset(_streams(domain)),
         nvram=tuple((nvram.text, nvram.get("format", "raw")) for nvram in domain.iterfind("os/nvram") if nvram.text),
-        images=frozenset(_texts(domain, "devices/disk//source/@file | devices/disk//source/@dev")),
+        images=frozenset(_images(domain)),
         taps=frozenset(_taps(domain)),
         macs=frozenset(mac.lower() for mac in _texts(domain, "devices/interface/mac/@address")),
         endpoints=tuple(_endpoints(domain, live)),
@@ -75,20 +78,43 @@ def _texts(domain: etree._Element, xpath: str) -> list[str]:
 
 
 def _sockets(domain: etree._Element) -> Iterator[str]:
-    """Return the sockets of character devices, vhost-user NICs and graphics."""
+    """Return the sockets of character devices, vhost-user NICs, graphics, and QMP beside libvirt's."""
     yield from _texts(domain, "devices//*[@type='unix']/source[@mode='bind']/@path")
     yield from _texts(domain, "devices/interface[@type='vhostuser']/source[@mode='server']/@path")
     yield from _texts(domain, "devices/graphics/@socket | devices/graphics/listen[@type='socket']/@socket")
+    arguments = [str(argument.get("value")) for argument in domain.iterfind(_QEMU_ARGUMENTS)]
+    for option, value in zip(arguments, arguments[1:]):
+        if option == "-qmp" and value.startswith("unix:"):
+            yield value[len("unix:") :].partition(",")[0]
+
+
+def _peers(domain: etree._Element) -> Iterator[str]:
+    """Return the sockets of other processes: of character devices, shared memory, vhost-user and virtiofs."""
+    yield from _texts(domain, "devices//*[@type='unix']/source[@mode='connect']/@path")
+    yield from _texts(domain, "devices/interface[@type='vhostuser']/source[@mode='client']/@path")
+    yield from _texts(domain, "devices/disk[@type='vhostuser']/source/@path")
+    yield from _texts(domain, "devices/shmem/server/@path | devices/filesystem/source/@socket")
 
 
 def _logs(domain: etree._Element) -> Iterator[str]:
-    """Return the logs of character devices, beside what they are connected to, and the files of recorded sound."""
+    """Return the logs of character devices and NICs, recorded sound, persistent stores, and states of TPMs."""
     yield from _texts(domain, "devices//*[@type='file'][not(self::disk)]/source/@path")
     yield from _texts(domain, "devices/*/log/@file | devices/audio[@type='file']/@path")
+    yield from _texts(domain, "devices/interface/backend/@logFile | devices/pstore/path/text()")
+    yield from _texts(domain, "devices/tpm/backend/source[@type='file']/@path")
 
 
 def _streams(domain: etree._Element) -> Iterator[str]:
-    yield from _texts(domain, "devices//*[@type='pipe' or @type='dev']/source/@path")
+    yield from _texts(domain, "devices//*[@type='dev']/source/@path")
+    for path in _texts(domain, "devices//*[@type='pipe']/source/@path"):
+        # QEMU takes the pair where it can open both.
+        yield from (path, path + ".in", path + ".out")
+
+
+def _images(domain: etree._Element) -> Iterator[str]:
+    """Return the files and devices of disks and of non-volatile memory."""
+    yield from _texts(domain, "devices/disk//source/@file | devices/disk//source/@dev")
+    yield from _texts(domain, "devices/memory/source/path/text()")
 
 
 def _taps(domain: etree._Element) -> Iterator[str]:

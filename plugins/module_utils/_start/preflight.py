@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Optional, Union
 
 from .._actions.action import Action
@@ -20,6 +20,8 @@ from .._host.bridges import openvswitch_bridge_exists
 from .._host.system import HostSystem, System
 from .._spec.vm import Vm
 from .._storage.iscsi import uses_host_initiator
+from .._storage.iscsi_cd import parse_cd_lun
+from ..foreign_text import clean_line
 from .daemons import daemon_problem
 
 _VHOST_NET = "/dev/vhost-net"
@@ -37,7 +39,9 @@ def host_problems(vm: Vm, system: System) -> list[Problem]:
         *_channel_problems(vm, system),
         *_queue_problems(vm, system),
         *_pci_problems(vm, system),
+        *_mdev_problems(vm, system),
         *_usb_problems(vm, system),
+        *_scsi_lun_problems(vm, system),
     ]
 
 
@@ -49,11 +53,19 @@ def rights_problems(vm: Vm, system: System, owner: Optional[tuple[int, int]]) ->
 
 
 def _directory_rights(vm: Vm, system: HostSystem, owner: Optional[tuple[int, int]]) -> Iterator[Problem]:
-    for channel in vm.channels:
-        directory = os.path.dirname(channel.socket_path)
+    for option_path, path in _sockets(vm):
+        directory = os.path.dirname(path)
         if system.files.path_kind(directory) is None and (owner is not None or not system.files.may_create(directory)):
             message = "this user may not create the directory %s" % directory
-            yield Problem("%s.socket_path" % channel.option_path, message, "needs_root")
+            yield Problem(option_path, message, "needs_root")
+
+
+def _sockets(vm: Vm) -> list[tuple[str, str]]:
+    """Return the sockets on which QEMU listens: of channels, and for QMP."""
+    sockets = [("%s.socket_path" % channel.option_path, channel.socket_path) for channel in vm.channels]
+    if vm.qmp_socket is not None:
+        sockets.append(("%s.additional_qmp" % vm.option_path, vm.qmp_socket))
+    return sockets
 
 
 def _login_rights(vm: Vm) -> Iterator[Problem]:
@@ -61,6 +73,9 @@ def _login_rights(vm: Vm) -> Iterator[Problem]:
         if uses_host_initiator(volume):
             message = "this user may not log in to an iSCSI target"
             yield Problem("%s.install_path" % volume.option_path, message, "needs_root")
+    for cd in vm.cds:
+        if parse_cd_lun(cd.path) is not None:
+            yield Problem("%s.path" % cd.option_path, "this user may not log in to an iSCSI target", "needs_root")
 
 
 def backup_problems(directory: str, actions: Iterable[Action], system: System) -> list[Problem]:
@@ -95,11 +110,34 @@ def memory_warnings(vm: Vm, free: Optional[int]) -> list[str]:
 
 
 def missing_channel_directories(vm: Vm, system: System) -> list[str]:
-    """Return the directories that the sockets of a VM's channels need and that are missing."""
+    """Return the directories that the sockets of a VM need and that are missing."""
     if system.is_remote:
         return []
-    wanted = dict.fromkeys(os.path.dirname(channel.socket_path) for channel in vm.channels)
+    wanted = dict.fromkeys(os.path.dirname(path) for _option_path, path in _sockets(vm))
     return [path for path in wanted if system.files.path_kind(path) is None]
+
+
+def network_problems(vm: Vm, networks: Union[Mapping[str, bool], VmError, None]) -> list[Problem]:
+    """Return the NICs whose libvirt network is missing or inactive.
+
+    C(networks): whether each is active; None if no VM needs one, or why libvirt doesn't say.
+    """
+    on_networks = [nic for nic in vm.nics if nic.network_name is not None]
+    if networks is None or not on_networks:
+        return []
+    if isinstance(networks, VmError):
+        return [Problem("%s.network_name" % nic.option_path, networks.message, networks.code) for nic in on_networks]
+    return [
+        Problem("%s.network_name" % nic.option_path, message % clean_line(name), code)
+        for nic in on_networks
+        for name in [nic.network_name or ""]
+        for code, message in [
+            ("network_inactive", "the libvirt network %s is not active")
+            if name in networks
+            else ("network_missing", "the hypervisor has no libvirt network %s")
+        ]
+        if not networks.get(name)
+    ]
 
 
 def _bridge_problems(vm: Vm, system: HostSystem) -> Iterator[Problem]:
@@ -141,13 +179,13 @@ def _openvswitch_problem(name: str, option_path: str, system: HostSystem) -> Opt
 
 
 def _channel_problems(vm: Vm, system: System) -> Iterator[Problem]:
-    for channel in vm.channels:
-        directory = os.path.dirname(channel.socket_path)
+    for option_path, path in _sockets(vm):
+        directory = os.path.dirname(path)
         while directory != "/" and system.files.path_kind(directory) is None:
             directory = os.path.dirname(directory)
         if system.files.path_kind(directory) != "directory":
             message = "%s is not a directory" % directory
-            yield Problem("%s.socket_path" % channel.option_path, message, "path_unwritable")
+            yield Problem(option_path, message, "path_unwritable")
 
 
 def _queue_problems(vm: Vm, system: System) -> Iterator[Problem]:
@@ -179,12 +217,19 @@ def _pci_problems(vm: Vm, system: System) -> Iterator[Problem]:
             yield Problem(device.option_path, "the ROM file %s does not exist" % device.rom, "device_missing")
 
 
+def _mdev_problems(vm: Vm, system: System) -> Iterator[Problem]:
+    for device in vm.mdev_devices:
+        if system.files.path_kind("/sys/bus/mdev/devices/" + device.uuid) is None:
+            message = "the hypervisor has no mediated device %s" % device.uuid
+            yield Problem(device.option_path, message, "device_missing")
+
+
 def _usb_problems(vm: Vm, system: System) -> Iterator[Problem]:
     if not vm.usb_devices:
         return
     there = {(device.bus, device.device, device.vendor, device.product) for device in system.devices.usb_devices()}
     for device in vm.usb_devices:
-        if (device.bus, device.device, device.vendor, device.product) not in there:
+        if not device.server and (device.bus, device.device, device.vendor, device.product) not in there:
             message = "no USB device %04x:%04x is plugged in as device %d of bus %d" % (
                 device.vendor,
                 device.product,
@@ -192,3 +237,11 @@ def _usb_problems(vm: Vm, system: System) -> Iterator[Problem]:
                 device.bus,
             )
             yield Problem(device.option_path, message, "device_missing")
+
+
+def _scsi_lun_problems(vm: Vm, system: HostSystem) -> Iterator[Problem]:
+    for lun in vm.scsi_luns:
+        kind = system.files.path_kind(lun.path)
+        if kind != "block":
+            what = "does not exist" if kind is None else "is not a block device"
+            yield Problem("%s.path" % lun.option_path, "%s %s" % (lun.path, what), "device_missing")

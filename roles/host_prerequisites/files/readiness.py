@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Prints as JSON what the host offers to VMs beyond libvirt and QEMU, from what the kernel tells in /dev, /proc, /sys.
+"""Print as JSON what the host offers to VMs beyond libvirt and QEMU, from what the kernel shows in /dev, /proc, /sys.
 
-Arguments: the root folder (/, another one for tests), then the names of the bridges to look for.
+Arguments: the root directory (/, another one for tests), then the names of the bridges to look for.
 """
 
 import json
@@ -13,7 +13,7 @@ import sys
 
 
 def nested(modules):
-    """Whether KVM allows VMs in VMs: True, False, or None where it isn't loaded or doesn't say (aarch64)."""
+    """Return whether KVM allows VMs in VMs: True, False, or None where it isn't loaded or doesn't say (aarch64)."""
     for vendor in ("kvm_intel", "kvm_amd"):
         parameter = modules / vendor / "parameters" / "nested"
         if parameter.exists():
@@ -22,18 +22,18 @@ def nested(modules):
 
 
 def vfio(root):
-    """Whether the driver that passes PCI devices through is loaded, loadable or missing."""
+    """Return whether the driver that passes PCI devices through is loaded, loadable or missing."""
     if (root / "sys/bus/pci/drivers/vfio-pci").exists():
         return "loaded"
-    folder = root / "lib/modules" / platform.release()
+    directory = root / "lib/modules" / platform.release()
     for index in ("modules.builtin", "modules.dep"):
-        if (folder / index).exists() and "/vfio-pci.ko" in (folder / index).read_text():
+        if (directory / index).exists() and "/vfio-pci.ko" in (directory / index).read_text():
             return "loadable"
     return "missing"
 
 
-def count(folder):
-    return len(list(folder.iterdir())) if folder.is_dir() else 0
+def count(directory):
+    return len(list(directory.iterdir())) if directory.is_dir() else 0
 
 
 def main():

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where our VMs differ from those of ZStack's agent on purpose: the one list of it.
+"""The only list of the intended differences between our VMs and those of ZStack's agent.
 
 Each deviation has its row in docs/deviations.md, where the reason stands.
 """
@@ -32,13 +32,13 @@ class Deviation:
     differs: tuple[adoption.Differs, ...] = ()
 
     def predicted(self, case: Case) -> Iterator[Difference]:
-        """The differences that the agent's VM of a document has by this deviation."""
+        """Yield the differences that the agent's VM of a document has by this deviation."""
         for each in self.differs:
             yield from each.predicted(case)
 
 
 def expected_domain(case: Case) -> etree._Element:
-    """The agent's domain with all deviations, in normal form."""
+    """Return the agent's domain with all deviations, in normal form."""
     expected = normal_form(case.reference, case.arch)
     for deviation in DEVIATIONS:
         if deviation.apply is not None:
@@ -47,7 +47,7 @@ def expected_domain(case: Case) -> etree._Element:
 
 
 def predicted_differences(case: Case) -> list[Difference]:
-    """All differences that the agent's VM of a document has when it is adopted."""
+    """Return all differences that the agent's VM of a document has when it is adopted."""
     return [difference for deviation in DEVIATIONS for difference in deviation.predicted(case)]
 
 

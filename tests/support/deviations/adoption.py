@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the collection must find different when it comes to a VM that ZStack's agent defined, document by document.
+"""The differences that the collection must find in a VM that ZStack's agent defined, document by document.
 
 Told from the document and the agent's domain alone.
 """
@@ -25,9 +25,9 @@ _UNITS = 7
 
 @dataclass(frozen=True)
 class Thing:
-    """Something that a deviation is about: its place in paths, what the agent made of it, what is asked for."""
+    """Something that a deviation is about: its path, what the agent made of it, what is desired."""
 
-    place: str
+    path: str
     agents: etree._Element
     asked: Mapping[str, Any]
 
@@ -45,11 +45,11 @@ class Differs:
     after: Value
 
     def predicted(self, case: Case) -> Iterator[Difference]:
-        """The differences that a document has by this deviation."""
+        """Yield the differences that a document has by this deviation."""
         for thing in self.things(case):
             before, after = (value(thing) if callable(value) else value for value in (self.before, self.after))
             if before != after:
-                yield Difference("/".join(filter(None, (thing.place, self.path))), before, after)
+                yield Difference("/".join(filter(None, (thing.path, self.path))), before, after)
 
 
 def _domain(case: Case) -> Iterator[Thing]:
@@ -109,13 +109,13 @@ def _booting_from_network(case: Case) -> Iterable[Thing]:
 def _devices_to_boot_from(case: Case) -> Iterator[Thing]:
     for domain in _booting_from_network(case):
         macs = [nic.get("address") for nic in domain.agents.iterfind("devices/interface/mac")]
-        places = {
+        paths = {
             "network": ["devices/interface[mac=%s]" % mac for mac in macs],
-            "hd": [volume.place for volume in _volumes(case)][:1],
+            "hd": [volume.path for volume in _volumes(case)][:1],
         }
-        in_order = [place for kind in case.document["bootDev"] for place in places[kind]]
-        for order, place in enumerate(in_order, 1):
-            yield Thing(place, domain.agents, {"order": order})
+        in_order = [path for kind in case.document["bootDev"] for path in paths[kind]]
+        for order, path in enumerate(in_order, 1):
+            yield Thing(path, domain.agents, {"order": order})
 
 
 def _agents_letter(volume: Thing) -> str:
@@ -123,7 +123,7 @@ def _agents_letter(volume: Thing) -> str:
 
 
 def _agents_unit(volume: Thing) -> tuple[str, str]:
-    """Controller and unit: the agent's, or what libvirt makes of the letter."""
+    """Return controller and unit: the agent's, or those that libvirt derives from the letter."""
     address = volume.agents.find("address")
     if address is not None:
         return address.get("controller"), address.get("unit")
@@ -144,13 +144,13 @@ def _secret_of_target(volume: Thing) -> str:
 
 
 def _snapshot(cd: Thing) -> tuple[str, str]:
-    """The image and its snapshot."""
+    """Return the image and its snapshot."""
     image, _at, snapshot = cd.agents.find("source").get("name").partition("@")
     return image, snapshot
 
 
 def _most_memory(domain: Thing) -> str:
-    """In KiB: what the emulated guest can address."""
+    """Return how much memory the emulated guest can address, in KiB."""
     return str((960 if domain.agents.find("os/type").get("arch") == "x86_64" else 16320) << 20)
 
 

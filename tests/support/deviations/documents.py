@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What both forms of the deviations read from a document and the agent's domain."""
+"""Helpers with which both forms of the deviations read a document and the agent's domain."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ LETTERS = "abdefghijklmnopqrstuvwxyz"
 
 
 def volumes(domain: etree._Element, case: Case) -> Iterator[tuple[dict[str, Any], etree._Element]]:
-    """The volumes of a document, each with its disk in the domain."""
+    """Yield the volumes of a document, each with its disk in the domain."""
     described = [case.document["rootVolume"], *case.document["dataVolumes"]]
     disks = [disk for disk in domain.iterfind("devices/disk") if disk.get("device") != "cdrom"]
     return zip(sorted(described, key=lambda volume: volume["deviceId"]), disks)
 
 
 def is_scsi(disk: etree._Element) -> bool:
-    """Whether a disk is on a SCSI bus."""
+    """Return whether a disk is on a SCSI bus."""
     return disk.find("target").get("bus") == "scsi"
 
 
 def scsi_name(volume: dict[str, Any]) -> str:
-    """The name that a volume of ours has on a SCSI bus."""
+    """Return the name that a volume of ours has on a SCSI bus."""
     return "sd" + LETTERS[volume["deviceId"]]

@@ -52,7 +52,7 @@ def chap_secret(domain: etree._Element, case: Case) -> None:
 
 
 def what_schema_refuses(domain: etree._Element, case: Case) -> None:
-    """What libvirt's schema refuses is left out."""
+    """Elements that libvirt's schema refuses are left out."""
     _drop(domain, "devices/interface/alias")
     for driver in domain.iterfind("devices/disk/driver[@io]"):
         del driver.attrib["io"]

@@ -26,7 +26,7 @@ from ansible_collections.zstack.kvm.tests.support.module_run import finished
 from ansible_collections.zstack.kvm.tests.support.playbook import COLLECTIONS, TaskRun
 from ansible_collections.zstack.kvm.tests.support.servers.process import Daemon, free_port, wait_for
 from ansible_collections.zstack.kvm.tools.guest import initramfs
-from ansible_collections.zstack.kvm.tools.guest.debian_packages import PackageFolder
+from ansible_collections.zstack.kvm.tools.guest.debian_packages import PackageDirectory
 
 HERE = Path(__file__).resolve().parent
 CACHE = HERE.parent.parent.parent / ".cache" / "emulated-hypervisor"
@@ -44,20 +44,20 @@ class EmulatedHypervisor:
 
     def __init__(self) -> None:
         self._cleanup = ExitStack()
-        self._folder = Path()
+        self._directory = Path()
         self._master = Path()  # short enough for a socket's name, wherever the checkout is
         self._port = 0
 
     def __enter__(self) -> EmulatedHypervisor:
         kernel = _kernel()
         with ExitStack() as cleanup:
-            self._folder = Path(tempfile.mkdtemp(prefix="run-", dir=CACHE))
-            cleanup.callback(shutil.rmtree, self._folder)
+            self._directory = Path(tempfile.mkdtemp(prefix="run-", dir=CACHE))
+            cleanup.callback(shutil.rmtree, self._directory)
             self._master = Path(tempfile.mkdtemp(prefix="ssh-"))
             cleanup.callback(shutil.rmtree, self._master)
             self._write_files(kernel)
             self._port = free_port("127.0.0.1")
-            daemon = Daemon(self._folder / "qemu.log", *self._command(kernel))
+            daemon = Daemon(self._directory / "qemu.log", *self._command(kernel))
             cleanup.callback(daemon.stop)
             self._wait_until_ready(daemon)
             cleanup.callback(self._end_master)
@@ -69,33 +69,33 @@ class EmulatedHypervisor:
 
     def _write_files(self, kernel: Path) -> None:
         for name in ("key", "host_key"):
-            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self._folder / name], check=True)
-        shutil.copyfile(self._folder / "key.pub", self._folder / "authorized_keys")
-        shutil.copy(HERE / "start", self._folder)
-        root = self._folder / "root"
-        for folder in ("bin", "etc", "proc", "sys", "dev", "lower", "changes", "root"):
-            (root / folder).mkdir(parents=True)
+            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self._directory / name], check=True)
+        shutil.copyfile(self._directory / "key.pub", self._directory / "authorized_keys")
+        shutil.copy(HERE / "start", self._directory)
+        root = self._directory / "root"
+        for directory in ("bin", "etc", "proc", "sys", "dev", "lower", "changes", "root"):
+            (root / directory).mkdir(parents=True)
         shutil.copy("/bin/busybox", root / "bin")
         (root / "bin" / "sh").symlink_to("busybox")
         shutil.copy(HERE / "init", root)
         initramfs.write_modules(KERNEL_MODULES, kernel, root)
-        (self._folder / "initrd").write_bytes(gzip.compress(initramfs.cpio(root), 1))
+        (self._directory / "initrd").write_bytes(gzip.compress(initramfs.cpio(root), 1))
 
     def _command(self, kernel: Path) -> list[str]:
         machine = ["qemu-system-x86_64", "-M", "pc", "-cpu", "max", "-m", "1024", "-smp", "2", "-no-reboot"]
-        output = ["-display", "none", "-serial", "file:%s" % (self._folder / "serial")]
+        output = ["-display", "none", "-serial", "file:%s" % (self._directory / "serial")]
         # Programs that are at the same addresses each time need no translation again.
         lean = "norandmaps nokaslr init_on_alloc=0 mitigations=off audit=0 apparmor=0"
-        parameters = "console=ttyS0 quiet panic=-1 %s start=%s" % (lean, self._folder / "start")
+        parameters = "console=ttyS0 quiet panic=-1 %s start=%s" % (lean, self._directory / "start")
         (image,) = (kernel / "boot").glob("vmlinuz-*")
-        boot = ["-kernel", str(image), "-initrd", str(self._folder / "initrd"), "-append", parameters]
+        boot = ["-kernel", str(image), "-initrd", str(self._directory / "initrd"), "-append", parameters]
         root = "local,id=root,path=/,security_model=none,readonly=on,multidevs=remap"
         files = ["-fsdev", root, "-device", "virtio-9p-pci,fsdev=root,mount_tag=machine"]
         forward = "user,id=net,hostfwd=tcp:127.0.0.1:%d-:22" % self._port
         return [*machine, *output, *boot, *files, "-netdev", forward, "-device", "virtio-net-pci,netdev=net"]
 
     def _wait_until_ready(self, daemon: Daemon) -> None:
-        serial = self._folder / "serial"
+        serial = self._directory / "serial"
 
         def is_up() -> bool:
             return serial.exists() and "ready" in serial.read_text(errors="replace").split()
@@ -106,16 +106,16 @@ class EmulatedHypervisor:
 
     @property
     def inventory(self) -> str:
-        """The hypervisor as an inventory for Ansible."""
+        """Return the hypervisor as an inventory for Ansible."""
         variables = {
             "ansible_host": "127.0.0.1",
             "ansible_port": self._port,
             "ansible_user": "root",
-            "ansible_ssh_private_key_file": str(self._folder / "key"),
+            "ansible_ssh_private_key_file": str(self._directory / "key"),
             "ansible_ssh_common_args": " ".join(self._ssh_options()),
             "ansible_python_interpreter": "/usr/bin/python3",
         }
-        path = self._folder / "inventory.json"
+        path = self._directory / "inventory.json"
         path.write_text(json.dumps({"all": {"hosts": {"emulated": variables}}}), encoding="utf-8")
         return str(path)
 
@@ -129,24 +129,24 @@ class EmulatedHypervisor:
         subprocess.run(["ssh", *self._ssh_options(), "-O", "exit", "127.0.0.1"], capture_output=True, check=False)
 
     def try_run(self, command: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        """Runs a shell command that may fail."""
-        ssh = ["ssh", *self._ssh_options(), "-i", str(self._folder / "key"), "-p", str(self._port), "root@127.0.0.1"]
+        """Run a shell command that may fail."""
+        ssh = ["ssh", *self._ssh_options(), "-i", str(self._directory / "key"), "-p", str(self._port), "root@127.0.0.1"]
         return subprocess.run(
             [*ssh, command], input=stdin, capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False
         )
 
     def run(self, command: str, stdin: str = "") -> str:
-        """What a shell command prints; AssertionError when it fails."""
+        """Return the output of a shell command; raise AssertionError if it fails."""
         done = self.try_run(command, stdin)
         assert done.returncode == 0, "%s: %s%s" % (command, done.stdout, done.stderr)
         return done.stdout.strip()
 
     def start(self, *vms: Any, **options: Any) -> TaskRun:
-        """Runs zstack_vm_start there with these VMs, without ansible-playbook around it."""
+        """Run zstack_vm_start there with these VMs, without ansible-playbook around it."""
         return self._run_module("zstack_vm_start", {"vms": list(vms), **options})
 
     def stop(self, *uuids: str, **options: Any) -> TaskRun:
-        """Runs zstack_vm_stop there with these VMs, without ansible-playbook around it."""
+        """Run zstack_vm_stop there with these VMs, without ansible-playbook around it."""
         return self._run_module("zstack_vm_stop", {"vms": list(uuids), **options})
 
     def _run_module(self, name: str, arguments: dict[str, Any]) -> TaskRun:
@@ -162,8 +162,8 @@ class EmulatedHypervisor:
 
 
 def _kernel() -> Path:
-    """Debian's kernel, unpacked."""
-    packages = PackageFolder(CACHE / "packages")
+    """Return Debian's kernel, unpacked."""
+    packages = PackageDirectory(CACHE / "packages")
     name = packages.real_name(KERNEL_METAPACKAGE)
     unpacked = CACHE / name
     if not unpacked.exists():

@@ -110,12 +110,12 @@ class CephCluster:
 
     @property
     def configuration(self) -> Path:
-        """Its ceph.conf."""
+        """Return its ceph.conf."""
         return self._directory / "ceph.conf"
 
     @property
     def monitors(self) -> list[dict[str, Any]]:
-        """Its monitors as StartVmCmd's monInfo lists them."""
+        """Return its monitors as StartVmCmd's monInfo lists them."""
         return [{"hostname": self.address, "port": self.port}]
 
     def _start(self, cleanup: ExitStack) -> None:
@@ -207,7 +207,7 @@ class CephCluster:
             source.protect_snap(name)
 
     def url(self, pool: str, image: str, key_file: Optional[Path] = None) -> str:
-        """An image as QEMU's programs name it, with client.zstack's key or the one in a file."""
+        """Return an image as QEMU's programs name it, with client.zstack's key or the one in a file."""
         key = f":keyring={self._directory}/keyring" if key_file is None else f":keyring={key_file}"
         return f"rbd:{pool}/{image}:id={USER}:conf={self.configuration}{key}"
 

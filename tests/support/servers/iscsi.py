@@ -44,7 +44,7 @@ class IscsiServer:
 
     @staticmethod
     def host(address: str) -> str:
-        """An address as it stands before a port."""
+        """Return an address as it stands before a port."""
         return f"[{address}]" if ":" in address else address
 
     def _answers(self) -> bool:
@@ -71,15 +71,15 @@ class IscsiServer:
         self._administer("target", "bind", "--tid", number, "--initiator-address", "ALL")
 
     def sessions(self, iqn: str) -> int:
-        """How many initiators are logged in to a target."""
+        """Return the number of initiators that are logged in to a target."""
         shown = self._administer("conn", "show", "--tid", str(self._targets[iqn]))
         return shown.count("Session:")
 
     def install_path(self, iqn: str, lun: int = 1, address: Optional[str] = None) -> str:
-        """A LUN as StartVmCmd's installPath names it."""
+        """Return a LUN as StartVmCmd's installPath names it."""
         return f"iscsi://{self.host(address or self.addresses[0])}:{self.port}/{iqn}/{lun}"
 
     def url(self, iqn: str, lun: int = 1, address: Optional[str] = None, chap: Optional[tuple[str, str]] = None) -> str:
-        """A LUN as QEMU's programs name it."""
+        """Return a LUN as QEMU's programs name it."""
         login = f"{quote(chap[0])}%{chap[1]}@" if chap else ""
         return f"iscsi://{login}{self.host(address or self.addresses[0])}:{self.port}/{iqn}/{lun}"

@@ -50,5 +50,5 @@ class NbdServer:
         self._cleanup.close()
 
     def url(self, name: str) -> str:
-        """The export as QEMU's programs name it."""
+        """Return the export as QEMU's programs name it."""
         return f"nbd+unix:///{name}?socket={self.socket}"

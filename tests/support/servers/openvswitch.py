@@ -4,7 +4,7 @@
 """Open vSwitch, its database and its switch, where libvirt and ovs-vsctl look for it.
 
 The bridges use the datapath in user space, so that the kernel needs no module: ovs-vswitchd itself forwards what comes
-from the taps of VMs. It takes the place of the hypervisor's own Open vSwitch, so it runs in the laboratory only.
+from the taps of VMs. It replaces the hypervisor's own Open vSwitch, so it runs in the laboratory only.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class OpenVSwitch:
         )
 
     def add_port(self, bridge: str, name: str, vlan: int, address: str) -> None:
-        """Give the hypervisor an address in a VLAN of a bridge."""
+        """Add an address of the hypervisor in a VLAN of a bridge."""
         self.vsctl("add-port", bridge, name, f"tag={vlan}", "--", "set", "Interface", name, "type=internal")
         run("ip", "address", "add", address, "dev", name)
         run("ip", "link", "set", name, "up")

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the servers share: their programs, processes, directories and ports."""
+"""Shared parts of the servers: their programs, processes, directories and ports."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ProgramMissingError(ServerError):
 
 
 def package_of(name: str) -> str:
-    """The Debian package of a program or Python module, from packages.txt."""
+    """Return the Debian package of a program or Python module, from packages.txt."""
     for line in PACKAGES.read_text(encoding="utf-8").splitlines():
         package, _hash, programs = line.partition("#")
         if name in programs.split():
@@ -36,7 +36,7 @@ def package_of(name: str) -> str:
 
 
 def program(name: str) -> str:
-    """The path of a program."""
+    """Return the path of a program."""
     path = shutil.which(name, path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
     if path is None:
         raise ProgramMissingError(f"{name} is not installed; on Debian: apt-get install {package_of(name)}")
@@ -53,14 +53,14 @@ def run(*command: str, env: Optional[Mapping[str, str]] = None) -> str:
 
 
 def make_directory(purpose: str) -> Path:
-    """A new directory that QEMU's user can enter."""
+    """Return a new directory that QEMU's user can enter."""
     directory = Path(tempfile.mkdtemp(prefix=f"zstack-kvm-{purpose}-"))
     directory.chmod(0o755)
     return directory
 
 
 def free_port(address: str) -> int:
-    """A TCP port that nobody listens on at this address."""
+    """Return a TCP port that nobody listens on at this address."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.bind((address, 0))
@@ -79,7 +79,7 @@ class Daemon:
 
     @property
     def pid(self) -> int:
-        """Its process id."""
+        """Return its process id."""
         return self._process.pid
 
     def check(self) -> None:
@@ -96,7 +96,7 @@ class Daemon:
 
 
 def wait_for(what: str, ask: Callable[[], bool], daemon: Daemon, timeout: float = 10) -> None:
-    """Ask until the answer is true; ServerError at once when the daemon that it is about has ended."""
+    """Wait until the answer is true; raise ServerError at once if the daemon in question has ended."""
 
     def look() -> bool:
         if ask():

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The pages that people read, and what stands in them as code."""
+"""The documentation pages, and their code blocks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[3]
-PLACES = ("README.md", "docs/*.md", "roles/*/README.md", "tools/*/README.md", "molecule/README.md")
+PATTERNS = ("README.md", "docs/*.md", "roles/*/README.md", "tools/*/README.md", "molecule/README.md")
 # What a page may hold that begins like an example: a fence with its language, and the lines up to its end.
 _BLOCK = re.compile(r"^(?P<indent> *)```(?P<language>[^\n`]*)\n(?P<text>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL)
 
@@ -30,12 +30,12 @@ class Block:
 
 
 def pages() -> list[Path]:
-    """All pages."""
-    return [path for place in PLACES for path in sorted(CHECKOUT.glob(place))]
+    """Return all pages."""
+    return [path for pattern in PATTERNS for path in sorted(CHECKOUT.glob(pattern))]
 
 
 def blocks(*languages: str) -> Iterator[Block]:
-    """The pieces of code in these languages, in all pages."""
+    """Yield the pieces of code in these languages, in all pages."""
     for path in pages():
         text = path.read_text(encoding="utf-8")
         for found in _BLOCK.finditer(text):
@@ -47,5 +47,5 @@ def blocks(*languages: str) -> Iterator[Block]:
 
 
 def prose(path: Path) -> str:
-    """A page without its blocks of code."""
+    """Return a page without its blocks of code."""
     return _BLOCK.sub("", path.read_text(encoding="utf-8"))

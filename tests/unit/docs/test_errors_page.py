@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The page of error codes is what the table of error codes says."""
+"""The page of error codes matches the table of error codes."""
 
 from __future__ import annotations
 
@@ -17,4 +17,4 @@ def test_the_page_is_made_from_the_table() -> None:
         [sys.executable, CHECKOUT / "tools" / "docs" / "errors-page"], capture_output=True, text=True, check=True
     )
     page = (CHECKOUT / "docs" / "errors.md").read_text(encoding="utf-8")
-    assert page == made.stdout, "make it anew: tools/docs/errors-page > docs/errors.md"
+    assert page == made.stdout, "generate it again: tools/docs/errors-page > docs/errors.md"

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the pages and the plugins show as examples would be taken: as YAML, by Ansible, and by the modules."""
+"""Examples in the pages and the plugins are valid: as YAML, for Ansible, and for the modules."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def is_playbook(example: Any) -> bool:
 
 
 def module_calls(example: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The modules of this collection that a playbook, a list of tasks or anything with tasks in it calls."""
+    """Yield the modules of this collection that a playbook, a list of tasks or anything with tasks in it calls."""
     if isinstance(example, list):
         for item in example:
             yield from module_calls(item)
@@ -54,7 +54,7 @@ def module_calls(example: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def lists_of_vms(example: Any, defaults: Mapping[str, Any]) -> Iterator[list[Any]]:
-    """The VMs that an inventory or variables name, with the defaults that hold for them."""
+    """Yield the VMs that an inventory or variables name, with the defaults that hold for them."""
     if isinstance(example, list):
         for item in example:
             yield from lists_of_vms(item, defaults)
@@ -72,24 +72,24 @@ def is_template(value: Any) -> bool:
     return isinstance(value, str) and "{{" in value
 
 
-def without_templates(value: Any, place: str, dropped: list[str]) -> Any:
-    """The value as far as it is known before the playbook runs; the places of what isn't are added to the list."""
+def without_templates(value: Any, path: str, dropped: list[str]) -> Any:
+    """Return what is known of the value before the playbook runs; the paths of the rest are added to the list."""
     if isinstance(value, Mapping):
         for key in value:
             if is_template(value[key]):
-                dropped.append(f"{place}.{key}")
+                dropped.append(f"{path}.{key}")
         return {
-            key: without_templates(item, f"{place}.{key}", dropped)
+            key: without_templates(item, f"{path}.{key}", dropped)
             for key, item in value.items()
             if not is_template(item)
         }
     if isinstance(value, list):
-        return [without_templates(item, f"{place}[{index}]", dropped) for index, item in enumerate(value)]
+        return [without_templates(item, f"{path}[{index}]", dropped) for index, item in enumerate(value)]
     return value
 
 
 def problems_of_vms(vms: Any) -> list[str]:
-    """What parse_vms says of what is known of the VMs."""
+    """Return the problems that parse_vms finds in what is known of the VMs."""
     if is_template(vms):
         return []
     dropped: list[str] = []
@@ -101,7 +101,7 @@ def problems_of_vms(vms: Any) -> list[str]:
 
 
 def problems_of_call(module: str, arguments: Mapping[str, Any]) -> list[str]:
-    """What a module would say of its arguments."""
+    """Return the problems that a module would find in its arguments."""
     spec = importlib.import_module(f"{PLUGINS}.modules.{module}").ARGUMENT_SPEC
     described = {**arguments}
     describes_vms = spec.get("vms", {}).get("elements") == "raw"
@@ -152,7 +152,7 @@ def test_filters_are_used_in_their_own_examples(name: str) -> None:
 
 
 def options_of_inventory() -> dict[str, Any]:
-    """The inventory plugin's options and those of its fragments, as the argument spec of a module."""
+    """Return the inventory plugin's options and those of its fragments, as the argument spec of a module."""
     texts = [zstack_vms.DOCUMENTATION, *(each.ModuleDocFragment.DOCUMENTATION for each in INVENTORY_FRAGMENTS)]
     spec: dict[str, Any] = {}
     for text in texts:
@@ -166,7 +166,7 @@ def options_of_inventory() -> dict[str, Any]:
 
 
 def inventories() -> Iterator[dict[str, Any]]:
-    """What the pages and the plugin itself show as its configuration."""
+    """Yield the inventory configurations that the pages and the plugin itself show."""
     shown = [content(block) for block in YAML_BLOCKS] + list(yaml.safe_load_all(zstack_vms.EXAMPLES))
     return (each for each in shown if isinstance(each, dict) and each.get("plugin") == zstack_vms.InventoryModule.NAME)
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Links between pages lead somewhere, where pages are read as they lie in the repository too."""
+"""Links between pages work, also in the repository."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ each_page = pytest.mark.parametrize("page", pages(), ids=lambda path: str(path.r
 
 
 def anchors(page: Path) -> set[str]:
-    """What the headings of a page can be linked at, as GitHub and the site name it."""
+    """Return the anchors of a page's headings, as GitHub and the site name them."""
     titles = (re.sub(r"[^\w\- ]", "", title.replace("`", "").lower()) for title in _HEADING.findall(prose(page)))
     return {title.strip().replace(" ", "-") for title in titles}
 
 
 def problem(page: Path, link: str) -> str:
-    """Why the link leads nowhere; empty where it leads somewhere."""
+    """Return why the link is broken; empty if it is not."""
     if re.match(r"https?://", link):
         return ""
     path, _hash, anchor = link.partition("#")

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Pythons of a machine are found, and what only looks like one is not taken for it."""
+"""The Pythons of a machine are found, and look-alikes are rejected."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from ansible_collections.zstack.kvm.tests.run import pythons
 OWN = "%d.%d" % sys.version_info[:2]
 
 
-def program(folder: Path, version: str, text: str) -> Path:
-    """A script by the name of a Python."""
-    path = folder / f"python{version}"
+def program(directory: Path, version: str, text: str) -> Path:
+    """Return a script by the name of a Python."""
+    path = directory / f"python{version}"
     path.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
     path.chmod(0o755)
     return path
@@ -24,8 +24,8 @@ def program(folder: Path, version: str, text: str) -> Path:
 
 @pytest.fixture(name="path")
 def _path(monkeypatch, tmp_path):
-    """The only folder in which programs are looked for."""
-    monkeypatch.setattr(pythons, "PLACES", ())
+    """Return the only directory that is searched for programs."""
+    monkeypatch.setattr(pythons, "PATTERNS", ())
     monkeypatch.setenv("PATH", str(tmp_path))
     return tmp_path
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The test command counts what ran, and takes nothing for a success that showed nothing."""
+"""The test command counts what ran; a part without results is not a success."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ WELL = Outcome("", "")
 BADLY = Outcome("pytest ended with exit code 1", "")
 
 
-def report(folder: Path, **numbers: int) -> list[Path]:
-    """A JUnit file with these numbers."""
+def report(directory: Path, **numbers: int) -> list[Path]:
+    """Return a JUnit file with these numbers."""
     attributes = " ".join(f'{name}="{number}"' for name, number in numbers.items())
-    path = folder / "report.xml"
+    path = directory / "report.xml"
     path.write_text(f"<testsuites><testsuite {attributes}/></testsuites>", encoding="utf-8")
     return [path]
 

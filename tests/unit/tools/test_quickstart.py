@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What ./quickstart says when something fails, and what it keeps between its runs."""
+"""Messages of ./quickstart when something fails, and the files it keeps between its runs."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_what_was_found_out_about_kvm_is_kept_while_its_device_is_or_is_not_ther
 
 
 def test_kvm_is_tried_with_the_guest_where_it_is_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    built = guest.folder(tmp_path / "renamed clone")
+    built = guest.directory(tmp_path / "renamed clone")
     built.mkdir(parents=True)
     manifest = {
         "files": {"kernel": "vmlinuz", "initrd": "initrd.gz"}, "kernel_parameters": "quiet", "ready_marker": "ready"
@@ -113,7 +113,7 @@ def test_no_two_checkouts_share_what_a_machine_can_have_once(tmp_path: Path) -> 
     documents = []
     for name in ("a", "b"):
         vm = QuickstartVm(tmp_path / name)
-        vm.folder.mkdir(parents=True)
+        vm.directory.mkdir(parents=True)
         vm.write_document()
         documents.append(json.loads(vm.document.read_text(encoding="utf-8")))
     one, other = (

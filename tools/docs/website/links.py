@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether the links of a built site lead somewhere, and whether it can be read without a network."""
+"""Check that a built site has no broken links and can be read without a network."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NOT_LOADED = {"canonical", "next", "prev", "search", "index", "author", "help"}
 
 
 class _Page(HTMLParser):
-    """What a page can be linked at, and what it links to."""
+    """The link targets of a page, and its links."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class _Page(HTMLParser):
 
 
 def problems(site: Path) -> list[str]:
-    """What is wrong, one sentence each."""
+    """Return the problems, one sentence each."""
     pages = {path: _read(path) for path in sorted(site.rglob("*.html"))}
     found = []
     for path, page in pages.items():

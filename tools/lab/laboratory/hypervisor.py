@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a hypervisor of the laboratory is, and the directory that remembers it."""
+"""A hypervisor of the laboratory, and the directory that remembers it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .errors import LabError
 
 @dataclass(frozen=True)
 class Settings:
-    """What a hypervisor is started with."""
+    """The settings with which a hypervisor is started."""
 
     number: int
     network: str
@@ -49,7 +49,7 @@ class Hypervisor:
 
     @property
     def log(self) -> Path:
-        """What was said while it came up."""
+        """Return the log of its start."""
         return self.directory / "boot.log"
 
     def remember(self) -> None:
@@ -62,7 +62,7 @@ class Hypervisor:
         (self.directory / "pid").write_text(str(pid), encoding="utf-8")
 
     def pid(self) -> int | None:
-        """Its first process, as this machine numbers it, or None when it is not running."""
+        """Return its first process, as this machine numbers it, or None when it is not running."""
         try:
             pid = int((self.directory / "pid").read_text(encoding="utf-8"))
             command = _command_line(pid)
@@ -71,7 +71,7 @@ class Hypervisor:
         return pid if self.process_name.encode() in command else None
 
     def inside(self, path: str) -> Path:
-        """A path inside the hypervisor, as this machine reaches it."""
+        """Return a path inside the hypervisor, as this machine reaches it."""
         return Path(f"/proc/{self.pid()}/root") / path.lstrip("/")
 
     def stop(self) -> None:
@@ -114,12 +114,12 @@ def _wait_until_ended(pid: int, timeout: float = 20) -> None:
 
 
 def capabilities(laboratory: Path) -> Path:
-    """Where all libvirts of the laboratory keep what they found out about QEMU, which takes them seconds."""
+    """Return where all libvirts of the laboratory keep what they found out about QEMU, which takes them seconds."""
     return laboratory / "capabilities"
 
 
 def load(laboratory: Path, name: str) -> Hypervisor:
-    """The hypervisor of this name in a laboratory's directory."""
+    """Return the hypervisor of this name in a laboratory's directory."""
     try:
         values = json.loads((laboratory / name / "settings.json").read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -130,6 +130,6 @@ def load(laboratory: Path, name: str) -> Hypervisor:
 
 
 def load_all(laboratory: Path) -> list[Hypervisor]:
-    """All hypervisors of a laboratory's directory, by number."""
+    """Return all hypervisors of a laboratory's directory, by number."""
     names = [path.parent.name for path in laboratory.glob("hv*/settings.json")]
     return sorted((load(laboratory, name) for name in names), key=lambda hypervisor: hypervisor.number)

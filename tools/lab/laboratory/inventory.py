@@ -14,12 +14,12 @@ from .hypervisor import load_all
 
 
 def path(laboratory: Path) -> Path:
-    """Where `lab up` writes the inventory."""
+    """Return where `lab up` writes the inventory."""
     return laboratory / "inventory.yml"
 
 
 def text(laboratory: Path) -> str:
-    """The inventory: the group hypervisors, with all that Ansible needs to reach them."""
+    """Return the inventory: the group hypervisors, with all that Ansible needs to reach them."""
     lines = ["hypervisors:", "  hosts:"]
     lines += [
         f"    {hypervisor.name}:\n      ansible_host: {hypervisor.address}" for hypervisor in load_all(laboratory)

@@ -35,7 +35,7 @@ _MODULES = {"libvirt": "python3-libvirt", "lxml": "python3-lxml"}
 
 
 def path_of(program: str) -> str:
-    """Where a program is, asking the system's own directories only."""
+    """Return where a program is, asking the system's own directories only."""
     found = shutil.which(program, path=SYSTEM_PATH)
     if found is None:
         raise LabError(f"{program} is not installed")

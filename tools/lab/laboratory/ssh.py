@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keys of a laboratory, and how its hypervisors are reached with them."""
+"""SSH keys of a laboratory, and the configuration for connecting to its hypervisors."""
 
 from __future__ import annotations
 
@@ -36,22 +36,22 @@ Key = tuple[bytes, bytes]
 
 
 def access_key(laboratory: Path) -> Path:
-    """The private key that opens every hypervisor of the laboratory."""
+    """Return the private key that opens every hypervisor of the laboratory."""
     return laboratory / "key"
 
 
 def host_key(hypervisor: Hypervisor) -> Path:
-    """The private key the hypervisor's sshd shows."""
+    """Return the private key the hypervisor's sshd shows."""
     return hypervisor.directory / "host_key"
 
 
 def known_hosts(laboratory: Path) -> Path:
-    """The known_hosts file of the laboratory's hypervisors, and of nothing else."""
+    """Return the known_hosts file of the laboratory's hypervisors, and of nothing else."""
     return laboratory / "known_hosts"
 
 
 def read_key(private: Path) -> Key:
-    """Private and public half of a key."""
+    """Return the private and the public half of a key."""
     return private.read_bytes(), private.with_name(f"{private.name}.pub").read_bytes()
 
 
@@ -82,7 +82,7 @@ def write_known_hosts(laboratory: Path) -> None:
 
 
 def options(laboratory: Path) -> list[str]:
-    """Options of ssh that trust the laboratory's own known_hosts file and touch no other."""
+    """Return options of ssh that trust the laboratory's own known_hosts file and touch no other."""
     return [
         "-o",
         f"UserKnownHostsFile={known_hosts(laboratory)}",
@@ -96,7 +96,7 @@ def options(laboratory: Path) -> list[str]:
 
 
 def command(hypervisor: Hypervisor) -> list[str]:
-    """The command that reaches the hypervisor; what it is to run comes after."""
+    """Return the command that reaches the hypervisor; what it is to run comes after."""
     return [
         "ssh",
         "-F",
@@ -113,7 +113,7 @@ def command(hypervisor: Hypervisor) -> list[str]:
 
 
 def write_server_configuration(host: Key, access: Key, path: str) -> None:
-    """Inside the hypervisor: write what its sshd and its ssh need. `path` becomes PATH of what sshd starts."""
+    """Write the configuration of sshd and ssh. Runs inside the hypervisor; `path` is the PATH of what sshd starts."""
     directory = Path("/etc/ssh")
     for name, (private, public) in (("lab_host_key", host), ("lab_access_key", access)):
         (directory / f"{name}.pub").write_bytes(public)

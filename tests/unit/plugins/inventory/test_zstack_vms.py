@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long the inventory waits for a hypervisor that has opened a connection."""
+"""Time limits of the inventory for a hypervisor that has opened a connection."""
 
 from __future__ import annotations
 

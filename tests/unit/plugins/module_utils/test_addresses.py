@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Addresses that guests report: what is one is passed on, in one spelling; what is none is left out with a warning."""
+"""Addresses that guests report: valid ones are normalised, others are omitted with a warning."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LOOPBACK = {"lo": {"hwaddr": "00:00:00:00:00:00", "addrs": [{"type": 0, "addr": 
 
 
 def nic(name: str, mac: Any, address: Any, prefix: Any = 24) -> dict[str, Any]:
-    """One NIC as libvirt tells of its addresses."""
+    """Return one NIC as libvirt reports its addresses."""
     return {name: {"hwaddr": mac, "addrs": [{"type": 0, "addr": address, "prefix": prefix}]}}
 
 

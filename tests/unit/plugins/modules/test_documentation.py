@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What all modules share: their action group, their documentation fragments, and complete RETURN documentation."""
+"""Shared parts of all modules: their action group, documentation fragments, and complete RETURN documentation."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MODULES = sorted(path.stem for path in (ROOT / "plugins/modules").glob("*.py"))
 
 
 def documentation(module: str) -> dict[str, Any]:
-    """The DOCUMENTATION of a module, without its fragments."""
+    """Return the DOCUMENTATION of a module, without its fragments."""
     source = importlib.import_module(f"ansible_collections.zstack.kvm.plugins.modules.{module}")
     return yaml.safe_load(source.DOCUMENTATION)
 
@@ -38,7 +38,7 @@ def test_every_module_documents_the_action_group_and_what_it_shares(module: str)
 
 
 def full_result() -> VmResult:
-    """A result in which everything is there that a VM's entry can have."""
+    """Return a result in which everything is there that a VM's entry can have."""
     error = VmError("bridge_missing", "there is no bridge br1", libvirt_code=38, libvirt_message="No such device")
     seen = BootDiagnostics(("login:",), ("warning",), "/var/lib/zstack-kvm/screenshots/1.png")
     return VmResult(

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the role reports of a host, on made-up trees of /dev, /proc and /sys: no machine of the tests has an IOMMU."""
+"""The role's report about a host, on simulated trees of /dev, /proc and /sys: test machines have no IOMMU."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SCRIPT = Path(__file__).resolve().parents[4] / "roles/host_prerequisites/files/r
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """The root folder of a host that offers nothing."""
+    """Return the root directory of a host that offers nothing."""
     write(tmp_path / "proc/cmdline", "BOOT_IMAGE=/vmlinuz root=/dev/vda1 quiet\n")
     return tmp_path
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Only raw volumes can be shared, whether the document says the format or the image was asked."""
+"""Only raw volumes can be shared, whether the format is in the document or was read from the image."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from lxml import etree
 
 
 def built(**nic: Any) -> DesiredDomain:
-    """The domain of a VM with one NIC."""
+    """Return the domain of a VM with one NIC."""
     desired = build(parsed_vm(nics=[{"bridge_name": "br0", **nic}]), recorded_host("debian-12"), StorageFacts({}))
     assert schema_errors(desired.element) == []
     return desired

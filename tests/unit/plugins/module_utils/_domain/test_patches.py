@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What patches cannot do, and attributes they create; what else they can is in the recorded domain C(patched)."""
+"""Limits of patches, and attributes they create; what else they can do is in the recorded domain C(patched)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What patches change, take out and put in is found in a definition from before them, and set in it."""
+"""Changes of patches are found in a definition that predates them, and applied to it."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ def desired(*patches: dict[str, Any], **options: Any) -> DesiredDomain:
 
 
 def before_patches(**options: Any) -> etree._Element:
-    """The definition that libvirt has of the VM without patches."""
+    """Return the definition that libvirt has of the VM without patches."""
     domain = desired(**options).element
     return reconcile(domain, domain).merged
 
 
 def held_of(wanted: DesiredDomain) -> etree._Element:
-    """What libvirt has of it."""
+    """Return libvirt's definition."""
     return reconcile(wanted.element, wanted.element).merged
 
 
 def found(wanted: DesiredDomain, held: etree._Element) -> list[tuple[str, Optional[str], Optional[str]]]:
-    """What differs; it is settled by its own outcome."""
+    """Return the differences; they are settled by their own outcome."""
     result = reconcile(wanted.element, held, wanted.unpatched)
     assert reconcile(wanted.element, result.merged, wanted.unpatched).differences == ()
     return [(each.path, each.before, each.after) for each in result.differences]

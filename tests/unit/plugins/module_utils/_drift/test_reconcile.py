@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What differs is found and set; what libvirt or an operator added stays."""
+"""Differences are found and set; additions of libvirt or an operator stay."""
 
 from __future__ import annotations
 
@@ -137,12 +137,12 @@ HELD = """
 
 
 def asked(*replacements: tuple[str, str]) -> etree._Element:
-    """What is asked for, with some of its text replaced."""
+    """Return the desired domain, with some of its text replaced."""
     return _domain(ASKED, replacements)
 
 
 def held(*replacements: tuple[str, str]) -> etree._Element:
-    """What libvirt holds, with some of its text replaced."""
+    """Return libvirt's definition, with some of its text replaced."""
     return _domain(HELD, replacements)
 
 
@@ -154,14 +154,14 @@ def _domain(text: str, replacements: tuple[tuple[str, str], ...]) -> etree._Elem
 
 
 def reconciled(desired: etree._Element, existing: Optional[etree._Element]) -> Reconciled:
-    """The comparison, which must be settled by its own outcome."""
+    """Return the comparison, which must be settled by its own outcome."""
     result = reconcile(desired, existing)
     assert reconcile(desired, result.merged).differences == ()
     return result
 
 
 def found(desired: etree._Element, existing: etree._Element) -> list[tuple[str, Optional[str], Optional[str]]]:
-    """What differs."""
+    """Return the differences."""
     return [(each.path, each.before, each.after) for each in reconciled(desired, existing).differences]
 
 
@@ -364,7 +364,7 @@ class TestBoard:
 
 
 class TestMetadata:
-    NOTE = '<n:note xmlns:n="http://other.example/notes">asked for</n:note>'
+    NOTE = '<n:note xmlns:n="http://other.example/notes">desired</n:note>'
 
     def test_of_others_can_be_asked_for(self) -> None:
         desired = asked(("<metadata>", "<metadata>" + self.NOTE))

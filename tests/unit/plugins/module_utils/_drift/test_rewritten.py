@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What libvirt writes in another way than patches is recorded, and then no drift as long as both stay the same."""
+"""A patch that libvirt rewrites is recorded, and is no drift as long as both stay the same."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def domain(text: str, *replacements: tuple[str, str]) -> etree._Element:
 
 
 def recorded(defined: etree._Element, desired: str = DESIRED) -> etree._Element:
-    """The definition with the record of what libvirt has rewritten."""
+    """Return the definition with the record of what libvirt has rewritten."""
     record = rewritten(domain(desired), UNPATCHED, defined)
     assert record is not None
     record = record.replace("<rewritten>", '<rewritten xmlns="%s">' % REWRITTEN_NAMESPACE)

@@ -15,7 +15,7 @@ from lxml import etree
 
 
 def path_of(element: etree._Element) -> str:
-    """The key of an element's rule."""
+    """Return the key of an element's rule."""
     names = []
     while element.getparent() is not None:
         tag = element.tag
@@ -27,25 +27,25 @@ def path_of(element: etree._Element) -> str:
 
 
 def rule_of(path: str) -> Rule:
-    """The rule, or that of any child of its parent."""
+    """Return the rule, or that of any child of its parent."""
     return RULES.get(path) or RULES[path.rpartition("/")[0] + "/*"]
 
 
 def known_attributes(rule: Rule) -> set[str]:
-    """All attributes that a rule says something of."""
+    """Return all attributes that a rule says something of."""
     of_itself = {where[1:] for where in rule.kinds if where.startswith("@")}
     return {*rule.attributes.split(), *rule.optional.split(), *rule.defaults, *of_itself}
 
 
 def domains() -> Iterator[etree._Element]:
-    """Those of all reference documents, and all recorded ones but for what patches wrote."""
+    """Return the domains of all reference documents and all recorded ones, without what patches wrote."""
     yield from (case.build().element for case in ALL_CASES)
     texts = (recorded_outcome(name).xml for name in GOLDEN_NAMES if name != "patched")
     yield from (etree.fromstring(text) for text in texts if text is not None)
 
 
 def written() -> Iterator[tuple[str, str]]:
-    """Every element and attribute of these domains, by path."""
+    """Yield every element and attribute of these domains, by path."""
     for domain in domains():
         for element in domain.iter():
             path = path_of(element)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Error codes: none that nothing raises."""
+"""Every error code is raised somewhere."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WAITED_FOR = {"console_timeout", "guest_agent_timeout", "address_timeout"}
 
 
 def texts_in_the_code() -> set[str]:
-    """Every text of the plugins but for the table of codes itself."""
+    """Return every text of the plugins but for the table of codes itself."""
     files = (path for path in PLUGINS.rglob("*.py") if path.name != "codes.py")
     nodes = (node for path in files for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
     return {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}

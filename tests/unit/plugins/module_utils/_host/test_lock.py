@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One task at a time for one VM, whatever becomes of the task."""
+"""One task at a time per VM, however the task ends."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ processes = multiprocessing.get_context("fork")
 
 
 def hold(directory: str, held: object, seconds: float) -> None:
-    """Takes the lock and keeps it."""
+    """Acquire the lock and keep it."""
     with vm_lock(UUID, directory).acquire(5):
         held.set()  # type: ignore[attr-defined]
         time.sleep(seconds)
 
 
 def count_in_file(directory: str, counter: str) -> None:
-    """Adds one to a number in a file, slowly."""
+    """Add one to a number in a file, slowly."""
     with vm_lock(UUID, directory).acquire(60):
         number = int(Path(counter).read_text(encoding="ascii"))
         time.sleep(0.005)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which disk of a domain is which volume when overlays lie on the images, and what of them is kept."""
+"""Disks with overlays are matched to volumes, and the overlays are kept."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from lxml import etree
 
 
 def disk(*chain: str, target: str = "vda", image_format: str = "qcow2", mirror: str = "") -> str:
-    """A disk and the images below it."""
+    """Return a disk and the images below it."""
     below = ""
     for image in reversed(chain[1:]):
         below = f"<backingStore type='file'><format type='qcow2'/><source file='{image}'/>{below}</backingStore>"
@@ -41,7 +41,7 @@ def domain(*disks: str) -> etree._Element:
 
 
 class Snapshots:
-    """Stands for libvirt, which is asked for nothing but snapshots, and counts how often."""
+    """A stand-in for libvirt that returns only snapshots, and counts the calls."""
 
     def __init__(self, *xmls: str) -> None:
         self._xmls = list(xmls)
@@ -67,7 +67,7 @@ def images(overlays: Overlays) -> list[tuple[str, str]]:
 
 
 def of_disks(differences: Sequence[Difference]) -> list[str]:
-    """The paths of the differences that disks have; what else normal form adds is not at stake here."""
+    """Return the paths of the differences that disks have; what else normal form adds is not at stake here."""
     return [difference.path for difference in differences if difference.path.startswith("devices/disk")]
 
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What of a VM that is off belongs to it alone: secrets and iSCSI sessions."""
+"""Secrets and iSCSI sessions that belong only to a VM that is off."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LUN = "<disk type='block'><source dev='%s1'/></disk>" % TARGET
 
 
 def libvirt(devices_of_other: str = "", secret: Optional[FakeSecret] = None) -> FakeHypervisor:
-    """A libvirt with the VM, which has everything and is off, and another one that runs."""
+    """Return a libvirt with the VM, which has everything and is off, and another one that runs."""
     domains = {UUID: FakeDomain("shutoff", defined=USED + LUN), OTHER: FakeDomain(running=devices_of_other)}
     return FakeHypervisor(domains, [secret] if secret else [])
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What zstack_host_info tells of hypervisors, from recorded capabilities and made-up kernels."""
+"""Information of zstack_host_info, from recorded capabilities and simulated kernels."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class RecordedHypervisor:
 
 @pytest.fixture
 def kernel(tmp_path: Path) -> Path:
-    """A file tree with what a kernel tells in /proc and /sys."""
+    """Return a file tree with what a kernel shows in /proc and /sys."""
     for name in ("proc", "sys/class/net/br_eth0/bridge", "sys/class/net/eth0", "sys/fs/cgroup"):
         (tmp_path / name).mkdir(parents=True)
     for group, device in ((9, "0000:00:1f.0"), (10, "0000:3b:00.1"), (10, "0000:3b:00.0")):

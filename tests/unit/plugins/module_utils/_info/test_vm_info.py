@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is told of VMs when some of them hang or vanish meanwhile; the hypervisor is made up."""
+"""Information about VMs of which some hang or vanish meanwhile, from a simulated hypervisor."""
 
 from __future__ import annotations
 
@@ -77,22 +77,22 @@ class Host(FakeHypervisor):
 
 
 def told(host: Host, *uuids: str, others: bool = True) -> dict[str, dict[str, Any]]:
-    """The entries by UUID; pictures are asked for."""
+    """Return the entries by UUID, with screenshots."""
     system = RemoteSystem("qemu+ssh://hv1/system")
     return {entry["uuid"]: entry for entry in vm_information(host, system, uuids, others, Pictures(None, 1))}
 
 
-def test_a_qemu_that_hangs_is_asked_once_and_its_vm_told_of_without_it() -> None:
+def test_a_qemu_that_hangs_is_asked_once_and_its_vm_reported_without_it() -> None:
     host = Host(3, hanging=(vm(1),))
     entry = told(host)[vm(1)]
-    assert [asked for asked in host.asked if asked[0] == vm(1)] == [(vm(1), "ask for the size of a disk")]
+    assert [call for call in host.asked if call[0] == vm(1)] == [(vm(1), "ask for the size of a disk")]
     assert (entry["state"], entry["qemu_hangs"], entry["name"]) == ("running", True, "vm-" + vm(1))
     assert [(disk["source"], disk["size"]) for disk in entry["disks"]] == [("/a", None), ("/b", None)]
     assert entry["thumbnail"] is None
     assert entry["warnings"] == ["the information about this VM is incomplete: " + SILENCE]
 
 
-def test_the_others_are_told_of_whole() -> None:
+def test_the_others_are_reported_completely() -> None:
     entries = told(Host(3, hanging=(vm(1),)))
     for each in (vm(0), vm(2)):
         assert (entries[each]["qemu_hangs"], entries[each]["warnings"]) == (False, [])
@@ -118,7 +118,7 @@ def test_the_silence_of_an_agent_is_not_that_of_qemu() -> None:
     assert entry["thumbnail"] is not None
 
 
-def test_one_that_was_removed_meanwhile_is_told_of_only_where_it_win_sync_for() -> None:
+def test_one_that_was_removed_meanwhile_is_reported_only_where_it_was_named() -> None:
     assert GONE not in told(Host(1))
     assert told(Host(1), GONE)[GONE]["state"] == "absent"
     assert told(Host(1), GONE, others=False).keys() == {GONE}

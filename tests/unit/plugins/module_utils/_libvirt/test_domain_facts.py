@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a domain's XML tells, also of domains that others than ZStack have made."""
+"""Information from a domain's XML, also of domains that were not defined by ZStack."""
 
 from __future__ import annotations
 
@@ -21,6 +21,12 @@ def domain(content: str) -> etree._Element:
 
 def devices(content: str) -> etree._Element:
     return domain("<devices>%s</devices>" % content)
+
+
+def test_a_nic_on_a_libvirt_network_has_the_bridge_as_well() -> None:
+    live = devices("<interface type='network'><source network='default' bridge='virbr0'/></interface>")
+    (nic,) = domain_facts.nics(live, {})
+    assert (nic["bridge"], nic["network"]) == ("virbr0", "default")
 
 
 def test_a_domain_of_nobody_has_its_own_name_and_no_metadata() -> None:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Words of libvirt, QEMU and the kernel, as they were recorded, and the code that each becomes.
+"""Recorded messages of libvirt, QEMU and the kernel, and the code of each.
 
 Recorded on libvirt 9.0 and QEMU 7.2, but for those marked with their origin: texts of things that the recording
 machine doesn't have (AppArmor, SELinux, an IOMMU, KVM).
@@ -66,6 +66,7 @@ RECOGNISED_BY = {
     "qos_unsupported": {QUOTED},
     "secret_missing": {NUMBER},
     "security_denied": {QUOTED, ENGLISH},
+    "socket_unreachable": {QUOTED},
     "storage_denied": {QUOTED},
     "storage_missing": {QUOTED},
     "storage_unreachable": {QUOTED},
@@ -108,6 +109,10 @@ RECORDED = [
     ('storage_unreachable', 1, QEMU + '-blockdev {"driver":"iscsi","lun":1}: iSCSI: Failed to connect to LUN : '
      'iscsi_service failed with : iscsi_service_reconnect_if_loggedin. Can not reconnect right now.'),
     ('storage_unreachable', 1, QEMU + '-blockdev {"driver":"rbd"}: error connecting: Connection timed out'),
+    ('storage_unreachable', 1, QEMU + "-chardev socket,id=chr-vu-virtio-disk0,path=/run/vhost: "
+     "Failed to connect to '/run/vhost': No such file or directory"),
+    ('socket_unreachable', 1, QEMU + "-chardev socket,id=charshmem0,path=/run/ivshmem: "
+     "Failed to connect to '/run/ivshmem': Connection refused"),
     ('storage_denied', 1, QEMU + '-blockdev {"driver":"rbd"}: error connecting: Operation not permitted'),
     ('storage_missing', 1, QEMU + '-blockdev {"driver":"rbd"}: error reading header from vol: No such file or '
      'directory'),

@@ -25,7 +25,7 @@ CEPHX_KEY = "AQBkU2VjcmV0S2V5Rm9yVGVzdGluZ09ubHkwMDAwMA=="
 
 
 def walk(spec: Mapping[str, Any], inner: str, path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Every option at every depth; C(inner) is the key of the options inside."""
+    """Yield every option at every depth; C(inner) is the key of the options inside."""
     for name, option in spec.items():
         full = "%s.%s" % (path, name) if path else name
         yield full, option

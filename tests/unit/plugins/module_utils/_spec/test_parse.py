@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a playbook may say about VMs: what it becomes, and every problem with its place."""
+"""Options of VMs in a playbook: the parsed values, and every problem with its path."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OTHER_UUID = "0d0c2f86-6f0e-4f1b-8a50-1f3f0d7d6a02"
 
 
 def vm(**options: Any) -> dict[str, Any]:
-    """A VM with what is required, and the given options."""
+    """Return a VM with what is required, and the given options."""
     required = {
         "uuid": UUID,
         "name": "web",
@@ -44,14 +44,14 @@ def nic(**options: Any) -> dict[str, Any]:
 
 
 def parsed(**options: Any) -> Vm:
-    """The VM that the options describe, which must be right."""
+    """Return the VM that the options describe, which must be right."""
     vms, problems = parse_vms([vm(**options)])
     assert not problems, "\n".join(map(str, problems))
     return vms[0]
 
 
 def problems(*vms: Any) -> list[str]:
-    """What is wrong with VMs."""
+    """Return the problems of VMs."""
     found, listed = parse_vms(list(vms))
     assert bool(found) != bool(listed)
     return [str(problem) for problem in listed]
@@ -198,7 +198,7 @@ class TestConversion:
             root_volume=volume(qos={"total_bandwidth": "10MB", "total_iops": "100"}),
             nics=[nic(qos={"inbound_bandwidth": "100Mb"})],
         )
-        assert made.root_volume.qos == VolumeQos(10 << 20, 100)
+        assert made.root_volume.qos == VolumeQos(None, None, 10 << 20, None, None, None, 100)
         assert made.nics[0].qos == NicQos(100 << 20, None)
 
     @pytest.mark.parametrize(
@@ -220,7 +220,15 @@ class TestConversion:
     @pytest.mark.parametrize(("version", "number"), [("1.1", 1), ("2.0", 2), ("2.0.0", 2), ("3", 3), ("3.1", 3)])
     def test_usb_devices(self, version: str, number: int) -> None:
         made = parsed(usb_devices=["1:13:046d:C077:%s" % version])
-        assert made.usb_devices == (UsbDevice("vms[0].usb_devices[0]", 1, 13, 0x46D, 0xC077, number),)
+        assert made.usb_devices == (UsbDevice("vms[0].usb_devices[0]", 1, 13, 0x46D, 0xC077, number, "", 0),)
+
+    @pytest.mark.parametrize(
+        ("mode", "server"),
+        [("PassThrough:-1:172.20.1.10", ("", 0)), ("Redirect:4001:172.20.1.11", ("172.20.1.11", 4001))],
+    )
+    def test_usb_devices_of_this_host_or_another(self, mode: str, server: tuple[str, int]) -> None:
+        made = parsed(usb_devices=["001:003:0781:5567:2.0:%s" % mode])
+        assert made.usb_devices == (UsbDevice("vms[0].usb_devices[0]", 1, 3, 0x781, 0x5567, 2, *server),)
 
     def test_monitors(self) -> None:
         root = volume(
@@ -311,7 +319,6 @@ WRONG_VALUES = [
     ({"clock": "gmt"}, "vms[0].clock: must be one of utc, localtime, not 'gmt'"),
     ({"arch": "sparc"}, "vms[0].arch: must be one of x86_64, aarch64"),
     ({"machine": "pc,accel=tcg"}, "vms[0].machine:"),
-    ({"boot_dev": []}, "vms[0].boot_dev: is empty"),
     ({"boot_dev": ["hd", "floppy"]}, "vms[0].boot_dev[1]: must be one of hd, cdrom, network, not 'floppy'"),
     ({"boot_dev": ["hd", "cdrom", "hd"]}, "vms[0].boot_dev[2]: is the same as vms[0].boot_dev[0]"),
     ({"boot_dev": ["hd", None]}, "vms[0].boot_dev[1]:"),
@@ -325,7 +332,7 @@ WRONG_VALUES = [
     ({"root_volume": {}}, "vms[0].root_volume.install_path: is required"),
     ({"root_volume": volume(device_id=1)}, "vms[0].root_volume.device_id: 1 must be between 0 and 0"),
     ({"root_volume": volume(install_path="images/a")}, "vms[0].root_volume.install_path:"),
-    ({"root_volume": volume(device_type="tape")}, "vms[0].root_volume.device_type: must be one of file, ceph"),
+    ({"root_volume": volume(device_type="tape")}, "vms[0].root_volume.device_type: must be one of file, block, ceph"),
     ({"root_volume": volume(wwn="0x12")}, "vms[0].root_volume.wwn: '0x12' is not a WWN"),
     (
         {"root_volume": volume(shareable=True, format="qcow2")},
@@ -381,6 +388,12 @@ WRONG_VALUES = [
         "vms[0].nics[1].nic_internal_name: is the same",
     ),
     ({"nics": [nic(bridge_name="a bridge")]}, "vms[0].nics[0].bridge_name:"),
+    ({"nics": [nic(network_name="default")]}, "vms[0].nics[0].network_name: cannot be used with bridge_name"),
+    ({"nics": [{"network_name": "a/b"}]}, "vms[0].nics[0].network_name: "),
+    (
+        {"nics": [{"network_name": "default", "bridge_type": "openvswitch"}]},
+        "vms[0].nics[0].network_name: cannot be used with bridge_type openvswitch",
+    ),
     ({"nics": [nic(bridge_name="b" * 16)]}, "is longer than 15 characters"),
     ({"nics": [nic(nic_internal_name="../x")]}, "vms[0].nics[0].nic_internal_name:"),
     ({"nics": [nic(ip="10.0.0")]}, "vms[0].nics[0].ip:"),
@@ -459,7 +472,7 @@ class TestAllProblemsAtOnce:
         ]
 
     @pytest.mark.parametrize(
-        ("options", "place"),
+        ("options", "path"),
         [
             ({"root_volume": volume(qos={"total_bandwidth": 0, "total_iops": 100})}, "root_volume.qos.total_bandwidth"),
             ({"root_volume": volume(qos={"total_bandwidth": 1, "total_iops": "x"})}, "root_volume.qos.total_iops"),
@@ -473,9 +486,9 @@ class TestAllProblemsAtOnce:
             ),
         ],
     )
-    def test_of_two_limits_only_the_wrong_one_is_named(self, options: dict[str, Any], place: str) -> None:
+    def test_of_two_limits_only_the_wrong_one_is_named(self, options: dict[str, Any], path: str) -> None:
         (problem,) = problems(vm(**options))
-        assert problem.startswith("vms[0].%s: " % place)
+        assert problem.startswith("vms[0].%s: " % path)
 
 
 class TestUnknownOptions:
@@ -497,7 +510,10 @@ class TestUnknownOptions:
 
     def test_without_anything_near_get_a_list(self) -> None:
         dummy, found = parse_vms([vm(root_volume=volume(qos={"zzz": 1}))])
-        assert found[0].hint == "known options: total_bandwidth, total_iops"
+        assert found[0].hint == (
+            "known options: overall_iops, read_bandwidth, read_iops, total_bandwidth, total_iops, write_bandwidth, "
+            "write_iops"
+        )
 
     def test_may_have_keys_that_are_no_text(self) -> None:
         assert problems({**vm(), 5: 1, ("a",): 2}) == [
@@ -516,16 +532,16 @@ class TestAcrossVms:
         assert found == ["vms[1].uuid: is the same as vms[0].uuid"]
 
     @pytest.mark.parametrize(
-        ("options", "place"),
+        ("options", "path"),
         [
             ({"nics": [nic(mac="fa:00:00:00:00:01")]}, "nics[0].mac"),
             ({"nics": [nic(nic_internal_name="tap1")]}, "nics[0].nic_internal_name"),
             ({"channels": [{"socket_path": "/a", "target_name": "a"}]}, "channels[0].socket_path"),
         ],
     )
-    def test_what_two_vms_cannot_share(self, options: dict[str, Any], place: str) -> None:
+    def test_what_two_vms_cannot_share(self, options: dict[str, Any], path: str) -> None:
         found = problems(vm(**options), vm(uuid=OTHER_UUID, root_volume=volume(install_path="/b"), **options))
-        assert found == ["vms[1].%s: is the same as vms[0].%s" % (place, place)]
+        assert found == ["vms[1].%s: is the same as vms[0].%s" % (path, path)]
 
     @pytest.mark.parametrize(
         ("name", "one", "same"),

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""ZStack's StartVmCmd becomes a VM as a playbook writes it, and nothing of it gets lost."""
+"""ZStack's StartVmCmd becomes a VM as a playbook describes it, without loss."""
 
 from __future__ import annotations
 
@@ -290,7 +290,7 @@ class TestUnknownFields:
             "NicQos": {"f0": {"burst": 1}},
         },
     )
-    PLACES = {
+    PATHS = {
         "gpu",
         "rootVolume.size",
         "nics[0].mtu",
@@ -303,12 +303,12 @@ class TestUnknownFields:
         (problem,) = problems(self.DOCUMENT)
         assert problem.startswith("unknown fields: ")
         assert problem.endswith(" (unknown='warn' ignores them)")
-        assert set(problem.partition(": ")[2].partition(" (")[0].split(", ")) == self.PLACES
+        assert set(problem.partition(": ")[2].partition(" (")[0].split(", ")) == self.PATHS
 
     def test_are_kept_out_with_a_warning(self) -> None:
         vm, warnings = vm_from_start_vm_cmd(self.DOCUMENT, unknown="warn")
         assert len(warnings) == 2
-        assert set(warnings[1].partition(": ")[2].split(", ")) == self.PLACES
+        assert set(warnings[1].partition(": ")[2].split(", ")) == self.PATHS
         assert parse_vms([vm])[1] == []
 
     def test_are_kept_out_silently(self) -> None:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""VMs are named by their UUIDs, and all that is wrong with those is found at once."""
+"""VMs are identified by their UUIDs, and all problems of those are found at once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def test_uuids_may_be_written_without_dashes() -> None:
     assert parse_uuids([UUID.replace("-", "").upper()], "vms") == ([UUID], [])
 
 
-def test_all_wrong_uuids_are_told_with_their_places() -> None:
+def test_all_wrong_uuids_are_reported_with_their_paths() -> None:
     _uuids, problems = parse_uuids(["web", UUID, UUID.upper()], "vms")
     assert [problem.option_path for problem in problems] == ["vms[0]", "vms[2]"]
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Actions are done in order; when one fails, those before it are undone in reverse."""
+"""Actions are executed in order; when one fails, those before it are undone in reverse."""
 
 from __future__ import annotations
 
@@ -79,13 +79,13 @@ def recorder() -> Recorder:
 
 
 def context_of(recorder: Recorder) -> ActionContext:
-    """A context in which the recorder is the hypervisor."""
+    """Return a context in which the recorder is the hypervisor."""
     vm: Any = SimpleNamespace(uuid="6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11")
     return ActionContext(recorder, None, vm, None, threading.Event())
 
 
 def failure_of(recorder: Recorder, *actions: Action) -> Failure:
-    """How applying the actions ends badly."""
+    """Apply the actions, which must fail, and return the failure."""
     with pytest.raises(VmFailed) as caught:
         apply(context_of(recorder), actions)
     return caught.value.failure

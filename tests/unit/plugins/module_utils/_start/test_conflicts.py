@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What other domains claim: asked for once, also where the hypervisor itself can't be asked."""
+"""Claims of other domains: gathered once, also if the hypervisor's files can't be read."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Libvirt(FakeHypervisor):
 
 
 def conflicts(others: OtherDomains, devices: str, use: Use = START) -> Conflicts:
-    """Of a VM with a NIC and a channel of the same names, on a hypervisor that is reached by a remote uri."""
+    """Return the conflicts of a VM with a NIC and a channel of the same names, on a remote hypervisor."""
     vm = parsed_vm(
         nics=[{"bridge_name": "br0", "nic_internal_name": "vnic1.0", "mac": "fa:00:00:00:00:01"}],
         channels=[{"socket_path": "/run/agent", "target_name": "agent"}],
@@ -122,6 +122,56 @@ def test_a_file_of_another_vm_is_a_problem_as_soon_as_it_is_in_the_definition(ho
     assert [(problem.option_path, problem.code) for problem in found.problems] == [
         ("vms[0].domain_patches", "path_taken")
     ]
+
+
+class TestOneOfSeveralPatches:
+    """The problem names the patch that it comes from."""
+
+    @staticmethod
+    def option_paths(devices: str, *values: str) -> list[str]:
+        patches = [{"action": "add", "xpath": "/domain/devices", "value": value} for value in values]
+        desired = etree.fromstring(domain(UUID, devices))
+        others = Libvirt(running=devices, off="<disk><source file='/var/log/a'/></disk>").others()
+        system = RemoteSystem("qemu+ssh://hv1/system")
+        found = find_conflicts(parsed_vm(domain_patches=patches), desired, ObservedVm(), START, system, others)
+        return [problem.option_path for problem in found.problems]
+
+    def test_by_its_path(self) -> None:
+        longer = FILE.replace("/var/log/a", "/var/log/a.log")
+        assert self.option_paths(FILE, "<title>a</title>", FILE, longer) == ["vms[0].domain_patches[1]"]
+
+    def test_by_a_path_that_is_escaped(self) -> None:
+        patches = ["<title/>", FILE.replace("/log/", "&#47;log/")]
+        assert self.option_paths(FILE, *patches) == ["vms[0].domain_patches[1]"]
+
+    def test_by_its_port(self) -> None:
+        vnc = "<graphics type='vnc' port='590%d' autoport='no'/>"
+        patches = [vnc % 1, vnc % 2, "<title>15901</title>"]
+        assert self.option_paths(vnc % 1, *patches) == ["vms[0].domain_patches[0]"]
+
+    def test_unless_several_make_it_up_together(self) -> None:
+        assert self.option_paths(FILE, "<serial type='file'/>") == ["vms[0].domain_patches"]
+
+
+@pytest.mark.parametrize(
+    ("device", "code"),
+    [
+        ("<shmem name='a'><server path='/image'/></shmem>", "socket_unreachable"),
+        ("<serial type='unix'><source mode='connect' path='/image'/></serial>", "socket_unreachable"),
+        ("<shmem name='a'><server path='/later'/></shmem>", ""),
+        ("<serial type='pipe'><source path='/image'/></serial>", "path_taken"),
+        ("<serial type='pipe'><source path='/pair'/></serial>", "path_taken"),
+        ("<pstore backend='acpi-erst'><path>/image</path></pstore>", "path_taken"),
+    ],
+)
+def test_a_file_is_neither_a_socket_nor_a_pipe(tmp_path: Path, device: str, code: str) -> None:
+    for name in ("image", "pair.out"):
+        (tmp_path / name).write_bytes(b"somebody's")
+    vm = parsed_vm(domain_patches=[{"action": "add", "xpath": "/domain/devices", "value": device}])
+    desired = etree.fromstring(domain(UUID, device))
+    found = find_conflicts(vm, desired, ObservedVm(), START, HostSystem(str(tmp_path)), Libvirt().others())
+    expected = [("vms[0].domain_patches[0]", code)] if code else []
+    assert [(problem.option_path, problem.code) for problem in found.problems] == expected
 
 
 def test_a_special_file_is_shared_also_behind_a_link(tmp_path: Path) -> None:

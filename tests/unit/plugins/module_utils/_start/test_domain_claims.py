@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a domain claims of its hypervisor."""
+"""Claims of a domain on its hypervisor."""
 
 from __future__ import annotations
 
@@ -48,6 +48,9 @@ def test_sockets_are_those_that_qemu_listens_on(device: str, sockets: set[str]) 
         ("<serial type='pty'><log file='/l' append='off'/></serial>", {"/l"}),
         ("<channel type='unix'><source mode='bind' path='/s'/><log file='/l'/></channel>", {"/l"}),
         ("<audio id='1' type='file' path='/l'/>", {"/l"}),
+        ("<interface type='user'><backend type='passt' logFile='/l'/></interface>", {"/l"}),
+        ("<pstore backend='acpi-erst'><path>/l</path><size unit='KiB'>8</size></pstore>", {"/l"}),
+        ("<tpm model='tpm-crb'><backend type='emulator'><source type='file' path='/l'/></backend></tpm>", {"/l"}),
         ("<disk type='file'><source file='/d'/></disk>", set()),
     ],
 )
@@ -56,20 +59,39 @@ def test_logs_are_the_files_that_are_written(device: str, logs: set[str]) -> Non
 
 
 @pytest.mark.parametrize(
-    "device",
+    ("device", "streams"),
     [
-        "<serial type='pipe'><source path='/l'/></serial>",
-        "<parallel type='dev'><source path='/l'/></parallel>",
-        "<rng><backend model='egd' type='pipe'><source path='/l'/></backend></rng>",
+        ("<serial type='pipe'><source path='/l'/></serial>", {"/l", "/l.in", "/l.out"}),
+        ("<parallel type='dev'><source path='/l'/></parallel>", {"/l"}),
+        ("<rng><backend model='egd' type='pipe'><source path='/l'/></backend></rng>", {"/l", "/l.in", "/l.out"}),
     ],
 )
-def test_streams_are_pipes_and_character_devices(device: str) -> None:
-    assert (claimed(device).streams, claimed(device).logs) == ({"/l"}, set())
+def test_streams_are_character_devices_and_pipes_which_may_be_pairs(device: str, streams: set[str]) -> None:
+    assert (claimed(device).streams, claimed(device).logs) == (streams, set())
+
+
+@pytest.mark.parametrize(
+    ("device", "peers"),
+    [
+        ("<serial type='unix'><source mode='connect' path='/s'/></serial>", {"/s"}),
+        ("<serial type='unix'><source mode='bind' path='/s'/></serial>", set()),
+        ("<interface type='vhostuser'><source type='unix' path='/s' mode='client'/></interface>", {"/s"}),
+        ("<disk type='vhostuser'><source type='unix' path='/s'/></disk>", {"/s"}),
+        ("<shmem name='a'><server path='/s'/></shmem>", {"/s"}),
+        ("<filesystem><driver type='virtiofs'/><source socket='/s'/></filesystem>", {"/s"}),
+    ],
+)
+def test_peers_are_the_sockets_that_qemu_connects_to(device: str, peers: set[str]) -> None:
+    assert claimed(device).peers == peers
 
 
 def test_images_are_those_of_disks_and_their_backing_files() -> None:
     disks = "<disk><source file='/a'/><backingStore><source file='/b'/></backingStore></disk>"
     assert claimed(disks + "<disk><source dev='/dev/c'/></disk>").images == {"/a", "/b", "/dev/c"}
+
+
+def test_non_volatile_memory_is_an_image_too() -> None:
+    assert claimed("<memory model='nvdimm'><source><path>/a</path></source></memory>").images == {"/a"}
 
 
 def test_nvram_has_its_format() -> None:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is to be done about a VM: the whole table of states and policies."""
+"""The plan for a VM: the complete table of states and policies."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ ACTIVE_STATES = ("running", "blocked", "paused", "pmsuspended")
 
 
 def vm(**options: Any) -> Vm:
-    """The VM of these tests."""
+    """Return the VM of these tests."""
     return parsed_vm(**{"uuid": UUID, "name": "web", "cpu_num": 2, **options})
 
 
 def observed(state: str, reason: str = "unknown", **facts: Any) -> ObservedVm:
-    """The VM in a state, as it usually is in that state."""
+    """Return the VM in a state, as it usually is in that state."""
     if state == "absent":
         return ObservedVm(**facts)
     usual = ObservedVm(state=state, reason=reason, name=NAME, persistent=True, inactive_xml="<old/>")
@@ -58,7 +58,7 @@ def observed(state: str, reason: str = "unknown", **facts: Any) -> ObservedVm:
 
 
 def plan(seen: ObservedVm, drift: Drift = NO_DRIFT, policy: Policy = NEXT_BOOT, **options: Any) -> Plan:
-    """The plan, with all that is done as its changes: there is something to be prepared if the VM starts."""
+    """Return the plan, with all that is done as its changes: there is something to be prepared if the VM starts."""
     wanted = vm(**options)
     check_state(wanted, seen, policy)
     preparations = [PREPARATION] if will_start(seen, drift, policy) or will_attach(drift, policy) else []
@@ -68,12 +68,12 @@ def plan(seen: ObservedVm, drift: Drift = NO_DRIFT, policy: Policy = NEXT_BOOT, 
 
 
 def names(made: Plan) -> list[str]:
-    """The actions of a plan."""
+    """Return the actions of a plan."""
     return [action.name for action in made.actions]
 
 
 def both(*differences: Difference) -> Drift:
-    """The same differences in the definition and in what runs."""
+    """Return the same differences in the definition and in what runs."""
     return Drift(defined=differences, running=differences)
 
 

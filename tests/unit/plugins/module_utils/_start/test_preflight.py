@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a VM needs of the hypervisor and doesn't find there, on a made-up file tree."""
+"""Resources that a VM needs and the hypervisor lacks, on a simulated file tree."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._start.preflight import
     memory_warnings,
     missing_channel_directories,
     network_filter_problems,
+    network_problems,
 )
 from ansible_collections.zstack.kvm.plugins.module_utils._start.result import as_failure
 from ansible_collections.zstack.kvm.tests.unit.fakes import FakePrograms, parsed_vm
@@ -27,12 +28,13 @@ CHANNEL = {"target_name": "agent"}
 
 @pytest.fixture
 def system(tmp_path: Path) -> HostSystem:
-    """A bridge br0 and a NIC eth0, two PCI devices of which 0000:0a:00.1 is behind an IOMMU and 0000:0a:00.2 is not,
-    the USB device 046d:c077 as 1:3, the folder /run/vm.
+    """Return a hypervisor with a bridge, a NIC, two PCI devices, a USB device and a directory.
+
+    They are br0, eth0, 0000:0a:00.1 behind an IOMMU, 0000:0a:00.2 without, 046d:c077 as 1:3, and /run/vm.
     """
     pci = "sys/bus/pci/devices/0000:0a:00."
-    for folder in ("sys/class/net/br0/bridge", "sys/class/net/eth0", pci + "1/iommu_group", pci + "2", "run/vm"):
-        (tmp_path / folder).mkdir(parents=True)
+    for directory in ("sys/class/net/br0/bridge", "sys/class/net/eth0", pci + "1/iommu_group", pci + "2", "run/vm"):
+        (tmp_path / directory).mkdir(parents=True)
     stick = tmp_path / "sys/bus/usb/devices/1-2"
     stick.mkdir(parents=True)
     for name, text in (("busnum", "1"), ("devnum", "3"), ("idVendor", "046d"), ("idProduct", "c077")):
@@ -45,6 +47,7 @@ def system(tmp_path: Path) -> HostSystem:
     "options",
     [
         {"nics": [{"bridge_name": "br0"}]},
+        {"nics": [{"network_name": "default"}]},
         {"pci_devices": ["0a:00.1"]},
         {"usb_devices": ["1:3:046D:C077:2.0"]},
         {"channels": [{**CHANNEL, "socket_path": "/run/vm/agent"}]},
@@ -117,7 +120,7 @@ def test_what_is_not_there_is_one_with_what_to_do(
 
 
 def openvswitch(root: Path, broken: str = "") -> FakePrograms:
-    """A hypervisor whose ovs-vsctl knows the bridge ovsbr."""
+    """Return a hypervisor whose ovs-vsctl knows the bridge ovsbr."""
 
     def answer(argv: Sequence[str]) -> CommandResult:
         if broken == "command_missing":
@@ -227,7 +230,7 @@ def test_behind_a_remote_libvirt_nothing_is_looked_at() -> None:
     assert (host_problems(lacking, system), missing_channel_directories(lacking, system)) == ([], [])
 
 
-def test_a_folder_that_several_channels_lack_is_made_once(system: HostSystem) -> None:
+def test_a_directory_that_several_channels_lack_is_made_once(system: HostSystem) -> None:
     paths = ("/run/vm/a", "/run/new/b", "/run/new/c")
     channels = [{"socket_path": path, "target_name": path} for path in paths]
 
@@ -244,3 +247,28 @@ def test_a_folder_that_several_channels_lack_is_made_once(system: HostSystem) ->
 )
 def test_too_little_memory_is_a_warning(free: Optional[int], warnings: list[str]) -> None:
     assert memory_warnings(parsed_vm(), free) == warnings
+
+
+def test_a_network_that_is_missing_or_inactive_is_a_problem_of_each_nic_on_it() -> None:
+    names = ("default", "stopped", "nowhere")
+    problems = network_problems(
+        parsed_vm(nics=[{"network_name": name} for name in names]), {"default": True, "stopped": False}
+    )
+    assert [(problem.option_path, problem.code) for problem in problems] == [
+        ("vms[0].nics[1].network_name", "network_inactive"),
+        ("vms[0].nics[2].network_name", "network_missing"),
+    ]
+    assert str(problems[1]) == "vms[0].nics[2].network_name: the hypervisor has no libvirt network nowhere"
+
+
+@pytest.mark.parametrize("nic", [{"bridge_name": "br0"}, {"network_name": "default"}])
+def test_networks_that_nobody_knows_of_are_no_problem(nic: dict[str, str]) -> None:
+    assert network_problems(parsed_vm(nics=[nic]), None) == []
+
+
+def test_a_network_daemon_that_does_not_answer_is_a_problem_of_nics_on_networks_alone() -> None:
+    error = VmError("daemon_unavailable", "cannot list the networks: virtnetworkd does not listen")
+    problems = network_problems(parsed_vm(nics=[{"bridge_name": "br0"}, {"network_name": "default"}]), error)
+    assert [(problem.option_path, problem.code) for problem in problems] == [
+        ("vms[0].nics[1].network_name", "daemon_unavailable")
+    ]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What tasks return: entries, errors, and no secrets."""
+"""Results of tasks: entries, errors, and no secrets."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ NOTHING = SecretMask([])
 
 
 def result(*actions: str) -> VmResult:
-    """The result of a VM for which this was done."""
+    """Return the result of a VM for which this was done."""
     return VmResult(UUID, "web", actions=actions)
 
 
 def failure(code: str, rollback: str = "not_needed") -> Failure:
-    """A failure with an error of this code."""
+    """Return a failure with an error of this code."""
     return Failure(VmError(code, "no"), "start", rollback)
 
 

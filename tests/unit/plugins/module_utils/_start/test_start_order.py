@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""In which order VMs are begun, and what becomes of those after one that fails."""
+"""The order in which VMs are started, and the outcome of those after a failed one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ansible_collections.zstack.kvm.tests.unit.fakes import parsed_vms
 
 
 def numbered(*numbers: Optional[int]) -> tuple[Vm, ...]:
-    """VMs with these numbers, in their order; each is named by its place."""
+    """Return VMs with these numbers, in their order; each is named by its index."""
     return parsed_vms(
         *(
             {"uuid": "00000000-0000-4000-8000-%012d" % index, "name": str(index), "start_order": number}

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How VMs are stopped when others don't do as they should: QEMUs, guests, people; and what goes with the VMs."""
+"""Stopping VMs despite hanging QEMUs, stubborn guests and interference; and what is removed with the VMs."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ CHANNEL = "<channel type='unix'><source mode='bind' path='%s'/></channel>" % (
 
 
 def libvirt_with(*domains: FakeDomain) -> FakeHypervisor:
-    """A libvirt with an ephemeral secret and these domains."""
+    """Return a libvirt with an ephemeral secret and these domains."""
     return FakeHypervisor(dict(zip((UUID, OTHER), domains)), [FakeSecret(SECRET)])
 
 
 def owned_system(**options: Any) -> FakeSystem:
-    """A hypervisor's system that has the channel's socket, and sessions that this collection opened."""
+    """Return a hypervisor's system that has the channel's socket, and sessions that this collection opened."""
     return FakeSystem({SOCKET: "socket"}, otherwise="file", **options)
 
 
@@ -71,7 +71,7 @@ def request(force: bool = False) -> StopRequest:
 
 
 def refusal(observed: ObservedVm, **asked: bool) -> Optional[str]:
-    """The code of the error that keeps the VM from being stopped."""
+    """Return the code of the error that keeps the VM from being stopped."""
     try:
         check_stoppable(observed, request(**asked))
     except VmError as error:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Volumes and CDs for the tests of the storage backends, and what libvirt reads of them."""
+"""Volumes and CDs for the tests of the storage backends, and how libvirt interprets them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MONITORS = (Monitor("10.0.9.1", 6789), Monitor("10.0.9.2", 6790))
 
 
 def volume(device_type: str, install_path: str, **options: Any) -> Volume:
-    """A data volume with the defaults of the module's options."""
+    """Return a data volume with the defaults of the module's options."""
     values: dict[str, Any] = {
         "option_path": "vms[0].data_volumes[0]",
         "device_id": 1,
@@ -38,22 +38,33 @@ def volume(device_type: str, install_path: str, **options: Any) -> Volume:
         "format": None,
         "address": None,
         "qos": None,
+        "use_scsi": False,
+        "serial": None,
+        "boot_order": None,
+        "controller_index": None,
+        "discard": None,
+        "native_aio": False,
+        "queues": None,
+        "io_thread": None,
+        "physical_block_size": None,
+        "luks_secret_uuid": None,
+        "recovery_url": None,
     }
     return Volume(device_type=device_type, install_path=install_path, **{**values, **options})
 
 
 def ceph_volume(install_path: str = "ceph://pool/image", **options: Any) -> Volume:
-    """A volume in ceph behind two monitors."""
+    """Return a volume in ceph behind two monitors."""
     return volume("ceph", install_path, **{"mon_info": MONITORS, **options})
 
 
 def iscsi_volume(install_path: str = "iscsi://10.0.8.8:3260/%s/2" % IQN, **options: Any) -> Volume:
-    """A LUN without CHAP."""
+    """Return a LUN without CHAP."""
     return volume("iscsi", install_path, **options)
 
 
 def cdrom(path: str, **options: Any) -> Cdrom:
-    """The CD of the first drive."""
+    """Return the CD of the first drive."""
     values: dict[str, Any] = {
         "option_path": "vms[0].boot_iso[0]",
         "image_uuid": None,
@@ -66,12 +77,12 @@ def cdrom(path: str, **options: Any) -> Cdrom:
 
 @functools.cache
 def libvirt_schema() -> etree.RelaxNG:
-    """The schema of domains."""
+    """Return the schema of domains."""
     return etree.RelaxNG(file=SCHEMA)
 
 
 def domain_with(disk: DiskSource) -> etree._Element:
-    """A domain with only this disk."""
+    """Return a domain with only this disk."""
     domain = etree.fromstring(
         '<domain type="qemu"><name>d</name><memory>1</memory><os><type>hvm</type></os>'
         "<devices><disk/></devices></domain>"
@@ -86,5 +97,5 @@ def domain_with(disk: DiskSource) -> etree._Element:
 
 
 def source_text(item: StorageItem, facts: StorageFacts = NOTHING_ASKED) -> str:
-    """The source of the disk as text."""
+    """Return the source of the disk as text."""
     return etree.tostring(storage.disk(item, facts).source, encoding="unicode")

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What qcow2 headers, libvirt's XML and its snapshots say of the images below another."""
+"""The images below another one, from qcow2 headers, libvirt's XML and its snapshots."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ RUNNING_DISK = etree.fromstring(
 
 
 def head(name: str, backing_format: Optional[str] = None, version: int = 3) -> bytes:
-    """The head of a qcow2 image with a backing file of this name."""
+    """Return the head of a qcow2 image with a backing file of this name."""
     extension = b""
     if backing_format is not None:
         text = backing_format.encode()

@@ -25,7 +25,7 @@ DOCUMENT = {
 
 
 def problems(**fields: Any) -> list[str]:
-    """What is wrong with the document after these changes."""
+    """Return the problems of the document after these changes."""
     with pytest.raises(RequestError) as caught:
         read_request(json.dumps({**DOCUMENT, **fields}))
     return caught.value.problems

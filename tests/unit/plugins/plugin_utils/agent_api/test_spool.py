@@ -31,7 +31,7 @@ def directory(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def open_spool(directory: Path) -> Iterator[Callable[[], Spool]]:
-    """Opens the directory, as the next run does after the one before it has ended."""
+    """Open the directory, as the next run does after the one before it has ended."""
     opened: list[Spool] = []
 
     def again() -> Spool:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where things are measured: laboratory hypervisors, which Ansible reaches over ssh."""
+"""The laboratory hypervisors on which benchmarks run, and which Ansible reaches over ssh."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ ONE = "hv1"
 
 
 class Failed(Exception):
-    """A contender did not do what it was to do; the text has what it said."""
+    """A contender did not do what it should; the text holds its output."""
 
 
 @dataclass(frozen=True)
-class Place:
-    """Hypervisors with the VMs that each is to have.
+class Hypervisors:
+    """A set of hypervisors.
 
     `inside` begins commands that run in each one. `ansible` are arguments of ansible-playbook that reach them.
     """
@@ -42,17 +42,17 @@ class Place:
     ansible: Sequence[str]
 
     def scripts(self, *words: str) -> list[list[str]]:
-        """Commands that run a script of this folder on every host; HOST in a word stands for the host's name."""
+        """Return commands that run a script of this directory on every host; HOST in a word becomes its name."""
         return [[*begin, *(word.replace("HOST", host) for word in words)] for host, begin in self.inside.items()]
 
     def write(self, name: str, content: object) -> Path:
-        """A file that contenders read."""
+        """Write a file that contenders read."""
         return write_json(self.directory / name, content)
 
 
 @contextmanager
-def laboratory(checkout: Checkout, hosts: int) -> Iterator[tuple[Place, Place]]:
-    """One hypervisor, and all of them."""
+def laboratory(checkout: Checkout, hosts: int) -> Iterator[tuple[Hypervisors, Hypervisors]]:
+    """Yield one hypervisor, and all of them."""
     digest = hashlib.sha256(str(checkout.root).encode()).hexdigest()[:8]
     lab, data = Path(f"/var/lib/zstack-kvm-benchmarks-{digest}"), Path(f"/var/lib/zstack-kvm-benchmarks-{digest}-data")
     program, own = str(checkout.root / "tools" / "lab" / "lab"), ["--dir", str(lab)]
@@ -68,8 +68,8 @@ def laboratory(checkout: Checkout, hosts: int) -> Iterator[tuple[Place, Place]]:
         over_ssh = {each.name: ssh.command(each) for each in load_all(lab)}
         inventory = ["-i", str(lab / "inventory.yml")]
         yield (
-            Place(checkout, data / "one", {ONE: inside}, [*inventory, "--limit", ONE]),
-            Place(checkout, data / "fleet", over_ssh, [*inventory, "--forks", str(hosts)]),
+            Hypervisors(checkout, data / "one", {ONE: inside}, [*inventory, "--limit", ONE]),
+            Hypervisors(checkout, data / "fleet", over_ssh, [*inventory, "--forks", str(hosts)]),
         )
     finally:
         run([[program, "down", *own]], environment)
@@ -77,21 +77,21 @@ def laboratory(checkout: Checkout, hosts: int) -> Iterator[tuple[Place, Place]]:
 
 
 def _link_ansible(checkout: Checkout, data: Path) -> None:
-    """What the target's Python lacks to run code of the collection outside of a module."""
+    """Link what the target's Python lacks to run code of the collection outside of a module."""
     link = data / "python" / "ansible"
     link.parent.mkdir(exist_ok=True)
     link.unlink(missing_ok=True)
     link.symlink_to(next(checkout.venv.glob("lib/python3*/site-packages/ansible")))
 
 
-def target_environment(place: Place) -> dict[str, str]:
-    """The environment of scripts that import the collection with the target's Python."""
-    path = [place.directory.parent / "python", place.checkout.collections]
-    return place.checkout.environment(PYTHONPATH=os.pathsep.join(map(str, path)))
+def target_environment(hypervisors: Hypervisors) -> dict[str, str]:
+    """Return the environment of scripts that import the collection with the target's Python."""
+    path = [hypervisors.directory.parent / "python", hypervisors.checkout.collections]
+    return hypervisors.checkout.environment(PYTHONPATH=os.pathsep.join(map(str, path)))
 
 
 def run(commands: Sequence[Sequence[str]], environment: Mapping[str, str]) -> list[str]:
-    """Runs commands side by side, and returns what each printed. All must end well."""
+    """Run commands side by side, and return what each printed. All must succeed."""
     started = [_begin(command, environment) for command in commands]
     outputs = [process.communicate()[0] for process in started]
     for command, process, output in zip(commands, started, outputs):
@@ -106,6 +106,6 @@ def _begin(command: Sequence[str], environment: Mapping[str, str]) -> subprocess
 
 
 def spread(vms: Sequence[Vm], hosts: Sequence[str]) -> dict[str, list[Vm]]:
-    """The VMs of each host."""
+    """Return the VMs of each host."""
     share = len(vms) // len(hosts)
     return {host: list(vms[number * share : (number + 1) * share]) for number, host in enumerate(hosts)}
