@@ -43,10 +43,12 @@ from .memory import add_memory
 from .metadata import add_lifecycle, add_metadata
 from .os import add_os
 from .patches import NAMESPACES, apply_patches
+from .pci_buses import pci_address_problems
+from .recorded_names import with_recorded_names
 from .redirdev import add_redirections
 from .seclabel import add_security_label
 from .serial import add_serial
-from .shmem import add_shmem_devices
+from .shmem import add_shared_memory
 from .sound import add_sound
 from .usb_layout import plan_usb
 from .vcpu import add_vcpus
@@ -84,7 +86,7 @@ _DEVICE_BUILDERS: tuple[_Builder, ...] = (
     add_usb_devices,
     add_redirections,
     add_memory_balloon,
-    add_shmem_devices,
+    add_shared_memory,
     add_iommu,
 )
 
@@ -115,6 +117,7 @@ def build(vm: Vm, host: Host, facts: StorageFacts) -> DesiredDomain:
     is_aarch64 = kind.arch == "aarch64"
     has_ide = _has_ide(kind, capabilities)
     layout = plan_disks(vm, is_aarch64, has_ide, lambda item: disk_of(item, facts), facts.floppies, problems)
+    layout = with_recorded_names(layout, vm, problems)
     context = BuildContext(
         vm, host, kind, capabilities, layout, plan_boot(vm, layout), plan_usb(vm, is_aarch64, problems)
     )
@@ -130,6 +133,7 @@ def build(vm: Vm, host: Host, facts: StorageFacts) -> DesiredDomain:
         builder(devices, context)
     add_security_label(domain, context)
     add_command_line(domain, context)
+    problems.extend(pci_address_problems(domain, vm))
     unpatched = copy.deepcopy(domain) if vm.domain_patches else None
     apply_patches(domain, vm.domain_patches, problems)
     if problems:

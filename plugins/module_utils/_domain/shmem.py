@@ -13,10 +13,12 @@ except ImportError:  # the module reports it
 from .context import BuildContext
 from .elements import add
 
+_MIB = 1 << 20
 
-def add_shmem_devices(devices: etree._Element, context: BuildContext) -> None:
-    """Add the shared memory, each a PCI device of the guest. Its size is in MiB, as libvirt writes it."""
-    for device in context.vm.shmem_devices:
+
+def add_shared_memory(devices: etree._Element, context: BuildContext) -> None:
+    """Add the shared memory, each a PCI device of the guest. libvirt wants a power of two, and writes MiB."""
+    for device in context.vm.shared_memory:
         element = add(devices, "shmem", name=device.name)
         add(element, "model", type="ivshmem-plain")
-        add(element, "size", str(device.size >> 20), unit="M")
+        add(element, "size", str(1 << (-(-device.size // _MIB) - 1).bit_length()), unit="M")

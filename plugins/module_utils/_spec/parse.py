@@ -12,7 +12,7 @@ from typing import Any, Optional, TypeVar
 from .._errors.errors import Problem
 from .._storage.backends import check, check_together
 from . import values
-from .arguments import VM_ARGUMENT_SPEC
+from .arguments import CREATE, VM_ARGUMENT_SPEC
 from .defaults import fill_in
 from .device_addresses import ADDRESS_CHECKS
 from .disk_checks import (
@@ -45,10 +45,11 @@ from .vm import (
     PciSlot,
     QxlMemory,
     ScsiLun,
-    ShmemDevice,
+    SharedMemory,
     UsbDevice,
     Vm,
     Volume,
+    VolumeCreation,
     VolumeQos,
 )
 
@@ -114,8 +115,8 @@ _VM_CHECKS: dict[str, values.Check] = {
     "qxl_memory.ram": values.number(1024, 1 << 21),
     "qxl_memory.vram": values.number(1024, 1 << 21),
     "qxl_memory.vgamem": values.power_of_two(1024, 1 << 21),
-    "shmem_devices.name": values.file_name,
-    "shmem_devices.size": values.power_of_two(1 << 20, 1 << 40),
+    "shared_memory.name": values.file_name,
+    "shared_memory.size": values.number(1, 1 << 40),
     **{"memory_balloon.%s" % name: check for name, check in ADDRESS_CHECKS.items()},
     "emulator": values.absolute_path,
     "timeout": values.number(1, 86400),
@@ -265,7 +266,7 @@ def _vm(part: Part) -> Vm:
             MdevDevice("%s.mdev_devices[%d]" % (part.option_path, index), uuid)
             for index, uuid in enumerate(given["mdev_devices"])
         ),
-        shmem_devices=tuple(ShmemDevice(item.option_path, **item.values) for item in given["shmem_devices"]),
+        shared_memory=tuple(SharedMemory(item.option_path, **item.values) for item in given["shared_memory"]),
         spice_secure_channels=tuple(given["spice_secure_channels"]),
         qxl_memory=QxlMemory(**given["qxl_memory"].values) if given["qxl_memory"] else None,
         memory_balloon=_balloon(given["memory_balloon"]),
@@ -279,7 +280,9 @@ def _vm(part: Part) -> Vm:
 
 def _volume(part: Part) -> Volume:
     given = _given(part, _VOLUME_OPTIONS)
-    given.update(mon_info=_monitors(part), qos=_limits(given["qos"], VolumeQos), address=address_of(part))
+    given.update(
+        mon_info=_monitors(part), qos=_limits(given["qos"], VolumeQos), address=address_of(part), create=_creation(part)
+    )
     return Volume(option_path=part.option_path, **given)
 
 
@@ -311,6 +314,11 @@ def _limits(qos: Optional[Part], kind: type[Limits]) -> Optional[Limits]:
     """Return the limits, None if there are none. An invalid limit is ignored, so that its owner is still checked."""
     limits = [qos.get(field.name) for field in fields(kind)] if qos is not None else []
     return kind(*limits) if any(limits) else None
+
+
+def _creation(part: Part) -> Optional[VolumeCreation]:
+    create = part.get("create")
+    return None if create is None else VolumeCreation(option_path=create.option_path, **_given(create, CREATE))
 
 
 def address_of(part: Part) -> Optional[DeviceAddress]:
