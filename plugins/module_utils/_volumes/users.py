@@ -44,7 +44,7 @@ class _Disk:
 
 
 class ImageUsers:
-    """What uses images, as it was when this was created."""
+    """The users of images, as of the creation of this object."""
 
     def __init__(self, hypervisor: Hypervisor, system: HostSystem) -> None:
         self._system = system
