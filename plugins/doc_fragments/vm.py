@@ -849,7 +849,7 @@ options:
       pci_devices:
         description:
           - PCI devices of the hypervisor to pass through, each C([DOMAIN:]BUS:SLOT.FUNCTION), hexadecimal.
-          - A comma and the absolute path of a file may follow, which the guest gets as the device's ROM. Instead of it
+          - A comma and the absolute path of a file may follow, which the guest gets as the device's ROM. Instead, it
             may be the UUID of a device specification of ZStack, whose ROM is the file of that name (without dashes) in
             C(/var/lib/zstack/pcirom) if it exists.
           - ROM files are not verified on hardware.
