@@ -38,4 +38,4 @@ def add_lifecycle(domain: etree._Element, context: BuildContext) -> None:
     """What happens when the guest powers off, reboots or crashes."""
     add(domain, "on_poweroff", "destroy")
     add(domain, "on_reboot", "restart")
-    add(domain, "on_crash", "restart")
+    add(domain, "on_crash", context.vm.on_crash)

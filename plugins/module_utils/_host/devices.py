@@ -5,12 +5,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 from dataclasses import dataclass
 from typing import Optional
 
 from .files import Files
+
+# linux/kvm.h
+_KVM_CHECK_EXTENSION = 0xAE03
+_KVM_CAP_ARM_VM_IPA_SIZE = 165
 
 
 @dataclass(frozen=True)
@@ -81,3 +86,16 @@ class Devices:
     def cpu_count(self) -> int:
         """Return the number of CPUs that this process may use."""
         return len(os.sched_getaffinity(0))
+
+    def guest_address_bits(self) -> Optional[int]:
+        """Return how many bits the memory addresses of a KVM guest have on aarch64, None if KVM does not say."""
+        try:
+            kvm = os.open("/dev/kvm", os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            return None
+        try:
+            return fcntl.ioctl(kvm, _KVM_CHECK_EXTENSION, _KVM_CAP_ARM_VM_IPA_SIZE) or None
+        except OSError:
+            return None
+        finally:
+            os.close(kvm)

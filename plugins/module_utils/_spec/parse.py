@@ -15,6 +15,7 @@ from . import values
 from .arguments import VM_ARGUMENT_SPEC
 from .defaults import fill_in
 from .input_bounds import MAX_PROBLEMS, problem_of_shape
+from .machine_options import MACHINE_CHECKS
 from .option_reader import OptionReader, Part, as_mapping
 from .option_values import shown
 from .secret_patches import is_secret, texts_of
@@ -23,14 +24,19 @@ from .vm import (
     Cdrom,
     CephSecret,
     Channel,
+    CpuPin,
     DeviceAddress,
     DomainPatch,
     DriveSlot,
+    IoThread,
     Monitor,
     Nic,
     NicQos,
+    NumaNode,
     PciDevice,
     PciSlot,
+    Smbios,
+    Tpm,
     UsbDevice,
     Vm,
     Volume,
@@ -123,6 +129,7 @@ def _under(prefix: str, checks: Mapping[str, values.Check]) -> dict[str, values.
 
 CHECKS: dict[str, values.Check] = {
     **_VM_CHECKS,
+    **MACHINE_CHECKS,
     **_under("root_volume", _VOLUME_CHECKS),
     "root_volume.device_id": values.number(0, 0),
     **_under("root_volume.mon_info", _MONITOR_CHECKS),
@@ -243,11 +250,28 @@ def _vm(part: Part) -> Vm:
             for index, address in enumerate(given["usb_devices"])
         ),
         ceph_secret=CephSecret(**given["ceph_secret"].values) if given["ceph_secret"] else None,
+        **_machine(given),
         domain_patches=tuple(
             DomainPatch(option_path=item.option_path, **item.values) for item in given["domain_patches"]
         ),
     )
     return Vm(**given)
+
+
+def _machine(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of the machine that are more than one value."""
+    smbios, tpm = given["smbios"], given["tpm"]
+    return {
+        "cpu_pinning": tuple(CpuPin(option_path=item.option_path, **item.values) for item in given["cpu_pinning"]),
+        "io_threads": tuple(IoThread(option_path=item.option_path, **item.values) for item in given["io_threads"]),
+        "numa_nodes": tuple(
+            NumaNode(option_path=item.option_path, **{**item.values, "distances": tuple(item.get("distances"))})
+            for item in given["numa_nodes"]
+        ),
+        "smbios": Smbios(**{**smbios.values, "oem_strings": tuple(smbios.get("oem_strings"))}) if smbios else None,
+        "tpm": Tpm(**tpm.values) if tpm else None,
+        "panic_devices": tuple(given["panic_devices"]),
+    }
 
 
 def _volume(part: Part) -> Volume:

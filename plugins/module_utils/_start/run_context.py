@@ -14,6 +14,7 @@ from .._actions.action import Action
 from .._errors.errors import Problem, VmError
 from .._host.bridges import BridgePorts
 from .._host.capabilities import Host, domain_kind, parse_capabilities, parse_domain_capabilities
+from .._host.firmware import find_firmware
 from .._host.system import System
 from .._host_storage.preparation import preflight
 from .._libvirt.hypervisor import Hypervisor
@@ -143,5 +144,12 @@ def _ask_host(hypervisor: Hypervisor, system: System, vms: Sequence[Vm]) -> Host
         answers[kind] = parse_domain_capabilities(xml)
     if system.is_remote:
         return Host(capabilities, answers, has_cpu_shares=not hypervisor.is_session)
-    cgroup_version, addresses = system.devices.cgroup_version(), system.network.ip_addresses()
-    return Host(capabilities, answers, cgroup_version, addresses, not hypervisor.is_session)
+    return Host(
+        capabilities,
+        answers,
+        system.devices.cgroup_version(),
+        system.network.ip_addresses(),
+        not hypervisor.is_session,
+        system.devices.guest_address_bits() if capabilities.host_arch == "aarch64" else None,
+        find_firmware(system.files) if any(vm.firmware or vm.secure_boot for vm in vms) else None,
+    )
