@@ -211,7 +211,7 @@ class Failures:
 
     @contextlib.contextmanager
     def noted(self, what: str) -> Iterator[None]:
-        """Note it if a command fails."""
+        """Record a failure if a command fails."""
         try:
             yield
         except CommandFailed:

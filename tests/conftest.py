@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes this checkout importable as a collection for a pytest that is called by hand."""
+"""Make this checkout importable as a collection when pytest is called directly."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Prints what the guest in a running VM sees of its hardware, as JSON; runs on the VM's hypervisor."""
+"""Print the hardware that the guest of a running VM sees, as JSON; runs on the VM's hypervisor."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Waits until a running VM says on its serial console what it should. Arguments: domain, regular expression.
+"""Wait until a running VM prints a text on its serial console. Arguments: domain, regular expression.
 
 Runs on the VM's hypervisor, and prints all that the VM said meanwhile.
 """

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes a disk that says a text on the serial console when it boots. Arguments: path, text."""
+"""Create a disk that prints a text on the serial console when it boots. Arguments: path, text."""
 
 from __future__ import annotations
 

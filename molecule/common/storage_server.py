@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs a storage server, with disks that say where they are, until it is killed.
+"""Run a storage server, with disks that print their location, until it is killed.
 
 Arguments: ceph, iscsi or fusionstor; the file that tells how the server is reached, written when it answers.
 """

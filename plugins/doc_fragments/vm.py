@@ -52,7 +52,8 @@ options:
             description:
               - The location of the volume. The absolute path of a file or block device for
                 O(vms[].root_volume.device_type=file), C(ceph://POOL/IMAGE) for V(ceph),
-                C(iscsi://HOST:PORT/IQN/LUN) for V(iscsi), C(fusionstor://POOL/IMAGE) for V(fusionstor).
+                C(iscsi://HOST:PORT/IQN/LUN) for V(iscsi), C(fusionstor://POOL/IMAGE) for V(fusionstor), the path of a
+                socket for V(vhost).
             type: str
             required: true
           device_id:
@@ -64,10 +65,13 @@ options:
           device_type:
             description:
               - The type of storage. V(file) is a file or a block device (C(/dev/VG/LV) of a SharedBlock primary
-                storage, for instance), whichever the path is. V(fusionstor) is accessed as NBD over the Unix socket
-                C(/tmp/nbd-socket).
+                storage, for instance), whichever the path is. V(block) is always a block device. V(fusionstor) is
+                accessed as NBD over the Unix socket C(/tmp/nbd-socket).
+              - With V(vhost), a process of the hypervisor serves the disk (vhost-user-blk) on a socket that must exist.
+                Only virtio disks can be V(vhost). QEMU reconnects when the process is restarted. The server decides
+                about cache, discard, limits, the serial number and block size.
             type: str
-            choices: [file, ceph, iscsi, fusionstor]
+            choices: [file, block, ceph, iscsi, vhost, fusionstor]
             default: file
           volume_uuid:
             description:
@@ -84,6 +88,12 @@ options:
           use_virtio_scsi:
             description:
               - Whether the disk is attached to the virtio SCSI controller.
+            type: bool
+            default: false
+          use_scsi:
+            description:
+              - Whether the disk is a SCSI disk. Unlike use_virtio_scsi, libvirt chooses the model of the controller by
+                what QEMU has.
             type: bool
             default: false
           shareable:
@@ -139,6 +149,17 @@ options:
                 likewise, and is V(raw) if it can't be. Ceph and iSCSI volumes are V(raw).
             type: str
             choices: [raw, qcow2]
+          serial:
+            description:
+              - The disk's serial number, which the guest's C(/dev/disk/by-id) names contain. At most 36 letters,
+                digits, blanks and C(_.+-); virtio and IDE disks show the first 20.
+              - When it is omitted, the serial number in the definition stays.
+            type: str
+          boot_order:
+            description:
+              - The position of the device in the boot order, from 1. If any device of the VM has one, only devices
+                with a boot_order are booted from, and O(vms[].boot_dev) is not used.
+            type: int
           address:
             description:
               - The disk's address in the guest, so that it never moves. V(pci) for a virtio disk, V(drive) for others.
@@ -181,18 +202,80 @@ options:
                 description:
                   - The unit on the drive controller. Required for V(drive).
                 type: int
+          controller_index:
+            description:
+              - The index of the SCSI controller that the disk is attached to. Over 0, with use_virtio_scsi, it is a
+                controller for the disks that name it, in addition to that of all others.
+              - The default is 0.
+            type: int
+          discard:
+            description:
+              - Whether blocks that the guest discards are freed in the image (V(unmap)) or not (V(ignore)).
+              - When it is omitted, QEMU's default applies, which is V(ignore).
+            type: str
+            choices: [unmap, ignore]
+          native_aio:
+            description:
+              - Whether QEMU uses the kernel's asynchronous I/O instead of threads. Ignored with a warning unless
+                cache_mode is V(none).
+            type: bool
+            default: false
+          queues:
+            description:
+              - The number of queues of a virtio disk. Ignored with a warning for other disks.
+            type: int
+          io_thread:
+            description:
+              - The id of an IO thread of the VM that serves the disk. It must be a virtio disk, or one with
+                use_virtio_scsi and a controller_index over 0, whose controller the thread serves; otherwise it is
+                ignored with a warning.
+            type: int
+          physical_block_size:
+            description:
+              - The size of the disk's physical blocks as the guest sees it, in bytes. A power of 2 from 512 to 2097152.
+            type: int
+          luks_secret_uuid:
+            description:
+              - The UUID of the libvirt secret that holds the passphrase of an image that is encrypted with LUKS. The
+                secret must exist and have a value.
+            type: str
+          recovery_url:
+            description:
+              - C(nbd://HOST:PORT/EXPORT), an NBD export that the guest uses instead of the volume, while this is being
+                recovered from it. The data are raw.
+            type: str
           qos:
             description:
-              - Limits of the volume.
+              - Limits of the volume. A limit of reads and writes together excludes those of reads or writes.
             type: dict
             suboptions:
+              read_bandwidth:
+                description:
+                  - Bytes per second, reads only.
+                type: bytes
+              write_bandwidth:
+                description:
+                  - Bytes per second, writes only.
+                type: bytes
               total_bandwidth:
                 description:
                   - Bytes per second, reads and writes together. A size such as V(100MB) is accepted too.
                 type: bytes
+              read_iops:
+                description:
+                  - Requests per second, reads only.
+                type: int
+              write_iops:
+                description:
+                  - Requests per second, writes only.
+                type: int
+              overall_iops:
+                description:
+                  - Requests per second, reads and writes together.
+                type: int
               total_iops:
                 description:
-                  - Requests per second, for reads and for writes each.
+                  - Requests per second, for reads and for writes each, as ZStack 2.3.1 means it.
                 type: int
       data_volumes:
         description:
@@ -203,7 +286,8 @@ options:
         suboptions: *volume
       boot_iso:
         description:
-          - The CDs. An x86 guest always has three CD drives, an aarch64 guest one; drives without a CD are empty.
+          - The CDs. An x86 guest has three CD drives, an aarch64 guest one; drives without a CD are empty.
+          - With O(vms[].cd_roms) it must be omitted.
         type: list
         elements: dict
         default: []
@@ -233,6 +317,123 @@ options:
             description:
               - The UUID of the libvirt secret that holds the cephx key of the user C(zstack).
             type: str
+      cd_roms:
+        description:
+          - The CD drives, at most three; others do not exist. An empty list is a VM without CD drives.
+          - With this option, disks are named and numbered as ZStack Cloud 5 and ZSphere do it. The letter of a volume
+            decides its SCSI unit, and on aarch64 the letters C(c), C(d) and C(e) are those of the CD drives.
+          - By default a VM has the drives of O(vms[].boot_iso).
+        type: list
+        elements: dict
+        suboptions:
+          path:
+            description:
+              - The CD. The absolute path of a file or block device, C(ceph://POOL/IMAGE@SNAPSHOT),
+                C(fusionstor://POOL/IMAGE@SNAPSHOT), or C(iscsi://HOST[,HOST]:PORT/IQN/DISK_ID), for which the
+                hypervisor logs in and waits for C(/dev/disk/by-id/wwn-0xDISK_ID).
+              - Without a path the drive is empty.
+            type: str
+          protocol:
+            description:
+              - V(vhost) if the path is the socket of a vhost-user server.
+            type: str
+            choices: [vhost]
+          image_uuid:
+            description:
+              - ZStack's UUID of the image.
+            type: str
+          device_id:
+            description:
+              - The drive, 0 to 2; by default its index in the list, counted from 0.
+            type: int
+          mon_info:
+            description:
+              - The monitors of the ceph cluster.
+            type: list
+            elements: dict
+            default: []
+            suboptions: *monitor
+          secret_uuid:
+            description:
+              - The UUID of the libvirt secret that holds the cephx key of the user C(zstack).
+            type: str
+          boot_order:
+            description:
+              - The position of the drive in the boot order, from 1.
+            type: int
+          serial:
+            description:
+              - The drive's serial number.
+            type: str
+          address:
+            description:
+              - The drive's address in the guest, of type V(drive). By default it follows from device_id.
+            type: dict
+            suboptions: *address
+      floppies:
+        description:
+          - The absolute paths of up to two floppy images, read-only for the guest. Those that do not exist are left
+            out, and so are all on aarch64, which has no floppy controller.
+        type: list
+        elements: str
+        default: []
+      scsi_luns:
+        description:
+          - SCSI devices of the hypervisor that are passed through, as disks on the virtio SCSI controller.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          path:
+            description:
+              - The absolute path of the block device, such as C(/dev/disk/by-id/scsi-ID).
+            type: str
+            required: true
+          device_id:
+            description:
+              - The number of the disk, 0 to 24, which determines its letter and unit as that of a volume does. No
+                volume on the SCSI bus may have the same.
+              - The default is its index in the list, counted from 1.
+            type: int
+          sgio:
+            description:
+              - Whether the kernel filters the SCSI commands of the guest. V(unfiltered) requires a kernel that can do
+                without.
+            type: str
+            choices: [filtered, unfiltered]
+            default: filtered
+          boot_order:
+            description:
+              - The position of the device in the boot order, from 1.
+            type: int
+          address:
+            description:
+              - The device's address in the guest, of type V(drive).
+            type: dict
+            suboptions: *address
+      image_platform:
+        description:
+          - ZStack's platform of the image. V(Other) gives disks that are not virtio disks fixed addresses on IDE or
+            SATA, of which there are three.
+        type: str
+        choices: [Linux, Windows, WindowsVirtio, Paravirtualization, Other]
+      create_paused:
+        description:
+          - Whether the VM is started paused. It is not resumed then, also not by a later run, and nothing in the guest
+            is waited for.
+        type: bool
+        default: false
+      memory_snapshot:
+        description:
+          - The path of a file with the saved memory of the VM (C(virsh save), or a snapshot with memory). A VM that is
+            off is restored from it instead of being booted; a running VM stays as it is. The file is kept.
+          - The disks must have the content that they had when the memory was saved.
+        type: str
+      memory_snapshot_xml:
+        description:
+          - The definition that the VM had when its memory was saved; disks get the names that they have in it. Only
+            used with O(vms[].memory_snapshot).
+        type: str
       nics:
         description:
           - The NICs (network interfaces).
@@ -243,8 +444,12 @@ options:
           bridge_name:
             description:
               - The bridge of the hypervisor that the NIC is connected to.
+              - Exactly one of O(vms[].nics[].bridge_name) and O(vms[].nics[].network_name) is required.
             type: str
-            required: true
+          network_name:
+            description:
+              - The libvirt network that the NIC is connected to. It must be active when the VM starts.
+            type: str
           bridge_type:
             description:
               - The type of the bridge. V(linux) is a bridge of the kernel, V(openvswitch) one of Open vSwitch, to which
@@ -293,6 +498,10 @@ options:
           device_id:
             description:
               - The NIC's number; by default its index in the list, counted from 0.
+            type: int
+          boot_order:
+            description:
+              - The position of the NIC in the boot order, from 1.
             type: int
           qos:
             description:
@@ -360,7 +569,7 @@ options:
         default: utc
       boot_dev:
         description:
-          - The boot devices, in order.
+          - The boot devices, in order. An empty list leaves the order to the boot_order of the devices.
         type: list
         elements: str
         choices: [hd, cdrom, network]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The filter that puts together what people look at: hypervisors, their VMs, and what is wrong with them."""
+"""The filter that combines hypervisors, their VMs and their problems for a report."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Optional
 
-from ansible_collections.zstack.kvm.plugins.module_utils._info.several_hypervisors import places
+from ansible_collections.zstack.kvm.plugins.module_utils._info.several_hypervisors import active_hypervisors
 from ansible_collections.zstack.kvm.plugins.module_utils.foreign_text import clean_all, clean_line
 
 DOCUMENTATION = r"""
@@ -85,7 +85,7 @@ def fleet_report(
     """Return rows of hypervisors and of VMs, and a summary."""
     hypervisors, workflow = clean_all(hypervisors), clean_all(workflow)
     hypervisor_rows, vm_rows = [], []
-    where = places({each["name"]: (each.get("vms") or {}).get("vms") or () for each in hypervisors})
+    where = active_hypervisors({each["name"]: (each.get("vms") or {}).get("vms") or () for each in hypervisors})
     for each in hypervisors:
         done = {_normal(vm.get("uuid")): vm for vm in workflow if vm.get("host") == each["name"]}
         rows = _vms(each, done, where)
@@ -240,7 +240,7 @@ def _marks_of_comparison(entry: Mapping[str, Any]) -> list[dict[str, str]]:
     if entry.get("error"):
         marks.append(_mark("bad", str(entry["error"]["code"])))
     if entry.get("in_sync") is False and entry["state"] != "absent":
-        marks.append(_mark("warn", "not as asked"))
+        marks.append(_mark("warn", "not in sync"))
     if entry.get("restart_required"):
         marks.append(_mark("warn", "restart due"))
     return marks
@@ -266,9 +266,9 @@ def _messages(entry: Mapping[str, Any], done: Optional[Mapping[str, Any]]) -> li
 def _drift(entry: Mapping[str, Any], described: bool) -> str:
     """Return the outcome of the comparison."""
     if entry["state"] == "absent" or entry.get("in_sync") is False:
-        return "not as asked"
+        return "not in sync"
     if entry.get("in_sync"):
-        return "as asked"
+        return "in sync"
     return "not compared" if described else "not described"
 
 
@@ -285,7 +285,7 @@ def _summary(hypervisors: Sequence[Row], vms: Sequence[Row]) -> dict[str, Any]:
         "vms": len(vms),
         "running": len([row for row in vms if row["state"] == "running"]),
         "needs_attention": named(row for row in vms if row["level"] in ("bad", "warn")),
-        "not_in_sync": named(row for row in vms if row["drift"] == "not as asked"),
+        "not_in_sync": named(row for row in vms if row["drift"] == "not in sync"),
         "restart_due": named(row for row in vms if row["restart_required"]),
     }
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The filter that makes ZStack's StartVmCmd an entry of the option vms."""
+"""The filter that turns ZStack's StartVmCmd into an entry of the option vms."""
 
 from __future__ import annotations
 

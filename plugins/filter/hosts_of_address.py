@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The filter that finds the hypervisor that a StartVmCmd means by its management address."""
+"""The filter that finds the hypervisor with the management address of a StartVmCmd."""
 
 from __future__ import annotations
 

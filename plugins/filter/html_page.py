@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The filter that renders a template in which every text is escaped, as Ansible's own templates can't."""
+"""The filter that renders a template with all text escaped, which Ansible's own templates can't."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The filter that finds out whether VMs may be started where they are wanted, looking at all hypervisors."""
+"""The filter that checks, across all hypervisors, whether VMs may be started on the desired hosts."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ options:
 EXAMPLES = r"""
 - name: Start VMs, ten at a time
   zstack.kvm.zstack_vm_start:
-    vms: "{{ item.places | map('extract', hypervisor_vms) }}"
+    vms: "{{ item.indexes | map('extract', hypervisor_vms) }}"
   loop: "{{ hypervisor_vms | zstack.kvm.vm_batches(10) }}"
   loop_control:
     label: "{{ item.label }}"
@@ -56,9 +56,9 @@ _value:
   type: list
   elements: dict
   contains:
-    places:
+    indexes:
       description:
-        - The VMs of the batch, as indexes into the list. The VMs themselves would show passwords in the output.
+        - The VMs of the batch, as indexes into the list. The VMs themselves would reveal passwords in the output.
       type: list
       elements: int
     label:
@@ -72,12 +72,12 @@ _NAMES_SHOWN = 5
 
 
 def vm_batches(vms: Sequence[Any], size: Any = None) -> list[dict[str, Any]]:
-    """Return the batches; the problems of all VMs in one error where there is more than one."""
+    """Return the batches. If there are several, raise one error with the problems of all VMs."""
     if size in (None, ""):
         batches = [list(range(len(vms)))] if vms else []
     else:
         batches = _batches(vms, _number(size))
-    return [{"places": batch, "label": _label(batch, vms)} for batch in batches]
+    return [{"indexes": batch, "label": _label(batch, vms)} for batch in batches]
 
 
 def _number(size: Any) -> int:
@@ -94,17 +94,14 @@ def _batches(vms: Sequence[Any], size: int) -> list[list[int]]:
     parsed, problems = parse_vms(list(vms))
     if problems:
         raise AnsibleFilterError(SecretMask(secrets_of(list(vms))).text("\n".join(map(str, problems))))
-    numbered = [option_path for option_path, vm in enumerate(parsed) if vm.start_order is not None]
-    others = [option_path for option_path, vm in enumerate(parsed) if vm.start_order is None]
+    numbered = [index for index, vm in enumerate(parsed) if vm.start_order is not None]
+    others = [index for index, vm in enumerate(parsed) if vm.start_order is None]
     batches = [others[begin : begin + size] for begin in range(0, len(others), size)]
     return [numbered, *batches] if numbered else batches
 
 
 def _label(batch: Sequence[int], vms: Sequence[Any]) -> str:
-    names = [
-        str(vms[option_path].get("name", "?")) if isinstance(vms[option_path], Mapping) else "?"
-        for option_path in batch
-    ]
+    names = [str(vms[index].get("name", "?")) if isinstance(vms[index], Mapping) else "?" for index in batch]
     if len(names) > _NAMES_SHOWN:
         names = ["%s … %s" % (names[0], names[-1])]
     shown = ", ".join(names)

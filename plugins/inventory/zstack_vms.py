@@ -136,7 +136,7 @@ from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructa
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.codes import ERROR_CODES
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError, internal_errors
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import system_of
-from ansible_collections.zstack.kvm.plugins.module_utils._info.several_hypervisors import places
+from ansible_collections.zstack.kvm.plugins.module_utils._info.several_hypervisors import active_hypervisors
 from ansible_collections.zstack.kvm.plugins.module_utils._info.vm_info import vm_information
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import LIBVIRT_IMPORT_ERROR, Hypervisor
 from ansible_collections.zstack.kvm.plugins.module_utils.deadline import call_with_deadline, side_by_side
@@ -172,7 +172,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             self._cache[self.get_cache_key(path)] = {
                 name: {"uri": uris[name], "vms": vms} for name, vms in found.items()
             }
-        where = places({name: found[name] for name in uris if name in found})
+        where = active_hypervisors({name: found[name] for name in uris if name in found})
         self._warn_active_twice(where)
         for name, uri in uris.items():
             if name in found:

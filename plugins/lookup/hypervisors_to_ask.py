@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lookup that finds the hypervisors of the inventory that have to be asked which VMs they run."""
+"""The lookup that finds the hypervisors of the inventory whose running VMs must be known."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""IP addresses that guests, their agents and tables of the kernel report. Pure.
+"""IP addresses from guests, their agents and tables of the kernel. Pure.
 
 Whatever a guest reports may end up as C(ansible_host), so only what is an address is passed on.
 """

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Work in threads that the end of the process does not wait for, because a call of libvirt can block for ever."""
+"""Run work in threads that the process does not wait for when it ends, because a call of libvirt can block forever."""
 
 from __future__ import annotations
 

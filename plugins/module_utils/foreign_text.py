@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Text that others decide: guests, users of the hypervisor, images, QEMU, libvirt. Pure.
+"""Text from others: guests, users of the hypervisor, images, QEMU, libvirt. Pure.
 
 Such text is cleaned here before it becomes a message, a warning, a row of a table, a log or HTML.
 """

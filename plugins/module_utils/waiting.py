@@ -28,7 +28,7 @@ def wait_until(
     deadline = time.monotonic() + seconds
     while not condition():
         if cancelled is not None and cancelled.is_set():
-            raise VmError("interrupted", "the task was asked to stop")
+            raise VmError("interrupted", "the task was interrupted")
         if time.monotonic() >= deadline:
             return False
         time.sleep(poll)

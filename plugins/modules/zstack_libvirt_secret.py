@@ -2,7 +2,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Manages secrets of libvirt for ceph and iSCSI."""
+"""Manage secrets of libvirt for ceph and iSCSI."""
 
 from __future__ import annotations
 

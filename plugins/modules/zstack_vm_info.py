@@ -257,6 +257,10 @@ vms:
           description: The bridge, network or device of the hypervisor that it is connected to.
           type: str
           sample: br_eth0
+        network:
+          description: The libvirt network that it is connected to. V(null) for a NIC on a bridge.
+          type: str
+          sample: default
         model:
           description: The model that the guest sees.
           type: str

@@ -2,7 +2,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stops VMs on a KVM hypervisor."""
+"""Stop VMs on a KVM hypervisor."""
 
 from __future__ import annotations
 

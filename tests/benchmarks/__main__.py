@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measures the collection side by side with libvirt-python alone, virsh and community.libvirt."""
+"""Measure the collection side by side with libvirt-python alone, virsh and community.libvirt."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from .workloads import Session
 
 
 def main(arguments: list[str]) -> int:
-    """Measures, prints and writes what came out; 1 if a target is missed."""
+    """Measure, print and write the results; return 1 if a target is missed."""
     options = _parser().parse_args(arguments)
     sizes = SMOKE if options.smoke else replace(Sizes(), repetitions=options.repetitions)
     checkout = Checkout(Path(__file__).resolve().parents[2])

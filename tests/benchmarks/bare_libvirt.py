@@ -2,9 +2,9 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Use nothing but libvirt-python: bare_libvirt.py start|look|define|remove|count DOMAINS.json [THREADS]
+"""Run libvirt-python alone: the lower limit for everything that uses libvirt. Runs on the hypervisor.
 
-The limit for whatever talks to libvirt. Runs on the hypervisor, by itself.
+bare_libvirt.py start|look|define|remove|count DOMAINS.json [THREADS]
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ Domain = Mapping[str, str]
 
 
 def start(connection: Any, domain: Domain) -> None:
-    """Define and start it."""
+    """Define and start a domain."""
     connection.defineXML(domain["xml"]).create()
 
 
 def define(connection: Any, domain: Domain) -> None:
-    """Define it."""
+    """Define a domain."""
     connection.defineXML(domain["xml"])
 
 
 def look(connection: Any, domain: Domain) -> None:
-    """Read all that is needed to see that there is nothing to do."""
+    """Read everything that shows that nothing has to change."""
     found = connection.lookupByUUIDString(domain["uuid"])
     found.state()
     found.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
 
 
 def remove(connection: Any, domain: Domain) -> None:
-    """As if it had never been."""
+    """Force off and undefine a domain, if it exists."""
     try:
         found = connection.lookupByUUIDString(domain["uuid"])
         if found.isActive():

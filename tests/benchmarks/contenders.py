@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The contenders that are compared: each knows the commands of an operation with some VMs of each hypervisor."""
+"""The tools that are compared: the commands of each for an operation on some VMs of each hypervisor."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ VmsOfHosts = Mapping[str, Sequence[Vm]]
 
 
 class Contender:
-    """Something that starts VMs, or looks whether they run as they should."""
+    """A tool that starts VMs, or checks whether they run and are in sync."""
 
     name: str
     operations: tuple[str, ...] = (START, UNCHANGED, CHECK)

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""On the hypervisor: domains.py describe VMS.json DOMAINS.json, or domains.py compare VMS.json RESULT.json
+"""Write the domains of VMs, or measure the comparison of VMs that are defined. Runs on the hypervisor.
 
-The first writes which domains zstack_vm_start makes of VMs, for the contenders. The second takes the time that reading,
-building and comparing takes for VMs that are defined.
+domains.py describe VMS.json DOMAINS.json
+domains.py compare VMS.json RESULT.json
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Takes times: the contenders one after another in each round, each round beginning with another one."""
+"""Measure times: the contenders one after another in each round, starting each round with another one."""
 
 from __future__ import annotations
 

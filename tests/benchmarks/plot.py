@@ -1,9 +1,11 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Plots time against number of VMs, as SVG: python -m tests.benchmarks.plot RESULTS.json PLOT.svg
+"""Plot time against number of VMs, as SVG.
 
-Both axes are logarithmic: what grows in step with the number is a straight line.
+    python -m tests.benchmarks.plot RESULTS.json PLOT.svg
+
+Both axes are logarithmic: linear growth is a straight line.
 """
 
 from __future__ import annotations

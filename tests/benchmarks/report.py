@@ -46,7 +46,7 @@ def as_text(results: Results) -> str:
 
 
 def write_docs(root: Path, results: Results, plot: Path) -> None:
-    """Put tables and plot into the documentation: between the marks of the page, and of README if it has some."""
+    """Write tables and plot into the documentation: between the marks of the page, and of README if it has any."""
     (root / PLOT).parent.mkdir(exist_ok=True)
     shutil.copyfile(plot, root / PLOT)
     picture = "![Time against number of VMs](%s)"

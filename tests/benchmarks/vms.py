@@ -63,5 +63,5 @@ def read_json(path: Path) -> Any:
 
 
 def names(vms: Sequence[Vm]) -> list[str]:
-    """Their names in libvirt."""
+    """Return the names in libvirt."""
     return [vm["uuid"].replace("-", "") for vm in vms]

@@ -39,7 +39,7 @@ class Session:
         self.imported: Mapping[str, float] = {}
 
     def run(self) -> None:
-        """All of it."""
+        """Run all workloads."""
         self.imported = imports.seconds_to_import(self.one)
         self._start()
         self._running()
@@ -120,7 +120,7 @@ def prepare(
     contenders: Sequence[Any] = CONTENDERS,
     source: Hypervisors | None = None,
 ) -> None:
-    """Give contenders these VMs, whose domains are what zstack_vm_start makes of them on a host of `source`."""
+    """Prepare the VMs for all contenders, with the domains that zstack_vm_start builds for them on a `source` host."""
     source = source or hypervisors
     all_vms = [vm for own in vms.values() for vm in own]
     given, made = source.write("vms.json", all_vms), source.directory / "domains.json"

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Users who are not root: refused by libvirt, in its group, with a libvirt of their own, by a password."""
+"""Users other than root: refused by libvirt, in its group, with their own libvirt, with a password."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def agreed(user: User, vm: dict[str, Any], **options: Any) -> TaskRun:
 class TestTheSystemsLibvirt:
     @pytest.fixture
     def members_only(self, tmp_path: Path) -> Iterator[None]:
-        """libvirtd's socket is open to the group libvirt, as where there is no polkit."""
+        """Open libvirtd's socket to the group libvirt, as on hosts without polkit."""
         assert_own_libvirtd()
         settings = tmp_path / "libvirtd.conf"
         added = 'unix_sock_group = "libvirt"\nunix_sock_rw_perms = "0770"\nauth_unix_rw = "none"\n'

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""VMs that ZStack's agent defined are adopted: the differences are exactly the listed deviations, and can be set.
+"""VMs that ZStack's agent defined are adopted: the differences are exactly the listed deviations, and can be applied.
 
 The agent's domains are defined with libvirt (tests/support/adoption.py says what of them this machine doesn't take).
 """

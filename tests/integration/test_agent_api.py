@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The agent API: what ZStack's management node sends to the running rulebook, what it is answered, and what follows."""
+"""The agent API: requests of ZStack's management node to the running rulebook, its responses, and the callbacks."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The event source of the agent API is killed while it takes documents: what was accepted still gets a result."""
+"""The event source of the agent API is killed while it accepts documents: every accepted one still gets a result."""
 
 from __future__ import annotations
 

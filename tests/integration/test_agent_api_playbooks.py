@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The playbooks of the agent API by themselves: they leave a result whatever the inventory says of its hosts."""
+"""The playbooks of the agent API alone: they write a result whatever the inventory says about its hosts."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The event source of the agent API by itself: who is let in, and a thousand documents at once.
+"""The event source of the agent API alone: access control, and a thousand documents at once.
 
-It is run as ansible-rulebook runs it. Instead of the rulebook and its playbooks stands whoever takes its events.
+It is run as ansible-rulebook runs it. The tests take its events instead of the rulebook and its playbooks.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def test_a_thousand_documents_at_once(source: dict[str, Any], monkeypatch: pytes
 
 
 class TestAPlaybookThatNeverLeavesAResult:
-    """As when it cannot write to the spool, or when the rulebook takes no events."""
+    """Simulate a full spool, or a rulebook that takes no events."""
 
     @pytest.fixture(params=["held", "refusing"])
     def stuck(

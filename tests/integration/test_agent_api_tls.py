@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who gets in by TLS: directly, and through nginx as docs/agent-api.md configures it."""
+"""TLS access to the agent API: directly, and through nginx as docs/agent-api.md configures it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def is_let_in(node: ManagementNode, certificates: Path, client: str) -> bool:
-    """Whether a document is accepted with this client's certificate, and its result arrives."""
+    """Return whether a document is accepted with this client's certificate, and its result arrives."""
     document, task = start_vm_cmd("01-minimal"), uuid.uuid4().hex
     try:
         status = node.send(document, task, tls=client_context(certificates, client))
@@ -142,7 +142,7 @@ TLS_TO_THE_AGENT_API = """proxy_ssl_certificate {0}/client.pem;
 
 
 def documented_server(certificates: Path, port: int, to: int) -> str:
-    """The server block of the page, with this test's files and ports."""
+    """Return the server block of the page, with this test's files and ports."""
     (block,) = re.findall(r"```nginx\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     for name in ("server.pem", "server.key", "ca.pem"):
         block = block.replace(f"/etc/zstack-kvm-agent-api/{name}", str(certificates / name))

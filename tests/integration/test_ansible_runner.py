@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Jobs as AWX runs them, by ansible-runner on a hypervisor of a laboratory: launched, launched twice, cancelled."""
+"""Jobs run as AWX runs them, by ansible-runner on a laboratory hypervisor: launched, launched twice, cancelled."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ class Setup:
 
 @pytest.fixture(scope="module")
 def set_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
-    """AWX after the playbook's first run, in which every task had something to do."""
+    """Return AWX after the first run of the playbook, in which every task changed something."""
     with awx_api.running() as awx:
         setup = Setup(awx, tmp_path_factory.mktemp("awx"))
         recap, printed = setup.run("-vvv")
@@ -202,14 +202,14 @@ class TestRules:
         assert problem.startswith(said)
 
     @pytest.mark.parametrize("missing", ["name", "description", "spec"])
-    def test_a_survey_must_be_whole(self, missing):
+    def test_a_survey_must_be_complete(self, missing):
         survey = {"name": "", "description": "", "spec": [GOOD]}
         assert specification_problems(survey) == []
         assert specification_problems({key: survey[key] for key in survey if key != missing}) != []
 
-    def test_a_variable_is_asked_for_once(self):
+    def test_a_variable_has_only_one_question(self):
         survey = {"name": "", "description": "", "spec": [GOOD, GOOD]}
-        assert specification_problems(survey) == ["variable v is asked for twice"]
+        assert specification_problems(survey) == ["variable v has two questions"]
 
     @pytest.mark.parametrize(
         ("question", "answer"),

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The benchmarks can be run. What they say is looked at by people, on a machine that does nothing else."""
+"""The benchmarks run without errors. People judge their results, on an otherwise idle machine."""
 
 from __future__ import annotations
 

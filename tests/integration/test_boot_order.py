@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The device that a VM boots from: by what the guest says, by what it sends, and by what QEMU tells its firmware."""
+"""The device that a VM boots from, seen in the guest's output, its packets, and the boot indexes of its firmware."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MACS = ("fa:00:b0:07:00:01", "fa:00:b0:07:00:02")
 
 
 def discs(images: Path, count: int) -> list[dict[str, Any]]:
-    """CDs that say their number when they boot."""
+    """Yield CDs that print their number when they boot."""
     return [
         {"path": str(media.write_cd(images / f"{number}.iso", f"I am CD {number}")), "device_id": number}
         for number in range(count)
@@ -65,7 +65,7 @@ def test_the_network_is_tried_by_the_first_nic_and_then_by_the_second_and_then_t
 
 
 def boot_index(domain: str, alias: str) -> int:
-    """When QEMU tells the firmware to try a device."""
+    """Return the boot index that QEMU gives the firmware for a device."""
     return qmp(domain, "qom-get", path=f"/machine/peripheral/{alias}", property="bootindex")
 
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bridges that were created again under a running VM, in the hypervisor's own network."""
+"""Bridges that were recreated under a running VM, in the hypervisor's own network."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Conflicts with other VMs are found before anything is touched, and the error names the other VM."""
+"""Conflicts with other VMs are found before anything is changed, and the error names the other VM."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def tap_name() -> str:
 
 
 def refused(run: TaskRun, code: str, *texts: str) -> None:
-    """The task has failed before it touched anything."""
+    """Assert that the task failed before it changed anything."""
     assert run.failed, run.output
     assert (run.error["code"], run.error["rollback"], run.actions) == (code, "not_needed", []), run.error
     for text in texts:
@@ -272,7 +272,7 @@ class TestConsolePort:
             refused(start(vm), "address_in_use", f"port {port} on 127.0.0.1", "a process of the hypervisor")
             assert state(vm["uuid"]) == "absent"
 
-    def test_that_another_vm_has(self, new_vm: NewVm) -> None:
+    def test_of_another_vm(self, new_vm: NewVm) -> None:
         port = free_port("127.0.0.1")
         first, second = new_vm(**self.fixed(port)), new_vm(**self.fixed(port))
         started(first)
@@ -280,14 +280,14 @@ class TestConsolePort:
 
 
 class TestCalls:
-    """The number of times that libvirt is asked for the definitions of other VMs."""
+    """The number of definitions of other VMs that are read from libvirt."""
 
     def reads(self, calls: Path, *vms: dict[str, Any]) -> int:
         calls.write_text("", encoding="utf-8")
         started(*vms, calls=calls)
         return calls.read_text(encoding="utf-8").splitlines().count("read the definition")
 
-    def test_none_where_nothing_changes_and_one_for_each_where_vms_start(self, new_vm: NewVm, tmp_path: Path) -> None:
+    def test_none_if_nothing_changes_and_one_per_other_vm_if_a_vm_starts(self, new_vm: NewVm, tmp_path: Path) -> None:
         others = [new_vm() for _number in range(3)]
         started(*others)
         virsh("destroy", others[0]["uuid"])

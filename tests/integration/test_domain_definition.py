@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Real libvirt takes the domains, with validation: of all recorded StartVmCmd documents, and of drawn VMs."""
+"""Real libvirt defines the domains, with validation: of all recorded StartVmCmd documents, and of generated VMs."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A patch that libvirt rewrites settles, patches can be left out again, check mode knows what libvirt refuses."""
+"""A patch that libvirt rewrites is in sync afterwards, patches can be removed, check mode predicts refusals."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ CPU = '<cpu check="none"><model>qemu64</model></cpu>'
 
 
 def assert_settled(vm: dict[str, Any]) -> None:
-    """Nothing is left to do, whatever drift leads to, now and after a boot."""
+    """Assert that nothing is left to do with any on_drift, now and after a boot."""
     for _boot in range(2):
         for on_drift in ("live", "restart"):
             run = agreed(vm, on_drift=on_drift)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A VM that is redefined keeps its hardware, and changes made outside of Ansible are undone.
+"""A VM that is redefined keeps its hardware, and changes made outside of Ansible are reverted.
 
 As it is run, a sample of what the walk (test_drift_walk.py) does in process.
 """

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Every reference document is defined; then every attribute and every text of each domain is changed with libvirt.
 
-What the document decides is found and repaired by the next run, all else is left as it is. What is left out, with the
-reasons, stands in tests/fixtures/drift/left_out.yml.
+What the document decides is found and repaired by the next run, everything else is left alone. Exceptions, with the
+reasons, are in tests/fixtures/drift/left_out.yml.
 """
 
 from __future__ import annotations

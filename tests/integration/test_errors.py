@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Errors that operators meet: each failure has its code and hint, leaves no VM behind, and shows no traceback."""
+"""Errors that operators meet: each has its code and hint, leaves no VM behind, and shows no traceback."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def test_no_room_for_the_backup_leaves_the_vm_as_it_was(new_vm: NewVm) -> None:
 
 @contextmanager
 def full_file_system(path: str) -> Iterator[None]:
-    """Nothing can be written below the path."""
+    """Mount a file system without free space at the path."""
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k,nr_inodes=1", "tmpfs", path], check=True)
     try:
         yield

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The execution environment: what the collection asks of it, and the build context. No image: that needs containers."""
+"""The execution environment: its requirements and the build context. No image is built: that needs containers."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The task, libvirtd or QEMU is killed, at every call of libvirt: all is whole, and the next run puts it right.
+"""The task, libvirtd or QEMU is killed at every call of libvirt: the state is consistent, and the next run repairs it.
 
 These tests kill libvirtd, and therefore run where it is a laboratory hypervisor's own.
 """
@@ -142,7 +142,7 @@ Vm = dict[str, Any]
 
 
 def moments(scenario: str, what: str) -> list[tuple[str, Fault]]:
-    """Before each call, and where libvirtd is killed within those that change something; of a new VM also after them.
+    """Return the faults to try: before each call, and with libvirtd also within calls that change something.
 
     In the other scenarios all is after one call as before the next. To a task a libvirtd that is gone after one call is
     one that is gone before the next. What a scenario has in common with those before it is tried there.
@@ -258,7 +258,7 @@ class Scenario:
         }
 
     def assert_as_before(self) -> None:
-        """Nothing is left of a run that failed. A libvirtd that is restarted has lost ephemeral secrets."""
+        """Assert that a failed run left nothing. A libvirtd that is restarted has lost ephemeral secrets."""
         now = self.seen()
         assert now["secrets"] in ([], self.before["secrets"])
         assert {**now, "secrets": self.before["secrets"]} == self.before
@@ -268,7 +268,7 @@ class Scenario:
         return start(self.asked, **self.options, **watched)
 
     def assert_whole_and_repaired_by_the_next_run(self) -> None:
-        """The old definition or the new one, one QEMU at most, no lock; then exactly the desired state."""
+        """Assert that the definition is the old or the new one, and that the next run reaches the desired state."""
         left = self.seen()
         self.broken.unlink(missing_ok=True)
         wait_until(lambda: len(qemus_of(self.uuid)) == (state(self.uuid) in ("running", "paused")))
@@ -303,7 +303,7 @@ def with_more_volumes(vm: Vm) -> Vm:
 
 
 def assert_no_lock(uuid: str) -> None:
-    """Nobody holds the VM's lock; the file that a killed task leaves is none."""
+    """Assert that nobody holds the VM's lock; the file that a killed task leaves is not a held lock."""
     lock = LOCKS / f"{uuid}.lock"
     assert not lock.exists() or subprocess.run(["flock", "--nonblock", lock, "true"], check=False).returncode == 0
 

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Two threads of a new libvirtd that read its schema at once make libxml2 say that a type is missing.
+"""If two threads of a new libvirtd read its schema at once, libxml2 reports a missing type.
 
-That can't be made to happen at will, so a stand-in for the connection says it before the real one is asked.
+This race can't be provoked, so a stand-in for the connection raises the error before the real one is called.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One VM with nearly everything that a document can ask for, as its guest, its QEMU and the host see it.
+"""One VM with nearly every option of a document, as seen by its guest, its QEMU and the host.
 
 It is started once, by a task of a playbook; each test looks at one thing of it.
 """
@@ -51,7 +51,7 @@ def images() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def a_host_in_the_east() -> Iterator[None]:
-    """Local time is not UTC there."""
+    """Set the local time zone to one that is not UTC, and restore it."""
     before = LOCALTIME.readlink()
     LOCALTIME.unlink()
     LOCALTIME.symlink_to(EAST)

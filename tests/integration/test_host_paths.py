@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files and directories of root that another user would like to have, tried as root."""
+"""Files and directories of root that another user tries to get hold of; the tests run as root."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ class TestWhatIsThere:
 
 
 def swap_for_ever(theirs: Path, roots: Path, directory: Path) -> None:
-    """As the other user: whatever appears as theirs/run is replaced by what belongs to root."""
+    """Replace whatever appears as theirs/run by what belongs to root, as the other user."""
     os.setgroups([])
     os.setgid(OTHER[1])
     os.setuid(OTHER[0])

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The role host_prerequisites on a hypervisor with a VM: what it changes, what it refuses, and that the VM goes on."""
+"""The role host_prerequisites on a hypervisor with a VM: its changes, its refusals, and the VM keeps running."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def kill_daemon() -> None:
 
 @pytest.fixture
 def settings() -> Iterator[Path]:
-    """qemu.conf, which is as it was when the test is over, for libvirtd too."""
+    """Yield qemu.conf, and restore it after the test, for libvirtd too."""
     before = SETTINGS.read_bytes()
     yield SETTINGS
     SETTINGS.write_bytes(before)

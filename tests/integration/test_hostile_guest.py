@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A guest whose agent wants to harm its hypervisor: what it answers costs its own VM only, on a real channel.
+"""A guest whose agent attacks its hypervisor harms only its own VM, on a real channel.
 
 libvirt talks to the agent through a socket that a program of the test listens on: it answers instead of the
 guest's own agent, which holds the guest's end of the channel open.

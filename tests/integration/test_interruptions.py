@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""libvirtd hangs, QEMU dies or takes too long, the task is asked to stop, several tasks want one VM at the same time.
+"""libvirtd hangs, QEMU dies or is slow, the task is interrupted, several tasks start one VM at the same time.
 
 These tests stop libvirtd, and therefore run where it is a laboratory hypervisor's own.
 """
@@ -39,7 +39,7 @@ def own_libvirtd() -> None:
 
 
 def assert_repaired_by_the_next_run(vm: Vm, **options: Any) -> None:
-    """The next run succeeds, and the one after it has nothing to do."""
+    """Assert that the next run succeeds, and the one after it has nothing to do."""
     again = foretold.agreed(start, vm, **options)
     assert not again.failed, again.output
     assert (state(vm["uuid"]), len(qemus_of(vm["uuid"]))) == ("running", 1)
@@ -74,7 +74,7 @@ class TestQemuIsKilledBeforeItAnswers:
 
 @contextmanager
 def hanging_libvirtd() -> Iterator[None]:
-    """libvirtd answers nothing meanwhile, and keeps its connections."""
+    """Suspend libvirtd, which keeps its connections."""
     process = int(LIBVIRTD_PID.read_text(encoding="ascii"))
     os.kill(process, signal.SIGSTOP)
     try:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The VMs of a fleet as an inventory: what Ansible has of them, also while some hypervisors don't answer."""
+"""The VMs of a fleet as an Ansible inventory, also while some hypervisors don't respond."""
 
 from __future__ import annotations
 

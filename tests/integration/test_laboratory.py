@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The laboratory: real hypervisors, apart from each other and from this machine; afterwards nothing is left of them."""
+"""The laboratory: real hypervisors, isolated from each other and from this machine, and removed without residue."""
 
 from __future__ import annotations
 
@@ -294,7 +294,7 @@ class TestDown:
 
 
 def processes_in(namespaces: set[str]) -> list[str]:
-    """Command lines of the processes that are in one of the namespaces."""
+    """Return the command lines of the processes in one of the namespaces."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -307,10 +307,10 @@ def processes_in(namespaces: set[str]) -> list[str]:
 
 
 def links() -> list[str]:
-    """Network devices of the tests' laboratories: their names hold the address, 10.98 is 0a62."""
+    """Return the network devices of the tests' laboratories: their names contain the address, 10.98 is 0a62."""
     return sorted(path.name for path in Path("/sys/class/net").glob(f"zlab0a62{THIRD:02x}*"))
 
 
 def groups() -> list[Path]:
-    """Control groups of the tests' laboratories."""
+    """Return the control groups of the tests' laboratories."""
     return list(Path("/sys/fs/cgroup").glob(f"**/zstack-kvm-lab-{PREFIX}.*"))

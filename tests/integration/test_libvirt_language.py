@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A libvirtd that speaks German: its errors are understood by their numbers, and nothing depends on its words.
+"""A libvirtd with German messages: errors are recognised by their numbers, and nothing depends on the texts.
 
 These tests restart libvirtd, and therefore run where it is a laboratory hypervisor's own.
 """
@@ -166,7 +166,7 @@ def _create(xml: str) -> None:
 
 @contextmanager
 def without_virtlogd() -> Iterator[None]:
-    """virtlogd is killed, and started again at the end."""
+    """Kill virtlogd, and start it again at the end."""
     pid_file, path = Path("/run/virtlogd.pid"), Path("/run/libvirt/virtlogd-sock")
     os.kill(int(pid_file.read_text(encoding="ascii")), 9)
     path.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""on_drift live: what is changed in the QEMU that runs, by what QEMU, the kernel and the guest say afterwards.
+"""on_drift live: changes of the running QEMU, verified with QEMU, the kernel and the guest.
 
 Each VM is started, its document changed, and check mode must say beforehand what the run then does: in this
 process, to be quick, but for one test through ansible-playbook.
@@ -101,7 +101,7 @@ def guest(booted: dict[str, Any]) -> dict[str, Any]:
 
 
 def throttle(vm: dict[str, Any], path: str) -> dict[str, int]:
-    """QEMU's limits of the block device that has this file."""
+    """Return QEMU's limits of the block device with this file."""
     (device,) = [each for each in qmp(vm, "query-block") if each.get("inserted", {}).get("file") == path]
     names = ("bps", "bps_rd", "bps_max", "iops", "iops_rd", "iops_wr")
     return {name: device["inserted"][name] for name in names if device["inserted"].get(name)}

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A guest that never comes up: the error has what a person would look at first."""
+"""A guest that never comes up: the error has the diagnostics that an operator would need first."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def first(vm: Vm) -> TaskRun:
 
 
 def size_of_png(path: Path) -> tuple[int, int]:
-    """Width and height."""
+    """Return width and height."""
     head = path.read_bytes()[:24]
     assert head.startswith(b"\x89PNG\r\n\x1a\n")
     return struct.unpack(">II", head[16:24])

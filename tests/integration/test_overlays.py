@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Snapshots and block jobs put overlays on the images of volumes: a VM keeps them, whatever is done to it."""
+"""Snapshots and block jobs put overlays on the images of volumes: a VM keeps them, whatever else changes."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whom playbooks/start_vms.yml asks before it starts anything, in inventories that name hypervisors in other ways."""
+"""The hypervisors that playbooks/start_vms.yml queries before it starts anything, in several kinds of inventories."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HV2 = "hv2 cannot be asked which VMs it runs"
 
 
 def look(directory: Path, **variables: Any) -> subprocess.CompletedProcess[str]:
-    """Look where VMs run before some are started on hv1."""
+    """Run the placement part of start_vms for VMs on hv1, and return the outcome."""
     settings = {"ansible_connection": "local", "ansible_python_interpreter": TARGET_PYTHON}
     inventory = directory / "inventory.json"
     inventory.write_text(json.dumps({"kvm": {"hosts": HOSTS, "vars": settings}}), encoding="utf-8")

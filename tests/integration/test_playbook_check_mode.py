@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""playbooks/start_vms.yml in check mode: documents as ZStack sends them, on a host that lacks much that they name."""
+"""playbooks/start_vms.yml in check mode: documents of ZStack, on a host that lacks much of what they name."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""./quickstart in a fresh clone: a VM runs and is shown, a second run finds all of it done, --clean removes it."""
+"""./quickstart in a fresh clone: it shows a running VM, a second run changes nothing, --clean removes everything."""
 
 from __future__ import annotations
 
@@ -104,6 +104,6 @@ def test_a_vm_runs_after_one_command_and_is_gone_after_another(clone: Path) -> N
     clean = quickstart(clone, "--clean")
     assert clean.returncode == 0, clean.stdout + clean.stderr
     assert state(uuid) == "absent" and not disk.exists()
-    # Another clone's VM keeps the bridge and its place in it.
+    # Another clone's VM keeps the bridge and its port in it.
     assert nics_in_the_bridge() == nics_of_others and BRIDGE.exists() == bool(nics_of_others)
     assert not (clone / ".cache/quickstart").exists()

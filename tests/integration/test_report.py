@@ -86,7 +86,7 @@ def test_hypervisors_are_there_with_what_they_have_those_that_are_down_first(pag
     assert "VMs\n2 of 2 active, with 2 CPUs" in cards[2]
 
 
-def test_vms_are_there_those_that_need_attention_first(page: Page) -> None:
+def test_vms_that_need_attention_come_first(page: Page) -> None:
     names = page.shown_names()
     assert names[:3] == [OFF, SILENT, GONE]
     assert set(names[3:5]) == {MARKUP, PAUSED}
@@ -94,22 +94,22 @@ def test_vms_are_there_those_that_need_attention_first(page: Page) -> None:
     badges = {name: page.badges(name) for name in names}
     assert badges[SILENT] == badges[GONE] == ["unknown"]
     assert badges[OFF] == ["shutoff", "should run"]
-    assert badges[MARKUP] == ["running", "not as asked", "restart due"]
+    assert badges[MARKUP] == ["running", "not in sync", "restart due"]
     assert badges[PAUSED] == ["paused"]
     assert badges["web-01"] == ["running", "changed in this run"]
     assert badges[TEMPLATE] == ["running"]
 
 
-def test_a_row_says_where_the_console_is_and_what_differs(page: Page) -> None:
+def test_a_row_shows_the_console_and_the_differences(page: Page) -> None:
     row = page.row("web-01")
     assert re.search(r"vnc://10\.\d+\.\d+\.\d+:59\d\d", row.text)
     differing = page.row(MARKUP)
-    assert "asked for" not in differing.text
+    assert "desired" not in differing.text
     page.click(differing, ".differences summary")
-    assert re.search(r"cputune/shares is 77, asked for \d+", differing.text)
+    assert re.search(r"cputune/shares is 77, desired \d+", differing.text)
 
 
-def test_a_screen_is_seen_small_and_large(page: Page) -> None:
+def test_a_click_enlarges_a_screenshot(page: Page) -> None:
     screen = page.picture("web-01")
     assert screen["visible"] and 0 < screen["shown_width"] < 200
     # Neither black nor torn: the guest's text is on it.
@@ -120,7 +120,7 @@ def test_a_screen_is_seen_small_and_large(page: Page) -> None:
     assert not page.is_open("dialog")
 
 
-def test_a_head_sorts_and_sorts_the_other_way(page: Page) -> None:
+def test_a_column_header_sorts_in_both_directions(page: Page) -> None:
     names = sorted(page.shown_names(), key=str.lower)
     page.click(page.window, "[data-sort=hypervisor]")
     assert page.shown("td:nth-child(4)") == [FIRST] * 2 + [SECOND] * 3 + [WITHOUT_LIBVIRTD, SWITCHED_OFF]
@@ -133,7 +133,7 @@ def test_a_head_sorts_and_sorts_the_other_way(page: Page) -> None:
     assert page.shown("td:nth-child(8)")[:3] == ["–"] * 3
 
 
-def test_search_and_choices_leave_the_rest_out(page: Page) -> None:
+def test_search_and_filters_hide_the_other_vms(page: Page) -> None:
     page.type("#search", "WEB-01")
     assert page.shown_names() == ["web-01"]
     assert page.texts("#count") == ["1 of 7"]
@@ -150,10 +150,10 @@ def test_search_and_choices_leave_the_rest_out(page: Page) -> None:
     assert set(page.shown_names()) == {OFF, PAUSED}
 
 
-def test_a_tile_shows_what_it_counts(page: Page) -> None:
+def test_a_tile_filters_for_what_it_counts(page: Page) -> None:
     tiles = page.texts("button.tile")
     assert [tile.replace("\n", " ") for tile in tiles] == [
-        "5 need attention", "3 of 7 VMs running", "1 not as asked", "1 restart due",
+        "5 need attention", "3 of 7 VMs running", "1 not in sync", "1 restart due",
     ]  # fmt: skip
     page.click(page.window, "[data-show=drift]")
     assert page.shown_names() == [MARKUP]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Number of calls of libvirt: a constant, at most five for each VM that is in sync, at most eight for each that starts.
+"""Number of calls of libvirt: a constant, plus at most five per VM that is in sync, eight per VM that starts.
 
 A secret that the hypervisor does not have yet is made once, whichever VMs use it, and is counted apart.
 """
@@ -69,7 +69,7 @@ def chap_volume(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
 
 @pytest.fixture(autouse=True)
 def no_secrets() -> Iterator[None]:
-    """No test leaves a secret to the next."""
+    """Remove the secrets that a test left."""
     yield
     for line in virsh("secret-list").splitlines()[2:]:
         if line.strip():

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""VMs of one task that are started one after another, and batches of which an operator sees the end."""
+"""VMs of one task that are started one after another, and batches that show progress."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def number(vm: dict[str, Any]) -> int:
-    """libvirt's number of a running domain; the later it was begun the higher."""
+    """Return libvirt's ID of a running domain; the later it was started, the higher."""
     return int(virsh("domid", vm["uuid"]))
 
 

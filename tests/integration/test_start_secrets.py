@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Passwords and keys: given to libvirt, and to be found nowhere else."""
+"""Passwords and keys: passed to libvirt, and found nowhere else."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Watch:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """While the block runs."""
+        """Watch while the block runs."""
         assert not SYSLOG.exists(), "this test replaces the system's log"
         self._log.bind(str(SYSLOG))
         self._log.settimeout(0.05)
@@ -98,12 +98,12 @@ def files_with(secret: str) -> list[str]:
 
 
 def leaks_of(secret: str, owners: tuple[str, ...]) -> list[str]:
-    """Those of them that should not have it."""
+    """Return the files that contain the secret but should not."""
     return [file for file in files_with(secret) if not file.startswith(owners)]
 
 
 def assert_in_none_of(texts: dict[str, str], searched: tuple[str, ...] = SECRETS) -> None:
-    """No secret is in any of the texts, which must not be empty."""
+    """Assert that no secret is in any of the texts, which must not be empty."""
     for path, text in texts.items():
         assert text, path
         assert [secret for secret in searched if secret in text] == [], path

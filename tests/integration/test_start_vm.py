@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A VM is started by a task of a playbook, boots, and is left alone by the next run."""
+"""A task of a playbook starts a VM, which boots; the next run changes nothing."""
 
 from __future__ import annotations
 

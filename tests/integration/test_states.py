@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every state that a VM can be found in: what a start does then, and that it destroys no VM that runs or is paused."""
+"""A start of a VM in every possible state; it never destroys a VM that runs or is paused."""
 
 from __future__ import annotations
 
@@ -230,7 +230,7 @@ def test_in_shutdown_it_is_started_as_soon_as_it_is_off(new_vm: NewVm, images: P
 
 
 def begin_backup(vm: dict[str, Any]) -> None:
-    """A job that lasts until it is aborted: somebody may fetch the backup."""
+    """Begin a backup job that lasts until it is aborted, waiting for a client to fetch the data."""
     server = "<server transport='tcp' name='127.0.0.1' port='10999'/>"
     xml = f"<domainbackup mode='pull'>{server}</domainbackup>"
     virsh("backup-begin", "--backupxml", "/dev/stdin", vm["uuid"], stdin=xml)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""VMs that are stopped: gracefully, by force, undefined; and what goes with them."""
+"""VMs that are shut down, forced off and undefined, and what is removed with them."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_guest_that_does_not_listen_is_an_error_and_is_ended_only_by_force(new
 
 @contextmanager
 def hanging_qemu(vm: dict[str, Any]) -> Iterator[None]:
-    """The VM's QEMU answers nothing meanwhile."""
+    """Suspend the VM's QEMU."""
     pid = int(Path(f"/run/libvirt/qemu/{vm['uuid'].replace('-', '')}.pid").read_text(encoding="ascii"))
     os.kill(pid, signal.SIGSTOP)
     try:

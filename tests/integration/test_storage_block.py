@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Volumes and CDs that are block devices under names like those of LVM; QEMU opens them, guests boot from them."""
+"""Volumes and CDs that are block devices, named like those of LVM; QEMU opens them, guests boot from them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def new_device() -> Iterator[NewDevice]:
 
 
 def disk(vm: dict[str, Any], device: str = "disk", inactive: bool = True) -> tuple[str, str, str, str]:
-    """Type, format and source (file, device) of the VM's last disk or its first drive."""
+    """Return type, format and source (file, device) of the VM's last disk or its first drive."""
     found = definition(vm["uuid"], inactive).findall(f"devices/disk[@device='{device}']")
     element = found[-1 if device == "disk" else 0]
     source = element.find("source")
@@ -56,7 +56,7 @@ def test_a_vm_boots_from_a_block_device(new_vm: NewVm, new_device: NewDevice, im
 def test_a_definition_that_calls_a_device_a_file_is_put_right(
     new_vm: NewVm, new_device: NewDevice, images: Path
 ) -> None:
-    root = new_device(media.write_raw(images / "root", "I am put right"), "root")
+    root = new_device(media.write_raw(images / "root", "I am repaired"), "root")
     vm = new_vm(root_volume={"install_path": str(root)})
     agreed(vm)
     virsh("destroy", vm["uuid"])
@@ -74,7 +74,7 @@ def test_a_definition_that_calls_a_device_a_file_is_put_right(
             "devices/disk[target=vda]/source/@file",
         ],
     )
-    wait_for_text(vm["uuid"], "I am put right")
+    wait_for_text(vm["uuid"], "I am repaired")
 
 
 def test_a_volume_that_moves_from_a_file_to_a_device_and_back(

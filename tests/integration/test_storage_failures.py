@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Storage that can't be reached: each failure has its code, comes soon, and leaves nothing half-started."""
+"""Storage that can't be reached: each failure has its code, comes soon, and leaves nothing half started."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 
 @pytest.fixture(autouse=True)
 def no_secret() -> Iterator[None]:
-    """Nothing that a test defined outlives it, and nothing that a failed start defined is there."""
+    """Remove secrets that a test defined, and assert that a failed start left none."""
     before = virsh("secret-list")
     yield
     try_virsh("secret-undefine", SECRET)

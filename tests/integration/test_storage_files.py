@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The format of a file volume is asked of the file once; afterwards the definition's holds."""
+"""The format of a file volume is read from the file once; afterwards the definition's is used."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_raw_disk_that_now_claims_to_be_qcow2_is_an_error(new_vm: NewVm, raw_d
 
 
 def test_a_raw_disk_that_nobody_states_the_format_of_leads_nowhere_else(new_vm: NewVm, raw_disk: Path) -> None:
-    """As for a hypervisor that the VM is new to."""
+    """The hypervisor has no definition of the VM yet."""
     header = raw_disk.with_name("header")
     backing = ["-u", "-F", "raw", "-b", "/etc/passwd"]
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", *backing, header, "1M"], check=True)

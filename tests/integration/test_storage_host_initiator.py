@@ -96,7 +96,7 @@ def running(hypervisor: EmulatedHypervisor, played: TaskPlayed) -> TaskPlayed:
 
 @pytest.fixture
 def nothing_there(hypervisor: EmulatedHypervisor) -> Iterator[None]:
-    """The test begins and ends without VMs, sessions and records, and ends without locks."""
+    """Assert that the test begins and ends without VMs, sessions and records, and ends without locks."""
     clean(hypervisor)
     yield
     clean(hypervisor)

@@ -44,7 +44,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IscsiServer]:
 
 @pytest.fixture(autouse=True)
 def no_secret() -> Iterator[None]:
-    """No test leaves the secret of the target to the next."""
+    """Remove the secret of the target that a test left."""
     yield
     for line in virsh("secret-list").splitlines():
         if LOCKED in line:

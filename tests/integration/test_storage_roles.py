@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The roles ceph_secrets and channel_dirs: what the scenarios of molecule don't show of them."""
+"""The roles ceph_secrets and channel_dirs, as far as the molecule scenarios don't cover them."""
 
 from __future__ import annotations
 

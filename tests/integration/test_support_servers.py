@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The foundations of the other tests: guests that say what booted, and storage servers that are real."""
+"""The foundations of the other tests: guests that print what booted, and real storage servers."""
 
 from __future__ import annotations
 
@@ -187,7 +187,7 @@ class TestCeph:
 
 @pytest.fixture
 def ceph_secret() -> Iterator[Callable[[str], str]]:
-    """Give libvirt a cephx key and return the secret's UUID."""
+    """Define a libvirt secret with a cephx key, and return its UUID."""
     defined = []
 
     def define(key: str) -> str:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hypervisors reached by a remote uri: what is done there, what is refused, and a VM that is being migrated."""
+"""Hypervisors with a remote uri: what works, what is refused, and a VM that is being migrated."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Remote:
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[Path]:
-    """Storage that both hypervisors have, where QEMU can read it."""
+    """Yield storage that both hypervisors share and QEMU can read."""
     directory = Path(tempfile.mkdtemp(prefix="zstack-kvm-shared-", dir="/var/tmp"))
     directory.chmod(0o755)
     yield directory

@@ -66,7 +66,7 @@ def nvram(vm: dict[str, Any]) -> Path:
 
 @pytest.fixture(scope="module", autouse=True)
 def _certificate_authority() -> None:
-    """swtpm's own authority belongs to whoever first made a TPM on this machine, root perhaps; libvirt is user tss."""
+    """Give swtpm's certificate authority, which belongs to the first creator of a TPM, to libvirt's user tss."""
     for path in (TPM_AUTHORITY, *TPM_AUTHORITY.iterdir()):
         shutil.chown(path, "tss")
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a guest is: what its agent says, and what the DHCP server of libvirt's network has given it."""
+"""The addresses of a guest, from its agent and from the DHCP server of a libvirt network."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ PROMPT = 3
 
 @pytest.fixture(scope="module")
 def network() -> Iterator[None]:
-    """A network of libvirt, whose bridge is one of the kernel and has an address of the hypervisor."""
+    """Yield a libvirt network, whose bridge has an address of the hypervisor."""
     xml = f"""<network><name>{NETWORK}</name><bridge name='{BRIDGE}'/><ip address='10.213.12.1' prefix='24'>
         <dhcp><range start='10.213.12.50' end='10.213.12.60'/></dhcp></ip></network>"""
     virsh("net-create", "/dev/stdin", stdin=xml)
@@ -102,7 +102,7 @@ class TestWithAnAgent:
         run = wait(vm)
         assert (run.error["code"], run.error["phase"]) == ("address_timeout", "wait_for_address")
         assert run.error["rollback"] == "not_needed"
-        assert re.search(rf"seen last: fe80:\S+ of {MAC} from agent, which is link-local", run.error["message"])
+        assert re.search(rf"last seen: fe80:\S+ of {MAC} from agent, which is link-local", run.error["message"])
 
 
 class TestWithoutAnAgent:
@@ -132,7 +132,7 @@ class TestWithoutAnAgent:
     def test_nothing_at_all_is_said_to_be_nothing(self, vm: dict[str, Any]) -> None:
         run = wait(vm)
         assert run.error["code"] == "address_timeout"
-        assert "(none was seen at all; its guest agent is not connected) for 3 seconds" in run.error["message"]
+        assert "(no address was seen; its guest agent is not connected) for 3 seconds" in run.error["message"]
 
     def test_a_lease_that_the_guest_does_not_use_is_not_enough(self, vm: dict[str, Any], lease: str) -> None:
         run = wait(vm)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Takes one thing at a time out of what builds domains, and sees whether the unit tests notice.
+"""Remove one thing at a time from the code that builds domains, and check whether the unit tests fail.
 
 C(python -m tests.mutation) exits with 1 and names the mutants that survived. Each mutant runs in a child process
 of its own, in which the mutated module is imported instead of the file. The tests that compare whole domains

@@ -78,7 +78,7 @@ def run(
 
 
 def interrupt_on_signals() -> None:
-    """From now on both signals are a Ctrl-C: what runs is ended, and may clean up."""
+    """Treat both signals as Ctrl-C: what runs is ended, and may clean up."""
 
     def interrupt(_number: int, _frame: object) -> None:
         raise KeyboardInterrupt
@@ -107,7 +107,7 @@ def _follow(process: subprocess.Popen[bytes], log_file: BinaryIO, deadline: floa
             if interrupted.is_set():
                 raise KeyboardInterrupt
             now = time.monotonic()
-            # A daemon that the command left behind may hold its output open for ever.
+            # A daemon that the command left behind may keep its output open forever.
             if process.poll() is not None:
                 ended = ended or now
                 if now - ended > DRAIN_SECONDS:

@@ -29,7 +29,7 @@ class Result:
         return not self.failed
 
     def problem(self, text: str) -> None:
-        """A failure that no test stands for, such as a tool that could not run."""
+        """Add a failure that belongs to no test, such as a tool that could not run."""
         self.failed += 1
         self.problems.append(text)
 

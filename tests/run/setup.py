@@ -160,7 +160,7 @@ class Setup:
             stamp.write_text(state)
 
     def _sanity_environments(self) -> None:
-        """As long as our own environment is the same, ansible-test is, and so is what it wants."""
+        """Create the environments of ansible-test; they are reused while our own environment stays the same."""
         stamp = self.checkout.home / "stamp"
         ours = (self.checkout.venv / "stamp").read_text()
         with step("environments of ansible-test"):
@@ -203,7 +203,7 @@ def listed_packages(path: Path) -> list[str]:
 
 
 def missing_packages(names: list[str]) -> list[str]:
-    """Those of the Debian packages that are not installed."""
+    """Return those of the Debian packages that are not installed."""
     if not names or not shutil.which("dpkg-query"):
         return names
     query = subprocess.run(

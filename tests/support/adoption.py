@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Domains as ZStack's agent defined them, on this machine: what the collection finds when it comes to such a VM."""
+"""Domains as ZStack's agent defined them, on this machine: the input when the collection adopts such VMs."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _emulate_aarch64(domain: etree._Element) -> None:
 
 
 def all_differences() -> dict[str, Optional[tuple[Difference, ...]]]:
-    """By document, what differs when the collection adopts its VM; None where libvirt refuses the agent's domain.
+    """Return, by document, the differences of the adopted VM; None if libvirt refuses the agent's domain.
 
     In a process of its own: one that has had libvirt's driver embedded can't reach libvirtd any more.
     """

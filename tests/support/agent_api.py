@@ -97,7 +97,7 @@ class ManagementNode:
         return self.result(task)
 
     def take(self, task: str, result: Any) -> bool:
-        """Take a result, or refuse it as often as C(refusals) says; return whether it was taken."""
+        """Accept a result, or refuse it as often as C(refusals) says; return whether it was accepted."""
         if self.refusals[task] > 0:
             self.refusals[task] -= 1
             return False

@@ -142,7 +142,7 @@ def running() -> Iterator[Awx]:
         do_GET = do_POST = do_PATCH = handle_any
 
         def log_message(self, *_arguments: Any) -> None:
-            """Nothing: what matters is asserted."""
+            """Log nothing: tests assert what matters."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     awx.url = f"http://127.0.0.1:{server.server_port}"

@@ -70,7 +70,7 @@ class Job:
             path.chmod(0o700 if name == "inventory/hosts" else 0o600)
 
     def begin(self) -> Job:
-        """Hand the job over, and return while it runs."""
+        """Start the job, and return while it runs."""
         transmitted = self.directory / "transmitted"
         arguments = [str(self.handed_over), "--playbook", self.playbook, "--ident", "1"]
         self._runner("transmit", *arguments, into=transmitted)
@@ -86,12 +86,12 @@ class Job:
         return self
 
     def cancel(self) -> None:
-        """As AWX cancels a job: the worker is asked to end, and with it the container does."""
+        """Cancel the job like AWX: terminate the worker, and with it the container."""
         children = Path(f"/proc/{self.worker.pid}/task/{self.worker.pid}/children").read_text(encoding="utf-8")
         os.kill(int(children), signal.SIGTERM)
 
     def kill(self) -> None:
-        """As if the container, or its node, were gone at once."""
+        """Kill the job as if the container, or its node, were gone at once."""
         self.worker.kill()
 
     def finish(self) -> Job:
@@ -159,7 +159,7 @@ class Job:
 
 
 def _variables(answers: Mapping[str, Any], extra_variables: Mapping[str, Any]) -> str:
-    """YAML in which, as AWX does it, no text of an answer is ever a template."""
+    """Return YAML in which, as with AWX, no text of an answer is ever a template."""
     lines = [f"{name}: {json.dumps(value)}" for name, value in extra_variables.items()]
     for name, value in answers.items():
         tag = "!unsafe " if isinstance(value, str) else ""

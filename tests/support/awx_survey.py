@@ -39,7 +39,7 @@ def specification_problems(specification: Any, before: Optional[dict[str, Any]] 
         return problems or ["there is no question"]
     variables = [question.get("variable") for question in questions if isinstance(question, dict)]
     twice = sorted({name for name in variables if name and variables.count(name) > 1})
-    problems += [f"variable {name} is asked for twice" for name in twice]
+    problems += [f"variable {name} has two questions" for name in twice]
     old = {question["variable"]: question for question in (before or {}).get("spec", [])}
     for number, question in enumerate(questions):
         problems += [f"question {number}: {problem}" for problem in _question_problems(question, old)]

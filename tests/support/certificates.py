@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Certificates of a made-up CA."""
+"""Certificates of a test CA."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def create(directory: Path) -> Path:
-    """Create a CA, certificates that it signed for server, client and (expired) a client, and a stranger's own."""
+    """Create a CA, certificates that it signed for server, client and (expired) a client, and a self-signed one."""
     names = "-addext", "subjectAltName=IP:127.0.0.1,DNS:agent-api"
     for name in ("ca", "stranger"):
         _openssl(directory, "req", "-x509", *_new(name), "-days", "2", *names, "-out", f"{name}.pem")
@@ -32,12 +32,12 @@ def _openssl(directory: Path, *command: str) -> None:
 
 
 def server_options(directory: Path) -> dict[str, str]:
-    """The options of the event source that have it serve HTTPS."""
+    """Return the options with which the event source serves HTTPS."""
     return {"certfile": str(directory / "server.pem"), "keyfile": str(directory / "server.key")}
 
 
 def client_context(directory: Path, name: str = "") -> ssl.SSLContext:
-    """Who trusts the CA, and shows the certificate of this name."""
+    """Return the context of a client that trusts the CA and presents the certificate of this name."""
     context = ssl.create_default_context(cafile=str(directory / "ca.pem"))
     if name:
         context.load_cert_chain(directory / f"{name}.pem", directory / f"{name}.key")

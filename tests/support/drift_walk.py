@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Changes every attribute and text of a domain behind the collection's back, and sees whether it is found and repaired.
+"""Change every attribute and text of a domain outside of the collection, and check whether it is found and repaired.
 
 libvirt's QEMU driver runs inside the process that walks (C(qemu:///embed)), so that nothing is sent anywhere. Such a
 process can't reach libvirtd any more: a test leaves all this to processes of its own.
@@ -125,7 +125,7 @@ class Walked:
     domains: int = 0
 
     def add(self, other: Walked) -> None:
-        """Take in what another process came to."""
+        """Add the counts of another process."""
         for name in ("repaired", "unnoticed", "refused", "trusted"):
             getattr(self, name).update(getattr(other, name))
         self.failures += other.failures
@@ -195,7 +195,7 @@ def define(domain: etree._Element, validate: bool = False) -> str:
 
 
 def undefine(domain: etree._Element) -> None:
-    """Forget it."""
+    """Undefine the domain."""
     flags = libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
     connection().lookupByUUIDString(domain.findtext("uuid")).undefineFlags(flags)
 
@@ -214,7 +214,7 @@ class DomainWalk:
         self.left_out = [re.compile(pattern) for pattern in left_out]
 
     def run(self) -> None:
-        """Apply, look again, then change everything, one at a time."""
+        """Apply, compare again, then change every value, one at a time."""
         applied = define(self.desired, validate=True)
         self.walked.domains += 1
         again = reconcile(self.desired, etree.fromstring(applied)).differences
@@ -228,7 +228,7 @@ class DomainWalk:
         undefine(self.desired)
 
     def try_slot(self, slot: Slot) -> None:
-        """Give one slot another value, and count the outcome."""
+        """Set one slot to another value, and count the outcome."""
         walked, path = self.walked, slot.path
         is_left_out = any(pattern.fullmatch(path) for pattern in self.left_out)
         seen = walked.unnoticed[path] + walked.refused[path]
@@ -267,7 +267,7 @@ class DomainWalk:
         return None if now == self.held else now
 
     def judge(self, path: str, now: str) -> None:
-        """See whether the next run finds the change, and leaves the domain as it was."""
+        """Check whether the next run finds the change, and restores the domain."""
         held = etree.fromstring(now)
         desired = desired_domain(self.case, held) if path == FORMAT_OF_AN_IMAGE else self.desired
         reconciled = reconcile(desired, held)

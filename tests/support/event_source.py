@@ -23,7 +23,7 @@ SOURCE = COLLECTIONS / "ansible_collections/zstack/kvm/extensions/eda/plugins/ev
 
 
 def load() -> dict[str, Any]:
-    """The names of the event source's file, which is run as ansible-rulebook runs it."""
+    """Return the names of the event source's file, run as ansible-rulebook runs it."""
     return runpy.run_path(str(SOURCE))
 
 
@@ -70,7 +70,7 @@ class Playbooks:
 
 @contextmanager
 def agent_api(source: dict[str, Any], tmp_path: Path, **options: Any) -> Iterator[tuple[ManagementNode, Playbooks]]:
-    """The source, serving on a free port, and who sends documents to it."""
+    """Yield a client of the source, which serves on a free port, and its playbooks."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -47,7 +47,7 @@ _processes.set_forkserver_preload(["__main__", __name__, f"{_MODULES}.zstack_vm_
 class Fault:
     """A fault: C(before), C(within) or C(after) the call of libvirt of that number, from 1.
 
-    C(within): libvirtd has done what it was asked to, and is gone before it says so.
+    C(within): libvirtd has completed the call, and dies before it replies.
 
     C(task): the process of the task is killed. C(libvirtd): libvirtd is killed, and started again as its service
     manager would. C(libvirtd for good): it is not started again, and the task waits for it less long than it would.
@@ -75,7 +75,7 @@ class ForkedTask:
         self._process.start()
 
     def send_signal(self, number: int) -> None:
-        """Ask it to stop, or kill it."""
+        """Send a signal to the process of the task."""
         assert self._process.pid is not None
         os.kill(self._process.pid, number)
 
@@ -99,7 +99,7 @@ class ForkedTask:
 def begin(
     *vms: Any, check: bool = False, fault: Optional[Fault] = None, calls: Optional[Path] = None, **options: Any
 ) -> ForkedTask:
-    """Begin to run the module with these VMs; C(calls) is the file that gets a line for each call of libvirt."""
+    """Start the module with these VMs; C(calls) is the file that gets a line for each call of libvirt."""
     return ForkedTask({"vms": list(vms), "_ansible_check_mode": check, **options}, fault, calls)
 
 
@@ -138,7 +138,7 @@ class _Calls:
         self._last = ""
 
     def watch(self) -> None:
-        """From now on, in this process."""
+        """Watch the calls in this process from now on."""
         original = Hypervisor._call
 
         def call(hypervisor: Hypervisor, what: str, function: Any, *arguments: Any) -> Any:

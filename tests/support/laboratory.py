@@ -45,7 +45,7 @@ class Laboratory:
         return subprocess.run(argv, capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload]
 
     def up(self, hosts: int, *arguments: str) -> str:
-        """Bring hypervisors up."""
+        """Start hypervisors."""
         return self.lab("up", f"--first={self.first}", f"--hosts={hosts}", f"--network={self.network}", *arguments)
 
     def execute(self, hypervisor: str, *command: str) -> str:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Block devices of the kernel that hold what a file holds, under names like those of LVM."""
+"""Block devices of the kernel that are backed by files, named like those of LVM."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def loop_devices() -> Iterator[NewDevice]:
 
 
 def _make_nodes() -> None:
-    """A laboratory hypervisor has a /dev of its own, in which the kernel's devices don't appear by themselves."""
+    """Create the device nodes: a laboratory hypervisor has its own /dev, to which the kernel adds no devices."""
     if not Path("/dev/loop-control").exists():
         os.mknod("/dev/loop-control", 0o600 | 0o020000, _CONTROL)
     for number in range(_NODES):

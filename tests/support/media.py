@@ -46,7 +46,7 @@ def _sector(code: bytes, text: str) -> bytes:
 
 
 def filling_boot_sector(text: str) -> bytes:
-    """Like boot_sector, of one that first fills 79 MiB of memory with pages of which no two are the same."""
+    """Write a boot_sector that first fills 79 MiB of memory with pages of which no two are the same."""
     return _sector(FILL_PROGRAM + TEXT_PROGRAM, text)
 
 

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A disk whose boot sector does nothing but power the machine off when its power button is pressed.
+"""A disk whose boot sector only powers the machine off when its power button is pressed.
 
-It stands for any guest that shuts itself down, and is there half a second after QEMU's start; from then on it says dots
-on COM1. The ports are those of ACPI's power management on the machine pc, where SeaBIOS puts them.
+It represents any guest that shuts down on request. It is ready half a second after QEMU's start; from then on it writes
+dots to COM1. The ports are those of ACPI's power management on the machine pc, where SeaBIOS puts them.
 """
 
 from __future__ import annotations

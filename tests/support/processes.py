@@ -11,7 +11,7 @@ from typing import Any
 
 
 def assert_own_libvirtd() -> None:
-    """Nobody else's libvirtd may be killed or stopped."""
+    """Assert that libvirtd belongs to the laboratory: nobody else's may be killed or stopped."""
     first_process = Path("/proc/1/cmdline").read_text(encoding="utf-8")
     assert first_process.startswith("zstack-kvm-lab:"), "run this inside a laboratory hypervisor (tools/lab/lab exec)"
 

@@ -61,7 +61,7 @@ class Case:
         return parsed[0]
 
     def build(self) -> DesiredDomain:
-        """Our domain on the agent's host."""
+        """Build our domain on the agent's host."""
         return build(self.vm(), self.host, self.facts)
 
 

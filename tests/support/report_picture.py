@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Takes the picture of the report that the documentation shows, of a real page about a real fleet in a laboratory.
+"""Take the screenshot of the report for the documentation, of a real page about a real fleet in a laboratory.
 
 As root, after a run of the integration tests:
 
@@ -42,7 +42,7 @@ def disk(path: Path, name: str) -> Path:
 
 
 def take(fleet: WatchedFleet, directory: Path) -> None:
-    """Let the guests boot, write the report, and take its picture."""
+    """Wait until the guests have booted, write the report, and take its screenshot."""
     paths = ":".join(path for path in sys.path if (Path(path) / "ansible_collections").is_dir())
     domains = fleet.laboratory.execute(FIRST, "virsh", "list", "--name").split()
     fleet.laboratory.execute(FIRST, "env", f"PYTHONPATH={paths}", "/usr/bin/python3", "-c", GUESTS, *sorted(domains))
@@ -56,7 +56,7 @@ def take(fleet: WatchedFleet, directory: Path) -> None:
 
 
 def main() -> None:
-    """All of it, in a laboratory that is gone afterwards."""
+    """Take the screenshot in a laboratory that is removed afterwards."""
     with tempfile.TemporaryDirectory(prefix="zstack-kvm-picture-") as directory, image_directory() as images:
         with watched_fleet(Path(directory), images, {}, disk) as fleet:
             take(fleet, Path(directory))

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""libvirt as tests see it: through virsh, past the collection's own code."""
+"""libvirt as tests see it: through virsh, independent of the collection's code."""
 
 from __future__ import annotations
 

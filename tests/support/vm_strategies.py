@@ -31,7 +31,7 @@ def _hex(digits: int) -> st.SearchStrategy[str]:
 
 
 def _line(**kwargs: Any) -> st.SearchStrategy[str]:
-    """Text of one line that XML can carry, in any script."""
+    """Return text of one line that XML can contain, in any script."""
     return st.text(
         st.characters(exclude_categories=("Cc", "Cs"), exclude_characters="\ufffe\uffff"), min_size=1, **kwargs
     )
@@ -120,6 +120,7 @@ TEXTS: dict[str, st.SearchStrategy[str]] = {
     "mac": macs(),
     "ip": st.one_of(st.just(""), _ips()),
     "bridge_name": _names(),
+    "network_name": _names(),
     "interface_id": uuids(),
     "nic_internal_name": _names(),
     "socket_path": _paths(),
@@ -130,7 +131,6 @@ TEXTS: dict[str, st.SearchStrategy[str]] = {
     "emulator_pinning": _cpu_sets(),
     "nvram": _paths(),
     "loader_rom": _paths(),
-    "serial": _line(max_size=40),
     "asset_tag": _line(max_size=40),
     "oem_strings": _line(max_size=40),
     "manufacturer": _line(max_size=40),
@@ -138,6 +138,12 @@ TEXTS: dict[str, st.SearchStrategy[str]] = {
     "hyperv_vendor_id": st.sampled_from(["Microsoft Hv", "x"]),
     "pci_devices": _pci_addresses(),
     "usb_devices": _usb_devices(),
+    "serial": st.text("abcdefghijk0123456789_.+ -", min_size=1, max_size=36).filter(str.strip),
+    "luks_secret_uuid": uuids(),
+    "recovery_url": _names().map("nbd://10.0.9.7:10809/{}".format),
+    "floppies": _paths(),
+    "memory_snapshot": _paths(),
+    "memory_snapshot_xml": st.just("<domain><devices/></domain>"),
     "key": st.binary(min_size=16, max_size=28).map(lambda key: base64.b64encode(key).decode()),
 }
 
@@ -169,6 +175,16 @@ NUMBERS: dict[str, st.SearchStrategy[Any]] = {
     "port": st.integers(1, 65535),
     "total_bandwidth": st.integers(1, 10**12),
     "total_iops": st.integers(1, 10**6),
+    "read_bandwidth": st.integers(1, 10**12),
+    "write_bandwidth": st.integers(1, 10**12),
+    "read_iops": st.integers(1, 10**6),
+    "write_iops": st.integers(1, 10**6),
+    "overall_iops": st.integers(1, 10**6),
+    "boot_order": st.nothing(),  # unique in the VM
+    "controller_index": st.integers(0, 9),
+    "queues": st.integers(1, 16),
+    "io_thread": st.nothing(),  # has to be declared
+    "physical_block_size": st.sampled_from([512, 4096]),
     "inbound_bandwidth": st.integers(1, 10**11),
     "outbound_bandwidth": st.integers(1, 10**11),
 }
@@ -209,13 +225,18 @@ def _scalar(name: str, option: Mapping[str, Any], kind: str) -> st.SearchStrateg
     return TEXTS[name] if kind == "str" else NUMBERS[name]
 
 
+# Depend on where they stand, or on other options.
+_DEPENDENT = ("device_id", "io_thread", "boot_order")
+_NOT_FOR_VHOST = ("qos", "luks_secret_uuid", "shareable", "physical_block_size", "use_scsi", "use_virtio_scsi")
+
+
 def options(spec: Mapping[str, Mapping[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
     """Return the options of one part; those that may be left out sometimes are."""
     required = {name: _value(name, option) for name, option in spec.items() if option.get("required")}
     optional = {
         name: _value(name, option)
         for name, option in spec.items()
-        if not option.get("required") and name != "device_id"
+        if not option.get("required") and name not in _DEPENDENT
     }
     return st.fixed_dictionaries(required, optional=optional)
 
@@ -235,6 +256,18 @@ def vms(draw: st.DrawFn) -> dict[str, Any]:
         cdrom["path"] = draw(st.sampled_from(["/var/lib/cd.iso", "ceph://pool/cd@snap", "fusionstor://pool/cd@snap"]))
         cdrom["mon_info"] = cdrom.get("mon_info") or [{"hostname": "10.0.9.1"}]
         cdrom["device_id"] = 2 - index
+    if vm.get("cd_roms") is not None:
+        vm.pop("boot_iso", None)
+    for index, drive in enumerate(vm.get("cd_roms") or ()):
+        drive["device_id"] = 2 - index
+        if not drive.get("path"):
+            drive.pop("protocol", None)
+    for index, lun in enumerate(vm.get("scsi_luns", ())):
+        lun["path"] += ".%d" % index
+    vm["floppies"] = vm.get("floppies", [])[:2]
+    if vm.get("wait_for") in ("guest_agent", "address"):
+        vm.pop("create_paused", None)
+    _number_boot_order(draw, vm)
     for index, nic in enumerate(vm.get("nics", [])):
         nic["nic_internal_name"] = "vnic%d" % index
         if "mac" in nic:
@@ -254,20 +287,37 @@ def vms(draw: st.DrawFn) -> dict[str, Any]:
     return vm
 
 
+def _number_boot_order(draw: st.DrawFn, vm: dict[str, Any]) -> None:
+    """Let some devices have a boot order, each its own."""
+    if draw(st.booleans()):
+        named = [
+            vm["root_volume"],
+            *(each for name in ("data_volumes", "cd_roms", "nics") for each in vm.get(name) or ()),
+        ]
+        for order, device in enumerate(draw(st.permutations(named)), 1):
+            device["boot_order"] = order
+
+
 def _make_addresses_differ(vm: dict[str, Any]) -> None:
-    """Take away the PCI addresses that another device has."""
+    """Remove PCI addresses that another device has."""
     taken = set()
     values = [value if isinstance(value, list) else [value] for value in vm.values()]
     for device in [each for value in values for each in value if isinstance(each, dict)]:
         address = device.get("address")
         if isinstance(address, dict) and address["type"] == "pci":
-            place = tuple(address.get(name, 0) for name in ("bus", "slot", "function"))
-            if place in taken:
+            slot = tuple(address.get(name, 0) for name in ("bus", "slot", "function"))
+            if slot in taken:
                 del device["address"]
-            taken.add(place)
+            taken.add(slot)
 
 
 def _make_bridge_fit(nic: dict[str, Any], index: int) -> None:
+    if "network_name" in nic and (index % 2 or "bridge_name" not in nic):
+        nic.pop("bridge_name", None)
+        nic.pop("bridge_type", None)
+    else:
+        nic.pop("network_name", None)
+        nic.setdefault("bridge_name", "br0")
     if nic.get("bridge_type") == "openvswitch":
         nic.pop("ip", None)
     else:
@@ -336,7 +386,7 @@ def _make_console_fit(vm: dict[str, Any]) -> None:
 
 
 def _make_volume_fit(volume: dict[str, Any], index: int) -> None:
-    """Let the parts of a volume that depend on its kind of storage say the same."""
+    """Make the parts of a volume that depend on its kind of storage agree."""
     kind = volume.get("device_type", "file")
     name = "volume%d" % index
     volume["install_path"] = {
@@ -344,7 +394,14 @@ def _make_volume_fit(volume: dict[str, Any], index: int) -> None:
         "ceph": "ceph://pool/%s" % name,
         "iscsi": "iscsi://10.0.8.8:3260/iqn.2015-01.io.example:%s/%d" % (name, index),
         "fusionstor": "fusionstor://pool/%s" % name,
+        "block": "/dev/%s" % name,
+        "vhost": "/run/%s" % name,
     }[kind]
+    if kind == "vhost":
+        volume["use_virtio"] = True
+        for option in _NOT_FOR_VHOST:
+            volume.pop(option, None)
+    _make_limits_fit(volume.get("qos") or {})
     if kind == "ceph" and not volume.get("mon_info"):
         volume["mon_info"] = [{"hostname": "10.0.9.1"}]
     if not (volume.get("chap_username") and volume.get("chap_password")):
@@ -356,8 +413,19 @@ def _make_volume_fit(volume: dict[str, Any], index: int) -> None:
         volume["wwn"] = volume["wwn"][:-1] + _HEX[index]
 
 
+def _make_limits_fit(qos: dict[str, Any]) -> None:
+    """Leave out what limits of reads and writes together exclude."""
+    for name, others in {
+        "total_bandwidth": ("read_bandwidth", "write_bandwidth"),
+        "total_iops": ("read_iops", "write_iops", "overall_iops"),
+        "overall_iops": ("read_iops", "write_iops"),
+    }.items():
+        for other in others if name in qos else ():
+            qos.pop(other, None)
+
+
 def _number(draw: st.DrawFn, parts: list[dict[str, Any]], ids: range) -> None:
-    """Give all parts a device_id, in any order, or none."""
+    """Assign a device_id to all parts, in any order, or to none."""
     if not parts:
         return
     if draw(st.booleans()):
@@ -378,7 +446,7 @@ def _parsed(vm: dict[str, Any]) -> Vm:
 
 
 def garbage() -> st.SearchStrategy[Any]:
-    """Anything at all, from a bare number to nested nonsense."""
+    """Return anything at all, from a bare number to nested nonsense."""
     leaves = st.one_of(
         st.none(),
         st.booleans(),

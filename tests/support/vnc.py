@@ -27,7 +27,7 @@ def lets_in(host: str, port: int, password: str) -> bool:
 
 
 def _answer(challenge: bytes, password: str) -> bytes:
-    """DES with the password as key, each of its bytes with the lowest bit first."""
+    """Encrypt the challenge with DES; the key is the password, each of its bytes with the lowest bit first."""
     key = bytes(int(f"{byte:08b}"[::-1], 2) for byte in password.encode()[:8].ljust(8, b"\0"))
     encryptor = Cipher(TripleDES(key * 3), modes.ECB()).encryptor()  # noqa: S305
     return encryptor.update(challenge) + encryptor.finalize()

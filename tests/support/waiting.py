@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Waits for a condition or for the end of a process, never for ever."""
+"""Wait for a condition or for the end of a process, with a time limit."""
 
 from __future__ import annotations
 

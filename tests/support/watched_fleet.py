@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A fleet with something of everything that people look for: drift, VMs that are off, hypervisors that are down."""
+"""A fleet with an example of everything that a report shows: drift, VMs that are off, hypervisors that are down."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class BootMedia:
     work: Path
 
     def write_disk(self, path: Path) -> None:
-        """A disk with one FAT16 partition; syslinux boots it by BIOS, systemd-boot by UEFI."""
+        """Write a disk with one FAT16 partition; syslinux boots it by BIOS, systemd-boot by UEFI."""
         path.unlink(missing_ok=True)
         sectors = DISK_MIB * 1024 * 1024 // SECTOR - PARTITION_START
         boot_code = (self.loaders / "usr/lib/syslinux/mbr/mbr.bin").read_bytes()
@@ -50,7 +50,7 @@ class BootMedia:
         self._mtools("syslinux", "--install", "--offset", str(PARTITION_START * SECTOR), path)
 
     def write_iso(self, path: Path) -> None:
-        """A CD that isolinux boots by BIOS."""
+        """Write a CD that isolinux boots by BIOS."""
         directory = self.work / "iso"
         (directory / "isolinux").mkdir(parents=True)
         self._copy_kernel(directory)

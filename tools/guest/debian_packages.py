@@ -29,7 +29,7 @@ class PackageDirectory:
         raise PackageError(f"{metapackage} names no kernel image")
 
     def with_libraries(self, names: list[str]) -> list[str]:
-        """*names* and every library package that these depend on, directly or through other libraries."""
+        """Return *names* and every library package that these depend on, directly or through other libraries."""
         seen = _records(names)
         found = list(names)
         while names:

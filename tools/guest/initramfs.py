@@ -60,7 +60,7 @@ def _copy_busybox(busybox: Path, target: Path) -> None:
 
 
 def write_modules(names: list[str], kernel: Path, root: Path) -> None:
-    """Kernel modules and what they depend on, for modprobe.
+    """Write kernel modules and their dependencies, for modprobe.
 
     In an archive of its own, which the guest unpacks, loads and removes: else the unpacked and the packed initial RAM
     disk, which are in memory together for a moment, are too much for a small guest.

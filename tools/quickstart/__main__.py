@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command ./quickstart: this machine becomes a hypervisor, and a VM runs on it."""
+"""The command ./quickstart: turn this machine into a hypervisor and run a VM on it."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def build(checkout: Path, progress: Progress) -> None:
 
 
 def accelerator(checkout: Path, state_directory: Path, progress: Progress) -> Accelerator:
-    """KVM where the guest really boots under it, emulation elsewhere.
+    """Return kvm if the guest really boots under it, emulation otherwise.
 
     What was found is kept as long as /dev/kvm is there or is not, so that a machine on which it is a matter of luck
     doesn't change the VM at every run.

@@ -17,7 +17,7 @@ LAST_LINES = 15
 
 
 class StepError(Exception):
-    """Why a step failed, and what to do."""
+    """The failure of a step: its reason, and what to do."""
 
 
 class Progress:

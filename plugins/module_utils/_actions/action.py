@@ -19,7 +19,7 @@ Undo = Callable[[], None]
 
 
 class RollbackTurn(IntEnum):
-    """When the undo of an action runs; within a turn the last action is undone first."""
+    """The turn in which the undo of an action runs; within a turn the last action is undone first."""
 
     EARLY = 0
     # What VMs share: not before the VM is undefined, so that of two that fail at once the last one removes it.
@@ -57,7 +57,7 @@ class Action:
         return ""
 
     def do(self, context: ActionContext) -> Outcome:
-        """Do the action. Raise VmError when it fails and leaves nothing behind."""
+        """Execute the action. Raise VmError if it fails; it leaves nothing behind then."""
         raise NotImplementedError
 
 

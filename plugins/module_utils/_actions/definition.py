@@ -58,7 +58,7 @@ class BackUpDefinition(Action):
 
 
 def _write_new_file(context: ActionContext, start: str, text: str) -> str:
-    """Another run of the same second may have written one."""
+    """Write the text to a new file, numbered if another run in the same second has written one, and return its path."""
     for suffix in (".xml", *(".%d.xml" % number for number in range(1, _MAX_BACKUPS_A_SECOND))):
         try:
             context.system.files.write_private_file(start + suffix, text, replace=False)
@@ -118,10 +118,10 @@ def _undefine(context: ActionContext, definition: str, removal: Removal) -> None
 
 
 def _has_nvram(context: ActionContext, definition: str) -> bool:
-    """Whether the NVRAM file of a definition is there before it: an older domain's, which is kept."""
+    """Return whether the NVRAM file exists before the definition: it is an older domain's, and is kept."""
     system = context.system
     if system.is_remote or not system.is_root() or context.hypervisor.is_session:
-        # libvirt's files can't be looked at.
+        # libvirt's files can't be read.
         return True
     path = etree.fromstring(definition).findtext("os/nvram")
     if path:
@@ -131,10 +131,10 @@ def _has_nvram(context: ActionContext, definition: str) -> bool:
 
 
 def _has_tpm_state(context: ActionContext) -> bool:
-    """Whether there is the state of a TPM before the definition: an older domain's, which is kept."""
+    """Return whether the state of a TPM exists before the definition: it is an older domain's, and is kept."""
     system = context.system
     if system.is_remote or not system.is_root() or context.hypervisor.is_session:
-        # libvirt's files can't be looked at.
+        # libvirt's files can't be read.
         return True
     return system.files.path_kind("%s/%s" % (_TPM_DIRECTORY, context.vm.uuid)) is not None
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Screenshots as PNG. QEMU gives PPM before version 7.1, and whenever it was built without libpng."""
+"""Screenshots as PNG. QEMU returns PPM before version 7.1, and if it was built without libpng."""
 
 from __future__ import annotations
 

@@ -4,14 +4,13 @@
 """The order in which a VM boots from its devices.
 
 libvirt takes either C(os/boot), where the first disk, CD drive or NIC stands for its kind, or an order in
-each device, never both. ZStack writes the first where the CD comes first, and the second where the disk comes
-first and the boot menu is shown.
+each device, never both. Devices may bring their own order. Otherwise C(boot_dev) gives it: ZStack 2.3.1 writes the
+first where the CD comes first, and the second where the disk comes first and the boot menu is shown.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Optional
 
 from .._spec.vm import Vm
 from .disk_layout import DiskLayout
@@ -19,24 +18,37 @@ from .disk_layout import DiskLayout
 
 @dataclass(frozen=True)
 class BootOrder:
-    """The boot order: C(kinds) for os/boot, or per device: root volume, CD drives by number, NICs by index."""
+    """The boot order: C(kinds) for os/boot, or per device: volumes, LUNs and drives by number, NICs by index."""
 
     kinds: tuple[str, ...] = ()
-    root_volume: Optional[int] = None
+    volumes: dict[int, int] = field(default_factory=dict)
+    luns: dict[int, int] = field(default_factory=dict)
     drives: dict[int, int] = field(default_factory=dict)
     nics: dict[int, int] = field(default_factory=dict)
 
 
 def plan_boot(vm: Vm, disks: DiskLayout) -> BootOrder:
     """Return the order in which a VM with these disks boots."""
-    if vm.boot_dev[0] == "cdrom":
+    given = _given_order(vm)
+    if given != BootOrder():
+        return given
+    if vm.boot_dev[:1] == ("cdrom",):
         return BootOrder(kinds=vm.boot_dev)
     if "network" in vm.boot_dev and vm.nics:
         return _order_of_devices(vm, [drive.number for drive in disks.drives])
-    if vm.boot_dev[0] == "hd" and vm.use_boot_menu:
-        return BootOrder(root_volume=1)
+    if vm.boot_dev[:1] == ("hd",) and vm.use_boot_menu:
+        return BootOrder(volumes={0: 1})
     # libvirt's own default
     return BootOrder(kinds=("hd",))
+
+
+def _given_order(vm: Vm) -> BootOrder:
+    return BootOrder(
+        volumes={volume.device_id: volume.boot_order for volume in vm.volumes if volume.boot_order},
+        luns={lun.device_id: lun.boot_order for lun in vm.scsi_luns if lun.boot_order},
+        drives={drive.device_id: drive.boot_order for drive in vm.cd_roms or () if drive.boot_order},
+        nics={index: nic.boot_order for index, nic in enumerate(vm.nics) if nic.boot_order},
+    )
 
 
 def _order_of_devices(vm: Vm, drives: list[int]) -> BootOrder:
@@ -46,7 +58,7 @@ def _order_of_devices(vm: Vm, drives: list[int]) -> BootOrder:
         bootable.extend((kind, number) for number in numbers)
     orders = {device: order for order, device in enumerate(bootable, 1)}
     return BootOrder(
-        root_volume=orders.get(("hd", 0)),
+        volumes={number: order for (kind, number), order in orders.items() if kind == "hd"},
         drives={number: order for (kind, number), order in orders.items() if kind == "cdrom"},
         nics={number: order for (kind, number), order in orders.items() if kind == "network"},
     )

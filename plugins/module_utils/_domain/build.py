@@ -25,7 +25,7 @@ from .boot_order import plan_boot
 from .channel import add_channels, add_spice_channel
 from .clock import add_clock
 from .context import BuildContext
-from .controller import add_pci_controllers, add_scsi_controller, add_usb_controllers
+from .controller import add_pci_controllers, add_scsi_controllers, add_usb_controllers
 from .cpu import add_cpu
 from .cputune import add_cpu_tuning, add_io_threads, add_numa_tuning
 from .disk import add_disks
@@ -77,7 +77,7 @@ _HEAD_BUILDERS: tuple[_Builder, ...] = (
 _DEVICE_BUILDERS: tuple[_Builder, ...] = (
     add_disks,
     add_usb_controllers,
-    add_scsi_controller,
+    add_scsi_controllers,
     add_pci_controllers,
     add_interfaces,
     add_serial,
@@ -121,7 +121,8 @@ def build(vm: Vm, host: Host, facts: StorageFacts) -> DesiredDomain:
     capabilities = host.domain_capabilities.get(kind, DomainCapabilities())
     problems = [*_format_problems(vm, facts), *filter_problems(vm), *board_problems(vm, kind)]
     is_aarch64 = kind.arch == "aarch64"
-    layout = plan_disks(vm, is_aarch64, _has_ide(kind, capabilities), lambda item: disk_of(item, facts), problems)
+    has_ide = _has_ide(kind, capabilities)
+    layout = plan_disks(vm, is_aarch64, has_ide, lambda item: disk_of(item, facts), facts.floppies, problems)
     context = BuildContext(
         vm, host, kind, capabilities, layout, plan_boot(vm, layout), plan_usb(vm, is_aarch64, problems)
     )
@@ -154,7 +155,7 @@ def _format_problems(vm: Vm, facts: StorageFacts) -> list[Problem]:
         _shared_qcow2(volume)
         for volume in vm.volumes
         if volume.shareable
-        and volume.device_type in ("file", "fusionstor")
+        and volume.device_type in ("file", "block", "fusionstor")
         and (volume.format or facts.formats.get(volume.install_path)) == "qcow2"
     ]
 

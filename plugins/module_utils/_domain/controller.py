@@ -28,9 +28,19 @@ def add_usb_controllers(devices: etree._Element, context: BuildContext) -> None:
             add(element, "master", startport=str(controller.first_port))
 
 
-def add_scsi_controller(devices: etree._Element, context: BuildContext) -> None:
-    """Add the controller of all SCSI disks, even while the VM has none."""
-    add(devices, "controller", type="scsi", index="0", model="virtio-scsi")
+def add_scsi_controllers(devices: etree._Element, context: BuildContext) -> None:
+    """Add the controller of the SCSI disks, even while the VM has none, and those that disks have for themselves.
+
+    Where a disk only asks for SCSI, libvirt chooses the model by what QEMU has.
+    """
+    volumes = context.vm.volumes
+    model = "auto" if any(volume.use_scsi for volume in volumes) else "virtio-scsi"
+    add(devices, "controller", type="scsi", index="0", model=model)
+    own = {volume.controller_index: volume for volume in volumes if volume.use_virtio_scsi and volume.controller_index}
+    for index, volume in sorted(own.items()):
+        controller = add(devices, "controller", type="scsi", index=str(index), model="virtio-scsi")
+        if volume.io_thread:
+            add(controller, "driver", iothread=str(volume.io_thread))
 
 
 def add_pci_controllers(devices: etree._Element, context: BuildContext) -> None:

@@ -66,7 +66,7 @@ def add_numa_tuning(domain: etree._Element, context: BuildContext) -> None:
     for node in nodes:
         add(tune, "memnode", cellid=str(node.id), mode="preferred", nodeset=str(node.host_node))
         if known and node.host_node not in known:
-            message = "the host has no NUMA node %d (it has: %s)" % (node.host_node, _listed(known))
+            message = "the host has no NUMA node %s (it has: %s)" % (node.host_node, _listed(known))
             context.missing.append(Problem("%s.host_node" % node.option_path, message, "device_missing"))
 
 

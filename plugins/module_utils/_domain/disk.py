@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""C(disk): volumes and CD drives."""
+"""C(disk): volumes, SCSI LUNs, CD drives and floppies."""
 
 from __future__ import annotations
 
@@ -12,48 +12,127 @@ try:
 except ImportError:  # the module reports it
     pass
 
-from .._spec.vm import VolumeQos
+from .._spec.vm import Volume, VolumeQos
 from .address import add_address
 from .context import BuildContext
-from .disk_layout import CdDrive, DiskSlot, VolumeDisk
+from .disk_layout import DriveDisk, LunDisk, VolumeDisk
+from .disk_slots import DiskSlot
 from .elements import add
+
+_LIMITS = (
+    ("read_bandwidth", ("read_bytes_sec",)),
+    ("write_bandwidth", ("write_bytes_sec",)),
+    ("total_bandwidth", ("total_bytes_sec",)),
+    ("read_iops", ("read_iops_sec",)),
+    ("write_iops", ("write_iops_sec",)),
+    ("overall_iops", ("total_iops_sec",)),
+    ("total_iops", ("read_iops_sec", "write_iops_sec")),
+)
 
 
 def add_disks(devices: etree._Element, context: BuildContext) -> None:
-    """Add the volumes by device_id, then the CD drives by number."""
+    """Add the volumes by device_id, the LUNs, the CD drives by number, and the floppies."""
     for disk in context.disks.volumes:
-        is_root = disk.volume is context.vm.root_volume
-        _add_volume(devices, disk, context.boot.root_volume if is_root else None)
+        _add_volume(devices, disk, context)
+    for lun in context.disks.luns:
+        _add_lun(devices, lun, context)
     for drive in context.disks.drives:
-        _add_drive(devices, drive, context.boot.drives.get(drive.number))
+        _add_drive(devices, drive, context)
+    for letter, path in zip("ab", context.disks.floppies):
+        _add_floppy(devices, "fd" + letter, path)
 
 
-def _add_volume(devices: etree._Element, disk: VolumeDisk, boot: Optional[int]) -> None:
+def _add_volume(devices: etree._Element, disk: VolumeDisk, context: BuildContext) -> None:
     volume, source = disk.volume, disk.source
     element = _disk(devices, source.disk_type, source.device)
     if source.snapshot:
         element.set("snapshot", source.snapshot)
-    add(element, "driver", name="qemu", type=source.driver_type, cache=volume.cache_mode)
+    _add_driver(element, disk, context)
     element.append(source.source)
+    if volume.luks_secret_uuid:
+        encryption = add(source.source, "encryption", format="luks")
+        add(encryption, "secret", type="passphrase", uuid=volume.luks_secret_uuid)
     _add_slot(element, disk.slot)
+    if volume.physical_block_size:
+        add(element, "blockio", physical_block_size=str(volume.physical_block_size))
     if volume.qos:
         _add_limits(element, volume.qos)
     if volume.shareable or source.shareable:
         add(element, "shareable")
-    if volume.wwn and volume.use_virtio_scsi and volume.device_type != "iscsi":
+    if volume.serial and _is_emulated(disk):
+        add(element, "serial", volume.serial)
+    if volume.wwn and (volume.use_virtio_scsi or volume.use_scsi) and volume.device_type != "iscsi":
         add(element, "wwn", volume.wwn)
-    _add_boot(element, boot)
+    _add_boot(element, context.boot.volumes.get(volume.device_id))
 
 
-def _add_drive(devices: etree._Element, drive: CdDrive, boot: Optional[int]) -> None:
-    source = drive.source
+def _is_emulated(disk: VolumeDisk) -> bool:
+    """Return whether QEMU itself makes the disk: neither a server on a socket nor a device of the hypervisor does."""
+    return disk.source.device == "disk" and disk.source.disk_type != "vhostuser"
+
+
+def _add_driver(element: etree._Element, disk: VolumeDisk, context: BuildContext) -> None:
+    volume, source, is_virtio = disk.volume, disk.source, disk.slot.bus == "virtio"
+    driver = add(element, "driver", name="qemu", type=source.driver_type)
+    if source.disk_type != "vhostuser":
+        driver.set("cache", volume.cache_mode)
+        if volume.discard:
+            driver.set("discard", volume.discard)
+        if volume.native_aio:
+            _set_native_aio(driver, volume, context)
+    if volume.queues:
+        if is_virtio:
+            driver.set("queues", str(volume.queues))
+        else:
+            _ignored(context, volume, "queues", "only virtio disks have queues")
+    if volume.io_thread:
+        if is_virtio:
+            driver.set("iothread", str(volume.io_thread))
+        elif disk.slot.bus != "scsi" or not volume.controller_index:
+            _ignored(context, volume, "io_thread", "needs a virtio disk, or a SCSI disk with a controller_index over 0")
+
+
+def _set_native_aio(driver: etree._Element, volume: Volume, context: BuildContext) -> None:
+    if volume.cache_mode == "none":
+        driver.set("io", "native")
+    else:
+        _ignored(context, volume, "native_aio", "needs cache_mode none, not %s" % volume.cache_mode)
+
+
+def _ignored(context: BuildContext, volume: Volume, option: str, reason: str) -> None:
+    context.warnings.append("%s.%s is ignored: %s" % (volume.option_path, option, reason))
+
+
+def _add_lun(devices: etree._Element, disk: LunDisk, context: BuildContext) -> None:
+    element = _disk(devices, "block", "lun")
+    element.set("sgio", disk.lun.sgio)
+    add(element, "driver", name="qemu", type="raw", cache="none")
+    add(element, "source", dev=disk.lun.path)
+    _add_slot(element, disk.slot)
+    _add_boot(element, context.boot.luns.get(disk.lun.device_id))
+
+
+def _add_drive(devices: etree._Element, disk: DriveDisk, context: BuildContext) -> None:
+    source = disk.source
     element = _disk(devices, source.disk_type if source else "file", "cdrom")
+    if source and source.disk_type == "vhostuser":
+        element.set("snapshot", "no")
     add(element, "driver", name="qemu", type="raw")
     if source:
         element.append(source.source)
-    _add_slot(element, drive.slot)
+    _add_slot(element, disk.slot)
     add(element, "readonly")
-    _add_boot(element, boot)
+    if disk.drive and disk.drive.serial:
+        add(element, "serial", disk.drive.serial)
+    _add_boot(element, context.boot.drives.get(disk.number))
+
+
+def _add_floppy(devices: etree._Element, target: str, path: str) -> None:
+    element = _disk(devices, "file", "floppy")
+    add(element, "driver", name="qemu", type="raw")
+    add(element, "source", file=path)
+    add(element, "target", dev=target, bus="fdc")
+    add(element, "readonly")
 
 
 def _disk(devices: etree._Element, disk_type: str, device: str) -> etree._Element:
@@ -67,12 +146,8 @@ def _add_slot(element: etree._Element, slot: DiskSlot) -> None:
 
 def _add_limits(element: etree._Element, qos: VolumeQos) -> None:
     """Add limits in bytes and requests per second."""
-    limits = []
-    if qos.total_bandwidth is not None:
-        limits.append(("total_bytes_sec", qos.total_bandwidth))
-    if qos.total_iops is not None:
-        limits.append(("read_iops_sec", qos.total_iops))
-        limits.append(("write_iops_sec", qos.total_iops))
+    given = [(tags, getattr(qos, name)) for name, tags in _LIMITS]
+    limits = [(tag, limit) for tags, limit in given if limit is not None for tag in tags]
     if limits:
         iotune = add(element, "iotune")
         for tag, value in limits:

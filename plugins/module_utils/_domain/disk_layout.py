@@ -1,41 +1,28 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Plan bus, name and slot of every disk and CD drive."""
+"""Plan bus, name and slot of every volume, CD drive, SCSI LUN and floppy."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Optional
+from typing import Optional, Union
 
 from .._errors.errors import Problem
-from .._spec.vm import Cdrom, DeviceAddress, DriveSlot, PciSlot, Vm, Volume
+from .._spec.vm import CdDrive, Cdrom, DeviceAddress, DriveSlot, PciSlot, ScsiLun, Vm, Volume
 from .._storage.base import DiskSource, StorageItem
+from .disk_slots import (
+    SCSI_DRIVE_UNIT,
+    SCSI_FREE_UNIT,
+    DiskSlot,
+    VolumeSlots,
+    drive_slot,
+    ide_drive,
+    sata_drives,
+)
 
-# By device_id. ZStack keeps c for the CD.
-LETTERS = "abdefghijklmnopqrstuvwxyz"
-
-# IDE has two channels with two units each. The CD drives are where ZStack puts them. The volumes a, b and d are where
-# libvirt puts ZStack's, by their letter; e, for which libvirt has no slot, gets the one that is left.
-_IDE_VOLUMES = ((0, 0), (0, 1), (1, 1), (1, 0))
-_IDE_DRIVES = (("hdc", 0, 1), ("hdd", 1, 0), ("hde", 1, 1))
-
-_SATA_DRIVES = ("sdc", "sdaa", "sdab")
-_SATA_PORTS = 6
-
-# The SCSI unit of the CD drive, and the unit that no device_id has, used when a volume has taken that one.
-_SCSI_DRIVE_UNIT = 2
-_SCSI_FREE_UNIT = len(LETTERS)
-
-
-@dataclass(frozen=True)
-class DiskSlot:
-    """C(target) is the name in the domain (the guest may use another). Without an address, libvirt chooses it."""
-
-    target: str
-    bus: str
-    address: Optional[DeviceAddress] = None
+_SourceOf = Callable[[StorageItem], DiskSource]
 
 
 @dataclass(frozen=True)
@@ -48,53 +35,89 @@ class VolumeDisk:
 
 
 @dataclass(frozen=True)
-class CdDrive:
-    """A CD drive; C(source) is None if it is empty."""
+class LunDisk:
+    """A SCSI LUN and its slot."""
 
-    number: int
-    source: Optional[DiskSource]
+    lun: ScsiLun
     slot: DiskSlot
 
 
 @dataclass(frozen=True)
+class DriveDisk:
+    """A CD drive; C(source) is None if it is empty. C(drive): its options if they are given."""
+
+    number: int
+    source: Optional[DiskSource]
+    slot: DiskSlot
+    drive: Optional[CdDrive] = None
+
+
+@dataclass(frozen=True)
 class DiskLayout:
-    """All disks of a VM: the volumes by device_id, the drives by number."""
+    """All disks of a VM: the volumes by device_id, the LUNs and drives by number, the floppy images that exist."""
 
     volumes: tuple[VolumeDisk, ...]
-    drives: tuple[CdDrive, ...]
+    drives: tuple[DriveDisk, ...]
+    luns: tuple[LunDisk, ...] = ()
+    floppies: tuple[str, ...] = ()
 
 
 def plan_disks(
-    vm: Vm, is_aarch64: bool, has_ide: bool, source_of: Callable[[StorageItem], DiskSource], problems: list[Problem]
+    vm: Vm, is_aarch64: bool, has_ide: bool, source_of: _SourceOf, floppies: Collection[str], problems: list[Problem]
 ) -> DiskLayout:
     """Return the layout of all disks. A disk without a slot is left out and becomes a problem."""
     legacy_bus = "scsi" if is_aarch64 else "ide" if has_ide else "sata"
-    disks = []
+    slots = VolumeSlots(vm, is_aarch64)
+    volumes = []
     for volume in vm.volumes:
         source = source_of(volume)
-        slot = _volume_slot(volume, source.bus or _bus(volume, legacy_bus))
-        if slot and volume.address:
-            problems.extend(_address_problems(volume, volume.address, slot.bus))
-            slot = replace(slot, address=volume.address)
-        if slot:
-            disks.append(VolumeDisk(volume, source, slot))
-        else:
-            problems.append(
-                Problem(
-                    "%s.device_id" % volume.option_path,
-                    "IDE has no slot for device_id %d: its four slots are device_id 0 to 3" % volume.device_id,
-                    "impossible_layout",
-                    "set use_virtio or use_virtio_scsi, or use the machine q35, whose SATA has enough ports",
-                )
-            )
-    return DiskLayout(tuple(disks), _plan_drives(vm, legacy_bus, disks, source_of, problems))
+        bus = source.bus or _bus(volume, legacy_bus)
+        slot = slots.of(volume, bus)
+        if slot is None:
+            problems.append(_no_slot(vm, volume, bus))
+            continue
+        problems.extend(_address_problems(volume, volume.address, slot.bus))
+        volumes.append(VolumeDisk(volume, source, slot))
+    luns = []
+    for lun in vm.scsi_luns:
+        slot = slots.scsi(lun.device_id)
+        problems.extend(_address_problems(lun, lun.address, slot.bus))
+        luns.append(LunDisk(lun, replace(slot, address=lun.address or slot.address)))
+    if vm.cd_roms is None:
+        drives = _plan_drives(vm, legacy_bus, volumes, source_of, problems)
+    else:
+        drives = _given_drives(vm.cd_roms, legacy_bus, source_of, problems)
+    layout = DiskLayout(
+        tuple(volumes),
+        drives,
+        tuple(luns),
+        # The only machine of aarch64 has no floppy controller.
+        () if is_aarch64 else tuple(path for path in vm.floppies if path in floppies),
+    )
+    problems.extend(_taken(layout))
+    return layout
 
 
-def _address_problems(volume: Volume, address: DeviceAddress, bus: str) -> Iterator[Problem]:
-    if (bus == "virtio") != isinstance(address, PciSlot):
+def _no_slot(vm: Vm, volume: Volume, bus: str) -> Problem:
+    if vm.image_platform == "Other":
+        message = "%s has no slot for a fourth disk of a VM with image_platform Other" % bus.upper()
+    else:
+        message = "IDE has no slot for device_id %d: its four slots are device_id 0 to 3" % volume.device_id
+    return Problem(
+        "%s.device_id" % volume.option_path,
+        message,
+        "impossible_layout",
+        "set use_virtio or use_virtio_scsi, or use the machine q35, whose SATA has enough ports",
+    )
+
+
+def _address_problems(
+    device: Union[Volume, CdDrive, ScsiLun], address: Optional[DeviceAddress], bus: str
+) -> Iterator[Problem]:
+    if address is not None and (bus == "virtio") != isinstance(address, PciSlot):
         kind = "pci" if bus == "virtio" else "drive"
         yield Problem(
-            "%s.address.type" % volume.option_path,
+            "%s.address.type" % device.option_path,
             "must be %s for a disk on the bus %s" % (kind, bus),
             "impossible_layout",
             "correct the address, or leave it out",
@@ -102,40 +125,56 @@ def _address_problems(volume: Volume, address: DeviceAddress, bus: str) -> Itera
 
 
 def _bus(volume: Volume, legacy_bus: str) -> str:
-    if volume.use_virtio_scsi:
+    if volume.use_virtio_scsi or volume.use_scsi:
         return "scsi"
     return "virtio" if volume.use_virtio else legacy_bus
 
 
-def _volume_slot(volume: Volume, bus: str) -> Optional[DiskSlot]:
-    device_id = volume.device_id
-    letter = LETTERS[device_id]
-    if bus == "virtio":
-        return DiskSlot("vd" + letter, bus)
-    if bus == "scsi":
-        return DiskSlot("sd" + letter, bus, DriveSlot(0, 0, 0, device_id))
-    if bus == "sata":
-        return DiskSlot("sd" + letter, bus, _sata_volume(device_id))
-    if device_id >= len(_IDE_VOLUMES):
-        return None
-    # ZStack names file-backed IDE disks like this; libvirt takes only the name from it.
-    prefix = "sd" if volume.device_type == "file" else "hd"
-    return _ide_slot(prefix + letter, *_IDE_VOLUMES[device_id])
+def _given_drives(
+    given: Iterable[CdDrive], bus: str, source_of: _SourceOf, problems: list[Problem]
+) -> tuple[DriveDisk, ...]:
+    drives = []
+    for drive in sorted(given, key=lambda each: each.device_id):
+        problems.extend(_address_problems(drive, drive.address, bus))
+        slot = drive_slot(drive.device_id, bus)
+        slot = replace(slot, address=drive.address or slot.address)
+        drives.append(DriveDisk(drive.device_id, source_of(drive) if drive.path else None, slot, drive))
+    return tuple(drives)
 
 
-def _ide_slot(name: str, channel: int, unit: int) -> DiskSlot:
-    return DiskSlot(name, "ide", DriveSlot(0, channel, 0, unit))
+def _taken(layout: DiskLayout) -> Iterator[Problem]:
+    """Yield disks whose name or drive address another disk has."""
+    first: dict[tuple[str, object], str] = {}
+    for option_path, slot, has_address in _slots(layout):
+        claims: list[tuple[str, object]] = [("name", slot.target)]
+        if isinstance(slot.address, DriveSlot):
+            claims.append((slot.bus, slot.address))
+        for kind, value in claims:
+            other = first.setdefault((kind, value), option_path)
+            if other != option_path:
+                what = "name %s" % value if kind == "name" else "%s (bus %s)" % (value, kind)
+                yield Problem(
+                    "%s.%s" % (option_path, "address" if has_address else "device_id"),
+                    "the disk has the %s, which %s has too" % (what, other),
+                    "impossible_layout",
+                    "change the device_id or the address of one of them",
+                )
+                break
 
 
-def _sata_volume(device_id: int) -> DriveSlot:
-    """Return the port of a volume: root volume, CD drives, then other volumes, so that none moves for another."""
-    port = device_id if device_id == 0 else device_id + len(_SATA_DRIVES)
-    return DriveSlot(port // _SATA_PORTS, 0, 0, port % _SATA_PORTS)
+def _slots(layout: DiskLayout) -> Iterator[tuple[str, DiskSlot, bool]]:
+    for volume in layout.volumes:
+        yield volume.volume.option_path, volume.slot, volume.volume.address is not None
+    for lun in layout.luns:
+        yield lun.lun.option_path, lun.slot, lun.lun.address is not None
+    for drive in layout.drives:
+        if drive.drive is not None:
+            yield drive.drive.option_path, drive.slot, drive.drive.address is not None
 
 
 def _plan_drives(
-    vm: Vm, bus: str, disks: list[VolumeDisk], source_of: Callable[[StorageItem], DiskSource], problems: list[Problem]
-) -> tuple[CdDrive, ...]:
+    vm: Vm, bus: str, disks: list[VolumeDisk], source_of: _SourceOf, problems: list[Problem]
+) -> tuple[DriveDisk, ...]:
     cdroms = {cdrom.device_id: cdrom for cdrom in vm.boot_iso}
     beside = [disk for disk in disks if disk.slot.bus == bus]
     drives = []
@@ -143,7 +182,7 @@ def _plan_drives(
         cdrom = cdroms.pop(number, None)
         in_the_way = [disk for disk in beside if disk.slot.address == slot.address or disk.slot.target == slot.target]
         if not in_the_way:
-            drives.append(CdDrive(number, source_of(cdrom) if cdrom else None, slot))
+            drives.append(DriveDisk(number, source_of(cdrom) if cdrom else None, slot))
         elif cdrom:
             problems.extend(_collision(disk, number, slot, cdrom) for disk in in_the_way)
     for cdrom in cdroms.values():
@@ -170,8 +209,8 @@ def _collision(disk: VolumeDisk, number: int, drive: DiskSlot, cdrom: Cdrom) -> 
 
 def _drive_slots(bus: str, taken: Collection[Optional[DeviceAddress]]) -> list[DiskSlot]:
     if bus == "ide":
-        return [_ide_slot(*drive) for drive in _IDE_DRIVES]
+        return [ide_drive(number) for number in range(3)]
     if bus == "sata":
-        return [DiskSlot(name, bus, DriveSlot(0, 0, 0, 1 + number)) for number, name in enumerate(_SATA_DRIVES)]
-    address = DriveSlot(0, 0, 0, _SCSI_DRIVE_UNIT)
-    return [DiskSlot("sdc", bus, DriveSlot(0, 0, 0, _SCSI_FREE_UNIT) if address in taken else address)]
+        return sata_drives()
+    address = DriveSlot(0, 0, 0, SCSI_DRIVE_UNIT)
+    return [DiskSlot("sdc", bus, DriveSlot(0, 0, 0, SCSI_FREE_UNIT) if address in taken else address)]

@@ -44,9 +44,10 @@ def filter_problems(vm: Vm) -> list[Problem]:
 
 
 def _add_interface(devices: etree._Element, nic: Nic, use_virtio: bool, boot: Optional[int]) -> None:
-    element = add(devices, "interface", type="bridge")
+    kind, name = ("bridge", nic.bridge_name) if nic.bridge_name else ("network", nic.network_name)
+    element = add(devices, "interface", type=kind)
     add(element, "mac", address=nic.mac)
-    add(element, "source", bridge=nic.bridge_name)
+    add(element, "source", **{kind: name or ""})
     if nic.bridge_type == "openvswitch":
         _add_virtual_port(element, nic)
     if nic.nic_internal_name:

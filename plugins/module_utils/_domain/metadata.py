@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the VM is called, and what ZStack's agent wants to find again."""
+"""Name, UUID, lifecycle and the metadata that ZStack's agent reads."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from .context import BuildContext
 from .elements import add
 
 ZSTACK_NAMESPACE = "http://zstack.org"
-# Where is recorded what libvirt has rewritten of a definition, and the prefix by which libvirt shows it.
+# The namespace of the record of what libvirt has rewritten in a definition, and libvirt's prefix for it.
 REWRITTEN_NAMESPACE = "urn:zstack.kvm:rewritten"
 REWRITTEN_PREFIX = "zstack-kvm"
 
 
 def add_metadata(domain: etree._Element, context: BuildContext) -> None:
-    """name, uuid, description, metadata."""
+    """Add name, uuid, description and metadata."""
     vm = context.vm
     add(domain, "name", vm.domain_name)
     add(domain, "uuid", vm.uuid)
@@ -35,7 +35,7 @@ def add_metadata(domain: etree._Element, context: BuildContext) -> None:
 
 
 def add_lifecycle(domain: etree._Element, context: BuildContext) -> None:
-    """What happens when the guest powers off, reboots or crashes."""
+    """Add on_poweroff, on_reboot and on_crash."""
     add(domain, "on_poweroff", "destroy")
     add(domain, "on_reboot", "restart")
     add(domain, "on_crash", context.vm.on_crash)

@@ -115,5 +115,5 @@ def _loader(context: BuildContext) -> Optional[str]:
 
 def _warn_of_empty_first_drive(context: BuildContext) -> None:
     first = context.disks.drives[0] if context.disks.drives else None
-    if "cdrom" in context.boot.kinds and context.vm.boot_iso and (first is None or first.source is None):
+    if "cdrom" in context.boot.kinds and context.vm.cds and (first is None or first.source is None):
         context.warnings.append("boot_dev has cdrom, but the VM boots only from its first CD drive, which is empty")

@@ -60,7 +60,7 @@ def _problem(patch: DomainPatch, message: str) -> Problem:
 
 
 class _Refused(Exception):
-    """Why a patch can't be made."""
+    """The reason why a patch can't be applied."""
 
 
 class _Patching:
@@ -110,7 +110,7 @@ class _Patching:
         self._characters += len(found) * len(patch.value or "")
         if self._characters > _MOST_CHARACTERS:
             raise _Refused(
-                "the domain would grow beyond %d characters: %r finds %d places"
+                "the domain would grow beyond %d characters: %r matches %d nodes"
                 % (_MOST_CHARACTERS, patch.xpath, len(found))
             )
 
@@ -125,7 +125,7 @@ def _identity(domain: etree._Element) -> list[list[Optional[str]]]:
 
 
 def _owners(domain: etree._Element, xpath: str) -> tuple[list, Optional[str]]:
-    """The elements that get an attribute, and its name; no name where the XPath doesn't end with an attribute."""
+    """Return the elements that get an attribute, and its name, or None if the XPath doesn't end with an attribute."""
     match = _ATTRIBUTE_STEP.fullmatch(xpath.strip())
     if match is None or _is_union(xpath):
         return [], None
@@ -148,13 +148,13 @@ def _find(domain: etree._Element, xpath: str) -> list:
     try:
         found = domain.xpath(xpath, namespaces=NAMESPACES)
     except etree.XPathError as error:
-        raise _Refused("%r is no XPath: %s" % (xpath, error)) from error
+        raise _Refused("%r is not a valid XPath: %s" % (xpath, error)) from error
     if not isinstance(found, list):
-        raise _Refused("%r gives a value, not elements or attributes of the domain" % xpath)
+        raise _Refused("%r returns a value, not elements or attributes of the domain" % xpath)
     if not found:
-        raise _Refused("%r finds nothing in the domain" % xpath)
+        raise _Refused("%r matches nothing in the domain" % xpath)
     if len(found) > _MOST_RESULTS:
-        raise _Refused("%r finds %d places in the domain, %d are allowed" % (xpath, len(found), _MOST_RESULTS))
+        raise _Refused("%r matches %d nodes of the domain, %d are allowed" % (xpath, len(found), _MOST_RESULTS))
     return found
 
 
@@ -162,7 +162,7 @@ def _set(item: object, value: str) -> None:
     """Set an attribute, or the text of an element that has no children."""
     if isinstance(item, etree._Element):
         if len(item):
-            raise _Refused("<%s> has elements in it: set changes texts and attributes only" % item.tag)
+            raise _Refused("<%s> contains elements: set changes only text and attributes" % item.tag)
         item.text = value
     else:
         _owner(item).set(_attribute(item), value)
@@ -189,7 +189,7 @@ def _add_or_replace(domain: etree._Element, item: object, patch: DomainPatch) ->
 
 
 def _parse(value: str) -> list:
-    """One or more elements, in which the namespaces are known."""
+    """Parse one or more elements that may use the known namespaces."""
     declared = " ".join('xmlns:%s="%s"' % item for item in sorted(NAMESPACES.items()))
     # No document type can stand inside an element, so no entity can lead out of the value.
     parser = etree.XMLParser(remove_blank_text=True, remove_comments=True)

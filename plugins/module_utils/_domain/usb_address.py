@@ -15,5 +15,5 @@ from .usb_layout import UsbPort
 
 
 def add_usb_address(element: etree._Element, port: UsbPort) -> None:
-    """Put a device on a port of a USB controller."""
+    """Assign a device to a port of a USB controller."""
     add(element, "address", type="usb", bus=str(port.controller), port=str(port.port))

@@ -1,4 +1,4 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a domain differs from the desired one, and how to change only that. Pure."""
+"""Compare a domain with the desired one, and change only what differs. Pure."""

@@ -27,7 +27,7 @@ def can_be_plugged(device: etree._Element, live: etree._Element) -> bool:
     if device.get("device") == "cdrom":
         return False
     if bus == "scsi":
-        return live.find('devices/controller[@type="scsi"]') is not None
+        return live.find('devices/controller[@type="scsi"][@index="%s"]' % _controller_of(device)) is not None
     return bus == "virtio" and has_free_slot(live)
 
 
@@ -41,6 +41,11 @@ def can_be_unplugged(device: etree._Element) -> bool:
 def is_root(device: etree._Element) -> bool:
     """Return whether this is the root volume: it has the first letter."""
     return device.tag == "disk" and _target(device, "dev")[2:] == "a"
+
+
+def _controller_of(device: etree._Element) -> str:
+    address = device.find("address")
+    return "0" if address is None else address.get("controller", "0")
 
 
 def _target(device: etree._Element, attribute: str) -> str:

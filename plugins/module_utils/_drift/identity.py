@@ -53,7 +53,7 @@ def _disk_source(disk: etree._Element) -> Optional[str]:
     if source is None or disk.get("device") == "cdrom":
         # Changing the CD doesn't change the drive, and one image may be in two drives.
         return None
-    option_path = source.get("file") or source.get("dev")
+    option_path = source.get("file") or source.get("dev") or source.get("path")
     return option_path or "%s:%s" % (source.get("protocol"), source.get("name"))
 
 
@@ -186,6 +186,11 @@ def same_machine(desired: str, existing: str) -> bool:
     libvirt replaces it by the newest version at the time of the definition.
     """
     return desired == machine_family(desired) == machine_family(existing)
+
+
+def same_controller_model(desired: str, existing: str) -> bool:
+    """Return whether libvirt may have chosen the model."""
+    return desired == "auto"
 
 
 def is_default_cpu_model(model: etree._Element) -> bool:

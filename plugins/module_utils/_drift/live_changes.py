@@ -136,8 +136,8 @@ def _found(desired: etree._Element, live: etree._Element, ports: Ports) -> list[
     """Return the differences; both arguments are changed."""
     normalise_desired(desired)
     normalise_existing(live)
-    as_definition(live, desired)
     show_strays(live, ports)
+    as_definition(live, desired)
     return list(merge(desired, live).found)
 
 
@@ -260,29 +260,49 @@ def _limits(disk: etree._Element) -> dict[str, int]:
 
 
 def _plan_nic(desired: etree._Element, running: etree._Element, found: list[Found], planned: _Planned) -> None:
-    bridge = [each for each in found if (_below_device(each), each.last) == ("source", "@bridge")]
+    connection = [each for each in found if _is_of_connection(each)]
     parts = (*_NIC_PARTS, "vlan") if is_openvswitch(desired) and is_openvswitch(running) else _NIC_PARTS
     possible = [each for each in found if _below_device(each) in parts]
     changed = _with_parts(desired, running, parts)
-    if bridge and _bridge_of(desired) == _bridge_of(running):
+    if connection and _connection_of(desired) == _connection_of(running):
         # It is no longer a port of the bridge that libvirt put it into, and libvirt doesn't repair that.
         if _can_be_reconnected(running, planned.ports):
             planned.change.append(_reconnect(running, planned.ports))
         else:
-            planned.remaining += bridge
-    elif bridge and not (is_openvswitch(desired) or is_openvswitch(running)):
-        _copy_attribute(desired, changed, "source", "bridge")
-        possible += bridge
+            planned.remaining += connection
+    elif _is_bridged(desired) and _is_bridged(running) and not (is_openvswitch(desired) or is_openvswitch(running)):
+        if connection:
+            _connect(changed, desired)
+            possible += connection
     else:
-        planned.remaining += bridge
+        planned.remaining += connection
     if possible:
         planned.change.append(UpdateNic(text(changed), text(running)))
-    planned.remaining += [each for each in found if each not in possible and each not in bridge]
+    planned.remaining += [each for each in found if each not in possible and each not in connection]
 
 
-def _bridge_of(nic: etree._Element) -> Optional[str]:
+def _is_of_connection(found: Found) -> bool:
+    """Return whether it is about the bridge or the libvirt network of a NIC."""
+    return (_below_device(found), found.last) in (("source", "@bridge"), ("source", "@network"), ("", "@type"))
+
+
+def _is_bridged(nic: etree._Element) -> bool:
+    """Return whether a NIC is on a bridge or a libvirt network."""
+    return any(_connection_of(nic))
+
+
+def _connection_of(nic: etree._Element) -> tuple[Optional[str], Optional[str]]:
+    """Return the libvirt network of a NIC, or else its bridge."""
     source = nic.find("source")
-    return None if source is None else source.get("bridge")
+    network = None if source is None else source.get("network")
+    return (network, None) if source is None or network else (None, source.get("bridge"))
+
+
+def _connect(changed: etree._Element, desired: etree._Element) -> None:
+    changed.set("type", desired.get("type"))
+    source = changed.find("source")
+    source.attrib.clear()
+    source.attrib.update(desired.find("source").attrib)
 
 
 def _can_be_reconnected(running: etree._Element, ports: Ports) -> bool:

@@ -30,16 +30,21 @@ def as_definition(live: etree._Element, desired: etree._Element) -> None:
     _unchangeable_metadata(live, desired)
     for limits in live.iterfind("devices/disk/iotune"):
         _unburst(limits)
-    for source in live.iterfind('devices/interface[@type="network"]/source'):
-        # libvirt's own resolution of the network.
-        source.attrib.pop("portid", None)
-        source.attrib.pop("bridge", None)
+    for source in live.iterfind("devices/interface/source[@network]"):
+        _unconnected(source)
     for drive in live.iterfind('devices/disk[@device="cdrom"]'):
         _emptied(drive)
     for drive in desired.iterfind("devices/disk"):
         _left_empty(drive, live)
     for wanted, found in zip(desired.iterfind("devices/graphics"), live.iterfind("devices/graphics")):
         _unlistened(wanted, found)
+
+
+def _unconnected(source: etree._Element) -> None:
+    """Remove libvirt's own resolution of the network: its port, bridge or device, and the type that follows from it."""
+    source.getparent().set("type", "network")
+    for name in ("portid", "bridge", "dev", "mode"):
+        source.attrib.pop(name, None)
 
 
 def _unchangeable_metadata(live: etree._Element, desired: etree._Element) -> None:

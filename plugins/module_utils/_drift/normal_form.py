@@ -66,10 +66,11 @@ def normalise_existing(domain: etree._Element) -> None:
     for drive in domain.iterfind('devices/disk[@type="block"][@device="cdrom"]'):
         if drive.find("source") is None:
             drive.set("type", "file")
-    for auth in domain.iterfind("devices/disk/auth"):
-        source = auth.getparent().find("source")
-        if source is not None:
-            source.append(auth)
+    for tag in ("auth", "encryption"):
+        for part in domain.findall("devices/disk/" + tag):
+            source = part.getparent().find("source")
+            if source is not None:
+                source.append(part)
 
 
 def _sizes_in_kib(domain: etree._Element) -> None:

@@ -45,6 +45,7 @@ from .identity import (
     is_not_dimm,
     is_not_usb,
     same_caseless,
+    same_controller_model,
     same_cpus,
     same_hexadecimal,
     same_machine,
@@ -58,7 +59,7 @@ SECRET_ATTRIBUTES = frozenset({"passwd"})
 
 @dataclass(frozen=True)
 class Rule:
-    """How one element of a domain is compared.
+    """The comparison of one element of a domain.
 
     C(attributes): what the builders write; if they don't, an existing one stays.
     C(optional): attributes that are removed if they aren't desired.
@@ -199,7 +200,7 @@ RULES: Mapping[str, Rule] = {
     "devices/emulator": Rule(),
     # Volumes and CD drives
     "devices/disk": Rule(
-        "type device",
+        "type device sgio",
         optional="snapshot",
         keys=(DISK_SOURCE, DISK_TARGET),
         label=DISK_TARGET,
@@ -209,10 +210,14 @@ RULES: Mapping[str, Rule] = {
             "source/@file": _PARTS_OF_A_SOURCE,
             "source/@dev": _PARTS_OF_A_SOURCE,
             "source/@name": _PARTS_OF_A_SOURCE,
+            "source/@path": _PARTS_OF_A_SOURCE,
         },
     ),
-    "devices/disk/driver": Rule("name type", optional="cache io"),
-    "devices/disk/source": Rule(optional="file dev protocol name", owned=True),
+    "devices/disk/driver": Rule("name type discard", optional="cache io queues iothread"),
+    "devices/disk/source": Rule(optional="file dev protocol name type path", owned=True),
+    "devices/disk/source/reconnect": Rule("enabled timeout"),
+    "devices/disk/source/encryption": Rule("format"),
+    "devices/disk/source/encryption/secret": Rule("type uuid", same={"uuid": same_caseless}),
     "devices/disk/source/host": Rule(optional="name port transport socket", keys=(NETWORK_HOST, POSITION), owned=True),
     "devices/disk/source/auth": Rule("username", owned=True),
     "devices/disk/source/auth/secret": Rule("type", optional="uuid usage"),
@@ -224,17 +229,20 @@ RULES: Mapping[str, Rule] = {
     "devices/disk/shareable": Rule(owned=True),
     "devices/disk/transient": Rule(owned=True),
     "devices/disk/serial": Rule(),
+    "devices/disk/blockio": Rule("physical_block_size"),
     "devices/disk/wwn": Rule(owned=True, same={"": same_hexadecimal}),
     "devices/disk/boot": _BOOT_ORDER,
     "devices/disk/address": _GUEST_ADDRESS,
     "devices/controller": Rule(
         "type index model",
+        same={"model": same_controller_model},
         keys=(CONTROLLER,),
         owned=True,
         unless=is_not_usb,
         kinds={"@model": "address driver master model target"},
     ),
     "devices/controller/master": Rule("startport"),
+    "devices/controller/driver": Rule(optional="iothread"),
     "devices/controller/address": _GUEST_ADDRESS,
     # Network cards
     "devices/interface": Rule(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ErrorCode:
-    """When a code is used, and what the reader can do about it."""
+    """The meaning of a code, and what the reader can do about it."""
 
     meaning: str
     hint: str
@@ -163,6 +163,15 @@ ERROR_CODES: dict[str, ErrorCode] = {
     "bridge_missing": ErrorCode(
         "A bridge does not exist on the hypervisor.",
         "Create the bridge, or set bridge_name to one of those that zstack_host_info lists.",
+    ),
+    "network_missing": ErrorCode(
+        "A libvirt network does not exist on the hypervisor.",
+        'Create it with the role zstack.kvm.networks, or set network_name to one that "virsh net-list --all" lists.',
+    ),
+    "network_inactive": ErrorCode(
+        "A libvirt network is defined and not active.",
+        'Start it with "virsh net-start" and let it start with the hypervisor ("virsh net-autostart"), or use the role '
+        "zstack.kvm.networks, which does both.",
     ),
     "nic_name_taken": ErrorCode(
         "A network device of the hypervisor already has the name of a NIC's device.",

@@ -62,10 +62,18 @@ def _whereabouts(bridge: Optional[str]) -> str:
 
 
 def show_strays(live: etree._Element, ports: Ports) -> None:
-    """Write into C(live), a copy of a running domain, the bridge that each NIC is really in."""
-    for nic, device, _bridge in bridged(live):
-        if nic.get("type") == "bridge" and is_connected(nic, ports) is False:
-            source, actual = nic.find("source"), ports[device]
+    """Write into C(live), a copy of a running domain, the bridge that each NIC is really in.
+
+    A NIC on a libvirt network that is not in its bridge is on no network.
+    """
+    for nic, device, _bridge in list(bridged(live)):
+        if is_connected(nic, ports) is not False:
+            continue
+        source, actual = nic.find("source"), ports[device]
+        if source.get("network"):
+            nic.set("type", "network")
+            source.attrib.clear()
+        elif nic.get("type") == "bridge":
             del source.attrib["bridge"]
             if actual:
                 source.set("bridge", actual)

@@ -101,7 +101,7 @@ def _have_it_looked_for(address: str) -> None:
 
 
 def connect_port(system: HostSystem, nic: etree._Element, vm_uuid: str, device: str, bridge: str) -> None:
-    """Put the device of a running NIC into a bridge as libvirt does when it starts the VM; with none, take it out."""
+    """Connect the device of a running NIC to a bridge as libvirt does at a start; without a bridge, disconnect it."""
     if is_openvswitch(nic):
         _ovs_vsctl(system, *_openvswitch_port(nic, vm_uuid, device, bridge))
         return

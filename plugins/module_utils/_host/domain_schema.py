@@ -1,8 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The schema of domains that comes with the hypervisor's libvirt, for check mode: libvirt itself validates by it only
-what it defines."""
+"""libvirt's schema of domains on the hypervisor, for check mode: libvirt itself validates only what it defines."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def _unreadable(path: str, error: OSError) -> VmError:
 
 
 class Files:
-    """The files of the machine that the code runs on, or a made-up tree below C(root)."""
+    """The files of the machine that the code runs on, or a simulated tree below C(root)."""
 
     def __init__(self, root: str = "/") -> None:
         self.root = root

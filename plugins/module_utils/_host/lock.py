@@ -73,7 +73,7 @@ class HostLock:
         return self
 
     def release(self) -> None:
-        """Give the lock to whoever comes next."""
+        """Release the lock."""
         held, self._held = self._held, None
         if held is not None:
             held.release(self._name)

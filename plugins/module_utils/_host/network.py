@@ -70,7 +70,7 @@ class Network:
         table: dict[str, list[str]] = {}
         for line in (self._files.read_text("/proc/net/arp") or "").splitlines()[1:]:
             address, _kind, flags, mac = line.split()[:4]
-            # 0: the kernel has asked, but nobody has answered.
+            # 0: the kernel has sent a request, but got no reply.
             if int(flags, 16):
                 table.setdefault(mac.lower(), []).append(address)
         return table

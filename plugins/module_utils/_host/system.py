@@ -23,7 +23,7 @@ from .processes import Processes
 
 
 class HostSystem:
-    """The machine that the code runs on, or a made-up tree below C(root)."""
+    """The machine that the code runs on, or a simulated tree below C(root)."""
 
     is_remote: Literal[False] = False
 

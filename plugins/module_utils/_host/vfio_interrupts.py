@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Why a passed-through PCI device gets no interrupt: another device shares its line and can't let go of it."""
+"""Find the devices that share the interrupt line of a passed-through PCI device and block its interrupt."""
 
 from __future__ import annotations
 

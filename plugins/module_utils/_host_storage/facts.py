@@ -20,7 +20,7 @@ except ImportError:  # the module reports it
 
 from .._errors.errors import Problem, VmError
 from .._libvirt.hypervisor import Hypervisor
-from .._spec.vm import Cdrom, Vm, Volume
+from .._spec.vm import CdDrive, Cdrom, Vm, Volume
 from .._storage.backing_files import OutsideError, backing_path, path_in_storage
 from .._storage.base import StorageFacts, StorageItem, option_path_of, path_of
 from .._storage.file import IMAGE_KINDS
@@ -47,7 +47,15 @@ def facts(vm: Vm, existing: Optional[Any], system: System, hypervisor: Hyperviso
         except VmError as error:
             problems.append(Problem(option_path_of(volume), error.message, error.code, error.hint))
     block_devices = _block_devices(vm, existing, system)
-    return StorageFacts(formats, _chap_secrets(vm, hypervisor), block_devices, tuple(problems))
+    floppies = _floppies(vm, existing, system)
+    return StorageFacts(formats, _chap_secrets(vm, hypervisor), block_devices, tuple(problems), floppies)
+
+
+def _floppies(vm: Vm, existing: Optional[Any], system: System) -> frozenset[str]:
+    """Return the floppy images that exist; where that can't be seen, those in the definition."""
+    if system.is_remote:
+        return frozenset(_defined_kinds(existing)).intersection(vm.floppies)
+    return frozenset(path for path in vm.floppies if system.files.path_kind(path) in IMAGE_KINDS)
 
 
 def defined_formats(existing: Optional[Any]) -> dict[str, str]:
@@ -64,13 +72,15 @@ def _install_path(image: str) -> str:
 
 def _block_devices(vm: Vm, existing: Optional[Any], system: System) -> frozenset[str]:
     defined = _defined_kinds(existing)
-    items: list[StorageItem] = [*vm.volumes, *vm.boot_iso]
+    items: list[StorageItem] = [*vm.volumes, *vm.cds]
     paths = {path_of(item) for item in items if _is_path(item)}
     return frozenset(path for path in paths if _is_block_device(path, defined, system))
 
 
 def _is_path(item: StorageItem) -> bool:
-    return path_of(item).startswith("/") if isinstance(item, Cdrom) else item.device_type == "file"
+    if not isinstance(item, Cdrom):
+        return item.device_type == "file"
+    return path_of(item).startswith("/") and not (isinstance(item, CdDrive) and item.protocol)
 
 
 def _is_block_device(path: str, defined: Mapping[str, str], system: System) -> bool:
@@ -102,7 +112,9 @@ def _defined_kinds(existing: Optional[Any]) -> dict[str, str]:
 
 
 def _format_of(volume: Volume, known: Mapping[str, str], system: System, hypervisor: Hypervisor) -> Optional[str]:
-    if volume.device_type == "file":
+    if volume.recovery_url:
+        return None
+    if volume.device_type in ("file", "block"):
         expected = volume.format or known.get(volume.install_path)
         if expected is None:
             return _ask_file(volume, system, hypervisor)
@@ -124,6 +136,9 @@ def _ask_file(volume: Volume, system: System, hypervisor: Hypervisor) -> Optiona
     else:
         _check_backing_files(path, system)
         found = str(system.processes.image_info(path)["format"])
+    if found == "luks" and volume.luks_secret_uuid:
+        # Encrypted as a whole.
+        found = "raw"
     if found not in FORMATS:
         raise VmError("image_format", "%s is a %s image: a volume must be raw or qcow2" % (path, found))
     return found

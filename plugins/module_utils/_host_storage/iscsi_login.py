@@ -25,6 +25,7 @@ from .._host.lock import lock_directory
 from .._host.processes import CommandResult
 from .._spec.vm import Vm
 from .._storage.iscsi import Lun, lun_of, uses_host_initiator
+from .._storage.iscsi_cd import parse_cd_lun
 from ..waiting import wait_until
 
 if TYPE_CHECKING:
@@ -97,6 +98,11 @@ def plan_logins(vm: Vm) -> list[LogInToIscsiTarget]:
             new = LogInToIscsiTarget(lun, (), volume.chap_username, volume.chap_password)
             first = logins.get((lun.portal, lun.iqn), new)
             logins[lun.portal, lun.iqn] = replace(first, devices=(*first.devices, lun.device))
+    for cd_lun in filter(None, (parse_cd_lun(cd.path) for cd in vm.cds)):
+        for host in cd_lun.hosts:
+            target = Lun(host, cd_lun.port, cd_lun.iqn, 0)
+            first = logins.get((target.portal, target.iqn), LogInToIscsiTarget(target, (), None, None))
+            logins[target.portal, target.iqn] = replace(first, devices=(*first.devices, cd_lun.device))
     return list(logins.values())
 
 
@@ -222,7 +228,7 @@ def has_session(listing: str, target: Lun) -> bool:
 
 
 def with_chap(record: str, username: str, password: str) -> str:
-    """Return an open-iscsi record with CHAP in place of its previous authentication."""
+    """Return an open-iscsi record with CHAP instead of its previous authentication."""
     chap = {"authmethod": "CHAP", "username": username, "password": password}
     names = tuple("node.session.auth.%s " % name for name in chap)
     kept = [line for line in record.split("\n") if line and not line.startswith((*names, "# END RECORD"))]

@@ -35,4 +35,4 @@ def prepare(vm: Vm, facts: StorageFacts, system: System, hypervisor: Hypervisor)
 
 def _items_of(vm: Vm) -> Iterator[StorageItem]:
     yield from vm.volumes
-    yield from vm.boot_iso
+    yield from vm.cds

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, Optional
 
 from .._errors.errors import Problem, VmError
 from .._libvirt.hypervisor import Hypervisor
-from .._spec.vm import Vm
+from .._spec.vm import Vm, Volume
 from .._storage.base import SECRET_OBJECT, Address, Asking, Backend, Inquiry, StorageItem, option_path_of, path_of
 from ..deadline import side_by_side
 
@@ -50,8 +50,8 @@ class _Answer(NamedTuple):
     failure: str = ""
 
 
-class _CephKeys:
-    """The cephx keys of secrets: from the task, which sets them before it starts any VM, else from libvirt."""
+class _SecretValues:
+    """The values of secrets in base64: the task's cephx keys, which it sets before it starts any VM, or libvirt's."""
 
     def __init__(self, vms: Iterable[Vm], hypervisor: Hypervisor) -> None:
         self._hypervisor = hypervisor
@@ -59,7 +59,7 @@ class _CephKeys:
         self._asked: dict[str, Optional[str]] = {}
 
     def key(self, uuid: str) -> Optional[str]:
-        """Return the key, None for a private secret. Raises C(secret_missing)."""
+        """Return the value, None for a private secret. Raises C(secret_missing)."""
         if uuid in self._given:
             return self._given[uuid]
         if uuid not in self._asked:
@@ -84,7 +84,7 @@ def find_problems(wanted: Sequence[WantedItem], system: System, hypervisor: Hype
     """Return the problems that make items unreachable, in their order."""
     answers = _ask_addresses(wanted, system)
     greetings = {address: answer.greeting for address, answer in answers.items() if answer.greeting is not None}
-    keys = _CephKeys([each.vm for each in wanted], hypervisor)
+    keys = _SecretValues([each.vm for each in wanted], hypervisor)
     found: dict[int, Problem] = {}
     questions: dict[int, _Question] = {}
     for index, (vm, item, backend) in enumerate(wanted):
@@ -93,6 +93,13 @@ def find_problems(wanted: Sequence[WantedItem], system: System, hypervisor: Hype
             inquiry = backend.inquiry(item, Asking(vm, system, keys.key, greetings))
         except VmError as error:
             found[index] = Problem(option_path_of(item), error.message, error.code, error.hint)
+            continue
+        try:
+            if isinstance(item, Volume) and item.luks_secret_uuid:
+                keys.key(item.luks_secret_uuid)
+        except VmError as error:
+            option_path = "%s.luks_secret_uuid" % item.option_path
+            found[index] = Problem(option_path, error.message, error.code, error.hint)
         else:
             if inquiry is not None:
                 questions[index] = _Question(inquiry, backend.addresses(item))
@@ -130,7 +137,7 @@ def _check_addresses(addresses: Sequence[Address], answers: Mapping[Address, _An
 
 
 def _open_images(questions: Mapping[int, _Question], system: System) -> dict[int, str]:
-    """Return why images cannot be opened. After a timeout, a server is not asked for other images."""
+    """Return why images cannot be opened. After a timeout, no other image of that server is tried."""
     silent: set[tuple[Address, ...]] = set()
 
     def ask(question: _Question) -> Optional[str]:

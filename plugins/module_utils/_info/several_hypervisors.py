@@ -13,8 +13,8 @@ _ACTIVE, _UNCLEAR, _OFF = 2, 1, 0
 _OF_MIGRATION = ("migration", "starting_up", "postcopy", "postcopy_failed")
 
 
-def places(vms: Mapping[str, Iterable[Mapping[str, Any]]]) -> dict[str, list[str]]:
-    """Return, by UUID, the hypervisors that each VM is on, from what zstack_vm_info reports for each hypervisor.
+def active_hypervisors(vms: Mapping[str, Iterable[Mapping[str, Any]]]) -> dict[str, list[str]]:
+    """Return, by UUID, the hypervisors that each VM is on, from the results of zstack_vm_info by hypervisor.
 
     It is one, even if the VM is shut off or being migrated on others. Only if a VM is active on several, whose QEMUs
     may all write to its disks, they are all returned.

@@ -187,7 +187,7 @@ class Connection:
         return True
 
     def _call_qemu(self, seconds: float, what: str, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Make a call that waits for a QEMU. Raise
+        """Make a call that waits for a QEMU.
 
         Raise C(vm_busy) if all slots are waiting for other QEMUs during that time.
         """

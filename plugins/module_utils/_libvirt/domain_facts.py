@@ -94,6 +94,7 @@ def nics(domain: etree._Element, ports: Ports) -> list[dict[str, Any]]:
                 "mac": _attribute(nic, "mac", "address"),
                 "type": nic.get("type"),
                 "bridge": next(filter(None, bridge), None),
+                "network": _attribute(nic, "source", "network"),
                 "model": _attribute(nic, "model", "type"),
                 "device": _attribute(nic, "target", "dev"),
                 "connected": is_connected(nic, ports),

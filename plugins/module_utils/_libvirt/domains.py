@@ -229,7 +229,7 @@ class DomainCalls(Connection):
         self._call_qemu(seconds, "start the domain", self._domain(uuid).createWithFlags, 0)
 
     def shutdown(self, uuid: str, seconds: float) -> None:
-        """Ask the guest to shut down, without waiting."""
+        """Request a shutdown from the guest, and return at once."""
         self._call_qemu(seconds, "shut the domain down", self._domain(uuid).shutdown)
 
     def destroy(self, uuid: str) -> None:

@@ -54,6 +54,11 @@ class HostCalls(Connection):
         """Return the names of the network filters that NICs can have."""
         return list(self._call("list the network filters", self._connection.listNWFilters))
 
+    def networks(self) -> dict[str, bool]:
+        """Return the names of the libvirt networks, and whether each is active."""
+        networks = self._call("list the networks", self._connection.listAllNetworks, 0)
+        return {network.name(): bool(self._call("look at a network", network.isActive)) for network in networks}
+
     def storage_volume_xml(self, path: str) -> Optional[str]:
         """Return the XML of a file in one of libvirt's storage pools, None if no pool contains it."""
         try:

@@ -18,7 +18,7 @@ _ASK_AGAIN_SECONDS = 5
 def shut_down(
     hypervisor: Hypervisor, uuid: str, is_off: Callable[[], bool], seconds: int, cancelled: threading.Event
 ) -> bool:
-    """Ask the guest to shut down until it is off, C(seconds) at most; return whether it is.
+    """Request a shutdown from the guest, and return whether it is off within C(seconds).
 
     Raise what libvirt says when the guest can't be asked, and C(interrupted) when the task is asked to stop.
     """

@@ -93,7 +93,7 @@ class RunningDomainCalls(DomainCalls):
         self._change("attach a device", self._domain(uuid).attachDeviceFlags, xml, libvirt.VIR_DOMAIN_AFFECT_LIVE)
 
     def detach_device(self, uuid: str, xml: str) -> None:
-        """Ask the guest to let go of a device; it is gone when the live definition no longer has it."""
+        """Request that the guest releases a device; the device is gone once the live definition no longer has it."""
         self._change("detach a device", self._domain(uuid).detachDeviceFlags, xml, libvirt.VIR_DOMAIN_AFFECT_LIVE)
 
     def set_vcpus(self, uuid: str, count: int) -> None:

@@ -104,7 +104,7 @@ class SecretCalls(Connection):
         self._remember(self._call("define the secret", self._connection.secretDefineXML, xml), private)
 
     def set_secret_value(self, uuid: str, value: bytes) -> None:
-        """Give a secret its value; C(secret_missing) where there is no such secret."""
+        """Set the value of a secret. Raise C(secret_missing) if there is no such secret."""
 
         def set_value(secret: Any) -> bool:
             self._call("set the value of the secret", secret.setValue, value)

@@ -27,10 +27,15 @@ ADDRESS = {
 _VOLUME = {
     "install_path": {"type": "str", "required": True},
     "device_id": {"type": "int"},
-    "device_type": {"type": "str", "choices": ["file", "ceph", "iscsi", "fusionstor"], "default": "file"},
+    "device_type": {
+        "type": "str",
+        "choices": ["file", "block", "ceph", "iscsi", "vhost", "fusionstor"],
+        "default": "file",
+    },
     "volume_uuid": {"type": "str"},
     "use_virtio": {"type": "bool", "default": True},
     "use_virtio_scsi": {"type": "bool", "default": False},
+    "use_scsi": {"type": "bool", "default": False},
     "shareable": {"type": "bool", "default": False},
     "cache_mode": {"type": "str", "choices": ["none", "writethrough", "writeback"], "default": "none"},
     "wwn": {"type": "str"},
@@ -39,11 +44,26 @@ _VOLUME = {
     "chap_username": {"type": "str"},
     "chap_password": {"type": "str", "no_log": True},
     "format": {"type": "str", "choices": ["raw", "qcow2"]},
+    "serial": {"type": "str"},
+    "boot_order": {"type": "int"},
     "address": {"type": "dict", "options": ADDRESS},
+    "controller_index": {"type": "int"},
+    "discard": {"type": "str", "choices": ["unmap", "ignore"]},
+    "native_aio": {"type": "bool", "default": False},
+    "queues": {"type": "int"},
+    "io_thread": {"type": "int"},
+    "physical_block_size": {"type": "int"},
+    "luks_secret_uuid": {"type": "str", "no_log": False},
+    "recovery_url": {"type": "str"},
     "qos": {
         "type": "dict",
         "options": {
+            "read_bandwidth": {"type": "bytes"},
+            "write_bandwidth": {"type": "bytes"},
             "total_bandwidth": {"type": "bytes"},
+            "read_iops": {"type": "int"},
+            "write_iops": {"type": "int"},
+            "overall_iops": {"type": "int"},
             "total_iops": {"type": "int"},
         },
     },
@@ -57,8 +77,26 @@ _CDROM = {
     "secret_uuid": {"type": "str", "no_log": False},
 }
 
+_CD_DRIVE = {
+    **_CDROM,
+    "path": {"type": "str"},
+    "protocol": {"type": "str", "choices": ["vhost"]},
+    "boot_order": {"type": "int"},
+    "serial": {"type": "str"},
+    "address": {"type": "dict", "options": ADDRESS},
+}
+
+_SCSI_LUN = {
+    "path": {"type": "str", "required": True},
+    "device_id": {"type": "int"},
+    "sgio": {"type": "str", "choices": ["filtered", "unfiltered"], "default": "filtered"},
+    "boot_order": {"type": "int"},
+    "address": {"type": "dict", "options": ADDRESS},
+}
+
 _NIC = {
-    "bridge_name": {"type": "str", "required": True},
+    "bridge_name": {"type": "str"},
+    "network_name": {"type": "str"},
     "bridge_type": {"type": "str", "choices": ["linux", "openvswitch"], "default": "linux"},
     "interface_id": {"type": "str"},
     "vlan_id": {"type": "int"},
@@ -67,6 +105,7 @@ _NIC = {
     "uuid": {"type": "str"},
     "nic_internal_name": {"type": "str"},
     "device_id": {"type": "int"},
+    "boot_order": {"type": "int"},
     "qos": {
         "type": "dict",
         "options": {
@@ -100,6 +139,16 @@ VM_ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "use_virtio": {"type": "bool", "default": True},
     "data_volumes": {"type": "list", "elements": "dict", "default": [], "options": _VOLUME},
     "boot_iso": {"type": "list", "elements": "dict", "default": [], "options": _CDROM},
+    "cd_roms": {"type": "list", "elements": "dict", "options": _CD_DRIVE},
+    "floppies": {"type": "list", "elements": "str", "default": []},
+    "scsi_luns": {"type": "list", "elements": "dict", "default": [], "options": _SCSI_LUN},
+    "image_platform": {
+        "type": "str",
+        "choices": ["Linux", "Windows", "WindowsVirtio", "Paravirtualization", "Other"],
+    },
+    "create_paused": {"type": "bool", "default": False},
+    "memory_snapshot": {"type": "str"},
+    "memory_snapshot_xml": {"type": "str"},
     "nics": {"type": "list", "elements": "dict", "default": [], "options": _NIC},
     "console_mode": {"type": "str", "choices": ["vnc", "spice"], "default": "vnc"},
     "console_password": {"type": "str", "no_log": True},

@@ -17,7 +17,7 @@ def fill_in(vm: Part) -> None:
     root = vm.get("root_volume")
     if root is not None:
         _default(root, "device_id", 0)
-    for name, first in (("data_volumes", 1), ("boot_iso", 0), ("nics", 0)):
+    for name, first in (("data_volumes", 1), ("boot_iso", 0), ("cd_roms", 0), ("scsi_luns", 1), ("nics", 0)):
         for part in vm.get(name) or ():
             _default(part, "device_id", part.index + first)
     _fill_in_topology(vm)

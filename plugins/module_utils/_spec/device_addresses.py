@@ -5,10 +5,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from .._errors.errors import Problem
+from . import values
 from .option_reader import Part
+
+ADDRESS_CHECKS: Mapping[str, values.Check] = {
+    "address.domain": values.number(0, 0xFFFF),
+    "address.bus": values.number(0, 255),
+    "address.slot": values.number(0, 31),
+    "address.function": values.number(0, 7),
+    "address.controller": values.number(0, 255),
+    "address.target": values.number(0, 255),
+    "address.unit": values.number(0, 16383),
+}
 
 _NUMBERS = {
     "pci": ("domain", "bus", "slot", "function"),
@@ -16,7 +27,7 @@ _NUMBERS = {
 }
 _REQUIRED = {"pci": "slot", "drive": "unit"}
 # The options whose devices can have an address.
-_WITH_ADDRESS = ("root_volume", "data_volumes", "nics")
+_WITH_ADDRESS = ("root_volume", "data_volumes", "cd_roms", "scsi_luns", "nics")
 
 
 def device_address_problems(vm: Part) -> Iterator[Problem]:
@@ -33,8 +44,8 @@ def device_address_problems(vm: Part) -> Iterator[Problem]:
         yield from problems
         if problems or address.wrong or address.get("type") != "pci":
             continue
-        place = tuple(address.get(name) or 0 for name in _NUMBERS["pci"])
-        other = first.setdefault(place, address.option_path)
+        slot = tuple(address.get(name) or 0 for name in _NUMBERS["pci"])
+        other = first.setdefault(slot, address.option_path)
         if other != address.option_path:
             yield Problem(
                 address.option_path,

@@ -14,6 +14,14 @@ from .._storage.backends import check, check_together
 from . import values
 from .arguments import VM_ARGUMENT_SPEC
 from .defaults import fill_in
+from .disk_checks import (
+    BOOT_ORDER,
+    CDROM_CHECKS,
+    DRIVE_CHECKS,
+    LUN_CHECKS,
+    MAX_DATA_VOLUMES,
+    VOLUME_CHECKS,
+)
 from .input_bounds import MAX_PROBLEMS, problem_of_shape
 from .machine_options import MACHINE_CHECKS
 from .option_reader import OptionReader, Part, as_mapping
@@ -21,6 +29,7 @@ from .option_values import shown
 from .secret_patches import is_secret, texts_of
 from .validation import problems_across_vms, problems_of_vm
 from .vm import (
+    CdDrive,
     Cdrom,
     CephSecret,
     Channel,
@@ -35,6 +44,7 @@ from .vm import (
     NumaNode,
     PciDevice,
     PciSlot,
+    ScsiLun,
     Smbios,
     Tpm,
     UsbDevice,
@@ -47,6 +57,7 @@ Limits = TypeVar("Limits", VolumeQos, NicQos)
 
 _VOLUME_OPTIONS = VM_ARGUMENT_SPEC["root_volume"]["options"]
 _CDROM_OPTIONS = VM_ARGUMENT_SPEC["boot_iso"]["options"]
+_DRIVE_OPTIONS = VM_ARGUMENT_SPEC["cd_roms"]["options"]
 _SEEN_BY_STORAGE = (
     "install_path",
     "path",
@@ -55,42 +66,18 @@ _SEEN_BY_STORAGE = (
     "use_virtio",
     "chap_username",
     "chap_password",
+    "protocol",
+    "recovery_url",
 )
 _INT32 = (1 << 31) - 1
 _INT64 = (1 << 63) - 1
-_QEMU_THROTTLE_MAX = 10**15
 # libvirt keeps a NIC's bandwidth as KiB/s in 32 bits.
 _NIC_BANDWIDTH_MAX = ((1 << 32) - 1) * 8192
 
-ADDRESS_CHECKS: dict[str, values.Check] = {
-    "address.domain": values.number(0, 0xFFFF),
-    "address.bus": values.number(0, 255),
-    "address.slot": values.number(0, 31),
-    "address.function": values.number(0, 7),
-    "address.controller": values.number(0, 255),
-    "address.target": values.number(0, 255),
-    "address.unit": values.number(0, 16383),
-}
 _MONITOR_CHECKS: dict[str, values.Check] = {"hostname": values.line, "port": values.number(1, 65535)}
-_VOLUME_CHECKS: dict[str, values.Check] = {
-    "install_path": values.line,
-    "volume_uuid": values.uuid,
-    "wwn": values.wwn,
-    "secret_uuid": values.uuid,
-    "chap_username": values.line,
-    "chap_password": values.line,
-    "qos.total_bandwidth": values.number(1, _QEMU_THROTTLE_MAX),
-    "qos.total_iops": values.number(1, _QEMU_THROTTLE_MAX),
-    **ADDRESS_CHECKS,
-}
-_CDROM_CHECKS: dict[str, values.Check] = {
-    "path": values.line,
-    "image_uuid": values.uuid,
-    "device_id": values.number(0, 2),
-    "secret_uuid": values.uuid,
-}
 _NIC_CHECKS: dict[str, values.Check] = {
     "bridge_name": values.interface_name,
+    "network_name": values.network_name,
     "interface_id": values.uuid,
     "vlan_id": values.number(1, 4094),
     "mac": values.mac,
@@ -98,6 +85,7 @@ _NIC_CHECKS: dict[str, values.Check] = {
     "uuid": values.uuid,
     "nic_internal_name": values.interface_name,
     "device_id": values.number(0, _INT32),
+    "boot_order": BOOT_ORDER,
     "qos.inbound_bandwidth": values.number(1, _NIC_BANDWIDTH_MAX),
     "qos.outbound_bandwidth": values.number(1, _NIC_BANDWIDTH_MAX),
 }
@@ -120,6 +108,9 @@ _VM_CHECKS: dict[str, values.Check] = {
     "timeout": values.number(1, 86400),
     "start_order": values.number(0, _INT32),
     "machine": values.machine,
+    "floppies": values.absolute_path,
+    "memory_snapshot": values.absolute_path,
+    "memory_snapshot_xml": values.xml_text,
 }
 
 
@@ -130,14 +121,17 @@ def _under(prefix: str, checks: Mapping[str, values.Check]) -> dict[str, values.
 CHECKS: dict[str, values.Check] = {
     **_VM_CHECKS,
     **MACHINE_CHECKS,
-    **_under("root_volume", _VOLUME_CHECKS),
+    **_under("root_volume", VOLUME_CHECKS),
     "root_volume.device_id": values.number(0, 0),
     **_under("root_volume.mon_info", _MONITOR_CHECKS),
-    **_under("data_volumes", _VOLUME_CHECKS),
-    "data_volumes.device_id": values.number(1, 24),
+    **_under("data_volumes", VOLUME_CHECKS),
+    "data_volumes.device_id": values.number(1, MAX_DATA_VOLUMES),
     **_under("data_volumes.mon_info", _MONITOR_CHECKS),
-    **_under("boot_iso", _CDROM_CHECKS),
+    **_under("boot_iso", CDROM_CHECKS),
     **_under("boot_iso.mon_info", _MONITOR_CHECKS),
+    **_under("cd_roms", DRIVE_CHECKS),
+    **_under("cd_roms.mon_info", _MONITOR_CHECKS),
+    **_under("scsi_luns", LUN_CHECKS),
     **_under("nics", _NIC_CHECKS),
     **_under("channels", {"socket_path": values.socket_path, "target_name": values.line}),
     **_under("ceph_secret", {"uuid": values.uuid, "key": values.ceph_key}),
@@ -228,6 +222,9 @@ def _storage_problems(vms: Iterable[Part]) -> Iterator[Problem]:
         for part in vm.get("boot_iso") or ():
             if not part.wrong.intersection(_SEEN_BY_STORAGE):
                 yield from check(_cdrom(part))
+        for part in vm.get("cd_roms") or ():
+            if part.get("path") and not part.wrong.intersection(_SEEN_BY_STORAGE):
+                yield from check(_drive(part))
     yield from check_together(volumes)
 
 
@@ -239,6 +236,9 @@ def _vm(part: Part) -> Vm:
         root_volume=_volume(given["root_volume"]),
         data_volumes=tuple(_volume(item) for item in given["data_volumes"]),
         boot_iso=tuple(_cdrom(item) for item in given["boot_iso"]),
+        cd_roms=None if given["cd_roms"] is None else tuple(_drive(item) for item in given["cd_roms"]),
+        floppies=tuple(given["floppies"]),
+        scsi_luns=tuple(_lun(item) for item in given["scsi_luns"]),
         nics=tuple(_nic(item) for item in given["nics"]),
         channels=tuple(Channel(option_path=item.option_path, **item.values) for item in given["channels"]),
         pci_devices=tuple(
@@ -282,6 +282,16 @@ def _volume(part: Part) -> Volume:
 
 def _cdrom(part: Part) -> Cdrom:
     return Cdrom(option_path=part.option_path, **{**_given(part, _CDROM_OPTIONS), "mon_info": _monitors(part)})
+
+
+def _drive(part: Part) -> CdDrive:
+    given = _given(part, _DRIVE_OPTIONS)
+    given.update(path=given["path"] or "", mon_info=_monitors(part), address=address_of(part))
+    return CdDrive(option_path=part.option_path, **given)
+
+
+def _lun(part: Part) -> ScsiLun:
+    return ScsiLun(option_path=part.option_path, **{**part.values, "address": address_of(part)})
 
 
 def _nic(part: Part) -> Nic:

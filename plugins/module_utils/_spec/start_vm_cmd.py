@@ -223,7 +223,7 @@ class _Conversion:
     def _qos(
         self, raw: Any, fields: _Fields, option: str, devices: list[dict[str, Any]], uuid_option: str, key: str
     ) -> None:
-        """Put each limit into its volume or NIC; like ZStack's agent, ignore limits of others."""
+        """Add each limit to its volume or NIC; like ZStack's agent, ignore limits of others."""
         option_path = "addons.%s" % key
         if raw is None or not self._is(raw, Mapping, "a mapping", option_path):
             return

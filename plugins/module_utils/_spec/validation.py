@@ -14,6 +14,7 @@ from typing import Any, Optional
 
 from .._errors.errors import Problem
 from .device_addresses import device_address_problems
+from .disk_validation import disk_problems
 from .machine_problems import machine_problems
 from .option_reader import Part
 
@@ -31,6 +32,9 @@ _HINTS_FOR_SAME = {
     "target_name": "give each channel of a VM a target_name of its own",
     "socket_path": "give each channel a socket_path of its own",
     "boot_dev": "list each kind of device once",
+    "boot_order": "give each device that is to boot a boot_order of its own",
+    "path": "pass each device through once",
+    "floppies": "list each image once",
     "pci_devices": "pass each device through once, to one VM only",
     "usb_devices": "pass each device through once, to one VM only",
 }
@@ -39,6 +43,8 @@ _OPENVSWITCH_ONLY = {
     "interface_id": "leave interface_id out, or set bridge_type to openvswitch",
     "vlan_id": "name a bridge whose uplink is in that VLAN, such as br_eth0_100, or set bridge_type to openvswitch",
 }
+
+_NIC_CONNECTIONS = ("bridge_name", "network_name")
 
 Key = Callable[[Part], Any]
 
@@ -50,18 +56,24 @@ def problems_of_vm(vm: Part) -> Iterator[Problem]:
     yield from _twice(volumes, "wwn", _wwn_on_scsi)
     yield from _twice(volumes, "install_path", lambda part: part.get("install_path"))
     yield from _twice(_parts(vm, "boot_iso"), "device_id", lambda part: part.get("device_id"))
+    yield from _twice(_parts(vm, "cd_roms"), "device_id", lambda part: part.get("device_id"))
+    yield from _twice(_parts(vm, "scsi_luns"), "device_id", lambda part: part.get("device_id"))
+    yield from _twice(_parts(vm, "scsi_luns"), "path", lambda part: part.get("path"))
+    yield from _twice(_bootable(vm), "boot_order", lambda part: part.get("boot_order"))
+    yield from _twice_in_lists([vm], "floppies", lambda item: item)
     yield from _twice(_parts(vm, "nics"), "device_id", lambda part: part.get("device_id"))
     yield from _twice(_parts(vm, "channels"), "target_name", lambda part: part.get("target_name"))
     yield from _twice_in_lists([vm], "boot_dev", lambda item: item)
     yield from _too_many(vm, "data_volumes", 24, "the 24 device names available for data volumes")
     yield from _too_many(vm, "boot_iso", 3, "the 3 drives")
+    yield from _too_many(vm, "cd_roms", 3, "the 3 drives")
+    yield from _too_many(vm, "floppies", 2, "the 2 floppy drives")
     yield from machine_problems(vm)
     yield from _console_problems(vm)
     yield from _boot_problems(vm)
     yield from _address_problems(vm)
     yield from device_address_problems(vm)
-    for volume in volumes:
-        yield from _volume_problems(volume)
+    yield from disk_problems(vm)
     for nic in _parts(vm, "nics"):
         yield from _nic_problems(nic)
     for patch in _parts(vm, "domain_patches"):
@@ -131,8 +143,6 @@ def _console_problems(vm: Part) -> Iterator[Problem]:
 
 
 def _boot_problems(vm: Part) -> Iterator[Problem]:
-    if vm.get("boot_dev") == []:
-        yield Problem("%s.boot_dev" % vm.option_path, "is empty", hint="leave it out to boot from the root volume")
     targets = [channel.get("target_name") for channel in _parts(vm, "channels")]
     could_come_by_patch = bool(vm.get("domain_patches")) or "channels" in vm.wrong
     if vm.get("wait_for") == "guest_agent" and GUEST_AGENT_TARGET not in targets and not could_come_by_patch:
@@ -151,16 +161,15 @@ def _address_problems(vm: Part) -> Iterator[Problem]:
         )
 
 
-def _volume_problems(volume: Part) -> Iterator[Problem]:
-    if volume.get("shareable") and volume.get("format") == "qcow2":
-        yield Problem(
-            "%s.shareable" % volume.option_path,
-            "cannot be used with format qcow2: two guests that write to it would destroy it",
-            hint="only raw images can be shared",
-        )
-
-
 def _nic_problems(nic: Part) -> Iterator[Problem]:
+    bridge, network = ("%s.%s" % (nic.option_path, name) for name in ("bridge_name", "network_name"))
+    if nic.get("bridge_name") and nic.get("network_name"):
+        yield Problem(network, "cannot be used with bridge_name", hint="a NIC is on a bridge or on a libvirt network")
+    elif nic.get("network_name") and nic.get("bridge_type") == "openvswitch":
+        hint = "leave bridge_type out: the definition of the network says what its bridge is"
+        yield Problem(network, "cannot be used with bridge_type openvswitch", hint=hint)
+    elif not nic.wrong.intersection(_NIC_CONNECTIONS) and not any(map(nic.get, _NIC_CONNECTIONS)):
+        yield Problem(bridge, "is required", hint="or give network_name for a NIC on a libvirt network")
     if nic.get("bridge_type") == "openvswitch":
         if nic.get("ip"):
             yield Problem(
@@ -221,6 +230,10 @@ def _secret_problems(vms: Iterable[Part]) -> Iterator[Problem]:
 def _volumes(vm: Part) -> list[Part]:
     root = vm.get("root_volume")
     return ([root] if root is not None else []) + _parts(vm, "data_volumes")
+
+
+def _bootable(vm: Part) -> list[Part]:
+    return [*_volumes(vm), *_parts(vm, "cd_roms"), *_parts(vm, "scsi_luns"), *_parts(vm, "nics")]
 
 
 def _parts(vm: Part, name: str) -> list[Part]:

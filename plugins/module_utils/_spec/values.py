@@ -135,6 +135,14 @@ def interface_name(value: str) -> str:
     return value
 
 
+def network_name(value: str) -> str:
+    """Return the name of a libvirt network, in characters that libvirt's schema accepts."""
+    line(value)
+    if "/" in value:
+        raise ValueError('is not the name of a libvirt network: it contains "/"')
+    return value
+
+
 def absolute_path(value: str) -> str:
     line(value)
     if not value.startswith("/"):

@@ -57,9 +57,17 @@ class Monitor:
 
 @dataclass(frozen=True)
 class VolumeQos:
-    """Limits of a volume: bytes per second, and requests per second of each direction."""
+    """Limits of a volume: bytes per second, and requests per second.
 
+    C(total_iops) holds for reads and for writes each, C(overall_iops) for both together.
+    """
+
+    read_bandwidth: Optional[int]
+    write_bandwidth: Optional[int]
     total_bandwidth: Optional[int]
+    read_iops: Optional[int]
+    write_iops: Optional[int]
+    overall_iops: Optional[int]
     total_iops: Optional[int]
 
 
@@ -74,6 +82,7 @@ class Volume:
     volume_uuid: Optional[str]
     use_virtio: bool
     use_virtio_scsi: bool
+    use_scsi: bool
     shareable: bool
     cache_mode: str
     wwn: Optional[str]
@@ -82,7 +91,17 @@ class Volume:
     chap_username: Optional[str]
     chap_password: Optional[str]
     format: Optional[str]
+    serial: Optional[str]
+    boot_order: Optional[int]
     address: Optional[DeviceAddress]
+    controller_index: Optional[int]
+    discard: Optional[str]
+    native_aio: bool
+    queues: Optional[int]
+    io_thread: Optional[int]
+    physical_block_size: Optional[int]
+    luks_secret_uuid: Optional[str]
+    recovery_url: Optional[str]
     qos: Optional[VolumeQos]
 
 
@@ -99,6 +118,28 @@ class Cdrom:
 
 
 @dataclass(frozen=True)
+class CdDrive(Cdrom):
+    """A CD drive; C(path) is empty without a CD."""
+
+    protocol: Optional[str]
+    boot_order: Optional[int]
+    serial: Optional[str]
+    address: Optional[DeviceAddress]
+
+
+@dataclass(frozen=True)
+class ScsiLun:
+    """A SCSI device of the hypervisor that is passed through; C(sgio): whether its commands are filtered."""
+
+    option_path: str
+    path: str
+    device_id: int
+    sgio: str
+    boot_order: Optional[int]
+    address: Optional[DeviceAddress]
+
+
+@dataclass(frozen=True)
 class NicQos:
     """Limits of a network card, bits per second."""
 
@@ -108,18 +149,20 @@ class NicQos:
 
 @dataclass(frozen=True)
 class Nic:
-    """A network card on a bridge."""
+    """A network card on a bridge or on a libvirt network: exactly one of both has a name."""
 
     option_path: str
     mac: str
     ip: str
-    bridge_name: str
+    bridge_name: Optional[str]
+    network_name: Optional[str]
     bridge_type: str
     interface_id: Optional[str]
     vlan_id: Optional[int]
     uuid: Optional[str]
     nic_internal_name: str
     device_id: int
+    boot_order: Optional[int]
     qos: Optional[NicQos]
 
 
@@ -268,6 +311,13 @@ class Vm:
     root_volume: Volume
     data_volumes: tuple[Volume, ...]
     boot_iso: tuple[Cdrom, ...]
+    cd_roms: Optional[tuple[CdDrive, ...]]
+    floppies: tuple[str, ...]
+    scsi_luns: tuple[ScsiLun, ...]
+    image_platform: Optional[str]
+    create_paused: bool
+    memory_snapshot: Optional[str]
+    memory_snapshot_xml: Optional[str]
     nics: tuple[Nic, ...]
     console_mode: str
     console_password: Optional[str]
@@ -316,6 +366,11 @@ class Vm:
     def volumes(self) -> tuple[Volume, ...]:
         """Return all volumes in order of device_id."""
         return tuple(sorted((self.root_volume, *self.data_volumes), key=lambda volume: volume.device_id))
+
+    @property
+    def cds(self) -> tuple[Cdrom, ...]:
+        """Return the CDs in the drives."""
+        return self.boot_iso if self.cd_roms is None else tuple(drive for drive in self.cd_roms if drive.path)
 
     @property
     def label(self) -> str:

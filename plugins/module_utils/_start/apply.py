@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Do the actions of a plan, and undo them when one fails."""
+"""Execute the actions of a plan, and undo them when one fails."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class _Undo(NamedTuple):
 
 
 def apply(context: ActionContext, actions: Iterable[Action]) -> None:
-    """Do the actions in order, each before the next is requested.
+    """Execute the actions in order, each before the next is requested.
 
     When one fails, undo those before it and raise VmFailed, which says how far that got.
     """
@@ -55,7 +55,7 @@ def _do(context: ActionContext, action: Action) -> Outcome:
 
 
 def _note(context: ActionContext, action: Action, outcome: Outcome, undos: Sequence[_Undo]) -> None:
-    """Note the outcome of an action, and raise its failure."""
+    """Record the outcome of an action, and raise its failure."""
     if outcome.is_needless:
         return
     if outcome.failure is None:

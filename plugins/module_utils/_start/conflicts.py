@@ -39,7 +39,7 @@ Has = Callable[[Claims], bool]
 
 @dataclass(frozen=True)
 class Use:
-    """How a domain that is checked will be used: started, given devices while it runs, or only defined."""
+    """The planned use of a domain: it is started, gets devices while it runs, or is only defined."""
 
     starts: bool = False
     attaches: bool = False
@@ -174,7 +174,7 @@ class _Search:
             )
 
     def find_peers(self) -> None:
-        """A socket that is missing may appear: some devices connect again and again."""
+        """Check the sockets that devices connect to. A missing one may appear: some devices retry."""
         for path in sorted(self._wanted.peers):
             reason, code = self._on_host(_peer_conflict, path)
             if reason:
@@ -191,7 +191,7 @@ class _Search:
             self._judge_file(path, what, self._on_host(self._log_conflict, path))
 
     def find_streams(self) -> None:
-        """QEMU also writes to what is no pipe or character device; several VMs may name one of those."""
+        """Check pipes and character devices. Several VMs may share one, but QEMU would write to other files too."""
         images = self._wanted.images | self._own.defined.images | self._own.live.images
         for path in sorted(self._wanted.streams):
             reason, code = self._on_host(_stream_conflict, path)
@@ -229,7 +229,7 @@ class _Search:
             )
 
     def _judge(self, option_path: str, what: str, has: Has, reason: str, code: str) -> None:
-        """Note a conflict, if any. C(reason): why the hypervisor says that it is taken, empty if it doesn't."""
+        """Record a conflict, if any. C(reason): why the hypervisor considers it taken, empty if it does not."""
         holder = self._others.active(has)
         if holder is None and reason:
             holder = self._others.of_task(self._vm.uuid, has)
@@ -245,7 +245,7 @@ class _Search:
                 self.found.warnings.append(message % (option_path, what, holder))
 
     def _judge_file(self, path: str, what: str, conflict: tuple[str, str]) -> None:
-        """Note a conflict of a file, whose content is lost even if it belongs to a VM that is off."""
+        """Record a conflict of a file, whose content is lost even if it belongs to a VM that is off."""
         reason, code = conflict
         has = partial(_has_file, path)
         holder = self._others.active(has) or self._others.inactive(has)
@@ -331,7 +331,7 @@ def _peer_conflict(system: HostSystem, path: str) -> tuple[str, str]:
 
 
 def _stream_conflict(system: HostSystem, path: str) -> tuple[str, str]:
-    """A device may be named by a link, such as those in /dev/serial/by-id."""
+    """Return why a path is neither pipe nor character device, and the error code. Links to devices are followed."""
     kind = system.files.path_kind(path)
     if kind in (None, "other"):
         return "", ""

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a domain claims of its hypervisor when it runs: files, sockets, tap devices, ports. Pure."""
+"""List the resources of the hypervisor that a running domain uses: files, sockets, tap devices, ports. Pure."""
 
 from __future__ import annotations
 

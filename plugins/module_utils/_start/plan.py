@@ -56,7 +56,7 @@ _POWER = {
 
 @dataclass(frozen=True)
 class Policy:
-    """How to handle differences. C(on_drift): next_boot, live, restart, fail or ignore; C(backup): save the definition.
+    """The policy for differences. C(on_drift): next_boot, live, restart, fail, ignore; C(backup): save the definition.
 
     C(overlays): keep, or discard those on top of the images of volumes. C(saved_state): restore or discard.
     """
@@ -69,7 +69,7 @@ class Policy:
 
 @dataclass(frozen=True)
 class Drift:
-    """How a VM differs from what is desired.
+    """The differences of a VM from the desired one.
 
     C(defined): its definition; C(running): the running VM, as far as the next boot would change it. C(live_actions)
     change the running VM, after which C(live_remaining) is left for the next boot.

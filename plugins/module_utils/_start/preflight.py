@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Optional, Union
 
 from .._actions.action import Action
@@ -18,8 +18,10 @@ from .._domain.interface import NIC_FILTER
 from .._errors.errors import Problem, VmError
 from .._host.bridges import openvswitch_bridge_exists
 from .._host.system import HostSystem, System
-from .._spec.vm import Nic, PciDevice, Vm
+from .._spec.vm import PciDevice, Vm
 from .._storage.iscsi import uses_host_initiator
+from .._storage.iscsi_cd import parse_cd_lun
+from ..foreign_text import clean_line
 from .daemons import daemon_problem
 
 
@@ -35,6 +37,7 @@ def host_problems(vm: Vm, system: System) -> list[Problem]:
         *_channel_problems(vm, system),
         *_pci_problems(vm, system),
         *_usb_problems(vm, system),
+        *_scsi_lun_problems(vm, system),
     ]
 
 
@@ -58,6 +61,9 @@ def _login_rights(vm: Vm) -> Iterator[Problem]:
         if uses_host_initiator(volume):
             message = "this user may not log in to an iSCSI target"
             yield Problem("%s.install_path" % volume.option_path, message, "needs_root")
+    for cd in vm.cds:
+        if parse_cd_lun(cd.path) is not None:
+            yield Problem("%s.path" % cd.option_path, "this user may not log in to an iSCSI target", "needs_root")
 
 
 def backup_problems(directory: str, actions: Iterable[Action], system: System) -> list[Problem]:
@@ -94,16 +100,41 @@ def missing_channel_directories(vm: Vm, system: System) -> list[str]:
     return [path for path in wanted if system.files.path_kind(path) is None]
 
 
+def network_problems(vm: Vm, networks: Union[Mapping[str, bool], VmError, None]) -> list[Problem]:
+    """Return the NICs whose libvirt network is missing or inactive.
+
+    C(networks): whether each is active; None if no VM needs one, or why libvirt doesn't say.
+    """
+    on_networks = [nic for nic in vm.nics if nic.network_name is not None]
+    if networks is None or not on_networks:
+        return []
+    if isinstance(networks, VmError):
+        return [Problem("%s.network_name" % nic.option_path, networks.message, networks.code) for nic in on_networks]
+    return [
+        Problem("%s.network_name" % nic.option_path, message % clean_line(name), code)
+        for nic in on_networks
+        for name in [nic.network_name or ""]
+        for code, message in [
+            ("network_inactive", "the libvirt network %s is not active")
+            if name in networks
+            else ("network_missing", "the hypervisor has no libvirt network %s")
+        ]
+        if not networks.get(name)
+    ]
+
+
 def _bridge_problems(vm: Vm, system: HostSystem) -> Iterator[Problem]:
     for nic in vm.nics:
+        if nic.bridge_name is None:
+            continue
         problem = _openvswitch_problem if nic.bridge_type == "openvswitch" else _kernel_bridge_problem
-        found = problem(nic, "%s.bridge_name" % nic.option_path, system)
+        found = problem(nic.bridge_name, "%s.bridge_name" % nic.option_path, system)
         if found is not None:
             yield found
 
 
-def _kernel_bridge_problem(nic: Nic, option_path: str, system: HostSystem) -> Optional[Problem]:
-    name, hint = nic.bridge_name, ""
+def _kernel_bridge_problem(name: str, option_path: str, system: HostSystem) -> Optional[Problem]:
+    hint = ""
     if system.network.bridge_exists(name):
         return None
     if system.files.path_kind("/sys/class/net/" + name) is not None:
@@ -114,8 +145,7 @@ def _kernel_bridge_problem(nic: Nic, option_path: str, system: HostSystem) -> Op
     return Problem(option_path, "the hypervisor has no bridge %s" % name, "bridge_missing", hint=hint)
 
 
-def _openvswitch_problem(nic: Nic, option_path: str, system: HostSystem) -> Optional[Problem]:
-    name = nic.bridge_name
+def _openvswitch_problem(name: str, option_path: str, system: HostSystem) -> Optional[Problem]:
     if system.network.bridge_exists(name):
         hint = "set bridge_type to linux, or name a bridge of Open vSwitch"
         return Problem(
@@ -168,3 +198,11 @@ def _usb_problems(vm: Vm, system: System) -> Iterator[Problem]:
                 device.bus,
             )
             yield Problem(device.option_path, message, "device_missing")
+
+
+def _scsi_lun_problems(vm: Vm, system: HostSystem) -> Iterator[Problem]:
+    for lun in vm.scsi_luns:
+        kind = system.files.path_kind(lun.path)
+        if kind != "block":
+            what = "does not exist" if kind is None else "is not a block device"
+            yield Problem("%s.path" % lun.option_path, "%s %s" % (lun.path, what), "device_missing")

@@ -138,11 +138,11 @@ class _AddressLook:
         """Return the addresses that a guest always has."""
         return [each for each in self._addresses if not is_global(each)]
 
-    def last_seen(self) -> str:
-        """Return what was found instead, for the error."""
+    def found_instead(self) -> str:
+        """Return what was found instead of such an address, for the error."""
         agent = "" if self._has_agent else "; its guest agent is not connected"
         shown = ["%(address)s of %(mac)s from %(source)s, which " % each + _why(each) for each in self._addresses]
-        seen = "seen last: " + ", ".join(shown[:_SHOWN_ADDRESSES]) if shown else "none was seen at all"
+        seen = "last seen: " + ", ".join(shown[:_SHOWN_ADDRESSES]) if shown else "no address was seen"
         return "no NIC has had an address that can be used from elsewhere (%s%s)" % (seen, agent)
 
 
@@ -153,7 +153,7 @@ def _why(address: Address) -> str:
 def _wait_for_address(context: ActionContext) -> list[Address]:
     look = _AddressLook(context)
     found = partial(context.retried, look)
-    _wait(context, found, context.vm.timeout, "address", look.last_seen, _ADDRESS_PAUSE)
+    _wait(context, found, context.vm.timeout, "address", look.found_instead, _ADDRESS_PAUSE)
     return look.in_use + look.link_local
 
 

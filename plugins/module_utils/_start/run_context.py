@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Optional, Union
+from typing import Optional, TypeVar, Union
 
 from .._actions.action import Action
 from .._errors.errors import Problem, VmError
@@ -24,10 +24,12 @@ from .conflicts import OtherDomains
 from .plan import Policy
 from .result import SecretMask
 
+Answer = TypeVar("Answer")
+
 
 @dataclass(frozen=True)
 class StartRequest:
-    """How to start the VMs: C(parallel) at a time, by default as many as the hypervisor has CPUs.
+    """Options for starting the VMs: C(parallel) at a time, by default as many as the hypervisor has CPUs.
 
     C(secrets) never appear in results. C(cancelled) is set when the task is interrupted. C(diff): whether results
     contain the domains before and after as text.
@@ -62,7 +64,8 @@ class RunContext:
     """The input that all VMs of a task share.
 
     C(problems) are those of the storage of the VMs in C(checked), which were off at the beginning. C(free_memory): in
-    bytes, None if unknown. C(network_filters): their names, None if no VM needs one, or why libvirt doesn't say.
+    bytes, None if unknown. C(networks): whether each libvirt network is active; C(network_filters): their names. Both
+    are None if no VM needs them, or why libvirt doesn't say.
     """
 
     hypervisor: Hypervisor
@@ -72,6 +75,7 @@ class RunContext:
     host: Host
     domains: DomainList
     free_memory: Optional[int]
+    networks: Union[Mapping[str, bool], VmError, None]
     network_filters: Union[Sequence[str], VmError, None]
     problems: Sequence[Problem]
     checked: frozenset[str]
@@ -111,7 +115,8 @@ def begin_run(hypervisor: Hypervisor, system: System, vms: Sequence[Vm], request
         host=_ask_host(hypervisor, system, vms),
         domains=domains,
         free_memory=hypervisor.free_memory() if system.is_remote else system.devices.free_memory(),
-        network_filters=_ask_network_filters(hypervisor, vms),
+        networks=_ask_if(hypervisor.networks, any(nic.network_name for vm in vms for nic in vm.nics)),
+        network_filters=_ask_if(hypervisor.network_filters, any(nic.ip for vm in vms for nic in vm.nics)),
         problems=preflight(off, system, hypervisor),
         checked=frozenset(vm.uuid for vm in off),
         others=OtherDomains(hypervisor, domains, [vm.uuid for vm in vms]),
@@ -119,11 +124,11 @@ def begin_run(hypervisor: Hypervisor, system: System, vms: Sequence[Vm], request
     )
 
 
-def _ask_network_filters(hypervisor: Hypervisor, vms: Sequence[Vm]) -> Union[Sequence[str], VmError, None]:
-    if not any(nic.ip for vm in vms for nic in vm.nics):
+def _ask_if(question: Callable[[], Answer], is_needed: bool) -> Union[Answer, VmError, None]:
+    if not is_needed:
         return None
     try:
-        return hypervisor.network_filters()
+        return question()
     except VmError as error:
         if error.lost_libvirt:
             raise

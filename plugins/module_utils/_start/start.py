@@ -41,6 +41,7 @@ from .preflight import (
     memory_warnings,
     missing_channel_directories,
     network_filter_problems,
+    network_problems,
     rights_problems,
 )
 from .readiness import console_of, wait_until_ready
@@ -136,6 +137,7 @@ def _plan(run: RunContext, vm: Vm, observed: ObservedVm, result: VmResult) -> tu
         problems += [*desired.missing, *storage_problems(run, vm, facts, overlays), *host_problems(vm, run.system)]
         problems += daemon_problems(vm, run.system, run.hypervisor.uri)
         problems += rights_problems(vm, run.system, run.host.capabilities.qemu_owner)
+        problems += network_problems(vm, run.networks)
         problems += network_filter_problems(vm, run.network_filters)
         problems += secret_conflicts(vm, facts, run.hypervisor)
         prepare = partial(_preparations, run, vm, facts)

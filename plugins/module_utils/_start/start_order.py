@@ -64,7 +64,7 @@ class _Turns:
             return waiting.popleft() if waiting else None
 
     def end(self, index: int, failed: bool) -> None:
-        """Note that a VM is done."""
+        """Record that a VM is done."""
         with self._changed:
             number = self._unfinished.pop(index, None)
             if failed and number is not None:

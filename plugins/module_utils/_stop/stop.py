@@ -44,7 +44,7 @@ _NO_SECRETS = SecretMask(())
 
 @dataclass(frozen=True)
 class StopRequest:
-    """How to stop VMs. C(timeout): seconds that a guest gets to shut down.
+    """Options for stopping VMs. C(timeout): seconds that a guest gets to shut down.
 
     C(force): force off a VM that hasn't shut down by then, or can't. C(undefine): remove its definition as well, and
     what C(removal) names with it. C(diff): create the texts for the diff.

@@ -8,31 +8,37 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from .._errors.errors import Problem
-from .._spec.vm import Cdrom, Volume
+from .._spec.vm import CdDrive, Cdrom, Volume
 from .base import Backend, DiskSource, StorageFacts, StorageItem
 from .ceph import CephBackend
 from .file import FileBackend
 from .fusionstor import FusionstorBackend
 from .iscsi import IscsiBackend, check_passwords
+from .iscsi_cd import IscsiCdBackend
+from .nbd import NbdBackend
+from .vhost_user import VhostUserBackend
 
 BACKENDS: Mapping[str, Backend] = {
     "file": FileBackend(),
+    "block": FileBackend(),
     "ceph": CephBackend(),
     "iscsi": IscsiBackend(),
+    "vhost": VhostUserBackend(),
     "fusionstor": FusionstorBackend(),
 }
 
-_CD_BACKENDS = ("ceph", "fusionstor")
+_CD_BACKENDS = (BACKENDS["ceph"], BACKENDS["fusionstor"], IscsiCdBackend())
+_RECOVERY = NbdBackend()
 
 
 def backend_of(item: StorageItem) -> Backend:
     """Return a volume's backend by its device_type, a CD's by the scheme of its path."""
-    if isinstance(item, Cdrom):
-        for name in _CD_BACKENDS:
-            if item.path.startswith(BACKENDS[name].scheme):
-                return BACKENDS[name]
-        return BACKENDS["file"]
-    return BACKENDS[item.device_type]
+    if not isinstance(item, Cdrom):
+        return _RECOVERY if item.recovery_url else BACKENDS[item.device_type]
+    if isinstance(item, CdDrive) and item.protocol is not None:
+        return BACKENDS[item.protocol]
+    by_scheme = (backend for backend in _CD_BACKENDS if item.path.startswith(backend.scheme))
+    return next(by_scheme, BACKENDS["file"])
 
 
 def check(item: StorageItem) -> list[Problem]:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which files the header of an image may lead to whose format nobody has stated. Pure.
+"""Check the files that the header of an image refers to, if nobody has set its format. Pure.
 
 A guest can write such a header into its raw disk.
 """
@@ -71,6 +71,6 @@ def path_in_storage(image: str, name: str, real_path: Callable[[str], str]) -> s
 
 
 def _location(path: str, real_path: Callable[[str], str]) -> str:
-    """A logical volume is known by its group, not by the device that it is a link to."""
+    """Return the real path of a file; for a logical volume the path in its volume group, not the device it links to."""
     path = os.path.normpath("/" + path.lstrip("/"))
     return path if path.startswith("/dev/") and not path.startswith("/dev/disk/") else real_path(path)

@@ -40,13 +40,14 @@ class StorageFacts:
 
     C(formats): install path to raw or qcow2. C(block_devices): the paths of volumes and CDs that are block devices
     instead of files. C(chap_secrets): the UUID of the existing libvirt secret
-    for an iSCSI target name. C(problems): images that are not as expected.
+    for an iSCSI target name. C(floppies): the floppy images that exist. C(problems): images that are not as expected.
     """
 
     formats: Mapping[str, str] = field(default_factory=dict)
     chap_secrets: Mapping[str, str] = field(default_factory=dict)
     block_devices: frozenset[str] = frozenset()
     problems: tuple[Problem, ...] = ()
+    floppies: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ class Asking(NamedTuple):
 
 
 class Inquiry(NamedTuple):
-    """A test for qemu-img: can it open the image with these options, given C(stdin) as its input?
+    """A test whether qemu-img can open the image with these options, given C(stdin) as its input.
 
     C(is_secret): the input is the value of the secret object C(SECRET_OBJECT).
     """

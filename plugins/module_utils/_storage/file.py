@@ -40,13 +40,13 @@ class FileBackend(Backend):
     def check(self, item: StorageItem) -> list[Problem]:
         path = path_of(item)
         if not path.startswith("/") or path == "/" or CONTROL_CHARACTERS.search(path):
-            others = ", or a URL that begins with ceph:// or fusionstor://" if isinstance(item, Cdrom) else ""
+            others = ", or a URL that begins with ceph://, fusionstor:// or iscsi://" if isinstance(item, Cdrom) else ""
             return [Problem(option_path_of(item), "%r is not the absolute path of a file%s" % (path, others))]
         return []
 
     def disk(self, item: StorageItem, facts: StorageFacts) -> DiskSource:
         path = path_of(item)
-        is_block = path in facts.block_devices
+        is_block = _is_block_volume(item) or path in facts.block_devices
         disk_type = "block" if is_block else "file"
         source = etree.Element("source", {"dev" if is_block else "file": path})
         if isinstance(item, Cdrom):
@@ -61,6 +61,12 @@ class FileBackend(Backend):
             kind = asking.system.files.path_kind(path_of(item))
             if kind is None:
                 raise VmError("image_missing", "the file or block device %s does not exist" % path_of(item))
+            if kind != "block" and _is_block_volume(item):
+                raise VmError("image_missing", "%s is not a block device" % path_of(item))
             if kind not in IMAGE_KINDS:
                 raise VmError("image_missing", "%s is neither a file nor a block device" % path_of(item))
         return None
+
+
+def _is_block_volume(item: StorageItem) -> bool:
+    return not isinstance(item, Cdrom) and item.device_type == "block"

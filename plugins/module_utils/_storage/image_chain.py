@@ -48,7 +48,7 @@ def source_image(source: Optional[etree._Element]) -> Optional[str]:
         return None
     if source.get("protocol"):
         return "%s:%s" % (source.get("protocol"), source.get("name"))
-    return source.get("file") or source.get("dev") or None
+    return source.get("file") or source.get("dev") or source.get("path") or None
 
 
 def disk_image(disk: etree._Element) -> Optional[str]:

@@ -72,7 +72,7 @@ class Admission:
             self._connections[connection] = None
 
     def remove(self, connection: Connection) -> None:
-        """Forget a connection that is closed."""
+        """Remove a closed connection."""
         if connection in self._connections:
             del self._connections[connection]
             self._networks[connection.network] -= 1

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The directory through which the agent API and its playbooks talk: it keeps secrets out of events and arguments.
+"""The directory in which the agent API and its playbooks exchange files, so that events and arguments have no secrets.
 
 A task has up to three files, named by its token: C(.request) is what the playbook is to do, with all secrets, and goes
 away with the result; C(.result) is what the playbook leaves; C(.task) is what is needed to report the result, and
@@ -63,7 +63,7 @@ class Spool:
             raise SpoolError("%s cannot keep room for results: %s" % (directory, error.strerror)) from None
 
     def close(self) -> None:
-        """Leave the directory to the next run."""
+        """Release the directory for the next run."""
         self._lock.close()
 
     def request(self, token: str) -> Path:

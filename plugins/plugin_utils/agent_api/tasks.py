@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The tasks that came through the agent API, and in which order their playbooks may run."""
+"""The tasks that the agent API received, and the order in which their playbooks may run."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ class Tasks:
         return sum(not task.running and task.result is None for task in self._tasks.values()) >= self._waiting
 
     def add(self, task: Task) -> None:
-        """Take a task whose UUID is not known yet; the oldest of those that are done may be forgotten for it."""
+        """Add a task with a new UUID; the oldest completed task may be forgotten for it."""
         done = [uuid for uuid, other in self._tasks.items() if other.result is not None]
         for uuid in done[: max(0, len(done) - self._remembered)]:
             del self._tasks[uuid]
         self._tasks[task.uuid] = task
 
     def drop(self, task: Task) -> None:
-        """Forget a task that could not be stored."""
+        """Remove a task that could not be stored."""
         del self._tasks[task.uuid]
 
     @property

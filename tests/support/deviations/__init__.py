@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where our VMs differ from those of ZStack's agent on purpose: the one list of it.
+"""The only list of the intended differences between our VMs and those of ZStack's agent.
 
 Each deviation has its row in docs/deviations.md, where the reason stands.
 """

@@ -123,7 +123,7 @@ def _agents_letter(volume: Thing) -> str:
 
 
 def _agents_unit(volume: Thing) -> tuple[str, str]:
-    """Controller and unit: the agent's, or what libvirt makes of the letter."""
+    """Return controller and unit: the agent's, or those that libvirt derives from the letter."""
     address = volume.agents.find("address")
     if address is not None:
         return address.get("controller"), address.get("unit")
@@ -150,7 +150,7 @@ def _snapshot(cd: Thing) -> tuple[str, str]:
 
 
 def _most_memory(domain: Thing) -> str:
-    """In KiB: what the emulated guest can address."""
+    """Return how much memory the emulated guest can address, in KiB."""
     return str((960 if domain.agents.find("os/type").get("arch") == "x86_64" else 16320) << 20)
 
 

@@ -162,7 +162,7 @@ class EmulatedHypervisor:
 
 
 def _kernel() -> Path:
-    """Debian's kernel, unpacked."""
+    """Return Debian's kernel, unpacked."""
     packages = PackageDirectory(CACHE / "packages")
     name = packages.real_name(KERNEL_METAPACKAGE)
     unpacked = CACHE / name

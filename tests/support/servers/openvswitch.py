@@ -69,7 +69,7 @@ class OpenVSwitch:
         )
 
     def add_port(self, bridge: str, name: str, vlan: int, address: str) -> None:
-        """Give the hypervisor an address in a VLAN of a bridge."""
+        """Add an address of the hypervisor in a VLAN of a bridge."""
         self.vsctl("add-port", bridge, name, f"tag={vlan}", "--", "set", "Interface", name, "type=internal")
         run("ip", "address", "add", address, "dev", name)
         run("ip", "link", "set", name, "up")

@@ -96,7 +96,7 @@ class Daemon:
 
 
 def wait_for(what: str, ask: Callable[[], bool], daemon: Daemon, timeout: float = 10) -> None:
-    """Ask until the answer is true; ServerError at once when the daemon that it is about has ended."""
+    """Wait until the answer is true; raise ServerError at once if the daemon in question has ended."""
 
     def look() -> bool:
         if ask():

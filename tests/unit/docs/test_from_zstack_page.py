@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The page for people who come from ZStack's agent says what the filter does."""
+"""The page for users of ZStack's agent describes what the filter does."""
 
 from __future__ import annotations
 

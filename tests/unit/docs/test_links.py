@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Links between pages lead somewhere, where pages are read as they lie in the repository too."""
+"""Links between pages work, also in the repository."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def anchors(page: Path) -> set[str]:
 
 
 def problem(page: Path, link: str) -> str:
-    """Why the link leads nowhere; empty where it leads somewhere."""
+    """Return why the link is broken; empty if it is not."""
     if re.match(r"https?://", link):
         return ""
     path, _hash, anchor = link.partition("#")

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Input from others is changed at random: nothing takes long, grows, or ends in an error that isn't expected.
+"""Random changes of untrusted input: nothing takes long, grows, or ends in an unexpected error.
 
 A block is some hundred inputs of one seed; so its failures can be repeated. Together they are 20,000 and more.
 """
@@ -175,7 +175,7 @@ def callback_url(mutator: Mutator) -> None:
 
 
 def agent_reply(mutator: Mutator) -> None:
-    """Answer as libvirt's bindings do: only names and texts are the guest's."""
+    """Build a reply as libvirt's bindings do: only names and texts come from the guest."""
     interfaces = {
         mutator.text("eth0"): {
             "hwaddr": mutator.text("fa:52:00:00:71:01"),

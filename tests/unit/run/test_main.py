@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A part is a session of nox; its reports are counted, and what breaks off is a failure of this part only."""
+"""A part is a nox session; its reports are counted, and a crash fails this part only."""
 
 from __future__ import annotations
 

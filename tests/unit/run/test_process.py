@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A command of the tests ends in time, whatever it does, and what it printed is kept."""
+"""A command of the tests ends in time, whatever it does, and its output is kept."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Pythons of a machine are found, and what only looks like one is not taken for it."""
+"""The Pythons of a machine are found, and look-alikes are rejected."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def program(directory: Path, version: str, text: str) -> Path:
 
 @pytest.fixture(name="path")
 def _path(monkeypatch, tmp_path):
-    """The only directory in which programs are looked for."""
+    """Return the only directory that is searched for programs."""
     monkeypatch.setattr(pythons, "PATTERNS", ())
     monkeypatch.setenv("PATH", str(tmp_path))
     return tmp_path

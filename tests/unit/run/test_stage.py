@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The copy of the project holds what belongs to it, as it is now, and nothing else."""
+"""The copy of the project has exactly its current files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _checkout(tmp_path):
 
 
 def content(checkout):
-    """The copy's files, without git's."""
+    """Return the files of the copy, without git's."""
     stage = checkout.stage
     paths = (path for path in stage.rglob("*") if path.is_file() and ".git" not in path.relative_to(stage).parts)
     return {path.relative_to(stage).as_posix(): path.read_text() for path in paths}

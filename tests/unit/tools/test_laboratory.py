@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Recognition of a hypervisor's first process by the laboratory. The rest is tested with real hypervisors."""
+"""The laboratory recognises a hypervisor's first process. The rest is tested with real hypervisors."""
 
 from __future__ import annotations
 

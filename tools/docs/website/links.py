@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Check that the links of a built site lead somewhere, and that it can be read without a network."""
+"""Check that a built site has no broken links and can be read without a network."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bring a hypervisor up: namespaces, first process, network, and the wait until it answers."""
+"""Start a hypervisor: namespaces, first process, network, and the wait until it answers."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def start(hypervisor: Hypervisor) -> None:
 
 
 def _start_first_process(hypervisor: Hypervisor) -> tuple[int, int]:
-    """Give the first process's pid and the descriptor that writes to its standard input."""
+    """Start the first process; return its pid and the descriptor that writes to its standard input."""
     pid_reader, pid_writer = os.pipe()
     stdin_reader, stdin_writer = os.pipe()
     helper = os.fork()

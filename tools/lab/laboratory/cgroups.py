@@ -78,7 +78,7 @@ def create(group: str) -> None:
 
 
 def _enable(group: Path) -> None:
-    """Hand a version 2 group's controllers down to the groups below it."""
+    """Enable a version 2 group's controllers in the groups below it."""
     for controller in (group / "cgroup.controllers").read_text().split():
         try:
             (group / "cgroup.subtree_control").write_text(f"+{controller}")
@@ -89,7 +89,7 @@ def _enable(group: Path) -> None:
 
 
 def enter_leaf() -> None:
-    """Inside the hypervisor: leave the root of a version 2 hierarchy to libvirt."""
+    """Move this process out of the root of a version 2 hierarchy, which libvirt needs. Runs inside the hypervisor."""
     for hierarchy in hierarchies():
         if hierarchy.version == 2:
             leaf = hierarchy.mount_point / _LEAF

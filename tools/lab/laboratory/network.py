@@ -103,7 +103,7 @@ def free() -> ipaddress.IPv4Network:
 
 
 def connect(network: ipaddress.IPv4Network, number: int, pid: int, owner: Path) -> None:
-    """Give the network namespace of process `pid` an eth0 on the laboratory's bridge; the caller is alone.
+    """Add an eth0 on the laboratory's bridge to the network namespace of process `pid`. Only one caller at a time.
 
     `owner` is the hypervisor's directory: only it may disconnect again.
     """
@@ -135,7 +135,7 @@ def disconnect(network: ipaddress.IPv4Network, number: int, owner: Path) -> None
 
 
 def configure(network: ipaddress.IPv4Network, number: int, bridges: tuple[str, ...]) -> None:
-    """Inside the hypervisor: bring up lo, eth0 and the bridges that virtual machines are connected to."""
+    """Bring up lo, eth0 and the bridges that VMs are connected to. Runs inside the hypervisor."""
     _ip("link", "set", "lo", "up")
     _ip("address", "add", f"{address(network, number)}/{network.prefixlen}", "dev", "eth0")
     _ip("link", "set", "eth0", "up")
@@ -145,7 +145,7 @@ def configure(network: ipaddress.IPv4Network, number: int, bridges: tuple[str, .
 
 
 def hosts_file(network: ipaddress.IPv4Network, name: str) -> str:
-    """/etc/hosts of a hypervisor: it knows every hypervisor that may come up beside it."""
+    """Return /etc/hosts of a hypervisor: it has every hypervisor that may be started beside it."""
     lines = [f"127.0.0.1 localhost {name}", "::1 localhost"]
     lines += [f"{address(network, number)} hv{number}" for number in range(1, LAST_NUMBER + 1)]
     return "\n".join(lines) + "\n"

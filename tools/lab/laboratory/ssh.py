@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keys of a laboratory, and how its hypervisors are reached with them."""
+"""SSH keys of a laboratory, and the configuration for connecting to its hypervisors."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def known_hosts(laboratory: Path) -> Path:
 
 
 def read_key(private: Path) -> Key:
-    """Private and public half of a key."""
+    """Return the private and the public half of a key."""
     return private.read_bytes(), private.with_name(f"{private.name}.pub").read_bytes()
 
 
@@ -113,7 +113,7 @@ def command(hypervisor: Hypervisor) -> list[str]:
 
 
 def write_server_configuration(host: Key, access: Key, path: str) -> None:
-    """Inside the hypervisor: write what its sshd and its ssh need. `path` becomes PATH of what sshd starts."""
+    """Write the configuration of sshd and ssh. Runs inside the hypervisor; `path` is the PATH of what sshd starts."""
     directory = Path("/etc/ssh")
     for name, (private, public) in (("lab_host_key", host), ("lab_access_key", access)):
         (directory / f"{name}.pub").write_bytes(public)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Event source: the HTTP protocol by which ZStack's management node has VMs started."""
+"""Event source: the HTTP protocol with which ZStack's management node starts VMs."""
 
 from __future__ import annotations
 
@@ -353,7 +353,7 @@ class AgentApi:
         return trouble
 
     def _announce(self, task: Task) -> None:
-        """Put a task's event into the queue, without waiting for room there: other tasks have results meanwhile."""
+        """Queue a task's event, without waiting for room in the queue: other tasks deliver results meanwhile."""
         event = {
             "task": task.uuid,
             "vm": task.vm,

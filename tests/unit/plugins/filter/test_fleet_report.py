@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Entries of a fleet that need attention, and why."""
+"""Entries of a fleet that need attention, and the reasons."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def marks(row: dict[str, Any]) -> list[tuple[str, str]]:
         ({"state": "paused", "reason": "ioerror"}, False, "bad", [("bad", "I/O error")]),
         ({"state": "unknown"}, False, "bad", [("bad", "unknown")]),
         ({"qemu_hangs": True}, False, "bad", [("bad", "QEMU hangs")]),
-        ({"in_sync": False}, True, "warn", [("warn", "not as asked")]),
+        ({"in_sync": False}, True, "warn", [("warn", "not in sync")]),
         ({"restart_required": True}, False, "warn", [("warn", "restart due")]),
         ({"error": {"code": "image_missing", "message": "m", "hint": "h"}}, True, "bad", [("bad", "image_missing")]),
     ],
 )
-def test_what_needs_attention(
+def test_levels_and_marks_of_a_vm(
     facts: dict[str, Any], described: bool, level: str, expected: list[tuple[str, str]]
 ) -> None:
     wanted = {UUID.replace("-", "").upper(): "web"} if described else {}
@@ -65,7 +65,7 @@ def test_a_vm_that_is_active_on_two_hypervisors_needs_attention_on_both() -> Non
     assert [row["needs_attention"] for row in report["hypervisors"]] == [1, 1]
 
 
-def test_what_a_migration_has_left_behind_needs_none() -> None:
+def test_the_source_of_a_migration_needs_no_attention() -> None:
     report = fleet_report([host("hv1", [told(state="shutoff", reason="migrated")]), host("hv2", [told()])])
     assert {row["level"] for row in report["vms"]} == {"ok", "off"}
 
@@ -73,14 +73,14 @@ def test_what_a_migration_has_left_behind_needs_none() -> None:
 @pytest.mark.parametrize(
     ("facts", "described", "drift"),
     [
-        ({"in_sync": True}, True, "as asked"),
-        ({"in_sync": False}, True, "not as asked"),
+        ({"in_sync": True}, True, "in sync"),
+        ({"in_sync": False}, True, "not in sync"),
         ({"in_sync": None}, True, "not compared"),
         ({"in_sync": None}, False, "not described"),
-        ({"state": "absent"}, True, "not as asked"),
+        ({"state": "absent"}, True, "not in sync"),
     ],
 )
-def test_what_the_comparison_found(facts: dict[str, Any], described: bool, drift: str) -> None:
+def test_the_outcome_of_the_comparison(facts: dict[str, Any], described: bool, drift: str) -> None:
     (row,) = fleet_report([host(vms=[told(**facts)], wanted={UUID: "web"} if described else {})])["vms"]
     assert row["drift"] == drift
 

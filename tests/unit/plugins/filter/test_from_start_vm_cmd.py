@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The filter as a playbook uses it: errors and warnings come Ansible's way."""
+"""The filter as a playbook uses it: errors and warnings are Ansible's."""
 
 from __future__ import annotations
 

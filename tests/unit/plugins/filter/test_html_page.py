@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pages in which texts stay texts; the report's is tried with text that wants to be markup everywhere."""
+"""Pages in which all text is escaped; the report's is tested with markup in every text."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which VMs are started by one task."""
+"""The batches of VMs, each of which one task starts."""
 
 from __future__ import annotations
 
@@ -29,28 +29,28 @@ def vms(count: int) -> list[dict[str, Any]]:
     return [vm(number) for number in range(count)]
 
 
-def places(batches: list[dict[str, Any]]) -> list[list[int]]:
-    return [batch["places"] for batch in batches]
+def indexes(batches: list[dict[str, Any]]) -> list[list[int]]:
+    return [batch["indexes"] for batch in batches]
 
 
 @pytest.mark.parametrize("size", [None, ""])
 def test_without_a_size_there_is_one_batch(size: Any) -> None:
-    assert places(vm_batches(vms(3), size)) == [[0, 1, 2]]
+    assert indexes(vm_batches(vms(3), size)) == [[0, 1, 2]]
 
 
 @pytest.mark.parametrize("size", [2, "2"])
 def test_batches_have_the_order_of_the_vms(size: Any) -> None:
-    assert places(vm_batches(vms(5), size)) == [[0, 1], [2, 3], [4]]
+    assert indexes(vm_batches(vms(5), size)) == [[0, 1], [2, 3], [4]]
 
 
 @pytest.mark.parametrize("size", [None, 2])
-def test_no_vms_are_no_batch(size: Any) -> None:
+def test_without_vms_there_is_no_batch(size: Any) -> None:
     assert vm_batches([], size) == []
 
 
 def test_vms_with_a_start_order_are_one_batch_before_the_others() -> None:
     mixed = [vm(0), vm(1, start_order=2), vm(2), vm(3, start_order=1), vm(4, start_order=0), vm(5, start_order=None)]
-    assert places(vm_batches(mixed, 2)) == [[1, 3, 4], [0, 2], [5]]
+    assert indexes(vm_batches(mixed, 2)) == [[1, 3, 4], [0, 2], [5]]
 
 
 def test_labels_name_the_vms() -> None:
@@ -59,7 +59,7 @@ def test_labels_name_the_vms() -> None:
     assert labels == ["6 of 8 VMs: vm0 … vm5", "2 of 8 VMs: vm6, vm7"]
 
 
-def test_what_is_wrong_with_any_vm_stops_all_batches() -> None:
+def test_a_problem_of_one_vm_stops_all_batches() -> None:
     wrong = [vm(0), {**vm(1), "memory": "much"}, vm(2), {**vm(3), "uuid": vm(0)["uuid"]}]
     with pytest.raises(AnsibleFilterError) as error:
         vm_batches(wrong, 1)
@@ -73,8 +73,8 @@ def test_secrets_are_not_in_errors() -> None:
     assert "Sesame5" not in str(error.value)
 
 
-def test_one_batch_is_left_to_the_module_to_check() -> None:
-    assert vm_batches(["no VM", {}]) == [{"places": [0, 1], "label": "?, ?"}]
+def test_the_module_validates_a_single_batch() -> None:
+    assert vm_batches(["no VM", {}]) == [{"indexes": [0, 1], "label": "?, ?"}]
 
 
 @pytest.mark.parametrize("size", [0, -1, "many", True, [2]])

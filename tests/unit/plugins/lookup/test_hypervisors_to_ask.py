@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which hypervisors are asked before VMs are started, and by which host of the play."""
+"""The hypervisors that are queried before VMs are started, and the host of the play that queries each."""
 
 from __future__ import annotations
 

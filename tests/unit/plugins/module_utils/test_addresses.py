@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Addresses that guests report: what is one is passed on, in one spelling; what is none is left out with a warning."""
+"""Addresses that guests report: valid ones are normalised, others are omitted with a warning."""
 
 from __future__ import annotations
 

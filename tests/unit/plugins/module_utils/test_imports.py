@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which package of module_utils may import which: the direction that docs/architecture.md states."""
+"""The packages of module_utils import each other only in the direction that docs/architecture.md states."""
 
 from __future__ import annotations
 

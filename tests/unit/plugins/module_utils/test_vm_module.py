@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A module that is given descriptions of VMs shows their secrets nowhere, and mangles nothing else."""
+"""A module shows no secrets of the described VMs, and changes nothing else in its output."""
 
 from __future__ import annotations
 

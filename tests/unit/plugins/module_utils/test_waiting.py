@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Conditions are tried at least once, and the wait for them ends in time or when the task is asked to stop."""
+"""A condition is tried at least once, and the wait ends in time or when the task is interrupted."""
 
 from __future__ import annotations
 

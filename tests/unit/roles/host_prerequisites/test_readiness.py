@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The role's report about a host, on simulated trees of /dev, /proc and /sys: no machine of the tests has an IOMMU."""
+"""The role's report about a host, on simulated trees of /dev, /proc and /sys: test machines have no IOMMU."""
 
 from __future__ import annotations
 

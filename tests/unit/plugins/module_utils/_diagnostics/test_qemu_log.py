@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which devices keep a passed-through PCI device from its interrupt, and how to free it.
+"""The devices that block the interrupt of a passed-through PCI device, and how to free it.
 
-The sysfs of these tests is made up: no machine that the tests run on has such a conflict.
+The sysfs of these tests is simulated: no test machine has such a conflict.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Machine:
         self.log.write_text("2026-11-22 17:08:16.985+0000: starting up libvirt version: 9.0.0\n", encoding="utf-8")
 
     def add_device(self, address: str, line: int, driver: str = "", msi: bool = False) -> None:
-        """A PCI device on an interrupt line; one with C(msi) doesn't need the line."""
+        """Add a PCI device on an interrupt line; one with C(msi) doesn't need the line."""
         device = self.root / "sys/bus/pci/devices" / address
         device.mkdir(parents=True)
         (device / "irq").write_text("%d\n" % line, encoding="ascii")
@@ -47,7 +47,7 @@ class Machine:
             (device / "msi_irqs" / "32").touch()
 
     def say(self, text: str) -> None:
-        """QEMU writes into its log."""
+        """Append text to QEMU's log."""
         with self.log.open("a", encoding="utf-8") as log:
             log.write(text)
 

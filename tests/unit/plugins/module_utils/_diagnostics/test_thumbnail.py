@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Small pictures: every pixel is the mean of the pixels it stands for, whatever the PNG's filters were."""
+"""Thumbnails: every pixel is the mean of the pixels it replaces, whatever the filters of the PNG."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def predict(number: int, left: int, above: int, corner: int) -> int:
 
 
 def pixels(picture: bytes) -> tuple[int, int, Lines]:
-    """Width, height and lines of a PNG that write_png has written."""
+    """Return width, height and lines of a PNG that write_png has written."""
     width, height = struct.unpack_from(">II", picture, 16)
     start = picture.index(b"IDAT") + 4
     raw = zlib.decompressobj().decompress(picture[start:])

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""VMs on today's hosts become exactly the recorded domains, and exactly the recorded things are said about them."""
+"""VMs on recorded hosts become exactly the recorded domains, with exactly the recorded messages."""
 
 from __future__ import annotations
 

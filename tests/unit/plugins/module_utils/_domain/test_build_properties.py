@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whatever VM the argument spec allows: a domain that is valid against libvirt's schema, or listed problems."""
+"""Any VM that the argument spec allows becomes a domain that is valid against libvirt's schema, or listed problems."""
 
 from __future__ import annotations
 

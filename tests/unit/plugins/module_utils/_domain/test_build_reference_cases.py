@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every recorded StartVmCmd becomes a domain that means what the agent's means, but for the listed deviations."""
+"""Every recorded StartVmCmd becomes a domain with the meaning of the agent's, except for the listed deviations."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An aarch64 VM gets the host's plain flash image: none for Secure Boot, none with test keys, none in qcow2."""
+"""An aarch64 VM gets the host's plain flash image: not one for Secure Boot, with test keys, or in qcow2."""
 
 from __future__ import annotations
 

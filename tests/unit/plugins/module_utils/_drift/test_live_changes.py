@@ -1,14 +1,14 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Changes of a running VM that are made at once, and those that wait for its next boot."""
+"""Changes of a running VM that are applied at once, and those that wait for its next boot."""
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import Any, Optional
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils._actions.live import ReconnectNic, SetVolumeQos
+from ansible_collections.zstack.kvm.plugins.module_utils._actions.live import ReconnectNic, SetVolumeQos, UpdateNic
 from ansible_collections.zstack.kvm.plugins.module_utils._drift.live_changes import LiveChanges, live_changes
 from lxml import etree
 
@@ -104,6 +104,10 @@ def changes(
 ) -> LiveChanges:
     """Return the live changes for a changed document; C(port) is the bridge in which the device of the NIC is."""
     return live_changes(_domain(ASKED, replacements), _domain(RUNNING, running), {"vnic1.0": port})
+
+
+def _text(replacements: tuple[tuple[str, str], ...]) -> str:
+    return str(etree.tostring(_domain(ASKED, replacements), encoding="unicode"))
 
 
 def _domain(text: str, replacements: tuple[tuple[str, str], ...]) -> etree._Element:
@@ -308,7 +312,39 @@ class TestNicOfOpenVSwitch:
         assert (names(planned), left(planned)) == ([], [self.NIC + "/vlan", self.NIC + "/virtualport"])
 
 
-def test_a_nic_on_a_network_of_libvirt_may_have_the_bridge_that_libvirt_writes() -> None:
-    asked = ('<interface type="bridge">', '<interface type="network">'), ('bridge="br0"', 'network="default"')
-    running = asked[0], ('bridge="br0"', 'network="default" portid="a1" bridge="virbr0"')
-    assert changes(*asked, running=running) == LiveChanges()
+class TestNicOnALibvirtNetwork:
+    NIC = "devices/interface[mac=fa:00:00:00:00:01]"
+    DESIRED = ('<interface type="bridge">', '<interface type="network">'), ('bridge="br0"', 'network="default"')
+    PORT = ('bridge="br0"', 'network="default" portid="a1" bridge="virbr0"')
+    RUNNING = DESIRED[0], PORT
+
+    def test_may_have_the_bridge_that_libvirt_writes(self) -> None:
+        assert changes(*self.DESIRED, running=self.RUNNING, port="virbr0") == LiveChanges()
+
+    def test_may_run_as_one_on_a_bridge(self) -> None:
+        """A network that only names a bridge."""
+        assert changes(*self.DESIRED, running=(self.PORT,), port="virbr0") == LiveChanges()
+
+    @pytest.mark.parametrize(
+        ("desired", "running", "port"),
+        [
+            ((DESIRED[0], ('bridge="br0"', 'network="other"')), RUNNING, "virbr0"),
+            (DESIRED, (), "br0"),
+            ((), RUNNING, "virbr0"),
+        ],
+        ids=["to another network", "from a bridge", "to a bridge"],
+    )
+    def test_moves_while_it_runs(self, desired: Any, running: Any, port: str) -> None:
+        planned = changes(*desired, running=running, port=port)
+        assert (names(planned), left(planned)) == (["update_nic"], [])
+        (action,) = planned.actions
+        assert isinstance(action, UpdateNic)
+        source = etree.fromstring(action.xml).find("source")
+        assert source.attrib == etree.fromstring(_text(desired)).find("devices/interface/source").attrib
+
+    def test_is_reconnected_after_the_network_was_started_again(self) -> None:
+        planned = changes(*self.DESIRED, running=self.RUNNING, port="")
+        assert [each.path for each in planned.differences] == [self.NIC + "/source/@network"]
+        (action,) = planned.actions
+        assert isinstance(action, ReconnectNic)
+        assert (action.device, action.bridge) == ("vnic1.0", "virbr0")

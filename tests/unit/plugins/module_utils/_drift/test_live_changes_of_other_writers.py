@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Domains that others wrote lack what ours have: whatever is taken out of one, nothing raises.
+"""Domains that other tools wrote lack elements that ours have: whatever is removed from one, nothing raises.
 
 C(tests/fixtures/live) holds domains with nearly every device that libvirt knows: as desired, and as libvirt 9.0 showed
 them while they ran.
@@ -74,12 +74,12 @@ def compared(desired: etree._Element, held: etree._Element) -> None:
 
 
 def settled(desired: etree._Element, held: etree._Element) -> None:
-    """Comparing with the outcome finds nothing."""
+    """Assert that a comparison with the outcome finds nothing."""
     assert reconcile(desired, reconcile(desired, held).merged).differences == ()
 
 
 def planned(desired: etree._Element, live: etree._Element) -> None:
-    """By every policy."""
+    """Assert that every policy has a plan."""
     found = live_changes(desired, live, PORTS)
     observed = ObservedVm("running", name=VM.domain_name, persistent=True, inactive_xml="", live_xml="")
     drift = Drift(found.differences, found.for_guest, found.actions, found.remaining)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""VMs that an earlier release defined show no drift: what libvirt held of them then is stored."""
+"""VMs that an earlier release defined show no drift: the definitions are stored."""
 
 from __future__ import annotations
 

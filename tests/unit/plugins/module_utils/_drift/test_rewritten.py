@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A patch that libvirt rewrites is recorded, and then is no drift as long as both stay the same."""
+"""A patch that libvirt rewrites is recorded, and is no drift as long as both stay the same."""
 
 from __future__ import annotations
 

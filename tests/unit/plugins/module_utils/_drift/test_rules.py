@@ -38,7 +38,7 @@ def known_attributes(rule: Rule) -> set[str]:
 
 
 def domains() -> Iterator[etree._Element]:
-    """Those of all reference documents, and all recorded ones but for what patches wrote."""
+    """Return the domains of all reference documents and all recorded ones, without what patches wrote."""
     yield from (case.build().element for case in ALL_CASES)
     texts = (recorded_outcome(name).xml for name in GOLDEN_NAMES if name != "patched")
     yield from (etree.fromstring(text) for text in texts if text is not None)

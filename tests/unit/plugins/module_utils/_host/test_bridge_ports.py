@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""NICs that are not in their bridge are warned of, with where they are instead."""
+"""A NIC outside of its bridge is a warning that names its actual bridge."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""In which bridges NICs are, on a made-up sysfs and with what Open vSwitch answers."""
+"""The bridges of NICs, with a simulated sysfs and recorded output of Open vSwitch."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ OPENVSWITCH = """<interface type='bridge'><mac address='52:54:00:00:00:01'/><sou
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """vnet0 is in br0, vnet1 in br1, vnet2 in none; vnet7 to vnet9 are there for Open vSwitch."""
+    """Return a root with vnet0 in br0, vnet1 in br1, vnet2 in none, and vnet7 to vnet9 for Open vSwitch."""
     devices = tmp_path / "sys/devices/virtual/net"
     network = tmp_path / "sys/class/net"
     network.mkdir(parents=True)

@@ -73,7 +73,8 @@ def test_capabilities_tell_who_the_host_is_and_as_whom_qemu_runs() -> None:
 def test_capabilities_tell_the_hosts_cpus_and_numa_nodes() -> None:
     capabilities = parse_capabilities("""
         <capabilities><host><topology><cells num='2'>
-        <cell id='0'><cpus num='2'><cpu id='0'/><cpu id='1'/></cpus></cell><cell id='2'><cpus><cpu id='8'/></cpus></cell>
+        <cell id='0'><cpus num='2'><cpu id='0'/><cpu id='1'/></cpus></cell>
+        <cell id='2'><cpus><cpu id='8'/></cpus></cell>
         </cells></topology></host></capabilities>
     """)
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One task at a time for one VM, whatever becomes of the task."""
+"""One task at a time per VM, however the task ends."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ processes = multiprocessing.get_context("fork")
 
 
 def hold(directory: str, held: object, seconds: float) -> None:
-    """Take the lock and keep it."""
+    """Acquire the lock and keep it."""
     with vm_lock(UUID, directory).acquire(5):
         held.set()  # type: ignore[attr-defined]
         time.sleep(seconds)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The hypervisor's own system, on made-up file trees; and what is left of it behind a remote libvirt."""
+"""The hypervisor's own system, on simulated file trees, and what a remote libvirt leaves of it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._host.system import (
 
 
 def write(root: Path, path: str, text: str = "") -> None:
-    """A file in a tree."""
+    """Write a file in a tree."""
     file = root / path.lstrip("/")
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text, encoding="utf-8")

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Facts about disks that the hypervisor is asked for before a domain is built: real files and a real qemu-img."""
+"""Facts about disks that are read from the hypervisor before a domain is built: real files and a real qemu-img."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ class Libvirt(FakeHypervisor):
 
 def facts(*volumes: Any, cds: Any = (), existing: str | None = None, system: Any = None) -> StorageFacts:
     domain = None if existing is None else etree.fromstring(existing)
-    return storage_facts(SimpleNamespace(volumes=volumes, boot_iso=cds), domain, system or HostSystem(), Libvirt())
+    return storage_facts(
+        SimpleNamespace(volumes=volumes, cds=cds, floppies=()), domain, system or HostSystem(), Libvirt()
+    )
 
 
 @pytest.fixture(params=["raw", "qcow2"])

@@ -31,7 +31,7 @@ node.session.auth.chap_algs = MD5
 
 
 def vm_with(*volumes: Any) -> Any:
-    return SimpleNamespace(volumes=volumes)
+    return SimpleNamespace(volumes=volumes, cds=())
 
 
 def logins(*volumes: Any) -> list[Any]:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which disk of a domain is which volume when overlays lie on the images, and what of them is kept."""
+"""Disks with overlays are matched to volumes, and the overlays are kept."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Information of zstack_host_info about hypervisors, from recorded capabilities and made-up kernels."""
+"""Information of zstack_host_info, from recorded capabilities and simulated kernels."""
 
 from __future__ import annotations
 

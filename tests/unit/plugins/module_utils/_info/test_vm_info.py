@@ -85,7 +85,7 @@ def told(host: Host, *uuids: str, others: bool = True) -> dict[str, dict[str, An
 def test_a_qemu_that_hangs_is_asked_once_and_its_vm_reported_without_it() -> None:
     host = Host(3, hanging=(vm(1),))
     entry = told(host)[vm(1)]
-    assert [asked for asked in host.asked if asked[0] == vm(1)] == [(vm(1), "ask for the size of a disk")]
+    assert [call for call in host.asked if call[0] == vm(1)] == [(vm(1), "ask for the size of a disk")]
     assert (entry["state"], entry["qemu_hangs"], entry["name"]) == ("running", True, "vm-" + vm(1))
     assert [(disk["source"], disk["size"]) for disk in entry["disks"]] == [("/a", None), ("/b", None)]
     assert entry["thumbnail"] is None

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which file of credentials a connection uses, and which errors say that a user may not connect."""
+"""The credentials file of a connection, and the errors of users who may not connect."""
 
 from __future__ import annotations
 

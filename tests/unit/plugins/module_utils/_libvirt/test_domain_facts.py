@@ -23,6 +23,12 @@ def devices(content: str) -> etree._Element:
     return domain("<devices>%s</devices>" % content)
 
 
+def test_a_nic_on_a_libvirt_network_has_the_bridge_as_well() -> None:
+    live = devices("<interface type='network'><source network='default' bridge='virbr0'/></interface>")
+    (nic,) = domain_facts.nics(live, {})
+    assert (nic["bridge"], nic["network"]) == ("virbr0", "default")
+
+
 def test_a_domain_of_nobody_has_its_own_name_and_no_metadata() -> None:
     assert domain_facts.identity(domain("")) == (
         {

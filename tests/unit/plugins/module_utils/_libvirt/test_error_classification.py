@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Words of libvirt, QEMU and the kernel, as they were recorded, and the code that each becomes.
+"""Recorded messages of libvirt, QEMU and the kernel, and the code of each.
 
 Recorded on libvirt 9.0 and QEMU 7.2, but for those marked with their origin: texts of things that the recording
 machine doesn't have (AppArmor, SELinux, an IOMMU, KVM).

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which of the addresses that are known of a guest one can use, and which first."""
+"""The usable addresses of a guest, and their order."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""When libvirt is asked whether a VM starts with its hypervisor, and when the list of all domains will do."""
+"""Autostart is read from libvirt only if the list of all domains doesn't have it."""
 
 from __future__ import annotations
 

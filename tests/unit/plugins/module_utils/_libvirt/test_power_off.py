@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A guest is asked to shut down again and again until it is off; what is off already is no failure."""
+"""A shutdown is requested repeatedly until the guest is off; a VM that is off already is not a failure."""
 
 from __future__ import annotations
 

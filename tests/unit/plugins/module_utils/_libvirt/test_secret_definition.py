@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ways in which a secret of libvirt becomes the desired one, depending on its actual state."""
+"""The plan for a libvirt secret, depending on its actual state."""
 
 from __future__ import annotations
 

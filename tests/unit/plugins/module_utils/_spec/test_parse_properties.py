@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whatever comes: VMs or problems, never an exception, and no VM that later code could trip over."""
+"""Any input gives VMs or problems, never an exception, and only VMs that later code can handle."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""VMs are named by their UUIDs, and all that is wrong with those is found at once."""
+"""VMs are identified by their UUIDs, and all problems of those are found at once."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Actions are done in order; when one fails, those before it are undone in reverse."""
+"""Actions are executed in order; when one fails, those before it are undone in reverse."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Claims of other domains: gathered once, also where the hypervisor's files can't be read."""
+"""Claims of other domains: gathered once, also if the hypervisor's files can't be read."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Libvirt(FakeHypervisor):
 
 
 def conflicts(others: OtherDomains, devices: str, use: Use = START) -> Conflicts:
-    """Of a VM with a NIC and a channel of the same names, on a hypervisor that is reached by a remote uri."""
+    """Return the conflicts of a VM with a NIC and a channel of the same names, on a remote hypervisor."""
     vm = parsed_vm(
         nics=[{"bridge_name": "br0", "nic_internal_name": "vnic1.0", "mac": "fa:00:00:00:00:01"}],
         channels=[{"socket_path": "/run/agent", "target_name": "agent"}],

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Daemons that libvirt needs to start a VM, on a made-up file tree with real sockets."""
+"""Daemons that libvirt needs to start a VM, on a simulated file tree with real sockets."""
 
 from __future__ import annotations
 

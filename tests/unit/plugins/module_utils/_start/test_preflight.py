@@ -18,6 +18,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._start.preflight import
     memory_warnings,
     missing_channel_directories,
     network_filter_problems,
+    network_problems,
 )
 from ansible_collections.zstack.kvm.plugins.module_utils._start.result import as_failure
 from ansible_collections.zstack.kvm.tests.unit.fakes import FakePrograms, parsed_vm
@@ -46,6 +47,7 @@ def system(tmp_path: Path) -> HostSystem:
     "options",
     [
         {"nics": [{"bridge_name": "br0"}]},
+        {"nics": [{"network_name": "default"}]},
         {"pci_devices": ["0a:00.1"]},
         {"usb_devices": ["1:3:046D:C077:2.0"]},
         {"channels": [{**CHANNEL, "socket_path": "/run/vm/agent"}]},
@@ -245,3 +247,28 @@ def test_a_directory_that_several_channels_lack_is_made_once(system: HostSystem)
 )
 def test_too_little_memory_is_a_warning(free: Optional[int], warnings: list[str]) -> None:
     assert memory_warnings(parsed_vm(), free) == warnings
+
+
+def test_a_network_that_is_missing_or_inactive_is_a_problem_of_each_nic_on_it() -> None:
+    names = ("default", "stopped", "nowhere")
+    problems = network_problems(
+        parsed_vm(nics=[{"network_name": name} for name in names]), {"default": True, "stopped": False}
+    )
+    assert [(problem.option_path, problem.code) for problem in problems] == [
+        ("vms[0].nics[1].network_name", "network_inactive"),
+        ("vms[0].nics[2].network_name", "network_missing"),
+    ]
+    assert str(problems[1]) == "vms[0].nics[2].network_name: the hypervisor has no libvirt network nowhere"
+
+
+@pytest.mark.parametrize("nic", [{"bridge_name": "br0"}, {"network_name": "default"}])
+def test_networks_that_nobody_knows_of_are_no_problem(nic: dict[str, str]) -> None:
+    assert network_problems(parsed_vm(nics=[nic]), None) == []
+
+
+def test_a_network_daemon_that_does_not_answer_is_a_problem_of_nics_on_networks_alone() -> None:
+    error = VmError("daemon_unavailable", "cannot list the networks: virtnetworkd does not listen")
+    problems = network_problems(parsed_vm(nics=[{"bridge_name": "br0"}, {"network_name": "default"}]), error)
+    assert [(problem.option_path, problem.code) for problem in problems] == [
+        ("vms[0].nics[1].network_name", "daemon_unavailable")
+    ]

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Readiness of a VM that runs: waits for what its wait_for names, and no longer than that takes.
+"""Readiness of a running VM: the wait covers what wait_for names, and ends as soon as possible.
 
-The console is made up: that of a QEMU always listens.
+The console is simulated: that of a real QEMU always listens.
 """
 
 from __future__ import annotations
@@ -121,14 +121,14 @@ def test_an_address_that_never_comes_is_an_error_that_says_what_was_seen_last(mo
         wait_for_address(AddressedHypervisor({}, {"agent": "fe80::1", "lease": "10.0.0.7"}), monkeypatch, False)
     assert (caught.value.failure.error.code, caught.value.failure.phase) == ("address_timeout", "wait_for_address")
     assert caught.value.failure.error.message == (
-        "the VM is running (booted), but no NIC has had an address that can be used from elsewhere (seen last: "
+        "the VM is running (booted), but no NIC has had an address that can be used from elsewhere (last seen: "
         f"10.0.0.7 of {MAC} from lease, which does not answer, fe80::1 of {MAC} from agent, which is link-local) for 0 "
         "seconds"
     )
 
 
 def test_an_address_is_none_where_the_agent_is_not_there_either(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(VmFailed, match="none was seen at all; its guest agent is not connected"):
+    with pytest.raises(VmFailed, match="no address was seen; its guest agent is not connected"):
         wait_for_address(AddressedHypervisor({}, agent="disconnected"), monkeypatch)
 
 

@@ -21,12 +21,14 @@ from ansible_collections.zstack.kvm.plugins.module_utils._start.run_context impo
 
 
 def run(parallel: Optional[int], remote: bool) -> RunContext:
-    """On a controller with 3 CPUs, for a hypervisor with 8."""
+    """Run on a controller with 3 CPUs, for a hypervisor with 8."""
     system: Any = SimpleNamespace(is_remote=remote, devices=SimpleNamespace(cpu_count=lambda: 3 if remote else 8))
     hypervisor: Any = SimpleNamespace(cpu_count=lambda: 8)
     request = StartRequest(Policy(), False, parallel, frozenset(), threading.Event())
     unused: Any = None
-    return RunContext(hypervisor, system, request, unused, unused, unused, None, None, (), frozenset(), unused, unused)
+    return RunContext(
+        hypervisor, system, request, unused, unused, unused, None, None, None, (), frozenset(), unused, unused
+    )
 
 
 @pytest.mark.parametrize("remote", [False, True])

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""In which order VMs are begun, and what becomes of those after one that fails."""
+"""The order in which VMs are started, and the outcome of those after a failed one."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Volumes and CDs for the tests of the storage backends, and what libvirt reads of them."""
+"""Volumes and CDs for the tests of the storage backends, and how libvirt interprets them."""
 
 from __future__ import annotations
 
@@ -38,6 +38,17 @@ def volume(device_type: str, install_path: str, **options: Any) -> Volume:
         "format": None,
         "address": None,
         "qos": None,
+        "use_scsi": False,
+        "serial": None,
+        "boot_order": None,
+        "controller_index": None,
+        "discard": None,
+        "native_aio": False,
+        "queues": None,
+        "io_thread": None,
+        "physical_block_size": None,
+        "luks_secret_uuid": None,
+        "recovery_url": None,
     }
     return Volume(device_type=device_type, install_path=install_path, **{**values, **options})
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Locations of data in a document, and what becomes of them in libvirt's words."""
+"""Locations of data in a document, and the sources that libvirt gets."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ BAD = [
     (iscsi_volume(chap_username="any one", chap_password="s3cret-chap"), "chap_username"),
     (volume("fusionstor", "fusionstor://pool"), "install_path"),
     (volume("fusionstor", "nbd://pool/image"), "install_path"),
-    (cdrom("iscsi://10.0.8.8:3260/%s/1" % IQN), "path"),
+    (cdrom("iscsi://10.0.8.8:3260/%s" % IQN), "path"),
     (cdrom("ceph://bak/iso@snap.1", mon_info=MONITORS), "path"),
     (cdrom("ceph://bak/iso@", mon_info=MONITORS), "path"),
     (cdrom("ceph://bak/iso"), "mon_info"),

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the header of an image may lead while nobody has stated its format."""
+"""The files that the header of an image may refer to if nobody has set its format."""
 
 from __future__ import annotations
 
