@@ -45,6 +45,7 @@ from .os import add_os
 from .panic import add_panic_devices
 from .patches import NAMESPACES, apply_patches
 from .power import add_power_management
+from .recorded_names import with_recorded_names
 from .redirdev import add_redirections
 from .seclabel import add_security_label
 from .serial import add_serial
@@ -123,6 +124,7 @@ def build(vm: Vm, host: Host, facts: StorageFacts) -> DesiredDomain:
     is_aarch64 = kind.arch == "aarch64"
     has_ide = _has_ide(kind, capabilities)
     layout = plan_disks(vm, is_aarch64, has_ide, lambda item: disk_of(item, facts), facts.floppies, problems)
+    layout = with_recorded_names(layout, vm, problems)
     context = BuildContext(
         vm, host, kind, capabilities, layout, plan_boot(vm, layout), plan_usb(vm, is_aarch64, problems)
     )

@@ -275,6 +275,11 @@ ERROR_CODES: dict[str, ErrorCode] = {
         "Fix what the message names; the saved memory is kept. Or discard it and boot the VM: "
         'saved_state: discard, or "virsh managedsave-remove".',
     ),
+    "memory_snapshot_failed": ErrorCode(
+        "A memory snapshot does not exist, holds no saved memory of a VM, or the VM cannot be restored from it.",
+        "Correct memory_snapshot, or leave it out to boot the VM. The VM must have the devices that it had when its "
+        "memory was saved.",
+    ),
     "vm_has_snapshots": ErrorCode(
         "The VM is to be undefined or is transient, and libvirt would delete the metadata of its snapshots or "
         "checkpoints with it.",

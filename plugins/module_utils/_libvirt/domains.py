@@ -223,10 +223,21 @@ class DomainCalls(Connection):
         """Return whether this libvirt can undefine a domain and keep the state of its TPM."""
         return bool(self._call("ask for the version", self._connection.getLibVersion) >= _TPM_FLAGS_SINCE)
 
-    def create(self, uuid: str, seconds: float) -> None:
+    def create(self, uuid: str, seconds: float, paused: bool = False) -> None:
         """Start a defined domain, from its saved memory if it is suspended to disk."""
         # VIR_DOMAIN_START_VALIDATE is for XML that is started without being defined; this was validated when defined.
-        self._call_qemu(seconds, "start the domain", self._domain(uuid).createWithFlags, 0)
+        flags = libvirt.VIR_DOMAIN_START_PAUSED if paused else 0
+        self._call_qemu(seconds, "start the domain", self._domain(uuid).createWithFlags, flags)
+
+    def saved_image_xml(self, path: str) -> str:
+        """Return the definition in a file with the saved memory of a domain, with secrets."""
+        # VIR_DOMAIN_SAVE_IMAGE_XML_SECURE, which older bindings lack.
+        return str(self._call("read the saved memory", self._connection.saveImageGetXMLDesc, path, 1))
+
+    def restore(self, path: str, xml: str, seconds: float, paused: bool = False) -> None:
+        """Restore a domain from a file with its saved memory, which is kept, as the definition C(xml)."""
+        flags = libvirt.VIR_DOMAIN_SAVE_PAUSED if paused else libvirt.VIR_DOMAIN_SAVE_RUNNING
+        self._call_qemu(seconds, "restore the domain", self._connection.restoreFlags, path, xml, flags)
 
     def shutdown(self, uuid: str, seconds: float) -> None:
         """Request a shutdown from the guest, and return at once."""

@@ -12,7 +12,7 @@ from typing import Optional
 
 from .._actions.action import Action
 from .._actions.definition import BackUpDefinition, Define, Rewriting, SetAutostart
-from .._actions.power import DiscardSavedState, Resume, Start, Stop, WaitUntilOff, WakeUp
+from .._actions.power import DiscardSavedState, Resume, Start, Stop, WaitUntilOff, WakeUp, is_up
 from .._drift.walk import Difference
 from .._errors.errors import VmError
 from .._libvirt.observed import ObservedVm
@@ -136,9 +136,11 @@ def plan_vm(
     policy: Policy,
     definition: str,
     rewriting: Optional[Rewriting] = None,
+    start: Optional[Action] = None,
 ) -> Plan:
     """Return the plan for a VM that L(check_state) accepts.
 
+    C(start) starts a VM that is off, if not in the usual way.
     C(definition) is the XML to define, C(rewriting) for one with domain patches. What cannot be undone comes last.
     """
     differences = (*_beside_the_domain(vm, observed), *_merged(drift))
@@ -149,7 +151,7 @@ def plan_vm(
     return Plan(
         # The definition comes first: it keeps the undo of other VMs from removing what the VM shares with them.
         definition=tuple(_definition(vm, observed, drift, policy, define) if adapt else ()),
-        changes=(*changes, *_power(observed, restarts, policy)),
+        changes=(*changes, *_power(vm, observed, restarts, policy, start)),
         differences=differences,
         warnings=tuple(_warnings(observed, drift, policy)),
         restart_required=_restart_required(observed, drift, policy),
@@ -227,16 +229,18 @@ def _comes_back(observed: ObservedVm, policy: Policy) -> bool:
     return observed.saved and policy.saved_state == "restore"
 
 
-def _power(observed: ObservedVm, restarts: bool, policy: Policy) -> list[Action]:
-    power = power_of(observed)
+def _power(vm: Vm, observed: ObservedVm, restarts: bool, policy: Policy, given_start: Optional[Action]) -> list[Action]:
+    power, start = power_of(observed), given_start or Start()
+    if observed.saved and given_start is not None:
+        return [DiscardSavedState(), start]
     if observed.saved and not _comes_back(observed, policy):
         return [DiscardSavedState(), Start()]
     if restarts:
         return [Stop(graceful=power in (KEEP, RESUME, WAKE_UP)), Start()]
     actions: Mapping[str, list[Action]] = {
-        START: [Start()],
-        START_WHEN_OFF: [WaitUntilOff(), Start()],
-        RESUME: [Resume()],
+        START: [start],
+        START_WHEN_OFF: [WaitUntilOff(), start],
+        RESUME: [] if is_up(vm, observed.state, observed.reason) else [Resume()],
         WAKE_UP: [WakeUp()],
     }
     return actions.get(power, [])

@@ -34,6 +34,7 @@ from .._storage.base import StorageFacts
 from .apply import apply
 from .conflicts import Use, find_conflicts
 from .daemons import daemon_problems
+from .memory_snapshot import plan_restore
 from .plan import Drift, Plan, Prepare, check_drift, check_state, plan_vm, steps, will_attach, will_start
 from .preflight import (
     backup_problems,
@@ -44,7 +45,7 @@ from .preflight import (
     network_problems,
     rights_problems,
 )
-from .readiness import console_of, wait_until_ready
+from .readiness import console_of, is_started, wait_until_ready
 from .result import SecretMask, VmResult, as_failure, domain_text, failed, of_vm, without_secrets_of_patches
 from .run_context import RunContext, StartRequest, begin_run
 from .start_order import start_in_order
@@ -131,8 +132,10 @@ def _plan(run: RunContext, vm: Vm, observed: ObservedVm, result: VmResult) -> tu
     problems = list(facts.problems)
     prepare: Prepare = tuple
     definition = etree.tostring(reconciled.merged, encoding="unicode")
-    plan = plan_vm(vm, observed, drift, run.policy, definition, _rewriting(to_define))
     use = Use(will_start(observed, drift, run.policy), will_attach(drift, run.policy))
+    snapshot = plan_restore(vm, to_define.element, run.hypervisor, run.system, use.starts and not observed.active)
+    problems += snapshot.problems
+    plan = plan_vm(vm, observed, drift, run.policy, definition, _rewriting(to_define), snapshot.action)
     if use.starts or use.attaches:
         problems += [*desired.missing, *storage_problems(run, vm, facts, overlays), *host_problems(vm, run.system)]
         problems += daemon_problems(vm, run.system, run.hypervisor.uri)
@@ -218,7 +221,7 @@ def _apply(run: RunContext, vm: Vm, observed: ObservedVm, actions: Iterator[Acti
 
 def _wait_until_ready(context: ActionContext, result: VmResult) -> None:
     started = None
-    if "start" in context.done:
+    if is_started(context):
         live_xml = context.retried(lambda: context.hypervisor.xml(context.vm.uuid, inactive=False))
         result.console = started = console_of(context.vm, live_xml)
     result.addresses = wait_until_ready(context, started)
