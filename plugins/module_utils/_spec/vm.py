@@ -363,6 +363,11 @@ class Vm:
         return self.uuid.replace("-", "")
 
     @property
+    def has_uefi(self) -> bool:
+        """Return whether the options choose UEFI."""
+        return self.firmware in ("uefi", "uefi_with_csm") or self.arch == "aarch64"
+
+    @property
     def volumes(self) -> tuple[Volume, ...]:
         """Return all volumes in order of device_id."""
         return tuple(sorted((self.root_volume, *self.data_volumes), key=lambda volume: volume.device_id))
