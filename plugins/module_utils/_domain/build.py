@@ -44,6 +44,7 @@ from .metadata import add_lifecycle, add_metadata
 from .os import add_os
 from .panic import add_panic_devices
 from .patches import NAMESPACES, apply_patches
+from .pci_buses import pci_address_problems
 from .power import add_power_management
 from .recorded_names import with_recorded_names
 from .redirdev import add_redirections
@@ -139,6 +140,7 @@ def build(vm: Vm, host: Host, facts: StorageFacts) -> DesiredDomain:
     for builder in _DEVICE_BUILDERS:
         builder(devices, context)
     add_security_label(domain, context)
+    problems.extend(pci_address_problems(domain, vm))
     unpatched = copy.deepcopy(domain) if vm.domain_patches else None
     apply_patches(domain, vm.domain_patches, problems)
     if problems:

@@ -123,6 +123,10 @@ ERROR_CODES: dict[str, ErrorCode] = {
         "Give the user that QEMU runs as (user and group in /etc/libvirt/qemu.conf) access to the image and to all "
         "directories above it. AppArmor or SELinux, if active, may be denying access: see journalctl -k.",
     ),
+    "volume_in_use": ErrorCode(
+        "A volume is kept because a domain, a guest or another image uses it.",
+        "Undefine the domains and remove the linked clones that the message names, if the volume is to be removed.",
+    ),
     "disk_full": ErrorCode(
         "A file system or pool of the hypervisor is full.",
         "Free space on the file system or pool that the message names, then run the task again.",

@@ -58,6 +58,7 @@ from .readiness import console_of, is_started, wait_until_ready
 from .result import SecretMask, VmResult, as_failure, domain_text, failed, of_vm, without_secrets_of_patches
 from .run_context import RunContext, StartRequest, begin_run
 from .start_order import start_in_order
+from .volume_work import Domains, volume_work, with_volumes
 from .volumes import check_block_jobs, keep_overlays, move_warnings, on_overlays, storage_problems
 
 
@@ -142,11 +143,14 @@ def _plan(run: RunContext, vm: Vm, observed: ObservedVm, result: VmResult) -> tu
     prepare: Prepare = tuple
     definition = etree.tostring(reconciled.merged, encoding="unicode")
     use = Use(will_start(observed, drift, run.policy), will_attach(drift, run.policy))
+    work = volume_work(run, vm, facts, Domains(to_define.element, existing, live, overlays))
     snapshot = plan_restore(vm, to_define.element, run.hypervisor, run.system, use.starts and not observed.active)
     problems += snapshot.problems
     plan = plan_vm(vm, observed, drift, run.policy, definition, _rewriting(to_define), snapshot.action)
+    plan = with_volumes(plan, work, observed, run.policy, use.starts)
     if use.starts or use.attaches:
-        problems += [*desired.missing, *storage_problems(run, vm, facts, overlays), *host_problems(vm, run.system)]
+        problems += [*desired.missing, *work.unexplained(storage_problems(run, vm, facts, overlays))]
+        problems += host_problems(vm, run.system)
         problems += daemon_problems(vm, run.system, run.hypervisor.uri)
         problems += rights_problems(vm, run.system, run.host.capabilities.qemu_owner)
         problems += network_problems(vm, run.networks)
@@ -155,6 +159,8 @@ def _plan(run: RunContext, vm: Vm, observed: ObservedVm, result: VmResult) -> tu
         problems += tpm_secret_problems(vm, run.hypervisor)
         prepare = partial(_preparations, run, vm, facts)
         result.warnings += memory_warnings(vm, run.free_memory)
+    if use.starts or use.attaches or plan.definition:
+        problems += work.problems
     problems += backup_problems(BACKUP_DIRECTORY, plan.actions, run.system)
     if use.starts or use.attaches or plan.definition:
         conflicts = find_conflicts(vm, reconciled.merged, observed, use, run.system, run.others)
