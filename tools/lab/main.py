@@ -96,6 +96,7 @@ def _hypervisor(arguments: argparse.Namespace, number: int, net: ipaddress.IPv4N
             bridges=tuple(arguments.bridges),
             binds=_binds(arguments),
             path_first=tuple(str(directory) for directory in arguments.path_first),
+            system=str(arguments.system or ""),
         ),
     )
 
@@ -246,6 +247,12 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         metavar="DIR",
         help="put this directory first in PATH inside, for libvirtd too (repeatable)",
+    )
+    start.add_argument(
+        "--system",
+        type=_directory,
+        metavar="DIR",
+        help="a directory with another system's files, to run instead of this machine's; it is not changed",
     )
     start.add_argument("--install", action="store_true", help="install missing packages with apt-get")
     start.add_argument(

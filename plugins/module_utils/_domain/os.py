@@ -71,6 +71,8 @@ def _add_uefi(os_element: etree._Element, context: BuildContext) -> None:
     if secure:
         add(features, "feature", enabled="yes", name="enrolled-keys")
     add(features, "feature", enabled="yes" if secure else "no", name="secure-boot")
+    # Without it libvirt may choose firmware that keeps no variables, such as edk2's for AMD SEV, if that sorts first.
+    add(os_element, "nvram")
 
 
 def _has_secure_boot(context: BuildContext) -> bool:
@@ -105,12 +107,14 @@ def _loader(context: BuildContext) -> Optional[str]:
     """
     if not context.is_aarch64:
         return None
-    plain = [
-        loader
-        for loader in context.capabilities.loaders
-        if loader.endswith((".fd", ".raw")) and not any(part in loader for part in ("secboot", ".ms.", "snakeoil"))
-    ]
+    plain = [loader for loader in context.capabilities.loaders if _is_plain(loader)]
     return plain[0] if plain else None
+
+
+def _is_plain(loader: str) -> bool:
+    """Return whether a flash image has no Secure Boot, by the names that distributions give them."""
+    name = loader.replace("no-secboot", "")
+    return name.endswith((".fd", ".raw")) and not any(part in name for part in ("secboot", ".ms.", "snakeoil"))
 
 
 def _warn_of_empty_first_drive(context: BuildContext) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Optional
 from .._errors.errors import VmError
 from .binding import libvirt
 from .connection import ANSWER_SECONDS, Connection
+from .entities import without_entities
 
 # What libvirt reports of its own schema when libxml2, which readies its types unlocked, does so in two threads at once.
 _SCHEMA_RACE = (1, 5)  # VIR_ERR_INTERNAL_ERROR, VIR_FROM_XML
@@ -76,12 +77,14 @@ class DomainCalls(Connection):
     def __init__(self, uri: str) -> None:
         super().__init__(uri)
         self._domains: dict[str, Any] = {}
+        self._unreadable: dict[str, VmError] = {}
         self._first_validation = threading.Lock()
         self._has_validated = False
 
     def _forget(self) -> None:
         super()._forget()
         self._domains.clear()
+        self._unreadable.clear()
         self._has_validated = False
 
     def _domain(self, uuid: str) -> Any:
@@ -126,9 +129,20 @@ class DomainCalls(Connection):
         return name, reasons[reason] if reason < len(reasons) else "unknown"
 
     def xml(self, uuid: str, inactive: bool) -> str:
-        """Return the definition for the next start, or the live one, including secrets."""
+        """Return the definition for the next start, or the live one, including secrets.
+
+        Raise C(qemu_hangs) if libvirt waits for the domain's QEMU; then until the domain is forced off, at once.
+        """
+        known = self._unreadable.get(uuid)
+        if known is not None:
+            raise known
         flags = libvirt.VIR_DOMAIN_XML_SECURE | (libvirt.VIR_DOMAIN_XML_INACTIVE if inactive else 0)
-        return str(self._call("read the definition", self._domain(uuid).XMLDesc, flags))
+        try:
+            return without_entities(self._call_domain("read the definition", self._domain(uuid).XMLDesc, flags))
+        except VmError as error:
+            if error.code == "qemu_hangs":
+                self._unreadable[uuid] = error
+            raise
 
     def is_persistent(self, uuid: str) -> bool:
         """Return whether the domain has a persistent definition."""
@@ -246,6 +260,7 @@ class DomainCalls(Connection):
     def destroy(self, uuid: str) -> None:
         """Force a domain off, even if its QEMU does not respond."""
         self._call("destroy the domain", self._domain(uuid).destroy)
+        self._unreadable.pop(uuid, None)
 
     def resume(self, uuid: str) -> None:
         """Resume a paused domain."""
@@ -271,7 +286,8 @@ class DomainCalls(Connection):
         """Return the XML of a domain's snapshots, none if libvirt does not support them."""
         try:
             snapshots = self._call("list the snapshots", self._domain(uuid).listAllSnapshots, 0)
-            return [str(self._call("read a snapshot", snapshot.getXMLDesc, 0)) for snapshot in snapshots]
+            found = [self._call("read a snapshot", snapshot.getXMLDesc, 0) for snapshot in snapshots]
+            return [without_entities(xml) for xml in found]
         except VmError as error:
             if error.libvirt_code in (libvirt.VIR_ERR_NO_SUPPORT, libvirt.VIR_ERR_NO_DOMAIN_SNAPSHOT):
                 return []

@@ -362,6 +362,12 @@ class TestBoard:
         assert result.merged.find("devices/controller[@type='pci']") is None
         assert result.merged.find("devices/rng") is not None
 
+    def test_of_another_kind_loses_the_watchdog_that_only_q35_has(self) -> None:
+        watchdogs = '<watchdog model="itco" action="reset"/><watchdog model="i6300esb" action="reset"/>'
+        existing = held(("pc-i440fx-7.2", "pc-q35-7.2"), ("<rng", watchdogs + "<rng"))
+        merged = reconciled(asked(), existing).merged
+        assert [each.get("model") for each in merged.iterfind("devices/watchdog")] == ["i6300esb"]
+
 
 class TestMetadata:
     NOTE = '<n:note xmlns:n="http://other.example/notes">desired</n:note>'
@@ -399,6 +405,31 @@ def test_uefi_that_libvirt_chose_stays_and_goes_with_its_kind() -> None:
     result = reconciled(asked(), efi)
     assert "os/@firmware" in [each.path for each in result.differences]
     assert result.merged.find("os/nvram") is None
+
+
+IMAGE = '<loader readonly="yes" type="pflash">/usr/share/AAVMF/AAVMF_CODE.fd</loader>'
+
+
+def test_firmware_that_libvirt_derives_from_the_named_image_is_no_difference() -> None:
+    derived = '<firmware><feature enabled="yes" name="secure-boot"/></firmware>' + IMAGE
+    existing = held(("<os>", '<os firmware="efi">'), ("<bootmenu", derived + "<bootmenu"))
+    assert found(asked(("<bootmenu", IMAGE + "<bootmenu")), existing) == []
+
+
+def test_an_image_that_the_distribution_renamed_is_the_same() -> None:
+    renamed = IMAGE.replace("CODE.fd", "CODE.no-secboot.fd")
+    for desired, existing in ((IMAGE, renamed), (renamed, IMAGE)):
+        assert found(asked(("<bootmenu", desired + "<bootmenu")), held(("<bootmenu", existing + "<bootmenu"))) == []
+
+
+def test_a_disk_on_another_bus_loses_the_model_that_libvirt_wrote_for_the_old_bus() -> None:
+    existing = held(
+        ('<disk type="file" device="disk"', '<disk type="file" device="disk" model="usb-storage"'),
+        ('bus="virtio"', 'bus="usb"'),
+    )
+    result = reconciled(asked(), existing)
+    assert [each.path for each in result.differences] == ["devices/disk[target=vda]/target/@bus"]
+    assert [each for each in result.merged.iterfind("devices/disk") if each.get("model")] == []
 
 
 def test_a_command_line_for_qemu_is_the_documents() -> None:
