@@ -175,8 +175,8 @@ def test_a_qemu_that_hangs_is_waited_for_once_and_the_others_reported_completely
         waits = waits_for_qemu(monkeypatch, vm["uuid"])
     finally:
         os.kill(pid, signal.SIGCONT)
-    # Newer libvirt, which still waits for the first task's call, gives not even the definition.
-    assert waits in ([], ["cannot ask for the size of a disk: QEMU has not answered for 0.1 seconds"])
+    # Newer libvirt, which still waits for the first task's call, does not even return the definition.
+    assert waits in ([], ["cannot get the size of a disk: QEMU has not answered for 0.1 seconds"])
     assert not run.failed, run.output
     hung, whole = run.vms
     assert (hung["qemu_hangs"], hung["state"], hung["in_sync"], hung["thumbnail"]) == (True, "running", True, None)

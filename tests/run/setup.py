@@ -172,7 +172,7 @@ class Setup:
             env, command = ansible_test.environment(self.checkout), ["ansible-test", "sanity", "--prime-venvs"]
             outcome = self._run(command, PIP_SECONDS, env, staged(self.checkout))
             if not outcome.ok:
-                raise self._fail("Making the environments of ansible-test", outcome, INDEX_HINT)
+                raise self._fail("Creating the environments of ansible-test", outcome, INDEX_HINT)
             stamp.write_text(ours)
 
     def _hypervisor(self) -> None:

@@ -259,7 +259,7 @@ def _parser() -> argparse.ArgumentParser:
         "--timeout", type=float, default=120, metavar="S", help="seconds each may take (default: %(default)s)"
     )
 
-    stop = command("down", down, "remove hypervisors and all that was made for them")
+    stop = command("down", down, "remove hypervisors and everything created for them")
     stop.add_argument("names", nargs="*", metavar="HV", help="which ones (default: all)")
     command("list", show_list, "show the hypervisors")
     command("inventory", show_inventory, "print the Ansible inventory")
@@ -273,7 +273,7 @@ def main() -> int:
     """Run the command line; the exit status is 1 when the laboratory can't do it."""
     arguments = _parser().parse_args()
     if os.geteuid() != 0:
-        print("lab: needs root: namespaces, mounts and bridges are made", file=sys.stderr)
+        print("lab: needs root, to create namespaces, mounts and bridges", file=sys.stderr)
         return 1
     try:
         arguments.function(arguments)

@@ -113,11 +113,24 @@ def drop_what_depends(merged: etree._Element, changed: frozenset[str]) -> None:
     if "os" in changed and os_element.find("loader") is None and os_element.get("firmware") is None:
         for each in os_element.findall("nvram") + os_element.findall("firmware"):
             os_element.remove(each)
+    if changed & {"iothreads", "iothreadids"}:
+        _drop_missing_io_threads(merged)
     if "graphics" in changed:
         # Sound is played by the console; libvirt chooses the backend by the console's type.
         for audio in devices.findall("audio"):
             if audio.get("type") in ("none", "spice"):
                 devices.remove(audio)
+
+
+def _drop_missing_io_threads(merged: etree._Element) -> None:
+    """Detach controllers that no options describe from IO threads that are gone."""
+    count = number(merged.findtext("iothreads"))
+    threads = {thread.get("id") for thread in merged.iterfind("iothreadids/iothread")} or {
+        str(index + 1) for index in range(count)
+    }
+    for driver in merged.iterfind("devices/controller/driver[@iothread]"):
+        if driver.get("iothread") not in threads:
+            del driver.attrib["iothread"]
 
 
 def keep_derived_firmware(desired: etree._Element, existing: etree._Element) -> None:
