@@ -61,7 +61,7 @@ _LIMITS = (
     "size_iops_sec",
 )
 # The parts of a NIC that libvirt can change while it is in use.
-_NIC_PARTS = ("bandwidth", "filterref", "link")
+_NIC_PARTS = ("bandwidth", "filterref", "link", "port")
 
 # The elements that pin threads, and their attribute with the thread's number.
 _PINS = {"vcpupin": "vcpu", "emulatorpin": "", "iothreadpin": "iothread"}

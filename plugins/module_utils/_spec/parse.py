@@ -14,6 +14,7 @@ from .._storage.backends import check, check_together
 from . import values
 from .arguments import CREATE, VM_ARGUMENT_SPEC
 from .defaults import fill_in
+from .device_addresses import ADDRESS_CHECKS
 from .disk_checks import (
     BOOT_ORDER,
     CDROM_CHECKS,
@@ -38,13 +39,17 @@ from .vm import (
     DomainPatch,
     DriveSlot,
     IoThread,
+    MdevDevice,
+    MemoryBalloon,
     Monitor,
     Nic,
     NicQos,
     NumaNode,
     PciDevice,
     PciSlot,
+    QxlMemory,
     ScsiLun,
+    SharedMemory,
     Smbios,
     Tpm,
     UsbDevice,
@@ -83,6 +88,13 @@ _NIC_CHECKS: dict[str, values.Check] = {
     "vlan_id": values.number(1, 4094),
     "mac": values.mac,
     "ip": values.ip_address,
+    "ips": values.ip_address,
+    "mtu": values.number(*values.MTUS),
+    "queues": values.number(1, values.MAX_NIC_QUEUES),
+    "rx_queue_size": values.nic_queue_size,
+    "tx_queue_size": values.nic_queue_size,
+    "pci_device_address": values.pci_function,
+    **ADDRESS_CHECKS,
     "uuid": values.uuid,
     "nic_internal_name": values.interface_name,
     "device_id": values.number(0, _INT32),
@@ -103,8 +115,15 @@ _VM_CHECKS: dict[str, values.Check] = {
     "console_password": values.line,
     "console_listen": values.ip_address,
     "vdi_monitor_number": values.number(1, 16),
-    "pci_devices": values.pci_address,
+    "pci_devices": values.pci_device,
     "usb_devices": values.usb_address,
+    "mdev_devices": values.uuid,
+    "qxl_memory.ram": values.number(1024, 1 << 21),
+    "qxl_memory.vram": values.number(1024, 1 << 21),
+    "qxl_memory.vgamem": values.power_of_two(1024, 1 << 21),
+    "shared_memory.name": values.file_name,
+    "shared_memory.size": values.number(1, 1 << 40),
+    **{"memory_balloon.%s" % name: check for name, check in ADDRESS_CHECKS.items()},
     "emulator": values.absolute_path,
     "timeout": values.number(1, 86400),
     "start_order": values.number(0, _INT32),
@@ -250,6 +269,14 @@ def _vm(part: Part) -> Vm:
             UsbDevice("%s.usb_devices[%d]" % (part.option_path, index), *address)
             for index, address in enumerate(given["usb_devices"])
         ),
+        mdev_devices=tuple(
+            MdevDevice("%s.mdev_devices[%d]" % (part.option_path, index), uuid)
+            for index, uuid in enumerate(given["mdev_devices"])
+        ),
+        shared_memory=tuple(SharedMemory(item.option_path, **item.values) for item in given["shared_memory"]),
+        spice_secure_channels=tuple(given["spice_secure_channels"]),
+        qxl_memory=QxlMemory(**given["qxl_memory"].values) if given["qxl_memory"] else None,
+        memory_balloon=_balloon(given["memory_balloon"]),
         ceph_secret=CephSecret(**given["ceph_secret"].values) if given["ceph_secret"] else None,
         **_machine(given),
         domain_patches=tuple(
@@ -298,9 +325,13 @@ def _lun(part: Part) -> ScsiLun:
     return ScsiLun(option_path=part.option_path, **{**part.values, "address": address_of(part)})
 
 
+def _balloon(part: Optional[Part]) -> Optional[MemoryBalloon]:
+    return None if part is None else MemoryBalloon(part.values["enabled"], address_of(part))
+
+
 def _nic(part: Part) -> Nic:
     given = dict(part.values)
-    given.update(qos=_limits(given["qos"], NicQos))
+    given.update(qos=_limits(given["qos"], NicQos), ips=tuple(given["ips"]), address=address_of(part))
     return Nic(option_path=part.option_path, **given)
 
 

@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from typing import Optional, TypeVar, Union
 
 from .._actions.action import Action
+from .._domain.interface import is_filtered
 from .._errors.errors import Problem, VmError
 from .._host.bridges import BridgePorts
 from .._host.capabilities import Host, domain_kind, parse_capabilities, parse_domain_capabilities
+from .._host.device_support import device_support
 from .._host.firmware import find_firmware
 from .._host.system import System
 from .._host_storage.preparation import preflight
@@ -119,7 +121,7 @@ def begin_run(hypervisor: Hypervisor, system: System, vms: Sequence[Vm], request
         domains=domains,
         free_memory=hypervisor.free_memory() if system.is_remote else system.devices.free_memory(),
         networks=_ask_if(hypervisor.networks, any(nic.network_name for vm in vms for nic in vm.nics)),
-        network_filters=_ask_if(hypervisor.network_filters, any(nic.ip for vm in vms for nic in vm.nics)),
+        network_filters=_ask_if(hypervisor.network_filters, any(is_filtered(nic) for vm in vms for nic in vm.nics)),
         problems=preflight(off, system, hypervisor),
         checked=frozenset(vm.uuid for vm in off),
         others=OtherDomains(hypervisor, domains, [vm.uuid for vm in vms]),
@@ -159,6 +161,7 @@ def _ask_host(hypervisor: Hypervisor, system: System, vms: Sequence[Vm]) -> Host
         system.devices.cgroup_version(),
         system.network.ip_addresses(),
         not hypervisor.is_session,
-        system.devices.guest_address_bits() if capabilities.host_arch == "aarch64" else None,
-        find_firmware(system.files) if any(vm.firmware or vm.secure_boot for vm in vms) else None,
+        device_support=device_support(system),
+        address_bits=system.devices.guest_address_bits() if capabilities.host_arch == "aarch64" else None,
+        firmwares=find_firmware(system.files) if any(vm.firmware or vm.secure_boot for vm in vms) else None,
     )
