@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Optional
@@ -16,6 +17,7 @@ except ImportError:  # the module reports it
 
 _WILDCARDS = ("", "*", "0.0.0.0", "::")
 _LOOPBACK = "127.0.0.1"
+_PORT = re.compile(r"[0-9]{1,5}")
 _PORT_ATTRIBUTES = ("port", "tlsPort", "websocket")
 
 
@@ -149,4 +151,4 @@ def _listen_address(graphics: etree._Element) -> Optional[str]:
 
 
 def _port(text: Optional[str]) -> int:
-    return int(text) if text is not None and text.isdigit() else 0
+    return int(text) if text is not None and _PORT.fullmatch(text) else 0

@@ -168,6 +168,15 @@ def test_nothing_takes_long_or_grows_or_fails(make: Make, block: int) -> None:
     bounded.end()
 
 
+@pytest.mark.parametrize("text", ["\u00b2", "1" * 5000, "0x" + "f" * 5000])
+@pytest.mark.parametrize("document", [DOCUMENTS[0], DOCUMENTS[-1]], ids=["2018", "today"])
+def test_digits_that_are_no_number_are_no_failure(document: dict[str, Any], text: str) -> None:
+    addons = {**document["addons"], "FIXED_CDROMS": text, "numaNodes": [{"nodeID": 0, "distance": [text]}]}
+    changed = {**document, "fromForeignHypervisor": True, "cpuNum": text, "useNuma": False, "addons": addons}
+    for wrong in (changed, {**changed, "cpuNum": 1}):
+        targets.use_document(wrong)
+
+
 def test_twenty_thousand_and_more() -> None:
     assert sum(INPUTS.values()) * len(BLOCKS) >= 20_000
 

@@ -148,3 +148,9 @@ def test_a_picture_is_base64_or_nothing(thumbnail: Optional[str], kept: bool) ->
 def test_nothing_at_all_is_a_report_too() -> None:
     report = fleet_report([])
     assert (report["hypervisors"], report["vms"], report["summary"]["vms"]) == ([], [], 0)
+
+
+def test_names_with_digits_of_any_number_and_script_are_sorted() -> None:
+    names = ["vm2", "vm010", "vm" + "1" * 5000, "vm\u00b2", "vm\u0661"]
+    rows = fleet_report([host(vms=[told(name=name) for name in reversed(names)])])["vms"]
+    assert [row["name"] for row in rows] == names
