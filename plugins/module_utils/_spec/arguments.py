@@ -32,7 +32,7 @@ CREATE: dict[str, dict[str, Any]] = {
     "preallocation": {"type": "str", "choices": ["off", "metadata", "falloc", "full"], "default": "off"},
 }
 
-_VOLUME = {
+_VOLUME: dict[str, dict[str, Any]] = {
     "install_path": {"type": "str", "required": True},
     "device_id": {"type": "int"},
     "device_type": {
@@ -122,6 +122,12 @@ _NIC = {
             "outbound_bandwidth": {"type": "bits"},
         },
     },
+}
+
+# A volume without a VM.
+VOLUME_ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
+    **{name: _VOLUME[name] for name in ("install_path", "mon_info", "secret_uuid", "format", "create")},
+    "device_type": {"type": "str", "choices": ["file", "ceph"], "default": "file"},
 }
 
 VM_ARGUMENT_SPEC: dict[str, dict[str, Any]] = {

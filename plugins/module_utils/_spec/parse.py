@@ -210,7 +210,7 @@ def _storage_problems(vms: Iterable[Part]) -> Iterator[Problem]:
         root = vm.get("root_volume")
         for part in ([root] if root else []) + (vm.get("data_volumes") or []):
             if not part.wrong.intersection(_SEEN_BY_STORAGE):
-                volume = _volume(part)
+                volume = volume_of(part)
                 volumes.append(volume)
                 yield from check(volume)
         for part in vm.get("boot_iso") or ():
@@ -227,8 +227,8 @@ def _vm(part: Part) -> Vm:
     given.update(
         option_path=part.option_path,
         boot_dev=tuple(given["boot_dev"]),
-        root_volume=_volume(given["root_volume"]),
-        data_volumes=tuple(_volume(item) for item in given["data_volumes"]),
+        root_volume=volume_of(given["root_volume"]),
+        data_volumes=tuple(volume_of(item) for item in given["data_volumes"]),
         boot_iso=tuple(_cdrom(item) for item in given["boot_iso"]),
         cd_roms=None if given["cd_roms"] is None else tuple(_drive(item) for item in given["cd_roms"]),
         floppies=tuple(given["floppies"]),
@@ -251,7 +251,8 @@ def _vm(part: Part) -> Vm:
     return Vm(**given)
 
 
-def _volume(part: Part) -> Volume:
+def volume_of(part: Part) -> Volume:
+    """Return the volume that a part describes; options that the part cannot have are None."""
     given = _given(part, _VOLUME_OPTIONS)
     given.update(
         mon_info=_monitors(part), qos=_limits(given["qos"], VolumeQos), address=address_of(part), create=_creation(part)

@@ -123,7 +123,7 @@ def begin_run(hypervisor: Hypervisor, system: System, vms: Sequence[Vm], request
         checked=frozenset(vm.uuid for vm in off),
         others=OtherDomains(hypervisor, domains, [vm.uuid for vm in vms]),
         bridge_ports=BridgePorts(system),
-        volume_stores=None if system.is_remote else VolumeStores(system, host.capabilities.qemu_owner),
+        volume_stores=None if system.is_remote else VolumeStores(system, hypervisor, host.capabilities.qemu_owner, vms),
     )
 
 
