@@ -26,6 +26,7 @@ MODULES: dict[str, dict[str, Any]] = {
     "zstack_vm_info": {},
     "zstack_vm_start": {"vms": []},
     "zstack_vm_stop": {"vms": [UUID]},
+    "zstack_volume": {"volumes": []},
 }
 INFINITE = (float("inf"), float("-inf"), float("nan"), "Infinity", "1e999999999", 1 << 200)
 TEXTS = ("\ud800", "a\udfffb", "\x00", "\x1b[31m", "\u202e", "x" * 100_000)
