@@ -36,7 +36,7 @@ TESTS_OF_CORES = (
 )
 # What extensions/eda/requirements.txt promises
 LOWEST_AIOHTTP = "3.9"
-TESTS_OF_AIOHTTP = ("tests/integration/test_agent_api_source.py",)
+TESTS_OF_AIOHTTP = ("tests/integration/test_agent_api_source.py", "tests/integration/test_agent_api_tls.py")
 TESTS_OF_TARGETS = (
     _VMS,
     "tests/integration/test_host_info.py",

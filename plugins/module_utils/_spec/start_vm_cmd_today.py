@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .document_fields import DocumentReader, Sent
+from .option_values import whole_number
 from .start_vm_cmd_2018 import add_ceph_secret
 from .start_vm_cmd_today_devices import add_devices
 from .start_vm_cmd_today_fields import VM
@@ -70,12 +71,17 @@ def _add_cpu(sent: Sent, is_aarch64: bool, vm: dict[str, Any], reader: DocumentR
         vm["cpu_vendor_id"] = vendor
 
 
+def _number(text: str) -> Any:
+    number = whole_number(text)
+    return text if number is None else number
+
+
 def _add_topology(sent: Sent, addons: Sent, vm: dict[str, Any]) -> None:
     if sent.get("useNuma"):
         vm["max_vcpu_num"] = sent.get("maxVcpuNum") or _MOST_VCPUS
     elif addons.all("numaNodes"):
         vm["numa_nodes"] = [
-            {**node.options, "distances": [int(text) if text.isdigit() else text for text in node.all("distance")]}
+            {**node.options, "distances": [_number(text) for text in node.all("distance")]}
             for node in addons.all("numaNodes")
         ]
     if addons.get("ioThreadNum", 0) > 0:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Optional
@@ -17,6 +18,7 @@ except ImportError:  # the module reports it
 _WILDCARDS = ("", "*", "0.0.0.0", "::")
 _LOOPBACK = "127.0.0.1"
 _QEMU_ARGUMENTS = "{%(qemu)s}commandline/{%(qemu)s}arg" % {"qemu": "http://libvirt.org/schemas/domain/qemu/1.0"}
+_PORT = re.compile(r"[0-9]{1,5}")
 _PORT_ATTRIBUTES = ("port", "tlsPort", "websocket")
 
 
@@ -154,4 +156,4 @@ def _listen_address(graphics: etree._Element) -> Optional[str]:
 
 
 def _port(text: Optional[str]) -> int:
-    return int(text) if text is not None and text.isdigit() else 0
+    return int(text) if text is not None and _PORT.fullmatch(text) else 0

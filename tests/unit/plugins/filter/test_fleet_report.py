@@ -148,3 +148,9 @@ def test_a_thumbnail_that_is_not_base64_is_dropped(thumbnail: Optional[str], kep
 def test_an_empty_fleet_has_a_report() -> None:
     report = fleet_report([])
     assert (report["hypervisors"], report["vms"], report["summary"]["vms"]) == ([], [], 0)
+
+
+def test_names_with_digits_of_any_number_and_script_are_sorted() -> None:
+    names = ["vm2", "vm010", "vm" + "1" * 5000, "vm\u00b2", "vm\u0661"]
+    rows = fleet_report([host(vms=[told(name=name) for name in reversed(names)])])["vms"]
+    assert [row["name"] for row in rows] == names
