@@ -300,6 +300,7 @@ def vms(draw: st.DrawFn) -> dict[str, Any]:
     if vm.get("wait_for") == "address" and not vm.get("nics"):
         vm["nics"] = [{"bridge_name": "br0"}]
     _make_addresses_differ(vm)
+    _share_memory_with_vhost_servers(vm)
     vm["usb_devices"] = list({tuple(device.split(":")[:2]): device for device in vm.get("usb_devices", [])}.values())
     vm["pci_devices"] = list({_full(device): device for device in vm.get("pci_devices", [])}.values())
     return vm
@@ -314,6 +315,12 @@ def _number_boot_order(draw: st.DrawFn, vm: dict[str, Any]) -> None:
         ]
         for order, device in enumerate(draw(st.permutations(named)), 1):
             device["boot_order"] = order
+
+
+def _share_memory_with_vhost_servers(vm: dict[str, Any]) -> None:
+    devices = [vm["root_volume"], *vm.get("data_volumes", ()), *vm.get("cd_roms", ())]
+    if any("vhost" in (each.get("device_type"), each.get("protocol")) for each in devices):
+        vm["memory_access"] = "shared"
 
 
 def _make_addresses_differ(vm: dict[str, Any]) -> None:
