@@ -318,9 +318,11 @@ def _number_boot_order(draw: st.DrawFn, vm: dict[str, Any]) -> None:
 
 
 def _share_memory_with_vhost_servers(vm: dict[str, Any]) -> None:
-    devices = [vm["root_volume"], *vm.get("data_volumes", ()), *vm.get("cd_roms", ())]
-    if any("vhost" in (each.get("device_type"), each.get("protocol")) for each in devices):
+    if any(volume.get("device_type") == "vhost" for volume in [vm["root_volume"], *vm.get("data_volumes", ())]):
         vm["memory_access"] = "shared"
+    for drive in vm.get("cd_roms", ()):
+        # libvirt has such disks on virtio only, and no CD drive is there.
+        drive.pop("protocol", None)
 
 
 def _make_addresses_differ(vm: dict[str, Any]) -> None:
