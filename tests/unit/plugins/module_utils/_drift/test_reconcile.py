@@ -407,6 +407,13 @@ def test_uefi_that_libvirt_chose_stays_and_goes_with_its_kind() -> None:
     assert result.merged.find("os/nvram") is None
 
 
+def test_variables_without_a_file_are_a_difference_only_where_the_firmware_keeps_none() -> None:
+    desired = asked(("<os>", '<os firmware="efi">'), ("<bootmenu", "<nvram/><bootmenu"))
+    for loader, differences in (("", []), ("<loader type='rom'>/sev.fd</loader>", ["os/nvram"])):
+        existing = held(("<os>", '<os firmware="efi">'), ("<bootmenu", loader + "<bootmenu"))
+        assert [path for path, _before, _after in found(desired, existing)] == differences
+
+
 IMAGE = '<loader readonly="yes" type="pflash">/usr/share/AAVMF/AAVMF_CODE.fd</loader>'
 
 
