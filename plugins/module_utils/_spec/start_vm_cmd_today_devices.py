@@ -264,6 +264,6 @@ def _add_other_devices(sent: Sent, addons: Sent, is_aarch64: bool, vm: dict[str,
         return
     if addons.get("systemVirtioDriverDeviceType") == "VFD":
         vm["floppies"] = list(_FLOPPIES)
-    panic = [name for field, name in (("panicIsa", "isa"), ("panicHyperv", "hyperv")) if addons.get(field)]
+    panic = [name for field, name in (("panicHyperv", "hyperv"), ("panicIsa", "isa")) if addons.get(field)]
     if panic:
         vm["panic_devices"] = panic
