@@ -12,7 +12,7 @@ from typing import Any
 from ansible_collections.zstack.kvm.plugins.module_utils._storage.iscsi import chap_secret_uuid
 from ansible_collections.zstack.kvm.tests.support.deviations.documents import is_scsi
 from ansible_collections.zstack.kvm.tests.support.domain_meaning import meaning_of, normal_form
-from ansible_collections.zstack.kvm.tests.support.todays_cases import TodaysCase
+from ansible_collections.zstack.kvm.tests.support.todays_cases import ALL_OF_TODAY, TodaysCase
 from lxml import etree
 
 # Documents that are refused, and what for.
@@ -36,6 +36,8 @@ REFUSED = {
     "r0072": ("data_volumes[5].io_thread",),
     "r0070": ("vmCpuVendorId", "rootVolume.deviceType", "nics[0].type"),
 }
+
+STARTED = [case for case in ALL_OF_TODAY if case.name not in REFUSED]
 
 _LETTERS = {"x86_64": "abdefghijklmnopqrstuvwxyz", "aarch64": "abfghijklmnopqrstuvwxyzde"}
 

@@ -11,12 +11,10 @@ from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import V
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.document_fields import DocumentReader
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.start_vm_cmd import converted, vm_from_start_vm_cmd
-from ansible_collections.zstack.kvm.tests.support.deviations.today import REFUSED, differences
+from ansible_collections.zstack.kvm.tests.support.deviations.today import REFUSED, STARTED, differences
 from ansible_collections.zstack.kvm.tests.support.libvirt_schema import schema_errors
 from ansible_collections.zstack.kvm.tests.support.todays_cases import ALL_OF_TODAY, TodaysCase
 from lxml import etree
-
-STARTED = [case for case in ALL_OF_TODAY if case.name not in REFUSED]
 
 
 def domain_of(case: TodaysCase) -> etree._Element:
