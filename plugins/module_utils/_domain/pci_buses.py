@@ -42,7 +42,10 @@ def pci_address_problems(domain: etree._Element, vm: Vm) -> Iterator[Problem]:
             yield _problem(option_path, "slot %#04x of PCI bus 0 has devices of the board" % slot.slot)
         elif slot.bus in models or slot.bus == 0:
             yield from _slot_problems(option_path, slot, models.get(slot.bus))
-        elif has_fixed_buses and sum(other.bus == slot.bus - 1 for _path, other in slots) < _NEARLY_FULL:
+        elif not has_fixed_buses:
+            # libvirt adds a root port for it.
+            yield from _slot_problems(option_path, slot, "pcie-root-port")
+        elif sum(other.bus == slot.bus - 1 for _path, other in slots) < _NEARLY_FULL:
             yield _problem(option_path, "the VM has no PCI bus %d (the highest is %d)" % (slot.bus, max([0, *models])))
 
 

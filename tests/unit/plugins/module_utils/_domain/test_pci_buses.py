@@ -50,6 +50,7 @@ def test_a_bus_that_exists(controllers: str, machine: str, address: tuple[int, i
         (PC, "pc", (0, 0), "is in slot 0, which belongs to the host bridge"),
         (PC, "pc", (0, 1), "slot 0x01 of PCI bus 0 has devices of the board"),
         (Q35, "q35", (0, 31), "slot 0x1f of PCI bus 0 has devices of the board"),
+        ("", "q35", (9, 1), "PCI bus 9 is a root port, which has slot 0 only"),
         (Q35, "q35", (3, 2), "PCI bus 3 is a root port, which has slot 0 only"),
     ],
 )
