@@ -15,6 +15,8 @@ try:
 except ImportError:  # the module reports it
     pass
 
+from .._libvirt.domain_facts import label
+
 _WILDCARDS = ("", "*", "0.0.0.0", "::")
 _LOOPBACK = "127.0.0.1"
 _QEMU_ARGUMENTS = "{%(qemu)s}commandline/{%(qemu)s}arg" % {"qemu": "http://libvirt.org/schemas/domain/qemu/1.0"}
@@ -64,9 +66,8 @@ NO_CLAIMS = Claims("")
 
 def claims_of(domain: etree._Element, live: bool = False) -> Claims:
     """Return the claims of a definition, or of a running domain with the ports and taps that libvirt chose."""
-    title = domain.findtext("title") or domain.findtext("description") or domain.findtext("name", "")
     return Claims(
-        label="VM %s (%s)" % (title, domain.findtext("uuid", "")),
+        label=label(domain),
         sockets=frozenset(_sockets(domain)),
         peers=frozenset(_peers(domain)),
         logs=frozenset(_logs(domain)),

@@ -166,3 +166,17 @@ def test_the_age_of_a_process_is_told_only_of_the_one_that_is_meant(tmp_path: Pa
     assert system.processes.process_age(7, "the-uuid") == 1000.5 - 60000 / 100
     assert system.processes.process_age(7, "another") is None
     assert system.processes.process_age(8, "the-uuid") is None
+
+
+@pytest.mark.parametrize(
+    ("names", "shown"),
+    [
+        ("<name>n</name>", "n"),
+        ("<name>n</name><description>d</description>", "d"),
+        ("<name>n</name><title>t</title><description>d</description>", "t"),
+        ("<name>n</name><title>a&#10;b</title>", "a b"),
+    ],
+)
+def test_the_name_of_a_domain_in_messages_is_one_line(names: str, shown: str) -> None:
+    domain = etree.fromstring("<domain>%s<uuid>u</uuid></domain>" % names)
+    assert domain_facts.label(domain) == "VM %s (u)" % shown
