@@ -103,7 +103,7 @@ def test_nothing_is_missing_on_another_architecture() -> None:
 
 def test_a_moved_vm_differs_in_its_machine_type_only() -> None:
     desired = desired_on("debian-unstable")
-    existing = with_machine(desired, "pc-i440fx-2.9")
+    existing = reconcile(desired, with_machine(desired, "pc-i440fx-2.9")).merged
 
     moved = reconcile(with_machine(desired, "pc-i440fx-11.1"), existing)
 
