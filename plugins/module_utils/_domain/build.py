@@ -27,7 +27,7 @@ from .context import BuildContext
 from .controller import add_scsi_controllers, add_usb_controllers
 from .cpu import add_cpu
 from .cputune import add_cpu_tuning
-from .disk import add_disks
+from .disk import add_disks, add_seed
 from .disk_layout import plan_disks
 from .elements import add
 from .features import add_features
@@ -66,6 +66,7 @@ _HEAD_BUILDERS: tuple[_Builder, ...] = (
 )
 _DEVICE_BUILDERS: tuple[_Builder, ...] = (
     add_disks,
+    add_seed,
     add_usb_controllers,
     add_scsi_controllers,
     add_interfaces,
@@ -111,7 +112,7 @@ def build(vm: Vm, host: Host, facts: StorageFacts) -> DesiredDomain:
     has_ide = _has_ide(kind, capabilities)
     layout = plan_disks(vm, is_aarch64, has_ide, lambda item: disk_of(item, facts), facts.floppies, problems)
     context = BuildContext(
-        vm, host, kind, capabilities, layout, plan_boot(vm, layout), plan_usb(vm, is_aarch64, problems)
+        vm, host, kind, capabilities, layout, plan_boot(vm, layout), plan_usb(vm, is_aarch64, problems), facts.seed_path
     )
     check_kind(context)
     domain = etree.Element("domain", {"type": kind.domain_type}, nsmap=NAMESPACES)

@@ -13,6 +13,7 @@ from .._errors.errors import Problem
 from .._storage.backends import check, check_together
 from . import values
 from .arguments import VM_ARGUMENT_SPEC
+from .cloud_init import secret_texts, seed_documents
 from .defaults import fill_in
 from .disk_checks import (
     BOOT_ORDER,
@@ -32,6 +33,7 @@ from .vm import (
     Cdrom,
     CephSecret,
     Channel,
+    CloudInit,
     DeviceAddress,
     DomainPatch,
     DriveSlot,
@@ -176,7 +178,9 @@ def _secrets(raw: Any, spec: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         yield from (text for value in _texts(mapping.get("value")) for text in texts_of(value))
     for name, option in spec.items():
         value = mapping.get(name)
-        if option.get("no_log"):
+        if name in VM_ARGUMENT_SPEC["cloud_init"]["options"]:
+            yield from secret_texts(value)
+        elif option.get("no_log"):
             yield from _texts(value)
         elif "options" in option:
             for item in _list_of(value):
@@ -242,12 +246,21 @@ def _vm(part: Part) -> Vm:
             UsbDevice("%s.usb_devices[%d]" % (part.option_path, index), *address)
             for index, address in enumerate(given["usb_devices"])
         ),
+        cloud_init=_cloud_init(part),
         ceph_secret=CephSecret(**given["ceph_secret"].values) if given["ceph_secret"] else None,
         domain_patches=tuple(
             DomainPatch(option_path=item.option_path, **item.values) for item in given["domain_patches"]
         ),
     )
     return Vm(**given)
+
+
+def _cloud_init(vm: Part) -> Optional[CloudInit]:
+    part = vm.get("cloud_init")
+    if part is None:
+        return None
+    content = (part.get(name) for name in ("user_data", "meta_data", "network_config"))
+    return CloudInit(part.option_path, seed_documents(vm.get("uuid"), vm.get("name"), *content))
 
 
 def _volume(part: Part) -> Volume:
