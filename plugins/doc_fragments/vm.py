@@ -149,6 +149,47 @@ options:
                 likewise, and is V(raw) if it can't be. Ceph and iSCSI volumes are V(raw).
             type: str
             choices: [raw, qcow2]
+          create:
+            description:
+              - How the volume is created if it does not exist, before the VM is defined. Only for volumes in files and
+                in ceph. A volume that exists is grown if it is smaller than the size; it is never shrunk, replaced or
+                created a second time.
+              - If the start fails, a volume that the task created is removed again, unless a guest has used it.
+            type: dict
+            suboptions: &create
+              size:
+                description:
+                  - The size of the disk in the guest, in bytes or as a size such as V(20GiB). By default that of the
+                    image. Required without an image.
+                type: bytes
+              image:
+                description:
+                  - The image that the volume starts as. The absolute path of a raw or qcow2 file on the hypervisor, or
+                    C(POOL/IMAGE@SNAPSHOT) for a volume in ceph. Without it, the volume is empty.
+                type: str
+              image_format:
+                description:
+                  - The format that the image must have. By default the one that its header states.
+                type: str
+                choices: [raw, qcow2]
+              linked:
+                description:
+                  - Whether the volume is a linked clone, which has only what differs from the image and needs the image
+                    as long as it exists. By default it is a full copy.
+                type: bool
+                default: false
+              format:
+                description:
+                  - The format of a file. By default the volume's format, or else V(qcow2).
+                type: str
+                choices: [raw, qcow2]
+              preallocation:
+                description:
+                  - How much of the storage of a file is allocated at once. V(off) allocates it when the guest writes,
+                    V(metadata) creates the tables of a qcow2 image, V(falloc) reserves the space, V(full) writes it.
+                type: str
+                choices: ["off", metadata, falloc, full]
+                default: "off"
           serial:
             description:
               - The disk's serial number, which the guest's C(/dev/disk/by-id) names contain. At most 36 letters,

@@ -21,15 +21,16 @@ author:
 description:
   - Converts one StartVmCmd, the JSON document that ZStack's management node sends to the agent on a hypervisor,
     to one VM for the option O(zstack.kvm.zstack_vm_start#module:vms).
-  - Fields are renamed to options. The contents of C(addons) are moved to the options they affect. C(VolumeQos) and
-    C(NicQos) become C(qos) of the volume or NIC with that UUID; limits for a UUID that the document does not have are
-    left out with a warning (ZStack's agent ignores them silently). C(channel), C(pciDevice), C(usbDevice),
-    C(qemuPath), C(ceph_secret_uuid) and C(ceph_secret_key) become C(channels), C(pci_devices), C(usb_devices),
-    C(emulator) and C(ceph_secret).
-  - Fields that ZStack's agent ignores (C(maxMemory), C(instanceOfferingOnlineChange), a NIC's C(useVirtio)) are left
-    out.
-  - C(videoType) V(cirrus) is left out too. ZStack sends it for every VM for which no video card was chosen; without it
-    such a VM also starts on a hypervisor whose QEMU has no cirrus, and still gets cirrus if there is one.
+  - Documents of ZStack 2.3 (2018) and of today (ZSphere 1.0, ZStack Cloud 5) are read; one with C(bootMode),
+    C(cdRoms) or C(machineType) is one of today.
+  - Fields are renamed to options, the contents of C(addons) are moved to the options that they affect, and the
+    defaults of the document's generation are filled in. The page B(The fields of a StartVmCmd) of the documentation
+    lists all of them.
+  - Fields that ZStack's agent ignores are left out. A field whose value matters and is not supported is an error that
+    says what to do instead.
+  - In a document of 2018, C(videoType) V(cirrus) is left out. ZStack sends it for every VM for which no video card was
+    chosen; without it such a VM also starts on a hypervisor whose QEMU has no cirrus, and still gets cirrus if there is
+    one.
   - The values are validated by the module, which reports every problem with the path of its option.
 positional: _input
 options:
@@ -42,8 +43,6 @@ options:
     description:
       - What to do with unknown fields, at any level. They have no effect on the VM.
       - V(error) fails and names all of them. V(warn) warns, V(ignore) ignores them silently.
-      - A document of ZStack Cloud 5 or ZSphere (it has C(bootMode), C(cdRoms) or C(machineType)) is an error in any
-        case. Without what only it has, the VM would be another.
     type: str
     choices: [error, warn, ignore]
     default: error

@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import yaml
 from ansible.errors import AnsibleFilterError
 from ansible.utils.display import Display
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.input_bounds import problem_of_data, problem_of_json
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.option_values import kind_of
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.start_vm_cmd import StartVmCmdError, vm_from_start_vm_cmd
 
@@ -135,6 +137,10 @@ class _Reader:
     def _documents_of_text(self, name: str, text: str) -> list[Any]:
         """Return the documents of a text: one, a list, or several in sequence."""
         found: list[Any] = []
+        problem = problem_of_json(text, most=math.inf)
+        if problem:
+            self.problems.append("%s: the text %s" % (name, problem))
+            return []
         option_path = _next(text, 0)
         while option_path < len(text):
             try:
@@ -154,7 +160,10 @@ class _Reader:
         """Return the mappings of a list; a single one needs no list around it."""
         found = []
         for option_path, item in _items(name, value):
-            if isinstance(item, Mapping):
+            problem = problem_of_data(item)
+            if problem:
+                self.problems.append("%s: %s" % (option_path, problem))
+            elif isinstance(item, Mapping):
                 found.append(dict(item))
             else:
                 self.problems.append("%s: must be a mapping of options, not %s" % (option_path, kind_of(item)))
@@ -165,11 +174,12 @@ class _Reader:
         value = self._given(name)
         if not isinstance(value, str):
             return value
-        try:
-            # Not left to YAML, which takes no tabs
-            return json.loads(value)
-        except (RecursionError, ValueError):
-            pass
+        if not problem_of_json(value, most=math.inf):
+            try:
+                # Not left to YAML, which takes no tabs
+                return json.loads(value)
+            except (RecursionError, ValueError):
+                pass
         try:
             return yaml.safe_load(value)
         except yaml.MarkedYAMLError as error:

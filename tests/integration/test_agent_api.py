@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import os
+import secrets
 import signal
 import tempfile
 import time
@@ -20,6 +21,7 @@ import pytest
 from ansible_collections.zstack.kvm.tests.integration.conftest import image_directory
 from ansible_collections.zstack.kvm.tests.support import media
 from ansible_collections.zstack.kvm.tests.support.agent_api import ManagementNode, Rulebook, start_vm_cmd
+from ansible_collections.zstack.kvm.tests.support.leaks import Watch, leaks_of
 from ansible_collections.zstack.kvm.tests.support.playbook import TARGET_PYTHON
 from ansible_collections.zstack.kvm.tests.support.serial_console import wait_for_text
 from ansible_collections.zstack.kvm.tests.support.virsh import definition, remove_domain, state
@@ -30,7 +32,8 @@ pytestmark = [pytest.mark.timeout(900), pytest.mark.usefixtures("rulebook")]
 PORT = 7071
 TOKEN = "a-token-of-the-site"
 PASSWORD = "Schl8ssl"  # of a console: VNC has eight characters
-CHAP, CEPHX = "bN6tXq2vLw9zYc", base64.b64encode(b"pM3sQf7dKx5vTn").decode()
+# New ones each time: what is found of them somewhere comes from this run.
+CHAP, CEPHX, CONSOLE = secrets.token_hex(8), base64.b64encode(secrets.token_bytes(16)).decode(), secrets.token_hex(4)
 INVENTORY = {
     "hypervisors": {
         "hosts": {
@@ -139,18 +142,25 @@ class TestADocument:
         assert not result["success"]
         assert "cputune/shares" in result["error"]
 
-    def test_may_be_for_volumes_that_need_secrets(self, node: ManagementNode, document: Document) -> None:
-        """Nobody serves them here; what matters is that the secrets got as far as the module."""
+    def test_shows_its_secrets_nowhere(self, node: ManagementNode, document: Document, rulebook: Rulebook) -> None:
+        """Nobody serves its volumes here; what matters is that the secrets got as far as the module."""
         monitors, secret = [{"hostname": "127.0.0.1", "port": 9}], str(uuid.uuid4())
         ceph = {"deviceType": "ceph", "installPath": "ceph://pool/image", "monInfo": monitors, "secretUuid": secret}
         target = "iscsi://127.0.0.1:9/iqn.2026-01.org.example:x/1"
         iscsi = {"deviceType": "iscsi", "installPath": target, "chapUsername": "operator", "chapPassword": CHAP}
         volumes = [{**ceph, "deviceId": 1}, {**iscsi, "deviceId": 2}]
         addons = {"ceph_secret_key": CEPHX, "ceph_secret_uuid": secret}
-        result = node.outcome(document(dataVolumes=volumes, addons=addons))
+        watch = Watch()
+        with watch.watching():
+            result = node.outcome(document(dataVolumes=volumes, addons=addons, consolePassword=CONSOLE))
         assert not result["success"]
         assert "127.0.0.1:9" in result["error"]
-        assert not [text for text in (CHAP, CEPHX) if text in result["error"]]
+        assert watch.looks > 10 and "zstack.kvm.start_vm_cmd" in watch.seen, "the watch saw nothing of the playbook"
+        searched = (CHAP, CEPHX, CONSOLE)
+        wait_until(lambda: not rulebook.waiting_files, "the spool is empty")
+        for text in (result["error"], watch.seen, rulebook.log.read_text()):
+            assert [each for each in searched if each in text] == []
+        assert {each: leaks_of(each, ()) for each in searched} == {each: [] for each in searched}
 
 
 class TestTheTwoTextsThatZStackKnows:
@@ -312,7 +322,7 @@ class TestNothingIsLeft:
         log = rulebook.log.read_text()
         assert "start_vm_cmd" in log
         assert '"chap_username": "operator"' in log, "the module's arguments are in it"
-        assert not [secret for secret in (PASSWORD, CHAP, CEPHX, TOKEN) if secret in log]
+        assert not [secret for secret in (PASSWORD, CHAP, CEPHX, CONSOLE, TOKEN) if secret in log]
 
     def test_nothing_is_kept_of_what_is_done(self, rulebook: Rulebook) -> None:
         wait_until(lambda: not rulebook.waiting_files, "the spool is empty")

@@ -26,7 +26,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.plugin_utils.agent_api.spool import NO_RESULT, Spool
+from ansible_collections.zstack.kvm.plugins.plugin_utils.agent_api.spool import NO_RESULT, Spool, SpoolError
 from ansible_collections.zstack.kvm.tests.support.agent_api import ManagementNode, start_vm_cmd
 from ansible_collections.zstack.kvm.tests.support.certificates import client_context, create, server_options
 from ansible_collections.zstack.kvm.tests.support.event_source import Playbooks, agent_api, load
@@ -285,6 +285,31 @@ def test_a_full_disk_leaves_room_for_the_results_of_what_was_accepted(source: di
             )
     finally:
         subprocess.run(["umount", "--lazy", str(spool)], check=True)
+
+
+def test_a_read_only_spool_refuses_documents_until_it_can_be_written_again(
+    source: dict[str, Any], tmp_path: Path
+) -> None:
+    def status() -> int:
+        return node.send(start_vm_cmd("01-minimal"), uuid.uuid4().hex)
+
+    with agent_api(source, tmp_path) as (node, _playbooks):
+        with read_only(tmp_path / "spool"):
+            assert status() == 503
+        wait_until(lambda: status() == 200, "documents are taken again")
+    with read_only(tmp_path / "spool"):
+        with pytest.raises(SpoolError, match="Read-only file system"):
+            Spool(str(tmp_path / "spool"))
+
+
+@contextmanager
+def read_only(directory: Path) -> Iterator[None]:
+    """Nothing can be written at this path meanwhile."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "ro,size=4k,mode=0700", "tmpfs", str(directory)], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(directory)], check=True)
 
 
 def fill(directory: Path) -> None:

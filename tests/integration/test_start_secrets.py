@@ -6,20 +6,15 @@
 from __future__ import annotations
 
 import base64
-import os
 import secrets
-import socket
-import subprocess
-import threading
-import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
+from ansible_collections.zstack.kvm.tests.support.leaks import LIBVIRTS_OWN, Watch, files_with, leaks_of
 from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun, agreed, run_task, start
 from ansible_collections.zstack.kvm.tests.support.servers import CephCluster, IscsiServer
 from ansible_collections.zstack.kvm.tests.support.virsh import definition, virsh
@@ -29,77 +24,6 @@ CONSOLE, CHAP, KEY = secrets.token_hex(4), secrets.token_hex(8), secrets.token_h
 CEPHX = base64.b64encode(KEY.encode()).decode()
 SECRETS = (CONSOLE, CHAP, CEPHX, KEY)
 IQN = "iqn.2026-01.org.example:secrets"
-SYSLOG = Path("/dev/log")
-# Everywhere that a task may write, but for what libvirt itself keeps, readable for root alone.
-SEARCHED = ("/root/.ansible", "/tmp", "/var/tmp", "/var/log", "/var/lib/zstack-kvm", "/run", "/etc/libvirt", "/home")
-LIBVIRTS_OWN = ("/etc/libvirt/qemu/", "/run/libvirt/qemu/")
-
-
-class Watch:
-    """Collects what is written to the system's log, and every command line and environment of processes."""
-
-    def __init__(self) -> None:
-        self.seen = ""
-        self._over = threading.Event()
-        self._log = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-
-    @contextmanager
-    def watching(self) -> Iterator[None]:
-        """Watch while the block runs."""
-        assert not SYSLOG.exists(), "this test replaces the system's log"
-        self._log.bind(str(SYSLOG))
-        self._log.settimeout(0.05)
-        watchers = [threading.Thread(target=watch) for watch in (self._read_log, self._read_processes)]
-        for watcher in watchers:
-            watcher.start()
-        try:
-            yield
-        finally:
-            self._over.set()
-            for watcher in watchers:
-                watcher.join()
-            self._log.close()
-            SYSLOG.unlink()
-
-    def _read_log(self) -> None:
-        while not self._over.is_set():
-            try:
-                self.seen += self._log.recv(65536).decode(errors="replace")
-            except TimeoutError:
-                continue
-
-    def _read_processes(self) -> None:
-        own = str(os.getpid())
-        while not self._over.is_set():
-            for process in Path("/proc").glob("[0-9]*"):
-                if process.name != own:
-                    self.seen += _text(process / "cmdline") + _text(process / "environ")
-            time.sleep(0.02)
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_bytes().decode(errors="replace").replace("\0", " ")
-    except OSError:
-        return ""
-
-
-def files_with(secret: str) -> list[str]:
-    """Return the files that have a secret in them."""
-    paths = [path for path in SEARCHED if os.path.isdir(path)]
-    found = subprocess.run(
-        ["grep", "--recursive", "--files-with-matches", "--devices=skip", "--binary-files=text", "--fixed-strings"]
-        + ["--regexp", secret, *paths],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return found.stdout.splitlines()
-
-
-def leaks_of(secret: str, owners: tuple[str, ...]) -> list[str]:
-    """Return the files that contain the secret but should not."""
-    return [file for file in files_with(secret) if not file.startswith(owners)]
 
 
 def assert_in_none_of(texts: dict[str, str], searched: tuple[str, ...] = SECRETS) -> None:

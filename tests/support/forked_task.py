@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -59,6 +60,28 @@ class Fault:
     call: int
 
 
+@dataclass(frozen=True)
+class Lack:
+    """A shortage: the task gets no more file descriptors than so many of its own, or no thread."""
+
+    descriptors: Optional[int] = None
+    threads: bool = False
+
+    def take_effect(self) -> None:
+        """From now on, in this process."""
+        if self.descriptors is not None:
+            highest = max(int(name) for name in os.listdir("/proc/self/fd")[:-1])
+            limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+            resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1 + self.descriptors, limit))
+        if self.threads:
+            # The kernel limits the threads of every user but root.
+            threading.Thread.start = _refuse  # type: ignore[assignment, method-assign]
+
+
+def _refuse(_thread: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
 class ForkedTask:
     """A task that runs."""
 
@@ -68,9 +91,10 @@ class ForkedTask:
         fault: Optional[Fault] = None,
         calls: Optional[Path] = None,
         module: str = "zstack_vm_start",
+        lack: Optional[Lack] = None,
     ) -> None:
         self._output = tempfile.NamedTemporaryFile(mode="r", prefix="zstack-kvm-task-", encoding="utf-8")
-        work = (module, arguments, fault, calls, self._output.name)
+        work = (module, arguments, fault, calls, self._output.name, lack)
         self._process = _processes.Process(target=_work, args=work, daemon=True)
         self._process.start()
 
@@ -97,10 +121,15 @@ class ForkedTask:
 
 
 def begin(
-    *vms: Any, check: bool = False, fault: Optional[Fault] = None, calls: Optional[Path] = None, **options: Any
+    *vms: Any,
+    check: bool = False,
+    fault: Optional[Fault] = None,
+    calls: Optional[Path] = None,
+    lack: Optional[Lack] = None,
+    **options: Any,
 ) -> ForkedTask:
     """Start the module with these VMs; C(calls) is the file that gets a line for each call of libvirt."""
-    return ForkedTask({"vms": list(vms), "_ansible_check_mode": check, **options}, fault, calls)
+    return ForkedTask({"vms": list(vms), "_ansible_check_mode": check, **options}, fault, calls, lack=lack)
 
 
 def start(*vms: Any, **options: Any) -> TaskRun:
@@ -116,14 +145,24 @@ def run_module(name: str, arguments: Mapping[str, Any], check: bool = False) -> 
     return run
 
 
-def _work(module: str, arguments: dict[str, Any], fault: Optional[Fault], calls: Optional[Path], output: str) -> None:
+def _work(
+    module: str,
+    arguments: dict[str, Any],
+    fault: Optional[Fault],
+    calls: Optional[Path],
+    output: str,
+    lack: Optional[Lack],
+) -> None:
     with open(output, "w", encoding="utf-8") as file:
         os.dup2(file.fileno(), sys.stdout.fileno())
         os.dup2(file.fileno(), sys.stderr.fileno())
     if fault or calls:
         _Calls(fault, calls, arguments["vms"][0]["uuid"]).watch()
+    main = import_module(f"{_MODULES}.{module}").main
+    if lack:
+        lack.take_effect()
     with patch_module_args(arguments):
-        import_module(f"{_MODULES}.{module}").main()
+        main()
 
 
 class _Calls:

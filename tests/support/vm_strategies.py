@@ -96,6 +96,13 @@ def _drive_slots() -> st.SearchStrategy[dict[str, Any]]:
     )
 
 
+def _creations() -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries(
+        {"size": st.sampled_from(["1MiB", "20GiB", 1 << 30])},
+        optional={"image": st.just("/var/lib/image"), "linked": st.booleans(), "format": st.just("qcow2")},
+    )
+
+
 TEXTS: dict[str, st.SearchStrategy[str]] = {
     "uuid": uuids(),
     "name": _line(max_size=80),
@@ -178,6 +185,8 @@ def _value(name: str, option: Mapping[str, Any]) -> st.SearchStrategy[Any]:
     """Return a value of one option, by what the spec says of it."""
     if name == "domain_patches":
         return st.lists(st.sampled_from(PATCHES), max_size=2, unique_by=lambda patch: patch["xpath"])
+    if name == "create":
+        return _creations()
     if name == "address":
         return st.one_of(_pci_slots(), _drive_slots())
     if name == "user_data":
@@ -344,10 +353,28 @@ def _make_volume_fit(volume: dict[str, Any], index: int) -> None:
     if not (volume.get("chap_username") and volume.get("chap_password")):
         volume.pop("chap_username", None)
         volume.pop("chap_password", None)
-    if volume.get("format") == "qcow2":
+    _make_creation_fit(volume, kind)
+    if volume.get("format") == "qcow2" or "create" in volume:
         volume.pop("shareable", None)
     if "wwn" in volume:
         volume["wwn"] = volume["wwn"][:-1] + _HEX[index]
+
+
+def _make_creation_fit(volume: dict[str, Any], kind: str) -> None:
+    create = volume.get("create")
+    if create is None:
+        return
+    if kind not in ("file", "ceph"):
+        del volume["create"]
+        return
+    if "image" not in create:
+        create.pop("linked", None)
+    if kind == "ceph":
+        create.pop("format", None)
+        if "image" in create:
+            create["image"] = "pool/image@snapshot"
+    else:
+        volume["format"] = create["format"] = "qcow2"
 
 
 def _make_limits_fit(qos: dict[str, Any]) -> None:

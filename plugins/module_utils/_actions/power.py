@@ -8,13 +8,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .._diagnostics.boot_diagnostics import BootWatch
 from .._diagnostics.qemu_log import QemuLog
 from .._errors.codes import ERROR_CODES
 from .._errors.errors import BootDiagnostics, VmError
 from .._libvirt import power_off
+from .._spec.vm import Vm
 from .action import Action, Outcome, RollbackTurn
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 _RUN_DIRECTORY = "/run/libvirt/qemu"
 _OFF = ("shutoff", "absent")
+# libvirt's reasons of a VM that was started paused: before and after libvirtd has been restarted.
+_PAUSED_ON_PURPOSE = ("user", "unknown", "from_snapshot")
 # Errors that only say that libvirt or QEMU failed.
 _UNSPECIFIC = ("libvirt_error", "qemu_failed", "invalid_domain", "unsupported_device")
 _SETTLE_SECONDS = 10
@@ -50,10 +53,9 @@ class Start(Action):
     name = "start"
 
     def do(self, context: ActionContext) -> Outcome:
-        hypervisor, vm = context.hypervisor, context.vm
-        log = QemuLog(context.system, vm.domain_name)
+        log = QemuLog(context.system, context.vm.domain_name)
         try:
-            hypervisor.create(vm.uuid, vm.timeout)
+            self.start(context)
         except VmError as error:
             if error.code == "qemu_hangs":
                 return _give_up_start(context, log)
@@ -61,8 +63,41 @@ class Start(Action):
                 if error.lost_libvirt and not context.observed.saved:
                     # A libvirtd that hangs or is gone does not end what it has started.
                     _kill_qemu(context)
-                raise _restoring(context, log.explained(error)) from error
+                raise self.explained(context, log.explained(error)) from error
         return _started(context, log)
+
+    def start(self, context: ActionContext) -> None:
+        """Let libvirt start the VM."""
+        vm = context.vm
+        context.hypervisor.create(vm.uuid, vm.timeout, paused=vm.create_paused)
+
+    def explained(self, context: ActionContext, error: VmError) -> VmError:
+        """Return the error of a start with what to do about it."""
+        return _restoring(context, error)
+
+
+@dataclass(frozen=True, repr=False)
+class Restore(Start):
+    """Restore the VM from a memory snapshot: the file C(path), as the definition C(xml)."""
+
+    name = "restore"
+    path: str
+    xml: str
+
+    def start(self, context: ActionContext) -> None:
+        vm = context.vm
+        context.hypervisor.restore(self.path, self.xml, vm.timeout, paused=vm.create_paused)
+
+    def explained(self, context: ActionContext, error: VmError) -> VmError:
+        if error.lost_libvirt or error.code not in _UNSPECIFIC:
+            return error
+        message = "the VM could not be restored from the memory snapshot %s: %s" % (self.path, error.message)
+        return VmError(
+            "memory_snapshot_failed",
+            message,
+            libvirt_code=error.libvirt_code,
+            libvirt_message=error.libvirt_message,
+        )
 
 
 def _started(context: ActionContext, log: QemuLog) -> Outcome:
@@ -98,7 +133,7 @@ def _restoring(context: ActionContext, error: VmError) -> VmError:
 
 def _resume_restored(context: ActionContext) -> None:
     """Resume a VM that was paused when its memory was saved: it is paused when restored."""
-    if context.look()[0] == "paused":
+    if context.look()[0] == "paused" and not context.vm.create_paused:
         context.hypervisor.resume(context.vm.uuid)
 
 
@@ -140,24 +175,29 @@ def _runs_nevertheless(context: ActionContext, error: VmError) -> bool:
         return context.look() != ("paused", "starting_up")
 
     with contextlib.suppress(VmError):
-        return context.wait_for(settled, _SETTLE_SECONDS) and context.look()[0] == "running"
+        return context.wait_for(settled, _SETTLE_SECONDS) and is_up(context.vm, *context.look())
     return False
 
 
+def is_up(vm: Vm, state: str, reason: str) -> bool:
+    """Return whether a VM is in the state that a start leads to: it runs, or is paused on purpose."""
+    return state == "running" or (vm.create_paused and state == "paused" and reason in _PAUSED_ON_PURPOSE)
+
+
 def _wait_until_running(context: ActionContext, log: QemuLog) -> Outcome:
-    seen = [""]
+    seen: list[Any] = ["", False]
     with BootWatch(context.hypervisor, context.system, context.vm) as watch:
 
         def decided() -> bool:
             state, reason = context.look()
-            seen[0] = "%s (%s)" % (state, reason)
-            if state == "running" or state in _OFF or state == "crashed":
+            seen[:] = "%s (%s)" % (state, reason), is_up(context.vm, state, reason)
+            if seen[1] or state in _OFF or state == "crashed":
                 return True
             watch.listen()
             return False
 
         in_time = context.wait_for(decided, context.vm.timeout)
-        if in_time and seen[0].startswith("running"):
+        if in_time and seen[1]:
             return Outcome()
         diagnostics = watch.diagnostics()
     if in_time:

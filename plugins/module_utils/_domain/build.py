@@ -42,6 +42,8 @@ from .memory import add_memory
 from .metadata import add_lifecycle, add_metadata
 from .os import add_os
 from .patches import NAMESPACES, apply_patches
+from .pci_buses import pci_address_problems
+from .recorded_names import with_recorded_names
 from .redirdev import add_redirections
 from .seclabel import add_security_label
 from .serial import add_serial
@@ -111,6 +113,7 @@ def build(vm: Vm, host: Host, facts: StorageFacts) -> DesiredDomain:
     is_aarch64 = kind.arch == "aarch64"
     has_ide = _has_ide(kind, capabilities)
     layout = plan_disks(vm, is_aarch64, has_ide, lambda item: disk_of(item, facts), facts.floppies, problems)
+    layout = with_recorded_names(layout, vm, problems)
     context = BuildContext(
         vm, host, kind, capabilities, layout, plan_boot(vm, layout), plan_usb(vm, is_aarch64, problems), facts.seed_path
     )
@@ -125,6 +128,7 @@ def build(vm: Vm, host: Host, facts: StorageFacts) -> DesiredDomain:
     for builder in _DEVICE_BUILDERS:
         builder(devices, context)
     add_security_label(domain, context)
+    problems.extend(pci_address_problems(domain, vm))
     unpatched = copy.deepcopy(domain) if vm.domain_patches else None
     apply_patches(domain, vm.domain_patches, problems)
     if problems:

@@ -123,6 +123,10 @@ ERROR_CODES: dict[str, ErrorCode] = {
         "Give the user that QEMU runs as (user and group in /etc/libvirt/qemu.conf) access to the image and to all "
         "directories above it. AppArmor or SELinux, if active, may be denying access: see journalctl -k.",
     ),
+    "volume_in_use": ErrorCode(
+        "A volume is kept because a domain, a guest or another image uses it.",
+        "Undefine the domains and remove the linked clones that the message names, if the volume is to be removed.",
+    ),
     "disk_full": ErrorCode(
         "A file system or pool of the hypervisor is full.",
         "Free space on the file system or pool that the message names, then run the task again.",
@@ -283,6 +287,11 @@ ERROR_CODES: dict[str, ErrorCode] = {
         "The saved memory of a VM that is suspended to disk (managed save) cannot be restored.",
         "Fix what the message names; the saved memory is kept. Or discard it and boot the VM: "
         'saved_state: discard, or "virsh managedsave-remove".',
+    ),
+    "memory_snapshot_failed": ErrorCode(
+        "A memory snapshot does not exist, holds no saved memory of a VM, or the VM cannot be restored from it.",
+        "Correct memory_snapshot, or leave it out to boot the VM. The VM must have the devices that it had when its "
+        "memory was saved.",
     ),
     "vm_has_snapshots": ErrorCode(
         "The VM is to be undefined or is transient, and libvirt would delete the metadata of its snapshots or "

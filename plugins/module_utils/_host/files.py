@@ -71,6 +71,15 @@ class Files:
             raise VmError("path_unreadable", "cannot look at %s: %s" % (path, error)) from error
         return next((kind for test, kind in _KINDS if test(mode)), "other")
 
+    def free_space(self, directory: str) -> tuple[int, int]:
+        """Return the number of the file system that a directory is in, and how many bytes this user may still write."""
+        try:
+            device, space = os.stat(self.path(directory)).st_dev, os.statvfs(self.path(directory))
+        except OSError as error:
+            raise VmError("path_unreadable", "cannot look at %s: %s" % (directory, error)) from error
+        blocks = space.f_bfree if os.geteuid() == 0 else space.f_bavail
+        return device, blocks * space.f_frsize
+
     def real_path(self, path: str) -> str:
         """Return the path with links resolved, whether or not it exists."""
         return os.path.realpath(self.path(path))

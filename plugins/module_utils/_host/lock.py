@@ -114,7 +114,8 @@ class HostLock:
             os.close(descriptor)
 
     def _unusable(self, error: OSError) -> VmError:
-        return VmError("path_unwritable", "cannot use the lock %s: %s" % (self._path, error.strerror or error))
+        code = "disk_full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "path_unwritable"
+        return VmError(code, "cannot use the lock %s: %s" % (self._path, error.strerror or error))
 
     def _holder(self) -> str:
         try:

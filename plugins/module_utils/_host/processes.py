@@ -11,7 +11,9 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Optional, Union
 
@@ -20,6 +22,8 @@ from ..foreign_text import shorten
 from .files import Files
 
 _QEMU_IMG_SECONDS = 30
+_POLL_SECONDS = 0.2
+_MOST_OUTPUT = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,36 @@ class Processes:
             raise VmError("command_failed", "cannot run %s: %s" % (argv[0], error)) from error
         return CommandResult(done.returncode, done.stdout, shorten(done.stderr))
 
+    def run_long(
+        self,
+        argv: Sequence[str],
+        cancelled: threading.Event,
+        descriptors: Sequence[int] = (),
+        stdin: str = "",
+        progress_file: Optional[str] = None,
+    ) -> CommandResult:
+        """Run a program that takes as long as it takes. Raise C(interrupted) when C(cancelled) is set.
+
+        C(descriptors) are passed on. C(progress_file): where its output goes, to be read meanwhile.
+        """
+        program = self.find_program(argv[0])
+        if program is None:
+            raise VmError("command_missing", "the program %s is not installed" % argv[0])
+        with _memory_file(stdin) as given, _memory_file() as errors, _output_file(progress_file) as output:
+            try:
+                process = subprocess.Popen(  # pylint: disable=consider-using-with
+                    [program, *argv[1:]],
+                    stdin=given,
+                    stdout=output,
+                    stderr=errors,
+                    pass_fds=descriptors,
+                    env=dict(os.environ, LC_ALL="C"),
+                )
+            except OSError as error:
+                raise VmError("command_failed", "cannot run %s: %s" % (argv[0], error)) from error
+            _wait_for(process, cancelled)
+            return CommandResult(process.returncode, _text_of(output), shorten(_text_of(errors)))
+
     def process_age(self, pid: int, argument: str) -> Optional[float]:
         """Return the seconds since a process started, None if it is gone or its command line lacks C(argument)."""
         command = (self._files.read_text("/proc/%d/cmdline" % pid) or "").split("\0")
@@ -98,3 +132,47 @@ class Processes:
             raise VmError("image_unreadable", "qemu-img cannot read %s: %s" % (target, reason))
         info: dict[str, Any] = json.loads(done.stdout)
         return info
+
+
+def _wait_for(process: subprocess.Popen[bytes], cancelled: threading.Event) -> None:
+    while True:
+        try:
+            process.wait(_POLL_SECONDS)
+            return
+        except subprocess.TimeoutExpired:
+            if cancelled.is_set():
+                process.kill()
+                process.wait()
+                raise VmError("interrupted", "the task was asked to stop") from None
+
+
+@contextmanager
+def _memory_file(content: str = "") -> Iterator[int]:
+    descriptor = os.memfd_create("stdio")
+    try:
+        os.write(descriptor, content.encode("utf-8"))
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _output_file(path: Optional[str]) -> Iterator[int]:
+    """Open a file for the output of a program, which is removed when the program has ended."""
+    if path is None:
+        with _memory_file() as descriptor:
+            yield descriptor
+        return
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+
+
+def _text_of(descriptor: int) -> str:
+    size = os.fstat(descriptor).st_size
+    return os.pread(descriptor, min(size, _MOST_OUTPUT), 0).decode("utf-8", "replace")

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .._host.system import HostSystem, System
 
 FORMATS = ("raw", "qcow2")
+_NOT_STATED = "the format of the volume is not set"
 
 
 def facts(vm: Vm, existing: Optional[Any], system: System, hypervisor: Hypervisor) -> StorageFacts:
@@ -134,7 +135,7 @@ def _ask_file(volume: Volume, system: System, hypervisor: Hypervisor) -> Optiona
         # A missing file is reported before the VM starts.
         return None
     else:
-        _check_backing_files(path, system)
+        check_backing_files(path, system)
         found = str(system.processes.image_info(path)["format"])
     if found == "luks" and volume.luks_secret_uuid:
         # Encrypted as a whole.
@@ -162,8 +163,11 @@ def _ask_libvirt(path: str, system: System, hypervisor: Hypervisor) -> str:
     return str(image_format.get("type"))
 
 
-def _check_backing_files(path: str, system: HostSystem) -> None:
-    """Raise an error if a header leads outside the storage: without a stated format, a guest may have written it."""
+def check_backing_files(path: str, system: HostSystem, reason: str = _NOT_STATED) -> None:
+    """Raise an error if a header leads outside the storage: without a stated format, a guest may have written it.
+
+    C(reason): why this matters, for the message.
+    """
     image, seen = path, set[str]()
     while image not in seen and system.files.path_kind(image) in IMAGE_KINDS:
         seen.add(image)
@@ -171,16 +175,15 @@ def _check_backing_files(path: str, system: HostSystem) -> None:
         try:
             below = backing_path(image, head or b"", system.files.real_path)
         except OutsideError as error:
-            raise _outside(path, image, str(error)) from error
+            raise _outside(path, image, str(error), reason) from error
         if below is None:
             return
         image = below
 
 
-def _outside(path: str, image: str, what: str) -> VmError:
+def _outside(path: str, image: str, what: str, reason: str = _NOT_STATED) -> VmError:
     leads = "%s is a qcow2 image" % path if image == path else "%s, which %s leads to, is a qcow2 image" % (image, path)
-    message = "%s with %s, which is outside its storage; the format of the volume is not set" % (leads, what)
-    return VmError("backing_file_outside", message)
+    return VmError("backing_file_outside", "%s with %s, which is outside its storage; %s" % (leads, what, reason))
 
 
 def _check_claim(volume: Volume, expected: str, system: System) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Optional
 from .._errors.errors import VmError
 from .binding import libvirt
 from .connection import ANSWER_SECONDS, Connection
+from .entities import without_entities
 
 # What libvirt reports of its own schema when libxml2, which readies its types unlocked, does so in two threads at once.
 _SCHEMA_RACE = (1, 5)  # VIR_ERR_INTERNAL_ERROR, VIR_FROM_XML
@@ -128,7 +129,7 @@ class DomainCalls(Connection):
     def xml(self, uuid: str, inactive: bool) -> str:
         """Return the definition for the next start, or the live one, including secrets."""
         flags = libvirt.VIR_DOMAIN_XML_SECURE | (libvirt.VIR_DOMAIN_XML_INACTIVE if inactive else 0)
-        return str(self._call("read the definition", self._domain(uuid).XMLDesc, flags))
+        return without_entities(self._call("read the definition", self._domain(uuid).XMLDesc, flags))
 
     def is_persistent(self, uuid: str) -> bool:
         """Return whether the domain has a persistent definition."""
@@ -223,10 +224,21 @@ class DomainCalls(Connection):
         """Return whether this libvirt can undefine a domain and keep the state of its TPM."""
         return bool(self._call("ask for the version", self._connection.getLibVersion) >= _TPM_FLAGS_SINCE)
 
-    def create(self, uuid: str, seconds: float) -> None:
+    def create(self, uuid: str, seconds: float, paused: bool = False) -> None:
         """Start a defined domain, from its saved memory if it is suspended to disk."""
         # VIR_DOMAIN_START_VALIDATE is for XML that is started without being defined; this was validated when defined.
-        self._call_qemu(seconds, "start the domain", self._domain(uuid).createWithFlags, 0)
+        flags = libvirt.VIR_DOMAIN_START_PAUSED if paused else 0
+        self._call_qemu(seconds, "start the domain", self._domain(uuid).createWithFlags, flags)
+
+    def saved_image_xml(self, path: str) -> str:
+        """Return the definition in a file with the saved memory of a domain, with secrets."""
+        # VIR_DOMAIN_SAVE_IMAGE_XML_SECURE, which older bindings lack.
+        return str(self._call("read the saved memory", self._connection.saveImageGetXMLDesc, path, 1))
+
+    def restore(self, path: str, xml: str, seconds: float, paused: bool = False) -> None:
+        """Restore a domain from a file with its saved memory, which is kept, as the definition C(xml)."""
+        flags = libvirt.VIR_DOMAIN_SAVE_PAUSED if paused else libvirt.VIR_DOMAIN_SAVE_RUNNING
+        self._call_qemu(seconds, "restore the domain", self._connection.restoreFlags, path, xml, flags)
 
     def shutdown(self, uuid: str, seconds: float) -> None:
         """Request a shutdown from the guest, and return at once."""
@@ -260,7 +272,8 @@ class DomainCalls(Connection):
         """Return the XML of a domain's snapshots, none if libvirt does not support them."""
         try:
             snapshots = self._call("list the snapshots", self._domain(uuid).listAllSnapshots, 0)
-            return [str(self._call("read a snapshot", snapshot.getXMLDesc, 0)) for snapshot in snapshots]
+            found = [self._call("read a snapshot", snapshot.getXMLDesc, 0) for snapshot in snapshots]
+            return [without_entities(xml) for xml in found]
         except VmError as error:
             if error.libvirt_code in (libvirt.VIR_ERR_NO_SUPPORT, libvirt.VIR_ERR_NO_DOMAIN_SNAPSHOT):
                 return []

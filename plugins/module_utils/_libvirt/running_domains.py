@@ -83,6 +83,11 @@ class RunningDomainCalls(DomainCalls):
                 return False
             raise
 
+    def resize_block(self, uuid: str, target: str, size: int) -> None:
+        """Set the size of a disk of a running domain, in bytes. Its guest sees it at once."""
+        flags = libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES
+        self._change("resize a disk", self._domain(uuid).blockResize, target, size, flags)
+
     def screenshot(self, uuid: str) -> bytes:
         """Return a screenshot of a running domain's first screen, as PNG or PPM depending on QEMU.
 

@@ -22,6 +22,16 @@ ADDRESS = {
     **{name: {"type": "int"} for name in ("domain", "bus", "slot", "function", "controller", "target", "unit")},
 }
 
+# How a volume that does not exist is created.
+CREATE: dict[str, dict[str, Any]] = {
+    "size": {"type": "bytes"},
+    "image": {"type": "str"},
+    "image_format": {"type": "str", "choices": ["raw", "qcow2"]},
+    "linked": {"type": "bool", "default": False},
+    "format": {"type": "str", "choices": ["raw", "qcow2"]},
+    "preallocation": {"type": "str", "choices": ["off", "metadata", "falloc", "full"], "default": "off"},
+}
+
 _VOLUME = {
     "install_path": {"type": "str", "required": True},
     "device_id": {"type": "int"},
@@ -42,6 +52,7 @@ _VOLUME = {
     "chap_username": {"type": "str"},
     "chap_password": {"type": "str", "no_log": True},
     "format": {"type": "str", "choices": ["raw", "qcow2"]},
+    "create": {"type": "dict", "options": CREATE},
     "serial": {"type": "str"},
     "boot_order": {"type": "int"},
     "address": {"type": "dict", "options": ADDRESS},

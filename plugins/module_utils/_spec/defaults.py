@@ -20,8 +20,21 @@ def fill_in(vm: Part) -> None:
     for name, first in (("data_volumes", 1), ("boot_iso", 0), ("cd_roms", 0), ("scsi_luns", 1), ("nics", 0)):
         for part in vm.get(name) or ():
             _default(part, "device_id", part.index + first)
+    for part in [*([] if root is None else [root]), *(vm.get("data_volumes") or ())]:
+        fill_in_creation(part)
     _fill_in_topology(vm)
     _fill_in_nics(vm)
+
+
+def fill_in_creation(volume: Part) -> None:
+    """Set the format of a volume that may have to be created: a file is qcow2, as ZStack creates it."""
+    create = volume.get("create")
+    if create is None:
+        return
+    is_file = volume.get("device_type") == "file"
+    _default(create, "format", (volume.get("format") or "qcow2") if is_file else "raw")
+    if is_file and create.get("format") is not None:
+        _default(volume, "format", create.get("format"))
 
 
 def _fill_in_nics(vm: Part) -> None:

@@ -57,6 +57,8 @@ VOLUME_CHECKS: Mapping[str, values.Check] = {
     "controller_index": values.number(0, 255),
     "luks_secret_uuid": values.uuid,
     "recovery_url": values.line,
+    "create.size": values.disk_size,
+    "create.image": values.line,
     "qos.read_bandwidth": _LIMIT,
     "qos.write_bandwidth": _LIMIT,
     "qos.total_bandwidth": _LIMIT,

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from .._errors.errors import Problem
 from .option_reader import Part
+from .volume_creation import creation_problems
 
 # A limit of both directions together, and those that it excludes.
 _EXCLUSIVE_LIMITS = (
@@ -25,6 +26,7 @@ def disk_problems(vm: Part) -> Iterator[Problem]:
     threads = {thread.get("id") for thread in vm.get("io_threads") or ()}
     for volume in _volumes(vm):
         yield from _volume_problems(volume)
+        yield from creation_problems(volume)
         yield from _io_thread_problems(volume, threads, "io_threads" in vm.wrong)
     yield from _controller_problems(vm)
     yield from _drive_problems(vm)

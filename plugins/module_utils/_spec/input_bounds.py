@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 MAX_DEPTH = 32  # a VM needs 6
@@ -25,8 +26,11 @@ _TOO_LONG = "has a text of more than %d characters" % MAX_STRING
 _BIG_NUMBER = "has a number of more than %d digits" % MAX_NUMBER
 
 
-def problem_of_json(text: str) -> str:
-    """Return why this JSON text must not be parsed, empty if it may be. Its syntax is not checked."""
+def problem_of_json(text: str, most: float = MAX_VALUES) -> str:
+    """Return why this JSON text must not be parsed, empty if it may be. Its syntax is not checked.
+
+    C(most): how many values it may have, infinite for a text about any number of VMs.
+    """
     depth, values = 0, 1
     for found in _TOKEN.finditer(text):
         start, length = text[found.start()], found.end() - found.start()
@@ -43,13 +47,14 @@ def problem_of_json(text: str) -> str:
             return _BIG_NUMBER
         if depth > MAX_DEPTH:
             return _TOO_DEEP
-        if values > MAX_VALUES:
+        if values > most:
             return _TOO_MANY
     return ""
 
 
 def problem_of_shape(data: Any) -> str:
     """Return why data from JSON or YAML is too large for one VM, empty if it is not."""
+    # Counted one by one: with aliases, YAML of a few lines has more values than fit into memory.
     values, level = 0, [data]
     for _depth in range(MAX_DEPTH + 1):
         values += len(level)
@@ -57,7 +62,7 @@ def problem_of_shape(data: Any) -> str:
             return _TOO_MANY
         if any(isinstance(value, str) and len(value) > MAX_STRING for value in level):
             return _TOO_LONG
-        level = list(_inner(level))
+        level = list(islice(_inner(level), MAX_VALUES + 1))
     return _TOO_DEEP if level else ""
 
 

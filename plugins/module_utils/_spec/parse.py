@@ -12,7 +12,7 @@ from typing import Any, Optional, TypeVar
 from .._errors.errors import Problem
 from .._storage.backends import check, check_together
 from . import values
-from .arguments import VM_ARGUMENT_SPEC
+from .arguments import CREATE, VM_ARGUMENT_SPEC
 from .cloud_init import secret_texts, seed_documents
 from .defaults import fill_in
 from .disk_checks import (
@@ -46,6 +46,7 @@ from .vm import (
     UsbDevice,
     Vm,
     Volume,
+    VolumeCreation,
     VolumeQos,
 )
 
@@ -265,7 +266,9 @@ def _cloud_init(vm: Part) -> Optional[CloudInit]:
 
 def _volume(part: Part) -> Volume:
     given = _given(part, _VOLUME_OPTIONS)
-    given.update(mon_info=_monitors(part), qos=_limits(given["qos"], VolumeQos), address=address_of(part))
+    given.update(
+        mon_info=_monitors(part), qos=_limits(given["qos"], VolumeQos), address=address_of(part), create=_creation(part)
+    )
     return Volume(option_path=part.option_path, **given)
 
 
@@ -293,6 +296,11 @@ def _limits(qos: Optional[Part], kind: type[Limits]) -> Optional[Limits]:
     """Return the limits, None if there are none. An invalid limit is ignored, so that its owner is still checked."""
     limits = [qos.get(field.name) for field in fields(kind)] if qos is not None else []
     return kind(*limits) if any(limits) else None
+
+
+def _creation(part: Part) -> Optional[VolumeCreation]:
+    create = part.get("create")
+    return None if create is None else VolumeCreation(option_path=create.option_path, **_given(create, CREATE))
 
 
 def address_of(part: Part) -> Optional[DeviceAddress]:

@@ -97,6 +97,7 @@ def problems_across_vms(vms: Iterable[Part]) -> Iterator[Problem]:
     yield from _twice_in_lists(vms, "pci_devices", lambda item: item)
     yield from _twice_in_lists(vms, "usb_devices", lambda item: (item.bus, item.device))
     yield from _shared_volume_problems(vms)
+    yield from _image_problems(vms)
     yield from _secret_problems(vms)
 
 
@@ -229,6 +230,21 @@ def _shared_volume_problems(vms: Iterable[Part]) -> Iterator[Problem]:
                     "is the same as %s.install_path: two VMs that write to one disk destroy it" % other.option_path,
                     hint="set shareable in both if the guests can share a disk (cluster file system)",
                 )
+
+
+def _image_problems(vms: Iterable[Part]) -> Iterator[Problem]:
+    """Yield images to create volumes from that are themselves volumes, whose VM writes to them."""
+    volumes = [volume for vm in vms for volume in _volumes(vm)]
+    paths = {volume.get("install_path"): volume for volume in volumes if volume.get("device_type") == "file"}
+    for volume in volumes:
+        create = volume.get("create")
+        other = paths.get(create.get("image")) if create is not None and create.get("image") else None
+        if other is not None:
+            yield Problem(
+                "%s.image" % create.option_path,
+                "is the same as %s.install_path: a VM writes to it" % other.option_path,
+                hint="name an image that no VM uses as its volume",
+            )
 
 
 def _secret_problems(vms: Iterable[Part]) -> Iterator[Problem]:

@@ -85,6 +85,17 @@ def memory(value: int) -> int:
     return value
 
 
+def disk_size(value: int) -> int:
+    """Return the size of a disk in bytes. Less than 1 MiB is a number meant in another unit."""
+    if value < 1 << 20:
+        raise ValueError("is less than 1 MiB: a number without a unit is in bytes; write for instance 20GiB")
+    if value > 1 << 60:
+        raise ValueError("is more than 1 EiB")
+    if value % 512:
+        raise ValueError("is not a multiple of 512 bytes, the size of a disk's sector")
+    return value
+
+
 def uuid(value: str) -> str:
     """Return a UUID with dashes; it may come without."""
     text = value.lower()

@@ -72,6 +72,23 @@ class VolumeQos:
 
 
 @dataclass(frozen=True)
+class VolumeCreation:
+    """How a volume is created if it does not exist, and the least size that it has.
+
+    C(size): None for the image's. C(image): a path, or POOL/IMAGE@SNAPSHOT in ceph; None for an empty volume.
+    C(image_format): None for the one that the image's header states.
+    """
+
+    option_path: str
+    size: Optional[int]
+    image: Optional[str]
+    image_format: Optional[str]
+    linked: bool
+    format: str
+    preallocation: str
+
+
+@dataclass(frozen=True)
 class Volume:
     """A disk; the root volume has device_id 0."""
 
@@ -91,6 +108,7 @@ class Volume:
     chap_username: Optional[str]
     chap_password: Optional[str]
     format: Optional[str]
+    create: Optional[VolumeCreation]
     serial: Optional[str]
     boot_order: Optional[int]
     address: Optional[DeviceAddress]
@@ -295,6 +313,12 @@ class Vm:
     def cds(self) -> tuple[Cdrom, ...]:
         """Return the CDs in the drives."""
         return self.boot_iso if self.cd_roms is None else tuple(drive for drive in self.cd_roms if drive.path)
+
+    @property
+    def addresses(self) -> tuple[tuple[str, DeviceAddress], ...]:
+        """Return the addresses that devices are given in the guest, each with the option path of its device."""
+        devices: list[Union[Volume, CdDrive, ScsiLun]] = [*self.volumes, *(self.cd_roms or ()), *self.scsi_luns]
+        return tuple((device.option_path, device.address) for device in devices if device.address is not None)
 
     @property
     def label(self) -> str:

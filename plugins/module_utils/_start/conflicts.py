@@ -256,13 +256,15 @@ class _Search:
             self.found.problems.append(Problem(self._patch(path), message, code or "path_taken"))
 
     def _on_host(self, check: Callable[[HostSystem, str], tuple[str, str]], path: str) -> tuple[str, str]:
-        """Return why a path is taken, and the error code."""
+        """Return why a path is taken, and the error code. One that cannot be looked at is a problem of its own."""
         if self._system is None:
             return "", ""
         try:
             return check(self._system, path)
         except VmError as error:
-            return error.message, error.code
+            option_path = self._option_path("channels", "socket_path", path)
+            self.found.problems.append(Problem(option_path, error.message, error.code))
+            return "", ""
 
     def _log_conflict(self, system: HostSystem, path: str) -> tuple[str, str]:
         """Check a log file; one that an earlier run of the VM has written is named after it."""

@@ -37,7 +37,8 @@ class Claims:
     """C(sockets) are those that QEMU listens on, C(peers) those of others that it connects to.
 
     C(logs) are the files that devices of the VM write, C(streams) the pipes and character devices that QEMU opens.
-    C(nvram) maps its files to their formats, C(images) are the files and devices of disks. C(label) names the VM.
+    C(nvram) maps its files to their formats, C(images) are the files and devices of disks,
+    C(written) those of them that the guest writes to. C(label) names the VM.
     """
 
     label: str
@@ -47,10 +48,13 @@ class Claims:
     streams: frozenset[str] = frozenset()
     nvram: tuple[tuple[str, str], ...] = ()
     images: frozenset[str] = frozenset()
+    written: frozenset[str] = frozenset()
     taps: frozenset[str] = frozenset()
     macs: frozenset[str] = frozenset()
     endpoints: tuple[Endpoint, ...] = ()
 
+
+_WRITTEN = " | ".join("devices/disk[not(readonly)]/source/@%s" % name for name in ("file", "dev"))
 
 NO_CLAIMS = Claims("")
 
@@ -65,6 +69,7 @@ def claims_of(domain: etree._Element, live: bool = False) -> Claims:
         logs=frozenset(_logs(domain)),
         streams=frozenset(_streams(domain)),
         nvram=tuple((nvram.text, nvram.get("format", "raw")) for nvram in domain.iterfind("os/nvram") if nvram.text),
+        written=frozenset(_texts(domain, _WRITTEN)),
         images=frozenset(_images(domain)),
         taps=frozenset(_taps(domain)),
         macs=frozenset(mac.lower() for mac in _texts(domain, "devices/interface/mac/@address")),

@@ -12,7 +12,7 @@ from typing import Optional
 
 from .._actions.action import Action
 from .._actions.definition import BackUpDefinition, Define, Rewriting, SetAutostart
-from .._actions.power import DiscardSavedState, Resume, Start, Stop, WaitUntilOff, WakeUp
+from .._actions.power import DiscardSavedState, Resume, Start, Stop, WaitUntilOff, WakeUp, is_up
 from .._drift.walk import Difference
 from .._errors.errors import VmError
 from .._libvirt.observed import ObservedVm
@@ -83,18 +83,22 @@ class Drift:
 
 @dataclass(frozen=True)
 class Plan:
-    """The actions on a VM itself, and why: first C(definition), then C(changes) of the running VM."""
+    """The actions on a VM itself, and why: first C(definition), then C(changes) of the running VM.
+
+    C(creations) of volumes come before all, so that a definition never names a volume that has yet to be created.
+    """
 
     definition: tuple[Action, ...]
     changes: tuple[Action, ...]
     differences: tuple[Difference, ...]
     warnings: tuple[str, ...]
     restart_required: bool
+    creations: tuple[Action, ...] = ()
 
     @property
     def actions(self) -> tuple[Action, ...]:
         """Return the actions in order, without the preparations in between (see L(steps))."""
-        return (*self.definition, *self.changes)
+        return (*self.creations, *self.definition, *self.changes)
 
 
 def power_of(observed: ObservedVm) -> str:
@@ -136,9 +140,11 @@ def plan_vm(
     policy: Policy,
     definition: str,
     rewriting: Optional[Rewriting] = None,
+    start: Optional[Action] = None,
 ) -> Plan:
     """Return the plan for a VM that L(check_state) accepts.
 
+    C(start) starts a VM that is off, if not in the usual way.
     C(definition) is the XML to define, C(rewriting) for one with domain patches. What cannot be undone comes last.
     """
     differences = (*_beside_the_domain(vm, observed), *_merged(drift))
@@ -149,7 +155,7 @@ def plan_vm(
     return Plan(
         # The definition comes first: it keeps the undo of other VMs from removing what the VM shares with them.
         definition=tuple(_definition(vm, observed, drift, policy, define) if adapt else ()),
-        changes=(*changes, *_power(observed, restarts, policy)),
+        changes=(*changes, *_power(vm, observed, restarts, policy, start)),
         differences=differences,
         warnings=tuple(_warnings(observed, drift, policy)),
         restart_required=_restart_required(observed, drift, policy),
@@ -158,6 +164,7 @@ def plan_vm(
 
 def steps(plan: Plan, prepare: Prepare) -> Iterator[Action]:
     """Return all actions. Each is requested when the one before it is done."""
+    yield from plan.creations
     yield from plan.definition
     # Not earlier: before the VM is seen to need it, the undo of another VM may remove what exists.
     yield from prepare()
@@ -222,21 +229,23 @@ def _definition(vm: Vm, observed: ObservedVm, drift: Drift, policy: Policy, defi
     return actions
 
 
-def _comes_back(observed: ObservedVm, policy: Policy) -> bool:
+def will_restore(observed: ObservedVm, policy: Policy) -> bool:
     """Return whether a start restores the VM from its saved memory."""
     return observed.saved and policy.saved_state == "restore"
 
 
-def _power(observed: ObservedVm, restarts: bool, policy: Policy) -> list[Action]:
-    power = power_of(observed)
-    if observed.saved and not _comes_back(observed, policy):
+def _power(vm: Vm, observed: ObservedVm, restarts: bool, policy: Policy, given_start: Optional[Action]) -> list[Action]:
+    power, start = power_of(observed), given_start or Start()
+    if observed.saved and given_start is not None:
+        return [DiscardSavedState(), start]
+    if observed.saved and not will_restore(observed, policy):
         return [DiscardSavedState(), Start()]
     if restarts:
         return [Stop(graceful=power in (KEEP, RESUME, WAKE_UP)), Start()]
     actions: Mapping[str, list[Action]] = {
-        START: [Start()],
-        START_WHEN_OFF: [WaitUntilOff(), Start()],
-        RESUME: [Resume()],
+        START: [start],
+        START_WHEN_OFF: [WaitUntilOff(), start],
+        RESUME: [] if is_up(vm, observed.state, observed.reason) else [Resume()],
         WAKE_UP: [WakeUp()],
     }
     return actions.get(power, [])
@@ -244,7 +253,7 @@ def _power(observed: ObservedVm, restarts: bool, policy: Policy) -> list[Action]
 
 def _restart_required(observed: ObservedVm, drift: Drift, policy: Policy) -> bool:
     """Return whether the running VM still differs from what is desired after the plan."""
-    if _comes_back(observed, policy):
+    if will_restore(observed, policy):
         return bool(drift.defined)
     if not observed.active or will_start(observed, drift, policy):
         return False
@@ -252,7 +261,7 @@ def _restart_required(observed: ObservedVm, drift: Drift, policy: Policy) -> boo
 
 
 def _warnings(observed: ObservedVm, drift: Drift, policy: Policy) -> list[str]:
-    if _comes_back(observed, policy) and drift.defined:
+    if will_restore(observed, policy) and drift.defined:
         return [
             "the VM is suspended to disk: it comes back as it was saved, "
             "and the changed definition takes effect when it next boots"

@@ -72,6 +72,8 @@ def backup_problems(directory: str, actions: Iterable[Action], system: System) -
         return []
     if system.files.may_create(directory + "/definition.xml"):
         return []
+    if system.is_root():
+        return [Problem("backup", "nothing can be written to %s: Read-only file system" % directory, "path_unwritable")]
     return [Problem("backup", "this user may not write to %s" % directory, "needs_root")]
 
 

@@ -58,22 +58,29 @@ def console_of_domain(live: etree._Element, management_ip: Optional[str]) -> Opt
     return {"type": graphics.get("type"), "host": host, "port": port}
 
 
+def is_started(context: ActionContext) -> bool:
+    """Return whether this run has started the VM."""
+    return "start" in context.done or "restore" in context.done
+
+
 def wait_until_ready(context: ActionContext, console: Optional[dict[str, Any]]) -> Optional[list[Address]]:
     """Wait for what C(wait_for) of the VM names. The VM runs already, and keeps running when this fails.
 
     C(console) is that of a VM which was started just now, None for one that ran before. Return its addresses, the best
     first, if they were waited for.
     """
+    if context.vm.create_paused and context.look()[0] == "paused":
+        return None
     if context.vm.wait_for == "console" and console is not None and not context.system.is_remote:
         # From a remote machine it may be unreachable; libvirt has the port from a QEMU that listens.
         _wait_for_console(context, console)
-    elif context.vm.wait_for == "guest_agent" and ("start" in context.done or _has_agent_channel(context)):
+    elif context.vm.wait_for == "guest_agent" and (is_started(context) or _has_agent_channel(context)):
         _wait_for_agent(context)
-    elif context.vm.wait_for == "cloud_init" and ("start" in context.done or _has_agent_channel(context)):
+    elif context.vm.wait_for == "cloud_init" and (is_started(context) or _has_agent_channel(context)):
         _wait_for_cloud_init(context)
-    elif context.vm.wait_for == "address" and ("start" in context.done or _has_nic(context)):
+    elif context.vm.wait_for == "address" and (is_started(context) or _has_nic(context)):
         return _wait_for_address(context)
-    elif console is None and "start" in context.done:
+    elif console is None and is_started(context):
         # A running VM has one.
         _wait(context, lambda: context.look()[0] not in _ENDED, CONSOLE_SECONDS, "console", lambda: "it has no console")
     return None

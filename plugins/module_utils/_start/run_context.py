@@ -16,6 +16,7 @@ from .._host.bridges import BridgePorts
 from .._host.capabilities import Host, domain_kind, parse_capabilities, parse_domain_capabilities
 from .._host.system import System
 from .._host_storage.preparation import preflight
+from .._host_storage.volume_stores import VolumeStores
 from .._libvirt.hypervisor import Hypervisor
 from .._libvirt.observed import DomainList, list_domains
 from .._spec.vm import Vm
@@ -64,7 +65,7 @@ class RunContext:
 
     C(problems) are those of the storage of the VMs in C(checked), which were off at the beginning. C(free_memory): in
     bytes, None if unknown. C(networks): whether each libvirt network is active; C(network_filters): their names. Both
-    are None if no VM needs them, or why libvirt doesn't say.
+    are None if no VM needs them, or why libvirt doesn't say. C(volume_stores): None if the hypervisor is remote.
     """
 
     hypervisor: Hypervisor
@@ -80,6 +81,7 @@ class RunContext:
     checked: frozenset[str]
     others: OtherDomains
     bridge_ports: BridgePorts
+    volume_stores: Optional[VolumeStores] = None
     shared_actions: SharedActions = field(default_factory=SharedActions)
 
     @property
@@ -105,13 +107,14 @@ class RunContext:
 def begin_run(hypervisor: Hypervisor, system: System, vms: Sequence[Vm], request: StartRequest) -> RunContext:
     """Query the hypervisor, and check the storage of all VMs that are off."""
     domains = list_domains(hypervisor, asks_autostart=any(vm.autostart is not None for vm in vms))
+    host = _ask_host(hypervisor, system, vms)
     off = [vm for vm in vms if vm.uuid not in domains.active]
     return RunContext(
         hypervisor=hypervisor,
         system=system,
         request=request,
         mask=SecretMask(request.secrets),
-        host=_ask_host(hypervisor, system, vms),
+        host=host,
         domains=domains,
         free_memory=hypervisor.free_memory() if system.is_remote else system.devices.free_memory(),
         networks=_ask_if(hypervisor.networks, any(nic.network_name for vm in vms for nic in vm.nics)),
@@ -120,6 +123,7 @@ def begin_run(hypervisor: Hypervisor, system: System, vms: Sequence[Vm], request
         checked=frozenset(vm.uuid for vm in off),
         others=OtherDomains(hypervisor, domains, [vm.uuid for vm in vms]),
         bridge_ports=BridgePorts(system),
+        volume_stores=None if system.is_remote else VolumeStores(system, host.capabilities.qemu_owner),
     )
 
 

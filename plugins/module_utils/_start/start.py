@@ -36,6 +36,7 @@ from .._storage.base import StorageFacts
 from .apply import apply
 from .conflicts import Use, find_conflicts
 from .daemons import daemon_problems
+from .memory_snapshot import plan_restore
 from .plan import Drift, Plan, Prepare, check_drift, check_state, plan_vm, steps, will_attach, will_start
 from .preflight import (
     backup_problems,
@@ -46,10 +47,11 @@ from .preflight import (
     network_problems,
     rights_problems,
 )
-from .readiness import console_of, wait_until_ready
+from .readiness import console_of, is_started, wait_until_ready
 from .result import SecretMask, VmResult, as_failure, domain_text, failed, of_vm, without_secrets_of_patches
 from .run_context import RunContext, StartRequest, begin_run
 from .start_order import start_in_order
+from .volume_work import Domains, volume_work, with_volumes
 from .volumes import check_block_jobs, keep_overlays, move_warnings, on_overlays, storage_problems
 
 
@@ -136,10 +138,15 @@ def _plan(run: RunContext, vm: Vm, observed: ObservedVm, result: VmResult) -> tu
     problems = list(facts.problems)
     prepare: Prepare = tuple
     definition = etree.tostring(reconciled.merged, encoding="unicode")
-    plan = plan_vm(vm, observed, drift, run.policy, definition, _rewriting(to_define))
     use = Use(will_start(observed, drift, run.policy), will_attach(drift, run.policy))
+    work = volume_work(run, vm, facts, Domains(to_define.element, existing, live, overlays))
+    snapshot = plan_restore(vm, to_define.element, run.hypervisor, run.system, use.starts and not observed.active)
+    problems += snapshot.problems
+    plan = plan_vm(vm, observed, drift, run.policy, definition, _rewriting(to_define), snapshot.action)
+    plan = with_volumes(plan, work, observed, run.policy, use.starts)
     if use.starts or use.attaches:
-        problems += [*desired.missing, *storage_problems(run, vm, facts, overlays), *host_problems(vm, run.system)]
+        problems += [*desired.missing, *work.unexplained(storage_problems(run, vm, facts, overlays))]
+        problems += host_problems(vm, run.system)
         problems += daemon_problems(vm, run.system, run.hypervisor.uri)
         problems += rights_problems(vm, run.system, run.host.capabilities.qemu_owner)
         problems += network_problems(vm, run.networks)
@@ -152,6 +159,8 @@ def _plan(run: RunContext, vm: Vm, observed: ObservedVm, result: VmResult) -> tu
         write = seed_action(vm, seed, run.host.capabilities.qemu_owner)
         plan = replace(plan, definition=(write, *plan.definition))
         problems += seed_problems(vm, run.system)
+    if use.starts or use.attaches or plan.definition:
+        problems += work.problems
     problems += backup_problems(BACKUP_DIRECTORY, plan.actions, run.system)
     if use.starts or use.attaches or plan.definition:
         conflicts = find_conflicts(vm, reconciled.merged, observed, use, run.system, run.others)
@@ -228,7 +237,7 @@ def _apply(run: RunContext, vm: Vm, observed: ObservedVm, actions: Iterator[Acti
 
 def _wait_until_ready(context: ActionContext, result: VmResult) -> None:
     started = None
-    if "start" in context.done:
+    if is_started(context):
         live_xml = context.retried(lambda: context.hypervisor.xml(context.vm.uuid, inactive=False))
         result.console = started = console_of(context.vm, live_xml)
     result.addresses = wait_until_ready(context, started)

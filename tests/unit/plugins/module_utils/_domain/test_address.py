@@ -14,7 +14,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._storage.base import St
 from ansible_collections.zstack.kvm.tests.support.recorded_hosts import recorded_host
 from ansible_collections.zstack.kvm.tests.unit.fakes import parsed_vm
 
-PCI = {"type": "pci", "bus": 1, "slot": 31, "function": 2}
+PCI = {"type": "pci", "slot": 31, "function": 2}
 DRIVE = {"type": "drive", "controller": 1, "bus": 0, "target": 2, "unit": 4}
 
 
@@ -25,7 +25,7 @@ def address_of(**options: Any) -> dict[str, str]:
 
 
 def test_a_virtio_disk_has_a_pci_address() -> None:
-    expected = {"type": "pci", "domain": "0x0000", "bus": "0x01", "slot": "0x1f", "function": "0x2"}
+    expected = {"type": "pci", "domain": "0x0000", "bus": "0x00", "slot": "0x1f", "function": "0x2"}
     assert address_of(address=PCI) == expected
 
 

@@ -65,6 +65,7 @@ def test_vms_takes_anything_so_that_every_problem_gets_its_place() -> None:
         (types.Volume, "data_volumes"),
         (types.Monitor, "root_volume.mon_info"),
         (types.VolumeQos, "root_volume.qos"),
+        (types.VolumeCreation, "root_volume.create"),
         (types.Cdrom, "boot_iso"),
         (types.Nic, "nics"),
         (types.NicQos, "nics.qos"),

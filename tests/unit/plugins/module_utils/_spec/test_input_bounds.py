@@ -82,6 +82,15 @@ def test_a_number_of_thousands_of_digits_is_not_parsed() -> None:
     assert "digits" in problem_of_json("1" * 5000)
 
 
+def test_aliases_multiply_nothing() -> None:
+    data: Any = 0
+    for _level in range(5):
+        data = [data] * 10_000
+    begun = time.process_time()
+    assert "values" in problem_of_data(data)
+    assert time.process_time() - begun < 1
+
+
 def test_first_says_how_many_more_there_are() -> None:
     assert first("abc", 3) == ["a", "b", "c"]
     assert first("abcd", 2) == ["a", "b", "and 2 more"]

@@ -283,7 +283,7 @@ class TestUnknownFields:
     DOCUMENT = document(
         gpu="x",
         rootVolume={"installPath": "/a", "size": 1},
-        nics=[{"bridgeName": "b", "mtu": 1}],
+        nics=[{"bridgeName": "b", "speed": 1}],
         addons={
             "vdiProxy": {},
             "channel": {"socketPath": "/s", "targetName": "t", "x": 1},
@@ -293,7 +293,7 @@ class TestUnknownFields:
     PATHS = {
         "gpu",
         "rootVolume.size",
-        "nics[0].mtu",
+        "nics[0].speed",
         "addons.vdiProxy",
         "addons.channel[0].x",
         "addons.NicQos.f0.burst",
@@ -373,7 +373,11 @@ def test_whole_numbers_may_be_the_text_that_a_template_made_of_them() -> None:
 
 
 @pytest.mark.parametrize("unknown", ["error", "warn", "ignore"])
-@pytest.mark.parametrize("field", [{"bootMode": "UEFI"}, {"cdRoms": []}, {"machineType": "q35"}], ids=str)
-def test_a_document_of_a_newer_zstack_is_refused_whatever_is_unknown(field: dict[str, Any], unknown: str) -> None:
-    (problem,) = problems(document(**field), unknown=unknown)
-    assert problem.startswith("the document is one of ZStack Cloud 5 or ZSphere (it has %s)" % next(iter(field)))
+def test_a_field_that_only_todays_documents_have_is_refused_whatever_is_unknown(unknown: str) -> None:
+    found = problems(document(secureBoot=True, nics=[{"bridgeName": "b", "mtu": 9000}]), unknown=unknown)
+    reason = "is not supported: only documents with bootMode, cdRoms or machineType can have it"
+    assert found == ["secureBoot %s" % reason, "nics[0].mtu %s" % reason]
+
+
+def test_a_field_that_has_no_effect_today_has_none_in_an_old_document() -> None:
+    assert converted(accountUuid="a", kvmHostAddons={}, secureBoot=False) == converted()

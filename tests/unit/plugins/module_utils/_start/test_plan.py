@@ -14,7 +14,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._actions.definition imp
     CreateChannelDirectory,
 )
 from ansible_collections.zstack.kvm.plugins.module_utils._actions.live import AttachVolume, SetVcpus
-from ansible_collections.zstack.kvm.plugins.module_utils._actions.power import Stop
+from ansible_collections.zstack.kvm.plugins.module_utils._actions.power import Restore, Stop
 from ansible_collections.zstack.kvm.plugins.module_utils._drift.walk import Difference
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.observed import ObservedVm
@@ -223,6 +223,33 @@ class TestSuspendedToDisk:
     @pytest.mark.parametrize("state", ["absent", "shutoff"])
     def test_without_saved_memory_there_is_none_to_throw_away(self, state: str) -> None:
         assert "discard_saved_state" not in names(plan(observed(state), policy=Policy(saved_state="discard")))
+
+
+class TestStartedPaused:
+    def test_it_stays_paused(self) -> None:
+        assert names(plan(observed("paused", "user"), create_paused=True)) == []
+
+    def test_after_an_io_error_it_is_resumed(self) -> None:
+        assert names(plan(observed("paused", "ioerror"), create_paused=True)) == ["resume"]
+
+    def test_otherwise_a_paused_vm_is_resumed(self) -> None:
+        assert names(plan(observed("paused", "user"))) == ["resume"]
+
+
+class TestMemorySnapshot:
+    RESTORE = Restore("/snapshots/memory", "<saved/>")
+
+    def restored(self, seen: ObservedVm) -> list[str]:
+        return [
+            action.name for action in plan_vm(vm(), seen, NO_DRIFT, NEXT_BOOT, "<new/>", start=self.RESTORE).actions
+        ]
+
+    def test_replaces_the_boot(self) -> None:
+        assert self.restored(observed("shutoff")) == ["restore"]
+        assert self.restored(observed("absent")) == ["define", "restore"]
+
+    def test_replaces_memory_that_is_saved_elsewhere(self) -> None:
+        assert self.restored(observed("shutoff", saved=True)) == ["discard_saved_state", "restore"]
 
 
 class TestDisksThatAPlanTouches:

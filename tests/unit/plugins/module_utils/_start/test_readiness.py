@@ -41,7 +41,7 @@ def short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def wait(system: System, wait_for: str = "console", state: str = "running") -> None:
-    vm: Any = SimpleNamespace(uuid=UUID, domain_name="web", wait_for=wait_for)
+    vm: Any = SimpleNamespace(uuid=UUID, domain_name="web", wait_for=wait_for, create_paused=False)
     hypervisor: Any = FakeHypervisor({UUID: FakeDomain(state)})
     unused: Any = None
     context = ActionContext(hypervisor, system, vm, unused, threading.Event())
@@ -104,7 +104,7 @@ def wait_for_address(hypervisor: AddressedHypervisor, monkeypatch: pytest.Monkey
     """Wait for an address, for an instant; C(answers): whether the guest answers at its leases."""
     monkeypatch.setattr(readiness, "_ADDRESS_PAUSE", 0.01)
     monkeypatch.setattr(guest_addresses, "is_neighbour", lambda system, address, mac: answers)
-    vm: Any = SimpleNamespace(uuid=UUID, domain_name="web", wait_for="address", timeout=0.3)
+    vm: Any = SimpleNamespace(uuid=UUID, domain_name="web", wait_for="address", timeout=0.3, create_paused=False)
     unused: Any = None
     context = ActionContext(hypervisor, System(0), vm, unused, threading.Event())
     context.done.append("start")

@@ -36,6 +36,7 @@ def volume(device_type: str, install_path: str, **options: Any) -> Volume:
         "chap_username": None,
         "chap_password": None,
         "format": None,
+        "create": None,
         "address": None,
         "qos": None,
         "use_scsi": False,

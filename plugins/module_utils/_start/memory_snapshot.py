@@ -1,0 +1,75 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plan the restoring of a VM from a memory snapshot, a file with its saved memory."""
+
+from __future__ import annotations
+
+import copy
+from typing import NamedTuple, Optional
+
+try:
+    from lxml import etree
+except ImportError:  # the module reports it
+    pass
+
+from .._actions.power import Restore
+from .._drift.reconcile import reconcile
+from .._errors.errors import Problem, VmError
+from .._host.system import System
+from .._libvirt.hypervisor import Hypervisor
+from .._spec.vm import Vm
+
+
+class PlannedRestore(NamedTuple):
+    """The action, None if the VM is not restored; and what prevents it."""
+
+    action: Optional[Restore] = None
+    problems: tuple[Problem, ...] = ()
+
+
+def plan_restore(
+    vm: Vm, desired: etree._Element, hypervisor: Hypervisor, system: System, starts: bool
+) -> PlannedRestore:
+    """Return how a VM that C(starts) is restored. C(desired): its domain.
+
+    libvirt compares what the guest sees with what it saw when its memory was saved: all that the options leave open is
+    as the definition in the snapshot has it.
+    """
+    path = vm.memory_snapshot
+    if path is None or not starts:
+        return PlannedRestore()
+    try:
+        _check_file(path, system)
+        saved = etree.fromstring(hypervisor.saved_image_xml(path))
+    except VmError as error:
+        if error.lost_libvirt:
+            raise
+        message = error.message
+        if error.code != "memory_snapshot_failed":
+            message = "%s cannot be restored: %s" % (path, error.message)
+        return PlannedRestore(
+            problems=(Problem("%s.memory_snapshot" % vm.option_path, message, "memory_snapshot_failed"),)
+        )
+    merged = reconcile(desired, saved).merged
+    _keep_host_model(merged, saved)
+    return PlannedRestore(Restore(path, etree.tostring(merged, encoding="unicode")))
+
+
+def _check_file(path: str, system: System) -> None:
+    if system.is_remote:
+        return
+    kind = system.files.path_kind(path)
+    if kind is None:
+        raise VmError("memory_snapshot_failed", "the file %s does not exist" % path)
+    if kind == "block":
+        raise VmError("memory_snapshot_failed", "%s is a block device: mount it and name the file in it" % path)
+    if kind != "file":
+        raise VmError("memory_snapshot_failed", "%s is not a file" % path)
+
+
+def _keep_host_model(merged: etree._Element, saved: etree._Element) -> None:
+    """Keep the CPU that libvirt had made of the host's, which may be another by now."""
+    cpu, saved_cpu = merged.find("cpu"), saved.find("cpu")
+    if cpu is not None and saved_cpu is not None and cpu.get("mode") == "host-model":
+        merged.replace(cpu, copy.deepcopy(saved_cpu))

@@ -1,0 +1,94 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Restoring a VM from a memory snapshot."""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils._domain.build import build
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
+from ansible_collections.zstack.kvm.plugins.module_utils._start.memory_snapshot import PlannedRestore, plan_restore
+from ansible_collections.zstack.kvm.plugins.module_utils._storage.base import StorageFacts
+from ansible_collections.zstack.kvm.tests.support.recorded_hosts import recorded_host
+from ansible_collections.zstack.kvm.tests.unit.fakes import FakeHypervisor, FakeSystem, parsed_vm
+from lxml import etree
+
+PATH = "/snapshots/memory"
+
+
+class Libvirt(FakeHypervisor):
+    """A libvirt with one file of saved memory."""
+
+    def __init__(self, xml: Optional[str]) -> None:
+        super().__init__()
+        self._xml = xml
+
+    def saved_image_xml(self, path: str) -> str:
+        assert path == PATH
+        if self._xml is None:
+            raise VmError("libvirt_error", "image magic is incorrect")
+        return self._xml
+
+
+class System(FakeSystem):
+    """A hypervisor where the path is of some kind."""
+
+    def __init__(self, kind: Optional[str]) -> None:
+        super().__init__()
+        self._kind = kind
+
+    def path_kind(self, path: str) -> Optional[str]:
+        return self._kind
+
+
+def planned(
+    xml: Optional[str] = None, kind: Optional[str] = "file", starts: bool = True, **options: Any
+) -> PlannedRestore:
+    vm = parsed_vm(memory_snapshot=PATH, **options)
+    desired = build(vm, recorded_host("debian-12"), StorageFacts()).element
+    return plan_restore(vm, desired, Libvirt(xml), System(kind), starts)
+
+
+def saved_xml(**options: Any) -> etree._Element:
+    """Return the definition of the VM as libvirt saves it."""
+    domain = build(parsed_vm(**options), recorded_host("debian-12"), StorageFacts()).element
+    etree.SubElement(domain.find("devices/disk"), "address", type="pci", bus="0", slot="0x09")
+    return domain
+
+
+def test_what_the_options_leave_open_is_as_it_was_saved() -> None:
+    made = planned(etree.tostring(saved_xml(), encoding="unicode"), console_password="new")
+    assert made.action is not None
+    restored = etree.fromstring(made.action.xml)
+    assert restored.find("devices/disk/address").get("slot") == "0x09"
+    assert restored.find("devices/graphics").get("passwd") == "new"
+
+
+def test_the_cpu_of_the_host_is_the_one_that_was_saved() -> None:
+    saved = saved_xml(nested_virtualization="host-model")
+    saved.replace(saved.find("cpu"), etree.fromstring('<cpu mode="custom"><model>Skylake-Client</model></cpu>'))
+    made = planned(etree.tostring(saved, encoding="unicode"), nested_virtualization="host-model")
+    assert made.action is not None
+    assert etree.fromstring(made.action.xml).findtext("cpu/model") == "Skylake-Client"
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        (None, "the file /snapshots/memory does not exist"),
+        ("directory", "/snapshots/memory is not a file"),
+        ("block", "/snapshots/memory is a block device: mount it and name the file in it"),
+        ("file", "/snapshots/memory cannot be restored: image magic is incorrect"),
+    ],
+)
+def test_what_is_no_snapshot_is_a_problem(kind: Optional[str], message: str) -> None:
+    (problem,) = planned(None, kind).problems
+    assert (problem.option_path, problem.message) == ("vms[0].memory_snapshot", message)
+    assert problem.code == "memory_snapshot_failed"
+
+
+def test_a_vm_that_runs_is_not_restored() -> None:
+    assert planned(None, None, starts=False) == PlannedRestore()
