@@ -719,7 +719,7 @@ options:
           - The seed is a file in C(/var/lib/zstack-kvm/seeds) that only QEMU's user can read. It is written when the VM
             starts or its definition changes, and removed when the VM is undefined. Another content gets another file,
             so that it is a difference like any other, and the guest sees it when it next boots (with
-            O(on_drift=live) at once). cloud-init itself applies most of it only when the C(instance-id) changes.
+            C(on_drift=live) at once). cloud-init itself applies most of it only when the C(instance-id) changes.
           - Requires the program C(xorrisofs) or C(genisoimage) on the hypervisor, and root.
         type: dict
         suboptions:

@@ -57,7 +57,7 @@ class CloudInitLook:
         """Return whether the console has cloud-init's last message, unless the guest agent has more to tell."""
         return not self._is_readable and _LAST_MESSAGE.search(said) is not None
 
-    def last_seen(self) -> str:
+    def progress(self) -> str:
         """Return how far cloud-init was, for the error."""
         return self._seen
 

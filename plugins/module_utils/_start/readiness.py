@@ -117,7 +117,7 @@ def _wait_for_agent(context: ActionContext) -> None:
 def _wait_for_cloud_init(context: ActionContext) -> None:
     look = CloudInitLook(context.hypervisor, context.vm.uuid)
     found = partial(context.retried, look)
-    _wait(context, found, context.vm.timeout, "cloud_init", look.last_seen, _AGENT_PAUSE, look.finished_on_console)
+    _wait(context, found, context.vm.timeout, "cloud_init", look.progress, _AGENT_PAUSE, look.finished_on_console)
     if look.errors:
         message = "cloud-init has ended with errors in the guest: %s" % "; ".join(look.errors)
         raise VmFailed(Failure(VmError("cloud_init_failed", message), "wait_for_cloud_init"))

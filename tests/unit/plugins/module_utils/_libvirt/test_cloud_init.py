@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How far cloud-init is in a guest, by its agent and by its console."""
+"""Progress of cloud-init in a guest, by its agent and by its console."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_its_errors_are_kept_for_the_message() -> None:
 )
 def test_before_that_it_says_how_far_it_was(files: Optional[dict[str, Any]], seen: str) -> None:
     look_ = look(files)
-    assert (look_(), look_.last_seen()) == (False, seen)
+    assert (look_(), look_.progress()) == (False, seen)
 
 
 @pytest.mark.parametrize(("files", "counts"), [(None, True), ({}, True), ({"status.json": {"stage": "x"}}, False)])
