@@ -25,8 +25,8 @@ from nox.command import CommandFailed
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))
 
-from tests.run import ansible_test, pythons, supported  # noqa: E402
-from tests.run.checkout import Checkout  # noqa: E402
+from tests.run import ansible_test, pythons, supported, systems  # noqa: E402
+from tests.run.checkout import STANDARD_PATH, Checkout  # noqa: E402
 from tests.run.lock import alone  # noqa: E402
 from tests.run.setup import Setup, SetupError  # noqa: E402
 from tests.run.stage import staged  # noqa: E402
@@ -39,6 +39,8 @@ CHECKOUT = Checkout(ROOT)
 TYPED_PACKAGES = ("extensions", "plugins", "tests", "tools.docs", "tools.quickstart")
 TYPED_DIRECTORIES = ("tools/guest", "tools/lab")
 
+
+HYPERVISOR_OPTION = "--hypervisor="
 
 Inside = list[str]  # the beginning of a command that runs in a hypervisor of the laboratory
 
@@ -114,7 +116,14 @@ def sanity(session: nox.Session) -> None:
 
 @session
 def integration(session: nox.Session) -> None:
-    """Run the integration tests with real libvirt and QEMU, in hypervisors of the laboratory."""
+    """Run the integration tests with real libvirt and QEMU, in hypervisors of the laboratory.
+
+    With --hypervisor=NAME first, run those that are not about this machine on hypervisors of that system.
+    """
+    if session.posargs and session.posargs[0].startswith(HYPERVISOR_OPTION):
+        name = session.posargs[0][len(HYPERVISOR_OPTION) :]
+        _try_system(session, "integration", name, "tests/integration", *session.posargs[1:])
+        return
     at_once = min(os.cpu_count() or 1, 4)
     common = ["--verbose", "--durations=40", "--dist=loadfile", "tests/integration", *session.posargs]
     python = str(CHECKOUT.venv / "bin" / "python")
@@ -128,6 +137,31 @@ def integration(session: nox.Session) -> None:
         spread = [f"--numprocesses={at_once}", "--no-loadscope-reorder", "-m", "outside"]
         pytest(session, "integration-outside", *spread, *common)
     failures.end(session)
+
+
+@session
+def other_systems(session: nox.Session) -> None:
+    """Run chosen integration tests on hypervisors of each other system that is in the usual run."""
+    failures = Failures()
+    for name in systems.USUAL:
+        with failures.noted(name):
+            _try_system(session, "other_systems", name, *supported.TESTS_OF_SYSTEMS, *session.posargs)
+    failures.end(session)
+
+
+def _try_system(session: nox.Session, part: str, name: str, *tests: str) -> None:
+    """Run the tests in one hypervisor of the system, with the system's own Python."""
+    if name not in systems.SUITES:
+        session.error(f"there is no system {name}, only {', '.join(systems.SUITES)}")
+    files = systems.directory(ROOT, name)
+    if not files.is_dir():
+        session.error(f"{files} is missing; ./run-tests systems creates it")
+    python = str(systems.VENV / "bin" / "python")
+    path = ":".join([str(systems.VENV / "bin"), STANDARD_PATH])
+    with laboratory(session, 1, f"--system={files}") as (inside,):
+        report = f"--junit-xml={CHECKOUT.result(f'{part}-{name}')}"
+        common = [report, "--verbose", "--durations=20", "-m", "not outside"]
+        run(session, *inside, python, "-m", "pytest", *common, *tests, env={"PATH": path})
 
 
 @session
@@ -224,7 +258,7 @@ class Failures:
 
 
 @contextlib.contextmanager
-def laboratory(session: nox.Session, hosts: int) -> Iterator[list[Inside]]:
+def laboratory(session: nox.Session, hosts: int, *options: str) -> Iterator[list[Inside]]:
     """Start hypervisors, and stop them afterwards. What an earlier run left when it was killed is removed first."""
     lab = str(ROOT / "tools" / "lab" / "lab")
     digest = hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]
@@ -232,7 +266,8 @@ def laboratory(session: nox.Session, hosts: int) -> Iterator[list[Inside]]:
     stand_ins = str(ROOT / "tests" / "support" / "path")
     run(session, lab, "down", *directory)
     try:
-        run(session, lab, "up", *directory, f"--hosts={hosts}", "--network=free", f"--path-first={stand_ins}")
+        common = [f"--hosts={hosts}", "--network=free", f"--path-first={stand_ins}"]
+        run(session, lab, "up", *directory, *common, *options)
         yield [[lab, "exec", *directory, f"hv{number}", "--"] for number in range(1, hosts + 1)]
     finally:
         run(session, lab, "down", *directory)

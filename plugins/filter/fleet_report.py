@@ -147,7 +147,7 @@ def _hypervisor(each: Mapping[str, Any], rows: Sequence[Row]) -> Row:
 
 
 def _message(result: Mapping[str, Any]) -> str:
-    return str(result.get("msg") or "it was not asked").strip()
+    return str(result.get("msg") or "it was not queried").strip()
 
 
 # VMs

@@ -72,14 +72,14 @@ _value:
     - The problems, one string each; empty if every VM may be started.
   type: list
   elements: str
-  sample: ["VM web (36c27e8f-f05c-4780-bf6d-2fa65700f22e) is wanted on hv1, but it is active on hv2"]
+  sample: ["VM web (36c27e8f-f05c-4780-bf6d-2fa65700f22e) is to run on hv1, but it is active on hv2"]
 """
 
 
 def placement_problems(
     hosts: Sequence[Mapping[str, Any]], placement: Mapping[str, Any], ignore_unreachable: Any = False
 ) -> list[str]:
-    """Return all that keeps the VMs from being started where they are wanted."""
+    """Return all that keeps the VMs from being started on their hosts."""
     wanted: dict[str, Mapping[str, str]] = {}
     answers: list[Mapping[str, Any]] = []
     for host in hosts:
@@ -97,7 +97,7 @@ def problems_of(
     hypervisors: Sequence[str],
     ignore_unreachable: Any = False,
 ) -> list[str]:
-    """Return the problems of VMs that are wanted, given what each hypervisor answered (C(item) is its name)."""
+    """Return the problems of the desired VMs, given what each hypervisor answered (C(item) is its name)."""
     answered = {answer["item"]: answer for answer in answers if "vms" in answer}
     reasons = {answer["item"]: str(answer.get("msg", "")) for answer in answers if "vms" not in answer}
     ignores = _reader_of_ignored(ignore_unreachable)
@@ -105,7 +105,7 @@ def problems_of(
     return [
         *_wanted_twice(wanted, answered),
         *_active_elsewhere(wanted, answered),
-        *("%s cannot be asked which VMs it runs%s" % (host, _because(reasons.get(host))) for host in silent),
+        *("%s cannot be queried for its running VMs%s" % (host, _because(reasons.get(host))) for host in silent),
     ]
 
 
@@ -135,7 +135,7 @@ def _wanted_twice(wanted: Mapping[str, Mapping[str, str]], answered: Mapping[str
     for found in wanted_on.values():
         others = [(first[0], second[0]) for first, second in combinations(found, 2)]
         if any(not _same(*pair, answered) for pair in others):
-            yield "%s is wanted on %s at once" % (found[0][1], " and ".join(host for host, _label in found))
+            yield "%s is to run on %s at once" % (found[0][1], " and ".join(host for host, _label in found))
 
 
 def _active_elsewhere(
@@ -150,7 +150,7 @@ def _active_elsewhere(
         for uuid, name in vms.items():
             for other in active.get(_normal(uuid), []):
                 if not _same(host, other, answered):
-                    yield "VM %s (%s) is wanted on %s, but it is active on %s" % (name, uuid, host, other)
+                    yield "VM %s (%s) is to run on %s, but it is active on %s" % (name, uuid, host, other)
 
 
 def _same(host: str, other: str, answered: Mapping[str, Mapping[str, Any]]) -> bool:

@@ -71,7 +71,7 @@ def merge_addresses(answers: Mapping[str, Mapping[str, Any]]) -> tuple[list[dict
         address = parse_address(each.get("addr"))
         if address is None:
             what = clean_line(repr(each.get("addr"))[: _SHOWN_CHARACTERS + 1])[:_SHOWN_CHARACTERS]
-            warnings.append("%s reports an address that is none, which is left out: %s" % (_SOURCES[source], what))
+            warnings.append("%s reports an invalid address, which is ignored: %s" % (_SOURCES[source], what))
         elif not ipaddress.ip_address(address.partition("%")[0]).is_loopback:
             mac = _mac(interface.get("hwaddr"))
             entry = {
@@ -83,7 +83,7 @@ def merge_addresses(answers: Mapping[str, Mapping[str, Any]]) -> tuple[list[dict
             }
             found.setdefault((address, str(mac).lower()), entry)
     if len(reported) > MAX_ADDRESSES:
-        warnings.append("it reports more than %d addresses; the others are left out" % MAX_ADDRESSES)
+        warnings.append("it reports more than %d addresses; the others are ignored" % MAX_ADDRESSES)
     return list(found.values()), list(dict.fromkeys(warnings))
 
 

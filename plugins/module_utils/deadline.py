@@ -88,5 +88,5 @@ def start_thread(function: Callable[[], object]) -> threading.Thread:
     try:
         thread.start()
     except RuntimeError as error:
-        raise VmError("no_threads", "the system lets this task start no more threads") from error
+        raise VmError("no_threads", "the system does not allow this task to start more threads") from error
     return thread

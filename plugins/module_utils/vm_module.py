@@ -101,4 +101,4 @@ def _failure(label: str, failure: Failure) -> Iterator[str]:
             yield "  the last lines of %s:" % what
             yield from ("    " + line for line in said)
     if seen.screenshot is not None:
-        yield "  a picture of its screen: %s" % seen.screenshot
+        yield "  a screenshot: %s" % seen.screenshot

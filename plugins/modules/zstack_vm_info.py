@@ -340,7 +340,12 @@ error:
 
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import Problem, VmError
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import system_of
-from ansible_collections.zstack.kvm.plugins.module_utils._info.vm_info import Pictures, compare, vm_information
+from ansible_collections.zstack.kvm.plugins.module_utils._info.vm_info import (
+    Pictures,
+    add_comparison,
+    compare,
+    vm_information,
+)
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms, secrets_of
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.uuids import parse_uuids
 from ansible_collections.zstack.kvm.plugins.module_utils.connect import CONNECTION_ARGUMENTS, connect
@@ -379,8 +384,9 @@ def main() -> None:
     wanted = list(dict.fromkeys([*uuids, *(vm.uuid for vm in vms)]))
     try:
         hypervisor, system = connect(module.params), system_of(uri)
+        comparison = compare(hypervisor, system, vms, secrets)
         entries = vm_information(hypervisor, system, wanted, module.params["others"] or not wanted, pictures)
-        compare(hypervisor, system, vms, secrets, entries)
+        add_comparison(entries, comparison)
         hypervisor.close()
     except VmError as error:
         fail_for_error(module, error)

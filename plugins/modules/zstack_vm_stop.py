@@ -295,7 +295,9 @@ def _timeout_problems(params: dict[str, Any]) -> list[Problem]:
     if params["timeout"] < 0:
         return [Problem("timeout", "must be at least 0")]
     if params["timeout"] == 0 and not params["force"]:
-        return [Problem("timeout", "0 leaves guests no time to shut down", hint="use force: true to end VMs at once")]
+        return [
+            Problem("timeout", "0 leaves guests no time to shut down", hint="use force: true to force VMs off at once")
+        ]
     return []
 
 

@@ -123,7 +123,7 @@ def test_it_listens_on_loopback_unless_told_otherwise_and_warns_when_open_to_all
         assert caplog.messages == []
     with agent_api(source, tmp_path, host="0.0.0.0") as (node, _playbooks):
         assert reachable("127.0.0.2", node.port)
-        assert "whoever reaches port %d of 0.0.0.0 can start VMs" % node.port in caplog.messages
+        assert "anyone who can reach port %d of 0.0.0.0 can start VMs" % node.port in caplog.messages
 
 
 def test_an_empty_list_of_callback_urls_allows_none(source: dict[str, Any], tmp_path: Path) -> None:
@@ -413,7 +413,7 @@ def test_without_a_thread_it_does_not_begin(
         ({"waiting": "1e999999999"}, "waiting"),
         ({"prot": 7071}, "prot"),
         ({"parallel": 0}, "parallel must be at least 1"),
-        ({"callback_urls": ["zs.example"]}, "callback_urls: zs.example: it is no http or https URL"),
+        ({"callback_urls": ["zs.example"]}, "callback_urls: zs.example: it is not an http or https URL"),
         ({"cafile": "/etc/ca.pem"}, "cafile needs certfile"),
         ({"token_file": "/dev/null"}, "token_file: /dev/null is empty"),
         ({"token_file": ""}, "token_file is empty"),

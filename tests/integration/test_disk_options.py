@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm, image_directory
 from ansible_collections.zstack.kvm.tests.support import linux_guest, media
 from ansible_collections.zstack.kvm.tests.support.in_process import failed, hypervisor, start
+from ansible_collections.zstack.kvm.tests.support.serial_console import wait_for_text
+from ansible_collections.zstack.kvm.tests.support.servers.process import free_port
 from ansible_collections.zstack.kvm.tests.support.virsh import definition, qmp, remove_domain, state, try_virsh, virsh
 from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 
@@ -264,12 +267,31 @@ def test_addresses_are_kept_over_three_restarts_of_a_vm_that_is_defined_anew(new
         assert recorded_addresses(vm) == addresses
 
 
-def test_a_vm_that_is_started_paused_stays_so(new_vm: NewVm) -> None:
-    vm = new_vm(create_paused=True)
+def test_a_vm_boots_from_the_export_that_its_root_volume_is_recovered_from(new_vm: NewVm, images: Path) -> None:
+    image, port = media.write_raw(images / "recovered.raw", "recovered"), free_port("127.0.0.1")
+    server = subprocess.Popen(
+        ["qemu-nbd", "-f", "raw", "-x", "volume", "-b", "127.0.0.1", "-p", str(port), "-t", str(image)]
+    )
+    try:
+        wait_until(lambda: HostSystem().network.answers("127.0.0.1", port), "the NBD server listens")
+        url = f"nbd://127.0.0.1:{port}/volume"
+        vm = new_vm(root_volume={"install_path": str(images / "incomplete.qcow2"), "recovery_url": url})
+        assert not start(vm).failed
+        wait_for_text(vm["uuid"], "recovered", 20)
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def test_a_vm_that_is_started_paused_stays_so(new_vm: NewVm, images: Path) -> None:
+    scsi = {"install_path": write_raw(images / "scsi.raw", ""), "format": "raw", "use_scsi": True}
+    # The model that libvirt chooses for its controller is no drift.
+    vm = new_vm(create_paused=True, data_volumes=[scsi])
     run = start(vm)
     assert (run.failed, run.vm["state"], state(vm["uuid"])) == (False, "paused", "paused")
     again = start(vm)
-    assert (again.failed, again.result["changed"], state(vm["uuid"])) == (False, False, "paused")
+    assert (again.failed, again.vm["differences"], again.result["changed"]) == (False, [], False)
+    assert state(vm["uuid"]) == "paused"
     resumed = start({**vm, "create_paused": False})
     assert (resumed.vm["actions"], state(vm["uuid"])) == (["resume"], "running")
 

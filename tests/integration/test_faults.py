@@ -35,18 +35,18 @@ AUTOSTART = Path("/etc/libvirt/qemu/autostart")
 IQN = "iqn.2026-01.org.example:faults"
 CHAP = ("user", "pa55word")
 
-ASKING = ["open", "list the domains", "ask for the capabilities", "ask for the domain capabilities"]
+ASKING = ["open", "list the domains", "get the capabilities", "get the domain capabilities"]
 # Once for all VMs of a task that have any.
 SECRETS = "list the secrets"
-STARTING = ["start the domain", "ask for the state", "read the definition"]
+STARTING = ["start the domain", "get the state", "read the definition"]
 CHANGING_ONE_THAT_RUNS = [
     *ASKING,
-    "ask for the state",
-    "ask whether it is persistent",
+    "get the state",
+    "check whether it is persistent",
     "read the definition",
     SECRETS,
-    "ask for the job",
-    "ask for the block job of a disk",
+    "get the job",
+    "get the block job of a disk",
     "define the domain",
     "set the value of the secret",
 ]
@@ -63,7 +63,7 @@ CALLS = {
     ],
     "changed": [
         *ASKING,
-        "ask for the state",
+        "get the state",
         "read the definition",
         SECRETS,
         "define the domain",
@@ -73,29 +73,29 @@ CALLS = {
     "restart": [
         *CHANGING_ONE_THAT_RUNS,
         "shut the domain down",
-        "ask for the state",
+        "get the state",
         *STARTING,
     ],
     "live": [
         *CHANGING_ONE_THAT_RUNS,
         "set the limits of a disk",
-        "ask for the state",
+        "get the state",
         "read the definition",
         "attach a device",
-        "ask for the state",
+        "get the state",
     ],
     "paused": [
         *ASKING,
-        "ask for the state",
-        "ask whether it is persistent",
-        "ask for autostart",
+        "get the state",
+        "check whether it is persistent",
+        "get autostart",
         "read the definition",
         SECRETS,
-        "ask for the job",
+        "get the job",
         "define the domain",
         "set autostart",
         "resume the domain",
-        "ask for the state",
+        "get the state",
     ],
     "new, undone": [
         *ASKING,
@@ -105,23 +105,23 @@ CALLS = {
         "define the secret",
         "set the value of the secret",
         "start the domain",
-        "ask for the state",
-        "ask for the version",
+        "get the state",
+        "get the version",
         "undefine the domain",
         "list the domains",
         "remove the secret",
-        "ask for the state",
+        "get the state",
     ],
     "restart, undone": [
         *CHANGING_ONE_THAT_RUNS,
         "shut the domain down",
-        "ask for the state",
+        "get the state",
         "start the domain",
-        "ask for the state",
+        "get the state",
         "define the domain",
         "list the domains",
         "start the domain",
-        "ask for the state",
+        "get the state",
     ],
 }
 # The first call that the scenarios before do not make in the same way.

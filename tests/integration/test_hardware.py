@@ -142,7 +142,7 @@ def test_a_run_that_changes_nothing_and_waits_for_its_agent_calls_libvirt_five_t
     asked = {key: value for key, value in machine.items() if key != "result"}
     calls = tmp_path / "calls"
     assert forked_task.start(asked, calls=calls).actions == []
-    once = ("open", "ask for the capabilities", "ask for the domain capabilities", "list the ")
+    once = ("open", "get the capabilities", "get the domain capabilities", "list the ")
     of_the_vm = [call for call in calls.read_text().splitlines() if not call.startswith(once)]
     assert of_the_vm.count("ping the guest agent") == 1
     assert len(of_the_vm) <= 5

@@ -146,13 +146,15 @@ def look(*identities: str) -> list[dict[str, Any]]:
     return vm_information(hypervisor(), HostSystem(), identities)
 
 
+# The warning quotes libvirt, which differs by its release.
 HOSTILE: dict[str, tuple[Answer, str]] = {
     "more NICs than libvirt passes on": (lambda: interfaces(5000), "5000"),
     "more addresses of a NIC than libvirt passes on": (lambda: interfaces(**{"ip-addresses": [OWN] * 5000}), "5000"),
     "text that is no UTF-8": (
-        lambda: iter([next(interfaces(**{"hardware-address": "@"})).replace(b"@", b"\xff\xfe")]), "is not text",
+        lambda: iter([next(interfaces(**{"hardware-address": "@"})).replace(b"@", b"\xff\xfe")]),
+        "is not text|invalid utf-8",
     ),
-    "no JSON": (lambda: iter([b"no\n"]), "json"),
+    "no JSON": (lambda: iter([b"no\n"]), "(?i)json"),
     "an answer without an end": (endless, "10485760 bytes"),
     # To libvirt such an agent is one that says nothing.
     "an answer of one letter a second": (slow, ""),
@@ -172,7 +174,7 @@ def test_an_answer_that_is_none_costs_the_addresses_of_its_vm(vms: tuple[str, st
     assert agent.asked > asked, "the agent was not asked"
     assert (entry["state"], entry["addresses"]) == ("running", []), entry["warnings"]
     warned = [each for each in entry["warnings"] if each.startswith("there are no addresses from the guest agent: ")]
-    assert [warning in each for each in warned] == [True] * bool(warning), entry["warnings"]
+    assert [bool(re.search(warning, each)) for each in warned] == [True] * bool(warning), entry["warnings"]
     assert (of_other["state"], of_other["warnings"]) == ("running", [])
 
 

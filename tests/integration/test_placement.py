@@ -17,7 +17,7 @@ from ansible_collections.zstack.kvm.tests.support.playbook import TARGET_PYTHON
 
 # A VM of hv1 may run on hv2, which can't be asked.
 HOSTS = {"hv1": {}, "hv2": {"zstack_uri": "qemu+unix:///system?socket=/run/nobody-listens"}}
-HV2 = "hv2 cannot be asked which VMs it runs"
+HV2 = "hv2 cannot be queried for its running VMs"
 
 
 def look(directory: Path, **variables: Any) -> subprocess.CompletedProcess[str]:

@@ -14,6 +14,7 @@ import traceback
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from . import systems
 from .checkout import Checkout
 from .lock import alone
 from .process import interrupt_on_signals, run
@@ -51,6 +52,12 @@ PARTS = (
     Part("lint", "ansible-lint, profile production", reads_only=True),
     Part("sanity", "ansible-test sanity, nothing ignored", frozenset({"sanity"}), reads_only=True),
     Part("integration", "real libvirt and QEMU, in laboratory hypervisors", HYPERVISOR | {"community"}, minutes=60),
+    Part(
+        "other_systems",
+        "chosen integration tests on hypervisors that run Debian 13",
+        HYPERVISOR | frozenset(systems.USUAL),
+        minutes=20,
+    ),
     Part("molecule", "molecule scenarios", HYPERVISOR, minutes=20),
     Part("mutation", "unit tests notice each missing part of a domain; only when named", minutes=30, usual=False),
     Part(
@@ -69,12 +76,19 @@ def main(arguments: list[str]) -> int:
     options = _parser().parse_args(own)
     if options.list:
         for part in PARTS:
-            print(f"{part.name:12} {part.summary}")
+            print(f"{part.name:14} {part.summary}")
+        print(f"\nSystems of hypervisors: this machine's own, {', '.join(systems.SUITES)}")
         return 0
     unknown = set(options.parts) - {part.name for part in PARTS}
     if unknown:
         _parser().error(f"no such part: {', '.join(sorted(unknown))}; see ./run-tests --list")
     parts = [part for part in PARTS if (part.name in options.parts if options.parts else part.usual)]
+    needs = frozenset(need for part in parts for need in part.needs)
+    if options.hypervisor:
+        if [part.name for part in parts] != ["integration"]:
+            _parser().error("--hypervisor goes with the part integration alone")
+        needs = HYPERVISOR | {options.hypervisor}
+        further = [f"--hypervisor={options.hypervisor}", *further]
     if further and len(parts) != 1:
         _parser().error("what follows -- goes to the tool of one part; name that part alone")
     interrupt_on_signals()
@@ -84,7 +98,7 @@ def main(arguments: list[str]) -> int:
     try:
         print("Set-up", flush=True)
         with alone(checkout, "set-up"):
-            Setup(checkout).prepare({need for part in parts for need in part.needs})
+            Setup(checkout).prepare(set(needs))
     except SetupError as error:
         print(f"\n{error}\n\nFAILED: the machine could not be made ready\n0 passed, 1 failed", flush=True)
         return 1
@@ -159,7 +173,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     help_text = f"one or more of {', '.join(names)}; without any: all but versions"
     parser.add_argument("parts", nargs="*", metavar="PART", help=help_text)
-    parser.add_argument("--list", action="store_true", help="show the parts")
+    parser.add_argument("--list", action="store_true", help="show the parts and the systems")
+    parser.add_argument(
+        "--hypervisor",
+        choices=sorted(systems.SUITES),
+        metavar="SYSTEM",
+        help="run the part integration on hypervisors of another system: " + ", ".join(sorted(systems.SUITES)),
+    )
     return parser
 
 

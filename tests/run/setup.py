@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from . import ansible_test
+from . import ansible_test, systems
 from .checkout import Checkout
 from .process import Outcome, run
 from .screen import Screen
@@ -80,6 +80,9 @@ class Setup:
         if "hypervisor" in needs:
             self._hypervisor()
             self._guest()
+        for name in systems.SUITES:
+            if name in needs:
+                self._system(name)
 
     def _run(
         self, command: list[str], seconds: float, env: dict[str, str] | None = None, cwd: Path | None = None
@@ -169,7 +172,7 @@ class Setup:
             env, command = ansible_test.environment(self.checkout), ["ansible-test", "sanity", "--prime-venvs"]
             outcome = self._run(command, PIP_SECONDS, env, staged(self.checkout))
             if not outcome.ok:
-                raise self._fail("Making the environments of ansible-test", outcome, INDEX_HINT)
+                raise self._fail("Creating the environments of ansible-test", outcome, INDEX_HINT)
             stamp.write_text(ours)
 
     def _hypervisor(self) -> None:
@@ -186,6 +189,17 @@ class Setup:
             outcome = self._run(["tools/guest/build", "--output", str(self.checkout.guest)], APT_SECONDS)
             if not outcome.ok:
                 raise self._fail("Building the guest", outcome, "The last line above says what is in the way.")
+
+    def _system(self, name: str) -> None:
+        def run_or_fail(command: list[str]) -> None:
+            outcome = self._run(command, APT_SECONDS)
+            if not outcome.ok:
+                raise self._fail(f"Creating the files of {name}", outcome, "Do the package sources answer?")
+
+        packages = listed_packages(self.checkout.root / systems.PACKAGES)
+        with step(f"the files of a hypervisor that runs {name}"), systems.alone():
+            if not systems.directory(self.checkout.root, name).is_dir():
+                systems.create(self.checkout.root, name, packages, run_or_fail)
 
     def _debian_modules(self) -> None:
         site_packages = next(self.checkout.venv.glob("lib/python3*/site-packages"))

@@ -43,6 +43,17 @@ TESTS_OF_TARGETS = (
     "tests/integration/test_vm_info.py",
     "tests/integration/test_stop_vm.py",
 )
+# On hypervisors that run another system than this machine
+TESTS_OF_SYSTEMS = (
+    _VMS,
+    "tests/integration/test_errors.py",
+    "tests/integration/test_live_changes.py::TestCd",
+    "tests/integration/test_live_changes.py::TestConsolePassword",
+    "tests/integration/test_live_changes.py::TestNics",
+    "tests/integration/test_other_machines.py",
+    "tests/integration/test_stop_vm.py::test_a_qemu_that_hangs_is_ended_by_force_and_holds_up_no_other_vm",
+    "tests/integration/test_vm_info.py::test_a_qemu_that_hangs_is_waited_for_once_and_the_others_reported_completely",
+)
 
 
 def controllers(found: Collection[str]) -> dict[str, str]:

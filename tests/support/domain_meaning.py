@@ -21,9 +21,9 @@ _KEYS: dict[str, Callable[[etree._Element], str]] = {
     "disk": lambda element: element.find("target").get("dev"),
     "interface": lambda element: element.find("mac").get("address"),
     "controller": lambda element: "%(type)s %(index)s %(model)s" % {"model": None, **element.attrib},
-    "channel": lambda element: element.find("target").get("name"),
+    "channel": lambda element: element.get("name") or element.find("target").get("name"),
     "input": lambda element: element.get("type"),
-    "redirdev": lambda element: element.find("address").get("port"),
+    "redirdev": lambda element: " ".join(element.find("address").get(name, "0") for name in ("bus", "port")),
     "hostdev": lambda element: " ".join(value for _name, value in sorted(element.find("source/address").items())),
     "timer": lambda element: element.get("name"),
     "parameter": lambda element: element.get("name"),
@@ -73,7 +73,7 @@ def _normalise_disk(disk: etree._Element) -> None:
     if auth is not None:
         disk.find("source").append(auth)
     target = disk.find("target")
-    _default(target, "bus", {"sd": "scsi", "hd": "ide", "vd": "virtio"}[target.get("dev")[:2]])
+    _default(target, "bus", {"sd": "scsi", "hd": "ide", "vd": "virtio", "fd": "fdc"}[target.get("dev")[:2]])
     address = disk.find("address")
     if address is None and target.get("bus") == "ide":
         number = ord(target.get("dev")[2]) - ord("a")

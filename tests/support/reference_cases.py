@@ -30,16 +30,17 @@ class Case:
 
     name: str
     arch: str
+    directory: Path = CASES
 
     @cached_property
     def document(self) -> Mapping[str, Any]:
         """Return the StartVmCmd."""
-        return json.loads((CASES / ("%s.%s.json" % (self.name, self.arch))).read_text())
+        return json.loads((self.directory / ("%s.%s.json" % (self.name, self.arch))).read_text())
 
     @property
     def reference(self) -> etree._Element:
         """Return the domain that ZStack's agent makes; a new copy each time."""
-        return etree.parse(str(CASES / ("%s.%s.xml" % (self.name, self.arch)))).getroot()
+        return etree.parse(str(self.directory / ("%s.%s.xml" % (self.name, self.arch)))).getroot()
 
     @property
     def facts(self) -> StorageFacts:
@@ -65,4 +66,4 @@ class Case:
         return build(self.vm(), self.host, self.facts)
 
 
-ALL_CASES = [Case(*path.stem.rsplit(".", 1)) for path in sorted(CASES.glob("*.json"))]
+ALL_CASES = [Case(path.stem.rsplit(".", 1)[0], path.stem.rsplit(".", 1)[1]) for path in sorted(CASES.glob("*.json"))]

@@ -96,6 +96,7 @@ def _hypervisor(arguments: argparse.Namespace, number: int, net: ipaddress.IPv4N
             bridges=tuple(arguments.bridges),
             binds=_binds(arguments),
             path_first=tuple(str(directory) for directory in arguments.path_first),
+            system=str(arguments.system or ""),
         ),
     )
 
@@ -247,12 +248,18 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="put this directory first in PATH inside, for libvirtd too (repeatable)",
     )
+    start.add_argument(
+        "--system",
+        type=_directory,
+        metavar="DIR",
+        help="a directory with another system's files, to run instead of this machine's; it is not changed",
+    )
     start.add_argument("--install", action="store_true", help="install missing packages with apt-get")
     start.add_argument(
         "--timeout", type=float, default=120, metavar="S", help="seconds each may take (default: %(default)s)"
     )
 
-    stop = command("down", down, "remove hypervisors and all that was made for them")
+    stop = command("down", down, "remove hypervisors and everything created for them")
     stop.add_argument("names", nargs="*", metavar="HV", help="which ones (default: all)")
     command("list", show_list, "show the hypervisors")
     command("inventory", show_inventory, "print the Ansible inventory")
@@ -266,7 +273,7 @@ def main() -> int:
     """Run the command line; the exit status is 1 when the laboratory can't do it."""
     arguments = _parser().parse_args()
     if os.geteuid() != 0:
-        print("lab: needs root: namespaces, mounts and bridges are made", file=sys.stderr)
+        print("lab: needs root, to create namespaces, mounts and bridges", file=sys.stderr)
         return 1
     try:
         arguments.function(arguments)

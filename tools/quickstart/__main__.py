@@ -16,9 +16,9 @@ from .progress import Progress, StepError
 from .vm import QuickstartVm
 
 STEPS = 7
-AGAIN = "Put that right and run the command again: it goes on where it stopped."
+AGAIN = "Fix this and run the command again: it continues where it stopped."
 HINTS = {
-    errno.ENOSPC: "Make room there and run the command again.",
+    errno.ENOSPC: "Free space there and run the command again.",
     errno.EROFS: "Use a clone on a file system that can be written to.",
 }
 
@@ -28,7 +28,7 @@ def main() -> int:
         prog="./quickstart",
         description="Makes this machine (Debian 12 or 13, root) a hypervisor and boots a tiny VM on it.",
     )
-    parser.add_argument("--clean", action="store_true", help="remove what ./quickstart made, the VM included")
+    parser.add_argument("--clean", action="store_true", help="remove what ./quickstart created, including the VM")
     arguments = parser.parse_args()
     checkout = Path(__file__).resolve().parents[2]
     vm = QuickstartVm(checkout)
@@ -46,7 +46,10 @@ def main() -> int:
         print(f"\n\nquickstart: {explain(error)}\nAll output is in {progress.log}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nquickstart: stopped; ./quickstart goes on, ./quickstart --clean removes what it made", file=sys.stderr)
+        print(
+            "\nquickstart: stopped; ./quickstart continues, ./quickstart --clean removes what it created",
+            file=sys.stderr,
+        )
         return 130
     return 0
 
@@ -84,7 +87,7 @@ def run(vm: QuickstartVm, progress: Progress) -> None:
         recap = controller.start_vm(vm, accelerator.domain_type)
         outcome.append(recap)
         if "changed=0 " not in recap:
-            raise StepError("The second run changed something. What, stands in " + str(progress.log))
+            raise StepError("The second run changed something; see " + str(progress.log))
     print(
         f"""
 VM            {vm.name} ({vm.uuid})
@@ -95,7 +98,7 @@ second run    {recap}
 
 The document  {vm.document}
 the command   {controller.shown_command}
-from now on   ./quickstart again changes nothing; ./quickstart --clean removes what it made, the VM included"""
+from now on   ./quickstart again changes nothing; ./quickstart --clean removes what it created, including the VM"""
     )
 
 

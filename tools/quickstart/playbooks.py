@@ -17,7 +17,7 @@ from .progress import Progress, StepError
 from .vm import QuickstartVm
 
 ANSIBLE = "ansible-core>=2.19,<2.22"
-PIP_HINT = "pip needs a Python package index; which one it uses says: pip config list"
+PIP_HINT = "pip needs a Python package index; to see which one it uses: pip config list"
 # The Python for which Debian has libvirt and lxml
 SYSTEM_PYTHON = "/usr/bin/python3"
 SECONDS = 1800

@@ -49,7 +49,7 @@ class QuickstartVm:
             shutil.copyfile(guest.directory(self.checkout) / "disk.qcow2", partial)
             partial.replace(self.disk)
         if not Path(f"/sys/class/net/{BRIDGE}").exists():
-            hint = "Making a bridge needs the rights of root on the network; in a container, the capability NET_ADMIN."
+            hint = "Creating a bridge needs root's network privileges; in a container, the capability NET_ADMIN."
             progress.run(["ip", "link", "add", BRIDGE, "type", "bridge"], hint=hint, seconds=20)
         progress.run(["ip", "link", "set", BRIDGE, "up"], hint="Look at: ip link", seconds=20)
 
@@ -87,7 +87,7 @@ class QuickstartVm:
         """Keep a picture of the screen. The guest writes on its screen before it says that it is up."""
         self._virsh("screenshot", self.uuid, str(self.picture))
         if not self.picture.read_bytes().startswith(b"\x89PNG"):
-            raise StepError(f"libvirt gave a picture of the VM's screen that is no PNG: {self.picture}")
+            raise StepError(f"libvirt returned a screenshot that is not a PNG: {self.picture}")
 
     def state(self) -> str:
         return self._virsh("domstate", self.uuid).strip()
@@ -124,7 +124,7 @@ class QuickstartVm:
         )
         if done.returncode != 0:
             raise StepError(
-                f"{' '.join(command)}\n    {done.stderr.strip()}\n\nDoes libvirt run? ./quickstart starts it."
+                f"{' '.join(command)}\n    {done.stderr.strip()}\n\nIs libvirt running? ./quickstart starts it."
             )
         return done.stdout
 
@@ -147,6 +147,6 @@ def _read_ready_line(terminal: int) -> str:
             if line.startswith('@guest {"kind":"ready"') and line.endswith("\n"):
                 return line.strip()
     raise StepError(
-        f"The guest didn't boot within {BOOT_SECONDS} s. The last that its serial console said:\n{said[-1000:]}\n"
+        f"The guest didn't boot within {BOOT_SECONDS} s. The last output of its serial console:\n{said[-1000:]}\n"
         "A loaded machine may need longer: run ./quickstart again."
     )

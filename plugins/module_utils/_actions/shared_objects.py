@@ -44,7 +44,7 @@ def used_by_another(context: ActionContext, text: str) -> bool:
 
 
 def used_by_other_than(vm_uuids: Collection[str], text: str, hypervisor: Hypervisor) -> bool:
-    """Return whether the definition or the live XML of a domain other than these has the text."""
+    """Return whether the definition or the live XML of a domain other than these has the text, or may have it."""
     for domain in hypervisor.list_domains():
         if domain.uuid in vm_uuids:
             continue
@@ -52,6 +52,8 @@ def used_by_other_than(vm_uuids: Collection[str], text: str, hypervisor: Hypervi
             if any(has_text(hypervisor.xml(domain.uuid, inactive), text) for inactive in (True, False)):
                 return True
         except VmError as error:
+            if error.code == "qemu_hangs":
+                return True
             if error.code != "domain_gone":
                 raise
     return False

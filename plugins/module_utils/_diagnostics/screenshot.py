@@ -52,19 +52,19 @@ def as_png(picture: bytes) -> bytes:
 def check_size(width: int, height: int) -> None:
     """Raise ValueError for a picture that would take too much memory."""
     if width * height > _MAX_PIXELS or max(width, height) > _MAX_SIDE:
-        raise ValueError("the picture is too large: %d x %d pixels" % (width, height))
+        raise ValueError("the screenshot is too large: %d x %d pixels" % (width, height))
 
 
 def read_ppm(picture: bytes) -> tuple[int, int, memoryview]:
     """Return width, height and pixels (three bytes each). Raise ValueError unless it is PPM with one byte per color."""
     header = _PPM_HEADER.match(picture[:_PPM_HEADER_BYTES])
     if header is None:
-        raise ValueError("the picture is neither PNG nor PPM")
+        raise ValueError("the screenshot is neither PNG nor PPM")
     width, height = int(header[1]), int(header[2])
     check_size(width, height)
     pixels = memoryview(picture)[header.end() :]
     if len(pixels) < 3 * width * height:
-        raise ValueError("the picture ends too early")
+        raise ValueError("the screenshot ends too early")
     return width, height, pixels
 
 

@@ -45,7 +45,7 @@ def thumbnail(picture: bytes, width: int, max_seconds: float = MAX_SECONDS) -> b
     side = max(1, -(-full_width // width), -(-full_height // (4 * width)))
     small_width, small_height = full_width // side, full_height // side
     if not small_width or not small_height:
-        raise ValueError("the picture is too narrow")
+        raise ValueError("the screenshot is too narrow")
     return write_png(small_width, small_height, _shrink(_in_time(lines, max_seconds), small_width, small_height, side))
 
 
@@ -53,7 +53,7 @@ def _in_time(lines: Iterator[_Line], seconds: float) -> Iterator[_Line]:
     deadline = time.thread_time() + seconds
     for line in lines:
         if time.thread_time() > deadline:
-            raise ValueError("the picture would take more than %g seconds to scale" % seconds)
+            raise ValueError("the screenshot would take more than %g seconds to scale" % seconds)
         yield line
 
 
@@ -101,7 +101,7 @@ def _read_png(picture: bytes) -> tuple[int, int, Iterator[bytes]]:
     except zlib.error as error:
         raise ValueError("the PNG is damaged: %s" % error) from error
     if len(raw) < expected:
-        raise ValueError("the picture ends too early")
+        raise ValueError("the screenshot ends too early")
     return width, height, _lines(raw, width * channels, channels)
 
 

@@ -100,7 +100,7 @@ def plan_disks(
 
 def _no_slot(vm: Vm, volume: Volume, bus: str) -> Problem:
     if vm.image_platform == "Other":
-        message = "%s has no slot for a fourth disk of a VM with image_platform Other" % bus.upper()
+        message = "insufficient IDE address: with image_platform Other, %s has three slots for disks" % bus.upper()
     else:
         message = "IDE has no slot for device_id %d: its four slots are device_id 0 to 3" % volume.device_id
     return Problem(

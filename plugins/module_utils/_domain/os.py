@@ -58,6 +58,8 @@ def _add_firmware(os_element: etree._Element, context: BuildContext) -> None:
         return
     os_element.set("firmware", "efi")
     add(add(os_element, "firmware"), "feature", enabled="no", name="secure-boot")
+    # Without it libvirt may choose firmware that keeps no variables, such as edk2's for AMD SEV, if that sorts first.
+    add(os_element, "nvram")
 
 
 def _loader(context: BuildContext) -> Optional[str]:
@@ -67,12 +69,14 @@ def _loader(context: BuildContext) -> Optional[str]:
     """
     if not context.is_aarch64:
         return None
-    plain = [
-        loader
-        for loader in context.capabilities.loaders
-        if loader.endswith((".fd", ".raw")) and not any(part in loader for part in ("secboot", ".ms.", "snakeoil"))
-    ]
+    plain = [loader for loader in context.capabilities.loaders if _is_plain(loader)]
     return plain[0] if plain else None
+
+
+def _is_plain(loader: str) -> bool:
+    """Return whether a flash image has no Secure Boot, by the names that distributions give them."""
+    name = loader.replace("no-secboot", "")
+    return name.endswith((".fd", ".raw")) and not any(part in name for part in ("secboot", ".ms.", "snakeoil"))
 
 
 def _warn_of_empty_first_drive(context: BuildContext) -> None:

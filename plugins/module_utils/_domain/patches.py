@@ -177,7 +177,7 @@ def _remove(domain: etree._Element, item: object) -> None:
 
 def _add_or_replace(domain: etree._Element, item: object, patch: DomainPatch) -> None:
     if not isinstance(item, etree._Element):
-        raise _Refused("%r finds an attribute: %s needs an element" % (patch.xpath, patch.action))
+        raise _Refused("%r matches an attribute: %s needs an element" % (patch.xpath, patch.action))
     elements = _parse(patch.value or "")
     if patch.action == "add":
         item.extend(elements)
@@ -196,22 +196,22 @@ def _parse(value: str) -> list:
     try:
         elements = list(etree.fromstring("<patch %s>%s</patch>" % (declared, value), parser))
     except etree.XMLSyntaxError as error:
-        raise _Refused("the value is no XML: %s" % error) from error
+        raise _Refused("the value is not valid XML: %s" % error) from error
     if not elements:
-        raise _Refused("the value has no element in it")
+        raise _Refused("the value contains no element")
     return elements
 
 
 def _parent(domain: etree._Element, item: etree._Element) -> etree._Element:
     parent = item.getparent()
     if item is domain or parent is None:
-        raise _Refused("the domain itself stays")
+        raise _Refused("the domain itself cannot be removed")
     return parent
 
 
 def _owner(item: object) -> etree._Element:
     if not getattr(item, "is_attribute", False):
-        raise _Refused("the XPath finds a text: name its element")
+        raise _Refused("the XPath matches a text: select its element instead")
     return item.getparent()  # type: ignore[attr-defined]
 
 

@@ -49,7 +49,8 @@ def forget_hardware(desired: etree._Element, existing: etree._Element) -> None:
     for controller in devices.findall("controller"):
         if CONTROLLER.of(controller) not in planned:
             devices.remove(controller)
-    for built_in in devices.findall('input[@bus="ps2"]'):
+    # libvirt puts them on boards that have them, q35's watchdog since 9.1; on another board it refuses them.
+    for built_in in devices.findall('input[@bus="ps2"]') + devices.findall('watchdog[@model="itco"]'):
         devices.remove(built_in)
     for device in devices:
         for address in device.findall("address"):
@@ -112,11 +113,35 @@ def drop_what_depends(merged: etree._Element, changed: frozenset[str]) -> None:
     if "os" in changed and os_element.find("loader") is None and os_element.get("firmware") is None:
         for each in os_element.findall("nvram") + os_element.findall("firmware"):
             os_element.remove(each)
+    if changed & {"iothreads", "iothreadids"}:
+        _drop_missing_io_threads(merged)
     if "graphics" in changed:
         # Sound is played by the console; libvirt chooses the backend by the console's type.
         for audio in devices.findall("audio"):
             if audio.get("type") in ("none", "spice"):
                 devices.remove(audio)
+
+
+def _drop_missing_io_threads(merged: etree._Element) -> None:
+    """Detach controllers that no options describe from IO threads that are gone."""
+    count = number(merged.findtext("iothreads"))
+    threads = {thread.get("id") for thread in merged.iterfind("iothreadids/iothread")} or {
+        str(index + 1) for index in range(count)
+    }
+    for driver in merged.iterfind("devices/controller/driver[@iothread]"):
+        if driver.get("iothread") not in threads:
+            del driver.attrib["iothread"]
+
+
+def keep_derived_firmware(desired: etree._Element, existing: etree._Element) -> None:
+    """Let what libvirt derives from an image that is named count as desired: since 10.x it writes the kind down."""
+    wanted, found = desired.find("os"), existing.find("os")
+    if wanted is None or found is None or wanted.find("loader") is None or wanted.get("firmware") is not None:
+        return
+    kind = found.get("firmware")
+    if kind is not None and found.find("loader") is not None:
+        wanted.set("firmware", kind)
+        wanted.extend(copy.deepcopy(each) for each in found.findall("firmware"))
 
 
 def drop_chosen_firmware(desired: etree._Element, merged: etree._Element) -> None:

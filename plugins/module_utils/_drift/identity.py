@@ -178,6 +178,15 @@ def same_machine(desired: str, existing: str) -> bool:
     return desired == machine_family(desired) == machine_family(existing)
 
 
+def same_loader(desired: str, existing: str) -> bool:
+    """Return whether both are the same firmware: Debian 13 has the old name as a link to the new one."""
+    return _plain_name(desired) == _plain_name(existing)
+
+
+def _plain_name(loader: str) -> str:
+    return loader.replace(".no-secboot", "")
+
+
 def same_controller_model(desired: str, existing: str) -> bool:
     """Return whether libvirt may have chosen the model."""
     return desired == "auto"

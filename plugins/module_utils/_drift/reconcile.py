@@ -25,6 +25,7 @@ from .hardware import (
     forget_hardware,
     free_desired_addresses,
     is_other_board,
+    keep_derived_firmware,
     keep_plugged_memory,
 )
 from .normal_form import normalise_desired, normalise_existing
@@ -126,6 +127,7 @@ def merge(
     if other_board:
         forget_hardware(desired, merged)
     keep_plugged_memory(desired, merged)
+    keep_derived_firmware(desired, merged)
     walk = Walk(accepts)
     walk.merge(ROOT, desired, merged)
     if walk.found:

@@ -19,12 +19,13 @@ class Kind(NamedTuple):
     """The attributes and children to remove when an attribute changes that decides the kind of an element.
 
     C(decided): other attributes of the element that stay, as the rules decide about them. C(resets): children to
-    remove, of the element that is C(up) levels above the attribute's.
+    remove, and C(reset_attributes): attributes to remove, of the element that is C(up) levels above the attribute's.
     """
 
     decided: frozenset[str]
     up: int
     resets: tuple[str, ...]
+    reset_attributes: tuple[str, ...]
 
 
 class RuleNode:
@@ -53,7 +54,12 @@ class RuleNode:
             child, attribute = path.split("@")
             node = self.child(child.rstrip("/")) if child else self
             decided = frozenset(name for name, implied in node.implied_attributes)
-            node.kinds[attribute] = Kind(decided, 1 if child else 0, tuple(resets.split()))
+            node.kinds[attribute] = Kind(
+                decided,
+                1 if child else 0,
+                tuple(each for each in resets.split() if each[0] != "@"),
+                tuple(each[1:] for each in resets.split() if each[0] == "@"),
+            )
 
     def child(self, tag: str) -> RuleNode:
         """Return the rule of a child; one without a rule gets an empty one, which decides nothing."""

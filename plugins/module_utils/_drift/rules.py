@@ -47,6 +47,7 @@ from .identity import (
     same_caseless,
     same_controller_model,
     same_hexadecimal,
+    same_loader,
     same_machine,
     same_number,
 )
@@ -70,8 +71,8 @@ class Rule:
     C(label): the key by which paths name one of several, if it isn't the first.
     C(ordered): the order of several is significant.
     C(kinds): attributes (of the element, or of a child of it) that decide its kind. If one changes, other attributes
-    of it that have no rule and aren't desired are removed, and so are the children that are named: libvirt or an
-    operator wrote them for another kind.
+    of it that have no rule and aren't desired are removed, and so are the children and, after C(@), the attributes
+    that are named: libvirt or an operator wrote them for another kind.
     C(whole): compared and replaced as one piece.
     """
 
@@ -130,7 +131,13 @@ RULES: Mapping[str, Rule] = {
     "os/firmware": Rule(),
     "os/firmware/feature": Rule("name enabled", keys=(attribute("name"),), owned=True, unless=is_disabled),
     "os/type": Rule("arch machine", same={"machine": same_machine}),
-    "os/loader": Rule("readonly type", optional="secure stateless", owned=True, unless=is_chosen_by_libvirt),
+    "os/loader": Rule(
+        "readonly type",
+        optional="secure stateless",
+        same={"": same_loader},
+        owned=True,
+        unless=is_chosen_by_libvirt,
+    ),
     "os/nvram": Rule("template"),
     "os/boot": Rule("dev", keys=(POSITION,), owned=True),
     "os/bootmenu": Rule("enable", optional="timeout", owned=True),
@@ -167,7 +174,7 @@ RULES: Mapping[str, Rule] = {
         label=DISK_TARGET,
         owned=True,
         kinds={
-            "target/@bus": "address",
+            "target/@bus": "address @model",
             "source/@file": _PARTS_OF_A_SOURCE,
             "source/@dev": _PARTS_OF_A_SOURCE,
             "source/@name": _PARTS_OF_A_SOURCE,

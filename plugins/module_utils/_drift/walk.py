@@ -139,6 +139,9 @@ class Walk:
         for name in set(step.existing.attrib) - kept:
             del step.existing.attrib[name]
         whole = self._steps[-1 - kind.up]
+        for name in kind.reset_attributes:
+            if whole.desired.get(name) is None:
+                whole.existing.attrib.pop(name, None)
         for path in kind.resets:
             if whole.desired.find(path) is None:
                 for gone in whole.existing.findall(path):

@@ -145,7 +145,7 @@ def _ovs_vsctl(system: HostSystem, *arguments: str) -> str:
 
 
 def _failed(stderr: str) -> VmError:
-    return VmError("openvswitch_failed", "Open vSwitch cannot be asked: %s" % stderr.strip().partition("\n")[0])
+    return VmError("openvswitch_failed", "cannot query Open vSwitch: %s" % stderr.strip().partition("\n")[0])
 
 
 def _ip(system: HostSystem, *arguments: str) -> None:

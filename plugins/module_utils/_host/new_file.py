@@ -24,7 +24,7 @@ _LONGEST_NAME = 100
 
 
 class FileIdentity(NamedTuple):
-    """Which file has a path, and when it was last written to."""
+    """The file that has a path, and when it was last written to."""
 
     device: int
     inode: int

@@ -29,8 +29,8 @@ def explain_conflict(system: HostSystem, text: str, message: str) -> tuple[str, 
     if not removals:
         return message, ""
     hint = (
-        "Take what shares the line off the bus, if the hypervisor can do without it: %s. "
-        "Only a reboot of the hypervisor brings it back. Or move the card to another slot."
+        "Remove the devices that share the line, if the hypervisor does not need them: %s. "
+        "Only a reboot of the hypervisor brings them back. Or move the card to another slot."
     )
     return "; ".join([message, *explanations]), hint % "; ".join(dict.fromkeys(removals))
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Space:
-    """What is free when the task begins, less what its volumes will need: that one fits says nothing of all."""
+    """The space that is free when the task begins, less what its volumes will need."""
 
     def __init__(self, system: HostSystem) -> None:
         self._system = system

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Optional, Union
@@ -111,15 +111,26 @@ def vm_information(
             if outcome.lost_libvirt:
                 raise outcome
             named = {"uuid": uuid, "name": clean_line(domains.names.get(uuid) or uuid)}
+            hangs = _of_hanging(hypervisor, uuid) if outcome.code == "qemu_hangs" else {}
             outcome = {
                 **_NOTHING_KNOWN,
                 **named,
+                **hangs,
                 "warnings": ["its information could not be gathered: %s" % outcome],
             }
         # One of the others that has been removed since the list was read is left out.
         if index < len(uuids) or outcome["state"] != "absent":
             found.append(outcome)
     return found
+
+
+def _of_hanging(hypervisor: Hypervisor, uuid: str) -> Information:
+    """Return what libvirt knows of a VM without its QEMU."""
+    try:
+        state, reason = hypervisor.state(uuid)
+    except VmError:
+        return {"qemu_hangs": True}
+    return {"state": state, "reason": reason, "qemu_hangs": True}
 
 
 def _look(survey: _Survey, uuid: str) -> Union[Information, VmError]:
@@ -225,12 +236,17 @@ def _attempt(circuit_breaker: CircuitBreaker, uuid: str, warnings: list[str], ta
         return None
 
 
-def compare(
-    hypervisor: Hypervisor, system: System, vms: Sequence[Vm], secrets: frozenset[str], entries: Sequence[Information]
-) -> None:
-    """Add to the entries of described VMs how they differ from that, as zstack_vm_start would report it."""
+def compare(hypervisor: Hypervisor, system: System, vms: Sequence[Vm], secrets: frozenset[str]) -> dict[str, VmResult]:
+    """Return by UUID how the VMs differ from their options, as zstack_vm_start would report it.
+
+    Ask this first: what L(vm_information) asks of a QEMU that hangs may make libvirt hold its definition back.
+    """
     request = StartRequest(Policy(), check_mode=True, parallel=None, secrets=secrets, cancelled=threading.Event())
-    found = {result.uuid: result for result in start_vms(hypervisor, system, vms, request)} if vms else {}
+    return {result.uuid: result for result in start_vms(hypervisor, system, vms, request)} if vms else {}
+
+
+def add_comparison(entries: Sequence[Information], found: Mapping[str, VmResult]) -> None:
+    """Add to the entries of described VMs what L(compare) has found."""
     for entry in entries:
         result = found.get(entry["uuid"])
         images = {each["target"]: each["overlay_of"] for each in result.overlays or ()} if result is not None else {}

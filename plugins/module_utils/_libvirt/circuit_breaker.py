@@ -27,7 +27,7 @@ class CircuitBreaker:
         with self._lock:
             error = self._hung.get(uuid)
             if error is None and len(self._hung) >= SLOW_CALLS_AT_ONCE:
-                error = VmError("qemu_hangs", "not asked, because %d other VMs have not answered" % len(self._hung))
+                error = VmError("qemu_hangs", "not queried, because %d other VMs have not answered" % len(self._hung))
         if error is not None:
             raise error
         try:

@@ -53,9 +53,9 @@ def zstack_metadata(domain: etree._Element) -> tuple[dict[str, Any], list[str]]:
     }
     warnings = []
     if number and metadata["internal_id"] is None:
-        warnings.append("the internalId in the metadata of the domain is no number, and is left out")
+        warnings.append("the internalId in the metadata of the domain is not a number, and is ignored")
     if address and metadata["host_management_ip"] is None:
-        warnings.append("the hostManagementIp in the metadata of the domain is no address, and is left out")
+        warnings.append("the hostManagementIp in the metadata of the domain is not an address, and is ignored")
     return metadata, warnings
 
 

@@ -77,12 +77,14 @@ class DomainCalls(Connection):
     def __init__(self, uri: str) -> None:
         super().__init__(uri)
         self._domains: dict[str, Any] = {}
+        self._unreadable: dict[str, VmError] = {}
         self._first_validation = threading.Lock()
         self._has_validated = False
 
     def _forget(self) -> None:
         super()._forget()
         self._domains.clear()
+        self._unreadable.clear()
         self._has_validated = False
 
     def _domain(self, uuid: str) -> Any:
@@ -121,29 +123,40 @@ class DomainCalls(Connection):
 
     def state(self, uuid: str) -> tuple[str, str]:
         """Return the state of a domain and the reason for it, in libvirt's words."""
-        state, reason = self._call("ask for the state", self._domain(uuid).state)
+        state, reason = self._call("get the state", self._domain(uuid).state)
         name = _STATES[state] if state < len(_STATES) else "unknown"
         reasons = _REASONS.get(name, ())
         return name, reasons[reason] if reason < len(reasons) else "unknown"
 
     def xml(self, uuid: str, inactive: bool) -> str:
-        """Return the definition for the next start, or the live one, including secrets."""
+        """Return the definition for the next start, or the live one, including secrets.
+
+        Raise C(qemu_hangs) if libvirt waits for the domain's QEMU; then until the domain is forced off, at once.
+        """
+        known = self._unreadable.get(uuid)
+        if known is not None:
+            raise known
         flags = libvirt.VIR_DOMAIN_XML_SECURE | (libvirt.VIR_DOMAIN_XML_INACTIVE if inactive else 0)
-        return without_entities(self._call("read the definition", self._domain(uuid).XMLDesc, flags))
+        try:
+            return without_entities(self._call_domain("read the definition", self._domain(uuid).XMLDesc, flags))
+        except VmError as error:
+            if error.code == "qemu_hangs":
+                self._unreadable[uuid] = error
+            raise
 
     def is_persistent(self, uuid: str) -> bool:
         """Return whether the domain has a persistent definition."""
-        return bool(self._call("ask whether it is persistent", self._domain(uuid).isPersistent))
+        return bool(self._call("check whether it is persistent", self._domain(uuid).isPersistent))
 
     def autostart(self, uuid: str) -> bool:
         """Return whether the domain starts with the hypervisor."""
-        return bool(self._call("ask for autostart", self._domain(uuid).autostart))
+        return bool(self._call("get autostart", self._domain(uuid).autostart))
 
     def has_job(self, uuid: str, seconds: float = ANSWER_SECONDS) -> bool:
         """Return whether the domain is being migrated, saved, dumped, backed up or put into a snapshot."""
         try:
             # No QEMU is asked, but libvirt waits until another call has its answer from it.
-            job = self._call_qemu(seconds, "ask for the job", self._domain(uuid).jobInfo)
+            job = self._call_qemu(seconds, "get the job", self._domain(uuid).jobInfo)
             return int(job[0]) != libvirt.VIR_DOMAIN_JOB_NONE
         except VmError as error:
             if error.libvirt_code in (libvirt.VIR_ERR_OPERATION_INVALID, libvirt.VIR_ERR_NO_SUPPORT):
@@ -222,7 +235,7 @@ class DomainCalls(Connection):
 
     def can_keep_tpm(self) -> bool:
         """Return whether this libvirt can undefine a domain and keep the state of its TPM."""
-        return bool(self._call("ask for the version", self._connection.getLibVersion) >= _TPM_FLAGS_SINCE)
+        return bool(self._call("get the version", self._connection.getLibVersion) >= _TPM_FLAGS_SINCE)
 
     def create(self, uuid: str, seconds: float, paused: bool = False) -> None:
         """Start a defined domain, from its saved memory if it is suspended to disk."""
@@ -247,6 +260,7 @@ class DomainCalls(Connection):
     def destroy(self, uuid: str) -> None:
         """Force a domain off, even if its QEMU does not respond."""
         self._call("destroy the domain", self._domain(uuid).destroy)
+        self._unreadable.pop(uuid, None)
 
     def resume(self, uuid: str) -> None:
         """Resume a paused domain."""

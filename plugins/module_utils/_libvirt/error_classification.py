@@ -70,6 +70,8 @@ _TEXTS = (
     ("qos_limit", r'Illegal "(quantum|burst|rate)"'),
     ("qos_limit", r'argument "[^"]*" is wrong: (buffer|rate|burst)'),
     ("qos_limit", r"could not convert bandwidth \w+ value"),
+    # libvirt refuses such a value itself since 9.x; the parameter's name is not translated.
+    ("qos_limit", r"""['"»](average|peak|burst)['"«]"""),
     ("qos_unsupported", r"Specified qdisc (kind is unknown|not found)|TC (classifier|action module) not found"),
     # QEMU's texts until 4.0, and since.
     ("vfio_irq_conflict", r"Failed to setup INTx fd: Device or resource busy"),

@@ -17,38 +17,38 @@ class HostCalls(Connection):
 
     def capabilities(self) -> str:
         """Return the capabilities of the hypervisor as XML."""
-        return str(self._call("ask for the capabilities", self._connection.getCapabilities))
+        return str(self._call("get the capabilities", self._connection.getCapabilities))
 
     def domain_capabilities(
         self, emulator: Optional[str], arch: Optional[str], machine: Optional[str], domain_type: Optional[str]
     ) -> str:
         """Return the domain capabilities of one kind of domain as XML."""
         ask = self._connection.getDomainCapabilities
-        return str(self._call("ask for the domain capabilities", ask, emulator, arch, machine, domain_type))
+        return str(self._call("get the domain capabilities", ask, emulator, arch, machine, domain_type))
 
     def free_memory(self) -> int:
         """Return the free memory in bytes."""
-        return int(self._call("ask for the free memory", self._connection.getFreeMemory))
+        return int(self._call("get the free memory", self._connection.getFreeMemory))
 
     def cpu_count(self) -> int:
         """Return the CPUs of the hypervisor."""
-        return int(self._call("ask for the CPUs", self._connection.getInfo)[2])
+        return int(self._call("get the CPUs", self._connection.getInfo)[2])
 
     def memory_size(self) -> int:
         """Return the memory of the hypervisor in bytes."""
-        return int(self._call("ask for the memory", self._connection.getInfo)[1]) * 1024**2
+        return int(self._call("get the memory", self._connection.getInfo)[1]) * 1024**2
 
     def hostname(self) -> str:
         """Return the host name of the hypervisor."""
-        return str(self._call("ask for the host name", self._connection.getHostname))
+        return str(self._call("get the host name", self._connection.getHostname))
 
     def libvirt_version(self) -> str:
         """Return the version of the libvirt that answers."""
-        return _version(self._call("ask for the version of libvirt", self._connection.getLibVersion))
+        return _version(self._call("get the version of libvirt", self._connection.getLibVersion))
 
     def qemu_version(self) -> str:
         """Return the version of the QEMU that domains of the hypervisor's own architecture get; empty without one."""
-        return _version(self._call("ask for the version of QEMU", self._connection.getVersion))
+        return _version(self._call("get the version of QEMU", self._connection.getVersion))
 
     def network_filters(self) -> list[str]:
         """Return the names of the network filters that NICs can have."""

@@ -62,7 +62,7 @@ class RunningDomainCalls(DomainCalls):
     def interface_addresses(self, uuid: str, source: str) -> dict[str, dict[str, Any]]:
         """Return a running domain's NICs and addresses from C(source): the guest agent, libvirt's leases or ARP."""
         number = getattr(libvirt, "VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_" + source.upper())
-        ask, what = self._domain(uuid).interfaceAddresses, "ask for the addresses"
+        ask, what = self._domain(uuid).interfaceAddresses, "get the addresses"
         if source == "agent":
             return dict(self._call_qemu(ANSWER_SECONDS, what, ask, number, 0))
         return dict(self._call(what, ask, number, 0))
@@ -70,14 +70,14 @@ class RunningDomainCalls(DomainCalls):
     def block_size(self, uuid: str, target: str) -> tuple[int, int]:
         """Return the size of a disk in the guest, and its allocation in storage, in bytes."""
         ask = self._domain(uuid).blockInfo
-        size, allocated, _end = self._call_qemu(ANSWER_SECONDS, "ask for the size of a disk", ask, target, 0)
+        size, allocated, _end = self._call_qemu(ANSWER_SECONDS, "get the size of a disk", ask, target, 0)
         return int(size), int(allocated)
 
     def has_block_job(self, uuid: str, target: str) -> bool:
         """Return whether a disk of a running domain is being copied, committed or pulled."""
         ask = self._domain(uuid).blockJobInfo
         try:
-            return bool(self._call_qemu(ANSWER_SECONDS, "ask for the block job of a disk", ask, target, 0))
+            return bool(self._call_qemu(ANSWER_SECONDS, "get the block job of a disk", ask, target, 0))
         except VmError as error:
             if error.libvirt_code in (libvirt.VIR_ERR_OPERATION_INVALID, libvirt.VIR_ERR_NO_SUPPORT):
                 return False
@@ -95,7 +95,7 @@ class RunningDomainCalls(DomainCalls):
         """
         stream = self._call("open a stream", self._connection.newStream, 0)
         take = self._domain(uuid).screenshot
-        self._call_qemu(ANSWER_SECONDS, "take a picture of the screen", take, stream, 0, 0)
+        self._call_qemu(ANSWER_SECONDS, "take a screenshot", take, stream, 0, 0)
         picture = bytearray()
         while True:
             part = self._call("receive the picture", stream.recv, 65536)
@@ -103,8 +103,8 @@ class RunningDomainCalls(DomainCalls):
                 break
             picture += part
             if len(picture) > PICTURE_BYTES:
-                self._call("give up the picture", stream.abort)
-                raise VmError("libvirt_error", "the picture of the screen has more than %d bytes" % PICTURE_BYTES)
+                self._call("abort the screenshot", stream.abort)
+                raise VmError("libvirt_error", "the screenshot has more than %d bytes" % PICTURE_BYTES)
         self._call("end the stream", stream.finish)
         return bytes(picture)
 

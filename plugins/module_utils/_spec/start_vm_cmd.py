@@ -62,6 +62,13 @@ def converted(document: Mapping[Any, Any], reader: DocumentReader) -> dict[str, 
     return (start_vm_cmd_today if is_todays else start_vm_cmd_2018).convert(document, reader)
 
 
+def known_part(document: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return the VM that a document describes, without the options that the collection does not have yet."""
+    vm = converted(document, DocumentReader())
+    list(_take_out_missing(vm, VM_ARGUMENT_SPEC, ""))
+    return vm
+
+
 def _take_out_missing(values: dict[str, Any], spec: Mapping[str, Any], path: str) -> Iterator[str]:
     """Take out, and yield, the options that the collection does not have yet."""
     for name in [name for name in values if name not in spec]:

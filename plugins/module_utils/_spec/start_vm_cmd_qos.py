@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a StartVmCmd says about devices in its addons, by their UUIDs."""
+"""The parts of a StartVmCmd's addons that are about devices, by their UUIDs."""
 
 from __future__ import annotations
 

@@ -35,7 +35,8 @@ def convert(document: Mapping[Any, Any], reader: DocumentReader) -> dict[str, An
     _add_machine(sent, addons, is_aarch64, vm, reader)
     _add_platform(sent, is_aarch64, vm)
     _add_smbios(sent, is_aarch64, vm)
-    _add_console(sent, addons, vm, reader)
+    _add_console(sent, addons, vm)
+    _add_usb_redirection(sent, is_aarch64, vm, reader)
     _add_start(sent, vm)
     add_devices(sent, addons, is_aarch64, vm, reader)
     return vm
@@ -149,21 +150,27 @@ def _add_smbios(sent: Sent, is_aarch64: bool, vm: dict[str, Any]) -> None:
         vm["smbios"] = smbios
 
 
-def _add_console(sent: Sent, addons: Sent, vm: dict[str, Any], reader: DocumentReader) -> None:
+def _add_console(sent: Sent, addons: Sent, vm: dict[str, Any]) -> None:
     vm.setdefault("video_type", "virtio")
-    has_spice = vm.get("console_mode") in ("spice", "vnc_and_spice") and not addons.get("noConsole")
     if addons.get("noConsole"):
         vm["console_mode"] = "none"
-    if has_spice:
+    if _has_spice(vm):
         vm.update(sound_type=sent.get("soundType", "ich6"), spice_clipboard=True, spice_file_transfer=True)
         if sent.all("spiceChannels"):
             vm["spice_secure_channels"] = sent.get("spiceChannels")
     memory = sent.get("qxlMemory")
     if memory is not None and memory.values and vm["video_type"] == "qxl":
         vm["qxl_memory"] = dict(memory.values)
-    if not sent.get("usbRedirect"):
+
+
+def _has_spice(vm: Mapping[str, Any]) -> bool:
+    return vm.get("console_mode") in ("spice", "vnc_and_spice")
+
+
+def _add_usb_redirection(sent: Sent, is_aarch64: bool, vm: dict[str, Any], reader: DocumentReader) -> None:
+    if not sent.get("usbRedirect") or is_aarch64:
         return
-    if has_spice:
+    if _has_spice(vm):
         vm["usb_redirect"] = True
     else:
         reader.problems.append("usbRedirect is not supported without spice: set consoleMode to spice or vncAndSpice")

@@ -272,7 +272,7 @@ VM: Fields = {
     "soundType": Used(TEXT, ("sound_type",), "with a spice console"),
     "spiceStreamingMode": Option("spice_streaming_mode"),
     "spiceChannels": Used(TEXTS, ("spice_secure_channels",), "with a spice console"),
-    "usbRedirect": Used(BOOL, ("usb_redirect",), "when true, with a spice console"),
+    "usbRedirect": Used(BOOL, ("usb_redirect",), "when true, with a spice console, on x86_64"),
     "timeout": Option("timeout", INT, note="300 if omitted"),
     "addons": Nested("", ADDONS),
     "MemAccess": Used(TEXT, ("memory_access",), "shared"),

@@ -73,7 +73,7 @@ class VolumeQos:
 
 @dataclass(frozen=True)
 class VolumeCreation:
-    """How a volume is created if it does not exist, and the least size that it has.
+    """The way a volume is created if it does not exist, and the least size that it has.
 
     C(size): None for the image's. C(image): a path, or POOL/IMAGE@SNAPSHOT in ceph; None for an empty volume.
     C(image_format): None for the one that the image's header states.

@@ -62,7 +62,7 @@ def _note(context: ActionContext, action: Action, outcome: Outcome, undos: Seque
         context.done.append(action.name)
     elif outcome.is_refused:
         context.live_change_refused = True
-        context.warnings.append("%s, so that it takes effect when the VM next boots" % outcome.failure.message)
+        context.warnings.append("%s; it takes effect when the VM next boots" % outcome.failure.message)
     else:
         failure = _rolled_back(context, undos, action.name, outcome.failure, outcome.diagnostics)
         raise VmFailed(failure) from outcome.failure

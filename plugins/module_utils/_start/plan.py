@@ -123,9 +123,14 @@ def check_state(vm: Vm, observed: ObservedVm, policy: Policy) -> None:
         raise VmError("vm_crashed", "the VM is %s (%s)" % (observed.state, observed.reason))
 
 
+def is_to_be_started(observed: ObservedVm) -> bool:
+    """Return whether the VM is off, or will be when it has shut down."""
+    return power_of(observed) in (START, START_WHEN_OFF)
+
+
 def will_start(observed: ObservedVm, drift: Drift, policy: Policy) -> bool:
     """Return whether the VM will boot, or be restored from its saved memory."""
-    return power_of(observed) in (START, START_WHEN_OFF) or _restarts(observed, drift, policy)
+    return is_to_be_started(observed) or _restarts(observed, drift, policy)
 
 
 def will_attach(drift: Drift, policy: Policy) -> bool:

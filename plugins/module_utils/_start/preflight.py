@@ -179,7 +179,7 @@ def _pci_problems(vm: Vm, system: System) -> Iterator[Problem]:
         if not system.devices.pci_device_exists(address):
             yield Problem(device.option_path, "the hypervisor has no PCI device %s" % address, "device_missing")
         elif not system.devices.has_iommu_group(address):
-            message = "the PCI device %s is behind no IOMMU, so that it cannot be passed through" % address
+            message = "the PCI device %s is not behind an IOMMU, so it cannot be passed through" % address
             yield Problem(device.option_path, message, "iommu_missing")
 
 

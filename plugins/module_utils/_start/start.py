@@ -37,7 +37,18 @@ from .apply import apply
 from .conflicts import Use, find_conflicts
 from .daemons import daemon_problems
 from .memory_snapshot import plan_restore
-from .plan import Drift, Plan, Prepare, check_drift, check_state, plan_vm, steps, will_attach, will_start
+from .plan import (
+    Drift,
+    Plan,
+    Prepare,
+    check_drift,
+    check_state,
+    is_to_be_started,
+    plan_vm,
+    steps,
+    will_attach,
+    will_start,
+)
 from .preflight import (
     backup_problems,
     host_problems,
@@ -140,7 +151,7 @@ def _plan(run: RunContext, vm: Vm, observed: ObservedVm, result: VmResult) -> tu
     definition = etree.tostring(reconciled.merged, encoding="unicode")
     use = Use(will_start(observed, drift, run.policy), will_attach(drift, run.policy))
     work = volume_work(run, vm, facts, Domains(to_define.element, existing, live, overlays))
-    snapshot = plan_restore(vm, to_define.element, run.hypervisor, run.system, use.starts and not observed.active)
+    snapshot = plan_restore(vm, to_define.element, run.hypervisor, run.system, is_to_be_started(observed))
     problems += snapshot.problems
     plan = plan_vm(vm, observed, drift, run.policy, definition, _rewriting(to_define), snapshot.action)
     plan = with_volumes(plan, work, observed, run.policy, use.starts)

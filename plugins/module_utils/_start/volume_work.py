@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What has to be done about the volumes of a VM that say how they are created: create, grow, report."""
+"""The work on volumes of a VM that say how they are created: create, grow, report."""
 
 from __future__ import annotations
 

@@ -60,8 +60,8 @@ def move_warnings(run: RunContext, vm: Vm, desired: etree._Element, existing: Op
     if existing is None or run.policy.overlays == "discard":
         return []
     message = (
-        "the disk %s changes from %s to %s, and neither is in the backing chain of the other: the guest loses sight of "
-        "what it has written. If a block copy or a migration of storage was completed, set install_path to %s"
+        "the disk %s changes from %s to %s, and neither is in the backing chain of the other: the guest loses what "
+        "it has written. If a block copy or a migration of storage was completed, set install_path to %s"
     )
     real_path = ImageReader(run.system, run.hypervisor, vm.uuid).real_path
     return [

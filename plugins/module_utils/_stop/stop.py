@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Optional
 
@@ -117,7 +117,7 @@ class _Stop:
         return self._result
 
     def _stop(self) -> None:
-        observed = observe_domain(self._hypervisor, self._uuid, self._domains)
+        observed = self._observe()
         self._result.state = observed.state
         if observed.inactive_xml is None:
             self._result.before = self._result.after = self._text("absent", None)
@@ -139,6 +139,16 @@ class _Stop:
         if not self._request.check_mode:
             self._result.state = state_after
         self._give_back(domain, observed, stays)
+
+    def _observe(self) -> ObservedVm:
+        """Return the VM's state. One that libvirt can't describe, because its QEMU hangs, is forced off before."""
+        try:
+            return observe_domain(self._hypervisor, self._uuid, self._domains)
+        except VmError as error:
+            if error.code != "qemu_hangs" or not self._request.force or self._request.check_mode:
+                raise
+        self._do("destroy", self._force_off)
+        return observe_domain(self._hypervisor, self._uuid, self._domains)
 
     def _check_stoppable(self, observed: ObservedVm) -> None:
         check_stoppable(observed, self._request)
@@ -166,7 +176,7 @@ class _Stop:
         }
         if any(lost.values()):
             named = " and ".join("%d %s" % (count, name) for name, count in lost.items() if count)
-            raise VmError("vm_has_snapshots", "the VM has %s, which libvirt forgets %s" % (named, when))
+            raise VmError("vm_has_snapshots", "the VM has %s, which libvirt deletes %s" % (named, when))
         if not removal.tpm and may_lose_tpm_state(domain):
             if not observed.persistent or not hypervisor.can_keep_tpm():
                 raise VmError("vm_has_tpm_state", "libvirt removes the state of the VM's TPM %s" % when)
@@ -199,8 +209,11 @@ class _Stop:
                 message = "the guest has not shut down within %d seconds: the VM is %s (%s)"
                 state = self._hypervisor.state(self._uuid)
                 raise VmError("shutdown_timeout", message % (self._request.timeout, *state))
+            if self._is_off():
+                return
             # A migration, for instance, may have started meanwhile.
-            self._check_stoppable(observe_domain(self._hypervisor, self._uuid, self._domains))
+            word, reason = self._hypervisor.state(self._uuid)
+            self._check_stoppable(replace(observed, state=word, reason=reason))
         self._do("destroy", self._force_off)
 
     def _shut_down(self, asks: bool) -> bool:

@@ -20,9 +20,9 @@ def problem_of(url: str, allowed: Optional[Sequence[str]] = None) -> str:
     """
     wanted = _parts(url)
     if wanted is None:
-        return "it is no http or https URL"
+        return "it is not an http or https URL"
     if allowed is not None and not any(_covers(_parts(other), wanted) for other in allowed):
-        return "it is not among those allowed"
+        return "it is not an allowed one"
     return ""
 
 

@@ -61,7 +61,11 @@ def read_request(text: str) -> StartRequest:
         raise RequestError(["options must be a mapping"])
     module_options = {name: value for name, value in options.items() if name in _MODULE_OPTIONS}
     vm_options = {name: value for name, value in options.items() if name not in _MODULE_OPTIONS}
-    problems = ["options.%s: is the business of the document itself" % name for name in _FIXED if name in vm_options]
+    problems = [
+        "options.%s: cannot be set here, because the document itself sets it" % name
+        for name in _FIXED
+        if name in vm_options
+    ]
     wrong = ArgumentSpecValidator(_MODULE_OPTIONS).validate(module_options).error_messages
     problems += [message[:_MAX_MESSAGE] for message in wrong]
     vm = _without_nulls(merge_hash(vm, vm_options))
@@ -69,7 +73,7 @@ def read_request(text: str) -> StartRequest:
     mask = SecretMask(secrets_of([vm]))
     problems += [mask.text(str(problem)).replace("vms[0].", "", 1) for problem in found]
     if not vm.get("host_management_ip"):
-        problems.append("hostManagementIp is required: it says which host of the inventory is meant")
+        problems.append("hostManagementIp is required: it identifies the host in the inventory")
     if problems:
         raise RequestError(problems)
     # The inventory is searched for the address as it is usually written.

@@ -60,7 +60,7 @@ class Spool:
             self.keep_room(running=0)
         except OSError as error:
             self.close()
-            raise SpoolError("%s cannot keep room for results: %s" % (directory, error.strerror)) from None
+            raise SpoolError("%s cannot reserve space for results: %s" % (directory, error.strerror)) from None
 
     def close(self) -> None:
         """Release the directory for the next run."""

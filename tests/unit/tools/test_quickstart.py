@@ -30,7 +30,7 @@ def raises(error: Exception) -> Callable[..., Any]:
 @pytest.mark.parametrize(
     ("error", "texts"),
     [
-        (OSError(errno.ENOSPC, "No space left on device", "/x/disk.partial"), ["/x/disk.partial", "Make room there"]),
+        (OSError(errno.ENOSPC, "No space left on device", "/x/disk.partial"), ["/x/disk.partial", "Free space there"]),
         (OSError(errno.EIO, "Input/output error"), ["Input/output error", "run the command again"]),
         (
             subprocess.CalledProcessError(2, ["ip", "link", "delete", "br"], None, b"Operation not permitted"),

@@ -28,6 +28,8 @@ class Settings:
     bridges: tuple[str, ...]
     binds: tuple[str, ...]
     path_first: tuple[str, ...]
+    # A directory with another system's files; empty for this machine's own.
+    system: str = ""
 
 
 class Hypervisor:

@@ -99,7 +99,7 @@ def free() -> ipaddress.IPv4Network:
     for network in FREE.subnets(new_prefix=24):
         if not (_NET / _link_name(network[1])).exists() and not _overlap(network):
             return network
-    raise LabError(f"no network in {FREE} is free: give one with --network")
+    raise LabError(f"no network in {FREE} is free: choose one with --network")
 
 
 def connect(network: ipaddress.IPv4Network, number: int, pid: int, owner: Path) -> None:

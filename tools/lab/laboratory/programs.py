@@ -67,7 +67,7 @@ def require(install: bool) -> None:
         raise LabError(
             f"missing: {', '.join(sorted(missing))}\n"
             f"Install them (Debian, Ubuntu): apt-get install {' '.join(packages)}\n"
-            "or give --install to have that done."
+            "or use --install."
         )
     if not Path("/usr/bin/apt-get").exists():
         raise LabError(f"--install needs apt-get; install by hand what holds: {', '.join(sorted(missing))}")

@@ -1,14 +1,15 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The root file system of a hypervisor: this machine's, with a writable layer that is gone when it ends.
+"""The root file system of a hypervisor: that of this machine or of another system, under a writable layer of its own.
+
+The layer is gone when the hypervisor ends.
 
 Runs inside the hypervisor's mount namespace, so nothing mounted here is seen outside.
 """
 
 from __future__ import annotations
 
-import grp
 import os
 import shutil
 import stat
@@ -50,8 +51,8 @@ def enter(hypervisor: Hypervisor) -> None:
     _run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", base)
     root = base / "root"
     mounted = cgroups.hierarchies()
-    for number, point in enumerate(_disk_mount_points(hypervisor)):
-        _overlay(point, base / f"layer{number}", root)
+    for number, (lower, point) in enumerate(_lower_directories(hypervisor)):
+        _overlay(lower, point, base / f"layer{number}", root)
     _forget_this_machine(root)
     _mount_kernel_file_systems(root)
     cgroups.mount(root, mounted)
@@ -69,6 +70,12 @@ def _run(*command: object) -> None:
     subprocess.run([str(word) for word in command], check=True)
 
 
+def _lower_directories(hypervisor: Hypervisor) -> list[tuple[str, str]]:
+    """Directories of this machine, and where the hypervisor has them."""
+    system = hypervisor.settings.system
+    return [(system, "/")] if system else [(point, point) for point in _disk_mount_points(hypervisor)]
+
+
 def _disk_mount_points(hypervisor: Hypervisor) -> list[str]:
     # An overlay shows one file system: /usr, /var or /home on disks of their own need their own layers.
     covered = [*_REPLACED, *(Path(directory) for directory in hypervisor.settings.binds), hypervisor.laboratory]
@@ -82,13 +89,13 @@ def _disk_mount_points(hypervisor: Hypervisor) -> list[str]:
     return sorted(points, key=len)
 
 
-def _overlay(lower: str, layer: Path, root: Path) -> None:
+def _overlay(lower: str, point: str, layer: Path, root: Path) -> None:
     upper, work = layer / "upper", layer / "work"
     for directory in (upper, work):
         directory.mkdir(parents=True)
     root.mkdir(exist_ok=True)
     options = f"lowerdir={lower},upperdir={upper},workdir={work}"
-    _run("mount", "-t", "overlay", "-o", options, "overlay", root / lower.lstrip("/"))
+    _run("mount", "-t", "overlay", "-o", options, "overlay", root / point.lstrip("/"))
 
 
 def _forget_this_machine(root: Path) -> None:
@@ -120,11 +127,11 @@ def _make_devices(root: Path) -> None:
     devices = root / "dev"
     _run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", devices)
     for name, major, minor, mode, group in _DEVICES:
-        _make_device(devices / name, os.makedev(major, minor), mode, group)
+        _make_device(devices / name, os.makedev(major, minor), mode, _group(root, group))
     for name, mode, group in _MACHINE_DEVICES:
         original = Path("/dev") / name
         if original.exists():
-            _make_device(devices / name, original.stat().st_rdev, mode, group)
+            _make_device(devices / name, original.stat().st_rdev, mode, _group(root, group))
     for name, target in (
         ("fd", "/proc/self/fd"),
         ("stdin", "fd/0"),
@@ -140,7 +147,7 @@ def _make_devices(root: Path) -> None:
         "-t",
         "devpts",
         "-o",
-        f"newinstance,ptmxmode=666,mode=620,gid={_group('tty')}",
+        f"newinstance,ptmxmode=666,mode=620,gid={_group(root, 'tty')}",
         "devpts",
         devices / "pts",
     )
@@ -148,18 +155,17 @@ def _make_devices(root: Path) -> None:
     _run("mount", "-t", "mqueue", "mqueue", devices / "mqueue")
 
 
-def _make_device(path: Path, device: int, mode: int, group: str) -> None:
+def _make_device(path: Path, device: int, mode: int, group: int) -> None:
     path.parent.mkdir(exist_ok=True)
     os.mknod(path, stat.S_IFCHR, device)
-    os.chown(path, 0, _group(group))
+    os.chown(path, 0, group)
     path.chmod(mode)
 
 
-def _group(name: str) -> int:
-    try:
-        return grp.getgrnam(name).gr_gid
-    except KeyError:
-        return 0
+def _group(root: Path, name: str) -> int:
+    """Return the number of a group in the hypervisor, which may be another than this machine's."""
+    groups = (line.split(":") for line in (root / "etc/group").read_text(encoding="utf-8").splitlines())
+    return next((int(fields[2]) for fields in groups if fields[0] == name), 0)
 
 
 def _make_directory(path: Path, mode: int) -> None:
@@ -173,11 +179,16 @@ def _bind(hypervisor: Hypervisor, root: Path) -> None:
         for directory in (own, target):
             _make_directory(directory, mode)
         _run("mount", "--bind", own, target)
-    shared, target = capabilities(hypervisor.laboratory), root / "var/cache/libvirt/qemu/capabilities"
-    for directory in (shared, target):
-        directory.mkdir(parents=True, exist_ok=True)
-    _run("mount", "--bind", shared, target)
+    if not hypervisor.settings.system:
+        _share_capabilities(hypervisor, root)
     for source in sorted(hypervisor.settings.binds, key=len):
         target = root / source.lstrip("/")
         target.mkdir(parents=True, exist_ok=True)
         _run("mount", "--rbind", source, target)
+
+
+def _share_capabilities(hypervisor: Hypervisor, root: Path) -> None:
+    shared, target = capabilities(hypervisor.laboratory), root / "var/cache/libvirt/qemu/capabilities"
+    for directory in (shared, target):
+        directory.mkdir(parents=True, exist_ok=True)
+    _run("mount", "--bind", shared, target)

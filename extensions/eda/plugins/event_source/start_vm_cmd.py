@@ -229,7 +229,7 @@ class AgentApi:
         except web.HTTPRequestEntityTooLarge:
             raise Refused(413, "the document is larger than %d bytes" % self._options["max_body"]) from None
         except (web.RequestPayloadError, aiohttp.http.HttpProcessingError):
-            raise Refused(400, "the body is not sent as HTTP says") from None
+            raise Refused(400, "the body is not valid HTTP") from None
 
     async def _take(self, task_uuid: str, callback: str, body: bytes, encoding: str) -> None:
         """Accept a document, or one that is known already."""
@@ -387,7 +387,7 @@ class AgentApi:
                 break
             logger.warning("task %s: attempt %d to report: %s", task.uuid, attempt + 1, problem)
         else:
-            logger.error("task %s: gave up to report %s: %s", task.uuid, task.result, problem)
+            logger.error("task %s: gave up reporting %s: %s", task.uuid, task.result, problem)
         await self._forget(task)
 
     async def _post(self, task: Task) -> str:
@@ -543,7 +543,7 @@ async def _serve(api: AgentApi, options: Mapping[str, Any], tls: Optional[ssl.SS
     accepting = [asyncio.create_task(connections.serve(listener)) for listener in listeners]
     try:
         if not _is_loopback(options["host"]) and options["cafile"] is None and options["token_file"] is None:
-            logger.warning("whoever reaches port %d of %s can start VMs", options["port"], options["host"])
+            logger.warning("anyone who can reach port %d of %s can start VMs", options["port"], options["host"])
         await api.work()
     finally:
         for task in accepting:

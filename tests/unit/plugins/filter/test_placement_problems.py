@@ -40,7 +40,7 @@ def test_a_vm_that_runs_where_it_is_wanted_is_right_there() -> None:
 def test_a_vm_that_runs_on_another_hypervisor_is_named_with_both() -> None:
     answers = [answer("hv1"), answer("hv2", WEB), answer("hv3")]
     assert placement_problems({"hv1": {WEB: "web"}}, answers, HOSTS) == [
-        f"VM web ({WEB}) is wanted on hv1, but it is active on hv2"
+        f"VM web ({WEB}) is to run on hv1, but it is active on hv2"
     ]
 
 
@@ -63,7 +63,7 @@ def test_a_vm_that_is_shut_off_elsewhere_has_no_qemu() -> None:
 def test_a_vm_that_is_wanted_on_two_hypervisors_is_a_problem() -> None:
     wanted = {"hv1": {WEB: "web"}, "hv2": {WEB.replace("-", ""): "web"}, "hv3": {DATABASE: "database"}}
     assert placement_problems(wanted, [answer(host) for host in HOSTS], HOSTS) == [
-        f"VM web ({WEB}) is wanted on hv1 and hv2 at once"
+        f"VM web ({WEB}) is to run on hv1 and hv2 at once"
     ]
 
 
@@ -87,14 +87,14 @@ def test_a_hypervisor_that_cannot_be_asked_is_named_with_the_reason() -> None:
     failed = {"item": "hv3", "failed": True, "msg": "cannot open: no socket\n"}
     answers = [answer("hv1"), silent("hv2"), failed]
     assert placement_problems({"hv1": {WEB: "web"}}, answers, HOSTS) == [
-        "hv2 cannot be asked which VMs it runs: Failed to connect",
-        "hv3 cannot be asked which VMs it runs: cannot open: no socket",
+        "hv2 cannot be queried for its running VMs: Failed to connect",
+        "hv3 cannot be queried for its running VMs: cannot open: no socket",
     ]
 
 
 def test_a_hypervisor_that_nobody_asked_is_named() -> None:
     assert placement_problems({"hv1": {WEB: "web"}}, [answer("hv1"), answer("hv2")], HOSTS) == [
-        "hv3 cannot be asked which VMs it runs"
+        "hv3 cannot be queried for its running VMs"
     ]
 
 
@@ -108,7 +108,7 @@ def test_the_operator_may_say_that_hypervisors_need_not_answer(ignored: Any) -> 
 def test_the_others_must_answer(ignored: Any) -> None:
     answers = [answer("hv1"), answer("hv2"), silent("hv3")]
     (problem,) = placement_problems({"hv1": {WEB: "web"}}, answers, HOSTS, ignore_unreachable=ignored)
-    assert problem.startswith("hv3 cannot be asked")
+    assert problem.startswith("hv3 cannot be queried")
 
 
 def test_what_an_ignored_hypervisor_says_all_the_same_counts() -> None:
@@ -134,6 +134,6 @@ def test_the_variables_of_the_hosts_say_what_is_wanted_and_who_answered() -> Non
     placement = {"hypervisors": HOSTS, "unmatched": ["kvn"]}
     assert of_play(hosts, placement, ignore_unreachable="") == [
         "zstack_hypervisors names kvn, which no host of the inventory matches",
-        f"VM web ({WEB}) is wanted on hv1, but it is active on hv2",
-        "hv3 cannot be asked which VMs it runs",
+        f"VM web ({WEB}) is to run on hv1, but it is active on hv2",
+        "hv3 cannot be queried for its running VMs",
     ]

@@ -104,7 +104,7 @@ class TestMerging:
     def test_leaves_out_what_is_no_address_and_keeps_the_others(self) -> None:
         found, warnings = merge_addresses({"agent": {**nic("a", MAC, "no\x1b[2J"), **nic("b", MAC, "10.0.0.5")}})
         assert [each["address"] for each in found] == ["10.0.0.5"]
-        assert warnings == ["the guest agent reports an address that is none, which is left out: 'no\\x1b[2J'"]
+        assert warnings == ["the guest agent reports an invalid address, which is ignored: 'no\\x1b[2J'"]
 
     @pytest.mark.parametrize("address", ["x" * 10**6, "\ud800" * 100, "\u202e" * 100])
     def test_warns_in_a_few_clean_words(self, address: str) -> None:
@@ -132,7 +132,7 @@ class TestMerging:
         began = time.monotonic()
         found, warnings = merge_addresses({"agent": {"eth0": {"hwaddr": MAC, "addrs": many}}})
         assert len(found) == MAX_ADDRESSES
-        assert warnings == ["it reports more than 256 addresses; the others are left out"]
+        assert warnings == ["it reports more than 256 addresses; the others are ignored"]
         assert time.monotonic() - began < 1
 
 

@@ -103,7 +103,7 @@ def test_what_shines_through_is_left_out() -> None:
     ids=["nothing", "GIF", "no header", "cut off", "filter", "grey", "deep", "interlaced", "huge", "damaged"],
 )
 def test_what_is_no_picture_of_a_screen_is_refused(picture: bytes) -> None:
-    with pytest.raises(ValueError, match="picture|PNG"):
+    with pytest.raises(ValueError, match="screenshot|PNG"):
         thumbnail(picture, 320)
 
 
@@ -114,6 +114,6 @@ def test_a_large_picture_of_noise_is_given_up_in_time() -> None:
     header = struct.pack(">IIBBBBB", size, size, 8, 2, 0, 0, 0)
     picture = PNG_SIGNATURE + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(raw, 1)) + chunk(b"IEND", b"")
     began = time.thread_time()
-    with pytest.raises(ValueError, match="the picture would take more than 0.2 seconds to scale"):
+    with pytest.raises(ValueError, match="the screenshot would take more than 0.2 seconds to scale"):
         thumbnail(picture, 320, max_seconds=0.2)
     assert time.thread_time() - began < 2

@@ -109,8 +109,9 @@ class TestOther:
             root_volume=volume(0, **LEGACY),
             data_volumes=[volume(number, **LEGACY) for number in (1, 2, 3)],
         )
-        assert problem.endswith("has no slot for a fourth disk of a VM with image_platform Other")
-        assert problem.startswith("vms[0].data_volumes[2].device_id: ")
+        assert problem.startswith(
+            "vms[0].data_volumes[2].device_id: insufficient IDE address: with image_platform Other"
+        )
 
     def test_virtio_disks_need_none(self) -> None:
         found = slots(

@@ -362,6 +362,12 @@ class TestBoard:
         assert result.merged.find("devices/controller[@type='pci']") is None
         assert result.merged.find("devices/rng") is not None
 
+    def test_of_another_kind_loses_the_watchdog_that_only_q35_has(self) -> None:
+        watchdogs = '<watchdog model="itco" action="reset"/><watchdog model="i6300esb" action="reset"/>'
+        existing = held(("pc-i440fx-7.2", "pc-q35-7.2"), ("<rng", watchdogs + "<rng"))
+        merged = reconciled(asked(), existing).merged
+        assert [each.get("model") for each in merged.iterfind("devices/watchdog")] == ["i6300esb"]
+
 
 class TestMetadata:
     NOTE = '<n:note xmlns:n="http://other.example/notes">desired</n:note>'
@@ -401,6 +407,31 @@ def test_uefi_that_libvirt_chose_stays_and_goes_with_its_kind() -> None:
     assert result.merged.find("os/nvram") is None
 
 
+IMAGE = '<loader readonly="yes" type="pflash">/usr/share/AAVMF/AAVMF_CODE.fd</loader>'
+
+
+def test_firmware_that_libvirt_derives_from_the_named_image_is_no_difference() -> None:
+    derived = '<firmware><feature enabled="yes" name="secure-boot"/></firmware>' + IMAGE
+    existing = held(("<os>", '<os firmware="efi">'), ("<bootmenu", derived + "<bootmenu"))
+    assert found(asked(("<bootmenu", IMAGE + "<bootmenu")), existing) == []
+
+
+def test_an_image_that_the_distribution_renamed_is_the_same() -> None:
+    renamed = IMAGE.replace("CODE.fd", "CODE.no-secboot.fd")
+    for desired, existing in ((IMAGE, renamed), (renamed, IMAGE)):
+        assert found(asked(("<bootmenu", desired + "<bootmenu")), held(("<bootmenu", existing + "<bootmenu"))) == []
+
+
+def test_a_disk_on_another_bus_loses_the_model_that_libvirt_wrote_for_the_old_bus() -> None:
+    existing = held(
+        ('<disk type="file" device="disk"', '<disk type="file" device="disk" model="usb-storage"'),
+        ('bus="virtio"', 'bus="usb"'),
+    )
+    result = reconciled(asked(), existing)
+    assert [each.path for each in result.differences] == ["devices/disk[target=vda]/target/@bus"]
+    assert [each for each in result.merged.iterfind("devices/disk") if each.get("model")] == []
+
+
 def test_a_command_line_for_qemu_is_the_documents() -> None:
     namespace = "http://libvirt.org/schemas/domain/qemu/1.0"
     line = '<q:commandline xmlns:q="%s"><q:arg value="-x"/></q:commandline>' % namespace
@@ -414,3 +445,53 @@ def test_credentials_may_stand_beside_the_source_or_in_it() -> None:
     network = '<source protocol="rbd" name="pool/image"><host name="192.0.2.1" port="6789"/>%s</source>'
     desired = asked(('<source file="/root.qcow2"/>', network % auth))
     assert found(desired, held(('<source file="/root.qcow2"/>', auth + network % ""))) == []
+
+
+def found_in(desired: str, existing: str) -> list[str]:
+    """Return the paths of the differences between disks and controllers of two domains with these devices."""
+    template = '<domain type="kvm"><os><type arch="x86_64" machine="pc">hvm</type></os><devices>%s</devices></domain>'
+    made = reconciled(etree.fromstring(template % desired), etree.fromstring(template % existing))
+    paths = [difference.path for difference in made.differences]
+    return [path for path in paths if path.startswith(("devices/disk", "devices/controller"))]
+
+
+class TestDiskOptions:
+    USB = '<controller type="usb" index="0"/><memballoon model="virtio"/>'
+
+    def disk(self, driver: str = "", source: str = 'file="/a"', inside: str = "", beside: str = "") -> str:
+        return (
+            f'{self.USB}<disk type="file" device="disk"><driver name="qemu" type="raw" {driver}/>'
+            f'<source {source}>{inside}</source><target dev="sda" bus="scsi"/>{beside}</disk>'
+            '<controller type="scsi" index="0" model="virtio-scsi"/>'
+        )
+
+    def test_the_encryption_may_be_in_the_source_or_beside_it(self) -> None:
+        secret = '<encryption format="luks"><secret type="passphrase" uuid="%s"/></encryption>'
+        assert found_in(self.disk(inside=secret % "1F"), self.disk(beside=secret % "1f")) == []
+
+    def test_a_controller_of_any_model_is_one_that_libvirt_has_chosen(self) -> None:
+        chosen = self.disk()
+        assert found_in(chosen.replace('model="virtio-scsi"', 'model="auto"'), chosen) == []
+
+    @pytest.mark.parametrize("driver", ['queues="4"', 'iothread="1"', 'io="native"'])
+    def test_what_is_not_desired_any_more_is_taken_away(self, driver: str) -> None:
+        (path,) = found_in(self.disk(), self.disk(driver))
+        assert path == "devices/disk[target=sda]/driver/@" + driver.partition("=")[0]
+
+    def test_discard_and_serial_stay_where_they_are_not_desired(self) -> None:
+        assert found_in(self.disk(), self.disk('discard="unmap"', beside="<serial>1</serial>")) == []
+
+    def test_a_volume_on_another_socket_is_another(self) -> None:
+        ours, other = (self.disk(source='type="unix" path="/run/%s"' % name) for name in "ab")
+        assert found_in(ours, other) == ["devices/disk[target=sda]/source/@path"]
+
+
+def test_a_controller_lets_go_of_an_io_thread_that_is_gone() -> None:
+    domain = (
+        '<domain type="kvm"><iothreads>1</iothreads><iothreadids><iothread id="%s"/></iothreadids>'
+        '<os><type arch="x86_64" machine="pc">hvm</type></os><devices>'
+        '<controller type="usb" index="0"/><memballoon model="virtio"/>%s</devices></domain>'
+    )
+    own = '<controller type="scsi" index="1" model="virtio-scsi"><driver iothread="2"/></controller>'
+    made = reconciled(etree.fromstring(domain % (1, "")), etree.fromstring(domain % (2, own)))
+    assert made.merged.find("devices/controller[@index='1']/driver").get("iothread") is None

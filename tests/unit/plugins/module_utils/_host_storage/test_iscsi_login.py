@@ -18,7 +18,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._host_storage.iscsi_log
     with_chap,
 )
 from ansible_collections.zstack.kvm.plugins.module_utils._storage.iscsi import Lun
-from ansible_collections.zstack.kvm.tests.unit.plugins.module_utils._storage.items import IQN, iscsi_volume
+from ansible_collections.zstack.kvm.tests.unit.plugins.module_utils._storage.items import IQN, cdrom, iscsi_volume
 
 RECORD = """# BEGIN RECORD 2.1.8
 node.name = iqn.x:y
@@ -58,6 +58,15 @@ def test_the_login_has_user_and_password_but_does_not_show_them() -> None:
     (action,) = plan_logins(vm_with(volume))
     assert (action.username, action.password) == ("zs", "s3cret-chap")
     assert "s3cret-chap" not in repr(action)
+
+
+def test_a_cd_is_logged_in_to_at_each_portal() -> None:
+    cd = cdrom("iscsi://10.0.8.8,10.0.8.9:3260/%s/6001405" % IQN)
+    made = plan_logins(SimpleNamespace(volumes=(), cds=(cd,)))
+    assert [(login.target.portal, login.devices) for login in made] == [
+        ("10.0.8.8:3260", ("/dev/disk/by-id/wwn-0x6001405",)),
+        ("10.0.8.9:3260", ("/dev/disk/by-id/wwn-0x6001405",)),
+    ]
 
 
 # Printed by open-iscsi 2.1.8.

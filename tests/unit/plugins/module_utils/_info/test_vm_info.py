@@ -16,7 +16,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor imp
 from ansible_collections.zstack.kvm.tests.unit.fakes import FakeDomain, FakeHypervisor
 
 GONE = str(uuid.UUID(int=1000))
-SILENCE = "cannot ask for the size of a disk: QEMU has not answered for 10 seconds"
+SILENCE = "cannot get the size of a disk: QEMU has not answered for 10 seconds"
 DEVICES = """
     <disk type='file' device='disk'><source file='/a'/><target dev='vda' bus='virtio'/></disk>
     <disk type='file' device='disk'><source file='/b'/><target dev='vdb' bus='virtio'/></disk>
@@ -52,11 +52,11 @@ class Host(FakeHypervisor):
 
     def state(self, uuid: str) -> tuple[str, str]:
         if uuid in self.spoiled:
-            raise VmError("libvirt_error", "cannot ask for the state: no")
+            raise VmError("libvirt_error", "cannot get the state: no")
         return super().state(uuid)
 
     def block_size(self, uuid: str, target: str) -> tuple[int, int]:
-        self._answer(uuid, "ask for the size of a disk", uuid in self.hanging)
+        self._answer(uuid, "get the size of a disk", uuid in self.hanging)
         return 10, 5
 
     def screenshot(self, uuid: str) -> bytes:
@@ -65,9 +65,9 @@ class Host(FakeHypervisor):
 
     def interface_addresses(self, uuid: str, source: str) -> dict[str, dict[str, Any]]:
         if source == "agent" and uuid in self.refused:
-            raise VmError("libvirt_error", "cannot ask for the addresses: 5000 NICs", libvirt_code=1)
+            raise VmError("libvirt_error", "cannot get the addresses: 5000 NICs", libvirt_code=1)
         if source == "agent":
-            self._answer(uuid, "ask for the addresses", uuid in self.hanging + self.silent)
+            self._answer(uuid, "get the addresses", uuid in self.hanging + self.silent)
         return {}
 
     def _answer(self, uuid: str, what: str, hangs: bool) -> None:
@@ -85,7 +85,7 @@ def told(host: Host, *uuids: str, others: bool = True) -> dict[str, dict[str, An
 def test_a_qemu_that_hangs_is_asked_once_and_its_vm_reported_without_it() -> None:
     host = Host(3, hanging=(vm(1),))
     entry = told(host)[vm(1)]
-    assert [call for call in host.asked if call[0] == vm(1)] == [(vm(1), "ask for the size of a disk")]
+    assert [call for call in host.asked if call[0] == vm(1)] == [(vm(1), "get the size of a disk")]
     assert (entry["state"], entry["qemu_hangs"], entry["name"]) == ("running", True, "vm-" + vm(1))
     assert [(disk["source"], disk["size"]) for disk in entry["disks"]] == [("/a", None), ("/b", None)]
     assert entry["thumbnail"] is None
@@ -108,7 +108,7 @@ def test_where_as_many_hang_as_libvirt_has_room_for_no_more_are_asked() -> None:
     assert {uuid for uuid, entry in entries.items() if entry["qemu_hangs"]} == set(hanging)
     assert (last["qemu_hangs"], last["disks"][0]["size"]) == (False, None)
     assert last["warnings"] == [
-        "the information about this VM is incomplete: not asked, because 4 other VMs have not answered"
+        "the information about this VM is incomplete: not queried, because 4 other VMs have not answered"
     ]
 
 
@@ -126,7 +126,7 @@ def test_one_that_was_removed_meanwhile_is_reported_only_where_it_was_named() ->
 
 def test_what_libvirt_cannot_pass_on_of_an_agent_costs_the_addresses_of_that_vm() -> None:
     entries = told(Host(2, refused=(vm(0),)))
-    warning = "there are no addresses from the guest agent: cannot ask for the addresses: 5000 NICs"
+    warning = "there are no addresses from the guest agent: cannot get the addresses: 5000 NICs"
     assert (entries[vm(0)]["state"], entries[vm(0)]["addresses"]) == ("running", [])
     assert entries[vm(0)]["warnings"] == [warning]
     assert entries[vm(1)]["warnings"] == []
@@ -136,5 +136,5 @@ def test_a_vm_that_could_not_be_looked_at_has_all_that_the_others_have() -> None
     entries = told(Host(2, spoiled=(vm(0),)))
     unknown, known = entries[vm(0)], entries[vm(1)]
     assert (unknown["state"], unknown["name"]) == ("unknown", "vm-" + vm(0))
-    assert unknown["warnings"] == ["its information could not be gathered: cannot ask for the state: no"]
+    assert unknown["warnings"] == ["its information could not be gathered: cannot get the state: no"]
     assert unknown.keys() == known.keys()

@@ -50,6 +50,6 @@ def test_others_are_asked_until_as_many_hang_as_libvirt_has_room_for() -> None:
     for number in range(SLOW_CALLS_AT_ONCE):
         assert breaker.ask("whole", lambda: "an answer") == "an answer"
         hang(breaker, str(number))
-    with pytest.raises(VmError, match="not asked, because %d other VMs have not answered" % SLOW_CALLS_AT_ONCE):
+    with pytest.raises(VmError, match="not queried, because %d other VMs have not answered" % SLOW_CALLS_AT_ONCE):
         breaker.ask("whole", lambda: "an answer")
     assert breaker.lost_with("whole") is None

@@ -58,14 +58,14 @@ def test_a_vm_of_zstack_has_its_name_and_metadata() -> None:
 def test_an_internal_id_that_is_no_number_costs_only_itself(number: str) -> None:
     metadata, warnings = domain_facts.zstack_metadata(metadata_of(number, "10.0.0.2"))
     assert metadata == {"internal_id": None, "host_management_ip": "10.0.0.2"}
-    assert warnings == ["the internalId in the metadata of the domain is no number, and is left out"]
+    assert warnings == ["the internalId in the metadata of the domain is not a number, and is ignored"]
 
 
 @pytest.mark.parametrize("address", ["here", "10.0.0.2; reboot", "{{ 6 * 7 }}", "10.0.0.256", "fe80::1%$(reboot)"])
 def test_a_management_address_that_is_none_costs_only_itself(address: str) -> None:
     metadata, warnings = domain_facts.zstack_metadata(metadata_of("42", address))
     assert metadata == {"internal_id": 42, "host_management_ip": None}
-    assert warnings == ["the hostManagementIp in the metadata of the domain is no address, and is left out"]
+    assert warnings == ["the hostManagementIp in the metadata of the domain is not an address, and is ignored"]
 
 
 def metadata_of(number: str, address: str) -> etree._Element:

@@ -82,6 +82,7 @@ RECORDED = [
      'Illegal "burst"\nUsage: ... rate BPS'),
     ('qos_limit', 1, 'internal error: Child process (tc ...) unexpected exit status 1: argument "99999999kb" is wrong: '
      'buffer'),
+    ('qos_limit', 47, "numerical overflow: value '99999999' is too big for 'burst' parameter, maximum is '4194303'"),
     ('qos_limit', 1, 'internal error: Child process (tc ...) unexpected exit status 1: Illegal "quantum"'),
     ('qos_limit', 27, "XML error: could not convert bandwidth average value '99999999999'"),
     # The text that ZStack's agent looks for: burst, Illegal and rate somewhere in it.

@@ -59,6 +59,6 @@ def test_a_picture_arrives_whole() -> None:
 
 def test_one_that_is_too_large_is_given_up() -> None:
     libvirt = Libvirt(bytes(10**6))
-    with pytest.raises(VmError, match="the picture of the screen has more than 200000 bytes"):
+    with pytest.raises(VmError, match="the screenshot has more than 200000 bytes"):
         picture_of(libvirt)
     assert libvirt.ended == "aborted"

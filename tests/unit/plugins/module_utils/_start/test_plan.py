@@ -25,6 +25,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._start.plan import (
     Policy,
     check_drift,
     check_state,
+    is_to_be_started,
     plan_vm,
     steps,
     touched_disks,
@@ -247,6 +248,12 @@ class TestMemorySnapshot:
     def test_replaces_the_boot(self) -> None:
         assert self.restored(observed("shutoff")) == ["restore"]
         assert self.restored(observed("absent")) == ["define", "restore"]
+        assert self.restored(observed("shutdown")) == ["wait_until_off", "restore"]
+
+    @pytest.mark.parametrize("state", ["absent", "shutoff", "shutdown"])
+    def test_is_for_vms_that_are_or_will_be_off(self, state: str) -> None:
+        assert is_to_be_started(observed(state))
+        assert not is_to_be_started(observed("running"))
 
     def test_replaces_memory_that_is_saved_elsewhere(self) -> None:
         assert self.restored(observed("shutoff", saved=True)) == ["discard_saved_state", "restore"]

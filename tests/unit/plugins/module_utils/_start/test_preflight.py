@@ -93,8 +93,7 @@ BRIDGE, ADDRESS = "Create the bridge", "Compare the address"
         (
             {"pci_devices": ["0a:00.2"]},
             "iommu_missing",
-            "vms[0].pci_devices[0]: the PCI device 0000:0a:00.2 is behind no IOMMU, "
-            "so that it cannot be passed through",
+            "vms[0].pci_devices[0]: the PCI device 0000:0a:00.2 is not behind an IOMMU, so it cannot be passed through",
             "Enable VT-d",
         ),
         ({"usb_devices": ["1:4:046d:c077:2.0"]}, "device_missing", NO_USB % ("046d:c077", 4, 1), ADDRESS),
@@ -165,7 +164,7 @@ def openvswitch(root: Path, broken: str = "") -> FakePrograms:
             "openvswitch",
             "down",
             "openvswitch_failed",
-            "Open vSwitch cannot be asked: down",
+            "cannot query Open vSwitch: down",
             "Check that ovsdb-",
         ),
         (

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a plan does about volumes, by the state of the VM and by policy."""
+"""The work that is planned on volumes, by the state of the VM and by policy."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def test_allowed(url: str) -> None:
     ],
 )
 def test_not_allowed(url: str) -> None:
-    assert problem_of(url, ALLOWED) == "it is not among those allowed"
+    assert problem_of(url, ALLOWED) == "it is not an allowed one"
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_not_allowed(url: str) -> None:
     ],
 )
 def test_no_url(url: str) -> None:
-    assert problem_of(url) == "it is no http or https URL"
+    assert problem_of(url) == "it is not an http or https URL"
 
 
 def test_without_a_list_any_is_allowed() -> None:
@@ -76,4 +76,4 @@ def test_without_a_list_any_is_allowed() -> None:
 
 
 def test_an_empty_list_allows_none() -> None:
-    assert problem_of("http://anywhere.example/callback", []) == "it is not among those allowed"
+    assert problem_of("http://anywhere.example/callback", []) == "it is not an allowed one"

@@ -1,0 +1,54 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Today's StartVmCmd documents, each with the domain that today's agent makes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ansible_collections.zstack.kvm.plugins.module_utils._host.capabilities import Host
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.start_vm_cmd import (
+    StartVmCmdError,
+    vm_from_start_vm_cmd,
+)
+from ansible_collections.zstack.kvm.plugins.module_utils._storage.base import StorageFacts
+from ansible_collections.zstack.kvm.tests.support.recorded_hosts import recorded_host
+from ansible_collections.zstack.kvm.tests.support.reference_cases import Case
+
+TODAYS_CASES = Path(__file__).resolve().parent.parent / "fixtures" / "start_vm_cmd_today"
+
+
+@dataclass(frozen=True)
+class TodaysCase(Case):
+    """One of today's documents."""
+
+    directory: Path = TODAYS_CASES
+
+    @property
+    def facts(self) -> StorageFacts:
+        """The formats that the documents state, which the agent found in the files."""
+        volumes = [self.document["rootVolume"], *self.document["dataVolumes"]]
+        formats = {volume["installPath"]: volume["format"] for volume in volumes if "format" in volume}
+        floppies = self.reference.iterfind("devices/disk[@device='floppy']/source")
+        return StorageFacts(formats, floppies=frozenset(source.get("file") for source in floppies))
+
+    @property
+    def host(self) -> Host:
+        """A host of the kind that the agent ran on."""
+        name = "el-8-aarch64" if self.arch == "aarch64" else "el-8"
+        return recorded_host(name, cgroup_version=1, emulator=self.document["addons"].get("qemuPath"))
+
+    def refusals(self) -> list[str]:
+        """Return what the filter refuses the document for."""
+        try:
+            vm_from_start_vm_cmd(self.document)
+        except StartVmCmdError as error:
+            return error.problems
+        return []
+
+
+ALL_OF_TODAY = [
+    TodaysCase(path.stem.rsplit(".", 1)[0], path.stem.rsplit(".", 1)[1]) for path in sorted(TODAYS_CASES.glob("*.json"))
+]

@@ -1,0 +1,55 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Each of today's StartVmCmd documents becomes a domain that means what today's agent's means, but for deviations."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils._domain.build import build
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmProblems
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.start_vm_cmd import known_part
+from ansible_collections.zstack.kvm.tests.support.deviations.today import REFUSED, differences, pending
+from ansible_collections.zstack.kvm.tests.support.libvirt_schema import schema_errors
+from ansible_collections.zstack.kvm.tests.support.todays_cases import ALL_OF_TODAY, TodaysCase
+from lxml import etree
+
+STARTED = [case for case in ALL_OF_TODAY if case.name not in REFUSED and case.name not in pending()["documents"]]
+
+
+def domain_of(case: TodaysCase) -> etree._Element:
+    """Our domain on the agent's host, of the options that there are."""
+    (vm,), problems = parse_vms([known_part(case.document)])
+    assert not problems
+    return build(vm, case.host, case.facts).element
+
+
+@pytest.mark.parametrize("case", STARTED, ids=lambda case: "%s.%s" % (case.name, case.arch))
+class TestADocumentOfToday:
+    def test_becomes_a_domain_that_means_what_the_agents_means(self, case: TodaysCase) -> None:
+        found = differences(domain_of(case), case)
+        waiting = re.compile("|".join(pending()["paths"]) or "$.")
+        assert {path: difference for path, difference in found.items() if not waiting.match(path)} == {}
+
+    def test_becomes_a_domain_that_is_valid_against_libvirts_schema(self, case: TodaysCase) -> None:
+        assert schema_errors(domain_of(case)) == []
+
+
+@pytest.mark.parametrize("case", [case for case in ALL_OF_TODAY if case.name in REFUSED], ids=lambda case: case.name)
+def test_a_document_that_cannot_be_carried_out_is_refused_by_its_fields(case: TodaysCase) -> None:
+    refusals = case.refusals()
+    try:
+        (vm,), problems = parse_vms([known_part(case.document)])
+        refusals += [str(problem) for problem in problems]
+        build(vm, case.host, case.facts)
+    except (ValueError, VmProblems) as error:
+        refusals.append(str(error))
+    for field in REFUSED[case.name]:
+        assert any(field in refusal for refusal in refusals), refusals
+
+
+def test_all_of_todays_documents_are_looked_at() -> None:
+    assert len(ALL_OF_TODAY) == 120
