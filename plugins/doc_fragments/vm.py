@@ -485,7 +485,8 @@ options:
           bridge_name:
             description:
               - The bridge of the hypervisor that the NIC is connected to.
-              - Exactly one of O(vms[].nics[].bridge_name) and O(vms[].nics[].network_name) is required.
+              - Exactly one of O(vms[].nics[].bridge_name) and O(vms[].nics[].network_name) is required, unless the NIC
+                has a O(vms[].nics[].pci_device_address).
             type: str
           network_name:
             description:
@@ -495,7 +496,8 @@ options:
             description:
               - The type of the bridge. V(linux) is a bridge of the kernel, V(openvswitch) one of Open vSwitch, to which
                 libvirt connects the NIC by a virtual port.
-              - With V(openvswitch) the NIC can have no O(vms[].nics[].ip), because libvirt does not filter its traffic.
+              - With V(openvswitch) the NIC can have no O(vms[].nics[].ip) and no O(vms[].nics[].clean_traffic), because
+                libvirt does not filter its traffic.
             type: str
             choices: [linux, openvswitch]
             default: linux
@@ -507,8 +509,9 @@ options:
             type: str
           vlan_id:
             description:
-              - The NIC's VLAN, 1 to 4094. Open vSwitch adds and removes the tag; the guest does not see it. Only with
-                O(vms[].nics[].bridge_type=openvswitch).
+              - The NIC's VLAN, 1 to 4094. Open vSwitch, or the network card of a virtual function, adds and removes the
+                tag; the guest does not see it. Only with O(vms[].nics[].bridge_type=openvswitch) or
+                O(vms[].nics[].pci_device_address).
               - For a VLAN without Open vSwitch, use a bridge of the kernel whose uplink is in the VLAN.
             type: int
           mac:
@@ -521,9 +524,74 @@ options:
           ip:
             description:
               - The NIC's IPv4 address. If set, the network filter C(clean-traffic) prevents the guest from using
-                another.
+                another, unless O(vms[].nics[].clean_traffic=false).
             type: str
             default: ''
+          ips:
+            description:
+              - The NIC's IPv4 and IPv6 addresses, for O(vms[].nics[].clean_traffic); without that they have no effect.
+            type: list
+            elements: str
+            default: []
+          clean_traffic:
+            description:
+              - Whether the network filter C(clean-traffic) prevents the guest from using addresses of others. By
+                default it does if O(vms[].nics[].ip) is set.
+              - The filter allows one IPv4 address, the last one of O(vms[].nics[].ips), or without any address the one
+                that the guest uses first. A NIC that has IPv6 addresses only gets no filter, and a warning.
+            type: bool
+          model:
+            description:
+              - The model of the NIC. By default V(virtio), or V(e1000) with O(vms[].use_virtio=false).
+            type: str
+            choices: [virtio, e1000, e1000e, igb, ne2k_pci, pcnet, rtl8139, vmxnet3]
+          mtu:
+            description:
+              - The MTU of the NIC's device on the hypervisor, 68 to 65521, which a virtio NIC tells the guest. By
+                default that of the bridge. A changed MTU takes effect when the VM next boots.
+            type: int
+          link_state:
+            description:
+              - Whether the cable of the NIC is plugged in. It changes while the VM runs.
+            type: str
+            choices: [up, down]
+            default: up
+          queues:
+            description:
+              - The number of queue pairs of a virtio NIC, 1 to 256, so that several CPUs of the guest can use it at the
+                same time. With O(vms[].domain_type=kvm), more than one require the kernel module C(vhost_net).
+            type: int
+            default: 1
+          rx_queue_size:
+            description:
+              - The size of a virtio NIC's receive queues, 256, 512 or 1024. By default QEMU's.
+            type: int
+          tx_queue_size:
+            description:
+              - The size of a virtio NIC's transmit queues, 256, 512 or 1024; of a NIC on a bridge, QEMU uses 256 at
+                most. By default QEMU's.
+            type: int
+          isolated:
+            description:
+              - Whether the NIC reaches only ports of its bridge that are not isolated, such as the uplink, and not the
+                other isolated NICs. Only on a bridge of the kernel.
+            type: bool
+            default: false
+          pci_device_address:
+            description:
+              - The PCI address of a virtual function (SR-IOV) of the hypervisor, C([DOMAIN:]BUS:SLOT.FUNCTION), which
+                becomes the NIC instead of a port of a bridge. It gets the O(vms[].nics[].mac), and the VLAN of
+                O(vms[].nics[].vlan_id).
+              - Its traffic bypasses the hypervisor, so that libvirt neither filters nor limits it, and its
+                O(vms[].nics[].mtu) is the guest's affair.
+              - Not verified on hardware.
+            type: str
+          address:
+            description:
+              - The NIC's PCI address in the guest, so that it never moves. By default libvirt chooses it when the VM is
+                defined, and keeps it.
+            type: dict
+            suboptions: *address
           uuid:
             description:
               - ZStack's UUID of the NIC.
@@ -626,13 +694,14 @@ options:
         default: true
       console_mode:
         description:
-          - The protocol of the VM's console.
+          - The protocol of the VM's console. V(vnc_and_spice) are two consoles with the same password; V(none) is a VM
+            without a graphical console.
         type: str
-        choices: [vnc, spice]
+        choices: [vnc, spice, vnc_and_spice, none]
         default: vnc
       console_password:
         description:
-          - The password of the console. At most 8 bytes for VNC, 60 for spice.
+          - The password of the console. At most 8 bytes for VNC (also beside spice), 60 for spice.
         type: str
       console_listen:
         description:
@@ -642,9 +711,32 @@ options:
       video_type:
         description:
           - The video card. By default V(cirrus), or another one with a warning if the hypervisor's QEMU has no
-            cirrus. aarch64 guests always have V(virtio).
+            cirrus. Not for aarch64 guests, which have O(vms[].aarch64_video_type).
         type: str
         choices: [cirrus, vga, qxl, virtio]
+      aarch64_video_type:
+        description:
+          - The video card of an aarch64 guest.
+        type: str
+        choices: [cirrus, vga, qxl, virtio]
+        default: virtio
+      qxl_memory:
+        description:
+          - The memory of each qxl video card, in KiB. By default QEMU's.
+        type: dict
+        suboptions:
+          ram:
+            description:
+              - The memory for commands and surfaces. Rounded up to a power of two.
+            type: int
+          vram:
+            description:
+              - The memory for more surfaces. Rounded up to a power of two.
+            type: int
+          vgamem:
+            description:
+              - The memory of the frame buffer in VGA mode, a power of two.
+            type: int
       vdi_monitor_number:
         description:
           - The number of monitors, 1 to 16. Used only with O(vms[].video_type=qxl).
@@ -656,12 +748,84 @@ options:
         type: str
         choices: ['off', all, filter]
         default: 'off'
+      spice_clipboard:
+        description:
+          - Whether guest and spice client share a clipboard.
+        type: bool
+        default: false
+      spice_file_transfer:
+        description:
+          - Whether the spice client can send files to the guest.
+        type: bool
+        default: false
+      spice_webdav:
+        description:
+          - Whether the spice client can share a directory with an x86 guest (channel C(org.spice-space.webdav.0)).
+        type: bool
+        default: false
+      spice_secure_channels:
+        description:
+          - The channels of a spice console that require TLS. They have no effect, and a warning, unless the
+            hypervisor's C(/etc/libvirt/qemu.conf) sets C(spice_tls).
+        type: list
+        elements: str
+        choices: [main, display, inputs, cursor, playback, record, smartcard, usbredir]
+        default: []
+      sound_type:
+        description:
+          - The sound card of a VM with a spice console.
+        type: str
+        choices: [ich6, ich7, ich9, ac97, es1370, sb16, pcspk, usb]
+        default: ich6
+      console_log:
+        description:
+          - Whether the output of the serial console is kept in C(/var/log/libvirt/qemu/UUID-console.log) on the
+            hypervisor (the UUID without dashes). C(virtlogd) writes and rotates it.
+        type: bool
+        default: false
       usb_redirect:
         description:
           - Whether USB devices of the console's client can be redirected to the guest. Requires
-            O(vms[].console_mode=spice).
+            O(vms[].console_mode=spice) or V(vnc_and_spice).
         type: bool
         default: false
+      separate_usb_redirection:
+        description:
+          - Whether USB devices of the console's client have two controllers of their own (EHCI and xHCI, two ports
+            each), rather than ports of the guest's first controller. The controllers exist also without
+            O(vms[].usb_redirect).
+          - An aarch64 guest has three controllers then, and no redirection.
+        type: bool
+        default: false
+      appliance:
+        description:
+          - Whether the VM is an appliance, such as a virtual router. It has no tablet, and a single USB controller
+            (xHCI).
+        type: bool
+        default: false
+      additional_qmp:
+        description:
+          - Whether QEMU listens on another QMP socket beside libvirt's, C(/var/lib/libvirt/qemu/zstack/UUID.sock) (the
+            UUID without dashes). Its directory is created for the user that QEMU runs as.
+          - Such a VM is marked as tainted by libvirt, which does not notice what is changed through that socket.
+        type: bool
+        default: false
+      memory_balloon:
+        description:
+          - The memory balloon, by which libvirt reads the guest's memory statistics every 10 seconds. Omitted, the VM
+            has one at an address that libvirt chooses.
+        type: dict
+        suboptions:
+          enabled:
+            description:
+              - Whether the VM has a memory balloon.
+            type: bool
+            default: true
+          address:
+            description:
+              - The balloon's PCI address in the guest.
+            type: dict
+            suboptions: *address
       channels:
         description:
           - Channels, which are Unix sockets on the hypervisor connected to virtio serial ports of the guest, for
@@ -685,14 +849,50 @@ options:
       pci_devices:
         description:
           - PCI devices of the hypervisor to pass through, each C([DOMAIN:]BUS:SLOT.FUNCTION), hexadecimal.
+          - A comma and the absolute path of a file may follow, which the guest gets as the device's ROM. In its place
+            may be the UUID of a device specification of ZStack, whose ROM is the file of that name (without dashes) in
+            C(/var/lib/zstack/pcirom) if it exists.
+          - ROM files are not verified on hardware.
         type: list
         elements: str
         default: []
+      pci_64bit_window:
+        description:
+          - Whether UEFI makes room for the memory of large graphics cards. It has an effect only if a graphics card of
+            the hypervisor has a 64-bit memory region of more than 4 GiB. Not verified on hardware.
+        type: bool
+        default: false
+      mdev_devices:
+        description:
+          - The UUIDs of mediated devices of the hypervisor (such as vGPUs) to pass through. Not verified on hardware.
+        type: list
+        elements: str
+        default: []
+      shared_memory:
+        description:
+          - Shared memory of the hypervisor, which the guest sees as PCI devices (ivshmem).
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          name:
+            description:
+              - The name of the shared memory, that is of its file in C(/dev/shm).
+            type: str
+            required: true
+          size:
+            description:
+              - The size, in bytes or as a size such as V(64MiB), rounded up to a power of two of at
+                least 1 MiB.
+            type: bytes
+            required: true
       usb_devices:
         description:
           - USB devices of the hypervisor to pass through, each C(BUS:DEVICE:VENDOR:PRODUCT:VERSION), bus and device
             decimal, vendor and product hexadecimal. The version, V(1), V(2) or V(3), selects the guest's controller;
             its minor part (V(2.0)) is ignored.
+          - C(:PassThrough:-1:ADDRESS) may follow and changes nothing. With C(:Redirect:PORT:ADDRESS) it is a device of
+            another host, which a server for USB redirection offers at this TCP port and address.
         type: list
         elements: str
         default: []

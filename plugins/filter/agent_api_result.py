@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
+from xml.etree import ElementTree
 
 DOCUMENTATION = r"""
 name: agent_api_result
@@ -24,6 +26,17 @@ options:
       - The registered result of M(zstack.kvm.zstack_vm_start), or of an earlier task that failed.
     type: dict
     required: true
+  domain:
+    description:
+      - The domain of the running VM, as libvirt describes it. With it, the response has what ZStack's management node
+        records of a start.
+    type: str
+    default: ""
+  version:
+    description:
+      - What the emulator prints about its version.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -36,6 +49,8 @@ RETURN = r"""
 _value:
   description:
     - C(success), and if that is false C(error), a string.
+    - With O(domain) also C(nicInfos), C(virtualDeviceInfoList), C(memBalloonInfo), C(virtualizerInfo), C(vmXml) and
+      C(edkRpm).
   type: dict
   sample:
     success: false
@@ -50,11 +65,68 @@ KNOWN_TEXTS = {
 }
 
 
-def agent_api_result(result: Mapping[str, Any]) -> dict[str, Any]:
+_NOTHING: dict[str, Any] = {
+    "nicInfos": [],
+    "virtualDeviceInfoList": [],
+    "memBalloonInfo": {},
+    "virtualizerInfo": {},
+}
+_ADDRESSES = {
+    "pci": ("domain", "bus", "slot", "function"),
+    "drive": ("controller", "bus", "target", "unit"),
+}
+
+
+def agent_api_result(result: Mapping[str, Any], domain: str = "", version: str = "") -> dict[str, Any]:
     """Return the answer."""
     if result.get("failed") or result.get("unreachable"):
-        return {"success": False, "error": _text(result)}
-    return {"success": True}
+        return {"success": False, "error": _text(result), **_NOTHING}
+    return {"success": True, **(_records(domain, version) if domain and "<!DOCTYPE" not in domain else {})}
+
+
+def _records(domain: str, version: str) -> dict[str, Any]:
+    """Return what the management node records of a running VM."""
+    root = ElementTree.fromstring(domain)
+    nics = [
+        _record("macAddress", nic.find("mac"), "address", nic.find("address"))
+        for nic in root.iterfind("devices/interface")
+    ]
+    disks = [
+        {**({"resourceUuid": serial} if serial else {}), **_address(disk.find("address"))}
+        for disk in root.iterfind("devices/disk")
+        for serial in [disk.findtext("serial")]
+    ]
+    return {
+        "error": "",
+        "nicInfos": nics,
+        "virtualDeviceInfoList": disks,
+        "memBalloonInfo": _address(root.find("devices/memballoon/address")),
+        "virtualizerInfo": {
+            "uuid": (root.findtext("uuid") or "").replace("-", ""),
+            "virtualizer": "qemu-kvm",
+            "version": _version(version),
+        },
+        "vmXml": domain,
+        "edkRpm": "",
+    }
+
+
+def _record(name: str, element: Any, attribute: str, address: Any) -> dict[str, Any]:
+    return {**({} if element is None else {name: element.get(attribute)}), **_address(address)}
+
+
+def _address(element: Any) -> dict[str, Any]:
+    names = _ADDRESSES.get("" if element is None else element.get("type", ""), ())
+    if not names:
+        return {}
+    return {"deviceAddress": {"type": element.get("type"), **{name: element.get(name) for name in names}}}
+
+
+def _version(text: str) -> str:
+    """Return the version in what QEMU prints: the last word in brackets, without its name, or else the number."""
+    line = text.partition("\n")[0]
+    found = re.search(r"\((?:\S+ )*([^ )]+)\)", line) or re.search(r"version (\S+)", line)
+    return re.sub(r"^qemu-kvm-", "", found.group(1)) if found else ""
 
 
 def _text(result: Mapping[str, Any]) -> str:

@@ -223,3 +223,51 @@ def test_the_definition_has_the_secret_where_libvirts_schema_wants_it(
     module_run.start(vm)
     secret = definition(vm["uuid"]).find("devices/disk[@device='disk']/source/auth[@username='zstack']/secret")
     assert dict(secret.attrib) == {"type": "ceph", "uuid": secret_uuid}
+
+
+@pytest.fixture(scope="module")
+def golden(ceph: CephCluster) -> None:
+    """Make a protected snapshot of a bootable image."""
+    ceph.write_image("bak", "disk", media.boot_sector("I am golden"))
+    ceph.snapshot("bak", "disk", "golden")
+
+
+class TestCreated:
+    """Volumes that are created with their VM."""
+
+    def vm(self, new_vm: NewVm, ceph: CephCluster, secret_uuid: str, name: str, **create: Any) -> dict[str, Any]:
+        path = "ceph://pool/" + name
+        volume = root(ceph, path, secret_uuid=secret_uuid, create={"image": "bak/disk@golden", **create})
+        return new_vm(root_volume=volume, ceph_secret={"uuid": secret_uuid, "key": ceph.key})
+
+    @pytest.mark.usefixtures("golden")
+    @pytest.mark.parametrize("linked", [True, False])
+    def test_a_clone_or_copy_of_a_snapshot_boots_and_grows(
+        self, new_vm: NewVm, ceph: CephCluster, secret_uuid: str, linked: bool
+    ) -> None:
+        name = "clone" if linked else "copy"
+        vm = self.vm(new_vm, ceph, secret_uuid, name, linked=linked, size="2MiB")
+        run = module_run.agreed(vm)
+        assert run.actions[:2] == ["create_volume", "define"], run.output
+        wait_for_text(vm["uuid"], "I am golden")
+        assert ceph.parent("pool", name) == ("bak/disk@golden" if linked else None)
+        vm["root_volume"]["create"]["size"] = "8MiB"
+        assert module_run.agreed(vm).actions == ["grow_volume"]
+        assert "8.000 MiB" in virsh("domblkinfo", vm["uuid"], "vda", "--human")
+        assert module_run.agreed(vm).actions == []
+
+    @pytest.mark.usefixtures("golden")
+    def test_a_failed_start_leaves_no_volume(self, new_vm: NewVm, ceph: CephCluster, secret_uuid: str) -> None:
+        vm = {**self.vm(new_vm, ceph, secret_uuid, "gone", linked=True), "domain_patches": [UNKNOWN_TO_QEMU]}
+        before = ceph.images("pool")
+        run = module_run.start(vm)
+        assert (run.error["code"], run.error["rollback"]) == ("qemu_failed", "done"), run.output
+        assert ceph.images("pool") == before
+
+    @pytest.mark.usefixtures("golden")
+    def test_a_snapshot_that_is_missing_and_a_size_below_it(
+        self, new_vm: NewVm, ceph: CephCluster, secret_uuid: str
+    ) -> None:
+        vm = self.vm(new_vm, ceph, secret_uuid, "none", image="bak/disk@nothing")
+        error = module_run.failed(vm).error
+        assert (error["code"], "create.image" in error["message"]) == ("storage_missing", True)

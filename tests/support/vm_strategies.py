@@ -61,7 +61,7 @@ def _pci_addresses() -> st.SearchStrategy[str]:
     return st.builds(
         "{}{:02x}:{:02x}.{}".format,
         st.sampled_from(["", "0000:", "0001:"]),
-        st.integers(1, 255),
+        st.integers(21, 255),
         st.integers(0, 31),
         st.integers(0, 7),
     )
@@ -122,12 +122,15 @@ TEXTS: dict[str, st.SearchStrategy[str]] = {
     "path": _paths(),
     "mac": macs(),
     "ip": st.one_of(st.just(""), _ips()),
+    "ips": _ips(),
+    "pci_device_address": _pci_addresses(),
     "bridge_name": _names(),
     "network_name": _names(),
     "interface_id": uuids(),
     "nic_internal_name": _names(),
     "socket_path": _paths(),
     "target_name": _names(),
+    "mdev_devices": uuids().map(lambda uuid: uuid.lower()),
     "pci_devices": _pci_addresses(),
     "usb_devices": _usb_devices(),
     "serial": st.text("abcdefghijk0123456789_.+ -", min_size=1, max_size=36).filter(str.strip),
@@ -150,6 +153,11 @@ NUMBERS: dict[str, st.SearchStrategy[Any]] = {
     "timeout": st.integers(1, 3600),
     "start_order": st.integers(0, 9),
     "vlan_id": st.integers(1, 4094),
+    **dict.fromkeys(("ram", "vram", "vgamem"), st.sampled_from([1024, 16384, 65536])),
+    "size": st.sampled_from(["1MiB", "64MiB"]),
+    "mtu": st.integers(68, 65521),
+    "rx_queue_size": st.sampled_from([256, 512, 1024]),
+    "tx_queue_size": st.sampled_from([256, 512, 1024]),
     "device_id": st.nothing(),  # depends on where it stands
     "port": st.integers(1, 65535),
     "total_bandwidth": st.integers(1, 10**12),
@@ -259,6 +267,7 @@ def vms(draw: st.DrawFn) -> dict[str, Any]:
         if "mac" in nic:
             nic["mac"] = nic["mac"][:-2] + "%02x" % index
         _make_bridge_fit(nic, index)
+    _make_models_fit(vm)
     _number(draw, vm.get("nics", []), range(20))
     for index, channel in enumerate(vm.get("channels", [])):
         channel["socket_path"] += ".%d" % index
@@ -298,6 +307,19 @@ def _make_addresses_differ(vm: dict[str, Any]) -> None:
 
 
 def _make_bridge_fit(nic: dict[str, Any], index: int) -> None:
+    if nic.get("address", {}).get("type") == "drive":
+        del nic["address"]
+    if nic.get("model", "virtio") != "virtio":
+        for name in ("queues", "rx_queue_size", "tx_queue_size"):
+            nic.pop(name, None)
+    if "pci_device_address" in nic:
+        nic["pci_device_address"] = "0000:%02x:00.1" % (index + 1)
+        for name in (
+            *("bridge_type", "interface_id", "model", "ip", "queues", "rx_queue_size", "tx_queue_size"),
+            *("link_state", "isolated", "network_name"),
+        ):
+            nic.pop(name, None)
+        return
     if "network_name" in nic and (index % 2 or "bridge_name" not in nic):
         nic.pop("bridge_name", None)
         nic.pop("bridge_type", None)
@@ -305,12 +327,20 @@ def _make_bridge_fit(nic: dict[str, Any], index: int) -> None:
         nic.pop("network_name", None)
         nic.setdefault("bridge_name", "br0")
     if nic.get("bridge_type") == "openvswitch":
-        nic.pop("ip", None)
+        for name in ("ip", "clean_traffic", "isolated"):
+            nic.pop(name, None)
     else:
         nic.pop("interface_id", None)
         nic.pop("vlan_id", None)
     if "interface_id" in nic:
         nic["interface_id"] = nic["interface_id"][:-2] + "%02x" % index
+
+
+def _make_models_fit(vm: dict[str, Any]) -> None:
+    if not vm.get("use_virtio", True):
+        for nic in vm.get("nics", []):
+            if "pci_device_address" not in nic:
+                nic["model"] = nic.get("model", "virtio")
 
 
 def _full(pci_address: str) -> str:
@@ -327,8 +357,17 @@ def _make_topology_fit(draw: st.DrawFn, vm: dict[str, Any]) -> None:
 
 
 def _make_console_fit(vm: dict[str, Any]) -> None:
+    if vm.get("appliance"):
+        vm.pop("usb_redirect", None)
     if vm.get("usb_redirect"):
         vm["console_mode"] = "spice"
+    balloon = vm.get("memory_balloon", {})
+    if not balloon.get("enabled", True) or balloon.get("address", {}).get("type") == "drive":
+        balloon.pop("address", None)
+    vm["shared_memory"] = [
+        {**device, "name": "shared-%d" % index} for index, device in enumerate(vm.get("shared_memory", []))
+    ]
+    vm["mdev_devices"] = list({uuid.replace("-", ""): uuid for uuid in vm.get("mdev_devices", [])}.values())
 
 
 def _make_volume_fit(volume: dict[str, Any], index: int) -> None:

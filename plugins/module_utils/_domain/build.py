@@ -21,8 +21,9 @@ from .._spec.vm import Vm, Volume
 from .._storage.backends import disk as disk_of
 from .._storage.base import StorageFacts
 from .boot_order import plan_boot
-from .channel import add_channels, add_spice_channel
+from .channel import add_channels, add_spice_channel, add_webdav_channel
 from .clock import add_clock
+from .command_line import add_command_line
 from .context import BuildContext
 from .controller import add_scsi_controllers, add_usb_controllers
 from .cpu import add_cpu
@@ -32,7 +33,7 @@ from .disk_layout import plan_disks
 from .elements import add
 from .features import add_features
 from .graphics import add_graphics
-from .hostdev import add_pci_devices, add_usb_devices
+from .hostdev import add_mdev_devices, add_pci_devices, add_usb_devices
 from .input import add_inputs
 from .interface import add_interfaces, filter_problems
 from .iommu import add_iommu
@@ -47,6 +48,7 @@ from .recorded_names import with_recorded_names
 from .redirdev import add_redirections
 from .seclabel import add_security_label
 from .serial import add_serial
+from .shmem import add_shared_memory
 from .sound import add_sound
 from .usb_layout import plan_usb
 from .vcpu import add_vcpus
@@ -75,14 +77,17 @@ _DEVICE_BUILDERS: tuple[_Builder, ...] = (
     add_serial,
     add_channels,
     add_spice_channel,
+    add_webdav_channel,
     add_inputs,
     add_graphics,
     add_sound,
     add_video,
     add_pci_devices,
+    add_mdev_devices,
     add_usb_devices,
     add_redirections,
     add_memory_balloon,
+    add_shared_memory,
     add_iommu,
 )
 
@@ -128,6 +133,7 @@ def build(vm: Vm, host: Host, facts: StorageFacts) -> DesiredDomain:
     for builder in _DEVICE_BUILDERS:
         builder(devices, context)
     add_security_label(domain, context)
+    add_command_line(domain, context)
     problems.extend(pci_address_problems(domain, vm))
     unpatched = copy.deepcopy(domain) if vm.domain_patches else None
     apply_patches(domain, vm.domain_patches, problems)

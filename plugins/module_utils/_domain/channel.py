@@ -13,6 +13,8 @@ except ImportError:  # the module reports it
 from .context import BuildContext
 from .elements import add
 
+_WEBDAV = "org.spice-space.webdav.0"
+
 
 def add_channels(devices: etree._Element, context: BuildContext) -> None:
     """Add a virtio port for each channel; QEMU creates its socket and listens on it."""
@@ -24,5 +26,13 @@ def add_channels(devices: etree._Element, context: BuildContext) -> None:
 
 def add_spice_channel(devices: etree._Element, context: BuildContext) -> None:
     """Add the channel of the spice agent, which ZStack gives to VMs with USB redirection."""
-    if context.vm.usb_redirect:
+    if context.usb.redirections:
         add(add(devices, "channel", type="spicevmc"), "target", type="virtio", name="com.redhat.spice.0")
+
+
+def add_webdav_channel(devices: etree._Element, context: BuildContext) -> None:
+    """Add the channel by which a spice client shares a directory, which ZStack gives to x86 guests."""
+    if context.vm.spice_webdav and context.vm.has_spice and not context.is_aarch64:
+        element = add(devices, "channel", type="spiceport")
+        add(element, "source", channel=_WEBDAV)
+        add(element, "target", type="virtio", name=_WEBDAV)

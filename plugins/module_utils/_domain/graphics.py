@@ -19,27 +19,51 @@ from .offers import not_offered
 LOOPBACK = "127.0.0.1"
 
 
+_KINDS = {"vnc": ("vnc",), "spice": ("spice",), "vnc_and_spice": ("vnc", "spice"), "none": ()}
 _LOCAL = frozenset({LOOPBACK, "::1", "0.0.0.0", "::"})
 
 
 def add_graphics(devices: etree._Element, context: BuildContext) -> None:
-    """Add the graphical console, on a port that libvirt chooses."""
+    """Add the graphical consoles, each on a port that libvirt chooses; VNC is the first."""
+    kinds = _KINDS[context.vm.console_mode]
+    offered = context.capabilities.graphics
+    context.missing.extend(
+        not_offered(context, "console_mode", kind, offered) for kind in kinds if not offers(offered, kind)
+    )
+    address = _listen_address(context) if kinds else ""
+    for kind in kinds:
+        graphics = add(devices, "graphics", type=kind, autoport="yes")
+        if context.vm.console_password:
+            graphics.set("passwd", context.vm.console_password)
+        add(graphics, "listen", type="address", address=address)
+        if kind == "spice":
+            _add_spice_options(graphics, context)
+
+
+def _add_spice_options(graphics: etree._Element, context: BuildContext) -> None:
     vm = context.vm
-    if not offers(context.capabilities.graphics, vm.console_mode):
-        context.missing.append(not_offered(context, "console_mode", vm.console_mode, context.capabilities.graphics))
-    graphics = add(devices, "graphics", type=vm.console_mode, autoport="yes")
-    if vm.console_password:
-        graphics.set("passwd", vm.console_password)
-    add(graphics, "listen", type="address", address=_listen_address(context))
-    if vm.console_mode == "spice":
-        add(graphics, "image", compression="auto_glz")
-        add(graphics, "jpeg", compression="always")
-        add(graphics, "zlib", compression="never")
-        add(graphics, "playback", compression="off")
-        add(graphics, "streaming", mode=vm.spice_streaming_mode)
-        add(graphics, "mouse", mode="client")
-        add(graphics, "clipboard", copypaste="no")
-        add(graphics, "filetransfer", enable="no")
+    _add_secure_channels(graphics, context)
+    add(graphics, "image", compression="auto_glz")
+    add(graphics, "jpeg", compression="always")
+    add(graphics, "zlib", compression="never")
+    add(graphics, "playback", compression="off")
+    add(graphics, "streaming", mode=vm.spice_streaming_mode)
+    add(graphics, "mouse", mode="client")
+    add(graphics, "clipboard", copypaste="yes" if vm.spice_clipboard else "no")
+    add(graphics, "filetransfer", enable="yes" if vm.spice_file_transfer else "no")
+
+
+def _add_secure_channels(graphics: etree._Element, context: BuildContext) -> None:
+    """Add the channels that are encrypted; libvirt refuses them on a host without TLS for spice."""
+    channels = context.vm.spice_secure_channels
+    if channels and not context.host.device_support.has_spice_tls:
+        context.warnings.append(
+            "%s has no effect: the host's qemu.conf does not set spice_tls"
+            % context.option_path("spice_secure_channels")
+        )
+        return
+    for channel in channels:
+        add(graphics, "channel", name=channel, mode="secure")
 
 
 def _listen_address(context: BuildContext) -> str:

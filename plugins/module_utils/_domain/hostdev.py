@@ -10,11 +10,27 @@ try:
 except ImportError:  # the module reports it
     pass
 
-from .._spec.vm import UsbDevice
+from .._host.device_support import PCI_ROM_DIRECTORY
+from .._spec.vm import PciDevice, UsbDevice
 from .context import BuildContext
 from .elements import add
 from .usb_address import add_usb_address
 from .usb_layout import UsbPort
+
+
+def add_host_pci_address(source: etree._Element, address: str, **attributes: str) -> None:
+    """Add the address of one of the hypervisor's PCI devices, C(DDDD:BB:SS.F)."""
+    domain, bus, rest = address.split(":")
+    slot, function = rest.split(".")
+    add(
+        source,
+        "address",
+        domain="0x" + domain,
+        bus="0x" + bus,
+        slot="0x" + slot,
+        function="0x" + function,
+        **attributes,
+    )
 
 
 def add_pci_devices(devices: etree._Element, context: BuildContext) -> None:
@@ -22,19 +38,30 @@ def add_pci_devices(devices: etree._Element, context: BuildContext) -> None:
     for device in context.vm.pci_devices:
         element = add(devices, "hostdev", mode="subsystem", type="pci", managed="yes")
         add(element, "driver", name="vfio")
-        add(
-            add(element, "source"),
-            "address",
-            domain="0x%04x" % device.domain,
-            bus="0x%02x" % device.bus,
-            slot="0x%02x" % device.slot,
-            function="0x%x" % device.function,
-        )
+        add_host_pci_address(add(element, "source"), device.address)
+        rom = _rom_file(device, context)
+        if rom:
+            add(element, "rom", bar="on", file=rom)
+
+
+def _rom_file(device: PciDevice, context: BuildContext) -> str:
+    if device.rom in context.host.device_support.pci_roms:
+        return "%s/%s" % (PCI_ROM_DIRECTORY, device.rom)
+    return device.rom if device.rom.startswith("/") else ""
+
+
+def add_mdev_devices(devices: etree._Element, context: BuildContext) -> None:
+    """Add mediated devices."""
+    for device in context.vm.mdev_devices:
+        element = add(devices, "hostdev", mode="subsystem", type="mdev", managed="yes", model="vfio-pci")
+        add(add(element, "source"), "address", uuid=device.uuid)
 
 
 def add_usb_devices(devices: etree._Element, context: BuildContext) -> None:
     """Add USB devices of the hypervisor, identified by bus and device number and by vendor and product."""
     for device, port in context.usb.devices:
+        if device.server:
+            continue
         _add_usb_device(devices, device, port)
 
 

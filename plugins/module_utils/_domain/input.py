@@ -16,7 +16,11 @@ from .usb_address import add_usb_address
 
 
 def add_inputs(devices: etree._Element, context: BuildContext) -> None:
-    """Add a tablet, so that the pointer follows the mouse, and a keyboard on aarch64, which has none of its own."""
-    add_usb_address(add(devices, "input", type="tablet", bus="usb"), context.usb.tablet)
+    """Add a tablet, so that the pointer follows the mouse, and a keyboard on aarch64, which has none of its own.
+
+    Appliance VMs have neither.
+    """
+    if context.usb.tablet:
+        add_usb_address(add(devices, "input", type="tablet", bus="usb"), context.usb.tablet)
     if context.usb.keyboard:
         add_usb_address(add(devices, "input", type="keyboard", bus="usb"), context.usb.keyboard)

@@ -10,11 +10,17 @@ try:
 except ImportError:  # the module reports it
     pass
 
+from .address import add_address
 from .context import BuildContext
 from .elements import add
 
 
 def add_memory_balloon(devices: etree._Element, context: BuildContext) -> None:
     """Add the balloon, and the period in seconds at which libvirt reads the guest's statistics."""
+    wanted = context.vm.memory_balloon
+    if wanted is not None and not wanted.enabled:
+        add(devices, "memballoon", model="none")
+        return
     balloon = add(devices, "memballoon", model="virtio")
     add(balloon, "stats", period="10")
+    add_address(balloon, wanted.address if wanted else None)

@@ -13,8 +13,16 @@ except ImportError:  # the module reports it
 from .context import BuildContext
 from .elements import add
 
+# virtlogd writes there, and rotates what it writes.
+_LOG_DIRECTORY = "/var/log/libvirt/qemu"
+
 
 def add_serial(devices: etree._Element, context: BuildContext) -> None:
     """Add the serial port and its console."""
-    add(add(devices, "serial", type="pty"), "target", port="0")
-    add(add(devices, "console", type="pty"), "target", type="serial", port="0")
+    serial = add(devices, "serial", type="pty")
+    add(serial, "target", port="0")
+    console = add(devices, "console", type="pty")
+    add(console, "target", type="serial", port="0")
+    if context.vm.console_log:
+        for device in (serial, console):
+            add(device, "log", file="%s/%s-console.log" % (_LOG_DIRECTORY, context.vm.domain_name))

@@ -16,5 +16,5 @@ from .elements import add
 
 def add_sound(devices: etree._Element, context: BuildContext) -> None:
     """Add a sound card, which only spice can play."""
-    if context.vm.console_mode == "spice":
-        add(devices, "sound", model="ich6")
+    if context.vm.has_spice:
+        add(devices, "sound", model=context.vm.sound_type)

@@ -38,10 +38,10 @@ class UsbPort:
 
 @dataclass(frozen=True)
 class UsbLayout:
-    """All USB devices of a VM. C(devices) are those that are passed through."""
+    """All USB devices of a VM. C(devices) are those that are passed through, or served by another host."""
 
     controllers: tuple[UsbController, ...]
-    tablet: UsbPort
+    tablet: Optional[UsbPort]
     keyboard: Optional[UsbPort]
     redirections: tuple[UsbPort, ...]
     devices: tuple[tuple[UsbDevice, UsbPort], ...]
@@ -55,6 +55,11 @@ _REDIRECTING = (
 )
 _OWN_OF_PC = UsbController(0, None, 2)
 _OWN_OF_AARCH64 = UsbController(0, None, 4)
+_OWN_OF_APPLIANCE = UsbController(0, "nec-xhci", 4)
+# for devices of the spice client only
+_SEPARATE = (UsbController(3, "ehci", 6), UsbController(4, "nec-xhci", 4))
+_SEPARATE_PORTS = (UsbPort(3, 1), UsbPort(3, 2), UsbPort(4, 1), UsbPort(4, 2))
+_THREE_OF_AARCH64 = (_OWN_OF_AARCH64, UsbController(1, None, 4), UsbController(2, None, 4))
 # for USB 2 and 3
 _MORE_OF_PC = (UsbController(1, "ehci", 6), UsbController(2, "nec-xhci", 4))
 _MORE_OF_AARCH64 = (UsbController(1, "qemu-xhci", 4), UsbController(2, "qemu-xhci", 4))
@@ -68,22 +73,39 @@ def plan_usb(vm: Vm, is_aarch64: bool, problems: list[Problem]) -> UsbLayout:
         for controller in controllers
         if controller.first_port is None
     }
-    tablet = free[0].pop(0)
-    redirections = [port for port in free[0] if port.port in _REDIRECTION_PORTS] if vm.usb_redirect else []
+    tablet = None if vm.appliance else free[0].pop(0)
+    redirections = _redirections(vm, is_aarch64, free[0])
     free[0] = [port for port in free[0] if port not in redirections]
-    keyboard = free[0].pop(0) if is_aarch64 else None
+    keyboard = free[0].pop(0) if is_aarch64 and not vm.appliance else None
     devices = []
     for device in vm.usb_devices:
-        ports = free[device.usb_version - 1]
+        ports = free[_controller_of(device, vm)]
         if ports:
             devices.append((device, ports.pop(0)))
         else:
             problems.append(_no_port(device, vm, controllers, devices))
-    return UsbLayout(controllers, tablet, keyboard, tuple(redirections), tuple(devices))
+    return UsbLayout(controllers, tablet, keyboard, redirections, tuple(devices))
+
+
+def _redirections(vm: Vm, is_aarch64: bool, free: list[UsbPort]) -> tuple[UsbPort, ...]:
+    """Return the ports for devices of the spice client; with controllers of their own, only x86 guests have them."""
+    if not vm.usb_redirect:
+        return ()
+    if vm.separate_usb_redirection:
+        return () if is_aarch64 else _SEPARATE_PORTS
+    return tuple(port for port in free if port.port in _REDIRECTION_PORTS)
+
+
+def _controller_of(device: UsbDevice, vm: Vm) -> int:
+    return 0 if vm.appliance else device.usb_version - 1
 
 
 def _controllers(vm: Vm, is_aarch64: bool) -> tuple[UsbController, ...]:
     """Return the controllers; libvirt requires indexes without a gap."""
+    if vm.appliance:
+        return (_OWN_OF_APPLIANCE,)
+    if vm.separate_usb_redirection:
+        return _THREE_OF_AARCH64 if is_aarch64 else (_OWN_OF_PC, *_MORE_OF_PC, *_SEPARATE)
     own: tuple[UsbController, ...] = (_OWN_OF_AARCH64 if is_aarch64 else _OWN_OF_PC,)
     if vm.usb_redirect:
         own = _REDIRECTING
@@ -96,7 +118,7 @@ def _controllers(vm: Vm, is_aarch64: bool) -> tuple[UsbController, ...]:
 def _no_port(
     device: UsbDevice, vm: Vm, controllers: tuple[UsbController, ...], placed: list[tuple[UsbDevice, UsbPort]]
 ) -> Problem:
-    index = device.usb_version - 1
+    index = _controller_of(device, vm)
     ports = next(controller.ports for controller in controllers if controller.index == index)
     others = [other.option_path for other, port in placed if port.controller == index]
     own = ports - len(others)

@@ -11,6 +11,7 @@ except ImportError:  # the module reports it
     pass
 
 from .._host.capabilities import offers
+from .._spec.vm import QxlMemory
 from .context import BuildContext
 from .elements import add
 from .offers import not_offered
@@ -26,13 +27,22 @@ def add_video(devices: etree._Element, context: BuildContext) -> None:
     """Add the graphics card, with qxl one for each monitor."""
     model = _video_model(context)
     for _monitor in range(context.vm.vdi_monitor_number if model == "qxl" else 1):
-        add(add(devices, "video"), "model", type=model)
+        element = add(add(devices, "video"), "model", type=model)
+        if model == "qxl" and context.vm.qxl_memory:
+            _set_memory(element, context.vm.qxl_memory)
+
+
+def _set_memory(model: etree._Element, memory: QxlMemory) -> None:
+    """Set the sizes; libvirt rounds those that need not be powers of two up to one."""
+    for name, kib in (("ram", memory.ram), ("vram", memory.vram), ("vgamem", memory.vgamem)):
+        if kib:
+            model.set(name, str(1 << (kib - 1).bit_length()))
 
 
 def _video_model(context: BuildContext) -> str:
     offered = context.capabilities.videos
     if context.is_aarch64:
-        model = "virtio"
+        model = context.vm.aarch64_video_type
     elif context.vm.video_type:
         model = context.vm.video_type
     elif offers(offered, _DEFAULT_VIDEO):
@@ -41,5 +51,6 @@ def _video_model(context: BuildContext) -> str:
         model = next((other for other in _OTHER_VIDEOS if offers(offered, other)), _DEFAULT_VIDEO)
         context.warnings.append("the host has no video type %s: the VM gets %s" % (_DEFAULT_VIDEO, model))
     if not offers(offered, model):
-        context.missing.append(not_offered(context, "video_type", model, offered))
+        option = "aarch64_video_type" if context.is_aarch64 else "video_type"
+        context.missing.append(not_offered(context, option, model, offered))
     return model

@@ -70,6 +70,8 @@ def _host_address(hostdev: etree._Element) -> Optional[str]:
     address = hostdev.find("source/address")
     if address is None:
         return None
+    if hostdev.get("type") == "mdev":
+        return "mdev %s" % (address.get("uuid") or "").lower()
     part = {name: number(address.get(name)) for name in ("domain", "bus", "device", "slot", "function")}
     if hostdev.get("type") == "usb":
         return "usb %(bus)03d:%(device)03d" % part
@@ -176,6 +178,21 @@ def same_machine(desired: str, existing: str) -> bool:
     libvirt replaces it by the newest version at the time of the definition.
     """
     return desired == machine_family(desired) == machine_family(existing)
+
+
+def is_log_of_operator(log: etree._Element) -> bool:
+    """Return whether a serial port is logged to another file than the one of the option."""
+    return not (log.get("file") or "").endswith("-console.log")
+
+
+def is_without_file(element: etree._Element) -> bool:
+    """Return whether an element that may name a file has an operator's other settings only."""
+    return not element.get("file")
+
+
+def has_default_queues(driver: etree._Element) -> bool:
+    """Return whether a NIC's driver has settings of an operator only, and not the queues that the options decide."""
+    return not any(driver.get(name) for name in ("queues", "rx_queue_size", "tx_queue_size"))
 
 
 def same_loader(desired: str, existing: str) -> bool:

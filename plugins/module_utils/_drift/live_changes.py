@@ -58,7 +58,7 @@ _LIMITS = (
     "size_iops_sec",
 )
 # The parts of a NIC that libvirt can change while it is in use.
-_NIC_PARTS = ("bandwidth", "filterref", "link")
+_NIC_PARTS = ("bandwidth", "filterref", "link", "port")
 
 
 @dataclass(frozen=True)

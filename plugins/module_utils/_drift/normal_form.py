@@ -27,6 +27,7 @@ _UNITS = {
     **{prefix.lower() + "ib": _KIB ** (power + 1) for power, prefix in enumerate("KMGTPE")},
     **{prefix.lower() + "b": 1000 ** (power + 1) for power, prefix in enumerate("KMGTPE")},
 }
+_COMMAND_LINE = "{http://libvirt.org/schemas/domain/qemu/1.0}commandline"
 _SIZE_ATTRIBUTES = ("memory", "size")
 # What libvirt adds: parent, condition (XPath) and element. The builders write all of them; patches may remove them.
 _FILLED_IN = (
@@ -49,6 +50,7 @@ _FILLED_IN = (
 
 def normalise_desired(domain: etree._Element) -> None:
     """Write into C(domain) what libvirt would write: units, and what other elements imply."""
+    _join_command_lines(domain)
     _sizes_in_kib(domain)
     _fill_in(domain)
     _implied_memory(domain)
@@ -73,11 +75,19 @@ def normalise_existing(domain: etree._Element) -> None:
                 source.append(part)
 
 
+def _join_command_lines(domain: etree._Element) -> None:
+    """Move the arguments of all command lines to the first, as libvirt does: a patch may have added another."""
+    first, *others = domain.findall(_COMMAND_LINE) or [None]
+    for other in others:
+        first.extend(list(other))
+        domain.remove(other)
+
+
 def _sizes_in_kib(domain: etree._Element) -> None:
     for unit in _units()(domain):
         element = unit.getparent()
         scale = _UNITS.get(unit.lower())
-        if scale is None:  # a drive's address has a unit too
+        if scale is None or element.getparent().tag == "shmem":  # a drive's address has a unit too
             continue
         for name in _SIZE_ATTRIBUTES:
             if (element.get(name) or "").isdecimal():

@@ -38,12 +38,15 @@ from .identity import (
     SECURITY_DRIVER,
     Key,
     attribute,
+    has_default_queues,
     is_chosen_by_libvirt,
     is_default_cpu_model,
     is_disabled,
     is_dynamic_label,
+    is_log_of_operator,
     is_not_dimm,
     is_not_usb,
+    is_without_file,
     same_caseless,
     same_controller_model,
     same_hexadecimal,
@@ -93,12 +96,14 @@ class Rule:
 _ADDRESS_NUMBERS = dict.fromkeys(
     ("domain", "bus", "slot", "function", "controller", "target", "unit", "port", "device"), same_number
 )
+_HOST_ADDRESS = {**_ADDRESS_NUMBERS, "uuid": same_caseless}
 _GUEST_ADDRESS = Rule(
     "type domain bus slot function unit port multifunction",
     defaults={"controller": "0", "target": "0"},
     same=_ADDRESS_NUMBERS,
     kinds={"@type": ""},
 )
+_CONSOLE_LOG = Rule("file", owned=True, unless=is_log_of_operator)
 _BOOT_ORDER = Rule("order", owned=True)
 _PARTS_OF_A_SOURCE = "backingStore mirror source/slices source/encryption source/reservations source/config"
 
@@ -215,6 +220,7 @@ RULES: Mapping[str, Rule] = {
     # Network cards
     "devices/interface": Rule(
         "type",
+        optional="managed",
         keys=(INTERFACE_MAC, INTERFACE_NAME),
         named_by_libvirt=True,
         ordered=True,
@@ -223,12 +229,20 @@ RULES: Mapping[str, Rule] = {
     ),
     "devices/interface/mac": Rule("address", same={"address": same_caseless}),
     "devices/interface/source": Rule(optional="bridge network dev mode portgroup"),
+    "devices/interface/source/address": Rule("type domain bus slot function", same=_ADDRESS_NUMBERS),
     "devices/interface/virtualport": Rule("type", owned=True, kinds={"@type": "parameters"}),
     "devices/interface/virtualport/parameters": Rule("interfaceid", same={"interfaceid": same_caseless}),
     "devices/interface/vlan": Rule(optional="trunk", owned=True),
     "devices/interface/vlan/tag": Rule("id", optional="nativeMode", owned=True),
     "devices/interface/target": Rule("dev"),
     "devices/interface/model": Rule("type"),
+    "devices/interface/driver": Rule(
+        optional="name txmode ioeventfd event_idx queues rx_queue_size tx_queue_size",
+        owned=True,
+        unless=has_default_queues,
+    ),
+    "devices/interface/mtu": Rule("size", owned=True),
+    "devices/interface/port": Rule("isolated", owned=True),
     "devices/interface/filterref": Rule("filter", owned=True),
     "devices/interface/filterref/parameter": Rule("name value", keys=(attribute("name"),), owned=True),
     "devices/interface/bandwidth": Rule(),
@@ -240,8 +254,10 @@ RULES: Mapping[str, Rule] = {
     # Console, screen, keyboard and mouse
     "devices/serial": Rule("type", keys=(CONSOLE, POSITION), kinds={"@type": "source protocol"}),
     "devices/serial/target": Rule("port"),
+    "devices/serial/log": _CONSOLE_LOG,
     "devices/console": Rule("type", keys=(CONSOLE, POSITION), kinds={"@type": "source protocol"}),
     "devices/console/target": Rule("type port"),
+    "devices/console/log": _CONSOLE_LOG,
     "devices/input": Rule(
         "type bus", keys=(INPUT, GUEST_USB_PORT, attribute("type")), kinds={"@type": "", "@bus": "address"}
     ),
@@ -250,6 +266,7 @@ RULES: Mapping[str, Rule] = {
         "type port autoport", optional="listen passwd passwdValidTo", keys=(attribute("type"),), owned=True
     ),
     "devices/graphics/listen": Rule("type", optional="address network socket", keys=(POSITION,), owned=True),
+    "devices/graphics/channel": Rule("name mode", keys=(attribute("name"),), owned=True),
     "devices/graphics/image": Rule("compression", owned=True),
     "devices/graphics/jpeg": Rule("compression", owned=True),
     "devices/graphics/zlib": Rule("compression", owned=True),
@@ -259,23 +276,28 @@ RULES: Mapping[str, Rule] = {
     "devices/graphics/clipboard": Rule("copypaste", owned=True),
     "devices/graphics/filetransfer": Rule("enable", owned=True),
     "devices/video": Rule(keys=(POSITION,), owned=True, kinds={"model/@type": "address driver model/acceleration"}),
-    "devices/video/model": Rule("type", defaults={"heads": "1"}),
+    "devices/video/model": Rule("type ram vram vgamem", defaults={"heads": "1"}),
     "devices/video/address": _GUEST_ADDRESS,
     "devices/sound": Rule("model", keys=(attribute("model"),), owned=True),
     "devices/sound/address": _GUEST_ADDRESS,
     # Channels and what is passed through
     "devices/channel": Rule("type", keys=(CHANNEL,), owned=True, kinds={"@type": "source protocol"}),
-    "devices/channel/source": Rule("mode path"),
+    "devices/channel/source": Rule("mode path channel"),
     "devices/channel/target": Rule("type name"),
-    "devices/redirdev": Rule("bus type", keys=(GUEST_USB_PORT, POSITION), owned=True, kinds={"@type": "source"}),
+    "devices/redirdev": Rule(
+        "bus type", keys=(GUEST_USB_PORT, POSITION), owned=True, kinds={"@type": "source protocol"}
+    ),
+    "devices/redirdev/source": Rule("mode host service"),
+    "devices/redirdev/source/reconnect": Rule("enabled timeout", owned=True),
     "devices/redirdev/address": _GUEST_ADDRESS,
     "devices/redirdev/boot": _BOOT_ORDER,
-    "devices/hostdev": Rule("mode type", optional="managed", keys=(HOST_ADDRESS, HOST_PRODUCT), owned=True),
+    "devices/hostdev": Rule("mode type", optional="managed model", keys=(HOST_ADDRESS, HOST_PRODUCT), owned=True),
     "devices/hostdev/driver": Rule("name"),
+    "devices/hostdev/rom": Rule("bar file", owned=True, unless=is_without_file),
     "devices/hostdev/source": Rule(optional="startupPolicy"),
     "devices/hostdev/source/vendor": Rule("id", same={"id": same_number}),
     "devices/hostdev/source/product": Rule("id", same={"id": same_number}),
-    "devices/hostdev/source/address": Rule("type domain bus slot function device", same=_ADDRESS_NUMBERS),
+    "devices/hostdev/source/address": Rule("type domain bus slot function device uuid", same=_HOST_ADDRESS),
     "devices/hostdev/boot": _BOOT_ORDER,
     "devices/hostdev/address": _GUEST_ADDRESS,
     # Memory that was plugged in counts as part of the desired memory; see hardware.
@@ -283,6 +305,9 @@ RULES: Mapping[str, Rule] = {
     "devices/memballoon": Rule("model", kinds={"@model": "address"}),
     "devices/memballoon/stats": Rule("period", owned=True),
     "devices/memballoon/address": _GUEST_ADDRESS,
+    "devices/shmem": Rule("name", keys=(attribute("name"),), owned=True),
+    "devices/shmem/model": Rule("type"),
+    "devices/shmem/size": Rule("unit"),
     "devices/iommu": Rule("model"),
     "devices/iommu/driver": Rule("intremap eim"),
     # Written only by domain patches

@@ -66,6 +66,19 @@ class DomainKind:
 
 
 @dataclass(frozen=True)
+class DeviceSupport:
+    """What decides about devices. C(pci_roms): the names of the ROM files of ZStack's device specifications.
+
+    C(has_spice_tls): whether spice consoles may encrypt channels. C(largest_gpu_bar): in bytes, the largest 64-bit
+    memory region of a graphics card, 0 if it has none.
+    """
+
+    pci_roms: frozenset[str] = frozenset()
+    has_spice_tls: bool = False
+    largest_gpu_bar: int = 0
+
+
+@dataclass(frozen=True)
 class Host:
     """A hypervisor. A kind that it could not answer for is absent from C(domain_capabilities).
 
@@ -78,6 +91,7 @@ class Host:
     cgroup_version: int = 2
     addresses: Optional[frozenset[str]] = None
     has_cpu_shares: bool = True
+    device_support: DeviceSupport = DeviceSupport()
 
 
 def offers(values: Optional[tuple[str, ...]], value: str) -> bool:

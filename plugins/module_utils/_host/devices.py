@@ -12,6 +12,10 @@ from typing import Optional
 
 from .files import Files
 
+_DISPLAY_CONTROLLERS = "0x03"
+_BARS = 6
+_MEMORY_64_BIT = 0x00100000  # IORESOURCE_MEM_64
+
 
 @dataclass(frozen=True)
 class UsbHostDevice:
@@ -37,6 +41,10 @@ class Devices:
         """Return whether the PCI device at C(DDDD:BB:SS.F) is behind an IOMMU, as passthrough requires."""
         return self._files.path_kind("/sys/bus/pci/devices/%s/iommu_group" % address) == "directory"
 
+    def is_virtual_function(self, address: str) -> bool:
+        """Return whether the PCI device at C(DDDD:BB:SS.F) is a virtual function (SR-IOV) of another."""
+        return self._files.path_kind("/sys/bus/pci/devices/%s/physfn" % address) is not None
+
     def iommu_groups(self) -> dict[int, list[str]]:
         """Return the PCI devices in each IOMMU group, which can only be passed through together."""
         top = "/sys/kernel/iommu_groups"
@@ -44,6 +52,17 @@ class Devices:
             int(name): self._files.list_directory("%s/%s/devices" % (top, name))
             for name in self._files.list_directory(top)
         }
+
+    def largest_gpu_bar(self) -> int:
+        """Return the bytes of the largest 64-bit memory region of a display controller, 0 if there is none."""
+        top = "/sys/bus/pci/devices"
+        sizes = [0]
+        for name in self._files.list_directory(top):
+            kind = self._files.read_text("%s/%s/class" % (top, name)) or ""
+            if kind.startswith(_DISPLAY_CONTROLLERS):
+                regions = self._files.read_text("%s/%s/resource" % (top, name)) or ""
+                sizes += [_size_of_64_bit_region(line) for line in regions.splitlines()[:_BARS]]
+        return max(sizes)
 
     def usb_devices(self) -> list[UsbHostDevice]:
         """Return the USB devices that are plugged in."""
@@ -81,3 +100,9 @@ class Devices:
     def cpu_count(self) -> int:
         """Return the number of CPUs that this process may use."""
         return len(os.sched_getaffinity(0))
+
+
+def _size_of_64_bit_region(line: str) -> int:
+    """Return the bytes of a region in the kernel's file C(resource): first and last address, and flags."""
+    first, last, flags = (int(number, 16) for number in line.split())
+    return last - first + 1 if flags & _MEMORY_64_BIT else 0

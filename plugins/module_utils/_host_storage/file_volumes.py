@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Optional
 from .._actions.shared_objects import shared_name
 from .._errors.errors import Problem, VmError
 from .._host.lock import lock_directory
-from .._host.new_file import FileIdentity, NewFile, remove_if_unchanged
+from .._host.new_file import FileIdentity, NewFile, remove_if_unchanged, remove_leftover
 from .._host.qemu_img import QemuImg
 from .._spec.vm import Volume, VolumeCreation
 from .._storage.base import option_path_of
 from .._storage.found_volume import FoundVolume, volume_in_file
-from .._storage.image_chain import HEAD_BYTES
+from .._storage.image_chain import HEAD_BYTES, QCOW2_MAGIC
 from .source_images import SourceImage, SourceImages
 from .space import Space
 from .volume_store import Remove, VolumeStore, Written, lock_name
@@ -52,7 +52,8 @@ class FileVolumes(VolumeStore):
             return None
         path = files.real_path(written.image)
         head = files.read_head(path, HEAD_BYTES) or b""
-        return volume_in_file(written.image, head, files.file_size(path), written.format)
+        image_format = written.format or ("qcow2" if head.startswith(QCOW2_MAGIC) else "raw")
+        return volume_in_file(written.image, head, files.file_size(path), image_format)
 
     def canonical(self, image: str) -> str:
         return self._system.files.real_path(image)
@@ -108,6 +109,18 @@ class FileVolumes(VolumeStore):
             self._write(file, create, image, progress_file(volume), cancelled)
             identity = file.publish(self._owner, _MODE)
         return None if identity is None else _removal(path, identity)
+
+    def check_closed(self, volume: Volume) -> None:
+        path, files = volume.install_path, self._system.files
+        kind = files.entry_kind(path)
+        if kind != "file":
+            raise VmError("path_taken", "%s is not removed: it is a %s" % (path, kind or "file that is gone"))
+        head = files.read_head(path, len(QCOW2_MAGIC)) or b""
+        self._qemu_img.examine(path, "qcow2" if head == QCOW2_MAGIC else "raw")
+
+    def remove(self, volume: Volume) -> None:
+        self._system.files.remove_file(volume.install_path)
+        remove_leftover(volume.install_path)
 
     def _write(
         self,

@@ -50,7 +50,7 @@ class _Answer(NamedTuple):
     failure: str = ""
 
 
-class _SecretValues:
+class SecretValues:
     """The values of secrets in base64: the task's cephx keys, which it sets before it starts any VM, or libvirt's."""
 
     def __init__(self, vms: Iterable[Vm], hypervisor: Hypervisor) -> None:
@@ -84,7 +84,7 @@ def find_problems(wanted: Sequence[WantedItem], system: System, hypervisor: Hype
     """Return the problems that make items unreachable, in their order."""
     answers = _ask_addresses(wanted, system)
     greetings = {address: answer.greeting for address, answer in answers.items() if answer.greeting is not None}
-    keys = _SecretValues([each.vm for each in wanted], hypervisor)
+    keys = SecretValues([each.vm for each in wanted], hypervisor)
     found: dict[int, Problem] = {}
     questions: dict[int, _Question] = {}
     for index, (vm, item, backend) in enumerate(wanted):

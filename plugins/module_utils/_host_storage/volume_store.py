@@ -24,7 +24,10 @@ Remove = Callable[[], bool]
 
 
 class Written(NamedTuple):
-    """The image that the guest of a volume writes to: the volume itself, or an overlay of it."""
+    """The image that the guest of a volume writes to: the volume itself, or an overlay of it.
+
+    C(format): empty for the one that the header states.
+    """
 
     image: str
     format: str
@@ -52,6 +55,14 @@ class VolumeStore(ABC):
     @abstractmethod
     def create(self, volume: Volume, create: VolumeCreation, cancelled: threading.Event) -> Optional[Remove]:
         """Create a volume, whole or not at all. Return None if somebody else has created it meanwhile."""
+
+    @abstractmethod
+    def check_closed(self, volume: Volume) -> None:
+        """Raise VmError if a process has a volume open, as far as that can be known, or if it is no volume."""
+
+    @abstractmethod
+    def remove(self, volume: Volume) -> None:
+        """Remove a volume."""
 
     @abstractmethod
     def grow(self, volume: Volume, written: Written, size: int, cancelled: threading.Event) -> None:

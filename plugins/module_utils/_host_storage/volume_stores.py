@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Optional
 
-from .._spec.vm import Volume
+from .._libvirt.hypervisor import Hypervisor
+from .._spec.vm import Vm, Volume
+from .ceph_volumes import CephVolumes
 from .file_volumes import FileVolumes
+from .reachability import SecretValues
 from .volume_store import VolumeStore
 
 if TYPE_CHECKING:
@@ -17,10 +20,15 @@ if TYPE_CHECKING:
 
 
 class VolumeStores:
-    """The stores of a hypervisor. C(owner): user and group that QEMU runs as."""
+    """The stores of a hypervisor. C(owner): user and group that QEMU runs as. C(vms) may have cephx keys."""
 
-    def __init__(self, system: HostSystem, owner: Optional[tuple[int, int]]) -> None:
-        self._stores: Mapping[str, VolumeStore] = {"file": FileVolumes(system, owner)}
+    def __init__(
+        self, system: HostSystem, hypervisor: Hypervisor, owner: Optional[tuple[int, int]], vms: Sequence[Vm] = ()
+    ) -> None:
+        self._stores: Mapping[str, VolumeStore] = {
+            "file": FileVolumes(system, owner),
+            "ceph": CephVolumes(system, SecretValues(vms, hypervisor)),
+        }
 
     def of(self, volume: Volume) -> VolumeStore:
         """Return the store of a volume whose options have been validated."""

@@ -104,7 +104,7 @@ def _describe_machine(arch: str, capabilities: DomainCapabilities) -> dict[str, 
     firmware = ["bios"] if arch == "x86_64" else []
     return {
         "firmware": firmware + (["uefi"] if offers(capabilities.firmwares, "efi") else []),
-        "console_modes": _choices("console_mode", capabilities.graphics),
+        "console_modes": [kind for kind in ("vnc", "spice") if offers(capabilities.graphics, kind)],
         "video_types": _choices("video_type", capabilities.videos),
         "max_cpus": capabilities.max_cpus,
     }

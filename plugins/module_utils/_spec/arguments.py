@@ -32,7 +32,7 @@ CREATE: dict[str, dict[str, Any]] = {
     "preallocation": {"type": "str", "choices": ["off", "metadata", "falloc", "full"], "default": "off"},
 }
 
-_VOLUME = {
+_VOLUME: dict[str, dict[str, Any]] = {
     "install_path": {"type": "str", "required": True},
     "device_id": {"type": "int"},
     "device_type": {
@@ -111,6 +111,20 @@ _NIC = {
     "vlan_id": {"type": "int"},
     "mac": {"type": "str"},
     "ip": {"type": "str", "default": ""},
+    "ips": {"type": "list", "elements": "str", "default": []},
+    "clean_traffic": {"type": "bool"},
+    "model": {
+        "type": "str",
+        "choices": ["virtio", "e1000", "e1000e", "igb", "ne2k_pci", "pcnet", "rtl8139", "vmxnet3"],
+    },
+    "mtu": {"type": "int"},
+    "link_state": {"type": "str", "choices": ["up", "down"], "default": "up"},
+    "queues": {"type": "int", "default": 1},
+    "rx_queue_size": {"type": "int"},
+    "tx_queue_size": {"type": "int"},
+    "isolated": {"type": "bool", "default": False},
+    "pci_device_address": {"type": "str"},
+    "address": {"type": "dict", "options": ADDRESS},
     "uuid": {"type": "str"},
     "nic_internal_name": {"type": "str"},
     "device_id": {"type": "int"},
@@ -122,6 +136,12 @@ _NIC = {
             "outbound_bandwidth": {"type": "bits"},
         },
     },
+}
+
+# A volume without a VM.
+VOLUME_ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
+    **{name: _VOLUME[name] for name in ("install_path", "mon_info", "secret_uuid", "format", "create")},
+    "device_type": {"type": "str", "choices": ["file", "ceph"], "default": "file"},
 }
 
 VM_ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
@@ -159,13 +179,43 @@ VM_ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "memory_snapshot": {"type": "str"},
     "memory_snapshot_xml": {"type": "str"},
     "nics": {"type": "list", "elements": "dict", "default": [], "options": _NIC},
-    "console_mode": {"type": "str", "choices": ["vnc", "spice"], "default": "vnc"},
+    "console_mode": {"type": "str", "choices": ["vnc", "spice", "vnc_and_spice", "none"], "default": "vnc"},
     "console_password": {"type": "str", "no_log": True},
     "console_listen": {"type": "str"},
     "video_type": {"type": "str", "choices": ["cirrus", "vga", "qxl", "virtio"]},
+    "aarch64_video_type": {"type": "str", "choices": ["cirrus", "vga", "qxl", "virtio"], "default": "virtio"},
+    "qxl_memory": {
+        "type": "dict",
+        "options": {"ram": {"type": "int"}, "vram": {"type": "int"}, "vgamem": {"type": "int"}},
+    },
     "vdi_monitor_number": {"type": "int", "default": 1},
     "spice_streaming_mode": {"type": "str", "choices": ["off", "all", "filter"], "default": "off"},
+    "spice_clipboard": {"type": "bool", "default": False},
+    "spice_file_transfer": {"type": "bool", "default": False},
+    "spice_webdav": {"type": "bool", "default": False},
+    "spice_secure_channels": {
+        "type": "list",
+        "elements": "str",
+        "choices": ["main", "display", "inputs", "cursor", "playback", "record", "smartcard", "usbredir"],
+        "default": [],
+    },
+    "sound_type": {
+        "type": "str",
+        "choices": ["ich6", "ich7", "ich9", "ac97", "es1370", "sb16", "pcspk", "usb"],
+        "default": "ich6",
+    },
+    "console_log": {"type": "bool", "default": False},
     "usb_redirect": {"type": "bool", "default": False},
+    "separate_usb_redirection": {"type": "bool", "default": False},
+    "appliance": {"type": "bool", "default": False},
+    "additional_qmp": {"type": "bool", "default": False},
+    "memory_balloon": {
+        "type": "dict",
+        "options": {
+            "enabled": {"type": "bool", "default": True},
+            "address": {"type": "dict", "options": ADDRESS},
+        },
+    },
     "channels": {
         "type": "list",
         "elements": "dict",
@@ -176,6 +226,17 @@ VM_ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
         },
     },
     "pci_devices": {"type": "list", "elements": "str", "default": []},
+    "pci_64bit_window": {"type": "bool", "default": False},
+    "mdev_devices": {"type": "list", "elements": "str", "default": []},
+    "shared_memory": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "name": {"type": "str", "required": True},
+            "size": {"type": "bytes", "required": True},
+        },
+    },
     "usb_devices": {"type": "list", "elements": "str", "default": []},
     "ceph_secret": {
         "type": "dict",

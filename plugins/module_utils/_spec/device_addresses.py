@@ -27,7 +27,7 @@ _NUMBERS = {
 }
 _REQUIRED = {"pci": "slot", "drive": "unit"}
 # The options whose devices can have an address.
-_WITH_ADDRESS = ("root_volume", "data_volumes", "cd_roms", "scsi_luns", "nics")
+_WITH_ADDRESS = ("root_volume", "data_volumes", "cd_roms", "scsi_luns", "nics", "memory_balloon")
 
 
 def device_address_problems(vm: Part) -> Iterator[Problem]:

@@ -15,6 +15,7 @@ from . import values
 from .arguments import CREATE, VM_ARGUMENT_SPEC
 from .cloud_init import secret_texts, seed_documents
 from .defaults import fill_in
+from .device_addresses import ADDRESS_CHECKS
 from .disk_checks import (
     BOOT_ORDER,
     CDROM_CHECKS,
@@ -37,12 +38,16 @@ from .vm import (
     DeviceAddress,
     DomainPatch,
     DriveSlot,
+    MdevDevice,
+    MemoryBalloon,
     Monitor,
     Nic,
     NicQos,
     PciDevice,
     PciSlot,
+    QxlMemory,
     ScsiLun,
+    SharedMemory,
     UsbDevice,
     Vm,
     Volume,
@@ -79,6 +84,13 @@ _NIC_CHECKS: dict[str, values.Check] = {
     "vlan_id": values.number(1, 4094),
     "mac": values.mac,
     "ip": values.ip_address,
+    "ips": values.ip_address,
+    "mtu": values.number(*values.MTUS),
+    "queues": values.number(1, values.MAX_NIC_QUEUES),
+    "rx_queue_size": values.nic_queue_size,
+    "tx_queue_size": values.nic_queue_size,
+    "pci_device_address": values.pci_function,
+    **ADDRESS_CHECKS,
     "uuid": values.uuid,
     "nic_internal_name": values.interface_name,
     "device_id": values.number(0, _INT32),
@@ -99,8 +111,15 @@ _VM_CHECKS: dict[str, values.Check] = {
     "console_password": values.line,
     "console_listen": values.ip_address,
     "vdi_monitor_number": values.number(1, 16),
-    "pci_devices": values.pci_address,
+    "pci_devices": values.pci_device,
     "usb_devices": values.usb_address,
+    "mdev_devices": values.uuid,
+    "qxl_memory.ram": values.number(1024, 1 << 21),
+    "qxl_memory.vram": values.number(1024, 1 << 21),
+    "qxl_memory.vgamem": values.power_of_two(1024, 1 << 21),
+    "shared_memory.name": values.file_name,
+    "shared_memory.size": values.number(1, 1 << 40),
+    **{"memory_balloon.%s" % name: check for name, check in ADDRESS_CHECKS.items()},
     "emulator": values.absolute_path,
     "timeout": values.number(1, 86400),
     "start_order": values.number(0, _INT32),
@@ -214,7 +233,7 @@ def _storage_problems(vms: Iterable[Part]) -> Iterator[Problem]:
         root = vm.get("root_volume")
         for part in ([root] if root else []) + (vm.get("data_volumes") or []):
             if not part.wrong.intersection(_SEEN_BY_STORAGE):
-                volume = _volume(part)
+                volume = volume_of(part)
                 volumes.append(volume)
                 yield from check(volume)
         for part in vm.get("boot_iso") or ():
@@ -231,8 +250,8 @@ def _vm(part: Part) -> Vm:
     given.update(
         option_path=part.option_path,
         boot_dev=tuple(given["boot_dev"]),
-        root_volume=_volume(given["root_volume"]),
-        data_volumes=tuple(_volume(item) for item in given["data_volumes"]),
+        root_volume=volume_of(given["root_volume"]),
+        data_volumes=tuple(volume_of(item) for item in given["data_volumes"]),
         boot_iso=tuple(_cdrom(item) for item in given["boot_iso"]),
         cd_roms=None if given["cd_roms"] is None else tuple(_drive(item) for item in given["cd_roms"]),
         floppies=tuple(given["floppies"]),
@@ -248,6 +267,14 @@ def _vm(part: Part) -> Vm:
             for index, address in enumerate(given["usb_devices"])
         ),
         cloud_init=_cloud_init(part),
+        mdev_devices=tuple(
+            MdevDevice("%s.mdev_devices[%d]" % (part.option_path, index), uuid)
+            for index, uuid in enumerate(given["mdev_devices"])
+        ),
+        shared_memory=tuple(SharedMemory(item.option_path, **item.values) for item in given["shared_memory"]),
+        spice_secure_channels=tuple(given["spice_secure_channels"]),
+        qxl_memory=QxlMemory(**given["qxl_memory"].values) if given["qxl_memory"] else None,
+        memory_balloon=_balloon(given["memory_balloon"]),
         ceph_secret=CephSecret(**given["ceph_secret"].values) if given["ceph_secret"] else None,
         domain_patches=tuple(
             DomainPatch(option_path=item.option_path, **item.values) for item in given["domain_patches"]
@@ -264,7 +291,8 @@ def _cloud_init(vm: Part) -> Optional[CloudInit]:
     return CloudInit(part.option_path, seed_documents(vm.get("uuid"), vm.get("name"), *content))
 
 
-def _volume(part: Part) -> Volume:
+def volume_of(part: Part) -> Volume:
+    """Return the volume that a part describes; options that the part cannot have are None."""
     given = _given(part, _VOLUME_OPTIONS)
     given.update(
         mon_info=_monitors(part), qos=_limits(given["qos"], VolumeQos), address=address_of(part), create=_creation(part)
@@ -286,9 +314,13 @@ def _lun(part: Part) -> ScsiLun:
     return ScsiLun(option_path=part.option_path, **{**part.values, "address": address_of(part)})
 
 
+def _balloon(part: Optional[Part]) -> Optional[MemoryBalloon]:
+    return None if part is None else MemoryBalloon(part.values["enabled"], address_of(part))
+
+
 def _nic(part: Part) -> Nic:
     given = dict(part.values)
-    given.update(qos=_limits(given["qos"], NicQos))
+    given.update(qos=_limits(given["qos"], NicQos), ips=tuple(given["ips"]), address=address_of(part))
     return Nic(option_path=part.option_path, **given)
 
 

@@ -154,8 +154,14 @@ def _add_console(sent: Sent, addons: Sent, vm: dict[str, Any]) -> None:
     vm.setdefault("video_type", "virtio")
     if addons.get("noConsole"):
         vm["console_mode"] = "none"
+    vm.update(aarch64_video_type=vm["video_type"], separate_usb_redirection=True)
     if _has_spice(vm):
-        vm.update(sound_type=sent.get("soundType", "ich6"), spice_clipboard=True, spice_file_transfer=True)
+        vm.update(
+            sound_type=sent.get("soundType", "ich6"),
+            spice_clipboard=True,
+            spice_file_transfer=True,
+            spice_webdav=True,
+        )
         if sent.all("spiceChannels"):
             vm["spice_secure_channels"] = sent.get("spiceChannels")
     memory = sent.get("qxlMemory")
@@ -170,7 +176,9 @@ def _has_spice(vm: Mapping[str, Any]) -> bool:
 def _add_usb_redirection(sent: Sent, is_aarch64: bool, vm: dict[str, Any], reader: DocumentReader) -> None:
     if not sent.get("usbRedirect") or is_aarch64:
         return
-    if _has_spice(vm):
+    if sent.get("isApplianceVm"):
+        reader.warnings.append("usbRedirect has no effect: an appliance VM has no USB redirection")
+    elif _has_spice(vm):
         vm["usb_redirect"] = True
     else:
         reader.problems.append("usbRedirect is not supported without spice: set consoleMode to spice or vncAndSpice")

@@ -16,12 +16,13 @@ from .._errors.errors import Problem
 from .cloud_init import problems_of_cloud_init
 from .device_addresses import device_address_problems
 from .disk_validation import disk_problems
+from .nic_problems import nic_problems
 from .option_reader import Part
 
 GUEST_AGENT_TARGET = "org.qemu.guest_agent.0"
 NUMA_MAX_CPUS = 128
 NUMA_MAX_MEMORY = 68719476736 << 10
-_PASSWORD_BYTES = {"vnc": 8, "spice": 60}
+_PASSWORD_BYTES = {"vnc": 8, "spice": 60, "vnc_and_spice": 8}
 
 _HINTS_FOR_SAME = {
     "uuid": "describe each VM once, with a uuid of its own",
@@ -38,15 +39,11 @@ _HINTS_FOR_SAME = {
     "path": "pass each device through once",
     "floppies": "list each image once",
     "pci_devices": "pass each device through once, to one VM only",
+    "mdev_devices": "pass each device through once, to one VM only",
+    "name": "give each a name of its own",
+    "spice_secure_channels": "list each channel once",
     "usb_devices": "pass each device through once, to one VM only",
 }
-
-_OPENVSWITCH_ONLY = {
-    "interface_id": "leave interface_id out, or set bridge_type to openvswitch",
-    "vlan_id": "name a bridge whose uplink is in that VLAN, such as br_eth0_100, or set bridge_type to openvswitch",
-}
-
-_NIC_CONNECTIONS = ("bridge_name", "network_name")
 
 Key = Callable[[Part], Any]
 
@@ -72,6 +69,9 @@ def problems_of_vm(vm: Part) -> Iterator[Problem]:
     yield from _too_many(vm, "floppies", 2, "the 2 floppy drives")
     yield from _cpu_problems(vm)
     yield from _console_problems(vm)
+    yield from _balloon_problems(vm)
+    yield from _twice(_parts(vm, "shared_memory"), "name", lambda part: part.get("name"))
+    yield from _twice_in_lists([vm], "spice_secure_channels", lambda item: item)
     yield from _boot_problems(vm)
     yield from _address_problems(vm)
     if vm.get("cloud_init") is not None:
@@ -79,7 +79,7 @@ def problems_of_vm(vm: Part) -> Iterator[Problem]:
     yield from device_address_problems(vm)
     yield from disk_problems(vm)
     for nic in _parts(vm, "nics"):
-        yield from _nic_problems(nic)
+        yield from nic_problems(nic, vm)
     for patch in _parts(vm, "domain_patches"):
         yield from _patch_problems(patch)
 
@@ -94,8 +94,9 @@ def problems_across_vms(vms: Iterable[Part]) -> Iterator[Problem]:
     yield from _twice(nics, "interface_id", lambda part: part.get("interface_id"))
     channels = [channel for vm in vms for channel in _parts(vm, "channels")]
     yield from _twice(channels, "socket_path", lambda part: part.get("socket_path"))
-    yield from _twice_in_lists(vms, "pci_devices", lambda item: item)
-    yield from _twice_in_lists(vms, "usb_devices", lambda item: (item.bus, item.device))
+    yield from _pci_device_problems(vms)
+    yield from _twice_in_lists(vms, "usb_devices", lambda item: (item.server, item.bus, item.device))
+    yield from _twice_in_lists(vms, "mdev_devices", lambda item: item)
     yield from _shared_volume_problems(vms)
     yield from _image_problems(vms)
     yield from _secret_problems(vms)
@@ -110,6 +111,23 @@ def _twice(parts: Iterable[Part], name: str, key: Key) -> Iterator[Problem]:
         other = first.setdefault(value, part)
         if other is not part:
             yield _same("%s.%s" % (part.option_path, name), "%s.%s" % (other.option_path, name), name)
+
+
+def _pci_device_problems(vms: Iterable[Part]) -> Iterator[Problem]:
+    """Yield PCI devices of the hypervisor that are passed through twice, as devices or as NICs."""
+    first: dict[Any, str] = {}
+    for vm in vms:
+        found = [
+            ("%s.pci_devices[%d]" % (vm.option_path, index), item.address)
+            for index, item in enumerate(vm.get("pci_devices") or ())
+        ]
+        found += [
+            ("%s.pci_device_address" % nic.option_path, nic.get("pci_device_address")) for nic in _parts(vm, "nics")
+        ]
+        for option_path, address in found:
+            other = first.setdefault(address, option_path) if address else option_path
+            if other != option_path:
+                yield _same(option_path, other, "pci_devices")
 
 
 def _twice_in_lists(vms: Iterable[Part], name: str, key: Callable[[Any], Any]) -> Iterator[Problem]:
@@ -150,18 +168,36 @@ def _cpu_problems(vm: Part) -> Iterator[Problem]:
 
 def _console_problems(vm: Part) -> Iterator[Problem]:
     mode, password = vm.get("console_mode"), vm.get("console_password")
-    if mode and password and len(password.encode("utf-8")) > _PASSWORD_BYTES[mode]:
+    if mode in _PASSWORD_BYTES and password and len(password.encode("utf-8")) > _PASSWORD_BYTES[mode]:
+        kind = "SPICE" if mode == "spice" else "VNC"
         yield Problem(
             "%s.console_password" % vm.option_path,
-            "is longer than %d bytes, the limit of a %s password" % (_PASSWORD_BYTES[mode], mode.upper()),
-            hint="use a shorter password" + (", or a spice console" if mode == "vnc" else ""),
+            "is longer than %d bytes, the limit of a %s password" % (_PASSWORD_BYTES[mode], kind),
+            hint="use a shorter password" + (", or a spice console" if kind == "VNC" else ""),
         )
-    if vm.get("usb_redirect") and mode == "vnc":
+    if vm.get("usb_redirect") and mode in ("vnc", "none"):
         yield Problem(
             "%s.usb_redirect" % vm.option_path,
             "needs a spice console: VNC cannot redirect USB devices",
             hint="set console_mode to spice, or usb_redirect to false",
         )
+    if vm.get("usb_redirect") and vm.get("appliance"):
+        yield Problem(
+            "%s.usb_redirect" % vm.option_path,
+            "cannot be used with appliance, which has a single USB controller",
+            hint="set one of both to false",
+        )
+
+
+def _balloon_problems(vm: Part) -> Iterator[Problem]:
+    balloon = vm.get("memory_balloon")
+    address = balloon.get("address") if balloon is not None else None
+    if address is None:
+        return
+    if balloon.get("enabled") is False:
+        yield Problem(address.option_path, "cannot be used without a memory balloon", hint="set enabled to true")
+    if address.get("type") == "drive":
+        yield Problem("%s.type" % address.option_path, "must be pci for a memory balloon")
 
 
 def _boot_problems(vm: Part) -> Iterator[Problem]:
@@ -181,28 +217,6 @@ def _address_problems(vm: Part) -> Iterator[Problem]:
         yield Problem(
             "%s.wait_for" % vm.option_path, "is address, but the VM has no NIC", hint="add a NIC, or change wait_for"
         )
-
-
-def _nic_problems(nic: Part) -> Iterator[Problem]:
-    bridge, network = ("%s.%s" % (nic.option_path, name) for name in ("bridge_name", "network_name"))
-    if nic.get("bridge_name") and nic.get("network_name"):
-        yield Problem(network, "cannot be used with bridge_name", hint="a NIC is on a bridge or on a libvirt network")
-    elif nic.get("network_name") and nic.get("bridge_type") == "openvswitch":
-        hint = "leave bridge_type out: the definition of the network says what its bridge is"
-        yield Problem(network, "cannot be used with bridge_type openvswitch", hint=hint)
-    elif not nic.wrong.intersection(_NIC_CONNECTIONS) and not any(map(nic.get, _NIC_CONNECTIONS)):
-        yield Problem(bridge, "is required", hint="or give network_name for a NIC on a libvirt network")
-    if nic.get("bridge_type") == "openvswitch":
-        if nic.get("ip"):
-            yield Problem(
-                "%s.ip" % nic.option_path,
-                "cannot be used with bridge_type openvswitch: libvirt does not filter traffic through Open vSwitch",
-                hint="leave ip out, and restrict the port with Open vSwitch flows",
-            )
-    elif nic.get("bridge_type") == "linux":
-        for name, hint in _OPENVSWITCH_ONLY.items():
-            if nic.get(name) is not None:
-                yield Problem("%s.%s" % (nic.option_path, name), "needs bridge_type openvswitch", hint=hint)
 
 
 def _patch_problems(patch: Part) -> Iterator[Problem]:

@@ -17,6 +17,9 @@ from typing import Any, Callable, NamedTuple
 
 MAX_SOCKET_PATH = 107  # sun_path of unix(7), less the terminating zero
 MAX_INTERFACE_NAME = 15  # IFNAMSIZ, less the terminating zero
+MTUS = (68, 65521)  # IPv4's minimum, and the maximum of a tap device
+MAX_NIC_QUEUES = 256  # of a tap device
+_NIC_QUEUE_SIZES = (256, 512, 1024)  # what QEMU accepts
 
 _UUID = re.compile(r"[0-9a-f]{8}(-?)[0-9a-f]{4}(?:\1[0-9a-f]{4}){3}[0-9a-f]{8}")
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
@@ -24,7 +27,12 @@ _WWN = re.compile(r"(0x)?[0-9a-fA-F]{16}")
 _INTERFACE_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 _MACHINE = re.compile(r"[A-Za-z0-9_.-]+")
 _PCI = re.compile(r"(?:([0-9a-f]{1,8}):)?([0-9a-f]{1,2}):([0-9a-f]{1,2})\.([0-9a-f])", re.IGNORECASE)
-_USB = re.compile(r"(\d{1,3}):(\d{1,3}):([0-9a-f]{1,4}):([0-9a-f]{1,4}):(\d{1,2})(?:\.\d+)*", re.IGNORECASE | re.ASCII)
+_USB = re.compile(
+    r"(\d{1,3}):(\d{1,3}):([0-9a-f]{1,4}):([0-9a-f]{1,4}):(\d{1,2})(?:\.\d+)*"
+    r"(?::(passthrough|redirect):(-1|\d{1,5}):(.*))?",
+    re.IGNORECASE | re.ASCII,
+)
+_FILE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,255}")
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
@@ -38,12 +46,19 @@ class PciAddress(NamedTuple):
     function: int
 
 
+class HostPciDevice(NamedTuple):
+    address: str
+    rom: str
+
+
 class UsbAddress(NamedTuple):
     bus: int
     device: int
     vendor: int
     product: int
     usb_version: int
+    server: str = ""
+    port: int = 0
 
 
 def xml_text(value: str) -> str:
@@ -185,16 +200,55 @@ def pci_address(value: str) -> PciAddress:
     return address
 
 
+def pci_function(value: str) -> str:
+    """Return a PCI address as the kernel writes it: C(DDDD:BB:SS.F)."""
+    return "%04x:%02x:%02x.%x" % pci_address(value)
+
+
+def pci_device(value: str) -> HostPciDevice:
+    """Return a PCI address and what may follow it behind a comma: the path of a ROM file, or ZStack's UUID of one."""
+    address, comma, rom = value.partition(",")
+    if rom.startswith("/"):
+        rom = absolute_path(rom)
+    elif comma:
+        try:
+            rom = uuid(rom).replace("-", "")
+        except ValueError:
+            raise ValueError("has a comma that is followed by neither an absolute path nor a UUID") from None
+    return HostPciDevice(pci_function(address), rom)
+
+
+def nic_queue_size(value: int) -> int:
+    if value not in _NIC_QUEUE_SIZES:
+        raise ValueError("must be 256, 512 or 1024")
+    return value
+
+
 def usb_address(value: str) -> UsbAddress:
-    """Return a USB address from C(BUS:DEVICE:VENDOR:PRODUCT:VERSION): bus and device decimal, the ids hexadecimal."""
+    """Return a USB address from C(BUS:DEVICE:VENDOR:PRODUCT:VERSION): bus and device decimal, the ids hexadecimal.
+
+    C(:PassThrough:-1:ADDRESS) may follow, or C(:Redirect:PORT:ADDRESS) of the host that serves the device.
+    """
     found = _USB.fullmatch(value)
     if not found:
         raise ValueError(
             "is not a USB device: BUS:DEVICE:VENDOR:PRODUCT:VERSION, bus and device decimal, "
-            "vendor and product hexadecimal, such as 1:3:0781:5567:2.0"
+            "vendor and product hexadecimal, such as 1:3:0781:5567:2.0, "
+            "and possibly PassThrough:-1:ADDRESS or Redirect:PORT:ADDRESS"
         )
-    bus, device, vendor, product, version = found.groups()
-    address = UsbAddress(int(bus), int(device), int(vendor, 16), int(product, 16), int(version))
+    bus, device, vendor, product, version, mode, port, server = found.groups()
+    is_remote = mode is not None and mode.lower() == "redirect"
+    address = UsbAddress(
+        int(bus),
+        int(device),
+        int(vendor, 16),
+        int(product, 16),
+        int(version),
+        _usb_server(server) if is_remote else "",
+        int(port) if is_remote else 0,
+    )
+    if is_remote and not 1 <= address.port <= 65535:
+        raise ValueError("redirects a USB device from no TCP port")
     if not (address.bus and 1 <= address.device <= 127):
         raise ValueError("is not a USB device: buses are numbered from 1, devices from 1 to 127")
     if not address.vendor:
@@ -202,6 +256,30 @@ def usb_address(value: str) -> UsbAddress:
     if address.usb_version not in (1, 2, 3):
         raise ValueError("is not a USB device that a guest can use: the version must be 1, 2 or 3")
     return address
+
+
+def _usb_server(address: str) -> str:
+    try:
+        return ip_address(address)
+    except ValueError:
+        raise ValueError("redirects a USB device from no IP address") from None
+
+
+def file_name(value: str) -> str:
+    if not _FILE_NAME.fullmatch(value) or value in (".", ".."):
+        raise ValueError('is not a file name: letters, digits, "_", "-" and "." only')
+    return value
+
+
+def power_of_two(low: int, high: int) -> Check:
+    """Return a check for powers of two from C(low) to C(high) inclusive."""
+
+    def check(value: int) -> int:
+        if not low <= value <= high or value & (value - 1):
+            raise ValueError("must be a power of two between %d and %d" % (low, high))
+        return value
+
+    return check
 
 
 def ceph_key(value: str) -> str:

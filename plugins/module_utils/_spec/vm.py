@@ -167,11 +167,26 @@ class NicQos:
 
 @dataclass(frozen=True)
 class Nic:
-    """A network card on a bridge or on a libvirt network: exactly one of both has a name."""
+    """A network card on a bridge or on a libvirt network: exactly one of both has a name.
+
+    With C(pci_device_address) it is a virtual function of the hypervisor that is passed through. C(model) is None where
+    the VM's C(use_virtio) decides, C(clean_traffic) where C(ip) does.
+    """
 
     option_path: str
     mac: str
     ip: str
+    ips: tuple[str, ...]
+    clean_traffic: Optional[bool]
+    model: Optional[str]
+    mtu: Optional[int]
+    link_state: str
+    queues: int
+    rx_queue_size: Optional[int]
+    tx_queue_size: Optional[int]
+    isolated: bool
+    pci_device_address: Optional[str]
+    address: Optional[DeviceAddress]
     bridge_name: Optional[str]
     network_name: Optional[str]
     bridge_type: str
@@ -195,18 +210,23 @@ class Channel:
 
 @dataclass(frozen=True)
 class PciDevice:
-    """A device of the hypervisor that is passed through, by its PCI address."""
+    """A device of the hypervisor that is passed through, by its PCI address C(DDDD:BB:SS.F).
+
+    C(rom): the file that is the device's ROM in the guest: an absolute path, or the UUID by which ZStack names it,
+    without dashes, for a file that need not exist. Empty for the device's own ROM.
+    """
 
     option_path: str
-    domain: int
-    bus: int
-    slot: int
-    function: int
+    address: str
+    rom: str
 
 
 @dataclass(frozen=True)
 class UsbDevice:
-    """A device of the hypervisor that is passed through; C(usb_version) 1, 2 or 3 chooses the guest's controller."""
+    """A device of the hypervisor that is passed through; C(usb_version) 1, 2 or 3 chooses the guest's controller.
+
+    With C(server) it is a device of another host, which serves it on TCP port C(port).
+    """
 
     option_path: str
     bus: int
@@ -214,6 +234,42 @@ class UsbDevice:
     vendor: int
     product: int
     usb_version: int
+    server: str
+    port: int
+
+
+@dataclass(frozen=True)
+class MdevDevice:
+    """A mediated device of the hypervisor (such as a vGPU) that is passed through."""
+
+    option_path: str
+    uuid: str
+
+
+@dataclass(frozen=True)
+class SharedMemory:
+    """Memory that the VM shares with others: the POSIX shared memory C(name), of C(size) bytes."""
+
+    option_path: str
+    name: str
+    size: int
+
+
+@dataclass(frozen=True)
+class QxlMemory:
+    """The memory of a qxl video card in KiB."""
+
+    ram: Optional[int]
+    vram: Optional[int]
+    vgamem: Optional[int]
+
+
+@dataclass(frozen=True)
+class MemoryBalloon:
+    """The device by which libvirt reads the guest's memory statistics."""
+
+    enabled: bool
+    address: Optional[DeviceAddress]
 
 
 @dataclass(frozen=True)
@@ -278,11 +334,26 @@ class Vm:
     console_mode: str
     console_password: Optional[str]
     video_type: Optional[str]
+    aarch64_video_type: str
+    qxl_memory: Optional[QxlMemory]
     vdi_monitor_number: int
     spice_streaming_mode: str
+    spice_clipboard: bool
+    spice_file_transfer: bool
+    spice_webdav: bool
+    spice_secure_channels: tuple[str, ...]
+    sound_type: str
+    console_log: bool
     usb_redirect: bool
+    separate_usb_redirection: bool
+    appliance: bool
+    additional_qmp: bool
+    memory_balloon: Optional[MemoryBalloon]
     channels: tuple[Channel, ...]
     pci_devices: tuple[PciDevice, ...]
+    pci_64bit_window: bool
+    mdev_devices: tuple[MdevDevice, ...]
+    shared_memory: tuple[SharedMemory, ...]
     usb_devices: tuple[UsbDevice, ...]
     ceph_secret: Optional[CephSecret]
     cloud_init: Optional[CloudInit]
@@ -305,6 +376,16 @@ class Vm:
         return self.uuid.replace("-", "")
 
     @property
+    def has_spice(self) -> bool:
+        """Return whether the VM has a spice console, alone or beside VNC."""
+        return self.console_mode in ("spice", "vnc_and_spice")
+
+    @property
+    def qmp_socket(self) -> Optional[str]:
+        """Return the path of the additional QMP socket, as ZStack's agent names it; None without one."""
+        return "/var/lib/libvirt/qemu/zstack/%s.sock" % self.domain_name if self.additional_qmp else None
+
+    @property
     def volumes(self) -> tuple[Volume, ...]:
         """Return all volumes in order of device_id."""
         return tuple(sorted((self.root_volume, *self.data_volumes), key=lambda volume: volume.device_id))
@@ -317,8 +398,16 @@ class Vm:
     @property
     def addresses(self) -> tuple[tuple[str, DeviceAddress], ...]:
         """Return the addresses that devices are given in the guest, each with the option path of its device."""
-        devices: list[Union[Volume, CdDrive, ScsiLun]] = [*self.volumes, *(self.cd_roms or ()), *self.scsi_luns]
-        return tuple((device.option_path, device.address) for device in devices if device.address is not None)
+        devices: list[Union[Volume, CdDrive, ScsiLun, Nic]] = [
+            *self.volumes,
+            *(self.cd_roms or ()),
+            *self.scsi_luns,
+            *self.nics,
+        ]
+        found = [(device.option_path, device.address) for device in devices]
+        if self.memory_balloon is not None:
+            found.append(("%s.memory_balloon" % self.option_path, self.memory_balloon.address))
+        return tuple((option_path, address) for option_path, address in found if address is not None)
 
     @property
     def label(self) -> str:

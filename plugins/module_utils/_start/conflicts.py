@@ -165,8 +165,11 @@ class _Search:
     def find_sockets(self) -> None:
         for path in sorted(self._wanted.sockets - self._own.live.sockets):
             reason, code = self._on_host(_socket_conflict, path)
+            is_qmp = path == self._vm.qmp_socket
             self._judge(
-                self._option_path("channels", "socket_path", path),
+                "%s.additional_qmp" % self._vm.option_path
+                if is_qmp
+                else self._option_path("channels", "socket_path", path),
                 "the socket %s" % path,
                 partial(_has_socket, path),
                 reason,

@@ -16,6 +16,7 @@ except ImportError:  # the module reports it
 
 _WILDCARDS = ("", "*", "0.0.0.0", "::")
 _LOOPBACK = "127.0.0.1"
+_QEMU_ARGUMENTS = "{%(qemu)s}commandline/{%(qemu)s}arg" % {"qemu": "http://libvirt.org/schemas/domain/qemu/1.0"}
 _PORT_ATTRIBUTES = ("port", "tlsPort", "websocket")
 
 
@@ -82,10 +83,14 @@ def _texts(domain: etree._Element, xpath: str) -> list[str]:
 
 
 def _sockets(domain: etree._Element) -> Iterator[str]:
-    """Return the sockets of character devices, vhost-user NICs and graphics."""
+    """Return the sockets of character devices, vhost-user NICs, graphics, and QMP beside libvirt's."""
     yield from _texts(domain, "devices//*[@type='unix']/source[@mode='bind']/@path")
     yield from _texts(domain, "devices/interface[@type='vhostuser']/source[@mode='server']/@path")
     yield from _texts(domain, "devices/graphics/@socket | devices/graphics/listen[@type='socket']/@socket")
+    arguments = [str(argument.get("value")) for argument in domain.iterfind(_QEMU_ARGUMENTS)]
+    for option, value in zip(arguments, arguments[1:]):
+        if option == "-qmp" and value.startswith("unix:"):
+            yield value[len("unix:") :].partition(",")[0]
 
 
 def _peers(domain: etree._Element) -> Iterator[str]:

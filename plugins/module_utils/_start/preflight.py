@@ -14,15 +14,17 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Optional, Union
 
 from .._actions.action import Action
-from .._domain.interface import NIC_FILTER
+from .._domain.interface import NIC_FILTER, is_filtered
 from .._errors.errors import Problem, VmError
 from .._host.bridges import openvswitch_bridge_exists
 from .._host.system import HostSystem, System
-from .._spec.vm import PciDevice, Vm
+from .._spec.vm import Vm
 from .._storage.iscsi import uses_host_initiator
 from .._storage.iscsi_cd import parse_cd_lun
 from ..foreign_text import clean_line
 from .daemons import daemon_problem
+
+_VHOST_NET = "/dev/vhost-net"
 
 
 def host_problems(vm: Vm, system: System) -> list[Problem]:
@@ -35,7 +37,9 @@ def host_problems(vm: Vm, system: System) -> list[Problem]:
     return [
         *_bridge_problems(vm, system),
         *_channel_problems(vm, system),
+        *_queue_problems(vm, system),
         *_pci_problems(vm, system),
+        *_mdev_problems(vm, system),
         *_usb_problems(vm, system),
         *_scsi_lun_problems(vm, system),
     ]
@@ -49,11 +53,19 @@ def rights_problems(vm: Vm, system: System, owner: Optional[tuple[int, int]]) ->
 
 
 def _directory_rights(vm: Vm, system: HostSystem, owner: Optional[tuple[int, int]]) -> Iterator[Problem]:
-    for channel in vm.channels:
-        directory = os.path.dirname(channel.socket_path)
+    for option_path, path in _sockets(vm):
+        directory = os.path.dirname(path)
         if system.files.path_kind(directory) is None and (owner is not None or not system.files.may_create(directory)):
             message = "this user may not create the directory %s" % directory
-            yield Problem("%s.socket_path" % channel.option_path, message, "needs_root")
+            yield Problem(option_path, message, "needs_root")
+
+
+def _sockets(vm: Vm) -> list[tuple[str, str]]:
+    """Return the sockets on which QEMU listens: of channels, and for QMP."""
+    sockets = [("%s.socket_path" % channel.option_path, channel.socket_path) for channel in vm.channels]
+    if vm.qmp_socket is not None:
+        sockets.append(("%s.additional_qmp" % vm.option_path, vm.qmp_socket))
+    return sockets
 
 
 def _login_rights(vm: Vm) -> Iterator[Problem]:
@@ -79,12 +91,17 @@ def backup_problems(directory: str, actions: Iterable[Action], system: System) -
 
 def network_filter_problems(vm: Vm, filters: Union[Collection[str], VmError, None]) -> list[Problem]:
     """Return the NICs whose network filter libvirt lacks; C(filters): those that it has, or why it doesn't say."""
+    filtered = [
+        "%s.%s" % (nic.option_path, "clean_traffic" if nic.clean_traffic else "ip")
+        for nic in vm.nics
+        if is_filtered(nic)
+    ]
     if isinstance(filters, VmError):
-        return [problem for nic in vm.nics if nic.ip for problem in daemon_problem("%s.ip" % nic.option_path, filters)]
+        return [problem for option_path in filtered for problem in daemon_problem(option_path, filters)]
     if filters is None or NIC_FILTER in filters:
         return []
-    message = "libvirt has no network filter %s, which every NIC with an address gets" % NIC_FILTER
-    return [Problem("%s.ip" % nic.option_path, message, "filter_failed") for nic in vm.nics if nic.ip]
+    message = "libvirt has no network filter %s, which every NIC with clean_traffic or an address gets" % NIC_FILTER
+    return [Problem(option_path, message, "filter_failed") for option_path in filtered]
 
 
 def memory_warnings(vm: Vm, free: Optional[int]) -> list[str]:
@@ -95,10 +112,10 @@ def memory_warnings(vm: Vm, free: Optional[int]) -> list[str]:
 
 
 def missing_channel_directories(vm: Vm, system: System) -> list[str]:
-    """Return the directories that the sockets of a VM's channels need and that are missing."""
+    """Return the directories that the sockets of a VM need and that are missing."""
     if system.is_remote:
         return []
-    wanted = dict.fromkeys(os.path.dirname(channel.socket_path) for channel in vm.channels)
+    wanted = dict.fromkeys(os.path.dirname(path) for _option_path, path in _sockets(vm))
     return [path for path in wanted if system.files.path_kind(path) is None]
 
 
@@ -127,7 +144,7 @@ def network_problems(vm: Vm, networks: Union[Mapping[str, bool], VmError, None])
 
 def _bridge_problems(vm: Vm, system: HostSystem) -> Iterator[Problem]:
     for nic in vm.nics:
-        if nic.bridge_name is None:
+        if nic.bridge_name is None or nic.pci_device_address:
             continue
         problem = _openvswitch_problem if nic.bridge_type == "openvswitch" else _kernel_bridge_problem
         found = problem(nic.bridge_name, "%s.bridge_name" % nic.option_path, system)
@@ -164,27 +181,49 @@ def _openvswitch_problem(name: str, option_path: str, system: HostSystem) -> Opt
 
 
 def _channel_problems(vm: Vm, system: System) -> Iterator[Problem]:
-    for channel in vm.channels:
-        directory = os.path.dirname(channel.socket_path)
+    for option_path, path in _sockets(vm):
+        directory = os.path.dirname(path)
         while directory != "/" and system.files.path_kind(directory) is None:
             directory = os.path.dirname(directory)
         if system.files.path_kind(directory) != "directory":
             message = "%s is not a directory" % directory
-            yield Problem("%s.socket_path" % channel.option_path, message, "path_unwritable")
+            yield Problem(option_path, message, "path_unwritable")
+
+
+def _queue_problems(vm: Vm, system: System) -> Iterator[Problem]:
+    """Yield NICs whose queues need the kernel's vhost, which libvirt opens for KVM only."""
+    if vm.domain_type == "kvm" and system.files.path_kind(_VHOST_NET) is None:
+        for nic in vm.nics:
+            if nic.queues > 1:
+                message = "the hypervisor has no %s, which a NIC with several queues needs" % _VHOST_NET
+                hint = "load the kernel module vhost_net, or set queues to 1"
+                yield Problem("%s.queues" % nic.option_path, message, "device_missing", hint=hint)
 
 
 def _pci_problems(vm: Vm, system: System) -> Iterator[Problem]:
-    for device in vm.pci_devices:
-        address = _pci_address(device)
+    functions = [("%s.pci_device_address" % nic.option_path, nic.pci_device_address) for nic in vm.nics]
+    for option_path, address in [*((device.option_path, device.address) for device in vm.pci_devices), *functions]:
+        if address is None:
+            continue
         if not system.devices.pci_device_exists(address):
-            yield Problem(device.option_path, "the hypervisor has no PCI device %s" % address, "device_missing")
+            yield Problem(option_path, "the hypervisor has no PCI device %s" % address, "device_missing")
         elif not system.devices.has_iommu_group(address):
             message = "the PCI device %s is not behind an IOMMU, so it cannot be passed through" % address
-            yield Problem(device.option_path, message, "iommu_missing")
+            yield Problem(option_path, message, "iommu_missing")
+        elif option_path.endswith(".pci_device_address") and not system.devices.is_virtual_function(address):
+            hint = "name a virtual function, or pass the whole device through by pci_devices"
+            message = "the PCI device %s is not a virtual function" % address
+            yield Problem(option_path, message, "device_missing", hint=hint)
+    for device in vm.pci_devices:
+        if device.rom.startswith("/") and system.files.path_kind(device.rom) != "file":
+            yield Problem(device.option_path, "the ROM file %s does not exist" % device.rom, "device_missing")
 
 
-def _pci_address(device: PciDevice) -> str:
-    return "%04x:%02x:%02x.%x" % (device.domain, device.bus, device.slot, device.function)
+def _mdev_problems(vm: Vm, system: System) -> Iterator[Problem]:
+    for device in vm.mdev_devices:
+        if system.files.path_kind("/sys/bus/mdev/devices/" + device.uuid) is None:
+            message = "the hypervisor has no mediated device %s" % device.uuid
+            yield Problem(device.option_path, message, "device_missing")
 
 
 def _usb_problems(vm: Vm, system: System) -> Iterator[Problem]:
@@ -192,7 +231,7 @@ def _usb_problems(vm: Vm, system: System) -> Iterator[Problem]:
         return
     there = {(device.bus, device.device, device.vendor, device.product) for device in system.devices.usb_devices()}
     for device in vm.usb_devices:
-        if (device.bus, device.device, device.vendor, device.product) not in there:
+        if not device.server and (device.bus, device.device, device.vendor, device.product) not in there:
             message = "no USB device %04x:%04x is plugged in as device %d of bus %d" % (
                 device.vendor,
                 device.product,

@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from typing import Optional, TypeVar, Union
 
 from .._actions.action import Action
+from .._domain.interface import is_filtered
 from .._errors.errors import Problem, VmError
 from .._host.bridges import BridgePorts
 from .._host.capabilities import Host, domain_kind, parse_capabilities, parse_domain_capabilities
+from .._host.device_support import device_support
 from .._host.system import System
 from .._host_storage.preparation import preflight
 from .._host_storage.volume_stores import VolumeStores
@@ -118,12 +120,12 @@ def begin_run(hypervisor: Hypervisor, system: System, vms: Sequence[Vm], request
         domains=domains,
         free_memory=hypervisor.free_memory() if system.is_remote else system.devices.free_memory(),
         networks=_ask_if(hypervisor.networks, any(nic.network_name for vm in vms for nic in vm.nics)),
-        network_filters=_ask_if(hypervisor.network_filters, any(nic.ip for vm in vms for nic in vm.nics)),
+        network_filters=_ask_if(hypervisor.network_filters, any(is_filtered(nic) for vm in vms for nic in vm.nics)),
         problems=preflight(off, system, hypervisor),
         checked=frozenset(vm.uuid for vm in off),
         others=OtherDomains(hypervisor, domains, [vm.uuid for vm in vms]),
         bridge_ports=BridgePorts(system),
-        volume_stores=None if system.is_remote else VolumeStores(system, host.capabilities.qemu_owner),
+        volume_stores=None if system.is_remote else VolumeStores(system, hypervisor, host.capabilities.qemu_owner, vms),
     )
 
 
@@ -153,4 +155,4 @@ def _ask_host(hypervisor: Hypervisor, system: System, vms: Sequence[Vm]) -> Host
     if system.is_remote:
         return Host(capabilities, answers, has_cpu_shares=not hypervisor.is_session)
     cgroup_version, addresses = system.devices.cgroup_version(), system.network.ip_addresses()
-    return Host(capabilities, answers, cgroup_version, addresses, not hypervisor.is_session)
+    return Host(capabilities, answers, cgroup_version, addresses, not hypervisor.is_session, device_support(system))

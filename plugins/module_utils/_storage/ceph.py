@@ -71,7 +71,7 @@ def _monitors(item: StorageItem) -> list[tuple[str, int]]:
     return [(host_name(monitor.hostname) or "", monitor.port) for monitor in item.mon_info]
 
 
-def _configuration(monitors: Iterable[Address], greetings: Mapping[Address, ServerGreeting], key: Optional[str]) -> str:
+def configuration(monitors: Iterable[Address], greetings: Mapping[Address, ServerGreeting], key: Optional[str]) -> str:
     """Return a ceph.conf with the answering monitors, short timeouts, and the key, to keep it out of the arguments.
 
     It names each monitor's protocol: otherwise ceph may try both, and report a wrong key as no answer.
@@ -144,7 +144,7 @@ class CephBackend(Backend):
         options = {"driver": "rbd", "pool": image.pool, "image": image.image, "user": CEPH_USER, "conf": "/dev/stdin"}
         if image.snapshot is not None:
             options["snapshot"] = image.snapshot
-        return Inquiry(image_options(**options), _configuration(self.addresses(item), asking.greetings, key))
+        return Inquiry(image_options(**options), configuration(self.addresses(item), asking.greetings, key))
 
     def explain(self, item: StorageItem, reason: str) -> Optional[tuple[str, str]]:
         image = parse_image(item)

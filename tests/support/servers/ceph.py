@@ -206,6 +206,21 @@ class CephCluster:
             source.create_snap(name)
             source.protect_snap(name)
 
+    def images(self, pool: str) -> set[str]:
+        """Return the names of the images in a pool."""
+        rbd = _module("rbd", "rbd.py")
+        with self._pool(pool) as opened:
+            return set(rbd.RBD().list(opened))
+
+    def parent(self, pool: str, image: str) -> Optional[str]:
+        """Return the snapshot that an image is a clone of, None if it is none."""
+        rbd = _module("rbd", "rbd.py")
+        with self._pool(pool) as opened, rbd.Image(opened, image) as clone:
+            try:
+                return "%s/%s@%s" % clone.parent_info()
+            except rbd.ImageNotFound:
+                return None
+
     def url(self, pool: str, image: str, key_file: Optional[Path] = None) -> str:
         """Return an image as QEMU's programs name it, with client.zstack's key or the one in a file."""
         key = f":keyring={self._directory}/keyring" if key_file is None else f":keyring={key_file}"

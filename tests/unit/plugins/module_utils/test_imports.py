@@ -32,6 +32,7 @@ DIRECTION = (
     "_start",
     "_stop",
     "_info",
+    "_volumes",
     "connect",
     "kvm_module",
     "vm_module",

@@ -204,18 +204,31 @@ class TestConversion:
     @pytest.mark.parametrize(
         ("written", "address"),
         [
-            ("0a:00.1", (0, 10, 0, 1)),
-            ("0000:81:1F.3", (0, 0x81, 0x1F, 3)),
-            ("10000:e1:00.0", (0x10000, 0xE1, 0, 0)),
+            ("0a:00.1", ("0000:0a:00.1", "")),
+            ("0000:81:1F.3", ("0000:81:1f.3", "")),
+            ("10000:e1:00.0", ("10000:e1:00.0", "")),
+            ("0a:00.1,/var/lib/rom", ("0000:0a:00.1", "/var/lib/rom")),
+            (
+                "0a:00.1,73cba5bd-2a86-c81e-25cf-c98fe4d1e8a3",
+                ("0000:0a:00.1", "73cba5bd2a86c81e25cfc98fe4d1e8a3"),
+            ),
         ],
     )
-    def test_pci_addresses(self, written: str, address: tuple[int, int, int, int]) -> None:
+    def test_pci_devices(self, written: str, address: tuple[str, str]) -> None:
         assert parsed(pci_devices=[written]).pci_devices == (PciDevice("vms[0].pci_devices[0]", *address),)
 
     @pytest.mark.parametrize(("version", "number"), [("1.1", 1), ("2.0", 2), ("2.0.0", 2), ("3", 3), ("3.1", 3)])
     def test_usb_devices(self, version: str, number: int) -> None:
         made = parsed(usb_devices=["1:13:046d:C077:%s" % version])
-        assert made.usb_devices == (UsbDevice("vms[0].usb_devices[0]", 1, 13, 0x46D, 0xC077, number),)
+        assert made.usb_devices == (UsbDevice("vms[0].usb_devices[0]", 1, 13, 0x46D, 0xC077, number, "", 0),)
+
+    @pytest.mark.parametrize(
+        ("mode", "server"),
+        [("PassThrough:-1:172.20.1.10", ("", 0)), ("Redirect:4001:172.20.1.11", ("172.20.1.11", 4001))],
+    )
+    def test_usb_devices_of_this_host_or_another(self, mode: str, server: tuple[str, int]) -> None:
+        made = parsed(usb_devices=["001:003:0781:5567:2.0:%s" % mode])
+        assert made.usb_devices == (UsbDevice("vms[0].usb_devices[0]", 1, 3, 0x781, 0x5567, 2, *server),)
 
     def test_monitors(self) -> None:
         root = volume(

@@ -1,0 +1,78 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The result of work on volumes: one entry for each, in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Optional
+
+from .._errors.codes import ERROR_CODES
+from .._errors.errors import Failure, Problem
+from .._spec.vm import Volume
+from .._storage.found_volume import FoundVolume, VolumeDifference
+
+
+@dataclass
+class VolumeResult:
+    """The result for one volume. C(found): as it was, or is once something was done."""
+
+    volume: Volume
+    found: Optional[FoundVolume] = None
+    before: Optional[FoundVolume] = None
+    exists: bool = False
+    actions: list[str] = field(default_factory=list)
+    differences: Sequence[VolumeDifference] = ()
+    warnings: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    progress: Optional[float] = None
+    failure: Optional[Failure] = None
+
+    def as_entry(self) -> dict[str, Any]:
+        """Return the volume's entry in C(volumes)."""
+        found = self.found
+        entry = {
+            "install_path": self.volume.install_path,
+            "exists": self.exists,
+            "size": None if found is None else found.size,
+            "format": None if found is None else found.format,
+            "image": None if found is None else found.backing,
+            "changed": bool(self.actions),
+            "actions": self.actions,
+            "differences": [
+                {"path": each.part, "before": each.before, "after": each.after} for each in self.differences
+            ],
+            "warnings": self.warnings,
+        }
+        if self.progress is not None:
+            entry["progress"] = self.progress
+        if self.failure is not None:
+            entry["error"] = self.failure.as_result()
+        return entry
+
+    def as_diff(self) -> dict[str, str]:
+        """Return the volume's entry in C(diff)."""
+        path = self.volume.install_path
+        return {
+            "before_header": path,
+            "after_header": path,
+            "before": _text(self.before),
+            "after": _text(self.found if self.exists else None),
+        }
+
+    def fail(self, failure: Failure) -> None:
+        """Note the failure, with the hint of its code unless it has one of its own."""
+        error = failure.error
+        hint = error.hint or ERROR_CODES[error.code].hint
+        self.failure = Failure(error.replaced(hint=hint), failure.phase, failure.rollback)
+
+
+def _text(found: Optional[FoundVolume]) -> str:
+    if found is None:
+        return ""
+    lines = ["format: %s" % found.format, "size: %d" % found.size]
+    if found.backing is not None:
+        lines.append("image: %s" % found.backing)
+    return "\n".join([*lines, ""])

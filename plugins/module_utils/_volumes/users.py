@@ -1,0 +1,124 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The domains of a hypervisor, and the images beside them, that use an image."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple, Optional
+
+try:
+    from lxml import etree
+except ImportError:  # the module reports it
+    pass
+
+from .._errors.errors import VmError
+from .._host_storage.overlays import backing_on_host, links_below
+from .._libvirt.hypervisor import Hypervisor
+from .._storage.image_chain import HEAD_BYTES, QCOW2_MAGIC, backing_of, chain_of, mirror_images
+
+if TYPE_CHECKING:
+    from .._host.system import HostSystem
+
+
+class OpenDisk(NamedTuple):
+    """A disk of a running domain, whose guest writes to the image."""
+
+    vm_uuid: str
+    target: str
+
+
+@dataclass(frozen=True)
+class _Disk:
+    """A disk of a domain, and its images from the one that its guest writes to down."""
+
+    label: str
+    vm_uuid: str
+    target: str
+    running: bool
+    images: tuple[str, ...]
+
+
+class ImageUsers:
+    """What uses images, as it was when this was created."""
+
+    def __init__(self, hypervisor: Hypervisor, system: HostSystem) -> None:
+        self._system = system
+        self._disks = list(_all_disks(hypervisor, system))
+
+    def domain_of(self, image: str) -> Optional[str]:
+        """Return the label of a domain, running or defined, that has the image in the chain of a disk."""
+        return next(
+            (disk.label for disk in self._disks if self._canonical(image) in map(self._canonical, disk.images)), None
+        )
+
+    def open_disk(self, image: str) -> Optional[OpenDisk]:
+        """Return the disk of a running domain that has the image as its active one."""
+        for disk in self._disks:
+            if disk.running and self._canonical(disk.images[0]) == self._canonical(image):
+                return OpenDisk(disk.vm_uuid, disk.target)
+        return None
+
+    def overlay_owner(self, image: str) -> Optional[str]:
+        """Return the label of a domain whose guest writes to an overlay of the image."""
+        name = self._canonical(image)
+        return next((disk.label for disk in self._disks if name in map(self._canonical, disk.images[1:])), None)
+
+    def clone_of(self, image: str) -> Optional[str]:
+        """Return an image that has this one as its backing file, of those beside it and beside the domains' disks."""
+        if not image.startswith("/"):
+            return None
+        name = self._canonical(image)
+        for path in self._images_beside(image):
+            head = _head(self._system, path)
+            backing = backing_of(path, head) if head.startswith(QCOW2_MAGIC) else None
+            if backing is not None and self._canonical(backing.image) == name:
+                return path
+        return None
+
+    def _images_beside(self, image: str) -> Iterator[str]:
+        known = [image, *(each for disk in self._disks for each in disk.images if each.startswith("/"))]
+        for directory in sorted({os.path.dirname(self._canonical(each)) for each in known}):
+            if directory.startswith("/dev"):
+                continue
+            for name in self._system.files.list_directory(directory):
+                path = os.path.join(directory, name)
+                if self._system.files.path_kind(path) == "file":
+                    yield path
+
+    def _canonical(self, image: str) -> str:
+        return self._system.files.real_path(image) if image.startswith("/") else image
+
+
+def _head(system: HostSystem, path: str) -> bytes:
+    try:
+        return system.files.read_head(path, HEAD_BYTES) or b""
+    except VmError:
+        return b""
+
+
+def _all_disks(hypervisor: Hypervisor, system: HostSystem) -> Iterator[_Disk]:
+    for listed in hypervisor.list_domains():
+        for inactive in (True, False) if listed.active else (True,):
+            try:
+                domain = etree.fromstring(hypervisor.xml(listed.uuid, inactive))
+            except VmError as error:
+                if error.code != "domain_gone":
+                    raise
+                continue
+            title = domain.findtext("title") or domain.findtext("description") or listed.name
+            label = "VM %s (%s)" % (title, listed.uuid)
+            for disk in domain.iterfind("devices/disk"):
+                images = _images_of(disk, system)
+                if images:
+                    yield _Disk(label, listed.uuid, disk.find("target").get("dev", ""), not inactive, images)
+
+
+def _images_of(disk: etree._Element, system: HostSystem) -> tuple[str, ...]:
+    links = chain_of(disk)
+    below = links_below(links, partial(backing_on_host, system=system))
+    return (*(link.image for link in (*links, *below)), *mirror_images(disk))

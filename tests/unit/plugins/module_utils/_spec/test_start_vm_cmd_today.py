@@ -1,0 +1,111 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Today's StartVmCmd becomes a VM, with today's defaults; what cannot be carried out is a problem with its path."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.document_fields import DocumentReader
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.start_vm_cmd import converted
+from ansible_collections.zstack.kvm.tests.support.todays_cases import ALL_OF_TODAY
+
+PCI = {"type": "pci", "domain": "0x0000", "bus": "0x00", "slot": "0x1f", "function": "0x0"}
+DRIVE = {"type": "drive", "controller": "0", "bus": "1", "target": "0", "unit": "3"}
+
+
+def read(**fields: Any) -> tuple[dict[str, Any], DocumentReader]:
+    reader = DocumentReader()
+    volume = {"installPath": "/a", "deviceId": 0, "deviceType": "file", "useVirtio": True, "volumeUuid": "f0"}
+    document = {"vmInstanceUuid": "0" * 32, "vmName": "vm", "memory": 1, "cpuNum": 1, "rootVolume": volume}
+    return converted({**document, "bootMode": "Legacy", **fields}, reader), reader
+
+
+def vm_of(**fields: Any) -> dict[str, Any]:
+    vm, reader = read(**fields)
+    assert reader.problems == []
+    return vm
+
+
+def problems_of(**fields: Any) -> list[str]:
+    return read(**fields)[1].problems
+
+
+def root(**fields: Any) -> dict[str, Any]:
+    return {"installPath": "/a", "deviceId": 0, "deviceType": "file", "useVirtio": True, "volumeUuid": "f0", **fields}
+
+
+@pytest.mark.parametrize("case", ALL_OF_TODAY, ids=lambda case: "%s.%s" % (case.name, case.arch))
+def test_no_field_of_a_recorded_document_is_unknown(case: Any) -> None:
+    reader = DocumentReader()
+    converted(case.document, reader)
+    assert reader.unknown == []
+
+
+def test_a_volume_in_dev_is_a_block_device() -> None:
+    assert vm_of(rootVolume=root(installPath="/dev/vg/lv"))["root_volume"]["device_type"] == "block"
+
+
+def test_a_recorded_address_is_taken_whole() -> None:
+    volume = vm_of(rootVolume=root(useVirtio=False, useVirtioSCSI=True, deviceAddress=DRIVE))["root_volume"]
+    assert volume["address"] == {"type": "drive", "controller": 0, "bus": 1, "target": 0, "unit": 3}
+
+
+def test_an_address_of_another_bus_than_the_volume_has_now_is_left_out() -> None:
+    assert "address" not in vm_of(rootVolume=root(deviceAddress=DRIVE))["root_volume"]
+
+
+def test_the_address_of_a_nic_is_hexadecimal() -> None:
+    (nic,) = vm_of(nics=[{"bridgeName": "b", "driverType": "e1000", "pci": PCI}])["nics"]
+    assert (nic["address"]["slot"], nic["model"]) == (31, "e1000")
+
+
+def test_a_nic_without_clean_traffic_has_no_filter() -> None:
+    (nic,) = vm_of(nics=[{"bridgeName": "b", "ips": ["10.0.0.1"], "cleanTraffic": False}])["nics"]
+    assert "ips" not in nic
+
+
+def test_only_the_drives_in_the_list_exist() -> None:
+    assert (vm_of()["cd_roms"], vm_of(cdRoms=[{"deviceId": 1, "isEmpty": True}])["cd_roms"]) == ([], [{"device_id": 1}])
+
+
+@pytest.mark.parametrize("sent", [True, {"f0": True}], ids=["of all volumes", "by UUID"])
+def test_native_aio_is_left_out_with_a_warning_where_the_cache_mode_forbids_it(sent: Any) -> None:
+    assert vm_of(addons={"NativeAio": sent})["root_volume"]["native_aio"] is True
+    vm, reader = read(rootVolume=root(cacheMode="writeback"), addons={"NativeAio": sent})
+    assert ("native_aio" in vm["root_volume"], len(reader.warnings)) == (False, 1)
+
+
+@pytest.mark.parametrize(
+    ("fields", "path"),
+    [
+        ({"coloPrimary": True}, "coloPrimary"),
+        ({"addons": {"userDefinedXml": "eA=="}}, "addons.userDefinedXml"),
+        ({"addons": {"qemuCommandLine": ["-cpu"]}}, "addons.qemuCommandLine"),
+        ({"addons": {"hygonMdevDevice": ["a"]}}, "addons.hygonMdevDevice"),
+        ({"addons": {"vhostSrcPath": "/s"}}, "addons.vhostSrcPath"),
+        ({"usbRedirect": True, "consoleMode": "vnc"}, "usbRedirect"),
+        ({"vmCpuVendorId": "AuthenticAMD"}, "vmCpuVendorId"),
+        ({"rootVolume": {"installPath": "/a"}}, "rootVolume.deviceType"),
+        ({"rootVolume": root(deviceType="quorum")}, "rootVolume.deviceType"),
+        ({"nics": [{"bridgeName": "b", "type": "MACVLAN"}]}, "nics[0].type"),
+        (
+            {"nics": [{"bridgeName": "b", "extraPciDeviceAddresses": ["0000:5e:00.1"]}]},
+            "nics[0].extraPciDeviceAddresses",
+        ),
+        ({"cdRoms": [{"path": "cbd:a/b/c"}]}, "cdRoms[0].path"),
+        ({"cdRoms": [{"path": "/iso", "isEmpty": True}]}, "cdRoms[0].isEmpty"),
+        ({"bootMode": "BIOS"}, "bootMode"),
+        (
+            {"bootMode": "UEFI", "secureBoot": True, "nvRam": {"installPath": "/dev/vg/nvram"}},
+            "nvRam.installPath",
+        ),
+        ({"rootVolume": root(deviceAddress={**PCI, "slot": "five"})}, "rootVolume.deviceAddress.slot"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_cannot_be_carried_out_is_one_problem_with_its_path(fields: dict[str, Any], path: str) -> None:
+    (problem,) = problems_of(**fields)
+    assert problem.startswith(path + " ")
