@@ -659,9 +659,10 @@ options:
       nested_virtualization:
         description:
           - The CPU model of the guest; V(none) is QEMU's default. With V(host-model) and V(host-passthrough) the guest
-            can run VMs itself. aarch64 guests always have V(host-passthrough) with O(vms[].domain_type=kvm).
+            can run VMs itself. V(custom) is O(vms[].cpu_model). aarch64 guests have V(host-passthrough) instead of
+            V(none) with O(vms[].domain_type=kvm).
         type: str
-        choices: [none, host-model, host-passthrough]
+        choices: [none, host-model, host-passthrough, custom]
         default: none
       kvm_hidden_state:
         description:
@@ -976,9 +977,288 @@ options:
       firmware:
         description:
           - The guest's firmware. By default V(bios) on x86_64 and V(uefi) on aarch64. The loader and the NVRAM template
-            are those that the hypervisor's libvirt reports.
+            are those that the hypervisor's firmware descriptors name.
+          - V(uefi_with_csm) can also boot as a BIOS does. It is an error if the hypervisor has no such firmware.
         type: str
-        choices: [bios, uefi]
+        choices: [bios, uefi, uefi_with_csm]
+      secure_boot:
+        description:
+          - Whether the firmware boots only signed software. It has Microsoft's keys, as the hypervisor's package of the
+            firmware enrols them. Requires O(vms[].firmware=uefi), and O(vms[].machine=q35) on x86_64.
+          - An NVRAM file that exists already keeps its keys and variables.
+        type: bool
+        default: false
+      nvram:
+        description:
+          - The absolute path of the file that keeps the UEFI variables. Its directory is created if it does not exist.
+            By default libvirt's path. No effect with O(vms[].firmware=bios).
+          - The file is created from the firmware's template when the VM first starts, and never deleted by a start.
+        type: str
+      loader_rom:
+        description:
+          - The absolute path of a BIOS image to use instead of QEMU's. Not with UEFI.
+        type: str
+      tpm:
+        description:
+          - A TPM 2.0, which swtpm emulates on the hypervisor. Requires O(vms[].machine=q35) on x86_64.
+          - Its state survives starts, stops and changed definitions. If the option is omitted later, the VM keeps its
+            TPM; the page about drift says how to remove it.
+        type: dict
+        suboptions:
+          secret_uuid:
+            description:
+              - The UUID of the libvirt secret with the passphrase that encrypts the TPM's state. By default it is not
+                encrypted.
+            type: str
+      boot_menu_timeout:
+        description:
+          - How long the firmware shows its boot menu, in milliseconds, 0 to 65535. By default the firmware decides.
+        type: int
+      pcie_port_num:
+        description:
+          - The number of PCI Express root ports, to which devices can be plugged in while the VM runs, 1 to 200. The
+            machines V(q35) and V(virt) then also get a bridge to plain PCI. More than one O(vms[].pci_bridge_num) takes
+            the place of ports.
+          - By default libvirt adds the ports that the VM's devices need.
+        type: int
+      pci_bridge_num:
+        description:
+          - The number of bridges of plain PCI, 0 to 20. By default libvirt adds those that the VM's devices need.
+        type: int
+      smbios:
+        description:
+          - Texts about the machine in its SMBIOS tables (C(dmidecode) in the guest).
+        type: dict
+        suboptions:
+          serial:
+            description:
+              - The serial number of the system.
+            type: str
+          asset_tag:
+            description:
+              - The asset tag of the chassis.
+            type: str
+          oem_strings:
+            description:
+              - OEM strings.
+            type: list
+            elements: str
+            default: []
+          manufacturer:
+            description:
+              - The manufacturer of the system.
+            type: str
+          product:
+            description:
+              - The product name of the system.
+            type: str
+      acpi:
+        description:
+          - Whether the guest has ACPI. UEFI requires it on x86_64.
+        type: bool
+        default: true
+      ioapic:
+        description:
+          - Where the IO-APIC of an x86_64 guest is. By default QEMU decides; more than 255 CPUs always have V(qemu). An
+            emulated CPU (O(vms[].domain_type=qemu)) always has QEMU's own.
+        type: str
+        choices: [kvm, qemu]
+      vm_port_off:
+        description:
+          - Whether an x86_64 guest lacks the I/O port of VMware, by which it would take the hypervisor for VMware.
+        type: bool
+        default: false
+      emulate_hyperv:
+        description:
+          - Whether an x86_64 guest gets the Hyper-V enlightenments, with which Windows runs faster. Those that the
+            hypervisor does not offer are left out, with a warning.
+          - They take effect with KVM only. Not verified in a Windows guest.
+        type: bool
+        default: false
+      hyperv_clock:
+        description:
+          - Whether an x86_64 guest with O(vms[].clock=localtime) gets the clock of Hyper-V, and one with
+            O(vms[].emulate_hyperv) the enlightenments that need a clock.
+        type: bool
+        default: true
+      hyperv_vendor_id:
+        description:
+          - The name of the hypervisor that O(vms[].emulate_hyperv) shows to the guest, 12 bytes at most.
+        type: str
+      clock_track:
+        description:
+          - What the real-time clock follows with O(vms[].clock=localtime), V(guest) time or V(wall) time. By default
+            QEMU decides.
+        type: str
+        choices: [guest, wall]
+      suspend_to_ram:
+        description:
+          - Whether an x86_64 guest can suspend itself to its memory. By default the firmware decides.
+        type: bool
+      suspend_to_disk:
+        description:
+          - Whether an x86_64 guest can suspend itself to its disk. By default the firmware decides.
+        type: bool
+      panic_devices:
+        description:
+          - Devices by which the kernel of an x86_64 guest reports that it has crashed, V(isa) (pvpanic) and V(hyperv)
+            (of Windows; unverified, as it needs KVM). O(vms[].on_crash) then applies.
+        type: list
+        elements: str
+        choices: [isa, hyperv]
+        default: []
+      on_crash:
+        description:
+          - What happens when the guest reports a crash.
+        type: str
+        choices: [destroy, restart, preserve, rename-restart, coredump-destroy, coredump-restart]
+        default: restart
+      oom_score_adj:
+        description:
+          - How readily the hypervisor's kernel kills the VM when it runs out of memory, from -1000 (never) to 1000. It
+            is set after each start; if that fails, the result has a warning. By default libvirt's setting applies.
+          - Only on the hypervisor itself, not through a remote URI.
+        type: int
+      cpu_model:
+        description:
+          - The CPU model of the guest with O(vms[].nested_virtualization=custom), as libvirt names it, for instance
+            V(Haswell-noTSX).
+        type: str
+      cpu_vendor_id:
+        description:
+          - The vendor that the CPU of an x86_64 guest names, 12 characters (V(AuthenticAMD), for instance). Requires
+            O(vms[].nested_virtualization=custom) or V(host-model).
+        type: str
+      x2apic:
+        description:
+          - Whether the guest's CPU may have the x2APIC. V(false) takes effect on x86_64 with KVM, and not with
+            O(vms[].nested_virtualization=none).
+        type: bool
+        default: true
+      cpu_hypervisor_feature:
+        description:
+          - Whether the CPU tells an x86_64 guest that it is virtual. V(false) has no effect with
+            O(vms[].nested_virtualization=none).
+        type: bool
+        default: true
+      pmu:
+        description:
+          - Whether the guest has a performance monitoring unit. By default QEMU decides.
+        type: bool
+      threads_per_core:
+        description:
+          - The number of threads per core, 1 to 8. Sockets times cores times threads must be O(vms[].cpu_num).
+        type: int
+        default: 1
+      max_vcpu_num:
+        description:
+          - How many CPUs the VM can have while it runs, with O(vms[].use_numa). By default 128. If the topology is
+            given as well, its product must be this number.
+        type: int
+      max_memory:
+        description:
+          - How far the memory can grow while the VM runs, with O(vms[].use_numa), as far as the hypervisor can address
+            it. By default 64 TiB.
+        type: bytes
+      cpu_shares:
+        description:
+          - The VM's share of CPU time relative to other VMs, in the unit of cgroup v1, whose default is 1024; scaled on
+            hypervisors with cgroup v2. By default it follows from O(vms[].cpu_speed).
+        type: int
+      cpu_quota:
+        description:
+          - How much CPU time each of the VM's CPUs gets at most, in microseconds per second (1000000 is a whole CPU),
+            at least 1000. By default there is no limit.
+        type: int
+      cpu_pinning:
+        description:
+          - The CPUs of the hypervisor on which CPUs of the guest run.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          vcpu:
+            description:
+              - The guest's CPU, counted from 0.
+            type: int
+            required: true
+          cpus:
+            description:
+              - The hypervisor's CPUs, such as V(0-3,^2,8).
+            type: str
+            required: true
+      emulator_pinning:
+        description:
+          - The CPUs of the hypervisor on which QEMU's other threads run, such as V(0-3,^2,8).
+        type: str
+      io_threads:
+        description:
+          - Threads of QEMU that can handle the requests of disks.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          id:
+            description:
+              - The thread's number, from 1.
+            type: int
+            required: true
+          cpus:
+            description:
+              - The CPUs of the hypervisor on which it runs. By default any.
+            type: str
+      huge_pages:
+        description:
+          - Whether the guest's memory is in huge pages of the hypervisor, all reserved at the start and never merged
+            with that of other VMs.
+        type: bool
+        default: false
+      no_share_pages:
+        description:
+          - Whether the hypervisor's kernel may not merge equal pages of the guest's memory (KSM).
+        type: bool
+        default: false
+      memory_access:
+        description:
+          - Whether other processes of the hypervisor can map the guest's memory. V(shared) is needed by vhost-user
+            devices.
+        type: str
+        choices: [private, shared]
+        default: private
+      numa_nodes:
+        description:
+          - The NUMA nodes of the guest. Together they have all of the VM's CPUs and memory. Not with
+            O(vms[].use_numa).
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          id:
+            description:
+              - The node's number, counted from 0 without gaps.
+            type: int
+            required: true
+          cpus:
+            description:
+              - The guest's CPUs in the node, such as V(0-3,8).
+            type: str
+            required: true
+          memory:
+            description:
+              - The node's memory, in bytes or as a size such as V(2GiB).
+            type: bytes
+            required: true
+          distances:
+            description:
+              - The distance to each node in order of their numbers, 10 to itself and 11 to 255 to others. By default
+                QEMU's.
+            type: list
+            elements: int
+            default: []
+          host_node:
+            description:
+              - The NUMA node of the hypervisor that the memory comes from if it has enough. By default any.
+            type: int
       security_label:
         description:
           - Whether libvirt confines QEMU with the hypervisor's security driver (SELinux, AppArmor). V(none) disables it
@@ -1001,7 +1281,7 @@ options:
           - Values of patches are not secret; arguments, differences and results show them. For a secret that
             only a patch can carry, use C(no_log).
           - When a patch is omitted in a later run, whatever other patches or operators may have added as well stays in
-            the domain, such as a TPM, a watchdog, C(memoryBacking), C(features/hyperv) or other metadata. The page
+            the domain, such as a TPM, a watchdog or other metadata. The page
             about drift says how to remove it.
         type: list
         elements: dict

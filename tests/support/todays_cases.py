@@ -28,11 +28,14 @@ class TodaysCase(Case):
 
     @property
     def facts(self) -> StorageFacts:
-        """The formats that the documents state, which the agent found in the files."""
+        """The formats that the documents state, which the agent found in the files, and which CDs are devices."""
         volumes = [self.document["rootVolume"], *self.document["dataVolumes"]]
         formats = {volume["installPath"]: volume["format"] for volume in volumes if "format" in volume}
         floppies = self.reference.iterfind("devices/disk[@device='floppy']/source")
-        return StorageFacts(formats, floppies=frozenset(source.get("file") for source in floppies))
+        cds = [str(drive.get("path") or "") for drive in self.document.get("cdRoms") or ()]
+        devices = frozenset(path for path in cds if path.startswith("/dev/"))
+        images = frozenset(source.get("file") for source in floppies)
+        return StorageFacts(formats, block_devices=devices, floppies=images)
 
     @property
     def host(self) -> Host:

@@ -89,6 +89,10 @@ def _pci_slots() -> st.SearchStrategy[dict[str, Any]]:
     )
 
 
+def _cpu_sets() -> st.SearchStrategy[str]:
+    return st.sampled_from(["0", "0-1", "0,1", "0-3,^2", " 1 , 3-4"])
+
+
 def _drive_slots() -> st.SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries(
         {"type": st.just("drive"), "unit": st.integers(0, 6)},
@@ -131,6 +135,17 @@ TEXTS: dict[str, st.SearchStrategy[str]] = {
     "socket_path": _paths(),
     "target_name": _names(),
     "mdev_devices": uuids().map(lambda uuid: uuid.lower()),
+    "cpu_model": st.sampled_from(["qemu64", "EPYC", "Haswell-noTSX"]),
+    "cpu_vendor_id": st.sampled_from(["AuthenticAMD", "HygonGenuine"]),
+    "cpus": _cpu_sets(),
+    "emulator_pinning": _cpu_sets(),
+    "nvram": _paths(),
+    "loader_rom": _paths(),
+    "asset_tag": _line(max_size=40),
+    "oem_strings": _line(max_size=40),
+    "manufacturer": _line(max_size=40),
+    "product": _line(max_size=40),
+    "hyperv_vendor_id": st.sampled_from(["Microsoft Hv", "x"]),
     "pci_devices": _pci_addresses(),
     "usb_devices": _usb_devices(),
     "serial": st.text("abcdefghijk0123456789_.+ -", min_size=1, max_size=36).filter(str.strip),
@@ -148,6 +163,19 @@ NUMBERS: dict[str, st.SearchStrategy[Any]] = {
     "cpu_speed": st.integers(0, 4000),
     "socket_num": st.integers(1, 16),
     "cpu_on_socket": st.integers(1, 16),
+    "threads_per_core": st.integers(1, 4),
+    "max_vcpu_num": st.integers(1, 256),
+    "max_memory": st.integers(1 << 20, 1 << 50),
+    "cpu_shares": st.integers(1, 262144),
+    "cpu_quota": st.integers(1000, 10**7),
+    "vcpu": st.integers(0, 8),
+    "id": st.integers(0, 9),
+    "distances": st.integers(11, 255),
+    "host_node": st.integers(0, 3),
+    "boot_menu_timeout": st.integers(0, 65535),
+    "pcie_port_num": st.integers(1, 30),
+    "pci_bridge_num": st.integers(0, 4),
+    "oom_score_adj": st.integers(-1000, 1000),
     "internal_id": st.integers(0, 10**12),
     "vdi_monitor_number": st.integers(1, 16),
     "timeout": st.integers(1, 3600),
@@ -241,6 +269,7 @@ def vms(draw: st.DrawFn) -> dict[str, Any]:
     """Return a VM with which nothing is wrong, as a playbook writes it."""
     vm = draw(options(VM_ARGUMENT_SPEC))
     _make_topology_fit(draw, vm)
+    _make_machine_fit(vm)
     _make_console_fit(vm)
     volumes = [vm["root_volume"], *vm.get("data_volumes", [])]
     for index, volume in enumerate(volumes):
@@ -350,10 +379,50 @@ def _full(pci_address: str) -> str:
 def _make_topology_fit(draw: st.DrawFn, vm: dict[str, Any]) -> None:
     if vm.get("use_numa"):
         vm["cpu_num"] = min(vm["cpu_num"], 128)
+        for name in ("socket_num", "cpu_on_socket"):
+            if "max_vcpu_num" in vm:
+                vm.pop(name, None)
+        if "max_vcpu_num" in vm:
+            vm["max_vcpu_num"] = max(vm["max_vcpu_num"], vm["cpu_num"])
+        if "max_memory" in vm:
+            vm["max_memory"] = 1 << 50
         return
-    sockets, cores = vm.get("socket_num"), vm.get("cpu_on_socket")
-    if sockets or cores:
-        vm["cpu_num"] = (sockets or 1) * (cores or 1)
+    sockets, cores, threads = (vm.get(name) for name in ("socket_num", "cpu_on_socket", "threads_per_core"))
+    if sockets or cores or threads:
+        vm["cpu_num"] = (sockets or 1) * (cores or 1) * (threads or 1)
+
+
+def _make_machine_fit(vm: dict[str, Any]) -> None:
+    """Let CPU model, firmware, pins and NUMA nodes fit together."""
+    if vm.get("nested_virtualization") == "custom":
+        vm.setdefault("cpu_model", "qemu64")
+    else:
+        vm.pop("cpu_model", None)
+    if vm.get("nested_virtualization", "none") in ("none", "host-passthrough"):
+        vm.pop("cpu_vendor_id", None)
+    if vm.get("firmware") in ("bios", "uefi_with_csm"):
+        vm.pop("secure_boot", None)
+    if vm.get("firmware", "bios") != "bios":
+        vm.pop("loader_rom", None)
+    for number, pin in enumerate(vm.get("cpu_pinning", [])[: vm["cpu_num"]]):
+        pin["vcpu"] = number
+    vm["cpu_pinning"] = vm.get("cpu_pinning", [])[: vm["cpu_num"]]
+    for number, thread in enumerate(vm.get("io_threads", [])):
+        thread["id"] = number + 1
+    nodes = vm.get("numa_nodes", [])
+    if nodes and vm.get("use_numa"):
+        nodes.clear()
+    for number, node in enumerate(nodes):
+        node["id"] = number
+        node["cpus"] = str(number)
+        node["memory"] = 1 << 30
+        node["distances"] = [10 if other == number else 20 for other in range(len(nodes))]
+    if nodes:
+        vm["memory"] = len(nodes) << 30
+        vm["cpu_num"] = len(nodes)
+        vm["cpu_pinning"] = vm["cpu_pinning"][: len(nodes)]
+        for name in ("socket_num", "cpu_on_socket", "threads_per_core"):
+            vm.pop(name, None)
 
 
 def _make_console_fit(vm: dict[str, Any]) -> None:

@@ -177,3 +177,9 @@ class CreateChannelDirectory(Action):
                 context.system.files.remove_directories(created)
 
         return Outcome(undo)
+
+
+class CreateNvramDirectory(CreateChannelDirectory):
+    """Create the directory of the NVRAM file."""
+
+    name = "create_nvram_dir"

@@ -294,6 +294,43 @@ class SetCpuShares(LiveChange):
 
 
 @dataclass(frozen=True, repr=False)
+class SetCpuQuota(LiveChange):
+    """Set the CPU time of each CPU, in microseconds per period; a quota of -1 is no limit."""
+
+    name = "set_cpu_quota"
+    limit: tuple[int, int]
+    before: tuple[int, int]
+
+    def change(self, context: ActionContext) -> None:
+        self._set(context, self.limit)
+
+    def undo(self, context: ActionContext) -> None:
+        self._set(context, self.before)
+
+    def _set(self, context: ActionContext, limit: tuple[int, int]) -> None:
+        period, quota = limit
+        context.hypervisor.set_scheduler(context.vm.uuid, {"vcpu_period": period, "vcpu_quota": quota})
+
+
+@dataclass(frozen=True, repr=False)
+class PinThread(LiveChange):
+    """Let a thread run on some of the hypervisor's CPUs. C(before) is empty for all of them."""
+
+    name = "pin_thread"
+    thread: str
+    number: int
+    cpus: frozenset[int]
+    before: frozenset[int]
+
+    def change(self, context: ActionContext) -> None:
+        context.hypervisor.pin(context.vm.uuid, self.thread, self.number, self.cpus)
+
+    def undo(self, context: ActionContext) -> None:
+        cpus = self.before or frozenset(range(context.hypervisor.cpu_count()))
+        context.hypervisor.pin(context.vm.uuid, self.thread, self.number, cpus)
+
+
+@dataclass(frozen=True, repr=False)
 class SetDescription(LiveChange):
     """Set the description of the running VM, which libvirt keeps beside the one in the definition."""
 

@@ -17,6 +17,7 @@ from .._errors.errors import BootDiagnostics, VmError
 from .._libvirt import power_off
 from .._spec.vm import Vm
 from .action import Action, Outcome, RollbackTurn
+from .oom_score import set_oom_score
 
 if TYPE_CHECKING:
     from .context import ActionContext
@@ -111,11 +112,22 @@ def _started(context: ActionContext, log: QemuLog) -> Outcome:
     except VmError as error:
         outcome = Outcome(failure=error)
     if outcome.failure is None:
+        _set_oom_score(context)
         return Outcome((lambda: force_off(context)) if may_be_forced_off else None)
     if may_be_forced_off:
         with contextlib.suppress(VmError):
             force_off(context)
     return outcome
+
+
+def _set_oom_score(context: ActionContext) -> None:
+    """Set the OOM score, without which the VM runs as well."""
+    score = context.vm.oom_score_adj
+    if score is not None:
+        try:
+            set_oom_score(context.vm, context.system, score)
+        except VmError as error:
+            context.warnings.append(error.message)
 
 
 def _restoring(context: ActionContext, error: VmError) -> VmError:

@@ -20,14 +20,15 @@ from .._host.capabilities import DomainCapabilities, DomainKind, Host, domain_ki
 from .._spec.vm import Vm, Volume
 from .._storage.backends import disk as disk_of
 from .._storage.base import StorageFacts
+from .board_problems import board_problems
 from .boot_order import plan_boot
 from .channel import add_channels, add_spice_channel, add_webdav_channel
 from .clock import add_clock
 from .command_line import add_command_line
 from .context import BuildContext
-from .controller import add_scsi_controllers, add_usb_controllers
+from .controller import add_pci_controllers, add_scsi_controllers, add_usb_controllers
 from .cpu import add_cpu
-from .cputune import add_cpu_tuning
+from .cputune import add_cpu_tuning, add_io_threads, add_numa_tuning
 from .disk import add_disks, add_seed
 from .disk_layout import plan_disks
 from .elements import add
@@ -39,17 +40,21 @@ from .interface import add_interfaces, filter_problems
 from .iommu import add_iommu
 from .kind import check_kind, emulator_of
 from .memballoon import add_memory_balloon
-from .memory import add_memory
+from .memory import add_memory, add_memory_backing
 from .metadata import add_lifecycle, add_metadata
 from .os import add_os
+from .panic import add_panic_devices
 from .patches import NAMESPACES, apply_patches
 from .pci_buses import pci_address_problems
+from .power import add_power_management
 from .recorded_names import with_recorded_names
 from .redirdev import add_redirections
 from .seclabel import add_security_label
 from .serial import add_serial
 from .shmem import add_shared_memory
+from .smbios import add_smbios
 from .sound import add_sound
+from .tpm import add_tpm
 from .usb_layout import plan_usb
 from .vcpu import add_vcpus
 from .video import add_video
@@ -60,25 +65,32 @@ _Builder = Callable[[Any, BuildContext], None]
 _HEAD_BUILDERS: tuple[_Builder, ...] = (
     add_metadata,
     add_memory,
+    add_memory_backing,
     add_vcpus,
+    add_io_threads,
     add_cpu_tuning,
+    add_numa_tuning,
+    add_smbios,
     add_os,
     add_features,
     add_cpu,
     add_clock,
     add_lifecycle,
+    add_power_management,
 )
 _DEVICE_BUILDERS: tuple[_Builder, ...] = (
     add_disks,
     add_seed,
     add_usb_controllers,
     add_scsi_controllers,
+    add_pci_controllers,
     add_interfaces,
     add_serial,
     add_channels,
     add_spice_channel,
     add_webdav_channel,
     add_inputs,
+    add_tpm,
     add_graphics,
     add_sound,
     add_video,
@@ -88,6 +100,7 @@ _DEVICE_BUILDERS: tuple[_Builder, ...] = (
     add_redirections,
     add_memory_balloon,
     add_shared_memory,
+    add_panic_devices,
     add_iommu,
 )
 
@@ -114,7 +127,7 @@ def build(vm: Vm, host: Host, facts: StorageFacts) -> DesiredDomain:
     """
     kind = domain_kind(vm, host.capabilities)
     capabilities = host.domain_capabilities.get(kind, DomainCapabilities())
-    problems = [*_format_problems(vm, facts), *filter_problems(vm)]
+    problems = [*_format_problems(vm, facts), *filter_problems(vm), *board_problems(vm, kind)]
     is_aarch64 = kind.arch == "aarch64"
     has_ide = _has_ide(kind, capabilities)
     layout = plan_disks(vm, is_aarch64, has_ide, lambda item: disk_of(item, facts), facts.floppies, problems)

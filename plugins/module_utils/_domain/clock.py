@@ -18,8 +18,10 @@ def add_clock(domain: etree._Element, context: BuildContext) -> None:
     """Add the clock; local time comes with the timers that Windows needs."""
     clock = add(domain, "clock", offset=context.vm.clock)
     if context.vm.clock == "localtime":
-        add(clock, "timer", name="rtc", tickpolicy="catchup")
+        rtc = add(clock, "timer", name="rtc", tickpolicy="catchup")
+        if context.vm.clock_track:
+            rtc.set("track", context.vm.clock_track)
         add(clock, "timer", name="pit", tickpolicy="delay")
         add(clock, "timer", name="hpet", present="no")
-        if not context.is_aarch64:
+        if context.vm.hyperv_clock and not context.is_aarch64:
             add(clock, "timer", name="hypervclock", present="yes")

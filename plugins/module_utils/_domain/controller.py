@@ -10,8 +10,12 @@ try:
 except ImportError:  # the module reports it
     pass
 
+from .._host.capabilities import is_q35
 from .context import BuildContext
 from .elements import add
+
+# pcie_port_num counts the ports beside one bridge: root, bridge to PCI and that bridge are 0 to 2.
+_BEFORE_PORTS = 3
 
 
 def add_usb_controllers(devices: etree._Element, context: BuildContext) -> None:
@@ -37,3 +41,24 @@ def add_scsi_controllers(devices: etree._Element, context: BuildContext) -> None
         controller = add(devices, "controller", type="scsi", index=str(index), model="virtio-scsi")
         if volume.io_thread:
             add(controller, "driver", iothread=str(volume.io_thread))
+
+
+def add_pci_controllers(devices: etree._Element, context: BuildContext) -> None:
+    """Add the PCI buses that are to exist, occupied or not; without options libvirt adds those that it needs.
+
+    With PCI Express: the root, a bridge to plain PCI, the bridges behind it, and the root ports that devices can be
+    plugged into while the VM runs.
+    """
+    ports, bridges = context.vm.pcie_port_num or 0, context.vm.pci_bridge_num or 0
+    if not (context.is_aarch64 or is_q35(context.kind.machine)):
+        _add_pci(devices, ["pci-bridge"] * bridges, 1)
+    elif ports or bridges:
+        models = ["pcie-root", "dmi-to-pci-bridge", *["pci-bridge"] * bridges]
+        _add_pci(devices, models + ["pcie-root-port"] * (ports + _BEFORE_PORTS - len(models)), 0)
+        sata = add(devices, "controller", type="sata", index="0")
+        add(sata, "address", type="pci", domain="0x0000", bus="0x00", slot="0x1f", function="0x2")
+
+
+def _add_pci(devices: etree._Element, models: list[str], first: int) -> None:
+    for index, model in enumerate(models, first):
+        add(devices, "controller", type="pci", index=str(index), model=model)

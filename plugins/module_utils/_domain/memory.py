@@ -28,6 +28,10 @@ _EMULATED_ADDRESS_BITS = {"x86_64": 40, "aarch64": 44}
 _KEPT_KIB = 64 << 20
 
 
+# Of the guest's addresses on aarch64: ZStack's share for memory.
+_USABLE_PART = 16
+
+
 def memory_kib(context: BuildContext) -> int:
     """Return the VM's memory in KiB."""
     return context.vm.memory >> 10
@@ -37,10 +41,36 @@ def add_memory(domain: etree._Element, context: BuildContext) -> None:
     """Add the memory; with online growth the NUMA cell (see cpu) holds it."""
     kib = memory_kib(context)
     if context.vm.use_numa:
-        add(domain, "maxMemory", str(max(kib, _addressable_kib(context))), slots=str(_SLOTS), unit="KiB")
+        add(domain, "maxMemory", str(max(kib, _max_kib(context))), slots=str(_SLOTS), unit="KiB")
     else:
         add(domain, "memory", str(kib), unit="KiB")
     add(domain, "currentMemory", str(kib), unit="KiB")
+
+
+def add_memory_backing(domain: etree._Element, context: BuildContext) -> None:
+    """Add what the hypervisor does with the guest's memory."""
+    vm = context.vm
+    backing = etree.Element("memoryBacking")
+    if vm.huge_pages:
+        add(backing, "hugepages")
+    if vm.huge_pages or vm.no_share_pages:
+        add(backing, "nosharepages")
+    if vm.memory_access == "shared":
+        add(backing, "access", mode="shared")
+    if vm.huge_pages:
+        add(backing, "allocation", mode="immediate")
+    if len(backing):
+        domain.append(backing)
+
+
+def _max_kib(context: BuildContext) -> int:
+    """Return how far the memory can grow: as far as the VM's limit and the CPU's addresses go."""
+    vm, addressable = context.vm, _addressable_kib(context)
+    if vm.max_memory is None:
+        return addressable
+    if context.is_aarch64 and not context.is_emulated and context.host.address_bits:
+        addressable = (1 << (context.host.address_bits - 10)) // _USABLE_PART
+    return min(vm.max_memory >> 10, addressable)
 
 
 def _addressable_kib(context: BuildContext) -> int:

@@ -38,4 +38,4 @@ def add_lifecycle(domain: etree._Element, context: BuildContext) -> None:
     """Add on_poweroff, on_reboot and on_crash."""
     add(domain, "on_poweroff", "destroy")
     add(domain, "on_reboot", "restart")
-    add(domain, "on_crash", "restart")
+    add(domain, "on_crash", context.vm.on_crash)

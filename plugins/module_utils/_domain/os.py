@@ -26,40 +26,78 @@ def add_os(domain: etree._Element, context: BuildContext) -> None:
     for kind in context.boot.kinds:
         add(os_element, "boot", dev=kind)
     if context.vm.use_boot_menu:
-        add(os_element, "bootmenu", enable="yes")
+        menu = add(os_element, "bootmenu", enable="yes")
+        if context.vm.boot_menu_timeout:
+            menu.set("timeout", str(context.vm.boot_menu_timeout))
+    if context.vm.smbios is not None:
+        add(os_element, "smbios", mode="sysinfo")
     _warn_of_empty_first_drive(context)
 
 
 def _add_firmware(os_element: etree._Element, context: BuildContext) -> None:
-    """Add UEFI without Secure Boot, which would not boot unsigned software."""
-    firmware = context.vm.firmware
-    if context.is_aarch64 and firmware == "bios":
-        context.missing.append(
-            Problem(
-                context.option_path("firmware"),
-                "aarch64 machines have no BIOS",
-                "firmware_missing",
-                "set firmware to uefi",
-            )
-        )
-    if firmware != "uefi" and not context.is_aarch64:
+    vm = context.vm
+    if context.is_aarch64 and vm.firmware == "bios":
+        _lacks(context, "aarch64 machines have no BIOS", "set firmware to uefi")
+    if vm.firmware == "uefi_with_csm":
+        _add_firmware_with_csm(os_element, context)
+    elif vm.firmware == "uefi" or context.is_aarch64:
+        _add_uefi(os_element, context)
+    elif vm.loader_rom is not None:
+        add(os_element, "loader", vm.loader_rom, readonly="yes", type="rom")
         return
+    else:
+        return
+    if vm.nvram is not None:
+        nvram = os_element.find("nvram")
+        if nvram is None:
+            nvram = add(os_element, "nvram")
+        nvram.text = vm.nvram
+
+
+def _add_uefi(os_element: etree._Element, context: BuildContext) -> None:
+    """Add UEFI: with Secure Boot and enrolled keys, or without Secure Boot, which boots no unsigned software."""
+    kind, secure = context.kind, context.vm.secure_boot
     if not offers(context.capabilities.firmwares, "efi"):
-        context.missing.append(
-            Problem(
-                context.option_path("firmware"),
-                "the host has no UEFI firmware for %s machines of type %s" % (context.kind.arch, context.kind.machine),
-                "firmware_missing",
-            )
-        )
-    loader = _loader(context)
+        _lacks(context, "the host has no UEFI firmware for %s machines of type %s" % (kind.arch, kind.machine))
+    elif secure and not _has_secure_boot(context):
+        message = "the host has no UEFI firmware with Secure Boot and enrolled keys for %s machines of type %s"
+        _lacks(context, message % (kind.arch, kind.machine), option="secure_boot")
+    loader = None if secure else _loader(context)
     if loader:
         add(os_element, "loader", loader, readonly="yes", type="pflash")
         return
     os_element.set("firmware", "efi")
-    add(add(os_element, "firmware"), "feature", enabled="no", name="secure-boot")
+    features = add(os_element, "firmware")
+    if secure:
+        add(features, "feature", enabled="yes", name="enrolled-keys")
+    add(features, "feature", enabled="yes" if secure else "no", name="secure-boot")
     # Without it libvirt may choose firmware that keeps no variables, such as edk2's for AMD SEV, if that sorts first.
     add(os_element, "nvram")
+
+
+def _has_secure_boot(context: BuildContext) -> bool:
+    known, kind = context.host.firmwares, context.kind
+    if known is not None:
+        needed = frozenset({"secure-boot", "enrolled-keys"})
+        return any(each.suits(kind.arch, kind.machine) and needed <= each.features for each in known)
+    # libvirt counts only the firmware that protects itself by SMM, which only PCs have.
+    return context.is_aarch64 or offers(context.capabilities.secure_loaders, "yes")
+
+
+def _add_firmware_with_csm(os_element: etree._Element, context: BuildContext) -> None:
+    """Add UEFI that can also boot as a BIOS does; libvirt cannot be told to choose it."""
+    kind = context.kind
+    for each in context.host.firmwares or ():
+        if each.has_csm and each.suits(kind.arch, kind.machine):
+            add(os_element, "loader", each.loader, readonly="yes", type="pflash")
+            add(os_element, "nvram", template=each.nvram_template)
+            return
+    message = "the host has no UEFI firmware with a CSM for %s machines of type %s"
+    _lacks(context, message % (kind.arch, kind.machine), "set firmware to uefi, or to bios")
+
+
+def _lacks(context: BuildContext, message: str, hint: str = "", option: str = "firmware") -> None:
+    context.missing.append(Problem(context.option_path(option), message, "firmware_missing", hint))
 
 
 def _loader(context: BuildContext) -> Optional[str]:

@@ -18,13 +18,10 @@ from .context import BuildContext
 from .elements import add
 
 # With online growth: the topology that ZStack uses.
-GROWN_SOCKETS = 32
-
-
 GROWN_CORES = 4
 
 
-GROWN_CPUS = GROWN_SOCKETS * GROWN_CORES
+GROWN_CPUS = 128
 
 
 # A PC's interrupts have 8 bits for the CPU; an IOMMU translates more.
@@ -33,7 +30,8 @@ PLAIN_PC_CPUS = 255
 
 def max_cpus(context: BuildContext) -> int:
     """Return how many CPUs the VM can have while it runs."""
-    return GROWN_CPUS if context.vm.use_numa else context.vm.cpu_num
+    vm = context.vm
+    return (vm.max_vcpu_num or GROWN_CPUS) if vm.use_numa else vm.cpu_num
 
 
 def add_vcpus(domain: etree._Element, context: BuildContext) -> None:

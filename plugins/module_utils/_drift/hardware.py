@@ -150,9 +150,10 @@ def drop_chosen_firmware(desired: etree._Element, merged: etree._Element) -> Non
     if desired.find("os/loader") is None:
         for loader in os_element.findall("loader"):
             os_element.remove(loader)
-    if desired.find("os/nvram") is None:
-        for nvram in os_element.findall("nvram"):
-            for name in ("template", "templateFormat", "format"):
+    wanted = desired.find("os/nvram")
+    for nvram in os_element.findall("nvram"):
+        for name in ("template", "templateFormat", "format"):
+            if wanted is None or wanted.get(name) is None:
                 nvram.attrib.pop(name, None)
 
 

@@ -12,6 +12,8 @@ try:
 except ImportError:  # the module reports it
     pass
 
+from .._spec.values import cpus_of
+
 # The CPU models that QEMU gives an x86 guest by default; libvirt writes the name into the definition.
 DEFAULT_X86_CPU_MODELS = frozenset({"qemu64", "kvm64", "qemu32", "kvm32"})
 # A number of 64 bits, in any base and with its prefix.
@@ -151,6 +153,14 @@ def same_hexadecimal(desired: str, existing: str) -> bool:
     """Return whether both are the same hexadecimal number, with or without 0x."""
     try:
         return int(desired, 16) == int(existing, 16)
+    except ValueError:
+        return False
+
+
+def same_cpus(desired: str, existing: str) -> bool:
+    """Return whether both are the same set of CPUs or NUMA nodes, however it is written."""
+    try:
+        return cpus_of(desired) == cpus_of(existing)
     except ValueError:
         return False
 

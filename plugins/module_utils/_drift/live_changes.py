@@ -27,10 +27,12 @@ from .._actions.live import (
     ChangeMedia,
     DetachNic,
     DetachVolume,
+    PinThread,
     PluggedDevice,
     ReconnectNic,
     SetBalloonPeriod,
     SetConsolePassword,
+    SetCpuQuota,
     SetCpuShares,
     SetDescription,
     SetVcpus,
@@ -38,6 +40,7 @@ from .._actions.live import (
     UpdateNic,
 )
 from .._host.bridge_ports import Ports, is_openvswitch, show_strays
+from .._spec.values import cpus_of
 from .hotplug import MEMORY_BLOCK_KIB, attachable, can_be_plugged, can_be_unplugged, dimm, is_root, text
 from .identity import number
 from .live_form import as_definition
@@ -59,6 +62,11 @@ _LIMITS = (
 )
 # The parts of a NIC that libvirt can change while it is in use.
 _NIC_PARTS = ("bandwidth", "filterref", "link", "port")
+
+# The elements that pin threads, and their attribute with the thread's number.
+_PINS = {"vcpupin": "vcpu", "emulatorpin": "", "iothreadpin": "iothread"}
+_DEFAULT_PERIOD = 100000
+_UNLIMITED = -1
 
 
 @dataclass(frozen=True)
@@ -360,12 +368,52 @@ def _kib(domain: etree._Element, path: str) -> int:
     return number(domain.findtext(path))
 
 
-def _plan_cpu_shares(desired: etree._Element, running: etree._Element, found: list[Found], planned: _Planned) -> None:
-    shares = [each for each in found if each.steps[-1].node.name == "shares" and each.before]
-    if shares:
+def _plan_cpu_tuning(desired: etree._Element, running: etree._Element, found: list[Found], planned: _Planned) -> None:
+    by_name: dict[str, list[Found]] = {}
+    for each in found:
+        by_name.setdefault(each.steps[1].node.name if len(each.steps) > 1 else "", []).append(each)
+    shares = by_name.pop("shares", [])
+    if shares and None not in (desired.find("shares"), running.find("shares")):
         before, after = (number(tune.findtext("shares")) for tune in (running, desired))
         planned.change.append(SetCpuShares(after, before))
-    planned.remaining += [each for each in found if each not in shares]
+    else:
+        planned.remaining += shares
+    limits = by_name.pop("period", []) + by_name.pop("quota", [])
+    if limits:
+        planned.change.append(SetCpuQuota(_quota(desired), _quota(running)))
+    for tag, key in _PINS.items():
+        pinned = by_name.pop(tag, [])
+        if all(_pin(tag, key, each, desired, running, planned) for each in pinned):
+            continue
+        # libvirt cannot forget a pin of a running VM.
+        planned.remaining += [each for each in pinned if each.steps[1].desired is None]
+    planned.remaining += [each for others in by_name.values() for each in others]
+
+
+def _pin(tag: str, key: str, found: Found, desired: etree._Element, running: etree._Element, planned: _Planned) -> bool:
+    """Plan to pin a thread. Return whether it is to be pinned."""
+    pin = found.steps[1].desired
+    if pin is None:
+        return False
+    number_of = pin.get(key, "0") if key else "0"
+    same = '%s[@%s="%s"]' % (tag, key, number_of) if key else tag
+    before = running.find(same)
+    planned.change.append(
+        PinThread(
+            tag[: -len("pin")],
+            number(number_of),
+            cpus_of(pin.get("cpuset")),
+            frozenset() if before is None else cpus_of(before.get("cpuset")),
+        )
+    )
+    return True
+
+
+def _quota(tune: etree._Element) -> tuple[int, int]:
+    """Return period and quota; without a quota, libvirt's period and no limit."""
+    if tune.find("quota") is None:
+        return (_DEFAULT_PERIOD, _UNLIMITED)
+    return (number(tune.findtext("period")) or _DEFAULT_PERIOD, number(tune.findtext("quota")))
 
 
 def _with_parts(desired: etree._Element, running: etree._Element, tags: Iterable[str]) -> etree._Element:
@@ -411,5 +459,5 @@ _PLANNERS: Mapping[str, Callable[[etree._Element, etree._Element, list[Found], _
     "graphics": _plan_graphics,
     "memballoon": _plan_balloon,
     "vcpu": _plan_vcpus,
-    "cputune": _plan_cpu_shares,
+    "cputune": _plan_cpu_tuning,
 }

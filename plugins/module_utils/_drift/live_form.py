@@ -27,6 +27,7 @@ def as_definition(live: etree._Element, desired: etree._Element) -> None:
     _unexpanded_cpu(live, desired)
     _unchosen_firmware(live, desired)
     _unballooned(live, desired)
+    _unlimited(live)
     _unchangeable_metadata(live, desired)
     for limits in live.iterfind("devices/disk/iotune"):
         _unburst(limits)
@@ -140,6 +141,15 @@ def _unchosen_firmware(live: etree._Element, desired: etree._Element) -> None:
     existing = live.find("os")
     if desired.find('os[@firmware="efi"]') is not None and existing.find('loader[@type="pflash"]') is not None:
         existing.set("firmware", "efi")
+
+
+def _unlimited(live: etree._Element) -> None:
+    """Remove a quota that is no limit: libvirt shows it when the limit of a running VM was removed."""
+    for quota in live.findall("cputune/quota"):
+        if (quota.text or "").startswith("-"):
+            tune = quota.getparent()
+            for each in [quota, *tune.findall("period")]:
+                tune.remove(each)
 
 
 def _unballooned(live: etree._Element, desired: etree._Element) -> None:

@@ -145,7 +145,7 @@ def _implied_vcpus(domain: etree._Element) -> None:
 
 def _implied_cpu(domain: etree._Element) -> None:
     model = domain.find("cpu/model")
-    if model is not None and not model.text:
+    if model is not None and not model.text and model.get("vendor_id") is None:
         # A fallback without a model means nothing, and newer versions of libvirt drop it.
         model.getparent().remove(model)
 

@@ -16,6 +16,7 @@ except ImportError:  # the module reports it
     pass
 
 from .._spec.vm import Vm
+from .firmware import Firmware
 
 
 @dataclass(frozen=True)
@@ -30,13 +31,16 @@ class GuestType:
 class Capabilities:
     """C(guests): architecture, then domain type (kvm or qemu). C(qemu_owner): the user and group id that QEMU has.
 
-    C(host_uuid): the UUID by which libvirt tells hypervisors apart, empty where it has none.
+    C(host_uuid): the UUID by which libvirt tells hypervisors apart, empty where it has none. C(cpus), C(numa_nodes):
+    their numbers, empty if they are unknown.
     """
 
     host_arch: str
     guests: Mapping[str, Mapping[str, GuestType]]
     qemu_owner: Optional[tuple[int, int]] = None
     host_uuid: str = ""
+    cpus: frozenset[int] = frozenset()
+    numa_nodes: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,10 @@ class DomainCapabilities:
     graphics: Optional[tuple[str, ...]] = None
     videos: Optional[tuple[str, ...]] = None
     redirdev_buses: Optional[tuple[str, ...]] = None
+    secure_loaders: Optional[tuple[str, ...]] = None
+    hyperv_features: Optional[tuple[str, ...]] = None
+    tpm_models: Optional[tuple[str, ...]] = None
+    tpm_backends: Optional[tuple[str, ...]] = None
 
 
 @dataclass(frozen=True)
@@ -83,7 +91,8 @@ class Host:
     """A hypervisor. A kind that it could not answer for is absent from C(domain_capabilities).
 
     C(addresses): the IP addresses that it has, C(None) if that is not known. C(has_cpu_shares): whether its libvirt may
-    divide the CPUs among VMs, as a user's own may not.
+    divide the CPUs among VMs, as a user's own may not. C(address_bits): how wide the memory addresses of a KVM guest
+    can be; C(firmwares): the UEFI firmware that its descriptors name, best first; both C(None) if not known.
     """
 
     capabilities: Capabilities
@@ -92,6 +101,8 @@ class Host:
     addresses: Optional[frozenset[str]] = None
     has_cpu_shares: bool = True
     device_support: DeviceSupport = DeviceSupport()
+    address_bits: Optional[int] = None
+    firmwares: Optional[tuple[Firmware, ...]] = None
 
 
 def offers(values: Optional[tuple[str, ...]], value: str) -> bool:
@@ -115,7 +126,18 @@ def parse_capabilities(xml: str) -> Capabilities:
             types = guests.setdefault(arch.get("name"), {})
             for domain in arch.iterfind("domain"):
                 types[domain.get("type")] = _guest_type(arch, domain)
-    return Capabilities(root.findtext("host/cpu/arch"), guests, _qemu_owner(root), root.findtext("host/uuid", ""))
+    return Capabilities(
+        root.findtext("host/cpu/arch"),
+        guests,
+        _qemu_owner(root),
+        root.findtext("host/uuid", ""),
+        _ids(root, "host/topology/cells/cell/cpus/cpu"),
+        _ids(root, "host/topology/cells/cell"),
+    )
+
+
+def _ids(root: etree._Element, path: str) -> frozenset[int]:
+    return frozenset(int(each.get("id")) for each in root.iterfind(path))
 
 
 def _qemu_owner(root: etree._Element) -> Optional[tuple[int, int]]:
@@ -139,6 +161,10 @@ def parse_domain_capabilities(xml: str) -> DomainCapabilities:
         graphics=_enum(root, "devices/graphics", "type"),
         videos=_enum(root, "devices/video", "modelType"),
         redirdev_buses=_enum(root, "devices/redirdev", "bus"),
+        secure_loaders=_enum(root, "os/loader", "secure"),
+        hyperv_features=_enum(root, "features/hyperv", "features"),
+        tpm_models=_enum(root, "devices/tpm", "model"),
+        tpm_backends=_enum(root, "devices/tpm", "backendModel"),
     )
 
 

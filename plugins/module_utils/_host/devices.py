@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ from .files import Files
 _DISPLAY_CONTROLLERS = "0x03"
 _BARS = 6
 _MEMORY_64_BIT = 0x00100000  # IORESOURCE_MEM_64
+# linux/kvm.h
+_KVM_CHECK_EXTENSION = 0xAE03
+_KVM_CAP_ARM_VM_IPA_SIZE = 165
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,19 @@ class Devices:
     def cpu_count(self) -> int:
         """Return the number of CPUs that this process may use."""
         return len(os.sched_getaffinity(0))
+
+    def guest_address_bits(self) -> Optional[int]:
+        """Return how many bits the memory addresses of a KVM guest have on aarch64, None if KVM does not say."""
+        try:
+            kvm = os.open("/dev/kvm", os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            return None
+        try:
+            return fcntl.ioctl(kvm, _KVM_CHECK_EXTENSION, _KVM_CAP_ARM_VM_IPA_SIZE) or None
+        except OSError:
+            return None
+        finally:
+            os.close(kvm)
 
 
 def _size_of_64_bit_region(line: str) -> int:

@@ -24,6 +24,7 @@ from .files import Files
 _QEMU_IMG_SECONDS = 30
 _POLL_SECONDS = 0.2
 _MOST_OUTPUT = 1 << 20
+_OOM_SCORE = "/proc/%d/oom_score_adj"
 
 
 @dataclass(frozen=True)
@@ -114,12 +115,33 @@ class Processes:
         started = int(status.rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
         return float(up.split()[0]) - started
 
-    def kill_process(self, pid_file: str, argument: str) -> None:
-        """Kill the process in a PID file if its command line still has C(argument)."""
+    def running(self, pid_file: str, argument: str) -> Optional[int]:
+        """Return the process in a PID file if its command line still has C(argument)."""
         pid = (self._files.read_text(pid_file) or "").strip()
         if pid.isdigit() and argument in (self._files.read_text("/proc/%s/cmdline" % pid) or ""):
+            return int(pid)
+        return None
+
+    def kill_process(self, pid_file: str, argument: str) -> None:
+        """Kill the process in a PID file if its command line still has C(argument)."""
+        pid = self.running(pid_file, argument)
+        if pid is not None:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(int(pid), signal.SIGKILL)
+                os.kill(pid, signal.SIGKILL)
+
+    def oom_score(self, pid: int) -> Optional[int]:
+        """Return how readily the kernel kills a process (C(oom_score_adj)), None if it is gone."""
+        text = self._files.read_text(_OOM_SCORE % pid)
+        return int(text) if text else None
+
+    def set_oom_score(self, pid: int, score: int) -> None:
+        """Set how readily the kernel kills a process, -1000 to 1000."""
+        try:
+            with open(self._files.path(_OOM_SCORE % pid), "w", encoding="ascii") as file:
+                file.write(str(score))
+        except OSError as error:
+            message = "the OOM score of process %d cannot be set to %d: %s" % (pid, score, error.strerror or error)
+            raise VmError("command_failed", message) from error
 
     def image_info(self, target: str) -> dict[str, Any]:
         """Return qemu-img's information about an image, even while a VM has it open.

@@ -155,3 +155,15 @@ class RunningDomainCalls(DomainCalls):
         """Set the share of CPU time of the running domain, by libvirt's names."""
         set_parameters = self._domain(uuid).setSchedulerParametersFlags
         self._call("set the CPU shares", set_parameters, parameters, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+
+    def pin(self, uuid: str, thread: str, number: int, cpus: frozenset[int]) -> None:
+        """Let a thread of the running domain (vcpu, emulator or iothread; C(number)) run on these CPUs only."""
+        domain, flags = self._domain(uuid), libvirt.VIR_DOMAIN_AFFECT_LIVE
+        known = self._call("ask for the CPUs", self._connection.getCPUMap)[0]
+        cpu_map = tuple(cpu in cpus for cpu in range(known))
+        if thread == "vcpu":
+            self._change("pin a CPU", domain.pinVcpuFlags, number, cpu_map, flags)
+        elif thread == "iothread":
+            self._change("pin an IO thread", domain.pinIOThread, number, cpu_map, flags)
+        else:
+            self._change("pin QEMU's threads", domain.pinEmulator, cpu_map, flags)

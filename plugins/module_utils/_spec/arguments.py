@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from .machine_options import MACHINE_ARGUMENT_SPEC
+
 _MONITOR = {
     "hostname": {"type": "str", "required": True},
     "port": {"type": "int", "default": 6789},
@@ -158,7 +160,7 @@ VM_ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "use_numa": {"type": "bool", "default": False},
     "nested_virtualization": {
         "type": "str",
-        "choices": ["none", "host-model", "host-passthrough"],
+        "choices": ["none", "host-model", "host-passthrough", "custom"],
         "default": "none",
     },
     "kvm_hidden_state": {"type": "bool", "default": False},
@@ -260,7 +262,8 @@ VM_ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "domain_type": {"type": "str", "choices": ["kvm", "qemu"], "default": "kvm"},
     "arch": {"type": "str", "choices": ["x86_64", "aarch64"]},
     "machine": {"type": "str"},
-    "firmware": {"type": "str", "choices": ["bios", "uefi"]},
+    "firmware": {"type": "str", "choices": ["bios", "uefi", "uefi_with_csm"]},
+    **MACHINE_ARGUMENT_SPEC,
     "security_label": {"type": "str", "choices": ["none", "default"], "default": "none"},
     "autostart": {"type": "bool"},
     "domain_patches": {

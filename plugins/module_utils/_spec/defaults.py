@@ -51,15 +51,23 @@ def _fill_in_nics(vm: Part) -> None:
 
 
 def _fill_in_topology(vm: Part) -> None:
-    """Set one socket with all CPUs; if one of the two numbers is given, derive the other from it."""
-    cpus = vm.get("cpu_num")
+    """Set one socket with all CPUs; if one of the two numbers is given, derive the other from it.
+
+    With use_numa the topology is that of max_vcpu_num, which the builder knows without these numbers.
+    """
+    cpus, threads = vm.get("cpu_num"), vm.get("threads_per_core") or 1
+    sockets, cores = vm.get("socket_num"), vm.get("cpu_on_socket")
+    if vm.get("use_numa") and vm.get("max_vcpu_num"):
+        if not (sockets or cores):
+            return
+        cpus = vm.get("max_vcpu_num")
     if not cpus:
         return
-    sockets, cores = vm.get("socket_num"), vm.get("cpu_on_socket")
     if not sockets:
-        _default(vm, "socket_num", max(cpus // cores, 1) if cores else 1)
+        _default(vm, "socket_num", max(cpus // (cores * threads), 1) if cores else 1)
     if not cores:
-        _default(vm, "cpu_on_socket", max(cpus // vm.get("socket_num"), 1) if vm.get("socket_num") else cpus)
+        of_one = max(cpus // ((vm.get("socket_num") or 1) * threads), 1)
+        _default(vm, "cpu_on_socket", of_one)
 
 
 def _default(part: Part, name: str, value: Any) -> None:

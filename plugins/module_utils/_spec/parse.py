@@ -25,6 +25,7 @@ from .disk_checks import (
     VOLUME_CHECKS,
 )
 from .input_bounds import MAX_PROBLEMS, problem_of_shape
+from .machine_options import MACHINE_CHECKS
 from .option_reader import OptionReader, Part, as_mapping
 from .option_values import shown
 from .secret_patches import is_secret, texts_of
@@ -35,19 +36,24 @@ from .vm import (
     CephSecret,
     Channel,
     CloudInit,
+    CpuPin,
     DeviceAddress,
     DomainPatch,
     DriveSlot,
+    IoThread,
     MdevDevice,
     MemoryBalloon,
     Monitor,
     Nic,
     NicQos,
+    NumaNode,
     PciDevice,
     PciSlot,
     QxlMemory,
     ScsiLun,
     SharedMemory,
+    Smbios,
+    Tpm,
     UsbDevice,
     Vm,
     Volume,
@@ -136,6 +142,7 @@ def _under(prefix: str, checks: Mapping[str, values.Check]) -> dict[str, values.
 
 CHECKS: dict[str, values.Check] = {
     **_VM_CHECKS,
+    **MACHINE_CHECKS,
     **_under("root_volume", VOLUME_CHECKS),
     "root_volume.device_id": values.number(0, 0),
     **_under("root_volume.mon_info", _MONITOR_CHECKS),
@@ -276,6 +283,7 @@ def _vm(part: Part) -> Vm:
         qxl_memory=QxlMemory(**given["qxl_memory"].values) if given["qxl_memory"] else None,
         memory_balloon=_balloon(given["memory_balloon"]),
         ceph_secret=CephSecret(**given["ceph_secret"].values) if given["ceph_secret"] else None,
+        **_machine(given),
         domain_patches=tuple(
             DomainPatch(option_path=item.option_path, **item.values) for item in given["domain_patches"]
         ),
@@ -289,6 +297,22 @@ def _cloud_init(vm: Part) -> Optional[CloudInit]:
         return None
     content = (part.get(name) for name in ("user_data", "meta_data", "network_config"))
     return CloudInit(part.option_path, seed_documents(vm.get("uuid"), vm.get("name"), *content))
+
+
+def _machine(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of the machine that are more than one value."""
+    smbios, tpm = given["smbios"], given["tpm"]
+    return {
+        "cpu_pinning": tuple(CpuPin(option_path=item.option_path, **item.values) for item in given["cpu_pinning"]),
+        "io_threads": tuple(IoThread(option_path=item.option_path, **item.values) for item in given["io_threads"]),
+        "numa_nodes": tuple(
+            NumaNode(option_path=item.option_path, **{**item.values, "distances": tuple(item.get("distances"))})
+            for item in given["numa_nodes"]
+        ),
+        "smbios": Smbios(**{**smbios.values, "oem_strings": tuple(smbios.get("oem_strings"))}) if smbios else None,
+        "tpm": Tpm(**tpm.values) if tpm else None,
+        "panic_devices": tuple(given["panic_devices"]),
+    }
 
 
 def volume_of(part: Part) -> Volume:

@@ -16,12 +16,11 @@ from .._errors.errors import Problem
 from .cloud_init import problems_of_cloud_init
 from .device_addresses import device_address_problems
 from .disk_validation import disk_problems
+from .machine_problems import machine_problems
 from .nic_problems import nic_problems
 from .option_reader import Part
 
 GUEST_AGENT_TARGET = "org.qemu.guest_agent.0"
-NUMA_MAX_CPUS = 128
-NUMA_MAX_MEMORY = 68719476736 << 10
 _PASSWORD_BYTES = {"vnc": 8, "spice": 60, "vnc_and_spice": 8}
 
 _HINTS_FOR_SAME = {
@@ -67,7 +66,7 @@ def problems_of_vm(vm: Part) -> Iterator[Problem]:
     yield from _too_many(vm, "boot_iso", 3, "the 3 drives")
     yield from _too_many(vm, "cd_roms", 3, "the 3 drives")
     yield from _too_many(vm, "floppies", 2, "the 2 floppy drives")
-    yield from _cpu_problems(vm)
+    yield from machine_problems(vm)
     yield from _console_problems(vm)
     yield from _balloon_problems(vm)
     yield from _twice(_parts(vm, "shared_memory"), "name", lambda part: part.get("name"))
@@ -147,23 +146,6 @@ def _same(option_path: str, other: str, name: str) -> Problem:
 def _too_many(vm: Part, name: str, most: int, reason: str) -> Iterator[Problem]:
     if len(_parts(vm, name)) > most:
         yield Problem("%s.%s" % (vm.option_path, name), "are more than %s" % reason)
-
-
-def _cpu_problems(vm: Part) -> Iterator[Problem]:
-    cpus, sockets, cores = vm.get("cpu_num"), vm.get("socket_num"), vm.get("cpu_on_socket")
-    if vm.get("use_numa"):
-        if cpus and cpus > NUMA_MAX_CPUS:
-            message = "is more than the %d CPUs that use_numa supports" % NUMA_MAX_CPUS
-            yield Problem("%s.cpu_num" % vm.option_path, message, hint="lower cpu_num, or set use_numa to false")
-        if (vm.get("memory") or 0) > NUMA_MAX_MEMORY:
-            message = "is more than the 64 TiB that use_numa supports"
-            yield Problem("%s.memory" % vm.option_path, message, hint="lower memory, or set use_numa to false")
-    elif cpus and sockets and cores and sockets * cores != cpus:
-        yield Problem(
-            "%s.cpu_num" % vm.option_path,
-            "is %d, but socket_num × cpu_on_socket is %d × %d = %d" % (cpus, sockets, cores, sockets * cores),
-            hint="leave socket_num and cpu_on_socket out for one socket with all CPUs",
-        )
 
 
 def _console_problems(vm: Part) -> Iterator[Problem]:

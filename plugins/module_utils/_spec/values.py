@@ -27,6 +27,8 @@ _WWN = re.compile(r"(0x)?[0-9a-fA-F]{16}")
 _INTERFACE_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 _MACHINE = re.compile(r"[A-Za-z0-9_.-]+")
 _PCI = re.compile(r"(?:([0-9a-f]{1,8}):)?([0-9a-f]{1,2}):([0-9a-f]{1,2})\.([0-9a-f])", re.IGNORECASE)
+_CPU_MODEL = re.compile(r"[A-Za-z0-9_.+-]+")
+_CPU_RANGE = re.compile(r"\^?\d{1,5}(-\d{1,5})?", re.ASCII)
 _USB = re.compile(
     r"(\d{1,3}):(\d{1,3}):([0-9a-f]{1,4}):([0-9a-f]{1,4}):(\d{1,2})(?:\.\d+)*"
     r"(?::(passthrough|redirect):(-1|\d{1,5}):(.*))?",
@@ -185,6 +187,51 @@ def machine(value: str) -> str:
     if not _MACHINE.fullmatch(value):
         raise ValueError('is not a machine type: letters, digits, "_", "-" and "." only')
     return value
+
+
+def cpu_model(value: str) -> str:
+    if not _CPU_MODEL.fullmatch(value):
+        raise ValueError('is not a CPU model: letters, digits, "_", "-", "+" and "." only')
+    return value
+
+
+def cpu_vendor_id(value: str) -> str:
+    """Return the 12 characters by which a CPU names its vendor."""
+    line(value)
+    if len(value) != 12 or not value.isascii() or "," in value:
+        raise ValueError("is not a CPU vendor: 12 ASCII characters without a comma, such as AuthenticAMD")
+    return value
+
+
+def hyperv_vendor_id(value: str) -> str:
+    """Return the name of a hypervisor, as QEMU shows it to Windows."""
+    line(value)
+    if len(value.encode("utf-8")) > 12 or "," in value:
+        raise ValueError("is longer than 12 bytes, or contains a comma")
+    return value
+
+
+def cpu_set(value: str) -> str:
+    """Return a set of CPUs as libvirt reads it (C(0-3,^2,8)), without spaces."""
+    text = value.replace(" ", "")
+    if not all(_CPU_RANGE.fullmatch(part) for part in text.split(",")):
+        raise ValueError("is not a set of CPUs, such as 0-3,^2,8")
+    if not cpus_of(text):
+        raise ValueError("is an empty set of CPUs")
+    return text
+
+
+def cpus_of(text: str) -> frozenset[int]:
+    """Return the numbers in a set of CPUs (L(cpu_set)); a range from high to low is empty."""
+    found: set[int] = set()
+    for part in text.split(","):
+        first, _dash, last = part.lstrip("^").partition("-")
+        numbers = range(int(first), int(last or first) + 1)
+        if part.startswith("^"):
+            found.difference_update(numbers)
+        else:
+            found.update(numbers)
+    return frozenset(found)
 
 
 def pci_address(value: str) -> PciAddress:

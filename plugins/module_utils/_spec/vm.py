@@ -5,7 +5,8 @@
 
 C(_spec.parse) creates these from a playbook's options; everything after it only reads them.
 UUIDs are lower case with dashes, MAC addresses lower case with colons, sizes bytes, times seconds.
-An option without a value is C(None), or empty if it is a text or a list. C(option_path) is the
+An option without a value is C(None), or empty if it is a text or a list.
+With use_numa and max_vcpu_num, a topology that isn't given is C(None). C(option_path) is the
 object's path in the task's input (C(vms[0].data_volumes[1])), for messages.
 """
 
@@ -300,6 +301,54 @@ class DomainPatch:
 
 
 @dataclass(frozen=True)
+class CpuPin:
+    """The CPUs of the hypervisor that one of the guest's CPUs runs on: a set such as C(0-3,^2)."""
+
+    option_path: str
+    vcpu: int
+    cpus: str
+
+
+@dataclass(frozen=True)
+class IoThread:
+    """A thread of QEMU for disk requests, and the CPUs of the hypervisor that it runs on."""
+
+    option_path: str
+    id: int
+    cpus: Optional[str]
+
+
+@dataclass(frozen=True)
+class NumaNode:
+    """A NUMA node of the guest: its CPUs, memory, distances to all nodes, and the hypervisor's node of its memory."""
+
+    option_path: str
+    id: int
+    cpus: str
+    memory: int
+    distances: tuple[int, ...]
+    host_node: Optional[int]
+
+
+@dataclass(frozen=True)
+class Smbios:
+    """The texts that the guest's firmware has about the machine."""
+
+    serial: Optional[str]
+    asset_tag: Optional[str]
+    oem_strings: tuple[str, ...]
+    manufacturer: Optional[str]
+    product: Optional[str]
+
+
+@dataclass(frozen=True)
+class Tpm:
+    """A virtual TPM 2.0; the libvirt secret C(secret_uuid) encrypts its state."""
+
+    secret_uuid: Optional[str]
+
+
+@dataclass(frozen=True)
 class Vm:
     """One virtual machine, as desired."""
 
@@ -311,14 +360,36 @@ class Vm:
     memory: int
     cpu_num: int
     cpu_speed: int
-    socket_num: int
-    cpu_on_socket: int
+    socket_num: Optional[int]
+    cpu_on_socket: Optional[int]
+    threads_per_core: int
+    max_vcpu_num: Optional[int]
+    cpu_shares: Optional[int]
+    cpu_quota: Optional[int]
+    cpu_pinning: tuple[CpuPin, ...]
+    emulator_pinning: Optional[str]
+    io_threads: tuple[IoThread, ...]
+    max_memory: Optional[int]
+    huge_pages: bool
+    no_share_pages: bool
+    memory_access: str
+    numa_nodes: tuple[NumaNode, ...]
     use_numa: bool
     nested_virtualization: str
+    cpu_model: Optional[str]
+    cpu_vendor_id: Optional[str]
+    x2apic: bool
+    cpu_hypervisor_feature: bool
+    pmu: Optional[bool]
     kvm_hidden_state: bool
     clock: str
+    clock_track: Optional[str]
+    hyperv_clock: bool
+    emulate_hyperv: bool
+    hyperv_vendor_id: Optional[str]
     boot_dev: tuple[str, ...]
     use_boot_menu: bool
+    boot_menu_timeout: Optional[int]
     use_virtio: bool
     root_volume: Volume
     data_volumes: tuple[Volume, ...]
@@ -364,6 +435,21 @@ class Vm:
     arch: Optional[str]
     machine: Optional[str]
     firmware: Optional[str]
+    secure_boot: bool
+    nvram: Optional[str]
+    loader_rom: Optional[str]
+    tpm: Optional[Tpm]
+    pcie_port_num: Optional[int]
+    pci_bridge_num: Optional[int]
+    smbios: Optional[Smbios]
+    acpi: bool
+    ioapic: Optional[str]
+    vm_port_off: bool
+    suspend_to_ram: Optional[bool]
+    suspend_to_disk: Optional[bool]
+    panic_devices: tuple[str, ...]
+    on_crash: str
+    oom_score_adj: Optional[int]
     console_listen: Optional[str]
     security_label: str
     autostart: Optional[bool]
@@ -374,6 +460,11 @@ class Vm:
     def domain_name(self) -> str:
         """Return the libvirt domain's name: the UUID's 32 digits, as ZStack's agent names it."""
         return self.uuid.replace("-", "")
+
+    @property
+    def has_uefi(self) -> bool:
+        """Return whether the options choose UEFI."""
+        return self.firmware in ("uefi", "uefi_with_csm") or self.arch == "aarch64"
 
     @property
     def has_spice(self) -> bool:

@@ -18,6 +18,7 @@ from .._domain.interface import NIC_FILTER, is_filtered
 from .._errors.errors import Problem, VmError
 from .._host.bridges import openvswitch_bridge_exists
 from .._host.system import HostSystem, System
+from .._libvirt.hypervisor import Hypervisor
 from .._spec.vm import Vm
 from .._storage.iscsi import uses_host_initiator
 from .._storage.iscsi_cd import parse_cd_lun
@@ -37,6 +38,7 @@ def host_problems(vm: Vm, system: System) -> list[Problem]:
     return [
         *_bridge_problems(vm, system),
         *_channel_problems(vm, system),
+        *_nvram_problems(vm, system),
         *_queue_problems(vm, system),
         *_pci_problems(vm, system),
         *_mdev_problems(vm, system),
@@ -117,6 +119,48 @@ def missing_channel_directories(vm: Vm, system: System) -> list[str]:
         return []
     wanted = dict.fromkeys(os.path.dirname(path) for _option_path, path in _sockets(vm))
     return [path for path in wanted if system.files.path_kind(path) is None]
+
+
+def missing_nvram_directory(vm: Vm, system: System) -> list[str]:
+    """Return the directory of the NVRAM file if it is missing."""
+    if system.is_remote or vm.nvram is None or not vm.has_uefi:
+        return []
+    path = os.path.dirname(vm.nvram)
+    return [] if system.files.path_kind(path) is not None else [path]
+
+
+def tpm_secret_problems(vm: Vm, hypervisor: Hypervisor) -> list[Problem]:
+    """Return a problem if the secret that encrypts the TPM's state is missing or has no value."""
+    uuid = vm.tpm.secret_uuid if vm.tpm else None
+    if uuid is None:
+        return []
+    option_path = "%s.tpm.secret_uuid" % vm.option_path
+    try:
+        if hypervisor.secret_value(uuid) is not None:
+            return []
+    except VmError as error:
+        # Only QEMU's driver may read the value of a private secret.
+        return [] if error.code == "libvirt_denied" else [Problem(option_path, error.message, error.code)]
+    message = "libvirt has no secret %s, or it has no value" % uuid
+    hint = "define it with the module zstack_libvirt_secret"
+    return [Problem(option_path, message, "secret_missing", hint)]
+
+
+def _nvram_problems(vm: Vm, system: HostSystem) -> Iterator[Problem]:
+    if vm.loader_rom is not None and system.files.path_kind(vm.loader_rom) != "file":
+        message = "the file %s does not exist" % vm.loader_rom
+        yield Problem("%s.loader_rom" % vm.option_path, message, "firmware_missing")
+    if vm.nvram is None or not vm.has_uefi:
+        return
+    kind = system.files.path_kind(vm.nvram)
+    if kind not in (None, "file"):
+        message = "%s is no file: NVRAM on other storage is not supported" % vm.nvram
+        yield Problem("%s.nvram" % vm.option_path, message, "path_unwritable")
+    directory = os.path.dirname(vm.nvram)
+    while directory != "/" and system.files.path_kind(directory) is None:
+        directory = os.path.dirname(directory)
+    if system.files.path_kind(directory) != "directory":
+        yield Problem("%s.nvram" % vm.option_path, "%s is not a directory" % directory, "path_unwritable")
 
 
 def network_problems(vm: Vm, networks: Union[Mapping[str, bool], VmError, None]) -> list[Problem]:

@@ -16,6 +16,7 @@ from .._errors.errors import Problem, VmError
 from .._host.bridges import BridgePorts
 from .._host.capabilities import Host, domain_kind, parse_capabilities, parse_domain_capabilities
 from .._host.device_support import device_support
+from .._host.firmware import find_firmware
 from .._host.system import System
 from .._host_storage.preparation import preflight
 from .._host_storage.volume_stores import VolumeStores
@@ -154,5 +155,13 @@ def _ask_host(hypervisor: Hypervisor, system: System, vms: Sequence[Vm]) -> Host
         answers[kind] = parse_domain_capabilities(xml)
     if system.is_remote:
         return Host(capabilities, answers, has_cpu_shares=not hypervisor.is_session)
-    cgroup_version, addresses = system.devices.cgroup_version(), system.network.ip_addresses()
-    return Host(capabilities, answers, cgroup_version, addresses, not hypervisor.is_session, device_support(system))
+    return Host(
+        capabilities,
+        answers,
+        system.devices.cgroup_version(),
+        system.network.ip_addresses(),
+        not hypervisor.is_session,
+        device_support=device_support(system),
+        address_bits=system.devices.guest_address_bits() if capabilities.host_arch == "aarch64" else None,
+        firmwares=find_firmware(system.files) if any(vm.firmware or vm.secure_boot for vm in vms) else None,
+    )

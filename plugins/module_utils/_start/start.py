@@ -17,7 +17,14 @@ except ImportError:  # the module reports it
 
 from .._actions.action import Action
 from .._actions.context import ActionContext
-from .._actions.definition import BACKUP_DIRECTORY, CreateChannelDirectory, Define, Rewriting
+from .._actions.definition import (
+    BACKUP_DIRECTORY,
+    CreateChannelDirectory,
+    CreateNvramDirectory,
+    Define,
+    Rewriting,
+)
+from .._actions.oom_score import SetOomScore, oom_score
 from .._domain import build as domain
 from .._drift.live_changes import live_changes
 from .._drift.reconcile import Reconciled, left_from_before_patches, reconcile, rewritten
@@ -54,9 +61,11 @@ from .preflight import (
     host_problems,
     memory_warnings,
     missing_channel_directories,
+    missing_nvram_directory,
     network_filter_problems,
     network_problems,
     rights_problems,
+    tpm_secret_problems,
 )
 from .readiness import console_of, is_started, wait_until_ready
 from .result import SecretMask, VmResult, as_failure, domain_text, failed, of_vm, without_secrets_of_patches
@@ -135,7 +144,7 @@ def _plan(run: RunContext, vm: Vm, observed: ObservedVm, result: VmResult) -> tu
     result.overlays = overlays.entries()
     to_define = on_overlays(desired, overlays.defined)
     reconciled = reconcile(to_define.element, existing, to_define.unpatched)
-    drift = _drift(run, on_overlays(desired, overlays.live), reconciled, observed)
+    drift = _drift(run, vm, on_overlays(desired, overlays.live), reconciled, observed)
     if run.request.diff:
         result.before = result.after = domain_text(existing)
         if reconciled.differences or existing is None:
@@ -163,6 +172,7 @@ def _plan(run: RunContext, vm: Vm, observed: ObservedVm, result: VmResult) -> tu
         problems += network_problems(vm, run.networks)
         problems += network_filter_problems(vm, run.network_filters)
         problems += secret_conflicts(vm, facts, run.hypervisor)
+        problems += tpm_secret_problems(vm, run.hypervisor)
         prepare = partial(_preparations, run, vm, facts)
         result.warnings += memory_warnings(vm, run.free_memory)
     if seed is not None and not seed.is_current and (plan.definition or use.starts or use.attaches):
@@ -206,7 +216,9 @@ def _check_definition(run: RunContext, desired: domain.DesiredDomain, definition
         raise VmFailed(Failure(error, Define.name)) from error
 
 
-def _drift(run: RunContext, desired: domain.DesiredDomain, reconciled: Reconciled, observed: ObservedVm) -> Drift:
+def _drift(
+    run: RunContext, vm: Vm, desired: domain.DesiredDomain, reconciled: Reconciled, observed: ObservedVm
+) -> Drift:
     defined: Sequence[Difference] = reconciled.differences
     if observed.live_xml is None:
         return Drift(defined=tuple(defined))
@@ -222,7 +234,16 @@ def _drift(run: RunContext, desired: domain.DesiredDomain, reconciled: Reconcile
     running = changes.differences if run.policy.on_drift == "live" else changes.for_guest
     # The definition of a transient domain is what runs, with all that libvirt has added.
     defined = defined if observed.persistent else ()
-    return Drift(tuple(defined), (*left, *running), changes.actions, (*left, *changes.remaining))
+    scored, actions = _oom_score_drift(vm, run)
+    return Drift(tuple(defined), (*left, *running, *scored), (*changes.actions, *actions), (*left, *changes.remaining))
+
+
+def _oom_score_drift(vm: Vm, run: RunContext) -> tuple[list[Difference], list[Action]]:
+    """Return how the OOM score of a running VM differs, and what changes it."""
+    actual, desired = oom_score(vm, run.system), vm.oom_score_adj
+    if desired is None or actual is None or actual == desired:
+        return [], []
+    return [Difference("oom_score_adj", str(actual), str(desired))], [SetOomScore(desired, actual)]
 
 
 def _preparations(run: RunContext, vm: Vm, facts: StorageFacts) -> list[Action]:
@@ -230,6 +251,7 @@ def _preparations(run: RunContext, vm: Vm, facts: StorageFacts) -> list[Action]:
     return [
         *prepare_storage(vm, facts, run.system, run.hypervisor),
         *(CreateChannelDirectory(path, owner) for path in missing_channel_directories(vm, run.system)),
+        *(CreateNvramDirectory(path, owner) for path in missing_nvram_directory(vm, run.system)),
     ]
 
 

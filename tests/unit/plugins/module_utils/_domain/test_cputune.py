@@ -28,3 +28,29 @@ def test_a_users_own_libvirt_has_none(options: dict[str, Any]) -> None:
 
 def test_the_systems_libvirt_has_them() -> None:
     assert built(True, cpu_speed=1024).element.findtext("cputune/shares")
+
+
+def test_shares_that_are_set_are_those_of_the_whole_vm() -> None:
+    assert built(True, cpu_shares=512, cpu_num=4, cpu_speed=9).element.findtext("cputune/shares") == "50"
+
+
+def test_cpus_and_numa_nodes_beyond_the_hosts_are_missing() -> None:
+    host = recorded_host("debian-12")
+    capabilities = replace(host.capabilities, cpus=frozenset({0, 1, 2, 8}), numa_nodes=frozenset({0}))
+    vm = parsed_vm(
+        domain_type="qemu",
+        memory="1GiB",
+        cpu_pinning=[{"vcpu": 0, "cpus": "0-3"}],
+        emulator_pinning="8-9",
+        io_threads=[{"id": 1, "cpus": "0"}, {"id": 2, "cpus": "64"}],
+        numa_nodes=[{"id": 0, "cpus": "0", "memory": "1GiB", "host_node": 1}],
+    )
+
+    missing = build(vm, replace(host, capabilities=capabilities), StorageFacts()).missing
+
+    assert [str(problem) for problem in missing] == [
+        "vms[0].cpu_pinning[0].cpus: the host has no CPU 3 (it has: 0-2, 8)",
+        "vms[0].emulator_pinning: the host has no CPU 9 (it has: 0-2, 8)",
+        "vms[0].io_threads[1].cpus: the host has no CPU 64 (it has: 0-2, 8)",
+        "vms[0].numa_nodes[0].host_node: the host has no NUMA node 1 (it has: 0)",
+    ]

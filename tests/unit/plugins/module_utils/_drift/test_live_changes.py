@@ -8,7 +8,13 @@ from __future__ import annotations
 from typing import Any, Optional
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils._actions.live import ReconnectNic, SetVolumeQos, UpdateNic
+from ansible_collections.zstack.kvm.plugins.module_utils._actions.live import (
+    PinThread,
+    ReconnectNic,
+    SetCpuQuota,
+    SetVolumeQos,
+    UpdateNic,
+)
 from ansible_collections.zstack.kvm.plugins.module_utils._drift.live_changes import LiveChanges, live_changes
 from lxml import etree
 
@@ -164,6 +170,9 @@ VOLUME = (
         (('memory="1048576"', 'memory="2097152"'), ["attach_memory"]),
         (('period="10"', 'period="5"'), ["set_balloon_period"]),
         (("<shares>1024", "<shares>2048"), ["set_cpu_shares"]),
+        (("</shares>", "</shares><period>1000000</period><quota>500000</quota>"), ["set_cpu_quota"]),
+        (("</shares>", '</shares><vcpupin vcpu="1" cpuset="0-1"/>'), ["pin_thread"]),
+        (("</shares>", '</shares><emulatorpin cpuset="0"/>'), ["pin_thread"]),
         (("<description>web", "<description>db"), ["set_description"]),
         (("<video>", VOLUME % ("vdd", "virtio")), ["attach_volume"]),
         (('file="/data"', 'file="/other"'), ["detach_volume", "attach_volume"]),
@@ -195,6 +204,34 @@ def test_waits_for_the_next_boot(replacement: tuple[str, str], path: str) -> Non
     planned = changes(replacement)
     assert names(planned) == []
     assert path in left(planned)
+
+
+def test_a_quota_that_is_removed_is_no_limit() -> None:
+    limited = RUNNING.replace("</shares>", "</shares><period>1000000</period><quota>500000</quota>")
+    planned = live_changes(etree.fromstring(ASKED), etree.fromstring(limited), {})
+
+    assert planned.actions == (SetCpuQuota((100000, -1), (1000000, 500000)),)
+    unlimited = RUNNING.replace("</shares>", "</shares><period>100000</period><quota>-1</quota>")
+    assert live_changes(etree.fromstring(ASKED), etree.fromstring(unlimited), {}).differences == ()
+
+
+def test_a_pin_knows_its_thread_and_what_was_before() -> None:
+    pinned = RUNNING.replace("</shares>", '</shares><vcpupin vcpu="1" cpuset="0,1"/>')
+    pins = '<vcpupin vcpu="1" cpuset="2-3"/><iothreadpin iothread="4" cpuset="0"/>'
+    desired = ASKED.replace("</shares>", "</shares>" + pins)
+    planned = live_changes(etree.fromstring(desired), etree.fromstring(pinned), {})
+
+    assert planned.actions == (
+        PinThread("vcpu", 1, frozenset({2, 3}), frozenset({0, 1})),
+        PinThread("iothread", 4, frozenset({0}), frozenset()),
+    )
+
+
+def test_a_removed_pin_waits_for_the_next_boot() -> None:
+    pinned = RUNNING.replace("</shares>", '</shares><vcpupin vcpu="1" cpuset="0,1"/>')
+    planned = live_changes(etree.fromstring(ASKED), etree.fromstring(pinned), {})
+
+    assert (planned.actions, [each.path for each in planned.remaining]) == ((), ["cputune/vcpupin[vcpu=1]"])
 
 
 def test_an_action_knows_what_was_before() -> None:

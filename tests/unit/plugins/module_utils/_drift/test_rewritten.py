@@ -20,7 +20,7 @@ UNPATCHED = etree.fromstring("<domain><memory>1024</memory>%s<devices/></domain>
 DESIRED = (
     """
 <domain><memory>1024</memory>%s
-  <sysinfo type="smbios"><system><entry name="product">p</entry><entry name="vendor">v</entry></system></sysinfo>
+  <keywrap><cipher><entry name="product">p</entry><entry name="vendor">v</entry></cipher></keywrap>
   <devices><graphics type="vnc" port="-1"/><video/></devices>
 </domain>
 """
@@ -30,7 +30,7 @@ DESIRED = (
 DEFINED = (
     """
 <domain><metadata/><memory>1024</memory>%s
-  <sysinfo type="smbios"><system><entry name="vendor">v</entry><entry name="product">p</entry></system></sysinfo>
+  <keywrap><cipher><entry name="vendor">v</entry><entry name="product">p</entry></cipher></keywrap>
   <devices><graphics type="vnc" port="5900"/><video/></devices>
 </domain>
 """
@@ -68,7 +68,7 @@ def test_it_is_drift_until_it_is_recorded() -> None:
 def test_another_desired_value_is_drift() -> None:
     paths = differences(recorded(domain(DEFINED)), (">p<", ">other<"))
 
-    assert {path.partition("/")[0] for path in paths} == {"sysinfo"}
+    assert {path.partition("/")[0] for path in paths} == {"keywrap"}
 
 
 def test_another_actual_value_is_drift() -> None:
@@ -80,10 +80,10 @@ def test_another_actual_value_is_drift() -> None:
 
 def test_what_somebody_changes_of_it_is_put_right_as_a_whole() -> None:
     held = recorded(domain(DEFINED))
-    held.find("sysinfo/system/entry[@name='product']").text = "other"
+    held.find("keywrap/cipher/entry[@name='product']").text = "other"
     merged = reconcile(domain(DESIRED), held, UNPATCHED).merged
 
-    assert dict(zip(merged.xpath("sysinfo/system/entry/@name"), merged.xpath("sysinfo/system/entry/text()"))) == {
+    assert dict(zip(merged.xpath("keywrap/cipher/entry/@name"), merged.xpath("keywrap/cipher/entry/text()"))) == {
         "product": "p",
         "vendor": "v",
     }
@@ -95,7 +95,7 @@ def test_it_stays_when_something_else_changes() -> None:
 
     assert merged.findtext("memory") == "2048"
     assert merged.find("devices/graphics").get("port") == "5900"
-    assert [entry.text for entry in merged.iterfind("sysinfo/system/entry")] == ["v", "p"]
+    assert [entry.text for entry in merged.iterfind("keywrap/cipher/entry")] == ["v", "p"]
 
 
 def test_without_patches_the_record_counts_for_nothing_and_goes() -> None:

@@ -70,6 +70,18 @@ def test_capabilities_tell_who_the_host_is_and_as_whom_qemu_runs() -> None:
     assert recorded_host("el-9").capabilities.qemu_owner is None
 
 
+def test_capabilities_tell_the_hosts_cpus_and_numa_nodes() -> None:
+    capabilities = parse_capabilities("""
+        <capabilities><host><topology><cells num='2'>
+        <cell id='0'><cpus num='2'><cpu id='0'/><cpu id='1'/></cpus></cell>
+        <cell id='2'><cpus><cpu id='8'/></cpus></cell>
+        </cells></topology></host></capabilities>
+    """)
+
+    assert capabilities.cpus == {0, 1, 8}
+    assert capabilities.numa_nodes == {0, 2}
+
+
 def test_a_domain_type_can_have_its_own_emulator_and_machines() -> None:
     capabilities = parse_capabilities("""
         <capabilities><host><cpu><arch>x86_64</arch></cpu></host>
@@ -101,6 +113,10 @@ def test_domain_capabilities_of_todays_host() -> None:
         graphics=("vnc", "egl-headless", "dbus"),
         videos=("vga", "virtio", "none", "bochs", "ramfb"),
         redirdev_buses=(),
+        secure_loaders=("yes", "no"),
+        hyperv_features=("spinlocks", "vendor_id"),
+        tpm_models=("tpm-tis", "tpm-crb"),
+        tpm_backends=("passthrough",),
     )
 
 

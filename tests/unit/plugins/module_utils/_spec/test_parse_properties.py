@@ -28,7 +28,8 @@ def test_what_the_spec_allows_is_a_vm(raw: dict[str, Any]) -> None:
 @few
 @given(parsed_vms())
 def test_a_vm_has_all_that_follows_from_something_else(vm: Vm) -> None:
-    assert vm.use_numa or vm.socket_num * vm.cpu_on_socket == vm.cpu_num
+    product = (vm.socket_num or 0) * (vm.cpu_on_socket or 0) * vm.threads_per_core
+    assert vm.use_numa or product == vm.cpu_num
     assert [volume.device_id for volume in vm.volumes] == sorted({volume.device_id for volume in vm.volumes})
     assert all(nic.mac for nic in vm.nics)
 
