@@ -850,9 +850,9 @@ options:
       pci_devices:
         description:
           - PCI devices of the hypervisor to pass through, each C([DOMAIN:]BUS:SLOT.FUNCTION), hexadecimal.
-          - A comma and the absolute path of a file may follow, which the guest gets as the device's ROM. In its place
-            may be the UUID of a device specification of ZStack, whose ROM is the file of that name (without dashes) in
-            C(/var/lib/zstack/pcirom) if it exists.
+          - A comma and the absolute path of a file may follow, which the guest gets as the device's ROM. Instead of the
+            path, it may be the UUID of a device specification of ZStack, whose ROM is the file of that name (without
+            dashes) in C(/var/lib/zstack/pcirom) if it exists.
           - ROM files are not verified on hardware.
         type: list
         elements: str
@@ -1017,8 +1017,8 @@ options:
       pcie_port_num:
         description:
           - The number of PCI Express root ports, to which devices can be plugged in while the VM runs, 1 to 200. The
-            machines V(q35) and V(virt) then also get a bridge to plain PCI. More than one O(vms[].pci_bridge_num) takes
-            the place of ports.
+            machines V(q35) and V(virt) then also get a bridge to plain PCI. More than one O(vms[].pci_bridge_num)
+            replaces ports.
           - By default libvirt adds the ports that the VM's devices need.
         type: int
       pci_bridge_num:

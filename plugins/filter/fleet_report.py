@@ -102,8 +102,13 @@ def _normal(uuid: Any) -> str:
 
 def _natural(text: Any) -> list[tuple[int, str]]:
     """Return a sort key that puts hv10 after hv9."""
-    parts = re.split(r"(\d+)", str(text).lower())
-    return [(int(part), "") if index % 2 else (0, part) for index, part in enumerate(parts)]
+    parts = re.split(r"([0-9]+)", str(text).lower())
+    # By length and digits: a name may have more of them than Python converts to a number.
+    return [_by_size(part.lstrip("0")) if index % 2 else (0, part) for index, part in enumerate(parts)]
+
+
+def _by_size(digits: str) -> tuple[int, str]:
+    return len(digits), digits
 
 
 def _mark(level: str, text: str) -> dict[str, str]:

@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ._spec.input_bounds import convertible
+from ._spec.input_bounds import UNPAIRED_SURROGATE, convertible, is_unicode
 from .foreign_text import clean, clean_all
 
 MASK = "********"
@@ -21,6 +21,28 @@ class KvmModule(AnsibleModule):
     """A module whose result has no secret argument and no terminal control characters."""
 
     params: dict[str, Any]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._refuse_texts()
+
+    def _log_invocation(self) -> None:
+        self._refuse_texts()  # which cannot be logged either
+        super()._log_invocation()
+
+    def _refuse_texts(self) -> None:
+        problems = ["%s: %s" % found for found in self._problems_of_texts()]
+        if problems:
+            self.fail_json("in the input:\n%s" % "\n".join(problems))
+
+    def _problems_of_texts(self) -> Iterator[tuple[str, str]]:
+        """Yield the options whose text neither libvirt nor the operating system can be given, and why."""
+        for name, value in self.params.items():
+            texts = [text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str)]
+            if not all(map(is_unicode, texts)):
+                yield name, UNPAIRED_SURROGATE
+            elif any("\0" in text for text in texts):
+                yield name, "contains a null character"
 
     def _load_params(self) -> None:
         super()._load_params()

@@ -5,14 +5,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
 import socket
 import subprocess
 import uuid
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +17,7 @@ from typing import Any
 import pytest
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
 from ansible_collections.zstack.kvm.tests.support import media
-from ansible_collections.zstack.kvm.tests.support.forked_task import start_libvirtd
+from ansible_collections.zstack.kvm.tests.support.forked_task import kill_libvirtd, start_libvirtd
 from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun
 from ansible_collections.zstack.kvm.tests.support.processes import assert_own_libvirtd
 from ansible_collections.zstack.kvm.tests.support.unprivileged import User, new_user
@@ -63,11 +60,11 @@ class TestTheSystemsLibvirt:
         settings = tmp_path / "libvirtd.conf"
         added = 'unix_sock_group = "libvirt"\nunix_sock_rw_perms = "0770"\nauth_unix_rw = "none"\n'
         settings.write_text(Path("/etc/libvirt/libvirtd.conf").read_text(encoding="utf-8") + added, encoding="utf-8")
-        end_libvirtd()
-        subprocess.run(["libvirtd", "-d", "-f", settings], check=True)
+        kill_libvirtd()
+        start_libvirtd("-f", str(settings))
         wait_until(lambda: try_virsh("uri").returncode == 0)
         yield
-        end_libvirtd()
+        kill_libvirtd()
         start_libvirtd()
         wait_until(lambda: try_virsh("uri").returncode == 0)
 
@@ -211,19 +208,6 @@ class TestALibvirtThatAsksForAPassword:
         run = user.run_module("zstack_vm_info", {"uri": uri, "authfile": str(user.home / "none")})
         assert run.result["error"]["code"] == "path_unreadable"
         assert "authfile" in run.result["msg"]
-
-
-def end_libvirtd() -> None:
-    """Kill the hypervisor's libvirtd."""
-    process = int(Path("/run/libvirtd.pid").read_text(encoding="ascii"))
-    os.kill(process, signal.SIGKILL)
-    wait_until(lambda: not _is_there(process))
-
-
-def _is_there(process: int) -> bool:
-    with suppress(FileNotFoundError):
-        return " Z " not in Path(f"/proc/{process}/stat").read_text(encoding="utf-8")
-    return False
 
 
 def is_open(port: int) -> bool:

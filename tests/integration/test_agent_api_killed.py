@@ -49,7 +49,7 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def test_whatever_was_accepted_gets_its_result_and_no_other(tmp_path: Path) -> None:
+def test_every_accepted_document_gets_its_own_result(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -131,9 +131,7 @@ def test_an_empty_list_of_callback_urls_allows_none(source: dict[str, Any], tmp_
         assert node.send(start_vm_cmd("01-minimal"), uuid.uuid4().hex) == 403
 
 
-def test_who_asks_nothing_more_is_hung_up_on(
-    source: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_idle_connection_is_closed(source: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(source["main"].__globals__, "HEAD_SECONDS", 0.2)
     with agent_api(source, tmp_path) as (node, _playbooks):
         with socket.create_connection(("127.0.0.1", node.port), 60) as client:
@@ -142,7 +140,7 @@ def test_who_asks_nothing_more_is_hung_up_on(
                 pass
 
 
-def test_who_never_ends_a_document_is_not_waited_for(
+def test_a_document_that_never_ends_times_out(
     source: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(source["main"].__globals__, "BODY_SECONDS", 0.2)
@@ -341,7 +339,7 @@ class TestWhatIsMalformed:
             status, answer = node.ask(text.encode(), {"taskuuid": "1", "callbackurl": node.callback_url})
             assert (status, why in answer, len(answer) < 1000) == (400, True, True)
 
-    def test_many_problems_are_told_as_far_as_anyone_reads_them(self, source: dict[str, Any], tmp_path: Path) -> None:
+    def test_the_number_of_reported_problems_is_limited(self, source: dict[str, Any], tmp_path: Path) -> None:
         options = {"boot_dev": ["hdd"] * 5000, **{f"memry{number}": 1 for number in range(5000)}}
         with agent_api(source, tmp_path) as (node, _playbooks):
             document, sent = start_vm_cmd("01-minimal", options=options), time.monotonic()
@@ -370,9 +368,7 @@ class TestWhatIsMalformed:
             headers = {"taskuuid": "1", "callbackurl": node.callback_url, "Content-Encoding": "gzip"}
             assert node.ask(gzip.compress(json.dumps(start_vm_cmd("01-minimal")).encode()), headers)[0] == 200
 
-    def test_chunks_that_are_none(
-        self, source: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
-    ) -> None:
+    def test_invalid_chunks(self, source: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         with agent_api(source, tmp_path) as (node, _playbooks):
             with connect(node.port) as client:
                 client.sendall(TestManyConnections.HEAD + b"Transfer-Encoding: chunked\r\n\r\nxyz\r\n")

@@ -202,7 +202,8 @@ def test_secure_boot_comes_with_patches_and_goes_without_them(new_vm: NewVm, pat
 
     assert agreed(plain).actions == ["define", "start"]
     assert "secboot" not in etree.tostring(definition(plain["uuid"], inactive=False).find("os")).decode()
-    assert not agreed(plain).result["changed"]
+    again = agreed(plain)
+    assert not again.result["changed"], (again.vm["differences"], again.actions)
 
 
 @pytest.mark.parametrize(

@@ -168,7 +168,7 @@ CHANGES = [
 
 
 @pytest.mark.parametrize(("path", "attribute", "value", "difference"), CHANGES)
-def test_what_was_changed_behind_our_back_is_put_right(
+def test_changes_made_outside_of_ansible_are_repaired(
     new_vm: NewVm, images: Path, path: str, attribute: str, value: str, difference: str
 ) -> None:
     vm = new_vm(use_boot_menu=True)

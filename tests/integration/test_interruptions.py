@@ -110,7 +110,7 @@ def test_a_start_that_takes_longer_than_the_timeout_is_ended_and_undone(new_vm: 
     assert (state(vm["uuid"]), qemus_of(vm["uuid"])) == ("absent", [])
 
 
-def test_a_task_that_is_asked_to_stop_ends_the_vm_it_is_at_and_begins_no_other(new_vm: NewVm) -> None:
+def test_an_interrupted_task_finishes_the_current_vm_and_starts_no_other(new_vm: NewVm) -> None:
     tasks = {}
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         vms = [slow_to_start(new_vm(), 4), new_vm()]
@@ -125,7 +125,7 @@ def test_a_task_that_is_asked_to_stop_ends_the_vm_it_is_at_and_begins_no_other(n
         assert state(vms[1]["uuid"]) == "absent"
 
 
-def test_a_task_that_is_asked_to_stop_ends_no_guest_that_it_waits_for(new_vm: NewVm, tmp_path: Path) -> None:
+def test_an_interrupted_task_forces_off_no_guest_that_it_waits_for(new_vm: NewVm, tmp_path: Path) -> None:
     vm = new_vm()
     start(vm)
     number = virsh("domid", vm["uuid"])
@@ -141,7 +141,7 @@ def test_a_task_that_is_asked_to_stop_ends_no_guest_that_it_waits_for(new_vm: Ne
     assert (virsh("domid", vm["uuid"]), definition(vm["uuid"]).findtext("vcpu")) == (number, "1")
 
 
-def test_a_task_that_is_asked_to_stop_does_not_wait_for_the_xpath_of_a_patch(new_vm: NewVm) -> None:
+def test_an_interrupted_task_does_not_wait_for_the_xpath_of_a_patch(new_vm: NewVm) -> None:
     nested = 8
     endless = "//*[count(" * nested + "//*" + ")>0]" * nested
     vm, other = new_vm(domain_patches=[{"action": "remove", "xpath": endless}]), new_vm()

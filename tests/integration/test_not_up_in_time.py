@@ -111,7 +111,7 @@ def test_a_vm_that_was_there_before_is_no_better(vm: Vm, first: TaskRun) -> None
     assert SAID in again.error["boot_diagnostics"]["serial_console"]
 
 
-def test_nobody_loses_the_console_to_the_task(vm: Vm, first: TaskRun) -> None:
+def test_the_task_does_not_take_the_console_from_anybody(vm: Vm, first: TaskRun) -> None:
     console = in_process.hypervisor().open_console(vm["uuid"])
     try:
         assert start({**vm, "timeout": SOON}).error["boot_diagnostics"]["serial_console"] == []

@@ -32,7 +32,7 @@ def look(directory: Path, **variables: Any) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-def test_every_hypervisor_is_asked_whatever_its_group_is_called(tmp_path: Path) -> None:
+def test_every_hypervisor_is_queried_whatever_its_group_is_called(tmp_path: Path) -> None:
     run = look(tmp_path)
     assert run.returncode != 0 and HV2 in run.stdout + run.stderr, run.stdout
 

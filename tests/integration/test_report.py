@@ -12,8 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.zstack.kvm.plugins.filter.fleet_report import fleet_report
+from ansible_collections.zstack.kvm.plugins.filter.html_page import html_page
+from ansible_collections.zstack.kvm.plugins.module_utils.foreign_text import clean_line
 from ansible_collections.zstack.kvm.tests.integration.conftest import MARKUP, TEMPLATE
 from ansible_collections.zstack.kvm.tests.support.browser import Page, browser
+from ansible_collections.zstack.kvm.tests.support.laboratory import CHECKOUT
 from ansible_collections.zstack.kvm.tests.support.watched_fleet import (
     DRIFTED,
     FIRST,
@@ -161,7 +165,7 @@ def test_a_tile_filters_for_what_it_counts(page: Page) -> None:
     assert len(page.shown_names()) == 7
 
 
-def test_no_name_is_more_than_text(page: Page) -> None:
+def test_names_are_shown_as_text(page: Page) -> None:
     assert page.texts("h1") == ["Night <shift>"]
     assert page.window.title == "Night <shift>"
     assert {MARKUP, TEMPLATE} <= set(page.shown_names())
@@ -177,6 +181,49 @@ def test_scripts_that_are_not_its_own_do_not_run(page: Page) -> None:
     assert page.window.title == "Night <shift>"
 
 
-def test_it_asks_the_network_for_nothing_and_complains_of_nothing(page: Page) -> None:
+def test_it_makes_no_network_requests_and_logs_no_errors(page: Page) -> None:
     assert page.requests() == []
     assert page.complaints() == []
+
+
+# What people may call a VM who want the page to do something.
+NAMES = (
+    MARKUP, TEMPLATE, "<script>document.title='owned'</script>", "</td></tr></table><h1>owned</h1>", "<!--", "-->",
+    "<img src=x onerror=document.title='owned'>", "<svg onload=document.title='owned'>", "<iframe src=//evil.example>",
+    "<a href=javascript:document.title='owned'>x</a>", "<style>*{display:none}</style>", "<base href=//evil.example>",
+    "<meta http-equiv=refresh content='0;url=//evil.example'>", "<form action=//evil.example><input name=a></form>",
+    "'-document.title='owned'-'", '"-document.title="owned"-"', "`${document.title='owned'}`", "\\u003cscript\\u003e",
+    "&lt;script&gt;", "&#60;script&#62;", "&amp;", "{{ 6 * 7 }}", "{% raw %}", "#{7*7}", "javascript:alert(1)",
+    "data:text/html,<script>", "'; document.title='owned'; //", "\u2029document.title='owned'", "<plaintext>",
+)  # fmt: skip
+
+
+def test_29_names_and_more_are_text_to_the_browser(window: Any, tmp_path: Path) -> None:
+    """The page of a fleet that has just such VMs; what their other texts are is the same."""
+    vms = [
+        {
+            "uuid": f"u{number}",
+            "name": name,
+            "state": "running",
+            "reason": name,
+            "cpus": 1,
+            "memory": 1 << 30,
+            "warnings": [name],
+            "addresses": [{"address": name, "source": name}],
+            "thumbnail": name,
+            "console": {"type": name, "host": name, "port": 5900},
+        }
+        for number, name in enumerate(NAMES)
+    ]
+    hypervisor = {"failed": True, "msg": NAMES[2]}
+    report = fleet_report([{"name": NAMES[3], "hypervisor": hypervisor, "vms": {"vms": vms}, "problem": NAMES[4]}])
+    template = (CHECKOUT / "playbooks" / "templates" / "report.html.j2").read_text(encoding="utf-8")
+    file = tmp_path / "report.html"
+    values = {"title": NAMES[2], "time": NAMES[2], "nonce": 12345, "report": report}
+    file.write_text(html_page(values, template), encoding="utf-8")
+    page = Page(window, file)
+    assert window.title == NAMES[2]
+    # The browser shows white space as one blank.
+    assert sorted(page.shown_names()) == sorted(" ".join(clean_line(name).split()) for name in NAMES)
+    assert page.count("script") == 1 and page.count("iframe, svg[onload], base, #vms form, plaintext") == 0
+    assert (page.requests(), page.complaints()) == ([], [])

@@ -162,7 +162,7 @@ def test_a_usage_that_another_secret_has_is_a_listed_error(identity: str) -> Non
     assert identity in run.result["msg"]
 
 
-def test_a_private_secret_is_not_made_anew_without_its_value(identity: str) -> None:
+def test_a_private_secret_is_not_recreated_without_its_value(identity: str) -> None:
     secret(identity, value=KEY, private=True)
     run = secret(identity)
     assert run.failed

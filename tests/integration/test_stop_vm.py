@@ -62,7 +62,7 @@ def test_a_task_foretells_shuts_down_and_finds_nothing_more_to_do(new_vm: NewVm,
     assert state(vm["uuid"]) == "shut off"
 
 
-def test_a_guest_that_does_not_listen_is_an_error_and_is_ended_only_by_force(new_vm: NewVm) -> None:
+def test_a_guest_that_ignores_the_request_is_an_error_and_is_forced_off_only_with_force(new_vm: NewVm) -> None:
     vm = new_vm()
     start(vm)
     (entry,) = stop(vm, timeout=2)
@@ -85,7 +85,7 @@ def hanging_qemu(vm: dict[str, Any]) -> Iterator[None]:
             os.kill(pid, signal.SIGCONT)
 
 
-def test_a_qemu_that_hangs_is_ended_by_force_and_holds_up_no_other_vm(new_vm: NewVm, images: Path) -> None:
+def test_a_hanging_qemu_is_forced_off_and_delays_no_other_vm(new_vm: NewVm, images: Path) -> None:
     hanging, other = new_vm(), obedient(new_vm, images)
     start(hanging, other)
     wait_until_up(other["uuid"])
@@ -99,7 +99,7 @@ def test_a_qemu_that_hangs_is_ended_by_force_and_holds_up_no_other_vm(new_vm: Ne
     assert state(hanging["uuid"]) == "shut off"
 
 
-def test_a_paused_vm_is_an_error_and_is_ended_only_by_force(new_vm: NewVm) -> None:
+def test_a_paused_vm_is_an_error_and_is_forced_off_only_with_force(new_vm: NewVm) -> None:
     vm = new_vm()
     start(vm)
     virsh("suspend", vm["uuid"])

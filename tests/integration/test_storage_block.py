@@ -53,7 +53,7 @@ def test_a_vm_boots_from_a_block_device(new_vm: NewVm, new_device: NewDevice, im
     assert is_in_sync(vm)
 
 
-def test_a_definition_that_calls_a_device_a_file_is_put_right(
+def test_a_definition_that_has_a_device_as_a_file_is_repaired(
     new_vm: NewVm, new_device: NewDevice, images: Path
 ) -> None:
     root = new_device(media.write_raw(images / "root", "I am repaired"), "root")

@@ -297,7 +297,7 @@ def test_in_check_mode_it_is_a_warning(new_vm: NewVm, servers: Servers) -> None:
     assert SECRET in " ".join(run.vm["warnings"])
 
 
-def test_one_server_is_asked_once_for_all_vms(new_vm: NewVm) -> None:
+def test_a_server_is_queried_once_for_all_vms(new_vm: NewVm) -> None:
     """A server that keeps silent costs the task its time limit once, not once for each VM."""
     with silent_server() as port:
         volumes = [

@@ -53,7 +53,7 @@ def test_a_raw_disk_that_now_claims_to_be_qcow2_is_an_error(new_vm: NewVm, raw_d
     assert format_of(vm) == "raw"
 
 
-def test_a_raw_disk_that_nobody_states_the_format_of_leads_nowhere_else(new_vm: NewVm, raw_disk: Path) -> None:
+def test_a_raw_disk_of_unknown_format_cannot_refer_to_other_files(new_vm: NewVm, raw_disk: Path) -> None:
     """The hypervisor has no definition of the VM yet."""
     header = raw_disk.with_name("header")
     backing = ["-u", "-F", "raw", "-b", "/etc/passwd"]
@@ -107,7 +107,7 @@ def convert(disk: Path, image: Path, image_format: str) -> None:
     subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", image_format, disk, image], check=True)
 
 
-def test_the_lock_of_a_running_vm_does_not_keep_another_from_asking(new_vm: NewVm, images: Path) -> None:
+def test_the_lock_of_a_running_vm_does_not_block_reading_the_format(new_vm: NewVm, images: Path) -> None:
     """Check mode reads the format of a disk that another VM has open."""
     disk = media.write_qcow2(images / "disk", "I am qcow2")
     volume = {"install_path": str(disk)}
@@ -117,7 +117,7 @@ def test_the_lock_of_a_running_vm_does_not_keep_another_from_asking(new_vm: NewV
     assert run.vm["warnings"] == []
 
 
-def test_what_can_not_be_asked_counts_as_qcow2_in_check_mode(new_vm: NewVm, images: Path) -> None:
+def test_a_format_that_cannot_be_read_counts_as_qcow2_in_check_mode(new_vm: NewVm, images: Path) -> None:
     run = module_run.start(new_vm(root_volume={"install_path": str(images / "none")}), check=True)
     assert not run.failed
     assert "does not exist" in " ".join(run.vm["warnings"])

@@ -63,7 +63,7 @@ def test_format_and_name_are_those_of_the_export(new_vm: NewVm, name: str, text:
     assert format_of(vm) == image_format
 
 
-def test_the_format_is_asked_once(new_vm: NewVm, exports: dict[str, Path], images: Path) -> None:
+def test_the_format_is_read_once(new_vm: NewVm, exports: dict[str, Path], images: Path) -> None:
     """A guest that writes the header of a qcow2 image into its raw disk still has a raw disk."""
     vm = new_vm(root_volume=volume("pool/changing"))
     module_run.start(vm)

@@ -111,7 +111,8 @@ def test_the_disk_has_its_size_and_the_empty_drive_none(vm: dict[str, Any], entr
 def test_the_nic_has_its_device_and_the_address_that_arp_knows(vm: dict[str, Any], entry: dict[str, Any]) -> None:
     (nic,) = entry["nics"]
     device, kind, bridge, model, mac = virsh("domiflist", vm["uuid"]).split()
-    assert nic == {"mac": mac, "type": kind, "bridge": bridge, "model": model, "device": device, "connected": True}
+    named = {"mac": mac, "type": kind, "bridge": bridge, "network": None, "model": model, "device": device}
+    assert nic == {**named, "connected": True}
     assert [(each["address"], each["mac"], each["source"]) for each in entry["addresses"]] == [(ADDRESS, mac, "arp")]
 
 

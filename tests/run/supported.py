@@ -36,7 +36,7 @@ TESTS_OF_CORES = (
 )
 # What extensions/eda/requirements.txt promises
 LOWEST_AIOHTTP = "3.9"
-TESTS_OF_AIOHTTP = ("tests/integration/test_agent_api_source.py",)
+TESTS_OF_AIOHTTP = ("tests/integration/test_agent_api_source.py", "tests/integration/test_agent_api_tls.py")
 TESTS_OF_TARGETS = (
     _VMS,
     "tests/integration/test_host_info.py",
@@ -51,7 +51,7 @@ TESTS_OF_SYSTEMS = (
     "tests/integration/test_live_changes.py::TestConsolePassword",
     "tests/integration/test_live_changes.py::TestNics",
     "tests/integration/test_other_machines.py",
-    "tests/integration/test_stop_vm.py::test_a_qemu_that_hangs_is_ended_by_force_and_holds_up_no_other_vm",
+    "tests/integration/test_stop_vm.py::test_a_hanging_qemu_is_forced_off_and_delays_no_other_vm",
     "tests/integration/test_vm_info.py::test_a_qemu_that_hangs_is_waited_for_once_and_the_others_reported_completely",
 )
 

@@ -52,6 +52,10 @@ def normal_form(domain: etree._Element, arch: str) -> etree._Element:
         _normalise_disk(disk)
     for controller in domain.iterfind("devices/controller"):
         _default(controller, "index", "0")
+    for address in domain.iterfind("devices/controller/address[@slot]"):
+        _normalise_numbers(address, "domain", "bus", "slot", "function")
+    for cpu in domain.iterfind("cpu[@mode='custom']"):
+        _default(cpu, "match", "exact")
     for graphics in domain.iterfind("devices/graphics[@autoport='yes']"):
         graphics.attrib.pop("port", None)
     for address in domain.iterfind("devices/channel/address"):

@@ -240,9 +240,9 @@ def kill_libvirtd() -> None:
     os.kill(int(LIBVIRTD_PID.read_text(encoding="ascii")), signal.SIGKILL)
 
 
-def start_libvirtd() -> None:
+def start_libvirtd(*options: str) -> None:
     """Start a libvirtd that was killed."""
     # Until the kernel has cleared it away, the killed one still holds the lock on its file.
     nowhere = subprocess.DEVNULL
-    start = partial(subprocess.run, ["libvirtd", "-d"], check=False, stdin=nowhere, stderr=nowhere)
+    start = partial(subprocess.run, ["libvirtd", "-d", *options], check=False, stdin=nowhere, stderr=nowhere)
     wait_until(lambda: start().returncode == 0, "libvirtd can be started again", _NOTICE_SECONDS)

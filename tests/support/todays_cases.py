@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ansible_collections.zstack.kvm.plugins.module_utils._host.capabilities import Host
+from ansible_collections.zstack.kvm.plugins.module_utils._host.capabilities import DeviceSupport, Host
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.start_vm_cmd import (
     StartVmCmdError,
     vm_from_start_vm_cmd,
@@ -41,7 +41,10 @@ class TodaysCase(Case):
     def host(self) -> Host:
         """A host of the kind that the agent ran on."""
         name = "el-8-aarch64" if self.arch == "aarch64" else "el-8"
-        return recorded_host(name, cgroup_version=1, emulator=self.document["addons"].get("qemuPath"))
+        host = recorded_host(name, cgroup_version=1, emulator=self.document["addons"].get("qemuPath"))
+        # Its graphics card has 128 GiB of memory.
+        support = DeviceSupport(has_spice_tls=True, largest_gpu_bar=128 << 30)
+        return replace(host, device_support=support, address_bits=48 if self.arch == "aarch64" else None)
 
     def refusals(self) -> list[str]:
         """Return what the filter refuses the document for."""

@@ -306,6 +306,7 @@ def vms(draw: st.DrawFn) -> dict[str, Any]:
     if vm.get("wait_for") == "address" and not vm.get("nics"):
         vm["nics"] = [{"bridge_name": "br0"}]
     _make_addresses_differ(vm)
+    _make_disks_possible(vm)
     vm["usb_devices"] = list({tuple(device.split(":")[:2]): device for device in vm.get("usb_devices", [])}.values())
     vm["pci_devices"] = list({_full(device): device for device in vm.get("pci_devices", [])}.values())
     return vm
@@ -320,6 +321,17 @@ def _number_boot_order(draw: st.DrawFn, vm: dict[str, Any]) -> None:
         ]
         for order, device in enumerate(draw(st.permutations(named)), 1):
             device["boot_order"] = order
+
+
+def _make_disks_possible(vm: dict[str, Any]) -> None:
+    if any(volume.get("device_type") == "vhost" for volume in [vm["root_volume"], *vm.get("data_volumes", ())]):
+        vm["memory_access"] = "shared"
+    for lun in vm.get("scsi_luns", ()):
+        # This libvirt refuses "unfiltered".
+        lun.pop("sgio", None)
+    for drive in vm.get("cd_roms", ()):
+        # libvirt has such disks on virtio only, and no CD drive is there.
+        drive.pop("protocol", None)
 
 
 def _make_addresses_differ(vm: dict[str, Any]) -> None:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How readily the hypervisor's kernel kills a VM's QEMU: libvirt's definitions have nothing about it."""
+"""The OOM score of a VM's QEMU in the hypervisor's kernel, which libvirt's definitions don't have."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ try:
 except ImportError:  # the module reports it
     pass
 
+from .._host.capabilities import is_q35
 from .context import BuildContext
 from .elements import add
 from .patches import NAMESPACES
@@ -20,11 +21,12 @@ _MIB = 1 << 20
 # Firmware finds room for memory regions of 4 GiB by itself.
 _LARGE_BAR = 4 << 30
 _SMALLEST_WINDOW_MIB = 32768
+_SMM_MIB = 288
 
 
 def add_command_line(domain: etree._Element, context: BuildContext) -> None:
     """Add the arguments, if there are any."""
-    arguments = [*_qmp_arguments(context), *_window_arguments(context)]
+    arguments = [*_qmp_arguments(context), *_smm_arguments(context), *_window_arguments(context)]
     if arguments:
         command_line = add(domain, "{%s}commandline" % NAMESPACES["qemu"])
         for argument in arguments:
@@ -36,6 +38,13 @@ def _qmp_arguments(context: BuildContext) -> Iterator[str]:
     socket = context.vm.qmp_socket
     if socket is not None:
         yield from ("-qmp", "unix:%s,server=on,wait=off" % socket)
+
+
+def _smm_arguments(context: BuildContext) -> Iterator[str]:
+    """Yield the arguments by which UEFI of q35 gets the memory for SMM that ZStack's agent gives it."""
+    vm = context.vm
+    if vm.qmp_socket is not None and vm.firmware == "uefi" and is_q35(context.kind.machine):
+        yield from ("-global", "mch.extended-tseg-mbytes=%d" % _SMM_MIB)
 
 
 def _window_arguments(context: BuildContext) -> Iterator[str]:

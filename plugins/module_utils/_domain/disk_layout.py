@@ -25,6 +25,15 @@ from .disk_slots import (
 _SourceOf = Callable[[StorageItem], DiskSource]
 
 
+# The highest numbers in a drive address that libvirt takes (qemu_validate.c).
+_HIGHEST = {
+    "ide": {"controller": 0, "bus": 1, "target": 0, "unit": 1},
+    "sata": {"bus": 0, "target": 0, "unit": 5},
+    "scsi": {"bus": 0},
+}
+_ADDRESS_HINT = "correct the address, or leave it out"
+
+
 @dataclass(frozen=True)
 class VolumeDisk:
     """A volume, its source and its slot."""
@@ -120,8 +129,14 @@ def _address_problems(
             "%s.address.type" % device.option_path,
             "must be %s for a disk on the bus %s" % (kind, bus),
             "impossible_layout",
-            "correct the address, or leave it out",
+            _ADDRESS_HINT,
         )
+    if isinstance(address, DriveSlot):
+        for name, highest in _HIGHEST.get(bus, {}).items():
+            if getattr(address, name) > highest:
+                option_path = "%s.address.%s" % (device.option_path, name)
+                message = "must be at most %d for a disk on the bus %s" % (highest, bus)
+                yield Problem(option_path, message, "impossible_layout", _ADDRESS_HINT)
 
 
 def _bus(volume: Volume, legacy_bus: str) -> str:

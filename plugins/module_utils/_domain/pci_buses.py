@@ -14,8 +14,11 @@ except ImportError:  # the module reports it
     pass
 
 from .._errors.errors import Problem
+from .._host.capabilities import is_q35
 from .._spec.vm import PciSlot, Vm
 
+# The slots of PCI bus 0 that have the board's own devices: ISA bridge, IDE or SATA.
+_BUILT_IN_SLOTS = {"pc": 0x01, "q35": 0x1F}
 # libvirt adds a bus of its own when the one before it is nearly full.
 _NEARLY_FULL = 24
 _BRIDGES = ("pci-bridge", "dmi-to-pci-bridge")
@@ -28,14 +31,21 @@ def pci_address_problems(domain: etree._Element, vm: Vm) -> Iterator[Problem]:
         int(controller.get("index", "0")): controller.get("model")
         for controller in domain.iterfind('devices/controller[@type="pci"]')
     }
-    has_fixed_buses = any(index > 0 for index in models) or domain.find("os/type").get("machine", "").startswith("pc")
+    machine = domain.find("os/type").get("machine", "")
+    built_in = _BUILT_IN_SLOTS.get("q35" if is_q35(machine) else "pc" if machine.startswith("pc") else "")
+    has_fixed_buses = any(index > 0 for index in models) or machine.startswith("pc")
     slots = [(option_path, slot) for option_path, slot in vm.addresses if isinstance(slot, PciSlot)]
     for option_path, slot in slots:
         if slot.domain:
             yield _problem(option_path, "the VM has no PCI domain %d" % slot.domain)
+        elif slot.bus == 0 and slot.slot == built_in:
+            yield _problem(option_path, "slot %#04x of PCI bus 0 has devices of the board" % slot.slot)
         elif slot.bus in models or slot.bus == 0:
             yield from _slot_problems(option_path, slot, models.get(slot.bus))
-        elif has_fixed_buses and sum(other.bus == slot.bus - 1 for _path, other in slots) < _NEARLY_FULL:
+        elif not has_fixed_buses:
+            # libvirt adds a root port for it.
+            yield from _slot_problems(option_path, slot, "pcie-root-port")
+        elif sum(other.bus == slot.bus - 1 for _path, other in slots) < _NEARLY_FULL:
             yield _problem(option_path, "the VM has no PCI bus %d (the highest is %d)" % (slot.bus, max([0, *models])))
 
 

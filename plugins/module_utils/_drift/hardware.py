@@ -144,6 +144,18 @@ def keep_derived_firmware(desired: etree._Element, existing: etree._Element) -> 
         wanted.extend(copy.deepcopy(each) for each in found.findall("firmware"))
 
 
+def accept_unnamed_variables(desired: etree._Element, existing: etree._Element) -> None:
+    """Let a definition without a file for UEFI's variables be, unless its firmware keeps none.
+
+    Releases of libvirt that choose the firmware at the start choose the file then as well.
+    """
+    nvram, loader = desired.find("os/nvram"), existing.find("os/loader")
+    if nvram is None or nvram.text or nvram.attrib or existing.find("os/nvram") is not None:
+        return
+    if loader is None or loader.get("type") != "rom":
+        nvram.getparent().remove(nvram)
+
+
 def drop_chosen_firmware(desired: etree._Element, merged: etree._Element) -> None:
     """Remove the image that libvirt chose for the previous firmware features; the NVRAM file stays."""
     os_element = merged.find("os")

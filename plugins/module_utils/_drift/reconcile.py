@@ -20,6 +20,7 @@ except ImportError:  # the module reports it
     pass
 
 from .hardware import (
+    accept_unnamed_variables,
     drop_chosen_firmware,
     drop_what_depends,
     forget_hardware,
@@ -128,6 +129,7 @@ def merge(
         forget_hardware(desired, merged)
     keep_plugged_memory(desired, merged)
     keep_derived_firmware(desired, merged)
+    accept_unnamed_variables(desired, merged)
     walk = Walk(accepts)
     walk.merge(ROOT, desired, merged)
     if walk.found:

@@ -75,7 +75,7 @@ class DomainKind:
 
 @dataclass(frozen=True)
 class DeviceSupport:
-    """What decides about devices. C(pci_roms): the names of the ROM files of ZStack's device specifications.
+    """The facts that decide about devices. C(pci_roms): the names of the ROM files of ZStack's device specifications.
 
     C(has_spice_tls): whether spice consoles may encrypt channels. C(largest_gpu_bar): in bytes, the largest 64-bit
     memory region of a graphics card, 0 if it has none.

@@ -39,6 +39,12 @@ def identity(domain: etree._Element) -> tuple[dict[str, Any], list[str]]:
     return identity, warnings
 
 
+def label(domain: etree._Element) -> str:
+    """Return a domain's name in messages, as C(Vm.label) does."""
+    title = domain.findtext("title") or domain.findtext("description") or domain.findtext("name", "")
+    return "VM %s (%s)" % (clean_line(title), domain.findtext("uuid", ""))
+
+
 def zstack_metadata(domain: etree._Element) -> tuple[dict[str, Any], list[str]]:
     """Return the ZStack metadata of a domain by the names of a VM's options, and warnings.
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Optional, Union
 
-from .option_values import kind_of, shown, shown_name
+from .option_values import kind_of, shown, shown_name, whole_number
 
 TEXT = "text"
 INT = "a whole number"
@@ -197,8 +197,7 @@ class DocumentReader:
 def is_number(raw: Any) -> bool:
     """Return whether a value is a whole number, or a template's text of one."""
     if isinstance(raw, str):
-        digits = raw[1:] if raw.startswith("-") else raw
-        return digits.isascii() and digits.isdigit()
+        return whole_number(raw) is not None
     return isinstance(raw, int) and not isinstance(raw, bool)
 
 

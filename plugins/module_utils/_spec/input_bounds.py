@@ -17,6 +17,7 @@ MAX_STRING = 1 << 18  # characters
 MAX_NUMBER = 100  # characters of a number in JSON
 MAX_NUMBER_BITS = 128
 MAX_PROBLEMS = 100  # reported at once
+UNPAIRED_SURROGATE = "contains an unpaired surrogate, which is not a character"
 
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{},]|[-+.0-9A-Za-z]+', re.DOTALL)
 _INFINITE = re.compile(r"inf|[0-9.]e", re.IGNORECASE)
@@ -86,7 +87,7 @@ def _inner(level: Iterable[Any]) -> Iterator[Any]:
 
 def _problem_of_value(value: Any) -> str:
     if isinstance(value, str):
-        return "" if is_unicode(value) else "contains an unpaired surrogate, which is not a character"
+        return "" if is_unicode(value) else UNPAIRED_SURROGATE
     if isinstance(value, float) and not math.isfinite(value):
         return "has a number that is not finite"
     if isinstance(value, int) and value.bit_length() > MAX_NUMBER_BITS:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Optional
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
@@ -28,7 +28,14 @@ _WANTED = {
 _NUMBER_TEXT = re.compile(r"\s*[+-]?[0-9.]{1,30}\s*([A-Za-z]{1,9})?\s*")
 _HEXADECIMAL = re.compile(r"0[xX][0-9a-fA-F]{1,16}")
 _BINARY_UNIT = re.compile(r"(?<=[0-9 ][KMGTPEkmgtpe])i")
+# More digits than any option takes; from 4,300 on Python refuses to convert them.
+_DECIMAL = re.compile(r"-?[0-9]{1,40}")
 _SHOWN = 60
+
+
+def whole_number(text: str) -> Optional[int]:
+    """Return the number of a decimal text, None for any other text, among them digits of other scripts."""
+    return int(text) if _DECIMAL.fullmatch(text) else None
 
 
 def convert(value: Any, option: Option) -> Any:

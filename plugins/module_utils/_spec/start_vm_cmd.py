@@ -10,12 +10,11 @@ C(_spec.parse), for documents and playbooks alike.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from . import start_vm_cmd_2018, start_vm_cmd_today
-from .arguments import VM_ARGUMENT_SPEC
-from .document_fields import DocumentReader, inner_path
+from .document_fields import DocumentReader
 from .input_bounds import first, problem_of_data, problem_of_json
 from .option_values import kind_of
 
@@ -41,9 +40,6 @@ def vm_from_start_vm_cmd(document: Any, unknown: str = "error") -> tuple[dict[st
     """
     reader = DocumentReader()
     vm = converted(parsed_document(document), reader)
-    missing = sorted(_take_out_missing(vm, VM_ARGUMENT_SPEC, ""))
-    if missing:
-        reader.problems.append("these options of today's documents are not supported yet: %s" % ", ".join(missing))
     problems = first(reader.problems)
     warnings = first(reader.warnings, MAX_NAMED)
     fields = ", ".join(first(reader.unknown, MAX_NAMED))
@@ -60,26 +56,6 @@ def converted(document: Mapping[Any, Any], reader: DocumentReader) -> dict[str, 
     """Return the VM that a document describes, as far as it is valid."""
     is_todays = any(field in document for field in FIELDS_OF_TODAY)
     return (start_vm_cmd_today if is_todays else start_vm_cmd_2018).convert(document, reader)
-
-
-def known_part(document: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return the VM that a document describes, without the options that the collection does not have yet."""
-    vm = converted(document, DocumentReader())
-    list(_take_out_missing(vm, VM_ARGUMENT_SPEC, ""))
-    return vm
-
-
-def _take_out_missing(values: dict[str, Any], spec: Mapping[str, Any], path: str) -> Iterator[str]:
-    """Take out, and yield, the options that the collection does not have yet."""
-    for name in [name for name in values if name not in spec]:
-        del values[name]
-        yield inner_path(path, name)
-    for name, value in values.items():
-        if "options" in spec[name]:
-            members = [value] if isinstance(value, dict) else value
-            for index, item in enumerate(members):
-                inner = inner_path(path, name) + ("" if item is value else "[%d]" % index)
-                yield from _take_out_missing(item, spec[name]["options"], inner)
 
 
 def parsed_document(document: Any) -> Mapping[Any, Any]:

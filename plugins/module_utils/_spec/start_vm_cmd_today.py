@@ -9,11 +9,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from .document_fields import DocumentReader, Sent
+from .option_values import whole_number
 from .start_vm_cmd_2018 import add_ceph_secret
 from .start_vm_cmd_today_devices import add_devices
 from .start_vm_cmd_today_fields import VM
 
 _MOST_VCPUS = 128
+_MOST_MEMORY = 32 << 40  # bytes; fewer where the CPU has no addresses for them
 _CPU_PERIOD = 1000000  # microseconds
 _DEFAULT_SHARES = 1024  # of a cgroup
 _MACHINES_WITH_PCIE = ("q35", "virt")
@@ -70,12 +72,18 @@ def _add_cpu(sent: Sent, is_aarch64: bool, vm: dict[str, Any], reader: DocumentR
         vm["cpu_vendor_id"] = vendor
 
 
+def _number(text: str) -> Any:
+    number = whole_number(text)
+    return text if number is None else number
+
+
 def _add_topology(sent: Sent, addons: Sent, vm: dict[str, Any]) -> None:
     if sent.get("useNuma"):
         vm["max_vcpu_num"] = sent.get("maxVcpuNum") or _MOST_VCPUS
+        vm["max_memory"] = _MOST_MEMORY
     elif addons.all("numaNodes"):
         vm["numa_nodes"] = [
-            {**node.options, "distances": [int(text) if text.isdigit() else text for text in node.all("distance")]}
+            {**node.options, "distances": [_number(text) for text in node.all("distance")]}
             for node in addons.all("numaNodes")
         ]
     if addons.get("ioThreadNum", 0) > 0:
@@ -133,6 +141,7 @@ def _add_platform(sent: Sent, is_aarch64: bool, vm: dict[str, Any]) -> None:
     if sent.get("clockTrack") and vm.get("clock") == "localtime":
         vm["clock_track"] = sent.get("clockTrack")
     if not is_aarch64:
+        vm["ioapic"] = "kvm"
         vm["suspend_to_ram"] = sent.get("suspendToRam", False)
         vm["suspend_to_disk"] = sent.get("suspendToDisk", False)
         _add_when_true(sent, vm, {"vmPortOff": "vm_port_off"})

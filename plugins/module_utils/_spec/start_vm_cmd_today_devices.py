@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Optional
 
 from .document_fields import DocumentReader, Sent
+from .option_values import whole_number
 from .start_vm_cmd_qos import by_device, put_limits
 from .start_vm_cmd_today_fields import NIC_QOS, VOLUME_QOS
 
@@ -156,7 +157,8 @@ def _add_drives(sent: Sent, addons: Sent, is_aarch64: bool, vm: dict[str, Any], 
     drives = vm.setdefault("cd_roms", [])
     if sent.get("fromForeignHypervisor") and not is_aarch64:
         known = {drive.get("deviceId") for drive in sent.all("cdRoms")}
-        fixed = [int(text) for text in str(addons.get("FIXED_CDROMS", "")).split(",") if text.strip().isdigit()]
+        texts = str(addons.get("FIXED_CDROMS", "")).split(",")
+        fixed = [number for number in (whole_number(text.strip()) for text in texts) if number is not None]
         drives.extend({"device_id": number} for number in fixed if number not in known)
 
 
@@ -262,6 +264,6 @@ def _add_other_devices(sent: Sent, addons: Sent, is_aarch64: bool, vm: dict[str,
         return
     if addons.get("systemVirtioDriverDeviceType") == "VFD":
         vm["floppies"] = list(_FLOPPIES)
-    panic = [name for field, name in (("panicIsa", "isa"), ("panicHyperv", "hyperv")) if addons.get(field)]
+    panic = [name for field, name in (("panicHyperv", "hyperv"), ("panicIsa", "isa")) if addons.get(field)]
     if panic:
         vm["panic_devices"] = panic

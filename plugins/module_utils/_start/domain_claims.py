@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Optional
@@ -14,9 +15,12 @@ try:
 except ImportError:  # the module reports it
     pass
 
+from .._libvirt.domain_facts import label
+
 _WILDCARDS = ("", "*", "0.0.0.0", "::")
 _LOOPBACK = "127.0.0.1"
 _QEMU_ARGUMENTS = "{%(qemu)s}commandline/{%(qemu)s}arg" % {"qemu": "http://libvirt.org/schemas/domain/qemu/1.0"}
+_PORT = re.compile(r"[0-9]{1,5}")
 _PORT_ATTRIBUTES = ("port", "tlsPort", "websocket")
 
 
@@ -62,9 +66,8 @@ NO_CLAIMS = Claims("")
 
 def claims_of(domain: etree._Element, live: bool = False) -> Claims:
     """Return the claims of a definition, or of a running domain with the ports and taps that libvirt chose."""
-    title = domain.findtext("title") or domain.findtext("description") or domain.findtext("name", "")
     return Claims(
-        label="VM %s (%s)" % (title, domain.findtext("uuid", "")),
+        label=label(domain),
         sockets=frozenset(_sockets(domain)),
         peers=frozenset(_peers(domain)),
         logs=frozenset(_logs(domain)),
@@ -154,4 +157,4 @@ def _listen_address(graphics: etree._Element) -> Optional[str]:
 
 
 def _port(text: Optional[str]) -> int:
-    return int(text) if text is not None and text.isdigit() else 0
+    return int(text) if text is not None and _PORT.fullmatch(text) else 0

@@ -19,7 +19,7 @@ from .._drift.walk import Difference
 from .._errors.errors import Problem
 from .._host_storage.overlays import Overlays
 from .._host_storage.volume_actions import CreateVolume, GrowVolume
-from .._host_storage.volume_store import Written
+from .._host_storage.volume_store import VolumeStore, Written
 from .._libvirt.observed import ObservedVm
 from .._spec.vm import Vm, Volume, VolumeCreation
 from .._storage import backends
@@ -105,7 +105,7 @@ def _look_at(
     # Another VM of the task may have created it since the storage was checked.
     work.explained.add(option_path_of(volume))
     if not store.is_missing(volume):
-        _compare(run, volume, create, image, domains, work)
+        _compare(store, volume, create, image, domains, work)
         return
     if owner:
         message = _NOT_CREATED % (volume.install_path, owner)
@@ -130,10 +130,9 @@ def _writers(run: RunContext, create: VolumeCreation) -> Iterator[Problem]:
 
 
 def _compare(
-    run: RunContext, volume: Volume, create: VolumeCreation, image: str, domains: Domains, work: VolumeWork
+    store: VolumeStore, volume: Volume, create: VolumeCreation, image: str, domains: Domains, work: VolumeWork
 ) -> None:
-    assert run.volume_stores is not None  # nosec
-    store, volume_format = run.volume_stores.of(volume), volume.format or "raw"
+    volume_format = volume.format or "raw"
     disk = domains.overlays.live.get(image, domains.overlays.defined.get(image))
     own = Written(image, volume_format)
     written = own if disk is None else _written(disk, volume_format)

@@ -18,6 +18,7 @@ except ImportError:  # the module reports it
 
 from .._errors.errors import VmError
 from .._host_storage.overlays import backing_on_host, links_below
+from .._libvirt.domain_facts import label
 from .._libvirt.hypervisor import Hypervisor
 from .._storage.image_chain import HEAD_BYTES, QCOW2_MAGIC, backing_of, chain_of, mirror_images
 
@@ -44,7 +45,7 @@ class _Disk:
 
 
 class ImageUsers:
-    """What uses images, as it was when this was created."""
+    """The users of images, as of the creation of this object."""
 
     def __init__(self, hypervisor: Hypervisor, system: HostSystem) -> None:
         self._system = system
@@ -108,14 +109,12 @@ def _all_disks(hypervisor: Hypervisor, system: HostSystem) -> Iterator[_Disk]:
                 domain = etree.fromstring(hypervisor.xml(listed.uuid, inactive))
             except VmError as error:
                 if error.code != "domain_gone":
-                    raise
+                    raise error.replaced(message="VM %s: %s" % (listed.uuid, error.message)) from error
                 continue
-            title = domain.findtext("title") or domain.findtext("description") or listed.name
-            label = "VM %s (%s)" % (title, listed.uuid)
             for disk in domain.iterfind("devices/disk"):
                 images = _images_of(disk, system)
                 if images:
-                    yield _Disk(label, listed.uuid, disk.find("target").get("dev", ""), not inactive, images)
+                    yield _Disk(label(domain), listed.uuid, disk.find("target").get("dev", ""), not inactive, images)
 
 
 def _images_of(disk: etree._Element, system: HostSystem) -> tuple[str, ...]:

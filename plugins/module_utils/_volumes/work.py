@@ -34,7 +34,7 @@ _PROGRESS_BYTES = 64
 
 @dataclass(frozen=True)
 class VolumeRequest:
-    """What to do with the volumes. C(cancelled) is set when the task is interrupted."""
+    """The work on the volumes. C(cancelled) is set when the task is interrupted."""
 
     absent: bool
     check_mode: bool

@@ -12,7 +12,7 @@ from pathlib import Path
 CHECKOUT = Path(__file__).resolve().parents[3]
 
 
-def test_the_page_is_made_from_the_table() -> None:
+def test_the_page_matches_the_table() -> None:
     made = subprocess.run(
         [sys.executable, CHECKOUT / "tools" / "docs" / "errors-page"], capture_output=True, text=True, check=True
     )

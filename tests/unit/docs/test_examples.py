@@ -120,24 +120,24 @@ def test_there_are_examples() -> None:
 
 
 @pytest.mark.parametrize("block", YAML_BLOCKS, ids=str)
-def test_yaml_of_the_pages_is_yaml(block: Block) -> None:
+def test_yaml_of_the_pages_is_valid(block: Block) -> None:
     assert content(block) is not None
 
 
-def test_json_of_the_pages_is_json() -> None:
+def test_json_of_the_pages_is_valid() -> None:
     for block in blocks("json"):
         assert json.loads(block.text), block
 
 
 @pytest.mark.parametrize("block", YAML_BLOCKS, ids=str)
-def test_modules_take_what_the_pages_give_them(block: Block) -> None:
+def test_modules_accept_the_examples_of_the_pages(block: Block) -> None:
     example = content(block)
     assert [found for call in module_calls(example) for found in problems_of_call(*call)] == []
     assert [found for vms in lists_of_vms(example, {}) for found in problems_of_vms(vms)] == []
 
 
 @pytest.mark.parametrize("plugin", DOCUMENTED)
-def test_modules_take_their_own_examples(plugin: str) -> None:
+def test_modules_accept_their_own_examples(plugin: str) -> None:
     example = yaml.safe_load(importlib.import_module(plugin).EXAMPLES)
     calls = list(module_calls(example))
     assert calls
@@ -171,7 +171,7 @@ def inventories() -> Iterator[dict[str, Any]]:
     return (each for each in shown if isinstance(each, dict) and each.get("plugin") == zstack_vms.InventoryModule.NAME)
 
 
-def test_the_inventory_takes_what_the_pages_and_itself_give_it() -> None:
+def test_the_inventory_accepts_the_examples_of_the_pages_and_its_own() -> None:
     spec, shown = options_of_inventory(), list(inventories())
     assert len(shown) > 3 and {"strict", "cache_timeout", "timeout"} <= spec.keys()
     for configuration in shown:
@@ -179,7 +179,7 @@ def test_the_inventory_takes_what_the_pages_and_itself_give_it() -> None:
         assert zstack_vms._checked(configuration["hypervisors"])
 
 
-def test_ansible_takes_the_playbooks_of_the_pages(tmp_path: Path) -> None:
+def test_ansible_accepts_the_playbooks_of_the_pages(tmp_path: Path) -> None:
     playbooks = []
     for block in YAML_BLOCKS:
         if is_playbook(content(block)):

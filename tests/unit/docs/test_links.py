@@ -39,13 +39,13 @@ def problem(page: Path, link: str) -> str:
 
 
 @each_page
-def test_links_lead_somewhere(page: Path) -> None:
+def test_links_work(page: Path) -> None:
     links = _LINK.findall(_CODE.sub("", prose(page)))
     assert [found for found in (problem(page, link) for link in links) if found] == []
 
 
 @each_page
-def test_files_that_are_named_are_there(page: Path) -> None:
+def test_named_files_exist(page: Path) -> None:
     assert [name for name in _PATH.findall(prose(page)) if not (CHECKOUT / name.rstrip("/")).exists()] == []
 
 

@@ -161,14 +161,23 @@ INPUTS: dict[Make, int] = {
 
 @pytest.mark.parametrize("block", BLOCKS)
 @pytest.mark.parametrize("make", INPUTS, ids=lambda make: make.__name__)
-def test_nothing_takes_long_or_grows_or_fails(make: Make, block: int) -> None:
+def test_random_input_is_handled_in_bounded_time_and_memory(make: Make, block: int) -> None:
     mutator, bounded = Mutator(block), Bounded()
     for _number in range(INPUTS[make]):
         bounded.run(getattr(targets, f"use_{make.__name__}"), *make(mutator))
     bounded.end()
 
 
-def test_twenty_thousand_and_more() -> None:
+@pytest.mark.parametrize("text", ["\u00b2", "1" * 5000, "0x" + "f" * 5000])
+@pytest.mark.parametrize("document", [DOCUMENTS[0], DOCUMENTS[-1]], ids=["2018", "today"])
+def test_digits_that_are_no_number_are_no_failure(document: dict[str, Any], text: str) -> None:
+    addons = {**document["addons"], "FIXED_CDROMS": text, "numaNodes": [{"nodeID": 0, "distance": [text]}]}
+    changed = {**document, "fromForeignHypervisor": True, "cpuNum": text, "useNuma": False, "addons": addons}
+    for wrong in (changed, {**changed, "cpuNum": 1}):
+        targets.use_document(wrong)
+
+
+def test_there_are_at_least_twenty_thousand_inputs() -> None:
     assert sum(INPUTS.values()) * len(BLOCKS) >= 20_000
 
 

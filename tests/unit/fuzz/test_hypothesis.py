@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import json
 import zlib
+from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.zstack.kvm.tests.unit.fuzz import targets
+from ansible_collections.zstack.kvm.tests.unit.fuzz import targets, test_fuzz
 from ansible_collections.zstack.kvm.tests.unit.fuzz.targets import DOCUMENTS, URLS, VMS, Bounded
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+CHECKOUT = Path(__file__).resolve().parents[3]
 EXAMPLES = 150  # of each kind
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=40)
@@ -83,7 +85,7 @@ STRATEGIES: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {
 
 
 @pytest.mark.parametrize("target", STRATEGIES)
-def test_nothing_takes_long_or_grows_or_fails(target: str) -> None:
+def test_random_input_is_handled_in_bounded_time_and_memory(target: str) -> None:
     bounded = Bounded()
 
     @settings(
@@ -103,3 +105,11 @@ def test_nothing_takes_long_or_grows_or_fails(target: str) -> None:
 
 def test_each_target_has_its_strategy() -> None:
     assert set(STRATEGIES) == {name[4:] for name in dir(targets) if name.startswith("use_")}
+
+
+def test_the_figures_of_the_documentation_are_right() -> None:
+    page = " ".join((CHECKOUT / "docs/testing.md").read_text(encoding="utf-8").split())
+    seeded, drawn = sum(test_fuzz.INPUTS.values()) * len(test_fuzz.BLOCKS), EXAMPLES * len(STRATEGIES)
+    assert f"reads {seeded:,} inputs" in page
+    assert f"{drawn:,} that hypothesis draws" in page
+    assert f"may take {targets.SECONDS} s of CPU time, leave {targets.GROWTH >> 20} MiB behind" in page

@@ -10,7 +10,13 @@ from pathlib import Path
 TESTS = Path(__file__).parent
 PLUGINS = TESTS.parents[2] / "plugins"
 # They look at all files of a kind.
-OF_MANY_FILES = {"test_names.py", "test_clock.py", "module_utils/test_imports.py", "modules/test_documentation.py"}
+OF_MANY_FILES = {
+    "test_names.py",
+    "test_clock.py",
+    "module_utils/test_imports.py",
+    "modules/test_documentation.py",
+    "modules/test_arguments.py",
+}
 
 
 def test_a_test_file_begins_with_the_name_of_a_source_file_in_the_same_directory() -> None:

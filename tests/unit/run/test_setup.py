@@ -54,7 +54,7 @@ def test_new_requirements_are_installed_into_it(setup: RecordingSetup) -> None:
     assert setup.prepared("pytest", "nox") == [INSTALL]
 
 
-def test_one_that_cannot_be_told_to_be_ours_is_created_again(setup: RecordingSetup) -> None:
+def test_an_environment_of_unknown_origin_is_recreated(setup: RecordingSetup) -> None:
     setup.prepared("pytest")
     (setup.checkout.venv / "stamp").write_text("0123abcd", encoding="utf-8")
     assert setup.prepared("pytest") == [CREATE, INSTALL]

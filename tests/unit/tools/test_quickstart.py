@@ -39,7 +39,7 @@ def raises(error: Exception) -> Callable[..., Any]:
         (StepError("no network. Plug it in"), ["no network. Plug it in"]),
     ],
 )
-def test_what_fails_is_said_with_what_to_do(
+def test_a_failure_is_reported_with_a_hint(
     error: Exception, texts: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["quickstart"])
@@ -59,7 +59,7 @@ def test_a_command_that_fails_is_shown_with_its_last_lines_its_hint_and_the_log(
         assert text in str(raised.value)
 
 
-def test_a_command_that_is_not_there_is_said_with_the_hint(tmp_path: Path) -> None:
+def test_a_missing_command_is_reported_with_a_hint(tmp_path: Path) -> None:
     with pytest.raises(StepError, match="/none can't be run: No such file or directory. Install it"):
         Progress(1, tmp_path / "log.txt").run(["/none"], hint="Install it", seconds=20)
 

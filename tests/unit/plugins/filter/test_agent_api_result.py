@@ -49,12 +49,12 @@ def test_a_vm_that_failed_has_message_and_hint() -> None:
         ("qos_limit", "QoS exceed max limit, please check and reset it in zstack"),
     ],
 )
-def test_what_the_management_node_reads_is_in_the_agents_words(code: str, text: str) -> None:
+def test_the_management_node_gets_the_agents_texts(code: str, text: str) -> None:
     assert agent_api_result(failure(code))["error"] == text
 
 
 @pytest.mark.parametrize("how", ["failed", "unreachable"])
-def test_a_task_that_did_not_get_as_far_has_its_message(how: str) -> None:
+def test_a_task_that_failed_earlier_has_its_message(how: str) -> None:
     assert agent_api_result({how: True, "msg": "no route to host"}) == {
         "success": False,
         "error": "no route to host",
@@ -62,7 +62,7 @@ def test_a_task_that_did_not_get_as_far_has_its_message(how: str) -> None:
     }
 
 
-def test_of_a_running_vm_the_addresses_are_told_that_the_management_node_records() -> None:
+def test_a_running_vm_has_the_addresses_that_the_management_node_records() -> None:
     printed = "QEMU emulator version 6.2.0 (qemu-kvm-6.2.0-451.el8)\nCopyright (c) 2003-2021"
     answer = agent_api_result({"failed": False}, DOMAIN, printed)
 

@@ -104,7 +104,7 @@ def test_a_hypervisor_that_is_down_comes_first_and_its_vms_are_unknown(answer: d
     assert report["summary"]["hypervisors_down"] == ["hv2"]
 
 
-def test_a_hypervisor_that_tells_nothing_of_its_vms_says_why() -> None:
+def test_a_hypervisor_without_vm_information_has_the_reason() -> None:
     (row,) = fleet_report([host()])["hypervisors"]
     assert (marks(row), row["message"], row["level"]) == ([("bad", "VMs unknown")], "libvirt hangs", "bad")
 
@@ -122,7 +122,7 @@ def test_a_hypervisor_has_the_sum_of_the_vms_that_run() -> None:
     assert (row["vms"], row["running"], row["vm_cpus"], row["vm_memory"]) == (3, 2, 4, 6)
 
 
-def test_vms_of_the_run_before_are_marked_and_expected() -> None:
+def test_vms_of_the_previous_run_are_marked_and_expected() -> None:
     workflow = [
         {"uuid": UUID, "name": "web", "host": "hv1", "changed": True},
         {"uuid": "gone", "name": "gone", "host": "hv1", "changed": False, "error": "image_missing: no image"},
@@ -134,17 +134,23 @@ def test_vms_of_the_run_before_are_marked_and_expected() -> None:
     assert gone["messages"] == ["image_missing: no image"]
 
 
-def test_those_that_need_most_come_first_and_numbers_count_as_numbers() -> None:
+def test_rows_are_sorted_by_urgency_then_naturally_by_name() -> None:
     vms = [told(uuid=name, name=name) for name in ("b10", "b9", "a")] + [told(uuid="z", name="z", state="crashed")]
     assert [vm["name"] for vm in fleet_report([host(vms=vms)])["vms"]] == ["z", "a", "b9", "b10"]
 
 
 @pytest.mark.parametrize(("thumbnail", "kept"), [("iVBORw0=", True), ('"><script>', False), (None, False)])
-def test_a_picture_is_base64_or_nothing(thumbnail: Optional[str], kept: bool) -> None:
+def test_a_thumbnail_that_is_not_base64_is_dropped(thumbnail: Optional[str], kept: bool) -> None:
     (row,) = fleet_report([host(vms=[told(thumbnail=thumbnail)])])["vms"]
     assert row["thumbnail"] == (thumbnail if kept else None)
 
 
-def test_nothing_at_all_is_a_report_too() -> None:
+def test_an_empty_fleet_has_a_report() -> None:
     report = fleet_report([])
     assert (report["hypervisors"], report["vms"], report["summary"]["vms"]) == ([], [], 0)
+
+
+def test_names_with_digits_of_any_number_and_script_are_sorted() -> None:
+    names = ["vm2", "vm010", "vm" + "1" * 5000, "vm\u00b2", "vm\u0661"]
+    rows = fleet_report([host(vms=[told(name=name) for name in reversed(names)])])["vms"]
+    assert [row["name"] for row in rows] == names

@@ -34,7 +34,7 @@ def test_gives_a_vm(warnings: list[str]) -> None:
     assert warnings == []
 
 
-def test_what_is_wrong_is_one_error() -> None:
+def test_all_problems_are_one_error() -> None:
     with pytest.raises(AnsibleFilterError, match="memory is required; unknown fields: gpu"):
         from_start_vm_cmd({**DOCUMENT, "gpu": 1, "memory": None})
 
@@ -45,6 +45,6 @@ def test_warns_when_asked_to(warnings: list[str]) -> None:
 
 
 @pytest.mark.parametrize("unknown", ["skip", None, True])
-def test_unknown_is_one_of_three(unknown: Any) -> None:
+def test_unknown_accepts_three_values(unknown: Any) -> None:
     with pytest.raises(AnsibleFilterError, match="unknown must be one of error, warn, ignore"):
         from_start_vm_cmd(DOCUMENT, unknown=unknown)

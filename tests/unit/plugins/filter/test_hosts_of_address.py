@@ -17,7 +17,7 @@ def test_a_host_is_found_by_its_address_or_its_name() -> None:
     assert hosts_of_address(hosts, ADDRESS) == ["hv1", ADDRESS]
 
 
-def test_the_management_address_counts_before_the_others() -> None:
+def test_the_management_address_has_precedence() -> None:
     hosts = [
         {"inventory_hostname": "hv1", "ansible_host": ADDRESS, "zstack_host_management_ip": "10.1.0.11"},
         {"inventory_hostname": "hv2", "ansible_host": "hv2.example", "zstack_host_management_ip": ADDRESS},
@@ -25,5 +25,5 @@ def test_the_management_address_counts_before_the_others() -> None:
     assert hosts_of_address(hosts, ADDRESS) == ["hv2"]
 
 
-def test_there_may_be_none() -> None:
+def test_there_may_be_no_such_host() -> None:
     assert hosts_of_address([{"inventory_hostname": "hv1"}], ADDRESS) == []

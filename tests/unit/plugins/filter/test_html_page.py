@@ -18,12 +18,12 @@ TEMPLATE = Path(__file__).parents[4] / "playbooks" / "templates" / "report.html.
 HOSTILE = """</td></script><script>alert(1)</script><img src=x onerror=alert(1)>"' onload='alert(1) {{ 6 * 7 }}"""
 
 
-def test_what_is_put_in_is_escaped() -> None:
+def test_values_are_escaped() -> None:
     assert html_page({"name": '<b a="\'">&'}, "<p>{{ name }}</p>") == "<p>&lt;b a=&#34;&#39;&#34;&gt;&amp;</p>"
 
 
 @pytest.mark.parametrize("template", ["{{ missing }}", "{% if %}"])
-def test_a_template_that_is_wrong_is_an_error(template: str) -> None:
+def test_an_invalid_template_is_an_error(template: str) -> None:
     with pytest.raises(AnsibleFilterError, match="html_page: "):
         html_page({}, template)
 
@@ -58,7 +58,7 @@ HOST = {
 }  # fmt: skip
 
 
-def test_no_text_of_the_report_becomes_markup() -> None:
+def test_all_text_of_the_report_is_escaped() -> None:
     hosts = [
         {"name": HOSTILE, "hypervisor": hostile(HOST), "vms": {"vms": [hostile(VM)]}, "problem": HOSTILE},
         {"name": HOSTILE + "2", "hypervisor": {"failed": True, "msg": HOSTILE}, "wanted": {HOSTILE: HOSTILE}},
@@ -73,5 +73,5 @@ def test_no_text_of_the_report_becomes_markup() -> None:
     assert HOSTILE in {element.text for element in found.iterfind(".//tbody//b")}
 
 
-def test_a_report_of_nothing_is_a_page() -> None:
+def test_an_empty_report_is_a_page() -> None:
     assert "No VM to show." in page(fleet_report([])).text_content()

@@ -32,7 +32,7 @@ def test_a_vm_that_runs_nowhere_may_be_started() -> None:
     assert placement_problems({"hv1": {WEB: "web"}}, [answer(host) for host in HOSTS], HOSTS) == []
 
 
-def test_a_vm_that_runs_where_it_is_wanted_is_right_there() -> None:
+def test_a_vm_that_runs_on_its_host_is_no_problem() -> None:
     answers = [answer("hv1", WEB), answer("hv2", DATABASE), answer("hv3")]
     assert placement_problems({"hv1": {WEB: "web"}, "hv2": {DATABASE: "database"}}, answers, HOSTS) == []
 
@@ -45,7 +45,7 @@ def test_a_vm_that_runs_on_another_hypervisor_is_named_with_both() -> None:
 
 
 @pytest.mark.parametrize("written", [WEB.replace("-", ""), WEB.upper()])
-def test_the_uuid_may_be_written_in_any_way(written: str) -> None:
+def test_uuids_are_compared_in_any_notation(written: str) -> None:
     (problem,) = placement_problems({"hv1": {written: "web"}}, [answer("hv1"), answer("hv2", WEB)], HOSTS[:2])
     assert problem.endswith("active on hv2")
 
@@ -67,12 +67,12 @@ def test_a_vm_that_is_wanted_on_two_hypervisors_is_a_problem() -> None:
     ]
 
 
-def test_vms_without_a_uuid_are_for_the_module_to_refuse() -> None:
+def test_vms_without_a_uuid_are_left_to_the_module() -> None:
     wanted = {"hv1": {"": "web"}, "hv2": {"": "database"}}
     assert placement_problems(wanted, [answer("hv1"), answer("hv2")], HOSTS[:2]) == []
 
 
-def test_two_names_of_one_hypervisor_are_one() -> None:
+def test_two_names_of_one_hypervisor_are_the_same_host() -> None:
     answers = [answer("hv1", WEB), answer("alias", WEB, uuid="uuid of hv1", hostname="hv1")]
     wanted = {"hv1": {WEB: "web"}, "alias": {WEB: "web"}}
     assert placement_problems(wanted, answers, ["hv1", "alias"]) == []
@@ -83,7 +83,7 @@ def test_cloned_hypervisors_with_the_same_uuid_are_two() -> None:
     assert len(placement_problems({"hv1": {WEB: "web"}}, answers, HOSTS[:2])) == 1
 
 
-def test_a_hypervisor_that_cannot_be_asked_is_named_with_the_reason() -> None:
+def test_a_hypervisor_that_does_not_answer_is_named_with_the_reason() -> None:
     failed = {"item": "hv3", "failed": True, "msg": "cannot open: no socket\n"}
     answers = [answer("hv1"), silent("hv2"), failed]
     assert placement_problems({"hv1": {WEB: "web"}}, answers, HOSTS) == [
@@ -92,37 +92,37 @@ def test_a_hypervisor_that_cannot_be_asked_is_named_with_the_reason() -> None:
     ]
 
 
-def test_a_hypervisor_that_nobody_asked_is_named() -> None:
+def test_a_hypervisor_that_was_not_queried_is_named() -> None:
     assert placement_problems({"hv1": {WEB: "web"}}, [answer("hv1"), answer("hv2")], HOSTS) == [
         "hv3 cannot be queried for its running VMs"
     ]
 
 
 @pytest.mark.parametrize("ignored", [True, "true", "yes", ["hv2", "hv3"], ("hv2", "hv3"), "hv2,hv3", "hv3 hv2"])
-def test_the_operator_may_say_that_hypervisors_need_not_answer(ignored: Any) -> None:
+def test_unreachable_hypervisors_can_be_ignored(ignored: Any) -> None:
     answers = [answer("hv1"), silent("hv2"), silent("hv3")]
     assert placement_problems({"hv1": {WEB: "web"}}, answers, HOSTS, ignore_unreachable=ignored) == []
 
 
 @pytest.mark.parametrize("ignored", [False, "false", "no", [], ["hv2"], "hv2", "hv1,hv2"])
-def test_the_others_must_answer(ignored: Any) -> None:
+def test_hypervisors_that_are_not_ignored_must_answer(ignored: Any) -> None:
     answers = [answer("hv1"), answer("hv2"), silent("hv3")]
     (problem,) = placement_problems({"hv1": {WEB: "web"}}, answers, HOSTS, ignore_unreachable=ignored)
     assert problem.startswith("hv3 cannot be queried")
 
 
-def test_what_an_ignored_hypervisor_says_all_the_same_counts() -> None:
+def test_answers_of_ignored_hypervisors_count() -> None:
     answers = [answer("hv1"), answer("hv2", WEB)]
     assert len(placement_problems({"hv1": {WEB: "web"}}, answers, HOSTS[:2], ignore_unreachable=True)) == 1
 
 
 @pytest.mark.parametrize("ignored", [{"hv2": True}, 7])
-def test_anything_else_in_its_place_is_an_error(ignored: Any) -> None:
+def test_other_values_of_ignore_unreachable_are_an_error(ignored: Any) -> None:
     with pytest.raises(AnsibleFilterError, match="must be a list of hosts or a boolean"):
         placement_problems({}, [answer("hv1")], ["hv1"], ignore_unreachable=ignored)
 
 
-def test_the_variables_of_the_hosts_say_what_is_wanted_and_who_answered() -> None:
+def test_desired_vms_and_answers_are_read_from_host_variables() -> None:
     hosts = [
         {
             "inventory_hostname": "hv1",

@@ -77,7 +77,7 @@ def test_the_next_node_of_a_workflow_gets_no_more_than_it_needs() -> None:
     ]
 
 
-def test_a_name_or_a_message_breaks_no_row_and_orders_no_terminal_about() -> None:
+def test_names_and_messages_are_cleaned_for_the_table() -> None:
     vm = {**FAILED, "name": "ma\nil\x1b[2J", "error": {"message": "no \x9bimage", "hint": ""}}
     lines = started_vms([host("hv1", {"vms": [vm]})])["lines"]
     assert [line for line in lines if "il" in line] == [

@@ -22,7 +22,7 @@ def names(**variables):
 
 
 @pytest.mark.parametrize("nothing", [{}, {"zstack_vms": None}, {"zstack_vms": ""}, {"zstack_start_vm_cmds": " \n"}])
-def test_what_is_empty_is_not_given(nothing):
+def test_empty_values_count_as_omitted(nothing):
     assert vms_of_variables(nothing) == []
 
 
@@ -64,7 +64,7 @@ def test_documents_come_first():
     assert names(zstack_vms="name: c", zstack_secret_start_vm_cmds=[B], zstack_start_vm_cmds=[A]) == ["a", "b", "c"]
 
 
-def test_defaults_hold_unless_the_vm_says_otherwise():
+def test_options_of_the_vm_override_the_defaults():
     vms = [{"name": "a", "domain_type": "kvm"}, {"name": "b"}]
     defaults = "domain_type: qemu\nautostart: 'true'"
     assert vms_of_variables({"zstack_vms": vms, "zstack_vm_defaults": defaults}) == [
@@ -74,7 +74,7 @@ def test_defaults_hold_unless_the_vm_says_otherwise():
 
 
 @pytest.mark.parametrize("own", [{}, {"console_password": ""}, {"console_password": None}])
-def test_a_vm_without_a_console_password_gets_the_one_that_the_survey_asked_for(own):
+def test_a_vm_without_a_console_password_gets_that_of_the_survey(own):
     (vm,) = vms_of_variables({"zstack_vms": [own], "zstack_console_password": SECRET})
     assert vm["console_password"] == SECRET
 
@@ -85,7 +85,7 @@ def test_a_console_password_of_its_own_stays():
     assert vm["console_password"] == "own"
 
 
-def test_fields_that_are_not_known_are_left_out():
+def test_unknown_fields_are_ignored():
     (vm,) = vms_of_variables({"zstack_start_vm_cmds": json.dumps({**A, "newField": 1})})
     assert set(vm) == {"name", "uuid", "memory", "cpu_num", "root_volume"}
 
@@ -125,7 +125,7 @@ def test_fields_that_are_not_known_are_left_out():
          "zstack_vm_defaults[0]: must be a mapping of options, not text"),
     ],
 )  # fmt: skip
-def test_errors_name_the_variable_and_the_place_and_no_value(variables, said):
+def test_errors_name_the_variable_and_the_path_and_no_value(variables, said):
     with pytest.raises(AnsibleFilterError) as error:
         vms_of_variables(variables)
     assert str(error.value) == said

@@ -23,7 +23,7 @@ class Connection:
         self.closed.set()
 
 
-def test_one_that_does_not_come_to_an_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hypervisor_that_does_not_finish_is_abandoned(monkeypatch: pytest.MonkeyPatch) -> None:
     connection, goes_on = Connection(), threading.Event()
 
     def endless(*_arguments: Any, **_options: Any) -> list[Any]:

@@ -77,7 +77,7 @@ class TestParsing:
         assert parse_address(text) is None
 
     @given(st.text())
-    def test_never_gives_what_a_shell_or_a_template_would_take_for_more(self, text: str) -> None:
+    def test_never_returns_shell_or_template_syntax(self, text: str) -> None:
         parsed = parse_address("fe80::1%" + text)
         assert parsed is None or set(parsed) <= set("fe80:1%") | set(map(chr, range(48, 58))) | set(
             "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_.-"

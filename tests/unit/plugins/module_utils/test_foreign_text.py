@@ -32,11 +32,11 @@ ANY_TEXT = st.text(st.characters())
         ("Über 東京 👩\u200d💻", "Über 東京 👩\u200d💻"),
     ],
 )
-def test_what_a_terminal_would_obey_is_replaced(text: str, cleaned: str) -> None:
+def test_terminal_control_sequences_are_replaced(text: str, cleaned: str) -> None:
     assert clean(text) == cleaned
 
 
-def test_a_sequence_that_does_not_end_hides_nothing() -> None:
+def test_an_unterminated_sequence_hides_nothing() -> None:
     assert clean("disk a\x1b]0;b is missing\nsecond line") == "disk a\ufffd0;b is missing\nsecond line"
 
 

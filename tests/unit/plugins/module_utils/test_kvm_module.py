@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ def ended(module: type[KvmModule], arguments: dict[str, Any], capsys: pytest.Cap
 
 
 @pytest.mark.parametrize("module", [KvmModule, DescribedVmsModule])
-def test_an_option_that_there_is_not_shows_nothing_of_its_value(
+def test_an_unknown_option_does_not_reveal_its_value(
     module: type[KvmModule], capsys: pytest.CaptureFixture[str]
 ) -> None:
     result = ended(module, {"vm": [{"console_password": "Sekret"}], "passwort": "Sekret"}, capsys)
@@ -45,3 +46,17 @@ def test_values_that_json_cannot_carry_are_shown_as_text(capsys: pytest.CaptureF
 def test_presentable_leaves_everything_else_as_it_is() -> None:
     value = {"a": [1, 1.5, None, True, "Büro"], "b": {}}
     assert presentable(value) == value
+
+
+HOSTILE = "a\x1b[2J\u202eb\x9bc\r"
+
+
+def test_nothing_that_a_terminal_would_obey_is_in_a_result(capsys: pytest.CaptureFixture[str]) -> None:
+    for end in ("exit_json", "fail_json"):
+        with patch_module_args({"uri": HOSTILE}), pytest.raises(SystemExit):
+            module = KvmModule(SPEC)
+            module.warn(HOSTILE)
+            getattr(module, end)(msg=HOSTILE, vms=[{HOSTILE: [HOSTILE]}])
+        result = json.loads(capsys.readouterr().out)
+        del result["invocation"]  # what the task itself has written
+        assert not re.search("[\x1b\x9b\r\u202e]", json.dumps(result, ensure_ascii=False)), result

@@ -12,20 +12,20 @@ from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import V
 from ansible_collections.zstack.kvm.plugins.module_utils.waiting import wait_until
 
 
-def test_what_is_true_at_once_is_true_without_any_time() -> None:
+def test_a_condition_is_tried_even_without_time() -> None:
     assert wait_until(lambda: True, 0) is True
 
 
-def test_what_becomes_true_is_noticed() -> None:
+def test_a_condition_that_becomes_true_ends_the_wait() -> None:
     answers = iter([False, False, True])
     assert wait_until(lambda: next(answers), 60, poll=0) is True
 
 
-def test_what_does_not_become_true_in_time_is_false() -> None:
+def test_a_condition_that_stays_false_times_out() -> None:
     assert wait_until(lambda: False, 0) is False
 
 
-def test_a_task_that_is_asked_to_stop_waits_no_longer() -> None:
+def test_an_interrupted_task_stops_waiting() -> None:
     cancelled = threading.Event()
     cancelled.set()
     with pytest.raises(VmError) as caught:
@@ -33,7 +33,7 @@ def test_a_task_that_is_asked_to_stop_waits_no_longer() -> None:
     assert caught.value.code == "interrupted"
 
 
-def test_what_is_true_counts_although_the_task_is_asked_to_stop() -> None:
+def test_a_true_condition_counts_even_if_the_task_is_interrupted() -> None:
     cancelled = threading.Event()
     cancelled.set()
     assert wait_until(lambda: True, 60, cancelled) is True

@@ -75,13 +75,13 @@ def test_the_devices_that_share_the_line_are_named(machine: Machine) -> None:
     assert "the interrupt line 16 of 0000:03:00.0 is shared with 0000:00:1d.0 (driver ehci-pci)" in error.message
 
 
-def test_how_to_free_the_line_is_said_and_what_that_costs(machine: Machine) -> None:
+def test_the_hint_says_how_to_free_the_line_and_the_consequence(machine: Machine) -> None:
     error = explained(machine, WORDS)
     assert "echo 1 > /sys/bus/pci/devices/0000:00:1d.0/remove" in error.hint
     assert "reboot" in error.hint
 
 
-def test_a_device_that_does_without_the_line_is_not_blamed(machine: Machine) -> None:
+def test_a_device_that_does_not_need_the_line_is_not_named(machine: Machine) -> None:
     error = explained(machine, WORDS)
     assert "0000:00:1f.2" not in error.message + error.hint
     assert "0000:00:1c.0" not in error.message + error.hint
@@ -94,29 +94,29 @@ def test_where_nothing_is_found_the_usual_hint_remains(tmp_path: Path) -> None:
     assert (error.code, error.hint) == ("vfio_irq_conflict", "")
 
 
-def test_the_reason_stands_in_the_log_alone(machine: Machine) -> None:
+def test_the_reason_is_only_in_the_log(machine: Machine) -> None:
     error = explained(machine, 'qemu-system-x86_64: -drive: Failed to get "write" lock\n')
     assert error.code == "image_locked"
     assert 'Failed to get "write" lock' in error.message
 
 
-def test_what_an_earlier_run_wrote_is_no_reason(machine: Machine) -> None:
+def test_output_of_an_earlier_run_is_ignored(machine: Machine) -> None:
     machine.say('qemu-system-x86_64: Failed to get "write" lock\n')
     assert explained(machine, "").code == "qemu_failed"
 
 
-def test_that_libvirt_ended_it_is_no_reason(machine: Machine) -> None:
+def test_termination_by_libvirt_is_ignored(machine: Machine) -> None:
     error = explained(machine, "qemu-system-x86_64: terminating on signal 15 from pid 41 (/usr/sbin/libvirtd)\n")
     assert "terminating" not in error.message
 
 
-def test_the_command_line_that_libvirt_writes_is_no_reason(machine: Machine) -> None:
+def test_the_command_line_is_ignored(machine: Machine) -> None:
     log = QemuLog(HostSystem(str(machine.root)), DOMAIN)
     machine.say(EL_LOG.read_text(encoding="utf-8"))
     (line,) = log.lines()
     assert line.endswith("vfio 0000:03:00.0: group 12 is not viable")
 
 
-def test_the_log_of_a_remote_hypervisor_is_not_asked_for() -> None:
+def test_the_log_of_a_remote_hypervisor_is_not_read() -> None:
     log = QemuLog(RemoteSystem("qemu+ssh://hv1/system"), DOMAIN)
     assert log.explained(VmError("qemu_failed", "it failed")).message == "it failed"

@@ -47,23 +47,23 @@ def test_ppm_becomes_png_of_the_same_pixels(header: bytes) -> None:
     [b"", b"BM", b"P5\n2 2\n255\n" + PIXELS, b"P6\n2 2\n65535\n" + PIXELS * 2, b"P6\n2 2\n255\n" + PIXELS[:-1]],
     ids=["nothing", "BMP", "grey", "two bytes a colour", "cut off"],
 )
-def test_what_is_no_such_picture_is_refused(picture: bytes) -> None:
+def test_other_formats_are_refused(picture: bytes) -> None:
     with pytest.raises(ValueError, match="the screenshot"):
         as_png(picture)
 
 
-def test_one_larger_than_any_screen_is_refused_before_it_is_looked_at() -> None:
+def test_a_screenshot_larger_than_any_screen_is_refused_by_its_header() -> None:
     with pytest.raises(ValueError, match="the screenshot is too large: 8192 x 4096 pixels"):
         as_png(b"P6\n8192 4096\n255\n")
 
 
-def test_one_that_is_a_single_endless_line_is_refused_too() -> None:
+def test_a_screenshot_with_an_extreme_width_is_refused() -> None:
     with pytest.raises(ValueError, match="the screenshot is too large: 100000 x 1 pixels"):
         as_png(b"P6\n100000 1\n255\n")
 
 
 @pytest.mark.parametrize("filler", [b" ", b"\n", b"# \n", b"#", b"9"])
-def test_a_header_that_does_not_end_is_refused_in_no_time(filler: bytes) -> None:
+def test_an_endless_header_is_refused_quickly(filler: bytes) -> None:
     began = time.monotonic()
     with pytest.raises(ValueError, match="the screenshot is neither PNG nor PPM"):
         as_png(b"P6 " + filler * 1_000_000)

@@ -72,17 +72,17 @@ def test_a_square_of_pixels_becomes_their_mean() -> None:
         assert pixels(thumbnail(picture, 2)) == (1, 1, [bytes([30, 40, 255])])
 
 
-def test_a_picture_that_is_narrow_enough_keeps_its_size() -> None:
+def test_a_narrow_screenshot_keeps_its_size() -> None:
     small = write_png(2, 1, [bytes(range(6))])
     assert pixels(thumbnail(small, 2)) == (2, 1, [bytes(range(6))])
 
 
-def test_a_very_high_screen_makes_no_high_picture() -> None:
+def test_the_height_of_a_thumbnail_is_limited() -> None:
     width, height, _lines = pixels(thumbnail(write_png(100, 1000, [bytes(300)] * 1000), 10))
     assert (width, height) == (4, 40)
 
 
-def test_what_shines_through_is_left_out() -> None:
+def test_transparency_is_dropped() -> None:
     assert pixels(thumbnail(png([bytes([1, 2, 3, 99])], [1], channels=4), 1)) == (1, 1, [bytes([1, 2, 3])])
 
 
@@ -102,12 +102,12 @@ def test_what_shines_through_is_left_out() -> None:
     ],
     ids=["nothing", "GIF", "no header", "cut off", "filter", "grey", "deep", "interlaced", "huge", "damaged"],
 )
-def test_what_is_no_picture_of_a_screen_is_refused(picture: bytes) -> None:
+def test_invalid_screenshots_are_refused(picture: bytes) -> None:
     with pytest.raises(ValueError, match="screenshot|PNG"):
         thumbnail(picture, 320)
 
 
-def test_a_large_picture_of_noise_is_given_up_in_time() -> None:
+def test_scaling_a_large_screenshot_is_aborted_in_time() -> None:
     size = 2048
     noise = random.Random(1).randbytes(size * 3)
     raw = b"".join(b"\4" + noise for _line in range(size))

@@ -40,7 +40,7 @@ def built(host: Host, **options: Any) -> DesiredDomain:
         (500000, 262144, 10000),
     ],
 )
-def test_shares_are_what_the_cgroup_takes(shares: int, on_v1: int, on_v2: int) -> None:
+def test_shares_are_within_the_range_of_the_cgroup(shares: int, on_v1: int, on_v2: int) -> None:
     assert (scaled_shares(shares, 1), scaled_shares(shares, 2)) == (on_v1, on_v2)
 
 
@@ -61,11 +61,11 @@ def test_only_q35_has_more_cpus_than_interrupts_have_numbers_for(machine: str, l
     ]
 
 
-def test_as_many_cpus_as_the_machine_has_are_right() -> None:
+def test_as_many_cpus_as_the_machine_supports_are_accepted() -> None:
     assert not built(host_with("el-7", max_cpus=240), cpu_num=240).missing
 
 
-def test_a_cpu_mode_that_has_no_neighbour_is_missing() -> None:
+def test_a_cpu_mode_without_a_substitute_is_missing() -> None:
     missing = built(host_with("el-7", cpu_modes=("custom",)), nested_virtualization="host-model").missing
 
     assert [str(problem) for problem in missing] == [

@@ -22,11 +22,11 @@ def built(has_cpu_shares: bool, **options: Any) -> DesiredDomain:
 
 
 @pytest.mark.parametrize("options", [{}, {"cpu_speed": 1024}])
-def test_a_users_own_libvirt_has_none(options: dict[str, Any]) -> None:
+def test_a_session_libvirt_has_no_shares(options: dict[str, Any]) -> None:
     assert built(False, **options).element.find("cputune") is None
 
 
-def test_the_systems_libvirt_has_them() -> None:
+def test_the_system_libvirt_has_shares() -> None:
     assert built(True, cpu_speed=1024).element.findtext("cputune/shares")
 
 

@@ -166,3 +166,21 @@ class TestFloppies:
         vm = parsed_vm(floppies=FLOPPIES)
         domain = build(vm, recorded_host("el-7-aarch64"), StorageFacts(floppies=frozenset(FLOPPIES))).element
         assert domain.find('devices/disk[@device="floppy"]') is None
+
+
+@pytest.mark.parametrize(
+    ("bus", "machine", "number", "highest"),
+    [
+        (LEGACY, "pc", {"controller": 1}, "controller: must be at most 0 for a disk on the bus ide"),
+        (LEGACY, "pc", {"unit": 2}, "unit: must be at most 1 for a disk on the bus ide"),
+        (LEGACY, "q35", {"unit": 6}, "unit: must be at most 5 for a disk on the bus sata"),
+        (LEGACY, "q35", {"bus": 1}, "bus: must be at most 0 for a disk on the bus sata"),
+        (SCSI, "pc", {"bus": 1}, "bus: must be at most 0 for a disk on the bus scsi"),
+    ],
+)
+def test_an_address_that_the_controller_lacks(
+    bus: dict[str, bool], machine: str, number: dict[str, int], highest: str
+) -> None:
+    address = {"type": "drive", "unit": 0, **number}
+    found = problems(machine=machine, data_volumes=[volume(1, address=address, **bus)])
+    assert found == ["vms[0].data_volumes[0].address." + highest]

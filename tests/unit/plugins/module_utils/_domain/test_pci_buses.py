@@ -48,6 +48,9 @@ def test_a_bus_that_exists(controllers: str, machine: str, address: tuple[int, i
         (Q35, "q35", (32, 0), "the VM has no PCI bus 32"),
         (PC, "pc", (1, 0), "is in slot 0, which belongs to the bridge of PCI bus 1 itself"),
         (PC, "pc", (0, 0), "is in slot 0, which belongs to the host bridge"),
+        (PC, "pc", (0, 1), "slot 0x01 of PCI bus 0 has devices of the board"),
+        (Q35, "q35", (0, 31), "slot 0x1f of PCI bus 0 has devices of the board"),
+        ("", "q35", (9, 1), "PCI bus 9 is a root port, which has slot 0 only"),
         (Q35, "q35", (3, 2), "PCI bus 3 is a root port, which has slot 0 only"),
     ],
 )

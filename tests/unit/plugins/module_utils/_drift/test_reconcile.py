@@ -165,12 +165,12 @@ def found(desired: etree._Element, existing: etree._Element) -> list[tuple[str, 
     return [(each.path, each.before, each.after) for each in reconciled(desired, existing).differences]
 
 
-def test_nothing_held_is_no_difference_and_is_defined_in_sync() -> None:
+def test_without_a_definition_there_is_no_difference_and_the_result_is_in_sync() -> None:
     desired = asked()
     assert reconcile(desired, None) == Reconciled(desired, ())
 
 
-def test_what_libvirt_and_operators_add_is_no_difference_and_stays() -> None:
+def test_additions_of_libvirt_and_operators_are_no_difference_and_stay() -> None:
     result = reconciled(asked(), held())
     assert result.differences == ()
     assert etree.tostring(result.merged) == etree.tostring(held())
@@ -179,7 +179,7 @@ def test_what_libvirt_and_operators_add_is_no_difference_and_stays() -> None:
 FILE = '<source file="/root.qcow2"/>'
 
 
-def test_a_disk_that_becomes_a_block_device_keeps_its_place_and_nothing_of_the_file() -> None:
+def test_a_disk_that_becomes_a_block_device_keeps_its_address_and_nothing_of_the_file() -> None:
     desired = asked(
         (FILE, '<source dev="/root.qcow2"/>'), ('<disk type="file" device="disk">', '<disk type="block" device="disk">')
     )
@@ -405,6 +405,13 @@ def test_uefi_that_libvirt_chose_stays_and_goes_with_its_kind() -> None:
     result = reconciled(asked(), efi)
     assert "os/@firmware" in [each.path for each in result.differences]
     assert result.merged.find("os/nvram") is None
+
+
+def test_variables_without_a_file_are_a_difference_only_where_the_firmware_keeps_none() -> None:
+    desired = asked(("<os>", '<os firmware="efi">'), ("<bootmenu", "<nvram/><bootmenu"))
+    for loader, differences in (("", []), ("<loader type='rom'>/sev.fd</loader>", ["os/nvram"])):
+        existing = held(("<os>", '<os firmware="efi">'), ("<bootmenu", loader + "<bootmenu"))
+        assert [path for path, _before, _after in found(desired, existing)] == differences
 
 
 IMAGE = '<loader readonly="yes" type="pflash">/usr/share/AAVMF/AAVMF_CODE.fd</loader>'

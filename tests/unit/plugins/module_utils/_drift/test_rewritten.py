@@ -78,7 +78,7 @@ def test_another_actual_value_is_drift() -> None:
     assert differences(held) == ["devices/graphics[type=vnc]/@port"]
 
 
-def test_what_somebody_changes_of_it_is_put_right_as_a_whole() -> None:
+def test_a_change_in_a_rewritten_section_is_repaired_as_a_whole() -> None:
     held = recorded(domain(DEFINED))
     held.find("keywrap/cipher/entry[@name='product']").text = "other"
     merged = reconcile(domain(DESIRED), held, UNPATCHED).merged
@@ -98,7 +98,7 @@ def test_it_stays_when_something_else_changes() -> None:
     assert [entry.text for entry in merged.iterfind("keywrap/cipher/entry")] == ["v", "p"]
 
 
-def test_without_patches_the_record_counts_for_nothing_and_goes() -> None:
+def test_without_patches_the_record_is_ignored_and_removed() -> None:
     held = recorded(domain(DEFINED))
     result = reconcile(domain(DESIRED), held)
 
@@ -168,7 +168,7 @@ class TestFirmware:
         assert not [path for path in paths_of(self.PLAIN, chosen) if path.startswith(("os/firmware", "os/loader"))]
 
 
-def test_numbers_that_are_none_raise_nothing() -> None:
+def test_invalid_numbers_raise_nothing() -> None:
     text = """<domain><memory unit="MiB">%(n)s</memory><vcpu current="%(n)s">%(n)s</vcpu>
     <cpu><numa><cell id="0" memory="%(n)s"/></numa></cpu>
     <devices><disk><target dev="vda"/><address type="pci" bus="%(n)s" slot="%(n)s"/></disk>

@@ -26,5 +26,5 @@ def test_every_code_is_raised_somewhere() -> None:
     assert set(ERROR_CODES) - texts_in_the_code() - WAITED_FOR == set()
 
 
-def test_a_code_that_may_be_tried_again_is_a_code() -> None:
+def test_every_retryable_code_exists() -> None:
     assert RETRYABLE <= set(ERROR_CODES)

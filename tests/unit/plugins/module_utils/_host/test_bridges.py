@@ -57,7 +57,7 @@ def test_sysfs_tells_where_the_nics_on_bridges_of_the_kernel_are(root: Path) -> 
     assert system.calls == []
 
 
-def test_open_vswitch_is_asked_once_for_all_vms(root: Path) -> None:
+def test_open_vswitch_is_queried_once_for_all_vms(root: Path) -> None:
     system = FakePrograms(root, lambda argv: CommandResult(0, TABLES, ""))
     ports = BridgePorts(system)
     first, second = (live(OPENVSWITCH % ("ovsbr", "", device)) for device in ("vnet7", "vnet8"))
@@ -65,7 +65,7 @@ def test_open_vswitch_is_asked_once_for_all_vms(root: Path) -> None:
     assert len(system.calls) == 1
 
 
-def test_without_an_answer_of_open_vswitch_nothing_is_said_of_its_nics(root: Path) -> None:
+def test_without_an_answer_of_open_vswitch_its_nics_are_unknown(root: Path) -> None:
     system = FakePrograms(root, lambda argv: CommandResult(1, "", "ovs-vsctl: database connection failed"))
     assert BridgePorts(system).of(live(PLAIN % "vnet2", OPENVSWITCH % ("ovsbr", "", "vnet8"))) == {"vnet2": ""}
 

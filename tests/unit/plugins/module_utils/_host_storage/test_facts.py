@@ -94,11 +94,13 @@ def test_a_definition_knows_the_formats_of_block_devices() -> None:
     assert (found.formats, found.problems) == ({"/dev/vg/lv": "raw"}, ())
 
 
-def test_a_file_is_asked_when_nothing_says_its_format(image: Any) -> None:
+def test_a_file_is_read_if_its_format_is_unknown(image: Any) -> None:
     assert facts(volume("file", image.path)).formats == {image.path: image.format}
 
 
-def test_the_definition_saves_the_question(image: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_format_in_the_definition_is_used_without_reading_the_file(
+    image: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     found = facts(volume("file", image.path), existing=defined(image.path, image.format))
     assert (found.formats, found.problems) == ({image.path: image.format}, ())
@@ -110,7 +112,7 @@ def test_a_file_that_claims_another_format_than_the_definition_is_a_problem(imag
     assert (problem.code, problem.option_path) == ("image_format", "vms[0].data_volumes[0].install_path")
 
 
-def test_a_missing_file_is_left_to_those_who_start_the_vm(tmp_path: Path) -> None:
+def test_a_missing_file_is_left_to_the_preflight(tmp_path: Path) -> None:
     found = facts(volume("file", str(tmp_path / "none")))
     assert (found.formats, found.problems) == ({}, ())
 
@@ -121,7 +123,7 @@ def test_the_secret_of_a_target_is_looked_up_where_chap_is_used() -> None:
     assert facts(iscsi_volume()).chap_secrets == {}
 
 
-def test_through_libvirt_alone_the_storage_pools_are_asked() -> None:
+def test_with_a_remote_uri_the_storage_pools_are_queried() -> None:
     remote = RemoteSystem("qemu+ssh://host/system")
     assert facts(volume("file", "/pool/file"), system=remote).formats == {"/pool/file": "qcow2"}
     (problem,) = facts(volume("file", "/other"), system=remote).problems
@@ -136,7 +138,7 @@ def leads_to(image: Path, backing: Path) -> str:
     return str(image)
 
 
-def test_an_image_that_leads_out_of_its_storage_is_a_problem_until_its_format_is_stated(tmp_path: Path) -> None:
+def test_an_image_that_refers_outside_of_its_storage_is_a_problem_until_its_format_is_set(tmp_path: Path) -> None:
     image = leads_to(tmp_path / "image", Path("/etc/passwd"))
     (problem,) = facts(volume("file", image)).problems
     assert (problem.code, problem.option_path) == ("backing_file_outside", "vms[0].data_volumes[0].install_path")
@@ -145,14 +147,14 @@ def test_an_image_that_leads_out_of_its_storage_is_a_problem_until_its_format_is
     assert facts(volume("file", image), existing=defined(image, "qcow2")).problems == ()
 
 
-def test_so_is_one_whose_backing_file_does(tmp_path: Path) -> None:
+def test_an_image_whose_backing_file_refers_outside_is_a_problem(tmp_path: Path) -> None:
     leads_to(tmp_path / "base", Path("/etc/passwd"))
     (problem,) = facts(volume("file", leads_to(tmp_path / "image", tmp_path / "base"))).problems
     assert problem.code == "backing_file_outside"
     assert f"{tmp_path}/base, which {tmp_path}/image leads to" in problem.message
 
 
-def test_an_image_with_a_backing_file_beside_it_is_none(tmp_path: Path) -> None:
+def test_a_backing_file_in_the_same_storage_is_accepted(tmp_path: Path) -> None:
     (tmp_path / "base").write_bytes(bytes(4096))
     image = leads_to(tmp_path / "image", tmp_path / "base")
     assert facts(volume("file", image)) == StorageFacts({image: "qcow2"}, {}, frozenset(), ())
@@ -165,7 +167,7 @@ def test_an_image_with_a_backing_file_beside_it_is_none(tmp_path: Path) -> None:
         {"format": "qcow2", "format-specific": {"data": {"data-file": "/etc/passwd"}}},
     ],
 )
-def test_an_export_that_leads_anywhere_is_a_problem(info: dict[str, Any]) -> None:
+def test_an_export_with_any_backing_file_is_a_problem(info: dict[str, Any]) -> None:
     class System(FakeSystem):
         def image_info(self, target: str) -> dict[str, Any]:
             return info
@@ -174,7 +176,7 @@ def test_an_export_that_leads_anywhere_is_a_problem(info: dict[str, Any]) -> Non
     assert problem.code == "backing_file_outside"
 
 
-def test_libvirt_tells_where_a_file_of_a_pool_leads(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_libvirt_reports_the_backing_file_of_a_volume(monkeypatch: pytest.MonkeyPatch) -> None:
     xml = (
         "<volume><target><format type='qcow2'/></target><backingStore><path>/etc/passwd</path></backingStore></volume>"
     )

@@ -75,7 +75,7 @@ def test_a_disk_whose_chain_has_the_image_is_its_volume() -> None:
     assert images(found(domain(disk("/base")), domain(disk("/s2", "/s1", "/base")))) == [("/base", "/s2")]
 
 
-def test_where_every_volume_is_as_desired_nobody_is_asked() -> None:
+def test_if_every_volume_is_in_sync_nothing_is_queried() -> None:
     snapshots = Snapshots()
     desired = domain(disk("/a"), disk("/b", target="vdb"))
     assert found(desired, desired, desired, snapshots) == Overlays()
@@ -106,7 +106,7 @@ def test_a_disk_that_is_copied_to_the_image_is_its_volume_until_the_job_is_done(
 
 
 @pytest.mark.parametrize("limits", ["", "<iotune><total_iops_sec>100</total_iops_sec></iotune>"])
-def test_all_but_the_image_is_compared_as_ever(limits: str) -> None:
+def test_everything_but_the_image_is_compared_as_usual(limits: str) -> None:
     desired = domain(disk("/base", image_format="raw").replace("</disk>", limits + "</disk>"))
     existing = domain(disk("/s1", "/base"))
     overlays = found(desired, existing, existing)
@@ -150,19 +150,19 @@ class Pool(Snapshots):
         return f"<volume>{backing}</volume>" if path == "/s1" else None
 
 
-def test_through_a_remote_uri_the_storage_pools_tell() -> None:
+def test_with_a_remote_uri_the_storage_pools_have_the_chain() -> None:
     reader = ImageReader(RemoteSystem("qemu+ssh://host/system"), cast(Any, Pool()), "uuid")
     assert images(find_overlays(domain(disk("/base")), domain(disk("/s1")), None, reader)) == [("/base", "/s1")]
 
 
-def test_a_chain_that_runs_in_a_circle_ends(tmp_path: Path) -> None:
+def test_a_circular_chain_ends(tmp_path: Path) -> None:
     head = b"QFI\xfb" + (3).to_bytes(4, "big") + (104).to_bytes(8, "big") + (3).to_bytes(4, "big")
     (tmp_path / "s1").write_bytes(head.ljust(104, b"\0") + b"/s1")
     reader = ImageReader(HostSystem(str(tmp_path)), cast(Any, Snapshots()), "uuid")
     assert images(find_overlays(domain(disk("/base")), domain(disk("/s1")), None, reader)) == []
 
 
-def test_snapshots_tell_of_what_a_pull_has_cut_off() -> None:
+def test_snapshots_reveal_images_that_a_pull_removed_from_the_chain() -> None:
     snapshots = Snapshots(
         "<domainsnapshot><disks><disk name='vda' snapshot='external'><source file='/s1'/></disk></disks>"
         "<domain><devices><disk><source file='/base'/><target dev='vda'/></disk></devices></domain></domainsnapshot>"

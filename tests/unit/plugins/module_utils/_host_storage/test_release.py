@@ -38,7 +38,9 @@ def libvirt(devices_of_other: str = "", secret: Optional[FakeSecret] = None) -> 
     ],
     ids=["brought along", "used by another VM", "made to stay", "of another kind", "gone"],
 )
-def test_which_secrets_go_with_their_vm(secret: Optional[FakeSecret], devices_of_other: str, unneeded: bool) -> None:
+def test_secrets_that_are_removed_with_their_vm(
+    secret: Optional[FakeSecret], devices_of_other: str, unneeded: bool
+) -> None:
     assert release.is_unneeded_secret(SECRET, [UUID], libvirt(devices_of_other, secret)) is unneeded
 
 
@@ -50,7 +52,7 @@ def test_secrets_of_a_domain_are_those_of_its_disks_each_once() -> None:
     assert release.secrets_of([domain, domain]) == [SECRET]
 
 
-def test_sessions_of_a_domain_are_told_from_the_devices_of_its_disks_each_once() -> None:
+def test_sessions_of_a_domain_are_derived_from_its_disks_each_once() -> None:
     names = ["ip-10.0.0.1:3260-iscsi-iqn.2024-01.io:a-lun-b-lun-%d" % lun for lun in (1, 2)]
     names += ["ip-fd00::1:3260-iscsi-iqn.2024-01.io:c-lun-0", "ata-DISK"]
     disks = ["<disk type='block'><source dev='/dev/disk/by-path/%s'/></disk>" % name for name in names[1:]]

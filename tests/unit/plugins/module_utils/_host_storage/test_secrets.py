@@ -41,7 +41,7 @@ def test_one_that_has_it_is_left_alone() -> None:
     assert planned(FakeSecret(UUID, value=KEY)) == []
 
 
-def test_one_that_shows_its_value_to_nobody_gets_it_once_a_task() -> None:
+def test_a_private_secret_gets_its_value_once_per_task() -> None:
     assert planned(PRIVATE) == ["set_secret_value"]
     assert planned(replace(PRIVATE, given=KEY)) == []
 

@@ -82,7 +82,7 @@ def told(host: Host, *uuids: str, others: bool = True) -> dict[str, dict[str, An
     return {entry["uuid"]: entry for entry in vm_information(host, system, uuids, others, Pictures(None, 1))}
 
 
-def test_a_qemu_that_hangs_is_asked_once_and_its_vm_reported_without_it() -> None:
+def test_a_hanging_qemu_is_queried_once_and_its_vm_reported_without_it() -> None:
     host = Host(3, hanging=(vm(1),))
     entry = told(host)[vm(1)]
     assert [call for call in host.asked if call[0] == vm(1)] == [(vm(1), "get the size of a disk")]
@@ -100,7 +100,7 @@ def test_the_others_are_reported_completely() -> None:
         assert entries[each]["thumbnail"] is not None
 
 
-def test_where_as_many_hang_as_libvirt_has_room_for_no_more_are_asked() -> None:
+def test_after_the_limit_of_hanging_qemus_no_more_are_queried() -> None:
     hanging = tuple(vm(number) for number in range(SLOW_CALLS_AT_ONCE))
     host = Host(100, hanging=hanging)
     entries = told(host)
@@ -124,7 +124,7 @@ def test_one_that_was_removed_meanwhile_is_reported_only_where_it_was_named() ->
     assert told(Host(1), GONE, others=False).keys() == {GONE}
 
 
-def test_what_libvirt_cannot_pass_on_of_an_agent_costs_the_addresses_of_that_vm() -> None:
+def test_an_agent_reply_that_libvirt_rejects_costs_only_the_addresses_of_that_vm() -> None:
     entries = told(Host(2, refused=(vm(0),)))
     warning = "there are no addresses from the guest agent: cannot get the addresses: 5000 NICs"
     assert (entries[vm(0)]["state"], entries[vm(0)]["addresses"]) == ("running", [])
@@ -132,7 +132,7 @@ def test_what_libvirt_cannot_pass_on_of_an_agent_costs_the_addresses_of_that_vm(
     assert entries[vm(1)]["warnings"] == []
 
 
-def test_a_vm_that_could_not_be_looked_at_has_all_that_the_others_have() -> None:
+def test_a_vm_that_could_not_be_examined_has_all_keys() -> None:
     entries = told(Host(2, spoiled=(vm(0),)))
     unknown, known = entries[vm(0)], entries[vm(1)]
     assert (unknown["state"], unknown["name"]) == ("unknown", "vm-" + vm(0))

@@ -22,7 +22,7 @@ def hang(breaker: CircuitBreaker, uuid: str) -> None:
         breaker.ask(uuid, lambda: fail("qemu_hangs"))
 
 
-def test_one_that_has_not_answered_is_not_asked_again() -> None:
+def test_a_hanging_qemu_is_not_queried_again() -> None:
     breaker, asked = CircuitBreaker(), []
     hang(breaker, "a")
     with pytest.raises(VmError, match="no answer"):
@@ -45,7 +45,7 @@ def test_another_error_keeps_nothing_from_being_asked_again() -> None:
     assert breaker.ask("a", lambda: "an answer") == "an answer"
 
 
-def test_others_are_asked_until_as_many_hang_as_libvirt_has_room_for() -> None:
+def test_others_are_queried_until_the_limit_of_hanging_qemus() -> None:
     breaker = CircuitBreaker()
     for number in range(SLOW_CALLS_AT_ONCE):
         assert breaker.ask("whole", lambda: "an answer") == "an answer"

@@ -29,7 +29,7 @@ def test_a_nic_on_a_libvirt_network_has_the_bridge_as_well() -> None:
     assert (nic["bridge"], nic["network"]) == ("virbr0", "default")
 
 
-def test_a_domain_of_nobody_has_its_own_name_and_no_metadata() -> None:
+def test_a_foreign_domain_has_its_own_name_and_no_metadata() -> None:
     assert domain_facts.identity(domain("")) == (
         {
             "name": "x",
@@ -55,14 +55,14 @@ def test_a_vm_of_zstack_has_its_name_and_metadata() -> None:
 
 
 @pytest.mark.parametrize("number", ["forty-two", "-1", "1.5", "\u00b2", "\u0664", "9" * 5000, "4 2"])
-def test_an_internal_id_that_is_no_number_costs_only_itself(number: str) -> None:
+def test_an_invalid_internal_id_is_ignored(number: str) -> None:
     metadata, warnings = domain_facts.zstack_metadata(metadata_of(number, "10.0.0.2"))
     assert metadata == {"internal_id": None, "host_management_ip": "10.0.0.2"}
     assert warnings == ["the internalId in the metadata of the domain is not a number, and is ignored"]
 
 
 @pytest.mark.parametrize("address", ["here", "10.0.0.2; reboot", "{{ 6 * 7 }}", "10.0.0.256", "fe80::1%$(reboot)"])
-def test_a_management_address_that_is_none_costs_only_itself(address: str) -> None:
+def test_an_invalid_management_address_is_ignored(address: str) -> None:
     metadata, warnings = domain_facts.zstack_metadata(metadata_of("42", address))
     assert metadata == {"internal_id": 42, "host_management_ip": None}
     assert warnings == ["the hostManagementIp in the metadata of the domain is not an address, and is ignored"]
@@ -166,3 +166,17 @@ def test_the_age_of_a_process_is_told_only_of_the_one_that_is_meant(tmp_path: Pa
     assert system.processes.process_age(7, "the-uuid") == 1000.5 - 60000 / 100
     assert system.processes.process_age(7, "another") is None
     assert system.processes.process_age(8, "the-uuid") is None
+
+
+@pytest.mark.parametrize(
+    ("names", "shown"),
+    [
+        ("<name>n</name>", "n"),
+        ("<name>n</name><description>d</description>", "d"),
+        ("<name>n</name><title>t</title><description>d</description>", "t"),
+        ("<name>n</name><title>a&#10;b</title>", "a b"),
+    ],
+)
+def test_the_name_of_a_domain_in_messages_is_one_line(names: str, shown: str) -> None:
+    domain = etree.fromstring("<domain>%s<uuid>u</uuid></domain>" % names)
+    assert domain_facts.label(domain) == "VM %s (u)" % shown

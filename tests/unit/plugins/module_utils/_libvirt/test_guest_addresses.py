@@ -44,7 +44,7 @@ def test_ipv4_comes_before_ipv6() -> None:
     assert ordered(known("2001:db8::1"), known("10.0.0.1")) == ["10.0.0.1", "2001:db8::1"]
 
 
-def test_what_the_guest_has_for_itself_is_left_out() -> None:
+def test_addresses_inside_the_guest_are_ignored() -> None:
     nameless = {**known("10.0.0.9"), "mac": None}
     assert ordered(known("172.17.0.1", CONTAINERS), nameless, known("10.0.0.1", FIRST.upper())) == ["10.0.0.1"]
 

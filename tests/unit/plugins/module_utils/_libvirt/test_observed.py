@@ -25,7 +25,7 @@ KNOWN, NEW = "a domain of the list", "one that came later"
         (KNOWN, {KNOWN}, None, None, 0),
     ],
 )
-def test_the_list_is_believed_where_nothing_has_to_be_done(
+def test_the_list_is_trusted_if_nothing_has_to_be_done(
     uuid: str, listed: Optional[set[str]], wanted: Optional[bool], found: Optional[bool], asked: int
 ) -> None:
     off = FakeDomain("shutoff", "destroyed", autostart=True)

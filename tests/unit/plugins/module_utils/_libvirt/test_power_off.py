@@ -47,7 +47,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("shuts_down_at", "seconds", "requests", "is_off"), [(1, 60, 1, True), (3, 60, 3, True), (4, 15, 3, False)]
 )
-def test_a_guest_is_asked_every_five_seconds_until_it_is_off(
+def test_a_shutdown_is_requested_every_five_seconds_until_the_guest_is_off(
     shuts_down_at: int, seconds: int, requests: int, is_off: bool
 ) -> None:
     guest = Guest(shuts_down_at)
@@ -60,7 +60,7 @@ def test_a_request_waits_no_longer_than_what_is_left() -> None:
     assert [call[2] for call in guest.hypervisor.calls] == [5, 5, 2]
 
 
-def test_no_time_is_no_request() -> None:
+def test_without_time_there_is_no_request() -> None:
     guest = Guest(1)
     assert (guest.shut_down(0), guest.requests) == (False, 0)
 

@@ -51,13 +51,13 @@ def small_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running_domains, "PICTURE_BYTES", 200000)
 
 
-def test_a_picture_arrives_whole() -> None:
+def test_a_screenshot_is_received_completely() -> None:
     libvirt = Libvirt(bytes(range(250)) * 800)
     assert picture_of(libvirt) == bytes(range(250)) * 800
     assert libvirt.ended == "finished"
 
 
-def test_one_that_is_too_large_is_given_up() -> None:
+def test_a_screenshot_that_is_too_large_is_aborted() -> None:
     libvirt = Libvirt(bytes(10**6))
     with pytest.raises(VmError, match="the screenshot has more than 200000 bytes"):
         picture_of(libvirt)

@@ -73,7 +73,7 @@ def test_without_a_value_the_secret_keeps_its_own(found, plan):
     assert plan_secret(WANTED, None, found, overwrite=True) == plan
 
 
-def test_a_private_secret_is_not_made_anew_without_its_value():
+def test_a_private_secret_is_not_recreated_without_its_value():
     with pytest.raises(ValueNeededError):
         plan_secret(WANTED, None, existing(private=True), overwrite=True)
 

@@ -53,7 +53,7 @@ def test_descriptions_are_sentences(path: str) -> None:
         assert sentence.endswith(".")
 
 
-def test_vms_takes_anything_so_that_every_problem_gets_its_place() -> None:
+def test_vms_accepts_any_type_so_that_every_problem_gets_its_path() -> None:
     assert (DOCUMENTED["type"], DOCUMENTED["elements"], DOCUMENTED["required"]) == ("list", "raw", True)
 
 
@@ -87,7 +87,7 @@ def test_only_what_zstack_always_sends_is_required() -> None:
     }
 
 
-def test_checks_are_for_options_that_there_are() -> None:
+def test_checks_are_for_existing_options() -> None:
     assert set(CHECKS) <= set(SPEC)
 
 
@@ -107,7 +107,7 @@ def test_secrets_are_marked(path: str) -> None:
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=[example["name"] for example in EXAMPLES])
-def test_examples_are_right(example: dict[str, Any]) -> None:
+def test_examples_are_valid(example: dict[str, Any]) -> None:
     vms = example["zstack.kvm.zstack_vm_start"]["vms"]
     if isinstance(vms, str) or isinstance(vms[0], str):
         assert "from_start_vm_cmd" in vms[0] or vms == "{{ hypervisor_vms }}"

@@ -72,7 +72,7 @@ class TestDefaults:
         assert (made.arch, made.machine, made.firmware, made.emulator, made.video_type) == (None,) * 5
         assert (made.console_listen, made.autostart, made.root_volume.format) == (None,) * 3
 
-    def test_number_volumes_cds_and_nics_by_their_place(self) -> None:
+    def test_number_volumes_cds_and_nics_by_their_index(self) -> None:
         made = parsed(
             data_volumes=[volume(), volume(install_path="/b")],
             boot_iso=[{"path": "/a.iso"}, {"path": "/b.iso"}],
@@ -242,7 +242,7 @@ class TestConversion:
     def test_names_of_any_script(self) -> None:
         assert parsed(name='数据库 <主> & "备" 🐧').name == '数据库 <主> & "备" 🐧'
 
-    def test_places_are_kept_for_messages(self) -> None:
+    def test_paths_are_kept_for_messages(self) -> None:
         made = parsed(data_volumes=[volume(), volume(install_path="/b")], nics=[nic()])
         assert (made.option_path, made.root_volume.option_path) == ("vms[0]", "vms[0].root_volume")
         assert (made.data_volumes[1].option_path, made.nics[0].option_path) == (
@@ -433,7 +433,7 @@ WRONG_VALUES = [
 
 
 @pytest.mark.parametrize(("options", "message"), WRONG_VALUES, ids=[message[:70] for dummy, message in WRONG_VALUES])
-def test_a_wrong_value_is_one_problem_with_its_place(options: dict[str, Any], message: str) -> None:
+def test_a_wrong_value_is_one_problem_with_its_path(options: dict[str, Any], message: str) -> None:
     found = problems(vm(**options))
     assert len(found) == 1
     assert message in found[0]
@@ -685,7 +685,7 @@ class TestSecrets:
     def test_numbers_are_found_too(self) -> None:
         assert secrets_of([vm(console_password=12345678)]) == {"12345678"}
 
-    def test_what_could_be_no_password_does_no_harm(self) -> None:
+    def test_values_that_cannot_be_passwords_are_not_masked(self) -> None:
         assert len(secrets_of([vm(console_password=[10**5000, 1e300, True, None, b"x"])])) == 2
 
     def test_an_empty_one_is_none(self) -> None:

@@ -101,7 +101,7 @@ def test_all_are_done_in_order(recorder: Recorder) -> None:
     assert recorder.events == context.done == ["first", "second"]
 
 
-def test_what_another_vm_has_done_already_is_neither_said_nor_undone(recorder: Recorder) -> None:
+def test_an_action_that_another_vm_has_done_is_neither_reported_nor_undone(recorder: Recorder) -> None:
     context = context_of(recorder)
     failure = failing(recorder, VmError("disk_full", "no space"))
     with pytest.raises(VmFailed):
@@ -124,7 +124,7 @@ def test_an_old_vm_is_started_again_when_it_has_its_definition_and_what_it_share
     assert recorder.events[3:] == ["undo define", "undo secret", "undo stop"]
 
 
-def test_the_state_after_a_failure_is_looked_at(recorder: Recorder) -> None:
+def test_the_state_after_a_failure_is_read(recorder: Recorder) -> None:
     context = context_of(recorder)
     with pytest.raises(VmFailed):
         apply(context, [failing(recorder, VmError("qemu_failed", "no"))])
@@ -135,7 +135,7 @@ def test_a_failure_before_anything_was_done_needs_no_undoing(recorder: Recorder)
     assert failure_of(recorder, failing(recorder, VmError("disk_full", "no space"))).rollback == "not_needed"
 
 
-def test_what_cannot_be_undone_is_said_and_the_rest_is_undone_all_the_same(recorder: Recorder) -> None:
+def test_a_failing_undo_is_reported_and_the_rest_is_undone(recorder: Recorder) -> None:
     stuck = Step(recorder, "second", undo_fails=True)
     failure = failure_of(recorder, Step(recorder, "first"), stuck, failing(recorder, VmError("disk_full", "no space")))
     assert recorder.events == ["first", "second", "undo first"]

@@ -115,6 +115,7 @@ def test_a_tap_that_has_to_be_there_is_not_claimed() -> None:
         ("<graphics type='vnc' port='-1' websocket='5700' listen='::'/>", [("::", 5700)]),
         ("<graphics type='vnc' port='-1' autoport='yes' listen='::'/>", []),
         ("<graphics type='spice' port='5901'><listen type='none'/></graphics>", []),
+        ("<graphics type='vnc' port='\u00b2' websocket='%s' listen='::'/>" % ("1" * 5000), []),
         ("<serial type='tcp'><source mode='bind' host='::1' service='4000'/></serial>", [("::1", 4000)]),
         ("<serial type='tcp'><source mode='connect' host='::1' service='4000'/></serial>", []),
     ],

@@ -123,9 +123,7 @@ class TestStatesWithoutDrift:
         assert caught.value.code == "vm_crashed"
 
     @pytest.mark.parametrize("state, reason", [("crashed", "panicked"), ("paused", "crashed")])
-    def test_crashed_it_is_ended_without_asking_its_guest_when_a_restart_is_wanted(
-        self, state: str, reason: str
-    ) -> None:
+    def test_crashed_it_is_forced_off_for_a_restart(self, state: str, reason: str) -> None:
         made = plan(observed(state, reason), policy=Policy("restart"))
         assert names(made) == ["create_channel_dir", "stop", "start"]
         assert made.actions[1] == Stop(graceful=False)
@@ -216,13 +214,13 @@ class TestSuspendedToDisk:
         assert (names(made), made.restart_required) == (["define", "create_channel_dir", "start"], True)
         assert "suspended to disk" in made.warnings[0]
 
-    def test_its_memory_is_thrown_away_right_before_the_start(self) -> None:
+    def test_its_memory_is_discarded_right_before_the_start(self) -> None:
         made = plan(observed("shutoff", saved=True), Drift(defined=(CHANGED,)), Policy(saved_state="discard"))
         assert names(made) == ["define", "create_channel_dir", "discard_saved_state", "start"]
         assert (made.restart_required, made.warnings) == (False, ())
 
     @pytest.mark.parametrize("state", ["absent", "shutoff"])
-    def test_without_saved_memory_there_is_none_to_throw_away(self, state: str) -> None:
+    def test_without_saved_memory_nothing_is_discarded(self, state: str) -> None:
         assert "discard_saved_state" not in names(plan(observed(state), policy=Policy(saved_state="discard")))
 
 

@@ -55,7 +55,7 @@ def system(tmp_path: Path) -> HostSystem:
         {"channels": [{**CHANNEL, "socket_path": "/agent"}]},
     ],
 )
-def test_what_is_there_is_no_problem(options: dict[str, Any], system: HostSystem) -> None:
+def test_existing_resources_are_no_problem(options: dict[str, Any], system: HostSystem) -> None:
     assert host_problems(parsed_vm(**options), system) == []
 
 
@@ -108,7 +108,7 @@ BRIDGE, ADDRESS = "Create the bridge", "Compare the address"
         ),
     ],
 )
-def test_what_is_not_there_is_one_with_what_to_do(
+def test_a_missing_resource_is_a_problem_with_a_hint(
     options: dict[str, Any], code: str, message: str, hint: str, system: HostSystem
 ) -> None:
     problems = host_problems(parsed_vm(**options), system)
@@ -197,7 +197,7 @@ def test_a_bridge_is_one_of_its_kind(
     assert error.hint.startswith(hint)
 
 
-def test_all_that_is_not_there_is_named(system: HostSystem) -> None:
+def test_all_missing_resources_are_named(system: HostSystem) -> None:
     lacking = parsed_vm(
         nics=[{"bridge_name": "br1"}], pci_devices=["0b:00.0", "0c:00.0"], usb_devices=["9:9:046d:c077:1.0"]
     )
@@ -229,7 +229,7 @@ def test_behind_a_remote_libvirt_nothing_is_looked_at() -> None:
     assert (host_problems(lacking, system), missing_channel_directories(lacking, system)) == ([], [])
 
 
-def test_a_directory_that_several_channels_lack_is_made_once(system: HostSystem) -> None:
+def test_a_directory_that_several_channels_lack_is_created_once(system: HostSystem) -> None:
     paths = ("/run/vm/a", "/run/new/b", "/run/new/c")
     channels = [{"socket_path": path, "target_name": path} for path in paths]
 

@@ -55,7 +55,7 @@ def test_a_console_is_waited_for_until_it_listens() -> None:
     assert system.asked == [("127.0.0.1", 5900)] * 2
 
 
-def test_a_console_that_does_not_listen_is_an_error_that_says_what_was_seen() -> None:
+def test_a_console_timeout_says_what_was_found() -> None:
     with pytest.raises(VmFailed) as caught:
         wait(System(answers_at=0))
     assert (caught.value.failure.error.code, caught.value.failure.phase) == ("console_timeout", "wait_for_console")
@@ -116,7 +116,7 @@ def test_an_address_is_waited_for_until_there_is_one(monkeypatch: pytest.MonkeyP
     assert found == [{"address": "10.0.0.5", "prefix": 24, "mac": MAC, "interface": "eth0", "source": "agent"}]
 
 
-def test_an_address_that_never_comes_is_an_error_that_says_what_was_seen_last(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_address_timeout_has_the_last_addresses_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(VmFailed) as caught:
         wait_for_address(AddressedHypervisor({}, {"agent": "fe80::1", "lease": "10.0.0.7"}), monkeypatch, False)
     assert (caught.value.failure.error.code, caught.value.failure.phase) == ("address_timeout", "wait_for_address")

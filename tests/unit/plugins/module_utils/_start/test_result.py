@@ -136,7 +136,7 @@ class TestArguments:
             }
         ]
 
-    def test_mask_what_may_be_a_secret_in_a_wrong_place(self) -> None:
+    def test_mask_possible_secrets_in_other_options(self) -> None:
         vms = [{"consolePassword": "one"}, "console_password=two", {"ceph_secret": "three"}, 4]
         shown = masked_arguments(vms, VM_ARGUMENT_SPEC)
         assert shown == [{"consolePassword": MASK}, MASK, {"ceph_secret": MASK}, MASK]

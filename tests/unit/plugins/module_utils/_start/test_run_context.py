@@ -39,7 +39,7 @@ def test_as_many_vms_at_a_time_as_requested_or_as_the_hypervisor_has_cpus(
     assert run(parallel, remote).workers == workers
 
 
-def test_what_vms_share_is_foreseen_for_the_first_of_them_alone() -> None:
+def test_shared_actions_are_planned_only_for_the_first_vm() -> None:
     shared_actions = SharedActions()
     actions = [CreateChannelDirectory("/a"), CreateChannelDirectory("/b"), Start()]
     assert [shared_actions.is_first(action) for action in actions] == [True, True, True]

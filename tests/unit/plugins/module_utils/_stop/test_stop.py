@@ -237,7 +237,7 @@ class TestWhatGoesWithAVm:
         assert result.actions == []
 
     @pytest.mark.parametrize("check_mode", [True, False])
-    def test_what_vms_of_the_task_share_goes_with_the_last_of_them_as_foretold(self, check_mode: bool) -> None:
+    def test_shared_resources_are_removed_with_the_last_vm_as_check_mode_predicts(self, check_mode: bool) -> None:
         libvirt = libvirt_with(*(FakeDomain("shutoff", defined=CEPH_DISK + LUN_DISK) for _vm in range(2)))
         # One after the other, as check mode sees them.
         request = [(UUID, OTHER)] if check_mode else [(UUID,), (OTHER,)]
@@ -249,7 +249,7 @@ class TestWhatGoesWithAVm:
         ]  # fmt: skip
         assert bool(libvirt.secrets) is check_mode
 
-    def test_what_vms_share_that_stay_defined_is_not_foretold_to_go(self) -> None:
+    def test_resources_of_vms_that_stay_defined_are_kept_in_check_mode_too(self) -> None:
         libvirt = libvirt_with(*(FakeDomain("shutoff", defined=LUN_DISK) for _vm in range(2)))
         assert [result.actions for result in stop(libvirt, UUID, OTHER, check_mode=True)] == [[], []]
 

@@ -87,7 +87,7 @@ def test_a_good_item_has_no_problems_and_a_source_that_libvirts_schema_takes(ite
 
 
 @pytest.mark.parametrize(("item", "option"), BAD, ids=[label(item) for item, dummy in BAD])
-def test_a_bad_item_has_one_problem_and_its_place(item, option):
+def test_a_bad_item_has_one_problem_with_its_path(item, option):
     assert [problem.option_path for problem in storage.check(item)] == ["%s.%s" % (item.option_path, option)]
 
 

@@ -33,12 +33,12 @@ def test_a_block_device_is_one_for_volumes_and_cds():
         libvirt_schema().assertValid(domain_with(disk))
 
 
-def test_a_format_that_is_given_is_not_the_files_to_say():
+def test_a_given_format_overrides_the_files():
     disk = storage.disk(volume("file", "/v", format="raw"), StorageFacts(formats={"/v": "qcow2"}))
     assert disk.driver_type == "raw"
 
 
-def test_a_file_that_was_not_asked_counts_as_qcow2():
+def test_a_file_of_unknown_format_counts_as_qcow2():
     assert storage.disk(volume("file", "/v"), NOTHING_ASKED).driver_type == "qcow2"
 
 

@@ -25,7 +25,7 @@ def test_fusionstor_is_an_export_on_a_unix_socket():
     )
 
 
-def test_fusionstor_that_was_not_asked_counts_as_raw():
+def test_a_fusionstor_image_of_unknown_format_counts_as_raw():
     assert storage.disk(volume("fusionstor", "fusionstor://pool/image"), NOTHING_ASKED).driver_type == "raw"
 
 

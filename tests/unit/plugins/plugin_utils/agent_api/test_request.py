@@ -112,7 +112,7 @@ def test_options_that_are_null_are_left_out(name: str) -> None:
         ('{"options": {"boot_dev": [' + "1," * 400_000 + "1]}}", "more than 20000 values"),
     ],
 )
-def test_what_no_vm_can_be_described_by_is_one_problem(text: str, problem: str) -> None:
+def test_a_document_that_describes_no_vm_is_one_problem(text: str, problem: str) -> None:
     with pytest.raises(RequestError, match=problem) as caught:
         read_request(text)
     assert len(caught.value.problems) == 1

@@ -133,7 +133,7 @@ def test_a_disk_that_gets_full_gives_the_room_to_those_that_run(
         assert (directory / "room").stat().st_size == 3 * ROOM
 
 
-def test_a_result_that_comes_after_its_task_was_done_is_swept_away(
+def test_a_result_that_arrives_after_its_task_was_done_is_removed(
     directory: Path, open_spool: Callable[[], Spool]
 ) -> None:
     spool = open_spool()
