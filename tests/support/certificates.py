@@ -19,8 +19,9 @@ def create(directory: Path) -> Path:
     (directory / "signed.cnf").write_text("authorityKeyIdentifier = keyid\n", encoding="utf-8")
     for name, days in (("server", "2"), ("client", "2"), ("expired", "-1")):
         _openssl(directory, "req", *_new(name), *names, "-out", f"{name}.csr")
-        signed = "-CA", "ca.pem", "-CAkey", "ca.key", "-copy_extensions", "copy", "-extfile", "signed.cnf", "-days", days
-        _openssl(directory, "x509", "-req", "-in", f"{name}.csr", *signed, "-out", f"{name}.pem")
+        signed = "-CA", "ca.pem", "-CAkey", "ca.key", "-days", days
+        extensions = "-copy_extensions", "copy", "-extfile", "signed.cnf"
+        _openssl(directory, "x509", "-req", "-in", f"{name}.csr", *signed, *extensions, "-out", f"{name}.pem")
     return directory
 
 
