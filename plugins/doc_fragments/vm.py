@@ -807,7 +807,8 @@ options:
       additional_qmp:
         description:
           - Whether QEMU listens on another QMP socket beside libvirt's, C(/var/lib/libvirt/qemu/zstack/UUID.sock) (the
-            UUID without dashes). Its directory is created for the user that QEMU runs as.
+            UUID without dashes). Its directory is created for the user that QEMU runs as. If it exists and
+            others can write to it, it becomes that user's alone; if it belongs to somebody else, that is an error.
           - Such a VM is marked as tainted by libvirt, which does not notice what is changed through that socket.
         type: bool
         default: false

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Optional
@@ -19,6 +20,8 @@ from ansible_collections.zstack.kvm.plugins.module_utils._start.preflight import
     missing_channel_directories,
     network_filter_problems,
     network_problems,
+    qmp_directory_problems,
+    shared_qmp_directory,
 )
 from ansible_collections.zstack.kvm.plugins.module_utils._start.result import as_failure
 from ansible_collections.zstack.kvm.tests.unit.fakes import FakePrograms, parsed_vm
@@ -271,3 +274,48 @@ def test_a_network_daemon_that_does_not_answer_is_a_problem_of_nics_on_networks_
     assert [(problem.option_path, problem.code) for problem in problems] == [
         ("vms[0].nics[1].network_name", "daemon_unavailable")
     ]
+
+
+class TestTheDirectoryOfQmpSockets:
+    VM = parsed_vm(additional_qmp=True)
+    PATH = "/var/lib/libvirt/qemu/zstack"
+    OWNER = (os.geteuid(), os.getegid())
+
+    @pytest.fixture
+    def directory(self, tmp_path: Path) -> Path:
+        directory = tmp_path / self.PATH.lstrip("/")
+        directory.mkdir(parents=True)
+        return directory
+
+    @pytest.mark.parametrize(("mode", "shared"), [(0o777, True), (0o770, True), (0o755, False), (0o700, False)])
+    def test_is_restricted_where_others_can_write_to_it(
+        self, directory: Path, system: HostSystem, mode: int, shared: bool
+    ) -> None:
+        directory.chmod(mode)
+        assert shared_qmp_directory(self.VM, system, self.OWNER) == ([self.PATH] if shared else [])
+
+    def test_needs_no_restriction_where_it_is_missing_or_no_vm_uses_it(
+        self, directory: Path, system: HostSystem
+    ) -> None:
+        directory.chmod(0o777)
+        assert shared_qmp_directory(parsed_vm(), system, self.OWNER) == []
+        directory.rmdir()
+        assert shared_qmp_directory(self.VM, system, self.OWNER) == []
+        assert shared_qmp_directory(self.VM, RemoteSystem("qemu+ssh://hv1/system"), self.OWNER) == []
+
+    def test_cannot_be_restricted_by_another_user(
+        self, directory: Path, system: HostSystem, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        directory.chmod(0o777)
+        monkeypatch.setattr(system, "is_root", lambda: False)
+        (problem,) = qmp_directory_problems(self.VM, system, self.OWNER)
+        assert (problem.option_path, problem.code) == ("vms[0].additional_qmp", "needs_root")
+
+    def test_that_is_a_link_is_a_problem(self, directory: Path, system: HostSystem) -> None:
+        directory.rename(directory.with_name("elsewhere"))
+        directory.symlink_to("elsewhere")
+        directory.parent.chmod(0o777)
+        (problem,) = qmp_directory_problems(self.VM, system, self.OWNER)
+        assert (problem.option_path, problem.code) == ("vms[0].additional_qmp", "path_unsafe")
+        assert problem.message.startswith("QEMU is not to listen in %s: " % self.PATH)
+        assert shared_qmp_directory(self.VM, system, self.OWNER) == []
