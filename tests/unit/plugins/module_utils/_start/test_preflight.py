@@ -27,17 +27,23 @@ from ansible_collections.zstack.kvm.plugins.module_utils._start.result import as
 from ansible_collections.zstack.kvm.tests.unit.fakes import FakePrograms, parsed_vm
 
 CHANNEL = {"target_name": "agent"}
+MDEV = "c2177883-f1bb-47f0-914d-32a22e3a8804"
+VF = {"mac": "fa:00:00:00:00:01", "pci_device_address": "0a:00.3"}
 
 
 @pytest.fixture
 def system(tmp_path: Path) -> HostSystem:
-    """Return a hypervisor with a bridge, a NIC, two PCI devices, a USB device and a directory.
+    """Return a hypervisor with a bridge, a NIC, devices of all kinds, a ROM file and a directory.
 
-    They are br0, eth0, 0000:0a:00.1 behind an IOMMU, 0000:0a:00.2 without, 046d:c077 as 1:3, and /run/vm.
+    They are br0, eth0, 0000:0a:00.1 behind an IOMMU, 0000:0a:00.2 without, the virtual function 0000:0a:00.3, a
+    mediated device, 046d:c077 as 1:3, /rom.bin and /run/vm.
     """
     pci = "sys/bus/pci/devices/0000:0a:00."
-    for directory in ("sys/class/net/br0/bridge", "sys/class/net/eth0", pci + "1/iommu_group", pci + "2", "run/vm"):
+    virtual_function = (pci + "3/iommu_group", pci + "3/physfn", "sys/bus/mdev/devices/" + MDEV)
+    networks = ("sys/class/net/br0/bridge", "sys/class/net/eth0")
+    for directory in (*networks, pci + "1/iommu_group", pci + "2", *virtual_function, "run/vm"):
         (tmp_path / directory).mkdir(parents=True)
+    (tmp_path / "rom.bin").write_text("")
     stick = tmp_path / "sys/bus/usb/devices/1-2"
     stick.mkdir(parents=True)
     for name, text in (("busnum", "1"), ("devnum", "3"), ("idVendor", "046d"), ("idProduct", "c077")):
@@ -51,7 +57,12 @@ def system(tmp_path: Path) -> HostSystem:
     [
         {"nics": [{"bridge_name": "br0"}]},
         {"nics": [{"network_name": "default"}]},
+        {"nics": [VF]},
+        {"nics": [{"bridge_name": "br0", "queues": 4}], "domain_type": "qemu"},
         {"pci_devices": ["0a:00.1"]},
+        {"pci_devices": ["0a:00.1,/rom.bin"]},
+        {"pci_devices": ["0a:00.1,8f14e45fceea167a5a36dedd4bea2543"]},
+        {"mdev_devices": [MDEV]},
         {"usb_devices": ["1:3:046D:C077:2.0"]},
         {"channels": [{**CHANNEL, "socket_path": "/run/vm/agent"}]},
         {"channels": [{**CHANNEL, "socket_path": "/run/vm/a/b/agent"}]},
@@ -98,6 +109,43 @@ BRIDGE, ADDRESS = "Create the bridge", "Compare the address"
             "iommu_missing",
             "vms[0].pci_devices[0]: the PCI device 0000:0a:00.2 is not behind an IOMMU, so it cannot be passed through",
             "Enable VT-d",
+        ),
+        (
+            {"pci_devices": ["0a:00.1,/none.bin"]},
+            "device_missing",
+            "vms[0].pci_devices[0]: the ROM file /none.bin does not exist",
+            ADDRESS,
+        ),
+        (
+            {"nics": [{**VF, "pci_device_address": "0a:00.7"}]},
+            "device_missing",
+            "vms[0].nics[0].pci_device_address: the hypervisor has no PCI device 0000:0a:00.7",
+            ADDRESS,
+        ),
+        (
+            {"nics": [{**VF, "pci_device_address": "0a:00.1"}]},
+            "device_missing",
+            "vms[0].nics[0].pci_device_address: the PCI device 0000:0a:00.1 is not a virtual function",
+            "name a virtual function",
+        ),
+        (
+            {"nics": [{**VF, "pci_device_address": "0a:00.2"}]},
+            "iommu_missing",
+            "vms[0].nics[0].pci_device_address: the PCI device 0000:0a:00.2 is not behind an IOMMU, so it cannot be "
+            "passed through",
+            "Enable VT-d",
+        ),
+        (
+            {"nics": [{"bridge_name": "br0", "queues": 4}]},
+            "device_missing",
+            "vms[0].nics[0].queues: the hypervisor has no /dev/vhost-net, which a NIC with several queues needs",
+            "load the kernel module vhost_net",
+        ),
+        (
+            {"mdev_devices": [MDEV.replace("c2", "d2")]},
+            "device_missing",
+            "vms[0].mdev_devices[0]: the hypervisor has no mediated device " + MDEV.replace("c2", "d2"),
+            ADDRESS,
         ),
         ({"usb_devices": ["1:4:046d:c077:2.0"]}, "device_missing", NO_USB % ("046d:c077", 4, 1), ADDRESS),
         ({"usb_devices": ["2:3:046d:c077:2.0"]}, "device_missing", NO_USB % ("046d:c077", 3, 2), ADDRESS),
