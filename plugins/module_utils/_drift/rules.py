@@ -227,7 +227,7 @@ RULES: Mapping[str, Rule] = {
             "source/@path": _PARTS_OF_A_SOURCE,
         },
     ),
-    "devices/disk/driver": Rule("name type discard queues", optional="cache io iothread"),
+    "devices/disk/driver": Rule("name type discard queues iothread", optional="cache io"),
     "devices/disk/source": Rule(optional="file dev protocol name type path", owned=True),
     "devices/disk/source/reconnect": Rule("enabled timeout"),
     "devices/disk/source/encryption": Rule("format"),
@@ -256,7 +256,7 @@ RULES: Mapping[str, Rule] = {
         kinds={"@model": "address driver master model target"},
     ),
     "devices/controller/master": Rule("startport"),
-    "devices/controller/driver": Rule(optional="iothread"),
+    "devices/controller/driver": Rule("iothread"),
     "devices/controller/address": _GUEST_ADDRESS,
     # Network cards
     "devices/interface": Rule(

@@ -129,7 +129,7 @@ def qmp_directory_problems(vm: Vm, system: System, owner: Optional[tuple[int, in
         message = "QEMU is not to listen in %s: %s" % (_qmp_directory(vm), error.message)
         hint = "give the directory to root, or remove it: a start creates it for the user that QEMU runs as"
         return [Problem("%s.additional_qmp" % vm.option_path, message, error.code, hint)]
-    if not is_shared or system.is_root():
+    if system.is_remote or not is_shared or system.is_root():
         return []
     message = "this user may not make %s QEMU's alone" % _qmp_directory(vm)
     return [Problem("%s.additional_qmp" % vm.option_path, message, "needs_root")]

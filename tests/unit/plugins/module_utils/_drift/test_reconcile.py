@@ -480,13 +480,15 @@ class TestDiskOptions:
         chosen = self.disk()
         assert found_in(chosen.replace('model="virtio-scsi"', 'model="auto"'), chosen) == []
 
-    @pytest.mark.parametrize("driver", ['iothread="1"', 'io="native"'])
-    def test_what_is_not_desired_any_more_is_taken_away(self, driver: str) -> None:
-        (path,) = found_in(self.disk(), self.disk(driver))
-        assert path == "devices/disk[target=sda]/driver/@" + driver.partition("=")[0]
+    def test_native_aio_that_is_not_desired_any_more_is_taken_away(self) -> None:
+        assert found_in(self.disk(), self.disk('io="native"')) == ["devices/disk[target=sda]/driver/@io"]
 
-    def test_discard_queues_and_serial_stay_where_they_are_not_desired(self) -> None:
-        assert found_in(self.disk(), self.disk('discard="unmap" queues="4"', beside="<serial>1</serial>")) == []
+    @pytest.mark.parametrize("driver", ['discard="unmap"', 'queues="4"', 'iothread="1"'])
+    def test_settings_of_an_operator_stay(self, driver: str) -> None:
+        assert found_in(self.disk(), self.disk(driver)) == []
+
+    def test_a_serial_number_stays_where_it_is_not_desired(self) -> None:
+        assert found_in(self.disk(), self.disk(beside="<serial>1</serial>")) == []
 
     def test_a_volume_on_another_socket_is_another(self) -> None:
         ours, other = (self.disk(source='type="unix" path="/run/%s"' % name) for name in "ab")
@@ -576,12 +578,18 @@ class TestPartsOfDevicesThatNoOptionDecides:
         assert "devices/interface[mac=fa:00:00:00:00:01]/" + path in paths
 
 
-def test_a_controller_lets_go_of_an_io_thread_that_is_gone() -> None:
+def test_disks_and_controllers_let_go_of_an_io_thread_that_is_gone() -> None:
     domain = (
         '<domain type="kvm"><iothreads>1</iothreads><iothreadids><iothread id="%s"/></iothreadids>'
         '<os><type arch="x86_64" machine="pc">hvm</type></os><devices>'
         '<controller type="usb" index="0"/><memballoon model="virtio"/>%s</devices></domain>'
     )
+    disk = (
+        '<disk type="file" device="disk"><driver name="qemu"%s/><source file="/a"/>'
+        '<target dev="vda" bus="virtio"/></disk>'
+    )
     own = '<controller type="scsi" index="1" model="virtio-scsi"><driver iothread="2"/></controller>'
-    made = reconciled(etree.fromstring(domain % (1, "")), etree.fromstring(domain % (2, own)))
-    assert made.merged.find("devices/controller[@index='1']/driver").get("iothread") is None
+    made = reconciled(
+        etree.fromstring(domain % (1, disk % "")), etree.fromstring(domain % (2, own + disk % ' iothread="2"'))
+    )
+    assert [driver.get("iothread") for driver in made.merged.iterfind("devices/*/driver")] == [None, None]
