@@ -89,9 +89,8 @@ def guest() -> Iterator[Guest]:
 
 def nic(guest: Guest, mac: str, fact: str) -> str:
     """Return what the guest's kernel says in a file, or by the names of several, about one of its NICs."""
-    (name,) = [each["name"] for each in linux_guest.seen(guest.uuid, "nic") if each["mac"] == mac]
-    path = f"/sys/class/net/{name}/{fact}"
-    said = linux_guest.execute(guest.uuid, f"if [ -d {path} ]; then ls {path}; else cat {path}; fi")
+    find = f"path=$(dirname $(grep -l {mac} /sys/class/net/*/address))/{fact}"
+    said = linux_guest.execute(guest.uuid, f"{find}; if [ -d $path ]; then ls $path; else cat $path; fi")
     return " ".join(said.partition("@guest")[0].split())
 
 
