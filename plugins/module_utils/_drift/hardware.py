@@ -18,7 +18,8 @@ try:
 except ImportError:  # the module reports it
     pass
 
-from .identity import CONTROLLER, machine_family, number
+from .._host.machine_types import machine_family
+from .identity import CONTROLLER, number
 
 # The parts of an address, by its type; a missing part is 0.
 _ADDRESS_PARTS = {

@@ -15,6 +15,7 @@ except ImportError:  # the module reports it
 from .._domain.interface import QUEUE_SETTINGS
 from .._domain.serial import console_log
 from .._host.device_support import PCI_ROM_DIRECTORY
+from .._host.machine_types import machine_family
 from .._spec.values import cpus_of
 
 # The CPU models that QEMU gives an x86 guest by default; libvirt writes the name into the definition.
@@ -171,18 +172,6 @@ def same_cpus(desired: str, existing: str) -> bool:
 def same_caseless(desired: str, existing: str) -> bool:
     """Return whether both are the same text, ignoring case."""
     return desired.lower() == existing.lower()
-
-
-def machine_family(machine: str) -> str:
-    """Return the board of a machine type, whatever its version: pc, q35, virt, or the machine type itself."""
-    if machine == "q35" or machine.startswith("pc-q35-"):
-        return "q35"
-    # Enterprise Linux 6 named its pc machines after the release.
-    if machine == "pc" or machine.startswith(("pc-", "rhel6.")):
-        return "pc"
-    if machine == "virt" or machine.startswith("virt-"):
-        return "virt"
-    return machine
 
 
 def same_machine(desired: str, existing: str) -> bool:

@@ -50,7 +50,8 @@ ERROR_CODES: dict[str, ErrorCode] = {
     ),
     "unsupported_machine": ErrorCode(
         "The emulator does not have the machine type.",
-        "Omit machine, or use one of those that zstack_host_info lists.",
+        "Omit machine, or use one of those that zstack_host_info lists; on_missing_machine: newest moves a VM to the "
+        "newest of the same board.",
     ),
     "unsupported_device": ErrorCode(
         "The hypervisor's QEMU or libvirt does not support a device of the VM.",

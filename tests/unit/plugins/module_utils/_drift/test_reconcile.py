@@ -429,6 +429,26 @@ def test_an_image_that_the_distribution_renamed_is_the_same() -> None:
         assert found(asked(("<bootmenu", desired + "<bootmenu")), held(("<bootmenu", existing + "<bootmenu"))) == []
 
 
+# libvirt 12.8's answer to a definition with IMAGE alone, on a host where that is a link
+RESOLVED = """<firmware>
+    <feature enabled='no' name='enrolled-keys'/>
+    <feature enabled='no' name='secure-boot'/>
+</firmware>
+<loader readonly='yes' type='pflash' format='raw'>/usr/share/AAVMF/AAVMF_CODE.no-secboot.fd</loader>
+<nvram template='/usr/share/AAVMF/AAVMF_VARS.fd' templateFormat='raw' format='raw'>/vars/vm_VARS.fd</nvram>"""
+
+
+@pytest.mark.parametrize("name", ["AAVMF_CODE.fd", "AAVMF_CODE.no-secboot.fd"])
+def test_a_link_to_an_image_that_libvirt_resolves_is_no_difference(name: str) -> None:
+    existing = held(("<os>", '<os firmware="efi">'), ("<bootmenu", RESOLVED + "<bootmenu"))
+    desired = asked(("<bootmenu", IMAGE.replace("AAVMF_CODE.fd", name) + "<bootmenu"))
+
+    result = reconciled(desired, existing)
+
+    assert result.differences == ()
+    assert result.merged.findtext("os/loader") == "/usr/share/AAVMF/AAVMF_CODE.no-secboot.fd"
+
+
 def test_a_disk_on_another_bus_loses_the_model_that_libvirt_wrote_for_the_old_bus() -> None:
     existing = held(
         ('<disk type="file" device="disk"', '<disk type="file" device="disk" model="usb-storage"'),
