@@ -81,7 +81,7 @@ ERROR_CODES: dict[str, ErrorCode] = {
         "Check that the task runs as root (become: true), and that the file system is neither full nor read-only.",
     ),
     "path_unsafe": ErrorCode(
-        "A path contains a symbolic link that a user other than root could replace.",
+        "A path contains a symbolic link that a user other than root could replace, or is a directory of such a user.",
         "Use the path that the link points to, or make the directory of the link writable by root only.",
     ),
     "path_taken": ErrorCode(

@@ -22,6 +22,7 @@ from .._actions.definition import (
     CreateChannelDirectory,
     CreateNvramDirectory,
     Define,
+    RestrictQmpDirectory,
     Rewriting,
 )
 from .._actions.oom_score import SetOomScore, oom_score
@@ -66,7 +67,9 @@ from .preflight import (
     missing_nvram_directory,
     network_filter_problems,
     network_problems,
+    qmp_directory_problems,
     rights_problems,
+    shared_qmp_directory,
     tpm_secret_problems,
 )
 from .readiness import console_of, is_started, wait_until_ready
@@ -173,6 +176,7 @@ def _plan(run: RunContext, vm: Vm, observed: ObservedVm, result: VmResult) -> tu
         problems += host_problems(vm, run.system)
         problems += daemon_problems(vm, run.system, run.hypervisor.uri)
         problems += rights_problems(vm, run.system, run.host.capabilities.qemu_owner)
+        problems += qmp_directory_problems(vm, run.system, run.host.capabilities.qemu_owner)
         problems += network_problems(vm, run.networks)
         problems += network_filter_problems(vm, run.network_filters)
         problems += secret_conflicts(vm, facts, run.hypervisor)
@@ -259,6 +263,7 @@ def _preparations(run: RunContext, vm: Vm, facts: StorageFacts) -> list[Action]:
     return [
         *prepare_storage(vm, facts, run.system, run.hypervisor),
         *(CreateChannelDirectory(path, owner) for path in missing_channel_directories(vm, run.system)),
+        *(RestrictQmpDirectory(path, owner) for path in shared_qmp_directory(vm, run.system, owner)),
         *(CreateNvramDirectory(path, owner) for path in missing_nvram_directory(vm, run.system)),
     ]
 
