@@ -12,6 +12,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._spec.document_fields i
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.start_vm_cmd import converted, vm_from_start_vm_cmd
 from ansible_collections.zstack.kvm.tests.support.deviations.today import REFUSED, STARTED, differences
+from ansible_collections.zstack.kvm.tests.support.document_variants import facts_of, variants
 from ansible_collections.zstack.kvm.tests.support.libvirt_schema import schema_errors
 from ansible_collections.zstack.kvm.tests.support.todays_cases import ALL_OF_TODAY, TodaysCase
 from lxml import etree
@@ -45,6 +46,27 @@ def test_a_document_that_cannot_be_carried_out_is_refused_by_its_fields(case: To
         refusals.append(str(error))
     for field in REFUSED[case.name]:
         assert any(field in refusal for refusal in refusals), refusals
+
+
+def test_a_document_with_fields_of_others_becomes_a_valid_domain_or_is_refused() -> None:
+    """Nothing else than problems is raised, and no field gets lost without a word."""
+    invalid, started = {}, 0
+    for case, document in variants(300, seed=1):
+        reader = DocumentReader()
+        parsed, problems = parse_vms([converted(document, reader)])
+        if reader.problems or problems:
+            continue
+        assert reader.unknown == []
+        try:
+            domain = build(parsed[0], case.host, facts_of(document)).element
+        except VmProblems:
+            continue
+        started += 1
+        errors = schema_errors(domain)
+        if errors:
+            invalid[document["vmInstanceUuid"]] = errors
+    assert invalid == {}
+    assert started > 50
 
 
 def test_all_of_todays_documents_are_looked_at() -> None:
