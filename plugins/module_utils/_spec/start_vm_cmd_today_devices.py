@@ -260,9 +260,12 @@ def _add_other_devices(sent: Sent, addons: Sent, is_aarch64: bool, vm: dict[str,
         vm.setdefault("channels", []).append(addons.get("channel_vr").options)
     for memory in addons.all("pciDevice.dgpu"):
         memory.options["name"] = str(memory.get("path", "")).rpartition("/")[2]
+    drivers = addons.get("systemVirtioDriverDeviceType")
+    if drivers not in (None, "VFD", "ISO"):
+        reader.problems.append("%s must be VFD or ISO" % addons.inner("systemVirtioDriverDeviceType"))
     if is_aarch64:
         return
-    if addons.get("systemVirtioDriverDeviceType") == "VFD":
+    if drivers == "VFD":
         vm["floppies"] = list(_FLOPPIES)
     panic = [name for field, name in (("panicHyperv", "hyperv"), ("panicIsa", "isa")) if addons.get(field)]
     if panic:

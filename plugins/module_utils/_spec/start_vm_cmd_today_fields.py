@@ -164,7 +164,9 @@ ADDONS: Fields = {
     "mdevDevice": Option("mdev_devices", TEXTS),
     "pciDevice.dgpu": Nested("shared_memory", SHARED_MEMORY, many=True),
     "storageDevice": Nested("scsi_luns", SCSI_LUN, many=True),
-    "systemVirtioDriverDeviceType": Used(TEXT, ("floppies",), "VFD: the two floppies with virtio drivers, on x86_64"),
+    "systemVirtioDriverDeviceType": Used(
+        TEXT, ("floppies",), "VFD: the two floppies with virtio drivers, on x86_64; ISO has no effect"
+    ),
     "panicIsa": Used(BOOL, ("panic_devices",), "isa, on x86_64"),
     "panicHyperv": Used(BOOL, ("panic_devices",), "hyperv, on x86_64"),
     "onCrash": Option("on_crash", note="preserve if omitted"),
@@ -221,8 +223,12 @@ VM: Fields = {
     "vmInternalId": Option("internal_id", INT),
     "hostManagementIp": Option("host_management_ip"),
     "imagePlatform": Used(TEXT, ("image_platform",), "when Other"),
-    "imageArchitecture": Used(TEXT, (), "aarch64: fields of x86_64 alone have no effect"),
-    "architecture": Option("arch"),
+    "imageArchitecture": Option(
+        "arch",
+        words={"x86_64": "x86_64", "aarch64": "aarch64"},
+        note="with aarch64, fields of x86_64 alone have no effect",
+    ),
+    "architecture": Used(TEXT, (), "must be the same as imageArchitecture"),
     "memory": Option("memory", INT, required=True),
     "cpuNum": Option("cpu_num", INT, required=True),
     "maxVcpuNum": Used(INT, ("max_vcpu_num",), "with useNuma; 128 if 0 or omitted"),

@@ -118,6 +118,10 @@ def test_native_aio_is_left_out_with_a_warning_where_the_cache_mode_forbids_it(s
         ({"cdRoms": [{"path": "cbd:a/b/c"}]}, "cdRoms[0].path"),
         ({"cdRoms": [{"path": "/iso", "isEmpty": True}]}, "cdRoms[0].isEmpty"),
         ({"bootMode": "BIOS"}, "bootMode"),
+        ({"bootMode": "Legacy", "imageArchitecture": "aarch64"}, "bootMode"),
+        ({"imageArchitecture": "loongarch64"}, "imageArchitecture"),
+        ({"imageArchitecture": "x86_64", "architecture": "aarch64"}, "architecture"),
+        ({"addons": {"systemVirtioDriverDeviceType": "USB"}}, "addons.systemVirtioDriverDeviceType"),
         ({"addons": {"ioThreadNum": 10**9}}, "addons.ioThreadNum"),
         (
             {"bootMode": "UEFI", "secureBoot": True, "nvRam": {"installPath": "/dev/vg/nvram"}},
