@@ -65,7 +65,12 @@ def _finish_volume(volume: Sent, is_root: bool, reader: DocumentReader) -> None:
     if is_virtio and kind != "iscsi" and volume.get("multiQueues", 0) > 0:
         options["queues"] = volume.get("multiQueues")
     if (is_virtio or is_scsi) and volume.get("ioThreadId", 0) > 0:
-        options["io_thread"] = volume.get("ioThreadId")
+        if kind == "vhost":
+            reader.warnings.append(
+                "%s has no effect: the server of a vhost volume has threads of its own" % volume.inner("ioThreadId")
+            )
+        else:
+            options["io_thread"] = volume.get("ioThreadId")
     if is_scsi and volume.get("controllerIndex", 0) > 0:
         options["controller_index"] = volume.get("controllerIndex")
     path, recovery, url = str(volume.get("installPath", "")).partition("?r=")

@@ -42,7 +42,7 @@ VOLUME: Fields = {
     "physicalBlockSize": Used(INT, ("physical_block_size",), "of ceph volumes, when above 0"),
     "format": Used(TEXT, ("format",), "of vhost volumes; of others the host asks the image"),
     "multiQueues": Used(INT, ("queues",), "on the virtio bus"),
-    "ioThreadId": Used(INT, ("io_thread",), "when above 0"),
+    "ioThreadId": Used(INT, ("io_thread",), "when above 0, except of vhost volumes"),
     "controllerIndex": Used(INT, ("controller_index",), "on SCSI buses, when above 0"),
     "deviceAddress": Nested("", ADDRESS, note="address, if it is of the kind that the disk's bus has"),
     "monInfo": Nested("mon_info", MONITOR, many=True),

@@ -91,6 +91,11 @@ def test_pins_of_no_io_thread_have_no_effect_with_a_warning() -> None:
     assert ("io_threads" in vm, len(reader.warnings)) == (False, 1)
 
 
+def test_a_vhost_volume_has_no_io_thread() -> None:
+    vm, reader = read(rootVolume=root(deviceType="vhost", ioThreadId=1))
+    assert ("io_thread" in vm["root_volume"], len(reader.warnings)) == (False, 1)
+
+
 @pytest.mark.parametrize("sent", [True, {"f0": True}], ids=["of all volumes", "by UUID"])
 def test_native_aio_is_left_out_with_a_warning_where_the_cache_mode_forbids_it(sent: Any) -> None:
     assert vm_of(addons={"NativeAio": sent})["root_volume"]["native_aio"] is True
