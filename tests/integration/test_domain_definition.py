@@ -20,6 +20,8 @@ from ansible_collections.zstack.kvm.plugins.module_utils._host.capabilities impo
     parse_capabilities,
     parse_domain_capabilities,
 )
+from ansible_collections.zstack.kvm.plugins.module_utils._host.firmware import find_firmware
+from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Removal
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.document_fields import DocumentReader
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
@@ -51,6 +53,7 @@ def host() -> Host:
             for kind in kinds
         },
         cgroup_version=1,
+        firmwares=find_firmware(HostSystem().files),
     )
 
 
