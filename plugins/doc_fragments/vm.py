@@ -1115,7 +1115,7 @@ options:
         description:
           - What happens when the guest reports a crash.
         type: str
-        choices: [destroy, restart, preserve, rename-restart, coredump-destroy, coredump-restart]
+        choices: [destroy, restart, preserve, coredump-destroy, coredump-restart]
         default: restart
       oom_score_adj:
         description:
