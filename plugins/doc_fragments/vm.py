@@ -278,7 +278,7 @@ options:
           luks_secret_uuid:
             description:
               - The UUID of the libvirt secret that holds the passphrase of an image that is encrypted with LUKS. The
-                secret must exist and have a value.
+                secret must exist and have a value. The backing files of the image must not be encrypted.
             type: str
           recovery_url:
             description:
