@@ -246,7 +246,8 @@ class TestCreated:
         self, new_vm: NewVm, ceph: CephCluster, secret_uuid: str, linked: bool
     ) -> None:
         name = "clone" if linked else "copy"
-        vm = self.vm(new_vm, ceph, secret_uuid, name, linked=linked, size="2MiB")
+        features = ["layering", "exclusive-lock"]
+        vm = self.vm(new_vm, ceph, secret_uuid, name, linked=linked, size="2MiB", features=features)
         run = module_run.agreed(vm)
         assert run.actions[:2] == ["create_volume", "define"], run.output
         wait_for_text(vm["uuid"], "I am golden")
@@ -255,6 +256,10 @@ class TestCreated:
         assert module_run.agreed(vm).actions == ["grow_volume"]
         assert "8.000 MiB" in virsh("domblkinfo", vm["uuid"], "vda", "--human")
         assert module_run.agreed(vm).actions == []
+        vm["root_volume"]["create"]["features"] = ["layering"]
+        again = module_run.agreed(vm)
+        assert again.actions == []
+        assert [each["before"] for each in again.vm["differences"]] == ["exclusive-lock, layering"]
 
     @pytest.mark.usefixtures("golden")
     def test_a_failed_start_leaves_no_volume(self, new_vm: NewVm, ceph: CephCluster, secret_uuid: str) -> None:

@@ -28,7 +28,7 @@ QCOW2_MAGIC = b"QFI\xfb"
 # QEMU's docs/interop/qcow2.txt.
 _HEADER = struct.Struct(">4sIQI")
 _HEADER_LENGTH_OFFSET = 100
-_HEADER_LENGTH_V2 = 72
+QCOW2_LEAST_BYTES = _HEADER_LENGTH_V2 = 72
 _EXTENSION = struct.Struct(">II")
 _BACKING_FORMAT = 0xE2792ACA
 
