@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -60,8 +61,13 @@ def test_images_are_verified_and_not_fetched_again(images: Path, given: list[dic
 
 def test_two_runs_fetch_one_image_at_once(images: Path, given: list[dict[str, str]]) -> None:
     directory = images / "cache"
+    # A run that was killed left one; somebody fetches into the other.
+    old, new = (directory / f".packed.{age}.partial" for age in ("old", "new"))
+    for path in (old, new):
+        path.mkdir(parents=True)
+    os.utime(old, (0, 0))
     with ThreadPoolExecutor() as threads:
         runs = list(threads.map(run_tasks, [[include(directory, given[:1])]] * 2))
     assert not [result for run in runs for result in run if result.get("failed")]
-    assert list(directory.iterdir()) == paths_of(directory, given[:1])
+    assert sorted(directory.iterdir()) == [new, *paths_of(directory, given[:1])]
     assert paths_of(directory, given[:1])[0].read_bytes() == (images / "raw").read_bytes()

@@ -58,14 +58,17 @@ def role(**variables: Any) -> dict[str, Any]:
     return {"ansible.builtin.include_role": {"name": "zstack.kvm.networks"}, "vars": variables}
 
 
+def piped(command: list[str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
 @pytest.fixture
 def connection(host: NetworkdHost) -> Iterator[subprocess.Popen[str]]:
     """Yield a client that is connected to the uplink's address and prints each line that it has sent there and back."""
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    server = subprocess.Popen([*host.prefix, sys.executable, "-c", ECHO], **pipes)
+    server = piped([*host.prefix, sys.executable, "-c", ECHO])
     assert server.stdout is not None
     assert server.stdout.readline() == "ready\n"
-    client = subprocess.Popen(host.in_peer(sys.executable, "-c", CLIENT), **pipes)
+    client = piped(host.in_peer(sys.executable, "-c", CLIENT))
     yield client
     for process in (client, server):
         process.kill()

@@ -338,6 +338,17 @@ class TestKilled:
         assert start(vm).actions == ["create_volume", "define", "start"]
         assert left_in(disk.parent) == before | {"disk"}
 
+    def test_while_it_is_grown(self, new_vm: NewVm, disk: Path, qemu_img: Wrapper) -> None:
+        media.write_qcow2(disk, "I am the disk")
+        vm = created(new_vm, disk, size="4MiB")
+        for script, is_grown in (("true", False), ('"$real" "$@"', True)):
+            with qemu_img("resize", script + "; kill -9 $PPID; exit"), module_run.begin(vm) as process:
+                assert process.wait(30) == -signal.SIGKILL
+            assert (info(disk)["virtual-size"] == 4 * MIB) == is_grown
+            assert state(vm["uuid"]) == "absent"
+        assert start(vm).actions == ["define", "start"]
+        assert info(disk)["virtual-size"] == 4 * MIB
+
     def test_at_each_call_of_libvirt(self, new_vm: NewVm, image: Path, disk: Path) -> None:
         vms = []
         # The calls before the fifth only look.
@@ -363,9 +374,12 @@ class TestKilled:
         assert left_in(disk.parent) == before
 
 
-def test_two_tasks_that_need_one_volume_create_it_once(new_vm: NewVm, image: Path, disk: Path) -> None:
-    volume = {"install_path": str(disk), "shareable": True, "create": {"image": str(image), "format": "raw"}}
-    tasks = [begin(new_vm(data_volumes=[volume])) for _task in range(2)]
+def test_two_tasks_copy_one_image_at_once_and_create_a_volume_that_both_need_once(
+    new_vm: NewVm, image: Path, disk: Path
+) -> None:
+    shared = {"install_path": str(disk), "shareable": True, "create": {"image": str(image), "format": "raw"}}
+    vms = [{**created(new_vm, disk.with_name(f"own{n}"), image=image), "data_volumes": [shared]} for n in range(2)]
+    tasks = [begin(vm) for vm in vms]
     runs = [task.finished() for task in tasks]
     assert [run.failed for run in runs] == [False, False]
-    assert sum(run.actions.count("create_volume") for run in runs) == 1
+    assert sorted(run.actions.count("create_volume") for run in runs) == [1, 2]
