@@ -143,3 +143,12 @@ def test_the_next_run_completes_what_a_killed_one_has_begun(host: NetworkdHost, 
     wait_until(lambda: host.addresses(device) == [f"{ADDRESS}/24"], "the host has its address")
     assert program(host, MOVED).returncode == 0
     assert (host.addresses("br_eth0"), host.ports("br_eth0")) == ([f"{ADDRESS}/24"], {"eth0"})
+
+
+def test_a_host_that_neither_program_manages_is_refused() -> None:
+    """The tests' own hypervisor has no daemon for its network."""
+    arguments = ["check", json.dumps([{"name": "inner"}])]
+    run = subprocess.run([sys.executable, "-B", str(PROGRAM), *arguments], capture_output=True, text=True, check=False)
+    assert run.returncode == 1
+    said = "networks_bridges[0]: neither systemd-networkd nor NetworkManager manages the hypervisor's network"
+    assert said in run.stderr
