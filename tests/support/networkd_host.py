@@ -20,7 +20,7 @@ ADDRESS, PEER = "10.77.0.1", "10.77.0.2"
 FILES = "/etc/systemd/network"
 
 # With a sysfs that cannot be written, networkd does not wait for udev.
-_SET_UP = f"""set -e
+SET_UP = f"""set -e
 mount -t tmpfs tmpfs /run
 mkdir -p /run/dbus /run/netns /run/systemd {FILES}
 mount -t tmpfs tmpfs {FILES}
@@ -34,10 +34,12 @@ printf '[Match]\\nName=eth0\\n\\n[Network]\\nAddress={ADDRESS}/24\\nLinkLocalAdd
 dbus-daemon --system --fork --nopidfile
 /lib/systemd/systemd-networkd 2>/run/networkd.log &
 echo $! >/run/networkd.pid
-touch "$1"
+"""
+_STAY = """touch "$1"
 wait
 exec sleep infinity
 """
+NAMESPACES = ("unshare", "--net", "--mount", "--ipc", "--pid", "--fork", "--kill-child", "--mount-proc")
 
 
 class NetworkdHost:
@@ -83,8 +85,8 @@ class NetworkdHost:
 def networkd_host(directory: Path) -> Iterator[NetworkdHost]:
     """Yield a host, whose processes have ended when the block has."""
     ready = directory / "ready"
-    namespaces = ["unshare", "--net", "--mount", "--ipc", "--pid", "--fork", "--kill-child", "--mount-proc"]
-    process = subprocess.Popen([*namespaces, "sh", "-c", _SET_UP, "sh", str(ready)], stdin=subprocess.DEVNULL)
+    command = [*NAMESPACES, "sh", "-c", SET_UP + _STAY, "sh", str(ready)]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
     try:
         wait_until(lambda: ready.exists() or process.poll() is not None, "the namespaces are there")
         assert process.poll() is None, "the namespaces cannot be set up"
