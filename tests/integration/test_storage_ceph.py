@@ -284,7 +284,8 @@ class TestCreated:
         command: str,
     ) -> None:
         before = ceph.images("pool")
-        vm = self.vm(new_vm, ceph, secret_uuid, command, linked=True)
+        name = f"killed-{command}"
+        vm = self.vm(new_vm, ceph, secret_uuid, name, linked=True)
         program, path = tmp_path / "rbd", os.environ["PATH"]
         script = '#!/bin/sh\n%s "$@"; ended=$?\ncase " $* " in *" %s "*) kill -9 $PPID;; esac\nexit $ended\n'
         program.write_text(script % (shutil.which("rbd"), command))
@@ -294,10 +295,10 @@ class TestCreated:
             assert process.wait(60) == -signal.SIGKILL
         monkeypatch.setenv("PATH", path)
         (left,) = ceph.images("pool") - before
-        assert (left == command) == (command == "rename")
+        assert (left == name) == (command == "rename")
         run = module_run.start(vm)
         assert not run.failed, run.output
-        assert ceph.images("pool") - before == {command}
+        assert ceph.images("pool") - before == {name}
 
     @pytest.mark.usefixtures("golden")
     def test_a_snapshot_that_is_missing_and_a_size_below_it(
