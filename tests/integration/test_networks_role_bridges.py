@@ -48,8 +48,9 @@ def host(tmp_path: Path) -> Iterator[NetworkdHost]:
 
 
 def program(host: NetworkdHost, *bridges: dict[str, Any], seconds: int = 60) -> subprocess.CompletedProcess[str]:
-    """Run what the role runs; C(seconds): how long it waits for the bridges."""
+    """Run what the role runs; C(seconds): how long it waits for the bridges. After an undo it does not wait."""
     script = f"import runpy, sys; sys.path.insert(0, {str(PROGRAM)!r}); import work; work.SECONDS = {seconds}; "
+    script += "work._OWN_RESTORE_SECONDS = 0; "
     script += f"runpy.run_path({str(PROGRAM)!r}, run_name='__main__')"
     return host.run(sys.executable, "-B", "-c", script, "apply", json.dumps(bridges), check=False)
 
