@@ -37,7 +37,7 @@ nox.options.sessions = ["unit", "types", "docs", "build", "lint", "sanity"]
 
 CHECKOUT = Checkout(ROOT)
 TYPED_PACKAGES = ("extensions", "plugins", "tests", "tools.docs", "tools.quickstart")
-TYPED_DIRECTORIES = ("tools/guest", "tools/lab")
+TYPED_DIRECTORIES = ("tools/cloud_image", "tools/guest", "tools/lab")
 
 
 HYPERVISOR_OPTION = "--hypervisor="

@@ -51,7 +51,12 @@ PARTS = (
     Part("build", "the collection as a file: build, install, look inside", reads_only=True),
     Part("lint", "ansible-lint, profile production", reads_only=True),
     Part("sanity", "ansible-test sanity, nothing ignored", frozenset({"sanity"}), reads_only=True),
-    Part("integration", "real libvirt and QEMU, in laboratory hypervisors", HYPERVISOR | {"community"}, minutes=60),
+    Part(
+        "integration",
+        "real libvirt and QEMU, in laboratory hypervisors",
+        HYPERVISOR | {"cloud_image", "community"},
+        minutes=60,
+    ),
     Part(
         "other_systems",
         "chosen integration tests on hypervisors that run Debian 13",
@@ -87,7 +92,7 @@ def main(arguments: list[str]) -> int:
     if options.hypervisor:
         if [part.name for part in parts] != ["integration"]:
             _parser().error("--hypervisor goes with the part integration alone")
-        needs = HYPERVISOR | {options.hypervisor}
+        needs = HYPERVISOR | {"cloud_image", options.hypervisor}
         further = [f"--hypervisor={options.hypervisor}", *further]
     if further and len(parts) != 1:
         _parser().error("what follows -- goes to the tool of one part; name that part alone")
