@@ -29,7 +29,7 @@ NAME = "test-from-image"
 NETWORK = {"name": NAME, "address": "10.216.1.1/24", "dhcp_start": "10.216.1.10", "dhcp_end": "10.216.1.20"}
 GIB = 1 << 30
 # The name, the size of the root file system in bytes, that of the disk in sectors, who may become root
-QUESTIONS = "hostname; findmnt -bno SIZE /; cat /sys/block/vda/size; sudo id -un"
+QUESTIONS = "hostname; findmnt -bno SIZE /; cat /sys/block/vda/size; sudo id -un 2>/dev/null"
 
 
 class Controller:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,8 @@ def ensure(checkout: Path, run: Callable[[list[str]], None]) -> None:
     """Build the image with C(run), which raises if a command fails, unless it exists."""
     with _alone():
         if not path(checkout).exists():
+            for unfinished in CACHE.glob("zstack-kvm-cloud-image-*"):
+                shutil.rmtree(unfinished)
             run([str(checkout / _SOURCES / "build"), str(path(checkout))])
 
 
