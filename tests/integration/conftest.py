@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 from ansible_collections.zstack.kvm.tests.run.result import FAILED_BEFORE
 from ansible_collections.zstack.kvm.tests.support import media
-from ansible_collections.zstack.kvm.tests.support.emulated_hypervisor import EmulatedHypervisor
 from ansible_collections.zstack.kvm.tests.support.virsh import remove_domain
 from ansible_collections.zstack.kvm.tests.support.watched_fleet import DRIFTED, WatchedFleet, watched_fleet
 
@@ -94,13 +93,6 @@ def new_vm(images: Path) -> Iterator[NewVm]:
     yield describe
     for identity in made:
         remove_domain(identity)
-
-
-@pytest.fixture(scope="session")
-def emulated_hypervisor() -> Iterator[EmulatedHypervisor]:
-    """Yield a hypervisor with Debian's kernel, for the tests that need what the machine's own kernel lacks."""
-    with EmulatedHypervisor() as running:
-        yield running
 
 
 @pytest.fixture(scope="session")

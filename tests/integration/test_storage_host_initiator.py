@@ -63,10 +63,11 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IscsiServer]:
 
 
 @pytest.fixture(scope="module")
-def hypervisor(emulated_hypervisor: EmulatedHypervisor) -> EmulatedHypervisor:
-    emulated_hypervisor.run("cat > /usr/local/bin/iscsiadm; chmod +x /usr/local/bin/iscsiadm", WATCHED_ISCSIADM)
-    emulated_hypervisor.run("echo %s %s >> /etc/hosts" % (MACHINE, NAME))
-    return emulated_hypervisor
+def hypervisor() -> Iterator[EmulatedHypervisor]:
+    with EmulatedHypervisor() as running:
+        running.run("cat > /usr/local/bin/iscsiadm; chmod +x /usr/local/bin/iscsiadm", WATCHED_ISCSIADM)
+        running.run("echo %s %s >> /etc/hosts" % (MACHINE, NAME))
+        yield running
 
 
 @pytest.fixture(scope="module")
