@@ -160,6 +160,7 @@ def _write_initrd(root: Path, tree: Path, release: str) -> None:
     for name in ("bin", "dev", "modules", "proc", "root", "sys"):
         (tree / name).mkdir(parents=True)
     shutil.copy2(root / "bin/busybox", tree / "bin/busybox")
+    (tree / "bin/sh").symlink_to("busybox")
     shutil.copy2(HERE / "init", tree / "init")
     order: dict[str, None] = {}
     for module in BOOT_MODULES:

@@ -41,7 +41,9 @@ class CommandError(Exception):
 def run(*argv: str) -> str:
     """Return the output of a program. Raise CommandError if it fails."""
     try:
-        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=_SECONDS * 3, text=True)
+        done = subprocess.run(
+            argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=_SECONDS * 3, text=True, check=False
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise CommandError("cannot run %s: %s" % (argv[0], error)) from error
     if done.returncode != 0:
