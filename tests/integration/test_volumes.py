@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils._host.new_file import partial_path
+from ansible_collections.zstack.kvm.plugins.module_utils._host.new_file import partial_name
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
 from ansible_collections.zstack.kvm.tests.support import foretold, media, module_run
 from ansible_collections.zstack.kvm.tests.support.failing_start import UNKNOWN_TO_QEMU
@@ -339,7 +339,7 @@ class TestKilled:
         script = "%s; kill -9 $PPID; exit" % ("true" if when == "before" else '"$real" "$@"')
         with qemu_img("convert", script), module_run.begin(vm) as process:
             assert process.wait(30) == -signal.SIGKILL
-        assert left_in(disk.parent) - before == {Path(partial_path(str(disk))).name}
+        assert left_in(disk.parent) - before == {partial_name(disk.name)}
         assert state(vm["uuid"]) == "absent"
         assert start(vm).actions == ["create_volume", "define", "start"]
         assert left_in(disk.parent) == before | {"disk"}

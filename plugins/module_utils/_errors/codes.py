@@ -401,17 +401,3 @@ ERROR_CODES: dict[str, ErrorCode] = {
         "Report it with the message and the task that caused it.",
     ),
 }
-
-# May succeed when retried without any change by the user.
-RETRYABLE = frozenset(
-    {
-        "connection_lost",
-        "daemon_unavailable",
-        "libvirt_hangs",
-        "libvirt_unavailable",
-        "qemu_hangs",
-        "shared_locked",
-        "vm_busy",
-        "vm_locked",
-    }
-)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Callable, Optional
+from typing import Any, Optional
 
 from ansible.module_utils.common.yaml import HAS_YAML, yaml_load
 
@@ -25,8 +25,6 @@ _SECRET_LINE = re.compile(r"^[\s-]*[\"']?[\w-]*(?:pass|secret|token|key|cred|has
 _HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.IGNORECASE)
 # Characters that JSON leaves as they are, and that YAML does not allow or reads as line breaks.
 _NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
-
-Shape = Callable[[Any], Any]
 
 
 def problems_of_cloud_init(part: Part) -> Iterator[Problem]:
