@@ -385,7 +385,7 @@ def test_the_others_are_answered_while_a_document_is_read(
     with agent_api(source, tmp_path) as (node, _playbooks), ThreadPoolExecutor(1) as sender:
         answer = sender.submit(node.send, start_vm_cmd("01-minimal"), uuid.uuid4().hex)
         assert node.ask({}, {}, path="/")[0] == 404
-        assert answer.result(timeout=30) == 503
+        assert answer.result(timeout=240) == 503
         reading.set()
 
 

@@ -267,4 +267,4 @@ class TestOnlineGrowth:
         def has_more() -> bool:
             return linux_guest.seen(machine["uuid"], "memory")[0]["kib"] >= before["kib"] + (120 << 10)
 
-        wait_until(has_more, "the guest takes the memory", linux_guest.ANSWER_SECONDS)
+        wait_until(has_more, "the guest takes the memory", linux_guest.SEEN_SECONDS)

@@ -113,7 +113,7 @@ class TestUp:
             (pid,) = first_processes(old).values()
             os.kill(pid, signal.SIGKILL)
             up = partial(new.try_lab, "up", "--first=120", "--hosts=1", f"--network={NETWORK}")
-            wait_until(lambda: up().returncode == 0, "the address is free", 30)
+            wait_until(lambda: up().returncode == 0, "the address is free")
             old.lab("down")
             assert new.execute("hv120", "virsh", "uri") == "qemu:///system\n\n"
             assert new.execute("hv120", "cat", "/sys/class/net/eth0/carrier") == "1\n"
@@ -122,7 +122,7 @@ class TestUp:
         before = first_processes(laboratory)
         os.kill(before[SECOND], signal.SIGKILL)
         line = f"{SECOND}  {PREFIX + '.111':15} not running"
-        wait_until(lambda: line in laboratory.lab("list"), "its end is noticed", 10)
+        wait_until(lambda: line in laboratory.lab("list"), "its end is noticed")
         laboratory.up(2, f"--path-first={STAND_INS}")
         after = first_processes(laboratory)
         assert after[FIRST] == before[FIRST] and after[SECOND] != before[SECOND]

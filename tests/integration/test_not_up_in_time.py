@@ -78,7 +78,7 @@ def wait_until_the_task_listens(uuid: str) -> None:
         time.sleep(0.5)
         return False
 
-    wait_until(console_is_taken, "the task listens", 60)
+    wait_until(console_is_taken, "the task listens")
     time.sleep(3)
 
 

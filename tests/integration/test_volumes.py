@@ -277,7 +277,7 @@ def qemu_img(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Wrapper:
 def ran(vm: dict[str, Any]) -> TaskRun:
     """Return a run of the module in a process with this one's environment."""
     with module_run.begin(vm) as process:
-        output, _errors = process.communicate(timeout=60)
+        output, _errors = process.communicate(timeout=240)
     return module_run.finished(process, output)
 
 
@@ -363,7 +363,7 @@ class TestKilled:
         with qemu_img("convert", "exec sleep 60"), module_run.begin(vm) as process:
             wait_until(lambda: left_in(disk.parent) != before, "the copy has begun")
             process.terminate()
-            output, _errors = process.communicate(timeout=30)
+            output, _errors = process.communicate(timeout=240)
         assert module_run.finished(process, output).error["code"] == "interrupted"
         assert left_in(disk.parent) == before
 

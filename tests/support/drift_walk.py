@@ -51,6 +51,7 @@ from lxml import etree
 
 LEFT_OUT = Path(__file__).resolve().parent.parent / "fixtures" / "drift" / "left_out.yml"
 Result = TypeVar("Result")
+KNOWN_CAPABILITIES = Path("/var/cache/libvirt/qemu/capabilities")
 FORMAT_OF_AN_IMAGE = "devices/disk[disk]/driver/@type of an image"
 
 INACTIVE_WITH_SECRETS = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE
@@ -150,6 +151,9 @@ def connection() -> libvirt.virConnect:
     """Return a QEMU driver in this process, with nothing in it."""
     root = tempfile.mkdtemp(prefix="zstack-kvm-embed-", dir="/dev/shm")
     Finalize(None, shutil.rmtree, [root], exitpriority=0)
+    if KNOWN_CAPABILITIES.is_dir():
+        # What libvirtd has found out about each QEMU, which takes seconds; libvirt reads it if it is not outdated.
+        shutil.copytree(KNOWN_CAPABILITIES, Path(root, "cache", "qemu", "capabilities"))
     libvirt.registerErrorHandler(lambda _context, _error: None, None)
     libvirt.virEventRegisterDefaultImpl()
 
