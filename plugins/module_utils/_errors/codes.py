@@ -88,7 +88,7 @@ ERROR_CODES: dict[str, ErrorCode] = {
         "Look at what is there: move it away, or choose another path. Nothing was touched.",
     ),
     "socket_unreachable": ErrorCode(
-        "Nobody listens on a socket to which a device of the VM connects, or it is no socket.",
+        "Nobody listens on a socket to which a device of the VM connects, or it is not a socket.",
         "Start the process that serves it (shared memory, vhost-user, a character device), or correct the path.",
     ),
     "channel_dir_missing": ErrorCode(
@@ -401,3 +401,17 @@ ERROR_CODES: dict[str, ErrorCode] = {
         "Report it with the message and the task that caused it.",
     ),
 }
+
+# May succeed when retried without any change by the user.
+RETRYABLE = frozenset(
+    {
+        "connection_lost",
+        "daemon_unavailable",
+        "libvirt_hangs",
+        "libvirt_unavailable",
+        "qemu_hangs",
+        "shared_locked",
+        "vm_busy",
+        "vm_locked",
+    }
+)

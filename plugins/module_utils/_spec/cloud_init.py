@@ -63,9 +63,9 @@ def _cloud_config_problem(value: str) -> Optional[tuple[str, str, str]]:
         return _invalid("is nested too deeply")
     except Exception as error:  # whatever PyYAML raises, its message would show a part of the content
         mark = getattr(error, "problem_mark", None)
-        return _invalid("is no YAML%s" % ("" if mark is None else " (line %d)" % (mark.line + 1)))
+        return _invalid("is not YAML%s" % ("" if mark is None else " (line %d)" % (mark.line + 1)))
     if content is not None and not isinstance(content, Mapping):
-        return _invalid("is no mapping, as a cloud-config must be")
+        return _invalid("is not a mapping, as a cloud-config must be")
     return None
 
 

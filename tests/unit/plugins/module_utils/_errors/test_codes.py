@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-from ansible_collections.zstack.kvm.plugins.module_utils._errors.codes import ERROR_CODES
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.codes import ERROR_CODES, RETRYABLE
 
 PLUGINS = Path(__file__).resolve().parents[5] / "plugins"
 # Formed of what was waited for.
@@ -24,3 +24,7 @@ def texts_in_the_code() -> set[str]:
 
 def test_every_code_is_raised_somewhere() -> None:
     assert set(ERROR_CODES) - texts_in_the_code() - WAITED_FOR == set()
+
+
+def test_every_retryable_code_exists() -> None:
+    assert RETRYABLE <= set(ERROR_CODES)
