@@ -111,7 +111,7 @@ def test_a_redirection_is_not_followed(source: dict[str, Any], tmp_path: Path) -
         assert node.results(task) == []
 
 
-def test_it_listens_on_loopback_unless_told_otherwise_and_warns_when_open_to_all(
+def test_it_listens_on_loopback_by_default_and_warns_when_open_to_all(
     source: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     def reachable(address: str, port: int) -> bool:

@@ -134,7 +134,7 @@ class TestUp:
             (["--bind=/no/such/directory"], "argument --bind: /no/such/directory: no such directory"),
         ],
     )
-    def test_what_can_not_be_is_refused_before_anything_is_made(self, tmp_path, arguments, said):
+    def test_what_is_impossible_is_refused_before_anything_is_created(self, tmp_path, arguments, said):
         done = Laboratory(tmp_path / "state", 1).try_lab("up", *arguments)
         assert done.returncode != 0
         assert said in done.stderr

@@ -135,7 +135,7 @@ def test_emulator_listen_address_and_confinement_are_in_sync(new_vm: NewVm, anot
     assert {label.get("type") for label in definition(vm["uuid"], inactive=False).iterfind("seclabel")} == {"dynamic"}
 
 
-def test_a_file_must_have_the_format_that_is_asked_for(new_vm: NewVm) -> None:
+def test_a_file_must_have_the_desired_format(new_vm: NewVm) -> None:
     vm = new_vm()
     vm["root_volume"]["format"] = "raw"
 

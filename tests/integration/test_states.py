@@ -40,7 +40,7 @@ def obedient_disk(images: Path) -> dict[str, Any]:
 
 
 class TestPaused:
-    def test_by_somebody_it_goes_on(self, new_vm: NewVm) -> None:
+    def test_by_somebody_it_is_resumed(self, new_vm: NewVm) -> None:
         vm = new_vm()
         start(vm)
         virsh("suspend", vm["uuid"])
@@ -48,7 +48,7 @@ class TestPaused:
         assert agreed(vm).actions == ["resume"]
         assert (state(vm["uuid"]), virsh("domid", vm["uuid"])) == ("running", number)
 
-    def test_and_not_in_sync_it_goes_on_and_changes_at_its_next_boot(self, new_vm: NewVm) -> None:
+    def test_and_not_in_sync_it_is_resumed_and_changes_at_its_next_boot(self, new_vm: NewVm) -> None:
         vm = new_vm()
         start(vm)
         virsh("suspend", vm["uuid"])
@@ -65,7 +65,7 @@ class TestPaused:
         assert definition(vm["uuid"], inactive=False).findtext("vcpu") == "2"
 
     @pytest.mark.parametrize("policy", ["fail", "ignore"])
-    def test_in_sync_it_goes_on_whatever_is_to_happen_on_drift(self, new_vm: NewVm, policy: str) -> None:
+    def test_in_sync_it_is_resumed_with_every_on_drift(self, new_vm: NewVm, policy: str) -> None:
         vm = new_vm()
         start(vm)
         virsh("suspend", vm["uuid"])
@@ -105,7 +105,7 @@ class TestSuspendedToDisk:
         assert virsh("domstate", "--reason", vm["uuid"]) == "running (restored)"
 
     @pytest.mark.parametrize("how", ["suspended before", "--paused"])
-    def test_saved_while_it_was_paused_it_comes_back_and_goes_on(self, new_vm: NewVm, how: str) -> None:
+    def test_saved_while_it_was_paused_it_comes_back_and_runs(self, new_vm: NewVm, how: str) -> None:
         vm = new_vm()
         start(vm)
         if how == "--paused":

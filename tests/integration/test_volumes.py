@@ -180,7 +180,7 @@ class TestLeftAlone:
         media.write_raw(disk, "I am raw")
         assert start(created(new_vm, disk, size="8MiB")).error["code"] == "image_format"
 
-    def test_a_volume_that_a_defined_vm_has_lost_is_not_created_anew(
+    def test_a_volume_that_a_defined_vm_has_lost_is_not_created_again(
         self, new_vm: NewVm, image: Path, disk: Path
     ) -> None:
         """A storage that isn't mounted looks like that."""
