@@ -166,7 +166,7 @@ def _work(
     lack: Optional[Lack],
 ) -> None:
     # That of the server
-    del os.environ["PYTHONPATH"]
+    os.environ.pop("PYTHONPATH", None)
     with open(output, "w", encoding="utf-8") as file:
         os.dup2(file.fileno(), sys.stdout.fileno())
         os.dup2(file.fileno(), sys.stderr.fileno())
