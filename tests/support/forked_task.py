@@ -37,7 +37,7 @@ from ansible_collections.zstack.kvm.tests.support.virsh import state
 from ansible_collections.zstack.kvm.tests.support.waiting import END_SECONDS, wait_until
 
 LIBVIRTD_PID = Path("/run/libvirtd.pid")
-_NOTICE_SECONDS = 20
+_NOTICE_SECONDS = 120
 _IMPATIENT_SECONDS = 2
 
 _MODULES = "ansible_collections.zstack.kvm.plugins.modules"
