@@ -59,7 +59,12 @@ PARTS = (
     Part("docs", "documentation, its site and the changelog (antsibull, Sphinx)", shares=True),
     Part("build", "the collection as a file: build, install, look inside", shares=True),
     Part("types", "types and style (mypy, ruff)", shares=True),
-    Part("integration", "real libvirt and QEMU, in laboratory hypervisors", HYPERVISOR | {"community"}, minutes=60),
+    Part(
+        "integration",
+        "real libvirt and QEMU, in laboratory hypervisors",
+        HYPERVISOR | {"cloud_image", "community"},
+        minutes=60,
+    ),
     Part("molecule", "molecule scenarios", HYPERVISOR, minutes=20),
     Part("mutation", "unit tests notice each missing part of a domain; only when named", minutes=30, usual=False),
     Part(
@@ -89,7 +94,7 @@ def main(arguments: list[str]) -> int:
     if options.hypervisor:
         if [part.name for part in parts] not in (["integration"], ["other_systems"]):
             _parser().error("--hypervisor goes with the part integration or other_systems alone")
-        needs = HYPERVISOR | {options.hypervisor}
+        needs = HYPERVISOR | (needs & {"cloud_image"}) | {options.hypervisor}
         further = [f"--hypervisor={options.hypervisor}", *further]
     if further and len(parts) != 1:
         _parser().error("what follows -- goes to the tool of one part; name that part alone")

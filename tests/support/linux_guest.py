@@ -28,6 +28,7 @@ BOOT_SECONDS = 240
 ANSWER_SECONDS = 20
 ATTEMPTS = 6
 SEEN_SECONDS = 120
+MEMORY = "128MiB"
 
 
 def boot_disk(path: Path) -> Path:
