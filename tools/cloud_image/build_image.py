@@ -22,9 +22,11 @@ PACKAGES = (
     "busybox-static",
     "cloud-guest-utils",
     "cloud-init",
+    "dbus",  # without it, neither the power button nor the guest agent shuts the guest down
     "e2fsprogs",
     "iproute2",
     "kmod",
+    "libnss-myhostname",
     "linux-image-cloud-amd64",
     "openssh-server",
     "qemu-guest-agent",
