@@ -287,7 +287,7 @@ options:
           luks_secret_uuid:
             description:
               - The UUID of the libvirt secret that holds the passphrase of an image that is encrypted with LUKS. The
-                secret must exist and have a value.
+                secret must exist and have a value. The backing files of the image must not be encrypted.
             type: str
           recovery_url:
             description:
@@ -1124,7 +1124,7 @@ options:
         description:
           - What happens when the guest reports a crash.
         type: str
-        choices: [destroy, restart, preserve, rename-restart, coredump-destroy, coredump-restart]
+        choices: [destroy, restart, preserve, coredump-destroy, coredump-restart]
         default: restart
       oom_score_adj:
         description:
