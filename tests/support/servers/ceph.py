@@ -18,7 +18,7 @@ from typing import Any, Optional
 from .process import Daemon, ProgramMissingError, ServerError, free_port, make_directory, package_of, run, wait_for
 
 USER = "zstack"
-_CONNECT_SECONDS = 20
+_CONNECT_SECONDS = 120
 
 # The first half is a cluster of one; the second makes it quick to start, at the price of everything that
 # a cluster of many needs.
@@ -58,6 +58,7 @@ rbd default features = 1
 mon data = {directory}/mon
 [osd.0]
 osd data = {directory}/osd
+osd class dir = {classes}
 osd objectstore = memstore
 memstore device bytes = 1073741824
 """
@@ -153,6 +154,8 @@ class CephCluster:
                 ipv6=str(":" in self.address).lower(),
                 auth="cephx" if self.cephx else "none",
                 directory=self._directory,
+                # Debian 13's ceph takes its own default for relative to the working directory.
+                classes=next(Path("/usr/lib").glob("*/rados-classes")),
             ),
             encoding="utf-8",
         )
