@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Optional
 
@@ -50,8 +51,8 @@ if TYPE_CHECKING:
 
 # What only some VMs need is imported where it is used: most runs change nothing, and every task compiles its imports.
 
-# What a VM that runs already is waited for, too.
-_WAITED_FOR = ("guest_agent", "address")
+# What a VM that runs already is not waited for.
+_ENDS_WITH_START = ("running", "console")
 
 
 def start_vms(hypervisor: Hypervisor, system: System, vms: Sequence[Vm], request: StartRequest) -> list[VmResult]:
@@ -105,7 +106,7 @@ def _plan_and_apply(run: RunContext, vm: Vm, result: VmResult) -> None:
     actions = steps(plan, prepare)
     if run.request.check_mode:
         result.actions = [action.name for action in actions if run.shared_actions.is_first(action)]
-    elif plan.actions or vm.wait_for in _WAITED_FOR:
+    elif plan.actions or vm.wait_for not in _ENDS_WITH_START:
         from .execution import execute
 
         execute(run, vm, observed, actions, result)
@@ -117,6 +118,12 @@ def _plan(run: RunContext, vm: Vm, observed: ObservedVm, result: VmResult) -> tu
         None if xml is None else etree.fromstring(xml) for xml in (observed.inactive_xml, observed.live_xml)
     )
     facts = storage_facts(vm, existing, run.system, run.hypervisor)
+    seed = None
+    if vm.cloud_init is not None:
+        from .._host_storage.seeds import seed_of
+
+        seed = seed_of(vm, existing, live, run.system)
+        facts = facts if seed is None else replace(facts, seed_path=seed.path)
     desired = domain.build(vm, run.host, facts)
     overlays = keep_overlays(run, vm, facts, desired.element, existing, live)
     result.overlays = overlays.entries()
@@ -151,6 +158,13 @@ def _plan(run: RunContext, vm: Vm, observed: ObservedVm, result: VmResult) -> tu
         problems += snapshot.problems
     plan = plan_vm(vm, observed, drift, run.policy, definition, _rewriting(to_define), start)
     plan = with_volumes(plan, work, observed, run.policy, use.starts)
+    if seed is not None and not seed.is_current and (plan.definition or use.starts or use.attaches):
+        from .._host_storage.seeds import seed_action, seed_problems
+
+        # The definition names it, so it comes first.
+        write = seed_action(vm, seed, run.host.capabilities.qemu_owner)
+        plan = replace(plan, definition=(write, *plan.definition))
+        problems += seed_problems(vm, run.system)
     if use.starts or use.attaches or plan.definition:
         from .prerequisites import Change, check, preparations
 

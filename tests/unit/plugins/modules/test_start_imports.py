@@ -31,6 +31,8 @@ ONLY_FOR_CHANGES = (
     "_host_storage.preparation",
     "_host_storage.reachability",
     "_host_storage.secrets",
+    "_host_storage.seeds",
+    "_libvirt.cloud_init",
     "_libvirt.guest_addresses",
     "_spec.start_vm_cmd",
     "_start.apply",
