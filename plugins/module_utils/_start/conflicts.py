@@ -52,8 +52,8 @@ def find_conflicts(
     """Return what the desired domain would take from others."""
     wanted = claims_of(desired)
     own = _Own(
-        NO_CLAIMS if observed.inactive_xml is None else claims_of(etree.fromstring(observed.inactive_xml)),
-        NO_CLAIMS if observed.live_xml is None else claims_of(etree.fromstring(observed.live_xml), live=True),
+        NO_CLAIMS if observed.inactive is None else claims_of(observed.inactive),
+        NO_CLAIMS if observed.live is None else claims_of(observed.live, live=True),
     )
     search = _Search(vm, wanted, own, None if system.is_remote else system, others)
     if use.starts or use.attaches:

@@ -18,12 +18,12 @@ from .._spec.vm import Vm
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
-def console_of(vm: Vm, live_xml: Optional[str]) -> Optional[dict[str, Any]]:
+def console_of(vm: Vm, live: Optional[etree._Element]) -> Optional[dict[str, Any]]:
     """Return a running VM's console: C(type), C(host), C(port); None if it has none.
 
     If it listens on all addresses, C(host) is the hypervisor's management address if that is known.
     """
-    return None if live_xml is None else console_of_domain(etree.fromstring(live_xml), vm.host_management_ip)
+    return None if live is None else console_of_domain(live, vm.host_management_ip)
 
 
 def console_of_domain(live: etree._Element, management_ip: Optional[str]) -> Optional[dict[str, Any]]:

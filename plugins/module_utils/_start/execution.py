@@ -7,6 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+try:
+    from lxml import etree
+except ImportError:  # the module reports it
+    pass
+
 from .._actions.action import Action
 from .._actions.context import ActionContext
 from .._libvirt.observed import ObservedVm
@@ -36,5 +41,5 @@ def _wait_until_ready(context: ActionContext, result: VmResult) -> None:
     started = None
     if is_started(context):
         live_xml = context.retried(lambda: context.hypervisor.xml(context.vm.uuid, inactive=False))
-        result.console = started = console_of(context.vm, live_xml)
+        result.console = started = console_of(context.vm, etree.fromstring(live_xml))
     result.addresses = wait_until_ready(context, started)

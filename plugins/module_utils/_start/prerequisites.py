@@ -76,7 +76,7 @@ def _problems_of_use(run: RunContext, change: Change) -> list[Problem]:
         *change.desired.missing,
         *change.work.unexplained(storage_problems(run, vm, change.facts, change.overlays)),
         *host_problems(vm, run.system),
-        *daemon_problems(vm, run.system, run.hypervisor.uri),
+        *daemon_problems(vm, run.missing_daemons),
         *rights_problems(vm, run.system, run.host.capabilities.qemu_owner),
         *network_problems(vm, run.networks),
         *network_filter_problems(vm, run.network_filters),

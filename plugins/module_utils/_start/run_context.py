@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Optional, TypeVar, Union
 
 from .._domain.interface import is_filtered
@@ -100,6 +101,13 @@ class RunContext:
         if self.request.parallel is not None:
             return self.request.parallel
         return self.hypervisor.cpu_count() if self.system.is_remote else self.system.devices.cpu_count()
+
+    @cached_property
+    def missing_daemons(self) -> list[str]:
+        """Return a message for each daemon that libvirt needs to start a VM and that isn't available."""
+        from .daemons import missing_daemons
+
+        return missing_daemons(self.system, self.hypervisor.uri)
 
     def storage_problems(self, vm: Vm) -> list[Problem]:
         """Return the problems that make the volumes and CDs of a VM unreachable."""

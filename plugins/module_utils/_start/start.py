@@ -93,7 +93,7 @@ def _start(run: RunContext, vm: Vm, failed_before: Sequence[Vm]) -> VmResult:
 def _plan_and_apply(run: RunContext, vm: Vm, result: VmResult) -> None:
     observed = observe(run.hypervisor, vm, run.domains)
     result.state = observed.state
-    result.console = console_of(vm, observed.live_xml)
+    result.console = console_of(vm, observed.live)
     check_state(vm, observed, run.policy)
     plan, prepare = _plan(run, vm, observed, result)
     result.restart_required = plan.restart_required
@@ -114,9 +114,7 @@ def _plan_and_apply(run: RunContext, vm: Vm, result: VmResult) -> None:
 
 def _plan(run: RunContext, vm: Vm, observed: ObservedVm, result: VmResult) -> tuple[Plan, Prepare]:
     """Return the plan for the VM itself, and what finds the preparations that it needs."""
-    existing, live = (
-        None if xml is None else etree.fromstring(xml) for xml in (observed.inactive_xml, observed.live_xml)
-    )
+    existing, live = observed.inactive, observed.live
     facts = storage_facts(vm, existing, run.system, run.hypervisor)
     seed = None
     if vm.cloud_init is not None:
@@ -142,7 +140,8 @@ def _plan(run: RunContext, vm: Vm, observed: ObservedVm, result: VmResult) -> tu
         )
     problems = list(facts.problems)
     prepare: Prepare = tuple
-    definition = etree.tostring(reconciled.merged, encoding="unicode")
+    is_defined = bool(reconciled.differences) or not observed.persistent
+    definition = etree.tostring(reconciled.merged, encoding="unicode") if is_defined else ""
     use = Use(will_start(observed, drift, run.policy), will_attach(drift, run.policy))
     work = VolumeWork()
     if any(volume.create for volume in vm.volumes):
@@ -208,9 +207,9 @@ def _drift(
     run: RunContext, vm: Vm, desired: domain.DesiredDomain, reconciled: Reconciled, observed: ObservedVm
 ) -> Drift:
     defined: Sequence[Difference] = reconciled.differences
-    if observed.live_xml is None:
+    live = observed.live
+    if live is None:
         return Drift(defined=tuple(defined))
-    live = etree.fromstring(observed.live_xml)
     ports = run.bridge_ports.of(live)
     left: tuple[Difference, ...] = ()
     if desired.unpatched is None:
