@@ -168,7 +168,9 @@ ADDONS: Fields = {
     "panicIsa": Used(BOOL, ("panic_devices",), "isa, on x86_64"),
     "panicHyperv": Used(BOOL, ("panic_devices",), "hyperv, on x86_64"),
     "onCrash": Option("on_crash", note="preserve if omitted"),
-    "ioThreadNum": Used(INT, ("io_threads",), "when above 0, those of ioThreadPins"),
+    "ioThreadNum": Used(
+        INT, ("io_threads",), "the number, when above 0; those of ioThreadPins, and others without a pin"
+    ),
     "ioThreadPins": Nested("", IO_THREAD_PIN, many=True, note="io_threads"),
     "cpuPinning": Nested("cpu_pinning", CPU_PIN, many=True),
     "emulatorPinning": Option("emulator_pinning"),
