@@ -22,9 +22,21 @@ class Sizes:
     compared: int = 1000
     hosts: int = 8
     vms_of_a_host: int = 5
+    simulated_hosts: int = 200
+    vms_of_a_simulated_host: int = 20
     repetitions: int = 3
     enough: float = 40
 
 
 # To see that all of it works.
-SMOKE = Sizes((1,), (1,), (1, 2), compared=2, hosts=1, vms_of_a_host=1, repetitions=1)
+SMOKE = Sizes(
+    (1,),
+    (1,),
+    (1, 2),
+    compared=2,
+    hosts=1,
+    vms_of_a_host=1,
+    simulated_hosts=2,
+    vms_of_a_simulated_host=1,
+    repetitions=1,
+)
