@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The archive in which Ansible sends a module: its files and bytes.
 
-python -m tests.benchmarks.archive MODULE... prints them; the Python is the controller's, ANSIBLE_COLLECTIONS_PATH is set.
+python -m tests.benchmarks.archive MODULE... prints them. ANSIBLE_COLLECTIONS_PATH must be set.
 """
 
 from __future__ import annotations
