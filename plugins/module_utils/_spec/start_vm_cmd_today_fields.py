@@ -109,7 +109,7 @@ NIC: Fields = {
     "vlanId": Used(INT, ("vlan_id",), "of VFs; the bridge of other NICs decides"),
     "pciDeviceAddress": Used(TEXT, ("pci_device_address",), "the VF"),
     "extraPciDeviceAddresses": Refused("a NIC has one VF; define another NIC for each further one"),
-    "isolated": Used(BOOL, ("isolated",), "when true"),
+    "isolated": Used(BOOL, ("isolated",), ""),
     "srcPath": Ignored("only of the type vDPA, which is refused"),
     "ipForTf": Ignored("only of the type TFVNIC, which is refused"),
     "l2NetworkUuid": Ignored("only of the type TFVNIC, which is refused"),

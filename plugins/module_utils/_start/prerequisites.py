@@ -13,7 +13,7 @@ except ImportError:  # the module reports it
     pass
 
 from .._actions.action import Action
-from .._actions.definition import BACKUP_DIRECTORY, CreateChannelDirectory, CreateNvramDirectory
+from .._actions.definition import BACKUP_DIRECTORY, CreateChannelDirectory, CreateNvramDirectory, RestrictQmpDirectory
 from .._domain.build import DesiredDomain
 from .._errors.errors import Problem
 from .._host_storage.overlays import Overlays
@@ -33,7 +33,9 @@ from .preflight import (
     missing_nvram_directory,
     network_filter_problems,
     network_problems,
+    qmp_directory_problems,
     rights_problems,
+    shared_qmp_directory,
     tpm_secret_problems,
 )
 from .run_context import RunContext
@@ -78,6 +80,7 @@ def _problems_of_use(run: RunContext, change: Change) -> list[Problem]:
         *host_problems(vm, run.system),
         *daemon_problems(vm, run.missing_daemons),
         *rights_problems(vm, run.system, run.host.capabilities.qemu_owner),
+        *qmp_directory_problems(vm, run.system, run.host.capabilities.qemu_owner),
         *network_problems(vm, run.networks),
         *network_filter_problems(vm, run.network_filters),
         *secret_conflicts(vm, change.facts, run.hypervisor),
@@ -91,5 +94,6 @@ def preparations(run: RunContext, vm: Vm, facts: StorageFacts) -> list[Action]:
     return [
         *prepare_storage(vm, facts, run.system, run.hypervisor),
         *(CreateChannelDirectory(path, owner) for path in missing_channel_directories(vm, run.system)),
+        *(RestrictQmpDirectory(path, owner) for path in shared_qmp_directory(vm, run.system, owner)),
         *(CreateNvramDirectory(path, owner) for path in missing_nvram_directory(vm, run.system)),
     ]

@@ -26,6 +26,7 @@ from .._libvirt.hypervisor import Hypervisor
 from .._libvirt.observed import ObservedVm, observe
 from .._spec.vm import Vm
 from .console import console_of
+from .machine_types import MachineTypes
 from .plan import (
     Drift,
     Plan,
@@ -36,6 +37,7 @@ from .plan import (
     plan_vm,
     steps,
     will_attach,
+    will_restore,
     will_start,
 )
 from .result import SecretMask, VmResult, as_failure, domain_text, failed, of_vm, without_secrets_of_patches
@@ -64,7 +66,7 @@ def start_vms(hypervisor: Hypervisor, system: System, vms: Sequence[Vm], request
     except VmError as error:
         mask = SecretMask(request.secrets)
         return [failed(of_vm(vm), Failure(error, "look"), mask) for vm in vms]
-    return start_in_order(partial(_start, run), vms, workers)
+    return start_in_order(partial(_start, run), run.vms, workers)
 
 
 def _start(run: RunContext, vm: Vm, failed_before: Sequence[Vm]) -> VmResult:
@@ -125,9 +127,11 @@ def _plan(run: RunContext, vm: Vm, observed: ObservedVm, result: VmResult) -> tu
     desired = domain.build(vm, run.host, facts)
     overlays = keep_overlays(run, vm, facts, desired.element, existing, live)
     result.overlays = overlays.entries()
-    to_define = on_overlays(desired, overlays.defined)
+    moves = run.policy.on_missing_machine == "newest"
+    machines = MachineTypes(vm, desired, existing, live, run.host.capabilities, moves)
+    to_define = on_overlays(machines.to_define, overlays.defined)
     reconciled = reconcile(to_define.element, existing, to_define.unpatched)
-    drift = _drift(run, vm, on_overlays(desired, overlays.live), reconciled, observed)
+    drift = _drift(run, vm, on_overlays(machines.to_run, overlays.live), reconciled, observed)
     if run.request.diff:
         result.before = result.after = domain_text(existing)
         if reconciled.differences or existing is None:
@@ -152,11 +156,16 @@ def _plan(run: RunContext, vm: Vm, observed: ObservedVm, result: VmResult) -> tu
     if vm.memory_snapshot is not None:
         from .memory_snapshot import plan_restore
 
-        snapshot = plan_restore(vm, to_define.element, run.hypervisor, run.system, is_to_be_started(observed))
+        starts = is_to_be_started(observed)
+        snapshot = plan_restore(vm, to_define.element, run.hypervisor, run.system, run.host, starts)
         start = snapshot.action
         problems += snapshot.problems
     plan = plan_vm(vm, observed, drift, run.policy, definition, _rewriting(to_define), start)
     plan = with_volumes(plan, work, observed, run.policy, use.starts)
+    if use.starts or plan.definition:
+        problems += machines.problems(use.starts and will_restore(observed, run.policy))
+    else:
+        result.warnings += machines.warnings()
     if seed is not None and not seed.is_current and (plan.definition or use.starts or use.attaches):
         from .._host_storage.seeds import seed_action, seed_problems
 

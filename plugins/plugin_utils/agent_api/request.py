@@ -17,11 +17,11 @@ from ansible_collections.zstack.kvm.plugins.module_utils._spec.start_vm_cmd impo
     vm_from_start_vm_cmd,
 )
 from ansible_collections.zstack.kvm.plugins.module_utils._start.result import SecretMask
-from ansible_collections.zstack.kvm.plugins.modules.zstack_vm_start import ARGUMENT_SPEC
+from ansible_collections.zstack.kvm.plugins.modules.zstack_vm_start import ARGUMENT_SPEC, POLICY_OPTIONS
 
 # Neither uri nor authfile: where libvirt is, the inventory says. A uri can name other hypervisors, and run programs
 # (qemu+ext).
-_MODULE_OPTIONS = {name: ARGUMENT_SPEC[name] for name in ("on_drift", "backup", "overlays", "saved_state")}
+_MODULE_OPTIONS = {name: ARGUMENT_SPEC[name] for name in POLICY_OPTIONS}
 # By these the agent API finds the host and keeps two documents for one VM apart.
 _FIXED = ("uuid", "host_management_ip")
 

@@ -67,6 +67,12 @@ def test_a_nic_without_clean_traffic_has_no_filter() -> None:
     assert "ips" not in nic
 
 
+@pytest.mark.parametrize(("sent", "isolated"), [({}, None), ({"isolated": True}, True), ({"isolated": False}, False)])
+def test_the_isolation_of_a_nic_is_that_of_the_document(sent: dict[str, bool], isolated: Any) -> None:
+    (nic,) = vm_of(nics=[{"mac": "fa:00:00:00:00:01", "bridgeName": "br0", **sent}])["nics"]
+    assert nic.get("isolated") is isolated
+
+
 def test_only_the_drives_in_the_list_exist() -> None:
     assert (vm_of()["cd_roms"], vm_of(cdRoms=[{"deviceId": 1, "isEmpty": True}])["cd_roms"]) == ([], [{"device_id": 1}])
 
