@@ -13,7 +13,6 @@ from .._errors.errors import Problem
 from .._storage.backends import check, check_together
 from . import values
 from .arguments import CREATE, VM_ARGUMENT_SPEC
-from .cloud_init import secret_texts, seed_documents
 from .defaults import fill_in
 from .device_addresses import ADDRESS_CHECKS
 from .disk_checks import (
@@ -230,8 +229,11 @@ def _secrets(raw: Any, options: _SecretOptions) -> Iterator[str]:
     mapping = as_mapping(raw) or {}
     if options.of_patch and is_secret(mapping.get("no_log")):
         yield from (text for value in _texts(mapping.get("value")) for text in texts_of(value))
-    for name in options.documents:
-        yield from secret_texts(mapping.get(name))
+    if options.documents:
+        # Imports a parser of YAML.
+        from .cloud_init import secret_texts
+
+        yield from (text for name in options.documents for text in secret_texts(mapping.get(name)))
     for name in options.names:
         yield from _texts(mapping.get(name))
     for name, inner in options.inner:
@@ -321,6 +323,8 @@ def _cloud_init(vm: Part) -> Optional[CloudInit]:
     part = vm.get("cloud_init")
     if part is None:
         return None
+    from .cloud_init import seed_documents
+
     content = (part.get(name) for name in ("user_data", "meta_data", "network_config"))
     return CloudInit(part.option_path, seed_documents(vm.get("uuid"), vm.get("name"), *content))
 

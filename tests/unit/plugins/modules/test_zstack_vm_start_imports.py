@@ -34,6 +34,7 @@ ONLY_FOR_CHANGES = (
     "_host_storage.seeds",
     "_libvirt.cloud_init",
     "_libvirt.guest_addresses",
+    "_spec.cloud_init",
     "_spec.start_vm_cmd",
     "_start.apply",
     "_start.conflicts",
@@ -63,7 +64,7 @@ def test_it_begins_without(part: str, imported: set[str]) -> None:
     assert not {name for name in imported if name == whole or name.startswith(whole + ".")}
 
 
-@pytest.mark.parametrize("module", ["html", "secrets", "uuid", "concurrent.futures", "xml.etree.ElementTree"])
+@pytest.mark.parametrize("module", ["html", "secrets", "uuid", "yaml", "concurrent.futures", "xml.etree.ElementTree"])
 def test_it_begins_without_the_library_s(module: str, imported: set[str]) -> None:
     assert module not in imported
 
