@@ -9,6 +9,10 @@ A secret that the hypervisor does not have yet is made once, whichever VMs use i
 from __future__ import annotations
 
 import base64
+import json
+import os
+import subprocess
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,6 +33,19 @@ CONSTANT = 7
 SECRETS = 2
 # Looking for it, defining it, setting its value.
 NEW_SECRET = 3
+# Runs zstack_vm_start with the arguments, and prints the names of all modules after its result.
+NAMES_OF_MODULES = """
+import sys
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.zstack.kvm.plugins.modules import zstack_vm_start
+import json
+with patch_module_args(json.loads(sys.argv[1])):
+    try:
+        zstack_vm_start.main()
+    except SystemExit:
+        pass
+print(*sys.modules)
+"""
 IQN = "iqn.2026-01.org.example:calls"
 CHAP = ("user", "pa55word")
 
@@ -92,6 +109,19 @@ def test_a_run_that_changes_nothing(new_vm: NewVm, counted: Counted) -> None:
     one, three = counted(vms[0]), counted(*vms)
     assert one <= CONSTANT + 3
     assert three - one == 2 * (one - CONSTANT)
+
+
+def test_a_run_that_changes_nothing_imports_nothing_that_changes_vms(new_vm: NewVm) -> None:
+    vm = everything(new_vm)
+    begin_with(vm)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", NAMES_OF_MODULES, json.dumps({"vms": [vm]})]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    result, names = done.stdout.strip().split("\n")
+    assert json.loads(result)["vms"][0]["state"] == "running" and not json.loads(result)["changed"], result
+    imported = [name.partition("module_utils.")[2] for name in names.split()]
+    assert "_drift.live_changes" in imported
+    assert [name for name in imported if name.startswith(("_actions", "_diagnostics", "_start.execution"))] == []
 
 
 def test_a_run_that_changes_nothing_of_vms_with_secrets(
