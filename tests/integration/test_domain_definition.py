@@ -19,6 +19,8 @@ from ansible_collections.zstack.kvm.plugins.module_utils._host.capabilities impo
     parse_capabilities,
     parse_domain_capabilities,
 )
+from ansible_collections.zstack.kvm.plugins.module_utils._host.firmware import find_firmware
+from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Removal
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.start_vm_cmd import vm_from_start_vm_cmd
@@ -48,6 +50,7 @@ def host() -> Host:
             for kind in kinds
         },
         cgroup_version=1,
+        firmwares=find_firmware(HostSystem().files),
     )
 
 
