@@ -50,10 +50,11 @@ class Conflicts:
 def find_conflicts(
     vm: Vm, desired: etree._Element, observed: ObservedVm, use: Use, system: System, others: OtherDomains
 ) -> Conflicts:
-    """Return what the desired domain would take from others."""
+    """Return what the desired domain would take from others; C(desired) may be the definition that exists."""
     wanted = claims_of(desired)
+    defined = wanted if desired is observed.inactive else None
     own = _Own(
-        NO_CLAIMS if observed.inactive is None else claims_of(observed.inactive),
+        defined or (NO_CLAIMS if observed.inactive is None else claims_of(observed.inactive)),
         NO_CLAIMS if observed.live is None else claims_of(observed.live, live=True),
     )
     search = _Search(vm, wanted, own, None if system.is_remote else system, others)

@@ -67,7 +67,9 @@ def check(run: RunContext, change: Change) -> Conflicts:
         *backup_problems(BACKUP_DIRECTORY, change.plan.actions, run.system),
     ]
     warnings = memory_warnings(vm, run.free_memory) if uses else []
-    conflicts = find_conflicts(vm, change.definition, change.observed, change.use, run.system, run.others)
+    is_defined = any(action.name == "define" for action in change.plan.definition)
+    definition = change.definition if is_defined else change.observed.inactive
+    conflicts = find_conflicts(vm, definition, change.observed, change.use, run.system, run.others)
     return Conflicts([*problems, *conflicts.problems], [*warnings, *conflicts.warnings])
 
 
