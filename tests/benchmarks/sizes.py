@@ -20,6 +20,7 @@ class Sizes:
     running: tuple[int, ...] = (1, 10, 100)
     defined: tuple[int, ...] = (100, 300, 1000)
     compared: int = 1000
+    cloned: int = 100
     hosts: int = 8
     vms_of_a_host: int = 5
     simulated_hosts: int = 200
@@ -34,6 +35,7 @@ SMOKE = Sizes(
     (1,),
     (1, 2),
     compared=2,
+    cloned=1,
     hosts=1,
     vms_of_a_host=1,
     simulated_hosts=2,

@@ -12,7 +12,7 @@ from .contenders import BARE, COMMUNITY, NOTHING, OURS
 from .measure import Measured
 from .simulated import PING, PLAYBOOK, Cost
 from .sizes import Sizes
-from .workloads import DEFINED, FLEET_RUNNING, FLEET_STARTED, RUNNING, STARTED
+from .workloads import CLONED, DEFINED, FLEET_RUNNING, FLEET_STARTED, RUNNING, STARTED
 
 # Times of the same thing differ by a few percent.
 _NOISE = 1.1
@@ -51,6 +51,12 @@ def targets(
             f"start of {started}, less a task that does nothing, against libvirt-python alone",
             (start - nothing) / medians[STARTED, BARE.name, started],
             1.05,
+        ),
+        Target(
+            f"{sizes.cloned} linked clones created and started, less a task that does nothing, against qemu-img and "
+            "libvirt-python alone",
+            (medians[CLONED, OURS.name, sizes.cloned] - nothing) / medians[CLONED, BARE.name, sizes.cloned],
+            1.15,
         ),
         Target(
             f"start of {started}: community.libvirt against zstack.kvm",

@@ -31,6 +31,7 @@ def test_all_is_measured_and_written_down(tmp_path: Path) -> None:
     starting = set(ALL) - {"a task that does nothing"}
     assert measured == {
         "start": starting,
+        "clones": {"libvirt-python alone", "zstack.kvm"},
         "unchanged": set(ALL),
         "check": {"zstack.kvm", "community.libvirt in a loop"},
         "check, off": {"zstack.kvm"},
