@@ -33,12 +33,12 @@ class Sizes:
 SMOKE = Sizes(
     (1,),
     (1,),
-    (1, 2),
-    compared=2,
+    (1,),
+    compared=1,
     cloned=1,
     hosts=1,
     vms_of_a_host=1,
-    simulated_hosts=2,
+    simulated_hosts=1,
     vms_of_a_simulated_host=1,
     repetitions=1,
 )
