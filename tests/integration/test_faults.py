@@ -42,7 +42,6 @@ STARTING = ["start the domain", "get the state", "read the definition"]
 CHANGING_ONE_THAT_RUNS = [
     *ASKING,
     "get the state",
-    "check whether it is persistent",
     "read the definition",
     SECRETS,
     "get the job",
@@ -87,7 +86,6 @@ CALLS = {
     "paused": [
         *ASKING,
         "get the state",
-        "check whether it is persistent",
         "get autostart",
         "read the definition",
         SECRETS,
@@ -331,7 +329,7 @@ def scenario(
 
 
 @pytest.mark.parametrize("scenario", CALLS, indirect=True)
-def test_these_are_all_calls_and_check_mode_foretells_what_they_do(scenario: Scenario, tmp_path: Path) -> None:
+def test_these_are_all_calls_and_check_mode_predicts_what_they_do(scenario: Scenario, tmp_path: Path) -> None:
     file = tmp_path / "calls"
 
     def run(check: bool = False) -> TaskRun:

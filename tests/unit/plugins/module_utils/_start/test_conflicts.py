@@ -14,12 +14,9 @@ from ansible_collections.zstack.kvm.plugins.module_utils._domain.serial import c
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem, RemoteSystem
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.observed import DomainList, ObservedVm
-from ansible_collections.zstack.kvm.plugins.module_utils._start.conflicts import (
-    Conflicts,
-    OtherDomains,
-    Use,
-    find_conflicts,
-)
+from ansible_collections.zstack.kvm.plugins.module_utils._start.conflicts import Conflicts, find_conflicts
+from ansible_collections.zstack.kvm.plugins.module_utils._start.other_domains import OtherDomains
+from ansible_collections.zstack.kvm.plugins.module_utils._start.plan import Use
 from ansible_collections.zstack.kvm.tests.unit.fakes import UUID, FakeDomain, FakeHypervisor, parsed_vm
 from lxml import etree
 
@@ -102,7 +99,7 @@ def test_what_one_has_that_is_off_is_a_warning() -> None:
     ]
 
 
-def test_a_vm_that_only_gets_a_nic_is_asked_for_no_more() -> None:
+def test_a_vm_that_only_gets_a_nic_needs_no_other_checks() -> None:
     found = conflicts(Libvirt(running=NIC + CHANNEL).others(), NIC + CHANNEL, Use(attaches=True))
     assert [problem.code for problem in found.problems] == ["nic_name_taken"]
 
