@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import subprocess
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,9 @@ BUILT = Path(__file__).resolve().parent.parent.parent / ".cache" / "guest"
 BOOT_SECONDS = 240
 ANSWER_SECONDS = 20
 MEMORY = "128MiB"
+_PARTITION = 1 << 20
+_SIGNED_SHIM = Path("/usr/lib/shim/shimx64.efi.signed")
+_SIGNED_GRUB = Path("/usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed")
 
 
 def boot_disk(path: Path) -> Path:
@@ -28,6 +33,25 @@ def boot_disk(path: Path) -> Path:
     shutil.copyfile(BUILT / "disk.qcow2", path)
     path.chmod(0o666)
     return path
+
+
+def signed_disk(path: Path) -> Path:
+    """Return a new disk of the guest that Microsoft (shim) and Debian (GRUB and the kernel) have signed."""
+    shutil.copyfile(BUILT / "disk.raw", path)
+    path.chmod(0o666)
+    parameters = json.loads((BUILT / "guest.json").read_text())["kernel_parameters"]
+    configuration = f"linux /vmlinuz {parameters} guest.medium=disk\ninitrd /initrd.gz\nboot\n"
+    partition = f"{path}@@{_PARTITION}"
+    _mtools("mcopy", "-o", "-i", partition, str(_SIGNED_SHIM), "::/EFI/BOOT/BOOTX64.EFI")
+    _mtools("mcopy", "-i", partition, str(_SIGNED_GRUB), "::/EFI/BOOT/grubx64.efi")
+    _mtools("mmd", "-i", partition, "::/EFI/debian")
+    _mtools("mcopy", "-i", partition, "-", "::/EFI/debian/grub.cfg", given=configuration)
+    return path
+
+
+def _mtools(*command: str, given: str = "") -> None:
+    environment = {**os.environ, "MTOOLS_SKIP_CHECK": "1"}
+    subprocess.run(command, input=given, check=True, capture_output=True, text=True, env=environment)
 
 
 def wait_until_booted(domain: str) -> None:
@@ -52,6 +76,12 @@ def seen(domain: str, kind: str) -> list[dict[str, Any]]:
 def execute(domain: str, command: str) -> str:
     """Run a command of the guest's shell, and return what was said until it had ended."""
     return _converse(console_path(domain), command + "\n", r'@guest \{"kind":"done".*\}')
+
+
+def crash(domain: str) -> None:
+    """Let the guest's kernel panic; its answer never comes."""
+    path = console_path(domain)
+    wait_in_terminal(path, "sysrq-trigger", ANSWER_SECONDS, say="echo c > /proc/sysrq-trigger\n")
 
 
 def wait_until_seen(domain: str, kind: str, **facts: Any) -> None:

@@ -30,6 +30,8 @@ MODULES = [
     "ata_piix",
     "button",
     "evdev",
+    "efivarfs",
+    "pvpanic-mmio",
 ]
 
 
