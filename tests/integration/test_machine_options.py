@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.zstack.kvm.tests.integration.conftest import image_directory
-from ansible_collections.zstack.kvm.tests.support import linux_guest
+from ansible_collections.zstack.kvm.tests.support import linux_guest, swtpm
 from ansible_collections.zstack.kvm.tests.support.in_process import agreed, failed
 from ansible_collections.zstack.kvm.tests.support.virsh import definition, remove_domain, state, try_virsh, virsh
 from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
@@ -44,6 +44,7 @@ def secret() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def machine(secret: str) -> Iterator[Machine]:
+    swtpm.give_authority_to_libvirt()
     with image_directory() as images:
         identity = str(uuid.uuid4())
         nvram = f"/var/lib/libvirt/qemu/nvram/{identity}-host-files/{identity}.fd"
@@ -80,7 +81,7 @@ def machine(secret: str) -> Iterator[Machine]:
             "root_volume": {"install_path": str(linux_guest.signed_disk(images / "root.raw")), "format": "raw"},
         }
         run = agreed(vm)
-        assert not run.failed, run.output
+        assert not run.failed, run.error
         assert run.vm["warnings"] == []
         linux_guest.wait_until_booted(identity)
         yield vm

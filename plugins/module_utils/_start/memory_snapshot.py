@@ -14,6 +14,7 @@ except ImportError:  # the module reports it
     pass
 
 from .._actions.power import Restore
+from .._drift.omitted import with_omitted
 from .._drift.reconcile import reconcile
 from .._errors.errors import Problem, VmError
 from .._host.system import System
@@ -51,7 +52,7 @@ def plan_restore(
         return PlannedRestore(
             problems=(Problem("%s.memory_snapshot" % vm.option_path, message, "memory_snapshot_failed"),)
         )
-    merged = reconcile(desired, saved).merged
+    merged = reconcile(with_omitted(desired, vm, saved), saved).merged
     _keep_host_model(merged, saved)
     return PlannedRestore(Restore(path, etree.tostring(merged, encoding="unicode")))
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Optional
 
@@ -26,6 +27,7 @@ from .._actions.definition import (
 from .._actions.oom_score import SetOomScore, oom_score
 from .._domain import build as domain
 from .._drift.live_changes import live_changes
+from .._drift.omitted import with_omitted
 from .._drift.reconcile import Reconciled, left_from_before_patches, reconcile, rewritten
 from .._drift.walk import Difference
 from .._errors.errors import Failure, VmError, VmFailed, VmProblems, internal_errors
@@ -137,9 +139,11 @@ def _plan(run: RunContext, vm: Vm, observed: ObservedVm, result: VmResult) -> tu
     desired = domain.build(vm, run.host, facts)
     overlays = keep_overlays(run, vm, facts, desired.element, existing, live)
     result.overlays = overlays.entries()
-    to_define = on_overlays(desired, overlays.defined)
+    built = on_overlays(desired, overlays.defined)
+    to_define = _with_omitted(built, vm, existing)
     reconciled = reconcile(to_define.element, existing, to_define.unpatched)
-    drift = _drift(run, vm, on_overlays(desired, overlays.live), reconciled, observed)
+    running = _with_omitted(on_overlays(desired, overlays.live), vm, live)
+    drift = _drift(run, vm, running, reconciled, observed)
     if run.request.diff:
         result.before = result.after = domain_text(existing)
         if reconciled.differences or existing is None:
@@ -155,7 +159,7 @@ def _plan(run: RunContext, vm: Vm, observed: ObservedVm, result: VmResult) -> tu
     definition = etree.tostring(reconciled.merged, encoding="unicode")
     use = Use(will_start(observed, drift, run.policy), will_attach(drift, run.policy))
     work = volume_work(run, vm, facts, Domains(to_define.element, existing, live, overlays))
-    snapshot = plan_restore(vm, to_define.element, run.hypervisor, run.system, is_to_be_started(observed))
+    snapshot = plan_restore(vm, built.element, run.hypervisor, run.system, is_to_be_started(observed))
     problems += snapshot.problems
     plan = plan_vm(vm, observed, drift, run.policy, definition, _rewriting(to_define), snapshot.action)
     plan = with_volumes(plan, work, observed, run.policy, use.starts)
@@ -186,6 +190,10 @@ def _plan(run: RunContext, vm: Vm, observed: ObservedVm, result: VmResult) -> tu
     # In check mode, an earlier task may not have created yet what is missing.
     result.warnings += [str(problem) for problem in problems]
     return plan, prepare
+
+
+def _with_omitted(desired: domain.DesiredDomain, vm: Vm, existing: Optional[etree._Element]) -> domain.DesiredDomain:
+    return replace(desired, element=with_omitted(desired.element, vm, existing))
 
 
 def _rewriting(desired: domain.DesiredDomain) -> Optional[Rewriting]:

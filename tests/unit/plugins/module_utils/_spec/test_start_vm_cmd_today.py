@@ -44,6 +44,12 @@ def test_no_field_of_a_recorded_document_is_unknown(case: Any) -> None:
     assert reader.unknown == []
 
 
+def test_what_the_document_does_not_mention_is_not_left_to_others() -> None:
+    vm = vm_of()
+    assert (vm["cpu_pinning"], vm["io_threads"], vm["panic_devices"]) == ([], [], [])
+    assert not any(vm[switch] for switch in ("huge_pages", "no_share_pages", "emulate_hyperv", "vm_port_off"))
+
+
 def test_a_volume_in_dev_is_a_block_device() -> None:
     assert vm_of(rootVolume=root(installPath="/dev/vg/lv"))["root_volume"]["device_type"] == "block"
 
