@@ -40,7 +40,8 @@ def signed_disk(path: Path) -> Path:
     shutil.copyfile(BUILT / "disk.raw", path)
     path.chmod(0o666)
     parameters = json.loads((BUILT / "guest.json").read_text())["kernel_parameters"]
-    configuration = f"linux /vmlinuz {parameters} guest.medium=disk\ninitrd /initrd.gz\nboot\n"
+    # As a program of UEFI: emulated, GRUB's own way to start this kernel ends in a triple fault.
+    configuration = f"chainloader /vmlinuz initrd=\\initrd.gz {parameters} guest.medium=disk\nboot\n"
     partition = f"{path}@@{_PARTITION}"
     _mtools("mcopy", "-o", "-i", partition, str(_SIGNED_SHIM), "::/EFI/BOOT/BOOTX64.EFI")
     _mtools("mcopy", "-i", partition, str(_SIGNED_GRUB), "::/EFI/BOOT/grubx64.efi")
@@ -79,9 +80,8 @@ def execute(domain: str, command: str) -> str:
 
 
 def crash(domain: str) -> None:
-    """Let the guest's kernel panic; its answer never comes."""
-    path = console_path(domain)
-    wait_in_terminal(path, "sysrq-trigger", ANSWER_SECONDS, say="echo c > /proc/sysrq-trigger\n")
+    """Let the guest's kernel panic."""
+    console_path(domain).write_text("\necho c > /proc/sysrq-trigger\n")
 
 
 def wait_until_seen(domain: str, kind: str, **facts: Any) -> None:

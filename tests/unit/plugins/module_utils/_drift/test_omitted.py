@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an operator has set stays if the options say nothing about it, and is drift if they do."""
+"""Keep what an operator has set if the options say nothing about it; it is drift if they do."""
 
 from __future__ import annotations
 
