@@ -42,6 +42,9 @@ TYPED_DIRECTORIES = ("tools/guest", "tools/lab")
 
 HYPERVISOR_OPTION = "--hypervisor="
 
+# Emulated guests and servers on a busy machine are slow at times. The table at the end names what needed a second run.
+ONCE_MORE = "--reruns=1"
+
 Inside = list[str]  # the beginning of a command that runs in a hypervisor of the laboratory
 
 
@@ -125,7 +128,7 @@ def integration(session: nox.Session) -> None:
         _try_system(session, "integration", name, "tests/integration", *session.posargs[1:])
         return
     at_once = min(os.cpu_count() or 1, 4)
-    common = ["--verbose", "--durations=40", "--dist=loadfile", "tests/integration", *session.posargs]
+    common = ["--verbose", "--durations=40", "--dist=loadfile", ONCE_MORE, "tests/integration", *session.posargs]
     python = str(CHECKOUT.venv / "bin" / "python")
     failures = Failures()
     with laboratory(session, at_once) as hypervisors, failures.noted("in hypervisors"):
@@ -160,7 +163,7 @@ def _try_system(session: nox.Session, part: str, name: str, *tests: str) -> None
     path = ":".join([str(systems.VENV / "bin"), STANDARD_PATH])
     with laboratory(session, 1, f"--system={files}") as (inside,):
         report = f"--junit-xml={CHECKOUT.result(f'{part}-{name}')}"
-        common = [report, "--verbose", "--durations=20", "-m", "not outside"]
+        common = [report, "--verbose", "--durations=20", ONCE_MORE, "-m", "not outside"]
         run(session, *inside, python, "-m", "pytest", *common, *tests, env={"PATH": path})
 
 

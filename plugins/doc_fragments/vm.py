@@ -913,6 +913,32 @@ options:
               - The key in Base64, as C(ceph auth get-key) prints it.
             type: str
             required: true
+      cloud_init:
+        description:
+          - The content of the seed with which cloud-init sets up the guest at its first boot (data source NoCloud). It
+            is an ISO 9660 image with the label C(CIDATA), which the VM gets as a read-only virtio disk.
+          - The seed is a file in C(/var/lib/zstack-kvm/seeds) that only QEMU's user can read. It is written when the VM
+            starts or its definition changes, and removed when the VM is undefined. Another content gets another file,
+            so that it is a difference like any other, and the guest sees it when it next boots (with
+            C(on_drift=live) at once). cloud-init itself applies most of it only when the C(instance-id) changes.
+          - Requires the program C(xorrisofs) or C(genisoimage) on the hypervisor, and root.
+        type: dict
+        suboptions:
+          user_data:
+            description:
+              - The user data. A mapping is a cloud-config; text begins with a header that cloud-init knows, such as
+                C(#cloud-config).
+            type: raw
+          meta_data:
+            description:
+              - The meta data. C(instance-id) is the VM's UUID by default, and C(local-hostname) its name, if that can
+                be a host name.
+            type: dict
+          network_config:
+            description:
+              - The network configuration in version 2, which is netplan's format. By default cloud-init configures the
+                first NIC by DHCP.
+            type: dict
       emulator:
         description:
           - The absolute path of the QEMU to use. By default libvirt's.
@@ -920,7 +946,8 @@ options:
       timeout:
         description:
           - How many seconds to wait, at most, until the VM runs, and then again until its guest agent answers
-            (O(vms[].wait_for=guest_agent)) or a NIC has an address (O(vms[].wait_for=address)).
+            (O(vms[].wait_for=guest_agent)), a NIC has an address (O(vms[].wait_for=address)) or cloud-init has ended
+            (O(vms[].wait_for=cloud_init)).
         type: int
         default: 60
       start_order:
@@ -1295,9 +1322,12 @@ options:
             table; if the task runs on the hypervisor, an address from the last two counts only if the guest answers at
             it. Link-local addresses are not enough. The module waits for a VM that already runs too, unless it gets its
             first NIC at its next boot.
+          - V(cloud_init) is that cloud-init in the guest has ended, as its result says, which the guest agent reads
+            (the VM needs its channel). Errors in the result fail the task. Without the agent, cloud-init's last message
+            on the serial console of a VM that was started counts.
           - A VM that is not ready in time keeps running, and the task fails. Its error then has the last lines of the
             guest's serial console and of QEMU's log, and the path of a screenshot.
         type: str
-        choices: [running, console, guest_agent, address]
+        choices: [running, console, guest_agent, address, cloud_init]
         default: console
 """

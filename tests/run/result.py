@@ -12,11 +12,13 @@ from xml.etree import ElementTree
 from .process import Outcome
 
 REASON_LENGTH = 200
+# The property of a test in a JUnit file that has the reason why an earlier attempt failed.
+FAILED_BEFORE = "failed before"
 
 
 @dataclass
 class Result:
-    """The tests of one part; C(problems) are the reasons of those that failed."""
+    """The tests of one part; C(problems) are the reasons of those that failed, or passed only when run again."""
 
     name: str
     passed: int = 0
@@ -63,14 +65,24 @@ class Result:
 
 
 def _failures(suite: ElementTree.Element) -> list[str]:
-    """Return the tests of a suite that failed, each with the first line of its reason."""
-    found = []
+    """Return the tests that failed, or passed only when they were run again, each with the first line of its reason."""
+    failed: dict[str, str] = {}
+    failed_before: dict[str, str] = {}
     for test in suite.iter("testcase"):
-        bad = next((each for each in test if each.tag in ("failure", "error")), None)
-        if bad is not None:
-            reason = ((bad.get("message") or "").strip() or "no reason given").splitlines()[0]
-            found.append(f"{test.get('classname')}.{test.get('name')}: {reason[:REASON_LENGTH]}")
-    return found
+        name = f"{test.get('classname')}.{test.get('name')}"
+        for part in test.iter():
+            if part.tag in ("failure", "error"):
+                failed.setdefault(name, _first_line(part.get("message")))
+            elif part.get("name") == FAILED_BEFORE:
+                failed_before.setdefault(name, _first_line(part.get("value")))
+    again = {name: reason for name, reason in failed_before.items() if name not in failed}
+    return [f"{name}: {reason}" for name, reason in failed.items()] + [
+        f"{name}: passed when it was run again; before: {reason}" for name, reason in again.items()
+    ]
+
+
+def _first_line(text: str | None) -> str:
+    return ((text or "").strip() or "no reason given").splitlines()[0][:REASON_LENGTH]
 
 
 def table(results: list[Result]) -> str:

@@ -10,17 +10,27 @@ import os
 import re
 import shutil
 import subprocess
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.zstack.kvm.tests.support.serial_console import console_path, wait_for_text, wait_in_terminal
+from ansible_collections.zstack.kvm.tests.support.serial_console import (
+    NotSaidError,
+    console_path,
+    wait_for_text,
+    wait_in_terminal,
+)
 from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 
 # Where ./run-tests builds the guest.
 BUILT = Path(__file__).resolve().parent.parent.parent / ".cache" / "guest"
 BOOT_SECONDS = 240
 ANSWER_SECONDS = 20
+ATTEMPTS = 6
+SEEN_SECONDS = 120
 MEMORY = "128MiB"
 _PARTITION = 1 << 20
 _SIGNED_SHIM = Path("/usr/lib/shim/shimx64.efi.signed")
@@ -62,11 +72,8 @@ def wait_until_booted(domain: str) -> None:
 
 def inventory(domain: str) -> list[dict[str, Any]]:
     """Return what the guest sees now, one entry a thing; hot-plugged processors and memory are switched on for it."""
-    # The end of what it said of its own accord when it had booted may come first.
-    said = _converse(console_path(domain), "\n", r'(?s)@guest \{"kind":"ready".*@guest \{"kind":"end"\}\r?\n')
-    said = said[said.index('{"kind":"ready"') :]
-    lines = [json.loads(line) for line in re.findall(r"@guest (\{.*\})\r?\n", said)]
-    return [line for line in lines if line["kind"] not in ("ready", "end")]
+    lines = [json.loads(line) for line in re.findall(r"@guest (\{.*\})", execute(domain, "inventory"))]
+    return [line for line in lines if line["kind"] not in ("ready", "end", "done")]
 
 
 def seen(domain: str, kind: str) -> list[dict[str, Any]]:
@@ -75,21 +82,38 @@ def seen(domain: str, kind: str) -> list[dict[str, Any]]:
 
 
 def execute(domain: str, command: str) -> str:
-    """Run a command of the guest's shell, and return what was said until it had ended."""
-    return _converse(console_path(domain), command + "\n", r'@guest \{"kind":"done".*\}')
+    """Run a command of the guest's shell, and return what was said until it had ended.
+
+    A line that is written while the guest is being restored may be lost: the command is written again until it answers.
+    """
+    return _insist(lambda: _answer(domain, command))
 
 
 def crash(domain: str) -> None:
     """Let the guest's kernel panic."""
-    console_path(domain).write_text("\necho c > /proc/sysrq-trigger\n")
+    line = "echo c > /proc/sysrq-trigger\n"
+    _insist(lambda: wait_in_terminal(console_path(domain), "Kernel panic", ANSWER_SECONDS, say=line))
 
 
 def wait_until_seen(domain: str, kind: str, **facts: Any) -> None:
     """Return when the guest sees something of this kind with these facts; what is plugged in takes it a moment."""
     entries = partial(seen, domain, kind)
     what = f"the guest sees a {kind} with {facts}"
-    wait_until(lambda: any(facts.items() <= entry.items() for entry in entries()), what, ANSWER_SECONDS)
+    wait_until(lambda: any(facts.items() <= entry.items() for entry in entries()), what, SEEN_SECONDS)
 
 
-def _converse(path: Path, line: str, pattern: str) -> str:
-    return wait_in_terminal(path, pattern, ANSWER_SECONDS, say=line)
+def _insist(ask: Callable[[], str]) -> str:
+    for _attempt in range(ATTEMPTS - 1):
+        with suppress(NotSaidError):
+            return ask()
+    return ask()
+
+
+def _answer(domain: str, command: str) -> str:
+    """Return what the guest says between the marks of this command; answers to earlier ones may still be unread."""
+    mark = uuid.uuid4().hex
+    end = f'@guest {{"kind":"done","status":%s,"mark":"{mark}"}}'
+    line = f'echo "@begin {mark}"; {command}; item done status "#$?" mark {mark}\n'
+    pattern = rf"(?s)@begin {mark}\r?\n.*" + re.escape(end).replace("%s", r"\d+")
+    said = wait_in_terminal(console_path(domain), pattern, ANSWER_SECONDS, say=line)
+    return said[said.index(f"@begin {mark}") :].partition("\n")[2]

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 POLL_SECONDS = 0.05
+ANSWER_SECONDS = 60
 
 
 class NotSaidError(AssertionError):
@@ -31,7 +32,7 @@ def console_path(domain: str, uri: str = "qemu:///system") -> Path:
     return Path(answer.stdout.strip())
 
 
-def wait_for_text(domain: str, pattern: str, timeout: float = 20, uri: str = "qemu:///system") -> str:
+def wait_for_text(domain: str, pattern: str, timeout: float = ANSWER_SECONDS, uri: str = "qemu:///system") -> str:
     """Read a running domain's console until the regular expression is found in it.
 
     Returns all that was read, up to and with what was found. Runs where the domain runs.
@@ -39,7 +40,7 @@ def wait_for_text(domain: str, pattern: str, timeout: float = 20, uri: str = "qe
     return wait_in_terminal(console_path(domain, uri), pattern, timeout)
 
 
-def wait_in_terminal(path: Path, pattern: str, timeout: float = 20, say: str = "") -> str:
+def wait_in_terminal(path: Path, pattern: str, timeout: float = ANSWER_SECONDS, say: str = "") -> str:
     """Read a pseudo terminal until the regular expression is found in it; returns what was read so far.
 
     C(say): what is written into it before.

@@ -225,6 +225,12 @@ def _value(name: str, option: Mapping[str, Any]) -> st.SearchStrategy[Any]:
         return _creations()
     if name == "address":
         return st.one_of(_pci_slots(), _drive_slots())
+    if name == "user_data":
+        return st.one_of(st.just("#cloud-config\n{}\n"), st.just({"hostname": "guest"}))
+    if name == "network_config":
+        return st.just({"version": 2, "ethernets": {}})
+    if name == "meta_data":
+        return st.dictionaries(_names(), _names(), max_size=2)
     if option["type"] == "dict":
         return options(option["options"])
     if option["type"] == "list" and option["elements"] == "dict":
@@ -282,7 +288,7 @@ def vms(draw: st.DrawFn) -> dict[str, Any]:
     for index, lun in enumerate(vm.get("scsi_luns", ())):
         lun["path"] += ".%d" % index
     vm["floppies"] = vm.get("floppies", [])[:2]
-    if vm.get("wait_for") in ("guest_agent", "address"):
+    if vm.get("wait_for") in ("guest_agent", "address", "cloud_init"):
         vm.pop("create_paused", None)
     _number_boot_order(draw, vm)
     for index, nic in enumerate(vm.get("nics", [])):

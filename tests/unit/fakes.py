@@ -242,6 +242,9 @@ class FakeSystem:
     def answers(self, address: str, port: int) -> bool:
         return False
 
+    def list_directory(self, path: str) -> list[str]:
+        return [each.rpartition("/")[2] for each in self._kinds if each.rpartition("/")[0] == path]
+
     def image_info(self, target: str) -> dict[str, Any]:
         return {"format": "qcow2"}
 

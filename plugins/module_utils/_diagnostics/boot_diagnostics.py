@@ -54,6 +54,11 @@ class BootWatch:
                 self._cut = self._cut or len(said) > _KEPT_BYTES
                 self._said = said[-_KEPT_BYTES:]
 
+    @property
+    def said(self) -> bytes:
+        """Return the last of what the guest has written."""
+        return self._said
+
     def diagnostics(self) -> BootDiagnostics:
         """Return the tail of the guest's console and of QEMU's log, and a screenshot taken now."""
         self.listen()

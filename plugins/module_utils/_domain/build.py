@@ -29,7 +29,7 @@ from .context import BuildContext
 from .controller import add_pci_controllers, add_scsi_controllers, add_usb_controllers
 from .cpu import add_cpu
 from .cputune import add_cpu_tuning, add_io_threads, add_numa_tuning
-from .disk import add_disks
+from .disk import add_disks, add_seed
 from .disk_layout import plan_disks
 from .elements import add
 from .features import add_features
@@ -80,6 +80,7 @@ _HEAD_BUILDERS: tuple[_Builder, ...] = (
 )
 _DEVICE_BUILDERS: tuple[_Builder, ...] = (
     add_disks,
+    add_seed,
     add_usb_controllers,
     add_scsi_controllers,
     add_pci_controllers,
@@ -132,7 +133,7 @@ def build(vm: Vm, host: Host, facts: StorageFacts) -> DesiredDomain:
     layout = plan_disks(vm, is_aarch64, has_ide, lambda item: disk_of(item, facts), facts.floppies, problems)
     layout = with_recorded_names(layout, vm, problems)
     context = BuildContext(
-        vm, host, kind, capabilities, layout, plan_boot(vm, layout), plan_usb(vm, is_aarch64, problems)
+        vm, host, kind, capabilities, layout, plan_boot(vm, layout), plan_usb(vm, is_aarch64, problems), facts.seed_path
     )
     check_kind(context)
     domain = etree.Element("domain", {"type": kind.domain_type}, nsmap=NAMESPACES)

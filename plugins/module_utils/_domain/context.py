@@ -26,6 +26,7 @@ class BuildContext:
     disks: DiskLayout
     boot: BootOrder
     usb: UsbLayout
+    seed_path: str = ""
     warnings: list[str] = field(default_factory=list)
     missing: list[Problem] = field(default_factory=list)
 

@@ -13,6 +13,7 @@ except ImportError:  # the module reports it
     pass
 
 from .._spec.vm import Volume, VolumeQos
+from .._storage.seed import SEED_TARGET, seed_path
 from .address import add_address
 from .context import BuildContext
 from .disk_layout import DriveDisk, LunDisk, VolumeDisk
@@ -40,6 +41,17 @@ def add_disks(devices: etree._Element, context: BuildContext) -> None:
         _add_drive(devices, drive, context)
     for letter, path in zip("ab", context.disks.floppies):
         _add_floppy(devices, "fd" + letter, path)
+
+
+def add_seed(devices: etree._Element, context: BuildContext) -> None:
+    """Add the cloud-init seed: a disk that every guest with virtio sees, and that takes the slot of no CD."""
+    if context.vm.cloud_init is None:
+        return
+    element = _disk(devices, "file", "disk")
+    add(element, "driver", name="qemu", type="raw")
+    add(element, "source", file=context.seed_path or seed_path(context.vm.domain_name, 1))
+    add(element, "target", dev=SEED_TARGET, bus="virtio")
+    add(element, "readonly")
 
 
 def _add_volume(devices: etree._Element, disk: VolumeDisk, context: BuildContext) -> None:

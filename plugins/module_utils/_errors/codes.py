@@ -168,6 +168,15 @@ ERROR_CODES: dict[str, ErrorCode] = {
         "A bridge does not exist on the hypervisor.",
         "Create the bridge, or set bridge_name to one of those that zstack_host_info lists.",
     ),
+    "cloud_init_failed": ErrorCode(
+        "cloud-init has ended in the guest, with errors.",
+        'Correct what the message names, and see /var/log/cloud-init.log in the guest ("cloud-init status --long").',
+    ),
+    "cloud_init_timeout": ErrorCode(
+        "cloud-init has not ended in the guest in time.",
+        "Raise timeout, or see the serial console in the message. The guest needs qemu-guest-agent and its channel, or "
+        "cloud-init's last message on the serial console.",
+    ),
     "network_missing": ErrorCode(
         "A libvirt network does not exist on the hypervisor.",
         'Create it with the role zstack.kvm.networks, or set network_name to one that "virsh net-list --all" lists.',

@@ -180,6 +180,15 @@ class Files:
         except OSError as error:
             raise _unwritable("write", path, error) from error
 
+    def write_owned_file(self, path: str, content: bytes, mode: int, owner: Optional[tuple[int, int]]) -> None:
+        """Write a file with that mode and owner, whole or not at all, in a directory that exists."""
+        try:
+            host_paths.write_file(path, content, True, self.root, mode, owner)
+        except FileExistsError as error:
+            raise VmError("path_taken", "cannot write %s: %s" % (path, error.strerror)) from error
+        except OSError as error:
+            raise _unwritable("write", path, error) from error
+
     def remove_file(self, path: str) -> None:
         """Remove a regular file; none is fine. Raises C(path_taken) for anything else."""
         try:

@@ -36,6 +36,13 @@ def _address_of(digits: str) -> str:
     return str(mapped or address)
 
 
+def _unreachable(error: Exception, timeout: float) -> VmError:
+    # Python 3.9's socket.timeout is not yet TimeoutError. The system's own timeout has a number (errno).
+    if isinstance(error, (TimeoutError, socket.timeout)) and not error.errno:
+        return VmError("storage_unreachable", "no answer within %g seconds" % timeout)
+    return VmError("storage_unreachable", getattr(error, "strerror", None) or str(error))
+
+
 class Network:
     """The network devices, addresses and servers of the hypervisor, and the servers that it can reach."""
 
@@ -86,7 +93,7 @@ class Network:
         try:
             return call_with_deadline(greet, timeout)
         except (OSError, UnicodeError) as error:
-            raise VmError("storage_unreachable", getattr(error, "strerror", None) or str(error)) from error
+            raise _unreachable(error, timeout) from error
 
     def connect_to_socket(self, path: str, timeout: float) -> None:
         """Connect to a server on a unix socket."""
@@ -95,7 +102,7 @@ class Network:
             try:
                 client.connect(self._files.path(path))
             except OSError as error:
-                raise VmError("storage_unreachable", error.strerror or str(error)) from error
+                raise _unreachable(error, timeout) from error
 
     def has_listener(self, path: str) -> bool:
         """Return whether somebody listens on a unix socket, or may do so: only a refusal says that nobody does."""

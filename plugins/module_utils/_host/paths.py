@@ -108,8 +108,10 @@ def remove_directory(path: str, root: str = "/") -> None:
         os.rmdir(name, dir_fd=parent)
 
 
-def write_file(path: str, data: bytes, replace: bool, root: str = "/") -> None:
-    """Write a file that only its owner can read, whole or not at all; its parent directory must be there.
+def write_file(
+    path: str, data: bytes, replace: bool, root: str = "/", mode: int = 0o600, owner: Optional[Owner] = None
+) -> None:
+    """Write a file that by default only its owner can read, whole or not at all; its parent directory must be there.
 
     C(replace): a regular file that has the path is replaced. Raises L(FileExistsError) for anything else.
     """
@@ -119,7 +121,9 @@ def write_file(path: str, data: bytes, replace: bool, root: str = "/") -> None:
         descriptor = os.open(partial, _CREATE, 0o600, dir_fd=parent)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                os.fchmod(descriptor, 0o600)
+                if owner is not None:
+                    os.fchown(descriptor, *owner)
+                os.fchmod(descriptor, mode)
                 file.write(data)
                 file.flush()
                 os.fsync(descriptor)

@@ -34,6 +34,7 @@ from .._storage.image_chain import (
     mirror_images,
     snapshot_overlays,
 )
+from .._storage.seed import is_seed
 
 if TYPE_CHECKING:
     from .._host.system import System
@@ -189,7 +190,8 @@ def _named_images(disk: etree._Element) -> list[str]:
 
 def _volumes(domain: etree._Element) -> Iterator[etree._Element]:
     for disk in domain.iterfind("devices/disk"):
-        if disk.get("device", "disk") in _VOLUMES and disk_image(disk) is not None:
+        image = disk_image(disk)
+        if disk.get("device", "disk") in _VOLUMES and image is not None and not is_seed(image):
             yield disk
 
 

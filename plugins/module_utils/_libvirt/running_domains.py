@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Mapping
 from typing import Any, Optional
 
@@ -32,6 +34,30 @@ class RunningDomainCalls(DomainCalls):
                 raise
             return False
         return True
+
+    def guest_file(self, uuid: str, path: str, most: int, timeout: int) -> Optional[bytes]:
+        """Return the first C(most) bytes of a file in the guest, None if the guest agent cannot open it."""
+        try:
+            handle = self._ask_agent(uuid, "guest-file-open", timeout, path=path, mode="r")
+        except VmError as error:
+            if error.lost_libvirt or error.agent_is_silent:
+                raise
+            return None
+        try:
+            read = self._ask_agent(uuid, "guest-file-read", timeout, handle=handle, count=most)
+        finally:
+            self._ask_agent(uuid, "guest-file-close", timeout, handle=handle)
+        return base64.b64decode(read["buf-b64"])
+
+    def _ask_agent(self, uuid: str, command: str, timeout: int, **arguments: Any) -> Any:
+        """Return the answer of the guest agent, which comes from the guest and may be anything."""
+        request = json.dumps({"execute": command, "arguments": arguments})
+        ask, what = libvirt_qemu.qemuAgentCommand, "ask the guest agent"
+        answer = self._call_qemu(timeout + ANSWER_SECONDS, what, ask, self._domain(uuid), request, timeout, 0)
+        try:
+            return json.loads(answer)["return"]
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise VmError("libvirt_error", "cannot %s: it does not answer as one" % what) from error
 
     def interface_addresses(self, uuid: str, source: str) -> dict[str, dict[str, Any]]:
         """Return a running domain's NICs and addresses from C(source): the guest agent, libvirt's leases or ARP."""

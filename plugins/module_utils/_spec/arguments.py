@@ -248,6 +248,14 @@ VM_ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
             "key": {"type": "str", "required": True, "no_log": True},
         },
     },
+    "cloud_init": {
+        "type": "dict",
+        "options": {
+            "user_data": {"type": "raw", "no_log": True},
+            "meta_data": {"type": "dict", "no_log": True},
+            "network_config": {"type": "dict", "no_log": True},
+        },
+    },
     "emulator": {"type": "str"},
     "timeout": {"type": "int", "default": 60},
     "start_order": {"type": "int"},
@@ -269,5 +277,9 @@ VM_ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
             "no_log": {"type": "bool", "default": False},
         },
     },
-    "wait_for": {"type": "str", "choices": ["running", "console", "guest_agent", "address"], "default": "console"},
+    "wait_for": {
+        "type": "str",
+        "choices": ["running", "console", "guest_agent", "address", "cloud_init"],
+        "default": "console",
+    },
 }

@@ -18,7 +18,7 @@ _EXCLUSIVE_LIMITS = (
     ("total_iops", ("read_iops", "write_iops")),
 )
 _NOT_FOR_VHOST = ("qos", "luks_secret_uuid", "shareable", "physical_block_size", "io_thread", "use_scsi")
-_NEEDS_GUEST = ("guest_agent", "address")
+_NEEDS_GUEST = ("guest_agent", "address", "cloud_init")
 
 
 def disk_problems(vm: Part) -> Iterator[Problem]:

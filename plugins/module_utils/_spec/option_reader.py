@@ -90,6 +90,8 @@ class OptionReader:
                 part.values[name] = value
 
     def _read_value(self, part: Part, name: str, raw: Any, option: Option, path: str) -> Any:
+        if option["type"] == "raw" or (option["type"] == "dict" and "options" not in option):
+            return raw
         if option["type"] == "list":
             return self._read_list(part, name, raw, option, path)
         if option["type"] == "dict":

@@ -13,6 +13,7 @@ from .._errors.errors import Problem
 from .._storage.backends import check, check_together
 from . import values
 from .arguments import CREATE, VM_ARGUMENT_SPEC
+from .cloud_init import secret_texts, seed_documents
 from .defaults import fill_in
 from .device_addresses import ADDRESS_CHECKS
 from .disk_checks import (
@@ -34,6 +35,7 @@ from .vm import (
     Cdrom,
     CephSecret,
     Channel,
+    CloudInit,
     CpuPin,
     DeviceAddress,
     DomainPatch,
@@ -203,7 +205,9 @@ def _secrets(raw: Any, spec: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         yield from (text for value in _texts(mapping.get("value")) for text in texts_of(value))
     for name, option in spec.items():
         value = mapping.get(name)
-        if option.get("no_log"):
+        if name in VM_ARGUMENT_SPEC["cloud_init"]["options"]:
+            yield from secret_texts(value)
+        elif option.get("no_log"):
             yield from _texts(value)
         elif "options" in option:
             for item in _list_of(value):
@@ -269,6 +273,7 @@ def _vm(part: Part) -> Vm:
             UsbDevice("%s.usb_devices[%d]" % (part.option_path, index), *address)
             for index, address in enumerate(given["usb_devices"])
         ),
+        cloud_init=_cloud_init(part),
         mdev_devices=tuple(
             MdevDevice("%s.mdev_devices[%d]" % (part.option_path, index), uuid)
             for index, uuid in enumerate(given["mdev_devices"])
@@ -285,6 +290,14 @@ def _vm(part: Part) -> Vm:
         ),
     )
     return Vm(**given)
+
+
+def _cloud_init(vm: Part) -> Optional[CloudInit]:
+    part = vm.get("cloud_init")
+    if part is None:
+        return None
+    content = (part.get(name) for name in ("user_data", "meta_data", "network_config"))
+    return CloudInit(part.option_path, seed_documents(vm.get("uuid"), vm.get("name"), *content))
 
 
 def _machine(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,8 @@ object's path in the task's input (C(vms[0].data_volumes[1])), for messages.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Optional, Union
 
 from ..foreign_text import clean_line
@@ -281,6 +282,14 @@ class CephSecret:
 
 
 @dataclass(frozen=True)
+class CloudInit:
+    """The files of the VM's NoCloud seed, by name. They may hold secrets."""
+
+    option_path: str
+    documents: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True)
 class DomainPatch:
     """One change of the finished domain, by XPath."""
 
@@ -421,6 +430,7 @@ class Vm:
     shared_memory: tuple[SharedMemory, ...]
     usb_devices: tuple[UsbDevice, ...]
     ceph_secret: Optional[CephSecret]
+    cloud_init: Optional[CloudInit]
     emulator: Optional[str]
     timeout: int
     start_order: Optional[int]

@@ -19,6 +19,7 @@ from .._diagnostics.boot_diagnostics import BootWatch
 from .._errors.errors import Failure, VmError, VmFailed
 from .._libvirt import domain_facts
 from .._libvirt.circuit_breaker import CircuitBreaker
+from .._libvirt.cloud_init import CloudInitLook
 from .._libvirt.guest_addresses import Address, ask_addresses, best_first, is_global, is_in_use
 from .._spec.vm import Vm
 from ..waiting import POLL_SECONDS
@@ -27,6 +28,7 @@ CONSOLE_SECONDS = 30
 _AGENT_SECONDS = 1
 # Each check queries libvirt three times, and the guest.
 _ADDRESS_PAUSE = 1.0
+_AGENT_PAUSE = 1.0
 _SHOWN_ADDRESSES = 5
 _AGENT_CHANNEL = 'devices/channel/target[@name="org.qemu.guest_agent.0"]'
 _ENDED = ("shutoff", "crashed", "absent")
@@ -74,6 +76,8 @@ def wait_until_ready(context: ActionContext, console: Optional[dict[str, Any]]) 
         _wait_for_console(context, console)
     elif context.vm.wait_for == "guest_agent" and (is_started(context) or _has_agent_channel(context)):
         _wait_for_agent(context)
+    elif context.vm.wait_for == "cloud_init" and (is_started(context) or _has_agent_channel(context)):
+        _wait_for_cloud_init(context)
     elif context.vm.wait_for == "address" and (is_started(context) or _has_nic(context)):
         return _wait_for_address(context)
     elif console is None and is_started(context):
@@ -108,6 +112,15 @@ def _wait_for_agent(context: ActionContext) -> None:
         "guest_agent",
         lambda: "its guest agent has not answered",
     )
+
+
+def _wait_for_cloud_init(context: ActionContext) -> None:
+    look = CloudInitLook(context.hypervisor, context.vm.uuid)
+    found = partial(context.retried, look)
+    _wait(context, found, context.vm.timeout, "cloud_init", look.progress, _AGENT_PAUSE, look.finished_on_console)
+    if look.errors:
+        message = "cloud-init has ended with errors in the guest: %s" % "; ".join(look.errors)
+        raise VmFailed(Failure(VmError("cloud_init_failed", message), "wait_for_cloud_init"))
 
 
 def _has_nic(context: ActionContext) -> bool:
@@ -171,6 +184,7 @@ def _wait(
     what: str,
     otherwise: Callable[[], str],
     pause: float = POLL_SECONDS,
+    says_so: Callable[[bytes], bool] = lambda console: False,
 ) -> None:
     """Wait until something answers, and record the guest's console; on failure, raise an error with its tail."""
     with BootWatch(context.hypervisor, context.system, context.vm) as watch:
@@ -182,7 +196,8 @@ def _wait(
             if answered:
                 return True
             watch.listen()
-            return context.look()[0] in _ENDED
+            answered = says_so(watch.said)
+            return answered or context.look()[0] in _ENDED
 
         context.wait_for(answered_or_ended, seconds, pause)
         if answered:

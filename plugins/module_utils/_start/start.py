@@ -36,6 +36,7 @@ from .._host.system import System
 from .._host_storage.facts import facts as storage_facts
 from .._host_storage.preparation import prepare as prepare_storage
 from .._host_storage.secrets import secret_conflicts
+from .._host_storage.seeds import seed_action, seed_of, seed_problems
 from .._libvirt.hypervisor import Hypervisor
 from .._libvirt.observed import ObservedVm, observe
 from .._spec.vm import Vm
@@ -135,7 +136,10 @@ def _plan(run: RunContext, vm: Vm, observed: ObservedVm, result: VmResult) -> tu
     existing, live = (
         None if xml is None else etree.fromstring(xml) for xml in (observed.inactive_xml, observed.live_xml)
     )
-    facts = storage_facts(vm, existing, run.system, run.hypervisor)
+    seed = seed_of(vm, existing, live, run.system)
+    facts = replace(
+        storage_facts(vm, existing, run.system, run.hypervisor), seed_path="" if seed is None else seed.path
+    )
     desired = domain.build(vm, run.host, facts)
     overlays = keep_overlays(run, vm, facts, desired.element, existing, live)
     result.overlays = overlays.entries()
@@ -174,6 +178,11 @@ def _plan(run: RunContext, vm: Vm, observed: ObservedVm, result: VmResult) -> tu
         problems += tpm_secret_problems(vm, run.hypervisor)
         prepare = partial(_preparations, run, vm, facts)
         result.warnings += memory_warnings(vm, run.free_memory)
+    if seed is not None and not seed.is_current and (plan.definition or use.starts or use.attaches):
+        # The definition names it, so it comes first.
+        write = seed_action(vm, seed, run.host.capabilities.qemu_owner)
+        plan = replace(plan, definition=(write, *plan.definition))
+        problems += seed_problems(vm, run.system)
     if use.starts or use.attaches or plan.definition:
         problems += work.problems
     problems += backup_problems(BACKUP_DIRECTORY, plan.actions, run.system)

@@ -27,6 +27,7 @@ from .._libvirt.observed import DomainList, ObservedVm, list_domains, observe_do
 from .._libvirt.power_off import force_off, shut_down
 from .._start.plan import BUSY, CRASHED, KEEP, RESUME, START_WHEN_OFF, WAKE_UP, power_of
 from .._start.result import SecretMask, VmResult, domain_text, failed
+from .._storage.seed import SEED_DIRECTORY, is_seed, seeds_among
 from ..deadline import side_by_side
 from ..waiting import wait_until
 
@@ -262,6 +263,8 @@ class _Stop:
             # libvirt removes the sockets of a VM whose end it sees.
             if not (observed.active and self._request.check_mode):
                 self._remove_sockets(sockets, self._system)
+            if not stays:
+                self._remove_seeds(domain, self._system)
             if self._system.is_root():
                 self._close_sessions(release.sessions_of(used, self._system))
             elif release.has_host_luns(used):
@@ -275,6 +278,14 @@ class _Stop:
                 continue
             if not system.network.has_listener(path):
                 self._do("remove_channel_socket", partial(system.files.remove_socket, path))
+
+    def _remove_seeds(self, domain: etree._Element, system: HostSystem) -> None:
+        """Remove the cloud-init seeds of the VM, which may hold secrets."""
+        if system.is_root():
+            for path in seeds_among(self._uuid.replace("-", ""), system.files.list_directory(SEED_DIRECTORY)):
+                self._do("remove_cloud_init_seed", partial(system.files.remove_file, path))
+        elif any(is_seed(source.get("file")) for source in domain.iterfind("devices/disk/source")):
+            self._result.warnings.append("its cloud-init seed stays in %s: only root can remove it" % SEED_DIRECTORY)
 
     def _close_sessions(self, sessions: Sequence[Initiator]) -> None:
         for session in sessions:

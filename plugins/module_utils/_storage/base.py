@@ -41,6 +41,7 @@ class StorageFacts:
     C(formats): install path to raw or qcow2. C(block_devices): the paths of volumes and CDs that are block devices
     instead of files. C(chap_secrets): the UUID of the existing libvirt secret
     for an iSCSI target name. C(floppies): the floppy images that exist. C(problems): images that are not as expected.
+    C(seed_path): the cloud-init seed, empty for the first one of a VM.
     """
 
     formats: Mapping[str, str] = field(default_factory=dict)
@@ -48,6 +49,7 @@ class StorageFacts:
     block_devices: frozenset[str] = frozenset()
     problems: tuple[Problem, ...] = ()
     floppies: frozenset[str] = frozenset()
+    seed_path: str = ""
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,41 @@ def test_each_test_that_failed_is_named_with_its_reason(tmp_path):
     ]
 
 
+def test_a_test_that_passed_when_it_was_run_again_is_named_once(tmp_path):
+    path = tmp_path / "report.xml"
+    before = '<properties><property name="failed before" value="not within 5 s"/></properties>'
+    path.write_text(
+        f"""
+        <testsuite tests="1">
+          <testcase classname="tests.test_one" name="test_slow">{before}</testcase>
+          <testcase classname="tests.test_one" name="test_slow">{before}</testcase>
+        </testsuite>
+        """.strip(),
+        encoding="utf-8",
+    )
+    result = Result("integration")
+    result.junit([path], WELL)
+    assert (result.passed, result.failed) == (1, 0)
+    assert result.problems == ["tests.test_one.test_slow: passed when it was run again; before: not within 5 s"]
+
+
+def test_a_test_that_failed_again_is_named_once(tmp_path):
+    path = tmp_path / "report.xml"
+    before = '<properties><property name="failed before" value="not within 5 s"/></properties>'
+    path.write_text(
+        f"""
+        <testsuite tests="1" failures="1">
+          <testcase classname="tests.test_one" name="test_slow">{before}</testcase>
+          <testcase classname="tests.test_one" name="test_slow">{before}<failure message="still not"/></testcase>
+        </testsuite>
+        """.strip(),
+        encoding="utf-8",
+    )
+    result = Result("integration")
+    result.junit([path], BADLY)
+    assert (result.failed, result.problems) == (1, ["tests.test_one.test_slow: still not"])
+
+
 def test_a_tool_that_wrote_no_report_failed():
     result = Result("unit")
     result.junit([], WELL)

@@ -12,7 +12,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._errors.codes import ER
 
 PLUGINS = Path(__file__).resolve().parents[5] / "plugins"
 # Formed of what was waited for.
-WAITED_FOR = {"console_timeout", "guest_agent_timeout", "address_timeout"}
+WAITED_FOR = {"console_timeout", "guest_agent_timeout", "address_timeout", "cloud_init_timeout"}
 
 
 def texts_in_the_code() -> set[str]:
