@@ -144,11 +144,18 @@ def integration(session: nox.Session) -> None:
 
 @session
 def other_systems(session: nox.Session) -> None:
-    """Run chosen integration tests on hypervisors of each other system that is in the usual run."""
+    """Run chosen integration tests on hypervisors of each other system that is in the usual run.
+
+    With --hypervisor=NAME first, run them on hypervisors of that system only.
+    """
+    names: Sequence[str] = systems.USUAL
+    further: Sequence[str] = session.posargs
+    if further and further[0].startswith(HYPERVISOR_OPTION):
+        names, further = (further[0][len(HYPERVISOR_OPTION) :],), further[1:]
     failures = Failures()
-    for name in systems.USUAL:
+    for name in names:
         with failures.noted(name):
-            _try_system(session, "other_systems", name, *supported.TESTS_OF_SYSTEMS, *session.posargs)
+            _try_system(session, "other_systems", name, *supported.TESTS_OF_SYSTEMS, *further)
     failures.end(session)
 
 
@@ -181,11 +188,14 @@ def mutation(session: nox.Session) -> None:
 
 @session
 def versions(session: nox.Session) -> None:
-    """Try every ansible-core and every Python of targets that is supported, as far as the machine has them."""
+    """Try every ansible-core and Python of targets that the machine has of those supported, and every system."""
     found = pythons.find(supported.TARGETS)
     for missing in supported.left_out(found):
         session.warn(f"not tried: {missing}")
     failures = Failures()
+    for name in systems.SUITES:
+        with failures.noted(name):
+            _try_system(session, "versions", name, *supported.TESTS_OF_SYSTEMS, *session.posargs)
     with laboratory(session, 1) as hypervisors:
         for core, python in supported.controllers(found).items():
             with failures.noted(f"ansible-core {core}"):

@@ -547,8 +547,9 @@ options:
             choices: [virtio, e1000, e1000e, igb, ne2k_pci, pcnet, rtl8139, vmxnet3]
           mtu:
             description:
-              - The MTU of the NIC's device on the hypervisor, 68 to 65521, which a virtio NIC tells the guest. By
-                default that of the bridge. A changed MTU takes effect when the VM next boots.
+              - The MTU of the NIC's device on the hypervisor, 68 to 65521, which a virtio NIC tells the guest. A
+                changed MTU takes effect when the VM next boots.
+              - Omitted, a new NIC has the MTU of the bridge, and an existing one keeps its own.
             type: int
           link_state:
             description:
@@ -575,8 +576,8 @@ options:
             description:
               - Whether the NIC reaches only ports of its bridge that are not isolated, such as the uplink, and not the
                 other isolated NICs. Only on a bridge of the kernel.
+              - Omitted, a new NIC is not isolated, and an existing one stays as it is.
             type: bool
-            default: false
           pci_device_address:
             description:
               - The PCI address of a virtual function (SR-IOV) of the hypervisor, C([DOMAIN:]BUS:SLOT.FUNCTION), which
@@ -768,6 +769,7 @@ options:
         description:
           - The channels of a spice console that require TLS. They have no effect, and a warning, unless the
             hypervisor's C(/etc/libvirt/qemu.conf) sets C(spice_tls).
+          - An empty list leaves the channels of an existing console as they are.
         type: list
         elements: str
         choices: [main, display, inputs, cursor, playback, record, smartcard, usbredir]
@@ -807,7 +809,8 @@ options:
       additional_qmp:
         description:
           - Whether QEMU listens on another QMP socket beside libvirt's, C(/var/lib/libvirt/qemu/zstack/UUID.sock) (the
-            UUID without dashes). Its directory is created for the user that QEMU runs as.
+            UUID without dashes). Its directory is created for the user that QEMU runs as. If it exists and
+            others can write to it, it becomes that user's alone; if it belongs to somebody else, that is an error.
           - Such a VM is marked as tainted by libvirt, which does not notice what is changed through that socket.
         type: bool
         default: false
@@ -872,6 +875,7 @@ options:
       shared_memory:
         description:
           - Shared memory of the hypervisor, which the guest sees as PCI devices (ivshmem).
+          - An empty list leaves the shared memory of an existing VM as it is.
         type: list
         elements: dict
         default: []

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from xml.etree import ElementTree
 
+from ansible_collections.zstack.kvm.plugins.plugin_utils.agent_api.reply import failure
+
 DOCUMENTATION = r"""
 name: agent_api_result
 short_description: Convert a module's result to a response of the agent API
@@ -37,6 +39,11 @@ options:
       - What the emulator prints about its version.
     type: str
     default: ""
+  edk_package:
+    description:
+      - The name and version of the package that the VM's firmware comes from.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -48,14 +55,18 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - C(success), and if that is false C(error), a string.
+    - C(success), and C(error), which is empty if that is true.
     - With O(domain) also C(nicInfos), C(virtualDeviceInfoList), C(memBalloonInfo), C(virtualizerInfo), C(vmXml) and
-      C(edkRpm).
+      C(edkRpm). The first four are there on failure too, empty.
   type: dict
   sample:
     success: false
     error: there is no bridge br_eth7 on this hypervisor
       (Create the bridge, or set bridge_name to one of those that zstack_host_info lists.)
+    nicInfos: []
+    virtualDeviceInfoList: []
+    memBalloonInfo: {}
+    virtualizerInfo: {}
 """
 
 # ZStack's management node takes these texts for what they say.
@@ -65,26 +76,23 @@ KNOWN_TEXTS = {
 }
 
 
-_NOTHING: dict[str, Any] = {
-    "nicInfos": [],
-    "virtualDeviceInfoList": [],
-    "memBalloonInfo": {},
-    "virtualizerInfo": {},
-}
 _ADDRESSES = {
     "pci": ("domain", "bus", "slot", "function"),
     "drive": ("controller", "bus", "target", "unit"),
 }
 
 
-def agent_api_result(result: Mapping[str, Any], domain: str = "", version: str = "") -> dict[str, Any]:
+def agent_api_result(
+    result: Mapping[str, Any], domain: str = "", version: str = "", edk_package: str = ""
+) -> dict[str, Any]:
     """Return the answer."""
     if result.get("failed") or result.get("unreachable"):
-        return {"success": False, "error": _text(result), **_NOTHING}
-    return {"success": True, **(_records(domain, version) if domain and "<!DOCTYPE" not in domain else {})}
+        return failure(_text(result))
+    records = _records(domain, version, edk_package) if domain and "<!DOCTYPE" not in domain else {}
+    return {"success": True, "error": "", **records}
 
 
-def _records(domain: str, version: str) -> dict[str, Any]:
+def _records(domain: str, version: str, edk_package: str) -> dict[str, Any]:
     """Return what the management node records of a running VM."""
     root = ElementTree.fromstring(domain)
     nics = [
@@ -97,7 +105,6 @@ def _records(domain: str, version: str) -> dict[str, Any]:
         for serial in [disk.findtext("serial")]
     ]
     return {
-        "error": "",
         "nicInfos": nics,
         "virtualDeviceInfoList": disks,
         "memBalloonInfo": _address(root.find("devices/memballoon/address")),
@@ -107,7 +114,7 @@ def _records(domain: str, version: str) -> dict[str, Any]:
             "version": _version(version),
         },
         "vmXml": domain,
-        "edkRpm": "",
+        "edkRpm": edk_package.strip(),
     }
 
 

@@ -16,6 +16,7 @@ author:
   - zstack.kvm contributors (@zstack)
 description:
   - Returns the hosts to which the C(hostManagementIp) of a StartVmCmd may refer. C(playbooks/start_vm_cmd.yml) uses it.
+  - If a host has the UUID, it is that host; another one with the address is returned too.
   - The address of a host is its variable C(zstack_host_management_ip); without that its C(ansible_host), and its name.
 positional: _input
 options:
@@ -30,6 +31,11 @@ options:
       - The management address.
     type: str
     required: true
+  uuid:
+    description:
+      - ZStack's UUID of the host, its variable C(zstack_host_uuid).
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -47,9 +53,17 @@ _value:
 """
 
 
-def hosts_of_address(hosts: Sequence[Mapping[str, Any]], address: str) -> list[str]:
-    """Return the names of the hosts that have the address."""
-    return [host["inventory_hostname"] for host in hosts if address in _addresses(host)]
+def hosts_of_address(hosts: Sequence[Mapping[str, Any]], address: str, uuid: str = "") -> list[str]:
+    """Return the names of the hosts that the address and the UUID name: one, unless they contradict each other."""
+    by_address = [host["inventory_hostname"] for host in hosts if address in _addresses(host)]
+    by_uuid = [
+        host["inventory_hostname"] for host in hosts if uuid and _digits(host.get("zstack_host_uuid")) == _digits(uuid)
+    ]
+    return [name for name in by_uuid if name in by_address] or [*by_uuid, *by_address]
+
+
+def _digits(uuid: Any) -> str:
+    return str(uuid).replace("-", "").lower()
 
 
 def _addresses(host: Mapping[str, Any]) -> tuple[Any, ...]:

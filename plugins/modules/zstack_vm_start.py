@@ -66,6 +66,17 @@ options:
     type: str
     choices: [restore, discard]
     default: restore
+  on_missing_machine:
+    description:
+      - What to do with a VM whose machine type (C(pc-i440fx-2.9), for instance) the hypervisor's QEMU does not have, or
+        no longer has after an upgrade. A definition keeps the machine type of the time when the VM was first defined.
+      - V(fail) is an error before anything is changed.
+      - V(newest) gives it the newest machine type of the same board (C(pc), C(q35) or C(virt)). Devices keep their
+        addresses. Saved memory (managed save, O(vms[].memory_snapshot)) cannot be restored on another machine type;
+        that is an error.
+    type: str
+    choices: [fail, newest]
+    default: fail
   parallel:
     description:
       - How many VMs to process at a time. By default as many as the hypervisor has CPUs.
@@ -382,8 +393,11 @@ ARGUMENT_SPEC = {
     "backup": {"type": "bool", "default": False},
     "overlays": {"type": "str", "choices": ["keep", "discard"], "default": "keep"},
     "saved_state": {"type": "str", "choices": ["restore", "discard"], "default": "restore"},
+    "on_missing_machine": {"type": "str", "choices": ["fail", "newest"], "default": "fail"},
     "parallel": {"type": "int"},
 }
+# The options that an agent API request may set too
+POLICY_OPTIONS = ("on_drift", "backup", "overlays", "saved_state", "on_missing_machine")
 
 
 def main() -> None:
@@ -397,7 +411,7 @@ def main() -> None:
     if problems:
         fail_for_input(module, problems, secrets)
     request = StartRequest(
-        policy=Policy(**{name: module.params[name] for name in ("on_drift", "backup", "overlays", "saved_state")}),
+        policy=Policy(**{name: module.params[name] for name in POLICY_OPTIONS}),
         check_mode=module.check_mode,
         parallel=module.params["parallel"],
         secrets=secrets,

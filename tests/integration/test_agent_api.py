@@ -20,12 +20,19 @@ from typing import Any
 import pytest
 from ansible_collections.zstack.kvm.tests.integration.conftest import image_directory
 from ansible_collections.zstack.kvm.tests.support import media
-from ansible_collections.zstack.kvm.tests.support.agent_api import ManagementNode, Rulebook, start_vm_cmd
+from ansible_collections.zstack.kvm.tests.support.agent_api import (
+    ManagementNode,
+    Rulebook,
+    next_document,
+    start_vm_cmd,
+    todays_start_vm_cmd,
+)
 from ansible_collections.zstack.kvm.tests.support.leaks import Watch, leaks_of
 from ansible_collections.zstack.kvm.tests.support.playbook import TARGET_PYTHON
 from ansible_collections.zstack.kvm.tests.support.serial_console import wait_for_text
-from ansible_collections.zstack.kvm.tests.support.virsh import definition, remove_domain, state
+from ansible_collections.zstack.kvm.tests.support.virsh import definition, remove_domain, state, virsh
 from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
+from lxml import etree
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.usefixtures("rulebook")]
 
@@ -34,6 +41,7 @@ TOKEN = "a-token-of-the-site"
 PASSWORD = "Schl8ssl"  # of a console: VNC has eight characters
 # New ones each time: what is found of them somewhere comes from this run.
 CHAP, CEPHX, CONSOLE = secrets.token_hex(8), base64.b64encode(secrets.token_bytes(16)).decode(), secrets.token_hex(4)
+HOST_UUID = "5f1b6c0e2d1f4a6c8f0b7a9d3c2e1f40"
 INVENTORY = {
     "hypervisors": {
         "hosts": {
@@ -41,6 +49,7 @@ INVENTORY = {
                 "ansible_connection": "local",
                 "ansible_host": "127.0.0.1",
                 "ansible_python_interpreter": TARGET_PYTHON,
+                "zstack_host_uuid": HOST_UUID,
                 "zstack_vm_defaults": {"domain_type": "qemu"},
             },
             "off": {"ansible_host": "127.0.0.2", "ansible_port": 1},
@@ -89,23 +98,28 @@ def rulebook(node: ManagementNode) -> Iterator[Rulebook]:
 
 
 @pytest.fixture(scope="module")
-def document(rulebook: Rulebook) -> Iterator[Document]:
+def images() -> Iterator[Path]:
+    with image_directory() as directory:
+        yield directory
+
+
+@pytest.fixture(scope="module")
+def document(rulebook: Rulebook, images: Path) -> Iterator[Document]:
     """Yield documents for VMs of their own, which boot and are gone at the end."""
     made = []
-    with image_directory() as images:
 
-        def describe(**fields: Any) -> dict[str, Any]:
-            # Without network card and channel, as there can be only one of each name on a host.
-            usual = {"memory": 32 << 20, "consolePassword": PASSWORD, "nics": [], "addons": {}}
-            document = start_vm_cmd("01-minimal", **{**usual, **fields})
-            identity = document["vmInstanceUuid"]
-            made.append(identity)
-            document["rootVolume"]["installPath"] = str(media.write_raw(images / identity, f"I am {identity}"))
-            return document
+    def describe(**fields: Any) -> dict[str, Any]:
+        # Without network card and channel, as there can be only one of each name on a host.
+        usual = {"memory": 32 << 20, "consolePassword": PASSWORD, "nics": [], "addons": {}}
+        document = start_vm_cmd("01-minimal", **{**usual, **fields})
+        identity = document["vmInstanceUuid"]
+        made.append(identity)
+        document["rootVolume"]["installPath"] = str(media.write_raw(images / identity, f"I am {identity}"))
+        return document
 
-        yield describe
-        for identity in made:
-            remove_domain(identity)
+    yield describe
+    for identity in made:
+        remove_domain(identity)
 
 
 class TestADocument:
@@ -163,6 +177,45 @@ class TestADocument:
         assert {each: leaks_of(each, ()) for each in searched} == {each: [] for each in searched}
 
 
+def definition_without_links(identity: str) -> bytes:
+    """Return the definition of a VM, but for the state of its NICs' links."""
+    domain = definition(identity)
+    for link in domain.findall("devices/interface/link"):
+        link.getparent().remove(link)
+    return etree.tostring(domain)
+
+
+class TestAVmOfTodaysManagementNode:
+    """The management node records what a reply says about devices, and sends it with the next document."""
+
+    def test_keeps_its_addresses_from_its_first_start_on(self, node: ManagementNode, images: Path) -> None:
+        first = todays_start_vm_cmd("01-first-start", memory=64 << 20, hostManagementIp="::1")
+        identity = first["vmInstanceUuid"]
+        first["rootVolume"]["installPath"] = str(media.write_raw(images / identity, f"I am {identity}"))
+        first["nics"][0].update(bridgeName="br_eth0", nicInternalName="vnic7071.1", mac="fa:52:00:00:71:02")
+        # No host of the inventory has that address; the header names the host
+        node.headers["X-Resource-UUID"] = HOST_UUID
+        try:
+            started = node.outcome(first)
+            assert started["success"], started["error"]
+            defined = definition_without_links(identity)
+            virsh("destroy", identity)
+
+            second = next_document(first, started)
+            again = node.outcome(second)
+            assert {**again, "vmXml": ""} == {**started, "vmXml": ""}
+            assert definition_without_links(identity) == defined
+
+            second["nics"][0]["state"] = "disable"
+            changed = node.outcome({**second, "options": {"on_drift": "live"}})
+            assert changed["success"], changed["error"]
+            assert "<link state='down'/>" in changed["vmXml"]
+            assert definition_without_links(identity) == defined
+        finally:
+            del node.headers["X-Resource-UUID"]
+            remove_domain(identity)
+
+
 class TestTheTwoTextsThatZStackKnows:
     def test_no_memory(self, node: ManagementNode, document: Document) -> None:
         result = node.outcome({**document(), "memory": 200 << 40})
@@ -204,6 +257,7 @@ class TestARequestIsRefused:
             ({"taskuuid": ""}, 400, "taskuuid is missing"),
             ({"taskuuid": "../../etc"}, 400, "taskuuid is missing"),
             ({"callbackurl": ""}, 400, "callbackurl is missing"),
+            ({"X-Resource-UUID": "{{ 7 }}"}, 400, "X-Resource-UUID"),
             ({"callbackurl": "ftp://127.0.0.1/"}, 403, "not an http or https URL"),
             ({"callbackurl": "http://127.0.0.1:9/zstack/asyncrest/callback"}, 403, "not an allowed one"),
             ({"Authorization": "Bearer other"}, 401, "token"),

@@ -26,6 +26,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from ansible_collections.zstack.kvm.plugins.plugin_utils.agent_api.reply import failure
 from ansible_collections.zstack.kvm.plugins.plugin_utils.agent_api.spool import NO_RESULT, Spool, SpoolError
 from ansible_collections.zstack.kvm.tests.support.agent_api import ManagementNode, start_vm_cmd
 from ansible_collections.zstack.kvm.tests.support.certificates import client_context, create, server_options
@@ -56,7 +57,7 @@ def test_a_thousand_documents_at_once(source: dict[str, Any], monkeypatch: pytes
         assert {client.recv(1000).split()[1] for client in clients} == {b"200"}
         playbooks.held = False
         for number, task in enumerate(tasks):
-            assert node.result(task) == {"success": False, "error": f"vm {number % 500}"}
+            assert node.result(task) == failure(f"vm {number % 500}")
         wait_until(lambda: not [*Path(spool, "spool").glob("*.task")], "all are reported")
         assert [len(node.results(task)) for task in tasks] == [1] * 1000
         assert (playbooks.most, playbooks.most_for_one_vm) == (25, 1)
@@ -80,10 +81,10 @@ class TestAPlaybookThatNeverLeavesAResult:
     ) -> None:
         node, playbooks = stuck
         document = start_vm_cmd("01-minimal", timeout=1)
-        assert node.outcome(document) == {"success": False, "error": NO_RESULT}
+        assert node.outcome(document) == failure(NO_RESULT)
         wait_until(lambda: not [*(tmp_path / "spool").glob("*.request")], "the secrets are gone")
         playbooks.held = playbooks.refusing = False
-        assert node.outcome({**document, "timeout": 60}) == {"success": False, "error": document["vmName"]}
+        assert node.outcome({**document, "timeout": 60}) == failure(document["vmName"])
 
 
 def test_a_result_is_sent_by_one_report_at_a_time(
@@ -199,7 +200,7 @@ class TestManyConnections:
                 client = stack.enter_context(connect(node.port, f"127.0.1.{number % addresses}"))
                 client.sendall(sent)
             playbooks.held = False
-            assert node.result(task) == {"success": False, "error": document["vmName"]}
+            assert node.result(task) == failure(document["vmName"])
             assert node.outcome(start_vm_cmd("01-minimal"))
 
     def test_a_thousand_without_a_handshake(self, source: dict[str, Any], tmp_path: Path) -> None:
@@ -246,7 +247,7 @@ def test_without_file_descriptors_nothing_is_decided(source: dict[str, Any], tmp
             os.rename(tmp_path / "result", playbooks.requests[0]["result"])
             threading.Event().wait(1)  # five looks
             assert node.results(task) == []
-        assert node.result(task) == {"success": True}
+        assert node.result(task) == {"success": True, "error": ""}
         assert node.send(start_vm_cmd("01-minimal"), uuid.uuid4().hex) == 200
 
 
@@ -381,7 +382,7 @@ def test_the_others_are_answered_while_a_document_is_read(
 ) -> None:
     monkeypatch.setitem(source["main"].__globals__, "READ_SECONDS", 0.5)
     reading = threading.Event()
-    monkeypatch.setitem(source["main"].__globals__, "read_request", lambda _text: reading.wait(60))
+    monkeypatch.setitem(source["main"].__globals__, "read_request", lambda *_request: reading.wait(60))
     with agent_api(source, tmp_path) as (node, _playbooks), ThreadPoolExecutor(1) as sender:
         answer = sender.submit(node.send, start_vm_cmd("01-minimal"), uuid.uuid4().hex)
         assert node.ask({}, {}, path="/")[0] == 404

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.zstack.kvm.plugins.plugin_utils.agent_api.reply import failure
 from ansible_collections.zstack.kvm.tests.support import certificates as certificate_files
 from ansible_collections.zstack.kvm.tests.support.agent_api import ManagementNode, start_vm_cmd
 from ansible_collections.zstack.kvm.tests.support.certificates import client_context, server_options
@@ -45,7 +46,7 @@ def is_let_in(node: ManagementNode, certificates: Path, client: str) -> bool:
     except OSError:  # by the end of the handshake, or by the first byte after it
         return False
     if status == 200:
-        assert node.result(task) == {"success": False, "error": document["vmName"]}
+        assert node.result(task) == failure(document["vmName"])
     return status == 200
 
 

@@ -13,7 +13,7 @@ import socket
 import stat
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -171,6 +171,39 @@ class TestWhatIsThere:
             assert path.exists()
         FILES.remove_socket(str(path))
         assert not path.exists()
+
+
+class TestADirectoryOfSockets:
+    @pytest.mark.parametrize(("before", "after"), [(0o777, 0o755), (0o1777, 0o1755), (0o070, 0o750), (0o750, 0o750)])
+    def test_becomes_its_users_alone(self, top: Path, before: int, after: int) -> None:
+        directory = top / "sockets"
+        directory.mkdir()
+        directory.chmod(before)
+        assert FILES.is_shared_directory(str(directory), OTHER)
+        assert FILES.restrict_directory(str(directory), OTHER)
+        status = directory.stat()
+        assert (mode(directory), status.st_uid, status.st_gid) == (after, *OTHER)
+        assert not FILES.is_shared_directory(str(directory), OTHER)
+        assert not FILES.restrict_directory(str(directory), OTHER)
+
+    @pytest.mark.parametrize("use", [FILES.is_shared_directory, FILES.restrict_directory])
+    def test_of_somebody_else_is_not_touched(self, theirs: Path, use: Callable[..., bool]) -> None:
+        with pytest.raises(VmError) as caught:
+            use(str(theirs), (OTHER[0] + 1, OTHER[1]))
+        assert caught.value.code == "path_unsafe"
+        assert f"it belongs to the user with the ID {OTHER[0]}" in caught.value.message
+        assert (mode(theirs), theirs.stat().st_uid) == (0o755, OTHER[0])
+
+    @pytest.mark.parametrize("use", [FILES.is_shared_directory, FILES.restrict_directory])
+    def test_is_not_reached_through_a_link_of_another_user(
+        self, theirs: Path, top: Path, use: Callable[..., bool]
+    ) -> None:
+        (top / "target").mkdir(mode=0o755)
+        (theirs / "link").symlink_to(top / "target")
+        with pytest.raises(VmError) as caught:
+            use(str(theirs / "link"), OTHER)
+        assert caught.value.code == "path_unsafe"
+        assert (top / "target").stat().st_uid == 0
 
 
 def swap_for_ever(theirs: Path, roots: Path, directory: Path) -> None:

@@ -62,8 +62,8 @@ PARTS = (
     Part("mutation", "unit tests notice each missing part of a domain; only when named", minutes=30, usual=False),
     Part(
         "versions",
-        "every ansible-core and Python that is supported; only when named",
-        HYPERVISOR | {"versions"},
+        "every ansible-core, Python and system that is supported; only when named",
+        HYPERVISOR | {"versions"} | frozenset(systems.SUITES),
         minutes=240,
         usual=False,
     ),
@@ -85,8 +85,8 @@ def main(arguments: list[str]) -> int:
     parts = [part for part in PARTS if (part.name in options.parts if options.parts else part.usual)]
     needs = frozenset(need for part in parts for need in part.needs)
     if options.hypervisor:
-        if [part.name for part in parts] != ["integration"]:
-            _parser().error("--hypervisor goes with the part integration alone")
+        if [part.name for part in parts] not in (["integration"], ["other_systems"]):
+            _parser().error("--hypervisor goes with the part integration or other_systems alone")
         needs = HYPERVISOR | {options.hypervisor}
         further = [f"--hypervisor={options.hypervisor}", *further]
     if further and len(parts) != 1:
@@ -178,7 +178,7 @@ def _parser() -> argparse.ArgumentParser:
         "--hypervisor",
         choices=sorted(systems.SUITES),
         metavar="SYSTEM",
-        help="run the part integration on hypervisors of another system: " + ", ".join(sorted(systems.SUITES)),
+        help="the system of the hypervisors of integration or other_systems: " + ", ".join(sorted(systems.SUITES)),
     )
     return parser
 

@@ -50,6 +50,7 @@ TESTS_OF_SYSTEMS = (
     "tests/integration/test_live_changes.py::TestCd",
     "tests/integration/test_live_changes.py::TestConsolePassword",
     "tests/integration/test_live_changes.py::TestNics",
+    "tests/integration/test_missing_machine.py",
     "tests/integration/test_other_machines.py",
     "tests/integration/test_stop_vm.py::test_a_hanging_qemu_is_forced_off_and_delays_no_other_vm",
     "tests/integration/test_vm_info.py::test_a_qemu_that_hangs_is_waited_for_once_and_the_others_reported_completely",

@@ -21,6 +21,7 @@ from typing import Any, Optional, TypeVar, Union
 
 from ansible_collections.zstack.kvm.tests.support.playbook import COLLECTIONS
 from ansible_collections.zstack.kvm.tests.support.reference_cases import CASES
+from ansible_collections.zstack.kvm.tests.support.todays_cases import TODAYS_CASES
 from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 
 TIMEOUT = 240  # seconds, on a machine that is busy with other tests
@@ -31,6 +32,31 @@ def start_vm_cmd(case: str, **fields: Any) -> dict[str, Any]:
     """Return a document as ZStack sends it, for a VM of its own; fields are added or replaced."""
     document = json.loads((CASES / f"{case}.x86_64.json").read_text(encoding="utf-8"))
     return {**document, "vmInstanceUuid": uuid.uuid4().hex, "hostManagementIp": "127.0.0.1", **fields}
+
+
+def todays_start_vm_cmd(case: str, **fields: Any) -> dict[str, Any]:
+    """Return a document as ZStack sends it today, for a VM of its own; fields are added or replaced."""
+    text = (TODAYS_CASES / f"{case}.x86_64.json").read_text(encoding="utf-8")
+    identity = uuid.uuid4().hex
+    document = json.loads(text.replace(json.loads(text)["vmInstanceUuid"], identity))
+    return {**document, "hostManagementIp": "127.0.0.1", **fields}
+
+
+def next_document(document: Mapping[str, Any], reply: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the document of the next start: with the addresses that the management node records of a reply."""
+    nics = {info["macAddress"]: info["deviceAddress"] for info in reply["nicInfos"]}
+    disks = {
+        info["resourceUuid"]: info["deviceAddress"] for info in reply["virtualDeviceInfoList"] if "resourceUuid" in info
+    }
+    root = document["rootVolume"]
+    return {
+        **document,
+        "nics": [{**nic, "pci": nics[nic["mac"]], "deviceAddress": nics[nic["mac"]]} for nic in document["nics"]],
+        "rootVolume": {**root, "deviceAddress": disks[root["volumeUuid"]]},
+        "cdRoms": [{**drive, "deviceAddress": disks[drive["resourceUuid"]]} for drive in document["cdRoms"]],
+        "memBalloon": {**document["memBalloon"], **reply["memBalloonInfo"]},
+        "vmXml": reply["vmXml"],
+    }
 
 
 class ManagementNode:

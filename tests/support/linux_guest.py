@@ -116,4 +116,5 @@ def _answer(domain: str, command: str) -> str:
     line = f'echo "@begin {mark}"; {command}; item done status "#$?" mark {mark}\n'
     pattern = rf"(?s)@begin {mark}\r?\n.*" + re.escape(end).replace("%s", r"\d+")
     said = wait_in_terminal(console_path(domain), pattern, ANSWER_SECONDS, say=line)
-    return said[said.index(f"@begin {mark}") :].partition("\n")[2]
+    # A guest that has only just booted may repeat the line.
+    return said[said.rindex(f"@begin {mark}") :].partition("\n")[2]

@@ -82,7 +82,8 @@ def write_modules(names: list[str], kernel: Path, root: Path) -> None:
 
     for module in names:
         add(_module_name(module))
-    release = next((kernel / "lib/modules").iterdir()).name
+    # Since Debian 13 packages have no files in /lib.
+    release = next(_first(kernel, "lib/modules", "usr/lib/modules").iterdir()).name
     # The list is in the order of dependencies and loaded from front to back, so that no file needs to tell its own.
     (root / "etc/modules").write_text("".join(f"{name}\n" for name in contents), encoding="utf-8")
     dependencies = "".join(f"{name}.ko:\n" for name in contents)

@@ -179,6 +179,22 @@ class CreateChannelDirectory(Action):
         return Outcome(undo)
 
 
+@dataclass(frozen=True, repr=False)
+class RestrictQmpDirectory(Action):
+    """Let only QEMU's user create sockets in the directory of the additional QMP sockets; this is not undone."""
+
+    name = "restrict_qmp_dir"
+    path: str
+    owner: Optional[tuple[int, int]] = None
+
+    @property
+    def shared(self) -> str:
+        return self.path
+
+    def do(self, context: ActionContext) -> Outcome:
+        return Outcome(is_needless=not context.system.files.restrict_directory(self.path, self.owner))
+
+
 class CreateNvramDirectory(CreateChannelDirectory):
     """Create the directory of the NVRAM file."""
 

@@ -22,6 +22,9 @@ from .hostdev import add_host_pci_address
 # The filter of every NIC with clean_traffic or an address.
 NIC_FILTER = "clean-traffic"
 
+# Of a NIC with several queues, or queues of another size, as ZStack's agent writes them.
+QUEUE_SETTINGS = {"name": "vhost", "txmode": "iothread", "ioeventfd": "on", "event_idx": "off"}
+
 _BITS_PER_KIB = 8 * 1024
 
 
@@ -104,8 +107,8 @@ def _add_bridged(element: etree._Element, nic: Nic, context: BuildContext) -> No
         add(element, "mtu", size=str(nic.mtu))
     if nic.link_state == "down":
         add(element, "link", state="down")
-    if nic.isolated:
-        add(element, "port", isolated="yes")
+    if nic.isolated is not None and nic.bridge_type == "linux":
+        add(element, "port", isolated="yes" if nic.isolated else "no")
     if is_filtered(nic):
         filterref = add(element, "filterref", filter=NIC_FILTER)
         allowed = _filter_address(nic) or nic.ip
@@ -125,7 +128,7 @@ def _add_queues(element: etree._Element, nic: Nic) -> None:
     if nic.queues > 1:
         given["queues"] = str(nic.queues)
     if given:
-        add(element, "driver", name="vhost", txmode="iothread", ioeventfd="on", event_idx="off", **given)
+        add(element, "driver", **QUEUE_SETTINGS, **given)
 
 
 def _add_virtual_port(element: etree._Element, nic: Nic) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from .._errors.errors import Problem
-from .._host.capabilities import guest_type
+from .._host.capabilities import GuestType, guest_type
+from .._host.machine_types import newest_machine
 from .context import BuildContext
 
 
@@ -48,6 +49,7 @@ def check_kind(context: BuildContext) -> None:
             "machine",
             "%s has no machine type %s (it has: %s)"
             % (guest.emulator, kind.machine, _listed(name for name in guest.machines if "-" not in name)),
+            _machine_hint(kind.machine, guest),
         )
     else:
         _lacks(
@@ -59,8 +61,13 @@ def check_kind(context: BuildContext) -> None:
         )
 
 
-def _lacks(context: BuildContext, code: str, option: str, message: str) -> None:
-    context.missing.append(Problem(context.option_path(option), message, code))
+def _machine_hint(machine: str, guest: GuestType) -> str:
+    newest = newest_machine(machine, guest)
+    return "Set machine to %s, which is of the same board, or on_missing_machine to newest." % newest if newest else ""
+
+
+def _lacks(context: BuildContext, code: str, option: str, message: str, hint: str = "") -> None:
+    context.missing.append(Problem(context.option_path(option), message, code, hint))
 
 
 def _listed(names: Iterable[str]) -> str:

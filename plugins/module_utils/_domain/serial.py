@@ -17,6 +17,11 @@ from .elements import add
 _LOG_DIRECTORY = "/var/log/libvirt/qemu"
 
 
+def console_log(domain_name: str) -> str:
+    """Return the file to which the serial port of a domain is logged."""
+    return "%s/%s-console.log" % (_LOG_DIRECTORY, domain_name)
+
+
 def add_serial(devices: etree._Element, context: BuildContext) -> None:
     """Add the serial port and its console."""
     serial = add(devices, "serial", type="pty")
@@ -25,4 +30,4 @@ def add_serial(devices: etree._Element, context: BuildContext) -> None:
     add(console, "target", type="serial", port="0")
     if context.vm.console_log:
         for device in (serial, console):
-            add(device, "log", file="%s/%s-console.log" % (_LOG_DIRECTORY, context.vm.domain_name))
+            add(device, "log", file=console_log(context.vm.domain_name))

@@ -18,7 +18,8 @@ try:
 except ImportError:  # the module reports it
     pass
 
-from .identity import CONTROLLER, machine_family, number
+from .._host.machine_types import machine_family
+from .identity import CONTROLLER, number
 
 # The parts of an address, by its type; a missing part is 0.
 _ADDRESS_PARTS = {
@@ -123,12 +124,12 @@ def drop_what_depends(merged: etree._Element, changed: frozenset[str]) -> None:
 
 
 def _drop_missing_io_threads(merged: etree._Element) -> None:
-    """Detach controllers that no options describe from IO threads that are gone."""
+    """Detach disks and controllers from IO threads that are gone, where no option names another."""
     count = number(merged.findtext("iothreads"))
     threads = {thread.get("id") for thread in merged.iterfind("iothreadids/iothread")} or {
         str(index + 1) for index in range(count)
     }
-    for driver in merged.iterfind("devices/controller/driver[@iothread]"):
+    for driver in merged.iterfind("devices/*/driver[@iothread]"):
         if driver.get("iothread") not in threads:
             del driver.attrib["iothread"]
 

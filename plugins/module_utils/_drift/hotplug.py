@@ -12,7 +12,8 @@ try:
 except ImportError:  # the module reports it
     pass
 
-from .identity import machine_family, number
+from .._host.machine_types import machine_family
+from .identity import number
 
 _PCI_SLOTS = 32
 # A guest's Linux plugs memory in blocks of this size.

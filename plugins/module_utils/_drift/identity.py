@@ -12,6 +12,10 @@ try:
 except ImportError:  # the module reports it
     pass
 
+from .._domain.interface import QUEUE_SETTINGS
+from .._domain.serial import console_log
+from .._host.device_support import PCI_ROM_DIRECTORY
+from .._host.machine_types import machine_family
 from .._spec.values import cpus_of
 
 # The CPU models that QEMU gives an x86 guest by default; libvirt writes the name into the definition.
@@ -170,18 +174,6 @@ def same_caseless(desired: str, existing: str) -> bool:
     return desired.lower() == existing.lower()
 
 
-def machine_family(machine: str) -> str:
-    """Return the board of a machine type, whatever its version: pc, q35, virt, or the machine type itself."""
-    if machine == "q35" or machine.startswith("pc-q35-"):
-        return "q35"
-    # Enterprise Linux 6 named its pc machines after the release.
-    if machine == "pc" or machine.startswith(("pc-", "rhel6.")):
-        return "pc"
-    if machine == "virt" or machine.startswith("virt-"):
-        return "virt"
-    return machine
-
-
 def same_machine(desired: str, existing: str) -> bool:
     """Return whether the desired type is the family's name, which stands for any version.
 
@@ -192,17 +184,17 @@ def same_machine(desired: str, existing: str) -> bool:
 
 def is_log_of_operator(log: etree._Element) -> bool:
     """Return whether a serial port is logged to another file than the one of the option."""
-    return not (log.get("file") or "").endswith("-console.log")
+    return log.get("file") != console_log(log.getroottree().findtext("name") or "")
 
 
-def is_without_file(element: etree._Element) -> bool:
-    """Return whether an element that may name a file has an operator's other settings only."""
-    return not element.get("file")
+def is_rom_of_operator(rom: etree._Element) -> bool:
+    """Return whether a device's ROM is no file of ZStack's device specifications."""
+    return not (rom.get("file") or "").startswith(PCI_ROM_DIRECTORY + "/")
 
 
-def has_default_queues(driver: etree._Element) -> bool:
-    """Return whether a NIC's driver has settings of an operator only, and not the queues that the options decide."""
-    return not any(driver.get(name) for name in ("queues", "rx_queue_size", "tx_queue_size"))
+def is_driver_of_operator(driver: etree._Element) -> bool:
+    """Return whether the settings of a NIC's queues are not those that the options, and ZStack's agent, write."""
+    return any(driver.get(name) != value for name, value in QUEUE_SETTINGS.items())
 
 
 def same_loader(desired: str, existing: str) -> bool:

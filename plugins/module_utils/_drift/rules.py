@@ -38,15 +38,15 @@ from .identity import (
     SECURITY_DRIVER,
     Key,
     attribute,
-    has_default_queues,
     is_chosen_by_libvirt,
     is_default_cpu_model,
     is_disabled,
+    is_driver_of_operator,
     is_dynamic_label,
     is_log_of_operator,
     is_not_dimm,
     is_not_usb,
-    is_without_file,
+    is_rom_of_operator,
     same_caseless,
     same_controller_model,
     same_cpus,
@@ -69,7 +69,8 @@ class Rule:
     C(optional): attributes that are removed if they aren't desired.
     C(defaults): attributes, and the values that their absence stands for.
     C(same): attributes (an empty name is the text), and when two spellings mean the same value.
-    C(owned): an element that isn't desired is removed, C(unless) libvirt itself added it.
+    C(owned): an element that isn't desired is removed, C(unless) libvirt itself or an operator added it.
+    C(complete): if some of a tag are desired, the others are removed; if none are, all stay.
     C(keys): what identifies one of several of one tag; each key is for those that the keys before it left over.
     C(named_by_libvirt): libvirt gives an element without any of the keys one of its own.
     C(label): the key by which paths name one of several, if it isn't the first.
@@ -85,6 +86,7 @@ class Rule:
     defaults: Mapping[str, str] = field(default_factory=dict)
     same: Mapping[str, Callable[[str, str], bool]] = field(default_factory=dict)
     owned: bool = False
+    complete: bool = False
     unless: Optional[Callable[[etree._Element], bool]] = None
     keys: tuple[Key, ...] = ()
     named_by_libvirt: bool = False
@@ -225,7 +227,7 @@ RULES: Mapping[str, Rule] = {
             "source/@path": _PARTS_OF_A_SOURCE,
         },
     ),
-    "devices/disk/driver": Rule("name type discard", optional="cache io queues iothread"),
+    "devices/disk/driver": Rule("name type discard queues iothread", optional="cache io"),
     "devices/disk/source": Rule(optional="file dev protocol name type path", owned=True),
     "devices/disk/source/reconnect": Rule("enabled timeout"),
     "devices/disk/source/encryption": Rule("format"),
@@ -254,7 +256,7 @@ RULES: Mapping[str, Rule] = {
         kinds={"@model": "address driver master model target"},
     ),
     "devices/controller/master": Rule("startport"),
-    "devices/controller/driver": Rule(optional="iothread"),
+    "devices/controller/driver": Rule("iothread"),
     "devices/controller/address": _GUEST_ADDRESS,
     # Network cards
     "devices/interface": Rule(
@@ -278,10 +280,10 @@ RULES: Mapping[str, Rule] = {
     "devices/interface/driver": Rule(
         optional="name txmode ioeventfd event_idx queues rx_queue_size tx_queue_size",
         owned=True,
-        unless=has_default_queues,
+        unless=is_driver_of_operator,
     ),
-    "devices/interface/mtu": Rule("size", owned=True),
-    "devices/interface/port": Rule("isolated", owned=True),
+    "devices/interface/mtu": Rule("size"),
+    "devices/interface/port": Rule("isolated"),
     "devices/interface/filterref": Rule("filter", owned=True),
     "devices/interface/filterref/parameter": Rule("name value", keys=(attribute("name"),), owned=True),
     "devices/interface/bandwidth": Rule(),
@@ -305,7 +307,7 @@ RULES: Mapping[str, Rule] = {
         "type port autoport", optional="listen passwd passwdValidTo", keys=(attribute("type"),), owned=True
     ),
     "devices/graphics/listen": Rule("type", optional="address network socket", keys=(POSITION,), owned=True),
-    "devices/graphics/channel": Rule("name mode", keys=(attribute("name"),), owned=True),
+    "devices/graphics/channel": Rule("name mode", keys=(attribute("name"),), complete=True),
     "devices/graphics/image": Rule("compression", owned=True),
     "devices/graphics/jpeg": Rule("compression", owned=True),
     "devices/graphics/zlib": Rule("compression", owned=True),
@@ -327,12 +329,12 @@ RULES: Mapping[str, Rule] = {
         "bus type", keys=(GUEST_USB_PORT, POSITION), owned=True, kinds={"@type": "source protocol"}
     ),
     "devices/redirdev/source": Rule("mode host service"),
-    "devices/redirdev/source/reconnect": Rule("enabled timeout", owned=True),
+    "devices/redirdev/source/reconnect": Rule("enabled timeout"),
     "devices/redirdev/address": _GUEST_ADDRESS,
     "devices/redirdev/boot": _BOOT_ORDER,
     "devices/hostdev": Rule("mode type", optional="managed model", keys=(HOST_ADDRESS, HOST_PRODUCT), owned=True),
     "devices/hostdev/driver": Rule("name"),
-    "devices/hostdev/rom": Rule("bar file", owned=True, unless=is_without_file),
+    "devices/hostdev/rom": Rule("bar file", owned=True, unless=is_rom_of_operator),
     "devices/hostdev/source": Rule(optional="startupPolicy"),
     "devices/hostdev/source/vendor": Rule("id", same={"id": same_number}),
     "devices/hostdev/source/product": Rule("id", same={"id": same_number}),
@@ -344,7 +346,7 @@ RULES: Mapping[str, Rule] = {
     "devices/memballoon": Rule("model", kinds={"@model": "address"}),
     "devices/memballoon/stats": Rule("period", owned=True),
     "devices/memballoon/address": _GUEST_ADDRESS,
-    "devices/shmem": Rule("name", keys=(attribute("name"),), owned=True),
+    "devices/shmem": Rule("name", keys=(attribute("name"),), complete=True),
     "devices/shmem/model": Rule("type"),
     "devices/shmem/size": Rule("unit"),
     "devices/panic": Rule("model", keys=(attribute("model"),), owned=True),

@@ -50,7 +50,8 @@ ERROR_CODES: dict[str, ErrorCode] = {
     ),
     "unsupported_machine": ErrorCode(
         "The emulator does not have the machine type.",
-        "Omit machine, or use one of those that zstack_host_info lists.",
+        "Omit machine, or use one of those that zstack_host_info lists; on_missing_machine: newest moves a VM to the "
+        "newest of the same board.",
     ),
     "unsupported_device": ErrorCode(
         "The hypervisor's QEMU or libvirt does not support a device of the VM.",
@@ -80,7 +81,7 @@ ERROR_CODES: dict[str, ErrorCode] = {
         "Check that the task runs as root (become: true), and that the file system is neither full nor read-only.",
     ),
     "path_unsafe": ErrorCode(
-        "A path contains a symbolic link that a user other than root could replace.",
+        "A path contains a symbolic link that a user other than root could replace, or is a directory of such a user.",
         "Use the path that the link points to, or make the directory of the link writable by root only.",
     ),
     "path_taken": ErrorCode(

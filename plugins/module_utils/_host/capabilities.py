@@ -21,10 +21,14 @@ from .firmware import Firmware
 
 @dataclass(frozen=True)
 class GuestType:
-    """The support of one domain type for guests of one architecture."""
+    """The support of one domain type for guests of one architecture.
+
+    C(newest): the machine type that a name without a version, such as pc, stands for.
+    """
 
     emulator: str
     machines: frozenset[str]
+    newest: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -199,6 +203,7 @@ def _guest_type(arch: etree._Element, domain: etree._Element) -> GuestType:
     return GuestType(
         domain.findtext("emulator") or arch.findtext("emulator", ""),
         frozenset(machine.text for machine in machines),
+        {machine.text: machine.get("canonical") for machine in machines if machine.get("canonical")},
     )
 
 

@@ -20,17 +20,18 @@ _KINDS = (
     (stat.S_ISBLK, "block"),
     (stat.S_ISSOCK, "socket"),
 )
+_UNSAFE = (host_paths.UnsafeLinkError, host_paths.ForeignDirectoryError)
 
 
 def _unwritable(what: str, path: str, error: OSError) -> VmError:
     code = "disk_full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "path_unwritable"
-    if isinstance(error, host_paths.UnsafeLinkError):
+    if isinstance(error, _UNSAFE):
         code = "path_unsafe"
     return VmError(code, "cannot %s %s: %s" % (what, path, error.strerror or error))
 
 
 def _unreadable(path: str, error: OSError) -> VmError:
-    code = "path_unsafe" if isinstance(error, host_paths.UnsafeLinkError) else "path_unreadable"
+    code = "path_unsafe" if isinstance(error, _UNSAFE) else "path_unreadable"
     return VmError(code, "cannot look at %s: %s" % (path, error.strerror or error))
 
 
@@ -157,6 +158,26 @@ class Files:
             self.remove_directories(created)
             raise _unwritable("create the directory", path, error) from error
         return created
+
+    def is_shared_directory(self, path: str, owner: Optional[tuple[int, int]]) -> bool:
+        """Return whether others than C(owner) and root can create entries in a directory, or C(owner) cannot.
+
+        Raises C(path_unsafe) if it belongs to somebody else.
+        """
+        try:
+            return host_paths.is_shared_directory(path, owner, self.root)
+        except OSError as error:
+            raise _unreadable(path, error) from error
+
+    def restrict_directory(self, path: str, owner: Optional[tuple[int, int]]) -> bool:
+        """Give a directory to C(owner), let nobody else create entries in it, and return whether that was a change.
+
+        Raises C(path_unsafe) if it belongs to somebody else.
+        """
+        try:
+            return host_paths.restrict_directory(path, owner, self.root)
+        except OSError as error:
+            raise _unwritable("change the directory", path, error) from error
 
     def remove_directories(self, paths: Sequence[str]) -> None:
         """Remove directories, innermost last in C(paths); one that something is in stays, for somebody uses it."""

@@ -102,6 +102,54 @@ def create_directories(
     return created, None
 
 
+class ForeignDirectoryError(PermissionError):
+    """A directory of a user other than root, the user of this process and the one that is to own it."""
+
+    def __init__(self, path: str, owner: int) -> None:
+        super().__init__(errno.EPERM, "it belongs to the user with the ID %d" % owner, path)
+
+
+def is_shared_directory(path: str, owner: Optional[Owner], root: str = "/") -> bool:
+    """Return whether others than C(owner) and root can create entries in a directory, or C(owner) cannot.
+
+    Raises L(ForeignDirectoryError) if it belongs to somebody else.
+    """
+    descriptor = open_directory(path, root)
+    try:
+        return _is_shared(path, os.fstat(descriptor), owner)
+    finally:
+        os.close(descriptor)
+
+
+def restrict_directory(path: str, owner: Optional[Owner], root: str = "/") -> bool:
+    """Give a directory to C(owner), let nobody else create entries in it, and return whether that was a change.
+
+    Raises L(ForeignDirectoryError) if it belongs to somebody else.
+    """
+    entered = open_directory(path, root)
+    try:
+        descriptor = os.open(".", _READ_DIRECTORY, dir_fd=entered)
+    finally:
+        os.close(entered)
+    try:
+        status = os.fstat(descriptor)
+        if not _is_shared(path, status, owner):
+            return False
+        os.fchmod(descriptor, (stat.S_IMODE(status.st_mode) & ~_WRITABLE_BY_OTHERS) | stat.S_IRWXU)
+        if owner is not None:
+            os.fchown(descriptor, *owner)
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def _is_shared(path: str, status: os.stat_result, owner: Optional[Owner]) -> bool:
+    user = os.geteuid() if owner is None else owner[0]
+    if status.st_uid not in (0, os.geteuid(), user):
+        raise ForeignDirectoryError(path, status.st_uid)
+    return status.st_uid != user or bool(status.st_mode & _WRITABLE_BY_OTHERS)
+
+
 def remove_directory(path: str, root: str = "/") -> None:
     """Remove an empty directory."""
     with opened_parent(path, root) as (parent, name):

@@ -124,7 +124,7 @@ _NIC = {
     "queues": {"type": "int", "default": 1},
     "rx_queue_size": {"type": "int"},
     "tx_queue_size": {"type": "int"},
-    "isolated": {"type": "bool", "default": False},
+    "isolated": {"type": "bool"},
     "pci_device_address": {"type": "str"},
     "address": {"type": "dict", "options": ADDRESS},
     "uuid": {"type": "str"},

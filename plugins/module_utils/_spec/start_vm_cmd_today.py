@@ -17,6 +17,7 @@ from .start_vm_cmd_today_fields import VM
 _MOST_VCPUS = 128
 _MOST_MEMORY = 32 << 40  # bytes; fewer where the CPU has no addresses for them
 _CPU_PERIOD = 1000000  # microseconds
+_MOST_IO_THREADS = 1000
 _DEFAULT_SHARES = 1024  # of a cgroup
 _MACHINES_WITH_PCIE = ("q35", "virt")
 _NVRAM = "/var/lib/libvirt/qemu/nvram/"
@@ -44,6 +45,7 @@ def convert(document: Mapping[Any, Any], reader: DocumentReader) -> dict[str, An
     is_aarch64 = sent.get("imageArchitecture") == "aarch64" or sent.get("machineType") == "virt"
     _add_cpu(sent, is_aarch64, vm, reader)
     _add_topology(sent, addons, vm)
+    _add_io_threads(addons, vm, reader)
     _add_memory(sent, vm)
     _add_machine(sent, addons, is_aarch64, vm, reader)
     _add_platform(sent, is_aarch64, vm)
@@ -97,8 +99,20 @@ def _add_topology(sent: Sent, addons: Sent, vm: dict[str, Any]) -> None:
             {**node.options, "distances": [_number(text) for text in node.all("distance")]}
             for node in addons.all("numaNodes")
         ]
-    if addons.get("ioThreadNum", 0) > 0:
-        vm["io_threads"] = [pin.options for pin in addons.all("ioThreadPins")]
+
+
+def _add_io_threads(addons: Sent, vm: dict[str, Any], reader: DocumentReader) -> None:
+    """Add the IO threads. Those without a pin get the lowest free numbers, as libvirt numbers them for the agent."""
+    pins, number = addons.all("ioThreadPins"), addons.get("ioThreadNum", 0)
+    if number > _MOST_IO_THREADS:
+        reader.problems.append("%s must be at most %d" % (addons.inner("ioThreadNum"), _MOST_IO_THREADS))
+    elif number > 0:
+        pinned = {pin.get("ioThreadId") for pin in pins}
+        free = [thread for thread in range(1, number + 1) if thread not in pinned]
+        others = [{"id": thread} for thread in free[: max(0, number - len(pins))]]
+        vm["io_threads"] = [*(pin.options for pin in pins), *others]
+    elif pins:
+        reader.warnings.append("%s has no effect: ioThreadNum is not above 0" % addons.inner("ioThreadPins"))
 
 
 def _add_memory(sent: Sent, vm: dict[str, Any]) -> None:

@@ -208,8 +208,8 @@ def _finish_nic(nic: Sent, reader: DocumentReader) -> None:
         reader.problems.append("%s is required" % nic.inner("bridgeName"))
     model = nic.get("driverType") or ("virtio" if nic.get("useVirtio") else "e1000")
     options["model"] = model
-    if nic.get("isolated"):
-        options["isolated"] = True
+    if nic.get("isolated") is not None:
+        options["isolated"] = nic.get("isolated")
     if nic.get("mtu"):
         options["mtu"] = nic.get("mtu")
     if nic.get("cleanTraffic"):

@@ -109,7 +109,7 @@ NIC: Fields = {
     "vlanId": Used(INT, ("vlan_id",), "of VFs; the bridge of other NICs decides"),
     "pciDeviceAddress": Used(TEXT, ("pci_device_address",), "the VF"),
     "extraPciDeviceAddresses": Refused("a NIC has one VF; define another NIC for each further one"),
-    "isolated": Used(BOOL, ("isolated",), "when true"),
+    "isolated": Used(BOOL, ("isolated",), ""),
     "srcPath": Ignored("only of the type vDPA, which is refused"),
     "ipForTf": Ignored("only of the type TFVNIC, which is refused"),
     "l2NetworkUuid": Ignored("only of the type TFVNIC, which is refused"),
@@ -168,7 +168,9 @@ ADDONS: Fields = {
     "panicIsa": Used(BOOL, ("panic_devices",), "isa, on x86_64"),
     "panicHyperv": Used(BOOL, ("panic_devices",), "hyperv, on x86_64"),
     "onCrash": Option("on_crash", note="preserve if omitted"),
-    "ioThreadNum": Used(INT, ("io_threads",), "when above 0, those of ioThreadPins"),
+    "ioThreadNum": Used(
+        INT, ("io_threads",), "the number, when above 0; those of ioThreadPins, and others without a pin"
+    ),
     "ioThreadPins": Nested("", IO_THREAD_PIN, many=True, note="io_threads"),
     "cpuPinning": Nested("cpu_pinning", CPU_PIN, many=True),
     "emulatorPinning": Option("emulator_pinning"),

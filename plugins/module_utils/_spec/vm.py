@@ -185,7 +185,7 @@ class Nic:
     queues: int
     rx_queue_size: Optional[int]
     tx_queue_size: Optional[int]
-    isolated: bool
+    isolated: Optional[bool]
     pci_device_address: Optional[str]
     address: Optional[DeviceAddress]
     bridge_name: Optional[str]

@@ -21,6 +21,7 @@ try:
 except ImportError:  # the module reports it
     pass
 
+from .._domain.serial import console_log
 from .._errors.errors import Problem, VmError
 from .._host.system import HostSystem, System
 from .._libvirt.hypervisor import Hypervisor
@@ -165,11 +166,8 @@ class _Search:
     def find_sockets(self) -> None:
         for path in sorted(self._wanted.sockets - self._own.live.sockets):
             reason, code = self._on_host(_socket_conflict, path)
-            is_qmp = path == self._vm.qmp_socket
             self._judge(
-                "%s.additional_qmp" % self._vm.option_path
-                if is_qmp
-                else self._option_path("channels", "socket_path", path),
+                self._option_path("channels", "socket_path", path),
                 "the socket %s" % path,
                 partial(_has_socket, path),
                 reason,
@@ -256,7 +254,7 @@ class _Search:
             reason = "%s has it" % holder
         if reason:
             message = "%s is taken: %s" % (what, reason)
-            self.found.problems.append(Problem(self._patch(path), message, code or "path_taken"))
+            self.found.problems.append(Problem(self._origin(path), message, code or "path_taken"))
 
     def _on_host(self, check: Callable[[HostSystem, str], tuple[str, str]], path: str) -> tuple[str, str]:
         """Return why a path is taken, and the error code. One that cannot be looked at is a problem of its own."""
@@ -288,7 +286,17 @@ class _Search:
     def _option_path(self, things: str, option: str, value: str) -> str:
         """Return the path of the option that has the value; a value that no option has comes from domain_patches."""
         named = [thing for thing in getattr(self._vm, things) if getattr(thing, option) == value]
-        return "%s.%s" % (named[0].option_path, option) if named else self._patch(value)
+        return "%s.%s" % (named[0].option_path, option) if named else self._origin(value)
+
+    def _origin(self, path: str) -> str:
+        """Return the path of the option that a path on the hypervisor follows from; otherwise a patch contains it."""
+        options = {
+            self._vm.qmp_socket: "additional_qmp",
+            console_log(self._vm.domain_name) if self._vm.console_log else None: "console_log",
+            self._vm.nvram: "nvram",
+        }
+        option = options.get(path)
+        return "%s.%s" % (self._vm.option_path, option) if option else self._patch(path)
 
     def _patch(self, *values: str) -> str:
         """Return the path of the last patch that contains one of the values; of all patches if none does."""

@@ -14,9 +14,11 @@ except ImportError:  # the module reports it
     pass
 
 from .._actions.power import Restore
+from .._drift.missing_machine import missing_machine
 from .._drift.omitted import with_omitted
 from .._drift.reconcile import reconcile
 from .._errors.errors import Problem, VmError
+from .._host.capabilities import Host
 from .._host.system import System
 from .._libvirt.hypervisor import Hypervisor
 from .._spec.vm import Vm
@@ -30,7 +32,7 @@ class PlannedRestore(NamedTuple):
 
 
 def plan_restore(
-    vm: Vm, desired: etree._Element, hypervisor: Hypervisor, system: System, starts: bool
+    vm: Vm, desired: etree._Element, hypervisor: Hypervisor, system: System, host: Host, starts: bool
 ) -> PlannedRestore:
     """Return how a VM that C(starts) is restored. C(desired): its domain.
 
@@ -49,12 +51,18 @@ def plan_restore(
         message = error.message
         if error.code != "memory_snapshot_failed":
             message = "%s cannot be restored: %s" % (path, error.message)
-        return PlannedRestore(
-            problems=(Problem("%s.memory_snapshot" % vm.option_path, message, "memory_snapshot_failed"),)
-        )
+        return _impossible(vm, message)
+    missing = missing_machine(vm, desired, saved, host.capabilities)
+    if missing is not None:
+        message = "%s was saved on the machine type %s, which %s no longer has" % (path, missing.name, missing.emulator)
+        return _impossible(vm, message)
     merged = reconcile(with_omitted(desired, vm, saved), saved).merged
     _keep_host_model(merged, saved)
     return PlannedRestore(Restore(path, etree.tostring(merged, encoding="unicode")))
+
+
+def _impossible(vm: Vm, message: str) -> PlannedRestore:
+    return PlannedRestore(problems=(Problem("%s.memory_snapshot" % vm.option_path, message, "memory_snapshot_failed"),))
 
 
 def _check_file(path: str, system: System) -> None:

@@ -59,12 +59,14 @@ class Policy:
     """The policy for differences. C(on_drift): next_boot, live, restart, fail, ignore; C(backup): save the definition.
 
     C(overlays): keep, or discard those on top of the images of volumes. C(saved_state): restore or discard.
+    C(on_missing_machine): fail, or move to the newest machine type of the same board.
     """
 
     on_drift: str = "next_boot"
     backup: bool = False
     overlays: str = "keep"
     saved_state: str = "restore"
+    on_missing_machine: str = "fail"
 
 
 @dataclass(frozen=True)

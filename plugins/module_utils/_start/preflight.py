@@ -121,6 +121,39 @@ def missing_channel_directories(vm: Vm, system: System) -> list[str]:
     return [path for path in wanted if system.files.path_kind(path) is None]
 
 
+def qmp_directory_problems(vm: Vm, system: System, owner: Optional[tuple[int, int]]) -> list[Problem]:
+    """Return why QEMU may not listen on the additional QMP socket. C(owner): the user that QEMU runs as."""
+    try:
+        is_shared = _is_qmp_directory_shared(vm, system, owner)
+    except VmError as error:
+        message = "QEMU is not to listen in %s: %s" % (_qmp_directory(vm), error.message)
+        hint = "give the directory to root, or remove it: a start creates it for the user that QEMU runs as"
+        return [Problem("%s.additional_qmp" % vm.option_path, message, error.code, hint)]
+    if system.is_remote or not is_shared or system.is_root():
+        return []
+    message = "this user may not make %s QEMU's alone" % _qmp_directory(vm)
+    return [Problem("%s.additional_qmp" % vm.option_path, message, "needs_root")]
+
+
+def shared_qmp_directory(vm: Vm, system: System, owner: Optional[tuple[int, int]]) -> list[str]:
+    """Return the directory of the additional QMP socket if it exists and is not the user's alone that QEMU runs as."""
+    with contextlib.suppress(VmError):
+        if _is_qmp_directory_shared(vm, system, owner):
+            return [_qmp_directory(vm)]
+    return []
+
+
+def _is_qmp_directory_shared(vm: Vm, system: System, owner: Optional[tuple[int, int]]) -> bool:
+    path = _qmp_directory(vm)
+    if system.is_remote or not path or system.files.path_kind(path) != "directory":
+        return False
+    return system.files.is_shared_directory(path, owner)
+
+
+def _qmp_directory(vm: Vm) -> str:
+    return os.path.dirname(vm.qmp_socket or "")
+
+
 def missing_nvram_directory(vm: Vm, system: System) -> list[str]:
     """Return the directory of the NVRAM file if it is missing."""
     if system.is_remote or vm.nvram is None or not vm.has_uefi:

@@ -14,9 +14,10 @@ from .._actions.action import Action
 from .._domain.interface import is_filtered
 from .._errors.errors import Problem, VmError
 from .._host.bridges import BridgePorts
-from .._host.capabilities import Host, domain_kind, parse_capabilities, parse_domain_capabilities
+from .._host.capabilities import Capabilities, Host, domain_kind, parse_capabilities, parse_domain_capabilities
 from .._host.device_support import device_support
 from .._host.firmware import find_firmware
+from .._host.machine_types import on_newest_machine
 from .._host.system import System
 from .._host_storage.preparation import preflight
 from .._host_storage.volume_stores import VolumeStores
@@ -64,7 +65,7 @@ class SharedActions:
 
 @dataclass(frozen=True)
 class RunContext:
-    """The input that all VMs of a task share.
+    """The input that all VMs of a task share, and the C(vms) as the policy has them.
 
     C(problems) are those of the storage of the VMs in C(checked), which were off at the beginning. C(free_memory): in
     bytes, None if unknown. C(networks): whether each libvirt network is active; C(network_filters): their names. Both
@@ -74,6 +75,7 @@ class RunContext:
     hypervisor: Hypervisor
     system: System
     request: StartRequest
+    vms: Sequence[Vm]
     mask: SecretMask
     host: Host
     domains: DomainList
@@ -110,12 +112,16 @@ class RunContext:
 def begin_run(hypervisor: Hypervisor, system: System, vms: Sequence[Vm], request: StartRequest) -> RunContext:
     """Query the hypervisor, and check the storage of all VMs that are off."""
     domains = list_domains(hypervisor, asks_autostart=any(vm.autostart is not None for vm in vms))
-    host = _ask_host(hypervisor, system, vms)
+    capabilities = parse_capabilities(hypervisor.capabilities())
+    if request.policy.on_missing_machine == "newest":
+        vms = [on_newest_machine(vm, capabilities) for vm in vms]
+    host = _ask_host(hypervisor, system, vms, capabilities)
     off = [vm for vm in vms if vm.uuid not in domains.active]
     return RunContext(
         hypervisor=hypervisor,
         system=system,
         request=request,
+        vms=vms,
         mask=SecretMask(request.secrets),
         host=host,
         domains=domains,
@@ -141,8 +147,7 @@ def _ask_if(question: Callable[[], Answer], is_needed: bool) -> Union[Answer, Vm
         return error
 
 
-def _ask_host(hypervisor: Hypervisor, system: System, vms: Sequence[Vm]) -> Host:
-    capabilities = parse_capabilities(hypervisor.capabilities())
+def _ask_host(hypervisor: Hypervisor, system: System, vms: Sequence[Vm], capabilities: Capabilities) -> Host:
     answers = {}
     for kind in {domain_kind(vm, capabilities) for vm in vms}:
         try:

@@ -22,6 +22,7 @@ from .._actions.definition import (
     CreateChannelDirectory,
     CreateNvramDirectory,
     Define,
+    RestrictQmpDirectory,
     Rewriting,
 )
 from .._actions.oom_score import SetOomScore, oom_score
@@ -44,6 +45,7 @@ from .._storage.base import StorageFacts
 from .apply import apply
 from .conflicts import Use, find_conflicts
 from .daemons import daemon_problems
+from .machine_types import MachineTypes
 from .memory_snapshot import plan_restore
 from .plan import (
     Drift,
@@ -55,6 +57,7 @@ from .plan import (
     plan_vm,
     steps,
     will_attach,
+    will_restore,
     will_start,
 )
 from .preflight import (
@@ -65,7 +68,9 @@ from .preflight import (
     missing_nvram_directory,
     network_filter_problems,
     network_problems,
+    qmp_directory_problems,
     rights_problems,
+    shared_qmp_directory,
     tpm_secret_problems,
 )
 from .readiness import console_of, is_started, wait_until_ready
@@ -85,7 +90,7 @@ def start_vms(hypervisor: Hypervisor, system: System, vms: Sequence[Vm], request
     except VmError as error:
         mask = SecretMask(request.secrets)
         return [failed(of_vm(vm), Failure(error, "look"), mask) for vm in vms]
-    return start_in_order(partial(_start, run), vms, workers)
+    return start_in_order(partial(_start, run), run.vms, workers)
 
 
 def _start(run: RunContext, vm: Vm, failed_before: Sequence[Vm]) -> VmResult:
@@ -143,10 +148,12 @@ def _plan(run: RunContext, vm: Vm, observed: ObservedVm, result: VmResult) -> tu
     desired = domain.build(vm, run.host, facts)
     overlays = keep_overlays(run, vm, facts, desired.element, existing, live)
     result.overlays = overlays.entries()
-    built = on_overlays(desired, overlays.defined)
+    moves = run.policy.on_missing_machine == "newest"
+    machines = MachineTypes(vm, desired, existing, live, run.host.capabilities, moves)
+    built = on_overlays(machines.to_define, overlays.defined)
     to_define = _with_omitted(built, vm, existing)
     reconciled = reconcile(to_define.element, existing, to_define.unpatched)
-    running = _with_omitted(on_overlays(desired, overlays.live), vm, live)
+    running = _with_omitted(on_overlays(machines.to_run, overlays.live), vm, live)
     drift = _drift(run, vm, running, reconciled, observed)
     if run.request.diff:
         result.before = result.after = domain_text(existing)
@@ -163,7 +170,7 @@ def _plan(run: RunContext, vm: Vm, observed: ObservedVm, result: VmResult) -> tu
     definition = etree.tostring(reconciled.merged, encoding="unicode")
     use = Use(will_start(observed, drift, run.policy), will_attach(drift, run.policy))
     work = volume_work(run, vm, facts, Domains(to_define.element, existing, live, overlays))
-    snapshot = plan_restore(vm, built.element, run.hypervisor, run.system, is_to_be_started(observed))
+    snapshot = plan_restore(vm, built.element, run.hypervisor, run.system, run.host, is_to_be_started(observed))
     problems += snapshot.problems
     plan = plan_vm(vm, observed, drift, run.policy, definition, _rewriting(to_define), snapshot.action)
     plan = with_volumes(plan, work, observed, run.policy, use.starts)
@@ -172,12 +179,17 @@ def _plan(run: RunContext, vm: Vm, observed: ObservedVm, result: VmResult) -> tu
         problems += host_problems(vm, run.system)
         problems += daemon_problems(vm, run.system, run.hypervisor.uri)
         problems += rights_problems(vm, run.system, run.host.capabilities.qemu_owner)
+        problems += qmp_directory_problems(vm, run.system, run.host.capabilities.qemu_owner)
         problems += network_problems(vm, run.networks)
         problems += network_filter_problems(vm, run.network_filters)
         problems += secret_conflicts(vm, facts, run.hypervisor)
         problems += tpm_secret_problems(vm, run.hypervisor)
         prepare = partial(_preparations, run, vm, facts)
         result.warnings += memory_warnings(vm, run.free_memory)
+    if use.starts or plan.definition:
+        problems += machines.problems(use.starts and will_restore(observed, run.policy))
+    else:
+        result.warnings += machines.warnings()
     if seed is not None and not seed.is_current and (plan.definition or use.starts or use.attaches):
         # The definition names it, so it comes first.
         write = seed_action(vm, seed, run.host.capabilities.qemu_owner)
@@ -258,6 +270,7 @@ def _preparations(run: RunContext, vm: Vm, facts: StorageFacts) -> list[Action]:
     return [
         *prepare_storage(vm, facts, run.system, run.hypervisor),
         *(CreateChannelDirectory(path, owner) for path in missing_channel_directories(vm, run.system)),
+        *(RestrictQmpDirectory(path, owner) for path in shared_qmp_directory(vm, run.system, owner)),
         *(CreateNvramDirectory(path, owner) for path in missing_nvram_directory(vm, run.system)),
     ]
 

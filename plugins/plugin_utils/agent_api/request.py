@@ -17,11 +17,11 @@ from ansible_collections.zstack.kvm.plugins.module_utils._spec.start_vm_cmd impo
     vm_from_start_vm_cmd,
 )
 from ansible_collections.zstack.kvm.plugins.module_utils._start.result import SecretMask
-from ansible_collections.zstack.kvm.plugins.modules.zstack_vm_start import ARGUMENT_SPEC
+from ansible_collections.zstack.kvm.plugins.modules.zstack_vm_start import ARGUMENT_SPEC, POLICY_OPTIONS
 
 # Neither uri nor authfile: where libvirt is, the inventory says. A uri can name other hypervisors, and run programs
 # (qemu+ext).
-_MODULE_OPTIONS = {name: ARGUMENT_SPEC[name] for name in ("on_drift", "backup", "overlays", "saved_state")}
+_MODULE_OPTIONS = {name: ARGUMENT_SPEC[name] for name in POLICY_OPTIONS}
 # By these the agent API finds the host and keeps two documents for one VM apart.
 _FIXED = ("uuid", "host_management_ip")
 
@@ -37,7 +37,7 @@ class RequestError(ValueError):
 
 
 class StartRequest(NamedTuple):
-    """A VM to start: its UUID with dashes, its timeout in seconds, zstack_vm_start's arguments, what to warn of."""
+    """A VM to start: its UUID with dashes, its timeout in seconds, the request of its playbook, what to warn of."""
 
     vm: str
     timeout: int
@@ -45,11 +45,12 @@ class StartRequest(NamedTuple):
     warnings: tuple[str, ...]
 
 
-def read_request(text: str) -> StartRequest:
+def read_request(text: str, host_uuid: str = "") -> StartRequest:
     """Return the request in a StartVmCmd, whose field C(options) holds what goes beyond a StartVmCmd.
 
     Options of a VM are merged over what the document says, other options are those of the module. Fields of the
-    document that are not known are warned of, options that are not known are errors. Raises C(RequestError).
+    document that are not known are warned of, options that are not known are errors. C(host_uuid) is ZStack's UUID of
+    the host, if the sender names it. Raises C(RequestError).
     """
     try:
         document = dict(parsed_document(text))
@@ -78,7 +79,8 @@ def read_request(text: str) -> StartRequest:
         raise RequestError(problems)
     # The inventory is searched for the address as it is usually written.
     vm["host_management_ip"] = parsed[0].host_management_ip
-    return StartRequest(parsed[0].uuid, parsed[0].timeout, {"vms": [vm], **module_options}, tuple(warnings))
+    arguments = {"vms": [vm], **module_options, **({"host_uuid": host_uuid} if host_uuid else {})}
+    return StartRequest(parsed[0].uuid, parsed[0].timeout, arguments, tuple(warnings))
 
 
 def _without_nulls(value: Any) -> Any:

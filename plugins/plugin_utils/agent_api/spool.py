@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Optional
 
+from .reply import failure
 from .tasks import Task
 
 MAX_RESULT = 1 << 20  # bytes
@@ -116,8 +117,8 @@ class Spool:
         except (ValueError, RecursionError):
             found = None
         if not isinstance(found, dict) or not isinstance(found.get("success"), bool):
-            return {"success": False, "error": NO_RESULT}
-        return {"success": True} if found["success"] else {"success": False, "error": str(found.get("error"))}
+            return failure(NO_RESULT)
+        return {"error": "", **found} if found["success"] else failure(str(found.get("error")))
 
     def forget_request(self, token: str) -> None:
         """Remove what holds a task's secrets."""
@@ -144,7 +145,7 @@ class Spool:
             except (TypeError, ValueError):
                 path.unlink()
         for task in tasks:
-            task.result = self.read_result(task.token) or {"success": False, "error": STOPPED}
+            task.result = self.read_result(task.token) or failure(STOPPED)
             self.forget_request(task.token)
         kept = {self._task(task.token) for task in tasks} | {self.result(task.token) for task in tasks}
         for path in self._directory.iterdir():

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,18 @@ from ansible_collections.zstack.kvm.tests.run import supported
 CHECKOUT = Path(__file__).resolve().parents[3]
 
 
+def lowest(versions: Iterable[str]) -> str:
+    return min(versions, key=_numbers)
+
+
+def highest(versions: Iterable[str]) -> str:
+    return max(versions, key=_numbers)
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(number) for number in version.split(".")]
+
+
 def promised(path: str) -> Any:
     return yaml.safe_load((CHECKOUT / path).read_text(encoding="utf-8"))
 
@@ -21,13 +35,27 @@ def promised(path: str) -> Any:
 def test_the_oldest_ansible_core_and_python_are_those_that_are_promised() -> None:
     assert promised("meta/runtime.yml")["requires_ansible"] == f">={min(supported.CORES)}.0"
     targets = {target for each in supported.CORES.values() for target in each.targets}
-    oldest = min(targets, key=lambda version: [int(number) for number in version.split(".")])
-    assert promised("tests/config.yml")["modules"]["python_requires"] == f">={oldest}"
+    assert promised("tests/config.yml")["modules"]["python_requires"] == f">={lowest(targets)}"
+
+
+def test_the_readme_names_what_is_supported() -> None:
+    readme = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+    controllers = [python for each in supported.CORES.values() for python in each.controllers]
+
+    assert f"| ansible-core | {', '.join(supported.CORES)} |" in readme
+    assert f"| Python of the controller | {lowest(controllers)} to {highest(controllers)} |" in readme
+    assert f"| Python of hypervisors | {lowest(supported.TARGETS)} to {highest(supported.TARGETS)} |" in readme
 
 
 def test_the_tests_that_are_run_on_versions_exist() -> None:
-    for name in {*supported.TESTS_OF_CORES, *supported.TESTS_OF_TARGETS, *supported.TESTS_OF_AIOHTTP}:
-        assert (CHECKOUT / name).is_file()
+    chosen = (
+        *supported.TESTS_OF_CORES,
+        *supported.TESTS_OF_TARGETS,
+        *supported.TESTS_OF_AIOHTTP,
+        *supported.TESTS_OF_SYSTEMS,
+    )
+    for name, _, test in (name.partition("::") for name in chosen):
+        assert re.search(rf"^(class|def) {test}\b" if test else "", (CHECKOUT / name).read_text(), re.MULTILINE)
 
 
 def test_the_lowest_aiohttp_is_the_one_that_is_promised() -> None:

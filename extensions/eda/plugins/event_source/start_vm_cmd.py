@@ -22,7 +22,7 @@ from contextlib import closing
 from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 import aiohttp
 from aiohttp import web
@@ -40,6 +40,7 @@ from ansible_collections.zstack.kvm.plugins.plugin_utils.agent_api.connections i
     Limits,
     listen,
 )
+from ansible_collections.zstack.kvm.plugins.plugin_utils.agent_api.reply import failure  # noqa: E402
 from ansible_collections.zstack.kvm.plugins.plugin_utils.agent_api.request import (  # noqa: E402
     RequestError,
     StartRequest,
@@ -158,7 +159,7 @@ CALLBACKS = 50  # connections for callbacks at once
 MAX_LOGGED = 2000  # characters of what is wrong with a document
 # Errors of this machine that pass, not of whom a result is for
 _WAITED_OUT = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-_TASK_UUID = re.compile(r"[0-9A-Za-z-]{1,64}")
+_UUID = re.compile(r"[0-9A-Za-z-]{1,64}")
 
 logger = logging.getLogger("zstack.kvm.start_vm_cmd")
 
@@ -169,6 +170,14 @@ class Refused(Exception):
     def __init__(self, status: int, why: str) -> None:
         super().__init__(why)
         self.status = status
+
+
+class Head(NamedTuple):
+    """The headers of a request: the task's UUID, the callback URL, and the host's UUID, which may be missing."""
+
+    task_uuid: str
+    callback: str
+    host_uuid: str
 
 
 class AgentApi:
@@ -197,29 +206,32 @@ class AgentApi:
     async def answer(self, request: web.Request, connection: Connection) -> web.Response:
         """Answer a request; only 200 means that there will be a callback."""
         try:
-            task_uuid, callback = self._head(request)
+            head = self._head(request)
             body = await self._body(request)
             connection.complete = True
-            await self._take(task_uuid, callback, body, request.headers.get("Content-Encoding", ""))
+            await self._take(head, body, request.headers.get("Content-Encoding", ""))
         except Refused as refused:
             return web.Response(status=refused.status, text="%s\n" % refused)
         return web.Response()
 
-    def _head(self, request: web.Request) -> tuple[str, str]:
-        """Return the task's UUID and its callback URL."""
+    def _head(self, request: web.Request) -> Head:
+        """Return what the headers of a request say."""
         if self._token is not None and not hmac.compare_digest(
             request.headers.get("Authorization", "").encode(errors="surrogateescape"), b"Bearer " + self._token
         ):
             raise Refused(401, "the token is missing or wrong")
         task_uuid, callback = request.headers.get("taskuuid", ""), request.headers.get("callbackurl", "")
-        if not _TASK_UUID.fullmatch(task_uuid):
+        if not _UUID.fullmatch(task_uuid):
             raise Refused(400, "taskuuid is missing in the headers, or is not a UUID")
         if not callback:
             raise Refused(400, "callbackurl is missing in the headers")
         problem = callback_url.problem_of(callback, self._options["callback_urls"])
         if problem:
             raise Refused(403, "callbackurl: %s" % problem)
-        return task_uuid, callback
+        host_uuid = request.headers.get("X-Resource-UUID", "")
+        if host_uuid and not _UUID.fullmatch(host_uuid):
+            raise Refused(400, "X-Resource-UUID in the headers is not a UUID")
+        return Head(task_uuid, callback, host_uuid)
 
     async def _body(self, request: web.Request) -> bytes:
         try:
@@ -231,14 +243,14 @@ class AgentApi:
         except (web.RequestPayloadError, aiohttp.http.HttpProcessingError):
             raise Refused(400, "the body is not valid HTTP") from None
 
-    async def _take(self, task_uuid: str, callback: str, body: bytes, encoding: str) -> None:
+    async def _take(self, head: Head, body: bytes, encoding: str) -> None:
         """Accept a document, or one that is known already."""
-        content = hashlib.sha256(callback.encode() + b"\n" + body).hexdigest()
-        if await self._is_repeated(task_uuid, content):
+        content = hashlib.sha256(b"\n".join((head.callback.encode(), head.host_uuid.encode(), body))).hexdigest()
+        if await self._is_repeated(head.task_uuid, content):
             return
-        request = await self._read(task_uuid, partial(text_of, body, encoding, self._options["max_body"]))
-        if not await self._is_repeated(task_uuid, content):
-            await self._accept(task_uuid, callback, content, request)
+        request = await self._read(head, partial(text_of, body, encoding, self._options["max_body"]))
+        if not await self._is_repeated(head.task_uuid, content):
+            await self._accept(head.task_uuid, head.callback, content, request)
 
     async def _is_repeated(self, task_uuid: str, content: str) -> bool:
         """Return whether a document is known; if it is done, its result is reported again."""
@@ -253,17 +265,18 @@ class AgentApi:
             self._report(known)
         return True
 
-    async def _read(self, task_uuid: str, text: Callable[[], str]) -> StartRequest:
-        reading = asyncio.get_running_loop().run_in_executor(self._worker, lambda: read_request(text()))
+    async def _read(self, head: Head, text: Callable[[], str]) -> StartRequest:
+        loop = asyncio.get_running_loop()
+        reading = loop.run_in_executor(self._worker, lambda: read_request(text(), head.host_uuid))
         try:
             return await asyncio.wait_for(reading, READ_SECONDS)
         except asyncio.TimeoutError:
-            logger.error("task %s: refused, its document was not read within %d s", task_uuid, READ_SECONDS)
+            logger.error("task %s: refused, its document was not read within %d s", head.task_uuid, READ_SECONDS)
             raise Refused(503, "the document could not be read in time, send it again later") from None
         except BodyError as error:
             raise Refused(error.status, str(error)) from None
         except RequestError as error:
-            logger.warning("task %s: refused: %r", task_uuid, str(error)[:MAX_LOGGED])
+            logger.warning("task %s: refused: %r", head.task_uuid, str(error)[:MAX_LOGGED])
             raise Refused(400, "\n".join(error.problems)) from None
 
     async def _accept(self, task_uuid: str, callback: str, content: str, request: StartRequest) -> None:
@@ -346,7 +359,7 @@ class AgentApi:
             result, trouble = None, error
         if result is None and time.monotonic() > task.deadline:
             logger.error("task %s: the playbook left no result within %d s", task.uuid, task.seconds)
-            result = {"success": False, "error": NO_RESULT}
+            result = failure(NO_RESULT)
         if result is not None:
             self._tasks.finish(task, result)
             self._report(task)
@@ -387,7 +400,8 @@ class AgentApi:
                 break
             logger.warning("task %s: attempt %d to report: %s", task.uuid, attempt + 1, problem)
         else:
-            logger.error("task %s: gave up reporting %s: %s", task.uuid, task.result, problem)
+            outcome = {name: (task.result or {}).get(name) for name in ("success", "error")}
+            logger.error("task %s: gave up reporting %s: %s", task.uuid, outcome, problem)
         await self._forget(task)
 
     async def _post(self, task: Task) -> str:

@@ -34,7 +34,7 @@ def failure(code: str) -> dict[str, Any]:
 
 
 def test_a_vm_that_was_started() -> None:
-    assert agent_api_result({"failed": False, "vms": [{"name": "web"}]}) == {"success": True}
+    assert agent_api_result({"failed": False, "vms": [{"name": "web"}]}) == {"success": True, "error": ""}
 
 
 def test_a_vm_that_failed_has_message_and_hint() -> None:
@@ -64,7 +64,7 @@ def test_a_task_that_failed_earlier_has_its_message(how: str) -> None:
 
 def test_a_running_vm_has_the_addresses_that_the_management_node_records() -> None:
     printed = "QEMU emulator version 6.2.0 (qemu-kvm-6.2.0-451.el8)\nCopyright (c) 2003-2021"
-    answer = agent_api_result({"failed": False}, DOMAIN, printed)
+    answer = agent_api_result({"failed": False}, DOMAIN, printed, "edk2-ovmf-20220126-2.el8.noarch\n")
 
     assert answer == {
         "success": True,
@@ -84,7 +84,7 @@ def test_a_running_vm_has_the_addresses_that_the_management_node_records() -> No
             "version": "6.2.0-451.el8",
         },
         "vmXml": DOMAIN,
-        "edkRpm": "",
+        "edkRpm": "edk2-ovmf-20220126-2.el8.noarch",
     }
 
 

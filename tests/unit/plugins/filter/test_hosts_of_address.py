@@ -27,3 +27,29 @@ def test_the_management_address_has_precedence() -> None:
 
 def test_there_may_be_no_such_host() -> None:
     assert hosts_of_address([{"inventory_hostname": "hv1"}], ADDRESS) == []
+
+
+def test_the_uuid_decides_between_hosts_of_one_address() -> None:
+    hosts = [
+        {"inventory_hostname": "hv1", "ansible_host": ADDRESS},
+        {
+            "inventory_hostname": "hv2",
+            "ansible_host": ADDRESS,
+            "zstack_host_uuid": "0d0c2f86-6f0e-4f1b-8a50-1f3f0d7d6a02",
+        },
+    ]
+    assert hosts_of_address(hosts, ADDRESS, "0D0C2F866F0E4F1B8A501F3F0D7D6A02") == ["hv2"]
+    assert hosts_of_address(hosts, "10.9.9.9", "0d0c2f866f0e4f1b8a501f3f0d7d6a02") == ["hv2"]
+
+
+def test_a_uuid_that_no_host_has_leaves_it_to_the_address() -> None:
+    hosts = [{"inventory_hostname": "hv1", "ansible_host": ADDRESS}, {"inventory_hostname": "hv2"}]
+    assert hosts_of_address(hosts, ADDRESS, "0d0c2f866f0e4f1b8a501f3f0d7d6a02") == ["hv1"]
+
+
+def test_a_uuid_and_an_address_of_two_hosts_name_both() -> None:
+    hosts = [
+        {"inventory_hostname": "hv1", "ansible_host": ADDRESS},
+        {"inventory_hostname": "hv2", "zstack_host_uuid": "a"},
+    ]
+    assert hosts_of_address(hosts, ADDRESS, "a") == ["hv2", "hv1"]

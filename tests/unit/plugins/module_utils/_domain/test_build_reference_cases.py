@@ -13,6 +13,7 @@ from ansible_collections.zstack.kvm.tests.support.domain_meaning import meaning_
 from ansible_collections.zstack.kvm.tests.support.libvirt_schema import schema_errors
 from ansible_collections.zstack.kvm.tests.support.recorded_hosts import recorded_host
 from ansible_collections.zstack.kvm.tests.support.reference_cases import ALL_CASES, CASES, Case
+from lxml import etree
 
 every_case = pytest.mark.parametrize("case", ALL_CASES, ids=lambda case: "%s.%s" % (case.name, case.arch))
 
@@ -45,6 +46,22 @@ def test_on_recorded_hosts_the_domain_is_valid_and_lacks_only_what_they_do_not_s
 
     assert schema_errors(desired.element) == []
     assert [str(problem) for problem in desired.missing if not _is_lacked_by_enterprise_linux(problem)] == []
+
+
+# Debian 13 has it under another name.
+PLAIN_FIRMWARE = {"/usr/share/AAVMF/AAVMF_CODE.no-secboot.fd": "/usr/share/AAVMF/AAVMF_CODE.fd"}
+
+
+@pytest.mark.parametrize("host", ["debian-13", "debian-unstable"])
+@every_case
+def test_newer_debians_get_the_domain_of_debian_12(case: Case, host: str) -> None:
+    vm = case.vm(domain_type="qemu", arch=case.arch, emulator=None)
+    desired = build(vm, recorded_host(host), case.facts)
+    for loader in desired.element.iterfind("os/loader"):
+        loader.text = PLAIN_FIRMWARE.get(loader.text, loader.text)
+
+    assert desired.missing == ()
+    assert etree.tostring(desired.element) == etree.tostring(build(vm, recorded_host("debian-12"), case.facts).element)
 
 
 def _is_lacked_by_enterprise_linux(problem: Problem) -> bool:

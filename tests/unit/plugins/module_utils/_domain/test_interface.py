@@ -59,8 +59,9 @@ def test_several_queues_are_served_as_zstack_serves_them() -> None:
     }
 
 
-def test_an_isolated_nic_is_an_isolated_port() -> None:
-    assert attributes(interface(isolated=True).find("port")) == {"isolated": "yes"}
+@pytest.mark.parametrize(("given", "written"), [(True, "yes"), (False, "no")])
+def test_an_isolated_nic_is_an_isolated_port(given: bool, written: str) -> None:
+    assert attributes(interface(isolated=given).find("port")) == {"isolated": written}
 
 
 def test_the_address_is_where_the_guest_finds_the_nic() -> None:

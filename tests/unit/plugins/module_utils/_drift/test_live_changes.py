@@ -165,6 +165,8 @@ VOLUME = (
         (('<source file="/cd.iso"/>', ""), ["change_media"]),
         (('passwd="s3cret"', 'passwd="other"'), ["set_console_password"]),
         (('<model type="virtio"/>', '<model type="virtio"/><filterref filter="clean-traffic"/>'), ["update_nic"]),
+        (('<model type="virtio"/>', '<model type="virtio"/><link state="down"/>'), ["update_nic"]),
+        (('<model type="virtio"/>', '<model type="virtio"/><port isolated="yes"/>'), ["update_nic"]),
         (('bridge="br0"', 'bridge="br1"'), ["update_nic"]),
         (('current="2"', 'current="4"'), ["set_vcpus"]),
         (('memory="1048576"', 'memory="2097152"'), ["attach_memory"]),
@@ -195,6 +197,19 @@ def test_can_be_changed_at_once(replacement: tuple[str, str], actions: list[str]
         (('file="/root"', 'file="/other"'), "devices/disk[target=vda]/source/@file"),
         (("cirrus", "vga"), "devices/video[0]/model/@type"),
         (('type="virtio"/>', 'type="e1000"/>'), "devices/interface[mac=fa:00:00:00:00:01]/model/@type"),
+        (
+            ('type="virtio"/>\n    </interface>', 'type="virtio"/><mtu size="9000"/></interface>'),
+            "devices/interface[mac=fa:00:00:00:00:01]/mtu",
+        ),
+        (
+            ('type="virtio"/>\n    </interface>', 'type="virtio"/><driver name="vhost" queues="2"/></interface>'),
+            "devices/interface[mac=fa:00:00:00:00:01]/driver",
+        ),
+        (('<memballoon model="virtio">', '<memballoon model="none">'), "devices/memballoon/@model"),
+        (
+            ('<stats period="10"/>', '<stats period="10"/><address type="pci" bus="0x00" slot="0x09"/>'),
+            "devices/memballoon/address",
+        ),
         (("<cpu>", '<cpu mode="host-passthrough">'), "cpu/@mode"),
         (("<devices>", '<idmap><uid start="0"/></idmap><devices>'), "idmap"),
         (("<video>", '<rng model="virtio"/><video>'), "devices/rng"),
@@ -204,6 +219,15 @@ def test_waits_for_the_next_boot(replacement: tuple[str, str], path: str) -> Non
     planned = changes(replacement)
     assert names(planned) == []
     assert path in left(planned)
+
+
+@pytest.mark.parametrize("log", ["", '<log file="/var/log/libvirt/qemu/other-console.log"/>'])
+def test_the_log_of_the_console_comes_at_the_next_boot(log: str) -> None:
+    serial = '<serial type="pty">%s<target port="0"/></serial><console type="pty"/><video>'
+    desired = ("<video>", serial % '<log file="/var/log/libvirt/qemu/vm-console.log"/>')
+    planned = changes(desired, running=(("<video>", serial % log),))
+    assert names(planned) == []
+    assert left(planned) == ["devices/serial[port=0]/log" + ("/@file" if log else "")]
 
 
 def test_a_quota_that_is_removed_is_no_limit() -> None:

@@ -429,6 +429,26 @@ def test_an_image_that_the_distribution_renamed_is_the_same() -> None:
         assert found(asked(("<bootmenu", desired + "<bootmenu")), held(("<bootmenu", existing + "<bootmenu"))) == []
 
 
+# libvirt 12.8's answer to a definition with IMAGE alone, on a host where that is a link
+RESOLVED = """<firmware>
+    <feature enabled='no' name='enrolled-keys'/>
+    <feature enabled='no' name='secure-boot'/>
+</firmware>
+<loader readonly='yes' type='pflash' format='raw'>/usr/share/AAVMF/AAVMF_CODE.no-secboot.fd</loader>
+<nvram template='/usr/share/AAVMF/AAVMF_VARS.fd' templateFormat='raw' format='raw'>/vars/vm_VARS.fd</nvram>"""
+
+
+@pytest.mark.parametrize("name", ["AAVMF_CODE.fd", "AAVMF_CODE.no-secboot.fd"])
+def test_a_link_to_an_image_that_libvirt_resolves_is_no_difference(name: str) -> None:
+    existing = held(("<os>", '<os firmware="efi">'), ("<bootmenu", RESOLVED + "<bootmenu"))
+    desired = asked(("<bootmenu", IMAGE.replace("AAVMF_CODE.fd", name) + "<bootmenu"))
+
+    result = reconciled(desired, existing)
+
+    assert result.differences == ()
+    assert result.merged.findtext("os/loader") == "/usr/share/AAVMF/AAVMF_CODE.no-secboot.fd"
+
+
 def test_a_disk_on_another_bus_loses_the_model_that_libvirt_wrote_for_the_old_bus() -> None:
     existing = held(
         ('<disk type="file" device="disk"', '<disk type="file" device="disk" model="usb-storage"'),
@@ -480,25 +500,116 @@ class TestDiskOptions:
         chosen = self.disk()
         assert found_in(chosen.replace('model="virtio-scsi"', 'model="auto"'), chosen) == []
 
-    @pytest.mark.parametrize("driver", ['queues="4"', 'iothread="1"', 'io="native"'])
-    def test_what_is_not_desired_any_more_is_taken_away(self, driver: str) -> None:
-        (path,) = found_in(self.disk(), self.disk(driver))
-        assert path == "devices/disk[target=sda]/driver/@" + driver.partition("=")[0]
+    def test_native_aio_that_is_not_desired_any_more_is_taken_away(self) -> None:
+        assert found_in(self.disk(), self.disk('io="native"')) == ["devices/disk[target=sda]/driver/@io"]
 
-    def test_discard_and_serial_stay_where_they_are_not_desired(self) -> None:
-        assert found_in(self.disk(), self.disk('discard="unmap"', beside="<serial>1</serial>")) == []
+    @pytest.mark.parametrize("driver", ['discard="unmap"', 'queues="4"', 'iothread="1"'])
+    def test_settings_of_an_operator_stay(self, driver: str) -> None:
+        assert found_in(self.disk(), self.disk(driver)) == []
+
+    def test_a_serial_number_stays_where_it_is_not_desired(self) -> None:
+        assert found_in(self.disk(), self.disk(beside="<serial>1</serial>")) == []
 
     def test_a_volume_on_another_socket_is_another(self) -> None:
         ours, other = (self.disk(source='type="unix" path="/run/%s"' % name) for name in "ab")
         assert found_in(ours, other) == ["devices/disk[target=sda]/source/@path"]
 
 
-def test_a_controller_lets_go_of_an_io_thread_that_is_gone() -> None:
+def domain_of(devices: str) -> etree._Element:
+    """Return a domain with these devices and those that libvirt adds."""
+    usual = '<controller type="usb" index="0"/><memballoon model="virtio"/><video/>'
+    return etree.fromstring(
+        '<domain type="kvm"><name>vm</name><os><type arch="x86_64" machine="pc">hvm</type></os>'
+        "<devices>%s%s</devices></domain>" % (devices, usual)
+    )
+
+
+NIC = '<interface type="bridge"><mac address="fa:00:00:00:00:01"/>%s</interface>'
+SPICE = '<graphics type="spice" autoport="yes">%s</graphics>'
+SERIAL = '<serial type="pty">%s</serial><console type="pty"/>'
+PCI = (
+    '<hostdev mode="subsystem" type="pci"><source><address domain="0x0000" bus="0x01" slot="0x00" function="0x0"/>'
+    "</source>%s</hostdev>"
+)
+SHMEM = '<shmem name="%s"><model type="ivshmem-plain"/><size unit="M">4</size></shmem>'
+VHOST = '<driver name="vhost" txmode="iothread" ioeventfd="on" event_idx="off" queues="4"/>'
+
+
+def device_differences(desired: str, existing: str) -> list[Difference]:
+    """Return the differences between the devices of two domains."""
+    made = reconciled(domain_of(desired), domain_of(existing))
+    return [difference for difference in made.differences if difference.path.startswith("devices/")]
+
+
+class TestPartsOfDevicesThatNoOptionDecides:
+    @pytest.mark.parametrize(
+        ("device", "part"),
+        [
+            (NIC, '<mtu size="9000"/>'),
+            (NIC, '<port isolated="yes"/>'),
+            (NIC, '<driver name="vhost" queues="4"/>'),
+            (NIC, '<driver name="qemu"/>'),
+            (SPICE, '<channel name="main" mode="secure"/>'),
+            (SERIAL, '<log file="/var/log/libvirt/qemu/web-console.log"/>'),
+            (PCI, '<rom bar="off"/>'),
+            (PCI, '<rom file="/usr/share/rom.bin"/>'),
+            ("%s", SHMEM % "mine"),
+        ],
+    )
+    def test_stay_and_are_no_difference(self, device: str, part: str) -> None:
+        desired, existing = (device % each for each in ("", part))
+        assert device_differences(desired, existing) == []
+        merged = reconciled(domain_of(desired), domain_of(existing)).merged
+        assert merged.find(".//%s" % etree.fromstring(part).tag) is not None
+
+    @pytest.mark.parametrize(
+        ("device", "part"),
+        [
+            (NIC, VHOST),
+            (SERIAL, '<log file="/var/log/libvirt/qemu/vm-console.log"/>'),
+            (PCI, '<rom bar="on" file="/var/lib/zstack/pcirom/1"/>'),
+        ],
+    )
+    def test_go_where_an_option_wrote_them(self, device: str, part: str) -> None:
+        (difference,) = device_differences(device % "", device % part)
+        assert (difference.before, difference.after) == (part, None)
+
+    @pytest.mark.parametrize(
+        ("device", "ours", "other"),
+        [
+            ("%s", SHMEM % "ours", SHMEM % "other"),
+            (SPICE, '<channel name="main" mode="secure"/>', '<channel name="inputs" mode="secure"/>'),
+        ],
+    )
+    def test_go_where_others_of_their_kind_are_desired(self, device: str, ours: str, other: str) -> None:
+        (difference,) = device_differences(device % ours, device % (ours + other))
+        assert (difference.before, difference.after) == (other, None)
+
+    @pytest.mark.parametrize(
+        ("desired", "existing", "path"),
+        [
+            ('<mtu size="1500"/>', '<mtu size="9000"/>', "mtu/@size"),
+            ('<port isolated="no"/>', '<port isolated="yes"/>', "port/@isolated"),
+            (VHOST, '<driver name="vhost" queues="2" rx_queue_size="512"/>', "driver/@queues"),
+        ],
+    )
+    def test_are_differences_where_an_option_decides_them(self, desired: str, existing: str, path: str) -> None:
+        paths = {each.path for each in device_differences(NIC % desired, NIC % existing)}
+        assert "devices/interface[mac=fa:00:00:00:00:01]/" + path in paths
+
+
+def test_disks_and_controllers_let_go_of_an_io_thread_that_is_gone() -> None:
     domain = (
         '<domain type="kvm"><iothreads>1</iothreads><iothreadids><iothread id="%s"/></iothreadids>'
         '<os><type arch="x86_64" machine="pc">hvm</type></os><devices>'
         '<controller type="usb" index="0"/><memballoon model="virtio"/>%s</devices></domain>'
     )
+    disk = (
+        '<disk type="file" device="disk"><driver name="qemu"%s/><source file="/a"/>'
+        '<target dev="vda" bus="virtio"/></disk>'
+    )
     own = '<controller type="scsi" index="1" model="virtio-scsi"><driver iothread="2"/></controller>'
-    made = reconciled(etree.fromstring(domain % (1, "")), etree.fromstring(domain % (2, own)))
-    assert made.merged.find("devices/controller[@index='1']/driver").get("iothread") is None
+    made = reconciled(
+        etree.fromstring(domain % (1, disk % "")), etree.fromstring(domain % (2, own + disk % ' iothread="2"'))
+    )
+    assert [driver.get("iothread") for driver in made.merged.iterfind("devices/*/driver")] == [None, None]

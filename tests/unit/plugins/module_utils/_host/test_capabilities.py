@@ -58,7 +58,7 @@ def test_capabilities_have_each_architecture_and_domain_type() -> None:
     assert capabilities.host_arch == "x86_64"
     assert set(capabilities.guests) == {"x86_64", "aarch64"}
     assert capabilities.guests["aarch64"]["qemu"] == GuestType(
-        "/usr/bin/qemu-system-aarch64", frozenset({"virt", "virt-7.2"})
+        "/usr/bin/qemu-system-aarch64", frozenset({"virt", "virt-7.2"}), {"virt": "virt-7.2"}
     )
 
 

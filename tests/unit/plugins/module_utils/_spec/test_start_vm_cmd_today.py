@@ -73,8 +73,34 @@ def test_a_nic_without_clean_traffic_has_no_filter() -> None:
     assert "ips" not in nic
 
 
+@pytest.mark.parametrize(("sent", "isolated"), [({}, None), ({"isolated": True}, True), ({"isolated": False}, False)])
+def test_the_isolation_of_a_nic_is_that_of_the_document(sent: dict[str, bool], isolated: Any) -> None:
+    (nic,) = vm_of(nics=[{"mac": "fa:00:00:00:00:01", "bridgeName": "br0", **sent}])["nics"]
+    assert nic.get("isolated") is isolated
+
+
 def test_only_the_drives_in_the_list_exist() -> None:
     assert (vm_of()["cd_roms"], vm_of(cdRoms=[{"deviceId": 1, "isEmpty": True}])["cd_roms"]) == ([], [{"device_id": 1}])
+
+
+def test_io_threads_beyond_the_pins_have_the_lowest_free_numbers() -> None:
+    addons = {"ioThreadNum": 4, "ioThreadPins": [{"ioThreadId": 2, "pin": "0-1"}, {"ioThreadId": 9, "pin": "3"}]}
+    assert vm_of(addons=addons)["io_threads"] == [
+        {"id": 2, "cpus": "0-1"},
+        {"id": 9, "cpus": "3"},
+        {"id": 1},
+        {"id": 3},
+    ]
+
+
+def test_more_pins_than_io_threads_are_threads_too() -> None:
+    addons = {"ioThreadNum": 1, "ioThreadPins": [{"ioThreadId": 1}, {"ioThreadId": 2}]}
+    assert vm_of(addons=addons)["io_threads"] == [{"id": 1}, {"id": 2}]
+
+
+def test_pins_of_no_io_thread_have_no_effect_with_a_warning() -> None:
+    vm, reader = read(addons={"ioThreadNum": 0, "ioThreadPins": [{"ioThreadId": 1}]})
+    assert ("io_threads" in vm, len(reader.warnings)) == (False, 1)
 
 
 @pytest.mark.parametrize("sent", [True, {"f0": True}], ids=["of all volumes", "by UUID"])
@@ -104,6 +130,7 @@ def test_native_aio_is_left_out_with_a_warning_where_the_cache_mode_forbids_it(s
         ({"cdRoms": [{"path": "cbd:a/b/c"}]}, "cdRoms[0].path"),
         ({"cdRoms": [{"path": "/iso", "isEmpty": True}]}, "cdRoms[0].isEmpty"),
         ({"bootMode": "BIOS"}, "bootMode"),
+        ({"addons": {"ioThreadNum": 10**9}}, "addons.ioThreadNum"),
         (
             {"bootMode": "UEFI", "secureBoot": True, "nvRam": {"installPath": "/dev/vg/nvram"}},
             "nvRam.installPath",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils._domain.serial import console_log
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem, RemoteSystem
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.observed import DomainList, ObservedVm
@@ -25,6 +26,7 @@ from lxml import etree
 RUNNING, OFF = (f"{number}d1e2f30-4a5b-6c7d-8e9f-a0b1c2d3e4f5" for number in (1, 2))
 NIC = "<interface><mac address='fa:00:00:00:00:01'/><target dev='vnic1.0'/></interface>"
 START = Use(starts=True)
+NAME = UUID.replace("-", "")
 CHANNEL = "<channel type='unix'><source mode='bind' path='/run/agent'/></channel>"
 
 
@@ -122,6 +124,29 @@ def test_a_file_of_another_vm_is_a_problem_as_soon_as_it_is_in_the_definition(ho
     assert [(problem.option_path, problem.code) for problem in found.problems] == [
         ("vms[0].domain_patches", "path_taken")
     ]
+
+
+@pytest.mark.parametrize(
+    ("options", "device", "option"),
+    [
+        ({"console_log": True}, "<serial type='pty'><log file='%s'/></serial>" % console_log(NAME), "console_log"),
+        ({}, "<serial type='pty'><log file='%s'/></serial>" % console_log(NAME), "domain_patches"),
+        ({"firmware": "uefi", "nvram": "/vars.fd"}, "<serial type='file'><source path='/vars.fd'/></serial>", "nvram"),
+        (
+            {"additional_qmp": True},
+            "<channel type='unix'><source mode='bind' path='/var/lib/libvirt/qemu/zstack/%s.sock'/></channel>" % NAME,
+            "additional_qmp",
+        ),
+    ],
+)
+def test_the_problem_names_the_option_that_a_path_follows_from(
+    options: dict[str, Any], device: str, option: str
+) -> None:
+    system = RemoteSystem("qemu+ssh://hv1/system")
+    desired = etree.fromstring(domain(UUID, device))
+    others = Libvirt(running=device).others()
+    (problem,) = find_conflicts(parsed_vm(**options), desired, ObservedVm(), START, system, others).problems
+    assert problem.option_path == "vms[0]." + option
 
 
 class TestOneOfSeveralPatches:

@@ -17,6 +17,7 @@ from ansible_collections.zstack.kvm.tests.unit.fakes import FakeHypervisor, Fake
 from lxml import etree
 
 PATH = "/snapshots/memory"
+HOST = recorded_host("debian-12")
 
 
 class Libvirt(FakeHypervisor):
@@ -48,8 +49,8 @@ def planned(
     xml: Optional[str] = None, kind: Optional[str] = "file", starts: bool = True, **options: Any
 ) -> PlannedRestore:
     vm = parsed_vm(memory_snapshot=PATH, **options)
-    desired = build(vm, recorded_host("debian-12"), StorageFacts()).element
-    return plan_restore(vm, desired, Libvirt(xml), System(kind), starts)
+    desired = build(vm, HOST, StorageFacts()).element
+    return plan_restore(vm, desired, Libvirt(xml), System(kind), HOST, starts)
 
 
 def saved_xml(**options: Any) -> etree._Element:
@@ -88,6 +89,19 @@ def test_what_is_no_snapshot_is_a_problem(kind: Optional[str], message: str) -> 
     (problem,) = planned(None, kind).problems
     assert (problem.option_path, problem.message) == ("vms[0].memory_snapshot", message)
     assert problem.code == "memory_snapshot_failed"
+
+
+def test_memory_of_a_machine_type_that_the_host_no_longer_has_is_a_problem() -> None:
+    saved = saved_xml(domain_type="qemu")
+    saved.find("os/type").set("machine", "pc-i440fx-1.0")
+
+    plan = planned(etree.tostring(saved, encoding="unicode"), domain_type="qemu")
+
+    assert [str(problem) for problem in plan.problems] == [
+        "vms[0].memory_snapshot: /snapshots/memory was saved on the machine type pc-i440fx-1.0, "
+        "which /usr/bin/qemu-system-x86_64 no longer has"
+    ]
+    assert plan.action is None
 
 
 def test_a_vm_that_runs_is_not_restored() -> None:

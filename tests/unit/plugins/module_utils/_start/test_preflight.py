@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Optional
@@ -19,22 +20,30 @@ from ansible_collections.zstack.kvm.plugins.module_utils._start.preflight import
     missing_channel_directories,
     network_filter_problems,
     network_problems,
+    qmp_directory_problems,
+    shared_qmp_directory,
 )
 from ansible_collections.zstack.kvm.plugins.module_utils._start.result import as_failure
 from ansible_collections.zstack.kvm.tests.unit.fakes import FakePrograms, parsed_vm
 
 CHANNEL = {"target_name": "agent"}
+MDEV = "c2177883-f1bb-47f0-914d-32a22e3a8804"
+VF = {"mac": "fa:00:00:00:00:01", "pci_device_address": "0a:00.3"}
 
 
 @pytest.fixture
 def system(tmp_path: Path) -> HostSystem:
-    """Return a hypervisor with a bridge, a NIC, two PCI devices, a USB device and a directory.
+    """Return a hypervisor with a bridge, a NIC, devices of all kinds, a ROM file and a directory.
 
-    They are br0, eth0, 0000:0a:00.1 behind an IOMMU, 0000:0a:00.2 without, 046d:c077 as 1:3, and /run/vm.
+    They are br0, eth0, 0000:0a:00.1 behind an IOMMU, 0000:0a:00.2 without, the virtual function 0000:0a:00.3, a
+    mediated device, 046d:c077 as 1:3, /rom.bin and /run/vm.
     """
     pci = "sys/bus/pci/devices/0000:0a:00."
-    for directory in ("sys/class/net/br0/bridge", "sys/class/net/eth0", pci + "1/iommu_group", pci + "2", "run/vm"):
+    virtual_function = (pci + "3/iommu_group", pci + "3/physfn", "sys/bus/mdev/devices/" + MDEV)
+    networks = ("sys/class/net/br0/bridge", "sys/class/net/eth0")
+    for directory in (*networks, pci + "1/iommu_group", pci + "2", *virtual_function, "run/vm"):
         (tmp_path / directory).mkdir(parents=True)
+    (tmp_path / "rom.bin").write_text("")
     stick = tmp_path / "sys/bus/usb/devices/1-2"
     stick.mkdir(parents=True)
     for name, text in (("busnum", "1"), ("devnum", "3"), ("idVendor", "046d"), ("idProduct", "c077")):
@@ -48,7 +57,12 @@ def system(tmp_path: Path) -> HostSystem:
     [
         {"nics": [{"bridge_name": "br0"}]},
         {"nics": [{"network_name": "default"}]},
+        {"nics": [VF]},
+        {"nics": [{"bridge_name": "br0", "queues": 4}], "domain_type": "qemu"},
         {"pci_devices": ["0a:00.1"]},
+        {"pci_devices": ["0a:00.1,/rom.bin"]},
+        {"pci_devices": ["0a:00.1,8f14e45fceea167a5a36dedd4bea2543"]},
+        {"mdev_devices": [MDEV]},
         {"usb_devices": ["1:3:046D:C077:2.0"]},
         {"channels": [{**CHANNEL, "socket_path": "/run/vm/agent"}]},
         {"channels": [{**CHANNEL, "socket_path": "/run/vm/a/b/agent"}]},
@@ -95,6 +109,43 @@ BRIDGE, ADDRESS = "Create the bridge", "Compare the address"
             "iommu_missing",
             "vms[0].pci_devices[0]: the PCI device 0000:0a:00.2 is not behind an IOMMU, so it cannot be passed through",
             "Enable VT-d",
+        ),
+        (
+            {"pci_devices": ["0a:00.1,/none.bin"]},
+            "device_missing",
+            "vms[0].pci_devices[0]: the ROM file /none.bin does not exist",
+            ADDRESS,
+        ),
+        (
+            {"nics": [{**VF, "pci_device_address": "0a:00.7"}]},
+            "device_missing",
+            "vms[0].nics[0].pci_device_address: the hypervisor has no PCI device 0000:0a:00.7",
+            ADDRESS,
+        ),
+        (
+            {"nics": [{**VF, "pci_device_address": "0a:00.1"}]},
+            "device_missing",
+            "vms[0].nics[0].pci_device_address: the PCI device 0000:0a:00.1 is not a virtual function",
+            "name a virtual function",
+        ),
+        (
+            {"nics": [{**VF, "pci_device_address": "0a:00.2"}]},
+            "iommu_missing",
+            "vms[0].nics[0].pci_device_address: the PCI device 0000:0a:00.2 is not behind an IOMMU, so it cannot be "
+            "passed through",
+            "Enable VT-d",
+        ),
+        (
+            {"nics": [{"bridge_name": "br0", "queues": 4}]},
+            "device_missing",
+            "vms[0].nics[0].queues: the hypervisor has no /dev/vhost-net, which a NIC with several queues needs",
+            "load the kernel module vhost_net",
+        ),
+        (
+            {"mdev_devices": [MDEV.replace("c2", "d2")]},
+            "device_missing",
+            "vms[0].mdev_devices[0]: the hypervisor has no mediated device " + MDEV.replace("c2", "d2"),
+            ADDRESS,
         ),
         ({"usb_devices": ["1:4:046d:c077:2.0"]}, "device_missing", NO_USB % ("046d:c077", 4, 1), ADDRESS),
         ({"usb_devices": ["2:3:046d:c077:2.0"]}, "device_missing", NO_USB % ("046d:c077", 3, 2), ADDRESS),
@@ -271,3 +322,48 @@ def test_a_network_daemon_that_does_not_answer_is_a_problem_of_nics_on_networks_
     assert [(problem.option_path, problem.code) for problem in problems] == [
         ("vms[0].nics[1].network_name", "daemon_unavailable")
     ]
+
+
+class TestTheDirectoryOfQmpSockets:
+    VM = parsed_vm(additional_qmp=True)
+    PATH = "/var/lib/libvirt/qemu/zstack"
+    OWNER = (os.geteuid(), os.getegid())
+
+    @pytest.fixture
+    def directory(self, tmp_path: Path) -> Path:
+        directory = tmp_path / self.PATH.lstrip("/")
+        directory.mkdir(parents=True)
+        return directory
+
+    @pytest.mark.parametrize(("mode", "shared"), [(0o777, True), (0o770, True), (0o755, False), (0o700, False)])
+    def test_is_restricted_where_others_can_write_to_it(
+        self, directory: Path, system: HostSystem, mode: int, shared: bool
+    ) -> None:
+        directory.chmod(mode)
+        assert shared_qmp_directory(self.VM, system, self.OWNER) == ([self.PATH] if shared else [])
+
+    def test_needs_no_restriction_where_it_is_missing_or_no_vm_uses_it(
+        self, directory: Path, system: HostSystem
+    ) -> None:
+        directory.chmod(0o777)
+        assert shared_qmp_directory(parsed_vm(), system, self.OWNER) == []
+        directory.rmdir()
+        assert shared_qmp_directory(self.VM, system, self.OWNER) == []
+        assert shared_qmp_directory(self.VM, RemoteSystem("qemu+ssh://hv1/system"), self.OWNER) == []
+
+    def test_cannot_be_restricted_by_another_user(
+        self, directory: Path, system: HostSystem, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        directory.chmod(0o777)
+        monkeypatch.setattr(system, "is_root", lambda: False)
+        (problem,) = qmp_directory_problems(self.VM, system, self.OWNER)
+        assert (problem.option_path, problem.code) == ("vms[0].additional_qmp", "needs_root")
+
+    def test_that_is_a_link_is_a_problem(self, directory: Path, system: HostSystem) -> None:
+        directory.rename(directory.with_name("elsewhere"))
+        directory.symlink_to("elsewhere")
+        directory.parent.chmod(0o777)
+        (problem,) = qmp_directory_problems(self.VM, system, self.OWNER)
+        assert (problem.option_path, problem.code) == ("vms[0].additional_qmp", "path_unsafe")
+        assert problem.message.startswith("QEMU is not to listen in %s: " % self.PATH)
+        assert shared_qmp_directory(self.VM, system, self.OWNER) == []

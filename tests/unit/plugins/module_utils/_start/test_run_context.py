@@ -27,7 +27,7 @@ def run(parallel: Optional[int], remote: bool) -> RunContext:
     request = StartRequest(Policy(), False, parallel, frozenset(), threading.Event())
     unused: Any = None
     return RunContext(
-        hypervisor, system, request, unused, unused, unused, None, None, None, (), frozenset(), unused, unused
+        hypervisor, system, request, (), unused, unused, unused, None, None, None, (), frozenset(), unused, unused
     )
 
 

@@ -47,6 +47,12 @@ def test_a_document_alone_is_one_vm_and_no_other_argument() -> None:
     assert found.arguments["vms"][0]["host_management_ip"] == "10.0.0.7"
 
 
+def test_the_hosts_uuid_stands_beside_the_vm() -> None:
+    assert read_request(json.dumps(DOCUMENT), "0d0c2f866f0e4f1b8a501f3f0d7d6a02").arguments["host_uuid"] == (
+        "0d0c2f866f0e4f1b8a501f3f0d7d6a02"
+    )
+
+
 def test_options_of_the_vm_are_merged_over_the_document_those_of_the_module_stand_beside_it() -> None:
     options = {"on_drift": "live", "backup": True, "autostart": True, "root_volume": {"format": "raw"}}
     arguments = read_request(json.dumps({**DOCUMENT, "options": options})).arguments

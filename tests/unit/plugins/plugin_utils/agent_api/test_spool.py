@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from ansible_collections.zstack.kvm.plugins.plugin_utils.agent_api.reply import failure
 from ansible_collections.zstack.kvm.plugins.plugin_utils.agent_api.spool import (
     NO_RESULT,
     ROOM,
@@ -67,12 +68,12 @@ def test_two_agent_apis_do_not_share_it(directory: Path, open_spool: Callable[[]
 @pytest.mark.parametrize(
     ("written", "read"),
     [
-        ('{"success": true}', {"success": True}),
-        ('{"success": true, "error": ""}', {"success": True}),
-        ('{"success": false, "error": "why"}', {"success": False, "error": "why"}),
-        ('{"success": "yes"}', {"success": False, "error": NO_RESULT}),
-        ("{", {"success": False, "error": NO_RESULT}),
-        ("[]", {"success": False, "error": NO_RESULT}),
+        ('{"success": true}', {"success": True, "error": ""}),
+        ('{"success": true, "error": "", "nicInfos": []}', {"success": True, "error": "", "nicInfos": []}),
+        ('{"success": false, "error": "why"}', failure("why")),
+        ('{"success": "yes"}', failure(NO_RESULT)),
+        ("{", failure(NO_RESULT)),
+        ("[]", failure(NO_RESULT)),
     ],
 )
 def test_the_result_that_a_playbook_leaves(open_spool: Callable[[], Spool], written: str, read: object) -> None:
@@ -92,7 +93,7 @@ def test_what_an_earlier_run_left_is_found_without_its_secrets(
     spool.result("stray").write_text("{}")
     spool.request("stray").write_text("secret")
     results = {task.uuid: task.result for task in open_spool().left_over()}
-    assert results == {"a": {"success": False, "error": STOPPED}, "b": {"success": True}}
+    assert results == {"a": failure(STOPPED), "b": {"success": True, "error": ""}}
     assert sorted(path.name for path in directory.iterdir()) == ["1.task", "2.result", "2.task", "lock", "room"]
 
 

@@ -1,0 +1,43 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Graphics cards: how many, and their memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils._domain.build import build
+from ansible_collections.zstack.kvm.plugins.module_utils._storage.base import StorageFacts
+from ansible_collections.zstack.kvm.tests.support.libvirt_schema import schema_errors
+from ansible_collections.zstack.kvm.tests.support.recorded_hosts import recorded_host
+from ansible_collections.zstack.kvm.tests.unit.fakes import parsed_vm
+from lxml import etree
+
+
+def devices(**options: Any) -> etree._Element:
+    """Return the devices of a VM."""
+    domain = build(parsed_vm(**options), recorded_host("debian-12"), StorageFacts({})).element
+    assert schema_errors(domain) == []
+    return domain.find("devices")
+
+
+def models(**options: Any) -> list[dict[str, str]]:
+    return [dict(each.attrib) for each in devices(**options).iterfind("video/model")]
+
+
+def test_there_is_one_of_qxl_for_each_monitor() -> None:
+    assert models(video_type="qxl", console_mode="spice", vdi_monitor_number=3) == [{"type": "qxl"}] * 3
+    assert models(video_type="vga", console_mode="spice", vdi_monitor_number=3) == [{"type": "vga"}]
+
+
+@pytest.mark.parametrize(
+    ("memory", "written"),
+    [
+        ({"ram": 65536}, {"ram": "65536"}),
+        ({"ram": 65537, "vram": 32768, "vgamem": 16384}, {"ram": "131072", "vram": "32768", "vgamem": "16384"}),
+    ],
+)
+def test_the_memory_of_qxl_is_rounded_up_to_powers_of_two(memory: dict[str, int], written: dict[str, str]) -> None:
+    assert models(video_type="qxl", qxl_memory=memory) == [{"type": "qxl", **written}]
