@@ -25,7 +25,7 @@ from nox.command import CommandFailed
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))
 
-from tests.run import ansible_test, pythons, supported, systems  # noqa: E402
+from tests.run import ansible_test, cloud_image, pythons, supported, systems  # noqa: E402
 from tests.run.checkout import STANDARD_PATH, Checkout  # noqa: E402
 from tests.run.lock import alone  # noqa: E402
 from tests.run.setup import Setup, SetupError  # noqa: E402
@@ -37,7 +37,7 @@ nox.options.sessions = ["unit", "types", "docs", "build", "lint", "sanity"]
 
 CHECKOUT = Checkout(ROOT)
 TYPED_PACKAGES = ("extensions", "plugins", "tests", "tools.docs", "tools.quickstart")
-TYPED_DIRECTORIES = ("tools/guest", "tools/lab")
+TYPED_DIRECTORIES = ("tools/cloud_image", "tools/guest", "tools/lab")
 
 
 HYPERVISOR_OPTION = "--hypervisor="
@@ -168,7 +168,9 @@ def _try_system(session: nox.Session, part: str, name: str, *tests: str) -> None
         session.error(f"{files} is missing; ./run-tests systems creates it")
     python = str(systems.VENV / "bin" / "python")
     path = ":".join([str(systems.VENV / "bin"), STANDARD_PATH])
-    with laboratory(session, 1, f"--system={files}") as (inside,):
+    # Another system's files do not have this machine's cache.
+    images = [f"--bind={cloud_image.CACHE}"] if cloud_image.CACHE.is_dir() else []
+    with laboratory(session, 1, f"--system={files}", *images) as (inside,):
         report = f"--junit-xml={CHECKOUT.result(f'{part}-{name}')}"
         common = [report, "--verbose", "--durations=20", ONCE_MORE, "-m", "not outside"]
         run(session, *inside, python, "-m", "pytest", *common, *tests, env={"PATH": path})

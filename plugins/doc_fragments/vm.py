@@ -190,6 +190,15 @@ options:
                 type: str
                 choices: ["off", metadata, falloc, full]
                 default: "off"
+              features:
+                description:
+                  - The features of an image in ceph. By default those that the cluster gives to new images
+                    (C(rbd default features)). V(object-map) and V(journaling) need V(exclusive-lock), V(fast-diff)
+                    needs V(object-map), and a linked clone needs V(layering). An image that exists with other features
+                    is left as it is, and reported.
+                type: list
+                elements: str
+                choices: [layering, exclusive-lock, object-map, fast-diff, deep-flatten, journaling]
           serial:
             description:
               - The disk's serial number, which the guest's C(/dev/disk/by-id) names contain. At most 36 letters,
@@ -278,7 +287,7 @@ options:
           luks_secret_uuid:
             description:
               - The UUID of the libvirt secret that holds the passphrase of an image that is encrypted with LUKS. The
-                secret must exist and have a value.
+                secret must exist and have a value. The backing files of the image must not be encrypted.
             type: str
           recovery_url:
             description:
@@ -1115,7 +1124,7 @@ options:
         description:
           - What happens when the guest reports a crash.
         type: str
-        choices: [destroy, restart, preserve, rename-restart, coredump-destroy, coredump-restart]
+        choices: [destroy, restart, preserve, coredump-destroy, coredump-restart]
         default: restart
       oom_score_adj:
         description:

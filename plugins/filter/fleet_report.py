@@ -195,6 +195,7 @@ def _vm(
     marks = [
         *of_state,
         *_marks_of_qemu(hypervisor, entry, where),
+        *_marks_of_cloud_init(entry),
         *_marks_of_comparison(entry),
         *_marks_of_workflow(done),
     ]
@@ -238,6 +239,12 @@ def _marks_of_qemu(hypervisor: str, entry: Mapping[str, Any], where: Sequence[st
         *([_mark("bad", "active on %s too" % ", ".join(others))] if others else []),
         *([_mark("bad", "QEMU hangs")] if entry.get("qemu_hangs") else []),
     ]
+
+
+def _marks_of_cloud_init(entry: Mapping[str, Any]) -> list[dict[str, str]]:
+    state = (entry.get("cloud_init") or {}).get("state")
+    levels = {"failed": "bad", "running": "info"}
+    return [_mark(levels[state], "cloud-init %s" % state)] if state in levels else []
 
 
 def _marks_of_comparison(entry: Mapping[str, Any]) -> list[dict[str, str]]:

@@ -166,6 +166,20 @@ vms:
           link-local ones do not count. V(null) if there is none.
       type: str
       sample: 10.0.0.17
+    cloud_init:
+      description:
+        - How far cloud-init is in the guest, as the guest agent reads it. V(null) if the VM is off, has no seed
+          (C(cloud_init)), or its guest agent does not tell.
+      type: dict
+      contains:
+        state:
+          description: V(running), V(done) or V(failed).
+          type: str
+          sample: done
+        errors:
+          description: The first five errors that cloud-init reports.
+          type: list
+          elements: str
     addresses:
       description:
         - The IP addresses of the guest, each once and at most 256, without loopback addresses. Empty for a VM that is

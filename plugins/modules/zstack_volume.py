@@ -109,12 +109,23 @@ options:
             type: str
             choices: ["off", metadata, falloc, full]
             default: "off"
+          features:
+            description:
+              - The features of an image in ceph. By default those that the cluster gives to new images
+                (C(rbd default features)). V(object-map) and V(journaling) need V(exclusive-lock), V(fast-diff) needs
+                V(object-map), and a linked clone needs V(layering). An image that exists with other features is left
+                as it is, and reported.
+            type: list
+            elements: str
+            choices: [layering, exclusive-lock, object-map, fast-diff, deep-flatten, journaling]
   state:
     description:
       - V(present) creates and grows volumes.
       - V(absent) removes the volumes that are named. It is an error if a domain of the hypervisor, running or defined,
-        has one in the backing chain of a disk, or if an image beside it or beside the disks of the domains has it as
-        its backing file. Other hypervisors are not asked.
+        has one in the backing chain of a disk, or if a qcow2 image in its storage, or in one with a disk of the
+        domains, has it as its backing file. The storage of a file is the highest directory above it that is not one of
+        the system's own (such as C(/), C(/mnt), C(/srv), C(/var/lib/libvirt)), with all directories below it. Symbolic
+        links to other directories are not followed, and other hypervisors are not asked.
     type: str
     choices: [present, absent]
     default: present
@@ -202,6 +213,12 @@ volumes:
       type: str
       returned: always
       sample: /var/lib/libvirt/images/debian-12.qcow2
+    features:
+      description: The features of an image in ceph that O(volumes[].create.features) can choose, V(null) for a file.
+      type: list
+      elements: str
+      returned: always
+      sample: [exclusive-lock, layering]
     changed:
       description: Whether the volume was changed.
       type: bool
@@ -219,12 +236,12 @@ volumes:
       returned: always
       contains:
         path:
-          description: Either V(size) or V(image).
+          description: V(size), V(image) or V(features).
           type: str
           returned: always
           sample: size
         before:
-          description: The actual size in bytes, or backing image.
+          description: The actual size in bytes, backing image or features.
           type: str
           returned: always
           sample: "10737418240"

@@ -4,12 +4,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run libvirt-python alone: the lower limit for everything that uses libvirt. Runs on the hypervisor.
 
-bare_libvirt.py start|look|define|remove|count DOMAINS.json [THREADS]
+bare_libvirt.py start|clone|look|define|remove|count DOMAINS.json [THREADS]
 """
 
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +27,13 @@ def start(connection: Any, domain: Domain) -> None:
     connection.defineXML(domain["xml"]).create()
 
 
+def clone(connection: Any, domain: Domain) -> None:
+    """Create the linked clone of an image, and define and start the domain that has it."""
+    backing = ["-F", "qcow2", "-b", domain["image"]]
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", *backing, domain["disk"]], check=True)
+    start(connection, domain)
+
+
 def define(connection: Any, domain: Domain) -> None:
     """Define a domain."""
     connection.defineXML(domain["xml"])
@@ -38,7 +47,7 @@ def look(connection: Any, domain: Domain) -> None:
 
 
 def remove(connection: Any, domain: Domain) -> None:
-    """Force off and undefine a domain, if it exists."""
+    """Force off and undefine a domain, if it exists, and remove its clone."""
     try:
         found = connection.lookupByUUIDString(domain["uuid"])
         if found.isActive():
@@ -47,10 +56,12 @@ def remove(connection: Any, domain: Domain) -> None:
     except libvirt.libvirtError as error:
         if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
             raise
+    if "disk" in domain and os.path.exists(domain["disk"]):
+        os.unlink(domain["disk"])
 
 
 OPERATIONS: dict[str, Callable[[Any, Domain], None]] = {
-    "start": start, "define": define, "look": look, "remove": remove
+    "start": start, "clone": clone, "define": define, "look": look, "remove": remove
 }  # fmt: skip
 
 

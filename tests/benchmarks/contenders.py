@@ -13,7 +13,8 @@ from typing import Any
 from .hypervisors import HERE, TARGET_PYTHON, Failed, Hypervisors, run
 from .vms import Vm
 
-START, UNCHANGED, CHECK = "start", "unchanged", "check"
+START, UNCHANGED, CHECK, CLONE = "start", "unchanged", "check", "clone"
+_ON_HYPERVISOR = {START: "start", UNCHANGED: "look", CLONE: "clone"}
 Domains = Mapping[str, Sequence[Mapping[str, str]]]
 VmsOfHosts = Mapping[str, Sequence[Vm]]
 
@@ -33,18 +34,19 @@ class Contender:
 
 
 class Bare(Contender):
-    """libvirt-python alone, with as many threads as zstack_vm_start takes by default."""
+    """libvirt-python alone, with as many threads as zstack_vm_start takes by default; clones by qemu-img."""
 
     name = "libvirt-python alone"
-    operations = (START, UNCHANGED)
+    operations = (START, UNCHANGED, CLONE)
     threads = os.cpu_count() or 1
 
     def prepare(self, hypervisors: Hypervisors, vms: VmsOfHosts, domains: Domains) -> None:
         for host, own in domains.items():
-            hypervisors.write(f"domains-{host}.json", own)
+            disks = [_clone(vm["root_volume"]) for vm in vms[host]]
+            hypervisors.write(f"domains-{host}.json", [{**domain, **disk} for domain, disk in zip(own, disks)])
 
     def do(self, operation: str, hypervisors: Hypervisors) -> None:
-        self.script("start" if operation == START else "look", hypervisors)
+        self.script(_ON_HYPERVISOR[operation], hypervisors)
 
     def script(self, operation: str, hypervisors: Hypervisors) -> list[str]:
         """Run the script of libvirt-python on every host."""
@@ -53,6 +55,11 @@ class Bare(Contender):
         arguments = [f"{hypervisors.directory}/domains-HOST.json", str(threads)]
         words = [TARGET_PYTHON, str(HERE / "bare_libvirt.py"), operation, *arguments]
         return run(hypervisors.scripts(*words), hypervisors.checkout.environment())
+
+
+def _clone(volume: Mapping[str, Any]) -> dict[str, str]:
+    """Return the image of a volume that is a linked clone, and the volume."""
+    return {"image": volume["create"]["image"], "disk": volume["install_path"]} if "create" in volume else {}
 
 
 class Virsh(Contender):
@@ -136,6 +143,7 @@ class ZstackKvm(Playbook):
     """One task of this collection for all VMs of a host."""
 
     name = "zstack.kvm"
+    operations = (START, UNCHANGED, CHECK, CLONE)
 
     def tasks(self) -> Sequence[Mapping[str, Any]]:
         return [{"name": "The VMs run as described", "zstack.kvm.zstack_vm_start": {"vms": "{{ vms }}"}}]

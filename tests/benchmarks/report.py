@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .contenders import CONTENDERS, OURS
-from .workloads import CHECKED, DEFINED, FLEET_RUNNING, FLEET_STARTED, RUNNING, STARTED
+from .workloads import CHECKED, CLONED, DEFINED, FLEET_RUNNING, FLEET_STARTED, RUNNING, STARTED
 
 PAGE = Path("docs") / "benchmarks.md"
 PLOT = Path("docs") / "images" / "benchmarks.svg"
@@ -22,6 +22,7 @@ Rows = Sequence[Sequence[str]]
 
 _TITLES = {
     STARTED: "start",
+    CLONED: "create linked clones and start",
     RUNNING: "run that changes nothing",
     CHECKED: "check mode, nothing to change",
     FLEET_STARTED: "start, %d hypervisors",

@@ -20,6 +20,7 @@ class Sizes:
     running: tuple[int, ...] = (1, 10, 100)
     defined: tuple[int, ...] = (100, 300, 1000)
     compared: int = 1000
+    cloned: int = 100
     hosts: int = 8
     vms_of_a_host: int = 5
     repetitions: int = 3
@@ -27,4 +28,4 @@ class Sizes:
 
 
 # To see that all of it works.
-SMOKE = Sizes((1,), (1,), (1, 2), compared=2, hosts=1, vms_of_a_host=1, repetitions=1)
+SMOKE = Sizes((1,), (1,), (1, 2), compared=2, cloned=1, hosts=1, vms_of_a_host=1, repetitions=1)

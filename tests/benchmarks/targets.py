@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from .contenders import BARE, COMMUNITY, NOTHING, OURS
 from .measure import Measured
 from .sizes import Sizes
-from .workloads import DEFINED, RUNNING, STARTED
+from .workloads import CLONED, DEFINED, RUNNING, STARTED
 
 # Times of the same thing differ by a few percent.
 _NOISE = 1.1
@@ -47,6 +47,12 @@ def targets(measured: Sequence[Measured], compared: Mapping[str, float], sizes: 
         Target(
             f"start of {started}, less a task that does nothing, against libvirt-python alone",
             (start - nothing) / medians[STARTED, BARE.name, started],
+            1.15,
+        ),
+        Target(
+            f"{sizes.cloned} linked clones created and started, less a task that does nothing, against qemu-img and "
+            "libvirt-python alone",
+            (medians[CLONED, OURS.name, sizes.cloned] - nothing) / medians[CLONED, BARE.name, sizes.cloned],
             1.15,
         ),
         Target(

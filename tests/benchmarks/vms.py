@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,18 @@ def _make_vm(directory: Path, kind: int, number: int) -> Vm:
         "data_volumes": [data],
         "nics": [{"bridge_name": "br_eth0"}],
     }
+
+
+def make_clones(directory: Path, kind: int, count: int) -> list[Vm]:
+    """Describe VMs whose root volumes are linked clones of one image, which is created; the clones are not."""
+    image = directory / f"{kind}-image.qcow2"
+    vms = make_vms(directory, kind, count)
+    raw = vms[0]["root_volume"]["install_path"]
+    subprocess.run(["qemu-img", "convert", "-q", "-f", "raw", "-O", "qcow2", raw, image], check=True)
+    image.chmod(0o644)
+    create = {"image": str(image), "linked": True}
+    clones = [str(directory / f"{kind}-{number}-clone.qcow2") for number in range(count)]
+    return [{**vm, "root_volume": {"install_path": path, "create": create}} for vm, path in zip(vms, clones)]
 
 
 def write_json(path: Path, value: Any) -> Path:

@@ -9,13 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from . import imports, memory
-from .contenders import BARE, CHECK, CONTENDERS, NOTHING, OURS, START, UNCHANGED
+from .contenders import BARE, CHECK, CLONE, CONTENDERS, NOTHING, OURS, START, UNCHANGED
 from .hypervisors import HERE, ONE, TARGET_PYTHON, Failed, Hypervisors, run, spread, target_environment
 from .measure import Measured, in_rounds
 from .sizes import Sizes
-from .vms import Vm, make_vms, read_json
+from .vms import Vm, make_clones, make_vms, read_json
 
 STARTED = "start"
+CLONED = "clones"
 RUNNING = "unchanged"
 CHECKED = "check"
 DEFINED = "check, off"
@@ -42,6 +43,7 @@ class Session:
         """Run all workloads."""
         self.imported = imports.seconds_to_import(self.one)
         self._start()
+        self._cloned()
         self._running()
         self._defined()
         self._fleet()
@@ -61,6 +63,16 @@ class Session:
             if count == self.sizes.started[0]:
                 self._warm_up()
             self._measure(STARTED, START, self.one, count, after=clean)
+
+    def _cloned(self) -> None:
+        vms = make_clones(self.one.directory / "images", 4, self.sizes.cloned)
+        prepare(self.one, {ONE: vms}, [BARE, OURS])
+
+        def clean() -> None:
+            expect_running(self.one, len(vms))
+            BARE.script("remove", self.one)
+
+        self._measure(CLONED, CLONE, self.one, len(vms), after=clean)
 
     def _warm_up(self) -> None:
         """Read what is only read the first time, code for instance, before anything is measured."""

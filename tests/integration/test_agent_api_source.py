@@ -346,7 +346,7 @@ class TestWhatIsMalformed:
             document, sent = start_vm_cmd("01-minimal", options=options), time.monotonic()
             status, answer = node.ask(document, {"taskuuid": "1", "callbackurl": node.callback_url})
             assert (status, len(answer.splitlines())) == (400, 101)
-            assert time.monotonic() - sent < 20, "it was a minute and more"
+            assert time.monotonic() - sent < 60, "it was minutes"
             assert len(answer) < 20_000
 
     @pytest.mark.parametrize(

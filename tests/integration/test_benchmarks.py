@@ -31,6 +31,7 @@ def test_all_is_measured_and_written_down(tmp_path: Path) -> None:
     starting = set(ALL) - {"a task that does nothing"}
     assert measured == {
         "start": starting,
+        "clones": {"libvirt-python alone", "zstack.kvm"},
         "unchanged": set(ALL),
         "check": {"zstack.kvm", "community.libvirt in a loop"},
         "check, off": {"zstack.kvm"},
@@ -39,7 +40,7 @@ def test_all_is_measured_and_written_down(tmp_path: Path) -> None:
     }
     assert {"read", "build", "compare"} == set(results["seconds_for_a_vm"])
     assert len(results["seconds_to_import"]) == 3
-    assert all(0 < seconds < 10 for seconds in results["seconds_to_import"].values())
+    assert all(seconds > 0 for seconds in results["seconds_to_import"].values())
     assert len(results["memory_kib"]) == 3 and all(kib > 1000 for kib in results["memory_kib"].values())
     assert [target["what"] for target in results["targets"] if target["what"] not in done.stdout] == []
     plot = etree.parse(str(tmp_path / "benchmarks.svg")).getroot()

@@ -26,8 +26,15 @@ from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 KIB, MIB = 1 << 10, 1 << 20
 PASSWORD = "opensesm"
 FIRST, SECOND, PLUGGED = ("fa:16:3e:84:00:0%d" % number for number in (1, 2, 3))
-DOWN = {"mac": SECOND, "bridge_name": "br_eth0", "link_state": "down", "clean_traffic": True, "ips": ["192.0.2.184"]}
-UP = {**DOWN, "link_state": "up", "qos": {"inbound_bandwidth": 80 << 13}}
+DOWN = {
+    "mac": SECOND,
+    "bridge_name": "br_eth0",
+    "link_state": "down",
+    "clean_traffic": True,
+    "ips": ["192.0.2.184"],
+    "isolated": True,
+}
+UP = {**DOWN, "link_state": "up", "isolated": False, "qos": {"inbound_bandwidth": 80 << 13}}
 QMP_DIRECTORY = Path("/var/lib/libvirt/qemu/zstack")
 
 
@@ -89,10 +96,20 @@ def guest() -> Iterator[Guest]:
 
 def nic(guest: Guest, mac: str, fact: str) -> str:
     """Return what the guest's kernel says in a file, or by the names of several, about one of its NICs."""
-    (name,) = [each["name"] for each in linux_guest.seen(guest.uuid, "nic") if each["mac"] == mac]
-    path = f"/sys/class/net/{name}/{fact}"
-    said = linux_guest.execute(guest.uuid, f"if [ -d {path} ]; then ls {path}; else cat {path}; fi")
+    find = f"path=$(dirname $(grep -l {mac} /sys/class/net/*/address))/{fact}"
+    said = linux_guest.execute(guest.uuid, f"{find}; if [ -d $path ]; then ls $path; else cat $path; fi")
     return " ".join(said.partition("@guest")[0].split())
+
+
+def device_of(guest: Guest, mac: str) -> str:
+    """Return the device of a NIC on the hypervisor."""
+    (target,) = definition(guest.uuid, inactive=False).findall(f"devices/interface/mac[@address='{mac}']/../target")
+    return str(target.get("dev"))
+
+
+def is_isolated(guest: Guest, mac: str) -> bool:
+    """Return whether the bridge isolates the port of a NIC."""
+    return Path(f"/sys/class/net/{device_of(guest, mac)}/brport/isolated").read_text("ascii") == "1\n"
 
 
 def device_property(guest: Guest, device: str, name: str) -> Any:
@@ -115,11 +132,13 @@ class TestNics:
         assert [nic(guest, mac, "carrier") for mac in (FIRST, SECOND)] == ["1", "0"]
 
     def test_the_filter_lets_only_the_address_through(self, guest: Guest) -> None:
-        running = definition(guest.uuid, inactive=False).find(f"devices/interface/mac[@address='{SECOND}']/..")
-        device = running.find("target").get("dev")
         rules = subprocess.run(["ebtables", "-t", "nat", "-L"], check=True, capture_output=True, text=True).stdout
-        assert running.find("filterref").get("filter") == "clean-traffic"
-        assert f"-i {device} " in rules and "192.0.2.184" in rules
+        (filterref,) = definition(guest.uuid, inactive=False).findall("devices/interface/filterref")
+        assert filterref.get("filter") == "clean-traffic"
+        assert f"-i {device_of(guest, SECOND)} " in rules and "192.0.2.184" in rules
+
+    def test_the_port_of_an_isolated_one_is_isolated(self, guest: Guest) -> None:
+        assert [is_isolated(guest, mac) for mac in (FIRST, SECOND)] == [False, True]
 
     def test_one_is_plugged_into_a_root_port_and_goes(self, guest: Guest) -> None:
         plugged = {"mac": PLUGGED, "bridge_name": "br_eth0"}
@@ -190,7 +209,7 @@ class TestARunningVm:
         run = start(guest.options, on_drift="live")
         assert (run.result["changed"], run.vm["differences"], run.vm["restart_required"]) == (False, [], False)
 
-    def test_gets_another_link_state_cd_and_limits(self, guest: Guest, images: Path) -> None:
+    def test_gets_another_link_state_isolation_cd_and_limits(self, guest: Guest, images: Path) -> None:
         second = media.write_cd(images / "second.iso", "the second CD")
         changed = {
             **guest.options,
@@ -202,15 +221,16 @@ class TestARunningVm:
         assert sorted(run.actions) == ["change_media", "define", "set_volume_qos", "update_nic"]
         assert not run.vm["restart_required"]
         wait_until(lambda: nic(guest, SECOND, "carrier") == "1", "the guest has a carrier")
-        device = definition(guest.uuid, inactive=False).find(f"devices/interface/mac[@address='{SECOND}']/../target")
-        classes = ["tc", "class", "show", "dev", device.get("dev")]
+        classes = ["tc", "class", "show", "dev", device_of(guest, SECOND)]
         assert "rate 640Kbit" in subprocess.run(classes, check=True, capture_output=True, text=True).stdout
+        assert not is_isolated(guest, SECOND)
         inserted = [each["inserted"] for each in qmp(guest.uuid, "query-block") if "inserted" in each]
         assert str(second) in {each["file"] for each in inserted}
         assert 64 * MIB in {each["bps_wr"] for each in inserted}
         back = agreed(guest.options, on_drift="live")
         assert not back.vm["restart_required"]
         wait_until(lambda: nic(guest, SECOND, "carrier") == "0", "the guest has no carrier")
+        assert is_isolated(guest, SECOND)
 
     def test_gets_another_mtu_at_its_next_boot(self, guest: Guest) -> None:
         first = {**guest.options["nics"][0], "mtu": 1450}

@@ -228,6 +228,7 @@ def test_a_luks_secret_without_a_value_is_an_error_before_anything_is_touched(ne
                 {"install_path": str(images / "no.sock"), "device_type": "vhost"},
             ],
             scsi_luns=[{"path": str(images / "no-lun"), "device_id": 9}],
+            memory_access="shared",
             memory_snapshot=str(images / "no-snapshot"),
         )
         run = failed(vm)

@@ -9,22 +9,27 @@ import re
 from dataclasses import replace
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils._domain.build import build
+from ansible_collections.zstack.kvm.plugins.module_utils._domain.build import DesiredDomain, build
 from ansible_collections.zstack.kvm.plugins.module_utils._drift.reconcile import reconcile
+from ansible_collections.zstack.kvm.plugins.module_utils._drift.walk import Difference
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.codes import ERROR_CODES
-from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmProblems
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError, VmProblems
 from ansible_collections.zstack.kvm.plugins.module_utils._host.capabilities import (
     DomainKind,
     Host,
     parse_capabilities,
     parse_domain_capabilities,
 )
+from ansible_collections.zstack.kvm.plugins.module_utils._host.firmware import find_firmware
+from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Removal
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.document_fields import DocumentReader
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
-from ansible_collections.zstack.kvm.plugins.module_utils._spec.start_vm_cmd import vm_from_start_vm_cmd
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.start_vm_cmd import converted, vm_from_start_vm_cmd
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import Vm
 from ansible_collections.zstack.kvm.plugins.module_utils._storage.base import StorageFacts
 from ansible_collections.zstack.kvm.tests.support.deviations.today import STARTED
+from ansible_collections.zstack.kvm.tests.support.document_variants import facts_of, variants
 from ansible_collections.zstack.kvm.tests.support.in_process import hypervisor
 from ansible_collections.zstack.kvm.tests.support.reference_cases import ALL_CASES, Case
 from ansible_collections.zstack.kvm.tests.support.todays_cases import TodaysCase
@@ -48,6 +53,7 @@ def host() -> Host:
             for kind in kinds
         },
         cgroup_version=1,
+        firmwares=find_firmware(HostSystem().files),
     )
 
 
@@ -82,7 +88,32 @@ def test_libvirt_defines_the_domain_of_each_of_todays_documents_that_the_host_ca
     assert problems == []
     desired = build(vm, host, case.facts)
     assert [problem.message for problem in desired.missing if not LACKED.match(problem.message)] == []
-    assert desired.missing or is_defined_by_libvirt(desired.element)
+    assert desired.missing or differences_once_defined(desired) == ()
+
+
+def test_libvirt_defines_the_domains_of_documents_with_fields_of_others(host: Host) -> None:
+    found, defined = {}, 0
+    for case, document in variants(150, seed=2):
+        reader = DocumentReader()
+        described = converted(document, reader)
+        parsed, problems = parse_vms([{**described, "domain_type": "qemu", "arch": case.arch, "emulator": None}])
+        if reader.problems or problems:
+            continue
+        try:
+            desired = build(parsed[0], host, facts_of(document))
+        except VmProblems:
+            continue
+        if desired.missing:
+            continue
+        defined += 1
+        try:
+            differences: object = differences_once_defined(desired)
+        except VmError as error:
+            differences = str(error)
+        if differences:
+            found[case.name, document["vmInstanceUuid"]] = differences
+    assert found == {}
+    assert defined > 20
 
 
 TAKEN_OUT = (
@@ -113,6 +144,11 @@ TAKEN_OUT = (
     "devices/memballoon",
     "devices/memballoon/stats",
 )
+
+
+def differences_once_defined(desired: DesiredDomain) -> tuple[Difference, ...]:
+    """Return the drift of a VM that was just defined."""
+    return reconcile(desired.element, held_by_libvirt(desired.element), desired.unpatched).differences
 
 
 def held_by_libvirt(domain: etree._Element) -> etree._Element:

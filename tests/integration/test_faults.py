@@ -378,7 +378,7 @@ def test_libvirtd_is_killed_and_stays_away(scenario: Scenario, when: str, call: 
         run = scenario.run(fault=at(scenario.name, call, what="libvirtd for good", when=when))
     finally:
         start_libvirtd()
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 100
     assert (run.error["code"], run.error["rollback"]) == ("connection_lost", "partial"), run.error
     assert "define could not be undone" in run.error["message"]
     scenario.assert_whole_and_repaired_by_the_next_run()

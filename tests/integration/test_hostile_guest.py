@@ -170,7 +170,7 @@ def test_an_answer_that_is_none_costs_the_addresses_of_its_vm(vms: tuple[str, st
     reopen_channel(hostile)
     began = time.monotonic()
     entry, of_other = look(hostile, other)
-    assert time.monotonic() - began < 25
+    assert time.monotonic() - began < 100
     assert agent.asked > asked, "the agent was not asked"
     assert (entry["state"], entry["addresses"]) == ("running", []), entry["warnings"]
     warned = [each for each in entry["warnings"] if each.startswith("there are no addresses from the guest agent: ")]

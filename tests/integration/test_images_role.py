@@ -1,47 +1,68 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The role images: from a URL and from the controller, compressed or not, verified, not fetched again."""
+"""The role images: from a URL and from the controller, compressed or not, verified, fetched once."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import pytest
 from ansible_collections.zstack.kvm.tests.support import media
 from ansible_collections.zstack.kvm.tests.support.playbook import run_tasks
-
-
-def role(directory: Path, **variables: Any) -> list[dict[str, Any]]:
-    """Return the results of the role's tasks."""
-    given = {"images_directory": str(directory), **variables}
-    return run_tasks([{"ansible.builtin.include_role": {"name": "zstack.kvm.images"}, "vars": given}])
 
 
 def checksum(path: Path) -> str:
     return "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_images_are_verified_and_not_fetched_again(images: Path) -> None:
-    raw = media.write_raw(images / "raw", "I am an image")
-    content = raw.read_bytes()
-    subprocess.run(["xz", raw], check=True)
-    packed, qcow2 = images / "raw.xz", media.write_qcow2(images / "qcow2", "I am another")
-    directory = images / "cache"
-    given = [
+@pytest.fixture
+def given(images: Path) -> list[dict[str, str]]:
+    """Return a compressed image at a URL and one of the controller."""
+    packed, qcow2 = (
+        media.write_raw(images / "raw", "I am an image"),
+        media.write_qcow2(images / "qcow2", "I am another"),
+    )
+    subprocess.run(["xz", "--keep", packed], check=True)
+    packed = images / "raw.xz"
+    return [
         {"name": "packed", "url": packed.as_uri(), "checksum": checksum(packed)},
         {"name": "plain", "src": str(qcow2), "checksum": checksum(qcow2)},
     ]
-    assert any(result.get("changed") for result in role(directory, images_list=given))
-    paths = [directory / f"{each['name']}-{each['checksum'][7:19]}.img" for each in given]
-    assert sorted(directory.iterdir()) == paths
-    assert (paths[0].read_bytes(), paths[1].read_bytes()) == (content, qcow2.read_bytes())
-    inodes = [path.stat().st_ino for path in paths]
 
-    wrong = {"name": "wrong", "src": str(qcow2), "checksum": checksum(packed)}
-    messages = [str(result.get("msg")) for result in role(directory, images_list=[*given, wrong])]
-    assert any("the checksum of wrong is" in message for message in messages)
-    assert sorted(directory.iterdir()) == paths
-    assert [path.stat().st_ino for path in paths] == inodes
+
+def include(directory: Path, images_list: list[dict[str, str]]) -> dict[str, Any]:
+    """Return the task that runs the role."""
+    variables = {"images_directory": str(directory), "images_list": images_list}
+    return {"ansible.builtin.include_role": {"name": "zstack.kvm.images"}, "vars": variables}
+
+
+def paths_of(directory: Path, given: list[dict[str, str]]) -> list[Path]:
+    return [directory / f"{each['name']}-{each['checksum'][7:19]}.img" for each in given]
+
+
+def test_images_are_verified_and_fetched_once(images: Path, given: list[dict[str, str]]) -> None:
+    """Two runs need the same images at once; one of them has a second look, and a wrong one."""
+    directory = images / "cache"
+    # A run that was killed left one; somebody fetches into the other.
+    old, new = (directory / f".packed.{age}.partial" for age in ("old", "new"))
+    for path in (old, new):
+        path.mkdir(parents=True)
+    os.utime(old, (0, 0))
+    wrong = {**given[1], "name": "wrong", "checksum": given[0]["checksum"]}
+    look = {"ansible.builtin.command": f"stat --format=%i {paths_of(directory, given)[0]}"}
+    with ThreadPoolExecutor() as threads:
+        tasks = [include(directory, given), look, include(directory, [given[0], wrong])]
+        first, second = threads.map(run_tasks, [tasks, [include(directory, given)]])
+    paths = paths_of(directory, given)
+    # The fact images_paths is set at the end.
+    assert f"'plain': '{paths[1]}'" in str(second)
+    assert any("the checksum of wrong is" in str(result.get("msg")) for result in first)
+    assert sorted(directory.iterdir()) == [new, *paths]
+    assert [path.read_bytes() for path in paths] == [(images / name).read_bytes() for name in ("raw", "qcow2")]
+    assert [result["stdout"] for result in first if "stat" in result.get("cmd", ())] == [str(paths[0].stat().st_ino)]

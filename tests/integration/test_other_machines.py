@@ -54,6 +54,16 @@ def test_spice_with_redirection_and_two_monitors(new_vm: NewVm) -> None:
     wait_for_text(vm["uuid"], "I am " + vm["uuid"])
 
 
+def test_uefi_for_a_guest_that_suspends_to_disk_is_in_sync(new_vm: NewVm) -> None:
+    # libvirt finds no firmware that promises it. That UEFI boots is another test's matter.
+    vm = new_vm(firmware="uefi", suspend_to_disk=True, create_paused=True)
+
+    assert agreed(vm).actions == ["define", "start"]
+    assert qom(vm["uuid"], "/machine/system.flash0", "drive") == "libvirt-pflash0-format"
+    again = agreed(vm)
+    assert (again.actions, again.vm["differences"]) == ([], [])
+
+
 def test_q35_boots_by_uefi_with_sata_and_a_patch(new_vm: NewVm, images: Path) -> None:
     arguments = "<qemu:arg value='-smbios'/><qemu:arg value='type=1,product=Patched'/>"
     vm = new_vm(

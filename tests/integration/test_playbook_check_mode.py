@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""playbooks/start_vms.yml in check mode: documents of ZStack, on a host that lacks much of what they name."""
+"""Check mode: documents of both generations of ZStack, on a host that lacks much of what they name."""
 
 from __future__ import annotations
 
@@ -13,13 +13,19 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.start_vm_cmd import vm_from_start_vm_cmd
+from ansible_collections.zstack.kvm.tests.support.deviations.today import STARTED
+from ansible_collections.zstack.kvm.tests.support.in_process import start_parsed
 from ansible_collections.zstack.kvm.tests.support.laboratory import CHECKOUT
 from ansible_collections.zstack.kvm.tests.support.playbook import TARGET_PYTHON
 from ansible_collections.zstack.kvm.tests.support.reference_cases import ALL_CASES
 from ansible_collections.zstack.kvm.tests.support.virsh import virsh
 
-# The written ones, for hosts like this one.
-DOCUMENTS = [case.document for case in ALL_CASES if case.name[0].isdigit() and case.arch == "x86_64"]
+# Of the written ones, for hosts like this one.
+OLD = [case.document for case in ALL_CASES if case.name[0].isdigit() and case.arch == "x86_64"]
+TODAYS = [case.document for case in STARTED if case.name[0] == "r" and case.arch == "x86_64"][:12]
+DOCUMENTS = [*OLD, *TODAYS]
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +34,9 @@ def foretold(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedPr
     variables = {
         "ansible_python_interpreter": TARGET_PYTHON,
         "zstack_hosts": "localhost",
-        "zstack_start_vm_cmds": DOCUMENTS,
+        "zstack_start_vm_cmds": OLD,
+        # As they are pasted into AWX
+        "zstack_secret_start_vm_cmds": "\n".join(json.dumps(dict(document), indent=2) for document in TODAYS),
         "zstack_vm_defaults": {"domain_type": "qemu"},
     }
     given = tmp_path_factory.mktemp("documents") / "variables.json"
@@ -47,6 +55,16 @@ def test_every_vm_would_be_started(foretold: subprocess.CompletedProcess[str]) -
 
 def test_what_the_host_lacks_is_a_warning(foretold: subprocess.CompletedProcess[str]) -> None:
     assert "vms[0].root_volume.install_path: the file or block device /" in foretold.stdout + foretold.stderr
+
+
+def test_each_recorded_vm_of_both_generations_would_be_started() -> None:
+    vms = [
+        parse_vms([{**vm_from_start_vm_cmd(case.document)[0], "domain_type": "qemu", "arch": case.arch}])[0][0]
+        for case in [*ALL_CASES, *STARTED]
+    ]
+    run = start_parsed(vms, set(), check=True)
+    assert [entry["error"]["message"] for entry in run.vms if "error" in entry] == []
+    assert {(entry["actions"][0], entry["actions"][-1]) for entry in run.vms} == {("define", "start")}
 
 
 def test_nothing_is_defined(foretold: subprocess.CompletedProcess[str]) -> None:

@@ -88,7 +88,8 @@ def test_a_vm_runs_after_one_command_and_is_gone_after_another(clone: Path) -> N
     assert state(uuid) == "running" and shown(first.stdout, "state").startswith("running, by ")
     assert re.fullmatch(r"vnc://[\d.]+:59\d\d", shown(first.stdout, "console"))
     assert " changed=0 " in shown(first.stdout, "second run")
-    assert '@guest {"kind":"ready"' in first.stdout
+    # The guest has read its name from the seed.
+    assert re.search(r'@guest \{"kind":"ready".*"hostname":"quickstart"', first.stdout)
     # Light text on a dark screen: neither empty nor noise.
     colours = Counter(pixels(Path(shown(first.stdout, "screen")).read_bytes()))
     assert 0.5 < colours.most_common(1)[0][1] / sum(colours.values()) < 0.995
@@ -104,6 +105,7 @@ def test_a_vm_runs_after_one_command_and_is_gone_after_another(clone: Path) -> N
     clean = quickstart(clone, "--clean")
     assert clean.returncode == 0, clean.stdout + clean.stderr
     assert state(uuid) == "absent" and not disk.exists()
+    assert list(Path("/var/lib/zstack-kvm/seeds").glob(uuid.replace("-", "") + ".*")) == []
     # Another clone's VM keeps the bridge and its port in it.
     assert nics_in_the_bridge() == nics_of_others and BRIDGE.exists() == bool(nics_of_others)
     assert not (clone / ".cache/quickstart").exists()

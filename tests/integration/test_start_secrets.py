@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import secrets
+import stat
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,7 @@ from ansible_collections.zstack.kvm.tests.support.virsh import definition, virsh
 CONSOLE, CHAP, KEY = secrets.token_hex(4), secrets.token_hex(8), secrets.token_hex(8)
 CEPHX = base64.b64encode(KEY.encode()).decode()
 SECRETS = (CONSOLE, CHAP, CEPHX, KEY)
+SEEDS = Path("/var/lib/zstack-kvm/seeds")
 IQN = "iqn.2026-01.org.example:secrets"
 
 
@@ -64,6 +66,16 @@ def test_when_a_vm_starts(new_vm: NewVm, tmp_path: Path) -> None:
     assert definition(vm["uuid"]).find("devices/graphics").get("passwd") == CONSOLE
     # What searches does find what is there.
     assert any(file.startswith(LIBVIRTS_OWN) for file in files_with(CONSOLE))
+
+
+def test_when_a_seed_has_a_password(new_vm: NewVm, tmp_path: Path) -> None:
+    vm = new_vm(cloud_init={"user_data": {"users": [{"name": "ops", "plain_text_passwd": CONSOLE}]}})
+    run = run_watched(tmp_path, vm, owners=(*LIBVIRTS_OWN, str(SEEDS)))
+    assert run.actions == ["write_cloud_init_seed", "define", "start"]
+    (seed,) = SEEDS.glob(vm["uuid"].replace("-", "") + ".*")
+    assert CONSOLE in seed.read_text(encoding="latin-1")
+    assert stat.S_IMODE(seed.stat().st_mode) == 0o400
+    seed.unlink()
 
 
 def test_when_a_password_changes(new_vm: NewVm, tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ def test_a_hanging_qemu_is_forced_off_and_delays_no_other_vm(new_vm: NewVm, imag
         began = time.monotonic()
         ended, stopped = stop(hanging, other, timeout=8, force=True)
         # libvirt itself waits for ten seconds before it kills a QEMU that doesn't hear.
-        assert time.monotonic() - began < 40
+        assert time.monotonic() - began < 100
     assert (ended["actions"], ended["state"]) == (["shutdown", "destroy"], "shutoff")
     assert (stopped["actions"], stopped["state"]) == (["shutdown"], "shutoff")
     assert state(hanging["uuid"]) == "shut off"

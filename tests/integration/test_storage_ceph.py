@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import signal
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -246,7 +249,8 @@ class TestCreated:
         self, new_vm: NewVm, ceph: CephCluster, secret_uuid: str, linked: bool
     ) -> None:
         name = "clone" if linked else "copy"
-        vm = self.vm(new_vm, ceph, secret_uuid, name, linked=linked, size="2MiB")
+        features = ["layering", "exclusive-lock"]
+        vm = self.vm(new_vm, ceph, secret_uuid, name, linked=linked, size="2MiB", features=features)
         run = module_run.agreed(vm)
         assert run.actions[:2] == ["create_volume", "define"], run.output
         wait_for_text(vm["uuid"], "I am golden")
@@ -255,6 +259,10 @@ class TestCreated:
         assert module_run.agreed(vm).actions == ["grow_volume"]
         assert "8.000 MiB" in virsh("domblkinfo", vm["uuid"], "vda", "--human")
         assert module_run.agreed(vm).actions == []
+        vm["root_volume"]["create"]["features"] = ["layering"]
+        again = module_run.agreed(vm)
+        assert again.actions == []
+        assert [each["before"] for each in again.vm["differences"]] == ["exclusive-lock, layering"]
 
     @pytest.mark.usefixtures("golden")
     def test_a_failed_start_leaves_no_volume(self, new_vm: NewVm, ceph: CephCluster, secret_uuid: str) -> None:
@@ -263,6 +271,34 @@ class TestCreated:
         run = module_run.start(vm)
         assert (run.error["code"], run.error["rollback"]) == ("qemu_failed", "done"), run.output
         assert ceph.images("pool") == before
+
+    @pytest.mark.usefixtures("golden")
+    @pytest.mark.parametrize("command", ["clone", "rename"])
+    def test_a_killed_task_is_completed_by_the_next_one(
+        self,
+        new_vm: NewVm,
+        ceph: CephCluster,
+        secret_uuid: str,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        command: str,
+    ) -> None:
+        before = ceph.images("pool")
+        name = f"killed-{command}"
+        vm = self.vm(new_vm, ceph, secret_uuid, name, linked=True)
+        program, path = tmp_path / "rbd", os.environ["PATH"]
+        script = '#!/bin/sh\n%s "$@"; ended=$?\ncase " $* " in *" %s "*) kill -9 $PPID;; esac\nexit $ended\n'
+        program.write_text(script % (shutil.which("rbd"), command))
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", "%s:%s" % (tmp_path, path))
+        with module_run.begin(vm) as process:
+            assert process.wait(60) == -signal.SIGKILL
+        monkeypatch.setenv("PATH", path)
+        (left,) = ceph.images("pool") - before
+        assert (left == name) == (command == "rename")
+        run = module_run.start(vm)
+        assert not run.failed, run.output
+        assert ceph.images("pool") - before == {name}
 
     @pytest.mark.usefixtures("golden")
     def test_a_snapshot_that_is_missing_and_a_size_below_it(

@@ -27,7 +27,7 @@ from ansible_collections.zstack.kvm.tests.support.servers import CephCluster, Is
 from ansible_collections.zstack.kvm.tests.support.virsh import state, try_virsh, virsh
 
 # libvirt and QEMU by themselves wait for minutes.
-SECONDS = 25
+SECONDS = 90
 SECRET = "4c1b3f1e-6a57-4a4c-9a3e-5d1d5f0f7b10"
 IQN, LOCKED = "iqn.2024-01.io.zstack:open", "iqn.2024-01.io.zstack:locked"
 

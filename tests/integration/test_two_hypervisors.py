@@ -165,7 +165,7 @@ class TestByARemoteUri:
         error = start(new_vm(), uri=here.uri.replace(here.address, NOBODY)).error
         assert error["code"] in ("libvirt_unavailable", "libvirt_hangs")
         assert NOBODY in error["message"]
-        assert time.monotonic() - began < 60
+        assert time.monotonic() - began < 120
 
 
 class TestMigration:

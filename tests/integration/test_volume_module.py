@@ -12,21 +12,17 @@ from typing import Any
 import pytest
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
 from ansible_collections.zstack.kvm.tests.support import media
-from ansible_collections.zstack.kvm.tests.support.forked_task import run_module, start
-from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun
+from ansible_collections.zstack.kvm.tests.support.forked_task import run_module
+from ansible_collections.zstack.kvm.tests.support.in_process import run_volumes, start
 from ansible_collections.zstack.kvm.tests.support.virsh import virsh
 
 MIB = 1 << 20
 
 
-def volumes(*given: dict[str, Any], check: bool = False, **options: Any) -> TaskRun:
-    return run_module("zstack_volume", {"volumes": list(given), **options}, check)
-
-
 def agreed(*given: dict[str, Any], **options: Any) -> list[dict[str, Any]]:
     """Return the entries of a run that check mode has predicted."""
-    foretold, real = volumes(*given, check=True, **options), volumes(*given, **options)
-    assert not real.failed, real.output
+    foretold, real = run_volumes(*given, check=True, **options), run_volumes(*given, **options)
+    assert not real.failed, real.result
     assert [each["actions"] for each in foretold.result["volumes"]] == [
         each["actions"] for each in real.result["volumes"]
     ]
@@ -35,8 +31,8 @@ def agreed(*given: dict[str, Any], **options: Any) -> list[dict[str, Any]]:
 
 def error_of(*given: dict[str, Any], **options: Any) -> dict[str, Any]:
     """Return the error of the first volume."""
-    run = volumes(*given, **options)
-    assert run.failed, run.output
+    run = run_volumes(*given, **options)
+    assert run.failed, run.result
     return dict(run.result["volumes"][0]["error"])
 
 
@@ -56,7 +52,8 @@ def test_many_volumes_are_created_and_grown_and_then_nothing_changes(images: Pat
     grown = agreed(*given, empty)
     assert [each["actions"] for each in grown] == [[]] * 20 + [["grow_volume"]]
     assert grown[-1]["size"] == (images / "empty").stat().st_size == 8 * MIB
-    assert not volumes(*given, empty).result["changed"]
+    again = run_module("zstack_volume", {"volumes": [*given, empty]})
+    assert (again.failed, again.result["changed"]) == (False, False)
 
 
 def test_the_volume_of_a_running_vm_is_grown_online(new_vm: NewVm) -> None:
@@ -76,7 +73,8 @@ def test_a_volume_without_create_is_only_examined(images: Path, image: Path) -> 
 def test_with_a_problem_nothing_is_created(images: Path) -> None:
     good = {"install_path": str(images / "good"), "create": {"size": "1MiB"}}
     bad = {"install_path": str(images / "bad"), "create": {"image": "/nothing"}}
-    assert error_of(bad, good)["code"] == "image_missing"
+    run = run_module("zstack_volume", {"volumes": [bad, good]})
+    assert (run.failed, run.result["volumes"][0]["error"]["code"]) == (True, "image_missing")
     assert not (images / "good").exists()
 
 
@@ -85,7 +83,7 @@ class TestAbsent:
         (entry,) = agreed({"install_path": str(image)}, state="absent")
         assert (entry["actions"], entry["exists"]) == (["remove_volume"], False)
         assert not image.exists()
-        assert not volumes({"install_path": str(image)}, state="absent").result["changed"]
+        assert not run_volumes({"install_path": str(image)}, state="absent").result["changed"]
 
     def test_the_volume_of_a_vm_and_the_images_below_it_stay(self, new_vm: NewVm, images: Path, image: Path) -> None:
         disk = images / "disk"
@@ -99,8 +97,9 @@ class TestAbsent:
             if is_running:
                 virsh("destroy", vm["uuid"])
 
-    def test_the_image_of_a_clone_without_a_vm_stays(self, images: Path, image: Path) -> None:
-        clone = images / "clone"
+    def test_the_image_of_a_clone_without_a_vm_in_another_directory_stays(self, images: Path, image: Path) -> None:
+        clone = images / "volumes" / "clone"
+        clone.parent.mkdir()
         agreed({"install_path": str(clone), "create": {"image": str(image), "linked": True}})
         error = error_of({"install_path": str(image)}, state="absent")
         assert (error["code"], str(clone) in error["message"]) == ("volume_in_use", True)

@@ -18,28 +18,16 @@ from typing import Any
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._host.new_file import partial_path
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
-from ansible_collections.zstack.kvm.tests.support import foretold, media, module_run
+from ansible_collections.zstack.kvm.tests.support import foretold, forked_task, media, module_run
 from ansible_collections.zstack.kvm.tests.support.failing_start import UNKNOWN_TO_QEMU
-from ansible_collections.zstack.kvm.tests.support.forked_task import Fault, begin, start
+from ansible_collections.zstack.kvm.tests.support.forked_task import Fault, begin
+from ansible_collections.zstack.kvm.tests.support.in_process import agreed, start
 from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun
 from ansible_collections.zstack.kvm.tests.support.serial_console import wait_for_text
 from ansible_collections.zstack.kvm.tests.support.virsh import qmp, state, virsh
 from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 
 MIB = 1 << 20
-
-
-def agreed(*vms: Any, **options: Any) -> TaskRun:
-    """Return a run after check mode has predicted exactly that."""
-    return foretold.agreed(start, *vms, **options)
-
-
-def refused(vm: dict[str, Any]) -> dict[str, Any]:
-    """Return the error of a VM for which nothing may have been created."""
-    run = foretold.failed(start, vm)
-    assert state(vm["uuid"]) == "absent"
-    assert not Path(vm["root_volume"]["install_path"]).exists()
-    return run.error
 
 
 def info(path: Path) -> dict[str, Any]:
@@ -104,13 +92,13 @@ class TestCreated:
 
     def test_a_clone_for_each_of_many_vms_side_by_side(self, new_vm: NewVm, image: Path, images: Path) -> None:
         vms = [created(new_vm, images / f"clone{number}", image=image, linked=True) for number in range(4)]
-        run = start(*vms, parallel=4)
+        run = forked_task.start(*vms, parallel=4)
         assert not run.failed, run.output
         assert [vm["actions"] for vm in run.vms] == [["create_volume", "define", "start"]] * 4
 
     def test_one_that_two_vms_share_is_created_once(self, new_vm: NewVm, disk: Path) -> None:
         volume = {"install_path": str(disk), "shareable": True, "create": {"size": "1MiB", "format": "raw"}}
-        run = agreed(*(new_vm(data_volumes=[volume]) for _vm in range(2)), parallel=1)
+        run = agreed(*(new_vm(data_volumes=[volume]) for _vm in range(2)))
         assert [vm["actions"].count("create_volume") for vm in run.vms] == [1, 0]
 
 
@@ -211,45 +199,51 @@ class TestFailedStart:
         assert disk.exists()
 
 
+@pytest.fixture
+def in_use(new_vm: NewVm) -> Iterator[tuple[str, str]]:
+    """Yield the disk of a VM that runs and of one that is off."""
+    on, off = new_vm(), new_vm()
+    run = start(on, off)
+    assert not run.failed, run.output
+    virsh("destroy", off["uuid"])
+    yield on["root_volume"]["install_path"], off["root_volume"]["install_path"]
+
+
 class TestRefused:
+    def test_whatever_the_image_cannot_be_used_for(
+        self, new_vm: NewVm, image: Path, images: Path, in_use: tuple[str, str]
+    ) -> None:
+        hostile = images / "hostile"
+        backing = ["-u", "-F", "raw", "-b", "/etc/passwd"]
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", *backing, hostile, "1M"], check=True)
+        subprocess.run(["qemu-img", "convert", "-O", "vmdk", image, images / "vmdk"], check=True)
+        raw = media.write_raw(images / "raw", "I am 2 MiB", size=2 * MIB)
+        running, off = in_use
+        expected: list[tuple[dict[str, Any], str, str]] = [
+            ({"image": raw, "size": "1MiB"}, "invalid_input", ".size: is 1048576 bytes, less than the 2097152 bytes"),
+            ({"image": image, "image_format": "raw"}, "image_format", "has a qcow2 header, but image_format is raw"),
+            ({"image": hostile}, "backing_file_outside", "/etc/passwd"),
+            ({"image": images / "vmdk"}, "image_format", "is a vmdk image"),
+            ({"image": running}, "image_locked", running),
+            ({"image": off, "linked": True}, "volume_in_use", "is a disk of VM"),
+        ]
+        vms = [created(new_vm, images / f"new{index}", **create) for index, (create, _c, _t) in enumerate(expected)]
+        run = foretold.failed(start, *vms)
+        errors = [vm["error"] for vm in run.vms]
+        assert [error["code"] for error in errors] == [code for _create, code, _text in expected]
+        for error, (_create, _code, text) in zip(errors, expected):
+            assert text in error["message"]
+        assert {state(vm["uuid"]) for vm in vms} == {"absent"}
+        assert not [name for name in left_in(images) if name.startswith("new")]
+
     def test_all_problems_at_once_each_with_its_path(self, new_vm: NewVm, images: Path, disk: Path) -> None:
         vm = created(new_vm, disk, image=images / "nothing")
         missing = str(images / "no" / "disk")
         vm["data_volumes"] = [{"install_path": missing, "create": {"size": "1MiB"}}]
-        message = refused(vm)["message"]
+        message = foretold.failed(start, vm).error["message"]
         assert "vms[0].root_volume.create.image: the image %s does not exist" % (images / "nothing") in message
         assert "vms[0].data_volumes[0].install_path: the directory %s does not exist" % (images / "no") in message
-
-    def test_a_size_below_the_image(self, new_vm: NewVm, images: Path, disk: Path) -> None:
-        image = media.write_raw(images / "raw", "I am 2 MiB", size=2 * MIB)
-        error = refused(created(new_vm, disk, image=image, size="1MiB"))
-        assert "root_volume.create.size: is 1048576 bytes, less than the 2097152 bytes" in error["message"]
-
-    def test_a_format_that_the_image_does_not_have(self, new_vm: NewVm, image: Path, disk: Path) -> None:
-        assert refused(created(new_vm, disk, image=image, image_format="raw"))["code"] == "image_format"
-
-    def test_a_raw_image_that_begins_like_one_with_a_backing_file(self, new_vm: NewVm, image: Path, disk: Path) -> None:
-        backing = ["-u", "-F", "raw", "-b", "/etc/passwd"]
-        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", *backing, image, "1M"], check=True)
-        error = refused(created(new_vm, disk, image=image))
-        assert (error["code"], "/etc/passwd" in error["message"]) == ("backing_file_outside", True)
-
-    def test_any_other_format(self, new_vm: NewVm, image: Path, images: Path, disk: Path) -> None:
-        subprocess.run(["qemu-img", "convert", "-O", "vmdk", image, images / "vmdk"], check=True)
-        assert refused(created(new_vm, disk, image=images / "vmdk"))["code"] == "image_format"
-
-    def test_an_image_that_a_running_vm_writes_to(self, new_vm: NewVm, disk: Path) -> None:
-        other = new_vm()
-        start(other)
-        error = refused(created(new_vm, disk, image=other["root_volume"]["install_path"]))
-        assert error["code"] == "image_locked"
-
-    def test_a_clone_of_the_disk_of_a_vm_that_is_off(self, new_vm: NewVm, disk: Path) -> None:
-        other = new_vm()
-        start(other)
-        virsh("destroy", other["uuid"])
-        error = refused(created(new_vm, disk, image=other["root_volume"]["install_path"], linked=True))
-        assert error["code"] == "volume_in_use"
+        assert state(vm["uuid"]) == "absent"
 
 
 Wrapper = Callable[[str, str], AbstractContextManager[None]]
@@ -303,7 +297,7 @@ def full_image(images: Path) -> Path:
 
 class TestNoSpace:
     def test_is_found_before(self, new_vm: NewVm, full_image: Path, small: Path) -> None:
-        error = refused(created(new_vm, small / "disk", image=full_image))
+        error = start(created(new_vm, small / "disk", image=full_image)).error
         assert (error["code"], error["phase"]) == ("disk_full", "preflight")
         assert left_in(small) == set()
 
@@ -344,17 +338,28 @@ class TestKilled:
         assert start(vm).actions == ["create_volume", "define", "start"]
         assert left_in(disk.parent) == before | {"disk"}
 
+    def test_while_it_is_grown(self, new_vm: NewVm, disk: Path, qemu_img: Wrapper) -> None:
+        media.write_qcow2(disk, "I am the disk")
+        vm = created(new_vm, disk, size="4MiB")
+        for script, is_grown in (("true", False), ('"$real" "$@"', True)):
+            with qemu_img("resize", script + "; kill -9 $PPID; exit"), module_run.begin(vm) as process:
+                assert process.wait(30) == -signal.SIGKILL
+            assert (info(disk)["virtual-size"] == 4 * MIB) == is_grown
+        assert start(vm).actions == ["start"]
+        assert info(disk)["virtual-size"] == 4 * MIB
+
     def test_at_each_call_of_libvirt(self, new_vm: NewVm, image: Path, disk: Path) -> None:
+        vms = []
+        # The calls before the fifth only look.
         for call in range(5, 30):
-            vm = created(new_vm, disk.with_name(f"disk{call}"), image=image, linked=True)
-            if not start(vm, fault=Fault("task", "before", call)).returncode:
+            vms.append(created(new_vm, disk.with_name(f"disk{call}"), image=image, linked=True))
+            if not forked_task.start(vms[-1], fault=Fault("task", "before", call)).returncode:
                 break
-            again = start(vm)
-            assert not again.failed, again.output
-            assert state(vm["uuid"]) == "running"
-            assert start(vm).actions == []
-            virsh("destroy", vm["uuid"])
-        assert call > 8
+        assert 8 < call < 29
+        again = start(*vms)
+        assert not again.failed, again.output
+        assert {state(vm["uuid"]) for vm in vms} == {"running"}
+        assert [vm["actions"] for vm in start(*vms).vms] == [[]] * len(vms)
         assert not [name for name in left_in(disk.parent) if name.endswith(".partial")]
 
     def test_by_a_request_to_stop(self, new_vm: NewVm, image: Path, disk: Path, qemu_img: Wrapper) -> None:
@@ -368,9 +373,12 @@ class TestKilled:
         assert left_in(disk.parent) == before
 
 
-def test_two_tasks_that_need_one_volume_create_it_once(new_vm: NewVm, image: Path, disk: Path) -> None:
-    volume = {"install_path": str(disk), "shareable": True, "create": {"image": str(image), "format": "raw"}}
-    tasks = [begin(new_vm(data_volumes=[volume])) for _task in range(2)]
+def test_two_tasks_copy_one_image_at_once_and_create_a_volume_that_both_need_once(
+    new_vm: NewVm, image: Path, disk: Path
+) -> None:
+    shared = {"install_path": str(disk), "shareable": True, "create": {"image": str(image), "format": "raw"}}
+    vms = [{**created(new_vm, disk.with_name(f"own{n}"), image=image), "data_volumes": [shared]} for n in range(2)]
+    tasks = [begin(vm) for vm in vms]
     runs = [task.finished() for task in tasks]
     assert [run.failed for run in runs] == [False, False]
-    assert sum(run.actions.count("create_volume") for run in runs) == 1
+    assert sorted(run.actions.count("create_volume") for run in runs) == [1, 2]

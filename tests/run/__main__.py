@@ -31,7 +31,8 @@ ABORTED = re.compile(r"^nox > Session \S+ (?:aborted|failed): (.+?)(?: \(took .*
 class Part:
     """A part of the tests: the nox session of its name, what it needs of the machine, and its time limit.
 
-    Parts that only read the checkout run beside each other. One that is not C(usual) runs only when it is named.
+    Parts that C(share) the machine run beside each other, in this order: those that take longest are first. One that is
+    not C(usual) runs only when it is named.
     """
 
     name: str
@@ -39,24 +40,30 @@ class Part:
     needs: frozenset[str] = frozenset()
     minutes: float = 15
     usual: bool = True
-    reads_only: bool = False
+    shares: bool = False
 
 
 HYPERVISOR = frozenset({"hypervisor"})
 
 PARTS = (
     Part("unit", "unit tests (pytest)"),
-    Part("types", "types and style (mypy, ruff)", reads_only=True),
-    Part("docs", "documentation, its site and the changelog (antsibull, Sphinx)", reads_only=True),
-    Part("build", "the collection as a file: build, install, look inside", reads_only=True),
-    Part("lint", "ansible-lint, profile production", reads_only=True),
-    Part("sanity", "ansible-test sanity, nothing ignored", frozenset({"sanity"}), reads_only=True),
-    Part("integration", "real libvirt and QEMU, in laboratory hypervisors", HYPERVISOR | {"community"}, minutes=60),
     Part(
         "other_systems",
         "chosen integration tests on hypervisors that run Debian 13",
         HYPERVISOR | frozenset(systems.USUAL),
         minutes=20,
+        shares=True,
+    ),
+    Part("sanity", "ansible-test sanity, nothing ignored", frozenset({"sanity"}), shares=True),
+    Part("lint", "ansible-lint, profile production", shares=True),
+    Part("docs", "documentation, its site and the changelog (antsibull, Sphinx)", shares=True),
+    Part("build", "the collection as a file: build, install, look inside", shares=True),
+    Part("types", "types and style (mypy, ruff)", shares=True),
+    Part(
+        "integration",
+        "real libvirt and QEMU, in laboratory hypervisors",
+        HYPERVISOR | {"cloud_image", "community"},
+        minutes=60,
     ),
     Part("molecule", "molecule scenarios", HYPERVISOR, minutes=20),
     Part("mutation", "unit tests notice each missing part of a domain; only when named", minutes=30, usual=False),
@@ -87,7 +94,7 @@ def main(arguments: list[str]) -> int:
     if options.hypervisor:
         if [part.name for part in parts] not in (["integration"], ["other_systems"]):
             _parser().error("--hypervisor goes with the part integration or other_systems alone")
-        needs = HYPERVISOR | {options.hypervisor}
+        needs = HYPERVISOR | (needs & {"cloud_image"}) | {options.hypervisor}
         further = [f"--hypervisor={options.hypervisor}", *further]
     if further and len(parts) != 1:
         _parser().error("what follows -- goes to the tool of one part; name that part alone")
@@ -105,8 +112,8 @@ def main(arguments: list[str]) -> int:
     set_up = time.monotonic() - started
     started = time.monotonic()
     results = []
-    for reads_only, group in itertools.groupby(parts, lambda part: part.reads_only):
-        if reads_only:
+    for shares, group in itertools.groupby(parts, lambda part: part.shares):
+        if shares:
             results += _run_at_once(list(group), checkout, further)
         else:
             results += [_run(part, checkout, further, Screen()) for part in group]

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from . import ansible_test, systems
+from . import ansible_test, cloud_image, systems
 from .checkout import Checkout
 from .process import Outcome, run
 from .screen import Screen
@@ -80,6 +80,8 @@ class Setup:
         if "hypervisor" in needs:
             self._hypervisor()
             self._guest()
+        if "cloud_image" in needs:
+            self._cloud_image()
         for name in systems.SUITES:
             if name in needs:
                 self._system(name)
@@ -189,6 +191,15 @@ class Setup:
             outcome = self._run(["tools/guest/build", "--output", str(self.checkout.guest)], APT_SECONDS)
             if not outcome.ok:
                 raise self._fail("Building the guest", outcome, "The last line above says what is in the way.")
+
+    def _cloud_image(self) -> None:
+        def run_or_fail(command: list[str]) -> None:
+            outcome = self._run(command, APT_SECONDS)
+            if not outcome.ok:
+                raise self._fail("Building the cloud image", outcome, "Do the package sources answer?")
+
+        with step("a cloud image of Debian, from its packages"):
+            cloud_image.ensure(self.checkout.root, run_or_fail)
 
     def _system(self, name: str) -> None:
         def run_or_fail(command: list[str]) -> None:

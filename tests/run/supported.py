@@ -46,6 +46,7 @@ TESTS_OF_TARGETS = (
 # On hypervisors that run another system than this machine
 TESTS_OF_SYSTEMS = (
     _VMS,
+    "tests/integration/test_domain_definition.py",
     "tests/integration/test_errors.py",
     "tests/integration/test_live_changes.py::TestCd",
     "tests/integration/test_live_changes.py::TestConsolePassword",

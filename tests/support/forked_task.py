@@ -19,12 +19,14 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any, Optional
+from unittest import mock
 
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt import connection
@@ -39,9 +41,10 @@ _NOTICE_SECONDS = 20
 _IMPATIENT_SECONDS = 2
 
 _MODULES = "ansible_collections.zstack.kvm.plugins.modules"
+MODULE_FILES = sorted(Path(__file__).parents[2].glob("plugins/modules/*.py"))
 
 _processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload(["__main__", __name__, f"{_MODULES}.zstack_vm_start"])
+_processes.set_forkserver_preload([__name__, *(f"{_MODULES}.{path.stem}" for path in MODULE_FILES)])
 
 
 @dataclass(frozen=True)
@@ -95,8 +98,7 @@ class ForkedTask:
     ) -> None:
         self._output = tempfile.NamedTemporaryFile(mode="r", prefix="zstack-kvm-task-", encoding="utf-8")
         work = (module, arguments, fault, calls, self._output.name, lack)
-        self._process = _processes.Process(target=_work, args=work, daemon=True)
-        self._process.start()
+        self._process = forked(_work, *work)
 
     def send_signal(self, number: int) -> None:
         """Send a signal to the process of the task."""
@@ -118,6 +120,16 @@ class ForkedTask:
         assert lines, f"the task returned nothing: {output}"
         result = json.loads(lines[-1])
         return TaskRun(result, output, 1 if result.get("failed") else 0)
+
+
+def forked(function: Callable[..., None], *arguments: Any) -> multiprocessing.process.BaseProcess:
+    """Start a process for a call of the function; it has loaded the modules already."""
+    # Python gives the server no path to find them, and none is missed.
+    with mock.patch.dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)):
+        forkserver.ensure_running()
+    process = _processes.Process(target=function, args=arguments, daemon=True)
+    process.start()
+    return process
 
 
 def begin(
@@ -153,6 +165,8 @@ def _work(
     output: str,
     lack: Optional[Lack],
 ) -> None:
+    # That of the server
+    os.environ.pop("PYTHONPATH", None)
     with open(output, "w", encoding="utf-8") as file:
         os.dup2(file.fileno(), sys.stdout.fileno())
         os.dup2(file.fileno(), sys.stderr.fileno())

@@ -97,12 +97,18 @@ def begin_task(
 
 
 def run_tasks(
-    tasks: Sequence[Mapping[str, Any]], check: bool = False, environment: Optional[Mapping[str, str]] = None
+    tasks: Sequence[Mapping[str, Any]],
+    check: bool = False,
+    environment: Optional[Mapping[str, str]] = None,
+    prefix: Sequence[str] = (),
 ) -> list[dict[str, Any]]:
-    """Run the tasks of one playbook, also after one that failed, and return what they returned."""
+    """Run the tasks of one playbook, also after one that failed, and return what they returned.
+
+    C(prefix): a command before ansible-playbook, such as C(nsenter).
+    """
     with tempfile.TemporaryDirectory(prefix="zstack-kvm-play-") as directory:
         named = [{"name": "Test", "ignore_errors": True, **task} for task in tasks]
-        process = _begin(named, Path(directory), check, environment=environment)
+        process = _begin(named, Path(directory), check, environment=environment, prefix=prefix)
         output = output_of(process)
         results = Path(directory, "results")
         assert results.exists(), f"the tasks returned nothing: {output}"
@@ -115,6 +121,7 @@ def _begin(
     check: bool = False,
     verbosity: int = 0,
     environment: Optional[Mapping[str, str]] = None,
+    prefix: Sequence[str] = (),
 ) -> subprocess.Popen[str]:
     playbook = directory / "play.json"
     play = {"hosts": "localhost", "gather_facts": False, "tasks": list(tasks)}
@@ -131,7 +138,7 @@ def _begin(
         "RESULT_FILE": str(directory / "results"),
     }
     return subprocess.Popen(
-        [*command, str(playbook)],
+        [*prefix, *command, str(playbook)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -25,6 +25,7 @@ MODULES = [
     "virtio_net",
     "virtio_balloon",
     "virtio-rng",
+    "isofs",
     "sd_mod",
     "sr_mod",
     "ata_piix",

@@ -78,7 +78,7 @@ def run(vm: QuickstartVm, progress: Progress) -> None:
     with progress.step("does a guest really boot under KVM?") as outcome:
         accelerator = guest.accelerator(vm.checkout, vm.directory, progress)
         outcome.append(accelerator.reason)
-    with progress.step("a StartVmCmd document starts a VM, and its guest boots (playbooks/start_vms.yml)") as outcome:
+    with progress.step("a VM is created from the guest's image, and boots (playbooks/start_vms.yml)") as outcome:
         vm.prepare(progress)
         controller.start_vm(vm, accelerator.domain_type)
         outcome.append(f"the serial console says: {vm.wait_until_booted()}")
@@ -96,7 +96,7 @@ console       {vm.console()}
 screen        {vm.picture}
 second run    {recap}
 
-The document  {vm.document}
+The VM        {controller.vms}
 the command   {controller.shown_command}
 from now on   ./quickstart again changes nothing; ./quickstart --clean removes what it created, including the VM"""
     )

@@ -14,13 +14,14 @@ from .vm import BRIDGE, CHANNELS, DISKS, QuickstartVm
 
 
 def clean(vm: QuickstartVm) -> None:
-    """Remove the VM, its disk, bridge and channel, and what was built and downloaded; each if it is there."""
+    """Remove the VM, its disk, seed, bridge and channel, and what was built and downloaded; each if it is there."""
     if vm.exists():
         _say(f"the VM {vm.name} ({vm.uuid})")
         vm.remove()
-    if vm.disk.exists():
-        _say(str(vm.disk))
-        vm.disk.unlink()
+    for path in (vm.disk, *vm.seeds()):
+        if path.exists():
+            _say(str(path))
+            path.unlink()
     _remove_directory(vm.channel.parent)
     for directory in (DISKS, CHANNELS):
         # Another checkout's VM may be in it

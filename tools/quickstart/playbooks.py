@@ -34,11 +34,11 @@ class Controller:
         # pip's own script in bin finds no Python whose path has a quote in it
         self._playbook = [str(self._venv / "bin/python"), "-m", "ansible", "playbook"]
         self._inventory = directory / "inventory.json"
-        self._vms = directory / "vms.json"
+        self.vms = directory / "vms.json"
         self._configuration = directory / "ansible.cfg"
         self.shown_command = shlex.join(
             ["env", f"ANSIBLE_COLLECTIONS_PATH={directory / 'collections'}", *self._playbook,
-             "-i", str(self._inventory), "-e", f"@{self._vms}", str(checkout / "playbooks/start_vms.yml")]
+             "-i", str(self._inventory), "-e", f"@{self.vms}", str(checkout / "playbooks/start_vms.yml")]
         )  # fmt: skip
 
     def install(self) -> None:
@@ -68,13 +68,12 @@ class Controller:
     def start_vm(self, vm: QuickstartVm, domain_type: str) -> str:
         """Start the VM by the playbook that users run; returns the line of the play's recap."""
         variables = {
-            "quickstart_document": str(vm.document),
-            "zstack_start_vm_cmds": ["{{ lookup('ansible.builtin.file', quickstart_document) }}"],
+            "zstack_vms": [vm.options()],
             "zstack_vm_defaults": {"domain_type": domain_type},
         }
-        self._vms.write_text(json.dumps(variables, indent=2) + "\n", encoding="utf-8")
+        self.vms.write_text(json.dumps(variables, indent=2) + "\n", encoding="utf-8")
         hint = "The lines above say what failed. If another program changed the VM: ./quickstart --clean"
-        output = self._play("start_vms.yml", "-e", f"@{self._vms}", hint=hint)
+        output = self._play("start_vms.yml", "-e", f"@{self.vms}", hint=hint)
         for line in output.splitlines():
             if line.startswith("this_machine ") and "changed=" in line:
                 return " ".join(line.split())

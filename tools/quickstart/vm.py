@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The VM of the quickstart: its document, its disk and bridge, its console and screen."""
+"""The VM of the quickstart: its options, its bridge, its console and screen."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ import time
 import tty
 import uuid
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 from . import guest
 from .progress import Progress, StepError
 
-TEMPLATE = Path(__file__).with_name("start_vm_cmd.json")
 BRIDGE = "br_quickstart"
 # Below the checkout QEMU's user often may not read: /root is closed to it
 DISKS = Path("/var/lib/libvirt/images/zstack-kvm-quickstart")
 CHANNELS = Path("/var/lib/libvirt/qemu/zstack-kvm-quickstart")
+SEEDS = Path("/var/lib/zstack-kvm/seeds")
 BOOT_SECONDS = 240
 
 
@@ -35,43 +36,39 @@ class QuickstartVm:
         self.checkout = checkout
         self.directory = checkout / ".cache/quickstart"
         self.uuid = str(uuid.uuid5(uuid.NAMESPACE_URL, checkout.as_uri()))
-        self.document = self.directory / "start_vm_cmd.json"
         self.picture = self.directory / "screen.png"
         self.disk = DISKS / f"{self.uuid}.qcow2"
         self.channel = CHANNELS / self.uuid / "guest_agent.sock"
 
     def prepare(self, progress: Progress) -> None:
-        """Create what the document names before the VM is started: the disk and the bridge."""
-        self.write_document()
-        if not self.disk.exists():
-            self.disk.parent.mkdir(parents=True, exist_ok=True)
-            partial = self.disk.with_suffix(".partial")
-            shutil.copyfile(guest.directory(self.checkout) / "disk.qcow2", partial)
-            partial.replace(self.disk)
+        """Create what must exist before the VM: the directory of its disk, and the bridge."""
+        self.disk.parent.mkdir(parents=True, exist_ok=True)
         if not Path(f"/sys/class/net/{BRIDGE}").exists():
             hint = "Creating a bridge needs root's network privileges; in a container, the capability NET_ADMIN."
             progress.run(["ip", "link", "add", BRIDGE, "type", "bridge"], hint=hint, seconds=20)
         progress.run(["ip", "link", "set", BRIDGE, "up"], hint="Look at: ip link", seconds=20)
 
-    def write_document(self) -> None:
-        """Fill the placeholders of the document in the repository."""
-        identity = uuid.UUID(self.uuid)
-        values = {
-            "VM_UUID": identity.hex,
-            "VM_NAME": self.name,
-            "VOLUME_UUID": uuid.uuid5(identity, "root volume").hex,
-            "VOLUME_PATH": str(self.disk),
-            "NIC_UUID": uuid.uuid5(identity, "nic").hex,
-            # As ZStack names it, but of this checkout: no two devices of a machine can have one name
-            "NIC_NAME": f"vnic{identity.hex[:8]}.0",
-            "NIC_MAC": "fa:" + ":".join(f"{byte:02x}" for byte in identity.bytes[:5]),
-            "BRIDGE": BRIDGE,
-            "CHANNEL_SOCKET": str(self.channel),
+    def options(self) -> dict[str, Any]:
+        """Return the options of the module: a disk created from an image, and a seed that names the guest."""
+        return {
+            "uuid": self.uuid,
+            "name": self.name,
+            "memory": "128MiB",
+            "cpu_num": 1,
+            "use_boot_menu": False,
+            "root_volume": {
+                "install_path": str(self.disk),
+                "create": {"image": str(guest.directory(self.checkout) / "disk.qcow2"), "size": "64MiB"},
+            },
+            "nics": [{"bridge_name": BRIDGE}],
+            "channels": [{"socket_path": str(self.channel), "target_name": "org.qemu.guest_agent.0"}],
+            "cloud_init": {"meta_data": {"local-hostname": self.name}},
+            "timeout": 300,
         }
-        text = TEMPLATE.read_text(encoding="utf-8")
-        for name, value in values.items():
-            text = text.replace(f"@{name}@", value)
-        self.document.write_text(text, encoding="utf-8")
+
+    def seeds(self) -> list[Path]:
+        """Return the files with the content for cloud-init."""
+        return sorted(SEEDS.glob(f"{uuid.UUID(self.uuid).hex}.*"))
 
     def wait_until_booted(self) -> str:
         """Read the serial console until the guest says that it is up; returns what it says."""

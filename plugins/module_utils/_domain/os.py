@@ -14,6 +14,7 @@ except ImportError:  # the module reports it
 
 from .._errors.errors import Problem
 from .._host.capabilities import offers
+from .._host.firmware import Firmware
 from .context import BuildContext
 from .elements import add
 
@@ -66,6 +67,10 @@ def _add_uefi(os_element: etree._Element, context: BuildContext) -> None:
     if loader:
         add(os_element, "loader", loader, readonly="yes", type="pflash")
         return
+    passed_over = _firmware_that_libvirt_passes_over(context)
+    if passed_over is not None:
+        _name_firmware(os_element, passed_over)
+        return
     os_element.set("firmware", "efi")
     features = add(os_element, "firmware")
     if secure:
@@ -73,6 +78,36 @@ def _add_uefi(os_element: etree._Element, context: BuildContext) -> None:
     add(features, "feature", enabled="yes" if secure else "no", name="secure-boot")
     # Without it libvirt may choose firmware that keeps no variables, such as edk2's for AMD SEV, if that sorts first.
     add(os_element, "nvram")
+
+
+def _firmware_that_libvirt_passes_over(context: BuildContext) -> Optional[Firmware]:
+    """Return the firmware to name for a VM that may suspend itself, None if libvirt chooses one.
+
+    libvirt chooses none that does not promise the state, which most descriptors don't for suspending to disk. But the
+    guest can do it with any.
+    """
+    if context.is_aarch64 or not (context.vm.suspend_to_ram or context.vm.suspend_to_disk):
+        return None
+    states = {"acpi-s3": context.vm.suspend_to_ram, "acpi-s4": context.vm.suspend_to_disk}
+    promised = frozenset(name for name, is_desired in states.items() if is_desired)
+    suitable = [each for each in context.host.firmwares or () if _suits(context, each)]
+    return None if any(promised <= each.features for each in suitable) else next(iter(suitable), None)
+
+
+def _suits(context: BuildContext, firmware: Firmware) -> bool:
+    """Return whether firmware is as libvirt chooses it: with Secure Boot and enrolled keys, or without Secure Boot."""
+    if firmware.has_csm or firmware.format != "raw" or not firmware.suits(context.kind.arch, context.kind.machine):
+        return False
+    if context.vm.secure_boot:
+        return frozenset({"secure-boot", "enrolled-keys"}) <= firmware.features
+    return "secure-boot" not in firmware.features
+
+
+def _name_firmware(os_element: etree._Element, firmware: Firmware) -> None:
+    loader = add(os_element, "loader", firmware.loader, readonly="yes", type="pflash")
+    if "requires-smm" in firmware.features:
+        loader.set("secure", "yes")
+    add(os_element, "nvram", template=firmware.nvram_template)
 
 
 def _has_secure_boot(context: BuildContext) -> bool:
@@ -89,8 +124,7 @@ def _add_firmware_with_csm(os_element: etree._Element, context: BuildContext) ->
     kind = context.kind
     for each in context.host.firmwares or ():
         if each.has_csm and each.suits(kind.arch, kind.machine):
-            add(os_element, "loader", each.loader, readonly="yes", type="pflash")
-            add(os_element, "nvram", template=each.nvram_template)
+            _name_firmware(os_element, each)
             return
     message = "the host has no UEFI firmware with a CSM for %s machines of type %s"
     _lacks(context, message % (kind.arch, kind.machine), "set firmware to uefi, or to bios")

@@ -145,9 +145,11 @@ def _implied_vcpus(domain: etree._Element) -> None:
 
 def _implied_cpu(domain: etree._Element) -> None:
     model = domain.find("cpu/model")
-    if model is not None and not model.text and model.get("vendor_id") is None:
+    if model is not None and not model.text:
         # A fallback without a model means nothing, and newer versions of libvirt drop it.
-        model.getparent().remove(model)
+        model.attrib.pop("fallback", None)
+        if not model.attrib:
+            model.getparent().remove(model)
 
 
 def _implied_controller_indexes(domain: etree._Element) -> None:

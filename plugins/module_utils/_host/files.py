@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Optional, Union
 
 from .._errors.errors import VmError
@@ -33,6 +33,13 @@ def _unwritable(what: str, path: str, error: OSError) -> VmError:
 def _unreadable(path: str, error: OSError) -> VmError:
     code = "path_unsafe" if isinstance(error, _UNSAFE) else "path_unreadable"
     return VmError(code, "cannot look at %s: %s" % (path, error.strerror or error))
+
+
+def _has_size(entry: os.DirEntry[str], size: int) -> bool:
+    try:
+        return entry.is_file() and entry.stat().st_size >= size
+    except OSError:
+        return False
 
 
 class Files:
@@ -125,6 +132,27 @@ class Files:
             return []
         except OSError as error:
             raise VmError("path_unreadable", "cannot list %s: %s" % (path, error)) from error
+
+    def files_in(self, directory: str, least_size: int, recursive: bool) -> Iterator[str]:
+        """Yield the files in a directory that have so many bytes, also those that links lead to.
+
+        C(recursive): also the files below it; links to directories are not followed. Raises C(path_unreadable) for a
+        directory that can't be listed.
+        """
+        directories = [directory]
+        while directories:
+            try:
+                with os.scandir(self.path(directories.pop())) as entries:
+                    found = sorted(entries, key=lambda entry: entry.name)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError as error:
+                raise VmError("path_unreadable", "cannot list %s: %s" % (error.filename, error.strerror)) from error
+            for entry in found:
+                if entry.is_dir(follow_symlinks=False):
+                    directories += [entry.path] if recursive else []
+                elif _has_size(entry, least_size):
+                    yield entry.path
 
     def link_name(self, path: str) -> Optional[str]:
         """Return the last part of what a symbolic link leads to, None where there is no link."""

@@ -18,13 +18,17 @@ _DIRECTORIES = ("/usr/share/qemu/firmware", "/etc/qemu/firmware")
 
 @dataclass(frozen=True)
 class Firmware:
-    """A flash image with the template of its NVRAM. C(targets): architectures, each with patterns of machine types."""
+    """A flash image with the template of its NVRAM.
+
+    C(targets): architectures, each with patterns of machine types. C(format): of the image.
+    """
 
     loader: str
     nvram_template: str
     interfaces: frozenset[str]
     features: frozenset[str]
     targets: tuple[tuple[str, tuple[str, ...]], ...]
+    format: str = "raw"
 
     @property
     def has_csm(self) -> bool:
@@ -64,6 +68,7 @@ def _parsed(text: str) -> Optional[Firmware]:
             interfaces=frozenset(descriptor["interface-types"]),
             features=frozenset(descriptor["features"]),
             targets=tuple((each["architecture"], tuple(each["machines"])) for each in descriptor["targets"]),
+            format=str(mapping["executable"].get("format", "raw")),
         )
     except (ValueError, KeyError, TypeError):
         return None

@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from .._errors.errors import Problem, VmError
 from .._host.processes import CommandResult
+from .._spec.arguments import RBD_FEATURES
 from .._spec.vm import Volume, VolumeCreation
 from .._storage.base import option_path_of
 from .._storage.ceph import CEPH_USER, CephBackend, RbdImage, configuration, parse_image
 from .._storage.found_volume import FoundVolume
 from ..foreign_text import shorten
+from ..waiting import wait_until
 from .reachability import CONNECT_SECONDS, SecretValues
 from .volume_store import Remove, VolumeStore, Written
 
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
     from .._storage.base import Address
 
 _SECONDS = 60
+# More than ceph's osd_client_watch_timeout.
+_LEFTOVER_SECONDS = 45
+_LEFTOVER_POLL_SECONDS = 1.0
 # rbd exits with the number of the error.
 _NOT_FOUND = 2
 _EXISTS = 17
@@ -60,7 +65,8 @@ class CephVolumes(VolumeStore):
             return None
         parent = info.get("parent")
         backing = None if not parent else "%s/%s@%s" % (parent["pool"], parent["image"], parent["snapshot"])
-        return FoundVolume("raw", int(info["size"]), backing)
+        features = tuple(sorted(set(RBD_FEATURES).intersection(info["features"])))
+        return FoundVolume("raw", int(info["size"]), backing, features)
 
     def canonical(self, image: str) -> str:
         return image
@@ -85,7 +91,7 @@ class CephVolumes(VolumeStore):
         if self._info(volume, _spec(image)) is not None:
             return None
         partial = image._replace(image=_partial_name(image.image))
-        self._remove_if_there(volume, partial)
+        self._remove_leftover(volume, partial, cancelled)
         try:
             self._write(volume, create, partial, cancelled)
             done = self._rbd(volume, ["rename", *_spec(partial), *_destination(image)])
@@ -114,6 +120,8 @@ class CephVolumes(VolumeStore):
         else:
             command = ["clone"] if create.linked else ["cp", "--no-progress"]
             arguments = [*command, *_source(create.image), *_destination(partial)]
+        for feature in create.features or ():
+            arguments += ["--image-feature", feature]
         _check(self._rbd(volume, arguments, cancelled), "create", volume.install_path)
         if create.image is not None and create.size is not None:
             self._resize(volume, partial, create.size)
@@ -133,6 +141,18 @@ class CephVolumes(VolumeStore):
     def _remove_if_there(self, volume: Volume, image: RbdImage) -> None:
         if self._info(volume, _spec(image)) is not None:
             self._remove(volume, image)
+
+    def _remove_leftover(self, volume: Volume, partial: RbdImage, cancelled: threading.Event) -> None:
+        """Remove what a killed task has left, which ceph takes for open until its watch has expired."""
+
+        def is_gone() -> bool:
+            self._remove_if_there(volume, partial)
+            return self._info(volume, _spec(partial)) is None
+
+        if not wait_until(is_gone, _LEFTOVER_SECONDS, cancelled, _LEFTOVER_POLL_SECONDS):
+            message = "%s is not created: a client still has open what an earlier task has begun (%s/%s)"
+            hint = "Wait until the rbd process that writes it has ended, or end it, and run the task again."
+            raise VmError("volume_in_use", message % (volume.install_path, partial.pool, partial.image), hint)
 
     def _info(self, volume: Volume, spec: Sequence[str]) -> Optional[dict[str, Any]]:
         """Return what rbd says about an image or snapshot, None if it does not exist."""

@@ -25,7 +25,7 @@ from .._storage.backing_files import OutsideError, backing_path, path_in_storage
 from .._storage.base import StorageFacts, StorageItem, option_path_of, path_of
 from .._storage.file import IMAGE_KINDS
 from .._storage.fusionstor import NBD_SOCKET, FusionstorBackend, export_name
-from .._storage.image_chain import HEAD_BYTES, QCOW2_MAGIC, chain_of
+from .._storage.image_chain import HEAD_BYTES, QCOW2_MAGIC, backing_of, chain_of, is_encrypted
 from .._storage.iscsi import lun_of, uses_host_initiator
 
 if TYPE_CHECKING:
@@ -121,6 +121,9 @@ def _format_of(volume: Volume, known: Mapping[str, str], system: System, hypervi
             return _ask_file(volume, system, hypervisor)
         if not system.is_remote and not system.files.is_hidden(volume.install_path):
             _check_claim(volume, expected, system)
+            if volume.install_path not in known:
+                # In a definition libvirt may have written down the keys of all images
+                _check_encryption(volume, system)
         return expected
     if volume.device_type == "fusionstor":
         return known.get(volume.install_path) or _ask_fusionstor(volume, system)
@@ -136,6 +139,7 @@ def _ask_file(volume: Volume, system: System, hypervisor: Hypervisor) -> Optiona
         return None
     else:
         check_backing_files(path, system)
+        _check_encryption(volume, system)
         found = str(system.processes.image_info(path)["format"])
     if found == "luks" and volume.luks_secret_uuid:
         # Encrypted as a whole.
@@ -196,6 +200,21 @@ def _check_claim(volume: Volume, expected: str, system: System) -> None:
         claimed = "has a qcow2 header" if is_qcow2 else "has no qcow2 header"
         why = "the volume's format is" if volume.format else "the definition says"
         raise VmError("image_format", "%s %s, but %s %s" % (volume.install_path, claimed, why, expected))
+
+
+def _check_encryption(volume: Volume, system: System) -> None:
+    """Raise C(image_format) if a backing file of a LUKS volume is encrypted too: libvirt has the key of one image."""
+    image, seen = volume.install_path, set[str]()
+    while volume.luks_secret_uuid and image not in seen and system.files.path_kind(image) in IMAGE_KINDS:
+        seen.add(image)
+        head = system.files.read_head(image, HEAD_BYTES) or b""
+        if len(seen) > 1 and is_encrypted(head):
+            message = "%s has the backing file %s, which is encrypted too" % (volume.install_path, image)
+            raise VmError("image_format", message, "Merge the images of the volume into one with qemu-img convert.")
+        below = backing_of(image, head)
+        if below is None:
+            return
+        image = below.image
 
 
 def _ask_fusionstor(volume: Volume, system: System) -> Optional[str]:

@@ -26,6 +26,7 @@ from .._host.bridges import BridgePorts
 from .._host.system import System
 from .._libvirt import domain_facts
 from .._libvirt.circuit_breaker import CircuitBreaker
+from .._libvirt.cloud_init import cloud_init_state
 from .._libvirt.guest_addresses import ask_addresses
 from .._libvirt.hypervisor import Hypervisor
 from .._libvirt.observed import DomainList, ObservedVm, list_domains, observe_domain
@@ -35,6 +36,7 @@ from .._start.readiness import console_of_domain
 from .._start.result import VmResult
 from .._start.run_context import StartRequest
 from .._start.start import start_vms
+from .._storage.seed import is_seed
 from ..addresses import usable_address
 from ..deadline import side_by_side
 from ..foreign_text import clean_line
@@ -58,6 +60,7 @@ _NOTHING_KNOWN: Information = {
     "console": None,
     "address": None,
     "addresses": [],
+    "cloud_init": None,
     "disks": [],
     "nics": [],
     "restart_required": False,
@@ -169,12 +172,18 @@ def _describe(survey: _Survey, uuid: str, observed: ObservedVm, defined: etree._
         "console": None if live is None else console_of_domain(live, management_ip),
         "address": usable_address([each["address"] for each in addresses]),
         "addresses": addresses,
+        "cloud_init": None if live is None or hangs else _cloud_init(survey, uuid, live),
         "disks": disks,
         "nics": domain_facts.nics(domain, ports),
         "restart_required": live is not None and observed.persistent and restart_changes(defined, live, ports),
         **pictures,
         "warnings": list(dict.fromkeys(warnings)),
     }
+
+
+def _cloud_init(survey: _Survey, uuid: str, live: etree._Element) -> Optional[Information]:
+    has_seed = any(is_seed(source.get("file")) for source in live.iterfind("devices/disk/source"))
+    return cloud_init_state(survey.hypervisor, uuid) if has_seed and domain_facts.has_agent(live) else None
 
 
 def restart_changes(defined: etree._Element, live: etree._Element, ports: Ports) -> bool:

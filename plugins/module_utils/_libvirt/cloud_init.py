@@ -53,6 +53,11 @@ class CloudInitLook:
         self.errors = [shown(each) for each in errors[:_SHOWN_ERRORS]]
         return True
 
+    @property
+    def is_readable(self) -> bool:
+        """Return whether the guest agent has returned a document of cloud-init."""
+        return self._is_readable
+
     def finished_on_console(self, said: bytes) -> bool:
         """Return whether the console has cloud-init's last message, unless the guest agent has more to tell."""
         return not self._is_readable and _LAST_MESSAGE.search(said) is not None
@@ -71,6 +76,15 @@ class CloudInitLook:
             return None
         self._is_readable = True
         return document
+
+
+def cloud_init_state(hypervisor: Hypervisor, uuid: str) -> Optional[dict[str, Any]]:
+    """Return C(state), which is running, done or failed, and C(errors); None if the guest agent does not tell."""
+    look = CloudInitLook(hypervisor, uuid)
+    ended = look()
+    if not look.is_readable:
+        return None
+    return {"state": "failed" if look.errors else "done" if ended else "running", "errors": look.errors}
 
 
 def shown(text: Any) -> str:

@@ -24,6 +24,9 @@ ADDRESS = {
     **{name: {"type": "int"} for name in ("domain", "bus", "slot", "function", "controller", "target", "unit")},
 }
 
+# The features of an image in ceph that can be chosen when it is created.
+RBD_FEATURES = ("layering", "exclusive-lock", "object-map", "fast-diff", "deep-flatten", "journaling")
+
 # How a volume that does not exist is created.
 CREATE: dict[str, dict[str, Any]] = {
     "size": {"type": "bytes"},
@@ -32,6 +35,7 @@ CREATE: dict[str, dict[str, Any]] = {
     "linked": {"type": "bool", "default": False},
     "format": {"type": "str", "choices": ["raw", "qcow2"]},
     "preallocation": {"type": "str", "choices": ["off", "metadata", "falloc", "full"], "default": "off"},
+    "features": {"type": "list", "elements": "str", "choices": list(RBD_FEATURES)},
 }
 
 _VOLUME: dict[str, dict[str, Any]] = {

@@ -38,8 +38,8 @@ def problems_of_cloud_init(part: Part) -> Iterator[Problem]:
     ):
         value = part.get(name)
         problem = None if value is None else check(value)
-        if problem is None and value is not None and not isinstance(value, str):
-            problem = _document_problem(value)
+        if problem is None and value is not None:
+            problem = _text_problem(value) if isinstance(value, str) else _document_problem(value)
         if problem is not None:
             yield Problem("%s.%s" % (part.option_path, name), *problem)
 
@@ -80,6 +80,14 @@ def _network_config_problem(value: Any) -> Optional[tuple[str, str, str]]:
         return _invalid("must be a mapping")
     if value.get("version") != 2:
         return _invalid("has no version 2", 'write "version: 2", and the devices below "ethernets"')
+    return None
+
+
+def _text_problem(value: str) -> Optional[tuple[str, str, str]]:
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        return _invalid("has characters that UTF-8 cannot represent")
     return None
 
 

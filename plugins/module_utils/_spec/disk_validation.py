@@ -24,6 +24,7 @@ _NEEDS_GUEST = ("guest_agent", "address", "cloud_init")
 def disk_problems(vm: Part) -> Iterator[Problem]:
     """Yield the contradictions within one VM."""
     threads = {thread.get("id") for thread in vm.get("io_threads") or ()}
+    yield from _shared_memory_problems(vm)
     for volume in _volumes(vm):
         yield from _volume_problems(volume)
         yield from creation_problems(volume)
@@ -38,6 +39,22 @@ def _volumes(vm: Part) -> Iterator[Part]:
     if root is not None:
         yield root
     yield from vm.get("data_volumes") or ()
+
+
+def _shared_memory_problems(vm: Part) -> Iterator[Problem]:
+    """Yield the disks whose servers cannot map the guest's memory."""
+    # A patch may share the memory as well
+    if vm.get("memory_access") == "shared" or "memory_access" in vm.wrong or vm.get("domain_patches"):
+        return
+    served = [(volume, "device_type") for volume in _volumes(vm)]
+    served += [(drive, "protocol") for drive in vm.get("cd_roms") or ()]
+    for disk, name in served:
+        if disk.get(name) == "vhost":
+            yield Problem(
+                "%s.%s" % (disk.option_path, name),
+                "is vhost, which needs memory that its server can map",
+                hint="set memory_access to shared",
+            )
 
 
 def _volume_problems(volume: Part) -> Iterator[Problem]:

@@ -86,7 +86,7 @@ MACHINE_ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "panic_devices": {"type": "list", "elements": "str", "choices": ["isa", "hyperv"]},
     "on_crash": {
         "type": "str",
-        "choices": ["destroy", "restart", "preserve", "rename-restart", "coredump-destroy", "coredump-restart"],
+        "choices": ["destroy", "restart", "preserve", "coredump-destroy", "coredump-restart"],
         "default": "restart",
     },
     "oom_score_adj": {"type": "int"},

@@ -366,7 +366,12 @@ def _limits(qos: Optional[Part], kind: type[Limits]) -> Optional[Limits]:
 
 def _creation(part: Part) -> Optional[VolumeCreation]:
     create = part.get("create")
-    return None if create is None else VolumeCreation(option_path=create.option_path, **_given(create, CREATE))
+    if create is None:
+        return None
+    given = _given(create, CREATE)
+    features = given["features"]
+    given["features"] = None if features is None else tuple(sorted(set(features)))
+    return VolumeCreation(option_path=create.option_path, **given)
 
 
 def address_of(part: Part) -> Optional[DeviceAddress]:

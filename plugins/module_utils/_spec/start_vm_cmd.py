@@ -10,11 +10,12 @@ C(_spec.parse), for documents and playbooks alike.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 from . import start_vm_cmd_2018, start_vm_cmd_today
-from .document_fields import DocumentReader
+from .document_fields import DocumentReader, Fields, Nested, Option, Used
 from .input_bounds import first, problem_of_data, problem_of_json
 from .option_values import kind_of
 
@@ -38,24 +39,58 @@ def vm_from_start_vm_cmd(document: Any, unknown: str = "error") -> tuple[dict[st
     Unknown fields raise an error; with C(unknown) C(warn) they are dropped with a warning, with
     C(ignore) silently. Raises C(StartVmCmdError), which never repeats a value that could be a secret.
     """
-    reader = DocumentReader()
-    vm = converted(parsed_document(document), reader)
+    read = read_document(document, unknown)
+    if read.problems:
+        raise StartVmCmdError(read.problems)
+    return read.vm, read.warnings
+
+
+class ReadDocument(NamedTuple):
+    """The VM of a document as far as it is valid, and the options that are missing because of the problems."""
+
+    vm: dict[str, Any]
+    warnings: list[str]
+    problems: list[str]
+    unread: frozenset[str]
+
+
+def read_document(document: Any, unknown: str = "error") -> ReadDocument:
+    """Return what a document (a mapping or JSON text) says. Raises C(StartVmCmdError) if it is not a mapping."""
+    reader, fields = DocumentReader(), parsed_document(document)
+    vm = converted(fields, reader)
     problems = first(reader.problems)
     warnings = first(reader.warnings, MAX_NAMED)
-    fields = ", ".join(first(reader.unknown, MAX_NAMED))
-    if fields and unknown == "error":
-        problems.append("unknown fields: %s (unknown='warn' ignores them)" % fields)
-    elif fields and unknown == "warn":
-        warnings.append("unknown fields are ignored: %s" % fields)
-    if problems:
-        raise StartVmCmdError(problems)
-    return vm, warnings
+    names = ", ".join(first(reader.unknown, MAX_NAMED))
+    if names and unknown == "error":
+        problems.append("unknown fields: %s (unknown='warn' ignores them)" % names)
+    elif names and unknown == "warn":
+        warnings.append("unknown fields are ignored: %s" % names)
+    unread = {option for problem in reader.problems for option in _options_of(problem, _generation_of(fields).VM)}
+    return ReadDocument(vm, warnings, problems, frozenset(unread))
 
 
 def converted(document: Mapping[Any, Any], reader: DocumentReader) -> dict[str, Any]:
     """Return the VM that a document describes, as far as it is valid."""
+    return _generation_of(document).convert(document, reader)
+
+
+def _generation_of(document: Mapping[Any, Any]) -> Any:
     is_todays = any(field in document for field in FIELDS_OF_TODAY)
-    return (start_vm_cmd_today if is_todays else start_vm_cmd_2018).convert(document, reader)
+    return start_vm_cmd_today if is_todays else start_vm_cmd_2018
+
+
+def _options_of(problem: str, fields: Fields) -> Iterator[str]:
+    """Yield the options of the VM that the field of a problem becomes; the problem begins with the field's path."""
+    name, inner = re.split(r"\W", problem + " ", maxsplit=1)
+    row = fields.get(name)
+    if name == "addons" and isinstance(row, Nested):
+        yield from _options_of(inner, row.fields)
+    elif isinstance(row, Used):
+        yield from (option.partition(".")[0] for option in row.options)
+    elif isinstance(row, Option):
+        yield row.name
+    elif isinstance(row, Nested):
+        yield row.option
 
 
 def parsed_document(document: Any) -> Mapping[Any, Any]:

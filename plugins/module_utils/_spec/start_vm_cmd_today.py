@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .document_fields import DocumentReader, Sent
-from .option_values import whole_number
+from .option_values import shown, whole_number
 from .start_vm_cmd_2018 import add_ceph_secret
 from .start_vm_cmd_today_devices import add_devices
 from .start_vm_cmd_today_fields import VM
@@ -42,7 +42,7 @@ def convert(document: Mapping[Any, Any], reader: DocumentReader) -> dict[str, An
     vm.setdefault("timeout", 300)
     vm.setdefault("on_crash", "preserve")
     add_ceph_secret(addons, vm, reader)
-    is_aarch64 = sent.get("imageArchitecture") == "aarch64" or sent.get("machineType") == "virt"
+    is_aarch64 = _is_aarch64(sent, vm, reader)
     _add_cpu(sent, is_aarch64, vm, reader)
     _add_topology(sent, addons, vm)
     _add_io_threads(addons, vm, reader)
@@ -55,6 +55,20 @@ def convert(document: Mapping[Any, Any], reader: DocumentReader) -> dict[str, An
     _add_start(sent, vm)
     add_devices(sent, addons, is_aarch64, vm, reader)
     return vm
+
+
+def _is_aarch64(sent: Sent, vm: dict[str, Any], reader: DocumentReader) -> bool:
+    arch = sent.get("architecture")
+    if arch and arch != vm.setdefault("arch", arch):
+        reader.problems.append("architecture is %s, but imageArchitecture is %s" % (shown(arch), vm["arch"]))
+    is_aarch64 = vm.get("arch", "aarch64" if sent.get("machineType") == "virt" else "x86_64") == "aarch64"
+    if is_aarch64 and sent.get("bootMode") == "Legacy":
+        # The words are those of ZStack's agent
+        reader.problems.append(
+            "bootMode is Legacy: Aarch64 does not support legacy, "
+            "please change boot mode to UEFI instead of Legacy on your VM or Image."
+        )
+    return is_aarch64
 
 
 def _add_when_true(sent: Sent, vm: dict[str, Any], fields: Mapping[str, str]) -> None:

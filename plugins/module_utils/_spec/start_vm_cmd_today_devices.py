@@ -65,7 +65,12 @@ def _finish_volume(volume: Sent, is_root: bool, reader: DocumentReader) -> None:
     if is_virtio and kind != "iscsi" and volume.get("multiQueues", 0) > 0:
         options["queues"] = volume.get("multiQueues")
     if (is_virtio or is_scsi) and volume.get("ioThreadId", 0) > 0:
-        options["io_thread"] = volume.get("ioThreadId")
+        if kind == "vhost":
+            reader.warnings.append(
+                "%s has no effect: the server of a vhost volume has threads of its own" % volume.inner("ioThreadId")
+            )
+        else:
+            options["io_thread"] = volume.get("ioThreadId")
     if is_scsi and volume.get("controllerIndex", 0) > 0:
         options["controller_index"] = volume.get("controllerIndex")
     path, recovery, url = str(volume.get("installPath", "")).partition("?r=")
@@ -260,9 +265,12 @@ def _add_other_devices(sent: Sent, addons: Sent, is_aarch64: bool, vm: dict[str,
         vm.setdefault("channels", []).append(addons.get("channel_vr").options)
     for memory in addons.all("pciDevice.dgpu"):
         memory.options["name"] = str(memory.get("path", "")).rpartition("/")[2]
+    drivers = addons.get("systemVirtioDriverDeviceType")
+    if drivers not in (None, "VFD", "ISO"):
+        reader.problems.append("%s must be VFD or ISO" % addons.inner("systemVirtioDriverDeviceType"))
     if is_aarch64:
         return
-    if addons.get("systemVirtioDriverDeviceType") == "VFD":
+    if drivers == "VFD":
         vm["floppies"] = list(_FLOPPIES)
     panic = [name for field, name in (("panicHyperv", "hyperv"), ("panicIsa", "isa")) if addons.get(field)]
     if panic:

@@ -77,7 +77,8 @@ class VolumeCreation:
     """The way a volume is created if it does not exist, and the least size that it has.
 
     C(size): None for the image's. C(image): a path, or POOL/IMAGE@SNAPSHOT in ceph; None for an empty volume.
-    C(image_format): None for the one that the image's header states.
+    C(image_format): None for the one that the image's header states. C(features): of an image in ceph, sorted; None
+    for those that the cluster gives it.
     """
 
     option_path: str
@@ -87,6 +88,7 @@ class VolumeCreation:
     linked: bool
     format: str
     preallocation: str
+    features: Optional[tuple[str, ...]] = None
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,12 @@ from .option_reader import Part
 _CREATABLE = ("file", "ceph")
 _NEEDS_BLOCKS = ("falloc", "full")
 _SNAPSHOT = re.compile(r"[^/@]+/[^/@]+@[^/@]+")
+# What rbd refuses to set without another feature.
+_NEEDED_FEATURES = {
+    "object-map": "exclusive-lock",
+    "fast-diff": "object-map",
+    "journaling": "exclusive-lock",
+}
 
 
 def creation_problems(volume: Part) -> Iterator[Problem]:
@@ -55,7 +61,10 @@ def _format_problems(volume: Part, create: Part, kind: str) -> Iterator[Problem]
         for name, harmless in (("format", "raw"), ("image_format", None), ("preallocation", "off")):
             if create.get(name) not in (harmless, None):
                 yield Problem(option % name, "applies to files only")
+        yield from _feature_problems(create)
         return
+    if create.get("features") is not None:
+        yield Problem(option % "features", "applies to volumes in ceph only")
     if volume.get("format") and image_format and volume.get("format") != image_format:
         yield Problem(option % "format", "is %s, but the volume's format is %s" % (image_format, volume.get("format")))
     if create.get("linked") and image_format == "raw":
@@ -75,3 +84,18 @@ def _format_problems(volume: Part, create: Part, kind: str) -> Iterator[Problem]
             "cannot be used with %s: block devices are not created" % path,
             hint="create the logical volume first, and leave create out",
         )
+
+
+def _feature_problems(create: Part) -> Iterator[Problem]:
+    features = create.get("features")
+    option = "%s.features" % create.option_path
+    if features is None or "features" in create.wrong:
+        return
+    if not features:
+        yield Problem(option, "is empty", hint="leave it out for the features that the cluster gives to new images")
+        return
+    for feature, needed in _NEEDED_FEATURES.items():
+        if feature in features and needed not in features:
+            yield Problem(option, "%s needs %s" % (feature, needed), hint="add %s" % needed)
+    if create.get("linked") and "layering" not in features:
+        yield Problem(option, "a linked clone needs layering", hint="add layering")

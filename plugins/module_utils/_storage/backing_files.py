@@ -55,6 +55,21 @@ def _has_data_file(head: bytes) -> bool:
     return bool(int.from_bytes(features, "big") & _DATA_FILE_FEATURE)
 
 
+def holds_several_storages(directory: str) -> bool:
+    """Return whether a directory is one of the system's own, so that what is below it need not be one storage."""
+    return directory in _SHARED
+
+
+def storage_root(path: str) -> str:
+    """Return the highest directory above a path that holds the images of one storage; its own directory at least."""
+    directory = os.path.dirname(path)
+    if directory in _SHARED:
+        return directory
+    while os.path.dirname(directory) not in _SHARED:
+        directory = os.path.dirname(directory)
+    return directory
+
+
 def path_in_storage(image: str, name: str, real_path: Callable[[str], str]) -> str:
     """Return the path of the backing file that an image calls C(name).
 

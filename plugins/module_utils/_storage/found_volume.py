@@ -18,15 +18,19 @@ _SIZE_OFFSET = 24
 
 
 class FoundVolume(NamedTuple):
-    """An existing volume. C(size): of the disk in the guest, in bytes. C(backing): the image that it is a clone of."""
+    """An existing volume. C(size): of the disk in the guest, in bytes. C(backing): the image that it is a clone of.
+
+    C(features): those of an image in ceph that can be chosen, sorted; None for a file.
+    """
 
     format: str
     size: int
     backing: Optional[str] = None
+    features: Optional[tuple[str, ...]] = None
 
 
 class VolumeDifference(NamedTuple):
-    """One part (C(size) or C(image)) of a volume that is not as desired. C(grows): it can be corrected."""
+    """One part (C(size), C(image) or C(features)) of a volume that is not as desired. C(grows): it can be corrected."""
 
     part: str
     before: Optional[str]
@@ -49,6 +53,8 @@ def compare(
     """Yield the differences of a volume. C(found): the image that its VM writes to, C(original): the lowest one."""
     if create.size is not None and found.size != create.size:
         yield VolumeDifference("size", str(found.size), str(create.size), grows=found.size < create.size)
+    if create.features is not None and original.features not in (None, create.features):
+        yield VolumeDifference("features", _listed(original.features), _listed(create.features))
     if create.image is None:
         return
     backing = None if original.backing is None else real_path(original.backing)
@@ -57,11 +63,18 @@ def compare(
         yield VolumeDifference("image", original.backing, create.image if create.linked else None)
 
 
+def _listed(features: Optional[tuple[str, ...]]) -> str:
+    return ", ".join(features or ())
+
+
 def explain(path: str, difference: VolumeDifference) -> str:
     """Return a sentence about a difference that is left."""
     if difference.part == "size":
         message = "the volume %s has %s bytes, more than its size of %s: a volume is never shrunk"
         return message % (path, difference.before, difference.after)
+    if difference.part == "features":
+        message = 'the volume %s has the features %s, not %s: it is left as it is ("rbd feature" changes them)'
+        return message % (path, difference.before or "none", difference.after)
     if difference.before is None:
         return "the volume %s is no linked clone of %s (any more): it is left as it is" % (path, difference.after)
     if difference.after is None:

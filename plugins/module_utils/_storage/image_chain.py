@@ -27,8 +27,9 @@ QCOW2_MAGIC = b"QFI\xfb"
 
 # QEMU's docs/interop/qcow2.txt.
 _HEADER = struct.Struct(">4sIQI")
+_ENCRYPTION_OFFSET = 32
 _HEADER_LENGTH_OFFSET = 100
-_HEADER_LENGTH_V2 = 72
+QCOW2_LEAST_BYTES = _HEADER_LENGTH_V2 = 72
 _EXTENSION = struct.Struct(">II")
 _BACKING_FORMAT = 0xE2792ACA
 
@@ -89,6 +90,13 @@ def backing_of(image: str, head: bytes) -> Optional[Link]:
         return None
     backing = _named_image(name, os.path.dirname(image))
     return None if backing is None else Link(backing, _backing_format(version, head[:offset]))
+
+
+def is_encrypted(head: bytes) -> bool:
+    """Return whether the head of a qcow2 image says that its clusters are encrypted."""
+    if len(head) < _ENCRYPTION_OFFSET + 4 or not head.startswith(QCOW2_MAGIC):
+        return False
+    return head[_ENCRYPTION_OFFSET : _ENCRYPTION_OFFSET + 4] != bytes(4)
 
 
 def _backing_format(version: int, head: bytes) -> Optional[str]:

@@ -39,6 +39,7 @@ class VolumeResult:
             "size": None if found is None else found.size,
             "format": None if found is None else found.format,
             "image": None if found is None else found.backing,
+            "features": None if found is None or found.features is None else list(found.features),
             "changed": bool(self.actions),
             "actions": self.actions,
             "differences": [
@@ -75,4 +76,6 @@ def _text(found: Optional[FoundVolume]) -> str:
     lines = ["format: %s" % found.format, "size: %d" % found.size]
     if found.backing is not None:
         lines.append("image: %s" % found.backing)
+    if found.features is not None:
+        lines.append("features: %s" % ", ".join(found.features))
     return "\n".join([*lines, ""])

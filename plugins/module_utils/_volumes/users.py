@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -20,7 +19,8 @@ from .._errors.errors import VmError
 from .._host_storage.overlays import backing_on_host, links_below
 from .._libvirt.domain_facts import label
 from .._libvirt.hypervisor import Hypervisor
-from .._storage.image_chain import HEAD_BYTES, QCOW2_MAGIC, backing_of, chain_of, mirror_images
+from .._storage.backing_files import holds_several_storages, storage_root
+from .._storage.image_chain import HEAD_BYTES, QCOW2_LEAST_BYTES, QCOW2_MAGIC, backing_of, chain_of, mirror_images
 
 if TYPE_CHECKING:
     from .._host.system import HostSystem
@@ -70,34 +70,36 @@ class ImageUsers:
         return next((disk.label for disk in self._disks if name in map(self._canonical, disk.images[1:])), None)
 
     def clone_of(self, image: str) -> Optional[str]:
-        """Return an image that has this one as its backing file, of those beside it and beside the domains' disks."""
-        if not image.startswith("/"):
-            return None
+        """Return an image that has this one as its backing file, of those in its storage and in the domains'."""
         name = self._canonical(image)
-        for path in self._images_beside(image):
-            head = _head(self._system, path)
-            backing = backing_of(path, head) if head.startswith(QCOW2_MAGIC) else None
+        for path in self._files_of_storages(image):
+            head = _head(self._system, path, len(QCOW2_MAGIC))
+            backing = backing_of(path, _head(self._system, path, HEAD_BYTES)) if head == QCOW2_MAGIC else None
             if backing is not None and self._canonical(backing.image) == name:
                 return path
         return None
 
-    def _images_beside(self, image: str) -> Iterator[str]:
-        known = [image, *(each for disk in self._disks for each in disk.images if each.startswith("/"))]
-        for directory in sorted({os.path.dirname(self._canonical(each)) for each in known}):
-            if directory.startswith("/dev"):
+    def _files_of_storages(self, image: str) -> Iterator[str]:
+        known = {self._canonical(each) for each in (image, *(each for disk in self._disks for each in disk.images))}
+        searched: list[str] = []
+        for root in sorted({storage_root(path) for path in known if _is_file_path(path)}):
+            if any(root.startswith(other + "/") for other in searched):
                 continue
-            for name in self._system.files.list_directory(directory):
-                path = os.path.join(directory, name)
-                if self._system.files.path_kind(path) == "file":
-                    yield path
+            recursive = not holds_several_storages(root)
+            searched += [root] if recursive else []
+            yield from self._system.files.files_in(root, QCOW2_LEAST_BYTES, recursive)
 
     def _canonical(self, image: str) -> str:
         return self._system.files.real_path(image) if image.startswith("/") else image
 
 
-def _head(system: HostSystem, path: str) -> bytes:
+def _is_file_path(image: str) -> bool:
+    return image.startswith("/dev/shm/") or (image.startswith("/") and not image.startswith("/dev/"))  # nosec
+
+
+def _head(system: HostSystem, path: str, size: int) -> bytes:
     try:
-        return system.files.read_head(path, HEAD_BYTES) or b""
+        return system.files.read_head(path, size) or b""
     except VmError:
         return b""
 

@@ -111,11 +111,12 @@ class VolumeTask:
             problem = Problem(option_path_of(volume), message % (volume.install_path, owner), "image_missing")
             result.problems.append(problem)
             return
-        result.problems += self._stores.of(volume).problems(volume, volume.create)
+        create = volume.create
+        result.problems += self._stores.of(volume).problems(volume, create)
         result.actions = ["create_volume"]
-        if volume.create.size is not None:
-            image = volume.create.image if volume.create.linked else None
-            result.found, result.exists = FoundVolume(volume.create.format, volume.create.size, image), True
+        if create.size is not None:
+            image = create.image if create.linked else None
+            result.found, result.exists = FoundVolume(create.format, create.size, image, create.features), True
 
     def _plan_growth(self, volume: Volume, create: VolumeCreation, found: FoundVolume, result: VolumeResult) -> None:
         if volume.device_type == "file" and found.format != create.format:

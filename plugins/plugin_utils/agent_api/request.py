@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import pars
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.start_vm_cmd import (
     StartVmCmdError,
     parsed_document,
-    vm_from_start_vm_cmd,
+    read_document,
 )
 from ansible_collections.zstack.kvm.plugins.module_utils._start.result import SecretMask
 from ansible_collections.zstack.kvm.plugins.modules.zstack_vm_start import ARGUMENT_SPEC, POLICY_OPTIONS
@@ -55,32 +56,34 @@ def read_request(text: str, host_uuid: str = "") -> StartRequest:
     try:
         document = dict(parsed_document(text))
         options = document.pop("options", None) or {}
-        vm, warnings = vm_from_start_vm_cmd(document, unknown="warn")
+        read = read_document(document, unknown="warn")
     except StartVmCmdError as error:
         raise RequestError(error.problems) from None
     if not isinstance(options, Mapping):
         raise RequestError(["options must be a mapping"])
     module_options = {name: value for name, value in options.items() if name in _MODULE_OPTIONS}
     vm_options = {name: value for name, value in options.items() if name not in _MODULE_OPTIONS}
-    problems = [
+    problems = [*read.problems]
+    problems += [
         "options.%s: cannot be set here, because the document itself sets it" % name
         for name in _FIXED
         if name in vm_options
     ]
     wrong = ArgumentSpecValidator(_MODULE_OPTIONS).validate(module_options).error_messages
     problems += [message[:_MAX_MESSAGE] for message in wrong]
-    vm = _without_nulls(merge_hash(vm, vm_options))
+    vm = _without_nulls(merge_hash(read.vm, vm_options))
     parsed, found = parse_vms([vm])
     mask = SecretMask(secrets_of([vm]))
-    problems += [mask.text(str(problem)).replace("vms[0].", "", 1) for problem in found]
-    if not vm.get("host_management_ip"):
+    values = [mask.text(str(problem)).replace("vms[0].", "", 1) for problem in found]
+    problems += [problem for problem in values if re.split(r"\W", problem)[0] not in read.unread]
+    if not vm.get("host_management_ip") and "host_management_ip" not in read.unread:
         problems.append("hostManagementIp is required: it identifies the host in the inventory")
     if problems:
         raise RequestError(problems)
     # The inventory is searched for the address as it is usually written.
     vm["host_management_ip"] = parsed[0].host_management_ip
     arguments = {"vms": [vm], **module_options, **({"host_uuid": host_uuid} if host_uuid else {})}
-    return StartRequest(parsed[0].uuid, parsed[0].timeout, arguments, tuple(warnings))
+    return StartRequest(parsed[0].uuid, parsed[0].timeout, arguments, tuple(read.warnings))
 
 
 def _without_nulls(value: Any) -> Any:

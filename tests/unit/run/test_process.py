@@ -58,10 +58,10 @@ def test_a_command_that_takes_too_long_is_ended_with_all_that_it_started(shell, 
 
 def test_a_daemon_that_keeps_the_output_open_is_not_waited_for(shell, tmp_path):
     started = time.monotonic()
-    outcome = shell("sleep 30 & echo $! > daemon")
+    outcome = shell("sleep 300 & echo $! > daemon")
     os.kill(int((tmp_path / "daemon").read_text()), 9)
     assert outcome.ok
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 100
 
 
 def test_there_is_nothing_to_read(shell):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
 from ansible_collections.zstack.kvm.tools.quickstart import __main__ as quickstart
 from ansible_collections.zstack.kvm.tools.quickstart import guest, machine
 from ansible_collections.zstack.kvm.tools.quickstart.progress import Progress, StepError
@@ -110,16 +111,12 @@ def test_kvm_is_tried_with_the_guest_where_it_is_now(tmp_path: Path, monkeypatch
 
 
 def test_no_two_checkouts_share_what_a_machine_can_have_once(tmp_path: Path) -> None:
-    documents = []
-    for name in ("a", "b"):
-        vm = QuickstartVm(tmp_path / name)
-        vm.directory.mkdir(parents=True)
-        vm.write_document()
-        documents.append(json.loads(vm.document.read_text(encoding="utf-8")))
-    one, other = (
-        {"uuid": each["vmInstanceUuid"], **each["nics"][0], **each["addons"]["channel"]} for each in documents
-    )
-    for key in ("uuid", "mac", "nicInternalName", "socketPath"):
-        assert one[key] != other[key], key
-    # A network device has 15 characters.
-    assert len(one["nicInternalName"]) <= 15
+    one, other = (QuickstartVm(tmp_path / name).options() for name in ("a", "b"))
+    assert one["uuid"] != other["uuid"]
+    assert one["root_volume"]["install_path"] != other["root_volume"]["install_path"]
+    assert one["channels"][0]["socket_path"] != other["channels"][0]["socket_path"]
+
+
+def test_the_module_takes_its_options(tmp_path: Path) -> None:
+    (vm,), problems = parse_vms([{**QuickstartVm(tmp_path).options(), "domain_type": "qemu"}])
+    assert (vm.name, problems) == ("quickstart", [])

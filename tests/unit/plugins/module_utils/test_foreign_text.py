@@ -53,9 +53,9 @@ def test_clean_text_can_be_written_and_stays_as_it_is(text: str) -> None:
 
 @pytest.mark.parametrize("piece", ["\x1b[", "\x1b]", "\x9b0", "\x9d", "\x1b ", "\r", "\x1b[0;", "a"])
 def test_cleaning_takes_linear_time(piece: str) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     clean(piece * 200_000)
-    assert time.monotonic() - began < 2
+    assert time.process_time() - began < 5
 
 
 def test_all_text_of_a_result_is_cleaned_and_nothing_else_changes() -> None:

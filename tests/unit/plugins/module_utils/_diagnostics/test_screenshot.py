@@ -64,7 +64,7 @@ def test_a_screenshot_with_an_extreme_width_is_refused() -> None:
 
 @pytest.mark.parametrize("filler", [b" ", b"\n", b"# \n", b"#", b"9"])
 def test_an_endless_header_is_refused_quickly(filler: bytes) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(ValueError, match="the screenshot is neither PNG nor PPM"):
         as_png(b"P6 " + filler * 1_000_000)
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < 5

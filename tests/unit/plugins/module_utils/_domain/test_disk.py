@@ -97,7 +97,8 @@ def test_a_luks_volume_names_its_secret_in_the_source() -> None:
 
 def test_a_vhost_user_volume_has_only_what_its_server_does_not_decide() -> None:
     options = {"serial": "1", "discard": "unmap", "native_aio": True, "queues": 4}
-    disk = root(device_type="vhost", install_path="/run/volume", **options)
+    volume = {"device_type": "vhost", "install_path": "/run/volume", **options}
+    disk = built(root_volume=volume, memory_access="shared").element.find("devices/disk")
     assert (disk.get("type"), disk.get("snapshot")) == ("vhostuser", "no")
     assert dict(disk.find("driver").attrib) == {"name": "qemu", "type": "raw", "queues": "4"}
     assert dict(disk.find("source").attrib) == {"type": "unix", "path": "/run/volume"}
@@ -134,7 +135,7 @@ def test_a_lun_is_passed_through() -> None:
 
 class TestCdDrives:
     def drive(self, **options: Any) -> etree._Element:
-        return built(cd_roms=[options]).element.find("devices/disk[@device='cdrom']")
+        return built(cd_roms=[options], memory_access="shared").element.find("devices/disk[@device='cdrom']")
 
     def test_may_be_empty(self) -> None:
         drive = self.drive(serial="5aab3cf15313465c35e80c42bf77c0c5")

@@ -340,6 +340,14 @@ class TestCpu:
         assert [each.path for each in result.differences] == ["cpu/@mode"]
         assert result.merged.find("cpu/model") is None
 
+    def test_of_the_hosts_model_has_a_vendor_and_no_fallback_in_libvirts_definition(self) -> None:
+        described = asked(("<cpu>", '<cpu mode="host-model"><model fallback="allow" vendor_id="AuthenticAMD"/>'))
+        existing = held(('<cpu mode="custom" match="exact" check="none">', '<cpu mode="host-model">'))
+        model = existing.find("cpu/model")
+        model.clear()
+        model.set("vendor_id", "AuthenticAMD")
+        assert found(described, existing) == []
+
     def test_of_a_mode_that_nobody_asked_for_becomes_the_default(self) -> None:
         existing = held(('<cpu mode="custom" match="exact" check="none">', '<cpu mode="host-model">'))
         ((path, before, after),) = found(asked(), existing)

@@ -77,9 +77,9 @@ class TestPrograms:
     def test_that_take_too_long_are_ended(self) -> None:
         began = time.monotonic()
         with pytest.raises(VmError) as caught:
-            HostSystem().processes.run(["sleep", "30"], timeout=0.2)
+            HostSystem().processes.run(["sleep", "300"], timeout=0.2)
         assert caught.value.code == "command_timeout"
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 100
 
     def test_that_are_missing(self) -> None:
         with pytest.raises(VmError) as caught:

@@ -183,3 +183,17 @@ def test_libvirt_reports_the_backing_file_of_a_volume(monkeypatch: pytest.Monkey
     monkeypatch.setattr(Libvirt, "storage_volume_xml", lambda _libvirt, _path: xml)
     (problem,) = facts(volume("file", "/pool/file"), system=RemoteSystem("qemu+ssh://host/system")).problems
     assert problem.code == "backing_file_outside"
+
+
+def test_a_luks_volume_may_be_encrypted_but_not_its_backing_file_too(tmp_path: Path) -> None:
+    base, overlay = tmp_path / "base", tmp_path / "overlay"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", base, "1M"], check=True)
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", base, overlay], check=True)
+    luks = {"format": "qcow2", "luks_secret_uuid": "c0a8012e-6f0e-4f1b-8a50-1f3f0d7d6a02"}
+    with base.open("r+b") as image:
+        image.seek(32)
+        image.write((2).to_bytes(4, "big"))  # LUKS
+
+    assert facts(volume("file", str(base), **luks)).problems == ()
+    (problem,) = facts(volume("file", str(overlay), **luks)).problems
+    assert f"{overlay} has the backing file {base}, which is encrypted too" in str(problem)

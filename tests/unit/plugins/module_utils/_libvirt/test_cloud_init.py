@@ -10,7 +10,7 @@ from typing import Any, Optional
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
-from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.cloud_init import CloudInitLook
+from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.cloud_init import CloudInitLook, cloud_init_state
 
 LAST_MESSAGE = (
     b"[   40.1] cloud-init[512]: Cloud-init v. 22.4.2 finished at Sun, 29 Nov 2026 07:00:00 +0000. Up 40 seconds"
@@ -67,3 +67,19 @@ def test_the_console_counts_unless_the_agent_has_more_to_tell(files: Optional[di
     look_()
     assert look_.finished_on_console(LAST_MESSAGE) is counts
     assert not look_.finished_on_console(b"Cloud-init v. 22.4.2 running 'init'")
+
+
+@pytest.mark.parametrize(
+    ("files", "state"),
+    [
+        (None, None),
+        ({}, None),
+        ({"status.json": {"stage": "init"}}, {"state": "running", "errors": []}),
+        ({"result.json": {"errors": []}}, {"state": "done", "errors": []}),
+        ({"result.json": {"errors": ["no"]}}, {"state": "failed", "errors": ["no"]}),
+    ],
+    ids=["no agent", "no document", "running", "done", "failed"],
+)
+def test_the_state_is_what_the_agent_reads(files: Optional[dict[str, Any]], state: Optional[dict[str, Any]]) -> None:
+    guest: Any = Guest(files)
+    assert cloud_init_state(guest, "uuid") == state

@@ -48,7 +48,7 @@ def test_a_volume_with_one_problem(options: dict[str, Any], problem: str) -> Non
     # A vhost-user volume has its socket's path where others have an image's.
     if options.get("device_type") == "vhost":
         options = {"install_path": "/run/volume", **options}
-    found = problems(root_volume=volume(**options))
+    found = problems(root_volume=volume(**options), memory_access="shared")
     assert [each.startswith("vms[0].root_volume." + problem) for each in found] == [True], found
 
 
@@ -58,7 +58,15 @@ def test_a_volume_with_one_problem(options: dict[str, Any], problem: str) -> Non
         ({"cd_roms": [], "boot_iso": [{"path": "/cd"}]}, "boot_iso: cannot be used with cd_roms"),
         ({"cd_roms": [{}, {}, {}, {}]}, "cd_roms: are more than the 3 drives"),
         ({"cd_roms": [{"device_id": 3}]}, "cd_roms[0].device_id: 3 must be between 0 and 2"),
-        ({"cd_roms": [{"protocol": "vhost"}]}, "cd_roms[0].protocol: is vhost, but the drive has no path"),
+        (
+            {"cd_roms": [{"protocol": "vhost"}], "memory_access": "shared"},
+            "cd_roms[0].protocol: is vhost, but the drive has no path",
+        ),
+        ({"cd_roms": [{"protocol": "vhost", "path": "/s"}]}, "cd_roms[0].protocol: is vhost, which needs memory that"),
+        (
+            {"data_volumes": [volume(install_path="/s", device_type="vhost")]},
+            "data_volumes[0].device_type: is vhost, which needs memory that its server can map",
+        ),
         ({"cd_roms": [{"path": "cd.iso"}]}, "cd_roms[0].path: 'cd.iso' is not the absolute path of a file"),
         ({"cd_roms": [{"device_id": 1}, {}]}, "cd_roms[1].device_id: is the same as vms[0].cd_roms[0].device_id"),
         ({"cd_roms": [{"path": "iscsi://a/b/1"}]}, "cd_roms[0].path: 'iscsi://a/b/1' does not have the form iscsi://"),

@@ -103,11 +103,62 @@ def test_pins_of_no_io_thread_have_no_effect_with_a_warning() -> None:
     assert ("io_threads" in vm, len(reader.warnings)) == (False, 1)
 
 
+def test_a_vhost_volume_has_no_io_thread() -> None:
+    vm, reader = read(rootVolume=root(deviceType="vhost", ioThreadId=1))
+    assert ("io_thread" in vm["root_volume"], len(reader.warnings)) == (False, 1)
+
+
 @pytest.mark.parametrize("sent", [True, {"f0": True}], ids=["of all volumes", "by UUID"])
 def test_native_aio_is_left_out_with_a_warning_where_the_cache_mode_forbids_it(sent: Any) -> None:
     assert vm_of(addons={"NativeAio": sent})["root_volume"]["native_aio"] is True
     vm, reader = read(rootVolume=root(cacheMode="writeback"), addons={"NativeAio": sent})
     assert ("native_aio" in vm["root_volume"], len(reader.warnings)) == (False, 1)
+
+
+CHANNEL = {"socketPath": "/run/agent", "targetName": "agent"}
+ROUTER = {"socketPath": "/run/router", "targetName": "router"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "option", "value"),
+    [
+        ({"noSharePages": True}, "no_share_pages", True),
+        ({"pmu": False}, "pmu", False),
+        (
+            {"guestOsType": "Ubuntu 22.04"},
+            "smbios",
+            {"manufacturer": "Microsoft Corporation", "product": "Virtual Machine"},
+        ),
+        (
+            {"addons": {"channel": CHANNEL, "channel_vr": ROUTER}},
+            "channels",
+            [
+                {"socket_path": "/run/agent", "target_name": "agent"},
+                {"socket_path": "/run/router", "target_name": "router"},
+            ],
+        ),
+        (
+            {"addons": {"pciDevice.dgpu": [{"path": "/dev/shm/gpu0", "size": 1 << 20}]}},
+            "shared_memory",
+            [{"name": "gpu0", "size": 1 << 20}],
+        ),
+        (
+            {"nics": [{"bridgeName": "b", "driverType": "virtio", "isolated": True}]},
+            "nics",
+            [{"bridge_name": "b", "model": "virtio", "isolated": True}],
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_field_of_zstack_cloud_5_is_an_option(fields: dict[str, Any], option: str, value: Any) -> None:
+    assert vm_of(**fields)[option] == value
+
+
+@pytest.mark.parametrize(
+    "fields", [{"guestOsType": "CentOS 7"}, {"guestOsType": "Debian 12", "machineType": "virt"}], ids=["other", "arm"]
+)
+def test_only_ubuntu_and_debian_on_x86_64_have_a_manufacturer(fields: dict[str, Any]) -> None:
+    assert "smbios" not in vm_of(**{"bootMode": "UEFI", **fields})
 
 
 @pytest.mark.parametrize(
@@ -130,6 +181,10 @@ def test_native_aio_is_left_out_with_a_warning_where_the_cache_mode_forbids_it(s
         ({"cdRoms": [{"path": "cbd:a/b/c"}]}, "cdRoms[0].path"),
         ({"cdRoms": [{"path": "/iso", "isEmpty": True}]}, "cdRoms[0].isEmpty"),
         ({"bootMode": "BIOS"}, "bootMode"),
+        ({"bootMode": "Legacy", "imageArchitecture": "aarch64"}, "bootMode"),
+        ({"imageArchitecture": "loongarch64"}, "imageArchitecture"),
+        ({"imageArchitecture": "x86_64", "architecture": "aarch64"}, "architecture"),
+        ({"addons": {"systemVirtioDriverDeviceType": "USB"}}, "addons.systemVirtioDriverDeviceType"),
         ({"addons": {"ioThreadNum": 10**9}}, "addons.ioThreadNum"),
         (
             {"bootMode": "UEFI", "secureBoot": True, "nvRam": {"installPath": "/dev/vg/nvram"}},

@@ -80,6 +80,7 @@ def test_a_volume_in_ceph_is_raw_whatever_the_format_says() -> None:
         ({"size": "1GiB", "image_format": "raw"}, ".image_format: needs an image"),
         ({"image": "/i", "linked": True, "format": "raw"}, ".linked: cannot be used with format raw"),
         ({"image": "/i", "linked": True, "preallocation": "full"}, ".preallocation: full cannot be used with linked"),
+        ({"size": "1GiB", "features": ["layering"]}, ".features: applies to volumes in ceph only"),
         ({"size": "1GiB", "format": "raw", "preallocation": "metadata"}, ".preallocation: metadata needs format qcow2"),
     ],
 )
@@ -94,11 +95,27 @@ def test_contradictions(create: dict[str, Any], said: str) -> None:
         ({"image": "pool/image"}, ".image: 'pool/image' does not have the form POOL/IMAGE@SNAPSHOT"),
         ({"size": "1GiB", "format": "qcow2"}, ".format: applies to files only"),
         ({"size": "1GiB", "preallocation": "full"}, ".preallocation: applies to files only"),
+        ({"size": "1GiB", "features": []}, ".features: is empty"),
+        ({"size": "1GiB", "features": ["layring"]}, ".features[0]: must be one of layering, exclusive-lock"),
+        ({"size": "1GiB", "features": ["object-map"]}, ".features: object-map needs exclusive-lock"),
+        ({"size": "1GiB", "features": ["journaling"]}, ".features: journaling needs exclusive-lock"),
+        ({"size": "1GiB", "features": ["fast-diff"]}, ".features: fast-diff needs object-map"),
+        (
+            {"image": "p/i@s", "linked": True, "features": ["exclusive-lock"]},
+            ".features: a linked clone needs layering",
+        ),
     ],
 )
 def test_contradictions_in_ceph(create: dict[str, Any], said: str) -> None:
     (problem,) = problems(in_ceph(**create))
     assert problem.startswith(CREATE + said)
+
+
+def test_features_are_a_set() -> None:
+    vms, found = parse_vms([in_ceph(size="1GiB", features=["layering", "exclusive-lock", "layering"])])
+    assert not found
+    assert vms[0].root_volume.create is not None
+    assert vms[0].root_volume.create.features == ("exclusive-lock", "layering")
 
 
 def test_another_format_than_the_volumes() -> None:

@@ -8,7 +8,12 @@ from __future__ import annotations
 import struct
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils._storage.backing_files import OutsideError, backing_path
+from ansible_collections.zstack.kvm.plugins.module_utils._storage.backing_files import (
+    OutsideError,
+    backing_path,
+    holds_several_storages,
+    storage_root,
+)
 
 IMAGE = "/zstack_ps/rootVolumes/vol/image"
 LINKS = {"/zstack_ps/link": "/etc"}
@@ -76,3 +81,19 @@ def test_to_no_name_that_was_not_read() -> None:
 @pytest.mark.parametrize("content", [b"", b"QFI\xfb", bytes(512), head(b""), head(b"", version=2, features=4)])
 def test_nowhere(content: bytes) -> None:
     assert backing_path(IMAGE, content, str) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "root"),
+    [
+        ("/zstack_ps/rootVolumes/acct/vol/image", "/zstack_ps"),
+        ("/zstack_ps/image", "/zstack_ps"),
+        ("/var/lib/libvirt/images/cache/image", "/var/lib/libvirt/images"),
+        ("/srv/vms/a/image", "/srv/vms"),
+        ("/srv/image", "/srv"),
+        ("/image", "/"),
+    ],
+)
+def test_the_root_of_a_storage(path: str, root: str) -> None:
+    assert storage_root(path) == root
+    assert holds_several_storages(root) == (root in ("/", "/srv"))

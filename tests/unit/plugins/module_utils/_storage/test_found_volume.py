@@ -65,6 +65,14 @@ class TestCompare:
     def test_a_larger_one_can_not_shrink(self) -> None:
         assert compared(creation(), FoundVolume("raw", 2 * GIB)) == [("size", str(2 * GIB), str(GIB), False)]
 
+    def test_features(self) -> None:
+        image = FoundVolume("raw", GIB, features=("exclusive-lock", "layering"))
+        assert compared(creation(features=("exclusive-lock", "layering")), image) == []
+        assert compared(creation(features=None), image) == []
+        assert compared(creation(features=("layering",)), image) == [
+            ("features", "exclusive-lock, layering", "layering", False)
+        ]
+
     def test_an_overlay_has_the_size_and_the_image_below_has_the_backing_file(self) -> None:
         create = creation(image="/images/link", linked=True)
         overlay, original = FoundVolume("qcow2", GIB, "/disk"), FoundVolume("qcow2", 512, "/images/link")
@@ -89,3 +97,10 @@ def test_a_larger_one_is_explained() -> None:
     found = FoundVolume("raw", 2 * GIB)
     (difference,) = compare(creation(), found, found, str)
     assert "more than its size of 1073741824: a volume is never shrunk" in explain("/disk", difference)
+
+
+def test_other_features_are_explained() -> None:
+    found = FoundVolume("raw", GIB, features=())
+    (difference,) = compare(creation(features=("layering",)), found, found, str)
+    said = 'the volume /disk has the features none, not layering: it is left as it is ("rbd feature" changes them)'
+    assert explain("/disk", difference) == said

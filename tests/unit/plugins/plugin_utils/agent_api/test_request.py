@@ -93,6 +93,19 @@ def test_all_problems_are_named_at_once_without_secrets() -> None:
     assert "too-long-for-vnc" not in str(found)
 
 
+def test_problems_of_fields_and_of_values_are_one_list_that_names_each_once() -> None:
+    volume = {"installPath": "images/web", "deviceType": 7}
+    found = problems(vmName=1, cpuNum=0, rootVolume=volume, nics=[{"mac": "x"}], addons={"pciDevice": [1]}, memory="2")
+    assert [problem.partition(" ")[0] for problem in found] == [
+        "vmName",
+        "rootVolume.deviceType",
+        "nics[0].bridgeName",
+        "addons.pciDevice[0]",
+        "memory:",
+        "cpu_num:",
+    ]
+
+
 def test_the_address_is_written_as_inventories_write_it() -> None:
     text = json.dumps({**DOCUMENT, "hostManagementIp": "FD00:0:0::7"})
     assert read_request(text).arguments["vms"][0]["host_management_ip"] == "fd00::7"

@@ -1,0 +1,155 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The role networks: bridges that a real systemd-networkd creates, on a host in namespaces."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.zstack.kvm.tests.support.networkd_host import ADDRESS, FILES, NetworkdHost, networkd_host
+from ansible_collections.zstack.kvm.tests.support.playbook import run_tasks
+from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.timeout(300)
+
+PROGRAM = Path(__file__).resolve().parents[2] / "roles/networks/files/bridges"
+MOVED = {"uplink": "eth0", "move_addresses": True}
+BEFORE = {"10-eth0.network"}
+# Repeats the lines that it gets from a client, which must not notice that the address moves.
+ECHO = f"""import socket
+server = socket.create_server(("{ADDRESS}", 7))
+print("ready", flush=True)
+client = server.accept()[0].makefile("rw")
+for line in client:
+    client.write(line)
+    client.flush()
+"""
+CLIENT = f"""import socket, sys
+server = socket.create_connection(("{ADDRESS}", 7)).makefile("rw")
+for line in sys.stdin:
+    server.write(line)
+    server.flush()
+    print(server.readline(), end="", flush=True)
+"""
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[NetworkdHost]:
+    """Yield a host whose uplink eth0 has an address."""
+    with networkd_host(tmp_path) as host:
+        yield host
+
+
+def program(host: NetworkdHost, *bridges: dict[str, Any], seconds: int = 60) -> subprocess.CompletedProcess[str]:
+    """Run what the role runs; C(seconds): how long it waits for the bridges. After an undo it does not wait."""
+    script = f"import runpy, sys; sys.path.insert(0, {str(PROGRAM)!r}); import work; work.SECONDS = {seconds}; "
+    script += "work._OWN_RESTORE_SECONDS = 0; "
+    script += f"runpy.run_path({str(PROGRAM)!r}, run_name='__main__')"
+    return host.run(sys.executable, "-B", "-c", script, "apply", json.dumps(bridges), check=False)
+
+
+def role(**variables: Any) -> dict[str, Any]:
+    return {"ansible.builtin.include_role": {"name": "zstack.kvm.networks"}, "vars": variables}
+
+
+def piped(command: list[str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+@pytest.fixture
+def connection(host: NetworkdHost) -> Iterator[subprocess.Popen[str]]:
+    """Yield a client that is connected to the uplink's address and prints each line that it has sent there and back."""
+    server = piped([*host.prefix, sys.executable, "-c", ECHO])
+    assert server.stdout is not None
+    assert server.stdout.readline() == "ready\n"
+    client = piped(host.in_peer(sys.executable, "-c", CLIENT))
+    yield client
+    for process in (client, server):
+        process.kill()
+        process.communicate()
+
+
+def said(client: subprocess.Popen[str], line: str) -> str:
+    assert client.stdin is not None
+    assert client.stdout is not None
+    client.stdin.write(line + "\n")
+    client.stdin.flush()
+    return client.stdout.readline().strip()
+
+
+def test_a_bridge_takes_over_the_address_and_no_connection_is_cut(
+    host: NetworkdHost, connection: subprocess.Popen[str]
+) -> None:
+    assert said(connection, "before") == "before"
+    bridges = [MOVED, {"name": "inner"}]
+    results = run_tasks([role(networks_bridges=bridges)] * 2, prefix=host.prefix)
+    done = [result["stdout_lines"] for result in results if "stdout_lines" in result]
+    # Each run finds what is needed, and the first one does it.
+    assert (done[0], done[2]) == (done[1], [])
+    assert {"br_eth0: created", "inner: created"} <= set(done[0])
+    assert len(done) == 3
+    assert (host.addresses("br_eth0"), host.addresses("eth0")) == ([f"{ADDRESS}/24"], [])
+    assert host.ports("br_eth0") == {"eth0"}
+    assert said(connection, "after") == "after"
+    # The address is the bridge's now: nothing is left to move.
+    again = program(host, {"uplink": "eth0"})
+    assert (again.returncode, again.stdout) == (0, "")
+
+
+def test_bridges_come_back_when_the_host_boots(host: NetworkdHost) -> None:
+    assert program(host, MOVED, {"name": "inner"}).returncode == 0
+    host.restart(without=["br_eth0", "inner"])
+    wait_until(lambda: host.addresses("br_eth0") == [f"{ADDRESS}/24"], "the bridge is there again")
+    assert host.ports("br_eth0") == {"eth0"}
+    again = program(host, MOVED, {"name": "inner"})
+    assert (again.returncode, again.stdout) == (0, "")
+
+
+def test_what_would_cut_a_connection_or_is_taken_is_refused_with_its_path(host: NetworkdHost) -> None:
+    host.run("ip", "link", "add", "br_taken", "type", "veth")
+    errors = program(host, {"uplink": "eth0"}, {"name": "br_taken"}).stderr
+    assert f"networks_bridges[0].uplink: eth0 has the addresses {ADDRESS}/24, by which Ansible" in errors
+    assert "networks_bridges[1].name: the hypervisor has another device br_taken, of the kind veth" in errors
+    assert (host.files(), host.addresses("eth0")) == (BEFORE, [f"{ADDRESS}/24"])
+
+
+def test_a_bridge_that_does_not_get_all_addresses_is_undone(host: NetworkdHost) -> None:
+    """An address by hand is in nobody's file."""
+    host.run("ip", "address", "add", "10.78.0.1/24", "dev", "eth0")
+    run = program(host, MOVED, {"name": "inner"}, seconds=1)
+    assert run.returncode == 1
+    assert "has not created br_eth0 with its port and addresses within 1 seconds. It has been undone." in run.stderr
+    assert host.files() == BEFORE
+    assert set(host.addresses("eth0")) == {f"{ADDRESS}/24", "10.78.0.1/24"}
+    devices = host.run("ip", "-brief", "link").stdout
+    assert "br_eth0" not in devices
+    assert "inner" not in devices
+
+
+@pytest.mark.parametrize("written", [1, 2, 3])
+def test_the_next_run_completes_what_a_killed_one_has_begun(host: NetworkdHost, written: int) -> None:
+    """It writes the uplink's file last: until then a boot leaves the uplink as it is."""
+    assert program(host, MOVED).returncode == 0
+    names = ["00-zstack-br_eth0.netdev", "00-zstack-br_eth0.network", "00-zstack-eth0.network"]
+    host.run("rm", *(f"{FILES}/{name}" for name in names[written:]), check=False)
+    host.restart(without=["br_eth0"])
+    device = "br_eth0" if written == len(names) else "eth0"
+    wait_until(lambda: host.addresses(device) == [f"{ADDRESS}/24"], "the host has its address")
+    assert program(host, MOVED).returncode == 0
+    assert (host.addresses("br_eth0"), host.ports("br_eth0")) == ([f"{ADDRESS}/24"], {"eth0"})
+
+
+def test_a_host_that_neither_program_manages_is_refused() -> None:
+    """The tests' own hypervisor has no daemon for its network."""
+    arguments = ["check", json.dumps([{"name": "inner"}])]
+    run = subprocess.run([sys.executable, "-B", str(PROGRAM), *arguments], capture_output=True, text=True, check=False)
+    assert run.returncode == 1
+    said = "networks_bridges[0]: neither systemd-networkd nor NetworkManager manages the hypervisor's network"
+    assert said in run.stderr
