@@ -100,7 +100,7 @@ def test_more_pins_than_io_threads_are_threads_too() -> None:
 
 def test_pins_of_no_io_thread_have_no_effect_with_a_warning() -> None:
     vm, reader = read(addons={"ioThreadNum": 0, "ioThreadPins": [{"ioThreadId": 1}]})
-    assert ("io_threads" in vm, len(reader.warnings)) == (False, 1)
+    assert (vm["io_threads"], len(reader.warnings)) == ([], 1)
 
 
 def test_a_vhost_volume_has_no_io_thread() -> None:
