@@ -58,6 +58,7 @@ rbd default features = 1
 mon data = {directory}/mon
 [osd.0]
 osd data = {directory}/osd
+osd class dir = {classes}
 osd objectstore = memstore
 memstore device bytes = 1073741824
 """
@@ -153,6 +154,8 @@ class CephCluster:
                 ipv6=str(":" in self.address).lower(),
                 auth="cephx" if self.cephx else "none",
                 directory=self._directory,
+                # Debian 13's ceph takes its own default for relative to the working directory.
+                classes=next(Path("/usr/lib").glob("*/rados-classes")),
             ),
             encoding="utf-8",
         )
