@@ -12,7 +12,7 @@ from typing import Any
 DOCUMENTATION = r"""
 name: guest_inventory
 short_description: Make an inventory of the guests of VMs
-version_added: 0.3.0
+version_added: 0.2.0
 author:
   - zstack.kvm contributors (@zstack)
 description:

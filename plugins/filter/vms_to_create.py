@@ -16,7 +16,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._spec.option_values imp
 DOCUMENTATION = r"""
 name: vms_to_create
 short_description: Describe VMs that are created from an image, by their names
-version_added: 0.3.0
+version_added: 0.2.0
 author:
   - zstack.kvm contributors (@zstack)
 description:
@@ -33,7 +33,7 @@ options:
     required: true
     suboptions:
       zstack_names:
-        description: The names, as a list, or as text with commas or spaces between them.
+        description: The names, as a list, or as text with commas or spaces between them. Without any there is no VM.
         type: raw
       zstack_image:
         description: The path of the image on the hypervisor.
@@ -118,7 +118,7 @@ def vms_to_create(variables: Mapping[str, Any]) -> list[dict[str, Any]]:
     given = {**_DEFAULTS, **{name: value for name, value in variables.items() if value not in (None, "")}}
     names, keys = _words(given.get("zstack_names")), _lines(given.get("zstack_ssh_keys"))
     problems = [*_problems_of_names(names), *_problems_of_keys(keys), *_other_problems(given)]
-    if problems:
+    if problems and names:
         raise AnsibleFilterError("; ".join(problems))
     return [_vm(name, keys, given) for name in names]
 
@@ -135,8 +135,6 @@ def _lines(value: Any) -> list[str]:
 
 
 def _problems_of_names(names: Sequence[Any]) -> Iterator[str]:
-    if not names:
-        yield "zstack_names: names no VM; give a list of names"
     for index, name in enumerate(names):
         if not isinstance(name, str) or not _HOST_NAME.fullmatch(name):
             yield "zstack_names[%d]: must be a host name of lower-case letters, digits and hyphens" % index

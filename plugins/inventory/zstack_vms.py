@@ -23,7 +23,7 @@ description:
     C(zstack_made) and C(zstack_management_ip_ADDRESS). Characters that are not valid in a group name are replaced by
     C(_).
   - Values that come from a VM are never evaluated as templates, and control characters in them are replaced. A value
-    that is left out because it is invalid, such as an address that is none, is a warning that names the VM.
+    that is left out because it is invalid, such as an invalid address, is a warning that names the VM.
   - C(zstack_vm_address) is V(null) if the VM is off or has no address that is reachable from elsewhere. Every VM has
     all variables, so O(strict) is safe as long as expressions allow for null.
   - If several hypervisors have the same VM, for instance after a migration, the active one is used; if none is active,
@@ -211,7 +211,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     def _warn_active_twice(self, where: dict[str, list[str]]) -> None:
         for uuid, names in where.items():
             if len(names) > 1:
-                message = "VM %s is active on the hypervisors %s, and each may write to its disks: end all but one"
+                message = "VM %s is active on the hypervisors %s, and each may write to its disks: stop all but one"
                 self.display.warning(message % (uuid, ", ".join(names)))
 
     def _add_hypervisor(self, name: str, uri: str, vms: list[Vm], where: dict[str, list[str]]) -> None:

@@ -62,7 +62,7 @@ def merge_addresses(answers: Mapping[str, Mapping[str, Any]]) -> tuple[list[dict
     """Return the addresses of a guest, each once, and warnings about what was left out.
 
     C(answers) has libvirt's answer by source; the first source of an address is kept. Addresses of loopback are left
-    out, and so is whatever is no address.
+    out, and so is whatever is not an address.
     """
     found: dict[tuple[str, str], dict[str, Any]] = {}
     warnings = []

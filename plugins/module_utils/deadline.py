@@ -72,7 +72,7 @@ def side_by_side(function: Callable[[Item], Result], items: Sequence[Item], work
 
 
 def _started(work: Callable[[], None], count: int) -> list[threading.Thread]:
-    """Start so many threads, or as many as the system lets."""
+    """Start that many threads, or as many as the system allows."""
     threads: list[threading.Thread] = []
     try:
         for _worker in range(count):

@@ -20,7 +20,8 @@ description:
   - The VMs of a task are started in parallel. An invalid option of any of them stops the task before anything is
     touched. An error on the hypervisor affects only the VM concerned, whose changes are undone; the other VMs are
     still started, and the task fails at the end.
-  - Disks are never created or deleted, and a running or paused VM is never stopped unless O(on_drift=restart).
+  - A volume is created only if it has O(vms[].root_volume.create), and is never deleted once a guest has used it. A
+    running or paused VM is never stopped unless O(on_drift=restart).
 extends_documentation_fragment:
   - zstack.kvm.attributes
   - zstack.kvm.attributes.action_group

@@ -199,7 +199,7 @@ volumes:
       type: bool
       returned: always
     size:
-      description: The size of the disk in the guest, in bytes. V(null) if the volume does not exist or is no file.
+      description: The size of the disk in the guest, in bytes. V(null) if the volume does not exist or is not a file.
       type: int
       returned: always
       sample: 21474836480
@@ -209,7 +209,7 @@ volumes:
       returned: always
       sample: qcow2
     image:
-      description: The image that the volume is a linked clone of, V(null) if it is none.
+      description: The image that the volume is a linked clone of, V(null) if it is not a linked clone.
       type: str
       returned: always
       sample: /var/lib/libvirt/images/debian-12.qcow2

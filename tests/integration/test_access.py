@@ -173,7 +173,7 @@ class TestALibvirtThatAsksForAPassword:
             ("zstack_libvirt_secret", {"uuid": "7f2e0b9c-3a51-4c7e-9d2e-0123456789ab", "state": "absent"}),
         ],
     )
-    def test_lets_in_who_has_it(self, user: User, uri: str, module: str, options: dict[str, Any]) -> None:
+    def test_is_accepted(self, user: User, uri: str, module: str, options: dict[str, Any]) -> None:
         run = user.run_module(module, {"uri": uri, "authfile": self.credentials(user, PASSWORD), **options})
         assert not run.failed, run.result
         assert PASSWORD not in run.output

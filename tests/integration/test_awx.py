@@ -148,7 +148,7 @@ def test_a_job_can_be_launched_without_an_answer(awx):
     assert required and all(question["default"] for question in required)
 
 
-def test_secrets_are_asked_for_as_passwords_without_a_default(awx):
+def test_secrets_are_passwords_without_a_default(awx):
     secrets = {name: question for name, question in questions(awx).items() if question["type"] == "password"}
     assert set(secrets) == {"zstack_ceph_secret_key", "zstack_secret_start_vm_cmds", "zstack_console_password"}
     assert not any("default" in question for question in secrets.values())

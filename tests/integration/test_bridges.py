@@ -125,7 +125,7 @@ class TestNicThatSomebodyMoved:
         assert run.vm["differences"] == [{"path": PATH, "before": "br_eth1", "after": bridge}]
         assert master(device_of(vm)) == bridge
 
-    def test_goes_to_the_bridge_that_is_asked_for(self, vm: dict[str, Any]) -> None:
+    def test_goes_to_the_desired_bridge(self, vm: dict[str, Any]) -> None:
         vm["nics"][0]["bridge_name"] = "br_eth1"
         assert agreed(vm, on_drift="live").actions == ["define", "update_nic"]
         assert master(device_of(vm)) == "br_eth1"

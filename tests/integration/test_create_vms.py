@@ -19,7 +19,7 @@ from ansible_collections.zstack.kvm.plugins.filter.vms_to_create import vms_to_c
 from ansible_collections.zstack.kvm.tests.run import cloud_image
 from ansible_collections.zstack.kvm.tests.support.laboratory import CHECKOUT
 from ansible_collections.zstack.kvm.tests.support.playbook import TARGET_PYTHON, run_task
-from ansible_collections.zstack.kvm.tests.support.virsh import remove_domain, try_virsh
+from ansible_collections.zstack.kvm.tests.support.virsh import remove_domain, try_virsh, virsh
 from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 
 # The longest of all, so that it is the first: a guest that cloud-init sets up boots for a minute, emulated.
@@ -56,22 +56,28 @@ class Controller:
 
     def create_vms(self, **variables: Any) -> int:
         """Run the playbook, and return how many tasks have changed something."""
-        given = json.dumps({**self._variables, **variables})
-        said = self._run("ansible-playbook", "-i", str(self._hypervisors), "-e", given, "playbooks/create_vms.yml")
-        recap = re.search(r"^hv +: ok=\d+ +changed=(\d+) ", said, re.MULTILINE)
-        assert recap, said
+        run = self.try_to_create_vms(**variables)
+        recap = re.search(r"^hv +: ok=\d+ +changed=(\d+) ", run.stdout, re.MULTILINE)
+        assert run.returncode == 0 and recap, run.stdout + run.stderr
         return int(recap[1])
+
+    def try_to_create_vms(self, **variables: Any) -> subprocess.CompletedProcess[str]:
+        """Run the playbook, and return the outcome."""
+        given = json.dumps({**self._variables, **variables})
+        return self._run("ansible-playbook", "-i", str(self._hypervisors), "-e", given, "playbooks/create_vms.yml")
 
     def ask_guest(self) -> list[str]:
         """Log in to the guest, by the inventory that the playbook has written, and return its answers."""
         login = ["-i", str(self.guests), "--private-key", str(self.key)]
-        return self._run("ansible", NAME, *login, "-m", "ansible.builtin.shell", "-a", QUESTIONS).splitlines()[1:]
+        run = self._run("ansible", NAME, *login, "-m", "ansible.builtin.shell", "-a", QUESTIONS)
+        assert run.returncode == 0, run.stdout + run.stderr
+        return run.stdout.splitlines()[1:]
 
-    def _run(self, program: str, *arguments: str) -> str:
+    def _run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         # A connection that is kept would outlive the test.
         environment = {**os.environ, "ANSIBLE_SSH_ARGS": "-o ControlMaster=no", "ANSIBLE_TIMEOUT": "120"}
         command = [str(Path(sys.executable).with_name(program)), *arguments]
-        done = subprocess.run(
+        return subprocess.run(
             command,
             cwd=CHECKOUT,
             env=environment,
@@ -80,8 +86,6 @@ class Controller:
             text=True,
             check=False,
         )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
 
 
 @pytest.fixture
@@ -116,3 +120,16 @@ def test_names_an_image_and_a_key_become_guests_that_one_logs_in_to(tmp_path: Pa
     seen = info(uuid)
     assert seen["address"].startswith("10.216.1.")
     assert seen["address"] in controller.guests.read_text(encoding="utf-8")
+
+
+def test_all_that_is_wrong_is_an_error_before_anything_is_touched(tmp_path: Path, images: Path) -> None:
+    controller = Controller(tmp_path, images)
+    run = controller.try_to_create_vms(zstack_names=["No Name"], zstack_ssh_key=str(controller.key))
+    said = run.stdout + run.stderr
+    assert run.returncode != 0
+    assert "zstack_names[0]: must be a host name" in said
+    assert "zstack_ssh_key: line 1 is no public SSH key" in said
+    assert controller.key.read_text(encoding="utf-8").splitlines()[1] not in said
+    assert NAME not in virsh("net-list", "--all", "--name").split()
+    run = controller.try_to_create_vms(zstack_names="")
+    assert "zstack_names: no host names a VM" in run.stdout + run.stderr

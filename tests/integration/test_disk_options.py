@@ -248,7 +248,7 @@ def recorded_addresses(vm: dict[str, Any]) -> dict[str, dict[str, str]]:
     return {disk.find("target").get("dev"): dict(disk.find("address").attrib) for disk in disks}
 
 
-def test_addresses_are_kept_over_three_restarts_of_a_vm_that_is_defined_anew(new_vm: NewVm, images: Path) -> None:
+def test_addresses_are_kept_over_three_restarts_of_a_vm_that_is_redefined(new_vm: NewVm, images: Path) -> None:
     first = {"install_path": write_raw(images / "first.raw", ""), "format": "raw", "device_id": 1}
     second = {"install_path": write_raw(images / "second.raw", ""), "format": "raw", "device_id": 2}
     vm = new_vm(data_volumes=[first, second], cd_roms=[{}], create_paused=True)

@@ -215,7 +215,7 @@ def test_secure_boot_comes_with_patches_and_goes_without_them(new_vm: NewVm, pat
         (add("devices", '<controller type="ide" index="7"/>'), "unsupported_device"),
     ],
 )
-def test_check_mode_foretells_no_definition_that_libvirt_refuses(
+def test_check_mode_predicts_no_definition_that_libvirt_refuses(
     new_vm: NewVm, patch: dict[str, str], code: str
 ) -> None:
     vm = new_vm(domain_patches=[patch])
@@ -224,7 +224,7 @@ def test_check_mode_foretells_no_definition_that_libvirt_refuses(
         assert (error["code"], error["phase"]) == (code, "define"), error
 
 
-def test_it_foretells_one_for_which_the_hypervisor_is_not_ready(new_vm: NewVm) -> None:
+def test_it_predicts_one_for_which_the_hypervisor_is_not_ready(new_vm: NewVm) -> None:
     vm = new_vm(nics=[{"bridge_name": "br_none"}])
     foretold = start(vm, check=True)
     assert foretold.actions == ["define", "start"]

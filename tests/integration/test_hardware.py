@@ -157,7 +157,7 @@ class TestDisks:
 
         assert (disk["model"], disk["pci"]) == ("QEMU HARDDISK", "0000:00:01.1")
 
-    def test_the_empty_cd_drive_in_its_place_gave_way(self, seen: list) -> None:
+    def test_the_empty_cd_drive_in_its_slot_gives_way(self, seen: list) -> None:
         assert [drive["scsi"].split(":", 1)[1] for drive in of_kind(seen, "cdrom")] == ["0:0:0", "0:1:0"]
 
     def test_a_scsi_volume_has_its_wwn_and_its_unit(self, seen: list) -> None:
@@ -267,4 +267,4 @@ class TestOnlineGrowth:
         def has_more() -> bool:
             return linux_guest.seen(machine["uuid"], "memory")[0]["kib"] >= before["kib"] + (120 << 10)
 
-        wait_until(has_more, "the guest takes the memory", linux_guest.ANSWER_SECONDS)
+        wait_until(has_more, "the guest takes the memory", linux_guest.SEEN_SECONDS)

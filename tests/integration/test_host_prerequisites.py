@@ -109,7 +109,7 @@ def boot_loader(images: Path) -> Iterator[Path]:
     PARAMETERS.unlink(missing_ok=True)
 
 
-def test_what_is_missing_is_made_and_the_vm_goes_on(new_vm: NewVm, settings: Path, boot_loader: Path) -> None:
+def test_what_is_missing_is_created_and_the_vm_runs_on(new_vm: NewVm, settings: Path, boot_loader: Path) -> None:
     vm = new_vm()
     assert not module_run.start(vm).failed
     (qemu,) = qemus_of(vm["uuid"])

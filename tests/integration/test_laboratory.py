@@ -113,7 +113,7 @@ class TestUp:
             (pid,) = first_processes(old).values()
             os.kill(pid, signal.SIGKILL)
             up = partial(new.try_lab, "up", "--first=120", "--hosts=1", f"--network={NETWORK}")
-            wait_until(lambda: up().returncode == 0, "the address is free", 30)
+            wait_until(lambda: up().returncode == 0, "the address is free")
             old.lab("down")
             assert new.execute("hv120", "virsh", "uri") == "qemu:///system\n\n"
             assert new.execute("hv120", "cat", "/sys/class/net/eth0/carrier") == "1\n"
@@ -122,7 +122,7 @@ class TestUp:
         before = first_processes(laboratory)
         os.kill(before[SECOND], signal.SIGKILL)
         line = f"{SECOND}  {PREFIX + '.111':15} not running"
-        wait_until(lambda: line in laboratory.lab("list"), "its end is noticed", 10)
+        wait_until(lambda: line in laboratory.lab("list"), "its end is noticed")
         laboratory.up(2, f"--path-first={STAND_INS}")
         after = first_processes(laboratory)
         assert after[FIRST] == before[FIRST] and after[SECOND] != before[SECOND]
@@ -134,7 +134,7 @@ class TestUp:
             (["--bind=/no/such/directory"], "argument --bind: /no/such/directory: no such directory"),
         ],
     )
-    def test_what_can_not_be_is_refused_before_anything_is_made(self, tmp_path, arguments, said):
+    def test_what_is_impossible_is_refused_before_anything_is_created(self, tmp_path, arguments, said):
         done = Laboratory(tmp_path / "state", 1).try_lab("up", *arguments)
         assert done.returncode != 0
         assert said in done.stderr

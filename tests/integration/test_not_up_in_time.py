@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import struct
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,11 +15,12 @@ import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._diagnostics.boot_diagnostics import SCREENSHOT_DIRECTORY
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
 from ansible_collections.zstack.kvm.tests.integration.conftest import image_directory
-from ansible_collections.zstack.kvm.tests.support import in_process, media
-from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun, begin_task, failed, finished, start
+from ansible_collections.zstack.kvm.tests.support import forked_task, in_process, media
+from ansible_collections.zstack.kvm.tests.support.module_run import start
+from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun, failed
 from ansible_collections.zstack.kvm.tests.support.serial_console import wait_for_text
 from ansible_collections.zstack.kvm.tests.support.virsh import remove_domain, state, virsh
-from ansible_collections.zstack.kvm.tests.support.waiting import output_of, wait_until
+from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 
 Vm = dict[str, Any]
 
@@ -78,7 +78,7 @@ def wait_until_the_task_listens(uuid: str) -> None:
         time.sleep(0.5)
         return False
 
-    wait_until(console_is_taken, "the task listens", 60)
+    wait_until(console_is_taken, "the task listens")
     time.sleep(3)
 
 
@@ -125,12 +125,10 @@ def test_the_console_is_free_again_afterwards(vm: Vm, first: TaskRun) -> None:
 
 
 def test_a_vm_that_ends_is_waited_for_no_longer(vm: Vm, first: TaskRun) -> None:
-    patient = {**vm, "timeout": 250}
-    with tempfile.TemporaryDirectory() as directory:
-        process = begin_task("zstack.kvm.zstack_vm_start", {"vms": [patient]}, Path(directory))
-        wait_until_the_task_listens(vm["uuid"])
-        virsh("destroy", vm["uuid"])
-        ended = finished(process, output_of(process), Path(directory))
+    task = forked_task.begin({**vm, "timeout": 250})
+    wait_until_the_task_listens(vm["uuid"])
+    virsh("destroy", vm["uuid"])
+    ended = task.finished()
     assert (ended.error["code"], ended.vm["state"]) == ("vm_ended", "shutoff")
     assert SAID in ended.error["boot_diagnostics"]["serial_console"]
     assert ended.error["boot_diagnostics"]["screenshot"] is None

@@ -126,7 +126,7 @@ class TestSnapshotOfARunningVm:
 
 
 class TestWhatLibvirtsXmlDoesNotName:
-    def test_the_header_of_the_image_tells_of_a_snapshot_of_a_vm_that_is_off(self, vm: dict[str, Any]) -> None:
+    def test_the_header_of_the_image_shows_a_snapshot_of_a_vm_that_is_off(self, vm: dict[str, Any]) -> None:
         virsh("destroy", vm["uuid"])
         for name in ("s1", "s2"):
             snapshot(vm, name)
@@ -138,7 +138,7 @@ class TestWhatLibvirtsXmlDoesNotName:
         assert image_of(vm, inactive=False) == overlay_of(vm, "s2")
         assert_in_sync(start({**vm, "cpu_num": 2}), vm, overlay_of(vm, "s2"))
 
-    def test_the_snapshot_tells_of_an_overlay_into_which_everything_was_pulled(self, vm: dict[str, Any]) -> None:
+    def test_the_snapshot_shows_an_overlay_into_which_everything_was_pulled(self, vm: dict[str, Any]) -> None:
         snapshot(vm, "s1")
         virsh("blockpull", vm["uuid"], "vda", "--wait")
         assert_in_sync(agreed(vm), vm, overlay_of(vm, "s1"))
@@ -216,7 +216,7 @@ class TestGoingBackToTheImage:
         assert overlay_of(vm, "s1") in run.error["message"]
         assert image_of(vm) == overlay_of(vm, "s2")
 
-    def test_asked_for_the_vm_boots_from_the_image_and_the_overlay_stays(self, vm: dict[str, Any]) -> None:
+    def test_on_request_the_vm_boots_from_the_image_and_the_overlay_stays(self, vm: dict[str, Any]) -> None:
         snapshot(vm, "s1", "--no-metadata")
         virsh("destroy", vm["uuid"])
         overlay = overlay_of(vm, "s1")

@@ -55,7 +55,7 @@ def outcome(run: TaskRun) -> tuple[bool, list[str]]:
     return run.result["changed"], run.result["actions"]
 
 
-def test_a_secret_is_made_with_its_definition_and_value(identity: str) -> None:
+def test_a_secret_is_created_with_its_definition_and_value(identity: str) -> None:
     assert outcome(secret_of_playbook(identity.replace("-", "").upper(), value=KEY)) == (True, ["define", "set_value"])
     element = definition_of_secret(identity)
     assert dict(element.attrib) == {"ephemeral": "no", "private": "no"}
@@ -96,7 +96,7 @@ def test_an_iscsi_secret_has_a_target_and_a_plain_password(identity: str) -> Non
     assert base64.b64decode(value_of(identity)).decode("utf-8") == "a pässword"
 
 
-def test_a_private_secret_shows_its_value_to_nobody_and_is_set_again_unless_told_otherwise(identity: str) -> None:
+def test_a_private_secret_shows_its_value_to_nobody_and_is_set_again_by_default(identity: str) -> None:
     options = {"uuid": identity, "value": KEY, "private": True}
     steps = secrets(options, options, {**options, "update_value": "on_create"})
     assert [step["changed"] for step in steps] == [True, True, False]

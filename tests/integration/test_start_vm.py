@@ -26,7 +26,7 @@ def test_its_result_says_what_runs_and_where_its_console_is(new_vm: NewVm) -> No
     run = agreed(new_vm())
     entry = run.vm
     assert (entry["state"], entry["changed"], entry["restart_required"]) == ("running", True, False)
-    with socket.create_connection((entry["console"]["host"], entry["console"]["port"]), timeout=5) as console:
+    with socket.create_connection((entry["console"]["host"], entry["console"]["port"]), timeout=60) as console:
         assert console.recv(3) == b"RFB"
 
 

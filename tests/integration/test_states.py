@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
+from ansible_collections.zstack.kvm.tests.support import forked_task
 from ansible_collections.zstack.kvm.tests.support.failing_start import UNKNOWN_TO_QEMU
-from ansible_collections.zstack.kvm.tests.support.module_run import agreed, begin, failed, finished, start
+from ansible_collections.zstack.kvm.tests.support.module_run import agreed, failed, start
+from ansible_collections.zstack.kvm.tests.support.obedient_guest import wait_until_up, write_obedient_disk
 from ansible_collections.zstack.kvm.tests.support.virsh import definition, remove_domain, state, try_virsh, virsh
-from ansible_collections.zstack.kvm.tests.support.waiting import output_of, wait_until
+from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 
 # Boot sectors: what they do, then halt.
 ENTER_S3 = b"\xba\x04\x06\xb8\x00\x24\xef"  # mov dx, 0x604 (PM1a control); mov ax, 0x2400 (S3); out dx, ax
@@ -32,8 +34,13 @@ def disk_that_runs(path: Path, code: bytes) -> dict[str, Any]:
     return {"install_path": str(path), "format": "raw"}
 
 
+def obedient_disk(images: Path) -> dict[str, Any]:
+    """Return a root volume whose guest shuts down when it is asked to."""
+    return {"install_path": str(write_obedient_disk(images / "obedient.raw")), "format": "raw"}
+
+
 class TestPaused:
-    def test_by_somebody_it_goes_on(self, new_vm: NewVm) -> None:
+    def test_by_somebody_it_is_resumed(self, new_vm: NewVm) -> None:
         vm = new_vm()
         start(vm)
         virsh("suspend", vm["uuid"])
@@ -41,24 +48,24 @@ class TestPaused:
         assert agreed(vm).actions == ["resume"]
         assert (state(vm["uuid"]), virsh("domid", vm["uuid"])) == ("running", number)
 
-    def test_and_not_in_sync_it_goes_on_and_changes_at_its_next_boot(self, new_vm: NewVm) -> None:
+    def test_and_not_in_sync_it_is_resumed_and_changes_at_its_next_boot(self, new_vm: NewVm) -> None:
         vm = new_vm()
         start(vm)
         virsh("suspend", vm["uuid"])
         run = agreed({**vm, "cpu_num": 2})
         assert (run.actions, run.vm["restart_required"], run.vm["state"]) == (["define", "resume"], True, "running")
 
-    def test_and_not_in_sync_with_restart_it_is_restarted(self, new_vm: NewVm) -> None:
-        vm = new_vm()
+    def test_and_not_in_sync_with_restart_it_is_restarted(self, new_vm: NewVm, images: Path) -> None:
+        vm = new_vm(root_volume=obedient_disk(images))
         assert not start(vm).failed
-        vm = {**vm, "timeout": 5}
+        wait_until_up(vm["uuid"])
         virsh("suspend", vm["uuid"])
         run = agreed({**vm, "cpu_num": 2}, on_drift="restart")
         assert run.actions == ["define", "stop", "start"]
         assert definition(vm["uuid"], inactive=False).findtext("vcpu") == "2"
 
     @pytest.mark.parametrize("policy", ["fail", "ignore"])
-    def test_in_sync_it_goes_on_whatever_is_to_happen_on_drift(self, new_vm: NewVm, policy: str) -> None:
+    def test_in_sync_it_is_resumed_with_every_on_drift(self, new_vm: NewVm, policy: str) -> None:
         vm = new_vm()
         start(vm)
         virsh("suspend", vm["uuid"])
@@ -98,7 +105,7 @@ class TestSuspendedToDisk:
         assert virsh("domstate", "--reason", vm["uuid"]) == "running (restored)"
 
     @pytest.mark.parametrize("how", ["suspended before", "--paused"])
-    def test_saved_while_it_was_paused_it_comes_back_and_goes_on(self, new_vm: NewVm, how: str) -> None:
+    def test_saved_while_it_was_paused_it_comes_back_and_runs(self, new_vm: NewVm, how: str) -> None:
         vm = new_vm()
         start(vm)
         if how == "--paused":
@@ -207,12 +214,12 @@ class TestCrashed:
         assert virsh("domid", crashed["uuid"]) != number
 
 
-def test_in_shutdown_it_is_started_as_soon_as_it_is_off(new_vm: NewVm, images: Path) -> None:
-    slow = images / "slow-to-end"
+def test_in_shutdown_it_is_started_as_soon_as_it_is_off(new_vm: NewVm, images: Path, tmp_path: Path) -> None:
+    slow, may_end, calls = images / "slow-to-end", images / "may-end", tmp_path / "calls"
     slow.write_text(
         # libvirt kills what has not ended 10 seconds after it was told to.
         "#!/bin/bash\n"
-        'trap "sleep 8; kill -TERM \\$child" TERM\n'
+        f'trap "until test -e {may_end}; do sleep 0.1; done; kill -TERM \\$child" TERM\n'
         '/usr/bin/qemu-system-x86_64 "$@" & child=$!\n'
         "wait $child; wait $child\n"
     )
@@ -222,9 +229,12 @@ def test_in_shutdown_it_is_started_as_soon_as_it_is_off(new_vm: NewVm, images: P
     number = virsh("domid", vm["uuid"])
     wait_until(lambda: state(vm["uuid"]) == "in shutdown")
     disk_that_runs(images / "off.raw", HALT)
-    with begin(vm, check=True) as foretelling:
-        run = start(vm)
-        foretold = finished(foretelling, output_of(foretelling))
+    foretold = start(vm, check=True)
+    calls.touch()
+    task = forked_task.begin(vm, calls=calls)
+    wait_until(lambda: calls.read_text().count("get the state") > 1, "the task waits for it")
+    may_end.touch()
+    run = task.finished()
     assert run.actions == foretold.actions == ["wait_until_off", "start"], run.output
     assert try_virsh("domid", vm["uuid"]).stdout.strip() != number
 
@@ -286,12 +296,12 @@ class TestNameAndUuid:
 
 class TestDriftOfARunningVm:
     @pytest.fixture
-    def running(self, new_vm: NewVm) -> dict[str, Any]:
-        """Return a VM that runs."""
-        vm = new_vm()
+    def running(self, new_vm: NewVm, images: Path) -> dict[str, Any]:
+        """Return a VM that runs, and whose guest shuts down when it is asked to."""
+        vm = new_vm(root_volume=obedient_disk(images))
         assert not start(vm).failed
-        # How long a guest that ignores its button is asked.
-        return {**vm, "timeout": 5}
+        wait_until_up(vm["uuid"])
+        return vm
 
     def test_fail_names_what_differs_and_changes_nothing(self, running: dict[str, Any]) -> None:
         run = agreed({**running, "cpu_num": 2}, on_drift="fail")

@@ -46,7 +46,7 @@ def obedient(new_vm: NewVm, images: Path, **options: Any) -> dict[str, Any]:
     return new_vm(root_volume={"install_path": str(disk), "format": "raw"}, **options)
 
 
-def test_a_task_foretells_shuts_down_and_finds_nothing_more_to_do(new_vm: NewVm, images: Path) -> None:
+def test_check_mode_predicts_a_shutdown_and_a_second_run_does_nothing(new_vm: NewVm, images: Path) -> None:
     vm = obedient(new_vm, images)
     start(vm)
     task = {MODULE: {"vms": [vm["uuid"].replace("-", "")]}}

@@ -162,7 +162,7 @@ class TestSecret:
         assert {secret_in_definition(vm) for vm in vms} == {chap_secret_uuid(LOCKED)}
         assert {state(vm["uuid"]) for vm in vms} == {"running"}
 
-    def test_a_failed_start_removes_the_one_that_it_made(self, new_vm: NewVm, target: IscsiServer) -> None:
+    def test_a_failed_start_removes_the_one_that_it_created(self, new_vm: NewVm, target: IscsiServer) -> None:
         vm = new_vm(root_volume=volume(target, LOCKED, **CHAP), domain_patches=[UNKNOWN_TO_QEMU])
         assert module_run.failed(vm).error["rollback"] == "done"
         assert try_virsh("secret-dumpxml", chap_secret_uuid(LOCKED)).returncode != 0

@@ -289,7 +289,7 @@ class TestServersEnd:
         assert server_processes() != before
         test.kill()
         test.communicate()
-        wait_until(lambda: server_processes() == before, "the servers end with their test", 10)
+        wait_until(lambda: server_processes() == before, "the servers end with their test")
 
     def test_a_server_that_can_not_start_says_why(self, images):
         with pytest.raises(ServerError, match="qemu-storage-daemon ended.*No such file"):

@@ -183,7 +183,7 @@ class TestMigration:
         source.virsh("migrate-setspeed", vm["uuid"], SLOWEST)
         command = ["virsh", "-c", source.uri, "migrate", "--live", "--persistent", "--undefinesource", "--unsafe"]
         process = subprocess.Popen([*command, vm["uuid"], target.uri, "--migrateuri", f"tcp://{target.address}"])
-        wait_until(lambda: process.poll() is not None or target.state(vm) == "paused", "the migration begins", 60)
+        wait_until(lambda: process.poll() is not None or target.state(vm) == "paused", "the migration begins")
         assert process.poll() is None, "the migration ended before it was seen"
         yield vm, process
         process.kill()
@@ -202,7 +202,7 @@ class TestMigration:
         assert process.poll() is None, "the migration was over before it was looked at"
 
         source.virsh("migrate-setspeed", vm["uuid"], FAST)
-        assert process.wait(timeout=60) == 0
+        assert process.wait(timeout=240) == 0
         assert (source.state(vm), target.state(vm)) == ("absent", "running")
         assert target.says(vm, "I am here")
         assert start(vm, uri=target.uri).actions == []

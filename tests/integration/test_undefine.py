@@ -74,7 +74,7 @@ def vm(new_vm: NewVm) -> Iterator[dict[str, Any]]:
     swtpm.remove_state_of(described["uuid"])
 
 
-def test_firmware_and_tpm_keep_their_state_until_its_removal_is_asked_for_by_name(vm: dict[str, Any]) -> None:
+def test_firmware_and_tpm_keep_their_state_until_its_removal_is_requested_by_name(vm: dict[str, Any]) -> None:
     vm = {**vm, "machine": "q35", "firmware": "uefi", "memory": "160MiB"}
     started(vm)
     tpm, variables = tpm_state(vm), nvram(vm)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils._host.new_file import partial_path
+from ansible_collections.zstack.kvm.plugins.module_utils._host.new_file import partial_name
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
 from ansible_collections.zstack.kvm.tests.support import foretold, forked_task, media, module_run
 from ansible_collections.zstack.kvm.tests.support.failing_start import UNKNOWN_TO_QEMU
@@ -168,7 +168,7 @@ class TestLeftAlone:
         media.write_raw(disk, "I am raw")
         assert start(created(new_vm, disk, size="8MiB")).error["code"] == "image_format"
 
-    def test_a_volume_that_a_defined_vm_has_lost_is_not_created_anew(
+    def test_a_volume_that_a_defined_vm_has_lost_is_not_created_again(
         self, new_vm: NewVm, image: Path, disk: Path
     ) -> None:
         """A storage that isn't mounted looks like that."""
@@ -271,7 +271,7 @@ def qemu_img(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Wrapper:
 def ran(vm: dict[str, Any]) -> TaskRun:
     """Return a run of the module in a process with this one's environment."""
     with module_run.begin(vm) as process:
-        output, _errors = process.communicate(timeout=60)
+        output, _errors = process.communicate(timeout=240)
     return module_run.finished(process, output)
 
 
@@ -333,7 +333,7 @@ class TestKilled:
         script = "%s; kill -9 $PPID; exit" % ("true" if when == "before" else '"$real" "$@"')
         with qemu_img("convert", script), module_run.begin(vm) as process:
             assert process.wait(30) == -signal.SIGKILL
-        assert left_in(disk.parent) - before == {Path(partial_path(str(disk))).name}
+        assert left_in(disk.parent) - before == {partial_name(disk.name)}
         assert state(vm["uuid"]) == "absent"
         assert start(vm).actions == ["create_volume", "define", "start"]
         assert left_in(disk.parent) == before | {"disk"}
@@ -368,7 +368,7 @@ class TestKilled:
         with qemu_img("convert", "exec sleep 60"), module_run.begin(vm) as process:
             wait_until(lambda: left_in(disk.parent) != before, "the copy has begun")
             process.terminate()
-            output, _errors = process.communicate(timeout=30)
+            output, _errors = process.communicate(timeout=240)
         assert module_run.finished(process, output).error["code"] == "interrupted"
         assert left_in(disk.parent) == before
 

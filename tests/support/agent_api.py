@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Optional, TypeVar, Union
+from typing import Any, Optional, Union
 
 from ansible_collections.zstack.kvm.tests.support.playbook import COLLECTIONS
 from ansible_collections.zstack.kvm.tests.support.reference_cases import CASES
@@ -25,7 +25,6 @@ from ansible_collections.zstack.kvm.tests.support.todays_cases import TODAYS_CAS
 from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 
 TIMEOUT = 240  # seconds, on a machine that is busy with other tests
-T = TypeVar("T")
 
 
 def start_vm_cmd(case: str, **fields: Any) -> dict[str, Any]:

@@ -28,7 +28,7 @@ ENCRYPTED = "$encrypted$"
 def specification_problems(specification: Any, before: Optional[dict[str, Any]] = None) -> list[str]:
     """Return what AWX refuses about a specification; `before` is the one that it is to replace."""
     if not isinstance(specification, dict):
-        return ["the specification is no mapping"]
+        return ["the specification is not a mapping"]
     problems = [
         f"{key} must be a {kind.__name__}"
         for key, kind in (("name", str), ("description", str), ("spec", list))
@@ -48,7 +48,7 @@ def specification_problems(specification: Any, before: Optional[dict[str, Any]] 
 
 def _question_problems(question: Any, old: dict[str, Any]) -> list[str]:
     if not isinstance(question, dict):
-        return ["is no mapping"]
+        return ["is not a mapping"]
     wanted = {"type": str, "question_name": str, "variable": str, "required": bool}
     wrong = [(key, kind) for key, kind in wanted.items() if not isinstance(question.get(key), kind)]
     problems = [f"{key} must be a {kind.__name__}" for key, kind in wrong]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
 import yaml
@@ -16,6 +17,7 @@ COMMON = {"changed", "deprecations", "diff", "exception", "failed", "invocation"
 TYPES: dict[str, Any] = {"str": str, "int": int, "bool": bool, "float": float, "list": list, "dict": dict}
 
 
+@cache
 def documentation(module: str) -> dict[str, Any]:
     """Return the RETURN documentation of a module of this collection."""
     name = module.removeprefix("zstack.kvm.")

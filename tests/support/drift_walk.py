@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Change every attribute and text of a domain outside of the collection, and check whether it is found and repaired.
 
+A device that is the same in another domain of the same machine type is not walked over again.
+
 libvirt's QEMU driver runs inside the process that walks (C(qemu:///embed)), so that nothing is sent anywhere. Such a
 process can't reach libvirtd any more: a test leaves all this to processes of its own.
 """
@@ -49,6 +51,7 @@ from lxml import etree
 
 LEFT_OUT = Path(__file__).resolve().parent.parent / "fixtures" / "drift" / "left_out.yml"
 Result = TypeVar("Result")
+KNOWN_CAPABILITIES = Path("/var/cache/libvirt/qemu/capabilities")
 FORMAT_OF_AN_IMAGE = "devices/disk[disk]/driver/@type of an image"
 
 INACTIVE_WITH_SECRETS = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE
@@ -112,21 +115,23 @@ class Slot:
 class Walked:
     """The outcomes of the walks of one process, by path: how often repaired, unnoticed, or refused by libvirt.
 
-    C(trusted): slots of a kind that was left out as often as was to be seen. C(ways): by path, how slots
-    were changed.
+    C(trusted): slots of a kind that was left out as often as was to be seen. C(same): slots of a part that was walked
+    over in another domain. C(ways): by path, how slots were changed. C(parts): what was walked over.
     """
 
     repaired: Counter = field(default_factory=Counter)
     unnoticed: Counter = field(default_factory=Counter)
     refused: Counter = field(default_factory=Counter)
     trusted: Counter = field(default_factory=Counter)
+    same: Counter = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
     ways: dict[str, list[str]] = field(default_factory=dict)
+    parts: set[tuple[str, bytes]] = field(default_factory=set)
     domains: int = 0
 
     def add(self, other: Walked) -> None:
         """Add the counts of another process."""
-        for name in ("repaired", "unnoticed", "refused", "trusted"):
+        for name in ("repaired", "unnoticed", "refused", "trusted", "same"):
             getattr(self, name).update(getattr(other, name))
         self.failures += other.failures
         self.domains += other.domains
@@ -146,6 +151,9 @@ def connection() -> libvirt.virConnect:
     """Return a QEMU driver in this process, with nothing in it."""
     root = tempfile.mkdtemp(prefix="zstack-kvm-embed-", dir="/dev/shm")
     Finalize(None, shutil.rmtree, [root], exitpriority=0)
+    if KNOWN_CAPABILITIES.is_dir():
+        # What libvirtd has found out about each QEMU, which takes seconds; libvirt reads it if it is not outdated.
+        shutil.copytree(KNOWN_CAPABILITIES, Path(root, "cache", "qemu", "capabilities"))
     libvirt.registerErrorHandler(lambda _context, _error: None, None)
     libvirt.virEventRegisterDefaultImpl()
 
@@ -223,8 +231,14 @@ class DomainWalk:
         # libvirt puts some controllers in another order when it is given its own definition.
         self.held = define(etree.fromstring(applied))
         self.changed = etree.fromstring(self.held)
+        known = set(self.walked.parts)
         for slot in list(slots(self.changed)):
-            self.try_slot(slot)
+            part = part_of(slot.element)
+            if part in known:
+                self.walked.same[slot.path] += 1
+            else:
+                self.walked.parts.add(part)
+                self.try_slot(slot)
         undefine(self.desired)
 
     def try_slot(self, slot: Slot) -> None:
@@ -362,6 +376,16 @@ def slots(domain: etree._Element) -> Iterator[Slot]:
                 yield Slot(f"{path}/@{attribute}", element, attribute)
         if len(element) == 0 and (element.text or "").strip():
             yield Slot(path, element, None)
+
+
+def part_of(element: etree._Element) -> tuple[str, bytes]:
+    """Return the device or other part of the domain that the element is in, with the machine type of the domain."""
+    part = element
+    while part.getparent() is not None and part.getparent().tag not in ("domain", "devices"):
+        part = part.getparent()
+    is_domain = part.getparent() is None
+    text = repr(dict(part.attrib)).encode() if is_domain else etree.tostring(part, with_tail=False)
+    return element.getroottree().getroot().find("os/type").get("machine"), text
 
 
 def is_image(disk: etree._Element) -> bool:

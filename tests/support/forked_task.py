@@ -29,6 +29,7 @@ from typing import Any, Optional
 from unittest import mock
 
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.zstack.kvm.plugins.module_utils._actions import live
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt import connection
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Hypervisor
 from ansible_collections.zstack.kvm.tests.support.documented_result import deviations
@@ -37,7 +38,7 @@ from ansible_collections.zstack.kvm.tests.support.virsh import state
 from ansible_collections.zstack.kvm.tests.support.waiting import END_SECONDS, wait_until
 
 LIBVIRTD_PID = Path("/run/libvirtd.pid")
-_NOTICE_SECONDS = 20
+_NOTICE_SECONDS = 120
 _IMPATIENT_SECONDS = 2
 
 _MODULES = "ansible_collections.zstack.kvm.plugins.modules"
@@ -242,6 +243,8 @@ def _kill_task() -> None:
 def _restart_libvirtd() -> None:
     kill_libvirtd()
     start_libvirtd()
+    # No guest of these tests releases a device.
+    live._UNPLUG_SECONDS = _IMPATIENT_SECONDS
 
 
 def _kill_libvirtd_for_good() -> None:

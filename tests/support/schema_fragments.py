@@ -62,11 +62,6 @@ class SchemaFragments:
         """Return one of the named children of C(domain)."""
         return self._drawn(self._top_level[self._random.choice(names)])
 
-    @property
-    def sections(self) -> frozenset[str]:
-        """Return the children that a domain may have."""
-        return frozenset(self._top_level)
-
     def _read(self, path: Path) -> None:
         for each in etree.parse(str(path)).getroot().iter(_RNG + "include", _RNG + "define"):
             if each.tag == _RNG + "include":

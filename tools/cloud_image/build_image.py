@@ -22,9 +22,11 @@ PACKAGES = (
     "busybox-static",
     "cloud-guest-utils",
     "cloud-init",
+    "dbus",  # without it, neither the power button nor the guest agent shuts the guest down
     "e2fsprogs",
     "iproute2",
     "kmod",
+    "libnss-myhostname",
     "linux-image-cloud-amd64",
     "openssh-server",
     "qemu-guest-agent",
@@ -160,6 +162,7 @@ def _write_initrd(root: Path, tree: Path, release: str) -> None:
     for name in ("bin", "dev", "modules", "proc", "root", "sys"):
         (tree / name).mkdir(parents=True)
     shutil.copy2(root / "bin/busybox", tree / "bin/busybox")
+    (tree / "bin/sh").symlink_to("busybox")
     shutil.copy2(HERE / "init", tree / "init")
     order: dict[str, None] = {}
     for module in BOOT_MODULES:

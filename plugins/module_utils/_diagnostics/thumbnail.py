@@ -32,8 +32,8 @@ _LOW_BYTE = 0 if sys.byteorder == "little" else 3
 def thumbnail(picture: bytes, width: int, max_seconds: float = MAX_SECONDS) -> bytes:
     """Return a picture, PNG or PPM, as a PNG at most C(width) wide.
 
-    Each pixel is the mean of a square of pixels; the remainder at the edges is cut off. Raise ValueError if it is no
-    such picture, or scaling would take more than C(max_seconds) of CPU time.
+    Each pixel is the mean of a square of pixels; the remainder at the edges is cut off. Raise ValueError if it is not
+    such a picture, or scaling would take more than C(max_seconds) of CPU time.
     """
     lines: Iterator[_Line]
     if picture.startswith(PNG_SIGNATURE):
@@ -92,7 +92,7 @@ def _read_png(picture: bytes) -> tuple[int, int, Iterator[bytes]]:
         raise ValueError("the PNG has no header")
     width, height, depth, colour_type, _compression, _filters, interlace = struct.unpack(">IIBBBBB", header)
     if depth != 8 or colour_type not in _CHANNELS or interlace:
-        raise ValueError("the PNG has other pixels than those of screens")
+        raise ValueError("the PNG has an unsupported pixel format")
     check_size(width, height)
     channels = _CHANNELS[colour_type]
     expected = height * (1 + width * channels)

@@ -7,7 +7,7 @@ The rules are data. C(reconcile) uses them to compare the desired domain with th
 A builder of the domain that writes something new needs a new line here.
 
 What is desired is always compared, attributes and text. A rule says what the I(absence) of something means.
-Without a rule it means nothing: what libvirt or an operator added stays, and is no difference.
+Without a rule it means nothing: what libvirt or an operator added stays, and is not a difference.
 """
 
 from __future__ import annotations

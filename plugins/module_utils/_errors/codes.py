@@ -89,7 +89,7 @@ ERROR_CODES: dict[str, ErrorCode] = {
         "Look at what is there: move it away, or choose another path. Nothing was touched.",
     ),
     "socket_unreachable": ErrorCode(
-        "Nobody listens on a socket to which a device of the VM connects, or it is no socket.",
+        "Nobody listens on a socket to which a device of the VM connects, or it is not a socket.",
         "Start the process that serves it (shared memory, vhost-user, a character device), or correct the path.",
     ),
     "channel_dir_missing": ErrorCode(

@@ -208,7 +208,7 @@ class Files:
             raise _unwritable("change the directory", path, error) from error
 
     def remove_directories(self, paths: Sequence[str]) -> None:
-        """Remove directories, innermost last in C(paths); one that something is in stays, for somebody uses it."""
+        """Remove directories, innermost last in C(paths); one that is not empty stays, as it is in use."""
         for path in reversed(paths):
             try:
                 host_paths.remove_directory(path, self.root)

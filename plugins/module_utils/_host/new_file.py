@@ -43,12 +43,6 @@ def partial_name(name: str) -> str:
     return ".%s.%s.partial" % (name[:_LONGEST_NAME], digest[:16])
 
 
-def partial_path(path: str) -> str:
-    """Return the hidden path of a file that this host is creating."""
-    directory, _slash, name = path.rpartition("/")
-    return "%s/%s" % (directory, partial_name(name))
-
-
 class NewFile:
     """A file that is being created. Use it with C(with): unless it is published, it is removed."""
 

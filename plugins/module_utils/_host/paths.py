@@ -39,7 +39,7 @@ class UnsafeLinkError(OSError):
 
 
 class UnexpectedFileError(FileExistsError):
-    """Something else than a regular file where one is to be written or removed."""
+    """Something other than a regular file where one is to be written or removed."""
 
     def __init__(self, path: str) -> None:
         super().__init__(errno.EEXIST, "something other than a regular file is there", path)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Seed:
-    """C(path): of the seed that the VM is to have. C(is_current): the file there has the desired content.
+    """C(path): of the desired seed of the VM. C(is_current): the file there has the desired content.
 
     C(outdated): other seeds of the VM that neither its definition nor its QEMU uses.
     """

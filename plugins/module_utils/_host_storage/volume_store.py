@@ -58,7 +58,7 @@ class VolumeStore(ABC):
 
     @abstractmethod
     def check_closed(self, volume: Volume) -> None:
-        """Raise VmError if a process has a volume open, as far as that can be known, or if it is no volume."""
+        """Raise VmError if a process has a volume open, as far as that can be known, or if it is not a volume."""
 
     @abstractmethod
     def remove(self, volume: Volume) -> None:

@@ -14,6 +14,6 @@ def without_entities(xml: str) -> str:
     """Return XML without references to entities that it doesn't declare.
 
     libvirt keeps references in the metadata of a domain, but not the document type that declared them: the definition
-    that it returns is no XML.
+    that it returns is not XML.
     """
     return _UNDECLARED.sub("", xml)

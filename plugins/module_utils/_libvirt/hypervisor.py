@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from .binding import LIBVIRT_IMPORT_ERROR
 from .connection import SLOW_CALLS_AT_ONCE
-from .console import ConsoleStream
 from .domains import ListedDomain, Removal
 from .host import HostCalls
 from .running_domains import RunningDomainCalls
 from .secrets import ListedSecret, SecretCalls
+from .serial_console import ConsoleStream
 
 
 class Hypervisor(HostCalls, RunningDomainCalls, SecretCalls):

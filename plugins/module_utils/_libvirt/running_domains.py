@@ -13,8 +13,8 @@ from typing import Any, Optional
 from .._errors.errors import VmError
 from .binding import libvirt, libvirt_qemu
 from .connection import ANSWER_SECONDS
-from .console import ConsoleStream
 from .domains import DomainCalls
+from .serial_console import ConsoleStream
 
 # A guest chooses the size of its screen. More than any realistic screenshot.
 PICTURE_BYTES = 64 * 1024**2

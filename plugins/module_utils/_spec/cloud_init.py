@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Callable, Optional
+from typing import Any, Optional
 
 from ansible.module_utils.common.yaml import HAS_YAML, yaml_load
 
@@ -25,8 +25,6 @@ _SECRET_LINE = re.compile(r"^[\s-]*[\"']?[\w-]*(?:pass|secret|token|key|cred|has
 _HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.IGNORECASE)
 # Characters that JSON leaves as they are, and that YAML does not allow or reads as line breaks.
 _NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
-
-Shape = Callable[[Any], Any]
 
 
 def problems_of_cloud_init(part: Part) -> Iterator[Problem]:
@@ -65,9 +63,9 @@ def _cloud_config_problem(value: str) -> Optional[tuple[str, str, str]]:
         return _invalid("is nested too deeply")
     except Exception as error:  # whatever PyYAML raises, its message would show a part of the content
         mark = getattr(error, "problem_mark", None)
-        return _invalid("is no YAML%s" % ("" if mark is None else " (line %d)" % (mark.line + 1)))
+        return _invalid("is not YAML%s" % ("" if mark is None else " (line %d)" % (mark.line + 1)))
     if content is not None and not isinstance(content, Mapping):
-        return _invalid("is no mapping, as a cloud-config must be")
+        return _invalid("is not a mapping, as a cloud-config must be")
     return None
 
 

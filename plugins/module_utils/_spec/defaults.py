@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
+from .derived_mac import derived_mac
 from .option_reader import Part
 from .values import MAX_INTERFACE_NAME
 
@@ -73,13 +73,3 @@ def _fill_in_topology(vm: Part) -> None:
 def _default(part: Part, name: str, value: Any) -> None:
     if part.values.get(name) is None and name not in part.wrong:
         part.values[name] = value
-
-
-def derived_mac(vm_uuid: str, device_id: int) -> str:
-    """Return the MAC of a NIC without a given one: the same for a VM and device_id on every host.
-
-    It starts with C(fa), as ZStack's own do: locally administered, unicast. The other five bytes are the first five
-    of the SHA-256 of C(UUID/DEVICE_ID).
-    """
-    digest = hashlib.sha256(("%s/%d" % (vm_uuid, device_id)).encode("ascii")).digest()
-    return ":".join("%02x" % byte for byte in (0xFA, *digest[:5]))

@@ -13,7 +13,6 @@ from .device_addresses import ADDRESS_CHECKS
 
 MAX_DATA_VOLUMES = 24
 MAX_DRIVES = 3
-MAX_FLOPPIES = 2
 
 _INT32 = (1 << 31) - 1
 _QEMU_THROTTLE_MAX = 10**15

@@ -179,7 +179,7 @@ class _Search:
         for path in sorted(self._wanted.peers):
             reason, code = self._on_host(_peer_conflict, path)
             if reason:
-                what = "the socket %s, to which a device of the VM connects, is none: %s" % (path, reason)
+                what = "a device of the VM cannot connect to %s: %s" % (path, reason)
                 self.found.problems.append(Problem(self._patch(path), what, code))
 
     def find_logs(self) -> None:

@@ -107,10 +107,10 @@ def network_filter_problems(vm: Vm, filters: Union[Collection[str], VmError, Non
 
 
 def memory_warnings(vm: Vm, free: Optional[int]) -> list[str]:
-    """Return a warning if memory is short, which is no error as ZStack overcommits it. C(free) is in bytes."""
+    """Return a warning if memory is short, which is not an error as ZStack overcommits it. C(free) is in bytes."""
     if free is None or free >= vm.memory:
         return []
-    return ["the hypervisor has %d MiB of memory free, and the VM is to have %d MiB" % (free >> 20, vm.memory >> 20)]
+    return ["the hypervisor has %d MiB of memory free, and the VM needs %d MiB" % (free >> 20, vm.memory >> 20)]
 
 
 def missing_channel_directories(vm: Vm, system: System) -> list[str]:
@@ -187,7 +187,7 @@ def _nvram_problems(vm: Vm, system: HostSystem) -> Iterator[Problem]:
         return
     kind = system.files.path_kind(vm.nvram)
     if kind not in (None, "file"):
-        message = "%s is no file: NVRAM on other storage is not supported" % vm.nvram
+        message = "%s is not a file: NVRAM on other storage is not supported" % vm.nvram
         yield Problem("%s.nvram" % vm.option_path, message, "path_unwritable")
     directory = os.path.dirname(vm.nvram)
     while directory != "/" and system.files.path_kind(directory) is None:

@@ -73,8 +73,8 @@ def storage_root(path: str) -> str:
 def path_in_storage(image: str, name: str, real_path: Callable[[str], str]) -> str:
     """Return the path of the backing file that an image calls C(name).
 
-    Raises OutsideError where it is no file of the image's storage: both must have a directory in common that isn't one
-    of the system's own.
+    Raises OutsideError where it is not a file of the image's storage: both must have a directory in common that is not
+    one of the system's own.
     """
     path = name[len("file:") :] if name.startswith("file:") else name
     if _PROTOCOL.match(path) or "\0" in path:

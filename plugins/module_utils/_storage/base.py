@@ -130,7 +130,7 @@ class Backend(ABC):
         """Return the test for qemu-img, None if none is possible or needed. Raises C(VmError) if it would fail."""
 
     def explain(self, item: StorageItem, reason: str) -> Optional[tuple[str, str]]:
-        """Return the error code and message for what qemu-img says, None if it is no error of this item."""
+        """Return the error code and message for what qemu-img says, None if it is not an error of this item."""
         unknown = re.search(r"Unknown (?:driver|protocol) '(\w+)'", reason)
         if unknown:
             return "unsupported_device", "the hypervisor's QEMU has no driver for %s" % unknown.group(1)

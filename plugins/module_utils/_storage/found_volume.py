@@ -76,7 +76,7 @@ def explain(path: str, difference: VolumeDifference) -> str:
         message = 'the volume %s has the features %s, not %s: it is left as it is ("rbd feature" changes them)'
         return message % (path, difference.before or "none", difference.after)
     if difference.before is None:
-        return "the volume %s is no linked clone of %s (any more): it is left as it is" % (path, difference.after)
+        return "the volume %s is not a linked clone of %s (any more): it is left as it is" % (path, difference.after)
     if difference.after is None:
         return "the volume %s is a linked clone of %s, not a full copy: it is left as it is" % (path, difference.before)
     message = "the volume %s is a linked clone of %s, not of %s: it is left as it is"

@@ -120,7 +120,7 @@ class VolumeTask:
 
     def _plan_growth(self, volume: Volume, create: VolumeCreation, found: FoundVolume, result: VolumeResult) -> None:
         if volume.device_type == "file" and found.format != create.format:
-            message = "%s is %s, but its format is to be %s" % (volume.install_path, found.format, create.format)
+            message = "%s is %s, but the desired format is %s" % (volume.install_path, found.format, create.format)
             result.problems.append(Problem("%s.format" % create.option_path, message, "image_format"))
             return
         result.differences = tuple(compare(create, found, found, self._stores.of(volume).canonical))

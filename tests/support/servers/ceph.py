@@ -18,7 +18,7 @@ from typing import Any, Optional
 from .process import Daemon, ProgramMissingError, ServerError, free_port, make_directory, package_of, run, wait_for
 
 USER = "zstack"
-_CONNECT_SECONDS = 20
+_CONNECT_SECONDS = 120
 
 # The first half is a cluster of one; the second makes it quick to start, at the price of everything that
 # a cluster of many needs.

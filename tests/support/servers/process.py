@@ -95,7 +95,7 @@ class Daemon:
         self._process.wait()
 
 
-def wait_for(what: str, ask: Callable[[], bool], daemon: Daemon, timeout: float = 10) -> None:
+def wait_for(what: str, ask: Callable[[], bool], daemon: Daemon, timeout: float = 120) -> None:
     """Wait until the answer is true; raise ServerError at once if the daemon in question has ended."""
 
     def look() -> bool:

@@ -11,7 +11,7 @@ import sys
 from ansible_collections.zstack.kvm.tests.unit.docs.pages import CHECKOUT
 
 
-def test_the_page_is_made_from_the_tables() -> None:
+def test_the_page_is_generated_from_the_tables() -> None:
     made = subprocess.run(
         [sys.executable, CHECKOUT / "tools" / "docs" / "start-vm-cmd-page"], capture_output=True, text=True, check=True
     )

@@ -53,7 +53,7 @@ def test_a_command_that_takes_too_long_is_ended_with_all_that_it_started(shell, 
     outcome = shell("sleep 60 & echo $! > child; wait", seconds=0.5)
     assert outcome.reason == "took longer than 0 s and was ended"
     child = Path(f"/proc/{(tmp_path / 'child').read_text().strip()}/stat")
-    wait_until(lambda: not child.exists() or child.read_text().split()[2] == "Z", "the child ends", 5)
+    wait_until(lambda: not child.exists() or child.read_text().split()[2] == "Z", "the child ends")
 
 
 def test_a_daemon_that_keeps_the_output_open_is_not_waited_for(shell, tmp_path):

@@ -42,6 +42,11 @@ def test_the_module_takes_them_as_they_are() -> None:
     assert len({nic.mac for vm in vms for nic in vm.nics}) == 2
 
 
+@pytest.mark.parametrize("names", [None, "", " ", []])
+def test_a_host_without_names_has_no_vms(names: Any) -> None:
+    assert vms_to_create({"zstack_names": names}) == []
+
+
 def test_the_user_has_the_keys_and_user_data_takes_precedence() -> None:
     (vm, _other) = described(zstack_ssh_keys=f"# mine\n{KEY}\n\n{KEY}\n", zstack_user="ops")
     (user,) = vm["cloud_init"]["user_data"]["users"]

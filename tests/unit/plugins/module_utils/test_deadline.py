@@ -26,7 +26,7 @@ def threads_left(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.usefixtures("threads_left")
-def test_side_by_side_goes_on_with_the_threads_that_there_are() -> None:
+def test_side_by_side_continues_with_the_threads_that_there_are() -> None:
     assert side_by_side(lambda item: item * 2, [1, 2, 3], workers=3) == [2, 4, 6]
 
 

@@ -293,7 +293,7 @@ class TestCpuThatLibvirtExpanded:
     def test_stands_for_the_hosts_model(self) -> None:
         assert changes(("<cpu>", '<cpu mode="host-model">'), running=(self.EXPANDED,)).differences == ()
 
-    def test_is_none_that_nobody_asked_for(self) -> None:
+    def test_is_none_that_nobody_requested(self) -> None:
         assert changes(running=(self.EXPANDED,)).differences != ()
 
 
@@ -318,7 +318,7 @@ class TestNicThatLeftItsBridge:
         limited = ('<model type="virtio"/>', '<model type="virtio"/><bandwidth><inbound average="9"/></bandwidth>')
         assert names(changes(limited, port="")) == ["reconnect_nic", "update_nic"]
 
-    def test_is_moved_by_libvirt_where_another_bridge_is_asked_for(self) -> None:
+    def test_is_moved_by_libvirt_to_another_bridge(self) -> None:
         planned = changes(('bridge="br0"', 'bridge="br1"'), port="")
         assert (names(planned), left(planned)) == (["update_nic"], [])
 

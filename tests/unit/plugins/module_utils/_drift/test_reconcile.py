@@ -304,7 +304,7 @@ class TestDevices:
         renamed = ("devices/disk[target=vdb]/target/@dev", "vda", "vdb")
         assert found(asked(('dev="vda"', 'dev="vdb"')), held()) == [renamed]
 
-    def test_on_another_bus_get_another_place(self) -> None:
+    def test_on_another_bus_get_another_slot(self) -> None:
         result = reconciled(asked(('dev="vda" bus="virtio"', 'dev="sda" bus="scsi"')), held())
         assert result.merged.find("devices/disk[@device='disk']/address") is None
 
@@ -348,7 +348,7 @@ class TestCpu:
         model.set("vendor_id", "AuthenticAMD")
         assert found(described, existing) == []
 
-    def test_of_a_mode_that_nobody_asked_for_becomes_the_default(self) -> None:
+    def test_of_a_mode_that_nobody_chose_becomes_the_default(self) -> None:
         existing = held(('<cpu mode="custom" match="exact" check="none">', '<cpu mode="host-model">'))
         ((path, before, after),) = found(asked(), existing)
         assert (path, before, after) == ("cpu/@mode", "host-model", "custom")
@@ -358,12 +358,12 @@ class TestBoard:
     def test_of_another_version_is_the_same(self) -> None:
         assert found(asked(), held(("pc-i440fx-7.2", "pc-i440fx-rhel7.6.0"))) == []
 
-    def test_of_another_version_is_asked_for_by_its_full_name(self) -> None:
+    def test_of_another_version_is_requested_by_its_full_name(self) -> None:
         result = reconciled(asked(('machine="pc"', 'machine="pc-i440fx-9.0"')), held())
         assert [each.path for each in result.differences] == ["os/type/@machine"]
         assert (result.other_board, result.merged.find("devices/interface/address").get("slot")) == (False, "0x03")
 
-    def test_of_another_kind_lays_the_hardware_out_anew(self) -> None:
+    def test_of_another_kind_lays_the_hardware_out_again(self) -> None:
         result = reconciled(asked(('machine="pc"', 'machine="q35"')), held())
         assert result.other_board
         assert result.merged.findall("devices/*/address[@type='pci']") == []
@@ -380,7 +380,7 @@ class TestBoard:
 class TestMetadata:
     NOTE = '<n:note xmlns:n="http://other.example/notes">desired</n:note>'
 
-    def test_of_others_can_be_asked_for(self) -> None:
+    def test_of_others_can_be_requested(self) -> None:
         desired = asked(("<metadata>", "<metadata>" + self.NOTE))
         ((path, before, _after),) = found(desired, held())
         assert (path, before) == ("metadata/{http://other.example/notes}note", None)

@@ -50,7 +50,7 @@ def live(*nics: str) -> etree._Element:
     return etree.fromstring("<domain><devices>%s</devices></domain>" % "".join(nics))
 
 
-def test_sysfs_tells_where_the_nics_on_bridges_of_the_kernel_are(root: Path) -> None:
+def test_sysfs_shows_where_the_nics_on_bridges_of_the_kernel_are(root: Path) -> None:
     system = FakePrograms(root)
     domain = live(*(PLAIN % device for device in ("vnet0", "vnet1", "vnet2", "vnet3")))
     assert BridgePorts(system).of(domain) == {"vnet0": "br0", "vnet1": "br1", "vnet2": "", "vnet3": None}

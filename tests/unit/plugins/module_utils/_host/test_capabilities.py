@@ -42,7 +42,7 @@ def test_the_machine_is_zstacks_where_the_host_has_it(host: str, options: dict, 
     assert kind_of(host, **options).machine == machine
 
 
-def test_a_host_that_lacks_the_domain_type_is_asked_for_the_machine_that_it_has() -> None:
+def test_a_host_that_lacks_the_domain_type_is_queried_for_the_machine_that_it_has() -> None:
     assert kind_of("debian-12", domain_type="kvm") == DomainKind(None, "x86_64", "pc", "kvm")
 
 

@@ -95,7 +95,7 @@ def test_a_full_file_system_is_no_obstacle(tmp_path: Path, monkeypatch: pytest.M
             vm_lock(UUID, str(tmp_path)).acquire(0)
 
 
-def test_a_link_in_its_place_is_not_followed(tmp_path: Path) -> None:
+def test_a_link_of_its_name_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / (UUID + ".lock")).symlink_to(tmp_path / "elsewhere")
     with pytest.raises(VmError) as caught:
         vm_lock(UUID, str(tmp_path)).acquire(0)

@@ -13,7 +13,6 @@ from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import V
 from ansible_collections.zstack.kvm.plugins.module_utils._host.new_file import (
     NewFile,
     partial_name,
-    partial_path,
     remove_if_unchanged,
 )
 
@@ -45,7 +44,7 @@ def test_one_that_is_not_published_is_gone(path: Path) -> None:
 
 
 def test_what_a_killed_process_left_is_replaced(path: Path) -> None:
-    Path(partial_path(str(path))).write_bytes(b"half of it")
+    path.with_name(partial_name(path.name)).write_bytes(b"half of it")
     with NewFile(str(path)) as file:
         file.publish(NOBODY_ELSE, 0o600)
     assert (names(path.parent), path.read_bytes()) == (["disk"], b"")
@@ -61,7 +60,7 @@ def test_what_has_the_name_is_not_replaced(path: Path, kind: str) -> None:
 
 
 def test_somebody_who_replaces_the_hidden_name_gains_nothing(path: Path) -> None:
-    hidden = Path(partial_path(str(path)))
+    hidden = path.with_name(partial_name(path.name))
     with NewFile(str(path)) as file:
         os.write(file.descriptor, b"ours")
         hidden.rename(hidden.with_name("moved"))
@@ -71,7 +70,7 @@ def test_somebody_who_replaces_the_hidden_name_gains_nothing(path: Path) -> None
 
 
 def test_a_directory_with_the_hidden_name_is_an_error(path: Path) -> None:
-    Path(partial_path(str(path))).mkdir()
+    path.with_name(partial_name(path.name)).mkdir()
     with pytest.raises(VmError) as error, NewFile(str(path)):
         pass
     assert error.value.code == "path_unwritable"

@@ -36,7 +36,7 @@ class TestPaths:
             'directory', 'file', None, None, None,
         ]  # fmt: skip
 
-    def test_a_directory_is_made_with_its_parents_and_removed_again(self, tmp_path: Path) -> None:
+    def test_a_directory_is_created_with_its_parents_and_removed_again(self, tmp_path: Path) -> None:
         system = HostSystem(str(tmp_path))
         made = system.files.make_directory("/run/a/b", 0o750, (os.getuid(), os.getgid()))
         assert made == ["/run", "/run/a", "/run/a/b"]
@@ -92,7 +92,7 @@ class TestPrograms:
 
 
 class TestDevices:
-    def test_a_bridge_is_told_from_other_interfaces(self, tmp_path: Path) -> None:
+    def test_a_bridge_is_distinguished_from_other_interfaces(self, tmp_path: Path) -> None:
         (tmp_path / "sys/class/net/br0/bridge").mkdir(parents=True)
         (tmp_path / "sys/class/net/eth0").mkdir(parents=True)
         system = HostSystem(str(tmp_path))

@@ -156,7 +156,7 @@ def test_libvirt_gone_in_the_middle_is_an_error(monkeypatch: pytest.MonkeyPatch)
         host_info(hypervisor, HostSystem())
 
 
-def test_the_kernel_tells_memory_bridges_control_groups_and_iommu_groups(kernel: Path) -> None:
+def test_the_kernel_reports_memory_bridges_control_groups_and_iommu_groups(kernel: Path) -> None:
     told = info("debian-12", kernel)
     assert told["memory"] == {"total": 4096 * 1024, "free": 2048 * 1024}
     assert (told["bridges"], told["cgroup_version"]) == (["br_eth0"], 2)
@@ -171,7 +171,7 @@ def test_a_kernel_without_iommu_and_bridges_has_none(tmp_path: Path) -> None:
     assert (told["bridges"], told["iommu_groups"], told["cgroup_version"]) == ([], [], 1)
 
 
-def test_a_hypervisor_reached_remotely_tells_what_its_libvirt_knows() -> None:
+def test_a_hypervisor_reached_remotely_reports_what_its_libvirt_knows() -> None:
     told = host_info(RecordedHypervisor("debian-12"), RemoteSystem("qemu+ssh://hv1/system"))
     assert told["memory"] == {"total": 64 * 2**30, "free": 5 * 2**30}
     assert (told["bridges"], told["iommu_groups"], told["cgroup_version"]) == (None, None, None)

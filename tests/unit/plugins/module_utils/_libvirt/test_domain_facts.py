@@ -142,7 +142,7 @@ def test_the_agent_is_asked_only_where_its_channel_is_open() -> None:
     assert not domain_facts.has_agent(devices(""))
 
 
-def test_the_kernel_is_asked_for_what_libvirt_cannot_read(tmp_path: Path) -> None:
+def test_the_kernel_is_queried_for_what_libvirt_cannot_read(tmp_path: Path) -> None:
     (tmp_path / "proc" / "net").mkdir(parents=True)
     (tmp_path / "proc" / "net" / "arp").write_text(
         "IP address  HW type  Flags  HW address         Mask  Device\n"
@@ -156,7 +156,7 @@ def test_the_kernel_is_asked_for_what_libvirt_cannot_read(tmp_path: Path) -> Non
     assert [(each["address"], each["interface"], each["source"]) for each in found] == [("10.0.0.5", "vnet0", "arp")]
 
 
-def test_the_age_of_a_process_is_told_only_of_the_one_that_is_meant(tmp_path: Path) -> None:
+def test_the_age_of_a_process_is_reported_only_of_the_one_that_is_meant(tmp_path: Path) -> None:
     process = tmp_path / "proc" / "7"
     process.mkdir(parents=True)
     (tmp_path / "proc" / "uptime").write_text("1000.50 1.00\n")

@@ -211,7 +211,7 @@ def test_the_list_of_recognised_codes_matches_the_tables() -> None:
 
 
 @pytest.mark.parametrize("code", sorted(code for code, how in RECOGNISED_BY.items() if how == {NUMBER}))
-def test_a_code_that_is_told_by_numbers_has_an_example_in_another_language(code: str) -> None:
+def test_a_code_that_is_recognised_by_numbers_has_an_example_in_another_language(code: str) -> None:
     assert code in {row[0] for row in TRANSLATED}
 
 
@@ -226,7 +226,7 @@ def test_a_code_that_is_told_by_numbers_has_an_example_in_another_language(code:
         (39, "Unable to encode message payload"),
     ],
 )
-def test_what_may_have_broken_the_connection_is_told_from_what_libvirt_reports(number: int, text: str) -> None:
+def test_what_may_have_broken_the_connection_is_distinguished_from_what_libvirt_reports(number: int, text: str) -> None:
     assert broke_connection(number, RPC)
     assert broke_connection(number, REMOTE)
     assert not broke_connection(number, QEMU_DRIVER)

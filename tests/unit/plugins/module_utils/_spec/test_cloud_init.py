@@ -62,8 +62,8 @@ class TestDocuments:
     [
         ({"user_data": ["a"]}, "user_data: must be text or a mapping"),
         ({"user_data": "hostname: web"}, "user_data: begins with no header of user data"),
-        ({"user_data": "#cloud-config\na: [unclosed"}, "user_data: is no YAML (line 3)"),
-        ({"user_data": "#cloud-config\n- a\n"}, "user_data: is no mapping, as a cloud-config must be"),
+        ({"user_data": "#cloud-config\na: [unclosed"}, "user_data: is not YAML (line 3)"),
+        ({"user_data": "#cloud-config\n- a\n"}, "user_data: is not a mapping, as a cloud-config must be"),
         ({"user_data": {"a": ["x" * (1 << 17)] * 8}}, "user_data: is larger than 1 MiB"),
         ({"user_data": "#!/bin/sh\n\udcff"}, "user_data: has characters that UTF-8 cannot represent"),
         ({"user_data": {1: "a", "b": "c"}}, "user_data: has values that YAML cannot represent"),

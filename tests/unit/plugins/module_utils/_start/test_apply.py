@@ -143,7 +143,7 @@ def test_a_failing_undo_is_reported_and_the_rest_is_undone(recorder: Recorder) -
     assert "second could not be undone" in failure.error.message
 
 
-def test_undoing_goes_on_through_a_new_connection(recorder: Recorder) -> None:
+def test_undoing_continues_through_a_new_connection(recorder: Recorder) -> None:
     recorder.lost_at = "second"
     lost = failing(recorder, VmError("connection_lost", "gone"))
     failure = failure_of(recorder, Step(recorder, "first"), Step(recorder, "second"), lost)

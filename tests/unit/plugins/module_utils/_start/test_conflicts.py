@@ -102,7 +102,7 @@ def test_what_one_has_that_is_off_is_a_warning() -> None:
     ]
 
 
-def test_a_vm_that_only_gets_a_nic_is_asked_for_no_more() -> None:
+def test_a_vm_that_only_gets_a_nic_needs_no_other_checks() -> None:
     found = conflicts(Libvirt(running=NIC + CHANNEL).others(), NIC + CHANNEL, Use(attaches=True))
     assert [problem.code for problem in found.problems] == ["nic_name_taken"]
 

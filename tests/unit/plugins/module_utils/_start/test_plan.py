@@ -272,7 +272,7 @@ class TestDisksThatAPlanTouches:
 
 
 class TestTransient:
-    def test_is_made_persistent(self) -> None:
+    def test_becomes_persistent(self) -> None:
         made = plan(observed("running", persistent=False))
         assert names(made) == ["define"]
         assert made.differences == (Difference("persistent", "false", "true"),)
@@ -305,6 +305,6 @@ class TestBackup:
         assert names(made) == ["back_up_definition", "define"]
         assert made.actions[0] == BackUpDefinition("<old/>")
 
-    def test_of_nothing_is_not_made(self) -> None:
+    def test_of_nothing_is_not_created(self) -> None:
         assert names(plan(observed("absent"), policy=Policy(backup=True))) == ["define", "create_channel_dir", "start"]
         assert names(plan(observed("running"), policy=Policy(backup=True))) == []

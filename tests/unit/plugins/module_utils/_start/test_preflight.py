@@ -292,7 +292,7 @@ def test_a_directory_that_several_channels_lack_is_created_once(system: HostSyst
     [
         (None, []),
         (1 << 30, []),
-        ((1 << 30) - 1, ["the hypervisor has 1023 MiB of memory free, and the VM is to have 1024 MiB"]),
+        ((1 << 30) - 1, ["the hypervisor has 1023 MiB of memory free, and the VM needs 1024 MiB"]),
     ],
 )
 def test_too_little_memory_is_a_warning(free: Optional[int], warnings: list[str]) -> None:

@@ -70,7 +70,7 @@ def test_a_vm_that_ends_meanwhile_is_waited_for_no_longer() -> None:
     assert (caught.value.failure.error.code, len(system.asked)) == ("vm_ended", 1)
 
 
-def test_running_is_enough_where_no_more_is_asked_for() -> None:
+def test_running_is_enough_by_default() -> None:
     system = System(answers_at=0)
     wait(system, wait_for="running")
     assert system.asked == []

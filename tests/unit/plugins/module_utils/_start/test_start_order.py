@@ -63,7 +63,7 @@ def test_lower_numbers_are_done_before_higher_ones_are_begun(workers: int) -> No
 
 
 def test_vms_with_one_number_are_started_side_by_side() -> None:
-    meeting = threading.Barrier(3, timeout=10)
+    meeting = threading.Barrier(3, timeout=100)
 
     def handle(vm: Vm, failed_before: Sequence[Vm]) -> VmResult:
         meeting.wait()

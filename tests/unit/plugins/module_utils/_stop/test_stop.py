@@ -200,7 +200,7 @@ class TestWhatLibvirtWouldRemoveWithTheVm:
 
 
 @pytest.mark.parametrize("kind", [field.name for field in fields(Removal)])
-def test_libvirt_is_told_to_remove_only_what_may_be_removed(kind: str) -> None:
+def test_libvirt_removes_only_what_may_be_removed(kind: str) -> None:
     libvirt = libvirt_with(FakeDomain("shutoff"))
     stop(libvirt, undefine=True, force=True, removal=Removal(**{kind: True}))
     assert libvirt.undefined == [Removal(**{kind: True})]

@@ -82,7 +82,7 @@ class TestCompare:
         ("linked", "backing", "said"),
         [
             (True, "/images/old", "is a linked clone of /images/old, not of /images/debian"),
-            (True, None, "is no linked clone of /images/debian (any more)"),
+            (True, None, "is not a linked clone of /images/debian (any more)"),
             (False, "/images/old", "is a linked clone of /images/old, not a full copy"),
         ],
     )

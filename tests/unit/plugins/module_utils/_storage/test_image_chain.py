@@ -132,7 +132,7 @@ def test_a_disk_is_copied_to_what_its_mirror_names() -> None:
     assert not is_copied_to(RUNNING_DISK, "/i/s1")
 
 
-def test_a_snapshot_tells_which_image_its_overlay_was_made_on() -> None:
+def test_a_snapshot_shows_which_image_its_overlay_was_created_on() -> None:
     snapshot = etree.fromstring(
         """
 <domainsnapshot>

@@ -17,7 +17,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._storage.seed import (
 NAME, OTHER = "0" * 32, "1" * 32
 
 
-def test_a_path_tells_the_vm_and_the_number() -> None:
+def test_a_path_contains_the_vm_and_the_number() -> None:
     path = seed_path(NAME, 7)
     assert (seed_number(NAME, path), seed_number(OTHER, path), is_seed(path)) == (7, None, True)
     assert (seed_number(NAME, None), is_seed("/var/lib/libvirt/images/seed.iso")) == (None, False)
