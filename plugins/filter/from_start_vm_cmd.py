@@ -10,7 +10,6 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 from ansible.utils.display import Display
-from ansible_collections.zstack.kvm.plugins.module_utils._spec.start_vm_cmd import StartVmCmdError, vm_from_start_vm_cmd
 
 DOCUMENTATION = r"""
 name: from_start_vm_cmd
@@ -73,6 +72,12 @@ def from_start_vm_cmd(document: Any, unknown: str = "error") -> dict[str, Any]:
     """Return the VM that a StartVmCmd describes; all that is wrong with the document in one error."""
     if unknown not in UNKNOWN:
         raise AnsibleFilterError("from_start_vm_cmd: unknown must be one of %s" % ", ".join(UNKNOWN))
+    # Ansible loads all filters of the collection for any of them, in every process and uncompiled.
+    from ansible_collections.zstack.kvm.plugins.module_utils._spec.start_vm_cmd import (
+        StartVmCmdError,
+        vm_from_start_vm_cmd,
+    )
+
     try:
         vm, warnings = vm_from_start_vm_cmd(document, unknown)
     except StartVmCmdError as error:

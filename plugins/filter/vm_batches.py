@@ -9,8 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms, secrets_of
-from ansible_collections.zstack.kvm.plugins.module_utils._start.result import SecretMask
 
 DOCUMENTATION = r"""
 name: vm_batches
@@ -91,8 +89,13 @@ def _number(size: Any) -> int:
 
 
 def _batches(vms: Sequence[Any], size: int) -> list[list[int]]:
+    # Ansible loads all filters of the collection for any of them, in every process and uncompiled.
+    from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms, secrets_of
+
     parsed, problems = parse_vms(list(vms))
     if problems:
+        from ansible_collections.zstack.kvm.plugins.module_utils._start.result import SecretMask
+
         raise AnsibleFilterError(SecretMask(secrets_of(list(vms))).text("\n".join(map(str, problems))))
     numbered = [index for index, vm in enumerate(parsed) if vm.start_order is not None]
     others = [index for index, vm in enumerate(parsed) if vm.start_order is None]

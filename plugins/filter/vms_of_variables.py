@@ -15,7 +15,6 @@ from ansible.errors import AnsibleFilterError
 from ansible.utils.display import Display
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.input_bounds import problem_of_data, problem_of_json
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.option_values import kind_of
-from ansible_collections.zstack.kvm.plugins.module_utils._spec.start_vm_cmd import StartVmCmdError, vm_from_start_vm_cmd
 
 DOCUMENTATION = r"""
 name: vms_of_variables
@@ -122,6 +121,14 @@ class _Reader:
         value = self._given(name)
         if isinstance(value, str):
             value = self._documents_of_text(name, value)
+        if value is None:
+            return []
+        # Ansible loads all filters of the collection for any of them, in every process and uncompiled.
+        from ansible_collections.zstack.kvm.plugins.module_utils._spec.start_vm_cmd import (
+            StartVmCmdError,
+            vm_from_start_vm_cmd,
+        )
+
         vms = []
         for option_path, document in _items(name, value):
             try:

@@ -5,15 +5,22 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Optional, TypeVar
 
 from ._errors.errors import VmError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Work = queue.SimpleQueue[Callable[[], None]]
+
+# The threads that wait for another call with a deadline, by their work: to start one takes longer than most calls.
+_idle: list[Work] = []
+os.register_at_fork(after_in_child=_idle.clear)
 
 
 def call_with_deadline(function: Callable[[], Result], seconds: float) -> Result:
@@ -22,6 +29,7 @@ def call_with_deadline(function: Callable[[], Result], seconds: float) -> Result
     The call then continues in its thread. Raises C(VmError) if no thread can be started.
     """
     outcome: queue.SimpleQueue[Callable[[], Result]] = queue.SimpleQueue()
+    work = _idle_thread()
 
     def give(result: Result) -> Result:
         return result
@@ -34,15 +42,32 @@ def call_with_deadline(function: Callable[[], Result], seconds: float) -> Result
             result = function()
         except BaseException as error:  # pylint: disable=broad-exception-caught
             caught = error
-            outcome.put(lambda: fail(caught))
+            answer = partial(fail, caught)
         else:
-            outcome.put(lambda: give(result))
+            answer = partial(give, result)
+        _idle.append(work)
+        outcome.put(answer)
 
-    start_thread(run)
+    work.put(run)
     try:
         return outcome.get(timeout=seconds)()
     except queue.Empty:
         raise TimeoutError("no answer within %g seconds" % seconds) from None
+
+
+def _idle_thread() -> Work:
+    """Return the work of a thread that waits for some, which may be a new one."""
+    try:
+        return _idle.pop()
+    except IndexError:
+        work: Work = queue.SimpleQueue()
+
+    def serve() -> None:
+        while True:
+            work.get()()
+
+    start_thread(serve)
+    return work
 
 
 def side_by_side(function: Callable[[Item], Result], items: Sequence[Item], workers: int) -> list[Result]:

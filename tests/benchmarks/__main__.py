@@ -20,7 +20,9 @@ from tests.run.process import interrupt_on_signals
 from tests.run.setup import Setup, SetupError
 
 from . import machine, report
+from .archive import archives
 from .hypervisors import Failed, laboratory
+from .simulated import simulated
 from .sizes import SMOKE, Sizes
 from .targets import targets
 from .vms import write_json
@@ -43,6 +45,8 @@ def main(arguments: list[str]) -> int:
         with alone(checkout, "benchmarks"), laboratory(checkout, sizes.hosts) as (one, fleet):
             session = Session(one, fleet, sizes)
             session.run()
+            costs = simulated(checkout, fleet.directory.parent / "simulated-hosts", sizes)
+            sent = archives(checkout)
     except (SetupError, Failed) as error:
         print(f"\n{error}\n\nFAILED", flush=True)
         return 2
@@ -54,7 +58,11 @@ def main(arguments: list[str]) -> int:
         "memory_kib": session.memory,
         "seconds_for_a_vm": dict(session.compared),
         "seconds_to_import": dict(session.imported),
-        "targets": [{**asdict(each), "met": each.met} for each in targets(session.measured, session.compared, sizes)],
+        "simulated": {name: asdict(cost) for name, cost in costs.items()},
+        "archives": sent,
+        "targets": [
+            {**asdict(each), "met": each.met} for each in targets(session.measured, session.compared, costs, sizes)
+        ],
     }
     directory = options.output or checkout.cache / "benchmarks"
     print(f"\n{report.as_text(results)}\n")

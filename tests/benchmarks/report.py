@@ -41,6 +41,8 @@ def as_text(results: Results) -> str:
         _single(results),
         _imports(results),
         _memory(results),
+        _archives(results),
+        _simulated(results),
         _targets(results),
     ]
     return "\n\n".join(parts)
@@ -112,6 +114,23 @@ def _imports(results: Results) -> str:
 def _memory(results: Results) -> str:
     rows = [[what, f"{kib / 1024:.0f} MiB"] for what, kib in results["memory_kib"].items()]
     return _table(["the module's process", "memory"], rows)
+
+
+def _archives(results: Results) -> str:
+    rows = [
+        [module, str(found["files"]), f"{found['bytes'] / 1024:.0f} KiB"]
+        for module, found in results["archives"].items()
+    ]
+    return _table(["the archive that Ansible sends", "files", "size"], rows)
+
+
+def _simulated(results: Results) -> str:
+    rows = [
+        [name, f"{cost['seconds']:.1f} s", f"{cost['cpu_seconds']:.1f} s", f"{cost['memory_kib'] / 1024:.0f} MiB"]
+        for name, cost in results["simulated"].items()
+    ]
+    hosts, vms = (results["sizes"][name] for name in ("simulated_hosts", "vms_of_a_simulated_host"))
+    return _table([f"{hosts} simulated hypervisors with {vms} VMs each", "time", "CPU", "memory"], rows)
 
 
 def _targets(results: Results) -> str:

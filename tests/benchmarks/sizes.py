@@ -23,9 +23,22 @@ class Sizes:
     cloned: int = 100
     hosts: int = 8
     vms_of_a_host: int = 5
+    simulated_hosts: int = 200
+    vms_of_a_simulated_host: int = 20
     repetitions: int = 3
     enough: float = 40
 
 
 # To see that all of it works.
-SMOKE = Sizes((1,), (1,), (1,), compared=1, cloned=1, hosts=1, vms_of_a_host=1, repetitions=1)
+SMOKE = Sizes(
+    (1,),
+    (1,),
+    (1,),
+    compared=1,
+    cloned=1,
+    hosts=1,
+    vms_of_a_host=1,
+    simulated_hosts=1,
+    vms_of_a_simulated_host=1,
+    repetitions=1,
+)

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from .contenders import BARE, COMMUNITY, NOTHING, OURS
 from .measure import Measured
+from .simulated import PING, PLAYBOOK, Cost
 from .sizes import Sizes
-from .workloads import CLONED, DEFINED, RUNNING, STARTED
+from .workloads import CLONED, DEFINED, FLEET_RUNNING, FLEET_STARTED, RUNNING, STARTED
 
 # Times of the same thing differ by a few percent.
 _NOISE = 1.1
@@ -33,7 +34,9 @@ class Target:
         return self.measured >= self.limit if self.at_least else self.measured <= self.limit
 
 
-def targets(measured: Sequence[Measured], compared: Mapping[str, float], sizes: Sizes) -> list[Target]:
+def targets(
+    measured: Sequence[Measured], compared: Mapping[str, float], costs: Mapping[str, Cost], sizes: Sizes
+) -> list[Target]:
     """Return all targets."""
     medians = {(each.workload, each.contender, each.vms): each.median for each in measured}
     started, running = sizes.started[-1], sizes.running[-1]
@@ -47,7 +50,7 @@ def targets(measured: Sequence[Measured], compared: Mapping[str, float], sizes: 
         Target(
             f"start of {started}, less a task that does nothing, against libvirt-python alone",
             (start - nothing) / medians[STARTED, BARE.name, started],
-            1.15,
+            1.05,
         ),
         Target(
             f"{sizes.cloned} linked clones created and started, less a task that does nothing, against qemu-img and "
@@ -61,12 +64,19 @@ def targets(measured: Sequence[Measured], compared: Mapping[str, float], sizes: 
             3.5,
             at_least=True,
         ),
-        Target(f"look at {running} running VMs against a task that does nothing", look / nothing, 2),
+        Target(f"look at {running} running VMs against a task that does nothing", look / nothing, 1.25),
         Target(
             f"look at {running} running VMs: community.libvirt against zstack.kvm",
             medians[RUNNING, COMMUNITY.name, running] / look,
             40,
             at_least=True,
+        ),
+        *_of_fleet(medians, sizes),
+        Target(
+            f"check mode of {most} VMs that are off, for each, less a task that does nothing",
+            1000 * each_of_many,
+            2.5,
+            unit=" ms",
         ),
         Target(
             f"time for each of {most} VMs against that for each of {fewest}, less a task that does nothing",
@@ -74,4 +84,32 @@ def targets(measured: Sequence[Measured], compared: Mapping[str, float], sizes: 
             _NOISE,
         ),
         Target("building and comparing a domain", build_and_compare, 2, unit=" ms"),
+        *_of_simulated(costs),
+    ]
+
+
+def _of_fleet(medians: Mapping[tuple[str, str, int], float], sizes: Sizes) -> list[Target]:
+    vms = sizes.hosts * sizes.vms_of_a_host
+    nothing = medians[FLEET_RUNNING, NOTHING.name, vms]
+    start = medians[FLEET_STARTED, OURS.name, vms] - nothing
+    return [
+        Target(
+            f"start of {vms} on {sizes.hosts} hypervisors, less a task that does nothing, against libvirt-python alone",
+            start / medians[FLEET_STARTED, BARE.name, vms],
+            1.05,
+        ),
+        Target(
+            f"look at {vms} running VMs on {sizes.hosts} hypervisors against a task that does nothing",
+            medians[FLEET_RUNNING, OURS.name, vms] / nothing,
+            1.15,
+        ),
+    ]
+
+
+def _of_simulated(costs: Mapping[str, Cost]) -> list[Target]:
+    playbook, ping = costs[PLAYBOOK], costs[PING]
+    what = f"playbook start_vms, {playbook.hosts} simulated hypervisors, against a task that does nothing"
+    return [
+        Target(f"{what}: time", playbook.seconds / ping.seconds, 1.5),
+        Target(f"{what}: memory", playbook.memory_kib / ping.memory_kib, 1.5),
     ]

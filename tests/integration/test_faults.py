@@ -42,7 +42,6 @@ STARTING = ["start the domain", "get the state", "read the definition"]
 CHANGING_ONE_THAT_RUNS = [
     *ASKING,
     "get the state",
-    "check whether it is persistent",
     "read the definition",
     SECRETS,
     "get the job",
@@ -87,7 +86,6 @@ CALLS = {
     "paused": [
         *ASKING,
         "get the state",
-        "check whether it is persistent",
         "get autostart",
         "read the definition",
         SECRETS,

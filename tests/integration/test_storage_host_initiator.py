@@ -3,13 +3,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """iSCSI volumes without virtio: the hypervisor's own kernel logs in, and the LUN is passed through to the VM.
 
-On an emulated hypervisor, whose kernel has an initiator, against a real target on this machine.
+On an emulated hypervisor, whose kernel has an initiator, against a real target on this machine. It has VLAN devices as
+well, for the bridges of the role networks: to boot another one would take too long.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import uuid
@@ -21,6 +23,7 @@ import pytest
 from ansible_collections.zstack.kvm.tests.support import media
 from ansible_collections.zstack.kvm.tests.support.emulated_hypervisor import MACHINE, MACHINE_IPV6, EmulatedHypervisor
 from ansible_collections.zstack.kvm.tests.support.failing_start import UNKNOWN_TO_QEMU
+from ansible_collections.zstack.kvm.tests.support.networkd_host import ADDRESS, NAMESPACES, SET_UP
 from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun
 from ansible_collections.zstack.kvm.tests.support.servers import IscsiServer
 
@@ -42,6 +45,28 @@ case "$*" in *--login) if mv /run/after-login /run/now; then . /run/now; fi 2> /
 """
 KILL_TASK = "kill -9 $PPID"
 KILL_LIBVIRTD = "kill -9 $(cat /run/libvirtd.pid); until libvirtd -d; do sleep 0.1; done"
+
+
+PROGRAM = Path(__file__).resolve().parents[2] / "roles/networks/files/bridges"
+BRIDGES = [{"uplink": "eth0", "vlan": 100}]
+MORE_BRIDGES = [*BRIDGES, {"uplink": "eth0", "move_addresses": True}, {"uplink": "eth0", "vlan": 7}]
+
+# A frame has to be in VLAN 100 to reach that address.
+PEER_IN_VLAN = """ip -n peer link add link eth0 name eth0.100 type vlan id 100
+ip -n peer address add 10.100.0.2/24 dev eth0.100
+ip -n peer link set eth0.100 up
+"""
+CONNECT = """import socket, subprocess, sys, time
+accept = "import socket; socket.create_server(('10.100.0.2', 9)).accept()"
+server = subprocess.Popen(["ip", "netns", "exec", "peer", sys.executable, "-c", accept])
+while True:
+    try:
+        socket.create_connection(("10.100.0.2", 9), 5)
+        break
+    except OSError:
+        time.sleep(0.5)
+server.wait()
+"""
 
 
 class TaskPlayed(NamedTuple):
@@ -256,3 +281,29 @@ class TestOneVm:
             hypervisor.run("mv /run/blocks/block-iscsi.so /usr/lib/x86_64-linux-gnu/qemu")
         assert run.error["code"] == "storage_denied"
         assert (sessions(hypervisor), hypervisor.run("find /etc/iscsi/nodes -type f")) == (0, "")
+
+
+def script_with_vlans() -> str:
+    apply = f"/usr/bin/python3 -B {PROGRAM} apply"
+    steps = [
+        SET_UP + PEER_IN_VLAN,
+        f"until ip -4 address show dev eth0 | grep -q {ADDRESS}; do sleep 0.5; done",
+        *(f"{apply} {shlex.quote(json.dumps(bridges))} >&2" for bridges in (BRIDGES, MORE_BRIDGES)),
+        f'again=$({apply} {shlex.quote(json.dumps(MORE_BRIDGES))}); [ -z "$again" ]',
+        "ip address add 10.100.0.1/24 dev br_eth0_100",
+        f"/usr/bin/python3 -c {shlex.quote(CONNECT)} >&2",
+        "ip -json -details address show",
+    ]
+    return "\n".join(steps)
+
+
+def test_bridges_on_vlans_and_a_plain_one_share_an_uplink(hypervisor: EmulatedHypervisor) -> None:
+    command = shlex.join([*NAMESPACES, "sh", "-c", script_with_vlans()])
+    found = {each["ifname"]: each for each in json.loads(hypervisor.run(command)) if each}
+    assert {name: found[name]["master"] for name in ("eth0", "eth0.100", "eth0.7")} == {
+        "eth0": "br_eth0",
+        "eth0.100": "br_eth0_100",
+        "eth0.7": "br_eth0_7",
+    }
+    assert [found[f"eth0.{number}"]["linkinfo"]["info_data"]["id"] for number in (7, 100)] == [7, 100]
+    assert ADDRESS in [each["local"] for each in found["br_eth0"]["addr_info"]]

@@ -42,10 +42,27 @@ _NOTICE_SECONDS = 120
 _IMPATIENT_SECONDS = 2
 
 _MODULES = "ansible_collections.zstack.kvm.plugins.modules"
+_MODULE_UTILS = "ansible_collections.zstack.kvm.plugins.module_utils"
 MODULE_FILES = sorted(Path(__file__).parents[2].glob("plugins/modules/*.py"))
 
 _processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload([__name__, *(f"{_MODULES}.{path.stem}" for path in MODULE_FILES)])
+# What zstack_vm_start imports only for VMs that change.
+_IMPORTED_LATE = (
+    "_drift.live_planning",
+    "_host_storage.seeds",
+    "_host_storage.volume_stores",
+    "_start.created_volumes",
+    "_start.execution",
+    "_start.memory_snapshot",
+    "_start.prerequisites",
+)
+_processes.set_forkserver_preload(
+    [
+        __name__,
+        *(f"{_MODULES}.{path.stem}" for path in MODULE_FILES),
+        *(f"{_MODULE_UTILS}.{name}" for name in _IMPORTED_LATE),
+    ]
+)
 
 
 @dataclass(frozen=True)

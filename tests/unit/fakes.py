@@ -111,6 +111,9 @@ class FakeHypervisor:
     def list_saved(self) -> set[str]:
         return {uuid for uuid, domain in self.domains.items() if domain.saved}
 
+    def list_transient(self) -> set[str]:
+        return {uuid for uuid, domain in self.domains.items() if not domain.persistent}
+
     def find(self, uuid: str) -> Optional[str]:
         return f"vm-{uuid}" if uuid in self.domains else None
 
@@ -119,6 +122,7 @@ class FakeHypervisor:
         return domain.state, domain.reason
 
     def is_persistent(self, uuid: str) -> bool:
+        self.calls.append(("is_persistent", uuid))
         return self._domain(uuid).persistent
 
     def autostart(self, uuid: str) -> bool:

@@ -41,10 +41,9 @@ from .iommu import add_iommu
 from .kind import check_kind, emulator_of
 from .memballoon import add_memory_balloon
 from .memory import add_memory, add_memory_backing
-from .metadata import add_lifecycle, add_metadata
+from .metadata import NAMESPACES, add_lifecycle, add_metadata
 from .os import add_os
 from .panic import add_panic_devices
-from .patches import NAMESPACES, apply_patches
 from .pci_buses import pci_address_problems
 from .power import add_power_management
 from .recorded_names import with_recorded_names
@@ -148,8 +147,12 @@ def build(vm: Vm, host: Host, facts: StorageFacts) -> DesiredDomain:
     add_security_label(domain, context)
     add_command_line(domain, context)
     problems.extend(pci_address_problems(domain, vm))
-    unpatched = copy.deepcopy(domain) if vm.domain_patches else None
-    apply_patches(domain, vm.domain_patches, problems)
+    unpatched = None
+    if vm.domain_patches:
+        from .patches import apply_patches
+
+        unpatched = copy.deepcopy(domain)
+        apply_patches(domain, vm.domain_patches, problems)
     if problems:
         raise VmProblems(problems)
     return DesiredDomain(domain, unpatched, tuple(context.warnings), tuple(context.missing))

@@ -15,7 +15,7 @@ except ImportError:  # the module reports it
 from .._host.capabilities import is_q35
 from .context import BuildContext
 from .elements import add
-from .patches import NAMESPACES
+from .metadata import NAMESPACES
 
 _MIB = 1 << 20
 # Firmware finds room for memory regions of 4 GiB by itself.

@@ -14,6 +14,8 @@ from .context import BuildContext
 from .elements import add
 
 ZSTACK_NAMESPACE = "http://zstack.org"
+# The namespaces of a domain, and of the XPaths of patches, by prefix.
+NAMESPACES = {"qemu": "http://libvirt.org/schemas/domain/qemu/1.0", "zs": ZSTACK_NAMESPACE}
 # The namespace of the record of what libvirt has rewritten in a definition, and libvirt's prefix for it.
 REWRITTEN_NAMESPACE = "urn:zstack.kvm:rewritten"
 REWRITTEN_PREFIX = "zstack-kvm"

@@ -17,11 +17,7 @@ except ImportError:  # the module reports it
 from .._errors.errors import Problem
 from .._spec.vm import DomainPatch
 from ..deadline import call_with_deadline
-from .metadata import ZSTACK_NAMESPACE
-
-QEMU_NAMESPACE = "http://libvirt.org/schemas/domain/qemu/1.0"
-NAMESPACES = {"qemu": QEMU_NAMESPACE, "zs": ZSTACK_NAMESPACE}
-
+from .metadata import NAMESPACES
 
 # The VM would be another one.
 _FIXED = ("name", "uuid")

@@ -44,11 +44,16 @@ def with_omitted(desired: etree._Element, vm: Vm, existing: Optional[etree._Elem
     """Return the desired domain with the existing elements about which no option is given. Nothing is changed."""
     if existing is None:
         return desired
+    theirs = [
+        (path, existing.findall(path))
+        for path, options in _DECIDED_BY.items()
+        if vm.omitted.issuperset(options) and existing.find(path) is not None and desired.find(path) is None
+    ]
+    if not theirs:
+        return desired
     kept = copy.deepcopy(desired)
-    for path, options in _DECIDED_BY.items():
-        theirs = existing.findall(path) if vm.omitted.issuperset(options) and kept.find(path) is None else []
-        if theirs:
-            _parent(kept, path).extend(copy.deepcopy(each) for each in theirs)
+    for path, elements in theirs:
+        _parent(kept, path).extend(copy.deepcopy(each) for each in elements)
     return kept
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import socket
 import stat
 import subprocess
@@ -165,7 +164,7 @@ def write_file(
     """
     with opened_parent(path, root) as (parent, name):
         _check_regular(parent, name, path)
-        partial = ".%s.%s" % (name[:200], secrets.token_hex(8))
+        partial = ".%s.%s" % (name[:200], os.urandom(8).hex())
         descriptor = os.open(partial, _CREATE, 0o600, dir_fd=parent)
         try:
             with os.fdopen(descriptor, "wb") as file:

@@ -104,6 +104,10 @@ class DomainCalls(Connection):
         """Return the UUIDs of the domains that are suspended to disk (managed save)."""
         return {domain.UUIDString() for domain in self._list(libvirt.VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE)}
 
+    def list_transient(self) -> set[str]:
+        """Return the UUIDs of the domains without a persistent definition."""
+        return {domain.UUIDString() for domain in self._list(libvirt.VIR_CONNECT_LIST_DOMAINS_TRANSIENT)}
+
     def list_autostart(self) -> set[str]:
         """Return the UUIDs of the domains that start with the hypervisor."""
         return {domain.UUIDString() for domain in self._list(libvirt.VIR_CONNECT_LIST_DOMAINS_AUTOSTART)}

@@ -15,6 +15,7 @@ from __future__ import annotations
 import errno
 import re
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Optional
 
 from ..foreign_text import shorten
@@ -150,18 +151,23 @@ _TEXTS = (
         r"|Unable to read from monitor|domain is not running|monitor socket",
     ),
 )
-_PATTERNS = tuple((code, tuple(map(re.compile, pattern.split(".*")))) for code, pattern in _TEXTS)
 # Names of files and images may be anything, error messages included; those of devices of the kernel say something.
 _PATHS = re.compile(
     r"""'(?!/dev/|/sys/)[^'\s/]*/[^']*'|"(?!/dev/|/sys/)[^"\s/]*/[^"]*\"|»(?!/dev/|/sys/)[^«\s/]*/[^«]*«"""
 )
 
 
+@cache
+def _patterns() -> tuple[tuple[str, tuple[re.Pattern[str], ...]], ...]:
+    """Return the compiled patterns; most tasks see no error."""
+    return tuple((code, tuple(map(re.compile, pattern.split(".*")))) for code, pattern in _TEXTS)
+
+
 def classify_text(text: str) -> Optional[str]:
     """Return the code for a text of libvirt, QEMU or the kernel, None if it is not recognised."""
     words = _PATHS.sub("", shorten(text))
     lines = words.split("\n")
-    return next((code for code, parts in _PATTERNS if _has_in_one(lines if parts[1:] else [words], parts)), None)
+    return next((code for code, parts in _patterns() if _has_in_one(lines if parts[1:] else [words], parts)), None)
 
 
 def _has_in_one(texts: Iterable[str], parts: Sequence[re.Pattern[str]]) -> bool:

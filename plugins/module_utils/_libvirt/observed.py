@@ -9,6 +9,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Optional
 
+try:
+    from lxml import etree
+except ImportError:  # the module reports it
+    pass
+
 from .._errors.errors import VmError
 from .._spec.vm import Vm
 from .hypervisor import Hypervisor
@@ -21,13 +26,14 @@ _AS_LIBVIRT_WRITES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "'":
 class DomainList:
     """All domains of a hypervisor at the beginning of the task: names by UUID, and the UUIDs of some kinds.
 
-    C(autostart) is None if it was not requested.
+    C(autostart) is None if it was not requested. C(transient): those without a persistent definition.
     """
 
     names: dict[str, str]
     active: frozenset[str]
     saved: frozenset[str]
     autostart: Optional[frozenset[str]] = None
+    transient: frozenset[str] = frozenset()
 
     @cached_property
     def holders(self) -> dict[str, str]:
@@ -53,6 +59,16 @@ class ObservedVm:
     saved: bool = False
     inactive_xml: Optional[str] = None
     live_xml: Optional[str] = None
+
+    @cached_property
+    def inactive(self) -> Optional[etree._Element]:
+        """Return the definition; nobody may change it."""
+        return None if self.inactive_xml is None else etree.fromstring(self.inactive_xml)
+
+    @cached_property
+    def live(self) -> Optional[etree._Element]:
+        """Return what runs; nobody may change it."""
+        return None if self.live_xml is None else etree.fromstring(self.live_xml)
 
     @property
     def exists(self) -> bool:
@@ -82,6 +98,7 @@ def list_domains(hypervisor: Hypervisor, asks_autostart: bool = False) -> Domain
         frozenset(entry.uuid for entry in entries if entry.active),
         frozenset(hypervisor.list_saved()),
         frozenset(hypervisor.list_autostart()) if asks_autostart else None,
+        frozenset(hypervisor.list_transient()),
     )
 
 
@@ -106,7 +123,7 @@ def observe_domain(
             state=state,
             reason=reason,
             name=name,
-            persistent=hypervisor.is_persistent(uuid) if active else True,
+            persistent=not active or _is_persistent(hypervisor, uuid, domains),
             autostart=_autostart(hypervisor, uuid, domains, wanted_autostart),
             saved=uuid in domains.saved and not active,
             inactive_xml=hypervisor.xml(uuid, inactive=True),
@@ -116,6 +133,11 @@ def observe_domain(
         if error.code != "domain_gone":
             raise
         return ObservedVm()
+
+
+def _is_persistent(hypervisor: Hypervisor, uuid: str, domains: DomainList) -> bool:
+    """Return whether a running domain has a definition; libvirt is asked about those that came since."""
+    return uuid not in domains.transient if uuid in domains.names else hypervisor.is_persistent(uuid)
 
 
 def _autostart(hypervisor: Hypervisor, uuid: str, domains: DomainList, wanted: Optional[bool]) -> Optional[bool]:

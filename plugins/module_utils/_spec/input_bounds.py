@@ -27,6 +27,9 @@ _TOO_LONG = "has a text of more than %d characters" % MAX_STRING
 _BIG_NUMBER = "has a number of more than %d digits" % MAX_NUMBER
 
 
+_SCALARS = (str, int, float, type(None))
+
+
 def problem_of_json(text: str, most: float = MAX_VALUES) -> str:
     """Return why this JSON text must not be parsed, empty if it may be. Its syntax is not checked.
 
@@ -78,6 +81,9 @@ def problem_of_data(data: Any) -> str:
 
 def _inner(level: Iterable[Any]) -> Iterator[Any]:
     for value in level:
+        if isinstance(value, _SCALARS):
+            # To ask whether they are mappings takes most of the time.
+            continue
         if isinstance(value, Mapping):
             yield from value
             yield from value.values()

@@ -10,7 +10,7 @@ value, secret or not. So each value is converted separately, and messages about 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 from ansible.module_utils.common.validation import check_type_dict
 
@@ -40,6 +40,14 @@ class Part:
         return self.values.get(name)
 
 
+class _Prepared(NamedTuple):
+    """A spec, the values of its options that are left out, and its required options."""
+
+    spec: Spec
+    defaults: Mapping[str, Any]
+    required: frozenset[str]
+
+
 class OptionReader:
     """Reads parts by specs, and collects C(problems).
 
@@ -50,6 +58,7 @@ class OptionReader:
     def __init__(self, checks: Mapping[str, Check], may_be_empty: Iterable[str] = ()) -> None:
         self._checks = checks
         self._may_be_empty = frozenset(may_be_empty)
+        self._specs: dict[int, _Prepared] = {}
         self.problems: list[Problem] = []
 
     def read(self, raw: Any, spec: Spec, option_path: str, path: str = "", index: int = 0) -> Optional[Part]:
@@ -62,9 +71,24 @@ class OptionReader:
         for key in mapping:
             if key not in spec and mapping[key] is not None:
                 self._refuse_unknown(part, key, spec)
-        for name, option in spec.items():
-            self._read_option(part, name, mapping.get(name), option, "%s.%s" % (path, name) if path else name)
+        prepared = self._prepared(spec)
+        part.values.update(prepared.defaults)
+        # Most of the many options are left out.
+        given = prepared.required.union(mapping)
+        for name in [name for name in spec if name in given]:
+            part.values.pop(name, None)
+            self._read_option(part, name, mapping.get(name), spec[name], "%s.%s" % (path, name) if path else name)
         return part
+
+    def _prepared(self, spec: Spec) -> _Prepared:
+        prepared = self._specs.get(id(spec))
+        if prepared is None:
+            prepared = self._specs[id(spec)] = _Prepared(
+                spec,
+                {name: option.get("default") for name, option in spec.items() if not option.get("required")},
+                frozenset(name for name, option in spec.items() if option.get("required")),
+            )
+        return prepared
 
     def _refuse_unknown(self, part: Part, key: Any, spec: Spec) -> None:
         part.wrong.add("")

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
-from typing import Any, Optional, TypeVar
+from typing import Any, NamedTuple, Optional, TypeVar
 
 from .._errors.errors import Problem
 from .._storage.backends import check, check_together
 from . import values
 from .arguments import CREATE, VM_ARGUMENT_SPEC
-from .cloud_init import secret_texts, seed_documents
 from .defaults import fill_in
 from .device_addresses import ADDRESS_CHECKS
 from .disk_checks import (
@@ -196,22 +195,51 @@ def _first(problems: list[Problem]) -> list[Problem]:
 
 def secrets_of(raw: Any) -> set[str]:
     """Return every secret text in C(raw), the value of the option C(vms), valid or not."""
-    return {text for vm in _list_of(raw) for text in _secrets(vm, VM_ARGUMENT_SPEC)}
+    secret_options = _secret_options(VM_ARGUMENT_SPEC)
+    return {text for vm in _list_of(raw) for text in _secrets(vm, secret_options)}
 
 
-def _secrets(raw: Any, spec: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+class _SecretOptions(NamedTuple):
+    """The secret options of a spec.
+
+    C(documents): those with the documents of cloud-init, of which only parts are secret. C(inner): options with
+    secret options of their own. C(of_patch): whether the value of a patch may be secret.
+    """
+
+    names: tuple[str, ...]
+    documents: tuple[str, ...]
+    inner: tuple[tuple[str, _SecretOptions], ...]
+    of_patch: bool
+
+
+def _secret_options(spec: Mapping[str, Mapping[str, Any]]) -> _SecretOptions:
+    documents = tuple(name for name in VM_ARGUMENT_SPEC["cloud_init"]["options"] if name in spec)
+    names = tuple(name for name, option in spec.items() if option.get("no_log") and name not in documents)
+    inner = [
+        (name, _secret_options(option["options"]))
+        for name, option in spec.items()
+        if "options" in option and name not in (*names, *documents)
+    ]
+    return _SecretOptions(
+        names, documents, tuple((name, below) for name, below in inner if any(below)), "no_log" in spec
+    )
+
+
+def _secrets(raw: Any, options: _SecretOptions) -> Iterator[str]:
     mapping = as_mapping(raw) or {}
-    if "no_log" in spec and is_secret(mapping.get("no_log")):
+    if options.of_patch and is_secret(mapping.get("no_log")):
         yield from (text for value in _texts(mapping.get("value")) for text in texts_of(value))
-    for name, option in spec.items():
-        value = mapping.get(name)
-        if name in VM_ARGUMENT_SPEC["cloud_init"]["options"]:
-            yield from secret_texts(value)
-        elif option.get("no_log"):
-            yield from _texts(value)
-        elif "options" in option:
-            for item in _list_of(value):
-                yield from _secrets(item, option["options"])
+    if options.documents:
+        # Imports a parser of YAML.
+        from .cloud_init import secret_texts
+
+        yield from (text for name in options.documents for text in secret_texts(mapping.get(name)))
+    for name in options.names:
+        yield from _texts(mapping.get(name))
+    for name, inner in options.inner:
+        if mapping.get(name) is not None:
+            for item in _list_of(mapping[name]):
+                yield from _secrets(item, inner)
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -296,6 +324,8 @@ def _cloud_init(vm: Part) -> Optional[CloudInit]:
     part = vm.get("cloud_init")
     if part is None:
         return None
+    from .cloud_init import seed_documents
+
     content = (part.get(name) for name in ("user_data", "meta_data", "network_config"))
     return CloudInit(part.option_path, seed_documents(vm.get("uuid"), vm.get("name"), *content))
 

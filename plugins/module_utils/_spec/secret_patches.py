@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -27,10 +26,12 @@ def is_secret(no_log: Any) -> bool:
 
 def texts_of(value: str) -> Iterator[str]:
     """Yield the value of a patch, and each text and attribute in it, escaped and unescaped."""
+    from html import unescape
+
     for text in [value, *(next(filter(None, found.groups()), "") for found in _TEXT.finditer(value))]:
         if text.strip():
             yield text.strip()
-            yield html.unescape(text.strip())
+            yield unescape(text.strip())
 
 
 def secrets_of_patches(patches: Iterable[DomainPatch]) -> set[str]:

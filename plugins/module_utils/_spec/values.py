@@ -35,7 +35,7 @@ _USB = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 _FILE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,255}")
-_NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 Check = Callable[[Any], Any]

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import html
 import re
-import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
 try:
     from lxml import etree
@@ -24,26 +23,20 @@ except ImportError:  # the module reports it
 from .._domain.serial import console_log
 from .._errors.errors import Problem, VmError
 from .._host.system import HostSystem, System
-from .._libvirt.hypervisor import Hypervisor
-from .._libvirt.observed import DomainList, ObservedVm
+from .._libvirt.observed import ObservedVm
 from .._spec.vm import Vm
 from .domain_claims import NO_CLAIMS, Claims, Endpoint, claims_of
+from .other_domains import OtherDomains
+from .plan import Use
+
+if TYPE_CHECKING:
+    from .other_domains import Has
 
 _NVRAM_HEAD = 64
 _FIRMWARE_VOLUME = slice(40, 44)
 _FIRMWARE_VOLUME_SIGNATURE = b"_FVH"
 _QCOW2 = b"QFI\xfb"
 _BLANKS = b"\0\xff"
-
-Has = Callable[[Claims], bool]
-
-
-@dataclass(frozen=True)
-class Use:
-    """The planned use of a domain: it is started, gets devices while it runs, or is only defined."""
-
-    starts: bool = False
-    attaches: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,61 +47,15 @@ class Conflicts:
     warnings: list[str] = field(default_factory=list)
 
 
-class OtherDomains:
-    """The claims of all domains except the task's VMs. They are read once, when the first VM needs them.
-
-    C(task_uuids): the VMs of the task, which are only read if something is taken.
-    """
-
-    def __init__(self, hypervisor: Hypervisor, domains: DomainList, task_uuids: Iterable[str]) -> None:
-        self._hypervisor = hypervisor
-        self._domains = domains
-        self._task_uuids = frozenset(task_uuids)
-        self._lock = threading.Lock()
-        self._claims: Optional[list[tuple[bool, Claims]]] = None
-
-    def active(self, has: Has) -> Optional[str]:
-        """Return the label of a running domain."""
-        return next((claims.label for active, claims in self._all() if active and has(claims)), None)
-
-    def inactive(self, has: Has) -> Optional[str]:
-        """Return the label of a domain that is off."""
-        return next((claims.label for active, claims in self._all() if not active and has(claims)), None)
-
-    def of_task(self, uuid: str, has: Has) -> Optional[str]:
-        """Return the label of another running VM of the task."""
-        others = (other for other in self._task_uuids & self._domains.active if other != uuid)
-        found = (self._read(other, True) for other in others)
-        return next((claims.label for claims in found if claims is not None and has(claims)), None)
-
-    def _all(self) -> list[tuple[bool, Claims]]:
-        with self._lock:
-            if self._claims is None:
-                uuids = [uuid for uuid in self._domains.names if uuid not in self._task_uuids]
-                found = [
-                    (uuid in self._domains.active, self._read(uuid, uuid in self._domains.active)) for uuid in uuids
-                ]
-                self._claims = [(active, claims) for active, claims in found if claims is not None]
-            return self._claims
-
-    def _read(self, uuid: str, active: bool) -> Optional[Claims]:
-        """Return a domain's claims; None if they can't be read: it may have gone meanwhile, or its QEMU hangs."""
-        try:
-            return claims_of(etree.fromstring(self._hypervisor.xml(uuid, inactive=not active)), active)
-        except VmError as error:
-            if error.lost_libvirt:
-                raise
-            return None
-
-
 def find_conflicts(
     vm: Vm, desired: etree._Element, observed: ObservedVm, use: Use, system: System, others: OtherDomains
 ) -> Conflicts:
-    """Return what the desired domain would take from others."""
+    """Return what the desired domain would take from others; C(desired) may be the definition that exists."""
     wanted = claims_of(desired)
+    defined = wanted if desired is observed.inactive else None
     own = _Own(
-        NO_CLAIMS if observed.inactive_xml is None else claims_of(etree.fromstring(observed.inactive_xml)),
-        NO_CLAIMS if observed.live_xml is None else claims_of(etree.fromstring(observed.live_xml), live=True),
+        defined or (NO_CLAIMS if observed.inactive is None else claims_of(observed.inactive)),
+        NO_CLAIMS if observed.live is None else claims_of(observed.live, live=True),
     )
     search = _Search(vm, wanted, own, None if system.is_remote else system, others)
     if use.starts or use.attaches:

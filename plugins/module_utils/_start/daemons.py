@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from .._errors.errors import Problem, VmError
@@ -21,8 +22,8 @@ _DAEMONS = (
 )
 
 
-def daemon_problems(vm: Vm, system: System, uri: str) -> list[Problem]:
-    """Return a problem for each daemon that a start of the VM needs and that isn't available.
+def missing_daemons(system: System, uri: str) -> list[str]:
+    """Return a message for each daemon that a start needs and that isn't available.
 
     Of a remote hypervisor, leave to libvirt what can only be checked on it.
     """
@@ -31,14 +32,17 @@ def daemon_problems(vm: Vm, system: System, uri: str) -> list[Problem]:
         return []
     settings = _settings(system)
     return [
-        Problem(
-            vm.option_path, "%s does not listen on %s, and libvirt starts no VM without it" % (daemon, socket), CODE
-        )
+        "%s does not listen on %s, and libvirt starts no VM without it" % (daemon, socket)
         for daemon, setting, default, needed in _DAEMONS
         for socket in ["/run/libvirt/%s-sock" % daemon]
         if settings.get(setting, default) == needed
         if system.files.path_kind(socket) is None or not system.network.has_listener(socket)
     ]
+
+
+def daemon_problems(vm: Vm, missing: Iterable[str]) -> list[Problem]:
+    """Return the messages of missing daemons as problems of a VM."""
+    return [Problem(vm.option_path, message, CODE) for message in missing]
 
 
 def daemon_problem(option_path: str, error: VmError) -> list[Problem]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Optional
 
 try:
@@ -59,7 +60,7 @@ class Claims:
     endpoints: tuple[Endpoint, ...] = ()
 
 
-_WRITTEN = " | ".join("devices/disk[not(readonly)]/source/@%s" % name for name in ("file", "dev"))
+_WRITTEN = tuple("devices/disk[not(readonly)]/source/@%s" % name for name in ("file", "dev"))
 
 NO_CLAIMS = Claims("")
 
@@ -73,7 +74,7 @@ def claims_of(domain: etree._Element, live: bool = False) -> Claims:
         logs=frozenset(_logs(domain)),
         streams=frozenset(_streams(domain)),
         nvram=tuple((nvram.text, nvram.get("format", "raw")) for nvram in domain.iterfind("os/nvram") if nvram.text),
-        written=frozenset(_texts(domain, _WRITTEN)),
+        written=frozenset(_texts(domain, *_WRITTEN)),
         images=frozenset(_images(domain)),
         taps=frozenset(_taps(domain)),
         macs=frozenset(mac.lower() for mac in _texts(domain, "devices/interface/mac/@address")),
@@ -81,15 +82,25 @@ def claims_of(domain: etree._Element, live: bool = False) -> Claims:
     )
 
 
-def _texts(domain: etree._Element, xpath: str) -> list[str]:
-    return [str(value) for value in domain.xpath(xpath) if value]
+@cache
+def _compiled(xpath: str) -> etree.XPath:
+    return etree.XPath(xpath)
+
+
+def _texts(domain: etree._Element, *xpaths: str) -> list[str]:
+    """Return the texts at all of the paths."""
+    return [str(value) for value in _compiled(" | ".join(xpaths))(domain) if value]
 
 
 def _sockets(domain: etree._Element) -> Iterator[str]:
     """Return the sockets of character devices, vhost-user NICs, graphics, and QMP beside libvirt's."""
-    yield from _texts(domain, "devices//*[@type='unix']/source[@mode='bind']/@path")
-    yield from _texts(domain, "devices/interface[@type='vhostuser']/source[@mode='server']/@path")
-    yield from _texts(domain, "devices/graphics/@socket | devices/graphics/listen[@type='socket']/@socket")
+    yield from _texts(
+        domain,
+        "devices//*[@type='unix']/source[@mode='bind']/@path",
+        "devices/interface[@type='vhostuser']/source[@mode='server']/@path",
+        "devices/graphics/@socket",
+        "devices/graphics/listen[@type='socket']/@socket",
+    )
     arguments = [str(argument.get("value")) for argument in domain.iterfind(_QEMU_ARGUMENTS)]
     for option, value in zip(arguments, arguments[1:]):
         if option == "-qmp" and value.startswith("unix:"):
@@ -98,18 +109,27 @@ def _sockets(domain: etree._Element) -> Iterator[str]:
 
 def _peers(domain: etree._Element) -> Iterator[str]:
     """Return the sockets of other processes: of character devices, shared memory, vhost-user and virtiofs."""
-    yield from _texts(domain, "devices//*[@type='unix']/source[@mode='connect']/@path")
-    yield from _texts(domain, "devices/interface[@type='vhostuser']/source[@mode='client']/@path")
-    yield from _texts(domain, "devices/disk[@type='vhostuser']/source/@path")
-    yield from _texts(domain, "devices/shmem/server/@path | devices/filesystem/source/@socket")
+    yield from _texts(
+        domain,
+        "devices//*[@type='unix']/source[@mode='connect']/@path",
+        "devices/interface[@type='vhostuser']/source[@mode='client']/@path",
+        "devices/disk[@type='vhostuser']/source/@path",
+        "devices/shmem/server/@path",
+        "devices/filesystem/source/@socket",
+    )
 
 
 def _logs(domain: etree._Element) -> Iterator[str]:
     """Return the logs of character devices and NICs, recorded sound, persistent stores, and states of TPMs."""
-    yield from _texts(domain, "devices//*[@type='file'][not(self::disk)]/source/@path")
-    yield from _texts(domain, "devices/*/log/@file | devices/audio[@type='file']/@path")
-    yield from _texts(domain, "devices/interface/backend/@logFile | devices/pstore/path/text()")
-    yield from _texts(domain, "devices/tpm/backend/source[@type='file']/@path")
+    yield from _texts(
+        domain,
+        "devices//*[@type='file'][not(self::disk)]/source/@path",
+        "devices/*/log/@file",
+        "devices/audio[@type='file']/@path",
+        "devices/interface/backend/@logFile",
+        "devices/pstore/path/text()",
+        "devices/tpm/backend/source[@type='file']/@path",
+    )
 
 
 def _streams(domain: etree._Element) -> Iterator[str]:
@@ -121,8 +141,9 @@ def _streams(domain: etree._Element) -> Iterator[str]:
 
 def _images(domain: etree._Element) -> Iterator[str]:
     """Return the files and devices of disks and of non-volatile memory."""
-    yield from _texts(domain, "devices/disk//source/@file | devices/disk//source/@dev")
-    yield from _texts(domain, "devices/memory/source/path/text()")
+    yield from _texts(
+        domain, "devices/disk//source/@file", "devices/disk//source/@dev", "devices/memory/source/path/text()"
+    )
 
 
 def _taps(domain: etree._Element) -> Iterator[str]:

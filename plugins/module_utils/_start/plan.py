@@ -8,20 +8,21 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
-from .._actions.action import Action
-from .._actions.definition import BackUpDefinition, Define, Rewriting, SetAutostart
-from .._actions.power import DiscardSavedState, Resume, Start, Stop, WaitUntilOff, WakeUp, is_up
 from .._drift.walk import Difference
 from .._errors.errors import VmError
 from .._libvirt.observed import ObservedVm
 from .._spec.vm import Vm
 
-_DISK_PATH = re.compile(r"devices/disk\[target=([^]]+)\]")
+if TYPE_CHECKING:
+    from .._actions.action import Action
+    from .._actions.definition import Rewriting
 
-# Finds what must exist before a VM starts or gets a device plugged in: secrets, sessions, directories.
-Prepare = Callable[[], Sequence[Action]]
+    # Finds what must exist before a VM starts or gets a device plugged in: secrets, sessions, directories.
+    Prepare = Callable[[], Sequence[Action]]
+
+_DISK_PATH = re.compile(r"devices/disk\[target=([^]]+)\]")
 
 # What to do about the power state of a VM.
 START = "start"
@@ -81,6 +82,14 @@ class Drift:
     running: tuple[Difference, ...] = ()
     live_actions: tuple[Action, ...] = ()
     live_remaining: tuple[Difference, ...] = ()
+
+
+@dataclass(frozen=True)
+class Use:
+    """The planned use of a domain: it is started, gets devices while it runs, or is only defined."""
+
+    starts: bool = False
+    attaches: bool = False
 
 
 @dataclass(frozen=True)
@@ -157,11 +166,10 @@ def plan_vm(
     differences = (*_beside_the_domain(vm, observed), *_merged(drift))
     adapt = not (observed.active and policy.on_drift == "ignore")
     restarts = _restarts(observed, drift, policy)
-    define = Define(definition, rewriting)
     changes = list(drift.live_actions) if adapt and policy.on_drift == "live" and not restarts else []
     return Plan(
         # The definition comes first: it keeps the undo of other VMs from removing what the VM shares with them.
-        definition=tuple(_definition(vm, observed, drift, policy, define) if adapt else ()),
+        definition=tuple(_definition(vm, observed, drift, policy, definition, rewriting) if adapt else ()),
         changes=(*changes, *_power(vm, observed, restarts, policy, start)),
         differences=differences,
         warnings=tuple(_warnings(observed, drift, policy)),
@@ -225,14 +233,22 @@ def _paths(differences: Sequence[Difference]) -> str:
     return shown if len(differences) <= 5 else "%s and %d more" % (shown, len(differences) - 5)
 
 
-def _definition(vm: Vm, observed: ObservedVm, drift: Drift, policy: Policy, define: Action) -> list[Action]:
+def _definition(
+    vm: Vm, observed: ObservedVm, drift: Drift, policy: Policy, definition: str, rewriting: Optional[Rewriting]
+) -> list[Action]:
+    defines = drift.defined or not observed.persistent
+    sets_autostart = vm.autostart is not None and bool(observed.autostart) != vm.autostart
+    if not defines and not sets_autostart:
+        return []
+    from .._actions.definition import BackUpDefinition, Define, SetAutostart
+
     actions: list[Action] = []
-    if drift.defined or not observed.persistent:
+    if defines:
         if policy.backup and observed.inactive_xml is not None:
             actions.append(BackUpDefinition(observed.inactive_xml))
-        actions.append(define)
-    if vm.autostart is not None and bool(observed.autostart) != vm.autostart:
-        actions.append(SetAutostart(vm.autostart))
+        actions.append(Define(definition, rewriting))
+    if sets_autostart:
+        actions.append(SetAutostart(bool(vm.autostart)))
     return actions
 
 
@@ -242,7 +258,12 @@ def will_restore(observed: ObservedVm, policy: Policy) -> bool:
 
 
 def _power(vm: Vm, observed: ObservedVm, restarts: bool, policy: Policy, given_start: Optional[Action]) -> list[Action]:
-    power, start = power_of(observed), given_start or Start()
+    power = power_of(observed)
+    if power == KEEP and not restarts:
+        return []
+    from .._actions.power import DiscardSavedState, Resume, Start, Stop, WaitUntilOff, WakeUp, is_up
+
+    start = given_start or Start()
     if observed.saved and given_start is not None:
         return [DiscardSavedState(), start]
     if observed.saved and not will_restore(observed, policy):

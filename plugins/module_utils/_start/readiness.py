@@ -21,8 +21,8 @@ from .._libvirt import domain_facts
 from .._libvirt.circuit_breaker import CircuitBreaker
 from .._libvirt.cloud_init import CloudInitLook
 from .._libvirt.guest_addresses import Address, ask_addresses, best_first, is_global, is_in_use
-from .._spec.vm import Vm
 from ..waiting import POLL_SECONDS
+from .console import WILDCARDS
 
 CONSOLE_SECONDS = 30
 _AGENT_SECONDS = 1
@@ -32,30 +32,6 @@ _AGENT_PAUSE = 1.0
 _SHOWN_ADDRESSES = 5
 _AGENT_CHANNEL = 'devices/channel/target[@name="org.qemu.guest_agent.0"]'
 _ENDED = ("shutoff", "crashed", "absent")
-_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
-
-
-def console_of(vm: Vm, live_xml: Optional[str]) -> Optional[dict[str, Any]]:
-    """Return a running VM's console: C(type), C(host), C(port); None if it has none.
-
-    If it listens on all addresses, C(host) is the hypervisor's management address if that is known.
-    """
-    return None if live_xml is None else console_of_domain(etree.fromstring(live_xml), vm.host_management_ip)
-
-
-def console_of_domain(live: etree._Element, management_ip: Optional[str]) -> Optional[dict[str, Any]]:
-    """Return the same for a running domain, without its options."""
-    graphics = live.find("devices/graphics")
-    if graphics is None:
-        return None
-    port = int(graphics.get("port") or -1)
-    if port <= 0:
-        port = int(graphics.get("tlsPort") or -1)
-    if port <= 0:
-        return None
-    listen = graphics.get("listen") or "127.0.0.1"
-    host = (management_ip or listen) if listen in _WILDCARDS else listen
-    return {"type": graphics.get("type"), "host": host, "port": port}
 
 
 def is_started(context: ActionContext) -> bool:
@@ -93,7 +69,7 @@ def _has_agent_channel(context: ActionContext) -> bool:
 
 
 def _wait_for_console(context: ActionContext, console: dict[str, Any]) -> None:
-    address, port = _WILDCARDS.get(console["host"], console["host"]), console["port"]
+    address, port = WILDCARDS.get(console["host"], console["host"]), console["port"]
     _wait(
         context,
         lambda: context.system.network.answers(address, port),

@@ -8,9 +8,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Optional, TypeVar, Union
+from functools import cached_property
+from typing import TYPE_CHECKING, Optional, TypeVar, Union
 
-from .._actions.action import Action
 from .._domain.interface import is_filtered
 from .._errors.errors import Problem, VmError
 from .._host.bridges import BridgePorts
@@ -19,14 +19,16 @@ from .._host.device_support import device_support
 from .._host.firmware import find_firmware
 from .._host.machine_types import on_newest_machine
 from .._host.system import System
-from .._host_storage.preparation import preflight
-from .._host_storage.volume_stores import VolumeStores
 from .._libvirt.hypervisor import Hypervisor
 from .._libvirt.observed import DomainList, list_domains
 from .._spec.vm import Vm
-from .conflicts import OtherDomains
+from .other_domains import OtherDomains
 from .plan import Policy
 from .result import SecretMask
+
+if TYPE_CHECKING:
+    from .._actions.action import Action
+    from .._host_storage.volume_stores import VolumeStores
 
 Answer = TypeVar("Answer")
 
@@ -69,7 +71,8 @@ class RunContext:
 
     C(problems) are those of the storage of the VMs in C(checked), which were off at the beginning. C(free_memory): in
     bytes, None if unknown. C(networks): whether each libvirt network is active; C(network_filters): their names. Both
-    are None if no VM needs them, or why libvirt doesn't say. C(volume_stores): None if the hypervisor is remote.
+    are None if no VM needs them, or why libvirt doesn't say. C(volume_stores): None if the hypervisor is remote, or no
+    volume says how it is created.
     """
 
     hypervisor: Hypervisor
@@ -101,11 +104,18 @@ class RunContext:
             return self.request.parallel
         return self.hypervisor.cpu_count() if self.system.is_remote else self.system.devices.cpu_count()
 
+    @cached_property
+    def missing_daemons(self) -> list[str]:
+        """Return a message for each daemon that libvirt needs to start a VM and that isn't available."""
+        from .daemons import missing_daemons
+
+        return missing_daemons(self.system, self.hypervisor.uri)
+
     def storage_problems(self, vm: Vm) -> list[Problem]:
         """Return the problems that make the volumes and CDs of a VM unreachable."""
         asked = self.problems
         if vm.uuid not in self.checked:
-            asked = preflight([vm], self.system, self.hypervisor)
+            asked = _storage_problems([vm], self.system, self.hypervisor)
         return [problem for problem in asked if problem.option_path.startswith(vm.option_path + ".")]
 
 
@@ -128,12 +138,30 @@ def begin_run(hypervisor: Hypervisor, system: System, vms: Sequence[Vm], request
         free_memory=hypervisor.free_memory() if system.is_remote else system.devices.free_memory(),
         networks=_ask_if(hypervisor.networks, any(nic.network_name for vm in vms for nic in vm.nics)),
         network_filters=_ask_if(hypervisor.network_filters, any(is_filtered(nic) for vm in vms for nic in vm.nics)),
-        problems=preflight(off, system, hypervisor),
+        problems=_storage_problems(off, system, hypervisor),
         checked=frozenset(vm.uuid for vm in off),
         others=OtherDomains(hypervisor, domains, [vm.uuid for vm in vms]),
         bridge_ports=BridgePorts(system),
-        volume_stores=None if system.is_remote else VolumeStores(system, hypervisor, host.capabilities.qemu_owner, vms),
+        volume_stores=_volume_stores(hypervisor, system, vms, host.capabilities.qemu_owner),
     )
+
+
+def _storage_problems(vms: Sequence[Vm], system: System, hypervisor: Hypervisor) -> list[Problem]:
+    if not vms:
+        return []
+    from .._host_storage.preparation import preflight
+
+    return preflight(vms, system, hypervisor)
+
+
+def _volume_stores(
+    hypervisor: Hypervisor, system: System, vms: Sequence[Vm], owner: Optional[tuple[int, int]]
+) -> Optional[VolumeStores]:
+    if system.is_remote or not any(volume.create for vm in vms for volume in vm.volumes):
+        return None
+    from .._host_storage.volume_stores import VolumeStores
+
+    return VolumeStores(system, hypervisor, owner, vms)
 
 
 def _ask_if(question: Callable[[], Answer], is_needed: bool) -> Union[Answer, VmError, None]:

@@ -5,52 +5,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
 try:
     from lxml import etree
 except ImportError:  # the module reports it
     pass
 
-from .._actions.action import Action
-from .._actions.context import ActionContext
-from .._actions.definition import (
-    BACKUP_DIRECTORY,
-    CreateChannelDirectory,
-    CreateNvramDirectory,
-    Define,
-    RestrictQmpDirectory,
-    Rewriting,
-)
-from .._actions.oom_score import SetOomScore, oom_score
 from .._domain import build as domain
 from .._drift.live_changes import live_changes
 from .._drift.omitted import with_omitted
 from .._drift.reconcile import Reconciled, left_from_before_patches, reconcile, rewritten
 from .._drift.walk import Difference
 from .._errors.errors import Failure, VmError, VmFailed, VmProblems, internal_errors
-from .._host.domain_schema import check_schema
 from .._host.system import System
 from .._host_storage.facts import facts as storage_facts
-from .._host_storage.preparation import prepare as prepare_storage
-from .._host_storage.secrets import secret_conflicts
-from .._host_storage.seeds import seed_action, seed_of, seed_problems
 from .._libvirt.hypervisor import Hypervisor
 from .._libvirt.observed import ObservedVm, observe
 from .._spec.vm import Vm
-from .._storage.base import StorageFacts
-from .apply import apply
-from .conflicts import Use, find_conflicts
-from .daemons import daemon_problems
+from .console import console_of
 from .machine_types import MachineTypes
-from .memory_snapshot import plan_restore
 from .plan import (
     Drift,
     Plan,
-    Prepare,
+    Use,
     check_drift,
     check_state,
     is_to_be_started,
@@ -60,25 +41,21 @@ from .plan import (
     will_restore,
     will_start,
 )
-from .preflight import (
-    backup_problems,
-    host_problems,
-    memory_warnings,
-    missing_channel_directories,
-    missing_nvram_directory,
-    network_filter_problems,
-    network_problems,
-    qmp_directory_problems,
-    rights_problems,
-    shared_qmp_directory,
-    tpm_secret_problems,
-)
-from .readiness import console_of, is_started, wait_until_ready
 from .result import SecretMask, VmResult, as_failure, domain_text, failed, of_vm, without_secrets_of_patches
 from .run_context import RunContext, StartRequest, begin_run
 from .start_order import start_in_order
-from .volume_work import Domains, volume_work, with_volumes
-from .volumes import check_block_jobs, keep_overlays, move_warnings, on_overlays, storage_problems
+from .volume_work import VolumeWork, with_volumes
+from .volumes import check_block_jobs, keep_overlays, move_warnings, on_overlays
+
+if TYPE_CHECKING:
+    from .._actions.action import Action
+    from .._actions.definition import Rewriting
+    from .plan import Prepare
+
+# What only some VMs need is imported where it is used: most runs change nothing, and every task compiles its imports.
+
+# What a VM that runs already is not waited for.
+_ENDS_WITH_START = ("running", "console")
 
 
 def start_vms(hypervisor: Hypervisor, system: System, vms: Sequence[Vm], request: StartRequest) -> list[VmResult]:
@@ -119,7 +96,7 @@ def _start(run: RunContext, vm: Vm, failed_before: Sequence[Vm]) -> VmResult:
 def _plan_and_apply(run: RunContext, vm: Vm, result: VmResult) -> None:
     observed = observe(run.hypervisor, vm, run.domains)
     result.state = observed.state
-    result.console = console_of(vm, observed.live_xml)
+    result.console = console_of(vm, observed.live)
     check_state(vm, observed, run.policy)
     plan, prepare = _plan(run, vm, observed, result)
     result.restart_required = plan.restart_required
@@ -132,19 +109,22 @@ def _plan_and_apply(run: RunContext, vm: Vm, result: VmResult) -> None:
     actions = steps(plan, prepare)
     if run.request.check_mode:
         result.actions = [action.name for action in actions if run.shared_actions.is_first(action)]
-    else:
-        _apply(run, vm, observed, actions, result)
+    elif plan.actions or vm.wait_for not in _ENDS_WITH_START:
+        from .execution import execute
+
+        execute(run, vm, observed, actions, result)
 
 
 def _plan(run: RunContext, vm: Vm, observed: ObservedVm, result: VmResult) -> tuple[Plan, Prepare]:
     """Return the plan for the VM itself, and what finds the preparations that it needs."""
-    existing, live = (
-        None if xml is None else etree.fromstring(xml) for xml in (observed.inactive_xml, observed.live_xml)
-    )
-    seed = seed_of(vm, existing, live, run.system)
-    facts = replace(
-        storage_facts(vm, existing, run.system, run.hypervisor), seed_path="" if seed is None else seed.path
-    )
+    existing, live = observed.inactive, observed.live
+    facts = storage_facts(vm, existing, run.system, run.hypervisor)
+    seed = None
+    if vm.cloud_init is not None:
+        from .._host_storage.seeds import seed_of
+
+        seed = seed_of(vm, existing, live, run.system)
+        facts = facts if seed is None else replace(facts, seed_path=seed.path)
     desired = domain.build(vm, run.host, facts)
     overlays = keep_overlays(run, vm, facts, desired.element, existing, live)
     result.overlays = overlays.entries()
@@ -167,46 +147,48 @@ def _plan(run: RunContext, vm: Vm, observed: ObservedVm, result: VmResult) -> tu
         )
     problems = list(facts.problems)
     prepare: Prepare = tuple
-    definition = etree.tostring(reconciled.merged, encoding="unicode")
+    is_defined = bool(reconciled.differences) or not observed.persistent
+    definition = etree.tostring(reconciled.merged, encoding="unicode") if is_defined else ""
     use = Use(will_start(observed, drift, run.policy), will_attach(drift, run.policy))
-    work = volume_work(run, vm, facts, Domains(to_define.element, existing, live, overlays))
-    snapshot = plan_restore(vm, built.element, run.hypervisor, run.system, run.host, is_to_be_started(observed))
-    problems += snapshot.problems
-    plan = plan_vm(vm, observed, drift, run.policy, definition, _rewriting(to_define), snapshot.action)
+    work = VolumeWork()
+    if any(volume.create for volume in vm.volumes):
+        from .created_volumes import Domains, volume_work
+
+        work = volume_work(run, vm, facts, Domains(to_define.element, existing, live, overlays))
+    start = None
+    if vm.memory_snapshot is not None:
+        from .memory_snapshot import plan_restore
+
+        starts = is_to_be_started(observed)
+        snapshot = plan_restore(vm, built.element, run.hypervisor, run.system, run.host, starts)
+        start = snapshot.action
+        problems += snapshot.problems
+    plan = plan_vm(vm, observed, drift, run.policy, definition, _rewriting(to_define), start)
     plan = with_volumes(plan, work, observed, run.policy, use.starts)
-    if use.starts or use.attaches:
-        problems += [*desired.missing, *work.unexplained(storage_problems(run, vm, facts, overlays))]
-        problems += host_problems(vm, run.system)
-        problems += daemon_problems(vm, run.system, run.hypervisor.uri)
-        problems += rights_problems(vm, run.system, run.host.capabilities.qemu_owner)
-        problems += qmp_directory_problems(vm, run.system, run.host.capabilities.qemu_owner)
-        problems += network_problems(vm, run.networks)
-        problems += network_filter_problems(vm, run.network_filters)
-        problems += secret_conflicts(vm, facts, run.hypervisor)
-        problems += tpm_secret_problems(vm, run.hypervisor)
-        prepare = partial(_preparations, run, vm, facts)
-        result.warnings += memory_warnings(vm, run.free_memory)
     if use.starts or plan.definition:
         problems += machines.problems(use.starts and will_restore(observed, run.policy))
     else:
         result.warnings += machines.warnings()
     if seed is not None and not seed.is_current and (plan.definition or use.starts or use.attaches):
+        from .._host_storage.seeds import seed_action, seed_problems
+
         # The definition names it, so it comes first.
         write = seed_action(vm, seed, run.host.capabilities.qemu_owner)
         plan = replace(plan, definition=(write, *plan.definition))
         problems += seed_problems(vm, run.system)
     if use.starts or use.attaches or plan.definition:
-        problems += work.problems
-    problems += backup_problems(BACKUP_DIRECTORY, plan.actions, run.system)
-    if use.starts or use.attaches or plan.definition:
-        conflicts = find_conflicts(vm, reconciled.merged, observed, use, run.system, run.others)
-        problems += conflicts.problems
-        result.warnings += conflicts.warnings
+        from .prerequisites import Change, check, preparations
+
+        found = check(run, Change(vm, desired, reconciled.merged, observed, facts, overlays, work, plan, use))
+        problems += found.problems
+        result.warnings += found.warnings
+        if use.starts or use.attaches:
+            prepare = partial(preparations, run, vm, facts)
     result.differences = plan.differences
     without_secrets_of_patches(result, vm)
     if problems and (not run.request.check_mode or any(problem.code == "needs_root" for problem in problems)):
         raise VmProblems(problems)
-    if run.request.check_mode and not problems and any(isinstance(action, Define) for action in plan.definition):
+    if run.request.check_mode and not problems and any(action.name == "define" for action in plan.definition):
         _check_definition(run, to_define, definition, observed)
     # In check mode, an earlier task may not have created yet what is missing.
     result.warnings += [str(problem) for problem in problems]
@@ -229,19 +211,21 @@ def _check_definition(run: RunContext, desired: domain.DesiredDomain, definition
     try:
         if desired.unpatched is not None and not run.system.is_remote:
             # What the builders write conforms to the schema.
+            from .._host.domain_schema import check_schema
+
             check_schema(definition)
         run.hypervisor.check_definition(definition, observed.inactive_xml)
     except VmError as error:
-        raise VmFailed(Failure(error, Define.name)) from error
+        raise VmFailed(Failure(error, "define")) from error
 
 
 def _drift(
     run: RunContext, vm: Vm, desired: domain.DesiredDomain, reconciled: Reconciled, observed: ObservedVm
 ) -> Drift:
     defined: Sequence[Difference] = reconciled.differences
-    if observed.live_xml is None:
+    live = observed.live
+    if live is None:
         return Drift(defined=tuple(defined))
-    live = etree.fromstring(observed.live_xml)
     ports = run.bridge_ports.of(live)
     left: tuple[Difference, ...] = ()
     if desired.unpatched is None:
@@ -259,38 +243,12 @@ def _drift(
 
 def _oom_score_drift(vm: Vm, run: RunContext) -> tuple[list[Difference], list[Action]]:
     """Return how the OOM score of a running VM differs, and what changes it."""
-    actual, desired = oom_score(vm, run.system), vm.oom_score_adj
-    if desired is None or actual is None or actual == desired:
+    desired = vm.oom_score_adj
+    if desired is None:
+        return [], []
+    from .._actions.oom_score import SetOomScore, oom_score
+
+    actual = oom_score(vm, run.system)
+    if actual is None or actual == desired:
         return [], []
     return [Difference("oom_score_adj", str(actual), str(desired))], [SetOomScore(desired, actual)]
-
-
-def _preparations(run: RunContext, vm: Vm, facts: StorageFacts) -> list[Action]:
-    owner = run.host.capabilities.qemu_owner
-    return [
-        *prepare_storage(vm, facts, run.system, run.hypervisor),
-        *(CreateChannelDirectory(path, owner) for path in missing_channel_directories(vm, run.system)),
-        *(RestrictQmpDirectory(path, owner) for path in shared_qmp_directory(vm, run.system, owner)),
-        *(CreateNvramDirectory(path, owner) for path in missing_nvram_directory(vm, run.system)),
-    ]
-
-
-def _apply(run: RunContext, vm: Vm, observed: ObservedVm, actions: Iterator[Action], result: VmResult) -> None:
-    context = ActionContext(run.hypervisor, run.system, vm, observed, run.request.cancelled)
-    try:
-        apply(context, actions)
-        _wait_until_ready(context, result)
-    finally:
-        result.state = context.state or observed.state
-        result.actions = context.done
-        result.backup_file = context.backup_file
-        result.warnings += context.warnings
-        result.restart_required = result.restart_required or context.live_change_refused
-
-
-def _wait_until_ready(context: ActionContext, result: VmResult) -> None:
-    started = None
-    if is_started(context):
-        live_xml = context.retried(lambda: context.hypervisor.xml(context.vm.uuid, inactive=False))
-        result.console = started = console_of(context.vm, live_xml)
-    result.addresses = wait_until_ready(context, started)

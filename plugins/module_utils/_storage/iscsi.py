@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import re
-import uuid
 from collections.abc import Iterable
 from typing import NamedTuple, Optional, cast
 
@@ -48,7 +47,7 @@ _URL = re.compile(
 )
 
 # The secret of a target gets the same UUID on every hypervisor and after every reboot.
-_CHAP_SECRETS = uuid.UUID("6a4c5b0e-7d39-5f0c-9c55-3e8c3c1f7d11")
+_CHAP_SECRETS = "6a4c5b0e-7d39-5f0c-9c55-3e8c3c1f7d11"
 
 
 class Lun(NamedTuple):
@@ -90,7 +89,9 @@ def lun_of(volume: Volume) -> Lun:
 
 def chap_secret_uuid(iqn: str) -> str:
     """Return the UUID for a target's libvirt secret, if it has none yet."""
-    return str(uuid.uuid5(_CHAP_SECRETS, iqn))
+    from uuid import UUID, uuid5
+
+    return str(uuid5(UUID(_CHAP_SECRETS), iqn))
 
 
 def uses_host_initiator(item: StorageItem) -> bool:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A hypervisor whose kernel has an iSCSI initiator, for machines whose own kernel has none.
+"""A hypervisor whose kernel has an iSCSI initiator and VLAN devices, for machines whose own kernel has none.
 
 Debian's kernel, emulated, with the machine's own installed Debian as its root (read only; changes are kept in memory):
 udev, open-iscsi, libvirt and QEMU are the real ones. It is reached over ssh, and reaches servers on the machine's
@@ -34,6 +34,7 @@ MACHINE = "10.0.2.2"
 MACHINE_IPV6 = "fec0::2"
 KERNEL_METAPACKAGE = "linux-image-amd64"
 KERNEL_MODULES = ["virtio_pci", "virtio_net", "9pnet_virtio", "9p", "overlay", "iscsi_tcp", "sd_mod", "crc32c_generic"]
+KERNEL_MODULES += ["veth", "bridge", "8021q"]
 ANSIBLE_MODULES = "ansible_collections.zstack.kvm.plugins.modules"
 BOOT_SECONDS = 300
 COMMAND_SECONDS = 240

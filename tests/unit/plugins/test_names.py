@@ -13,6 +13,7 @@ PLUGINS = TESTS.parents[2] / "plugins"
 OF_MANY_FILES = {
     "test_names.py",
     "test_clock.py",
+    "filter/test_filter_imports.py",
     "module_utils/test_imports.py",
     "modules/test_documentation.py",
     "modules/test_arguments.py",

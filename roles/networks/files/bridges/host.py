@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -13,7 +14,8 @@ from typing import Any, NamedTuple, Optional
 
 from desired import Bridge
 
-_SECONDS = 30
+# nmcli waits for 60 itself.
+_SECONDS = 90
 _LOCAL_ADDRESS = re.compile(r"%([^\]:]+)")
 
 
@@ -39,9 +41,13 @@ class CommandError(Exception):
 
 
 def run(*argv: str) -> str:
-    """Return the output of a program. Raise CommandError if it fails."""
+    """Return the output of a program in the C locale. Raise CommandError if it fails."""
+    environment = {**os.environ, "LC_ALL": "C"}
+    nothing = subprocess.DEVNULL
     try:
-        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=_SECONDS * 3, text=True)
+        done = subprocess.run(
+            argv, stdin=nothing, capture_output=True, timeout=_SECONDS, text=True, errors="replace", env=environment
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise CommandError("cannot run %s: %s" % (argv[0], error)) from error
     if done.returncode != 0:

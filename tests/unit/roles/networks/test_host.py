@@ -98,3 +98,16 @@ def test_each_problem_has_its_path(options: dict[str, Any], devices: list[Any], 
 def test_a_link_local_address_that_a_connection_uses_is_lost_whatever_is_moved() -> None:
     (problem,) = problems({"uplink": "eth0", "move_addresses": True}, ETH0, in_use="eth0")
     assert "a connection uses the link-local address of eth0" in problem
+
+
+def test_programs_speak_english(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
+    assert host.run("sh", "-c", "echo $LC_ALL") == "C\n"
+
+
+@pytest.mark.parametrize(("command", "said"), [(["sh", "-c", "echo no >&2; exit 3"], "no"), (["nothing-like-it"], "")])
+def test_a_program_that_fails_is_named(command: list[str], said: str) -> None:
+    with pytest.raises(host.CommandError) as raised:
+        host.run(*command)
+    assert command[0] in str(raised.value)
+    assert said in str(raised.value)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._domain.build import build
-from ansible_collections.zstack.kvm.plugins.module_utils._domain.patches import NAMESPACES
+from ansible_collections.zstack.kvm.plugins.module_utils._domain.metadata import NAMESPACES
 from ansible_collections.zstack.kvm.plugins.module_utils._host.capabilities import DeviceSupport
 from ansible_collections.zstack.kvm.plugins.module_utils._storage.base import StorageFacts
 from ansible_collections.zstack.kvm.tests.support.libvirt_schema import schema_errors

@@ -34,3 +34,16 @@ def test_the_list_is_trusted_if_nothing_has_to_be_done(
     domains = DomainList({KNOWN: "name"}, frozenset(), frozenset(), autostart)
     assert observe_domain(libvirt, uuid, domains, wanted).autostart is found
     assert [call[0] for call in libvirt.calls].count("autostart") == asked
+
+
+@pytest.mark.parametrize(
+    ("uuid", "persistent", "asked"), [(KNOWN, True, 0), (KNOWN, False, 0), (NEW, True, 1), (NEW, False, 1)]
+)
+def test_the_list_says_what_is_transient_but_of_domains_that_came_since(
+    uuid: str, persistent: bool, asked: int
+) -> None:
+    libvirt: Any = FakeHypervisor({uuid: FakeDomain("running", "booted", persistent=persistent)})
+    transient = frozenset() if persistent or uuid == NEW else frozenset({KNOWN})
+    domains = DomainList({KNOWN: "name"}, frozenset({KNOWN}), frozenset(), transient=transient)
+    assert observe_domain(libvirt, uuid, domains).persistent is persistent
+    assert [call[0] for call in libvirt.calls].count("is_persistent") == asked

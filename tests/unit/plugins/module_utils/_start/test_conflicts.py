@@ -14,12 +14,9 @@ from ansible_collections.zstack.kvm.plugins.module_utils._domain.serial import c
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem, RemoteSystem
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.observed import DomainList, ObservedVm
-from ansible_collections.zstack.kvm.plugins.module_utils._start.conflicts import (
-    Conflicts,
-    OtherDomains,
-    Use,
-    find_conflicts,
-)
+from ansible_collections.zstack.kvm.plugins.module_utils._start.conflicts import Conflicts, find_conflicts
+from ansible_collections.zstack.kvm.plugins.module_utils._start.other_domains import OtherDomains
+from ansible_collections.zstack.kvm.plugins.module_utils._start.plan import Use
 from ansible_collections.zstack.kvm.tests.unit.fakes import UUID, FakeDomain, FakeHypervisor, parsed_vm
 from lxml import etree
 

@@ -15,7 +15,11 @@ from typing import Any
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import Problem, VmError
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem, RemoteSystem
-from ansible_collections.zstack.kvm.plugins.module_utils._start.daemons import daemon_problem, daemon_problems
+from ansible_collections.zstack.kvm.plugins.module_utils._start.daemons import (
+    daemon_problem,
+    daemon_problems,
+    missing_daemons,
+)
 
 SYSTEM = "qemu:///system"
 
@@ -47,7 +51,7 @@ class Machine:
         (self._root / "etc/libvirt/qemu.conf").write_text(text, encoding="utf-8")
 
     def missing(self, uri: str = SYSTEM) -> list[str]:
-        return [problem.message.partition(" ")[0] for problem in daemon_problems(VM, self.system, uri)]
+        return [message.partition(" ")[0] for message in missing_daemons(self.system, uri)]
 
 
 @pytest.fixture
@@ -63,7 +67,7 @@ def test_one_that_listens_is_no_problem(machine: Machine) -> None:
 
 
 def test_one_that_has_no_socket_or_does_not_listen_is_one(machine: Machine) -> None:
-    assert daemon_problems(VM, machine.system, SYSTEM) == [
+    assert daemon_problems(VM, missing_daemons(machine.system, SYSTEM)) == [
         Problem(
             "vms[0]",
             "virtlogd does not listen on /run/libvirt/virtlogd-sock, and libvirt starts no VM without it",
@@ -97,7 +101,7 @@ def test_other_libvirts_than_the_system_s_have_daemons_of_their_own(machine: Mac
 
 def test_what_is_missing_elsewhere_is_left_to_libvirt() -> None:
     remote = "qemu+ssh://hv1/system"
-    assert daemon_problems(VM, RemoteSystem(remote), remote) == []
+    assert missing_daemons(RemoteSystem(remote), remote) == []
 
 
 def test_an_error_is_a_problem_only_where_a_daemon_is_missing() -> None:

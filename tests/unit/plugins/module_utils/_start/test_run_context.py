@@ -12,6 +12,7 @@ from typing import Any, Optional
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._actions.definition import CreateChannelDirectory
 from ansible_collections.zstack.kvm.plugins.module_utils._actions.power import Start
+from ansible_collections.zstack.kvm.plugins.module_utils._start import daemons
 from ansible_collections.zstack.kvm.plugins.module_utils._start.plan import Policy
 from ansible_collections.zstack.kvm.plugins.module_utils._start.run_context import (
     RunContext,
@@ -44,3 +45,11 @@ def test_shared_actions_are_planned_only_for_the_first_vm() -> None:
     actions = [CreateChannelDirectory("/a"), CreateChannelDirectory("/b"), Start()]
     assert [shared_actions.is_first(action) for action in actions] == [True, True, True]
     assert [shared_actions.is_first(action) for action in actions] == [False, False, True]
+
+
+def test_the_daemons_are_looked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter([["virtlogd is missing"]])
+    monkeypatch.setattr(daemons, "missing_daemons", lambda system, uri: next(answers))
+    context = run(None, remote=False)
+    context.hypervisor.uri = "qemu:///system"
+    assert [context.missing_daemons for _vm in range(2)] == 2 * [["virtlogd is missing"]]

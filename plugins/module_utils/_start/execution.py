@@ -1,0 +1,45 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Execute the plan of a VM, and wait until the VM is ready."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+try:
+    from lxml import etree
+except ImportError:  # the module reports it
+    pass
+
+from .._actions.action import Action
+from .._actions.context import ActionContext
+from .._libvirt.observed import ObservedVm
+from .._spec.vm import Vm
+from .apply import apply
+from .console import console_of
+from .readiness import is_started, wait_until_ready
+from .result import VmResult
+from .run_context import RunContext
+
+
+def execute(run: RunContext, vm: Vm, observed: ObservedVm, actions: Iterator[Action], result: VmResult) -> None:
+    """Execute the actions, and note in C(result) what they did. Raise VmFailed or VmError."""
+    context = ActionContext(run.hypervisor, run.system, vm, observed, run.request.cancelled)
+    try:
+        apply(context, actions)
+        _wait_until_ready(context, result)
+    finally:
+        result.state = context.state or observed.state
+        result.actions = context.done
+        result.backup_file = context.backup_file
+        result.warnings += context.warnings
+        result.restart_required = result.restart_required or context.live_change_refused
+
+
+def _wait_until_ready(context: ActionContext, result: VmResult) -> None:
+    started = None
+    if is_started(context):
+        live_xml = context.retried(lambda: context.hypervisor.xml(context.vm.uuid, inactive=False))
+        result.console = started = console_of(context.vm, etree.fromstring(live_xml))
+    result.addresses = wait_until_ready(context, started)

@@ -1,0 +1,115 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The playbook start_vms for many hypervisors, which are simulated: what it costs on the controller.
+
+Stand-ins for the two modules answer on the controller that all VMs run as described. The task to compare with is a
+ping of the same hosts, which all are the controller itself (connection local).
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.run.checkout import Checkout
+
+from .hypervisors import HERE, Failed
+from .sizes import Sizes
+from .vms import write_json
+
+PLAYBOOK = "playbook start_vms"
+PING = "a task that does nothing"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """The medians of some runs: wall-clock seconds, seconds of CPU, and the most memory of a process, in KiB."""
+
+    hosts: int
+    seconds: float
+    cpu_seconds: float
+    memory_kib: int
+
+
+def simulated(checkout: Checkout, directory: Path, sizes: Sizes) -> dict[str, Cost]:
+    """Return what the playbook and the task cost."""
+    directory.mkdir(parents=True, exist_ok=True)
+    inventory = _write_inventory(directory, sizes)
+    ping = [{"hosts": "all", "gather_facts": False, "tasks": [{"name": "Nothing", "ansible.builtin.ping": {}}]}]
+    playbooks = {
+        PLAYBOOK: checkout.root / "playbooks" / "start_vms.yml",
+        PING: write_json(directory / "ping.json", ping),
+    }
+    environment = checkout.environment(ANSIBLE_COLLECTIONS_PATH=str(_write_collection(checkout, directory)))
+    program = checkout.program("ansible-playbook")
+    found: dict[str, list[Cost]] = {name: [] for name in playbooks}
+    for _round in range(sizes.repetitions):
+        for name, playbook in playbooks.items():
+            command = [program, "-i", str(inventory), str(playbook), "-e", "ansible_become=false"]
+            found[name].append(_measured(command, environment, directory / "output", sizes.simulated_hosts))
+    return {name: _median(costs) for name, costs in found.items()}
+
+
+def _write_inventory(directory: Path, sizes: Sizes) -> Path:
+    hosts = {
+        f"hv{number}": {"ansible_connection": "local", "zstack_vms": _vms(number, sizes.vms_of_a_simulated_host)}
+        for number in range(sizes.simulated_hosts)
+    }
+    return write_json(directory / "simulated-inventory.json", {"all": {"children": {"hypervisors": {"hosts": hosts}}}})
+
+
+def _vms(host: int, count: int) -> list[dict[str, object]]:
+    return [
+        {
+            "uuid": f"{host:08x}-0000-4000-8000-{number:012x}",
+            "name": f"benchmark {host} {number}",
+            "memory": "1GiB",
+            "cpu_num": 1,
+            "root_volume": {"install_path": f"/vms/{host}/{number}-root.raw", "format": "raw"},
+            "data_volumes": [{"install_path": f"/vms/{host}/{number}-data.raw", "format": "raw"}],
+            "nics": [{"bridge_name": "br_eth0"}],
+        }
+        for number in range(count)
+    ]
+
+
+def _write_collection(checkout: Checkout, directory: Path) -> Path:
+    """Write a collection that is this one, but for the stand-ins."""
+    collection = directory / "simulated" / "ansible_collections" / "zstack" / "kvm"
+    (collection / "plugins").mkdir(parents=True, exist_ok=True)
+    links = {collection / name: checkout.root / name for name in ("galaxy.yml", "meta", "playbooks")}
+    for part in (checkout.root / "plugins").iterdir():
+        links[collection / "plugins" / part.name] = part
+    links[collection / "plugins" / "action"] = HERE / "stand_ins"
+    for link, target in links.items():
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)
+    return directory / "simulated"
+
+
+def _measured(command: Sequence[str], environment: dict[str, str], output: Path, hosts: int) -> Cost:
+    begun = time.perf_counter()
+    with output.open("w+", encoding="utf-8") as stream:
+        process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream)
+        _pid, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - begun
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode != 0:
+            stream.seek(0)
+            raise Failed(f"{' '.join(command)}\nended with {process.returncode}:\n{stream.read()}")
+    return Cost(hosts, seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss)
+
+
+def _median(costs: Sequence[Cost]) -> Cost:
+    return Cost(
+        costs[0].hosts,
+        statistics.median(cost.seconds for cost in costs),
+        statistics.median(cost.cpu_seconds for cost in costs),
+        int(statistics.median(cost.memory_kib for cost in costs)),
+    )

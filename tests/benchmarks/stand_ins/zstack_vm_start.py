@@ -1,0 +1,33 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Stand-in for the module: all VMs run as described. It answers on the controller."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+_CONSOLE = {"type": "vnc", "host": "192.0.2.1", "port": 5900}
+
+
+class ActionModule(ActionBase):
+    """Answers as zstack_vm_start does when nothing has to change."""
+
+    def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
+        return {"changed": False, "vms": [_in_sync(vm) for vm in self._task.args["vms"]]}
+
+
+def _in_sync(vm: Any) -> dict[str, Any]:
+    return {
+        "uuid": vm["uuid"],
+        "name": vm["name"],
+        "state": "running",
+        "changed": False,
+        "actions": [],
+        "restart_required": False,
+        "console": _CONSOLE,
+        "differences": [],
+        "warnings": [],
+    }
