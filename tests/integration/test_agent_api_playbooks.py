@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from ansible_collections.zstack.kvm.plugins.plugin_utils.agent_api.reply import failure
 from ansible_collections.zstack.kvm.tests.support.playbook import COLLECTIONS
 
 NOWHERE = "203.0.113.9"
@@ -42,5 +43,7 @@ def test_the_result_is_written_by_the_user_of_the_agent_api_also_where_all_hosts
     env = {"ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS), **os.environ}
     done = subprocess.run([*command, f"zstack.kvm.{playbook}"], env=env, capture_output=True, text=True, check=False)
     assert result.exists(), done.stdout + done.stderr
-    assert error in json.loads(result.read_text(encoding="utf-8"))["error"]
+    left = json.loads(result.read_text(encoding="utf-8"))
+    assert error in left["error"]
+    assert left == failure(left["error"])
     assert result.stat().st_mode & 0o777 == 0o600

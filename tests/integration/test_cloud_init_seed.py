@@ -66,8 +66,8 @@ class TestStart:
         assert stat.S_IMODE(status.st_mode) == 0o400
         assert pwd.getpwuid(status.st_uid).pw_name == "libvirt-qemu"
         assert stat.S_IMODE(SEEDS.stat().st_mode) == 0o711
-        label = subprocess.run(["blkid", "-p", "-s", "LABEL", "-o", "value", seed], capture_output=True, text=True)
-        assert label.stdout.strip() == "CIDATA"
+        label = subprocess.check_output(["blkid", "-p", "-s", "LABEL", "-o", "value", seed], text=True)
+        assert label.strip() == "CIDATA"
         assert json.loads(extracted(seed, "meta-data")) == {"instance-id": vm["uuid"], "local-hostname": "guest-1"}
         assert extracted(seed, "user-data").startswith("#cloud-config\n")
 

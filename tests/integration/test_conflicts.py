@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
 from ansible_collections.zstack.kvm.tests.support.forked_task import start
+from ansible_collections.zstack.kvm.tests.support.obedient_guest import wait_until_up, write_obedient_disk
 from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun
 from ansible_collections.zstack.kvm.tests.support.servers.process import free_port
 from ansible_collections.zstack.kvm.tests.support.virsh import definition, state, virsh
@@ -210,10 +211,11 @@ class TestFilesOfDevices:
             f"<serial type='unix'><source mode='bind' path='{socket_path}'/><target port='2'/></serial>"
         )
         nics = [nic(tap_name())]
-        # The guest does not listen when it is asked to shut down.
-        vm = new_vm(nics=nics, timeout=10, **patches(xml))
+        root = {"install_path": str(write_obedient_disk(images / "root.raw")), "format": "raw"}
+        vm = new_vm(root_volume=root, nics=nics, **patches(xml))
         images.chmod(0o777)
         started(vm)
+        wait_until_up(vm["uuid"])
         log.write_text("what the guest said", encoding="utf-8")
         # A restart of a VM that runs, and a start of one that is off.
         assert "start" in started({**vm, "cpu_num": 2}, on_drift="restart").actions

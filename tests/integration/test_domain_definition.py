@@ -6,9 +6,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from ansible_collections.zstack.kvm.plugins.filter.agent_api_result import agent_api_result
 from ansible_collections.zstack.kvm.plugins.module_utils._domain.build import DesiredDomain, build
 from ansible_collections.zstack.kvm.plugins.module_utils._drift.reconcile import reconcile
 from ansible_collections.zstack.kvm.plugins.module_utils._drift.walk import Difference
@@ -28,6 +31,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import pars
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.start_vm_cmd import converted, vm_from_start_vm_cmd
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import Vm
 from ansible_collections.zstack.kvm.plugins.module_utils._storage.base import StorageFacts
+from ansible_collections.zstack.kvm.tests.support.agent_api import next_document
 from ansible_collections.zstack.kvm.tests.support.deviations.today import STARTED
 from ansible_collections.zstack.kvm.tests.support.document_variants import facts_of, variants
 from ansible_collections.zstack.kvm.tests.support.in_process import hypervisor
@@ -83,12 +87,23 @@ LACKED = re.compile(
 def test_libvirt_defines_the_domain_of_each_of_todays_documents_that_the_host_can_run(
     case: TodaysCase, host: Host
 ) -> None:
-    options = {**vm_from_start_vm_cmd(case.document)[0], "domain_type": "qemu", "arch": case.arch, "emulator": None}
+    desired = desired_domain(case, case.document, host)
+    assert [problem.message for problem in desired.missing if not LACKED.match(problem.message)] == []
+    if not desired.missing:
+        held = held_by_libvirt(desired.element)
+        assert reconcile(desired.element, held, desired.unpatched).differences == ()
+        # The management node records the addresses, and the next document has them
+        reply = agent_api_result({}, etree.tostring(held, encoding="unicode"))
+        again = desired_domain(case, next_document(case.document, reply), host)
+        assert reconcile(again.element, held, again.unpatched).differences == ()
+
+
+def desired_domain(case: TodaysCase, document: Mapping[str, Any], host: Host) -> DesiredDomain:
+    """Return the domain of a document on an emulator of this host."""
+    options = {**vm_from_start_vm_cmd(document)[0], "domain_type": "qemu", "arch": case.arch, "emulator": None}
     (vm,), problems = parse_vms([options])
     assert problems == []
-    desired = build(vm, host, case.facts)
-    assert [problem.message for problem in desired.missing if not LACKED.match(problem.message)] == []
-    assert desired.missing or differences_once_defined(desired) == ()
+    return build(vm, host, case.facts)
 
 
 def test_libvirt_defines_the_domains_of_documents_with_fields_of_others(host: Host) -> None:

@@ -43,16 +43,21 @@ def todays_start_vm_cmd(case: str, **fields: Any) -> dict[str, Any]:
 
 def next_document(document: Mapping[str, Any], reply: Mapping[str, Any]) -> dict[str, Any]:
     """Return the document of the next start: with the addresses that the management node records of a reply."""
-    nics = {info["macAddress"]: info["deviceAddress"] for info in reply["nicInfos"]}
-    disks = {
-        info["resourceUuid"]: info["deviceAddress"] for info in reply["virtualDeviceInfoList"] if "resourceUuid" in info
+    recorded = {
+        info.get("macAddress", info.get("resourceUuid")): info["deviceAddress"]
+        for info in [*reply["nicInfos"], *reply["virtualDeviceInfoList"]]
+        if "deviceAddress" in info
     }
-    root = document["rootVolume"]
+
+    def with_address(part: Mapping[str, Any], identity: Any, *names: str) -> dict[str, Any]:
+        return {**part, **(dict.fromkeys(names, recorded[identity]) if identity in recorded else {})}
+
     return {
         **document,
-        "nics": [{**nic, "pci": nics[nic["mac"]], "deviceAddress": nics[nic["mac"]]} for nic in document["nics"]],
-        "rootVolume": {**root, "deviceAddress": disks[root["volumeUuid"]]},
-        "cdRoms": [{**drive, "deviceAddress": disks[drive["resourceUuid"]]} for drive in document["cdRoms"]],
+        "nics": [with_address(nic, nic["mac"], "pci", "deviceAddress") for nic in document["nics"]],
+        "rootVolume": with_address(document["rootVolume"], document["rootVolume"]["volumeUuid"], "deviceAddress"),
+        "dataVolumes": [with_address(each, each["volumeUuid"], "deviceAddress") for each in document["dataVolumes"]],
+        "cdRoms": [with_address(each, each["resourceUuid"], "deviceAddress") for each in document["cdRoms"]],
         "memBalloon": {**document["memBalloon"], **reply["memBalloonInfo"]},
         "vmXml": reply["vmXml"],
     }

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Optional
 
@@ -30,6 +31,7 @@ class Seed:
     C(outdated): other seeds of the VM that neither its definition nor its QEMU uses.
     """
 
+    documents: Mapping[str, str]
     path: str
     is_current: bool
     outdated: tuple[str, ...] = ()
@@ -44,10 +46,11 @@ def seed_of(
     """
     if vm.cloud_init is None:
         return None
+    documents = vm.cloud_init.documents
     if system.is_remote:
         # Raises that the hypervisor itself is needed.
-        return Seed(system.files.root, is_current=False)
-    mark = mark_of(vm.cloud_init.documents)
+        return Seed(documents, system.files.root, is_current=False)
+    mark = mark_of(documents)
     defined, running = _numbers(vm, existing), _numbers(vm, live)
     number = defined[0] if defined else 1
     is_current = _has_content(vm, number, mark, system)
@@ -57,7 +60,7 @@ def seed_of(
         is_current = _has_content(vm, number, mark, system)
     path = seed_path(vm.domain_name, number)
     used = {path, *(seed_path(vm.domain_name, each) for each in (*defined, *running))}
-    return Seed(path, is_current, tuple(each for each in _existing(vm, system) if each not in used))
+    return Seed(documents, path, is_current, tuple(each for each in _existing(vm, system) if each not in used))
 
 
 def _numbers(vm: Vm, domain: Optional[etree._Element]) -> list[int]:
@@ -74,10 +77,9 @@ def _existing(vm: Vm, system: HostSystem) -> list[str]:
     return seeds_among(vm.domain_name, system.files.list_directory(SEED_DIRECTORY)) if system.is_root() else []
 
 
-def seed_action(vm: Vm, seed: Seed, owner: Optional[tuple[int, int]]) -> WriteSeed:
+def seed_action(seed: Seed, owner: Optional[tuple[int, int]]) -> WriteSeed:
     """Return the action that writes the seed. C(owner): the user that QEMU runs as."""
-    assert vm.cloud_init is not None
-    return WriteSeed(seed.path, vm.cloud_init.documents, owner, seed.outdated)
+    return WriteSeed(seed.path, seed.documents, owner, seed.outdated)
 
 
 def seed_problems(vm: Vm, system: System) -> list[Problem]:

@@ -173,7 +173,7 @@ def _plan(run: RunContext, vm: Vm, observed: ObservedVm, result: VmResult) -> tu
         from .._host_storage.seeds import seed_action, seed_problems
 
         # The definition names it, so it comes first.
-        write = seed_action(vm, seed, run.host.capabilities.qemu_owner)
+        write = seed_action(seed, run.host.capabilities.qemu_owner)
         plan = replace(plan, definition=(write, *plan.definition))
         problems += seed_problems(vm, run.system)
     if use.starts or use.attaches or plan.definition:

@@ -54,7 +54,7 @@ def test_the_tests_that_are_run_on_versions_exist() -> None:
         *supported.TESTS_OF_AIOHTTP,
         *supported.TESTS_OF_SYSTEMS,
     )
-    for name, _, test in (name.partition("::") for name in chosen):
+    for name, _separator, test in (name.partition("::") for name in chosen):
         assert re.search(rf"^(class|def) {test}\b" if test else "", (CHECKOUT / name).read_text(), re.MULTILINE)
 
 

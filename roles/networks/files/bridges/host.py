@@ -46,7 +46,14 @@ def run(*argv: str) -> str:
     nothing = subprocess.DEVNULL
     try:
         done = subprocess.run(
-            argv, stdin=nothing, capture_output=True, timeout=_SECONDS, text=True, errors="replace", env=environment
+            argv,
+            stdin=nothing,
+            capture_output=True,
+            timeout=_SECONDS,
+            text=True,
+            errors="replace",
+            env=environment,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise CommandError("cannot run %s: %s" % (argv[0], error)) from error

@@ -14,8 +14,8 @@ guest_inventory = FilterModule().filters()["guest_inventory"]
 NETWORK, BRIDGE = [{"type": "network"}], [{"type": "bridge"}]
 
 
-def vm(name: str, address: Any = "10.0.0.7", nics: Any = NETWORK) -> dict[str, Any]:
-    return {"name": name, "uuid": f"uuid-of-{name}", "address": address, "nics": nics}
+def vm(name: str, address: Any = "10.0.0.7", nics: Any = None) -> dict[str, Any]:
+    return {"name": name, "uuid": f"uuid-of-{name}", "address": address, "nics": nics or NETWORK}
 
 
 def hosts(*vms: dict[str, Any], **hypervisor: Any) -> dict[str, dict[str, str]]:
