@@ -1079,15 +1079,15 @@ options:
       vm_port_off:
         description:
           - Whether an x86_64 guest lacks the I/O port of VMware, by which it would take the hypervisor for VMware.
+            By default it stays as it is.
         type: bool
-        default: false
       emulate_hyperv:
         description:
           - Whether an x86_64 guest gets the Hyper-V enlightenments, with which Windows runs faster. Those that the
             hypervisor does not offer are left out, with a warning.
           - They take effect with KVM only. Not verified in a Windows guest.
+          - By default, those that the VM has stay.
         type: bool
-        default: false
       hyperv_clock:
         description:
           - Whether an x86_64 guest with O(vms[].clock=localtime) gets the clock of Hyper-V, and one with
@@ -1116,10 +1116,10 @@ options:
         description:
           - Devices by which the kernel of an x86_64 guest reports that it has crashed, V(isa) (pvpanic) and V(hyperv)
             (of Windows; unverified, as it needs KVM). O(vms[].on_crash) then applies.
+            By default, those that the VM has stay.
         type: list
         elements: str
         choices: [isa, hyperv]
-        default: []
       on_crash:
         description:
           - What happens when the guest reports a crash.
@@ -1181,14 +1181,13 @@ options:
       cpu_quota:
         description:
           - How much CPU time each of the VM's CPUs gets at most, in microseconds per second (1000000 is a whole CPU),
-            at least 1000. By default there is no limit.
+            at least 1000. By default, a limit that the VM has stays.
         type: int
       cpu_pinning:
         description:
-          - The CPUs of the hypervisor on which CPUs of the guest run.
+          - The CPUs of the hypervisor on which CPUs of the guest run. By default, pins that the VM has stay.
         type: list
         elements: dict
-        default: []
         suboptions:
           vcpu:
             description:
@@ -1202,14 +1201,14 @@ options:
             required: true
       emulator_pinning:
         description:
-          - The CPUs of the hypervisor on which QEMU's other threads run, such as V(0-3,^2,8).
+          - The CPUs of the hypervisor on which QEMU's other threads run, such as V(0-3,^2,8). By default, the pin
+            that the VM has stays, unless O(vms[].cpu_pinning) is given.
         type: str
       io_threads:
         description:
-          - Threads of QEMU that can handle the requests of disks.
+          - Threads of QEMU that can handle the requests of disks. By default, those that the VM has stay.
         type: list
         elements: dict
-        default: []
         suboptions:
           id:
             description:
@@ -1223,21 +1222,19 @@ options:
       huge_pages:
         description:
           - Whether the guest's memory is in huge pages of the hypervisor, all reserved at the start and never merged
-            with that of other VMs.
+            with that of other VMs. By default it stays as it is.
         type: bool
-        default: false
       no_share_pages:
         description:
           - Whether the hypervisor's kernel may not merge equal pages of the guest's memory (KSM).
+            By default it stays as it is.
         type: bool
-        default: false
       memory_access:
         description:
           - Whether other processes of the hypervisor can map the guest's memory. V(shared) is needed by vhost-user
-            devices.
+            devices. By default it stays as it is.
         type: str
         choices: [private, shared]
-        default: private
       numa_nodes:
         description:
           - The NUMA nodes of the guest. Together they have all of the VM's CPUs and memory. Not with

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._host.system import Hos
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Hypervisor, Removal
 from ansible_collections.zstack.kvm.plugins.module_utils._stop.stop import StopRequest, stop_vms
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
+from ansible_collections.zstack.kvm.tests.support import swtpm
 from ansible_collections.zstack.kvm.tests.support.failing_start import UNKNOWN_TO_QEMU
 from ansible_collections.zstack.kvm.tests.support.in_process import failed, hypervisor, start
 from ansible_collections.zstack.kvm.tests.support.playbook import run_tasks
@@ -23,9 +23,6 @@ from ansible_collections.zstack.kvm.tests.support.virsh import definition, state
 
 TPM_BACKEND = "<backend type='emulator' version='2.0'/>"
 PERSISTENT_TPM_BACKEND = "<backend type='emulator' version='2.0' persistent_state='yes'/>"
-# QEMU ends with it, after swtpm has made its state.
-TPM_STATES = Path("/var/lib/libvirt/swtpm")
-TPM_AUTHORITY = Path("/var/lib/swtpm-localca")
 
 
 def add_tpm(backend: str = TPM_BACKEND) -> dict[str, Any]:
@@ -56,7 +53,7 @@ def is_undefined(vm: dict[str, Any], *removed: str) -> bool:
 
 def tpm_state(vm: dict[str, Any]) -> Path:
     """Return the file that swtpm keeps of the VM's TPM."""
-    return TPM_STATES / vm["uuid"] / "tpm2" / "tpm2-00.permall"
+    return swtpm.state_of(vm["uuid"])
 
 
 def nvram(vm: dict[str, Any]) -> Path:
@@ -66,9 +63,7 @@ def nvram(vm: dict[str, Any]) -> Path:
 
 @pytest.fixture(scope="module", autouse=True)
 def _certificate_authority() -> None:
-    """Give swtpm's certificate authority, which belongs to the first creator of a TPM, to libvirt's user tss."""
-    for path in (TPM_AUTHORITY, *TPM_AUTHORITY.iterdir()):
-        shutil.chown(path, "tss")
+    swtpm.give_authority_to_libvirt()
 
 
 @pytest.fixture
@@ -76,7 +71,7 @@ def vm(new_vm: NewVm) -> Iterator[dict[str, Any]]:
     """Yield a VM with a TPM, whose state is removed after the test."""
     described = new_vm(domain_patches=[add_tpm()])
     yield described
-    shutil.rmtree(TPM_STATES / described["uuid"], ignore_errors=True)
+    swtpm.remove_state_of(described["uuid"])
 
 
 def test_firmware_and_tpm_keep_their_state_until_its_removal_is_requested_by_name(vm: dict[str, Any]) -> None:

@@ -16,7 +16,8 @@ def agreed(start: Callable[..., Any], *vms: Any, **options: Any) -> Any:
     """Return a run of zstack_vm_start, however C(start) runs it, after check mode has predicted exactly that."""
     foretold = start(*vms, check=True, **options)
     real = start(*vms, **options)
-    assert _said(foretold) == _said(real)
+    told, said = _said(foretold), _said(real)
+    assert told == said, f"the real run: {said[:3]}; check mode: {told}"
     return real
 
 
@@ -33,7 +34,7 @@ def failed(start: Callable[..., Any], *vms: Any, **options: Any) -> Any:
 
 def _said(run: Any) -> Any:
     entries = [(vm["actions"], vm["restart_required"], vm.get("error")) for vm in run.result.get("vms", [])]
-    return run.failed, run.failed and run.result["msg"], entries, _shown(run)
+    return run.failed, run.result.get("msg"), entries, _shown(run)
 
 
 def _shown(run: Any) -> Any:

@@ -31,6 +31,8 @@ MODULES = [
     "ata_piix",
     "button",
     "evdev",
+    "efivarfs",
+    "pvpanic-mmio",
 ]
 
 

@@ -27,7 +27,8 @@ def as_definition(live: etree._Element, desired: etree._Element) -> None:
     _unexpanded_cpu(live, desired)
     _unchosen_firmware(live, desired)
     _unballooned(live, desired)
-    _unlimited(live)
+    for domain in (live, desired):
+        _unlimited(domain)
     _unchangeable_metadata(live, desired)
     for limits in live.iterfind("devices/disk/iotune"):
         _unburst(limits)
@@ -143,9 +144,9 @@ def _unchosen_firmware(live: etree._Element, desired: etree._Element) -> None:
         existing.set("firmware", "efi")
 
 
-def _unlimited(live: etree._Element) -> None:
+def _unlimited(domain: etree._Element) -> None:
     """Remove a quota that is no limit: libvirt shows it when the limit of a running VM was removed."""
-    for quota in live.findall("cputune/quota"):
+    for quota in domain.findall("cputune/quota"):
         if (quota.text or "").startswith("-"):
             tune = quota.getparent()
             for each in [quota, *tune.findall("period")]:

@@ -23,7 +23,6 @@ MACHINE_ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "cpu_pinning": {
         "type": "list",
         "elements": "dict",
-        "default": [],
         "options": {
             "vcpu": {"type": "int", "required": True},
             "cpus": {"type": "str", "required": True},
@@ -33,7 +32,6 @@ MACHINE_ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "io_threads": {
         "type": "list",
         "elements": "dict",
-        "default": [],
         "options": {
             "id": {"type": "int", "required": True},
             "cpus": {"type": "str"},
@@ -41,9 +39,9 @@ MACHINE_ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     },
     # Memory
     "max_memory": {"type": "bytes"},
-    "huge_pages": {"type": "bool", "default": False},
-    "no_share_pages": {"type": "bool", "default": False},
-    "memory_access": {"type": "str", "choices": ["private", "shared"], "default": "private"},
+    "huge_pages": {"type": "bool"},
+    "no_share_pages": {"type": "bool"},
+    "memory_access": {"type": "str", "choices": ["private", "shared"]},
     "numa_nodes": {
         "type": "list",
         "elements": "dict",
@@ -77,15 +75,15 @@ MACHINE_ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     },
     "acpi": {"type": "bool", "default": True},
     "ioapic": {"type": "str", "choices": ["kvm", "qemu"]},
-    "vm_port_off": {"type": "bool", "default": False},
-    "emulate_hyperv": {"type": "bool", "default": False},
+    "vm_port_off": {"type": "bool"},
+    "emulate_hyperv": {"type": "bool"},
     "hyperv_clock": {"type": "bool", "default": True},
     "hyperv_vendor_id": {"type": "str"},
     "clock_track": {"type": "str", "choices": ["guest", "wall"]},
     # Power, crashes and priority
     "suspend_to_ram": {"type": "bool"},
     "suspend_to_disk": {"type": "bool"},
-    "panic_devices": {"type": "list", "elements": "str", "choices": ["isa", "hyperv"], "default": []},
+    "panic_devices": {"type": "list", "elements": "str", "choices": ["isa", "hyperv"]},
     "on_crash": {
         "type": "str",
         "choices": ["destroy", "restart", "preserve", "coredump-destroy", "coredump-restart"],

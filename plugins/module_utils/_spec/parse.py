@@ -312,6 +312,7 @@ def _vm(part: Part) -> Vm:
         memory_balloon=_balloon(given["memory_balloon"]),
         ceph_secret=CephSecret(**given["ceph_secret"].values) if given["ceph_secret"] else None,
         **_machine(given),
+        omitted=frozenset(name for name, value in part.values.items() if value is None),
         domain_patches=tuple(
             DomainPatch(option_path=item.option_path, **item.values) for item in given["domain_patches"]
         ),
@@ -330,18 +331,27 @@ def _cloud_init(vm: Part) -> Optional[CloudInit]:
 
 
 def _machine(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options of the machine that are more than one value."""
+    """Return the options of the machine that are more than one value, or that may be omitted."""
     smbios, tpm = given["smbios"], given["tpm"]
     return {
-        "cpu_pinning": tuple(CpuPin(option_path=item.option_path, **item.values) for item in given["cpu_pinning"]),
-        "io_threads": tuple(IoThread(option_path=item.option_path, **item.values) for item in given["io_threads"]),
+        "cpu_pinning": tuple(
+            CpuPin(option_path=item.option_path, **item.values) for item in given["cpu_pinning"] or ()
+        ),
+        "io_threads": tuple(
+            IoThread(option_path=item.option_path, **item.values) for item in given["io_threads"] or ()
+        ),
+        "huge_pages": bool(given["huge_pages"]),
+        "no_share_pages": bool(given["no_share_pages"]),
+        "memory_access": given["memory_access"] or "private",
+        "vm_port_off": bool(given["vm_port_off"]),
+        "emulate_hyperv": bool(given["emulate_hyperv"]),
         "numa_nodes": tuple(
             NumaNode(option_path=item.option_path, **{**item.values, "distances": tuple(item.get("distances"))})
             for item in given["numa_nodes"]
         ),
         "smbios": Smbios(**{**smbios.values, "oem_strings": tuple(smbios.get("oem_strings"))}) if smbios else None,
         "tpm": Tpm(**tpm.values) if tpm else None,
-        "panic_devices": tuple(given["panic_devices"]),
+        "panic_devices": tuple(given["panic_devices"] or ()),
     }
 
 

@@ -352,7 +352,10 @@ class Tpm:
 
 @dataclass(frozen=True)
 class Vm:
-    """One virtual machine, as desired."""
+    """One virtual machine, as desired.
+
+    C(omitted): the options that were not given and have no default. What they would set is left as it is.
+    """
 
     option_path: str
     uuid: str
@@ -457,6 +460,7 @@ class Vm:
     autostart: Optional[bool]
     domain_patches: tuple[DomainPatch, ...]
     wait_for: str
+    omitted: frozenset[str]
 
     @property
     def domain_name(self) -> str:

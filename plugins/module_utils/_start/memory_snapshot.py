@@ -15,6 +15,7 @@ except ImportError:  # the module reports it
 
 from .._actions.power import Restore
 from .._drift.missing_machine import missing_machine
+from .._drift.omitted import with_omitted
 from .._drift.reconcile import reconcile
 from .._errors.errors import Problem, VmError
 from .._host.capabilities import Host
@@ -55,7 +56,7 @@ def plan_restore(
     if missing is not None:
         message = "%s was saved on the machine type %s, which %s no longer has" % (path, missing.name, missing.emulator)
         return _impossible(vm, message)
-    merged = reconcile(desired, saved).merged
+    merged = reconcile(with_omitted(desired, vm, saved), saved).merged
     _keep_host_model(merged, saved)
     return PlannedRestore(Restore(path, etree.tostring(merged, encoding="unicode")))
 

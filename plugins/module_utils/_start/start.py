@@ -17,6 +17,7 @@ except ImportError:  # the module reports it
 
 from .._domain import build as domain
 from .._drift.live_changes import live_changes
+from .._drift.omitted import with_omitted
 from .._drift.reconcile import Reconciled, left_from_before_patches, reconcile, rewritten
 from .._drift.walk import Difference
 from .._errors.errors import Failure, VmError, VmFailed, VmProblems, internal_errors
@@ -129,9 +130,11 @@ def _plan(run: RunContext, vm: Vm, observed: ObservedVm, result: VmResult) -> tu
     result.overlays = overlays.entries()
     moves = run.policy.on_missing_machine == "newest"
     machines = MachineTypes(vm, desired, existing, live, run.host.capabilities, moves)
-    to_define = on_overlays(machines.to_define, overlays.defined)
+    built = on_overlays(machines.to_define, overlays.defined)
+    to_define = _with_omitted(built, vm, existing)
     reconciled = reconcile(to_define.element, existing, to_define.unpatched)
-    drift = _drift(run, vm, on_overlays(machines.to_run, overlays.live), reconciled, observed)
+    running = _with_omitted(on_overlays(machines.to_run, overlays.live), vm, live)
+    drift = _drift(run, vm, running, reconciled, observed)
     if run.request.diff:
         result.before = result.after = domain_text(existing)
         if reconciled.differences or existing is None:
@@ -157,7 +160,7 @@ def _plan(run: RunContext, vm: Vm, observed: ObservedVm, result: VmResult) -> tu
         from .memory_snapshot import plan_restore
 
         starts = is_to_be_started(observed)
-        snapshot = plan_restore(vm, to_define.element, run.hypervisor, run.system, run.host, starts)
+        snapshot = plan_restore(vm, built.element, run.hypervisor, run.system, run.host, starts)
         start = snapshot.action
         problems += snapshot.problems
     plan = plan_vm(vm, observed, drift, run.policy, definition, _rewriting(to_define), start)
@@ -190,6 +193,10 @@ def _plan(run: RunContext, vm: Vm, observed: ObservedVm, result: VmResult) -> tu
     # In check mode, an earlier task may not have created yet what is missing.
     result.warnings += [str(problem) for problem in problems]
     return plan, prepare
+
+
+def _with_omitted(desired: domain.DesiredDomain, vm: Vm, existing: Optional[etree._Element]) -> domain.DesiredDomain:
+    return replace(desired, element=with_omitted(desired.element, vm, existing))
 
 
 def _rewriting(desired: domain.DesiredDomain) -> Optional[Rewriting]:

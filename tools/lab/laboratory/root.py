@@ -153,6 +153,9 @@ def _make_devices(root: Path) -> None:
     )
     _run("mount", "-t", "tmpfs", "-o", "mode=1777", "tmpfs", devices / "shm")
     _run("mount", "-t", "mqueue", "mqueue", devices / "mqueue")
+    if "\thugetlbfs\n" in Path("/proc/filesystems").read_text(encoding="utf-8"):
+        (devices / "hugepages").mkdir()
+        _run("mount", "-t", "hugetlbfs", "hugetlbfs", devices / "hugepages")
 
 
 def _make_device(path: Path, device: int, mode: int, group: int) -> None:

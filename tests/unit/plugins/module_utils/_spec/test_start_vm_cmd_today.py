@@ -44,6 +44,12 @@ def test_no_field_of_a_recorded_document_is_unknown(case: Any) -> None:
     assert reader.unknown == []
 
 
+def test_what_the_document_does_not_mention_is_not_left_to_others() -> None:
+    vm = vm_of()
+    assert (vm["cpu_pinning"], vm["io_threads"], vm["panic_devices"]) == ([], [], [])
+    assert not any(vm[switch] for switch in ("huge_pages", "no_share_pages", "emulate_hyperv", "vm_port_off"))
+
+
 def test_a_volume_in_dev_is_a_block_device() -> None:
     assert vm_of(rootVolume=root(installPath="/dev/vg/lv"))["root_volume"]["device_type"] == "block"
 
@@ -94,7 +100,7 @@ def test_more_pins_than_io_threads_are_threads_too() -> None:
 
 def test_pins_of_no_io_thread_have_no_effect_with_a_warning() -> None:
     vm, reader = read(addons={"ioThreadNum": 0, "ioThreadPins": [{"ioThreadId": 1}]})
-    assert ("io_threads" in vm, len(reader.warnings)) == (False, 1)
+    assert (vm["io_threads"], len(reader.warnings)) == ([], 1)
 
 
 def test_a_vhost_volume_has_no_io_thread() -> None:

@@ -1,0 +1,116 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keep what an operator has set if the options say nothing about it; it is drift if they do."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils._domain.build import build
+from ansible_collections.zstack.kvm.plugins.module_utils._drift.live_changes import live_changes
+from ansible_collections.zstack.kvm.plugins.module_utils._drift.normal_form import normalise_desired
+from ansible_collections.zstack.kvm.plugins.module_utils._drift.omitted import with_omitted
+from ansible_collections.zstack.kvm.plugins.module_utils._drift.reconcile import reconcile
+from ansible_collections.zstack.kvm.plugins.module_utils._storage.base import StorageFacts
+from ansible_collections.zstack.kvm.tests.support.recorded_hosts import recorded_host
+from ansible_collections.zstack.kvm.tests.unit.fakes import parsed_vm
+from lxml import etree
+
+# What operators set, where they set it, the path by which it is named, and the options that remove it.
+TUNED = {
+    "pin of a CPU": (
+        "cputune",
+        '<vcpupin vcpu="0" cpuset="0"/>',
+        "cputune/vcpupin[vcpu=0]",
+        {"cpu_pinning": []},
+    ),
+    "pin of QEMU": ("cputune", '<emulatorpin cpuset="0"/>', "cputune/emulatorpin", {"cpu_pinning": []}),
+    "IO threads": (".", "<iothreads>2</iothreads>", "iothreads", {"io_threads": []}),
+    "huge pages": ("memoryBacking", "<hugepages/>", "memoryBacking/hugepages", {"huge_pages": False}),
+    "unshared pages": ("memoryBacking", "<nosharepages/>", "memoryBacking/nosharepages", {"no_share_pages": False}),
+    "shared memory": (
+        "memoryBacking",
+        '<access mode="shared"/>',
+        "memoryBacking/access",
+        {"memory_access": "private"},
+    ),
+    "enlightenments": (
+        "features/hyperv",
+        '<relaxed state="on"/>',
+        "features/hyperv/relaxed",
+        {"emulate_hyperv": False},
+    ),
+    "VMware's port": ("features", '<vmport state="off"/>', "features/vmport", {"vm_port_off": False}),
+    "panic device": ("devices", '<panic model="isa"/>', "devices/panic[model=isa]", {"panic_devices": []}),
+}
+# What is removed only by giving another value.
+OTHERS = {
+    "quota": ("cputune", "<quota>50000</quota>", {"cpu_quota": 70000}),
+    "SMBIOS": (".", "<sysinfo type='smbios'><chassis/></sysinfo>", {"smbios": {"serial": "1"}}),
+    "no PMU": ("features", '<pmu state="off"/>', {"pmu": True}),
+    "suspending": ("pm", '<suspend-to-mem enabled="yes"/>', {"suspend_to_ram": False}),
+}
+
+
+def desired(**options: Any) -> tuple[Any, etree._Element]:
+    vm = parsed_vm(**options)
+    return vm, build(vm, recorded_host("debian-12"), StorageFacts()).element
+
+
+def tuned(parent: str, xml: str) -> etree._Element:
+    """Return the definition of a VM without options to which an operator has added an element."""
+    domain = copy.deepcopy(desired()[1])
+    element = domain.find(parent)
+    if element is None:
+        above, _slash, name = parent.rpartition("/")
+        element = etree.SubElement(domain.find(above or "."), name)
+    element.append(etree.fromstring(xml))
+    normalise_desired(domain)
+    return domain
+
+
+def drift(existing: etree._Element, **options: Any) -> list[str]:
+    vm, domain = desired(**options)
+    return [each.path for each in reconcile(with_omitted(domain, vm, existing), existing).differences]
+
+
+@pytest.mark.parametrize(
+    ("parent", "xml"), [each[:2] for each in [*TUNED.values(), *OTHERS.values()]], ids=[*TUNED, *OTHERS]
+)
+def test_what_an_operator_has_set_is_no_drift_while_its_option_is_omitted(parent: str, xml: str) -> None:
+    existing = tuned(parent, xml)
+    vm, domain = desired()
+    merged = reconcile(with_omitted(domain, vm, existing), existing).merged
+    assert drift(existing) == []
+    assert etree.tostring(merged) == etree.tostring(existing)
+    assert live_changes(with_omitted(domain, vm, existing), existing, {}).differences == ()
+
+
+@pytest.mark.parametrize(("parent", "xml", "path", "options"), TUNED.values(), ids=TUNED)
+def test_an_empty_list_or_false_removes_it(parent: str, xml: str, path: str, options: dict[str, Any]) -> None:
+    assert drift(tuned(parent, xml), **options) == [path]
+
+
+@pytest.mark.parametrize(("parent", "xml", "options"), OTHERS.values(), ids=OTHERS)
+def test_a_value_of_the_options_replaces_it(parent: str, xml: str, options: dict[str, Any]) -> None:
+    assert drift(tuned(parent, xml), **options) != []
+
+
+def test_a_pin_that_is_given_decides_about_all_pins() -> None:
+    existing = tuned("cputune", '<vcpupin vcpu="0" cpuset="0"/>')
+    etree.SubElement(existing.find("cputune"), "vcpupin", vcpu="1", cpuset="1")
+    assert "cputune/vcpupin[vcpu=1]" in drift(existing, cpu_num=2, cpu_pinning=[{"vcpu": 0, "cpus": "0"}])
+
+
+def test_a_limit_that_was_lifted_while_the_vm_runs_is_none() -> None:
+    live = tuned("cputune", "<quota>-1</quota>")
+    vm, domain = desired()
+    assert live_changes(with_omitted(domain, vm, live), live, {}).differences == ()
+
+
+def test_a_new_vm_has_nothing_of_others() -> None:
+    vm, domain = desired()
+    assert with_omitted(domain, vm, None) is domain
