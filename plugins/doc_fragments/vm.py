@@ -778,11 +778,10 @@ options:
         description:
           - The channels of a spice console that require TLS. They have no effect, and a warning, unless the
             hypervisor's C(/etc/libvirt/qemu.conf) sets C(spice_tls).
-          - An empty list leaves the channels of an existing console as they are.
+          - By default, those that the console has stay.
         type: list
         elements: str
         choices: [main, display, inputs, cursor, playback, record, smartcard, usbredir]
-        default: []
       sound_type:
         description:
           - The sound card of a VM with a spice console.
@@ -884,10 +883,9 @@ options:
       shared_memory:
         description:
           - Shared memory of the hypervisor, which the guest sees as PCI devices (ivshmem).
-          - An empty list leaves the shared memory of an existing VM as it is.
+          - By default, that which the VM has stays.
         type: list
         elements: dict
-        default: []
         suboptions:
           name:
             description:

@@ -445,9 +445,8 @@ def _make_console_fit(vm: dict[str, Any]) -> None:
     balloon = vm.get("memory_balloon", {})
     if not balloon.get("enabled", True) or balloon.get("address", {}).get("type") == "drive":
         balloon.pop("address", None)
-    vm["shared_memory"] = [
-        {**device, "name": "shared-%d" % index} for index, device in enumerate(vm.get("shared_memory", []))
-    ]
+    for index, device in enumerate(vm.get("shared_memory", [])):
+        device["name"] = "shared-%d" % index
     vm["mdev_devices"] = list({uuid.replace("-", ""): uuid for uuid in vm.get("mdev_devices", [])}.values())
 
 

@@ -37,7 +37,11 @@ _DECIDED_BY: Mapping[str, tuple[str, ...]] = {
     "pm/suspend-to-mem": ("suspend_to_ram",),
     "pm/suspend-to-disk": ("suspend_to_disk",),
     "devices/panic": ("panic_devices",),
+    "devices/shmem": ("shared_memory",),
+    "devices/graphics[@type='spice']/channel": ("spice_secure_channels",),
 }
+# What libvirt has given a device of the existing domain; another board has other addresses.
+_OF_LIBVIRT = ("address", "alias")
 
 
 def with_omitted(desired: etree._Element, vm: Vm, existing: Optional[etree._Element]) -> etree._Element:
@@ -53,13 +57,23 @@ def with_omitted(desired: etree._Element, vm: Vm, existing: Optional[etree._Elem
         return desired
     kept = copy.deepcopy(desired)
     for path, elements in theirs:
-        _parent(kept, path).extend(copy.deepcopy(each) for each in elements)
+        parent = _parent(kept, path)
+        if parent is not None:
+            parent.extend(_as_desired(each) for each in elements)
     return kept
 
 
-def _parent(domain: etree._Element, path: str) -> etree._Element:
+def _as_desired(element: etree._Element) -> etree._Element:
+    desired = copy.deepcopy(element)
+    for part in [each for each in desired if each.tag in _OF_LIBVIRT]:
+        desired.remove(part)
+    return desired
+
+
+def _parent(domain: etree._Element, path: str) -> Optional[etree._Element]:
+    """Return the element to which one with this path belongs. A device that the domain does not have is not added."""
     name = path.rpartition("/")[0]
     if not name:
         return domain
     parent = domain.find(name)
-    return etree.SubElement(domain, name) if parent is None else parent
+    return etree.SubElement(domain, name) if parent is None and "/" not in name else parent

@@ -70,7 +70,6 @@ class Rule:
     C(defaults): attributes, and the values that their absence stands for.
     C(same): attributes (an empty name is the text), and when two spellings mean the same value.
     C(owned): an element that isn't desired is removed, C(unless) libvirt itself or an operator added it.
-    C(complete): if some of a tag are desired, the others are removed; if none are, all stay.
     C(keys): what identifies one of several of one tag; each key is for those that the keys before it left over.
     C(named_by_libvirt): libvirt gives an element without any of the keys one of its own.
     C(label): the key by which paths name one of several, if it isn't the first.
@@ -86,7 +85,6 @@ class Rule:
     defaults: Mapping[str, str] = field(default_factory=dict)
     same: Mapping[str, Callable[[str, str], bool]] = field(default_factory=dict)
     owned: bool = False
-    complete: bool = False
     unless: Optional[Callable[[etree._Element], bool]] = None
     keys: tuple[Key, ...] = ()
     named_by_libvirt: bool = False
@@ -307,7 +305,7 @@ RULES: Mapping[str, Rule] = {
         "type port autoport", optional="listen passwd passwdValidTo", keys=(attribute("type"),), owned=True
     ),
     "devices/graphics/listen": Rule("type", optional="address network socket", keys=(POSITION,), owned=True),
-    "devices/graphics/channel": Rule("name mode", keys=(attribute("name"),), complete=True),
+    "devices/graphics/channel": Rule("name mode", keys=(attribute("name"),), owned=True),
     "devices/graphics/image": Rule("compression", owned=True),
     "devices/graphics/jpeg": Rule("compression", owned=True),
     "devices/graphics/zlib": Rule("compression", owned=True),
@@ -346,7 +344,7 @@ RULES: Mapping[str, Rule] = {
     "devices/memballoon": Rule("model", kinds={"@model": "address"}),
     "devices/memballoon/stats": Rule("period", owned=True),
     "devices/memballoon/address": _GUEST_ADDRESS,
-    "devices/shmem": Rule("name", keys=(attribute("name"),), complete=True),
+    "devices/shmem": Rule("name", keys=(attribute("name"),), owned=True),
     "devices/shmem/model": Rule("type"),
     "devices/shmem/size": Rule("unit"),
     "devices/panic": Rule("model", keys=(attribute("model"),), owned=True),

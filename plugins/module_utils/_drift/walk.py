@@ -166,7 +166,7 @@ class Walk:
             child = node.child(tag)
             if child.rule.owned or child.owns_children:
                 for index, each in enumerate(existing_ones):
-                    self._not_desired(child, each, index, child.rule.owned)
+                    self._not_desired(child, each, index)
 
     def _step(self, node: RuleNode, desired: etree._Element, existing: etree._Element, index: int = 0) -> None:
         if (
@@ -194,7 +194,7 @@ class Walk:
         kept = set(partners.values())
         for index, each in enumerate(existing):
             if each not in kept:
-                self._not_desired(node, each, index, node.rule.owned or node.rule.complete)
+                self._not_desired(node, each, index)
         merged: list[etree._Element] = []
         for index, each in enumerate(desired):
             if each in partners:
@@ -206,12 +206,12 @@ class Walk:
         if node.rule.ordered:
             self._put_in_order(node, parent, kept, merged)
 
-    def _not_desired(self, node: RuleNode, existing: etree._Element, index: int, is_owned: bool) -> None:
+    def _not_desired(self, node: RuleNode, existing: etree._Element, index: int) -> None:
         parent = existing.getparent()
         if parent is None:
             # It was removed with the old kind of its parent.
             return
-        if is_owned:
+        if node.rule.owned:
             is_kept = node.rule.unless is not None and node.rule.unless(existing)
             if not is_kept and self._report("", element_text(existing), None, Step(node, None, existing, index)):
                 parent.remove(existing)

@@ -203,7 +203,6 @@ VM_ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
         "type": "list",
         "elements": "str",
         "choices": ["main", "display", "inputs", "cursor", "playback", "record", "smartcard", "usbredir"],
-        "default": [],
     },
     "sound_type": {
         "type": "str",
@@ -237,7 +236,6 @@ VM_ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "shared_memory": {
         "type": "list",
         "elements": "dict",
-        "default": [],
         "options": {
             "name": {"type": "str", "required": True},
             "size": {"type": "bytes", "required": True},

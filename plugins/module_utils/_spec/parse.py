@@ -306,8 +306,8 @@ def _vm(part: Part) -> Vm:
             MdevDevice("%s.mdev_devices[%d]" % (part.option_path, index), uuid)
             for index, uuid in enumerate(given["mdev_devices"])
         ),
-        shared_memory=tuple(SharedMemory(item.option_path, **item.values) for item in given["shared_memory"]),
-        spice_secure_channels=tuple(given["spice_secure_channels"]),
+        shared_memory=tuple(SharedMemory(item.option_path, **item.values) for item in given["shared_memory"] or ()),
+        spice_secure_channels=tuple(given["spice_secure_channels"] or ()),
         qxl_memory=QxlMemory(**given["qxl_memory"].values) if given["qxl_memory"] else None,
         memory_balloon=_balloon(given["memory_balloon"]),
         ceph_secret=CephSecret(**given["ceph_secret"].values) if given["ceph_secret"] else None,

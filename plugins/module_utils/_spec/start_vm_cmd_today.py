@@ -31,6 +31,8 @@ _NOTHING_OF_OTHERS: Mapping[str, Any] = {
     "emulate_hyperv": False,
     "vm_port_off": False,
     "panic_devices": [],
+    "shared_memory": [],
+    "spice_secure_channels": [],
 }
 
 

@@ -44,6 +44,12 @@ TUNED = {
         {"emulate_hyperv": False},
     ),
     "VMware's port": ("features", '<vmport state="off"/>', "features/vmport", {"vm_port_off": False}),
+    "memory that others share": (
+        "devices",
+        '<shmem name="frames"><model type="ivshmem-plain"/><size unit="M">4</size></shmem>',
+        "devices/shmem[name=frames]",
+        {"shared_memory": []},
+    ),
     "panic device": ("devices", '<panic model="isa"/>', "devices/panic[model=isa]", {"panic_devices": []}),
 }
 # What is removed only by giving another value.
@@ -114,3 +120,25 @@ def test_a_limit_that_was_lifted_while_the_vm_runs_is_none() -> None:
 def test_a_new_vm_has_nothing_of_others() -> None:
     vm, domain = desired()
     assert with_omitted(domain, vm, None) is domain
+
+
+def spice(channels: str) -> etree._Element:
+    """Return the definition of a VM with both consoles, whose spice channels are these."""
+    existing = desired(console_mode="vnc_and_spice")[1]
+    existing.find("devices/graphics[@type='spice']").extend(etree.fromstring("<x>%s</x>" % channels))
+    normalise_desired(existing)
+    return existing
+
+
+def test_channels_of_an_operator_are_those_of_spice_and_go_with_it() -> None:
+    existing = spice('<channel name="main" mode="secure"/>')
+    assert drift(existing, console_mode="vnc_and_spice") == []
+    removed = "devices/graphics[type=spice]/channel[name=main]"
+    assert drift(existing, console_mode="vnc_and_spice", spice_secure_channels=[]) == [removed]
+    assert "devices/graphics[type=spice]" in drift(existing, console_mode="vnc")
+
+
+def test_a_device_of_an_operator_is_not_bound_to_the_address_on_its_board() -> None:
+    existing = tuned("devices", '<shmem name="frames"><address type="pci" bus="0x00" slot="0x09"/></shmem>')
+    vm, domain = desired(machine="q35")
+    assert reconcile(with_omitted(domain, vm, existing), existing).merged.find("devices/shmem/address") is None

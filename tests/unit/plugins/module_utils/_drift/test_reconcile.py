@@ -533,13 +533,11 @@ def domain_of(devices: str) -> etree._Element:
 
 
 NIC = '<interface type="bridge"><mac address="fa:00:00:00:00:01"/>%s</interface>'
-SPICE = '<graphics type="spice" autoport="yes">%s</graphics>'
 SERIAL = '<serial type="pty">%s</serial><console type="pty"/>'
 PCI = (
     '<hostdev mode="subsystem" type="pci"><source><address domain="0x0000" bus="0x01" slot="0x00" function="0x0"/>'
     "</source>%s</hostdev>"
 )
-SHMEM = '<shmem name="%s"><model type="ivshmem-plain"/><size unit="M">4</size></shmem>'
 VHOST = '<driver name="vhost" txmode="iothread" ioeventfd="on" event_idx="off" queues="4"/>'
 
 
@@ -557,11 +555,9 @@ class TestPartsOfDevicesThatNoOptionDecides:
             (NIC, '<port isolated="yes"/>'),
             (NIC, '<driver name="vhost" queues="4"/>'),
             (NIC, '<driver name="qemu"/>'),
-            (SPICE, '<channel name="main" mode="secure"/>'),
             (SERIAL, '<log file="/var/log/libvirt/qemu/web-console.log"/>'),
             (PCI, '<rom bar="off"/>'),
             (PCI, '<rom file="/usr/share/rom.bin"/>'),
-            ("%s", SHMEM % "mine"),
         ],
     )
     def test_stay_and_are_no_difference(self, device: str, part: str) -> None:
@@ -581,17 +577,6 @@ class TestPartsOfDevicesThatNoOptionDecides:
     def test_go_where_an_option_wrote_them(self, device: str, part: str) -> None:
         (difference,) = device_differences(device % "", device % part)
         assert (difference.before, difference.after) == (part, None)
-
-    @pytest.mark.parametrize(
-        ("device", "ours", "other"),
-        [
-            ("%s", SHMEM % "ours", SHMEM % "other"),
-            (SPICE, '<channel name="main" mode="secure"/>', '<channel name="inputs" mode="secure"/>'),
-        ],
-    )
-    def test_go_where_others_of_their_kind_are_desired(self, device: str, ours: str, other: str) -> None:
-        (difference,) = device_differences(device % ours, device % (ours + other))
-        assert (difference.before, difference.after) == (other, None)
 
     @pytest.mark.parametrize(
         ("desired", "existing", "path"),
