@@ -131,6 +131,7 @@ class FakeHypervisor:
         self.undefined: list[Removal] = []
         self.calls: list[tuple[Any, ...]] = []
         self.errors: dict[str, VmError] = {}
+        self.on_start: Callable[[FakeDomain], None] = lambda domain: None
         self.on_shutdown: Callable[[FakeDomain], None] = lambda domain: None
         self.keeps_tpm = True
         self.job = False
@@ -233,6 +234,7 @@ class FakeHypervisor:
         domain = self._domain(uuid)
         domain.state, domain.reason = ("paused", "user") if paused else ("running", "booted")
         domain.live = domain.definition
+        self.on_start(domain)
 
     def resume(self, uuid: str) -> None:
         self.note("resume", uuid)
