@@ -17,13 +17,15 @@ from types import SimpleNamespace
 from typing import Any, Optional
 
 from ansible_collections.zstack.kvm.plugins.module_utils._actions.context import ActionContext
-from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import Problem, VmError
 from ansible_collections.zstack.kvm.plugins.module_utils._host.processes import CommandResult
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem
+from ansible_collections.zstack.kvm.plugins.module_utils._host_storage.volume_store import Remove, VolumeStore, Written
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import ListedDomain, ListedSecret, Removal
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.observed import ObservedVm
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
-from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import Vm
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import Vm, Volume, VolumeCreation
+from ansible_collections.zstack.kvm.plugins.module_utils._storage.found_volume import FoundVolume
 from ansible_collections.zstack.kvm.tests.support.recorded_hosts import CAPABILITIES
 from lxml import etree
 
@@ -378,6 +380,15 @@ class FakeSystem:
     def list_directory(self, path: str) -> list[str]:
         return [each.rpartition("/")[2] for each in self._kinds if each.rpartition("/")[0] == path]
 
+    def files_in(self, directory: str, least_size: int, recursive: bool) -> list[str]:
+        return []
+
+    def real_path(self, path: str) -> str:
+        return path
+
+    def cpu_count(self) -> int:
+        return 4
+
     def image_info(self, target: str) -> dict[str, Any]:
         return {"format": "qcow2"}
 
@@ -405,6 +416,59 @@ class RemoteFakeSystem(FakeSystem):
     """The system of a hypervisor that is reached through libvirt only."""
 
     is_remote = True
+
+
+class FakeVolumes(VolumeStore):
+    """Volumes in memory, by image, which notes what is done to them. It is the store of all types of storage.
+
+    C(unfit): what keeps missing ones from being created; C(errors): what a change of that name raises.
+    """
+
+    def __init__(self, volumes: Optional[Mapping[str, FoundVolume]] = None) -> None:
+        self.volumes = dict(volumes or {})
+        self.unfit: list[Problem] = []
+        self.errors: dict[str, VmError] = {}
+        self.changes: list[tuple[Any, ...]] = []
+
+    def of(self, volume: Volume) -> FakeVolumes:
+        """Return this, which stands for C(VolumeStores) too."""
+        return self
+
+    def is_missing(self, volume: Volume) -> bool:
+        return volume.install_path not in self.volumes
+
+    def find(self, volume: Volume, written: Written) -> Optional[FoundVolume]:
+        return self.volumes.get(written.image)
+
+    def canonical(self, image: str) -> str:
+        return image
+
+    def problems(self, volume: Volume, create: VolumeCreation) -> list[Problem]:
+        return self.unfit
+
+    def create(self, volume: Volume, create: VolumeCreation, cancelled: threading.Event) -> Optional[Remove]:
+        self._note("create", volume.install_path)
+        if not self.is_missing(volume):
+            return None
+        self.volumes[volume.install_path] = FoundVolume(create.format, create.size or 0, create.image)
+        return lambda: True
+
+    def check_closed(self, volume: Volume) -> None:
+        if "check_closed" in self.errors:
+            raise self.errors["check_closed"]
+
+    def remove(self, volume: Volume) -> None:
+        self._note("remove", volume.install_path)
+        del self.volumes[volume.install_path]
+
+    def grow(self, volume: Volume, written: Written, size: int, cancelled: threading.Event) -> None:
+        self._note("grow", written.image, size)
+        self.volumes[written.image] = self.volumes[written.image]._replace(size=size)
+
+    def _note(self, *change: Any) -> None:
+        self.changes.append(change)
+        if change[0] in self.errors:
+            raise self.errors[change[0]]
 
 
 def context_of(hypervisor: FakeHypervisor, system: Any = None, **observed: Any) -> ActionContext:
