@@ -276,6 +276,12 @@ class FakeHypervisor:
     def domain_capabilities(self, emulator: Optional[str], arch: str, machine: str, domain_type: str) -> str:
         return (_HOST / f"{arch}.{machine}.{domain_type}.xml").read_text()
 
+    def networks(self) -> dict[str, bool]:
+        return {"default": True}
+
+    def network_filters(self) -> list[str]:
+        return []
+
     def free_memory(self) -> int:
         return self.free
 
