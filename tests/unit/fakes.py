@@ -144,7 +144,10 @@ class FakeHypervisor:
     def note(self, *call: Any) -> None:
         """Note a call that changes something, and raise its error."""
         self.calls.append(call)
-        error = self.errors.pop(call[0], None)
+        self._raise(call[0])
+
+    def _raise(self, name: str) -> None:
+        error = self.errors.pop(name, None)
         if error is not None:
             raise error
 
@@ -172,6 +175,7 @@ class FakeHypervisor:
         return f"vm-{uuid}" if uuid in self.domains else None
 
     def state(self, uuid: str) -> tuple[str, str]:
+        self._raise("state")
         domain = self._domain(uuid)
         return domain.state, domain.reason
 

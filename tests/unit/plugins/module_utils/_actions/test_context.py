@@ -27,6 +27,17 @@ def test_the_state_that_was_read_last_is_kept(domains: dict[str, FakeDomain], st
     assert context.state == state
 
 
+def test_a_vm_that_is_gone_has_no_known_reason() -> None:
+    assert context_of(FakeHypervisor()).look() == ("absent", "unknown")
+
+
+def test_a_state_that_cannot_be_read_is_not_that_of_a_vm_that_is_gone() -> None:
+    libvirt = FakeHypervisor({UUID: FakeDomain()})
+    libvirt.errors["state"] = VmError("libvirt_error", "no")
+    with pytest.raises(VmError, match="no"):
+        context_of(libvirt).look()
+
+
 def test_a_lost_call_is_made_again_through_a_new_connection() -> None:
     libvirt = FakeHypervisor({UUID: FakeDomain()})
     libvirt.errors["destroy"] = LOST

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What VMs share is used by another as soon as its definition, or what runs of it, may name it."""
+"""The users of what VMs share: any domain whose definition, or what runs of it, may name it."""
 
 from __future__ import annotations
 
