@@ -17,6 +17,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._actions.context import
 from ansible_collections.zstack.kvm.plugins.module_utils._actions.power import Start
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError, VmFailed
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.observed import ObservedVm
+from ansible_collections.zstack.kvm.plugins.module_utils._start import execution
 from ansible_collections.zstack.kvm.plugins.module_utils._start.execution import execute
 from ansible_collections.zstack.kvm.plugins.module_utils._start.result import VmResult, of_vm
 from ansible_collections.zstack.kvm.tests.unit.fakes import (
@@ -86,6 +87,12 @@ def test_warnings_of_actions_follow_those_of_the_plan() -> None:
 
 def test_a_vm_that_was_started_has_the_console_that_it_got() -> None:
     assert executed(libvirt_with(), Start()).console == CONSOLE
+
+
+def test_the_addresses_that_were_waited_for_are_in_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits = {"vnc": [{"address": "10.0.0.5"}]}
+    monkeypatch.setattr(execution, "wait_until_ready", lambda context, console: waits[console["type"]])
+    assert executed(libvirt_with(), Start()).addresses == [{"address": "10.0.0.5"}]
 
 
 def test_the_console_of_a_vm_that_was_not_started_is_not_read() -> None:

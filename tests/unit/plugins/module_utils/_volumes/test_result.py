@@ -75,4 +75,9 @@ def test_an_error_has_the_hint_of_its_code_unless_it_has_one(hint: str, shown: s
 )
 def test_a_diff_shows_what_is_there_afterwards(found: Optional[FoundVolume], exists: bool, after: str) -> None:
     diff = VolumeResult(volume(), found, before=FoundVolume("raw", 1), exists=exists).as_diff()
-    assert (diff["before_header"], diff["before"], diff["after"]) == ("/data", "format: raw\nsize: 1\n", after)
+    assert diff == {
+        "before_header": "/data",
+        "after_header": "/data",
+        "before": "format: raw\nsize: 1\n",
+        "after": after,
+    }
