@@ -40,10 +40,12 @@ def work_on(
     live: Optional[etree._Element] = None,
     overlays: Overlays = NO_OVERLAYS,
     other: str = "",
+    memory_snapshot: Optional[str] = None,
     **create: Any,
 ) -> VolumeWork:
     """Return the work on a root volume of 1 GiB. C(other): the disk of another VM, which runs."""
-    vm = parsed_vm(root_volume={"install_path": ROOT, "format": "qcow2", "create": {"size": "1GiB", **create}})
+    root = {"install_path": ROOT, "format": "qcow2", "create": {"size": "1GiB", **create}}
+    vm = parsed_vm(root_volume=root, memory_snapshot=memory_snapshot)
     libvirt = FakeHypervisor({OTHER: FakeDomain(running=other)})
     domains = DomainList({OTHER: "other"}, frozenset([OTHER]), frozenset())
     run: Any = SimpleNamespace(volume_stores=store, others=OtherDomains(libvirt, domains, [UUID]))
@@ -70,6 +72,10 @@ class TestAMissingVolume:
         (problem,) = work.problems
         assert (problem.option_path, problem.code) == (OPTION, "image_missing")
         assert "the VM's definition already has it" in problem.message
+
+    def test_that_a_restored_guest_has_open_is_not_replaced_either(self) -> None:
+        work = work_on(FakeVolumes(), memory_snapshot="/memory")
+        assert (work.creations, [problem.code for problem in work.problems]) == ([], ["image_missing"])
 
     def test_is_not_created_from_elsewhere(self) -> None:
         (problem,) = work_on(None).problems
