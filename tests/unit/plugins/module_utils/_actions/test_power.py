@@ -181,9 +181,20 @@ class TestARestoreFromAMemorySnapshot:
         ("code", "explained"), [("libvirt_error", "memory_snapshot_failed"), ("disk_full", "disk_full")]
     )
     def test_that_fails_for_no_known_reason_has_an_error_of_its_own(self, code: str, explained: str) -> None:
+        refused = VmError(code, "no", libvirt_code=1, libvirt_message="libvirt's no")
         with pytest.raises(VmError) as caught:
-            self.ACTION.do(context_with(libvirt_with(restore=VmError(code, "no"))))
+            self.ACTION.do(context_with(libvirt_with(restore=refused)))
         assert caught.value.code == explained
+        assert (caught.value.libvirt_code, caught.value.libvirt_message) == (1, "libvirt's no")
+
+
+@pytest.mark.parametrize("action", [power.Start(), power.Restore("/memory", XML)], ids=["start", "restore"])
+def test_a_vm_that_is_to_be_paused_is_up_when_it_is(action: power.Start) -> None:
+    libvirt = libvirt_with()
+    context = context_with(libvirt)
+    context.vm = parsed_vm(create_paused=True)
+    assert action.do(context).failure is None
+    assert (libvirt.domains[UUID].state, context.state) == ("paused", "paused")
 
 
 def test_saved_memory_is_discarded_for_good() -> None:
