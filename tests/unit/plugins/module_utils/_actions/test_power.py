@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any, Optional
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._actions import power
 from ansible_collections.zstack.kvm.plugins.module_utils._actions.action import Action, Outcome, RollbackTurn
 from ansible_collections.zstack.kvm.plugins.module_utils._actions.context import ActionContext
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.codes import ERROR_CODES
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt import power_off
 from ansible_collections.zstack.kvm.tests.unit.fakes import (
@@ -87,6 +89,24 @@ def ends_up(libvirt: FakeHypervisor, state: str, reason: str) -> None:
     libvirt.on_start = run
 
 
+class Answers:
+    """Gives one answer after another, or raises it."""
+
+    def __init__(self, *answers: Any) -> None:
+        self._answers = list(answers)
+
+    def __call__(self) -> Any:
+        answer = self._answers.pop(0)
+        if isinstance(answer, VmError):
+            raise answer
+        return answer
+
+
+def polled(context: ActionContext, condition: Callable[[], bool], seconds: float, pause: float = 0) -> bool:
+    """Wait for a condition that is checked three times."""
+    return any(condition() for _time in range(3))
+
+
 class TestAStart:
     def test_is_undone_by_force(self) -> None:
         libvirt = libvirt_with()
@@ -114,13 +134,38 @@ class TestAStart:
     def test_of_saved_memory_that_libvirt_refuses_has_an_error_of_its_own(self) -> None:
         with pytest.raises(VmError) as caught:
             power.Start().do(context_with(libvirt_with(create=REFUSED), saved=True))
-        assert (caught.value.code, caught.value.libvirt_code) == ("saved_state_failed", 1)
+        assert (caught.value.code, caught.value.libvirt_code, caught.value.libvirt_message) == (
+            "saved_state_failed",
+            1,
+            "no",
+        )
         assert caught.value.message == "the VM could not be restored from its saved memory: no"
+
+    def test_of_saved_memory_that_fails_for_a_known_reason_says_what_to_do_about_both(self) -> None:
+        with pytest.raises(VmError) as caught:
+            power.Start().do(context_with(libvirt_with(create=VmError("disk_full", "no")), saved=True))
+        assert caught.value.code == "disk_full"
+        assert caught.value.hint == "%s %s" % (ERROR_CODES["disk_full"].hint, ERROR_CODES["saved_state_failed"].hint)
 
     def test_after_which_the_vm_runs_nevertheless_has_succeeded(self) -> None:
         libvirt = libvirt_with("running", "booted", create=LOST)
         assert power.Start().do(context_with(libvirt)).failure is None
         assert names(libvirt) == ["create", "reconnect"]
+
+    def test_that_is_still_going_on_is_waited_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        libvirt = libvirt_with(create=LOST)
+        context = context_with(libvirt)
+        starting, running = ("paused", "starting_up"), ("running", "booted")
+        context.look = Answers(starting, starting, running, running, running)  # type: ignore[method-assign]
+        monkeypatch.setattr(ActionContext, "wait_for", polled)
+        assert power.Start().do(context).failure is None
+
+    def test_that_is_interrupted_leaves_no_vm(self) -> None:
+        libvirt = libvirt_with()
+        libvirt.on_start = lambda domain: libvirt.errors.update(state=VmError("interrupted", "stop"))
+        outcome = power.Start().do(context_with(libvirt))
+        assert failure_of(outcome).code == "interrupted"
+        assert (names(libvirt), outcome.undo) == (["create", "destroy"], None)
 
     def test_during_which_libvirtd_is_gone_for_good_leaves_no_qemu(self) -> None:
         libvirt = libvirt_with(create=LOST, reconnect=LOST)
@@ -260,6 +305,16 @@ class TestAStop:
         assert libvirt.changes == [("destroy", UUID), ("create", UUID)]
         assert power.Stop.rollback_turn == RollbackTurn.POWER
 
+    @pytest.mark.parametrize(("state", "fails_too"), [("shutoff", True), ("running", False)])
+    def test_cannot_be_undone_unless_the_vm_runs_in_the_end(self, state: str, fails_too: bool) -> None:
+        libvirt = libvirt_with("running")
+        outcome = power.Stop(graceful=False).do(context_with(libvirt))
+        libvirt.errors["create"] = REFUSED
+        libvirt.domains[UUID].state = state
+        assert outcome.undo is not None
+        with pytest.raises(VmError) if fails_too else nullcontext():
+            outcome.undo()
+
     def test_of_a_vm_that_is_busy_is_an_error(self) -> None:
         libvirt = fails(libvirt_with("running"), VmError("vm_busy", "a job"))
         with pytest.raises(VmError):
@@ -282,19 +337,6 @@ class TestAStop:
         context.is_off = Answers(LOST, True)  # type: ignore[method-assign]
         power.Stop(graceful=True).do(context)
         assert names(libvirt) == ["shutdown"]
-
-
-class Answers:
-    """Gives one answer after another, or raises it."""
-
-    def __init__(self, *answers: Any) -> None:
-        self._answers = list(answers)
-
-    def __call__(self) -> Any:
-        answer = self._answers.pop(0)
-        if isinstance(answer, VmError):
-            raise answer
-        return answer
 
 
 class TestAVmThatShutsDown:
