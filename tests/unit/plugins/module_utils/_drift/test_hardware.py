@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What libvirt has added for hardware stays as long as it fits the hardware."""
+"""Additions of libvirt stay as long as they fit the hardware."""
 
 from __future__ import annotations
 

@@ -118,7 +118,9 @@ def test_an_accepted_difference_is_neither_reported_nor_set() -> None:
     ("before", "after", "shown"),
     [("one", "two", ("********", "********")), (None, "two", (None, "********")), ("one", None, ("********", None))],
 )
-def test_a_secret_is_masked(before: Optional[str], after: Optional[str], shown: Shown) -> None:
+def test_a_secret_is_masked(
+    before: Optional[str], after: Optional[str], shown: tuple[Optional[str], Optional[str]]
+) -> None:
     assert Found((), "@passwd", before, after).as_difference() == Difference("@passwd", *shown)
 
 
