@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A NIC without a given MAC has the same one for ever, and shares it with no other."""
+"""A NIC without a given MAC has the same one in every release, and shares it with no other."""
 
 from __future__ import annotations
 

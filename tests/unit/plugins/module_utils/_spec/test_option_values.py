@@ -123,7 +123,7 @@ def test_a_hint_says_what_yaml_made_of_a_text(value: Any, beginning: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("key", "hint"), [("nam", "did you mean name?"), ("zzz", "known options: mac, name"), ("n" * 61, None)]
+    ("key", "hint"), [("mac_", "did you mean mac?"), ("zzz", "known options: mac, name"), ("n" * 61, None)]
 )
 def test_a_hint_for_an_unknown_option_names_those_that_are_known(key: str, hint: Optional[str]) -> None:
     assert hint_for_unknown(key, ["name", "mac"]) == (hint or "known options: mac, name")
