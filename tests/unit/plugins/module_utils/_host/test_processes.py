@@ -94,7 +94,11 @@ def test_the_age_of_a_process_is_reported_only_of_the_one_that_is_meant(tmp_path
 class TestAProcessInAPidFile:
     @pytest.fixture
     def process(self) -> Iterator[subprocess.Popen[bytes]]:
-        with subprocess.Popen(["sh", "-c", "read line", UUID], stdin=subprocess.PIPE) as process:
+        command = ["sh", "-c", "echo; read line", UUID]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            # Before that, the kernel may not show its command line yet.
+            process.stdout.readline()
             yield process
             process.kill()
 
