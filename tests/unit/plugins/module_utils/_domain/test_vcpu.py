@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How many CPUs a VM has, how many it can have while it runs, and how many a machine supports."""
+"""The CPUs of a VM, those that it can grow to, and the most that a machine supports."""
 
 from __future__ import annotations
 
