@@ -24,7 +24,7 @@ def features(host: str = "debian-12", **options: Any) -> list[tuple[str, dict[st
     return [(each.tag, dict(each.attrib)) for each in domain(host, **options).find("features")]
 
 
-PC = [("acpi", {}), ("apic", {}), ("pae", {})]
+PC: list[tuple[str, dict[str, str]]] = [("acpi", {}), ("apic", {}), ("pae", {})]
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,6 @@ from lxml import etree
 
 SECRET = "01b89b13-059a-b01b-69b0-43f2da0ddc92"
 TPM: dict[str, Any] = {"machine": "q35", "tpm": {}}
-SWTPM = {"tpm_backends": ("passthrough", "emulator")}
 
 
 def test_swtpm_emulates_a_tpm_of_version_2() -> None:
