@@ -28,6 +28,7 @@ sys.path.insert(0, str(ROOT))
 from tests.run import ansible_test, cloud_image, pythons, supported, systems  # noqa: E402
 from tests.run.checkout import STANDARD_PATH, Checkout  # noqa: E402
 from tests.run.lock import alone  # noqa: E402
+from tests.run.result import AGAIN  # noqa: E402
 from tests.run.setup import Setup, SetupError  # noqa: E402
 from tests.run.stage import staged  # noqa: E402
 
@@ -41,9 +42,6 @@ TYPED_DIRECTORIES = ("tools/cloud_image", "tools/guest", "tools/lab")
 
 
 HYPERVISOR_OPTION = "--hypervisor="
-
-# Emulated guests and servers on a busy machine are slow at times. The table at the end names what needed a second run.
-ONCE_MORE = "--reruns=1"
 
 Inside = list[str]  # the beginning of a command that runs in a hypervisor of the laboratory
 
@@ -128,17 +126,17 @@ def integration(session: nox.Session) -> None:
         _try_system(session, "integration", name, "tests/integration", *session.posargs[1:])
         return
     at_once = min(os.cpu_count() or 1, 4)
-    common = ["--verbose", "--durations=40", "--dist=loadfile", ONCE_MORE, "tests/integration", *session.posargs]
+    common = ["--verbose", "--durations=40", "--dist=loadfile", "tests/integration", *session.posargs]
     python = str(CHECKOUT.venv / "bin" / "python")
     failures = Failures()
     with laboratory(session, at_once) as hypervisors, failures.noted("in hypervisors"):
         workers = [f"--tx=popen//python={shlex.join([*inside, python])}" for inside in hypervisors]
         # A hypervisor has a /tmp of its own; the checkout is the same everywhere.
         spread = [*workers, f"--basetemp={CHECKOUT.cache / 'tmp'}", "-m", "not outside"]
-        pytest(session, "integration-inside", *spread, *common)
+        pytest_and_again(session, "integration-inside", ["pytest", *spread, *common])
     with failures.noted("on this machine"):
         spread = [f"--numprocesses={at_once}", "--no-loadscope-reorder", "-m", "outside"]
-        pytest(session, "integration-outside", *spread, *common)
+        pytest_and_again(session, "integration-outside", ["pytest", *spread, *common])
     failures.end(session)
 
 
@@ -171,9 +169,8 @@ def _try_system(session: nox.Session, part: str, name: str, *tests: str) -> None
     # Another system's files do not have this machine's cache.
     images = [f"--bind={cloud_image.CACHE}"] if cloud_image.CACHE.is_dir() else []
     with laboratory(session, 1, f"--system={files}", *images) as (inside,):
-        report = f"--junit-xml={CHECKOUT.result(f'{part}-{name}')}"
-        common = [report, "--verbose", "--durations=20", ONCE_MORE, "-m", "not outside"]
-        run(session, *inside, python, "-m", "pytest", *common, *tests, env={"PATH": path})
+        command = [*inside, python, "-m", "pytest", "--verbose", "--durations=20", "-m", "not outside", *tests]
+        pytest_and_again(session, f"{part}-{name}", command, env={"PATH": path})
 
 
 @session
@@ -298,9 +295,29 @@ def pytest(
 ) -> None:
     """Run pytest, in a hypervisor if C(inside) says so, and leave its report in .cache/results."""
     command = [*inside, checkout.program("pytest"), f"--junit-xml={checkout.result(name)}", *arguments]
+    run(session, *command, checkout=checkout, success_codes=_success_codes(session), env=env)
+
+
+def pytest_and_again(
+    session: nox.Session, name: str, command: Sequence[str], env: Optional[Mapping[str, str]] = None
+) -> None:
+    """Run pytest by a command, and what fails once more: emulated guests on a busy machine are slow at times."""
+    again = [
+        "--last-failed",
+        "--last-failed-no-failures=none",
+        "--maxfail=10",
+        f"--junit-xml={CHECKOUT.result(name + AGAIN)}",
+    ]
+    first = f"--junit-xml={CHECKOUT.result(name)}"
+    try:
+        run(session, *command, first, success_codes=_success_codes(session), env=env)
+    except CommandFailed:
+        run(session, *command, *again, env=env)
+
+
+def _success_codes(session: nox.Session) -> list[int]:
     # By a selection of the developer's there may be nothing to run.
-    codes = [0, 5] if session.posargs else [0]
-    run(session, *command, checkout=checkout, success_codes=codes, env=env)
+    return [0, 5] if session.posargs else [0]
 
 
 def run_ansible_test(session: nox.Session, checkout: Checkout, name: str, *arguments: str) -> None:

@@ -30,7 +30,8 @@ description:
   - In a document of 2018, C(videoType) V(cirrus) is left out. ZStack sends it for every VM for which no video card was
     chosen; without it such a VM also starts on a hypervisor whose QEMU has no cirrus, and still gets cirrus if there is
     one.
-  - The values are validated by the module, which reports every problem with the path of its option.
+  - The values are validated by the module, which reports every problem with the path of its option. If the document
+    has problems that the filter finds, those of the values are reported with them.
 positional: _input
 options:
   _input:
@@ -73,13 +74,11 @@ def from_start_vm_cmd(document: Any, unknown: str = "error") -> dict[str, Any]:
     if unknown not in UNKNOWN:
         raise AnsibleFilterError("from_start_vm_cmd: unknown must be one of %s" % ", ".join(UNKNOWN))
     # Ansible loads all filters of the collection for any of them, in every process and uncompiled.
-    from ansible_collections.zstack.kvm.plugins.module_utils._spec.start_vm_cmd import (
-        StartVmCmdError,
-        vm_from_start_vm_cmd,
-    )
+    from ansible_collections.zstack.kvm.plugins.module_utils._spec.start_vm_cmd import StartVmCmdError
+    from ansible_collections.zstack.kvm.plugins.plugin_utils.start_vm_cmd import vm_of_document
 
     try:
-        vm, warnings = vm_from_start_vm_cmd(document, unknown)
+        vm, warnings = vm_of_document(document, unknown)
     except StartVmCmdError as error:
         raise AnsibleFilterError("from_start_vm_cmd: %s" % error) from None
     for warning in warnings:

@@ -124,15 +124,13 @@ class _Reader:
         if value is None:
             return []
         # Ansible loads all filters of the collection for any of them, in every process and uncompiled.
-        from ansible_collections.zstack.kvm.plugins.module_utils._spec.start_vm_cmd import (
-            StartVmCmdError,
-            vm_from_start_vm_cmd,
-        )
+        from ansible_collections.zstack.kvm.plugins.module_utils._spec.start_vm_cmd import StartVmCmdError
+        from ansible_collections.zstack.kvm.plugins.plugin_utils.start_vm_cmd import vm_of_document
 
         vms = []
         for option_path, document in _items(name, value):
             try:
-                vm, warnings = vm_from_start_vm_cmd(document, unknown="warn")
+                vm, warnings = vm_of_document(document, unknown="warn")
             except StartVmCmdError as error:
                 self.problems.append("%s: %s" % (option_path, error))
                 continue

@@ -8,13 +8,12 @@ from __future__ import annotations
 import shutil
 import tempfile
 import uuid
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.zstack.kvm.tests.run.result import FAILED_BEFORE
 from ansible_collections.zstack.kvm.tests.support import media
 from ansible_collections.zstack.kvm.tests.support.virsh import remove_domain
 from ansible_collections.zstack.kvm.tests.support.watched_fleet import DRIFTED, WatchedFleet, watched_fleet
@@ -24,17 +23,6 @@ MARKUP = """"><img src=x onerror="document.title='owned'"><script>document.title
 TEMPLATE = "{{ 6 * 7 }}"
 
 NewVm = Callable[..., dict[str, Any]]
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Keep the reason of a failure in the JUnit file, also if the test passes when it is run again."""
-    report = yield
-    if report.failed and call.excinfo:
-        item.user_properties.append((FAILED_BEFORE, call.excinfo.exconly().splitlines()[0]))
-    return report
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

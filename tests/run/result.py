@@ -12,8 +12,8 @@ from xml.etree import ElementTree
 from .process import Outcome
 
 REASON_LENGTH = 200
-# The property of a test in a JUnit file that has the reason why an earlier attempt failed.
-FAILED_BEFORE = "failed before"
+# The end of the name of a JUnit file of tests that had failed, and were run once more.
+AGAIN = "-again"
 
 
 @dataclass
@@ -43,18 +43,24 @@ class Result:
             self.problem(f"{name}: {outcome.reason}")
 
     def junit(self, paths: list[Path], outcome: Outcome, skip_fails: bool = True) -> None:
-        """Count the tests in JUnit files. A skipped one has shown nothing, so it fails unless told otherwise."""
+        """Count the tests in JUnit files. A skipped one has shown nothing: it has failed if C(skip_fails)."""
         failed_before = self.failed
         skipped = ran = 0
-        for path in paths:
+        passed_at_last = {name for path in paths if path.stem.endswith(AGAIN) for name in _passed(path)}
+        for path in (path for path in paths if not path.stem.endswith(AGAIN)):
             for suite in ElementTree.parse(path).getroot().iter("testsuite"):
                 number = {name: int(suite.get(name, 0)) for name in ("tests", "failures", "errors", "skipped")}
                 bad = number["failures"] + number["errors"]
                 skipped += number["skipped"]
                 ran += number["tests"] - number["skipped"]
-                self.passed += number["tests"] - number["skipped"] - bad
-                self.failed += bad
-                self.problems += _failures(suite)
+                reasons = _failures(suite)
+                slow = [name for name in reasons if name in passed_at_last]
+                self.passed += number["tests"] - number["skipped"] - bad + len(slow)
+                self.failed += bad - len(slow)
+                self.problems += [
+                    f"{name}: {'passed when it was run again; before: ' if name in slow else ''}{reason}"
+                    for name, reason in reasons.items()
+                ]
         if skipped and skip_fails:
             self.failed += skipped
             self.problems.append(f"{skipped} skipped, which counts as failed")
@@ -64,25 +70,26 @@ class Result:
             self.problem("no test ran")
 
 
-def _failures(suite: ElementTree.Element) -> list[str]:
-    """Return the tests that failed, or passed only when they were run again, each with the first line of its reason."""
-    failed: dict[str, str] = {}
-    failed_before: dict[str, str] = {}
+def _failures(suite: ElementTree.Element) -> dict[str, str]:
+    """Return the tests of a suite that failed, each with the first line of its reason."""
+    found: dict[str, str] = {}
     for test in suite.iter("testcase"):
-        name = f"{test.get('classname')}.{test.get('name')}"
-        for part in test.iter():
-            if part.tag in ("failure", "error"):
-                failed.setdefault(name, _first_line(part.get("message")))
-            elif part.get("name") == FAILED_BEFORE:
-                failed_before.setdefault(name, _first_line(part.get("value")))
-    again = {name: reason for name, reason in failed_before.items() if name not in failed}
-    return [f"{name}: {reason}" for name, reason in failed.items()] + [
-        f"{name}: passed when it was run again; before: {reason}" for name, reason in again.items()
-    ]
+        bad = next((each for each in test if each.tag in ("failure", "error")), None)
+        if bad is not None:
+            reason = ((bad.get("message") or "").strip() or "no reason given").splitlines()[0]
+            found.setdefault(_name(test), reason[:REASON_LENGTH])
+    return found
 
 
-def _first_line(text: str | None) -> str:
-    return ((text or "").strip() or "no reason given").splitlines()[0][:REASON_LENGTH]
+def _passed(path: Path) -> set[str]:
+    root = ElementTree.parse(path).getroot()
+    failed = {name for suite in root.iter("testsuite") for name in _failures(suite)}
+    tests = (test for test in root.iter("testcase") if test.find("skipped") is None)
+    return {_name(test) for test in tests} - failed
+
+
+def _name(test: ElementTree.Element) -> str:
+    return f"{test.get('classname')}.{test.get('name')}"
 
 
 def table(results: list[Result]) -> str:

@@ -5,20 +5,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.utils.vars import merge_hash
-from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms, secrets_of
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.start_vm_cmd import (
     StartVmCmdError,
     parsed_document,
     read_document,
 )
-from ansible_collections.zstack.kvm.plugins.module_utils._start.result import SecretMask
 from ansible_collections.zstack.kvm.plugins.modules.zstack_vm_start import ARGUMENT_SPEC, POLICY_OPTIONS
+from ansible_collections.zstack.kvm.plugins.plugin_utils.start_vm_cmd import problems_of_values
 
 # Neither uri nor authfile: where libvirt is, the inventory says. A uri can name other hypervisors, and run programs
 # (qemu+ext).
@@ -72,18 +71,16 @@ def read_request(text: str, host_uuid: str = "") -> StartRequest:
     wrong = ArgumentSpecValidator(_MODULE_OPTIONS).validate(module_options).error_messages
     problems += [message[:_MAX_MESSAGE] for message in wrong]
     vm = _without_nulls(merge_hash(read.vm, vm_options))
-    parsed, found = parse_vms([vm])
-    mask = SecretMask(secrets_of([vm]))
-    values = [mask.text(str(problem)).replace("vms[0].", "", 1) for problem in found]
-    problems += [problem for problem in values if re.split(r"\W", problem)[0] not in read.unread]
+    problems += problems_of_values(vm, read.unread)
     if not vm.get("host_management_ip") and "host_management_ip" not in read.unread:
         problems.append("hostManagementIp is required: it identifies the host in the inventory")
     if problems:
         raise RequestError(problems)
+    (parsed,), _no_problems = parse_vms([vm])
     # The inventory is searched for the address as it is usually written.
-    vm["host_management_ip"] = parsed[0].host_management_ip
+    vm["host_management_ip"] = parsed.host_management_ip
     arguments = {"vms": [vm], **module_options, **({"host_uuid": host_uuid} if host_uuid else {})}
-    return StartRequest(parsed[0].uuid, parsed[0].timeout, arguments, tuple(read.warnings))
+    return StartRequest(parsed.uuid, parsed.timeout, arguments, tuple(read.warnings))
 
 
 def _without_nulls(value: Any) -> Any:

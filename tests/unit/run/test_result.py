@@ -59,39 +59,46 @@ def test_each_test_that_failed_is_named_with_its_reason(tmp_path):
     ]
 
 
-def test_a_test_that_passed_when_it_was_run_again_is_named_once(tmp_path):
-    path = tmp_path / "report.xml"
-    before = '<properties><property name="failed before" value="not within 5 s"/></properties>'
-    path.write_text(
-        f"""
-        <testsuite tests="1">
-          <testcase classname="tests.test_one" name="test_slow">{before}</testcase>
-          <testcase classname="tests.test_one" name="test_slow">{before}</testcase>
+class TestTestsThatWereRunAgain:
+    FIRST = """
+        <testsuite tests="3" failures="1" errors="1">
+          <testcase classname="tests.test_one" name="test_good"/>
+          <testcase classname="tests.test_one" name="test_slow"><failure message="not within 5 s"/></testcase>
+          <testcase classname="tests.test_two" name="test_broken"><error message="no disk"/></testcase>
         </testsuite>
-        """.strip(),
-        encoding="utf-8",
-    )
-    result = Result("integration")
-    result.junit([path], WELL)
-    assert (result.passed, result.failed) == (1, 0)
-    assert result.problems == ["tests.test_one.test_slow: passed when it was run again; before: not within 5 s"]
+    """
 
+    def counted(self, directory: Path, again: str, outcome: Outcome) -> Result:
+        paths = [directory / "report.xml", directory / "report-again.xml"]
+        for path, text in zip(paths, (self.FIRST, again)):
+            path.write_text(text.strip(), encoding="utf-8")
+        result = Result("integration")
+        result.junit(paths, outcome)
+        return result
 
-def test_a_test_that_failed_again_is_named_once(tmp_path):
-    path = tmp_path / "report.xml"
-    before = '<properties><property name="failed before" value="not within 5 s"/></properties>'
-    path.write_text(
-        f"""
-        <testsuite tests="1" failures="1">
-          <testcase classname="tests.test_one" name="test_slow">{before}</testcase>
-          <testcase classname="tests.test_one" name="test_slow">{before}<failure message="still not"/></testcase>
-        </testsuite>
-        """.strip(),
-        encoding="utf-8",
-    )
-    result = Result("integration")
-    result.junit([path], BADLY)
-    assert (result.failed, result.problems) == (1, ["tests.test_one.test_slow: still not"])
+    def test_have_passed_if_they_then_passed_and_are_named(self, tmp_path):
+        again = """
+            <testsuite tests="2">
+              <testcase classname="tests.test_one" name="test_slow"/>
+              <testcase classname="tests.test_two" name="test_broken"/>
+            </testsuite>
+        """
+        result = self.counted(tmp_path, again, WELL)
+        assert (result.passed, result.failed) == (3, 0)
+        assert result.problems == [
+            "tests.test_one.test_slow: passed when it was run again; before: not within 5 s",
+            "tests.test_two.test_broken: passed when it was run again; before: no disk",
+        ]
+
+    def test_have_failed_if_they_failed_again_or_did_not_run(self, tmp_path):
+        again = """
+            <testsuite tests="1" failures="1">
+              <testcase classname="tests.test_one" name="test_slow"><failure message="still not"/></testcase>
+            </testsuite>
+        """
+        result = self.counted(tmp_path, again, BADLY)
+        assert (result.passed, result.failed) == (1, 2)
+        assert result.problems == ["tests.test_one.test_slow: not within 5 s", "tests.test_two.test_broken: no disk"]
 
 
 def test_a_tool_that_wrote_no_report_failed():

@@ -39,6 +39,16 @@ def test_all_problems_are_one_error() -> None:
         from_start_vm_cmd({**DOCUMENT, "gpu": 1, "memory": None})
 
 
+def test_problems_of_values_come_with_those_of_fields() -> None:
+    with pytest.raises(AnsibleFilterError, match="memory is required; cpu_num: 0 must be between") as caught:
+        from_start_vm_cmd({**DOCUMENT, "cpuNum": 0, "memory": None})
+    assert str(caught.value).count("memory") == 1
+
+
+def test_values_alone_are_left_to_the_module() -> None:
+    assert from_start_vm_cmd({**DOCUMENT, "cpuNum": 0})["cpu_num"] == 0
+
+
 def test_warns_when_asked_to(warnings: list[str]) -> None:
     from_start_vm_cmd({**DOCUMENT, "gpu": 1}, unknown="warn")
     assert warnings == ["from_start_vm_cmd: unknown fields are ignored: gpu"]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""CPU shares are omitted if libvirt can't set them."""
+"""CPU shares and their range, and the CPUs and NUMA nodes that a host must have."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._domain.build import DesiredDomain, build
+from ansible_collections.zstack.kvm.plugins.module_utils._domain.cputune import scaled_shares
 from ansible_collections.zstack.kvm.plugins.module_utils._storage.base import StorageFacts
 from ansible_collections.zstack.kvm.tests.support.recorded_hosts import recorded_host
 from ansible_collections.zstack.kvm.tests.unit.fakes import parsed_vm
@@ -32,6 +33,21 @@ def test_the_system_libvirt_has_shares() -> None:
 
 def test_shares_that_are_set_are_those_of_the_whole_vm() -> None:
     assert built(True, cpu_shares=512, cpu_num=4, cpu_speed=9).element.findtext("cputune/shares") == "50"
+
+
+@pytest.mark.parametrize(
+    ("shares", "on_v1", "on_v2"),
+    [
+        (0, 2, 2),
+        (1, 2, 2),
+        (1024, 1024, 100),
+        (10240, 10240, 1000),
+        (166400, 166400, 10000),
+        (500000, 262144, 10000),
+    ],
+)
+def test_shares_are_within_the_range_of_the_cgroup(shares: int, on_v1: int, on_v2: int) -> None:
+    assert (scaled_shares(shares, 1), scaled_shares(shares, 2)) == (on_v1, on_v2)
 
 
 def test_cpus_and_numa_nodes_beyond_the_hosts_are_missing() -> None:

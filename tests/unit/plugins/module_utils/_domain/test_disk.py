@@ -155,26 +155,3 @@ class TestCdDrives:
     def test_may_be_served_by_vhost_user(self) -> None:
         drive = self.drive(path="/run/cd", protocol="vhost")
         assert (drive.get("type"), drive.find("source").get("path")) == ("vhostuser", "/run/cd")
-
-
-class TestBootOrder:
-    def orders(self, **options: Any) -> dict[str, str]:
-        domain = built(**options).element
-        assert domain.find("os/boot") is None
-        return {
-            boot.getparent().find("target").get("dev"): boot.get("order") for boot in domain.iterfind("devices/*/boot")
-        }
-
-    def test_of_the_devices_replaces_boot_dev(self) -> None:
-        orders = self.orders(
-            boot_dev=["cdrom"],
-            root_volume={"install_path": "/images/root", "boot_order": 3},
-            data_volumes=[{"install_path": "/images/data", "boot_order": 4}],
-            cd_roms=[{"boot_order": 1}, {}],
-            nics=[{"bridge_name": "br0", "nic_internal_name": "vnic0", "boot_order": 2}],
-        )
-        assert orders == {"vda": "3", "vdb": "4", "hdc": "1", "vnic0": "2"}
-
-    def test_without_any_is_libvirts(self) -> None:
-        domain = built(boot_dev=[]).element
-        assert [boot.get("dev") for boot in domain.iterfind("os/boot")] == ["hd"]

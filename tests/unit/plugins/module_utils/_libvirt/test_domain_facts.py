@@ -156,18 +156,6 @@ def test_the_kernel_is_queried_for_what_libvirt_cannot_read(tmp_path: Path) -> N
     assert [(each["address"], each["interface"], each["source"]) for each in found] == [("10.0.0.5", "vnet0", "arp")]
 
 
-def test_the_age_of_a_process_is_reported_only_of_the_one_that_is_meant(tmp_path: Path) -> None:
-    process = tmp_path / "proc" / "7"
-    process.mkdir(parents=True)
-    (tmp_path / "proc" / "uptime").write_text("1000.50 1.00\n")
-    (process / "cmdline").write_text("qemu\0-uuid\0the-uuid\0")
-    (process / "stat").write_text("7 (qemu (x) y) S " + " ".join(["0"] * 18) + " 60000 0 0\n")
-    system = HostSystem(str(tmp_path))
-    assert system.processes.process_age(7, "the-uuid") == 1000.5 - 60000 / 100
-    assert system.processes.process_age(7, "another") is None
-    assert system.processes.process_age(8, "the-uuid") is None
-
-
 @pytest.mark.parametrize(
     ("names", "shown"),
     [

@@ -1,0 +1,135 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Names and addresses of disks and CD drives, by their numbers."""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+import pytest
+from ansible_collections.zstack.kvm.tests.unit.plugins.module_utils._domain.disks import LEGACY, SCSI, slots, volume
+
+
+@pytest.mark.parametrize(
+    ("host", "machine", "drives"),
+    [
+        ("debian-12", "pc", {"hdc": ("ide", "0:0:1"), "hdd": ("ide", "0:1:0"), "hde": ("ide", "0:1:1")}),
+        ("debian-12", "q35", {"hdc": ("sata", "0:0:1"), "hdd": ("sata", "0:0:2"), "hde": ("sata", "0:0:3")}),
+        ("el-7-aarch64", None, {"sdc": ("scsi", "0:0:2"), "sdd": ("scsi", "0:0:3"), "sde": ("scsi", "0:0:4")}),
+    ],
+)
+def test_each_machine_has_its_drives(host: str, machine: Optional[str], drives: dict[str, Any]) -> None:
+    found = slots(host, machine=machine, cd_roms=[{}, {}, {}])
+    assert {name: slot for name, slot in found.items() if name != "vda"} == drives
+
+
+def test_the_letter_of_a_scsi_disk_decides_its_unit() -> None:
+    found = slots(data_volumes=[volume(1, **SCSI), volume(2, **SCSI), volume(3, controller_index=2, **SCSI)])
+    assert [found[name] for name in ("sdb", "sdd", "sde")] == [("scsi", "0:0:1"), ("scsi", "0:0:3"), ("scsi", "2:0:4")]
+
+
+def test_on_aarch64_the_letters_of_the_drives_come_last() -> None:
+    found = slots("el-7-aarch64", data_volumes=[volume(2), volume(3, **SCSI), volume(23, **SCSI), volume(24, **SCSI)])
+    assert {"vdf", "sdg", "sdd", "sde"} <= set(found)
+
+
+def test_a_disk_keeps_the_address_that_it_is_given() -> None:
+    address = {"type": "drive", "controller": 0, "bus": 0, "target": 0, "unit": 9}
+    assert slots(data_volumes=[volume(1, address=address, **SCSI)])["sdb"] == ("scsi", "0:0:9")
+
+
+class TestOther:
+    """Guests without virtio drivers."""
+
+    def test_ide_disks_have_three_fixed_slots(self) -> None:
+        found = slots(
+            image_platform="Other",
+            root_volume=volume(0, **LEGACY),
+            data_volumes=[volume(1, **LEGACY), volume(2, **LEGACY)],
+            cd_roms=[{}],
+        )
+        assert found == {
+            "hda": ("ide", "0:0:0"),
+            "hdb": ("ide", "0:1:1"),
+            "hdd": ("ide", "0:1:0"),
+            "hdc": ("ide", "0:0:1"),
+        }
+
+    def test_sata_disks_have_three_fixed_ports(self) -> None:
+        found = slots(
+            machine="q35",
+            image_platform="Other",
+            root_volume=volume(0, **LEGACY),
+            data_volumes=[volume(1, **LEGACY), volume(2, **LEGACY)],
+        )
+        assert found == {"hda": ("sata", "0:0:0"), "hdb": ("sata", "0:0:4"), "hdd": ("sata", "0:0:5")}
+
+    def test_virtio_disks_need_none(self) -> None:
+        found = slots(
+            image_platform="Other",
+            root_volume=volume(0, **LEGACY),
+            data_volumes=[volume(1), volume(2, **LEGACY)],
+        )
+        assert found["hdd"] == ("ide", "0:1:1")
+
+    def test_a_disk_gets_another_name_than_a_drive(self) -> None:
+        found = slots(
+            image_platform="Other",
+            root_volume=volume(0, **LEGACY),
+            data_volumes=[volume(2, **LEGACY)],
+            cd_roms=[{"device_id": 1}],
+        )
+        assert found == {"hda": ("ide", "0:0:0"), "hdf": ("ide", "0:1:1"), "hdd": ("ide", "0:1:0")}
+
+
+class TestAVmThatDoesNotListItsDrives:
+    """Its disks are where ZStack 2.3.1 had them."""
+
+    def slots(self, **options: Any) -> dict[str, tuple[str, str]]:
+        return slots(cd_roms=None, **options)
+
+    def test_the_number_of_a_scsi_disk_is_its_unit(self) -> None:
+        found = self.slots(data_volumes=[volume(1, **SCSI), volume(2, **SCSI), volume(24, **SCSI)])
+        assert [found[name] for name in ("sdb", "sdd", "sdz")] == [
+            ("scsi", "0:0:1"),
+            ("scsi", "0:0:2"),
+            ("scsi", "0:0:24"),
+        ]
+
+    def test_ide_disks_have_the_four_slots_and_drives_what_is_left(self) -> None:
+        found = self.slots(
+            root_volume=volume(0, **LEGACY), data_volumes=[volume(number, **LEGACY) for number in (2, 3)]
+        )
+        assert found == {
+            "sda": ("ide", "0:0:0"),
+            "sdd": ("ide", "0:1:1"),
+            "sde": ("ide", "0:1:0"),
+            "hdc": ("ide", "0:0:1"),
+        }
+
+    def test_sata_disks_come_after_the_ports_of_the_drives(self) -> None:
+        found = self.slots(
+            machine="q35",
+            root_volume=volume(0, **LEGACY),
+            data_volumes=[volume(number, **LEGACY) for number in (1, 2, 3)],
+        )
+        assert found == {
+            "sda": ("sata", "0:0:0"),
+            "sdb": ("sata", "0:0:4"),
+            "sdd": ("sata", "0:0:5"),
+            "sde": ("sata", "1:0:0"),
+            "sdc": ("sata", "0:0:1"),
+            "sdaa": ("sata", "0:0:2"),
+            "sdab": ("sata", "0:0:3"),
+        }
+
+    @pytest.mark.parametrize(
+        ("device_type", "install_path", "name"),
+        [("file", "/images/root", "sda"), ("ceph", "ceph://pool/root", "hda")],
+    )
+    def test_only_an_ide_disk_in_a_file_is_named_like_a_scsi_disk(
+        self, device_type: str, install_path: str, name: str
+    ) -> None:
+        root = {"device_type": device_type, "install_path": install_path, "mon_info": [{"hostname": "10.0.9.1"}]}
+        assert name in self.slots(root_volume={**root, **LEGACY})
