@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any, Optional
 
@@ -49,7 +50,7 @@ class TestABackup:
 
     @pytest.fixture(autouse=True)
     def now(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(definition.time, "strftime", lambda form, now: "now")
+        monkeypatch.setattr(time, "strftime", lambda form, now: "now")
 
     def test_can_be_read_by_its_owner_alone_and_is_in_the_result(self, tmp_path: Path) -> None:
         context = context_of(FakeHypervisor(), HostSystem(str(tmp_path)))
@@ -64,6 +65,20 @@ class TestABackup:
             BackUpDefinition(text).do(context)
         assert context.backup_file == self.PATH + ".1.xml"
         assert (tmp_path / (self.PATH + ".xml").lstrip("/")).read_text() == "first"
+
+    def test_finds_no_name_in_the_end(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(definition, "_MAX_BACKUPS_A_SECOND", 2)
+        context = context_of(FakeHypervisor(), HostSystem(str(tmp_path)))
+        for text in ("first", "second"):
+            BackUpDefinition(text).do(context)
+        with pytest.raises(VmError, match="all its numbered names are taken"):
+            BackUpDefinition("third").do(context)
+
+    def test_that_cannot_be_written_is_an_error(self, tmp_path: Path) -> None:
+        (tmp_path / "var").write_text("not a directory")
+        with pytest.raises(VmError) as caught:
+            BackUpDefinition(XML).do(context_of(FakeHypervisor(), HostSystem(str(tmp_path))))
+        assert caught.value.code == "path_unwritable"
 
     def test_is_gone_after_a_rollback(self, tmp_path: Path) -> None:
         context = context_of(FakeHypervisor(), HostSystem(str(tmp_path)))

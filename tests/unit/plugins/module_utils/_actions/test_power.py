@@ -356,6 +356,12 @@ class TestAPausedVm:
         assert power.Resume().do(context_with(libvirt, state="paused", reason="user")) == Outcome()
         assert names(libvirt) == ["resume"]
 
+    def test_is_watched_for_a_moment_where_a_request_to_its_disk_had_failed(self) -> None:
+        context = context_with(libvirt_with("paused", "ioerror"), state="paused", reason="ioerror")
+        context.look = Answers(("running", "unpaused"), ("paused", "ioerror"))  # type: ignore[method-assign]
+        with pytest.raises(VmError, match="ioerror"):
+            power.Resume().do(context)
+
     def test_that_pauses_again_is_an_error(self) -> None:
         libvirt = libvirt_with("paused", "ioerror")
         libvirt.resume = lambda uuid: None  # type: ignore[method-assign]

@@ -15,6 +15,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._spec.volumes import pa
 from ansible_collections.zstack.kvm.plugins.module_utils._storage.found_volume import FoundVolume
 from ansible_collections.zstack.kvm.plugins.module_utils._volumes import work
 from ansible_collections.zstack.kvm.plugins.module_utils._volumes.result import VolumeResult
+from ansible_collections.zstack.kvm.plugins.module_utils._volumes.users import ImageUsers
 from ansible_collections.zstack.kvm.plugins.module_utils._volumes.work import VolumeRequest, VolumeTask
 from ansible_collections.zstack.kvm.tests.unit.fakes import UUID, FakeDomain, FakeHypervisor, FakeSystem, FakeVolumes
 
@@ -162,7 +163,7 @@ class TestARemoval:
         self, store: FakeVolumes, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         store.volumes["/a"] = AS_DESIRED
-        monkeypatch.setattr(work.ImageUsers, "clone_of", lambda users, image: "/clone")
+        monkeypatch.setattr(ImageUsers, "clone_of", lambda users, image: "/clone")
         (result,) = run("/a", absent=True)
         assert codes([result]) == ["volume_in_use"]
         assert result.failure is not None and "backing file of /clone" in result.failure.error.message
