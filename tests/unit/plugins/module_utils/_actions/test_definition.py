@@ -142,6 +142,13 @@ class TestADefinition:
         undone(outcome)
         assert libvirt.undefined == []
 
+    def test_that_cannot_be_removed_is_an_error_of_the_rollback(self) -> None:
+        libvirt = FakeHypervisor()
+        outcome = define(libvirt)
+        libvirt.errors["undefine"] = VmError("libvirt_error", "no")
+        with pytest.raises(VmError, match="no"):
+            undone(outcome)
+
 
 class TestWhatLibvirtHasRewritten:
     def test_is_recorded_in_the_definition(self) -> None:
