@@ -217,3 +217,4 @@ def test_the_directory_of_qmp_sockets_is_restricted_once_and_for_all(tmp_path: P
     action, context = RestrictQmpDirectory("/qmp"), context_of(FakeHypervisor(), HostSystem(str(tmp_path)))
     assert [action.do(context) for _vm in range(2)] == [Outcome(), Outcome(is_needless=True)]
     assert directory.stat().st_mode & 0o022 == 0
+    assert (action.name, action.shared) == ("restrict_qmp_dir", "/qmp")

@@ -128,6 +128,15 @@ class TestAChangeThatFails:
         outcome.undo()
         assert libvirt.changes[-1] == ("set_vcpus", UUID, 2)
 
+    def test_to_be_seen_because_libvirt_is_lost_is_undone(self) -> None:
+        libvirt = libvirt_with()
+        libvirt.errors.update(state=LOST, reconnect=LOST)
+        outcome = self.ACTION.do(context_of(libvirt))
+        assert outcome.failure is LOST
+        assert outcome.undo is not None
+        outcome.undo()
+        assert libvirt.changes == [("set_vcpus", UUID, 4), ("reconnect",), ("set_vcpus", UUID, 2)]
+
     @pytest.mark.parametrize("error", [None, VmError("libvirt_error", "no")])
     def test_because_the_vm_has_ended_is_no_refusal(self, error: VmError) -> None:
         libvirt = libvirt_with(state="shutoff", reason="crashed")
@@ -151,6 +160,13 @@ class TestADeviceThatIsPluggedIn:
         libvirt.errors["attach_device"] = VmError("libvirt_error", "address in use")
         assert live.AttachVolume(*PLUGGED).do(context_of(libvirt)).failure is None
         assert libvirt.changes[1] == ("attach_device", UUID, DISK)
+
+    def test_is_plugged_in_nowhere_where_the_next_boot_would_fail_too(self) -> None:
+        libvirt = libvirt_with(defined=DISK.replace("</disk>", ADDRESS + "</disk>"))
+        libvirt.errors["attach_device"] = VmError("disk_full", "no")
+        with pytest.raises(VmError):
+            live.AttachVolume(*PLUGGED).do(context_of(libvirt))
+        assert len(libvirt.changes) == 1
 
     def test_is_unplugged_in_a_rollback(self) -> None:
         libvirt = libvirt_with()
@@ -198,13 +214,16 @@ class TestADeviceThatIsUnplugged:
         assert outcome.is_refused
         assert outcome.failure is not None and "has not released volume vdb" in outcome.failure.message
 
-    def test_while_libvirt_is_lost_is_plugged_in_again_only_if_it_is_gone(self) -> None:
-        libvirt = libvirt_with(running=DISK)
+    @pytest.mark.parametrize(("running", "undone"), [(DISK, []), ("", [("attach_device", UUID, DISK)])])
+    def test_while_libvirt_is_lost_is_plugged_in_again_only_if_it_is_gone(
+        self, running: str, undone: list[tuple[str, ...]]
+    ) -> None:
+        libvirt = libvirt_with(running=running)
         libvirt.errors["detach_device"] = LOST
         outcome = live.DetachNic(*PLUGGED).do(context_of(libvirt))
         assert outcome.undo is not None
         outcome.undo()
-        assert libvirt.changes == [("detach_device", UUID, DISK)]
+        assert libvirt.changes == [("detach_device", UUID, DISK), *undone]
 
 
 def test_a_nic_is_reconnected_and_disconnected_without_libvirt() -> None:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
 import pytest
@@ -20,6 +20,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._volumes.work import Vo
 from ansible_collections.zstack.kvm.tests.unit.fakes import UUID, FakeDomain, FakeHypervisor, FakeSystem, FakeVolumes
 
 GIB = 1 << 30
+ONE_GIB = {"size": "1GiB"}
 DISK = "<disk type='file'><driver type='qcow2'/><source file='%s'/>%s<target dev='vdb'/></disk>"
 BELOW = "<backingStore type='file'><format type='qcow2'/><source file='%s'/></backingStore>"
 SMALL, AS_DESIRED, LARGE = (FoundVolume("qcow2", size) for size in (5, GIB, 2 * GIB))
@@ -40,10 +41,10 @@ def run(
     absent: bool = False,
     check_mode: bool = False,
     cancelled: bool = False,
-    create: Any = "1GiB",
+    create: Optional[Mapping[str, Any]] = ONE_GIB,
 ) -> list[VolumeResult]:
     """Work on volumes of 1 GiB with these paths."""
-    options: dict[str, Any] = {} if absent or create is None else {"create": {"size": create}}
+    options: dict[str, Any] = {} if absent or create is None else {"create": create}
     volumes, problems = parse_volumes([{"install_path": path, "format": "qcow2", **options} for path in paths])
     assert not problems
     event = threading.Event()
@@ -81,6 +82,14 @@ class TestAMissingVolume:
     def test_that_a_domain_has_is_not_replaced_by_an_empty_one(self, store: FakeVolumes) -> None:
         results = run("/a", libvirt=used_by(DISK % ("/a", "")))
         assert (codes(results), store.changes) == (["image_missing"], [])
+
+    def test_that_a_domain_has_is_not_foretold_by_check_mode(self, store: FakeVolumes) -> None:
+        (result,) = run("/a", libvirt=used_by(DISK % ("/a", "")), check_mode=True)
+        assert (result.actions, len(result.warnings)) == ([], 1)
+
+    def test_of_the_size_of_its_image_is_looked_at_when_it_is_there(self, store: FakeVolumes) -> None:
+        (result,) = run("/a", create={"image": "/image", "image_format": "qcow2"})
+        assert (result.exists, result.found) == (True, store.volumes["/a"])
 
     def test_that_could_not_be_created_does_not_exist(self, store: FakeVolumes) -> None:
         store.errors["create"] = VmError("disk_full", "no space")
@@ -127,6 +136,8 @@ class TestAnExistingVolume:
     def test_of_another_format_is_a_problem(self, store: FakeVolumes) -> None:
         store.volumes["/a"] = FoundVolume("raw", 5)
         assert codes(run("/a")) == ["image_format"]
+        (foretold,) = run("/a", check_mode=True)
+        assert (foretold.actions, foretold.differences) == ([], ())
 
     def test_that_could_not_be_grown_is_as_before(self, store: FakeVolumes) -> None:
         store.volumes["/a"] = SMALL
@@ -156,8 +167,10 @@ class TestARemoval:
     @pytest.mark.parametrize("disk", [DISK % ("/a", ""), DISK % ("/overlay", BELOW % "/a")])
     def test_of_one_that_a_domain_has_is_a_problem(self, store: FakeVolumes, disk: str) -> None:
         store.volumes["/a"] = AS_DESIRED
-        results = run("/a", absent=True, libvirt=used_by(disk))
-        assert (codes(results), store.changes) == (["volume_in_use"], [])
+        store.volumes["/b"] = AS_DESIRED
+        results = run("/a", "/b", absent=True, libvirt=used_by(disk))
+        # Neither is the other one removed.
+        assert (codes(results), store.changes) == (["volume_in_use", None], [])
 
     def test_of_one_that_is_a_backing_file_is_a_problem(
         self, store: FakeVolumes, monkeypatch: pytest.MonkeyPatch
