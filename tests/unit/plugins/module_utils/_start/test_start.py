@@ -13,12 +13,15 @@ from typing import Any, Optional
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._actions import oom_score
+from ansible_collections.zstack.kvm.plugins.module_utils._actions.power import Restore
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import Problem, VmError
 from ansible_collections.zstack.kvm.plugins.module_utils._host_storage import preparation, seeds
+from ansible_collections.zstack.kvm.plugins.module_utils._start import created_volumes, memory_snapshot
 from ansible_collections.zstack.kvm.plugins.module_utils._start.plan import Policy
 from ansible_collections.zstack.kvm.plugins.module_utils._start.result import VmResult
 from ansible_collections.zstack.kvm.plugins.module_utils._start.run_context import StartRequest
 from ansible_collections.zstack.kvm.plugins.module_utils._start.start import start_vms
+from ansible_collections.zstack.kvm.plugins.module_utils._start.volume_work import VolumeWork
 from ansible_collections.zstack.kvm.plugins.module_utils._storage.seed import seed_path
 from ansible_collections.zstack.kvm.tests.unit.fakes import (
     UUID,
@@ -118,6 +121,10 @@ class TestANewVm:
         (shown,), (hidden,) = run(FakeHypervisor(), diff=True), run(FakeHypervisor())
         assert (shown.before, shown.after[:7], hidden.after) == ("", "<domain", "")
 
+    def test_that_is_left_alone_has_the_same_before_and_after(self) -> None:
+        (result,) = run(with_running_vm(), diff=True)
+        assert result.before == result.after != ""
+
     def test_is_locked_while_it_is_changed(self) -> None:
         system = Locks()
         run(FakeHypervisor(), {"timeout": 7}, system=system)
@@ -200,6 +207,101 @@ class TestARunningVmThatDiffers:
         assert (code_of(self.start(libvirt, on_drift="restart")), libvirt.changes) == ("vm_busy", [])
 
 
+class TestWarnings:
+    """Of each part of a plan."""
+
+    def test_of_what_the_host_does_otherwise(self) -> None:
+        (result,) = run(FakeHypervisor(), {"machine": None, "arch": "aarch64", "kvm_hidden_state": True})
+        assert any("kvm_hidden_state has no effect" in each for each in result.warnings)
+
+    def test_of_an_image_that_is_unrelated_to_the_one_before(self) -> None:
+        (result,) = run(with_running_vm(), {"root_volume": {"install_path": "/another.qcow2", "format": "qcow2"}})
+        assert result.warnings[0].startswith("the disk vda changes from /root.qcow2 to /another.qcow2")
+
+    def test_of_a_board_that_changes(self) -> None:
+        (result,) = run(with_running_vm(), {"machine": "q35"})
+        assert any("the guest gets new hardware" in each for each in result.warnings)
+
+    def test_of_memory_that_is_short(self) -> None:
+        libvirt = FakeHypervisor()
+        libvirt.free = 0
+        (result,) = run(libvirt)
+        assert result.warnings == ["the hypervisor has 0 MiB of memory free, and the VM needs 1024 MiB"]
+
+    def test_of_a_vm_that_comes_back_as_it_was_saved(self) -> None:
+        libvirt = with_running_vm()
+        libvirt.domains[UUID].state, libvirt.domains[UUID].saved = "shutoff", True
+        (result,) = run(libvirt, {"cpu_num": 2})
+        assert result.warnings[0].startswith("the VM is suspended to disk")
+
+    def test_of_a_machine_type_that_the_next_start_will_lack(self) -> None:
+        libvirt = with_running_vm()
+        domain = libvirt.domains[UUID]
+        domain.definition = domain.live = domain.definition.replace('machine="pc"', 'machine="pc-i440fx-2.0"')
+        (result,) = run(libvirt)
+        assert (result.failure, len(result.warnings)) == (None, 1)
+        assert "pc-i440fx-2.0" in result.warnings[0]
+
+
+def test_a_machine_type_that_is_missing_is_a_problem_of_a_start() -> None:
+    libvirt = with_running_vm()
+    domain = libvirt.domains[UUID]
+    domain.definition = domain.definition.replace('machine="pc"', 'machine="pc-i440fx-2.0"')
+    domain.state = "shutoff"
+    (result,) = run(libvirt)
+    assert (code_of(result), libvirt.changes) == ("unsupported_machine", [])
+
+
+def test_the_console_of_a_vm_that_ran_before_is_in_the_result() -> None:
+    libvirt = with_running_vm()
+    domain = libvirt.domains[UUID]
+    domain.live = domain.live.replace("<devices>", "<devices><graphics type='vnc' port='5900' listen='10.0.0.1'/>")
+    (result,) = run(libvirt)
+    assert result.console == {"type": "vnc", "host": "10.0.0.1", "port": 5900}
+
+
+def test_overlays_are_kept_and_in_the_result() -> None:
+    libvirt = with_running_vm()
+    domain = libvirt.domains[UUID]
+    below = '<source file="/overlay"/><backingStore type="file"><source file="/root.qcow2"/></backingStore>'
+    domain.definition = domain.live = domain.definition.replace('<source file="/root.qcow2"/>', below)
+    (result,) = run(libvirt)
+    assert (result.changed, result.overlays) == (
+        False,
+        [{"target": "vda", "image": "/overlay", "overlay_of": "/root.qcow2"}],
+    )
+
+
+def test_what_a_vm_needs_is_prepared_between_its_definition_and_its_start() -> None:
+    secret = {"uuid": "7f2e0b9c-3a51-4c7e-9d2e-0123456789ab", "key": "AAAA"}
+    (result,) = run(FakeHypervisor(), {"ceph_secret": secret}, check_mode=True)
+    assert result.actions == ["define", "define_secret", "start"]
+
+
+def test_a_vm_with_a_memory_snapshot_is_restored_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    missing = Problem("vms[0].memory_snapshot", "no such file", "memory_snapshot_failed")
+    planned = memory_snapshot.PlannedRestore(Restore("/memory", "<domain/>"), [missing])
+    monkeypatch.setattr(memory_snapshot, "plan_restore", lambda *arguments: planned)
+    (result,) = run(FakeHypervisor(), {"memory_snapshot": "/memory"}, check_mode=True)
+    assert result.actions == ["define", "restore"]
+    assert str(missing) in result.warnings
+
+
+def test_the_work_on_volumes_is_part_of_the_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    work = VolumeWork(warnings=["larger"], problems=[Problem("vms[0]", "no space", "disk_full")])
+    monkeypatch.setattr(created_volumes, "volume_work", lambda *arguments: work)
+    root = {"install_path": "/root.qcow2", "format": "qcow2", "create": {"size": "1GiB"}}
+    (result,) = run(FakeHypervisor(), {"root_volume": root}, check_mode=True)
+    assert sorted(result.warnings) == ["larger", "vms[0]: no space"]
+
+
+def test_secret_patches_are_not_in_the_diff() -> None:
+    patch = {"action": "add", "xpath": "/domain", "value": "<title>Sekret</title>", "no_log": True}
+    (result,) = run(FakeHypervisor(), {"domain_patches": [patch]}, check_mode=True, diff=True)
+    assert result.failure is None
+    assert ("<domain" in result.after, "Sekret" in result.after) == (True, False)
+
+
 def test_the_oom_score_of_a_running_vm_is_drift_too(monkeypatch: pytest.MonkeyPatch) -> None:
     libvirt = with_running_vm()
     monkeypatch.setattr(oom_score, "oom_score", lambda vm, system: 300)
@@ -217,7 +319,7 @@ def test_the_seed_is_written_before_the_definition_that_names_it(monkeypatch: py
 
 
 class TestSeveralVms:
-    TWO = ({}, {"uuid": OTHER, "name": "other"})
+    TWO: tuple[dict[str, Any], ...] = ({}, {"uuid": OTHER, "name": "other"})
 
     def test_have_their_results_in_their_order_and_fail_alone(self) -> None:
         libvirt = FakeHypervisor()

@@ -79,6 +79,7 @@ class TestOverlays:
         built = on_overlays(desired, {ROOT: self.WITH_ONE.find("devices/disk")})
         assert built.element.find("devices/disk/source").get("file") == "/overlay"
         if patched:
+            assert built.unpatched is not None
             assert built.unpatched.find("devices/disk/source").get("file") == "/overlay"
         assert desired.element.find("devices/disk/source").get("file") == ROOT
 
