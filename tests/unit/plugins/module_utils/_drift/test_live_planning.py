@@ -9,6 +9,7 @@ from typing import Any, Optional
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._actions.live import (
+    ChangeMedia,
     PinThread,
     ReconnectNic,
     SetCpuQuota,
@@ -157,6 +158,33 @@ def test_an_action_knows_what_was_before() -> None:
     (action,) = planned.actions
     assert isinstance(action, SetVolumeQos)
     assert (action.limits["total_bytes_sec"], action.before["total_bytes_sec"]) == (200, 100)
+
+
+def test_limits_that_are_not_desired_are_set_to_none() -> None:
+    (action,) = changes(("<total_bytes_sec>100", "<total_bytes_sec>200")).actions
+    assert isinstance(action, SetVolumeQos)
+    assert {name: limit for name, limit in action.limits.items() if limit} == {"total_bytes_sec": 200}
+    assert len(action.limits) == 19
+
+
+def test_a_cd_of_another_type_changes_the_type_of_its_drive() -> None:
+    drive = '<disk type="%s" device="cdrom">\n      <driver name="qemu" type="raw"/><source %s/>'
+    (action,) = changes((drive % ("file", 'file="/cd.iso"'), drive % ("block", 'dev="/dev/sr0"'))).actions
+    assert isinstance(action, ChangeMedia)
+    changed = etree.fromstring(action.xml)
+    assert (changed.get("type"), dict(changed.find("source").attrib)) == ("block", {"dev": "/dev/sr0"})
+
+
+@pytest.mark.parametrize(
+    ("bus", "actions", "remaining"),
+    [("virtio", ["detach_volume"], []), ("sata", [], ["devices/disk[target=sdb]"])],
+)
+def test_a_volume_that_is_not_desired_is_detached_where_its_bus_allows_it(
+    bus: str, actions: list[str], remaining: list[str]
+) -> None:
+    disk = f'<disk type="file" device="disk"><source file="/more"/><target dev="sdb" bus="{bus}"/></disk>'
+    planned = changes(running=(("<controller", disk + "<controller"),))
+    assert (names(planned), left(planned)) == (actions, remaining)
 
 
 def test_what_is_detached_goes_before_what_is_attached_and_what_grows_comes_last() -> None:
