@@ -15,46 +15,16 @@ from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import (
     NicQos,
     PciDevice,
     UsbDevice,
-    Vm,
     VolumeQos,
 )
-
-UUID = "6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11"
-OTHER_UUID = "0d0c2f86-6f0e-4f1b-8a50-1f3f0d7d6a02"
-
-
-def vm(**options: Any) -> dict[str, Any]:
-    """Return a VM with what is required, and the given options."""
-    required = {
-        "uuid": UUID,
-        "name": "web",
-        "memory": "2GiB",
-        "cpu_num": 2,
-        "root_volume": {"install_path": "/images/web.qcow2"},
-    }
-    return {**required, **options}
-
-
-def volume(**options: Any) -> dict[str, Any]:
-    return {"install_path": "/images/data.qcow2", **options}
-
-
-def nic(**options: Any) -> dict[str, Any]:
-    return {"bridge_name": "br0", **options}
-
-
-def parsed(**options: Any) -> Vm:
-    """Return the VM that the options describe, which must be right."""
-    vms, problems = parse_vms([vm(**options)])
-    assert not problems, "\n".join(map(str, problems))
-    return vms[0]
-
-
-def problems(*vms: Any) -> list[str]:
-    """Return the problems of VMs."""
-    found, listed = parse_vms(list(vms))
-    assert bool(found) != bool(listed)
-    return [str(problem) for problem in listed]
+from ansible_collections.zstack.kvm.tests.unit.plugins.module_utils._spec.options import (
+    UUID,
+    nic,
+    parsed,
+    problems,
+    vm,
+    volume,
+)
 
 
 class TestDefaults:
@@ -72,16 +42,6 @@ class TestDefaults:
         assert (made.arch, made.machine, made.firmware, made.emulator, made.video_type) == (None,) * 5
         assert (made.console_listen, made.autostart, made.root_volume.format) == (None,) * 3
 
-    def test_number_volumes_cds_and_nics_by_their_index(self) -> None:
-        made = parsed(
-            data_volumes=[volume(), volume(install_path="/b")],
-            boot_iso=[{"path": "/a.iso"}, {"path": "/b.iso"}],
-            nics=[nic(), nic()],
-        )
-        assert [item.device_id for item in made.data_volumes] == [1, 2]
-        assert [item.device_id for item in made.boot_iso] == [0, 1]
-        assert [item.device_id for item in made.nics] == [0, 1]
-
     def test_null_and_empty_text_leave_an_option_out(self) -> None:
         made = parsed(console_password="", timeout=None, nics=[nic(uuid="", ip="")])
         assert (made.console_password, made.timeout, made.nics[0].uuid, made.nics[0].ip) == (None, 60, None, "")
@@ -90,62 +50,9 @@ class TestDefaults:
         unanswered = {"timeout": "", "use_numa": "", "clock": "", "boot_dev": "", "nics": "", "ceph_secret": ""}
         assert parsed(**unanswered) == parsed()
 
-    @pytest.mark.parametrize(
-        ("given", "topology"),
-        [
-            ({}, (1, 12)),
-            ({"socket_num": 3}, (3, 4)),
-            ({"cpu_on_socket": 6}, (2, 6)),
-            ({"socket_num": 2, "cpu_on_socket": 6}, (2, 6)),
-        ],
-    )
-    def test_complete_the_topology(self, given: dict[str, int], topology: tuple[int, int]) -> None:
-        made = parsed(cpu_num=12, **given)
-        assert (made.socket_num, made.cpu_on_socket) == topology
-
     def test_no_limits_are_no_qos(self) -> None:
         made = parsed(root_volume=volume(qos={}), nics=[nic(qos={})])
         assert (made.root_volume.qos, made.nics[0].qos) == (None, None)
-
-
-class TestDerivedMac:
-    def test_is_the_same_in_every_release(self) -> None:
-        """A guest that got this address from an earlier release must keep it."""
-        assert parsed(nics=[nic(), nic()]).nics[1].mac == "fa:18:f5:c1:e6:11"
-
-    def test_depends_on_the_vm_and_on_the_card(self) -> None:
-        addresses = {
-            item.mac
-            for made in (parsed(nics=[nic(), nic()]), parsed(uuid=OTHER_UUID, nics=[nic()]))
-            for item in made.nics
-        }
-        assert len(addresses) == 3
-
-    def test_stays_with_the_device_id_when_the_order_changes(self) -> None:
-        before = parsed(nics=[nic(device_id=0), nic(device_id=1)]).nics
-        after = parsed(nics=[nic(device_id=1), nic(device_id=0)]).nics
-        assert {item.device_id: item.mac for item in before} == {item.device_id: item.mac for item in after}
-
-    def test_is_locally_administered_and_unicast(self) -> None:
-        first = int(parsed(nics=[nic()]).nics[0].mac[:2], 16)
-        assert first & 0b11 == 0b10
-
-    def test_does_not_replace_a_given_one(self) -> None:
-        assert parsed(nics=[nic(mac="FA:16:3E:00:00:01")]).nics[0].mac == "fa:16:3e:00:00:01"
-
-
-class TestNicInternalName:
-    def test_is_zstacks_where_the_vm_has_its_number(self) -> None:
-        assert parsed(internal_id=7, nics=[nic(), nic()]).nics[1].nic_internal_name == "vnic7.1"
-
-    def test_is_left_to_libvirt_where_it_has_none(self) -> None:
-        assert parsed(nics=[nic()]).nics[0].nic_internal_name == ""
-
-    def test_is_left_to_libvirt_where_it_would_be_too_long(self) -> None:
-        assert parsed(internal_id=10**12, nics=[nic()]).nics[0].nic_internal_name == ""
-
-    def test_may_be_given(self) -> None:
-        assert parsed(internal_id=7, nics=[nic(nic_internal_name="tap0")]).nics[0].nic_internal_name == "tap0"
 
 
 class TestConversion:
@@ -491,109 +398,6 @@ class TestAllProblemsAtOnce:
         assert problem.startswith("vms[0].%s: " % path)
 
 
-class TestUnknownOptions:
-    def test_are_problems_at_every_depth(self) -> None:
-        found = problems(vm(color="red", root_volume=volume(size=1, qos={"x": 1}), nics=[nic(speed=1)]))
-        assert {problem.partition(": ")[0] for problem in found} == {
-            "vms[0].color",
-            "vms[0].root_volume.size",
-            "vms[0].root_volume.qos.x",
-            "vms[0].nics[0].speed",
-        }
-
-    def test_get_a_hint_what_was_meant(self) -> None:
-        dummy, found = parse_vms([vm(nics=[nic(nicInternalName="x")])])
-        assert (found[0].option_path, found[0].hint) == (
-            "vms[0].nics[0].nicInternalName",
-            "did you mean nic_internal_name?",
-        )
-
-    def test_without_anything_near_get_a_list(self) -> None:
-        dummy, found = parse_vms([vm(root_volume=volume(qos={"zzz": 1}))])
-        assert found[0].hint == (
-            "known options: overall_iops, read_bandwidth, read_iops, total_bandwidth, total_iops, write_bandwidth, "
-            "write_iops"
-        )
-
-    def test_may_have_keys_that_are_no_text(self) -> None:
-        assert problems({**vm(), 5: 1, ("a",): 2}) == [
-            "vms[0]: 5 is not an option name",
-            "vms[0]: a list is not an option name",
-        ]
-
-    def test_are_left_out_when_null(self) -> None:
-        """A template that sets an option of a newer release to null should not fail."""
-        assert parsed(color=None).uuid == UUID
-
-
-class TestAcrossVms:
-    def test_two_vms_with_one_uuid(self) -> None:
-        found = problems(vm(), vm(uuid=UUID.replace("-", "").upper(), root_volume=volume(install_path="/b")))
-        assert found == ["vms[1].uuid: is the same as vms[0].uuid"]
-
-    @pytest.mark.parametrize(
-        ("options", "path"),
-        [
-            ({"nics": [nic(mac="fa:00:00:00:00:01")]}, "nics[0].mac"),
-            ({"nics": [nic(nic_internal_name="tap1")]}, "nics[0].nic_internal_name"),
-            ({"channels": [{"socket_path": "/a", "target_name": "a"}]}, "channels[0].socket_path"),
-        ],
-    )
-    def test_what_two_vms_cannot_share(self, options: dict[str, Any], path: str) -> None:
-        found = problems(vm(**options), vm(uuid=OTHER_UUID, root_volume=volume(install_path="/b"), **options))
-        assert found == ["vms[1].%s: is the same as vms[0].%s" % (path, path)]
-
-    @pytest.mark.parametrize(
-        ("name", "one", "same"),
-        [("pci_devices", "0a:00.0", "0000:0A:00.0"), ("usb_devices", "1:2:046d:c077:2", "1:2:046d:c077:3")],
-    )
-    def test_a_device_is_passed_through_to_one_vm(self, name: str, one: str, same: str) -> None:
-        other = vm(uuid=OTHER_UUID, root_volume=volume(install_path="/b"), **{name: [same]})
-        dummy, (problem,) = parse_vms([vm(**{name: [one]}), other])
-        assert str(problem) == "vms[1].%s[0]: is the same as vms[0].%s[0]" % (name, name)
-        assert problem.hint == "pass each device through once, to one VM only"
-
-    def test_one_disk_in_two_vms_destroys_it(self) -> None:
-        found = problems(vm(), vm(uuid=OTHER_UUID))
-        assert [problem.partition(":")[0] for problem in found] == ["vms[1].root_volume.install_path"]
-
-    def test_unless_both_know_that_it_is_shared(self) -> None:
-        shared = volume(install_path="/shared.raw", shareable=True)
-        vms, found = parse_vms(
-            [
-                vm(data_volumes=[shared]),
-                vm(uuid=OTHER_UUID, root_volume=volume(install_path="/b"), data_volumes=[shared]),
-            ]
-        )
-        assert (len(vms), found) == (2, [])
-
-    def test_two_passwords_for_one_target(self) -> None:
-        def lun(number: int, password: str) -> dict[str, Any]:
-            return volume(
-                device_type="iscsi",
-                install_path="iscsi://h:3260/iqn.2001-01.a:b/%d" % number,
-                chap_username="u",
-                chap_password=password,
-            )
-
-        found = problems(
-            vm(memory="x", data_volumes=[lun(1, "one")]),
-            vm(uuid=OTHER_UUID, root_volume=volume(install_path="/b"), data_volumes=[lun(2, "two")]),
-        )
-        assert [problem.partition(":")[0] for problem in found] == [
-            "vms[0].memory",
-            "vms[1].data_volumes[0].chap_password",
-        ]
-
-    def test_two_keys_for_one_secret(self) -> None:
-        one, two = ({"ceph_secret": {"uuid": OTHER_UUID, "key": key}} for key in ("b25l", "dHdv"))
-        other = {"uuid": OTHER_UUID, "root_volume": volume(install_path="/b")}
-        assert problems(vm(**one), vm(**other, **one)) == []
-        assert problems(vm(**one), vm(**other, **two)) == [
-            "vms[1].ceph_secret.key: differs from vms[0].ceph_secret.key, for the same secret %s" % OTHER_UUID
-        ]
-
-
 YAML_NUMBER = "YAML reads digits as a number, also with colons between them, and 0123 as 83: put quotes around the text"
 
 
@@ -721,15 +525,3 @@ class TestOpenVSwitch:
         options = {"bridge_type": "openvswitch", "interface_id": UUID}
         found = problems(vm(nics=[nic(**options), nic(**options)]))
         assert found == ["vms[0].nics[1].interface_id: is the same as vms[0].nics[0].interface_id"]
-
-
-class TestWaitForAddress:
-    def test_needs_a_nic(self) -> None:
-        assert problems(vm(wait_for="address")) == ["vms[0].wait_for: is address, but the VM has no NIC"]
-
-    def test_takes_a_nic_that_may_come_by_a_patch(self) -> None:
-        patch = {"action": "add", "xpath": "/domain/devices", "value": "<interface type='user'/>"}
-        assert parsed(wait_for="address", domain_patches=[patch]).wait_for == "address"
-
-    def test_is_what_a_nic_is_for(self) -> None:
-        assert parsed(wait_for="address", nics=[nic()]).wait_for == "address"

@@ -8,79 +8,19 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils._spec.document_fields import DocumentReader
-from ansible_collections.zstack.kvm.plugins.module_utils._spec.start_vm_cmd import converted
-from ansible_collections.zstack.kvm.tests.support.todays_cases import ALL_OF_TODAY
-
-PCI = {"type": "pci", "domain": "0x0000", "bus": "0x00", "slot": "0x1f", "function": "0x0"}
-DRIVE = {"type": "drive", "controller": "0", "bus": "1", "target": "0", "unit": "3"}
-
-
-def read(**fields: Any) -> tuple[dict[str, Any], DocumentReader]:
-    reader = DocumentReader()
-    volume = {"installPath": "/a", "deviceId": 0, "deviceType": "file", "useVirtio": True, "volumeUuid": "f0"}
-    document = {"vmInstanceUuid": "0" * 32, "vmName": "vm", "memory": 1, "cpuNum": 1, "rootVolume": volume}
-    return converted({**document, "bootMode": "Legacy", **fields}, reader), reader
-
-
-def vm_of(**fields: Any) -> dict[str, Any]:
-    vm, reader = read(**fields)
-    assert reader.problems == []
-    return vm
-
-
-def problems_of(**fields: Any) -> list[str]:
-    return read(**fields)[1].problems
-
-
-def root(**fields: Any) -> dict[str, Any]:
-    return {"installPath": "/a", "deviceId": 0, "deviceType": "file", "useVirtio": True, "volumeUuid": "f0", **fields}
-
-
-@pytest.mark.parametrize("case", ALL_OF_TODAY, ids=lambda case: "%s.%s" % (case.name, case.arch))
-def test_no_field_of_a_recorded_document_is_unknown(case: Any) -> None:
-    reader = DocumentReader()
-    converted(case.document, reader)
-    assert reader.unknown == []
+from ansible_collections.zstack.kvm.tests.unit.plugins.module_utils._spec.documents import (
+    PCI,
+    problems_of,
+    read,
+    root,
+    vm_of,
+)
 
 
 def test_what_the_document_does_not_mention_is_not_left_to_others() -> None:
     vm = vm_of()
     assert (vm["cpu_pinning"], vm["io_threads"], vm["panic_devices"]) == ([], [], [])
     assert not any(vm[switch] for switch in ("huge_pages", "no_share_pages", "emulate_hyperv", "vm_port_off"))
-
-
-def test_a_volume_in_dev_is_a_block_device() -> None:
-    assert vm_of(rootVolume=root(installPath="/dev/vg/lv"))["root_volume"]["device_type"] == "block"
-
-
-def test_a_recorded_address_is_taken_whole() -> None:
-    volume = vm_of(rootVolume=root(useVirtio=False, useVirtioSCSI=True, deviceAddress=DRIVE))["root_volume"]
-    assert volume["address"] == {"type": "drive", "controller": 0, "bus": 1, "target": 0, "unit": 3}
-
-
-def test_an_address_of_another_bus_than_the_volume_has_now_is_left_out() -> None:
-    assert "address" not in vm_of(rootVolume=root(deviceAddress=DRIVE))["root_volume"]
-
-
-def test_the_address_of_a_nic_is_hexadecimal() -> None:
-    (nic,) = vm_of(nics=[{"bridgeName": "b", "driverType": "e1000", "pci": PCI}])["nics"]
-    assert (nic["address"]["slot"], nic["model"]) == (31, "e1000")
-
-
-def test_a_nic_without_clean_traffic_has_no_filter() -> None:
-    (nic,) = vm_of(nics=[{"bridgeName": "b", "ips": ["10.0.0.1"], "cleanTraffic": False}])["nics"]
-    assert "ips" not in nic
-
-
-@pytest.mark.parametrize(("sent", "isolated"), [({}, None), ({"isolated": True}, True), ({"isolated": False}, False)])
-def test_the_isolation_of_a_nic_is_that_of_the_document(sent: dict[str, bool], isolated: Any) -> None:
-    (nic,) = vm_of(nics=[{"mac": "fa:00:00:00:00:01", "bridgeName": "br0", **sent}])["nics"]
-    assert nic.get("isolated") is isolated
-
-
-def test_only_the_drives_in_the_list_exist() -> None:
-    assert (vm_of()["cd_roms"], vm_of(cdRoms=[{"deviceId": 1, "isEmpty": True}])["cd_roms"]) == ([], [{"device_id": 1}])
 
 
 def test_io_threads_beyond_the_pins_have_the_lowest_free_numbers() -> None:
@@ -101,18 +41,6 @@ def test_more_pins_than_io_threads_are_threads_too() -> None:
 def test_pins_of_no_io_thread_have_no_effect_with_a_warning() -> None:
     vm, reader = read(addons={"ioThreadNum": 0, "ioThreadPins": [{"ioThreadId": 1}]})
     assert (vm["io_threads"], len(reader.warnings)) == ([], 1)
-
-
-def test_a_vhost_volume_has_no_io_thread() -> None:
-    vm, reader = read(rootVolume=root(deviceType="vhost", ioThreadId=1))
-    assert ("io_thread" in vm["root_volume"], len(reader.warnings)) == (False, 1)
-
-
-@pytest.mark.parametrize("sent", [True, {"f0": True}], ids=["of all volumes", "by UUID"])
-def test_native_aio_is_left_out_with_a_warning_where_the_cache_mode_forbids_it(sent: Any) -> None:
-    assert vm_of(addons={"NativeAio": sent})["root_volume"]["native_aio"] is True
-    vm, reader = read(rootVolume=root(cacheMode="writeback"), addons={"NativeAio": sent})
-    assert ("native_aio" in vm["root_volume"], len(reader.warnings)) == (False, 1)
 
 
 CHANNEL = {"socketPath": "/run/agent", "targetName": "agent"}
