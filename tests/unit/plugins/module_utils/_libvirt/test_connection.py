@@ -103,10 +103,16 @@ class TestOpening:
         assert error.code == "invalid_input"
         assert "'test:///a\\x00b'" in error.message
 
-    def test_a_connection_that_breaks_while_it_is_opened_is_unavailable(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize("before", [None, Libvirtd(alive=False)])
+    def test_a_connection_that_breaks_while_it_is_opened_or_reopened_is_unavailable(
+        self, monkeypatch: pytest.MonkeyPatch, before: Libvirtd | None
+    ) -> None:
         error = libvirt_error(libvirt.VIR_ERR_SYSTEM_ERROR, RPC, "End of file while reading data", 5)
         monkeypatch.setattr(connection, "open_authenticated", lambda uri: fail(error))
-        assert failed(Connection.connect, URI).code == "libvirt_unavailable"
+        monkeypatch.setattr(connection, "_CLOSE_SECONDS", 0)
+        opened = Connection(URI)
+        opened._connection = before
+        assert failed(opened._open, 60).code == "libvirt_unavailable"
 
 
 class TestErrors:
