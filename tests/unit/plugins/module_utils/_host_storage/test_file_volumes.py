@@ -161,6 +161,16 @@ class TestProblems:
         expected = [] if needed is None else [("volumes[0].install_path", "disk_full", message)]
         assert [(problem.option_path, problem.code, problem.message) for problem in problems] == expected
 
+    @pytest.mark.parametrize(("linked", "codes"), [(False, ["disk_full"]), (True, [])])
+    def test_a_file_system_without_the_blocks_of_a_copy(
+        self, store: FileVolumes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, linked: bool, codes: list[str]
+    ) -> None:
+        image = tmp_path / "image"
+        image.write_bytes(b"data" * MIB)
+        monkeypatch.setattr(store._system.files, "free_space", lambda directory: (1, 2 * MIB))
+        problems = store.problems(*volume_to_create(tmp_path / "volume", image=image, linked=linked))
+        assert [problem.code for problem in problems] == codes
+
 
 class TestRemove:
     def test_a_volume_goes_with_what_a_killed_task_left_of_it(self, store: FileVolumes, image: Path) -> None:

@@ -77,7 +77,7 @@ def test_an_image_is_examined_once_in_a_task_and_so_is_one_that_cannot_be_used(
 ) -> None:
     image = make_image(tmp_path / "image")
     first = examined(images, image)
-    image.unlink()
+    make_image(image, size="9M")
     assert examined(images, image) is first
     assert code_of(images, tmp_path / "late") == "image_missing"
     make_image(tmp_path / "late")
