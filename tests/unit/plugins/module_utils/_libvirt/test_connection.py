@@ -210,7 +210,12 @@ class TestReconnecting:
         monkeypatch.setattr(connection, "time", SimpleNamespace(monotonic=lambda: 0, sleep=lambda seconds: None))
         lost = Connection("nonsense:///x")
         opened: list[int] = []
-        monkeypatch.setattr(lost, "_open", lambda seconds: (opened.append(seconds), fail(VmError("x", "no"))))
+
+        def refuse(seconds: int) -> None:
+            opened.append(seconds)
+            raise VmError("libvirt_unavailable", "no")
+
+        monkeypatch.setattr(lost, "_open", refuse)
         for _time in range(2):
             error = failed(lost.reconnect)
             assert (error.code, error.message) == (

@@ -238,7 +238,7 @@ class TestSnapshots:
         def unsupported(flags: int) -> list[Any]:
             raise libvirt_error(libvirt.VIR_ERR_NO_SUPPORT)
 
-        domain = Noting()
+        domain: Any = Noting()
         domain.listAllSnapshots = domain.listAllCheckpoints = unsupported
         hypervisor = connected_to(domain)
         counts = hypervisor.snapshot_count(RUNNING), hypervisor.checkpoint_count(RUNNING)
