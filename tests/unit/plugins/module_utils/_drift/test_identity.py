@@ -19,8 +19,12 @@ from ansible_collections.zstack.kvm.plugins.module_utils._drift.identity import 
     SECURITY_DRIVER,
     Key,
     is_default_cpu_model,
+    is_disabled,
     is_driver_of_operator,
+    is_dynamic_label,
     is_log_of_operator,
+    is_not_dimm,
+    is_not_usb,
     is_rom_of_operator,
     number,
     same_cpus,
@@ -111,6 +115,26 @@ def test_a_setting_that_the_options_never_write_is_of_an_operator(
     is_of_operator: Callable[[etree._Element], bool], xml: str, expected: bool
 ) -> None:
     assert is_of_operator(etree.fromstring(xml)) is expected
+
+
+@pytest.mark.parametrize(
+    ("is_of_libvirt", "xml", "expected"),
+    [
+        (is_disabled, '<feature enabled="no"/>', True),
+        (is_disabled, '<feature enabled="yes"/>', False),
+        (is_dynamic_label, '<seclabel type="dynamic"/>', True),
+        (is_dynamic_label, '<seclabel type="dynamic"><label/></seclabel>', False),
+        (is_dynamic_label, '<seclabel type="static"/>', False),
+        (is_not_usb, '<controller type="scsi"/>', True),
+        (is_not_usb, '<controller type="usb"/>', False),
+        (is_not_dimm, '<memory model="nvdimm"/>', True),
+        (is_not_dimm, '<memory model="dimm"/>', False),
+    ],
+)
+def test_an_element_may_be_of_libvirt(
+    is_of_libvirt: Callable[[etree._Element], bool], xml: str, expected: bool
+) -> None:
+    assert is_of_libvirt(etree.fromstring(xml)) is expected
 
 
 @pytest.mark.parametrize(("name", "expected"), [("vm", False), ("other", True)])

@@ -63,6 +63,12 @@ def both(live: str, desired: str = "") -> tuple[str, str]:
             id="CPU of the host",
         ),
         pytest.param(
+            '<cpu mode="custom"><model>qemu64</model></cpu>',
+            '<cpu mode="host-model"/>',
+            '<cpu mode="custom"><model>qemu64</model></cpu>',
+            id="default CPU instead of that of the host stays",
+        ),
+        pytest.param(
             '<cpu mode="custom"><model>EPYC</model></cpu>',
             '<cpu mode="custom"><model>Haswell</model></cpu>',
             '<cpu mode="custom"><model>EPYC</model></cpu>',

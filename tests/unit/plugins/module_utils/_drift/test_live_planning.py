@@ -9,6 +9,7 @@ from typing import Any, Optional
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._actions.live import (
+    ChangeMedia,
     PinThread,
     ReconnectNic,
     SetCpuQuota,
@@ -62,6 +63,7 @@ VOLUME = (
         (('bridge="br0"', 'bridge="br1"'), ["update_nic"]),
         (('current="2"', 'current="4"'), ["set_vcpus"]),
         (('memory="1048576"', 'memory="2097152"'), ["attach_memory"]),
+        (('memory="1048576"', 'memory="1179648"'), ["attach_memory"]),
         (('period="10"', 'period="5"'), ["set_balloon_period"]),
         (("<shares>1024", "<shares>2048"), ["set_cpu_shares"]),
         (("</shares>", "</shares><period>1000000</period><quota>500000</quota>"), ["set_cpu_quota"]),
@@ -84,6 +86,7 @@ def test_can_be_changed_at_once(replacement: tuple[str, str], actions: list[str]
         (('current="2"', 'current="1"'), "vcpu/@current"),
         (('memory="1048576"', 'memory="524288"'), "cpu/numa/cell[id=0]/@memory"),
         (('memory="1048576"', 'memory="1048577"'), "cpu/numa/cell[id=0]/@memory"),
+        (('memory="1048576"', 'memory="1114112"'), "cpu/numa/cell[id=0]/@memory"),
         (('passwd="s3cret"', ""), "devices/graphics[type=vnc]/@passwd"),
         (("<video>", VOLUME % ("hda", "ide")), "devices/disk[target=hda]"),
         (('file="/root"', 'file="/other"'), "devices/disk[target=vda]/source/@file"),
@@ -155,6 +158,33 @@ def test_an_action_knows_what_was_before() -> None:
     (action,) = planned.actions
     assert isinstance(action, SetVolumeQos)
     assert (action.limits["total_bytes_sec"], action.before["total_bytes_sec"]) == (200, 100)
+
+
+def test_limits_that_are_not_desired_are_set_to_none() -> None:
+    (action,) = changes(("<total_bytes_sec>100", "<total_bytes_sec>200")).actions
+    assert isinstance(action, SetVolumeQos)
+    assert {name: limit for name, limit in action.limits.items() if limit} == {"total_bytes_sec": 200}
+    assert len(action.limits) == 19
+
+
+def test_a_cd_of_another_type_changes_the_type_of_its_drive() -> None:
+    drive = '<disk type="%s" device="cdrom">\n      <driver name="qemu" type="raw"/><source %s/>'
+    (action,) = changes((drive % ("file", 'file="/cd.iso"'), drive % ("block", 'dev="/dev/sr0"'))).actions
+    assert isinstance(action, ChangeMedia)
+    changed = etree.fromstring(action.xml)
+    assert (changed.get("type"), dict(changed.find("source").attrib)) == ("block", {"dev": "/dev/sr0"})
+
+
+@pytest.mark.parametrize(
+    ("bus", "actions", "remaining"),
+    [("virtio", ["detach_volume"], []), ("sata", [], ["devices/disk[target=sdb]"])],
+)
+def test_a_volume_that_is_not_desired_is_detached_where_its_bus_allows_it(
+    bus: str, actions: list[str], remaining: list[str]
+) -> None:
+    disk = f'<disk type="file" device="disk"><source file="/more"/><target dev="sdb" bus="{bus}"/></disk>'
+    planned = changes(running=(("<controller", disk + "<controller"),))
+    assert (names(planned), left(planned)) == (actions, remaining)
 
 
 def test_what_is_detached_goes_before_what_is_attached_and_what_grows_comes_last() -> None:

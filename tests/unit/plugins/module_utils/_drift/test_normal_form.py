@@ -24,19 +24,19 @@ def desired(xml: str) -> etree._Element:
 @pytest.mark.parametrize(
     ("unit", "kib"),
     [
-        ("b", "1"),
-        ("bytes", "1"),
-        ("KB", "2"),
-        ("K", "2"),
-        ("KiB", "2"),
-        ("MB", "1954"),
-        ("MiB", "2048"),
-        ("G", "2097152"),
-        ("TiB", "2147483648"),
+        ("b", "3"),
+        ("bytes", "3"),
+        ("KB", "2930"),
+        ("K", "3000"),
+        ("KiB", "3000"),
+        ("MB", "2929688"),
+        ("MiB", "3072000"),
+        ("G", "3145728000"),
+        ("TiB", "3221225472000"),
     ],
 )
 def test_a_size_is_in_kib_rounded_up(unit: str, kib: str) -> None:
-    memory = desired(f'<memory unit="{unit}">2</memory>').find("memory")
+    memory = desired(f'<memory unit="{unit}">3000</memory>').find("memory")
     assert (memory.text, memory.get("unit")) == (kib, "KiB")
 
 

@@ -28,6 +28,13 @@ def test_an_element_of_a_namespace_is_found_by_its_tag_and_named_by_its_prefix()
 
 
 @pytest.mark.parametrize(
+    ("tag", "name"), [("{http://zstack.org}note", "zs:note"), ("{urn:other}note", "{urn:other}note"), ("note", "note")]
+)
+def test_an_element_without_a_rule_is_named_by_its_tag(tag: str, name: str) -> None:
+    assert ROOT.child(tag).name == name
+
+
+@pytest.mark.parametrize(
     ("path", "rule"),
     [
         pytest.param("devices/disk/iotune/read_iops_sec", RULES["devices/disk/iotune/*"], id="that of any child"),
@@ -39,9 +46,10 @@ def test_a_child_without_a_rule_of_its_own_has(path: str, rule: Rule) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "is_device"), [("devices/disk", True), ("devices/disk/source", False), ("os", False), ("devices", False)]
+    ("path", "is_device"),
+    [("devices/disk", True), ("devices/disk/source", False), ("os", False), ("devices/rng", False)],
 )
-def test_only_children_of_devices_are_devices(path: str, is_device: bool) -> None:
+def test_only_children_of_devices_that_have_a_rule_are_devices(path: str, is_device: bool) -> None:
     assert node_at(path).is_device is is_device
 
 

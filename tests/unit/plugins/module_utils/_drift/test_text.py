@@ -16,6 +16,7 @@ from lxml import etree
         pytest.param("<shares>1024</shares>", "1024", id="text alone"),
         pytest.param("<readonly/>", "<readonly/>", id="nothing"),
         pytest.param('<size unit="KiB">5</size>', '<size unit="KiB">5</size>', id="text and attributes"),
+        pytest.param("<a>x<b/></a>", "<a>x<b/></a>", id="text beside an element"),
         pytest.param("<pm>\n  <a/>\n  <b>x y</b>\n</pm>\n", "<pm><a/><b>x y</b></pm>", id="indented"),
     ],
 )

@@ -103,8 +103,18 @@ def test_an_order_that_matters_is_set() -> None:
 
 
 def test_what_is_added_comes_after_its_predecessor() -> None:
-    known, added, last = '<a name="k"/>', '<a name="l"/>', '<a name="m"/>'
-    assert walked(BY_NAME, known + added + last, known + last)[1] == known + added + last
+    known, *added, last = ('<a name="%s"/>' % name for name in "klmn")
+    assert walked(BY_NAME, "".join([known, *added, last]), known + last)[1] == "".join([known, *added, last])
+
+
+@pytest.mark.parametrize(("attributes", "merged"), [("", ""), (' x="1"', '<a x="1"/>')], ids=["empty", "not empty"])
+def test_an_element_goes_with_its_owned_children_if_nothing_is_left_of_it(attributes: str, merged: str) -> None:
+    node = RuleNode("a", Rule(), {"b": RuleNode("b", Rule(owned=True), {})})
+    existing = etree.fromstring(f"<parent><a{attributes}><b/></a></parent>")
+    walk = Walk()
+    walk.merge(RuleNode("parent", Rule(), {"a": node}), etree.fromstring("<parent/>"), existing)
+    left = "".join(etree.tostring(child, encoding="unicode") for child in existing)
+    assert ([each.path for each in walk.found], left) == (["a/b"], merged)
 
 
 def test_an_accepted_difference_is_neither_reported_nor_set() -> None:

@@ -11,27 +11,31 @@ import pytest
 from ansible_collections.zstack.kvm.tests.unit.plugins.module_utils._spec.options import nic, parsed, volume
 
 
-def test_volumes_cds_and_nics_are_numbered_by_their_index() -> None:
-    made = parsed(
-        data_volumes=[volume(), volume(install_path="/b")],
-        boot_iso=[{"path": "/a.iso"}, {"path": "/b.iso"}],
-        nics=[nic(), nic()],
-    )
-    assert [item.device_id for item in made.data_volumes] == [1, 2]
-    assert [item.device_id for item in made.boot_iso] == [0, 1]
-    assert [item.device_id for item in made.nics] == [0, 1]
+@pytest.mark.parametrize(
+    ("name", "items", "numbers"),
+    [
+        ("data_volumes", [volume(), volume(install_path="/b")], [1, 2]),
+        ("boot_iso", [{"path": "/a.iso"}, {"path": "/b.iso"}], [0, 1]),
+        ("cd_roms", [{}, {}], [0, 1]),
+        ("scsi_luns", [{"path": "/dev/sg1"}, {"path": "/dev/sg2"}], [1, 2]),
+        ("nics", [nic(), nic()], [0, 1]),
+    ],
+)
+def test_devices_are_numbered_by_their_index(name: str, items: list[dict[str, Any]], numbers: list[int]) -> None:
+    assert [item.device_id for item in getattr(parsed(**{name: items}), name)] == numbers
 
 
 @pytest.mark.parametrize(
     ("given", "topology"),
     [
         ({}, (1, 12)),
+        ({"use_numa": True}, (1, 12)),
         ({"socket_num": 3}, (3, 4)),
         ({"cpu_on_socket": 6}, (2, 6)),
         ({"socket_num": 2, "cpu_on_socket": 6}, (2, 6)),
     ],
 )
-def test_the_topology_is_completed(given: dict[str, int], topology: tuple[int, int]) -> None:
+def test_the_topology_is_completed(given: dict[str, Any], topology: tuple[int, int]) -> None:
     made = parsed(cpu_num=12, **given)
     assert (made.socket_num, made.cpu_on_socket) == topology
 
@@ -58,10 +62,13 @@ def test_threads_count_as_cpus() -> None:
     ],
 )
 def test_a_volume_to_create_has_a_format(options: dict[str, Any], formats: tuple[Optional[str], str]) -> None:
-    made = parsed(data_volumes=[volume(create={"size": "1GiB"}, mon_info=[{"hostname": "h"}], **options)])
-    (data,) = made.data_volumes
-    assert data.create is not None
-    assert (data.format, data.create.format) == formats
+    made = parsed(root_volume=volume(create={"size": "1GiB"}, mon_info=[{"hostname": "h"}], **options)).root_volume
+    assert made.create is not None
+    assert (made.format, made.create.format) == formats
+
+
+def test_a_data_volume_to_create_has_a_format_too() -> None:
+    assert parsed(data_volumes=[volume(create={"size": "1GiB"})]).data_volumes[0].format == "qcow2"
 
 
 class TestMac:

@@ -48,6 +48,7 @@ def read(row: Field, raw: Any) -> tuple[Sent, DocumentReader]:
         pytest.param(Option("o", TEXTS), ["a", "b"], {"o": ["a", "b"]}, id="texts"),
         pytest.param(Option("o", words={"A": "a"}), "A", {"o": "a"}, id="word"),
         pytest.param(Option("o"), None, {}, id="null"),
+        pytest.param(Nested("o", INNER), None, {}, id="null instead of a mapping"),
         pytest.param(Used(TEXT, ("o",), ""), "a", {}, id="used"),
         pytest.param(Ignored("why"), "a", {}, id="ignored"),
         pytest.param(Refused("instead"), False, {}, id="refused without a value"),
@@ -100,6 +101,11 @@ def test_the_value_of_a_field_is_converted_for_the_caller(row: Field, raw: Any, 
 def test_a_wrong_value_is_a_problem_with_its_path(row: Field, raw: Any, problem: str) -> None:
     sent, reader = read(row, raw)
     assert (reader.problems, "f" in sent.given) == ([problem], raw is not None)
+
+
+@pytest.mark.parametrize(("raw", "members"), [(["a", "b"], ["a", "b"]), ([], []), (None, [])], ids=repr)
+def test_a_list_has_members_or_none(raw: Any, members: list[str]) -> None:
+    assert read(Option("o", TEXTS), raw)[0].all("f") == members
 
 
 def test_an_unknown_field_is_listed_with_its_path() -> None:

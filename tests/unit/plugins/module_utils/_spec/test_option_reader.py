@@ -24,6 +24,8 @@ SPEC: dict[str, dict[str, Any]] = {
     "count": {"type": "int", "default": 7},
     "tags": {"type": "list", "elements": "str", "choices": ["a", "b"]},
     "key": {"type": "str", "no_log": True},
+    "any": {"type": "raw"},
+    "free": {"type": "dict"},
     "disk": {"type": "dict", "options": {"size": {"type": "int"}}},
     "nics": {"type": "list", "elements": "dict", "options": {"mtu": {"type": "int", "required": True}}},
 }
@@ -49,6 +51,8 @@ def read(raw: Any, **checked: Any) -> tuple[Part, list[str]]:
         pytest.param({"key": ""}, "key", "", id="empty where that is a value"),
         pytest.param({"count": "5"}, "count", 5, id="text of a number"),
         pytest.param({"tags": "a, b"}, "tags", ["a", "b"], id="text of a list"),
+        pytest.param({"any": [5]}, "any", [5], id="any value"),
+        pytest.param({"free": {"a": 5}}, "free", {"a": 5}, id="any mapping"),
     ],
 )
 def test_an_option_has_the_value(raw: dict[str, Any], name: str, value: Any) -> None:
@@ -90,6 +94,11 @@ def test_the_check_of_an_option_says_why(raw: dict[str, Any], path: str, problem
 def test_the_valid_values_of_an_invalid_part_are_read() -> None:
     part, _problems = read({"disk": {"size": 5, "color": 1}})
     assert (part.get("disk").get("size"), part.wrong) == (5, {"disk"})
+
+
+def test_the_parts_of_a_list_are_those_that_are_mappings() -> None:
+    part, _problems = read({"nics": [5, {"mtu": 1}]})
+    assert [(nic.index, nic.option_path, nic.get("mtu")) for nic in part.get("nics")] == [(1, "vms[0].nics[1]", 1)]
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._spec.option_values imp
     [
         ("2GiB", "bytes", 2 << 30),
         ("1.5 G", "bytes", 3 << 29),
+        (2.0 * (1 << 30), "bytes", 2 << 30),
         ("100Mb", "bits", 100 << 20),
         ("0x1f", "int", 31),
         (" 7 ", "int", 7),

@@ -181,6 +181,25 @@ def test_every_field_has_its_option() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("sent", "missing"),
+    [
+        ({}, ["vmInstanceUuid", "vmName", "memory", "cpuNum", "rootVolume"]),
+        (document(rootVolume={}), ["rootVolume.installPath"]),
+        (document(dataVolumes=[{"installPath": "/b", "monInfo": [{}]}]), ["dataVolumes[0].monInfo[0].hostname"]),
+        (document(bootIso=[{}]), ["bootIso[0].path"]),
+        (document(nics=[{}]), ["nics[0].bridgeName"]),
+        (
+            document(addons={"channel": [{}]}),
+            ["addons.channel[0].socketPath", "addons.channel[0].targetName"],
+        ),
+    ],
+    ids=["VM", "volume", "monitor", "CD", "NIC", "channel"],
+)
+def test_a_required_field_that_is_missing_is_a_problem(sent: dict[str, Any], missing: list[str]) -> None:
+    assert problems(sent) == ["%s is required" % path for path in missing]
+
+
 class TestUsbRedirect:
     @pytest.mark.parametrize(("sent", "meant"), [("true", True), ("false", False), ("True", True), (True, True)])
     def test_comes_as_text(self, sent: Any, meant: bool) -> None:

@@ -77,6 +77,12 @@ def test_native_aio_is_left_out_with_a_warning_where_the_cache_mode_forbids_it(s
         pytest.param({"format": "raw"}, {"format": None}, id="the image states its format"),
         pytest.param({"useSCSI": True, "controllerIndex": 2}, {"use_scsi": True, "controller_index": 2}, id="SCSI"),
         pytest.param({"controllerIndex": 2}, {"controller_index": None}, id="controller of another bus"),
+        pytest.param(
+            {"useSCSI": True, "controllerIndex": 0, "ioThreadId": 0},
+            {"controller_index": None, "io_thread": None},
+            id="no controller and no IO thread",
+        ),
+        pytest.param({"multiQueues": 0}, {"queues": None}, id="no queues"),
         pytest.param({"bootOrder": 1}, {"boot_order": 1}, id="boot order"),
         pytest.param({"bootOrder": 0}, {"boot_order": None}, id="no boot order"),
         pytest.param({"multiQueues": 4}, {"queues": 4}, id="queues"),
@@ -200,6 +206,7 @@ def test_the_address_of_the_memory_balloon() -> None:
     ("fields", "problem"),
     [
         ({"rootVolume": root(deviceType="x")}, "rootVolume.deviceType must be one of file, block, ceph, iscsi, vhost"),
+        ({"rootVolume": root(deviceType=5)}, "rootVolume.deviceType must be text, not a number"),
         ({"rootVolume": root(deviceAddress={"type": "usb"})}, "rootVolume.deviceAddress.type must be pci or drive"),
         ({"cdRoms": [{"isEmpty": False}]}, "cdRoms[0].isEmpty is false, but the drive has no path"),
         ({"cdRoms": [{"path": "/a", "protocol": "x"}]}, "cdRoms[0].protocol must be one of Vhost, iSCSI"),

@@ -179,6 +179,12 @@ class TestAcrossVms:
         )
         assert (len(vms), found) == (2, [])
 
+    def test_one_that_knows_is_not_enough(self) -> None:
+        path = "/shared.raw"
+        other = vm(uuid=OTHER_UUID, root_volume=volume(install_path=path, shareable=True))
+        found = problems(vm(data_volumes=[volume(install_path=path)]), other)
+        assert [problem.partition(":")[0] for problem in found] == ["vms[1].root_volume.install_path"]
+
     def test_two_passwords_for_one_target(self) -> None:
         def lun(number: int, password: str) -> dict[str, Any]:
             return volume(

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+from dataclasses import is_dataclass
 from typing import Any, Optional
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import DriveSlot, PciSlot
+from ansible_collections.zstack.kvm.plugins.module_utils._spec import vm as model
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import CloudInit, DriveSlot, PciSlot
 from ansible_collections.zstack.kvm.tests.unit.plugins.module_utils._spec.options import UUID, nic, parsed, volume
 
 PCI = {"type": "pci", "slot": 5}
@@ -25,6 +27,15 @@ DRIVE = {"type": "drive", "unit": 3}
 )
 def test_an_address_reads_in_messages(slot: object, text: str) -> None:
     assert str(slot) == text
+
+
+def test_every_part_of_the_model_is_immutable() -> None:
+    parts: list[Any] = [part for part in vars(model).values() if isinstance(part, type) and is_dataclass(part)]
+    assert [part.__name__ for part in parts if not part.__dataclass_params__.frozen] == []
+
+
+def test_the_documents_of_cloud_init_are_not_shown() -> None:
+    assert "hunter2" not in repr(CloudInit("vms[0].cloud_init", {"user-data": "hunter2"}))
 
 
 def test_is_named_by_the_digits_of_its_uuid() -> None:

@@ -11,6 +11,8 @@ from typing import Optional
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._storage.base import (
     Address,
+    DiskSource,
+    Inquiry,
     StorageItem,
     add_auth,
     bracketed,
@@ -46,6 +48,8 @@ def test_an_item_has_a_path_and_the_path_of_its_option(item: StorageItem, path: 
         ("[2001:db8:0::1]", "2001:db8::1"),
         ("2001:db8::1", "2001:db8::1"),
         ("[10.0.9.1]", None),
+        ("[::1", None),
+        ("::1]", None),
         ("fe80::1%eth0", None),
         ("no_host", None),
         ("", None),
@@ -88,6 +92,21 @@ def test_the_source_of_a_network_disk_has_its_hosts_and_authentication() -> None
         '<source protocol="rbd" name="pool/image"><host name="a" port="1"/><host name="::1" port="2"/>'
         f'<auth username="zstack"><secret type="ceph" uuid="{SECRET}"/></auth></source>'
     )
+
+
+def test_a_disk_is_raw_and_of_one_vm_unless_its_storage_says_otherwise() -> None:
+    source = DiskSource("file", etree.Element("source"))
+    assert (source.driver_type, source.device, source.snapshot, source.shareable, source.bus) == (
+        "raw",
+        "disk",
+        None,
+        False,
+        None,
+    )
+
+
+def test_the_input_of_an_inquiry_is_no_secret_unless_it_is_said_to_be_one() -> None:
+    assert Inquiry("/root") == Inquiry("/root", None, False)
 
 
 def test_the_options_of_an_image_may_have_any_characters() -> None:
