@@ -46,8 +46,9 @@ def test_another_board_is_another_machine_or_architecture(
     assert is_other_board(domain(BOARD % desired), domain(BOARD % existing)) is is_other
 
 
-def test_a_board_that_is_not_named_is_no_other() -> None:
-    assert not is_other_board(domain("<os><type/></os>"), domain(BOARD % ("x86_64", "q35")))
+@pytest.mark.parametrize("desired", ["<os><type/></os>", ""], ids=["type", "nothing"])
+def test_a_board_that_is_not_named_is_no_other(desired: str) -> None:
+    assert not is_other_board(domain(desired), domain(BOARD % ("x86_64", "q35")))
 
 
 @pytest.mark.parametrize(

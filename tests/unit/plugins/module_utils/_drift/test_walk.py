@@ -117,6 +117,23 @@ def test_an_element_goes_with_its_owned_children_if_nothing_is_left_of_it(attrib
     assert ([each.path for each in walk.found], left) == (["a/b"], merged)
 
 
+@pytest.mark.parametrize(
+    ("desired", "merged"),
+    [
+        ('<a><b x="2"/></a>', '<a><b x="2"/></a>'),
+        ('<a y="1"><b x="2"/><c/></a>', '<a y="1"><b x="2"/><c/></a>'),
+    ],
+    ids=["goes", "stays if it is desired"],
+)
+def test_what_belonged_to_the_old_kind_of_a_parent(desired: str, merged: str) -> None:
+    node = RuleNode("a", Rule(kinds={"b/@x": "c @y"}), {"b": RuleNode("b", Rule(), {})})
+    existing = etree.fromstring('<a y="1"><b x="1"/><c/></a>')
+    parents = [etree.fromstring(f"<parent>{desired}</parent>"), etree.Element("parent")]
+    parents[1].append(existing)
+    Walk().merge(RuleNode("parent", Rule(), {"a": node}), *parents)
+    assert etree.tostring(existing, encoding="unicode") == merged
+
+
 def test_an_accepted_difference_is_neither_reported_nor_set() -> None:
     desired, existing = etree.fromstring("<parent><a>2</a></parent>"), etree.fromstring("<parent><a>1</a></parent>")
     walk = Walk(accepts=lambda found: found.path == "a")
