@@ -50,6 +50,15 @@ BALLOON = {"type": "drive", "controller": 0, "bus": 0, "target": 0, "unit": 0}
             id="too many volumes",
         ),
         pytest.param(
+            {"boot_iso": [{"path": "/cd%d.iso" % number} for number in range(4)]},
+            "boot_iso: are more than the 3 drives",
+            id="too many CDs",
+        ),
+        pytest.param({"cd_roms": [{}] * 4}, "cd_roms: are more than the 3 drives", id="too many drives"),
+        pytest.param(
+            {"floppies": ["/a", "/b", "/c"]}, "floppies: are more than the 2 floppy drives", id="too many floppies"
+        ),
+        pytest.param(
             {"console_password": "123456789"},
             "console_password: is longer than 8 bytes, the limit of a VNC password",
             id="VNC password",
@@ -106,6 +115,8 @@ PATCH = {"action": "add", "xpath": "/domain/devices", "value": "<interface type=
         pytest.param({"wait_for": "address", "domain_patches": [PATCH]}, id="NIC that may come by a patch"),
         pytest.param({"wait_for": "guest_agent", "channels": [AGENT]}, id="agent"),
         pytest.param({"wait_for": "guest_agent", "domain_patches": [PATCH]}, id="agent that may come by a patch"),
+        pytest.param({"cd_roms": [{}] * 3, "floppies": ["/a", "/b"]}, id="all drives"),
+        pytest.param({"boot_iso": [{"path": "/cd%d.iso" % number} for number in range(3)]}, id="all CDs"),
         pytest.param({"console_password": "12345678"}, id="longest VNC password"),
         pytest.param({"console_mode": "spice", "console_password": "é" * 30}, id="longest SPICE password"),
         pytest.param({"usb_redirect": True, "console_mode": "vnc_and_spice"}, id="USB redirection with both consoles"),
