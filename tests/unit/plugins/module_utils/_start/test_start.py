@@ -195,6 +195,10 @@ class TestARunningVmThatDiffers:
         assert (code_of(result), libvirt.changes) == ("drift", [])
         assert result.differences
 
+    def test_needs_a_restart_for_what_cannot_be_changed_live(self) -> None:
+        result = self.start(with_running_vm(), on_drift="live")
+        assert (result.actions, result.restart_required) == (["define"], True)
+
     def test_is_left_alone_while_a_job_runs_on_it(self) -> None:
         libvirt = with_running_vm()
         libvirt.job = True
@@ -295,6 +299,32 @@ def test_the_work_on_volumes_is_part_of_the_plan(monkeypatch: pytest.MonkeyPatch
     assert sorted(result.warnings) == ["larger", "vms[0]: no space"]
 
 
+def test_a_running_vm_is_changed_live_by_request() -> None:
+    (result,) = run(with_running_vm(), {"name": "new"}, on_drift="live")
+    assert (result.actions, result.restart_required) == (["define", "set_description"], False)
+
+
+def test_a_transient_vm_differs_in_that_alone() -> None:
+    libvirt = with_running_vm()
+    domain = libvirt.domains[UUID]
+    domain.persistent = False
+    domain.definition = domain.definition.replace("<description>vm<", "<description>as libvirt has it<")
+    (result,) = run(libvirt)
+    assert (result.actions, [each.path for each in result.differences]) == (["define"], ["persistent"])
+
+
+def test_what_libvirt_rewrites_of_a_patch_is_recorded_before_the_start() -> None:
+    class Rewriting(FakeHypervisor):
+        def define(self, xml: str, validate: bool = True) -> None:
+            super().define(xml.replace("<title>patched<", "<title>rewritten<"), validate)
+
+    libvirt = Rewriting()
+    patch = {"action": "add", "xpath": "/domain", "value": "<title>patched</title>"}
+    (result,) = run(libvirt, {"domain_patches": [patch]})
+    assert result.failure is None
+    assert names(libvirt) == ["define", "set_defined_metadata", "create"]
+
+
 def test_secret_patches_are_not_in_the_diff() -> None:
     patch = {"action": "add", "xpath": "/domain", "value": "<title>Sekret</title>", "no_log": True}
     (result,) = run(FakeHypervisor(), {"domain_patches": [patch]}, check_mode=True, diff=True)
@@ -310,11 +340,22 @@ def test_the_oom_score_of_a_running_vm_is_drift_too(monkeypatch: pytest.MonkeyPa
     assert [(each.path, each.before, each.after) for each in result.differences] == [("oom_score_adj", "300", "100")]
 
 
+@pytest.mark.parametrize("options", [{"oom_score_adj": 300}, {}])
+def test_an_oom_score_as_desired_or_that_nobody_cares_for_is_none(
+    options: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(oom_score, "oom_score", lambda vm, system: 300)
+    (result,) = run(with_running_vm(), options, check_mode=True, on_drift="live")
+    assert (list(result.actions), list(result.differences)) == ([], [])
+
+
 def test_the_seed_is_written_before_the_definition_that_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     seed = seeds.Seed({"user-data": ""}, seed_path(UUID.replace("-", ""), 1), is_current=False)
     monkeypatch.setattr(seeds, "seed_of", lambda vm, existing, live, system: seed)
-    (result,) = run(FakeHypervisor(), {"cloud_init": {"user_data": "#cloud-config"}}, check_mode=True)
-    assert result.failure is None
+    monkeypatch.setattr(seeds, "seed_problems", lambda vm, system: [Problem("vms[0]", "no xorriso", "command_missing")])
+    options = {"cloud_init": {"user_data": "#cloud-config"}}
+    (result,) = run(FakeHypervisor(), options, check_mode=True, diff=True)
+    assert (seed.path in result.after, result.warnings) == (True, ["vms[0]: no xorriso"])
     assert result.actions == ["write_cloud_init_seed", "define", "start"]
 
 
