@@ -8,6 +8,7 @@ A test that needs other answers derives from a fake and overrides the one method
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -15,12 +16,22 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Optional
 
-from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
+from ansible_collections.zstack.kvm.plugins.module_utils._actions.context import ActionContext
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import Problem, VmError
 from ansible_collections.zstack.kvm.plugins.module_utils._host.processes import CommandResult
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem
+from ansible_collections.zstack.kvm.plugins.module_utils._host_storage.volume_store import Remove, VolumeStore, Written
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import ListedDomain, ListedSecret, Removal
+from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.observed import ObservedVm
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
-from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import Vm
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import Vm, Volume, VolumeCreation
+from ansible_collections.zstack.kvm.plugins.module_utils._storage.found_volume import FoundVolume
+from ansible_collections.zstack.kvm.tests.support.recorded_hosts import CAPABILITIES
+from lxml import etree
+
+# It runs guests without KVM.
+_HOST = CAPABILITIES / "debian-12"
+_QUESTIONS = ("is_persistent", "autostart", "xml", "has_block_job", "check_definition")
 
 UUID = "0d1e2f30-4a5b-6c7d-8e9f-a0b1c2d3e4f5"
 
@@ -53,7 +64,10 @@ def parsed_vm(**options: Any) -> Vm:
 
 @dataclass
 class FakeDomain:
-    """A domain; C(defined) and C(running) are the devices of its definition and of its QEMU."""
+    """A domain; C(defined) and C(running) are the devices of its definition and of its QEMU.
+
+    C(definition) and C(live): the same as whole domains, once it has been defined and started.
+    """
 
     state: str = "running"
     reason: str = "booted"
@@ -64,11 +78,23 @@ class FakeDomain:
     autostart: bool = False
     snapshots: int = 0
     checkpoints: int = 0
+    name: str = ""
+    definition: str = ""
+    live: str = ""
 
     @property
     def is_active(self) -> bool:
         """Return whether it has a QEMU."""
         return self.state != "shutoff"
+
+
+def _noted(name: str) -> Callable[..., None]:
+    """Return a call of libvirt that does nothing but note its arguments."""
+
+    def call(self: FakeHypervisor, *arguments: Any) -> None:
+        self.note(name, *arguments)
+
+    return call
 
 
 @dataclass
@@ -93,23 +119,54 @@ class FakeSecret:
 
 
 class FakeHypervisor:
-    """A libvirt with domains and secrets in memory, which notes what it is called for in C(calls)."""
+    """A libvirt with domains and secrets in memory, which notes what it is called for in C(calls).
+
+    C(errors): what the next call of a name raises, once.
+    """
+
+    is_session = False
+    uri = "qemu:///system"
 
     def __init__(self, domains: Optional[Mapping[str, FakeDomain]] = None, secrets: Sequence[FakeSecret] = ()) -> None:
         self.domains = dict(domains or {})
         self.secrets = {secret.uuid: secret for secret in secrets}
         self.undefined: list[Removal] = []
         self.calls: list[tuple[Any, ...]] = []
+        self.errors: dict[str, VmError] = {}
+        self.on_start: Callable[[FakeDomain], None] = lambda domain: None
         self.on_shutdown: Callable[[FakeDomain], None] = lambda domain: None
         self.keeps_tpm = True
         self.job = False
+        self.block_jobs: set[str] = set()
+        self.free = 1 << 40
         self.job_error: Optional[VmError] = None
 
+    def note(self, *call: Any) -> None:
+        """Note a call that changes something, and raise its error."""
+        self.calls.append(call)
+        self._raise(call[0])
+
+    def _raise(self, name: str) -> None:
+        error = self.errors.pop(name, None)
+        if error is not None:
+            raise error
+
+    @property
+    def changes(self) -> list[tuple[Any, ...]]:
+        """Return the calls that change something."""
+        return [call for call in self.calls if call[0] not in _QUESTIONS]
+
     def list_domains(self) -> list[ListedDomain]:
-        return [ListedDomain(uuid, f"vm-{uuid}", domain.is_active) for uuid, domain in list(self.domains.items())]
+        return [
+            ListedDomain(uuid, domain.name or f"vm-{uuid}", domain.is_active)
+            for uuid, domain in list(self.domains.items())
+        ]
 
     def list_saved(self) -> set[str]:
         return {uuid for uuid, domain in self.domains.items() if domain.saved}
+
+    def list_autostart(self) -> set[str]:
+        return {uuid for uuid, domain in self.domains.items() if domain.autostart}
 
     def list_transient(self) -> set[str]:
         return {uuid for uuid, domain in self.domains.items() if not domain.persistent}
@@ -118,6 +175,7 @@ class FakeHypervisor:
         return f"vm-{uuid}" if uuid in self.domains else None
 
     def state(self, uuid: str) -> tuple[str, str]:
+        self._raise("state")
         domain = self._domain(uuid)
         return domain.state, domain.reason
 
@@ -130,12 +188,14 @@ class FakeHypervisor:
         return self._domain(uuid).autostart
 
     def xml(self, uuid: str, inactive: bool) -> str:
-        self.calls.append(("xml", uuid, inactive))
+        self.note("xml", uuid, inactive)
         domain = self._domain(uuid)
+        if domain.definition:
+            return domain.live if domain.live and not inactive else domain.definition
         devices = domain.running if domain.is_active and not inactive else domain.defined
         return _DOMAIN.format(name=f"vm-{uuid}", uuid=uuid, devices=devices)
 
-    def has_job(self, uuid: str, seconds: float) -> bool:
+    def has_job(self, uuid: str, seconds: float = 1) -> bool:
         if self.job_error is not None:
             raise self.job_error
         return self.job
@@ -151,12 +211,93 @@ class FakeHypervisor:
         self.on_shutdown(self._domain(uuid))
 
     def destroy(self, uuid: str) -> None:
-        self._domain(uuid).state = "shutoff"
+        self.note("destroy", uuid)
+        domain = self._domain(uuid)
+        domain.state, domain.live = "shutoff", ""
+
+    def define(self, xml: str, validate: bool = True) -> None:
+        self.note("define", xml, validate)
+        root = etree.fromstring(xml)
+        domain = self.domains.setdefault(root.findtext("uuid"), FakeDomain("shutoff", "unknown"))
+        domain.name, domain.definition, domain.persistent = root.findtext("name"), xml, True
+
+    def check_definition(self, xml: str, before: Optional[str]) -> None:
+        self.note("check_definition", xml, before)
+
+    def set_autostart(self, uuid: str, autostart: bool) -> None:
+        self.note("set_autostart", uuid, autostart)
+        self._domain(uuid).autostart = autostart
+
+    def create(self, uuid: str, seconds: float, paused: bool = False) -> None:
+        self.note("create", uuid)
+        self._run(uuid, paused)
+
+    def restore(self, path: str, xml: str, seconds: float, paused: bool = False) -> None:
+        self.note("restore", path, xml)
+        self._run(etree.fromstring(xml).findtext("uuid"), paused)
+
+    def _run(self, uuid: str, paused: bool) -> None:
+        domain = self._domain(uuid)
+        domain.state, domain.reason = ("paused", "user") if paused else ("running", "booted")
+        domain.live = domain.definition
+        self.on_start(domain)
+
+    def resume(self, uuid: str) -> None:
+        self.note("resume", uuid)
+        self._domain(uuid).state = "running"
+
+    def wake_up(self, uuid: str) -> None:
+        self.note("wake_up", uuid)
+        self._domain(uuid).state = "running"
+
+    def discard_saved_state(self, uuid: str) -> None:
+        self.note("discard_saved_state", uuid)
+        self._domain(uuid).saved = False
+
+    def has_block_job(self, uuid: str, target: str) -> bool:
+        self.note("has_block_job", uuid, target)
+        return target in self.block_jobs
+
+    def snapshot_xmls(self, uuid: str) -> list[str]:
+        return []
+
+    reconnect = _noted("reconnect")
+    update_device = _noted("update_device")
+    attach_device = _noted("attach_device")
+    detach_device = _noted("detach_device")
+    set_vcpus = _noted("set_vcpus")
+    set_memory_stats_period = _noted("set_memory_stats_period")
+    set_description = _noted("set_description")
+    set_defined_metadata = _noted("set_defined_metadata")
+    set_block_io_tune = _noted("set_block_io_tune")
+    set_scheduler = _noted("set_scheduler")
+    pin = _noted("pin")
+    resize_block = _noted("resize_block")
+
+    def capabilities(self) -> str:
+        return (_HOST / "capabilities.xml").read_text()
+
+    def domain_capabilities(self, emulator: Optional[str], arch: str, machine: str, domain_type: str) -> str:
+        return (_HOST / f"{arch}.{machine}.{domain_type}.xml").read_text()
+
+    def networks(self) -> dict[str, bool]:
+        return {"default": True}
+
+    def network_filters(self) -> list[str]:
+        return []
+
+    def free_memory(self) -> int:
+        return self.free
+
+    def cpu_count(self) -> int:
+        return 4
 
     def can_keep_tpm(self) -> bool:
         return self.keeps_tpm
 
     def undefine(self, uuid: str, removal: Removal) -> None:
+        self.note("undefine", uuid)
+        self._domain(uuid)
         self.undefined.append(removal)
         del self.domains[uuid]
 
@@ -249,6 +390,15 @@ class FakeSystem:
     def list_directory(self, path: str) -> list[str]:
         return [each.rpartition("/")[2] for each in self._kinds if each.rpartition("/")[0] == path]
 
+    def files_in(self, directory: str, least_size: int, recursive: bool) -> list[str]:
+        return []
+
+    def real_path(self, path: str) -> str:
+        return path
+
+    def cpu_count(self) -> int:
+        return 4
+
     def image_info(self, target: str) -> dict[str, Any]:
         return {"format": "qcow2"}
 
@@ -270,6 +420,72 @@ class FakeSystem:
     def run(self, argv: Sequence[str], timeout: float) -> CommandResult:
         self.ran.append(" ".join(argv))
         return CommandResult(0, "", "")
+
+
+class RemoteFakeSystem(FakeSystem):
+    """The system of a hypervisor that is reached through libvirt only."""
+
+    is_remote = True
+
+
+class FakeVolumes(VolumeStore):
+    """Volumes in memory, by image, which notes what is done to them. It is the store of all types of storage.
+
+    C(unfit): what keeps missing ones from being created; C(errors): what a change of that name raises.
+    """
+
+    def __init__(self, volumes: Optional[Mapping[str, FoundVolume]] = None) -> None:
+        self.volumes = dict(volumes or {})
+        self.unfit: list[Problem] = []
+        self.errors: dict[str, VmError] = {}
+        self.changes: list[tuple[Any, ...]] = []
+
+    def of(self, volume: Volume) -> FakeVolumes:
+        """Return this, which stands for C(VolumeStores) too."""
+        return self
+
+    def is_missing(self, volume: Volume) -> bool:
+        return volume.install_path not in self.volumes
+
+    def find(self, volume: Volume, written: Written) -> Optional[FoundVolume]:
+        return self.volumes.get(written.image)
+
+    def canonical(self, image: str) -> str:
+        return image
+
+    def problems(self, volume: Volume, create: VolumeCreation) -> list[Problem]:
+        return self.unfit
+
+    def create(self, volume: Volume, create: VolumeCreation, cancelled: threading.Event) -> Optional[Remove]:
+        self._note("create", volume.install_path)
+        if not self.is_missing(volume):
+            return None
+        self.volumes[volume.install_path] = FoundVolume(create.format, create.size or 0, create.image)
+        return lambda: True
+
+    def check_closed(self, volume: Volume) -> None:
+        if "check_closed" in self.errors:
+            raise self.errors["check_closed"]
+
+    def remove(self, volume: Volume) -> None:
+        self._note("remove", volume.install_path)
+        del self.volumes[volume.install_path]
+
+    def grow(self, volume: Volume, written: Written, size: int, cancelled: threading.Event) -> None:
+        self._note("grow", written.image, size)
+        self.volumes[written.image] = self.volumes[written.image]._replace(size=size)
+
+    def _note(self, *change: Any) -> None:
+        self.changes.append(change)
+        if change[0] in self.errors:
+            raise self.errors[change[0]]
+
+
+def context_of(hypervisor: FakeHypervisor, system: Any = None, **observed: Any) -> ActionContext:
+    """Return the context of actions on the VM of C(UUID), which was observed like that."""
+    return ActionContext(
+        hypervisor, system or FakeSystem(), parsed_vm(timeout=1), ObservedVm(**observed), threading.Event()
+    )
 
 
 class FakePrograms(HostSystem):

@@ -56,12 +56,25 @@ def test_an_option_that_the_machine_cannot_have(machine: str, fields: dict[str, 
     assert [(str(found), found.code) for found in problems(machine, **fields)] == [(problem, "impossible_layout")]
 
 
-def test_all_problems_are_listed_at_once_each_with_its_way_out() -> None:
-    assert [found.hint for found in problems("pc", secure_boot=True, **TPM)] == [
-        "set machine to q35, or leave secure_boot out",
-        "set machine to q35, or leave tpm out",
-        "set firmware to uefi",
-    ]
+@pytest.mark.parametrize(
+    ("fields", "hints"),
+    [
+        (
+            {"secure_boot": True, **TPM},
+            [
+                "set machine to q35, or leave secure_boot out",
+                "set machine to q35, or leave tpm out",
+                "set firmware to uefi",
+            ],
+        ),
+        (
+            {**SECURE, "acpi": False},
+            ["set machine to q35, or leave secure_boot out", "set acpi to true, or firmware to bios"],
+        ),
+    ],
+)
+def test_all_problems_are_listed_at_once_each_with_its_way_out(fields: dict[str, Any], hints: list[str]) -> None:
+    assert [found.hint for found in problems("pc", **fields)] == hints
 
 
 def test_the_board_of_aarch64_has_neither_limit() -> None:

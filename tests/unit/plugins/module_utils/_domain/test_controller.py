@@ -48,9 +48,8 @@ class TestScsi:
         assert controllers("scsi", data_volumes=[volume(1, use_scsi=True)]) == [{**VIRTIO_SCSI, "model": "auto"}]
 
     def test_a_disk_may_have_a_controller_of_its_own(self) -> None:
-        found = controllers(
-            "scsi", data_volumes=[volume(1, controller_index=2, **SCSI), volume(2, controller_index=1, **SCSI)]
-        )
+        volumes = [volume(1, controller_index=2, **SCSI), volume(2, controller_index=1, **SCSI), volume(3, **SCSI)]
+        found = controllers("scsi", data_volumes=volumes)
         assert found == [VIRTIO_SCSI, {**VIRTIO_SCSI, "index": "1"}, {**VIRTIO_SCSI, "index": "2"}]
 
     def test_the_thread_of_such_a_disk_serves_its_controller(self) -> None:
@@ -81,5 +80,8 @@ class TestPci:
         assert models == ["pcie-root", "dmi-to-pci-bridge", "pci-bridge", "pci-bridge", "pcie-root-port"]
 
     def test_the_sata_controller_of_q35_keeps_its_slot_beside_them(self) -> None:
-        (address,) = attributes(domain(machine="q35", pcie_port_num=2), "devices/controller[@type='sata']/address")
-        assert (address["bus"], address["slot"], address["function"]) == ("0x00", "0x1f", "0x2")
+        found = domain(machine="q35", pcie_port_num=2)
+        assert attributes(found, "devices/controller[@type='sata']") == [{"type": "sata", "index": "0"}]
+        assert attributes(found, "devices/controller[@type='sata']/address") == [
+            {"type": "pci", "domain": "0x0000", "bus": "0x00", "slot": "0x1f", "function": "0x2"}
+        ]

@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import Any, Optional
 
 import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmProblems
+from ansible_collections.zstack.kvm.tests.unit.plugins.module_utils._domain.built import attributes, domain
 from ansible_collections.zstack.kvm.tests.unit.plugins.module_utils._domain.disks import LEGACY, SCSI, slots, volume
 
 
@@ -27,6 +29,32 @@ def test_each_machine_has_its_drives(host: str, machine: Optional[str], drives: 
 def test_the_letter_of_a_scsi_disk_decides_its_unit() -> None:
     found = slots(data_volumes=[volume(1, **SCSI), volume(2, **SCSI), volume(3, controller_index=2, **SCSI)])
     assert [found[name] for name in ("sdb", "sdd", "sde")] == [("scsi", "0:0:1"), ("scsi", "0:0:3"), ("scsi", "2:0:4")]
+
+
+def test_a_lun_has_the_slot_of_a_scsi_disk_with_its_number() -> None:
+    found = slots(scsi_luns=[{"path": "/dev/disk/by-id/scsi-1", "device_id": 2}])
+    assert found["sdd"] == ("scsi", "0:0:3")
+
+
+@pytest.mark.parametrize("machine", ["pc", "q35"])
+@pytest.mark.parametrize("lists_drives", [True, False])
+@pytest.mark.parametrize("platform", ["Linux", "Other"])
+def test_every_target_is_0(machine: str, lists_drives: bool, platform: str) -> None:
+    options = {"machine": machine, "image_platform": platform, "root_volume": volume(0, **LEGACY)}
+    found = domain(data_volumes=[volume(2, **SCSI)], cd_roms=[{}] if lists_drives else None, **options)
+    assert [each["target"] for each in attributes(found, "devices/disk/address")] == ["0"] * len(
+        found.findall("devices/disk")
+    )
+
+
+def test_every_target_of_aarch64_is_0() -> None:
+    found = domain("el-7-aarch64", cd_roms=[{}, {}])
+    assert [each["target"] for each in attributes(found, "devices/disk/address")] == ["0", "0"]
+
+
+def test_the_free_unit_of_scsi_is_behind_those_of_all_volumes() -> None:
+    found = slots("el-7-aarch64", cd_roms=None, data_volumes=[volume(2, **SCSI)])
+    assert found["sdc"] == ("scsi", "0:0:25")
 
 
 def test_on_aarch64_the_letters_of_the_drives_come_last() -> None:
@@ -82,6 +110,29 @@ class TestOther:
         )
         assert found == {"hda": ("ide", "0:0:0"), "hdf": ("ide", "0:1:1"), "hdd": ("ide", "0:1:0")}
 
+    def test_each_disk_gets_another_name(self) -> None:
+        found = slots(
+            machine="q35",
+            image_platform="Other",
+            root_volume=volume(0, **LEGACY),
+            data_volumes=[volume(2, **LEGACY), volume(3, **LEGACY)],
+            cd_roms=[{"device_id": 1}, {"device_id": 2}],
+        )
+        assert {name for name, (_bus, slot) in found.items() if slot in ("0:0:0", "0:0:4", "0:0:5")} == {
+            "hda",
+            "hdf",
+            "hdg",
+        }
+
+    def test_a_slot_that_a_disk_is_given_is_not_one_of_the_fixed(self) -> None:
+        address = {"type": "drive", "bus": 1, "unit": 1}
+        found = slots(
+            image_platform="Other",
+            root_volume=volume(0, **LEGACY),
+            data_volumes=[volume(1, address=address, **LEGACY), volume(2, **LEGACY)],
+        )
+        assert found == {"hda": ("ide", "0:0:0"), "hdb": ("ide", "0:1:1"), "hdd": ("ide", "0:1:0")}
+
 
 class TestAVmThatDoesNotListItsDrives:
     """Its disks are where ZStack 2.3.1 had them."""
@@ -97,16 +148,22 @@ class TestAVmThatDoesNotListItsDrives:
             ("scsi", "0:0:24"),
         ]
 
-    def test_ide_disks_have_the_four_slots_and_drives_what_is_left(self) -> None:
+    @pytest.mark.parametrize(
+        ("numbers", "others"),
+        [((2, 3), {"hdc": ("ide", "0:0:1")}), ((1, 2, 3), {"sdb": ("ide", "0:0:1")})],
+        ids=["three", "four"],
+    )
+    def test_ide_disks_have_the_four_slots_and_drives_what_is_left(
+        self, numbers: tuple[int, ...], others: dict[str, Any]
+    ) -> None:
         found = self.slots(
-            root_volume=volume(0, **LEGACY), data_volumes=[volume(number, **LEGACY) for number in (2, 3)]
+            root_volume=volume(0, **LEGACY), data_volumes=[volume(number, **LEGACY) for number in numbers]
         )
-        assert found == {
-            "sda": ("ide", "0:0:0"),
-            "sdd": ("ide", "0:1:1"),
-            "sde": ("ide", "0:1:0"),
-            "hdc": ("ide", "0:0:1"),
-        }
+        assert found == {"sda": ("ide", "0:0:0"), "sdd": ("ide", "0:1:1"), "sde": ("ide", "0:1:0"), **others}
+
+    def test_ide_has_no_slot_for_the_disk_after_those(self) -> None:
+        with pytest.raises(VmProblems, match="IDE has no slot for device_id 4"):
+            self.slots(data_volumes=[volume(4, **LEGACY)])
 
     def test_sata_disks_come_after_the_ports_of_the_drives(self) -> None:
         found = self.slots(
@@ -125,11 +182,16 @@ class TestAVmThatDoesNotListItsDrives:
         }
 
     @pytest.mark.parametrize(
-        ("device_type", "install_path", "name"),
-        [("file", "/images/root", "sda"), ("ceph", "ceph://pool/root", "hda")],
+        ("machine", "device_type", "install_path", "name"),
+        [
+            ("pc", "file", "/images/root", "sda"),
+            ("pc", "block", "/dev/vg/root", "sda"),
+            ("pc", "ceph", "ceph://pool/root", "hda"),
+            ("q35", "ceph", "ceph://pool/root", "sda"),
+        ],
     )
-    def test_only_an_ide_disk_in_a_file_is_named_like_a_scsi_disk(
-        self, device_type: str, install_path: str, name: str
+    def test_an_ide_disk_in_a_file_is_named_like_a_scsi_disk(
+        self, machine: str, device_type: str, install_path: str, name: str
     ) -> None:
         root = {"device_type": device_type, "install_path": install_path, "mon_info": [{"hostname": "10.0.9.1"}]}
-        assert name in self.slots(root_volume={**root, **LEGACY})
+        assert name in self.slots(machine=machine, root_volume={**root, **LEGACY})

@@ -86,6 +86,10 @@ def test_kvm_cannot_be_hidden_from_aarch64_guests() -> None:
     assert desired.warnings == ("kvm_hidden_state has no effect: QEMU cannot hide KVM from an aarch64 guest",)
 
 
+def test_aarch64_has_no_system_management_mode_for_its_tpm() -> None:
+    assert domain(AARCH64, tpm={}).find("features/smm") is None
+
+
 class TestHyperV:
     ALL = ("relaxed", "vapic", "spinlocks", "frequencies")
     CLOCKED = ("vpindex", "runtime", "synic", "stimer")
@@ -102,6 +106,11 @@ class TestHyperV:
     def test_a_guest_spins_8191_times_before_it_tells_the_hypervisor(self) -> None:
         assert {"name": "spinlocks", "state": "on", "retries": "8191"} in self.found()
 
+    def test_its_timers_interrupt_the_guest_directly(self) -> None:
+        found = domain(host_with(EL9, hyperv_features=None), emulate_hyperv=True)
+
+        assert attributes(found, "features/hyperv/stimer/direct") == [{"state": "on"}]
+
     def test_the_vendor_id_is_the_given_one(self) -> None:
         assert {"name": "vendor_id", "state": "on", "value": "Microsoft Hv"} in self.found(
             hyperv_vendor_id="Microsoft Hv"
@@ -116,6 +125,9 @@ class TestHyperV:
         assert desired.warnings == (
             "the host does not offer the Hyper-V enlightenments vapic, frequencies: the VM goes without them",
         )
+
+    def test_nothing_is_said_where_the_host_offers_all(self) -> None:
+        assert built(host_with(EL9, hyperv_features=None), emulate_hyperv=True).warnings == ()
 
     def test_aarch64_guests_have_none(self) -> None:
         assert domain(AARCH64, emulate_hyperv=True).find("features/hyperv") is None

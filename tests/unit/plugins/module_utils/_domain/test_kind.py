@@ -5,10 +5,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, Union
 
 import pytest
-from ansible_collections.zstack.kvm.tests.unit.plugins.module_utils._domain.built import built, domain, host_with
+from ansible_collections.zstack.kvm.plugins.module_utils._host.capabilities import Host
+from ansible_collections.zstack.kvm.tests.unit.plugins.module_utils._domain.built import (
+    built,
+    domain,
+    host_with,
+    missing,
+)
 
 
 @pytest.mark.parametrize("options", [{}, {"machine": "pc"}, {"machine": "q35"}])
@@ -43,12 +50,37 @@ def test_a_host_lacks_nothing_of_a_kind_that_it_reports(options: dict[str, Any])
             "emulator_missing",
             "vms[0].emulator: libvirt gets no capabilities from /opt/qemu for domain type kvm and machine q35",
         ),
+        (
+            "el-9",
+            {"emulator": "/opt/qemu", "machine": "isapc"},
+            "emulator_missing",
+            "vms[0].emulator: libvirt gets no capabilities from /opt/qemu for domain type kvm and machine isapc",
+        ),
+        (
+            replace(host_with("el-9"), domain_capabilities={}),
+            {},
+            "emulator_missing",
+            "vms[0].emulator: libvirt gets no capabilities from /usr/libexec/qemu-kvm for domain type kvm "
+            "and machine pc",
+        ),
     ],
 )
-def test_the_first_part_that_the_host_lacks_is_named(host: str, options: dict[str, Any], code: str, text: str) -> None:
+def test_the_first_part_that_the_host_lacks_is_named(
+    host: Union[str, Host], options: dict[str, Any], code: str, text: str
+) -> None:
     (problem,) = built(host, **options).missing
 
-    assert (problem.code, str(problem)) == (code, text)
+    assert (problem.code, str(problem), problem.hint) == (code, text, "")
+
+
+@pytest.mark.parametrize(
+    ("guests", "names"), [({}, "none"), ({"s390x": {}, "i686": {}, "ppc64": {}}, "i686, ppc64, s390x")]
+)
+def test_what_the_host_has_instead_is_listed(guests: dict[str, Any], names: str) -> None:
+    host = host_with("el-9")
+    host = replace(host, capabilities=replace(host.capabilities, guests=guests), domain_capabilities={})
+
+    assert missing(host) == ["vms[0].arch: the host has no emulator for x86_64 (it has: %s)" % names]
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,10 @@ def test_the_metadata_is_in_zstacks_namespace() -> None:
     assert element.tag == "{http://zstack.org}zstack"
 
 
+def test_the_domain_declares_the_namespaces_that_patches_may_name() -> None:
+    assert domain().nsmap == {"qemu": "http://libvirt.org/schemas/domain/qemu/1.0", "zs": "http://zstack.org"}
+
+
 def test_a_vm_of_which_nothing_is_known_has_no_metadata() -> None:
     assert domain().find("metadata") is None
 

@@ -14,10 +14,11 @@ def test_a_pc_has_those_of_its_options(models: list[str]) -> None:
     assert attributes(domain(panic_devices=models), "devices/panic") == [{"model": model} for model in models]
 
 
-def test_the_isa_device_has_the_port_that_guests_know() -> None:
-    found = domain(panic_devices=["hyperv", "isa"])
+@pytest.mark.parametrize(("model", "addresses"), [("isa", [{"type": "isa", "iobase": "0x505"}]), ("hyperv", [])])
+def test_the_isa_device_has_the_port_that_guests_know(model: str, addresses: list[dict[str, str]]) -> None:
+    found = domain(panic_devices=["isa", "hyperv"])
 
-    assert attributes(found, "devices/panic/address") == [{"type": "isa", "iobase": "0x505"}]
+    assert attributes(found, "devices/panic[@model='%s']/address" % model) == addresses
 
 
 def test_aarch64_has_none_and_says_so() -> None:

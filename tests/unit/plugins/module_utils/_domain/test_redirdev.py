@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Optional
 
 import pytest
 from ansible_collections.zstack.kvm.tests.unit.plugins.module_utils._domain.built import (
@@ -41,6 +41,12 @@ def test_a_served_device_is_reached_at_its_server_again_and_again() -> None:
     assert attributes(found, "devices/redirdev/source/reconnect") == [{"enabled": "yes", "timeout": "5"}]
 
 
+def test_a_served_device_has_a_port_for_its_version() -> None:
+    found = attributes(domain(usb_devices=[SERVED]), "devices/redirdev/address")
+
+    assert found == [{"type": "usb", "bus": "1", "port": "1"}]
+
+
 def test_a_device_of_the_host_itself_is_not_redirected() -> None:
     assert domain(usb_devices=["1:3:0781:5567:2.0"]).find("devices/redirdev") is None
 
@@ -57,3 +63,18 @@ def test_a_qemu_that_cannot_redirect_lacks_it(options: dict[str, Any], option: s
     (problem,) = built(host, **options).missing
 
     assert (problem.option_path, problem.code, problem.hint) == ("vms[0]." + option, "unsupported_device", hint)
+    assert problem.message == "the host's QEMU cannot redirect USB devices"
+
+
+@pytest.mark.parametrize(
+    ("buses", "options"),
+    [
+        pytest.param((), {"usb_devices": ["1:3:0781:5567:2.0"]}, id="nothing is redirected"),
+        pytest.param(("usb",), REDIRECT, id="the host offers it"),
+        pytest.param(None, REDIRECT, id="the host does not report it"),
+    ],
+)
+def test_nothing_is_missing_where_redirection_is_not_needed_or_there(
+    buses: Optional[tuple[str, ...]], options: dict[str, Any]
+) -> None:
+    assert built(host_with("el-9", redirdev_buses=buses, graphics=None), **options).missing == ()

@@ -5,26 +5,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils._domain.build import build
-from ansible_collections.zstack.kvm.plugins.module_utils._storage.base import StorageFacts
-from ansible_collections.zstack.kvm.tests.support.libvirt_schema import schema_errors
-from ansible_collections.zstack.kvm.tests.support.recorded_hosts import recorded_host
-from ansible_collections.zstack.kvm.tests.unit.fakes import UUID, parsed_vm
-from lxml import etree
-
-
-def devices(**options: Any) -> etree._Element:
-    """Return the devices of a VM."""
-    domain = build(parsed_vm(**options), recorded_host("debian-12"), StorageFacts({})).element
-    assert schema_errors(domain) == []
-    return domain.find("devices")
+from ansible_collections.zstack.kvm.tests.unit.fakes import UUID
+from ansible_collections.zstack.kvm.tests.unit.plugins.module_utils._domain.built import domain
 
 
 @pytest.mark.parametrize("tag", ["serial", "console"])
 def test_the_log_is_where_virtlogd_rotates_it(tag: str) -> None:
-    log = devices(console_log=True).find(tag + "/log")
+    log = domain(console_log=True).find("devices/%s/log" % tag)
     assert log.get("file") == "/var/log/libvirt/qemu/%s-console.log" % UUID.replace("-", "")
-    assert devices().find(tag + "/log") is None
+    assert domain().find("devices/%s/log" % tag) is None

@@ -43,17 +43,22 @@ def test_a_secret_encrypts_its_state(tpm: dict[str, str], secrets: list[dict[str
 
 
 @pytest.mark.parametrize(
-    ("backends", "problems"),
-    [
-        (("emulator",), []),
-        (None, []),
-        (("passthrough",), ["vms[0].tpm: the host has no swtpm, which emulates a TPM"]),
-    ],
+    ("backends", "codes"),
+    [(("emulator",), []), (None, []), (("passthrough",), ["unsupported_device"]), ((), ["unsupported_device"])],
 )
-def test_a_host_without_swtpm_lacks_it(backends: Optional[tuple[str, ...]], problems: list[str]) -> None:
+def test_a_host_without_swtpm_lacks_it(backends: Optional[tuple[str, ...]], codes: list[str]) -> None:
     desired = built(host_with("el-9", tpm_backends=backends), **TPM)
 
-    assert [str(problem) for problem in desired.missing] == problems
+    assert [problem.code for problem in desired.missing] == codes
+
+
+def test_what_to_install_is_said() -> None:
+    (problem,) = built(host_with("el-9", tpm_backends=()), **TPM).missing
+
+    assert (str(problem), problem.hint) == (
+        "vms[0].tpm: the host has no swtpm, which emulates a TPM",
+        "install swtpm and swtpm-tools on the hypervisor",
+    )
 
 
 @pytest.mark.parametrize(

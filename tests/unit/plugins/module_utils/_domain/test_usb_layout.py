@@ -137,23 +137,61 @@ class TestTooManyDevices:
         assert [problem.option_path for problem in problems] == ["vms[0].usb_devices[6]", "vms[0].usb_devices[7]"]
 
     @pytest.mark.parametrize(
-        ("options", "number", "message"),
+        ("is_aarch64", "options", "number", "message"),
         [
-            (
+            pytest.param(
+                False,
                 {},
                 2,
                 "controller 0, for USB 1, has 2 ports; 1 are for the VM's own input devices, "
                 "the others have vms[0].usb_devices[0]",
+                id="of the first controller",
             ),
-            (
+            pytest.param(
+                False,
                 SPICE,
                 2,
                 "controller 0, for USB 1, has 6 ports; 5 are for the VM's own input devices and redirections, "
                 "the others have vms[0].usb_devices[0]",
+                id="of the first controller with redirection",
+            ),
+            pytest.param(
+                True,
+                SPICE,
+                1,
+                "controller 0, for USB 1, has 6 ports; 6 are for the VM's own input devices and redirections, "
+                "the others have nothing",
+                id="of the first controller without a free port",
+            ),
+            pytest.param(
+                True,
+                {},
+                3,
+                "controller 0, for USB 1, has 4 ports; 2 are for the VM's own input devices, "
+                "the others have vms[0].usb_devices[0], vms[0].usb_devices[1]",
+                id="of the first controller of aarch64",
             ),
         ],
     )
-    def test_the_problem_says_who_has_the_ports(self, options: dict[str, Any], number: int, message: str) -> None:
-        (problem,) = plan(usb_devices=devices(1, number), **options)[1]
+    def test_the_problem_says_who_has_the_ports(
+        self, is_aarch64: bool, options: dict[str, Any], number: int, message: str
+    ) -> None:
+        (problem,) = plan(is_aarch64, usb_devices=devices(1, number), **options)[1]
 
         assert problem.message == "too many USB devices: " + message
+
+    def test_the_problem_of_another_controller_names_the_devices_that_have_its_ports(self) -> None:
+        (problem,) = plan(usb_devices=devices(3, 5))[1]
+
+        assert problem.message == (
+            "too many USB devices: controller 2, for USB 3, has 4 ports, taken by vms[0].usb_devices[0], "
+            "vms[0].usb_devices[1], vms[0].usb_devices[2], vms[0].usb_devices[3]"
+        )
+
+    def test_no_host_can_run_such_a_vm_and_what_to_leave_out_is_said(self) -> None:
+        (problem,) = plan(usb_devices=devices(3, 5))[1]
+
+        assert (problem.code, problem.hint) == (
+            "impossible_layout",
+            "leave out one of the devices of this USB version",
+        )

@@ -33,11 +33,18 @@ def test_a_vm_has_its_cpus_and_with_online_growth_room_for_more(
     assert (vcpu.text, vcpu.get("current"), vcpu.get("placement")) == (most, current, "static")
 
 
-def test_online_growth_needs_a_machine_with_128_cpus() -> None:
-    lacking = built(host_with("el-7", max_cpus=64), use_numa=True).missing
+@pytest.mark.parametrize(
+    ("options", "option", "hint"),
+    [
+        pytest.param({"use_numa": True}, "vms[0].use_numa", "set use_numa to false", id="growth to 128 CPUs"),
+        pytest.param({"cpu_num": 65}, "vms[0].cpu_num", "lower cpu_num", id="CPUs from the start"),
+    ],
+)
+def test_more_cpus_than_the_machine_supports_are_missing(options: dict[str, Any], option: str, hint: str) -> None:
+    lacking = built(host_with("el-7", max_cpus=64), **options).missing
 
     assert [(problem.option_path, problem.code, problem.hint) for problem in lacking] == [
-        ("vms[0].use_numa", "unsupported_device", "set use_numa to false"),
+        (option, "unsupported_device", hint),
     ]
 
 

@@ -8,23 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils._domain.build import build
-from ansible_collections.zstack.kvm.plugins.module_utils._storage.base import StorageFacts
-from ansible_collections.zstack.kvm.tests.support.libvirt_schema import schema_errors
-from ansible_collections.zstack.kvm.tests.support.recorded_hosts import recorded_host
-from ansible_collections.zstack.kvm.tests.unit.fakes import parsed_vm
-from lxml import etree
-
-
-def devices(**options: Any) -> etree._Element:
-    """Return the devices of a VM."""
-    domain = build(parsed_vm(**options), recorded_host("debian-12"), StorageFacts({})).element
-    assert schema_errors(domain) == []
-    return domain.find("devices")
+from ansible_collections.zstack.kvm.tests.unit.plugins.module_utils._domain.built import domain
 
 
 def models(**options: Any) -> list[dict[str, str]]:
-    return [dict(each.attrib) for each in devices(**options).iterfind("video/model")]
+    return [dict(each.attrib) for each in domain(**options).iterfind("devices/video/model")]
 
 
 def test_there_is_one_of_qxl_for_each_monitor() -> None:

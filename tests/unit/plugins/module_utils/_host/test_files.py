@@ -10,6 +10,7 @@ import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -93,10 +94,15 @@ class TestReading:
         found = Files().files_in(str(tmp_path), 10, recursive)
         assert [os.path.relpath(path, tmp_path) for path in found] == names
 
-    def test_free_space_is_that_of_the_file_system_in_bytes(self, tmp_path: Path, files: Files) -> None:
-        device, free = files.free_space("/")
-        assert device == tmp_path.stat().st_dev
-        assert 0 <= free <= os.statvfs(tmp_path).f_blocks * os.statvfs(tmp_path).f_frsize
+    @pytest.mark.parametrize(("user", "blocks"), [(0, 10), (1000, 7)])
+    def test_free_space_is_what_this_user_may_still_write(
+        self, tmp_path: Path, files: Files, monkeypatch: pytest.MonkeyPatch, user: int, blocks: int
+    ) -> None:
+        monkeypatch.setattr(os, "geteuid", lambda: user)
+        monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(f_bfree=10, f_bavail=7, f_frsize=4096))
+        assert files.free_space("/") == (tmp_path.stat().st_dev, blocks * 4096)
+
+    def test_there_is_no_free_space_where_there_is_no_directory(self, files: Files) -> None:
         assert code_of(files.free_space, "/none") == "path_unreadable"
 
 

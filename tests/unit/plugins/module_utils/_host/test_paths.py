@@ -118,6 +118,7 @@ class TestWrittenFiles:
     def test_one_is_for_its_owner_alone_by_default(self, tmp_path: Path) -> None:
         paths.write_file("/file", b"secret", False, str(tmp_path))
         assert ((tmp_path / "file").read_bytes(), mode_of(tmp_path / "file")) == (b"secret", 0o600)
+        assert os.listdir(tmp_path) == ["file"]
 
     @pytest.mark.parametrize("replace", [True, False])
     def test_an_existing_one_is_replaced_only_on_demand(self, tmp_path: Path, replace: bool) -> None:

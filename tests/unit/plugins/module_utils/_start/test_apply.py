@@ -162,14 +162,6 @@ def test_that_during_which_libvirt_was_lost_is_undone_too(recorder: Recorder, co
     assert (failure.error.code, failure.rollback) == (code, "done")
 
 
-def test_that_which_libvirt_refused_needs_no_undoing() -> None:
-    def call() -> None:
-        raise VmError("disk_full", "no")
-
-    with pytest.raises(VmError):
-        unanswered(call, lambda: None)
-
-
 def test_an_unexpected_exception_is_undone_too(recorder: Recorder) -> None:
     failure = failure_of(recorder, Step(recorder, "first"), failing(recorder, KeyError("x")))
     assert recorder.events == ["first", "undo first"]

@@ -1,17 +1,16 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Claims of other domains: gathered once, also if the hypervisor's files can't be read."""
+"""Conflicts with the claims of other domains, also where the hypervisor's files can't be read."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._domain.serial import console_log
-from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem, RemoteSystem
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.observed import DomainList, ObservedVm
 from ansible_collections.zstack.kvm.plugins.module_utils._start.conflicts import Conflicts, find_conflicts
@@ -34,19 +33,13 @@ def domain(uuid: str, devices: str) -> str:
 class Libvirt(FakeHypervisor):
     """A libvirt with a running domain and one that is off."""
 
-    def __init__(self, running: str = "", off: str = "", error: Optional[VmError] = None) -> None:
+    def __init__(self, running: str = "", off: str = "") -> None:
         super().__init__({RUNNING: FakeDomain(running=running), OFF: FakeDomain("shutoff", defined=off)})
-        self.error = error
 
-    def xml(self, uuid: str, inactive: bool) -> str:
-        if self.error:
-            raise self.error
-        return super().xml(uuid, inactive)
-
-    def others(self, *run: str) -> OtherDomains:
+    def others(self) -> OtherDomains:
         domains = DomainList({RUNNING: "r", OFF: "o"}, frozenset([RUNNING]), frozenset())
         libvirt: Any = self
-        return OtherDomains(libvirt, domains, [UUID, *run])
+        return OtherDomains(libvirt, domains, [UUID])
 
 
 def conflicts(others: OtherDomains, devices: str, use: Use = START) -> Conflicts:
@@ -57,20 +50,6 @@ def conflicts(others: OtherDomains, devices: str, use: Use = START) -> Conflicts
     )
     desired = etree.fromstring(domain(UUID, devices))
     return find_conflicts(vm, desired, ObservedVm(), use, RemoteSystem("qemu+ssh://hv1/system"), others)
-
-
-def test_they_are_read_once_as_they_run_or_are_defined() -> None:
-    libvirt = Libvirt()
-    others = libvirt.others()
-    for _vm in range(3):
-        conflicts(others, NIC + CHANNEL)
-    assert libvirt.calls == [("xml", RUNNING, False), ("xml", OFF, True)]
-
-
-def test_vms_of_the_task_are_not_read() -> None:
-    libvirt = Libvirt(running=CHANNEL)
-    assert conflicts(libvirt.others(RUNNING, OFF), CHANNEL).problems == []
-    assert libvirt.calls == []
 
 
 def test_a_vm_without_any_claim_asks_nobody() -> None:
@@ -102,13 +81,6 @@ def test_what_one_has_that_is_off_is_a_warning() -> None:
 def test_a_vm_that_only_gets_a_nic_needs_no_other_checks() -> None:
     found = conflicts(Libvirt(running=NIC + CHANNEL).others(), NIC + CHANNEL, Use(attaches=True))
     assert [problem.code for problem in found.problems] == ["nic_name_taken"]
-
-
-def test_a_domain_that_cannot_be_read_says_nothing() -> None:
-    gone = Libvirt(error=VmError("domain_gone", "gone"))
-    assert conflicts(gone.others(), NIC).problems == []
-    with pytest.raises(VmError):
-        conflicts(Libvirt(error=VmError("connection_lost", "lost")).others(), NIC)
 
 
 FILE = "<serial type='file'><source path='/var/log/a'/></serial>"
