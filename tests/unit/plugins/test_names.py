@@ -20,6 +20,12 @@ OF_MANY_FILES = {
 }
 
 
+def test_a_file_of_module_utils_has_a_test_file_of_its_name() -> None:
+    sources = [path.relative_to(PLUGINS) for path in PLUGINS.joinpath("module_utils").rglob("*.py")]
+    files = [path for path in sources if path.stem != "__init__"]
+    assert sorted(str(path) for path in files if not (TESTS / path.parent / f"test_{path.name}").exists()) == []
+
+
 def test_a_test_file_begins_with_the_name_of_a_source_file_in_the_same_directory() -> None:
     misnamed = []
     for path in sorted(TESTS.rglob("test_*.py")):

@@ -82,6 +82,7 @@ def test_a_number_is_read_as_libvirt_reads_it(text: Optional[str], value: int) -
         (same_number, "x", "y", False),
         (same_hexadecimal, "0x50", "50", True),
         (same_hexadecimal, "50", "51", False),
+        (same_hexadecimal, "x", "x", False),
         (same_cpus, "0-2", "0,1,2", True),
         (same_cpus, "0-2,^1", "0,2", True),
         (same_cpus, "0-2", "0,1", False),

@@ -75,7 +75,7 @@ def test_native_aio_is_left_out_with_a_warning_where_the_cache_mode_forbids_it(s
             id="vhost",
         ),
         pytest.param({"format": "raw"}, {"format": None}, id="the image states its format"),
-        pytest.param({"useSCSI": True, "controllerIndex": 2}, {"use_scsi": True, "controller_index": 2}, id="SCSI"),
+        pytest.param({"useSCSI": True, "controllerIndex": 1}, {"use_scsi": True, "controller_index": 1}, id="SCSI"),
         pytest.param({"controllerIndex": 2}, {"controller_index": None}, id="controller of another bus"),
         pytest.param(
             {"useSCSI": True, "controllerIndex": 0, "ioThreadId": 0},
@@ -87,11 +87,14 @@ def test_native_aio_is_left_out_with_a_warning_where_the_cache_mode_forbids_it(s
         pytest.param({"bootOrder": 0}, {"boot_order": None}, id="no boot order"),
         pytest.param({"multiQueues": 4}, {"queues": 4}, id="queues"),
         pytest.param({"multiQueues": 4, "deviceType": "iscsi"}, {"queues": None}, id="queues of iSCSI"),
-        pytest.param({"ioThreadId": 3}, {"io_thread": 3}, id="IO thread"),
+        pytest.param({"ioThreadId": 1}, {"io_thread": 1}, id="IO thread"),
         pytest.param({"useVirtio": False, "ioThreadId": 3}, {"io_thread": None}, id="IO thread of another bus"),
         pytest.param({"physicalBlockSize": 4096}, {"physical_block_size": None}, id="block size of a file"),
         pytest.param(
             {"deviceType": "ceph", "physicalBlockSize": 4096}, {"physical_block_size": 4096}, id="block size of ceph"
+        ),
+        pytest.param(
+            {"deviceType": "ceph", "physicalBlockSize": 0}, {"physical_block_size": None}, id="no block size of ceph"
         ),
         pytest.param({"secretUuid": "s"}, {"luks_secret_uuid": "s", "secret_uuid": None}, id="secret of a file"),
         pytest.param(
