@@ -120,15 +120,13 @@ def _no_port(
 ) -> Problem:
     index = _controller_of(device, vm)
     ports = next(controller.ports for controller in controllers if controller.index == index)
-    others = [other.option_path for other, port in placed if port.controller == index]
-    own = ports - len(others)
+    takers = [other.option_path for other, port in placed if port.controller == index]
+    if index == 0:
+        takers.insert(0, "%s (%d)" % (_own_devices(vm), ports - len(takers)))
     return Problem(
         device.option_path,
-        "too many USB devices: controller %d, for USB %d, has %d ports; %d are for %s, the others have %s"
-        % (index, device.usb_version, ports, own, _own_devices(vm), ", ".join(others) or "nothing")
-        if index == 0
-        else "too many USB devices: controller %d, for USB %d, has %d ports, taken by %s"
-        % (index, device.usb_version, ports, ", ".join(others)),
+        "too many USB devices: controller %d, for USB %d, has %d ports, taken by %s"
+        % (index, device.usb_version, ports, ", ".join(takers)),
         "impossible_layout",
         "leave out one of the devices of this USB version",
     )

@@ -143,32 +143,30 @@ class TestTooManyDevices:
                 False,
                 {},
                 2,
-                "controller 0, for USB 1, has 2 ports; 1 are for the VM's own input devices, "
-                "the others have vms[0].usb_devices[0]",
+                "controller 0, for USB 1, has 2 ports, taken by the VM's own input devices (1), vms[0].usb_devices[0]",
                 id="of the first controller",
             ),
             pytest.param(
                 False,
                 SPICE,
                 2,
-                "controller 0, for USB 1, has 6 ports; 5 are for the VM's own input devices and redirections, "
-                "the others have vms[0].usb_devices[0]",
+                "controller 0, for USB 1, has 6 ports, taken by the VM's own input devices and redirections (5), "
+                "vms[0].usb_devices[0]",
                 id="of the first controller with redirection",
             ),
             pytest.param(
                 True,
                 SPICE,
                 1,
-                "controller 0, for USB 1, has 6 ports; 6 are for the VM's own input devices and redirections, "
-                "the others have nothing",
+                "controller 0, for USB 1, has 6 ports, taken by the VM's own input devices and redirections (6)",
                 id="of the first controller without a free port",
             ),
             pytest.param(
                 True,
                 {},
                 3,
-                "controller 0, for USB 1, has 4 ports; 2 are for the VM's own input devices, "
-                "the others have vms[0].usb_devices[0], vms[0].usb_devices[1]",
+                "controller 0, for USB 1, has 4 ports, taken by the VM's own input devices (2), "
+                "vms[0].usb_devices[0], vms[0].usb_devices[1]",
                 id="of the first controller of aarch64",
             ),
         ],

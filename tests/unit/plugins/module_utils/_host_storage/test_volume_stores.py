@@ -31,7 +31,7 @@ LIBVIRT: Any = FakeHypervisor()
     ("item", "store"), [(volume("file", "/a"), FileVolumes), (ceph_volume(), CephVolumes)], ids=["file", "ceph"]
 )
 def test_a_volume_has_the_store_of_its_type(item: Any, store: type) -> None:
-    assert type(VolumeStores(HostSystem(), LIBVIRT, None).of(item)) is store
+    assert isinstance(VolumeStores(HostSystem(), LIBVIRT, None).of(item), store)
 
 
 def test_volumes_of_a_task_share_a_store() -> None:

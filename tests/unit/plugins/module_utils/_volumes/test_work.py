@@ -20,7 +20,6 @@ from ansible_collections.zstack.kvm.plugins.module_utils._volumes.work import Vo
 from ansible_collections.zstack.kvm.tests.unit.fakes import UUID, FakeDomain, FakeHypervisor, FakeSystem, FakeVolumes
 
 GIB = 1 << 30
-ONE_GIB = {"size": "1GiB"}
 DISK = "<disk type='file'><driver type='qcow2'/><source file='%s'/>%s<target dev='vdb'/></disk>"
 BELOW = "<backingStore type='file'><format type='qcow2'/><source file='%s'/></backingStore>"
 SMALL, AS_DESIRED, LARGE = (FoundVolume("qcow2", size) for size in (5, GIB, 2 * GIB))
@@ -41,10 +40,12 @@ def run(
     absent: bool = False,
     check_mode: bool = False,
     cancelled: bool = False,
-    create: Optional[Mapping[str, Any]] = ONE_GIB,
+    size: Optional[str] = "1GiB",
+    create: Optional[Mapping[str, Any]] = None,
 ) -> list[VolumeResult]:
-    """Work on volumes of 1 GiB with these paths."""
-    options: dict[str, Any] = {} if absent or create is None else {"create": create}
+    """Work on volumes with these paths, which C(create) describes, or else only their size."""
+    created = create or ({"size": size} if size else None)
+    options: dict[str, Any] = {} if absent or created is None else {"create": created}
     volumes, problems = parse_volumes([{"install_path": path, "format": "qcow2", **options} for path in paths])
     assert not problems
     event = threading.Event()
@@ -98,7 +99,7 @@ class TestAMissingVolume:
         assert (result.failure.phase, result.actions, result.exists) == ("create_volume", [], False)
 
     def test_is_only_reported_where_nothing_says_how_to_create_it(self, store: FakeVolumes) -> None:
-        (result,) = run("/a", create=None)
+        (result,) = run("/a", size=None)
         assert (result.actions, result.exists, result.failure) == ([], False, None)
 
 
