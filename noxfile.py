@@ -132,7 +132,7 @@ def integration(session: nox.Session) -> None:
     with laboratory(session, at_once) as hypervisors, failures.noted("in hypervisors"):
         workers = [f"--tx=popen//python={shlex.join([*inside, python])}" for inside in hypervisors]
         # A hypervisor has a /tmp of its own; the checkout is the same everywhere.
-        spread = [*workers, f"--basetemp={CHECKOUT.cache / 'tmp'}", "-m", "not outside"]
+        spread = [*workers, f"--basetemp={CHECKOUT.cache / 'tmp'}", "--no-loadscope-reorder", "-m", "not outside"]
         pytest_and_again(session, "integration-inside", ["pytest", *spread, *common])
     with failures.noted("on this machine"):
         spread = [f"--numprocesses={at_once}", "--no-loadscope-reorder", "-m", "outside"]

@@ -46,7 +46,8 @@ def write_luks(path: Path, text: str) -> str:
     """Write a LUKS image whose clear text begins with a text, and return its path."""
     secret = ["--object", f"secret,id=key,data={PASSPHRASE}"]
     create = ["qemu-img", "create", "-q", *secret, "-f", "luks", "-o", "key-secret=key,iter-time=10", str(path), "1M"]
-    subprocess.run(create, check=True)
+    # qemu-img measures the CPU for it, which fails at times while others have the CPU.
+    wait_until(lambda: subprocess.run(create, check=False).returncode == 0, f"qemu-img creates {path}")
     clear = path.with_name("clear")
     write_raw(clear, text)
     target = f"driver=luks,key-secret=key,file.filename={path}"
