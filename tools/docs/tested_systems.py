@@ -19,6 +19,7 @@ from xml.etree import ElementTree
 
 from tests.run import systems
 from tests.run.checkout import Checkout
+from tests.run.result import AGAIN
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "testing.md"
@@ -65,7 +66,9 @@ def _rows_of_reports(checkout: Checkout) -> list[Row]:
 
 
 def _row(system: str, run: str, reports: list[Path], files: Path, environment: Path) -> Row:
-    passed, failed = counted(report.read_text(encoding="utf-8") for report in reports)
+    again = [report.with_name(f"{report.stem}{AGAIN}.xml") for report in reports]
+    read = [*reports, *(report for report in again if report.exists())]
+    passed, failed = counted(report.read_text(encoding="utf-8") for report in read)
     versions = {name: short(_package_version(files, package)) for name, package in _PACKAGES.items()}
     on = date.fromtimestamp(max(report.stat().st_mtime for report in reports)).isoformat()
     core = next(environment.glob("lib/python3*/site-packages/ansible_core-*.dist-info")).name
@@ -95,7 +98,7 @@ def short(version: str) -> str:
 
 
 def counted(reports: Iterable[str]) -> tuple[int, int]:
-    """Return how many tests passed, and how many failed or were skipped. One that is run again is one."""
+    """Return how many tests passed, and how many failed or were skipped. The last run of each counts."""
     passed: dict[tuple[str, str], bool] = {}
     for report in reports:
         for test in ElementTree.fromstring(report).iter("testcase"):
