@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import os
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
+
+from .lock import alone_in
 
 CACHE = Path("/var/cache/zstack-kvm/images")
 _SOURCES = "tools/cloud_image"
@@ -28,20 +27,8 @@ def path(checkout: Path) -> Path:
 
 def ensure(checkout: Path, run: Callable[[list[str]], None]) -> None:
     """Build the image with C(run), which raises if a command fails, unless it exists."""
-    with _alone():
+    with alone_in(CACHE):
         if not path(checkout).exists():
             for unfinished in CACHE.glob("zstack-kvm-cloud-image-*"):
                 shutil.rmtree(unfinished)
             run([str(checkout / _SOURCES / "build"), str(path(checkout))])
-
-
-@contextmanager
-def _alone() -> Iterator[None]:
-    """Wait until no other checkout on this machine builds an image."""
-    CACHE.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(CACHE, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from . import ansible_test, cloud_image, systems
 from .checkout import Checkout
+from .lock import alone_in
 from .process import Outcome, run
 from .screen import Screen
 from .stage import staged
@@ -208,7 +209,7 @@ class Setup:
                 raise self._fail(f"Creating the files of {name}", outcome, "Do the package sources answer?")
 
         packages = listed_packages(self.checkout.root / systems.PACKAGES)
-        with step(f"the files of a hypervisor that runs {name}"), systems.alone():
+        with step(f"the files of a hypervisor that runs {name}"), alone_in(systems.CACHE):
             if not systems.directory(self.checkout.root, name).is_dir():
                 systems.create(self.checkout.root, name, packages, run_or_fail)
 

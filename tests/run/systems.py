@@ -8,14 +8,12 @@ They are cached for all clones on the machine and never changed: a hypervisor wr
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 CACHE = Path("/var/cache/zstack-kvm/systems")
@@ -55,18 +53,6 @@ def directory(checkout: Path, name: str) -> Path:
     for path in (checkout / PACKAGES, checkout / _REQUIREMENTS, Path(__file__)):
         digest.update(path.read_bytes())
     return CACHE / f"{name}-{digest.hexdigest()[:12]}"
-
-
-@contextmanager
-def alone() -> Iterator[None]:
-    """Wait until no other checkout on this machine creates a system."""
-    CACHE.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(CACHE, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def create(checkout: Path, name: str, packages: list[str], run: Run) -> None:
