@@ -47,7 +47,7 @@ def paths_of(directory: Path, given: list[dict[str, str]]) -> list[Path]:
 
 
 def test_images_are_verified_and_fetched_once(images: Path, given: list[dict[str, str]]) -> None:
-    """Two runs need the same images at once; then one has a second look and a wrong one, the other one a truncated one."""
+    """Two runs need the same images at once; then they get a wrong one and a truncated one."""
     directory = images / "cache"
     # A run that was killed left one; somebody fetches into the other.
     old, new = (directory / f".packed.{age}.partial" for age in ("old", "new"))
