@@ -68,9 +68,16 @@ PARTS = (
     Part("molecule", "molecule scenarios", HYPERVISOR, minutes=20),
     Part("mutation", "unit tests notice each missing part of a domain; only when named", minutes=30, usual=False),
     Part(
+        "fresh_hosts",
+        "the role host_prerequisites on minimal installations; only when named",
+        HYPERVISOR | {"fresh_hosts"},
+        minutes=90,
+        usual=False,
+    ),
+    Part(
         "versions",
         "every ansible-core, Python and system that is supported; only when named",
-        HYPERVISOR | {"versions"} | frozenset(systems.SUITES),
+        HYPERVISOR | {"fresh_hosts", "versions"} | frozenset(systems.SUITES),
         minutes=240,
         usual=False,
     ),
