@@ -100,7 +100,7 @@ def test_where_systemd_runs_it_has_the_daemons_and_starts_them_at_boot(applied: 
         assert asked("is-active") == []
 
 
-def test_a_vm_starts_and_boots(applied: Applied) -> None:
+def start_vm(applied: Applied) -> None:
     vm = {
         "uuid": VM,
         "name": "first",
@@ -110,6 +110,21 @@ def test_a_vm_starts_and_boots(applied: Applied) -> None:
         "root_volume": {"install_path": str(applied.disk)},
     }
     applied.host.play(START, zstack_vms=[vm])
+
+
+def test_a_vm_starts_and_boots(applied: Applied) -> None:
+    start_vm(applied)
     terminal = applied.host.run("virsh", "ttyconsole", VM).strip()
     said = applied.host.run("timeout", "240", "grep", "--max-count=1", "--text", VM, terminal)
     assert f"I am {VM}" in said
+
+
+def test_with_other_settings_the_daemon_restarts_and_the_vm_runs_on(applied: Applied) -> None:
+    start_vm(applied)
+    number = applied.host.run("virsh", "domid", VM)
+    daemon = applied.host.run("cat", "/run/libvirtd.pid")
+    settings = {"host_prerequisites_security_driver": "none"}
+    assert changed(applied.host.play(PREPARE, **settings)) > 0
+    assert applied.host.run("cat", "/run/libvirtd.pid") != daemon
+    assert applied.host.run("virsh", "domid", VM) == number
+    assert changed(applied.host.play(PREPARE, **settings)) == 0
