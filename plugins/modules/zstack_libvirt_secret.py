@@ -110,7 +110,7 @@ RETURN = r"""
 uuid:
   description: The UUID of the secret, with dashes.
   type: str
-  returned: always
+  returned: success
   sample: 7f2e0b9c-3a51-4c7e-9d2e-0123456789ab
 actions:
   description: The names of the actions that were done, or would be done in check mode, in order.

@@ -195,6 +195,7 @@ class RestrictQmpDirectory(Action):
         return Outcome(is_needless=not context.system.files.restrict_directory(self.path, self.owner))
 
 
+@dataclass(frozen=True, repr=False)
 class CreateNvramDirectory(CreateChannelDirectory):
     """Create the directory of the NVRAM file."""
 

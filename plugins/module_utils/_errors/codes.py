@@ -6,6 +6,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .errors import VmError
 
 
 @dataclass(frozen=True)
@@ -416,3 +420,8 @@ RETRYABLE = frozenset(
         "vm_locked",
     }
 )
+
+
+def with_hint(error: VmError) -> VmError:
+    """Return the error with the hint of its code, unless it has one of its own."""
+    return error if error.hint else error.replaced(hint=ERROR_CODES[error.code].hint)
