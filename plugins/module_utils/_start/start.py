@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
 # What only some VMs need is imported where it is used: most runs change nothing, and every task compiles its imports.
 
-# What a VM that runs already is not waited for.
+# What is not waited for if the VM already runs.
 _ENDS_WITH_START = ("running", "console")
 
 

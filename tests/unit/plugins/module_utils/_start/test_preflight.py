@@ -365,5 +365,5 @@ class TestTheDirectoryOfQmpSockets:
         directory.parent.chmod(0o777)
         (problem,) = qmp_directory_problems(self.VM, system, self.OWNER)
         assert (problem.option_path, problem.code) == ("vms[0].additional_qmp", "path_unsafe")
-        assert problem.message.startswith("QEMU is not to listen in %s: " % self.PATH)
+        assert problem.message.startswith("QEMU must not listen in %s: " % self.PATH)
         assert shared_qmp_directory(self.VM, system, self.OWNER) == []
