@@ -42,7 +42,7 @@ def main(laboratory: str, name: str) -> None:
         os.dup2(nothing.fileno(), 0)
     for command in (["sshd"], ["virtlogd", "-d"], ["libvirtd", "-d"]):
         subprocess.run([path_of(command[0]), *command[1:]], check=True)
-    _reap_for_ever(hypervisor.process_name)
+    _reap_forever(hypervisor.process_name)
 
 
 def _write_configuration(hypervisor: Hypervisor) -> None:
@@ -57,7 +57,7 @@ def _write_configuration(hypervisor: Hypervisor) -> None:
     configuration.write_text("\n".join([*kept, f'host_uuid = "{hypervisor.uuid}"', ""]), encoding="utf-8")
 
 
-def _reap_for_ever(process_name: str) -> None:
+def _reap_forever(process_name: str) -> None:
     # A parent that ignores SIGCHLD has its orphans reaped by the kernel at once: libvirt waits for QEMU to
     # vanish when a machine is destroyed. What ended before is reaped here.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)

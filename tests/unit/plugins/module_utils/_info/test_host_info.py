@@ -77,7 +77,7 @@ def guest(name: str, arch: str, domain_type: str) -> dict[str, Any]:
     return found
 
 
-def test_it_says_which_hypervisor_it_is_and_what_runs_it() -> None:
+def test_it_identifies_the_hypervisor_and_its_versions() -> None:
     told = info("debian-12")
     assert (told["uuid"], told["hostname"], told["arch"]) == ("f7a72e8d-9fd3-4274-8577-1a6ab78ecdaf", "hv1", "x86_64")
     assert (told["libvirt_version"], told["qemu_version"], told["cpus"]) == ("10.5.0", "9.1.0", 32)
@@ -139,13 +139,13 @@ def test_aarch64_has_no_bios() -> None:
     assert guest("el-10-aarch64", "aarch64", "kvm")["machines"]["virt"]["firmware"] == ["uefi"]
 
 
-def test_a_machine_that_libvirt_does_not_answer_for_is_left_out() -> None:
+def test_a_machine_that_libvirt_does_not_describe_is_left_out() -> None:
     told = guest("el-10", "x86_64", "qemu")
     assert told["machines"] == {}
     assert "q35" in told["machine_names"]
 
 
-def test_libvirt_gone_in_the_middle_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_libvirt_lost_meanwhile_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     hypervisor = RecordedHypervisor("debian-12")
 
     def gone(*_kind: object) -> str:
