@@ -163,7 +163,7 @@ def _try_system(session: nox.Session, part: str, name: str, *tests: str) -> None
         session.error(f"there is no system {name}, only {', '.join(systems.SUITES)}")
     files = systems.directory(ROOT, name)
     if not files.is_dir():
-        session.error(f"{files} is missing; ./run-tests systems creates it")
+        session.error(f"{files} is missing; ./run-tests other_systems --hypervisor={name} creates it")
     python = str(systems.VENV / "bin" / "python")
     path = ":".join([str(systems.VENV / "bin"), STANDARD_PATH])
     # Another system's files do not have this machine's cache.

@@ -178,7 +178,8 @@ def _parser() -> argparse.ArgumentParser:
         description="Prepare the machine (as root: install packages), and run the project's tests.",
         epilog="What follows -- goes to the tool of the one part named: ./run-tests unit -- -k cpu",
     )
-    help_text = f"one or more of {', '.join(names)}; without any: all but versions"
+    unusual = " and ".join(part.name for part in PARTS if not part.usual)
+    help_text = f"one or more of {', '.join(names)}; without any: all but {unusual}"
     parser.add_argument("parts", nargs="*", metavar="PART", help=help_text)
     parser.add_argument("--list", action="store_true", help="show the parts and the systems")
     parser.add_argument(
