@@ -80,7 +80,7 @@ def parse_secret(xml: str) -> SecretDefinition:
 def plan_secret(
     wanted: SecretDefinition, value: Optional[bytes], existing: Optional[ExistingSecret], overwrite: bool
 ) -> SecretPlan:
-    """Return the plan that makes a secret as desired. Without C(value) it keeps its value.
+    """Return the plan that gives a secret its desired state. Without C(value) it keeps its value.
 
     C(overwrite): give it the value also where it has another, or where nobody can see which it has. libvirt changes
     neither the usage of a secret nor a private one into a public one: such a secret is recreated.
