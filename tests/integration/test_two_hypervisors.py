@@ -120,7 +120,9 @@ class TestByARemoteUri:
         assert here.says(vm, "I am " + vm["uuid"])
         assert agreed(vm, uri=here.uri).actions == []
 
-    def test_the_format_of_a_file_is_read_from_libvirts_storage_pool(self, here: Remote, new_vm: NewVm, shared: Path) -> None:
+    def test_the_format_of_a_file_is_read_from_libvirts_storage_pool(
+        self, here: Remote, new_vm: NewVm, shared: Path
+    ) -> None:
         vm = new_vm()
         del vm["root_volume"]["format"]
         here.virsh("pool-create-as", "shared", "dir", "--target", str(shared))
