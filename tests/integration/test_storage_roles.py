@@ -192,7 +192,8 @@ class TestLabels:
         """Return what is done to the rules of labels, given the site's rules and equivalent directories."""
         (self.POLICY / "contexts/files/file_contexts.subs_dist").write_text(f"# comment\n\n{like}\n")
         (directory / "rules").write_text(rules)
-        fact = {"ansible.builtin.set_fact": {"selinux": {"type": self.POLICY.name}, "cacheable": True}}
+        facts = {"selinux": {"type": self.POLICY.name}, "python": {"executable": sys.executable}}
+        fact = {"ansible.builtin.set_fact": {**facts, "cacheable": True}}
         role = {"name": "zstack.kvm.channel_dirs", "tasks_from": "selinux.yml"}
         tasks = [fact, *[{"ansible.builtin.include_role": role, "vars": {"channel_dirs_paths": list(paths)}}] * 2]
         assert not any(result.get("failed") for result in run_tasks(tasks))
