@@ -206,7 +206,6 @@ class TestReconnecting:
 
     def test_gives_up_and_does_not_wait_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(connection, "RECONNECT_SECONDS", 0)
-        monkeypatch.setattr(connection, "time", SimpleNamespace(monotonic=lambda: 0, sleep=lambda seconds: None))
         lost = Connection("nonsense:///x")
         opened: list[int] = []
 
