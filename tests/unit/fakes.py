@@ -287,6 +287,18 @@ class FakeHypervisor:
     def network_filters(self) -> list[str]:
         return []
 
+    def hostname(self) -> str:
+        return "hv1"
+
+    def libvirt_version(self) -> str:
+        return "10.5.0"
+
+    def qemu_version(self) -> str:
+        return "9.1.0"
+
+    def memory_size(self) -> int:
+        return 64 << 30
+
     def free_memory(self) -> int:
         return self.free
 

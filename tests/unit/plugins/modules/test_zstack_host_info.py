@@ -11,32 +11,16 @@ from ansible_collections.zstack.kvm.tests.unit.fakes import UUID, FakeDomain, Fa
 from ansible_collections.zstack.kvm.tests.unit.plugins.modules.in_process import Host
 
 
-class DescribedHypervisor(FakeHypervisor):
-    """A libvirt that describes itself."""
-
-    def hostname(self) -> str:
-        return "hv1"
-
-    def libvirt_version(self) -> str:
-        return "9.0.0"
-
-    def qemu_version(self) -> str:
-        return "7.2.22"
-
-    def memory_size(self) -> int:
-        return 1 << 36
-
-
 @pytest.fixture
 def host(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Host:
-    libvirt = DescribedHypervisor({UUID: FakeDomain(name="web")})
+    libvirt = FakeHypervisor({UUID: FakeDomain(name="web")})
     return Host("zstack_host_info", monkeypatch, capsys, libvirt)
 
 
 @pytest.mark.parametrize("check", [False, True])
 def test_it_describes_the_hypervisor_and_changes_nothing(host: Host, check: bool) -> None:
     result = host.run(check)
-    assert (result["changed"], result["hostname"], result["libvirt_version"]) == (False, "hv1", "9.0.0")
+    assert (result["changed"], result["hostname"], result["libvirt_version"]) == (False, "hv1", "10.5.0")
     assert result["vms"] == [{"uuid": UUID, "name": "web", "active": True}]
     assert host.libvirt.changes == [("close",)]
 
