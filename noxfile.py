@@ -41,6 +41,7 @@ TYPED_PACKAGES = ("extensions", "plugins", "tests", "tools.docs", "tools.quickst
 TYPED_DIRECTORIES = ("tools/cloud_image", "tools/guest", "tools/lab")
 
 
+FRESH_HOSTS = "tests/fresh_hosts"
 HYPERVISOR_OPTION = "--hypervisor="
 
 Inside = list[str]  # the beginning of a command that runs in a hypervisor of the laboratory
@@ -186,12 +187,20 @@ def mutation(session: nox.Session) -> None:
 
 
 @session
+def fresh_hosts(session: nox.Session) -> None:
+    """Apply the role host_prerequisites to minimal installations of every Debian, with systemd and without."""
+    pytest(session, "fresh_hosts", "--verbose", FRESH_HOSTS, *session.posargs)
+
+
+@session
 def versions(session: nox.Session) -> None:
     """Try every ansible-core and Python of targets that the machine has of those supported, and every system."""
     found = pythons.find(supported.TARGETS)
     for missing in supported.left_out(found):
         session.warn(f"not tried: {missing}")
     failures = Failures()
+    with failures.noted("the role on minimal installations"):
+        pytest(session, "versions-fresh_hosts", "--verbose", FRESH_HOSTS, *session.posargs)
     for name in systems.SUITES:
         with failures.noted(name):
             _try_system(session, "versions", name, *supported.TESTS_OF_SYSTEMS, *session.posargs)

@@ -61,7 +61,7 @@ def create(checkout: Path, name: str, packages: list[str], run: Run) -> None:
     unfinished = finished.with_name(f"{finished.name}.unfinished")
     if unfinished.exists():
         shutil.rmtree(unfinished)
-    run(_bootstrap(SUITES[name], unfinished, packages))
+    run(bootstrap(SUITES[name], unfinished, packages))
     for file in ("/etc/resolv.conf", "/etc/ssl/certs/ca-certificates.crt"):
         shutil.copyfile(os.path.realpath(file), unfinished / file[1:])
     shutil.copyfile(checkout / _REQUIREMENTS, unfinished / "tmp/requirements.txt")
@@ -71,7 +71,8 @@ def create(checkout: Path, name: str, packages: list[str], run: Run) -> None:
     unfinished.rename(finished)
 
 
-def _bootstrap(suite: str, target: Path, packages: list[str]) -> list[str]:
+def bootstrap(suite: str, target: Path, packages: list[str]) -> list[str]:
+    """Return the command that creates the files of a Debian in a directory."""
     options = [f"--aptopt={option}" for option in _APT_OPTIONS]
     options += [f"--dpkgopt={option}" for option in _DPKG_OPTIONS]
     options += [f"--customize-hook={hook}" for hook in _HOOKS]
