@@ -180,7 +180,8 @@ def main() -> None:
     except ValueNeededError:
         module.fail_json(
             "the secret %s is private and has to be recreated, because libvirt changes neither the type nor the usage "
-            "of a secret, nor a private one into one that is not: give its value" % wanted.uuid
+            "of a secret, nor a private one into one that is not, nor a persistent one into an ephemeral one: give its "
+            "value" % wanted.uuid
         )
     else:
         _finish(module, plan, wanted, existing)
