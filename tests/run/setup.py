@@ -210,8 +210,11 @@ class Setup:
                 raise self._fail(f"Creating the files of {name}", outcome, "Do the package sources answer?")
 
         packages = listed_packages(self.checkout.root / systems.PACKAGES)
-        with step(f"the files of a hypervisor that runs {name}"), alone_in(systems.CACHE):
-            systems.create(self.checkout.root, name, packages, run_or_fail)
+        with step(f"the files of a hypervisor that runs {name}"):
+            # Nobody who has them waits for another clone that creates others.
+            if not systems.directory(self.checkout.root, name).is_dir():
+                with alone_in(systems.CACHE):
+                    systems.create(self.checkout.root, name, packages, run_or_fail)
 
     def _debian_modules(self) -> None:
         site_packages = next(self.checkout.venv.glob("lib/python3*/site-packages"))
