@@ -6,7 +6,7 @@
 A device that is the same in another domain of the same machine type is changed there.
 
 What the document decides is found and repaired by the next run, everything else is left alone. Exceptions, with the
-reasons, are in tests/fixtures/drift/left_out.yml. ZSTACK_KVM_DRIFT_SAMPLE=12 takes one document in twelve, which is
+reasons, are in tests/fixtures/drift/left_out.yml. ZSTACK_KVM_DRIFT_SAMPLE=24 takes one document in so many, which is
 enough for the first test only.
 """
 
