@@ -41,6 +41,7 @@ TYPED_PACKAGES = ("extensions", "plugins", "tests", "tools.docs", "tools.quickst
 TYPED_DIRECTORIES = ("tools/cloud_image", "tools/guest", "tools/lab")
 
 
+FRESH_HOSTS = "tests/fresh_hosts"
 HYPERVISOR_OPTION = "--hypervisor="
 # Marks of the integration tests that run in hypervisors with libvirtd
 INSIDE = "not outside and not modular"
@@ -196,12 +197,20 @@ def mutation(session: nox.Session) -> None:
 
 
 @session
+def fresh_hosts(session: nox.Session) -> None:
+    """Apply the role host_prerequisites to minimal installations of every Debian, with systemd and without."""
+    pytest(session, "fresh_hosts", "--verbose", FRESH_HOSTS, *session.posargs)
+
+
+@session
 def versions(session: nox.Session) -> None:
     """Try every ansible-core and Python of targets that the machine has of those supported, and every system."""
     found = pythons.find(supported.TARGETS)
     for missing in supported.left_out(found):
         session.warn(f"not tried: {missing}")
     failures = Failures()
+    with failures.noted("the role on minimal installations"):
+        pytest(session, "versions-fresh_hosts", "--verbose", FRESH_HOSTS, *session.posargs)
     for name in systems.SYSTEMS:
         with failures.noted(name):
             tests = [*_chosen_tests(name), *session.posargs]

@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Optional
 
@@ -155,12 +157,27 @@ def test_a_host_has_what_its_distribution_calls_by_these_names() -> None:
         "libvirt-daemon-kvm iscsi-initiator-utils edk2-ovmf": system("Rocky", "RedHat", "9.4"),
         "qemu-kvm policycoreutils-python-utils edk2-aarch64": system("AlmaLinux", "RedHat", "10.0", "aarch64"),
         "open-iscsi qemu-system-x86 qemu-system-modules-spice": system("Ubuntu", "Debian", "24.04"),
+        "qemu-system-x86 qemu-system-modules-spice": system("Debian", "Debian", "forky/sid"),
         "qemu-system-arm qemu-efi-aarch64": system("Ubuntu", "Debian", "22.04", "aarch64"),
     }
     results = run_tasks([task for facts in hosts.values() for task in [*part("platform", facts), packages]])
     lists = [result["msg"] for result in results if isinstance(result.get("msg"), list)]
     assert [set(names.split()) - set(found) for names, found in zip(hosts, lists)] == [set()] * len(hosts)
     assert "qemu-system-modules-spice" not in lists[-1]
+
+
+def test_a_host_whose_virtqemud_is_down_is_modular_although_something_listens_for_libvirtd(images: Path) -> None:
+    sockets = {name: str(images / name) for name in ("libvirtd", "virtlogd", "virtnetworkd", "virtqemud")}
+    variables = {"__host_prerequisites_sockets": sockets}
+    kind = {"ansible.builtin.debug": {"msg": "{{ __host_prerequisites_running_kind }}"}, "vars": variables}
+    with ExitStack() as stack:
+        # libvirtd's is virtproxyd's there.
+        for name in ("libvirtd", "virtlogd", "virtnetworkd"):
+            listening = stack.enter_context(socket.socket(socket.AF_UNIX))
+            listening.bind(sockets[name])
+            listening.listen()
+        results = run_tasks([*part("daemons_there", DEBIAN, **variables), kind])
+    assert results[-1]["msg"] == "modular", messages(results)
 
 
 def test_what_a_host_cannot_be_or_have_is_refused() -> None:

@@ -68,9 +68,16 @@ PARTS = (
     Part("molecule", "molecule scenarios", HYPERVISOR, minutes=20),
     Part("mutation", "unit tests notice each missing part of a domain; only when named", minutes=30, usual=False),
     Part(
+        "fresh_hosts",
+        "the role host_prerequisites on minimal installations; only when named",
+        HYPERVISOR | {"fresh_hosts"},
+        minutes=90,
+        usual=False,
+    ),
+    Part(
         "versions",
         "every ansible-core, Python and system that is supported; only when named",
-        HYPERVISOR | {"versions"} | frozenset(systems.SYSTEMS),
+        HYPERVISOR | {"fresh_hosts", "versions"} | frozenset(systems.SYSTEMS),
         minutes=240,
         usual=False,
     ),
@@ -178,7 +185,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Prepare the machine (as root: install packages), and run the project's tests.",
         epilog="What follows -- goes to the tool of the one part named: ./run-tests unit -- -k cpu",
     )
-    help_text = f"one or more of {', '.join(names)}; without any: all but versions"
+    help_text = f"one or more of {', '.join(names)}; without any: all but those that run only when named"
     parser.add_argument("parts", nargs="*", metavar="PART", help=help_text)
     parser.add_argument("--list", action="store_true", help="show the parts and the systems")
     parser.add_argument(

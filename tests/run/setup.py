@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from . import ansible_test, cloud_image, systems
+from . import ansible_test, cloud_image, fresh_systems, systems
 from .checkout import Checkout
 from .lock import alone_in
 from .process import Outcome, run
@@ -71,6 +71,8 @@ class Setup:
         files = ["tests/run/packages.txt"]
         if "hypervisor" in needs:
             files += ["tests/run/packages-hypervisor.txt", "tests/support/packages.txt"]
+        if "fresh_hosts" in needs:
+            files += ["tests/run/packages-fresh-hosts.txt"]
         if "versions" in needs:
             files += ["tests/run/packages-versions.txt"]
         self._packages(files)
@@ -87,6 +89,8 @@ class Setup:
         for name in systems.SYSTEMS:
             if name in needs:
                 self._system(name)
+        if "fresh_hosts" in needs:
+            self._fresh_systems()
 
     def _run(
         self, command: list[str], seconds: float, env: dict[str, str] | None = None, cwd: Path | None = None
@@ -202,6 +206,16 @@ class Setup:
 
         with step("a cloud image of Debian, from its packages"):
             cloud_image.ensure(self.checkout.root, run_or_fail)
+
+    def _fresh_systems(self) -> None:
+        def run_or_fail(command: list[str]) -> None:
+            outcome = self._run(command, APT_SECONDS)
+            if not outcome.ok:
+                raise self._fail("Creating the files of minimal systems", outcome, "Do the package sources answer?")
+
+        with step("the files of minimal systems"), alone_in(systems.CACHE):
+            for name in fresh_systems.SUITES:
+                fresh_systems.create(name, run_or_fail)
 
     def _system(self, name: str) -> None:
         def run_or_fail(command: list[str]) -> None:

@@ -75,7 +75,11 @@ CHOSEN = {
 TESTS_OF_SYSTEMS = tuple(test for tests in CHOSEN.values() for test in tests)
 # Of the documents of the drift walk, they take one in so many.
 DRIFT_SAMPLE = {"ZSTACK_KVM_DRIFT_SAMPLE": "24"}
-TESTS_OF_MODULAR_DAEMONS = ("tests/integration/test_modular_daemons.py",)
+# On hypervisors with modular daemons, beyond that
+TESTS_OF_MODULAR_DAEMONS = (
+    "tests/integration/test_modular_daemons.py",
+    "tests/integration/test_host_prerequisites.py::test_what_is_missing_is_created_and_the_vm_runs_on",
+)
 
 
 def controllers(found: Collection[str]) -> dict[str, str]:
