@@ -43,6 +43,8 @@ TYPED_DIRECTORIES = ("tools/cloud_image", "tools/guest", "tools/lab")
 
 FRESH_HOSTS = "tests/fresh_hosts"
 HYPERVISOR_OPTION = "--hypervisor="
+# Marks of the integration tests that run in hypervisors with libvirtd
+INSIDE = "not outside and not modular"
 
 Inside = list[str]  # the beginning of a command that runs in a hypervisor of the laboratory
 
@@ -133,7 +135,7 @@ def integration(session: nox.Session) -> None:
     with laboratory(session, at_once) as hypervisors, failures.noted("in hypervisors"):
         workers = [f"--tx=popen//python={shlex.join([*inside, python])}" for inside in hypervisors]
         # A hypervisor has a /tmp of its own; the checkout is the same everywhere.
-        spread = [*workers, f"--basetemp={CHECKOUT.cache / 'tmp'}", "--no-loadscope-reorder", "-m", "not outside"]
+        spread = [*workers, f"--basetemp={CHECKOUT.cache / 'tmp'}", "--no-loadscope-reorder", "-m", INSIDE]
         pytest_and_again(session, "integration-inside", ["pytest", *spread, *common])
     with failures.noted("on this machine"):
         spread = [f"--numprocesses={at_once}", "--no-loadscope-reorder", "-m", "outside"]
@@ -154,24 +156,32 @@ def other_systems(session: nox.Session) -> None:
     failures = Failures()
     for name in names:
         with failures.noted(name):
-            _try_system(session, "other_systems", name, *supported.TESTS_OF_SYSTEMS, *further)
+            _try_system(session, "other_systems", name, *_chosen_tests(name), *further, env=supported.DRIFT_SAMPLE)
     failures.end(session)
 
 
-def _try_system(session: nox.Session, part: str, name: str, *tests: str) -> None:
+def _chosen_tests(name: str) -> list[str]:
+    further = supported.TESTS_OF_MODULAR_DAEMONS if systems.SYSTEMS[name].base else ()
+    return [*supported.TESTS_OF_SYSTEMS, *further]
+
+
+def _try_system(
+    session: nox.Session, part: str, name: str, *tests: str, env: Optional[Mapping[str, str]] = None
+) -> None:
     """Run the tests in one hypervisor of the system, with the system's own Python."""
-    if name not in systems.SUITES:
-        session.error(f"there is no system {name}, only {', '.join(systems.SUITES)}")
+    if name not in systems.SYSTEMS:
+        session.error(f"there is no system {name}, only {', '.join(systems.SYSTEMS)}")
     files = systems.directory(ROOT, name)
     if not files.is_dir():
-        session.error(f"{files} is missing; ./run-tests systems creates it")
+        session.error(f"{files} is missing; ./run-tests other_systems --hypervisor {name} creates it")
     python = str(systems.VENV / "bin" / "python")
     path = ":".join([str(systems.VENV / "bin"), STANDARD_PATH])
     # Another system's files do not have this machine's cache.
     images = [f"--bind={cloud_image.CACHE}"] if cloud_image.CACHE.is_dir() else []
     with laboratory(session, 1, f"--system={files}", *images) as (inside,):
-        command = [*inside, python, "-m", "pytest", "--verbose", "--durations=20", "-m", "not outside", *tests]
-        pytest_and_again(session, f"{part}-{name}", command, env={"PATH": path})
+        marks = ["-m", "not outside" if systems.SYSTEMS[name].base else INSIDE]
+        command = [*inside, python, "-m", "pytest", "--verbose", "--durations=20", *marks, *tests]
+        pytest_and_again(session, f"{part}-{name}", command, env={"PATH": path, **(env or {})})
 
 
 @session
@@ -201,9 +211,10 @@ def versions(session: nox.Session) -> None:
     failures = Failures()
     with failures.noted("the role on minimal installations"):
         pytest(session, "versions-fresh_hosts", "--verbose", FRESH_HOSTS, *session.posargs)
-    for name in systems.SUITES:
+    for name in systems.SYSTEMS:
         with failures.noted(name):
-            _try_system(session, "versions", name, *supported.TESTS_OF_SYSTEMS, *session.posargs)
+            tests = [*_chosen_tests(name), *session.posargs]
+            _try_system(session, "versions", name, *tests, env=supported.DRIFT_SAMPLE)
     with laboratory(session, 1) as hypervisors:
         for core, python in supported.controllers(found).items():
             with failures.noted(f"ansible-core {core}"):

@@ -77,7 +77,7 @@ PARTS = (
     Part(
         "versions",
         "every ansible-core, Python and system that is supported; only when named",
-        HYPERVISOR | {"fresh_hosts", "versions"} | frozenset(systems.SUITES),
+        HYPERVISOR | {"fresh_hosts", "versions"} | frozenset(systems.SYSTEMS),
         minutes=240,
         usual=False,
     ),
@@ -91,7 +91,7 @@ def main(arguments: list[str]) -> int:
     if options.list:
         for part in PARTS:
             print(f"{part.name:14} {part.summary}")
-        print(f"\nSystems of hypervisors: this machine's own, {', '.join(systems.SUITES)}")
+        print(f"\nSystems of hypervisors: this machine's own, {', '.join(systems.SYSTEMS)}")
         return 0
     unknown = set(options.parts) - {part.name for part in PARTS}
     if unknown:
@@ -140,7 +140,7 @@ def _run(part: Part, checkout: Checkout, further: list[str], screen: Screen) -> 
         try:
             _run_session(part, checkout, further, result, screen)
         except Exception as error:
-            # Whatever it is, the other parts have their results all the same.
+            # Whatever it is, the other parts keep their results.
             screen.line(traceback.format_exc())
             result.problem(f"{part.name} broke off: {error!r}")
         result.seconds = time.monotonic() - started
@@ -190,9 +190,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--list", action="store_true", help="show the parts and the systems")
     parser.add_argument(
         "--hypervisor",
-        choices=sorted(systems.SUITES),
+        choices=sorted(systems.SYSTEMS),
         metavar="SYSTEM",
-        help="the system of the hypervisors of integration or other_systems: " + ", ".join(sorted(systems.SUITES)),
+        help="the system of the hypervisors of integration or other_systems: " + ", ".join(sorted(systems.SYSTEMS)),
     )
     return parser
 

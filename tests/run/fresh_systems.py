@@ -13,7 +13,7 @@ import shutil
 from pathlib import Path
 
 from . import systems
-from .systems import Run
+from .modular_libvirt import Run
 
 SUITES = {"debian-12": "bookworm", "debian-13": "trixie", "debian-unstable": "sid"}
 # systemd runs in some of the hosts only.

@@ -26,6 +26,7 @@ MINIMUM_PYTHON = (3, 11)  # of ansible-core 2.19
 APT = ["apt-get", "-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=3"]
 APT_SECONDS = 1800
 PIP_SECONDS = 900
+SYSTEM_SECONDS = 3600  # libvirt is built for one of them
 
 # The Python that runs this, not that of an environment that it runs in.
 PYTHON = str(getattr(sys, "_base_executable", sys.executable))
@@ -85,7 +86,7 @@ class Setup:
             self._guest()
         if "cloud_image" in needs:
             self._cloud_image()
-        for name in systems.SUITES:
+        for name in systems.SYSTEMS:
             if name in needs:
                 self._system(name)
         if "fresh_hosts" in needs:
@@ -218,14 +219,16 @@ class Setup:
 
     def _system(self, name: str) -> None:
         def run_or_fail(command: list[str]) -> None:
-            outcome = self._run(command, APT_SECONDS)
+            outcome = self._run(command, SYSTEM_SECONDS)
             if not outcome.ok:
                 raise self._fail(f"Creating the files of {name}", outcome, "Do the package sources answer?")
 
         packages = listed_packages(self.checkout.root / systems.PACKAGES)
-        with step(f"the files of a hypervisor that runs {name}"), alone_in(systems.CACHE):
+        with step(f"the files of a hypervisor that runs {name}"):
+            # Nobody who has them waits for another clone that creates others.
             if not systems.directory(self.checkout.root, name).is_dir():
-                systems.create(self.checkout.root, name, packages, run_or_fail)
+                with alone_in(systems.CACHE):
+                    systems.create(self.checkout.root, name, packages, run_or_fail)
 
     def _debian_modules(self) -> None:
         site_packages = next(self.checkout.venv.glob("lib/python3*/site-packages"))
