@@ -73,7 +73,7 @@ class TestTheSystemsLibvirt:
         assert "become" in run.result["msg"] and "Traceback" not in run.output
 
     @pytest.mark.usefixtures("members_only")
-    def test_is_denied_to_who_is_not_in_its_group(self, user: User, new_vm: NewVm) -> None:
+    def test_is_denied_to_users_outside_its_group(self, user: User, new_vm: NewVm) -> None:
         run = agreed(user, new_vm(), **SYSTEM)
         assert run.error["code"] == "libvirt_denied"
         assert "become: true" in run.error["hint"]
@@ -196,7 +196,7 @@ class TestALibvirtThatAsksForAPassword:
         assert not user.run_module("zstack_vm_info", {"uri": uri}).failed
 
     @pytest.mark.parametrize(("password", "host"), [("wrong", "127.0.0.1"), (PASSWORD, "another.host")])
-    def test_denies_who_has_another_or_none(self, user: User, uri: str, password: str, host: str) -> None:
+    def test_denies_wrong_or_missing_credentials(self, user: User, uri: str, password: str, host: str) -> None:
         options = {"uri": uri, "authfile": self.credentials(user, password, host)}
         run = user.run_module("zstack_vm_info", options)
         assert run.result["error"]["code"] == "libvirt_denied", run.result

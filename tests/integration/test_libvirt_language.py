@@ -66,7 +66,7 @@ def raised(call: Any, *arguments: Any) -> VmError:
     return caught.value
 
 
-def test_it_does_speak_german(hypervisor: Hypervisor) -> None:
+def test_libvirtd_speaks_german(hypervisor: Hypervisor) -> None:
     error = raised(hypervisor.xml, NOWHERE, True)
     assert (error.code, error.libvirt_message.partition(":")[0]) == ("domain_gone", "Domain nicht gefunden")
 

@@ -140,7 +140,7 @@ def _run(part: Part, checkout: Checkout, further: list[str], screen: Screen) -> 
         try:
             _run_session(part, checkout, further, result, screen)
         except Exception as error:
-            # Whatever it is, the other parts have their results all the same.
+            # Whatever it is, the other parts keep their results.
             screen.line(traceback.format_exc())
             result.problem(f"{part.name} broke off: {error!r}")
         result.seconds = time.monotonic() - started

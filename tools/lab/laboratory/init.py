@@ -42,7 +42,7 @@ def main(laboratory: str, name: str) -> None:
         os.dup2(nothing.fileno(), 0)
     subprocess.run([path_of("sshd")], check=True)
     daemons.start(str(hypervisor.uuid))
-    _reap_for_ever(hypervisor.process_name)
+    _reap_forever(hypervisor.process_name)
 
 
 def _write_configuration(hypervisor: Hypervisor) -> None:
@@ -53,7 +53,7 @@ def _write_configuration(hypervisor: Hypervisor) -> None:
     Path("/etc/machine-id").write_text(f"{hypervisor.uuid.hex}\n", encoding="utf-8")
 
 
-def _reap_for_ever(process_name: str) -> None:
+def _reap_forever(process_name: str) -> None:
     # A parent that ignores SIGCHLD has its orphans reaped by the kernel at once: libvirt waits for QEMU to
     # vanish when a machine is destroyed. What ended before is reaped here.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
