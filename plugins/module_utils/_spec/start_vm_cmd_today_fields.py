@@ -208,7 +208,7 @@ TPM: Fields = {
 }
 PRIORITY: Fields = {
     "cpuShares": Used(INT, ("cpu_shares",), "1024 if omitted"),
-    "oomScoreAdj": Used(INT, ("oom_score_adj",), "when not 0"),
+    "oomScoreAdj": Used(INT, ("oom_score_adj",), ""),
     "vmUuid": Ignored("the same as vmInstanceUuid"),
 }
 QXL_MEMORY: Fields = {name: Used(INT, ("qxl_memory." + name,), "in KiB, for qxl") for name in ("ram", "vram", "vgamem")}
