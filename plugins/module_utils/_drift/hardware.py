@@ -138,7 +138,9 @@ def drop_what_depends(merged: etree._Element, changed: frozenset[str]) -> None:
 
 def _drop_model_of_other_mode(merged: etree._Element) -> None:
     """Remove the model of a CPU that is now the host's; its element may have to stay, with a vendor."""
-    for model in merged.findall('cpu[@mode="host-model"]/model') + merged.findall('cpu[@mode="host-passthrough"]/model'):
+    for model in merged.findall('cpu[@mode="host-model"]/model') + merged.findall(
+        'cpu[@mode="host-passthrough"]/model'
+    ):
         model.text = None
 
 

@@ -50,6 +50,7 @@ def _finish_volume(volume: Sent, is_root: bool, reader: DocumentReader) -> None:
     is_scsi = bool(volume.get("useVirtioSCSI") or volume.get("useSCSI"))
     is_virtio = bool(volume.get("useVirtio")) and not is_scsi
     options["device_type"] = kind
+    options.setdefault("use_virtio", False)
     if volume.get("useSCSI"):
         options["use_scsi"] = True
     if kind != "vhost":
