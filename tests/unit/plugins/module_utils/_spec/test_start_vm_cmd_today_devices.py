@@ -83,6 +83,7 @@ def test_native_aio_is_left_out_with_a_warning_where_the_cache_mode_forbids_it(s
             id="no controller and no IO thread",
         ),
         pytest.param({"multiQueues": 0}, {"queues": None}, id="no queues"),
+        pytest.param({"useVirtio": None}, {"use_virtio": False}, id="the machine's own bus"),
         pytest.param({"bootOrder": 1}, {"boot_order": 1}, id="boot order"),
         pytest.param({"bootOrder": 0}, {"boot_order": None}, id="no boot order"),
         pytest.param({"multiQueues": 4}, {"queues": 4}, id="queues"),
