@@ -18,6 +18,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._drift.reconcile import
 from ansible_collections.zstack.kvm.plugins.module_utils._spec import start_vm_cmd_today_fields as tables
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.document_fields import (
     DocumentReader,
+    Fields,
     Ignored,
     Nested,
     Refused,
@@ -304,7 +305,7 @@ def test_what_the_deviations_name_is_kept(row: Row) -> None:
     assert later(row)[0].differences == ()
 
 
-def _fields(fields: tables.Fields) -> Iterator[str]:
+def _fields(fields: Fields) -> Iterator[str]:
     for name, row in fields.items():
         if not isinstance(row, (Ignored, Refused)):
             yield name
