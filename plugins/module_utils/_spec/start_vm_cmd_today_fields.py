@@ -117,7 +117,7 @@ NIC: Fields = {
     "resourceUuid": Ignored("the same as uuid"),
     "deviceAddress": Ignored("the same as pci"),
     "metaData": Ignored(_NO_EFFECT),
-    "ip": Ignored("ips and cleanTraffic decide"),
+    "ip": Ignored("ips and cleanTraffic decide", of_2018=True),
 }
 
 VOLUME_QOS: Fields = {
@@ -300,8 +300,8 @@ VM: Fields = {
     "cacheVolumes": Ignored("only of fault-tolerant VMs, which are refused"),
     "cpuSpeed": Ignored("priorityConfigStruct decides"),
     "bootDev": Ignored("bootOrder of each device decides"),
-    "bootIso": Ignored("cdRoms decides"),
-    "useVirtio": Ignored("driverType of each NIC decides"),
+    "bootIso": Ignored("cdRoms decides", of_2018=True),
+    "useVirtio": Ignored("driverType of each NIC decides", of_2018=True),
     "edkVersion": Ignored("the host's firmware is taken"),
     "enableSecurityElement": Ignored(_NO_EFFECT),
     "accountUuid": Ignored(_NO_EFFECT),
