@@ -58,10 +58,11 @@ def main(arguments: list[str]) -> int:
         "memory_kib": session.memory,
         "seconds_for_a_vm": dict(session.compared),
         "seconds_to_import": dict(session.imported),
-        "simulated": {name: asdict(cost) for name, cost in costs.items()},
+        "simulated": [asdict(cost) for cost in costs],
         "archives": sent,
         "targets": [
-            {**asdict(each), "met": each.met} for each in targets(session.measured, session.compared, costs, sizes)
+            {**asdict(each), "met": each.met}
+            for each in targets(session.measured, session.compared, session.memory, costs, sizes)
         ],
     }
     directory = options.output or checkout.cache / "benchmarks"

@@ -52,8 +52,8 @@ def write_docs(root: Path, results: Results, plot: Path) -> None:
     """Write tables and plot into the documentation: between the marks of the page, and of README if it has any."""
     (root / PLOT).parent.mkdir(exist_ok=True)
     shutil.copyfile(plot, root / PLOT)
-    picture = "![Time against number of VMs](%s)"
-    scale = "Both axes are logarithmic: what grows in step with the number of VMs is a straight line."
+    picture = "![Time against the number of VMs, and of hypervisors](%s)"
+    scale = "All axes are logarithmic: what grows in step with the number is a straight line."
     _replace(root / PAGE, "\n\n".join([as_text(results), picture % PLOT.relative_to(PAGE.parent), scale]))
     _replace(root / "README.md", "\n\n".join([times(results), _machine(results), picture % PLOT]))
 
@@ -126,11 +126,17 @@ def _archives(results: Results) -> str:
 
 def _simulated(results: Results) -> str:
     rows = [
-        [name, f"{cost['seconds']:.1f} s", f"{cost['cpu_seconds']:.1f} s", f"{cost['memory_kib'] / 1024:.0f} MiB"]
-        for name, cost in results["simulated"].items()
+        [
+            str(cost["hosts"]),
+            cost["what"],
+            f"{cost['seconds']:.1f} s",
+            f"{cost['cpu_seconds']:.1f} s",
+            f"{cost['memory_kib'] / 1024:.0f} MiB",
+        ]
+        for cost in results["simulated"]
     ]
-    hosts, vms = (results["sizes"][name] for name in ("simulated_hosts", "vms_of_a_simulated_host"))
-    return _table([f"{hosts} simulated hypervisors with {vms} VMs each", "time", "CPU", "memory"], rows)
+    vms = results["sizes"]["vms_of_a_simulated_host"]
+    return _table([f"simulated hypervisors with {vms} VMs each", "", "time", "CPU", "memory"], rows)
 
 
 def _targets(results: Results) -> str:

@@ -13,7 +13,7 @@ import os
 import statistics
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,36 +31,40 @@ PING = "a task that does nothing"
 class Cost:
     """The medians of some runs: wall-clock seconds, seconds of CPU, and the most memory of a process, in KiB."""
 
+    what: str
     hosts: int
     seconds: float
     cpu_seconds: float
     memory_kib: int
 
 
-def simulated(checkout: Checkout, directory: Path, sizes: Sizes) -> dict[str, Cost]:
-    """Return what the playbook and the task cost."""
+def simulated(checkout: Checkout, directory: Path, sizes: Sizes) -> list[Cost]:
+    """Return what the playbook and the task cost, for each number of hosts."""
     directory.mkdir(parents=True, exist_ok=True)
-    inventory = _write_inventory(directory, sizes)
+    environment = checkout.environment(ANSIBLE_COLLECTIONS_PATH=str(_write_collection(checkout, directory)))
+    return [cost for hosts in sizes.simulated_hosts for cost in _costs(checkout, directory, environment, hosts, sizes)]
+
+
+def _costs(
+    checkout: Checkout, directory: Path, environment: dict[str, str], hosts: int, sizes: Sizes
+) -> Iterator[Cost]:
+    inventory = _write_inventory(directory, hosts, sizes.vms_of_a_simulated_host)
     ping = [{"hosts": "all", "gather_facts": False, "tasks": [{"name": "Nothing", "ansible.builtin.ping": {}}]}]
     playbooks = {
         PLAYBOOK: checkout.root / "playbooks" / "start_vms.yml",
         PING: write_json(directory / "ping.json", ping),
     }
-    environment = checkout.environment(ANSIBLE_COLLECTIONS_PATH=str(_write_collection(checkout, directory)))
     program = checkout.program("ansible-playbook")
     found: dict[str, list[Cost]] = {name: [] for name in playbooks}
     for _round in range(sizes.repetitions):
         for name, playbook in playbooks.items():
             command = [program, "-i", str(inventory), str(playbook), "-e", "ansible_become=false"]
-            found[name].append(_measured(command, environment, directory / "output", sizes.simulated_hosts))
-    return {name: _median(costs) for name, costs in found.items()}
+            found[name].append(_measured(name, hosts, command, environment, directory / "output"))
+    yield from map(_median, found.values())
 
 
-def _write_inventory(directory: Path, sizes: Sizes) -> Path:
-    hosts = {
-        f"hv{number}": {"ansible_connection": "local", "zstack_vms": _vms(number, sizes.vms_of_a_simulated_host)}
-        for number in range(sizes.simulated_hosts)
-    }
+def _write_inventory(directory: Path, count: int, vms: int) -> Path:
+    hosts = {f"hv{number}": {"ansible_connection": "local", "zstack_vms": _vms(number, vms)} for number in range(count)}
     return write_json(directory / "simulated-inventory.json", {"all": {"children": {"hypervisors": {"hosts": hosts}}}})
 
 
@@ -93,7 +97,7 @@ def _write_collection(checkout: Checkout, directory: Path) -> Path:
     return directory / "simulated"
 
 
-def _measured(command: Sequence[str], environment: dict[str, str], output: Path, hosts: int) -> Cost:
+def _measured(what: str, hosts: int, command: Sequence[str], environment: dict[str, str], output: Path) -> Cost:
     begun = time.perf_counter()
     with output.open("w+", encoding="utf-8") as stream:
         process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream)
@@ -103,11 +107,12 @@ def _measured(command: Sequence[str], environment: dict[str, str], output: Path,
         if process.returncode != 0:
             stream.seek(0)
             raise Failed(f"{' '.join(command)}\nended with {process.returncode}:\n{stream.read()}")
-    return Cost(hosts, seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss)
+    return Cost(what, hosts, seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss)
 
 
 def _median(costs: Sequence[Cost]) -> Cost:
     return Cost(
+        costs[0].what,
         costs[0].hosts,
         statistics.median(cost.seconds for cost in costs),
         statistics.median(cost.cpu_seconds for cost in costs),

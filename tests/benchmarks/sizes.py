@@ -23,7 +23,7 @@ class Sizes:
     cloned: int = 100
     hosts: int = 8
     vms_of_a_host: int = 5
-    simulated_hosts: int = 200
+    simulated_hosts: tuple[int, ...] = (50, 100, 200)
     vms_of_a_simulated_host: int = 20
     repetitions: int = 3
     enough: float = 40
@@ -38,7 +38,7 @@ SMOKE = Sizes(
     cloned=1,
     hosts=1,
     vms_of_a_host=1,
-    simulated_hosts=1,
+    simulated_hosts=(1,),
     vms_of_a_simulated_host=1,
     repetitions=1,
 )

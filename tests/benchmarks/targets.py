@@ -12,7 +12,7 @@ from .contenders import BARE, COMMUNITY, NOTHING, OURS
 from .measure import Measured
 from .simulated import PING, PLAYBOOK, Cost
 from .sizes import Sizes
-from .workloads import CLONED, DEFINED, FLEET_RUNNING, FLEET_STARTED, RUNNING, STARTED
+from .workloads import CLONED, DEFINED, FLEET_RUNNING, FLEET_STARTED, RUNNING, STARTED, looked_at
 
 # Times of the same thing differ by a few percent.
 _NOISE = 1.1
@@ -35,7 +35,11 @@ class Target:
 
 
 def targets(
-    measured: Sequence[Measured], compared: Mapping[str, float], costs: Mapping[str, Cost], sizes: Sizes
+    measured: Sequence[Measured],
+    compared: Mapping[str, float],
+    memory: Mapping[str, int],
+    costs: Sequence[Cost],
+    sizes: Sizes,
 ) -> list[Target]:
     """Return all targets."""
     medians = {(each.workload, each.contender, each.vms): each.median for each in measured}
@@ -84,6 +88,12 @@ def targets(
             _NOISE,
         ),
         Target("building and comparing a domain", build_and_compare, 2, unit=" ms"),
+        Target(
+            f"memory of the module's process, look at {running} running VMs",
+            memory[looked_at(running)] / 1024,
+            50,
+            unit=" MiB",
+        ),
         *_of_simulated(costs),
     ]
 
@@ -106,8 +116,10 @@ def _of_fleet(medians: Mapping[tuple[str, str, int], float], sizes: Sizes) -> li
     ]
 
 
-def _of_simulated(costs: Mapping[str, Cost]) -> list[Target]:
-    playbook, ping = costs[PLAYBOOK], costs[PING]
+def _of_simulated(costs: Sequence[Cost]) -> list[Target]:
+    most = max(cost.hosts for cost in costs)
+    of_most = {cost.what: cost for cost in costs if cost.hosts == most}
+    playbook, ping = of_most[PLAYBOOK], of_most[PING]
     what = f"playbook start_vms, {playbook.hosts} simulated hypervisors, against a task that does nothing"
     return [
         Target(f"{what}: time", playbook.seconds / ping.seconds, 1.5),

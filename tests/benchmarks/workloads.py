@@ -88,7 +88,7 @@ class Session:
             prepare(self.one, {ONE: vms[:count]})
             self._measure(RUNNING, UNCHANGED, self.one, count)
         self._measure(CHECKED, CHECK, self.one, self.sizes.running[-1])
-        self.memory[f"look at {len(vms)}"] = memory.of_module(self.one)
+        self.memory[looked_at(len(vms))] = memory.of_module(self.one)
         expect_running(self.one, len(vms))
         BARE.script("remove", self.one)
 
@@ -124,6 +124,11 @@ class Session:
         OURS.do(START, self.fleet)
         self._measure(FLEET_RUNNING, UNCHANGED, self.fleet, len(vms))
         clean()
+
+
+def looked_at(vms: int) -> str:
+    """Return what the memory of a run is called that changes none of these VMs."""
+    return f"look at {vms}"
 
 
 def prepare(

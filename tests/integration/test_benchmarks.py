@@ -14,7 +14,8 @@ from lxml import etree
 
 RUN = Path(__file__).resolve().parents[1] / "benchmarks" / "run"
 LOOPS = ["virsh in a loop", "community.libvirt in a loop"]
-ALL = ["libvirt-python alone", "a task that does nothing", "zstack.kvm", *LOOPS]
+EMPTY = ["a task that does nothing", "zstack.kvm without VMs"]
+ALL = ["libvirt-python alone", *EMPTY, "zstack.kvm", *LOOPS]
 
 
 @pytest.mark.outside
@@ -28,7 +29,7 @@ def test_all_is_measured_and_written_down(tmp_path: Path) -> None:
     for each in results["measured"]:
         assert each["median"] > 0
         measured.setdefault(each["workload"], set()).add(each["contender"])
-    starting = set(ALL) - {"a task that does nothing"}
+    starting = set(ALL) - set(EMPTY)
     assert measured == {
         "start": starting,
         "clones": {"libvirt-python alone", "zstack.kvm"},
@@ -45,7 +46,7 @@ def test_all_is_measured_and_written_down(tmp_path: Path) -> None:
     assert len(results["archives"]) == 2
     assert all(found["files"] > 10 and found["bytes"] > 10_000 for found in results["archives"].values())
     assert len(results["simulated"]) == 2
-    assert all(cost["seconds"] > 0 and cost["memory_kib"] > 1000 for cost in results["simulated"].values())
+    assert all(cost["seconds"] > 0 and cost["memory_kib"] > 1000 for cost in results["simulated"])
     assert [target["what"] for target in results["targets"] if target["what"] not in done.stdout] == []
     plot = etree.parse(str(tmp_path / "benchmarks.svg")).getroot()
     assert [text for text in ALL if text not in "".join(plot.itertext())] == []
