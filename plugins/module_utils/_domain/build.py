@@ -119,7 +119,7 @@ class DesiredDomain:
 
 
 def build(vm: Vm, host: Host, facts: StorageFacts) -> DesiredDomain:
-    """Return the domain of a VM. Raise VmProblems, with what this host lacks as well, when no host could run it.
+    """Return the domain of a VM. Raise VmProblems when no host could run it.
 
     The VM's options decide everything in it; what libvirt adds (PCI addresses, aliases, controllers that follow from
     devices) is left to libvirt.
@@ -154,7 +154,7 @@ def build(vm: Vm, host: Host, facts: StorageFacts) -> DesiredDomain:
         unpatched = copy.deepcopy(domain)
         apply_patches(domain, vm.domain_patches, problems)
     if problems:
-        raise VmProblems([*problems, *context.missing])
+        raise VmProblems(problems)
     return DesiredDomain(domain, unpatched, tuple(context.warnings), tuple(context.missing))
 
 
