@@ -379,7 +379,9 @@ class TestTheDirectoryOfQmpSockets:
         ([], "qemu", "no kvm"),
     ],
 )
-def test_what_is_missing_for_kvm_is_reported(tmp_path: Path, present: list[str], domain_type: str, message: str) -> None:
+def test_what_is_missing_for_kvm_is_reported(
+    tmp_path: Path, present: list[str], domain_type: str, message: str
+) -> None:
     for path in present:
         (tmp_path / path).mkdir(parents=True)
     missing = [Problem("domain_type", "no kvm", "unsupported_domain_type"), Problem("cpu_model", "none")]
