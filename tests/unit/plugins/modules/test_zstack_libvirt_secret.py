@@ -116,6 +116,11 @@ def test_all_problems_of_the_input_are_reported_at_once(host: Host) -> None:
     assert [option for option in ("uuid: ", "usage: ", "value: ") if option not in result["msg"]] == []
 
 
+def test_a_usage_is_one_line(host: Host) -> None:
+    result = host.run(uuid=UUID, usage="two\nlines", value=VALUE)
+    assert result["failed"] and "usage: contains the control character" in result["msg"]
+
+
 @pytest.mark.parametrize("value", [83, ["Sekr3t"], {"key": "Sekr3t"}])
 def test_a_value_that_yaml_has_not_read_as_text_is_refused(host: Host, value: Any) -> None:
     result = host.run(uuid=UUID, value=value)
