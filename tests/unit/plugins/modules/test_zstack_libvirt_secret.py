@@ -44,6 +44,12 @@ def test_it_creates_a_secret_with_its_value(host: Host) -> None:
     assert host.libvirt.calls[-1] == ("close",)
 
 
+def test_the_password_of_an_iscsi_target_is_plain_text(host: Host) -> None:
+    result = host.run(uuid=UUID, type="iscsi", usage="iqn.2015-01.com.example:disk", value="pässword")
+    assert result["actions"] == ["define", "set_value"]
+    assert secret_of(host.libvirt) == ("iqn.2015-01.com.example:disk", False, "pässword".encode())
+
+
 def test_check_mode_reports_the_same_and_changes_nothing(host: Host) -> None:
     result = host.run(check=True, uuid=UUID, value=VALUE)
     assert (result["changed"], result["actions"]) == (True, ["define", "set_value"])
