@@ -213,7 +213,7 @@ def versions(session: nox.Session) -> None:
         pytest(session, "versions-fresh_hosts", "--verbose", FRESH_HOSTS, *session.posargs)
     for name in systems.SYSTEMS:
         with failures.noted(name):
-            tests = [*_chosen_tests(name), *session.posargs]
+            tests = [*_chosen_tests(name), *supported.FURTHER_TESTS_OF_SYSTEMS, *session.posargs]
             _try_system(session, "versions", name, *tests, env=supported.DRIFT_SAMPLE)
     with laboratory(session, 1) as hypervisors:
         for core, python in supported.controllers(found).items():
