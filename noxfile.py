@@ -41,7 +41,10 @@ TYPED_PACKAGES = ("extensions", "plugins", "tests", "tools.docs", "tools.quickst
 TYPED_DIRECTORIES = ("tools/cloud_image", "tools/guest", "tools/lab")
 
 
+FRESH_HOSTS = "tests/fresh_hosts"
 HYPERVISOR_OPTION = "--hypervisor="
+# Marks of the integration tests that run in hypervisors with libvirtd
+INSIDE = "not outside and not modular"
 
 Inside = list[str]  # the beginning of a command that runs in a hypervisor of the laboratory
 
@@ -132,7 +135,7 @@ def integration(session: nox.Session) -> None:
     with laboratory(session, at_once) as hypervisors, failures.noted("in hypervisors"):
         workers = [f"--tx=popen//python={shlex.join([*inside, python])}" for inside in hypervisors]
         # A hypervisor has a /tmp of its own; the checkout is the same everywhere.
-        spread = [*workers, f"--basetemp={CHECKOUT.cache / 'tmp'}", "--no-loadscope-reorder", "-m", "not outside"]
+        spread = [*workers, f"--basetemp={CHECKOUT.cache / 'tmp'}", "--no-loadscope-reorder", "-m", INSIDE]
         pytest_and_again(session, "integration-inside", ["pytest", *spread, *common])
     with failures.noted("on this machine"):
         spread = [f"--numprocesses={at_once}", "--no-loadscope-reorder", "-m", "outside"]
@@ -153,24 +156,32 @@ def other_systems(session: nox.Session) -> None:
     failures = Failures()
     for name in names:
         with failures.noted(name):
-            _try_system(session, "other_systems", name, *supported.TESTS_OF_SYSTEMS, *further)
+            _try_system(session, "other_systems", name, *_chosen_tests(name), *further, env=supported.DRIFT_SAMPLE)
     failures.end(session)
 
 
-def _try_system(session: nox.Session, part: str, name: str, *tests: str) -> None:
+def _chosen_tests(name: str) -> list[str]:
+    further = supported.TESTS_OF_MODULAR_DAEMONS if systems.SYSTEMS[name].base else ()
+    return [*supported.TESTS_OF_SYSTEMS, *further]
+
+
+def _try_system(
+    session: nox.Session, part: str, name: str, *tests: str, env: Optional[Mapping[str, str]] = None
+) -> None:
     """Run the tests in one hypervisor of the system, with the system's own Python."""
-    if name not in systems.SUITES:
-        session.error(f"there is no system {name}, only {', '.join(systems.SUITES)}")
+    if name not in systems.SYSTEMS:
+        session.error(f"there is no system {name}, only {', '.join(systems.SYSTEMS)}")
     files = systems.directory(ROOT, name)
     if not files.is_dir():
-        session.error(f"{files} is missing; ./run-tests systems creates it")
+        session.error(f"{files} is missing; ./run-tests other_systems --hypervisor {name} creates it")
     python = str(systems.VENV / "bin" / "python")
     path = ":".join([str(systems.VENV / "bin"), STANDARD_PATH])
     # Another system's files do not have this machine's cache.
     images = [f"--bind={cloud_image.CACHE}"] if cloud_image.CACHE.is_dir() else []
     with laboratory(session, 1, f"--system={files}", *images) as (inside,):
-        command = [*inside, python, "-m", "pytest", "--verbose", "--durations=20", "-m", "not outside", *tests]
-        pytest_and_again(session, f"{part}-{name}", command, env={"PATH": path})
+        marks = ["-m", "not outside" if systems.SYSTEMS[name].base else INSIDE]
+        command = [*inside, python, "-m", "pytest", "--verbose", "--durations=20", *marks, *tests]
+        pytest_and_again(session, f"{part}-{name}", command, env={"PATH": path, **(env or {})})
 
 
 @session
@@ -186,15 +197,24 @@ def mutation(session: nox.Session) -> None:
 
 
 @session
+def fresh_hosts(session: nox.Session) -> None:
+    """Apply the role host_prerequisites to minimal installations of every Debian, with systemd and without."""
+    pytest(session, "fresh_hosts", "--verbose", FRESH_HOSTS, *session.posargs)
+
+
+@session
 def versions(session: nox.Session) -> None:
     """Try every ansible-core and Python of targets that the machine has of those supported, and every system."""
     found = pythons.find(supported.TARGETS)
     for missing in supported.left_out(found):
         session.warn(f"not tried: {missing}")
     failures = Failures()
-    for name in systems.SUITES:
+    with failures.noted("the role on minimal installations"):
+        pytest(session, "versions-fresh_hosts", "--verbose", FRESH_HOSTS, *session.posargs)
+    for name in systems.SYSTEMS:
         with failures.noted(name):
-            _try_system(session, "versions", name, *supported.TESTS_OF_SYSTEMS, *session.posargs)
+            tests = [*_chosen_tests(name), *session.posargs]
+            _try_system(session, "versions", name, *tests, env=supported.DRIFT_SAMPLE)
     with laboratory(session, 1) as hypervisors:
         for core, python in supported.controllers(found).items():
             with failures.noted(f"ansible-core {core}"):

@@ -447,8 +447,8 @@ options:
             type: int
           sgio:
             description:
-              - Whether the kernel filters the SCSI commands of the guest. V(unfiltered) requires a kernel that can do
-                without.
+              - Whether the kernel filters the SCSI commands of the guest. V(unfiltered) requires a kernel that can
+                disable the filter.
             type: str
             choices: [filtered, unfiltered]
             default: filtered
@@ -556,7 +556,7 @@ options:
             choices: [virtio, e1000, e1000e, igb, ne2k_pci, pcnet, rtl8139, vmxnet3]
           mtu:
             description:
-              - The MTU of the NIC's device on the hypervisor, 68 to 65521, which a virtio NIC tells the guest. A
+              - The MTU of the NIC's device on the hypervisor, 68 to 65521, which a virtio NIC reports to the guest. A
                 changed MTU takes effect when the VM next boots.
               - Omitted, a new NIC has the MTU of the bridge, and an existing one keeps its own.
             type: int
@@ -593,7 +593,7 @@ options:
                 becomes the NIC instead of a port of a bridge. It gets the O(vms[].nics[].mac), and the VLAN of
                 O(vms[].nics[].vlan_id).
               - Its traffic bypasses the hypervisor, so that libvirt neither filters nor limits it, and its
-                O(vms[].nics[].mtu) is the guest's affair.
+                O(vms[].nics[].mtu) is up to the guest.
               - Not verified on hardware.
             type: str
           address:
@@ -1076,7 +1076,7 @@ options:
         choices: [kvm, qemu]
       vm_port_off:
         description:
-          - Whether an x86_64 guest lacks the I/O port of VMware, by which it would take the hypervisor for VMware.
+          - Whether an x86_64 guest lacks the I/O port of VMware, by which it would mistake the hypervisor for VMware.
             By default it stays as it is.
         type: bool
       emulate_hyperv:
@@ -1281,8 +1281,8 @@ options:
       domain_patches:
         description:
           - Changes to the generated domain XML, applied in order, for settings that have no option. The namespaces
-            C(qemu) (C(http://libvirt.org/schemas/domain/qemu/1.0)) and C(zs) (C(http://zstack.org)) are known. They
-            take part in the comparison with the existing domain like everything else.
+            C(qemu) (C(http://libvirt.org/schemas/domain/qemu/1.0)) and C(zs) (C(http://zstack.org)) are known. The
+            changes take part in the comparison with the existing domain like everything else.
           - From an existing domain, V(remove) and V(replace) remove devices, and other parts that the options
             determine. What libvirt fills in by default (the model of a NIC, an emulator, a memory balloon) stays or
             gets libvirt's default; to disable something, use V(set), for instance to set a memballoon's model to none.

@@ -57,7 +57,7 @@ _value:
   description:
     - C(success), and C(error), which is empty if that is true.
     - With O(domain) also C(nicInfos), C(virtualDeviceInfoList), C(memBalloonInfo), C(virtualizerInfo), C(vmXml) and
-      C(edkRpm). The first four are there on failure too, empty.
+      C(edkRpm). The first four are returned on failure too, empty.
   type: dict
   sample:
     success: false
@@ -69,7 +69,7 @@ _value:
     virtualizerInfo: {}
 """
 
-# ZStack's management node takes these texts for what they say.
+# ZStack's management node recognises these texts.
 KNOWN_TEXTS = {
     "not_enough_memory": "No enough physical memory for guest",
     "qos_limit": "QoS exceed max limit, please check and reset it in zstack",

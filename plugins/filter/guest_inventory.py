@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The filter that makes an inventory of the guests of VMs."""
+"""The filter that creates an inventory of the guests of VMs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 DOCUMENTATION = r"""
 name: guest_inventory
-short_description: Make an inventory of the guests of VMs
+short_description: Create an inventory of the guests of VMs
 version_added: 0.2.0
 author:
   - zstack.kvm contributors (@zstack)

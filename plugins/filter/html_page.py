@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Optional, Union
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.zstack.kvm.plugins.module_utils.foreign_text import clean
-from jinja2 import Environment, StrictUndefined, TemplateError
+from jinja2 import Environment, StrictUndefined, TemplateError, Undefined
 from markupsafe import Markup
 
 DOCUMENTATION = r"""
@@ -22,7 +22,8 @@ author:
 description:
   - Renders a Jinja template with automatic escaping, which M(ansible.builtin.template) doesn't have, so that names of
     VMs and output of guests are never interpreted as HTML. Control characters are replaced.
-  - Filters, tests and lookups of Ansible are not available.
+  - Filters, tests and lookups of Ansible are not available. The filter C(human_size) shows a number of bytes, and
+    C(human_duration) a number of seconds.
 positional: _input
 options:
   _input:
@@ -52,16 +53,37 @@ _value:
   sample: <p>&lt;b&gt;</p>
 """
 
+# The least size or duration that is shown in a unit.
+_SIZES = ((1 << 40, "%.1f TiB"), (1 << 30, "%.1f GiB"), (1 << 20, "%.0f MiB"), (0, "%.0f KiB"))
+_DURATIONS = ((2 * 86400, 86400, "%d days"), (2 * 3600, 3600, "%d h"), (2 * 60, 60, "%d min"), (0, 1, "%d s"))
+
 
 def html_page(variables: Mapping[str, Any], template: str) -> str:
     """Return the template with the variables in it, escaped."""
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_clean
     )
+    environment.filters.update(human_size=human_size, human_duration=human_duration)
     try:
         return environment.from_string(template).render(variables)
     except TemplateError as error:
         raise AnsibleFilterError("html_page: %s" % error) from error
+
+
+def human_size(size: Union[int, Undefined, None]) -> str:
+    """Return a number of bytes in the largest unit that it fills, or a question mark if it is unknown."""
+    if size is None or isinstance(size, Undefined):
+        return "?"
+    least, text = next(each for each in _SIZES if size >= each[0])
+    return text % (size / (least or 1 << 10))
+
+
+def human_duration(seconds: Optional[int]) -> str:
+    """Return a number of seconds in the largest unit that it fills twice, or a dash if it is unknown."""
+    if seconds is None:
+        return "–"
+    unit, text = next(each[1:] for each in _DURATIONS if seconds >= each[0])
+    return text % (seconds // unit)
 
 
 def _clean(value: Any) -> Any:

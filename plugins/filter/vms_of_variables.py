@@ -105,7 +105,7 @@ class _Reader:
         password = self._given("zstack_console_password")
         if password is None or isinstance(password, str):
             return password
-        # ansible-core takes 0123 for 83 where it is marked as unsafe, as AWX marks an answer
+        # ansible-core reads 0123 as 83 if it is marked as unsafe, as AWX marks an answer
         self.problems.append(
             "zstack_console_password: must be text, but is %s; use one that contains letters" % kind_of(password)
         )
@@ -181,7 +181,7 @@ class _Reader:
             return value
         if not problem_of_json(value, most=math.inf):
             try:
-                # Not left to YAML, which takes no tabs
+                # Not left to YAML, which allows no tabs
                 return json.loads(value)
             except (RecursionError, ValueError):
                 pass

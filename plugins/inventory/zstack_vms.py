@@ -143,7 +143,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils.deadline import call_wi
 from ansible_collections.zstack.kvm.plugins.module_utils.foreign_text import clean, clean_all
 
 _WORKERS = 32
-# What a command line or a pattern of hosts takes for a name and nothing else.
+# What a command line or a host pattern reads as a name and nothing else.
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 # Keys of vm_information that are of no use to an inventory.
 _LEFT_OUT = ("screenshot", "thumbnail", "warnings")

@@ -16,11 +16,11 @@ from typing import Any, Optional, Union
 
 from .foreign_text import clean_line
 
-# More than any guest that means it; an agent can report some hundred thousand.
+# More than any honest guest has; an agent can report some hundred thousand.
 MAX_ADDRESSES = 256
 _SHOWN_CHARACTERS = 60
 _LONGEST_NAME = 256
-# The kernel allows more in the name of an interface than a shell, a template or a URL leaves alone.
+# The kernel allows more in the name of an interface than a shell, a template or a URL tolerates.
 _SCOPE = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9_.-]{1,15}")
 _MAC = re.compile(r"[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5,19}")
 
@@ -43,10 +43,10 @@ def parse_address(text: Any) -> Optional[str]:
 
 
 def usable_address(addresses: Sequence[str]) -> Optional[str]:
-    """Return the address, of those that L(parse_address) has returned, by which others reach the guest best.
+    """Return the address by which others reach the guest best, of those that L(parse_address) has returned.
 
-    The first that isn't an IPv6 address of one site (fc00::/7), then the first of those. None where there is neither:
-    addresses that mean something on their own link only are no use to others.
+    The first that isn't a unique local IPv6 address (fc00::/7), else the first of those. None if there is neither:
+    link-local addresses are of no use to others.
     """
     usable = [address for address in addresses if _is_usable(ipaddress.ip_address(address.partition("%")[0]))]
     unique_local = ipaddress.ip_network("fc00::/7")

@@ -108,7 +108,7 @@ def _started(work: Callable[[], None], count: int) -> list[threading.Thread]:
 
 
 def start_thread(function: Callable[[], object]) -> threading.Thread:
-    """Start a thread that the end of the process doesn't wait for. Raises C(VmError) where the system has no more."""
+    """Start a thread that the end of the process doesn't wait for. Raises C(VmError) if the system allows no more."""
     thread = threading.Thread(target=function, daemon=True)
     try:
         thread.start()

@@ -19,8 +19,8 @@ MAX_MESSAGE = 8192
 
 # Terminal control: CSI and OSC sequences and other escapes.
 _SEQUENCES = re.compile("\x1b\\[[0-?]*[ -/]*[@-~]|\x1b\\][^\n\x07\x1b]*(?:\x07|\x1b\\\\)|\x1b[ -/]*[0-~]?")
-# Control characters other than tabs and line ends, line ends of other kinds, whatever turns the direction of
-# writing or can't be seen, and halves of characters, which can't be written at all.
+# Control characters other than tabs and line ends, other kinds of line ends, characters that change the writing
+# direction or are invisible, and unpaired surrogates, which can't be encoded.
 _CONTROLS = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f]"

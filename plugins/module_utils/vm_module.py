@@ -17,7 +17,7 @@ except ImportError:
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ._errors.codes import ERROR_CODES
+from ._errors.codes import with_hint
 from ._errors.errors import Failure, Problem, VmError
 from ._libvirt.hypervisor import LIBVIRT_IMPORT_ERROR
 from ._spec.arguments import VM_ARGUMENT_SPEC
@@ -53,7 +53,7 @@ def require_libraries(module: AnsibleModule) -> None:
 
 def fail_for_error(module: AnsibleModule, error: VmError) -> None:
     """Fail with an error that concerns the hypervisor or what the module manages there."""
-    hinted = error.replaced(hint=error.hint or ERROR_CODES[error.code].hint)
+    hinted = with_hint(error)
     module.fail_json("%s (%s)" % (hinted.message, hinted.hint), error=Failure(hinted, "look").as_result())
 
 

@@ -110,7 +110,7 @@ RETURN = r"""
 uuid:
   description: The UUID of the secret, with dashes.
   type: str
-  returned: always
+  returned: success
   sample: 7f2e0b9c-3a51-4c7e-9d2e-0123456789ab
 actions:
   description: The names of the actions that were done, or would be done in check mode, in order.
@@ -129,7 +129,7 @@ import base64
 from collections.abc import Mapping
 from typing import Any, Optional
 
-from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import Problem, VmError
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Hypervisor
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.secret_definition import (
     ExistingSecret,
@@ -142,7 +142,11 @@ from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.secret_definit
 from ansible_collections.zstack.kvm.plugins.module_utils._spec import values
 from ansible_collections.zstack.kvm.plugins.module_utils.connect import CONNECTION_ARGUMENTS, connect
 from ansible_collections.zstack.kvm.plugins.module_utils.kvm_module import KvmModule
-from ansible_collections.zstack.kvm.plugins.module_utils.vm_module import fail_for_error, require_libraries
+from ansible_collections.zstack.kvm.plugins.module_utils.vm_module import (
+    fail_for_error,
+    fail_for_input,
+    require_libraries,
+)
 
 ARGUMENT_SPEC = {
     "uuid": {"type": "str", "required": True},
@@ -176,7 +180,8 @@ def main() -> None:
     except ValueNeededError:
         module.fail_json(
             "the secret %s is private and has to be recreated, because libvirt changes neither the type nor the usage "
-            "of a secret, nor a private one into one that is not: give its value" % wanted.uuid
+            "of a secret, nor a private one into one that is not, nor a persistent one into an ephemeral one: give its "
+            "value" % wanted.uuid
         )
     else:
         _finish(module, plan, wanted, existing)
@@ -184,26 +189,27 @@ def main() -> None:
 
 def _read(module: KvmModule) -> tuple[SecretDefinition, Optional[bytes]]:
     """Return the desired secret and its value; fail with all problems of the input."""
-    params, problems = module.params, []
+    params = module.params
+    problems: list[Problem] = []
     uuid, value = "", None
     try:
         uuid = values.uuid(params["uuid"])
     except ValueError as error:
-        problems.append("uuid: %r %s" % (params["uuid"], error))
+        problems.append(Problem("uuid", "%r %s" % (params["uuid"], error)))
     usage = params["usage"] or (uuid if params["type"] == "ceph" else "")
     if params["state"] == "present":
         if not usage:
-            problems.append("usage: is required for type iscsi: the name of the target (IQN)")
+            problems.append(Problem("usage", "is required for type iscsi: the name of the target (IQN)"))
         try:
             values.line(usage)
         except ValueError as error:
-            problems.append("usage: %s" % error)
+            problems.append(Problem("usage", str(error)))
         try:
             value = _bytes_of(params["value"], params["type"])
         except ValueError as error:
-            problems.append("value: %s" % error)
+            problems.append(Problem("value", str(error)))
     if problems:
-        module.fail_json("; ".join(problems))
+        fail_for_input(module, problems)
     return SecretDefinition(uuid, params["type"], usage, params["ephemeral"], params["private"]), value
 
 

@@ -265,6 +265,10 @@ volumes:
         RV(zstack.kvm.zstack_vm_start#module:vms[].error).
       type: dict
       returned: when this volume failed
+error:
+  description: What failed for all volumes, with the keys of RV(volumes[].error).
+  type: dict
+  returned: on failure, unless the input is invalid or the failure is that of a volume
 """
 
 from typing import Any

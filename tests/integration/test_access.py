@@ -16,10 +16,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
-from ansible_collections.zstack.kvm.tests.support import media
-from ansible_collections.zstack.kvm.tests.support.forked_task import kill_libvirtd, start_libvirtd
+from ansible_collections.zstack.kvm.tests.support import daemon, media
 from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun
-from ansible_collections.zstack.kvm.tests.support.processes import assert_own_libvirtd
 from ansible_collections.zstack.kvm.tests.support.unprivileged import User, new_user
 from ansible_collections.zstack.kvm.tests.support.virsh import state, try_virsh
 from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
@@ -55,17 +53,17 @@ def agreed(user: User, vm: dict[str, Any], **options: Any) -> TaskRun:
 class TestTheSystemsLibvirt:
     @pytest.fixture
     def members_only(self, tmp_path: Path) -> Iterator[None]:
-        """Open libvirtd's socket to the group libvirt, as on hosts without polkit."""
-        assert_own_libvirtd()
-        settings = tmp_path / "libvirtd.conf"
+        """Open libvirt's socket to the group libvirt, as on hosts without polkit."""
+        daemon.assert_own()
+        settings = tmp_path / "daemon.conf"
         added = 'unix_sock_group = "libvirt"\nunix_sock_rw_perms = "0770"\nauth_unix_rw = "none"\n'
-        settings.write_text(Path("/etc/libvirt/libvirtd.conf").read_text(encoding="utf-8") + added, encoding="utf-8")
-        kill_libvirtd()
-        start_libvirtd("-f", str(settings))
+        settings.write_text(daemon.SETTINGS.read_text(encoding="utf-8") + added, encoding="utf-8")
+        daemon.kill()
+        daemon.start("-f", str(settings))
         wait_until(lambda: try_virsh("uri").returncode == 0)
         yield
-        kill_libvirtd()
-        start_libvirtd()
+        daemon.kill()
+        daemon.start()
         wait_until(lambda: try_virsh("uri").returncode == 0)
 
     @pytest.mark.parametrize("module", ["zstack_vm_info", "zstack_host_info"])
@@ -75,7 +73,7 @@ class TestTheSystemsLibvirt:
         assert "become" in run.result["msg"] and "Traceback" not in run.output
 
     @pytest.mark.usefixtures("members_only")
-    def test_is_denied_to_who_is_not_in_its_group(self, user: User, new_vm: NewVm) -> None:
+    def test_is_denied_to_users_outside_its_group(self, user: User, new_vm: NewVm) -> None:
         run = agreed(user, new_vm(), **SYSTEM)
         assert run.error["code"] == "libvirt_denied"
         assert "become: true" in run.error["hint"]
@@ -129,7 +127,7 @@ class TestALibvirtOfTheUsersOwn:
 class TestALibvirtThatAsksForAPassword:
     @pytest.fixture
     def uri(self, user: User) -> Iterator[str]:
-        """Yield the user's own libvirtd, which lets "operator" in by SASL over TCP."""
+        """Yield the user's own libvirt, which lets "operator" in by SASL over TCP."""
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
         database = user.home / "passwords.db"
@@ -146,7 +144,7 @@ class TestALibvirtThatAsksForAPassword:
             encoding="utf-8",
         )
         shutil.chown(database, user.name)
-        listen = user.command("libvirtd", "--listen", "-f", str(settings), SASL_CONF_PATH=str(user.home / "sasl"))
+        listen = user.command(daemon.REMOTE, "--listen", "-f", str(settings), SASL_CONF_PATH=str(user.home / "sasl"))
         process = subprocess.Popen(listen[0], env=listen[1], stderr=subprocess.DEVNULL)
         try:
             wait_until(lambda: is_open(port))
@@ -198,7 +196,7 @@ class TestALibvirtThatAsksForAPassword:
         assert not user.run_module("zstack_vm_info", {"uri": uri}).failed
 
     @pytest.mark.parametrize(("password", "host"), [("wrong", "127.0.0.1"), (PASSWORD, "another.host")])
-    def test_denies_who_has_another_or_none(self, user: User, uri: str, password: str, host: str) -> None:
+    def test_denies_wrong_or_missing_credentials(self, user: User, uri: str, password: str, host: str) -> None:
         options = {"uri": uri, "authfile": self.credentials(user, password, host)}
         run = user.run_module("zstack_vm_info", options)
         assert run.result["error"]["code"] == "libvirt_denied", run.result

@@ -134,7 +134,7 @@ def questions(awx: awx_api.Awx) -> dict[str, dict[str, Any]]:
     return {question["variable"]: question for question in awx.survey("workflow_job_templates", WORKFLOW)}
 
 
-def test_a_default_is_an_answer_that_awx_takes(awx):
+def test_a_default_is_an_answer_that_awx_accepts(awx):
     problems = {
         name: answer_problems(question, question["default"])
         for name, question in questions(awx).items()

@@ -94,7 +94,7 @@ def answers(path: Path) -> bool:
 
 class TestChannelSocket:
     @pytest.mark.parametrize("what", ["file", "link", "directory"])
-    def test_path_where_something_else_is(self, new_vm: NewVm, image: Path, socket_path: Path, what: str) -> None:
+    def test_path_that_something_else_has(self, new_vm: NewVm, image: Path, socket_path: Path, what: str) -> None:
         create: dict[str, Callable[[], object]] = {
             "file": lambda: socket_path.write_bytes(DATA),
             "link": lambda: socket_path.symlink_to(image),

@@ -122,7 +122,7 @@ def test_names_an_image_and_a_key_become_guests_that_one_logs_in_to(tmp_path: Pa
     assert seen["address"] in controller.guests.read_text(encoding="utf-8")
 
 
-def test_all_that_is_wrong_is_an_error_before_anything_is_touched(tmp_path: Path, images: Path) -> None:
+def test_all_problems_are_one_error_before_anything_is_changed(tmp_path: Path, images: Path) -> None:
     controller = Controller(tmp_path, images)
     run = controller.try_to_create_vms(zstack_names=["No Name"], zstack_ssh_key=str(controller.key))
     said = run.stdout + run.stderr

@@ -175,7 +175,7 @@ def held_by_libvirt(domain: etree._Element) -> etree._Element:
 
 
 @pytest.mark.parametrize(("arch", "machine"), MACHINES)
-def test_what_patches_take_out_is_no_difference_once_it_is_defined(arch: str, machine: str, host: Host) -> None:
+def test_what_patches_remove_is_no_difference_once_it_is_defined(arch: str, machine: str, host: Host) -> None:
     root = {"install_path": "/root.raw", "format": "raw", "use_virtio_scsi": machine != "q35"}
     options = {
         "uuid": "5d1f0a8e-0c55-4b5e-9a10-6f4d1c7b2e03",

@@ -204,7 +204,7 @@ def test_devices_by_hand_go_from_the_lists_that_the_document_owns_and_stay_elsew
     assert (devices.find("disk/target[@dev='vdb']"), devices.find("rng") is None) == (None, False)
 
 
-def test_what_patches_take_out_goes_from_a_running_vm_at_its_next_boot(new_vm: NewVm) -> None:
+def test_what_patches_remove_is_gone_from_a_running_vm_at_its_next_boot(new_vm: NewVm) -> None:
     vm = new_vm()
     in_process.start(vm)
     taken_out = [{"action": "remove", "xpath": xpath} for xpath in ("devices/input", "on_crash", "devices/memballoon")]

@@ -77,7 +77,7 @@ class TestFoundBeforeAnythingIsChanged:
         assert '<source bridge="br_none"/>' in run.result["diff"][0]["after"]
         assert 'type="qcow2"' in run.result["diff"][0]["after"]
 
-    def test_what_would_become_of_a_vm_that_is_there_is_shown_too(self, new_vm: NewVm) -> None:
+    def test_the_change_of_an_existing_vm_is_shown_too(self, new_vm: NewVm) -> None:
         vm = new_vm()
         start(vm)
         virsh("destroy", vm["uuid"])

@@ -16,12 +16,11 @@ from typing import Any, Optional
 
 import pytest
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm, image_directory
-from ansible_collections.zstack.kvm.tests.support import foretold
-from ansible_collections.zstack.kvm.tests.support.forked_task import Fault, start, start_libvirtd
+from ansible_collections.zstack.kvm.tests.support import daemon, foretold
+from ansible_collections.zstack.kvm.tests.support.forked_task import Fault, start
 from ansible_collections.zstack.kvm.tests.support.obedient_guest import wait_until_up, write_obedient_disk
 from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun
 from ansible_collections.zstack.kvm.tests.support.processes import (
-    assert_own_libvirtd,
     qemus_of,
 )
 from ansible_collections.zstack.kvm.tests.support.servers import IscsiServer
@@ -184,7 +183,7 @@ def at_every_call(what: str) -> pytest.MarkDecorator:
 @pytest.fixture(scope="module")
 def iscsi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IscsiServer]:
     """Yield a portal that asks for a password."""
-    assert_own_libvirtd()
+    daemon.assert_own()
     lun = tmp_path_factory.mktemp("luns") / "lun.raw"
     lun.write_bytes(bytes(1 << 20))
     with IscsiServer() as server:
@@ -375,7 +374,7 @@ def test_libvirtd_is_killed_and_stays_away(scenario: Scenario, when: str, call: 
     try:
         run = scenario.run(fault=at(scenario.name, call, what="libvirtd for good", when=when))
     finally:
-        start_libvirtd()
+        daemon.start()
     assert time.monotonic() - began < 100
     assert (run.error["code"], run.error["rollback"]) == ("connection_lost", "partial"), run.error
     assert "define could not be undone" in run.error["message"]

@@ -248,7 +248,7 @@ class TestClock:
 
 
 class TestOnlineGrowth:
-    def test_128_cpus_are_possible_and_two_are_there(self, seen: list) -> None:
+    def test_128_cpus_are_possible_and_two_are_present(self, seen: list) -> None:
         (cpus,) = of_kind(seen, "cpus")
 
         assert (cpus["possible"], cpus["online"]) == ("0-127", 2)

@@ -124,8 +124,6 @@ def test_module_defaults_of_the_action_group_reach_every_module() -> None:
     }
     defaults = {"group/zstack.kvm.all": {"uri": uri}}
     results = run_tasks(
-        [{f"zstack.kvm.{name}": given, "module_defaults": defaults} for name, given in arguments.items()],
-        # Since ansible-core 2.21 results have no invocation unless it is requested.
-        environment={"ANSIBLE_INJECT_INVOCATION": "true"},
+        [{f"zstack.kvm.{name}": given, "module_defaults": defaults} for name, given in arguments.items()]
     )
     assert [result["invocation"]["module_args"]["uri"] for result in results] == [uri] * len(arguments)

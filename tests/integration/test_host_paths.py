@@ -206,7 +206,7 @@ class TestADirectoryOfSockets:
         assert (top / "target").stat().st_uid == 0
 
 
-def swap_for_ever(theirs: Path, roots: Path, directory: Path) -> None:
+def swap_forever(theirs: Path, roots: Path, directory: Path) -> None:
     """Replace whatever appears as theirs/run by what belongs to root, as the other user."""
     os.setgroups([])
     os.setgid(OTHER[1])
@@ -247,7 +247,7 @@ def test_a_race_with_the_owner_of_the_parent_gains_nothing(theirs: Path, roots: 
     child = os.fork()
     if child == 0:
         try:
-            swap_for_ever(theirs, roots, directory)
+            swap_forever(theirs, roots, directory)
         finally:
             os._exit(1)
     tries = 0

@@ -6,17 +6,18 @@
 from __future__ import annotations
 
 import os
-import signal
+import socket
 import subprocess
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Optional
 
 import pytest
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
-from ansible_collections.zstack.kvm.tests.support import module_run
+from ansible_collections.zstack.kvm.tests.support import daemon, module_run
 from ansible_collections.zstack.kvm.tests.support.playbook import TARGET_PYTHON, run_tasks
-from ansible_collections.zstack.kvm.tests.support.processes import assert_own_libvirtd, qemus_of
+from ansible_collections.zstack.kvm.tests.support.processes import qemus_of
 from ansible_collections.zstack.kvm.tests.support.virsh import try_virsh, virsh
 from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 
@@ -24,8 +25,7 @@ from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 pytestmark = pytest.mark.timeout(900)
 
 SETTINGS = Path("/etc/libvirt/qemu.conf")
-DAEMON = Path("/run/libvirtd.pid")
-LIBVIRTD = ["libvirtd", "--daemon"]
+START_DAEMON = [daemon.NAME, "--daemon"]
 PARAMETERS = Path("/etc/default/grub.d/zstack-kvm.cfg")
 ROLE = "zstack.kvm.host_prerequisites"
 
@@ -76,14 +76,9 @@ def messages(results: list[dict[str, Any]]) -> str:
     return "\n".join(str(result.get("msg")) for result in flat(results))
 
 
-def daemon() -> int:
-    return int(DAEMON.read_text(encoding="utf-8"))
-
-
 def kill_daemon() -> None:
-    assert_own_libvirtd()
-    process = daemon()
-    os.kill(process, signal.SIGKILL)
+    daemon.assert_own()
+    daemon.kill()
     wait_until(lambda: try_virsh("uri").returncode != 0)
 
 
@@ -95,7 +90,7 @@ def settings() -> Iterator[Path]:
     SETTINGS.write_bytes(before)
     if try_virsh("uri").returncode == 0:
         kill_daemon()
-    subprocess.run(LIBVIRTD, check=True)
+    subprocess.run(START_DAEMON, check=True)
     wait_until(lambda: try_virsh("uri").returncode == 0)
 
 
@@ -125,12 +120,12 @@ def test_what_is_missing_is_created_and_the_vm_runs_on(new_vm: NewVm, settings: 
 
     foretold = run_role(check=True, path=str(boot_loader), **wanted)
     assert changed(foretold)
-    assert "To be started: libvirtd" in messages(foretold)
+    assert f"To be started: {daemon.NAME}" in messages(foretold)
     assert "To be added: zstack_test=1 iommu=pt" in messages(foretold)
     assert settings.read_bytes() == before and not PARAMETERS.exists() and try_virsh("uri").returncode != 0
 
     assert changed(run_role(path=str(boot_loader), **wanted))
-    first = daemon()
+    first = daemon.pid()
     text = settings.read_text(encoding="utf-8")
     assert '\nsecurity_driver = "none"\n' in text and '= ""' not in text
     assert "zstack_test=1 iommu=pt" in PARAMETERS.read_text(encoding="utf-8") and (boot_loader / "ran").exists()
@@ -141,17 +136,17 @@ def test_what_is_missing_is_created_and_the_vm_runs_on(new_vm: NewVm, settings: 
     again = run_role(path=str(boot_loader), host_prerequisites_bridges="lo,br_nowhere", **wanted)
     assert "has no bridge lo and no bridge br_nowhere" in messages(again)
     assert not (Path("/dev/kvm").exists() and "KVM is not loaded" in messages(again))
-    assert [result["cmd"] for result in flat(again) if result.get("changed") and "cmd" in result][1:] == [LIBVIRTD]
-    assert daemon() != first and DAEMON.stat().st_mtime > settings.stat().st_mtime
+    assert [result["cmd"] for result in flat(again) if result.get("changed") and "cmd" in result][1:] == [START_DAEMON]
+    assert daemon.pid() != first and daemon.PID_FILE.stat().st_mtime > settings.stat().st_mtime
     assert virsh("domstate", vm["uuid"]).strip() == "running" and qemus_of(vm["uuid"]) == [qemu]
 
 
 def test_settings_that_the_host_cannot_have_are_refused_and_nothing_is_written(settings: Path) -> None:
-    before, main = settings.read_bytes(), daemon()
+    before, main = settings.read_bytes(), daemon.pid()
     results = run_role(host_prerequisites_qemu_user="nobody_at_all", host_prerequisites_security_driver="none")
     assert "has no user nobody_at_all, and libvirt would start no VM with it" in messages(results)
     assert not changed(results)
-    assert settings.read_bytes() == before and daemon() == main
+    assert settings.read_bytes() == before and daemon.pid() == main
 
 
 def test_a_host_has_what_its_distribution_calls_by_these_names() -> None:
@@ -162,12 +157,27 @@ def test_a_host_has_what_its_distribution_calls_by_these_names() -> None:
         "libvirt-daemon-kvm iscsi-initiator-utils edk2-ovmf": system("Rocky", "RedHat", "9.4"),
         "qemu-kvm policycoreutils-python-utils edk2-aarch64": system("AlmaLinux", "RedHat", "10.0", "aarch64"),
         "open-iscsi qemu-system-x86 qemu-system-modules-spice": system("Ubuntu", "Debian", "24.04"),
+        "qemu-system-x86 qemu-system-modules-spice": system("Debian", "Debian", "forky/sid"),
         "qemu-system-arm qemu-efi-aarch64": system("Ubuntu", "Debian", "22.04", "aarch64"),
     }
     results = run_tasks([task for facts in hosts.values() for task in [*part("platform", facts), packages]])
     lists = [result["msg"] for result in results if isinstance(result.get("msg"), list)]
     assert [set(names.split()) - set(found) for names, found in zip(hosts, lists)] == [set()] * len(hosts)
     assert "qemu-system-modules-spice" not in lists[-1]
+
+
+def test_a_host_whose_virtqemud_is_down_is_modular_although_something_listens_for_libvirtd(images: Path) -> None:
+    sockets = {name: str(images / name) for name in ("libvirtd", "virtlogd", "virtnetworkd", "virtqemud")}
+    variables = {"__host_prerequisites_sockets": sockets}
+    kind = {"ansible.builtin.debug": {"msg": "{{ __host_prerequisites_running_kind }}"}, "vars": variables}
+    with ExitStack() as stack:
+        # libvirtd's is virtproxyd's there.
+        for name in ("libvirtd", "virtlogd", "virtnetworkd"):
+            listening = stack.enter_context(socket.socket(socket.AF_UNIX))
+            listening.bind(sockets[name])
+            listening.listen()
+        results = run_tasks([*part("daemons_there", DEBIAN, **variables), kind])
+    assert results[-1]["msg"] == "modular", messages(results)
 
 
 def test_what_a_host_cannot_be_or_have_is_refused() -> None:

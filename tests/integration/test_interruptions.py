@@ -19,11 +19,10 @@ from typing import Any
 
 import pytest
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
-from ansible_collections.zstack.kvm.tests.support import foretold
-from ansible_collections.zstack.kvm.tests.support.forked_task import LIBVIRTD_PID, begin, start
+from ansible_collections.zstack.kvm.tests.support import daemon, foretold
+from ansible_collections.zstack.kvm.tests.support.forked_task import begin, start
 from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun
 from ansible_collections.zstack.kvm.tests.support.processes import (
-    assert_own_libvirtd,
     qemus_of,
     slow_to_start,
 )
@@ -35,7 +34,7 @@ Vm = dict[str, Any]
 
 @pytest.fixture(autouse=True, scope="module")
 def own_libvirtd() -> None:
-    assert_own_libvirtd()
+    daemon.assert_own()
 
 
 def assert_repaired_by_the_next_run(vm: Vm, **options: Any) -> None:
@@ -75,7 +74,7 @@ class TestQemuIsKilledBeforeItAnswers:
 @contextmanager
 def hanging_libvirtd() -> Iterator[None]:
     """Suspend libvirtd, which keeps its connections."""
-    process = int(LIBVIRTD_PID.read_text(encoding="ascii"))
+    process = daemon.pid()
     os.kill(process, signal.SIGSTOP)
     try:
         yield

@@ -187,7 +187,7 @@ def test_the_cache_spares_the_hypervisors_that_have_answered(
     assert "libvirt-python (package python3-libvirt)" in warnings
 
 
-def test_one_that_was_silent_is_asked_again(fleet: WatchedFleet) -> None:
+def test_one_that_was_silent_is_queried_again(fleet: WatchedFleet) -> None:
     path = configured(fleet, "again", SECOND, WITHOUT_LIBVIRTD, **cache_in(fleet.directory / "again"))
     for _time in range(2):
         inventory, warnings = listed(fleet, "-i", path)

@@ -107,7 +107,7 @@ class TestUp:
             two.lab("up", "--first=2", "--hosts=1", "--network=free")
             assert two.execute("hv2", "ssh", "hv1", "hostname") == "hv1\n"
 
-    def test_who_ended_takes_nothing_from_the_one_that_has_the_address_now(self, laboratory, tmp_path):
+    def test_one_that_has_ended_removes_nothing_of_the_one_that_has_its_address_now(self, laboratory, tmp_path):
         with Laboratory(tmp_path / "old", 120, NETWORK) as old, Laboratory(tmp_path / "new", 120, NETWORK) as new:
             old.up(1)
             (pid,) = first_processes(old).values()

@@ -22,9 +22,8 @@ from ansible_collections.zstack.kvm.plugins.module_utils._host.system import Hos
 from ansible_collections.zstack.kvm.plugins.module_utils._info.vm_info import vm_information
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Hypervisor
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
-from ansible_collections.zstack.kvm.tests.support.forked_task import LIBVIRTD_PID, kill_libvirtd, start_libvirtd
+from ansible_collections.zstack.kvm.tests.support import daemon
 from ansible_collections.zstack.kvm.tests.support.in_process import start
-from ansible_collections.zstack.kvm.tests.support.processes import assert_own_libvirtd
 from ansible_collections.zstack.kvm.tests.support.virsh import state, virsh
 
 NOWHERE = "00000000-0000-4000-8000-00000000dead"
@@ -32,15 +31,15 @@ NOWHERE = "00000000-0000-4000-8000-00000000dead"
 
 @pytest.fixture(scope="module", autouse=True)
 def german_libvirtd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    assert_own_libvirtd()
+    daemon.assert_own()
     locales = tmp_path_factory.mktemp("locales")
     subprocess.run(["localedef", "-i", "de_DE", "-f", "UTF-8", locales / "de_DE.UTF-8"], check=True)
-    kill_libvirtd()
+    daemon.kill()
     with _environment(LOCPATH=str(locales), LANG="de_DE.UTF-8", LANGUAGE="de"):
-        start_libvirtd()
+        daemon.start()
     yield
-    kill_libvirtd()
-    start_libvirtd()
+    daemon.kill()
+    daemon.start()
 
 
 @contextmanager
@@ -67,7 +66,7 @@ def raised(call: Any, *arguments: Any) -> VmError:
     return caught.value
 
 
-def test_it_does_speak_german(hypervisor: Hypervisor) -> None:
+def test_libvirtd_speaks_german(hypervisor: Hypervisor) -> None:
     error = raised(hypervisor.xml, NOWHERE, True)
     assert (error.code, error.libvirt_message.partition(":")[0]) == ("domain_gone", "Domain nicht gefunden")
 
@@ -133,13 +132,13 @@ def test_a_qemu_that_fails_is_reported_in_its_own_words(new_vm: NewVm) -> None:
 
 
 def test_a_libvirtd_that_is_killed_is_a_lost_connection(hypervisor: Hypervisor) -> None:
-    os.kill(int(Path(LIBVIRTD_PID).read_text(encoding="ascii")), 9)
+    daemon.kill()
     error = raised(hypervisor.list_domains)
     assert error.code == "connection_lost", error.message
     hypervisor.close()
     error = raised(Hypervisor.connect, "qemu:///system")
     assert error.code == "libvirt_unavailable", error.message
-    start_libvirtd()
+    daemon.start()
 
 
 def test_virtlogd_that_is_down_is_found_before_a_restart_stops_the_vm(new_vm: NewVm) -> None:

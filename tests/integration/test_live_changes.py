@@ -297,7 +297,7 @@ class TestNics:
         assert "master br_eth1" in kernel("ip", "link", "show", vm["nics"][0]["nic_internal_name"])
         assert is_in_sync(vm, **changes)
 
-    def test_whose_link_somebody_took_away_get_it_back(self, new_vm: NewVm) -> None:
+    def test_whose_link_was_set_down_outside_of_ansible_get_it_back(self, new_vm: NewVm) -> None:
         vm = new_vm()
         vm["nics"] = [nic_of(vm)]
         start(vm)
@@ -371,7 +371,7 @@ class TestSmallThings:
         assert virsh("schedinfo", vm["uuid"]) != before
         assert is_in_sync(vm, cpu_speed=40)
 
-    def test_what_it_is_called(self, new_vm: NewVm) -> None:
+    def test_the_description(self, new_vm: NewVm) -> None:
         vm = new_vm()
         start(vm)
         assert live(vm, name="renamed").actions == ["define", "set_description"]

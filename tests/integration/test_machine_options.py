@@ -185,7 +185,7 @@ def test_the_guest_has_its_numa_nodes_and_their_distances(machine: Machine) -> N
     assert re.search(r"10 21\s+21 10\s+0\s+1\s", nodes), nodes
 
 
-def test_the_root_ports_are_there(machine: Machine) -> None:
+def test_the_guest_has_the_root_ports(machine: Machine) -> None:
     models = [each.get("model") for each in definition(machine["uuid"]).iterfind("devices/controller[@type='pci']")]
     assert models == ["pcie-root", "dmi-to-pci-bridge", "pci-bridge", *["pcie-root-port"] * 8]
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
+from ansible_collections.zstack.kvm.tests.support import daemon
 from ansible_collections.zstack.kvm.tests.support.module_run import agreed, failed
 from ansible_collections.zstack.kvm.tests.support.serial_console import wait_for_text
 from ansible_collections.zstack.kvm.tests.support.virsh import definition, qmp, state, virsh
@@ -20,7 +21,6 @@ from lxml import etree
 # No QEMU that libvirt supports has it: the board was then called pc-1.0.
 GONE = "pc-i440fx-1.0"
 DEFINITIONS = Path("/etc/libvirt/qemu")
-LIBVIRTD_PID = Path("/run/libvirtd.pid")
 
 
 def upgrade_host(vm: dict[str, Any]) -> None:
@@ -29,7 +29,7 @@ def upgrade_host(vm: dict[str, Any]) -> None:
     domain.find("os/type").set("machine", GONE)
     virsh("undefine", vm["uuid"])
     (DEFINITIONS / f"{domain.findtext('name')}.xml").write_text(etree.tostring(domain, encoding="unicode"))
-    os.kill(int(LIBVIRTD_PID.read_text()), signal.SIGHUP)
+    os.kill(daemon.pid(), signal.SIGHUP)
     wait_until(lambda: state(vm["uuid"]) == "shut off", "libvirtd reads the definition")
 
 

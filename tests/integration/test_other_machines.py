@@ -5,18 +5,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
-from ansible_collections.zstack.kvm.tests.support import linux_guest
+from ansible_collections.zstack.kvm.tests.support import in_process, linux_guest
 from ansible_collections.zstack.kvm.tests.support.failing_start import UNKNOWN_TO_QEMU
 from ansible_collections.zstack.kvm.tests.support.module_run import agreed, failed, start
 from ansible_collections.zstack.kvm.tests.support.serial_console import wait_for_text
 from ansible_collections.zstack.kvm.tests.support.virsh import definition, qmp, virsh
+from lxml import etree
 
 MIB = 1 << 20
 NVRAM = Path("/var/lib/libvirt/qemu/nvram")
@@ -61,6 +64,57 @@ def test_uefi_for_a_guest_that_suspends_to_disk_is_in_sync(new_vm: NewVm) -> Non
     assert agreed(vm).actions == ["define", "start"]
     assert qom(vm["uuid"], "/machine/system.flash0", "drive") == "libvirt-pflash0-format"
     again = agreed(vm)
+    assert (again.actions, again.vm["differences"]) == ([], [])
+
+
+@pytest.fixture
+def first_firmware() -> Iterator[None]:
+    """Put a firmware first that keeps no variables, as edk2's for AMD SEV is."""
+    target = {"architecture": "x86_64", "machines": ["pc-i440fx-*", "pc-q35-*"]}
+    described = {
+        "description": "stateless",
+        "interface-types": ["uefi"],
+        "mapping": {
+            "device": "flash",
+            "mode": "stateless",
+            "executable": {"filename": "/usr/share/OVMF/OVMF_CODE_4M.fd", "format": "raw"},
+        },
+        "targets": [target],
+        "features": ["acpi-s3", "acpi-s4"],
+        "tags": [],
+    }
+    path = Path("/etc/qemu/firmware/00-stateless.json")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(described), encoding="utf-8")
+    yield
+    path.unlink()
+
+
+@pytest.mark.usefixtures("first_firmware")
+def test_uefi_keeps_its_variables_where_the_first_firmware_has_no_room_for_them(new_vm: NewVm) -> None:
+    vm = new_vm(machine="q35", firmware="uefi", create_paused=True)
+
+    assert in_process.start(vm).actions == ["define", "start"]
+    nvram = Path(definition(vm["uuid"], inactive=False).findtext("os/nvram"))
+    assert nvram.stat().st_size > 0
+
+
+def test_what_libvirt_adds_goes_with_the_board_and_the_bus_that_it_belongs_to(new_vm: NewVm, images: Path) -> None:
+    vm = new_vm(machine="q35", create_paused=True)
+    assert in_process.start(vm).actions == ["define", "start"]
+    somebodys = definition(vm["uuid"])
+    disk = somebodys.find("devices/disk")
+    disk.find("target").set("bus", "usb")
+    disk.remove(disk.find("address"))
+    changed = images / "changed.xml"
+    changed.write_bytes(etree.tostring(somebodys))
+    virsh("define", str(changed))
+    virsh("destroy", vm["uuid"])
+
+    # Newer libvirt has added a watchdog to q35, and a model to the disk.
+    vm["machine"] = "pc"
+    assert in_process.start(vm).actions == ["define", "start"]
+    again = in_process.start(vm)
     assert (again.actions, again.vm["differences"]) == ([], [])
 
 

@@ -37,7 +37,7 @@ def test_every_hypervisor_is_queried_whatever_its_group_is_called(tmp_path: Path
     assert run.returncode != 0 and HV2 in run.stdout + run.stderr, run.stdout
 
 
-def test_those_of_a_pattern_are_asked(tmp_path: Path) -> None:
+def test_those_of_a_pattern_are_queried(tmp_path: Path) -> None:
     run = look(tmp_path, zstack_hypervisors=["hv*:hv2", "!hv1"])
     assert HV2 in run.stdout + run.stderr, run.stdout
     assert "no host" not in run.stdout + run.stderr

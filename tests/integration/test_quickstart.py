@@ -36,7 +36,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         (directory / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(CHECKOUT / name, directory / name, follow_symlinks=False)
     # What is downloaded and built is the same here and there.
-    shutil.copytree(BUILT, directory / ".cache/guest", copy_function=os.link)
+    shutil.copytree(BUILT, directory / ".cache/guest")
     git(directory, "init", "--quiet")
     git(directory, "add", "--all")
     git(

@@ -80,7 +80,7 @@ def test_the_page_is_for_its_owner(file: Path) -> None:
     assert file.stat().st_mode & 0o777 == 0o600
 
 
-def test_hypervisors_are_there_with_what_they_have_those_that_are_down_first(page: Page) -> None:
+def test_hypervisors_are_listed_with_what_they_have_those_that_are_down_first(page: Page) -> None:
     cards = page.texts(".card")
     assert [card.splitlines()[:2] for card in cards] == [
         [WITHOUT_LIBVIRTD, "down"], [SWITCHED_OFF, "unreachable"], [FIRST, "up"], [SECOND, "up"],

@@ -5,12 +5,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
+import subprocess
 from pathlib import Path
 
+import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils._libvirt import connection as libvirt_connection
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
-from ansible_collections.zstack.kvm.tests.support import media, playbook
+from ansible_collections.zstack.kvm.tests.support import in_process, media, playbook
 from ansible_collections.zstack.kvm.tests.support.module_run import agreed, start
+from ansible_collections.zstack.kvm.tests.support.processes import qemus_of
 from ansible_collections.zstack.kvm.tests.support.serial_console import wait_for_text
 from ansible_collections.zstack.kvm.tests.support.virsh import definition, state, virsh
 
@@ -65,6 +71,24 @@ def test_a_changed_document_waits_for_the_next_boot_of_a_vm_that_runs(new_vm: Ne
     assert definition(vm["uuid"], inactive=False).findtext("vcpu") == "1"
     again = agreed({**vm, "cpu_num": 2})
     assert (again.actions, again.vm["restart_required"]) == ([], True)
+
+
+def test_a_qemu_that_hangs_is_an_error_of_its_vm_at_most_and_the_others_start(
+    new_vm: NewVm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(libvirt_connection, "ANSWER_SECONDS", 5)
+    hanging, other = new_vm(), new_vm()
+    assert not in_process.start(hanging).failed
+    (qemu,) = qemus_of(hanging["uuid"])
+    os.kill(qemu, signal.SIGSTOP)
+    # From libvirt 11 on, whoever reads the definition waits for a call that QEMU does not answer.
+    with subprocess.Popen(["virsh", "domblkinfo", hanging["uuid"], "vda"], stdout=subprocess.DEVNULL):
+        try:
+            hung, started = in_process.start(hanging, other).vms
+        finally:
+            os.kill(qemu, signal.SIGCONT)
+    assert hung.get("error", {}).get("code") in (None, "qemu_hangs")
+    assert (hung["actions"], started["actions"], started["state"]) == ([], ["define", "start"], "running")
 
 
 def test_with_cd_and_channel_it_boots_from_the_cd(new_vm: NewVm, images: Path) -> None:

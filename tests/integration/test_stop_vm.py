@@ -110,7 +110,7 @@ def test_a_paused_vm_is_an_error_and_is_forced_off_only_with_force(new_vm: NewVm
     assert (entry["actions"], entry["state"]) == (["destroy"], "shutoff")
 
 
-def test_an_undefined_vm_leaves_its_disk_and_takes_its_nvram_only_when_asked(new_vm: NewVm) -> None:
+def test_an_undefined_vm_leaves_its_disk_and_its_nvram_goes_only_on_request(new_vm: NewVm) -> None:
     for remove_nvram in (False, True):
         vm = new_vm(machine="q35", firmware="uefi", memory="160MiB")
         start(vm)

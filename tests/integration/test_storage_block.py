@@ -129,7 +129,7 @@ def test_the_cd_of_a_running_vm_changes_between_file_device_and_none(
     assert is_in_sync({**vm, "boot_iso": []})
 
 
-def test_a_device_that_is_not_there_is_found_before_the_start(new_vm: NewVm) -> None:
+def test_a_missing_device_is_found_before_the_start(new_vm: NewVm) -> None:
     vm = new_vm(root_volume={"install_path": "/dev/vg-none/root", "format": "raw"})
     run = failed(vm)
     assert (run.error["code"], run.actions) == ("image_missing", [])

@@ -157,7 +157,7 @@ def test_a_snapshot_in_a_file_on_top_of_the_image_is_kept(
 
 class TestSecret:
     @pytest.mark.parametrize("before", ["wrong value", "no value", "another usage"])
-    def test_one_that_is_there_gets_the_right_value(
+    def test_one_that_exists_gets_the_right_value(
         self, new_vm: NewVm, ceph: CephCluster, secret_uuid: str, before: str
     ) -> None:
         define_secret(secret_uuid, usage="by hand" if before == "another usage" else secret_uuid)
@@ -183,12 +183,12 @@ class TestSecret:
         assert module_run.agreed(vm).actions == ["define", "start"]
         wait_for_text(vm["uuid"], "I am in ceph")
 
-    def test_check_mode_makes_none(self, new_vm: NewVm, ceph: CephCluster, secret_uuid: str) -> None:
+    def test_check_mode_creates_none(self, new_vm: NewVm, ceph: CephCluster, secret_uuid: str) -> None:
         vm = in_ceph(new_vm, ceph, secret_uuid)
         assert module_run.start(vm, check=True).actions == ["define", "define_secret", "start"]
         assert try_virsh("secret-dumpxml", secret_uuid).returncode != 0
 
-    def test_a_failed_start_leaves_what_was_there(self, new_vm: NewVm, ceph: CephCluster, secret_uuid: str) -> None:
+    def test_a_failed_start_leaves_what_existed(self, new_vm: NewVm, ceph: CephCluster, secret_uuid: str) -> None:
         vm = in_ceph(new_vm, ceph, secret_uuid, domain_patches=[UNKNOWN_TO_QEMU])
         assert module_run.failed(vm).error["rollback"] == "done"
         assert try_virsh("secret-dumpxml", secret_uuid).returncode != 0

@@ -280,7 +280,7 @@ class TestLostAfterItWasReached:
             os.kill(monitor, signal.SIGCONT)
 
 
-def test_everything_that_is_wrong_is_said_at_once(new_vm: NewVm, servers: Servers) -> None:
+def test_all_problems_are_reported_at_once(new_vm: NewVm, servers: Servers) -> None:
     vm = new_vm(
         root_volume=ceph_volume(servers, "ceph://nope/vol"),
         data_volumes=[lun(servers, IQN, 7), {"install_path": "/no/file"}],

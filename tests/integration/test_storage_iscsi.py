@@ -99,7 +99,7 @@ def test_a_guest_boots_from_a_lun_with_chap(new_vm: NewVm, target: IscsiServer) 
     assert playbook.agreed(vm).actions == []
 
 
-def test_a_data_volume_with_chap_is_there_for_the_guest(new_vm: NewVm, target: IscsiServer) -> None:
+def test_the_guest_has_a_data_volume_with_chap(new_vm: NewVm, target: IscsiServer) -> None:
     vm = new_vm(data_volumes=[volume(target, LOCKED, 2, **CHAP)])
     assert not module_run.agreed(vm).failed
     wait_for_text(vm["uuid"], "I am " + vm["uuid"])

@@ -137,7 +137,7 @@ def test_nobody_else_may_write_to_a_directory(volatile: Path, mode: str) -> None
     assert not volatile.exists()
 
 
-def test_a_directory_that_is_there_must_be_qemus_own(tmp_path: Path) -> None:
+def test_an_existing_directory_must_belong_to_qemu(tmp_path: Path) -> None:
     qemu, nobody = pwd.getpwnam("libvirt-qemu"), pwd.getpwnam("nobody")
     directories = {
         "good": (qemu, 0o700),
@@ -192,7 +192,8 @@ class TestLabels:
         """Return what is done to the rules of labels, given the site's rules and equivalent directories."""
         (self.POLICY / "contexts/files/file_contexts.subs_dist").write_text(f"# comment\n\n{like}\n")
         (directory / "rules").write_text(rules)
-        fact = {"ansible.builtin.set_fact": {"selinux": {"type": self.POLICY.name}, "cacheable": True}}
+        facts = {"selinux": {"type": self.POLICY.name}, "python": {"executable": sys.executable}}
+        fact = {"ansible.builtin.set_fact": {**facts, "cacheable": True}}
         role = {"name": "zstack.kvm.channel_dirs", "tasks_from": "selinux.yml"}
         tasks = [fact, *[{"ansible.builtin.include_role": role, "vars": {"channel_dirs_paths": list(paths)}}] * 2]
         assert not any(result.get("failed") for result in run_tasks(tasks))
@@ -251,7 +252,7 @@ class TestParentsOfQemusUser:
         assert message == "link is a symbolic link in a directory that is not root's alone"
         assert list(tmp_path.iterdir()) == []
 
-    def test_mode_and_group_of_one_that_is_there_are_corrected(self, theirs: Path) -> None:
+    def test_mode_and_group_of_an_existing_one_are_corrected(self, theirs: Path) -> None:
         qemu = pwd.getpwnam("libvirt-qemu")
         path = theirs / "there"
         path.mkdir(mode=0o700)

@@ -291,7 +291,7 @@ class TestServersEnd:
         test.communicate()
         wait_until(lambda: server_processes() == before, "the servers end with their test")
 
-    def test_a_server_that_can_not_start_says_why(self, images):
+    def test_a_server_that_cannot_start_says_why(self, images):
         with pytest.raises(ServerError, match="qemu-storage-daemon ended.*No such file"):
             with NbdServer({"pool/volume": images / "missing"}):
                 pass

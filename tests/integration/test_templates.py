@@ -80,7 +80,7 @@ def no_template_is_run() -> Iterator[None]:
     assert not MARK.exists()
 
 
-def test_there_are_29_of_them() -> None:
+def test_there_are_29_templates() -> None:
     assert len(set(TEMPLATES)) == 29
 
 

@@ -120,7 +120,9 @@ class TestByARemoteUri:
         assert here.says(vm, "I am " + vm["uuid"])
         assert agreed(vm, uri=here.uri).actions == []
 
-    def test_the_format_of_a_file_is_asked_of_libvirts_storage(self, here: Remote, new_vm: NewVm, shared: Path) -> None:
+    def test_the_format_of_a_file_is_read_from_libvirts_storage_pool(
+        self, here: Remote, new_vm: NewVm, shared: Path
+    ) -> None:
         vm = new_vm()
         del vm["root_volume"]["format"]
         here.virsh("pool-create-as", "shared", "dir", "--target", str(shared))
@@ -146,13 +148,13 @@ class TestByARemoteUri:
         assert error["code"] == "needs_hypervisor"
         assert here.state(vm) == "absent"
 
-    def test_what_only_libvirt_can_see_there_is_said_at_the_start_and_undone(self, here: Remote, new_vm: NewVm) -> None:
+    def test_what_only_libvirt_can_check_is_reported_at_the_start_and_undone(self, here: Remote, new_vm: NewVm) -> None:
         vm = new_vm(nics=[{"bridge_name": "nobridge"}])
         error = failed(vm, uri=here.uri).error
         assert (error["code"], error["rollback"]) == ("bridge_missing", "done"), error
         assert here.state(vm) == "absent"
 
-    def test_a_directory_of_a_channel_that_is_missing_is_said_too(self, here: Remote, new_vm: NewVm) -> None:
+    def test_a_missing_directory_of_a_channel_is_reported_too(self, here: Remote, new_vm: NewVm) -> None:
         channel = {"socket_path": "/var/lib/zstack-kvm-nowhere/socket", "target_name": "org.example.0"}
         vm = new_vm(channels=[channel])
         error = failed(vm, uri=here.uri).error
@@ -160,7 +162,7 @@ class TestByARemoteUri:
         assert "zstack-kvm-nowhere" in error["message"]
         assert here.state(vm) == "absent"
 
-    def test_a_hypervisor_that_is_not_there_is_an_error_in_time(self, here: Remote, new_vm: NewVm) -> None:
+    def test_an_unreachable_hypervisor_is_an_error_in_time(self, here: Remote, new_vm: NewVm) -> None:
         began = time.monotonic()
         error = start(new_vm(), uri=here.uri.replace(here.address, NOBODY)).error
         assert error["code"] in ("libvirt_unavailable", "libvirt_hangs")

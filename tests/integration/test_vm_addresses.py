@@ -77,7 +77,7 @@ def test_addresses_have_the_source_that_knows_them(guest: str) -> None:
     }  # fmt: skip
 
 
-def test_what_the_agent_knows_too_is_there_once(guest: str) -> None:
+def test_what_the_agent_knows_too_is_listed_once(guest: str) -> None:
     said = linux_guest.execute(guest, "udhcpc -i eth0 -n -q -f")
     leased = re.search(r"lease of (\S+) obtained", said)[1]
     linux_guest.execute(guest, f"ip address add {leased}/24 dev eth0")
@@ -101,5 +101,5 @@ def test_the_inventory_has_them_too(guest: str, tmp_path: Path) -> None:
     assert addresses == [each["address"] for each in look(guest)["addresses"]]
 
 
-def test_what_libvirt_adds_to_a_definition_asks_for_no_restart(guest: str) -> None:
+def test_what_libvirt_adds_to_a_definition_requires_no_restart(guest: str) -> None:
     assert look(guest)["restart_required"] is False

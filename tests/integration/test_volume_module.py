@@ -15,6 +15,7 @@ from ansible_collections.zstack.kvm.tests.support import media
 from ansible_collections.zstack.kvm.tests.support.forked_task import run_module
 from ansible_collections.zstack.kvm.tests.support.in_process import run_volumes, start
 from ansible_collections.zstack.kvm.tests.support.virsh import virsh
+from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 
 MIB = 1 << 20
 
@@ -109,8 +110,7 @@ class TestAbsent:
         socket = images / "socket"
         server = subprocess.Popen(["qemu-nbd", "-k", socket, "-f", "qcow2", image])
         try:
-            while not socket.exists():
-                server.poll()
+            wait_until(lambda: socket.exists() or server.poll() is not None, "the server listens or has ended")
             assert error_of({"install_path": str(image)}, state="absent")["code"] == "image_locked"
             assert image.exists()
         finally:

@@ -190,7 +190,7 @@ class TestFailedStart:
         assert state(vm["uuid"]) == "absent"
         assert left_in(images) == before
 
-    def test_leaves_a_volume_that_was_there(self, new_vm: NewVm, image: Path, disk: Path) -> None:
+    def test_leaves_a_volume_that_existed(self, new_vm: NewVm, image: Path, disk: Path) -> None:
         vm = created(new_vm, disk, image=image)
         start(vm)
         virsh("destroy", vm["uuid"])

@@ -129,7 +129,7 @@ class TestWithoutAnAgent:
         assert found, said
         return found[1]
 
-    def test_nothing_at_all_is_said_to_be_nothing(self, vm: dict[str, Any]) -> None:
+    def test_the_lack_of_any_address_is_reported(self, vm: dict[str, Any]) -> None:
         run = wait(vm)
         assert run.error["code"] == "address_timeout"
         assert "(no address was seen; its guest agent is not connected) for 3 seconds" in run.error["message"]

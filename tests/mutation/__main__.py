@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Remove one thing at a time from the code that builds domains, and check whether the unit tests fail.
 
-C(python -m tests.mutation) exits with 1 and names the mutants that survived. Each mutant runs in a child process
-of its own, in which the mutated module is imported instead of the file. The tests that compare whole domains
-come first, for they notice most; what survives them has to survive the rest of the unit tests too.
+C(python -m tests.mutation) exits with 1 and names the mutants that survived; arguments are parts of the paths of the
+files to mutate. Each mutant runs in a child process of its own, in which the mutated module is imported instead of the
+file. The tests that compare whole domains come first, for they notice most; what survives them has to survive the rest
+of the unit tests too.
 """
 
 from __future__ import annotations
@@ -111,8 +112,8 @@ def survives(mutant: Mutant) -> bool:
     return os.WIFEXITED(status) and os.WEXITSTATUS(status) == 1
 
 
-def main() -> int:
-    """Run all mutants and print what came out."""
+def main(parts: Sequence[str]) -> int:
+    """Run the mutants of the files whose paths have one of the parts, or of all files, and print the survivors."""
     began = time.monotonic()
     if not survives(unchanged(UTILS / "_host" / "capabilities.py")):
         print("the unit tests fail with nothing left out")
@@ -127,6 +128,7 @@ def main() -> int:
         for name, functions in STORAGE.items()
         for mutant in mutants_of(UTILS / "_storage" / (name + ".py"), functions)
     ]
+    mutants = [mutant for mutant in mutants if not parts or any(part in str(mutant.path) for part in parts)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         survivors = [mutant for mutant, alive in zip(mutants, pool.map(survives, mutants)) if alive]
     for mutant in survivors:
@@ -136,4 +138,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -68,9 +68,16 @@ PARTS = (
     Part("molecule", "molecule scenarios", HYPERVISOR, minutes=20),
     Part("mutation", "unit tests notice each missing part of a domain; only when named", minutes=30, usual=False),
     Part(
+        "fresh_hosts",
+        "the role host_prerequisites on minimal installations; only when named",
+        HYPERVISOR | {"fresh_hosts"},
+        minutes=90,
+        usual=False,
+    ),
+    Part(
         "versions",
         "every ansible-core, Python and system that is supported; only when named",
-        HYPERVISOR | {"versions"} | frozenset(systems.SUITES),
+        HYPERVISOR | {"fresh_hosts", "versions"} | frozenset(systems.SYSTEMS),
         minutes=240,
         usual=False,
     ),
@@ -84,7 +91,7 @@ def main(arguments: list[str]) -> int:
     if options.list:
         for part in PARTS:
             print(f"{part.name:14} {part.summary}")
-        print(f"\nSystems of hypervisors: this machine's own, {', '.join(systems.SUITES)}")
+        print(f"\nSystems of hypervisors: this machine's own, {', '.join(systems.SYSTEMS)}")
         return 0
     unknown = set(options.parts) - {part.name for part in PARTS}
     if unknown:
@@ -133,7 +140,7 @@ def _run(part: Part, checkout: Checkout, further: list[str], screen: Screen) -> 
         try:
             _run_session(part, checkout, further, result, screen)
         except Exception as error:
-            # Whatever it is, the other parts have their results all the same.
+            # Whatever it is, the other parts keep their results.
             screen.line(traceback.format_exc())
             result.problem(f"{part.name} broke off: {error!r}")
         result.seconds = time.monotonic() - started
@@ -178,14 +185,14 @@ def _parser() -> argparse.ArgumentParser:
         description="Prepare the machine (as root: install packages), and run the project's tests.",
         epilog="What follows -- goes to the tool of the one part named: ./run-tests unit -- -k cpu",
     )
-    help_text = f"one or more of {', '.join(names)}; without any: all but versions"
+    help_text = f"one or more of {', '.join(names)}; without any: all but those that run only when named"
     parser.add_argument("parts", nargs="*", metavar="PART", help=help_text)
     parser.add_argument("--list", action="store_true", help="show the parts and the systems")
     parser.add_argument(
         "--hypervisor",
-        choices=sorted(systems.SUITES),
+        choices=sorted(systems.SYSTEMS),
         metavar="SYSTEM",
-        help="the system of the hypervisors of integration or other_systems: " + ", ".join(sorted(systems.SUITES)),
+        help="the system of the hypervisors of integration or other_systems: " + ", ".join(sorted(systems.SYSTEMS)),
     )
     return parser
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from . import ansible_test, cloud_image, systems
+from . import ansible_test, cloud_image, fresh_systems, systems
 from .checkout import Checkout
 from .lock import alone_in
 from .process import Outcome, run
@@ -26,6 +26,7 @@ MINIMUM_PYTHON = (3, 11)  # of ansible-core 2.19
 APT = ["apt-get", "-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=3"]
 APT_SECONDS = 1800
 PIP_SECONDS = 900
+SYSTEM_SECONDS = 3600  # libvirt is built for one of them
 
 # The Python that runs this, not that of an environment that it runs in.
 PYTHON = str(getattr(sys, "_base_executable", sys.executable))
@@ -70,6 +71,8 @@ class Setup:
         files = ["tests/run/packages.txt"]
         if "hypervisor" in needs:
             files += ["tests/run/packages-hypervisor.txt", "tests/support/packages.txt"]
+        if "fresh_hosts" in needs:
+            files += ["tests/run/packages-fresh-hosts.txt"]
         if "versions" in needs:
             files += ["tests/run/packages-versions.txt"]
         self._packages(files)
@@ -83,9 +86,11 @@ class Setup:
             self._guest()
         if "cloud_image" in needs:
             self._cloud_image()
-        for name in systems.SUITES:
+        for name in systems.SYSTEMS:
             if name in needs:
                 self._system(name)
+        if "fresh_hosts" in needs:
+            self._fresh_systems()
 
     def _run(
         self, command: list[str], seconds: float, env: dict[str, str] | None = None, cwd: Path | None = None
@@ -202,16 +207,28 @@ class Setup:
         with step("a cloud image of Debian, from its packages"):
             cloud_image.ensure(self.checkout.root, run_or_fail)
 
-    def _system(self, name: str) -> None:
+    def _fresh_systems(self) -> None:
         def run_or_fail(command: list[str]) -> None:
             outcome = self._run(command, APT_SECONDS)
+            if not outcome.ok:
+                raise self._fail("Creating the files of minimal systems", outcome, "Do the package sources answer?")
+
+        with step("the files of minimal systems"), alone_in(systems.CACHE):
+            for name in fresh_systems.SUITES:
+                fresh_systems.create(name, run_or_fail)
+
+    def _system(self, name: str) -> None:
+        def run_or_fail(command: list[str]) -> None:
+            outcome = self._run(command, SYSTEM_SECONDS)
             if not outcome.ok:
                 raise self._fail(f"Creating the files of {name}", outcome, "Do the package sources answer?")
 
         packages = listed_packages(self.checkout.root / systems.PACKAGES)
-        with step(f"the files of a hypervisor that runs {name}"), alone_in(systems.CACHE):
+        with step(f"the files of a hypervisor that runs {name}"):
+            # Nobody who has them waits for another clone that creates others.
             if not systems.directory(self.checkout.root, name).is_dir():
-                systems.create(self.checkout.root, name, packages, run_or_fail)
+                with alone_in(systems.CACHE):
+                    systems.create(self.checkout.root, name, packages, run_or_fail)
 
     def _debian_modules(self) -> None:
         site_packages = next(self.checkout.venv.glob("lib/python3*/site-packages"))

@@ -176,6 +176,7 @@ class Rulebook:
             "ANSIBLE_COLLECTIONS_PATH": os.environ.get("ANSIBLE_COLLECTIONS_PATH", str(COLLECTIONS)),
             "PATH": f"{programs}:{os.environ['PATH']}",
             "PYTHONUNBUFFERED": "1",
+            "ANSIBLE_INJECT_INVOCATION": "true",
             "ANSIBLE_VERBOSITY": "3",
         }
         command = [str(programs / "ansible-rulebook"), "--rulebook", "zstack.kvm.start_vm_cmd", "-vv", "--print-events"]

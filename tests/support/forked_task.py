@@ -15,13 +15,11 @@ import multiprocessing
 import os
 import resource
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from importlib import import_module
 from multiprocessing import forkserver
 from pathlib import Path
@@ -32,12 +30,12 @@ from ansible.module_utils.testing import patch_module_args
 from ansible_collections.zstack.kvm.plugins.module_utils._actions import live
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt import connection
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Hypervisor
+from ansible_collections.zstack.kvm.tests.support import daemon
 from ansible_collections.zstack.kvm.tests.support.documented_result import deviations
 from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun
 from ansible_collections.zstack.kvm.tests.support.virsh import state
 from ansible_collections.zstack.kvm.tests.support.waiting import END_SECONDS, wait_until
 
-LIBVIRTD_PID = Path("/run/libvirtd.pid")
 _NOTICE_SECONDS = 120
 _IMPATIENT_SECONDS = 2
 
@@ -258,25 +256,12 @@ def _kill_task() -> None:
 
 
 def _restart_libvirtd() -> None:
-    kill_libvirtd()
-    start_libvirtd()
+    daemon.kill()
+    daemon.start()
     # No guest of these tests releases a device.
     live._UNPLUG_SECONDS = _IMPATIENT_SECONDS
 
 
 def _kill_libvirtd_for_good() -> None:
-    kill_libvirtd()
+    daemon.kill()
     connection.RECONNECT_SECONDS = _IMPATIENT_SECONDS
-
-
-def kill_libvirtd() -> None:
-    """Kill libvirtd."""
-    os.kill(int(LIBVIRTD_PID.read_text(encoding="ascii")), signal.SIGKILL)
-
-
-def start_libvirtd(*options: str) -> None:
-    """Start a libvirtd that was killed."""
-    # Until the kernel has cleared it away, the killed one still holds the lock on its file.
-    nowhere = subprocess.DEVNULL
-    start = partial(subprocess.run, ["libvirtd", "-d", *options], check=False, stdin=nowhere, stderr=nowhere)
-    wait_until(lambda: start().returncode == 0, "libvirtd can be started again", _NOTICE_SECONDS)

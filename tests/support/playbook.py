@@ -134,6 +134,8 @@ def _begin(
         "ANSIBLE_CALLBACK_PLUGINS": str(PLUGINS),
         "ANSIBLE_CALLBACKS_ENABLED": "result_file",
         "ANSIBLE_COLLECTIONS_PATH": os.environ.get("ANSIBLE_COLLECTIONS_PATH", str(COLLECTIONS)),
+        # Without it, results have no invocation since ansible-core 2.21, and there would be no secrets to look for.
+        "ANSIBLE_INJECT_INVOCATION": "true",
         "ANSIBLE_RETRY_FILES_ENABLED": "0",
         "RESULT_FILE": str(directory / "results"),
     }

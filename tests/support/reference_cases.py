@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The recorded StartVmCmd documents, each with the domain that ZStack's agent makes of it."""
+"""The recorded StartVmCmd documents, each with the domain that ZStack's agent creates from it."""
 
 from __future__ import annotations
 

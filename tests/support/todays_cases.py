@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Today's StartVmCmd documents, each with the domain that today's agent makes of it."""
+"""Today's StartVmCmd documents, each with the domain that today's agent creates from it."""
 
 from __future__ import annotations
 

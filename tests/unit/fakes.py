@@ -261,6 +261,7 @@ class FakeHypervisor:
     def snapshot_xmls(self, uuid: str) -> list[str]:
         return []
 
+    close = _noted("close")
     reconnect = _noted("reconnect")
     update_device = _noted("update_device")
     attach_device = _noted("attach_device")
@@ -285,6 +286,18 @@ class FakeHypervisor:
 
     def network_filters(self) -> list[str]:
         return []
+
+    def hostname(self) -> str:
+        return "hv1"
+
+    def libvirt_version(self) -> str:
+        return "10.5.0"
+
+    def qemu_version(self) -> str:
+        return "9.1.0"
+
+    def memory_size(self) -> int:
+        return 64 << 30
 
     def free_memory(self) -> int:
         return self.free
@@ -326,8 +339,20 @@ class FakeHypervisor:
         assert not self.secrets[uuid].private, "libvirt shows it to nobody"
         return self.secrets[uuid].value
 
+    def define_secret(self, xml: str, private: bool) -> None:
+        self.note("define_secret", xml)
+        root = etree.fromstring(xml)
+        uuid, usage = root.findtext("uuid"), root.find("usage")
+        secret = self.secrets.setdefault(uuid, FakeSecret(uuid))
+        secret.kind, secret.usage = usage.get("type"), usage[0].text
+        secret.ephemeral, secret.private = root.get("ephemeral") == "yes", private
+
+    def set_secret_value(self, uuid: str, value: bytes) -> None:
+        self.note("set_secret_value", uuid)
+        self.secrets[uuid].value = value
+
     def undefine_secret(self, uuid: str) -> None:
-        del self.secrets[uuid]
+        self.secrets.pop(uuid, None)
 
     def _domain(self, uuid: str) -> FakeDomain:
         if uuid not in self.domains:

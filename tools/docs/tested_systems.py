@@ -56,7 +56,7 @@ def _rows_of_reports(checkout: Checkout) -> list[Row]:
     rows = []
     if all(report.exists() for report in inside):
         rows.append(_row(THIS_MACHINE, "integration", inside, Path("/"), checkout.venv))
-    for name in systems.SUITES:
+    for name in systems.SYSTEMS:
         files = systems.directory(ROOT, name)
         for part in ("integration", "other_systems"):
             report = results / f"{part}-{name}.xml"
@@ -114,7 +114,7 @@ def with_rows(page: str, rows: Iterable[Row]) -> str:
     assert marked, "the page has no marks"
     merged: dict[tuple[str, str], Row] = {(row.system, row.run): row for row in _rows_of(marked[0])}
     merged.update({(row.system, row.run): row for row in rows})
-    order = [THIS_MACHINE, *systems.SUITES]
+    order = [THIS_MACHINE, *systems.SYSTEMS]
     table = [HEAD, ["---"] * len(HEAD), *sorted(merged.values(), key=lambda row: (order.index(row.system), row.run))]
     lines = "".join("| %s |\n" % " | ".join(cells) for cells in table)
     return _MARKS.sub(lambda found: f"{found[1]}{lines}{found[2]}", page)

@@ -58,7 +58,7 @@ def main() -> int:
 
 
 def build(output: Path, force: bool) -> None:
-    """Build into *output*, unless what is there was built from these very sources."""
+    """Build into *output*, unless its content was built from these very sources."""
     sources = _digest_of_sources()
     if not force and _is_current(output, sources):
         say(f"up to date: {output}")

@@ -108,7 +108,7 @@ def _copy_guest_agent(programs: Path, root: Path) -> None:
     shutil.copy2(agent, root / "bin/qemu-ga")
     loader = _first(programs, "lib64/ld-linux-x86-64.so.2", "usr/lib64/ld-linux-x86-64.so.2")
     directories = [programs / "lib/x86_64-linux-gnu", programs / "usr/lib/x86_64-linux-gnu"]
-    # The loader itself says which libraries it would load, so that none is forgotten and none is there in vain
+    # The loader itself says which libraries it would load, so that none is missing and none is superfluous
     listing = subprocess.run(
         [loader, "--library-path", ":".join(map(str, directories)), "--list", agent],
         check=True, capture_output=True, text=True,

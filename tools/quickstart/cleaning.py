@@ -14,7 +14,7 @@ from .vm import BRIDGE, CHANNELS, DISKS, QuickstartVm
 
 
 def clean(vm: QuickstartVm) -> None:
-    """Remove the VM, its disk, seed, bridge and channel, and what was built and downloaded; each if it is there."""
+    """Remove the VM, its disk, seed, bridge and channel, and what was built and downloaded; each if it exists."""
     if vm.exists():
         _say(f"the VM {vm.name} ({vm.uuid})")
         vm.remove()

@@ -42,7 +42,7 @@ class Controller:
         )  # fmt: skip
 
     def install(self) -> None:
-        """Make the virtual environment, unless a whole one of this Python is there; and the inventory."""
+        """Create the virtual environment, unless a complete one of this Python exists; and the inventory."""
         stamp = self._venv / "stamp"
         wanted = f"{self._venv}\n{sys.version}\n{ANSIBLE}\n"
         if not stamp.exists() or stamp.read_text() != wanted:

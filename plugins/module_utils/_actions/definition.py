@@ -26,7 +26,7 @@ from .shared_objects import used_by_another
 if TYPE_CHECKING:
     from .context import ActionContext
 
-# The record of what libvirt has rewritten in the definition that it holds now, None where there is nothing to record.
+# The record of what libvirt has rewritten in the definition that it holds now, None if there is nothing to record.
 Rewriting = Callable[[str], Optional[str]]
 
 BACKUP_DIRECTORY = "/var/lib/zstack-kvm/backups"
@@ -71,7 +71,7 @@ def _write_new_file(context: ActionContext, start: str, text: str) -> str:
 
 @dataclass(frozen=True, repr=False)
 class Define(Action):
-    """Define the domain. Undone, it has its old definition, or none where it had none."""
+    """Define the domain. Undone, it has its old definition, or none if it had none."""
 
     name = "define"
     xml: str
@@ -83,7 +83,7 @@ class Define(Action):
 
         def undo() -> None:
             if before is not None and context.observed.persistent:
-                # It need not hold libvirt's schema.
+                # It need not conform to libvirt's schema.
                 hypervisor.define(before, validate=False)
             else:
                 _undefine(context, self.xml, Removal(nvram=not had_nvram, tpm=not had_tpm))
@@ -195,6 +195,7 @@ class RestrictQmpDirectory(Action):
         return Outcome(is_needless=not context.system.files.restrict_directory(self.path, self.owner))
 
 
+@dataclass(frozen=True, repr=False)
 class CreateNvramDirectory(CreateChannelDirectory):
     """Create the directory of the NVRAM file."""
 

@@ -28,6 +28,7 @@ _REFUSALS = frozenset({"libvirt_error", "unsupported_device", "vm_busy", "comman
 _ENDED = ("shutoff", "crashed", "absent")
 
 
+@dataclass(frozen=True, repr=False)
 class LiveChange(Action):
     """A change of a running VM. If libvirt, QEMU or the guest refuses it, the definition has it nevertheless."""
 
@@ -82,6 +83,7 @@ class UpdateDevice(LiveChange):
         context.hypervisor.update_device(context.vm.uuid, self.before)
 
 
+@dataclass(frozen=True, repr=False)
 class UpdateNic(UpdateDevice):
     """Change a NIC: its bridge, limits, filter or link."""
 
@@ -89,6 +91,7 @@ class UpdateNic(UpdateDevice):
     needs_preparation = True
 
 
+@dataclass(frozen=True, repr=False)
 class ChangeMedia(UpdateDevice):
     """Change the CD in a drive."""
 
@@ -120,6 +123,7 @@ class ReconnectNic(LiveChange):
         connect_port(context.system, etree.fromstring(self.xml), context.vm.uuid, self.device, bridge)
 
 
+@dataclass(frozen=True, repr=False)
 class SetConsolePassword(UpdateDevice):
     """Change the password of the graphical console."""
 
@@ -166,6 +170,7 @@ class PluggedDevice(LiveChange):
             raise VmError("vm_busy", message)
 
 
+@dataclass(frozen=True, repr=False)
 class AttachDevice(PluggedDevice):
     """Plug a device in."""
 
@@ -179,6 +184,7 @@ class AttachDevice(PluggedDevice):
         return self._is_plugged_in(context)
 
 
+@dataclass(frozen=True, repr=False)
 class DetachDevice(PluggedDevice):
     """Unplug a device."""
 
@@ -192,6 +198,7 @@ class DetachDevice(PluggedDevice):
         return not self._is_plugged_in(context)
 
 
+@dataclass(frozen=True, repr=False)
 class AttachVolume(AttachDevice):
     """Plug a volume in."""
 
@@ -199,12 +206,14 @@ class AttachVolume(AttachDevice):
     needs_preparation = True
 
 
+@dataclass(frozen=True, repr=False)
 class DetachVolume(DetachDevice):
     """Unplug a volume."""
 
     name = "detach_volume"
 
 
+@dataclass(frozen=True, repr=False)
 class AttachNic(AttachDevice):
     """Plug a NIC in."""
 
@@ -212,6 +221,7 @@ class AttachNic(AttachDevice):
     needs_preparation = True
 
 
+@dataclass(frozen=True, repr=False)
 class DetachNic(DetachDevice):
     """Unplug a NIC."""
 

@@ -33,6 +33,7 @@ _REPEAT_SECONDS = 1
 _ASK_AGAIN_SECONDS = 5
 
 
+@dataclass(frozen=True, repr=False)
 class DiscardSavedState(Action):
     """Discard the memory that the VM was saved with, so that it boots. This can't be undone."""
 
@@ -48,6 +49,7 @@ def _cannot_restore() -> None:
     raise VmError("libvirt_error", "the saved memory of the VM has been discarded")
 
 
+@dataclass(frozen=True, repr=False)
 class Start(Action):
     """Boot the VM, or restore it from its saved memory, and wait until it runs."""
 
@@ -220,7 +222,7 @@ def _wait_until_running(context: ActionContext, log: QemuLog) -> Outcome:
     return Outcome(failure=error, diagnostics=diagnostics)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Stop(Action):
     """Shut a VM down, or force it off: at once, or when its timeout has passed. Its undo starts the VM again."""
 
@@ -268,6 +270,7 @@ def force_off(context: ActionContext) -> None:
     power_off.force_off(context.hypervisor, context.vm.uuid, context.is_off)
 
 
+@dataclass(frozen=True, repr=False)
 class WaitUntilOff(Action):
     """Wait for a VM that is already shutting down."""
 
@@ -281,6 +284,7 @@ class WaitUntilOff(Action):
         return Outcome()
 
 
+@dataclass(frozen=True, repr=False)
 class Resume(Action):
     """Resume a paused VM; QEMU pauses it again if the cause persists."""
 
@@ -297,6 +301,7 @@ class Resume(Action):
         return Outcome()
 
 
+@dataclass(frozen=True, repr=False)
 class WakeUp(Action):
     """Wake up a guest that has suspended to memory."""
 

@@ -44,7 +44,7 @@ class BootWatch:
             self._console.close()
 
     def listen(self) -> None:
-        """Read what the guest has written since. Without a console, the wait goes on without it."""
+        """Read what the guest has written since. Without a console, do nothing."""
         with contextlib.suppress(VmError):
             if not self._tried:
                 self._tried = True

@@ -44,7 +44,7 @@ def add_scsi_controllers(devices: etree._Element, context: BuildContext) -> None
 
 
 def add_pci_controllers(devices: etree._Element, context: BuildContext) -> None:
-    """Add the PCI buses that are to exist, occupied or not; without options libvirt adds those that it needs.
+    """Add the desired PCI buses, occupied or not; without options libvirt adds those that it needs.
 
     With PCI Express: the root, a bridge to plain PCI, the bridges behind it, and the root ports that devices can be
     plugged into while the VM runs.

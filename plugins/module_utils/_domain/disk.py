@@ -79,7 +79,7 @@ def _add_volume(devices: etree._Element, disk: VolumeDisk, context: BuildContext
 
 
 def _is_emulated(disk: VolumeDisk) -> bool:
-    """Return whether QEMU itself makes the disk: neither a server on a socket nor a device of the hypervisor does."""
+    """Return whether QEMU itself emulates the disk, rather than a server on a socket or a device of the hypervisor."""
     return disk.source.device == "disk" and disk.source.disk_type != "vhostuser"
 
 

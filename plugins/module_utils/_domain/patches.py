@@ -35,9 +35,8 @@ _QUOTED = re.compile(r"""'[^']*'|"[^"]*\"""")
 
 
 def apply_patches(domain: etree._Element, patches: tuple[DomainPatch, ...], problems: list[Problem]) -> None:
-    """Change the domain. A patch that can't be made becomes a problem; the others are made.
-
-    When the patches take too long, the one under way becomes a problem and C(domain) must not be used any more.
+    """Change the domain. A patch that can't be applied becomes a problem; the others are applied. When the patches take
+    too long, the current one becomes a problem and C(domain) must not be used any more.
     """
     if not patches:
         return
@@ -60,7 +59,7 @@ class _Refused(Exception):
 
 
 class _Patching:
-    """The patches of one domain. C(current) is the one that is being made."""
+    """The patches of one domain. C(current) is the one that is being applied."""
 
     current: DomainPatch
 
@@ -69,7 +68,7 @@ class _Patching:
         self._characters = len(etree.tostring(domain))
 
     def apply(self, patches: tuple[DomainPatch, ...]) -> list[Problem]:
-        """Make the patches that can be made, and return why the others can't."""
+        """Apply the patches that can be applied, and return why the others can't."""
         problems = []
         identity = _identity(self._domain)
         for patch in patches:

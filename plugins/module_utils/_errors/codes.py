@@ -6,6 +6,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .errors import VmError
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ ERROR_CODES: dict[str, ErrorCode] = {
     ),
     "path_taken": ErrorCode(
         "A path at which QEMU or this collection would create, overwrite or remove a file or socket already exists.",
-        "Look at what is there: move it away, or choose another path. Nothing was touched.",
+        "Inspect it; move it away, or choose another path. Nothing was changed.",
     ),
     "socket_unreachable": ErrorCode(
         "Nobody listens on a socket to which a device of the VM connects, or it is not a socket.",
@@ -111,7 +115,7 @@ ERROR_CODES: dict[str, ErrorCode] = {
         "Set the correct format, or convert the image.",
     ),
     "backing_file_outside": ErrorCode(
-        "A volume whose format nobody stated looks like a qcow2 image that leads out of its storage.",
+        "A volume whose format nobody stated looks like a qcow2 image that refers to a file outside its storage.",
         'The header may be the work of a guest with a raw disk: look at the image with "qemu-img info" before you '
         "trust it. State the format of the volume: raw for a raw disk, qcow2 where the backing file is meant.",
     ),
@@ -183,7 +187,7 @@ ERROR_CODES: dict[str, ErrorCode] = {
         'Create it with the role zstack.kvm.networks, or set network_name to one that "virsh net-list --all" lists.',
     ),
     "network_inactive": ErrorCode(
-        "A libvirt network is defined and not active.",
+        "A libvirt network is defined, but not active.",
         'Start it with "virsh net-start" and let it start with the hypervisor ("virsh net-autostart"), or use the role '
         "zstack.kvm.networks, which does both.",
     ),
@@ -416,3 +420,8 @@ RETRYABLE = frozenset(
         "vm_locked",
     }
 )
+
+
+def with_hint(error: VmError) -> VmError:
+    """Return the error with the hint of its code, unless it has one of its own."""
+    return error if error.hint else error.replaced(hint=ERROR_CODES[error.code].hint)

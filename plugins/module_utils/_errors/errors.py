@@ -68,6 +68,11 @@ class VmError(Exception):
         self.libvirt_message = libvirt_message
         self.libvirt_source = libvirt_source
 
+    def __setattr__(self, name: str, value: object) -> None:
+        if name in vars(self):
+            raise AttributeError("an error is immutable; replaced() returns another one")
+        super().__setattr__(name, value)
+
     def replaced(self, **changes: str) -> VmError:
         """Return the same error with another C(code), C(message), C(hint) or C(libvirt_message)."""
         own = {"code": self.code, "message": self.message, "hint": self.hint, "libvirt_message": self.libvirt_message}

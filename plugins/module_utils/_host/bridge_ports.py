@@ -17,7 +17,7 @@ try:
 except ImportError:  # the module reports it
     pass
 
-# The bridge that each network device is in: empty for none, None where the device itself is gone. What is not known
+# The bridge that each network device is in: empty for none, None if the device itself is gone. What is not known
 # is left out.
 Ports = Mapping[str, Optional[str]]
 
@@ -39,7 +39,7 @@ def is_openvswitch(nic: etree._Element) -> bool:
 
 
 def is_connected(nic: etree._Element, ports: Ports) -> Optional[bool]:
-    """Return whether the device of a running NIC is in its bridge, None where that is not known."""
+    """Return whether the device of a running NIC is in its bridge, None if that is not known."""
     source, target = nic.find("source"), nic.find("target")
     if source is None or target is None or target.get("dev") not in ports:
         return None

@@ -54,7 +54,7 @@ class BridgePorts:
         return ports
 
     def _openvswitch_ports(self, system: HostSystem) -> Optional[Mapping[str, str]]:
-        """Return the bridge of each port, None where Open vSwitch doesn't answer."""
+        """Return the bridge of each port, None if Open vSwitch doesn't answer."""
         with self._lock:
             if not self._asked:
                 self._asked = True
@@ -88,13 +88,13 @@ def openvswitch_bridge_exists(system: HostSystem, name: str) -> bool:
 
 def is_neighbour(system: HostSystem, address: str, mac: str) -> bool:
     """Return whether a machine with that MAC address answers at an address of one of the hypervisor's own networks."""
-    _have_it_looked_for(address)
+    _probe(address)
     said = system.processes.run(["ip", "neighbour", "show", "to", address], _SECONDS).stdout.lower()
     return any("lladdr %s " % mac.lower() in line and line.split()[-1] == "reachable" for line in said.splitlines())
 
 
-def _have_it_looked_for(address: str) -> None:
-    """Send something to an address, so that the kernel asks for its MAC address, or asks again."""
+def _probe(address: str) -> None:
+    """Send a packet to an address, so that the kernel resolves its MAC address (again)."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as client, contextlib.suppress(OSError):
         client.sendto(b"", (address, _DISCARD_PORT))

@@ -35,7 +35,7 @@ class GuestType:
 class Capabilities:
     """C(guests): architecture, then domain type (kvm or qemu). C(qemu_owner): the user and group id that QEMU has.
 
-    C(host_uuid): the UUID by which libvirt tells hypervisors apart, empty where it has none. C(cpus), C(numa_nodes):
+    C(host_uuid): the UUID by which libvirt identifies the hypervisor, empty if it has none. C(cpus), C(numa_nodes):
     their numbers, empty if they are unknown.
     """
 
@@ -92,7 +92,7 @@ class DeviceSupport:
 
 @dataclass(frozen=True)
 class Host:
-    """A hypervisor. A kind that it could not answer for is absent from C(domain_capabilities).
+    """A hypervisor. A kind that it does not report is absent from C(domain_capabilities).
 
     C(addresses): the IP addresses that it has, C(None) if that is not known. C(has_cpu_shares): whether its libvirt may
     divide the CPUs among VMs, as a user's own may not. C(address_bits): how wide the memory addresses of a KVM guest
@@ -190,7 +190,7 @@ def default_machine(arch: str, domain_type: str, capabilities: Capabilities) -> 
     if arch == "aarch64":
         return "virt"
     types = capabilities.guests.get(arch, {})
-    # Where the domain type is missing, another one tells what the emulator has.
+    # If the domain type is missing, another one says what the emulator has.
     known = types.get(domain_type) or next(iter(types.values()), None)
     if known and "pc" not in known.machines and "q35" in known.machines:
         return "q35"
@@ -198,7 +198,7 @@ def default_machine(arch: str, domain_type: str, capabilities: Capabilities) -> 
 
 
 def _guest_type(arch: etree._Element, domain: etree._Element) -> GuestType:
-    """Return a domain type may have an emulator and machines of its own."""
+    """Return the support of a domain type, which may have an emulator and machines of its own."""
     machines = domain.findall("machine") or arch.findall("machine")
     return GuestType(
         domain.findtext("emulator") or arch.findtext("emulator", ""),
@@ -208,7 +208,7 @@ def _guest_type(arch: etree._Element, domain: etree._Element) -> GuestType:
 
 
 def _enum(root: etree._Element, path: str, name: str) -> Optional[tuple[str, ...]]:
-    """Return the values of an enumeration; nothing where its element is not supported."""
+    """Return the values of an enumeration; none if its element is not supported."""
     element = root.find(path)
     if element is None:
         return None

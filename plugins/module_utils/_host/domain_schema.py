@@ -18,12 +18,12 @@ from .._errors.errors import VmError
 
 _XML_INVALID_SCHEMA = 92  # libvirt's number
 PATH = "/usr/share/libvirt/schemas/domain.rng"
-# libxml2 readies its types unlocked, and a schema keeps its errors.
+# libxml2 initialises its types without a lock, and a schema keeps its errors.
 _one_at_a_time = threading.Lock()
 
 
 def check_schema(definition: str) -> None:
-    """Raise the error of libvirt for what the schema doesn't allow, as far as the hypervisor has it."""
+    """Raise libvirt's error if the definition violates the schema, as far as the hypervisor has that."""
     with _one_at_a_time:
         schema = _schema()
         if schema is None or schema.validate(etree.fromstring(definition)):

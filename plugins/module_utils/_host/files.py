@@ -125,7 +125,7 @@ class Files:
         return 0 if status is None else status.st_size
 
     def list_directory(self, path: str) -> list[str]:
-        """Return the names in a directory, sorted; none where it doesn't exist."""
+        """Return the names in a directory, sorted; none if it doesn't exist."""
         try:
             return sorted(os.listdir(self.path(path)))
         except (FileNotFoundError, NotADirectoryError):
@@ -155,7 +155,7 @@ class Files:
                     yield entry.path
 
     def link_name(self, path: str) -> Optional[str]:
-        """Return the last part of what a symbolic link leads to, None where there is no link."""
+        """Return the last part of what a symbolic link leads to, None if it is no link."""
         try:
             return os.path.basename(os.readlink(self.path(path)))
         except OSError:
@@ -216,9 +216,8 @@ class Files:
                 return
 
     def write_private_file(self, path: str, content: Union[str, bytes], replace: bool = True) -> None:
-        """Write a file that only its owner can read, whole or not at all; C(replace): also where one is there already.
-
-        Raises C(path_taken) where something is there that may not be replaced.
+        """Write a file that only its owner can read, whole or not at all; C(replace): also if one exists. Raises
+        C(path_taken) for anything that may not be replaced.
         """
         data = content.encode("utf-8") if isinstance(content, str) else content
         self.make_directory(os.path.dirname(path), 0o700)

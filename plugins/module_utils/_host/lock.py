@@ -21,7 +21,7 @@ _LOCK_FILE = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLO
 
 
 def lock_directory() -> str:
-    """Return where the locks are: only root writes there, or for another user's own libvirt only that user."""
+    """Return the directory of the locks, which only root can write to, or only the user of a session libvirt."""
     user = os.geteuid()
     if user == 0:
         return "/run/zstack-kvm"
@@ -53,8 +53,8 @@ def vm_lock(uuid: str, directory: Optional[str] = None) -> HostLock:
 class HostLock:
     """A flock on a file of a directory that is this user's alone. The kernel frees it when its process ends.
 
-    The file goes with the lock; one that a killed process left is taken over by the next. C(label) is what messages
-    call what is locked, C(code) the error of who waits in vain.
+    The file goes with the lock; one that a killed process left is taken over by the next. C(label) names what is locked
+    in messages. C(code): the error if it is not freed in time.
     """
 
     def __init__(self, name: str, label: str, code: str, directory: Optional[str] = None) -> None:
@@ -135,7 +135,7 @@ class _Held:
         self._file: Optional[int] = None
 
     def take(self, name: str) -> bool:
-        """Return whether the lock could be had; everything is closed where not."""
+        """Return whether the lock was acquired; if not, everything is closed."""
         try:
             self._file = os.open(name, _LOCK_FILE, 0o600, dir_fd=self._directory)
             # systemd-tmpfiles, which removes old files, leaves a directory alone that is locked.
@@ -147,7 +147,7 @@ class _Held:
         except (BlockingIOError, FileNotFoundError):
             self.close()
             return False
-        # Only for the message of whoever waits: a full file system is no reason to go without.
+        # Only for the message of another task: a full file system is no reason to fail.
         with contextlib.suppress(OSError):
             os.ftruncate(self._file, 0)
             os.write(self._file, b"%d\n" % os.getpid())

@@ -29,7 +29,7 @@ class ServerGreeting:
 
 
 def _address_of(digits: str) -> str:
-    """Return the kernel writes an address as one or four numbers in the order of bytes that the machine has."""
+    """Return the address that the kernel writes as one or four numbers in the machine's byte order."""
     words = [int(digits[at : at + 8], 16).to_bytes(4, sys.byteorder) for at in range(0, len(digits), 8)]
     address = ipaddress.ip_address(b"".join(words))
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
@@ -50,7 +50,7 @@ class Network:
         self._files = files
 
     def bridge_exists(self, name: str) -> bool:
-        """Return whether a network device of that name is there and is a bridge of the kernel."""
+        """Return whether a network device of that name exists and is a bridge of the kernel."""
         return self._files.path_kind("/sys/class/net/%s/bridge" % name) == "directory"
 
     def bridges(self) -> list[str]:

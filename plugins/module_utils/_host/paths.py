@@ -66,7 +66,7 @@ def opened_parent(path: str, root: str = "/") -> Iterator[tuple[int, str]]:
 
 
 def entry_status(path: str, root: str = "/") -> Optional[os.stat_result]:
-    """Return the status of what has the path, of a link itself; None where there is nothing."""
+    """Return the status of what has the path, of a link itself; None if there is nothing."""
     try:
         descriptor = open_entry(path, root)
     except (FileNotFoundError, NotADirectoryError):
@@ -158,7 +158,7 @@ def remove_directory(path: str, root: str = "/") -> None:
 def write_file(
     path: str, data: bytes, replace: bool, root: str = "/", mode: int = 0o600, owner: Optional[Owner] = None
 ) -> None:
-    """Write a file that by default only its owner can read, whole or not at all; its parent directory must be there.
+    """Write a file that by default only its owner can read, whole or not at all; its parent directory must exist.
 
     C(replace): a regular file that has the path is replaced. Raises L(FileExistsError) for anything else.
     """
@@ -335,7 +335,7 @@ def _walk(path: str, root: str, follow_last: bool, directory: bool) -> int:
 
 def _enter(name: str, parent: int) -> int:
     try:
-        # Only as a directory is what an automounter has not mounted yet mounted.
+        # An automounter mounts only what is opened as a directory.
         return os.open(name, _ENTER | os.O_DIRECTORY, dir_fd=parent)
     except OSError as error:
         if error.errno not in (errno.ENOTDIR, errno.ELOOP):
@@ -344,7 +344,7 @@ def _enter(name: str, parent: int) -> int:
 
 
 def _read_link(link: int, parent: int, path: str, name: str) -> str:
-    """Close the link."""
+    """Return where a link leads to, and close it. Raises L(UnsafeLinkError)."""
     try:
         if not is_roots_alone(os.fstat(parent)):
             raise UnsafeLinkError(path, name)

@@ -43,7 +43,7 @@ class Processes:
         self._files = files
 
     def find_program(self, name: str) -> Optional[str]:
-        """Return the full path of a program, None where the hypervisor doesn't have it."""
+        """Return the full path of a program, None if the hypervisor doesn't have it."""
         path = os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin"
         return shutil.which(name, path=path)
 
@@ -53,7 +53,7 @@ class Processes:
         if program is None:
             raise VmError("command_missing", "the program %s is not installed" % argv[0])
         try:
-            # A file in memory: some programs want to know how long their input is.
+            # A file in memory: some programs need to know the size of their input.
             with os.fdopen(os.memfd_create("stdin"), "w+b") as stdin_file:
                 stdin_file.write((stdin or "").encode("utf-8"))
                 stdin_file.seek(0)
@@ -82,7 +82,7 @@ class Processes:
         stdin: str = "",
         progress_file: Optional[str] = None,
     ) -> CommandResult:
-        """Run a program that takes as long as it takes. Raise C(interrupted) when C(cancelled) is set.
+        """Run a program without a time limit. Raise C(interrupted) when C(cancelled) is set.
 
         C(descriptors) are passed on. C(progress_file): where its output goes, to be read meanwhile.
         """
@@ -146,7 +146,7 @@ class Processes:
     def image_info(self, target: str) -> dict[str, Any]:
         """Return qemu-img's information about an image, even while a VM has it open.
 
-        C(target) is a path or what else qemu-img takes (C(nbd+unix:///...)).
+        C(target) is a path, or another name that qemu-img accepts (C(nbd+unix:///...)).
         """
         done = self.run(["qemu-img", "info", "--output=json", "--force-share", "--", target], _QEMU_IMG_SECONDS)
         if done.returncode != 0:
@@ -165,7 +165,7 @@ def _wait_for(process: subprocess.Popen[bytes], cancelled: threading.Event) -> N
             if cancelled.is_set():
                 process.kill()
                 process.wait()
-                raise VmError("interrupted", "the task was asked to stop") from None
+                raise VmError("interrupted", "the task was interrupted") from None
 
 
 @contextmanager

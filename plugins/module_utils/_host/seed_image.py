@@ -42,7 +42,7 @@ def build_seed_image(processes: Processes, documents: Mapping[str, str], label: 
                 file.write(text)
         command = [program, "-quiet", "-V", label, "-J", "-r", "-no-pad", "-o", "-", directory]
         try:
-            # The image is no text, which Processes.run would make of it.
+            # Processes.run decodes output as text, and the image is binary.
             done = subprocess.run(  # pylint: disable=ansible-bad-function
                 command,
                 stdin=subprocess.DEVNULL,

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The hypervisor beside libvirt: its files, processes, network, devices and locks.
+"""The hypervisor apart from libvirt: its files, processes, network, devices and locks.
 
 Everything that reads or changes them goes through here. C(HostSystem) is the machine that the code runs on; with
 another C(root) it is a tree that looks like one (sysfs in tests). C(RemoteSystem) stands for a hypervisor that is
@@ -42,7 +42,7 @@ class HostSystem:
         return vm_lock(uuid)
 
     def shared_lock(self, name: str, label: str) -> HostLock:
-        """Return the lock of what VMs share on this hypervisor; C(label) is what messages call it."""
+        """Return the lock of what VMs share on this hypervisor; C(label) names it in messages."""
         return HostLock(name, label, "shared_locked")
 
 
@@ -75,7 +75,7 @@ class RemoteSystem:
         raise self._out_of_reach("devices")
 
     def lock(self, uuid: str) -> HostLock:
-        """Return a lock that holds among the tasks of the machine that connects; libvirt itself is the last line."""
+        """Return a lock among the tasks of the machine that connects; against others, only libvirt itself protects."""
         return vm_lock(uuid)
 
     def shared_lock(self, name: str, label: str) -> HostLock:

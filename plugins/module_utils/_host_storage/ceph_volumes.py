@@ -143,7 +143,7 @@ class CephVolumes(VolumeStore):
             self._remove(volume, image)
 
     def _remove_leftover(self, volume: Volume, partial: RbdImage, cancelled: threading.Event) -> None:
-        """Remove what a killed task has left, which ceph takes for open until its watch has expired."""
+        """Remove what a killed task has left, which ceph considers open until its watch has expired."""
 
         def is_gone() -> bool:
             self._remove_if_there(volume, partial)

@@ -113,12 +113,14 @@ class _GiveSecret(Action):
         return Outcome(undo)
 
 
+@dataclass(frozen=True, repr=False)
 class DefineSecret(_GiveSecret):
     """Define a secret with its value."""
 
     name = "define_secret"
 
 
+@dataclass(frozen=True, repr=False)
 class SetSecretValue(_GiveSecret):
     """Set the value of an existing secret."""
 

@@ -48,7 +48,7 @@ def seed_of(
         return None
     documents = vm.cloud_init.documents
     if system.is_remote:
-        # Raises that the hypervisor itself is needed.
+        # Raises C(needs_hypervisor).
         return Seed(documents, system.files.root, is_current=False)
     mark = mark_of(documents)
     defined, running = _numbers(vm, existing), _numbers(vm, live)

@@ -69,7 +69,7 @@ def _examine(path: str, stated: Optional[str], system: HostSystem) -> SourceImag
         claimed = "has a qcow2 header" if is_qcow2 else "has no qcow2 header"
         raise VmError("image_format", "the image %s %s, but image_format is %s" % (path, claimed, stated))
     if stated is None:
-        # Whatever else it may be, such as VMDK, would be copied as if it were the disk itself.
+        # Any other format, such as VMDK, would be copied as if it were the content of the disk.
         found = str(system.processes.image_info(path)["format"])
         if found not in FORMATS:
             raise VmError("image_format", "the image %s is a %s image: it must be raw or qcow2" % (path, found))

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import queue
 import threading
-import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -20,6 +19,7 @@ from urllib.parse import urlsplit
 from .._errors.errors import VmError
 from ..deadline import call_with_deadline, start_thread
 from ..foreign_text import clean, shorten
+from ..waiting import wait_until
 from .authentication import is_denied, open_authenticated
 from .binding import libvirt
 from .error_classification import broke_connection, classify
@@ -28,6 +28,7 @@ Self = TypeVar("Self", bound="Connection")
 
 OPEN_SECONDS = 30
 RECONNECT_SECONDS = 15
+_RETRY_SECONDS = 0.5
 # The time between a call's failure on a closed connection and libvirt's report of the reason.
 _CLOSE_SECONDS = 1
 KEEPALIVE_SECONDS = 5
@@ -113,17 +114,20 @@ class Connection:
 
     def reconnect(self) -> None:
         """Reopen a broken connection, waiting for a libvirtd that restarts. After one failure, do not wait again."""
-        deadline = time.monotonic() + RECONNECT_SECONDS
         with self._reconnecting:
-            while not self._is_alive():
-                if self._given_up:
-                    raise VmError("connection_lost", "the connection to libvirt at %s is lost" % self.uri)
-                self._forget()
-                try:
-                    self._open(RECONNECT_SECONDS)
-                except VmError:
-                    self._given_up = time.monotonic() >= deadline
-                    time.sleep(0.5)
+            if self._is_alive():
+                return
+            self._given_up = self._given_up or not wait_until(self._reopen, RECONNECT_SECONDS, poll=_RETRY_SECONDS)
+            if self._given_up:
+                raise VmError("connection_lost", "the connection to libvirt at %s is lost" % self.uri)
+
+    def _reopen(self) -> bool:
+        self._forget()
+        try:
+            self._open(RECONNECT_SECONDS)
+        except VmError:
+            return False
+        return self._is_alive()
 
     def _is_alive(self) -> bool:
         return self._connection is not None and bool(self._connection.isAlive())

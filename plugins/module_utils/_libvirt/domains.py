@@ -16,12 +16,13 @@ from .binding import libvirt
 from .connection import ANSWER_SECONDS, Connection
 from .entities import without_entities
 
-# What libvirt reports of its own schema when libxml2, which readies its types unlocked, does so in two threads at once.
+# libvirt's error about its own schema when libxml2, which has no lock for that, initialises its types in two threads at
+# once.
 _SCHEMA_RACE = (1, 5)  # VIR_ERR_INTERNAL_ERROR, VIR_FROM_XML
 _SCHEMA_ATTEMPTS = 5
 _SCHEMA_PAUSE = 0.1
 
-# What libvirt says of definitions that it doesn't take.
+# libvirt's messages about definitions that it rejects.
 _REFUSED_DEFINITIONS = frozenset(
     {libvirt.VIR_ERR_XML_ERROR, libvirt.VIR_ERR_XML_DETAIL, libvirt.VIR_ERR_CONFIG_UNSUPPORTED} if libvirt else ()
 )
@@ -197,10 +198,10 @@ class DomainCalls(Connection):
         return self._call("define the domain", self._connection.defineXMLFlags, xml, flags)
 
     def check_definition(self, xml: str, before: Optional[str]) -> None:
-        """Raise what L(define) would say against a definition, without defining it; its schema aside.
+        """Raise the error that L(define) would raise, apart from those of the schema, without defining anything.
 
-        libvirt makes QEMU's command line of it, for which more is needed: what it would refuse of the definition
-        C(before) as well is no reason.
+        libvirt builds QEMU's command line, for which more is needed: an error that the definition C(before) causes as
+        well is ignored.
         """
         try:
             self._as_command_line(xml)

@@ -56,7 +56,7 @@ _BY_SOURCE_AND_ERRNO = {
     (_STORAGE_SOURCE, errno.ENOENT): "image_missing",
     (_STORAGE_SOURCE, errno.EACCES): "image_permission",
     (_STORAGE_SOURCE, errno.EPERM): "image_permission",
-    # Devices of the network are looked for by parts that have no number of their own.
+    # Network devices are looked up by parts of libvirt that have no number of their own.
     (0, errno.ENODEV): "bridge_missing",
     (_QEMU_SOURCE, errno.ECONNRESET): "qemu_failed",
     (_QEMU_SOURCE, errno.EPIPE): "qemu_failed",
@@ -64,8 +64,8 @@ _BY_SOURCE_AND_ERRNO = {
 _CONNECTION_SOURCES = frozenset({_RPC_SOURCE, _REMOTE_SOURCE})
 _CONNECTION_NUMBERS = frozenset({_INTERNAL_ERROR, 6, _SYSTEM_ERROR, 39})  # 6: INVALID_CONN, 39: RPC
 
-# The first that is found counts: what is behind a failure comes before the words it is wrapped in. What C(.*) separates
-# follows each other on one line; a pattern may have it nowhere else, so that looking for it takes linear time.
+# The first match counts: causes come before the words that wrap them. C(.*) stands only between two parts on one line,
+# so that matching takes linear time.
 _TEXTS = (
     ("qos_limit", r"(?s)\A(?=[^\0]*burst)(?=[^\0]*Illegal)(?=[^\0]*rate)"),
     ("qos_limit", r'Illegal "(quantum|burst|rate)"'),
@@ -151,7 +151,7 @@ _TEXTS = (
         r"|Unable to read from monitor|domain is not running|monitor socket",
     ),
 )
-# Names of files and images may be anything, error messages included; those of devices of the kernel say something.
+# Names of files and images may be anything, even error messages; names of the kernel's devices are reliable.
 _PATHS = re.compile(
     r"""'(?!/dev/|/sys/)[^'\s/]*/[^']*'|"(?!/dev/|/sys/)[^"\s/]*/[^"]*\"|»(?!/dev/|/sys/)[^«\s/]*/[^«]*«"""
 )

@@ -31,9 +31,8 @@ Address = dict[str, Any]
 def ask_addresses(
     hypervisor: Hypervisor, system: System, uuid: str, live: etree._Element, circuit_breaker: CircuitBreaker
 ) -> tuple[list[Address], list[str]]:
-    """Return the addresses of a running VM from the guest agent, libvirt's leases and the ARP table, and warnings.
-
-    And warnings about what was left out of that.
+    """Return the addresses of a running VM from the guest agent, libvirt's leases and the ARP table, and warnings about
+    what was left out.
     """
     sources = _SOURCES if domain_facts.has_agent(live) else _SOURCES[1:]
     answers = {}
@@ -80,8 +79,8 @@ def is_global(address: Address) -> bool:
 def is_in_use(address: Address, system: System) -> bool:
     """Return whether the guest has an address now.
 
-    A lease, or an entry of the ARP table, outlives the guest that it was for: where the hypervisor itself is asked, the
-    guest has to answer at it.
+    A lease, or an entry of the ARP table, outlives its guest: on the hypervisor itself, the guest has to answer at the
+    address.
     """
     if address["source"] == "agent" or system.is_remote:
         return True

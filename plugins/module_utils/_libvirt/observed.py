@@ -45,7 +45,7 @@ class DomainList:
 class ObservedVm:
     """One VM as libvirt has it. C(state) is libvirt's word, or C(absent); C(reason) is libvirt's for the state.
 
-    C(name): the domain's name, None where there is no domain of the VM's UUID. C(name_holder): the UUID of another
+    C(name): the domain's name, None if there is no domain of the VM's UUID. C(name_holder): the UUID of another
     domain that has the VM's domain name. C(autostart) is None if it was not requested. C(inactive_xml) is what the
     next start takes, C(live_xml) what runs; both hold secrets.
     """

@@ -12,15 +12,16 @@ from .._errors.errors import VmError
 from ..waiting import wait_until
 from .hypervisor import Hypervisor
 
-_ASK_AGAIN_SECONDS = 5
+# A guest that is booting ignores a request; ZStack's agent repeats it, too.
+_REPEAT_SECONDS = 5
 
 
 def shut_down(
     hypervisor: Hypervisor, uuid: str, is_off: Callable[[], bool], seconds: int, cancelled: threading.Event
 ) -> bool:
-    """Request a shutdown from the guest, and return whether it is off within C(seconds).
+    """Request a shutdown from the guest, and return whether the VM is off within C(seconds).
 
-    Raise what libvirt says when the guest can't be asked, and C(interrupted) when the task is asked to stop.
+    Raise libvirt's error if the request can't be sent, and C(interrupted) when C(cancelled) is set.
     """
     for part in _parts(seconds):
         try:
@@ -44,6 +45,6 @@ def force_off(hypervisor: Hypervisor, uuid: str, is_off: Callable[[], bool]) -> 
 
 
 def _parts(seconds: int) -> Iterator[int]:
-    """Yield a time in parts, at the beginning of each of which the guest is asked: one that still boots forgets it."""
-    for passed in range(0, seconds, _ASK_AGAIN_SECONDS):
-        yield min(_ASK_AGAIN_SECONDS, seconds - passed)
+    """Yield the parts of a time; at the beginning of each, the request is sent."""
+    for passed in range(0, seconds, _REPEAT_SECONDS):
+        yield min(_REPEAT_SECONDS, seconds - passed)

@@ -80,15 +80,17 @@ def parse_secret(xml: str) -> SecretDefinition:
 def plan_secret(
     wanted: SecretDefinition, value: Optional[bytes], existing: Optional[ExistingSecret], overwrite: bool
 ) -> SecretPlan:
-    """Return the plan that makes a secret as desired. Without C(value) it keeps its value.
+    """Return the plan that gives a secret its desired state. Without C(value) it keeps its value.
 
-    C(overwrite): give it the value also where it has another, or where nobody can see which it has. libvirt changes
-    neither the usage of a secret nor a private one into a public one: such a secret is recreated.
+    C(overwrite): give it the value also if it has another one, or if nobody can see which it has. libvirt changes
+    neither the usage of a secret nor a private one into a public one, and leaves the file of a persistent one that
+    becomes ephemeral, so that it comes back when libvirt is restarted: such a secret is recreated.
     """
     if existing is None:
         return SecretPlan(define=True, value=value)
     found = existing.definition
-    if (found.kind, found.usage) != (wanted.kind, wanted.usage) or (found.private and not wanted.private):
+    is_other = (found.kind, found.usage) != (wanted.kind, wanted.usage)
+    if is_other or (found.private and not wanted.private) or (wanted.ephemeral and not found.ephemeral):
         if value is None and not existing.readable:
             raise ValueNeededError
         return SecretPlan(undefine=True, define=True, value=existing.value if value is None else value)

@@ -82,7 +82,7 @@ def problem_of_data(data: Any) -> str:
 def _inner(level: Iterable[Any]) -> Iterator[Any]:
     for value in level:
         if isinstance(value, _SCALARS):
-            # To ask whether they are mappings takes most of the time.
+            # Checking whether they are mappings takes most of the time.
             continue
         if isinstance(value, Mapping):
             yield from value

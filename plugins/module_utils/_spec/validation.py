@@ -230,7 +230,7 @@ def _shared_volume_problems(vms: Iterable[Part]) -> Iterator[Problem]:
 
 
 def _image_problems(vms: Iterable[Part]) -> Iterator[Problem]:
-    """Yield images to create volumes from that are themselves volumes, whose VM writes to them."""
+    """Yield the images of new volumes that are themselves volumes, to which a VM writes."""
     volumes = [volume for vm in vms for volume in _volumes(vm)]
     paths = {volume.get("install_path"): volume for volume in volumes if volume.get("device_type") == "file"}
     for volume in volumes:

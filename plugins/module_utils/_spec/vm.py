@@ -277,7 +277,7 @@ class MemoryBalloon:
 
 @dataclass(frozen=True)
 class CephSecret:
-    """The cephx key (base64) that the libvirt secret C(uuid) is to hold."""
+    """The cephx key (base64) that the libvirt secret C(uuid) should hold."""
 
     uuid: str
     key: str

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Treat a VM whose machine type the hypervisor's QEMU no longer has as the policy says."""
+"""Apply the policy to a VM whose machine type the hypervisor's QEMU no longer has."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def _check_file(path: str, system: System) -> None:
 
 
 def _keep_host_model(merged: etree._Element, saved: etree._Element) -> None:
-    """Keep the CPU that libvirt had made of the host's, which may be another by now."""
+    """Keep the CPU that libvirt derived from the host's, which may be another by now."""
     cpu, saved_cpu = merged.find("cpu"), saved.find("cpu")
     if cpu is not None and saved_cpu is not None and cpu.get("mode") == "host-model":
         merged.replace(cpu, copy.deepcopy(saved_cpu))

@@ -126,17 +126,17 @@ def qmp_directory_problems(vm: Vm, system: System, owner: Optional[tuple[int, in
     try:
         is_shared = _is_qmp_directory_shared(vm, system, owner)
     except VmError as error:
-        message = "QEMU is not to listen in %s: %s" % (_qmp_directory(vm), error.message)
+        message = "QEMU must not listen in %s: %s" % (_qmp_directory(vm), error.message)
         hint = "give the directory to root, or remove it: a start creates it for the user that QEMU runs as"
         return [Problem("%s.additional_qmp" % vm.option_path, message, error.code, hint)]
     if system.is_remote or not is_shared or system.is_root():
         return []
-    message = "this user may not make %s QEMU's alone" % _qmp_directory(vm)
+    message = "this user may not restrict %s to QEMU's user" % _qmp_directory(vm)
     return [Problem("%s.additional_qmp" % vm.option_path, message, "needs_root")]
 
 
 def shared_qmp_directory(vm: Vm, system: System, owner: Optional[tuple[int, int]]) -> list[str]:
-    """Return the directory of the additional QMP socket if it exists and is not the user's alone that QEMU runs as."""
+    """Return the directory of the additional QMP socket if others than the user that QEMU runs as have access to it."""
     with contextlib.suppress(VmError):
         if _is_qmp_directory_shared(vm, system, owner):
             return [_qmp_directory(vm)]

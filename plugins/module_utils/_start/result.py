@@ -17,7 +17,7 @@ except ImportError:  # the module reports it
     pass
 
 from .._drift.walk import Difference
-from .._errors.codes import ERROR_CODES
+from .._errors.codes import ERROR_CODES, with_hint
 from .._errors.errors import BootDiagnostics, Failure, VmError, VmProblems
 from .._spec.secret_patches import is_secret, secrets_of_patches
 from .._spec.vm import Vm
@@ -163,9 +163,7 @@ def without_secrets_of_patches(result: VmResult, vm: Vm) -> None:
 
 def failed(result: VmResult, failure: Failure, mask: SecretMask) -> VmResult:
     """Return the result with its failure, whose error gets the hint of its code if it has none of its own."""
-    error = failure.error
-    hinted = error.replaced(hint=error.hint or ERROR_CODES[error.code].hint)
-    result.failure = mask.failure(replace(failure, error=hinted))
+    result.failure = mask.failure(replace(failure, error=with_hint(failure.error)))
     return result
 
 

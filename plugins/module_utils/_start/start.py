@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, NamedTuple, Optional
 
 try:
     from lxml import etree
@@ -20,7 +20,7 @@ from .._drift.live_changes import live_changes
 from .._drift.omitted import with_omitted
 from .._drift.reconcile import Reconciled, left_from_before_patches, reconcile, rewritten
 from .._drift.walk import Difference
-from .._errors.errors import Failure, VmError, VmFailed, VmProblems, internal_errors
+from .._errors.errors import Failure, Problem, VmError, VmFailed, VmProblems, internal_errors
 from .._host.system import System
 from .._host_storage.facts import facts as storage_facts
 from .._libvirt.hypervisor import Hypervisor
@@ -50,11 +50,14 @@ from .volumes import check_block_jobs, keep_overlays, move_warnings, on_overlays
 if TYPE_CHECKING:
     from .._actions.action import Action
     from .._actions.definition import Rewriting
+    from .._host_storage.overlays import Overlays
+    from .._host_storage.seeds import Seed
+    from .._storage.base import StorageFacts
     from .plan import Prepare
 
 # What only some VMs need is imported where it is used: most runs change nothing, and every task compiles its imports.
 
-# What a VM that runs already is not waited for.
+# What is not waited for if the VM already runs.
 _ENDS_WITH_START = ("running", "console")
 
 
@@ -115,8 +118,21 @@ def _plan_and_apply(run: RunContext, vm: Vm, result: VmResult) -> None:
         execute(run, vm, observed, actions, result)
 
 
-def _plan(run: RunContext, vm: Vm, observed: ObservedVm, result: VmResult) -> tuple[Plan, Prepare]:
-    """Return the plan for the VM itself, and what finds the preparations that it needs."""
+class _Comparison(NamedTuple):
+    """A VM as desired, and how the existing one differs from it. C(built): the desired domain on the overlays."""
+
+    facts: StorageFacts
+    seed: Optional[Seed]
+    desired: domain.DesiredDomain
+    overlays: Overlays
+    machines: MachineTypes
+    built: domain.DesiredDomain
+    to_define: domain.DesiredDomain
+    reconciled: Reconciled
+    drift: Drift
+
+
+def _compare(run: RunContext, vm: Vm, observed: ObservedVm) -> _Comparison:
     existing, live = observed.inactive, observed.live
     facts = storage_facts(vm, existing, run.system, run.hypervisor)
     seed = None
@@ -127,7 +143,6 @@ def _plan(run: RunContext, vm: Vm, observed: ObservedVm, result: VmResult) -> tu
         facts = facts if seed is None else replace(facts, seed_path=seed.path)
     desired = domain.build(vm, run.host, facts)
     overlays = keep_overlays(run, vm, facts, desired.element, existing, live)
-    result.overlays = overlays.entries()
     moves = run.policy.on_missing_machine == "newest"
     machines = MachineTypes(vm, desired, existing, live, run.host.capabilities, moves)
     built = on_overlays(machines.to_define, overlays.defined)
@@ -135,64 +150,102 @@ def _plan(run: RunContext, vm: Vm, observed: ObservedVm, result: VmResult) -> tu
     reconciled = reconcile(to_define.element, existing, to_define.unpatched)
     running = _with_omitted(on_overlays(machines.to_run, overlays.live), vm, live)
     drift = _drift(run, vm, running, reconciled, observed)
+    return _Comparison(facts, seed, desired, overlays, machines, built, to_define, reconciled, drift)
+
+
+def _show(run: RunContext, vm: Vm, observed: ObservedVm, compared: _Comparison, result: VmResult) -> None:
+    """Note in C(result) what the comparison has found."""
+    existing, reconciled = observed.inactive, compared.reconciled
+    result.overlays = compared.overlays.entries()
     if run.request.diff:
         result.before = result.after = domain_text(existing)
         if reconciled.differences or existing is None:
             result.after = domain_text(reconciled.merged)
-    result.warnings += desired.warnings
-    result.warnings += move_warnings(run, vm, to_define.element, existing if live is None else live)
+    result.warnings += compared.desired.warnings
+    actual = existing if observed.live is None else observed.live
+    result.warnings += move_warnings(run, vm, compared.to_define.element, actual)
     if reconciled.other_board:
         result.warnings.append(
             "the machine type changes to another family: the guest gets new hardware, and no device keeps its address"
         )
-    problems = list(facts.problems)
-    prepare: Prepare = tuple
+
+
+def _plan(run: RunContext, vm: Vm, observed: ObservedVm, result: VmResult) -> tuple[Plan, Prepare]:
+    """Return the plan for the VM itself, and what finds the preparations that it needs."""
+    compared = _compare(run, vm, observed)
+    _show(run, vm, observed, compared, result)
+    facts, reconciled, drift, machines = compared.facts, compared.reconciled, compared.drift, compared.machines
     is_defined = bool(reconciled.differences) or not observed.persistent
     definition = etree.tostring(reconciled.merged, encoding="unicode") if is_defined else ""
     use = Use(will_start(observed, drift, run.policy), will_attach(drift, run.policy))
-    work = VolumeWork()
-    if any(volume.create for volume in vm.volumes):
-        from .created_volumes import Domains, volume_work
-
-        work = volume_work(run, vm, facts, Domains(to_define.element, existing, live, overlays))
-    start = None
-    if vm.memory_snapshot is not None:
-        from .memory_snapshot import plan_restore
-
-        starts = is_to_be_started(observed)
-        snapshot = plan_restore(vm, built.element, run.hypervisor, run.system, run.host, starts)
-        start = snapshot.action
-        problems += snapshot.problems
-    plan = plan_vm(vm, observed, drift, run.policy, definition, _rewriting(to_define), start)
+    work = _volume_work(run, vm, observed, compared)
+    restore, problems = _restore(run, vm, observed, compared)
+    plan = plan_vm(vm, observed, drift, run.policy, definition, _rewriting(compared.to_define), restore)
     plan = with_volumes(plan, work, observed, run.policy, use.starts)
     if use.starts or plan.definition:
         problems += machines.problems(use.starts and will_restore(observed, run.policy))
     else:
         result.warnings += machines.warnings()
-    if seed is not None and not seed.is_current and (plan.definition or use.starts or use.attaches):
-        from .._host_storage.seeds import seed_action, seed_problems
-
-        # The definition names it, so it comes first.
-        write = seed_action(seed, run.host.capabilities.qemu_owner)
-        plan = replace(plan, definition=(write, *plan.definition))
-        problems += seed_problems(vm, run.system)
+    prepare: Prepare = tuple
     if use.starts or use.attaches or plan.definition:
+        plan, unwritable = _with_seed(run, vm, compared.seed, plan)
         from .prerequisites import Change, check, preparations
 
-        found = check(run, Change(vm, desired, reconciled.merged, observed, facts, overlays, work, plan, use))
-        problems += found.problems
+        change = Change(vm, compared.desired, reconciled.merged, observed, facts, compared.overlays, work, plan, use)
+        found = check(run, change)
+        problems += [*unwritable, *found.problems]
         result.warnings += found.warnings
         if use.starts or use.attaches:
             prepare = partial(preparations, run, vm, facts)
     result.differences = plan.differences
     without_secrets_of_patches(result, vm)
-    if problems and (not run.request.check_mode or any(problem.code == "needs_root" for problem in problems)):
-        raise VmProblems(problems)
+    problems = [*facts.problems, *problems]
+    _refuse(run, problems)
     if run.request.check_mode and not problems and any(action.name == "define" for action in plan.definition):
-        _check_definition(run, to_define, definition, observed)
+        _check_definition(run, compared.to_define, definition, observed)
     # In check mode, an earlier task may not have created yet what is missing.
     result.warnings += [str(problem) for problem in problems]
     return plan, prepare
+
+
+def _volume_work(run: RunContext, vm: Vm, observed: ObservedVm, compared: _Comparison) -> VolumeWork:
+    """Return the work on the volumes that say how they are created."""
+    if not any(volume.create for volume in vm.volumes):
+        return VolumeWork()
+    from .created_volumes import Domains, volume_work
+
+    domains = Domains(compared.to_define.element, observed.inactive, observed.live, compared.overlays)
+    return volume_work(run, vm, compared.facts, domains)
+
+
+def _restore(
+    run: RunContext, vm: Vm, observed: ObservedVm, compared: _Comparison
+) -> tuple[Optional[Action], list[Problem]]:
+    """Return what restores the VM from its memory snapshot, None without one, and what prevents that."""
+    if vm.memory_snapshot is None:
+        return None, []
+    from .memory_snapshot import plan_restore
+
+    starts = is_to_be_started(observed)
+    snapshot = plan_restore(vm, compared.built.element, run.hypervisor, run.system, run.host, starts)
+    return snapshot.action, list(snapshot.problems)
+
+
+def _with_seed(run: RunContext, vm: Vm, seed: Optional[Seed], plan: Plan) -> tuple[Plan, list[Problem]]:
+    """Return the plan with the seed, if it has to be written, and what prevents that."""
+    if seed is None or seed.is_current:
+        return plan, []
+    from .._host_storage.seeds import seed_action, seed_problems
+
+    # The definition names it, so it comes first.
+    write = seed_action(seed, run.host.capabilities.qemu_owner)
+    return replace(plan, definition=(write, *plan.definition)), list(seed_problems(vm, run.system))
+
+
+def _refuse(run: RunContext, problems: Sequence[Problem]) -> None:
+    """Raise the problems; in check mode only if rights are missing."""
+    if problems and (not run.request.check_mode or any(problem.code == "needs_root" for problem in problems)):
+        raise VmProblems(problems)
 
 
 def _with_omitted(desired: domain.DesiredDomain, vm: Vm, existing: Optional[etree._Element]) -> domain.DesiredDomain:

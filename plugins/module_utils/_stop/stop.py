@@ -33,9 +33,6 @@ from ..waiting import wait_until
 
 # Most of the time they wait for guests.
 _WORKERS = 32
-_POLL_SECONDS = 0.2
-# A guest that is booting ignores a request; ZStack's agent repeats it, too.
-_ASK_AGAIN_SECONDS = 5
 _LOCK_SECONDS = 10
 _JOB_SECONDS = 3
 _OFF = ("shutoff", "absent")

@@ -29,13 +29,13 @@ _PROTOCOL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 
 class OutsideError(Exception):
-    """An image leads to what is not in its storage; the text says to what."""
+    """An image refers to something outside its storage; the text says to what."""
 
 
 def backing_path(image: str, head: bytes, real_path: Callable[[str], str]) -> Optional[str]:
     """Return the path of the backing file that the head of an image names, None where it names none.
 
-    Raises OutsideError where the image leads anywhere but to a file of its own storage.
+    Raise OutsideError if the image refers to anything but a file of its own storage.
     """
     if len(head) < _HEADER.size or not head.startswith(QCOW2_MAGIC):
         return None

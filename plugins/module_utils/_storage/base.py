@@ -56,9 +56,9 @@ class StorageFacts:
 class DiskSource:
     """The part of a C(disk) element that depends on the location of the data.
 
-    C(disk_type) and C(device) are attributes of C(disk) (C(device) is C(lun) for a passed-through LUN, else
-    C(disk); a CD drive stays a C(cdrom)), C(driver_type) is raw or qcow2. C(shareable): shared regardless of the
-    document says. C(bus): the only bus that this source can be on.
+    C(disk_type) and C(device) are attributes of C(disk) (C(device) is C(lun) for a passed-through LUN, else C(disk); a
+    CD drive stays a C(cdrom)), C(driver_type) is raw or qcow2. C(shareable): shared, whatever the options say. C(bus):
+    the only bus that this source can be on.
     """
 
     disk_type: str
@@ -130,7 +130,7 @@ class Backend(ABC):
         """Return the test for qemu-img, None if none is possible or needed. Raises C(VmError) if it would fail."""
 
     def explain(self, item: StorageItem, reason: str) -> Optional[tuple[str, str]]:
-        """Return the error code and message for what qemu-img says, None if it is not an error of this item."""
+        """Return the error code and message for qemu-img's output, None if it is no error of this item."""
         unknown = re.search(r"Unknown (?:driver|protocol) '(\w+)'", reason)
         if unknown:
             return "unsupported_device", "the hypervisor's QEMU has no driver for %s" % unknown.group(1)

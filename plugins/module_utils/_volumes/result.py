@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Optional
 
-from .._errors.codes import ERROR_CODES
+from .._errors.codes import with_hint
 from .._errors.errors import Failure, Problem
 from .._spec.vm import Volume
 from .._storage.found_volume import FoundVolume, VolumeDifference
@@ -65,9 +65,7 @@ class VolumeResult:
 
     def fail(self, failure: Failure) -> None:
         """Note the failure, with the hint of its code unless it has one of its own."""
-        error = failure.error
-        hint = error.hint or ERROR_CODES[error.code].hint
-        self.failure = Failure(error.replaced(hint=hint), failure.phase, failure.rollback)
+        self.failure = replace(failure, error=with_hint(failure.error))
 
 
 def _text(found: Optional[FoundVolume]) -> str:

@@ -169,7 +169,7 @@ class Connections:
 
 
 class _Watched(asyncio.Protocol):
-    """A protocol that tells when its connection is there, and when it is gone."""
+    """A protocol that reports when its connection is made, and when it is lost."""
 
     def __init__(
         self,

@@ -19,7 +19,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._spec.start_vm_cmd impo
 from ansible_collections.zstack.kvm.plugins.modules.zstack_vm_start import ARGUMENT_SPEC, POLICY_OPTIONS
 from ansible_collections.zstack.kvm.plugins.plugin_utils.start_vm_cmd import problems_of_values
 
-# Neither uri nor authfile: where libvirt is, the inventory says. A uri can name other hypervisors, and run programs
+# Neither uri nor authfile: the inventory says where libvirt is. A uri can name other hypervisors, and run programs
 # (qemu+ext).
 _MODULE_OPTIONS = {name: ARGUMENT_SPEC[name] for name in POLICY_OPTIONS}
 # By these the agent API finds the host and keeps two documents for one VM apart.

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The directory in which the agent API and its playbooks exchange files, so that events and arguments have no secrets.
 
-A task has up to three files, named by its token: C(.request) is what the playbook is to do, with all secrets, and goes
-away with the result; C(.result) is what the playbook leaves; C(.task) is what is needed to report the result, and
+A task has up to three files, named by its token: C(.request) is the input of the playbook, with all secrets, and is
+removed with the result; C(.result) is what the playbook leaves; C(.task) is what is needed to report the result, and
 stays until that is done, so that it is not lost when the rulebook is killed.
 """
 

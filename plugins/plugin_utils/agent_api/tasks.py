@@ -12,7 +12,7 @@ from typing import Any, Optional
 
 @dataclass
 class Task:
-    """One document to be carried out. C(token) is our own name of it, C(uuid) the sender's.
+    """One document whose VM is started. C(token) is our own name of it, C(uuid) the sender's.
 
     It may begin once it is C(stored). Its playbook may take C(seconds); C(deadline) is when they are over, by the clock
     that C(Tasks.begin) is given.

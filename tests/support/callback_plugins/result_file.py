@@ -27,12 +27,36 @@ class CallbackModule(CallbackBase):
     CALLBACK_NAME = "result_file"
     CALLBACK_NEEDS_ENABLED = True
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._rounds: list[Any] = []
+
+    def _note(self, result: Any, **state: bool) -> None:
+        self._rounds.append({**result._result, **state})
+
     def _write(self, result: Any) -> None:
+        returned = dict(result._result)
+        if self._rounds:
+            # Since ansible-core 2.21 those in a loop's result do not say that they failed.
+            returned["results"] = self._rounds
+            self._rounds = []
         with open(os.environ["RESULT_FILE"], "a", encoding="utf-8") as file:
-            file.write(json.dumps(result._result, default=str) + "\n")
+            file.write(json.dumps(returned, default=str) + "\n")
 
     def v2_runner_on_ok(self, result: Any) -> None:
         self._write(result)
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         self._write(result)
+
+    def v2_runner_on_skipped(self, result: Any) -> None:
+        self._rounds = []
+
+    def v2_runner_item_on_ok(self, result: Any) -> None:
+        self._note(result)
+
+    def v2_runner_item_on_failed(self, result: Any) -> None:
+        self._note(result, failed=True)
+
+    def v2_runner_item_on_skipped(self, result: Any) -> None:
+        self._note(result, skipped=True)

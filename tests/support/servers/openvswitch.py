@@ -12,7 +12,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from ansible_collections.zstack.kvm.tests.support.processes import assert_own_libvirtd
+from ansible_collections.zstack.kvm.tests.support import daemon
 
 from .process import Daemon, make_directory, program, run, wait_for
 
@@ -24,7 +24,7 @@ class OpenVSwitch:
     """A running Open vSwitch; gone, with its bridges, at the end of the `with` block."""
 
     def __init__(self) -> None:
-        assert_own_libvirtd()
+        daemon.assert_own()
         for name in ("ovsdb-server", "ovs-vswitchd", "ovsdb-tool", "ovs-vsctl"):
             program(name)
         _SOCKET.parent.mkdir(exist_ok=True)

@@ -41,7 +41,7 @@ def test_a_row_replaces_that_of_the_same_system_and_run_only() -> None:
 
 
 def test_the_order_is_that_of_the_systems() -> None:
-    rows = [OLD._replace(system=name) for name in (THIS_MACHINE, *systems.SUITES)]
+    rows = [OLD._replace(system=name) for name in (THIS_MACHINE, *systems.SYSTEMS)]
 
     assert page(*rows) == page(*reversed(rows))
 

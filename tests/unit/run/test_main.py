@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.zstack.kvm.tests.run import __main__ as command
+from ansible_collections.zstack.kvm.tests.run import systems
 from ansible_collections.zstack.kvm.tests.run.checkout import Checkout
 from ansible_collections.zstack.kvm.tests.run.screen import Screen
 
@@ -68,3 +69,9 @@ def test_a_part_that_breaks_off_is_a_failure_of_this_part(
 def test_every_part_is_a_session() -> None:
     noxfile = (Path(__file__).resolve().parents[3] / "noxfile.py").read_text(encoding="utf-8")
     assert [part.name for part in command.PARTS if f"@session\ndef {part.name}(" not in noxfile] == []
+
+
+def test_the_list_names_parts_and_systems(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["--list"]) == 0
+    listed = capsys.readouterr().out
+    assert [name for name in (*systems.SYSTEMS, *(part.name for part in command.PARTS)) if name not in listed] == []

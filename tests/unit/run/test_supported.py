@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from ansible_collections.zstack.kvm.tests.run import supported
 
@@ -53,9 +54,17 @@ def test_the_tests_that_are_run_on_versions_exist() -> None:
         *supported.TESTS_OF_TARGETS,
         *supported.TESTS_OF_AIOHTTP,
         *supported.TESTS_OF_SYSTEMS,
+        *supported.TESTS_OF_MODULAR_DAEMONS,
     )
     for name, _separator, test in (name.partition("::") for name in chosen):
         assert re.search(rf"^(class|def) {test}\b" if test else "", (CHECKOUT / name).read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    "area", "start,drift,live changes,storage,secrets,faults,information,inventory,role".split(",")
+)
+def test_other_systems_have_tests_of_everything_that_depends_on_libvirt_and_qemu(area: str) -> None:
+    assert supported.CHOSEN[area]
 
 
 def test_the_lowest_aiohttp_is_the_one_that_is_promised() -> None:

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 # What a browser loads by itself, and the attribute that says from where.
 _LOADED = {"img": "src", "script": "src", "link": "href", "source": "src", "iframe": "src"}
-# Relations of a <link> that make no browser load anything.
+# Relations of a <link> for which browsers load nothing.
 _NOT_LOADED = {"canonical", "next", "prev", "search", "index", "author", "help"}
 
 

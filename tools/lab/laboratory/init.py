@@ -16,7 +16,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from . import cgroups, network, root, ssh
+from . import cgroups, daemons, network, root, ssh
 from .hypervisor import Hypervisor, load
 from .programs import SYSTEM_PATH, path_of
 
@@ -40,9 +40,9 @@ def main(laboratory: str, name: str) -> None:
     os.environ.update(PATH=path, LANG="C.UTF-8", HOME="/root")
     with open("/dev/null", encoding="utf-8") as nothing:
         os.dup2(nothing.fileno(), 0)
-    for command in (["sshd"], ["virtlogd", "-d"], ["libvirtd", "-d"]):
-        subprocess.run([path_of(command[0]), *command[1:]], check=True)
-    _reap_for_ever(hypervisor.process_name)
+    subprocess.run([path_of("sshd")], check=True)
+    daemons.start(str(hypervisor.uuid))
+    _reap_forever(hypervisor.process_name)
 
 
 def _write_configuration(hypervisor: Hypervisor) -> None:
@@ -51,13 +51,9 @@ def _write_configuration(hypervisor: Hypervisor) -> None:
     Path("/etc/hostname").write_text(f"{hypervisor.name}\n", encoding="utf-8")
     Path("/etc/hosts").write_text(network.hosts_file(hypervisor.network, hypervisor.name), encoding="utf-8")
     Path("/etc/machine-id").write_text(f"{hypervisor.uuid.hex}\n", encoding="utf-8")
-    configuration = Path("/etc/libvirt/libvirtd.conf")
-    lines = configuration.read_text(encoding="utf-8").splitlines() if configuration.exists() else []
-    kept = [line for line in lines if not line.startswith("host_uuid")]
-    configuration.write_text("\n".join([*kept, f'host_uuid = "{hypervisor.uuid}"', ""]), encoding="utf-8")
 
 
-def _reap_for_ever(process_name: str) -> None:
+def _reap_forever(process_name: str) -> None:
     # A parent that ignores SIGCHLD has its orphans reaped by the kernel at once: libvirt waits for QEMU to
     # vanish when a machine is destroyed. What ended before is reaped here.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)

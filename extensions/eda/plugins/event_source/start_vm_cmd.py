@@ -492,7 +492,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _worker() -> ThreadPoolExecutor:
-    """Return a thread that reads and stores documents. It is there from the beginning: later there may be none."""
+    """Return a thread that reads and stores documents. It is started first: later the system may have none left."""
     worker = ThreadPoolExecutor(1, "zstack.kvm.start_vm_cmd")
     try:
         worker.submit(int).result()

@@ -21,7 +21,7 @@ Manager = Union[Networkd, NetworkManager]
 
 SECONDS = 60
 _RESTORE_SECONDS = 60
-# What comes back by itself is there by then.
+# What comes back by itself has done so by then.
 _OWN_RESTORE_SECONDS = 5
 _POLL_SECONDS = 0.2
 

@@ -49,7 +49,7 @@ def test_values_alone_are_left_to_the_module() -> None:
     assert from_start_vm_cmd({**DOCUMENT, "cpuNum": 0})["cpu_num"] == 0
 
 
-def test_warns_when_asked_to(warnings: list[str]) -> None:
+def test_warns_on_request(warnings: list[str]) -> None:
     from_start_vm_cmd({**DOCUMENT, "gpu": 1}, unknown="warn")
     assert warnings == ["from_start_vm_cmd: unknown fields are ignored: gpu"]
 

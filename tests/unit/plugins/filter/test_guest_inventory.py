@@ -55,5 +55,5 @@ def test_a_libvirt_network_is_behind_its_hypervisor() -> None:
     assert shlex.split(command)[4:] == ["-l", "root", "-i", "/a key%%", "-o", "A=b c", "192.0.2.1"]
 
 
-def test_where_ansible_runs_on_the_hypervisor_there_is_no_detour() -> None:
+def test_without_a_proxy_if_ansible_runs_on_the_hypervisor() -> None:
     assert "ProxyCommand" not in ssh_options(hosts(vm("a"), ansible_connection="local")["a"])

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import pytest
 from ansible.errors import AnsibleFilterError
@@ -26,6 +26,34 @@ def test_values_are_escaped() -> None:
 def test_an_invalid_template_is_an_error(template: str) -> None:
     with pytest.raises(AnsibleFilterError, match="html_page: "):
         html_page({}, template)
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (None, "?"),
+        (0, "0 KiB"),
+        (2**20 - 1024, "1023 KiB"),
+        (2**20, "1 MiB"),
+        (3 * 2**29, "1.5 GiB"),
+        (2**40, "1.0 TiB"),
+        (2**51, "2048.0 TiB"),
+    ],
+)
+def test_a_size_is_shown_in_the_largest_unit_that_it_fills(size: Optional[int], text: str) -> None:
+    assert html_page({"size": size}, "{{ size | human_size }}") == text
+
+
+def test_a_size_that_is_not_defined_is_unknown() -> None:
+    assert html_page({"disk": {}}, "{{ disk.size | human_size }}") == "?"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(None, "–"), (0, "0 s"), (119, "119 s"), (120, "2 min"), (7199, "119 min"), (7200, "2 h"), (172800, "2 days")],
+)
+def test_a_duration_is_shown_in_the_largest_unit_that_it_fills_twice(seconds: Optional[int], text: str) -> None:
+    assert html_page({"seconds": seconds}, "{{ seconds | human_duration }}") == text
 
 
 def hostile(value: Any) -> Any:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -69,6 +70,13 @@ def imported_by(path: Path) -> Iterator[str]:
 
 def test_the_direction_names_every_package() -> None:
     assert {part_of(name_of(path)) for path in FILES} == set(DIRECTION)
+
+
+def test_the_documentation_has_the_same_order() -> None:
+    page = (MODULE_UTILS.parents[1] / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = page.partition("## The packages")[2].partition("## ")[0]
+    documented = [name for line in table.splitlines() for name in re.findall(r"`([\w/]+?)(?:/|\.py)`", line[:60])]
+    assert [name.replace("/", ".") for name in documented] == list(DIRECTION)
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)

@@ -9,15 +9,18 @@ import re
 from typing import Any
 
 import pytest
+from ansible.module_utils.common.parameters import PASS_VARS
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.zstack.kvm.plugins.module_utils.kvm_module import MASK, KvmModule, presentable
 from ansible_collections.zstack.kvm.plugins.module_utils.vm_module import DescribedVmsModule
 
 SPEC = {"vms": {"type": "list", "elements": "raw"}, "parallel": {"type": "int"}, "uri": {"type": "str"}}
+# Since ansible-core 2.21 results have no invocation unless it is requested.
+SHOW_INVOCATION = {"_ansible_inject_invocation": True} if "inject_invocation" in PASS_VARS else {}
 
 
 def ended(module: type[KvmModule], arguments: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
-    with patch_module_args(arguments), pytest.raises(SystemExit):
+    with patch_module_args({**arguments, **SHOW_INVOCATION}), pytest.raises(SystemExit):
         module(SPEC).exit_json(changed=False)
     return dict(json.loads(capsys.readouterr().out, parse_constant=lambda name: pytest.fail(f"{name} is no JSON")))
 
@@ -53,7 +56,7 @@ HOSTILE = "a\x1b[2J\u202eb\x9bc\r"
 
 def test_nothing_that_a_terminal_would_obey_is_in_a_result(capsys: pytest.CaptureFixture[str]) -> None:
     for end in ("exit_json", "fail_json"):
-        with patch_module_args({"uri": HOSTILE}), pytest.raises(SystemExit):
+        with patch_module_args({"uri": HOSTILE, **SHOW_INVOCATION}), pytest.raises(SystemExit):
             module = KvmModule(SPEC)
             module.warn(HOSTILE)
             getattr(module, end)(msg=HOSTILE, vms=[{HOSTILE: [HOSTILE]}])

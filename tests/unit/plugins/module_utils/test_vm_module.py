@@ -10,11 +10,14 @@ from typing import Any
 
 import pytest
 from ansible.module_utils import basic
+from ansible.module_utils.common.parameters import PASS_VARS
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.zstack.kvm.plugins.module_utils.vm_module import DescribedVmsModule
 
 VM = {"uuid": "6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11", "name": "web", "console_password": "running"}
 SPEC = {"vms": {"type": "list", "elements": "raw"}, "timeout": {"type": "int"}}
+# Since ansible-core 2.21 results have no invocation unless it is requested.
+SHOW_INVOCATION = {"_ansible_inject_invocation": True} if "inject_invocation" in PASS_VARS else {}
 
 
 @pytest.fixture
@@ -27,7 +30,7 @@ def system_log(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def run(capsys: pytest.CaptureFixture[str], arguments: dict[str, Any]) -> dict[str, Any]:
-    with patch_module_args(arguments), pytest.raises(SystemExit):
+    with patch_module_args({**arguments, **SHOW_INVOCATION}), pytest.raises(SystemExit):
         DescribedVmsModule(SPEC).exit_json(vms=[{"name": "web", "state": "running"}])
     return json.loads(capsys.readouterr().out)
 

@@ -5,15 +5,14 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.testing import patch_module_args
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.arguments import VM_ARGUMENT_SPEC
+from ansible_collections.zstack.kvm.tests.unit.plugins.modules.in_process import result_of, source_of
 
 PLUGINS = Path(__file__).resolve().parents[4] / "plugins" / "modules"
 SECRET = "Sekr3tSekr3t"
@@ -48,18 +47,12 @@ def as_on_a_target(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def spec(module: str) -> dict[str, Any]:
-    source = importlib.import_module(f"ansible_collections.zstack.kvm.plugins.modules.{module}")
-    return dict(source.ARGUMENT_SPEC)
+    return dict(source_of(module).ARGUMENT_SPEC)
 
 
 def run(module: str, arguments: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
-    """Run a module, and return its result, which has to be JSON."""
-    source = importlib.import_module(f"ansible_collections.zstack.kvm.plugins.modules.{module}")
-    with patch_module_args({"uri": URI, **MODULES[module], **arguments}), pytest.raises(SystemExit):
-        source.main()
-    printed = capsys.readouterr()
-    assert "Traceback" not in printed.out + printed.err
-    return dict(json.loads(printed.out, parse_constant=lambda name: pytest.fail(f"{name} is no JSON")))
+    """Run a module with these arguments among those that it requires, and return its result."""
+    return result_of(module, {"uri": URI, **MODULES[module], **arguments}, capsys)
 
 
 def test_these_are_all_modules() -> None:

@@ -38,7 +38,7 @@ def test_every_module_documents_the_action_group_and_what_it_shares(module: str)
 
 
 def full_result() -> VmResult:
-    """Return a result in which everything is there that a VM's entry can have."""
+    """Return a result with everything that a VM's entry can have."""
     error = VmError("bridge_missing", "there is no bridge br1", libvirt_code=38, libvirt_message="No such device")
     seen = BootDiagnostics(("login:",), ("warning",), "/var/lib/zstack-kvm/screenshots/1.png")
     return VmResult(

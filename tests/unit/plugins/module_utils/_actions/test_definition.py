@@ -66,7 +66,7 @@ class TestABackup:
         assert context.backup_file == self.PATH + ".1.xml"
         assert (tmp_path / (self.PATH + ".xml").lstrip("/")).read_text() == "first"
 
-    def test_finds_no_name_in_the_end(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_fails_if_all_names_are_taken(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(definition, "_MAX_BACKUPS_A_SECOND", 2)
         context = context_of(FakeHypervisor(), HostSystem(str(tmp_path)))
         for text in ("first", "second"):
@@ -196,7 +196,7 @@ class TestADirectoryOfChannels:
         undone(self.create(tmp_path, other))
         assert (tmp_path / "run/vms/channels").is_dir()
 
-    def test_that_is_there_is_not_created(self, tmp_path: Path) -> None:
+    def test_that_exists_is_not_created(self, tmp_path: Path) -> None:
         (tmp_path / "run/vms/channels").mkdir(parents=True)
         assert self.create(tmp_path) == Outcome(is_needless=True)
 
@@ -210,7 +210,7 @@ class TestADirectoryOfChannels:
         assert action.rollback_turn == RollbackTurn.SHARED
 
 
-def test_the_directory_of_qmp_sockets_is_restricted_once_and_for_all(tmp_path: Path) -> None:
+def test_the_directory_of_qmp_sockets_is_restricted_without_an_undo(tmp_path: Path) -> None:
     directory = tmp_path / "qmp"
     directory.mkdir()
     directory.chmod(0o777)

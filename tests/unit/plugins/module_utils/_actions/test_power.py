@@ -152,7 +152,7 @@ class TestAStart:
         assert power.Start().do(context_with(libvirt)).failure is None
         assert names(libvirt) == ["create", "reconnect"]
 
-    def test_that_is_still_going_on_is_waited_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_that_has_not_finished_is_waited_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
         libvirt = libvirt_with(create=LOST)
         context = context_with(libvirt)
         starting, running = ("paused", "starting_up"), ("running", "booted")
@@ -167,7 +167,7 @@ class TestAStart:
         assert failure_of(outcome).code == "interrupted"
         assert (names(libvirt), outcome.undo) == (["create", "destroy"], None)
 
-    def test_during_which_libvirtd_is_gone_for_good_leaves_no_qemu(self) -> None:
+    def test_during_which_libvirtd_stays_away_leaves_no_qemu(self) -> None:
         libvirt = libvirt_with(create=LOST, reconnect=LOST)
         with pytest.raises(VmError):
             power.Start().do(context_with(libvirt))
@@ -242,7 +242,7 @@ def test_a_vm_that_is_to_be_paused_is_up_when_it_is(action: power.Start) -> None
     assert (libvirt.domains[UUID].state, context.state) == ("paused", "paused")
 
 
-def test_saved_memory_is_discarded_for_good() -> None:
+def test_discarding_saved_memory_cannot_be_undone() -> None:
     libvirt = libvirt_with()
     context = context_with(libvirt, saved=True)
     outcome = power.DiscardSavedState().do(context)

@@ -43,7 +43,7 @@ def test_it_is_the_image_and_its_mark_for_its_owner_alone(tmp_path: Path, contex
     assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o400, 0o711)
 
 
-def test_earlier_ones_go_when_it_is_there(tmp_path: Path, context: ActionContext) -> None:
+def test_earlier_ones_are_removed_once_it_is_written(tmp_path: Path, context: ActionContext) -> None:
     WriteSeed(EARLIER, DOCUMENTS, None).do(context)
     WriteSeed(PATH, DOCUMENTS, None, outdated=[EARLIER]).do(context)
     assert (on(tmp_path, PATH).exists(), on(tmp_path, EARLIER).exists()) == (True, False)

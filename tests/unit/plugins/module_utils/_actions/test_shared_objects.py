@@ -40,7 +40,7 @@ def test_a_domain_that_cannot_be_read_may_be_a_user_unless_it_is_gone(code: str,
     assert used_by_another(context_of(libvirt), "the secret") is used
 
 
-def test_nobody_knows_its_users_while_libvirt_is_lost() -> None:
+def test_its_users_are_unknown_while_libvirt_is_lost() -> None:
     libvirt = FakeHypervisor({OTHER: FakeDomain()})
     libvirt.errors["xml"] = VmError("connection_lost", "gone")
     with pytest.raises(VmError):

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The devices that block the interrupt of a passed-through PCI device, and how to free it.
+"""The reason of a failed start is found in QEMU's log, and explained with what the hypervisor shows.
 
-The sysfs of these tests is simulated: no test machine has such a conflict.
+The sysfs of these tests is simulated: no test machine has devices that share an interrupt line.
 """
 
 from __future__ import annotations

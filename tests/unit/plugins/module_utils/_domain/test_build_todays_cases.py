@@ -41,7 +41,7 @@ class TestADocumentOfToday:
 
 
 @pytest.mark.parametrize("case", [case for case in ALL_OF_TODAY if case.name in REFUSED], ids=lambda case: case.name)
-def test_a_document_that_cannot_be_carried_out_is_refused_by_its_fields(case: TodaysCase) -> None:
+def test_a_document_that_is_not_supported_is_refused_by_its_fields(case: TodaysCase) -> None:
     refusals = case.refusals()
     try:
         parsed, problems = parse_vms([converted(case.document, DocumentReader())])
@@ -159,5 +159,5 @@ def test_a_document_with_fields_of_others_becomes_a_valid_domain_or_is_refused()
     assert started > 50
 
 
-def test_all_of_todays_documents_are_looked_at() -> None:
+def test_all_of_todays_documents_are_tested() -> None:
     assert len(ALL_OF_TODAY) == 120

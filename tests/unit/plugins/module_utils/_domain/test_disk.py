@@ -33,7 +33,7 @@ def warnings(**options: Any) -> tuple[str, ...]:
     return built(root_volume={"install_path": "/images/root", **options}).warnings
 
 
-def test_a_disk_without_options_is_as_it_always_was() -> None:
+def test_a_disk_without_options_has_the_minimal_driver() -> None:
     disk = root()
     assert dict(disk.find("driver").attrib) == {"name": "qemu", "type": "qcow2", "cache": "none"}
     assert [child.tag for child in disk] == ["driver", "source", "target", "boot"]

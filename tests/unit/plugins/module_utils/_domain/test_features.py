@@ -71,7 +71,7 @@ def test_a_vm_adds_its_own(options: dict[str, Any], feature: tuple[str, dict[str
         pytest.param({"ioapic": "kvm", "machine": "q35", "cpu_num": 256}, ["qemu"], id="an IOMMU needs QEMU's"),
     ],
 )
-def test_the_io_apic_is_one_that_can_be_had(options: dict[str, Any], driver: list[str]) -> None:
+def test_the_io_apic_is_one_that_is_available(options: dict[str, Any], driver: list[str]) -> None:
     assert [found["driver"] for found in attributes(domain(**options), "features/ioapic")] == driver
 
 

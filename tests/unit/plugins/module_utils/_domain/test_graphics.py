@@ -48,7 +48,7 @@ def test_both_consoles_have_the_password_and_the_address() -> None:
     ("console", "management", "address"),
     [(None, None, "127.0.0.1"), (None, "10.0.0.5", "10.0.0.5"), ("::1", "10.0.0.5", "::1")],
 )
-def test_the_console_listens_where_it_is_told_or_on_the_management_address(
+def test_the_console_listens_on_the_given_or_the_management_address(
     console: Any, management: Any, address: str
 ) -> None:
     (vnc,) = graphics(console_listen=console, host_management_ip=management)

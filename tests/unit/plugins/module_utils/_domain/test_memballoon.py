@@ -23,5 +23,5 @@ def test_it_may_have_an_address() -> None:
 
 
 @pytest.mark.parametrize(("enabled", "model"), [(True, "virtio"), (False, "none")])
-def test_without_one_libvirt_is_told_so(enabled: bool, model: str) -> None:
+def test_without_one_libvirt_adds_none(enabled: bool, model: str) -> None:
     assert domain(memory_balloon={"enabled": enabled}).find("devices/memballoon").get("model") == model

@@ -12,5 +12,5 @@ def test_qemu_is_not_confined_as_in_zstack() -> None:
     assert attributes(domain(), "seclabel") == [{"type": "none"}]
 
 
-def test_the_hosts_configuration_decides_where_the_default_is_wanted() -> None:
+def test_the_hosts_configuration_decides_if_the_default_is_desired() -> None:
     assert attributes(domain(security_label="default"), "seclabel") == []

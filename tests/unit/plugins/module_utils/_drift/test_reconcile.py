@@ -326,7 +326,7 @@ class TestDevices:
         order = ("devices/interface[order]", "%s %s" % (second, first), "%s %s" % (first, second))
         assert found(asked(("<channel", nic + "<channel")), existing) == [order]
 
-    def test_by_hand_that_are_where_others_are_asked_to_be_move(self) -> None:
+    def test_by_hand_move_from_the_slots_of_desired_ones(self) -> None:
         port = '<address type="usb" bus="0" port="%d"/></input>'
         mouse = '<input type="mouse" bus="usb">' + port % 1
         merged = reconciled(asked(), held((port % 1, port % 2 + mouse))).merged
@@ -508,7 +508,7 @@ class TestDiskOptions:
         chosen = self.disk()
         assert found_in(chosen.replace('model="virtio-scsi"', 'model="auto"'), chosen) == []
 
-    def test_native_aio_that_is_not_desired_any_more_is_taken_away(self) -> None:
+    def test_native_aio_that_is_not_desired_any_more_is_removed(self) -> None:
         assert found_in(self.disk(), self.disk('io="native"')) == ["devices/disk[target=sda]/driver/@io"]
 
     @pytest.mark.parametrize("driver", ['discard="unmap"', 'queues="4"', 'iothread="1"'])

@@ -8,7 +8,8 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-from ansible_collections.zstack.kvm.plugins.module_utils._errors.codes import ERROR_CODES, RETRYABLE
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.codes import ERROR_CODES, RETRYABLE, with_hint
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
 
 PLUGINS = Path(__file__).resolve().parents[5] / "plugins"
 # Formed of what was waited for.
@@ -28,3 +29,12 @@ def test_every_code_is_raised_somewhere() -> None:
 
 def test_every_retryable_code_exists() -> None:
     assert RETRYABLE <= set(ERROR_CODES)
+
+
+def test_an_error_gets_the_hint_of_its_code() -> None:
+    assert with_hint(VmError("vm_busy", "a job is running")).hint == ERROR_CODES["vm_busy"].hint
+
+
+def test_an_error_keeps_the_hint_of_its_own() -> None:
+    error = VmError("vm_busy", "a job is running", hint="wait")
+    assert with_hint(error) is error

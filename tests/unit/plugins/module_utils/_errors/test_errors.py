@@ -36,6 +36,18 @@ def test_an_error_is_replaced_in_parts() -> None:
     assert replaced == {**vars(REFUSED), "code": "vm_busy", "message": "later"}
 
 
+@pytest.mark.parametrize("name", ["code", "message", "hint", "libvirt_code", "libvirt_message", "libvirt_source"])
+def test_an_error_is_immutable(name: str) -> None:
+    with pytest.raises(AttributeError, match="immutable"):
+        setattr(VmError("vm_busy", "a job is running"), name, "")
+
+
+def test_an_error_can_be_raised_from_another() -> None:
+    with pytest.raises(VmError) as caught:
+        raise VmError("vm_busy", "a job is running") from REFUSED
+    assert caught.value.__cause__ is REFUSED
+
+
 @pytest.mark.parametrize(
     ("code", "expected"), [("connection_lost", True), ("libvirt_hangs", True), ("libvirt_error", False)]
 )

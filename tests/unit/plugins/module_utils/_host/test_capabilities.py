@@ -62,7 +62,7 @@ def test_capabilities_have_each_architecture_and_domain_type() -> None:
     )
 
 
-def test_capabilities_tell_who_the_host_is_and_as_whom_qemu_runs() -> None:
+def test_capabilities_have_the_uuid_of_the_host_and_the_user_of_qemu() -> None:
     capabilities = recorded_host("debian-12").capabilities
 
     assert capabilities.host_uuid == "f7a72e8d-9fd3-4274-8577-1a6ab78ecdaf"
@@ -70,7 +70,7 @@ def test_capabilities_tell_who_the_host_is_and_as_whom_qemu_runs() -> None:
     assert recorded_host("el-9").capabilities.qemu_owner is None
 
 
-def test_capabilities_tell_the_hosts_cpus_and_numa_nodes() -> None:
+def test_capabilities_have_the_cpus_and_numa_nodes_of_the_host() -> None:
     capabilities = parse_capabilities("""
         <capabilities><host><topology><cells num='2'>
         <cell id='0'><cpus num='2'><cpu id='0'/><cpu id='1'/></cpus></cell>
@@ -126,7 +126,7 @@ def test_what_libvirt_does_not_say_is_not_known() -> None:
     )
 
 
-def test_a_host_that_does_not_say_what_it_has_may_have_it() -> None:
+def test_a_host_that_does_not_report_its_values_may_have_any() -> None:
     assert offers(None, "spice")
     assert offers(("vnc", "spice"), "spice")
     assert not offers(("vnc",), "spice")

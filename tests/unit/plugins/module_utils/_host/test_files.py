@@ -77,7 +77,7 @@ class TestReading:
         (tmp_path / "text").write_bytes(b"a\xffb")
         assert files.read_text("/text") == "a\ufffdb"
 
-    def test_what_is_there_and_cannot_be_read_is_an_error(self, files: Files) -> None:
+    def test_what_exists_and_cannot_be_read_is_an_error(self, files: Files) -> None:
         assert code_of(files.read_text, "/") == "path_unreadable"
         assert code_of(files.path_kind, "/\0") == "path_unreadable"
 
@@ -102,7 +102,7 @@ class TestReading:
         monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(f_bfree=10, f_bavail=7, f_frsize=4096))
         assert files.free_space("/") == (tmp_path.stat().st_dev, blocks * 4096)
 
-    def test_there_is_no_free_space_where_there_is_no_directory(self, files: Files) -> None:
+    def test_a_missing_directory_has_no_free_space(self, files: Files) -> None:
         assert code_of(files.free_space, "/none") == "path_unreadable"
 
 
@@ -119,7 +119,7 @@ class TestDirectories:
         assert files.make_directory("/here", 0o750) == []
         assert (tmp_path / "here").stat().st_mode & 0o777 == 0o711
 
-    def test_one_that_something_is_in_is_not_removed(self, tmp_path: Path, files: Files) -> None:
+    def test_one_that_is_not_empty_is_not_removed(self, tmp_path: Path, files: Files) -> None:
         created = files.make_directory("/run/a", 0o750)
         write(tmp_path, "/run/a/socket")
         files.remove_directories(created)

@@ -36,7 +36,7 @@ def count_in_file(directory: str, counter: str) -> None:
         Path(counter).write_text(str(number + 1), encoding="ascii")
 
 
-def test_a_second_task_waits_and_then_says_who_has_it(tmp_path: Path) -> None:
+def test_a_second_task_waits_and_then_names_the_process_that_has_it(tmp_path: Path) -> None:
     held = processes.Event()
     other = processes.Process(target=hold, args=(str(tmp_path), held, 30))
     other.start()
@@ -66,7 +66,7 @@ def test_it_is_free_when_its_process_is_killed(tmp_path: Path) -> None:
     vm_lock(UUID, str(tmp_path)).acquire(1).release()
 
 
-def test_nothing_is_left_when_it_is_given_back(tmp_path: Path) -> None:
+def test_nothing_is_left_when_it_is_released(tmp_path: Path) -> None:
     with vm_lock(UUID, str(tmp_path)).acquire(1):
         assert os.listdir(tmp_path) == [UUID + ".lock"]
     assert os.listdir(tmp_path) == []

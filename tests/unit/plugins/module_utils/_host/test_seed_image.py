@@ -70,7 +70,7 @@ def test_the_documents_are_in_a_directory_that_only_this_user_can_enter(tmp_path
     assert said == "700\n%s\n" % memory
 
 
-def test_a_user_who_may_not_write_to_memory_takes_the_usual_directory(
+def test_a_user_who_may_not_write_to_memory_uses_the_usual_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usual = tmp_path / "usual"
@@ -89,7 +89,7 @@ def test_a_user_who_may_not_write_to_memory_takes_the_usual_directory(
         ({}, None),
     ],
 )
-def test_the_first_program_that_is_there_is_taken(programs: dict[str, str], found: str | None) -> None:
+def test_the_first_installed_program_is_used(programs: dict[str, str], found: str | None) -> None:
     assert program_for_images(OnlyPrograms(programs)) == found
 
 

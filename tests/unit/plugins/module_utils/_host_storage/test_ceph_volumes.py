@@ -143,7 +143,7 @@ class TestCreate:
         first = created(FakeRbd(), size="8MiB", features=features, **source)[0]
         assert first.endswith(" --image-feature exclusive-lock --image-feature layering")
 
-    def test_the_key_and_the_monitors_are_told_through_the_input_only(self) -> None:
+    def test_the_key_and_the_monitors_are_passed_in_the_input_only(self) -> None:
         rbd = FakeRbd()
         created(rbd)
         (told,) = rbd.input
@@ -151,7 +151,7 @@ class TestCreate:
         assert told.endswith("key = YSBrZXk=\n")
         assert not [each for call in rbd.calls for each in call if "YSBrZXk" in each]
 
-    def test_the_value_of_a_private_secret_can_not_be_told(self) -> None:
+    def test_the_value_of_a_private_secret_cannot_be_passed(self) -> None:
         with pytest.raises(VmError, match="is private") as raised:
             volumes_in(FakeRbd(), private=True).create(*a_volume(), threading.Event())
         assert raised.value.code == "secret_missing"
@@ -192,7 +192,7 @@ class TestLeftover:
         rbd = FakeRbd({LEFTOVER: image()})
         assert created(rbd)[0] == "rm --no-progress --pool pool --image PARTIAL"
 
-    def test_is_waited_for_while_ceph_takes_it_for_open(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_is_waited_for_while_ceph_considers_it_open(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(ceph_volumes, "_LEFTOVER_POLL_SECONDS", 0)
         answers = [BUSY, BUSY]
         rbd = FakeRbd({LEFTOVER: image()}, lambda name, argv: answers.pop() if name == "rm" and answers else None)
@@ -220,7 +220,7 @@ class TestFind:
         assert volumes.is_missing(a_volume()[0])
         assert volumes.find(a_volume()[0], Written("", "")) is None
 
-    def test_one_that_can_not_be_examined_is_not_missing(self) -> None:
+    def test_one_that_cannot_be_examined_is_not_missing(self) -> None:
         rbd = FakeRbd(answer=lambda name, argv: CommandResult(110, "", "rbd: couldn't connect to the cluster!"))
         volumes = volumes_in(rbd)
         assert not volumes.is_missing(a_volume()[0])
@@ -240,7 +240,7 @@ class TestProblems:
         (problem,) = volumes_in(rbd).problems(*a_volume(image="bak/disk@golden", size="8MiB"))
         assert str(problem).startswith("volumes[0].create.size: is 8388608 bytes, less than the 16777216 bytes")
 
-    def test_a_user_that_may_not(self) -> None:
+    def test_a_user_without_permission(self) -> None:
         rbd = FakeRbd(answer=lambda name, argv: CommandResult(1, "", "rbd: (1) Operation not permitted"))
         (problem,) = volumes_in(rbd).problems(*a_volume(image="bak/disk@golden"))
         assert (problem.option_path, problem.code) == ("volumes[0].install_path", "storage_denied")

@@ -156,5 +156,5 @@ def test_a_seed_needs_root_and_a_program(tmp_path: Path, as_root: bool, programs
     ]
 
 
-def test_behind_a_remote_libvirt_no_program_is_looked_for() -> None:
+def test_on_a_remote_hypervisor_no_program_is_looked_for() -> None:
     assert seed_problems(VM, REMOTE) == []

@@ -6,54 +6,36 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
 from ansible_collections.zstack.kvm.plugins.module_utils._host.capabilities import DomainKind
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem, RemoteSystem
 from ansible_collections.zstack.kvm.plugins.module_utils._info.host_info import host_info
-from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import ListedDomain
 from ansible_collections.zstack.kvm.tests.support.recorded_hosts import CAPABILITIES
+from ansible_collections.zstack.kvm.tests.unit.fakes import FakeDomain, FakeHypervisor
 
 
-class RecordedHypervisor:
+class RecordedHypervisor(FakeHypervisor):
     """Answers as the libvirt did whose capabilities are in the fixtures; stands in for distributions not at hand."""
 
     def __init__(self, name: str) -> None:
+        uuid = "36c27e8f-f05c-4780-bf6d-2fa65700f22e"
+        super().__init__({uuid: FakeDomain(name=uuid.replace("-", ""))})
         self.directory = CAPABILITIES / name
+        self.free = 5 << 30
         self.asked: list[DomainKind] = []
 
     def capabilities(self) -> str:
         return (self.directory / "capabilities.xml").read_text()
 
-    def domain_capabilities(self, emulator: None, arch: str, machine: str, domain_type: str) -> str:
+    def domain_capabilities(self, emulator: Optional[str], arch: str, machine: str, domain_type: str) -> str:
         self.asked.append(DomainKind(emulator, arch, machine, domain_type))
         path = self.directory / f"{arch}.{machine}.{domain_type}.xml"
         if not path.exists():
             raise VmError("libvirt_error", "not recorded")
         return path.read_text()
-
-    def hostname(self) -> str:
-        return "hv1"
-
-    def libvirt_version(self) -> str:
-        return "10.5.0"
-
-    def qemu_version(self) -> str:
-        return "9.1.0"
-
-    def cpu_count(self) -> int:
-        return 32
-
-    def memory_size(self) -> int:
-        return 64 * 2**30
-
-    def free_memory(self) -> int:
-        return 5 * 2**30
-
-    def list_domains(self) -> list[ListedDomain]:
-        return [ListedDomain("36c27e8f-f05c-4780-bf6d-2fa65700f22e", "36c27e8ff05c4780bf6d2fa65700f22e", True)]
 
 
 @pytest.fixture
@@ -77,10 +59,10 @@ def guest(name: str, arch: str, domain_type: str) -> dict[str, Any]:
     return found
 
 
-def test_it_says_which_hypervisor_it_is_and_what_runs_it() -> None:
+def test_it_identifies_the_hypervisor_and_its_versions() -> None:
     told = info("debian-12")
     assert (told["uuid"], told["hostname"], told["arch"]) == ("f7a72e8d-9fd3-4274-8577-1a6ab78ecdaf", "hv1", "x86_64")
-    assert (told["libvirt_version"], told["qemu_version"], told["cpus"]) == ("10.5.0", "9.1.0", 32)
+    assert (told["libvirt_version"], told["qemu_version"], told["cpus"]) == ("10.5.0", "9.1.0", 4)
 
 
 def test_it_names_the_vms_and_whether_they_are_active() -> None:
@@ -139,13 +121,13 @@ def test_aarch64_has_no_bios() -> None:
     assert guest("el-10-aarch64", "aarch64", "kvm")["machines"]["virt"]["firmware"] == ["uefi"]
 
 
-def test_a_machine_that_libvirt_does_not_answer_for_is_left_out() -> None:
+def test_a_machine_that_libvirt_does_not_describe_is_left_out() -> None:
     told = guest("el-10", "x86_64", "qemu")
     assert told["machines"] == {}
     assert "q35" in told["machine_names"]
 
 
-def test_libvirt_gone_in_the_middle_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_libvirt_lost_meanwhile_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     hypervisor = RecordedHypervisor("debian-12")
 
     def gone(*_kind: object) -> str:

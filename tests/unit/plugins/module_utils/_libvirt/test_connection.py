@@ -8,7 +8,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -206,7 +205,6 @@ class TestReconnecting:
 
     def test_gives_up_and_does_not_wait_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(connection, "RECONNECT_SECONDS", 0)
-        monkeypatch.setattr(connection, "time", SimpleNamespace(monotonic=lambda: 0, sleep=lambda seconds: None))
         lost = Connection("nonsense:///x")
         opened: list[int] = []
 

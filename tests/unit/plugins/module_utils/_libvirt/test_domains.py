@@ -154,7 +154,7 @@ class TestDefinitions:
         assert (hypervisor.find(ABSENT), hypervisor.is_persistent(ABSENT)) == ("new", True)
         assert "<name>new</name>" in hypervisor.xml(ABSENT, inactive=True)
 
-    def test_only_a_validated_one_is_held_against_the_schema(self, hypervisor: Hypervisor) -> None:
+    def test_only_a_validated_one_is_compared_with_the_schema(self, hypervisor: Hypervisor) -> None:
         with pytest.raises(VmError) as caught:
             hypervisor.define(INVALID)
         assert (caught.value.code, caught.value.libvirt_code) == ("invalid_domain", libvirt.VIR_ERR_XML_INVALID_SCHEMA)
@@ -167,7 +167,9 @@ class TestDefinitions:
         assert connected_to(domain).xml(RUNNING, inactive) == "<domain/>"
         assert domain.calls == [("XMLDesc", flags)]
 
-    def test_a_domain_whose_qemu_hangs_is_asked_again_only_after_it_is_forced_off(self, hypervisor: Hypervisor) -> None:
+    def test_a_domain_whose_qemu_hangs_is_queried_again_only_after_it_is_forced_off(
+        self, hypervisor: Hypervisor
+    ) -> None:
         hypervisor._unreadable[RUNNING] = VmError("qemu_hangs", "QEMU has not answered")
         with pytest.raises(VmError, match="QEMU has not answered"):
             hypervisor.xml(RUNNING, inactive=True)

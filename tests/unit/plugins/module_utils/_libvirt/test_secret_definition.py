@@ -73,6 +73,12 @@ def test_without_a_value_the_secret_keeps_its_own(found, plan):
     assert plan_secret(WANTED, None, found, overwrite=True) == plan
 
 
+def test_a_persistent_secret_that_becomes_ephemeral_is_recreated_or_its_file_would_stay():
+    wanted = replace(WANTED, ephemeral=True)
+    plan = plan_secret(wanted, None, existing(OTHER), overwrite=True)
+    assert plan == SecretPlan(undefine=True, define=True, value=OTHER)
+
+
 def test_a_private_secret_is_not_recreated_without_its_value():
     with pytest.raises(ValueNeededError):
         plan_secret(WANTED, None, existing(private=True), overwrite=True)

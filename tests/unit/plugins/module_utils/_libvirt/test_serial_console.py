@@ -47,7 +47,7 @@ def test_a_console_that_is_gone_keeps_its_last_output_and_says_nothing_more(gone
     assert stream.aborted == 1
 
 
-def test_a_guest_that_never_stops_writing_is_not_read_for_ever() -> None:
+def test_a_guest_that_never_stops_writing_is_not_read_forever() -> None:
     console = ConsoleStream(Stream(*[bytes(65536)] * 20))
     assert [len(console.read()), len(console._stream.parts)] == [1 << 20, 4]
 

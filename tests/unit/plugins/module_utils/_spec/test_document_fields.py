@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A document is read by a table of its fields: types are checked, and every field has its fate."""
+"""A document is read by a table of its fields: types are checked, and no field is overlooked."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def test_a_value_is_converted_to_its_type(value: Any, kind: str, converted: Any)
     assert convert(value, {"type": kind}) == converted
 
 
-def test_a_choice_that_yaml_took_for_false_is_the_text() -> None:
+def test_a_choice_that_yaml_read_as_false_is_the_text() -> None:
     assert convert(False, {"type": "str", "choices": ["off", "all"]}) == "off"
 
 

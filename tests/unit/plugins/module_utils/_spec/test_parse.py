@@ -91,7 +91,7 @@ class TestConversion:
         assert (made.cpu_num, made.use_numa, made.kvm_hidden_state, made.autostart) == (4, True, True, False)
         assert (made.boot_dev, len(made.pci_devices), made.internal_id) == (("cdrom", "hd"), 2, 12)
 
-    def test_a_choice_that_yaml_took_for_false(self) -> None:
+    def test_a_choice_that_yaml_read_as_false(self) -> None:
         assert parsed(spice_streaming_mode=False).spice_streaming_mode == "off"
 
     def test_a_volume_written_as_json_text(self) -> None:
@@ -403,7 +403,7 @@ YAML_NUMBER = "YAML reads digits as a number, also with colons between them, and
 
 class TestHints:
     @pytest.mark.parametrize("options", [options for options, message in WRONG_VALUES if "is the same as" in message])
-    def test_say_what_to_do_about_what_is_there_twice(self, options: dict[str, Any]) -> None:
+    def test_say_what_to_do_about_duplicates(self, options: dict[str, Any]) -> None:
         dummy, (problem,) = parse_vms([vm(**options)])
         assert problem.hint
 

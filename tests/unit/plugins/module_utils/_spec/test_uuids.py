@@ -18,6 +18,6 @@ def test_all_wrong_uuids_are_reported_with_their_paths() -> None:
     assert [problem.option_path for problem in problems] == ["vms[0]", "vms[2]"]
 
 
-def test_a_uuid_that_is_there_twice_is_a_problem_whatever_its_form() -> None:
+def test_a_duplicate_uuid_is_a_problem_whatever_its_form() -> None:
     _uuids, (problem,) = parse_uuids([UUID, UUID.upper()], "vms")
     assert (problem.option_path, problem.message) == ("vms[1]", f"{UUID.upper()} is given twice")

@@ -100,7 +100,7 @@ def test_nvram_has_its_format() -> None:
     assert claimed("", os="<nvram template='/t'/>").nvram == ()
 
 
-def test_a_tap_that_has_to_be_there_is_not_claimed() -> None:
+def test_a_tap_that_has_to_exist_is_not_claimed() -> None:
     nics = "<interface><mac address='FA:00:00:00:00:01'/><target dev='vnic1.0'/></interface>"
     found = claimed(nics + "<interface><target dev='tap1' managed='no'/></interface>")
     assert (found.taps, found.macs) == ({"vnic1.0"}, {"fa:00:00:00:00:01"})

@@ -33,7 +33,7 @@ def others_of(libvirt: FakeHypervisor, *task: str) -> OtherDomains:
     return OtherDomains(libvirt, domains, [UUID, *task])
 
 
-def test_nobody_is_read_before_anybody_asks() -> None:
+def test_none_is_read_before_it_is_needed() -> None:
     libvirt = libvirt_with()
     others_of(libvirt)
     assert libvirt.calls == []
@@ -48,7 +48,7 @@ def test_they_are_read_once_as_they_run_or_are_defined() -> None:
     assert libvirt.calls == [("xml", RUNNING, False), ("xml", OFF, True)]
 
 
-def test_one_that_runs_and_one_that_is_off_are_told_apart() -> None:
+def test_one_that_runs_and_one_that_is_off_are_distinguished() -> None:
     running, off = others_of(libvirt_with(running=CHANNEL)), others_of(libvirt_with(off=CHANNEL))
     assert (running.active(listens), running.inactive(listens)) == (LABELS[RUNNING], None)
     assert (off.active(listens), off.inactive(listens)) == (None, LABELS[OFF])

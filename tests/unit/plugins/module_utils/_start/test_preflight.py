@@ -262,7 +262,7 @@ def test_all_missing_resources_are_named(system: HostSystem) -> None:
 
 
 @pytest.mark.parametrize("filters", [None, ["clean-traffic", "no-arp-spoofing"]])
-def test_a_filter_that_is_there_or_that_nobody_knows_of_is_no_problem(filters: Optional[list[str]]) -> None:
+def test_a_filter_that_exists_or_is_unknown_is_no_problem(filters: Optional[list[str]]) -> None:
     assert network_filter_problems(parsed_vm(nics=[{"bridge_name": "br0", "ip": "10.0.0.5"}]), filters) == []
 
 
@@ -273,7 +273,7 @@ def test_a_filter_that_is_missing_is_one_for_each_nic_with_an_address() -> None:
     assert {problem.code for problem in problems} == {"filter_failed"}
 
 
-def test_behind_a_remote_libvirt_nothing_is_looked_at() -> None:
+def test_on_a_remote_hypervisor_nothing_is_checked() -> None:
     lacking = parsed_vm(pci_devices=["0b:00.0"], channels=[{**CHANNEL, "socket_path": "/none/agent"}])
     system = RemoteSystem("qemu+ssh://hv1/system")
 
@@ -312,7 +312,7 @@ def test_a_network_that_is_missing_or_inactive_is_a_problem_of_each_nic_on_it() 
 
 
 @pytest.mark.parametrize("nic", [{"bridge_name": "br0"}, {"network_name": "default"}])
-def test_networks_that_nobody_knows_of_are_no_problem(nic: dict[str, str]) -> None:
+def test_unknown_networks_are_no_problem(nic: dict[str, str]) -> None:
     assert network_problems(parsed_vm(nics=[nic]), None) == []
 
 
@@ -365,5 +365,5 @@ class TestTheDirectoryOfQmpSockets:
         directory.parent.chmod(0o777)
         (problem,) = qmp_directory_problems(self.VM, system, self.OWNER)
         assert (problem.option_path, problem.code) == ("vms[0].additional_qmp", "path_unsafe")
-        assert problem.message.startswith("QEMU is not to listen in %s: " % self.PATH)
+        assert problem.message.startswith("QEMU must not listen in %s: " % self.PATH)
         assert shared_qmp_directory(self.VM, system, self.OWNER) == []

@@ -184,7 +184,7 @@ def test_secrets_come_first_and_directories_are_for_qemus_user(tmp_path: Path) -
     assert {vars(each)["owner"] for each in directories} == {(64055, 64055)}
 
 
-def test_what_is_there_needs_no_preparation() -> None:
+def test_what_exists_needs_no_preparation() -> None:
     run: Any = SimpleNamespace(
         hypervisor=FakeHypervisor(),
         system=RemoteFakeSystem(),

@@ -132,7 +132,7 @@ class TestANewVm:
 
 
 class TestCheckMode:
-    def test_foretells_the_actions_and_changes_nothing(self) -> None:
+    def test_predicts_the_actions_and_changes_nothing(self) -> None:
         libvirt, system = FakeHypervisor(), Locks()
         (result,) = run(libvirt, check_mode=True, system=system)
         assert (result.actions, result.state) == (["define", "start"], "absent")
@@ -145,7 +145,7 @@ class TestCheckMode:
         assert result.failure is not None
         assert (result.failure.error.code, result.failure.phase) == ("invalid_domain", "define")
 
-    def test_warns_of_what_an_earlier_task_may_have_created(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_warns_about_what_an_earlier_task_may_have_created(self, monkeypatch: pytest.MonkeyPatch) -> None:
         missing = Problem("vms[0].root_volume.install_path", "does not exist", "image_missing")
         monkeypatch.setattr(preparation, "preflight", lacking(missing))
         (result,) = run(FakeHypervisor(), check_mode=True)
@@ -341,7 +341,7 @@ def test_the_oom_score_of_a_running_vm_is_drift_too(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("options", [{"oom_score_adj": 300}, {}])
-def test_an_oom_score_as_desired_or_that_nobody_cares_for_is_none(
+def test_an_oom_score_as_desired_or_without_an_option_is_no_drift(
     options: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(oom_score, "oom_score", lambda vm, system: 300)
@@ -375,7 +375,7 @@ class TestSeveralVms:
         assert (code_of(first), code_of(second)) == ("earlier_vm_failed", "qemu_failed")
         assert first.failure is not None and OTHER in first.failure.error.message
 
-    def test_all_fail_where_nothing_can_be_looked_at(self) -> None:
+    def test_all_fail_if_libvirt_cannot_be_queried(self) -> None:
         class Lost(FakeHypervisor):
             def list_domains(self) -> Any:
                 raise VmError("connection_lost", "gone")

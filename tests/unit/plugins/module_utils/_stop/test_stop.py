@@ -254,7 +254,7 @@ class TestWhatGoesWithAVm:
         assert [result.actions for result in stop(libvirt, UUID, OTHER, check_mode=True)] == [[], []]
 
 
-def test_texts_for_the_diff_are_made_only_for_a_diff() -> None:
+def test_texts_for_the_diff_are_created_only_for_a_diff() -> None:
     (result,) = stop(libvirt_with(FakeDomain()), timeout=0, force=True)
     assert (result.before, result.after) == ("", "")
     (result,) = stop(libvirt_with(FakeDomain()), timeout=0, force=True, undefine=True, diff=True)

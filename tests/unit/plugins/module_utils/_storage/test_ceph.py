@@ -26,7 +26,7 @@ def test_a_ceph_volume_names_every_monitor_and_the_secret():
     )
 
 
-def test_without_a_secret_ceph_is_asked_without_cephx():
+def test_without_a_secret_ceph_is_accessed_without_cephx():
     assert "<auth" not in source_text(ceph_volume())
 
 

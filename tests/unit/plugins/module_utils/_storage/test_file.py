@@ -33,7 +33,7 @@ def test_a_block_device_is_one_for_volumes_and_cds():
         libvirt_schema().assertValid(domain_with(disk))
 
 
-def test_a_given_format_overrides_the_files():
+def test_a_given_format_overrides_that_of_the_file():
     disk = storage.disk(volume("file", "/v", format="raw"), StorageFacts(formats={"/v": "qcow2"}))
     assert disk.driver_type == "raw"
 

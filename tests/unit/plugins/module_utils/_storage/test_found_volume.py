@@ -62,7 +62,7 @@ class TestCompare:
     def test_a_smaller_one_can_grow(self) -> None:
         assert compared(creation(), FoundVolume("raw", 512)) == [("size", "512", str(GIB), True)]
 
-    def test_a_larger_one_can_not_shrink(self) -> None:
+    def test_a_larger_one_cannot_shrink(self) -> None:
         assert compared(creation(), FoundVolume("raw", 2 * GIB)) == [("size", str(2 * GIB), str(GIB), False)]
 
     def test_features(self) -> None:

@@ -29,7 +29,7 @@ def test_a_lun_with_virtio_is_opened_by_qemu_shared_and_on_a_scsi_bus():
 
 
 @pytest.mark.parametrize("host", ["iscsi-1", "san", "cluster.example", "i", "s", "c"])
-def test_a_host_keeps_all_its_letters(host):
+def test_a_host_name_keeps_all_its_letters(host):
     source = storage.disk(iscsi_volume("iscsi://%s:3260/%s/2" % (host, IQN)), NOTHING_ASKED).source
     assert source.find("host").get("name") == host
 

@@ -70,7 +70,7 @@ class TestAMissingVolume:
         assert (result.actions, result.exists, result.found) == (["create_volume"], True, AS_DESIRED)
         assert store.changes == [("create", "/a")]
 
-    def test_is_foretold_by_check_mode(self, store: FakeVolumes) -> None:
+    def test_is_predicted_by_check_mode(self, store: FakeVolumes) -> None:
         (result,) = run("/a", check_mode=True)
         assert (result.actions, result.exists, result.found) == (["create_volume"], True, AS_DESIRED)
         assert store.changes == []
@@ -84,11 +84,11 @@ class TestAMissingVolume:
         results = run("/a", libvirt=used_by(DISK % ("/a", "")))
         assert (codes(results), store.changes) == (["image_missing"], [])
 
-    def test_that_a_domain_has_is_not_foretold_by_check_mode(self, store: FakeVolumes) -> None:
+    def test_that_a_domain_has_is_not_predicted_by_check_mode(self, store: FakeVolumes) -> None:
         (result,) = run("/a", libvirt=used_by(DISK % ("/a", "")), check_mode=True)
         assert (result.actions, len(result.warnings)) == ([], 1)
 
-    def test_of_the_size_of_its_image_is_looked_at_when_it_is_there(self, store: FakeVolumes) -> None:
+    def test_of_the_size_of_its_image_is_examined_once_it_exists(self, store: FakeVolumes) -> None:
         (result,) = run("/a", create={"image": "/image", "image_format": "qcow2"})
         assert (result.exists, result.found) == (True, store.volumes["/a"])
 

@@ -105,7 +105,7 @@ def test_a_result_that_cannot_be_read_is_none(directory: Path, open_spool: Calla
         spool.read_result(TASK.token)
 
 
-def test_what_is_added_is_on_the_disk_when_it_is_said_to_be(
+def test_a_task_is_on_the_disk_when_it_has_been_added(
     directory: Path, open_spool: Callable[[], Spool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: list[str] = []

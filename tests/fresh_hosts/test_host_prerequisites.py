@@ -1,0 +1,130 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The role host_prerequisites turns a minimal installation into a hypervisor on which a VM starts."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from ansible_collections.zstack.kvm.tests.run import fresh_systems
+from ansible_collections.zstack.kvm.tests.support import media
+from ansible_collections.zstack.kvm.tests.support.fresh_host import FreshHost, fresh_host
+
+# Packages are downloaded and installed, on a machine that may be busy.
+pytestmark = pytest.mark.timeout(1800)
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+PREPARE, START = (str(CHECKOUT / "playbooks" / name) for name in ("prepare_hypervisors.yml", "start_vms.yml"))
+LIBVIRT = {"debian-12": r"9\.0", "debian-13": r"11\.3", "debian-unstable": r"\d+\.\d+"}
+VM = "3f0b6c1e-0000-4000-8000-0000000000f5"
+
+
+@dataclass
+class Applied:
+    """A host, and what each run of the role printed: in check mode, in earnest, again, again in check mode."""
+
+    host: FreshHost
+    system: str
+    systemd: bool
+    disk: Path
+    foretold: str
+    installed_by_check_mode: str
+    first: str
+    second: str
+    foretold_again: str
+
+
+def changed(printed: str) -> int:
+    """Return the number of tasks that changed something."""
+    (number,) = re.findall(r"^fresh +: ok=\d+ +changed=(\d+) ", printed, re.MULTILINE)
+    return int(number)
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["systemd", "without-systemd"])
+def systemd(request: pytest.FixtureRequest) -> bool:
+    return request.param
+
+
+@pytest.fixture(scope="module", params=fresh_systems.SUITES)
+def applied(
+    request: pytest.FixtureRequest, systemd: bool, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Applied]:
+    directory = tmp_path_factory.mktemp("host")
+    files = fresh_systems.directory(request.param)
+    with tempfile.TemporaryDirectory(prefix="zstack-kvm-images-", dir="/var/tmp") as images:
+        Path(images).chmod(0o755)
+        disk = media.write_qcow2(Path(images, "disk.qcow2"), f"I am {VM}")
+        with fresh_host(files, directory, systemd, disk.parent) as host:
+            yield Applied(
+                host,
+                request.param,
+                systemd,
+                disk,
+                foretold=host.play(PREPARE, "--check"),
+                installed_by_check_mode=host.try_run("dpkg-query", "--show", "libvirt-daemon-system").stdout,
+                first=host.play(PREPARE),
+                second=host.play(PREPARE),
+                foretold_again=host.play(PREPARE, "--check"),
+            )
+
+
+def test_check_mode_names_the_packages_and_installs_none(applied: Applied) -> None:
+    assert changed(applied.foretold) > 0
+    assert re.search(r"To be installed: .*\blibvirt-daemon-system\b", applied.foretold)
+    assert applied.installed_by_check_mode == ""
+
+
+def test_the_first_run_reports_a_hypervisor(applied: Applied) -> None:
+    assert changed(applied.first) > 0
+    libvirt = LIBVIRT[applied.system]
+    assert re.search(rf"libvirt +{libvirt}\.\d+, monolithic daemons, QEMU \d+\.\d+", applied.first)
+
+
+def test_the_second_run_changes_nothing_and_check_mode_says_so(applied: Applied) -> None:
+    assert (changed(applied.second), changed(applied.foretold_again)) == (0, 0)
+
+
+def test_where_systemd_runs_it_has_the_daemons_and_starts_them_at_boot(applied: Applied) -> None:
+    def asked(question: str) -> list[str]:
+        return applied.host.try_run("systemctl", question, "libvirtd.socket", "virtlogd.socket").stdout.split()
+
+    if applied.systemd:
+        assert (asked("is-active"), asked("is-enabled")) == (["active"] * 2, ["enabled"] * 2)
+    else:
+        assert asked("is-active") == []
+
+
+def start_vm(applied: Applied) -> None:
+    vm = {
+        "uuid": VM,
+        "name": "first",
+        "domain_type": "qemu",
+        "memory": "64MiB",
+        "cpu_num": 1,
+        "root_volume": {"install_path": str(applied.disk)},
+    }
+    applied.host.play(START, zstack_vms=[vm])
+
+
+def test_a_vm_starts_and_boots(applied: Applied) -> None:
+    start_vm(applied)
+    terminal = applied.host.run("virsh", "ttyconsole", VM).strip()
+    said = applied.host.run("timeout", "240", "grep", "--max-count=1", "--text", VM, terminal)
+    assert f"I am {VM}" in said
+
+
+def test_with_other_settings_the_daemon_restarts_and_the_vm_runs_on(applied: Applied) -> None:
+    start_vm(applied)
+    number = applied.host.run("virsh", "domid", VM)
+    daemon = applied.host.run("cat", "/run/libvirtd.pid")
+    settings = {"host_prerequisites_security_driver": "none"}
+    assert changed(applied.host.play(PREPARE, **settings)) > 0
+    assert applied.host.run("cat", "/run/libvirtd.pid") != daemon
+    assert applied.host.run("virsh", "domid", VM) == number
+    assert changed(applied.host.play(PREPARE, **settings)) == 0
