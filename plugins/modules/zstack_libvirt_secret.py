@@ -165,15 +165,15 @@ def main() -> None:
     """Run the module."""
     module = KvmModule(ARGUMENT_SPEC, supports_check_mode=True)
     require_libraries(module)
-    wanted, value = _read(module)
+    desired, value = _read(module)
     try:
         hypervisor = connect(module.params)
-        existing = _look_up(hypervisor, wanted.uuid)
-        plan = _plan(module.params, wanted, value, existing)
+        existing = _look_up(hypervisor, desired.uuid)
+        plan = _plan(module.params, desired, value, existing)
         if plan.define:
-            _check_usage(hypervisor, wanted)
+            _check_usage(hypervisor, desired)
         if plan.changes and not module.check_mode:
-            _apply(hypervisor, plan, wanted, existing)
+            _apply(hypervisor, plan, desired, existing)
         hypervisor.close()
     except VmError as error:
         fail_for_error(module, error)
@@ -181,10 +181,10 @@ def main() -> None:
         module.fail_json(
             "the secret %s is private and has to be recreated, because libvirt changes neither the type nor the usage "
             "of a secret, nor a private one into one that is not, nor a persistent one into an ephemeral one: give its "
-            "value" % wanted.uuid
+            "value" % desired.uuid
         )
     else:
-        _finish(module, plan, wanted, existing)
+        _finish(module, plan, desired, existing)
 
 
 def _read(module: KvmModule) -> tuple[SecretDefinition, Optional[bytes]]:
@@ -235,53 +235,53 @@ def _look_up(hypervisor: Hypervisor, uuid: str) -> Optional[ExistingSecret]:
 
 
 def _plan(
-    params: Mapping[str, Any], wanted: SecretDefinition, value: Optional[bytes], existing: Optional[ExistingSecret]
+    params: Mapping[str, Any], desired: SecretDefinition, value: Optional[bytes], existing: Optional[ExistingSecret]
 ) -> SecretPlan:
     if params["state"] == "absent":
         return SecretPlan(undefine=existing is not None)
-    return plan_secret(wanted, value, existing, params["update_value"] == "always")
+    return plan_secret(desired, value, existing, params["update_value"] == "always")
 
 
-def _check_usage(hypervisor: Hypervisor, wanted: SecretDefinition) -> None:
+def _check_usage(hypervisor: Hypervisor, desired: SecretDefinition) -> None:
     for secret in hypervisor.known_secrets().values():
-        if (secret.kind, secret.usage) == (wanted.kind, wanted.usage) and secret.uuid != wanted.uuid:
+        if (secret.kind, secret.usage) == (desired.kind, desired.usage) and secret.uuid != desired.uuid:
             raise VmError(
                 "secret_conflict",
                 "the secret for %s %s is %s already, and there can be one only"
-                % (wanted.kind, wanted.usage, secret.uuid),
+                % (desired.kind, desired.usage, secret.uuid),
             )
 
 
 def _apply(
-    hypervisor: Hypervisor, plan: SecretPlan, wanted: SecretDefinition, existing: Optional[ExistingSecret]
+    hypervisor: Hypervisor, plan: SecretPlan, desired: SecretDefinition, existing: Optional[ExistingSecret]
 ) -> None:
     """Apply the plan; on failure restore the secret, as far as its value was readable."""
     try:
         if plan.undefine:
-            hypervisor.undefine_secret(wanted.uuid)
+            hypervisor.undefine_secret(desired.uuid)
         if plan.define:
-            hypervisor.define_secret(wanted.to_xml(), wanted.private)
+            hypervisor.define_secret(desired.to_xml(), desired.private)
         if plan.value is not None:
-            hypervisor.set_secret_value(wanted.uuid, plan.value)
+            hypervisor.set_secret_value(desired.uuid, plan.value)
     except VmError:
         if existing is None or plan.undefine:
-            hypervisor.undefine_secret(wanted.uuid)
+            hypervisor.undefine_secret(desired.uuid)
         if existing is not None:
             hypervisor.define_secret(existing.xml, existing.definition.private)
             if existing.value is not None:
-                hypervisor.set_secret_value(wanted.uuid, existing.value)
+                hypervisor.set_secret_value(desired.uuid, existing.value)
         raise
 
 
-def _finish(module: KvmModule, plan: SecretPlan, wanted: SecretDefinition, existing: Optional[ExistingSecret]) -> None:
+def _finish(module: KvmModule, plan: SecretPlan, desired: SecretDefinition, existing: Optional[ExistingSecret]) -> None:
     steps = {"undefine": plan.undefine, "define": plan.define, "set_value": plan.value is not None}
     returned: dict[str, Any] = {
         "changed": plan.changes,
-        "uuid": wanted.uuid,
+        "uuid": desired.uuid,
         "actions": [step for step, is_done in steps.items() if is_done],
     }
     if module._diff:
-        returned["diff"] = {"before": _shown(existing), "after": _shown_after(module, plan, wanted, existing)}
+        returned["diff"] = {"before": _shown(existing), "after": _shown_after(module, plan, desired, existing)}
     module.exit_json(**returned)
 
 
@@ -293,7 +293,7 @@ def _shown(existing: Optional[ExistingSecret]) -> str:
 
 
 def _shown_after(
-    module: KvmModule, plan: SecretPlan, wanted: SecretDefinition, existing: Optional[ExistingSecret]
+    module: KvmModule, plan: SecretPlan, desired: SecretDefinition, existing: Optional[ExistingSecret]
 ) -> str:
     if module.params["state"] == "absent":
         return ""
@@ -303,7 +303,7 @@ def _shown_after(
         value = "set" if existing is None or existing.value is None else "replaced"
     else:
         value = "none" if existing is None or existing.readable and existing.value is None else "as before"
-    return "%svalue: %s\n" % (wanted.to_xml(), value)
+    return "%svalue: %s\n" % (desired.to_xml(), value)
 
 
 if __name__ == "__main__":

@@ -144,7 +144,7 @@ class TestALibvirtThatAsksForAPassword:
             encoding="utf-8",
         )
         shutil.chown(database, user.name)
-        listen = user.command(daemon.REMOTE, "--listen", "-f", str(settings), SASL_CONF_PATH=str(user.home / "sasl"))
+        listen = user.command(*daemon.LISTEN, "-f", str(settings), SASL_CONF_PATH=str(user.home / "sasl"))
         process = subprocess.Popen(listen[0], env=listen[1], stderr=subprocess.DEVNULL)
         try:
             wait_until(lambda: is_open(port))

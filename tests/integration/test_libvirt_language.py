@@ -35,7 +35,7 @@ def german_libvirtd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     locales = tmp_path_factory.mktemp("locales")
     subprocess.run(["localedef", "-i", "de_DE", "-f", "UTF-8", locales / "de_DE.UTF-8"], check=True)
     daemon.kill()
-    with _environment(LOCPATH=str(locales), LANG="de_DE.UTF-8", LANGUAGE="de"):
+    with _environment(LOCPATH=str(locales), LC_ALL="de_DE.UTF-8", LANGUAGE="de"):
         daemon.start()
     yield
     daemon.kill()
@@ -90,7 +90,7 @@ REFUSED = {
         "name='a/b'><host name='127.0.0.1'/></source><target dev='vda'/></disk>"
     ),
     "not_enough_memory": domain(memory="99999999"),
-    "unsupported_device": domain("<video><model type='nope'/></video>"),
+    "unsupported_device": domain("<panic model='pseries'/>"),
     "invalid_domain": domain("<tpm model='tpm-tis'><backend type='emulator' version='9'/></tpm>"),
 }
 

@@ -73,6 +73,14 @@ CHOSEN = {
     ),
 }
 TESTS_OF_SYSTEMS = tuple(test for tests in CHOSEN.values() for test in tests)
+# Beyond that when all versions are tried
+FURTHER_TESTS_OF_SYSTEMS = (
+    "tests/integration/test_access.py",
+    "tests/integration/test_host_info.py",
+    "tests/integration/test_libvirt_language.py",
+    "tests/integration/test_network_nics.py",
+    "tests/integration/test_storage_files.py",
+)
 # Of the documents of the drift walk, they take one in so many.
 DRIFT_SAMPLE = {"ZSTACK_KVM_DRIFT_SAMPLE": "24"}
 # On hypervisors with modular daemons, beyond that

@@ -15,8 +15,8 @@ from pathlib import Path
 from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 
 NAME = "libvirtd" if shutil.which("libvirtd") else "virtqemud"
-# The one that remote clients connect to
-REMOTE = "virtproxyd" if NAME == "virtqemud" else NAME
+# Starts the one that remote clients connect to; what it listens on is in its settings.
+LISTEN = ["virtproxyd"] if NAME == "virtqemud" else [NAME, "--listen"]
 PID_FILE = Path(f"/run/{NAME}.pid")
 SETTINGS = Path(f"/etc/libvirt/{NAME}.conf")
 _START_SECONDS = 120

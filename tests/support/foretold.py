@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Check mode says what a real run then does: the same actions, differences and diff.
 
-What fails only when it is done can't be foretold; what is found before is.
+What fails only when it is done can't be predicted; what is found before is.
 """
 
 from __future__ import annotations

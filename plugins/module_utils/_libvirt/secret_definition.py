@@ -78,7 +78,7 @@ def parse_secret(xml: str) -> SecretDefinition:
 
 
 def plan_secret(
-    wanted: SecretDefinition, value: Optional[bytes], existing: Optional[ExistingSecret], overwrite: bool
+    desired: SecretDefinition, value: Optional[bytes], existing: Optional[ExistingSecret], overwrite: bool
 ) -> SecretPlan:
     """Return the plan that gives a secret its desired state. Without C(value) it keeps its value.
 
@@ -89,14 +89,14 @@ def plan_secret(
     if existing is None:
         return SecretPlan(define=True, value=value)
     found = existing.definition
-    is_other = (found.kind, found.usage) != (wanted.kind, wanted.usage)
-    if is_other or (found.private and not wanted.private) or (wanted.ephemeral and not found.ephemeral):
+    is_other = (found.kind, found.usage) != (desired.kind, desired.usage)
+    if is_other or (found.private and not desired.private) or (desired.ephemeral and not found.ephemeral):
         if value is None and not existing.readable:
             raise ValueNeededError
         return SecretPlan(undefine=True, define=True, value=existing.value if value is None else value)
     has_value = existing.value is not None or not existing.readable
     is_right = existing.value == value or (has_value and not overwrite)
-    return SecretPlan(define=found != wanted, value=None if is_right else value)
+    return SecretPlan(define=found != desired, value=None if is_right else value)
 
 
 def _yes_no(value: bool) -> str:

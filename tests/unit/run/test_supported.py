@@ -54,6 +54,7 @@ def test_the_tests_that_are_run_on_versions_exist() -> None:
         *supported.TESTS_OF_TARGETS,
         *supported.TESTS_OF_AIOHTTP,
         *supported.TESTS_OF_SYSTEMS,
+        *supported.FURTHER_TESTS_OF_SYSTEMS,
         *supported.TESTS_OF_MODULAR_DAEMONS,
     )
     for name, _separator, test in (name.partition("::") for name in chosen):

@@ -41,6 +41,7 @@ def test_it_creates_a_secret_with_its_value(host: Host) -> None:
     result = host.run(uuid=UUID, value=VALUE)
     assert (result["changed"], result["actions"]) == (True, ["define", "set_value"])
     assert secret_of(host.libvirt) == (UUID, False, KEY)
+    assert host.libvirt.calls[-1] == ("close",)
 
 
 def test_check_mode_reports_the_same_and_changes_nothing(host: Host) -> None:

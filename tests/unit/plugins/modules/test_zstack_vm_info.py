@@ -50,6 +50,7 @@ def reported(result: dict[str, Any]) -> list[tuple[str, str]]:
 def test_it_reports_all_vms_by_domain_name_if_none_is_named(host: Host) -> None:
     result = host.run()
     assert (result["changed"], reported(result)) == (False, [(UUID, "running"), (OTHER, "shutoff")])
+    assert host.libvirt.calls[-1] == ("close",)
 
 
 def test_it_reports_the_named_vms_in_their_order(host: Host) -> None:

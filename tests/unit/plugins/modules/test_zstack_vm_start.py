@@ -40,6 +40,8 @@ def test_it_starts_vms_and_returns_them_in_their_order(host: Host) -> None:
     result = host.run(vms=[vm(OTHER), vm()])
     assert (result["changed"], [entry["uuid"] for entry in result["vms"]]) == (True, [OTHER, UUID])
     assert [entry["actions"] for entry in result["vms"]] == [["define", "start"]] * 2
+    assert "failed" not in result
+    assert host.libvirt.calls[-1] == ("close",)
     assert {uuid: domain.state for uuid, domain in host.libvirt.domains.items()} == {UUID: "running", OTHER: "running"}
 
 

@@ -25,6 +25,8 @@ def test_it_stops_vms_and_returns_them_in_their_order(host: Host) -> None:
     result = host.run(vms=[OTHER, UUID], force=True, timeout=0)
     assert (result["changed"], [entry["uuid"] for entry in result["vms"]]) == (True, [OTHER, UUID])
     assert [(entry["state"], entry["actions"]) for entry in result["vms"]] == [("shutoff", ["destroy"])] * 2
+    assert "failed" not in result
+    assert host.libvirt.calls[-1] == ("close",)
 
 
 def test_a_vm_that_is_off_is_not_changed(host: Host) -> None:

@@ -9,6 +9,7 @@ import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
 from ansible_collections.zstack.kvm.plugins.module_utils._storage.found_volume import FoundVolume
 from ansible_collections.zstack.kvm.plugins.module_utils._volumes import work
+from ansible_collections.zstack.kvm.plugins.module_utils.kvm_module import KvmModule
 from ansible_collections.zstack.kvm.tests.unit.fakes import FakeSystem, FakeVolumes, RemoteFakeSystem
 from ansible_collections.zstack.kvm.tests.unit.plugins.modules.in_process import Host
 
@@ -33,7 +34,20 @@ def test_it_creates_a_volume(host: Host, volumes: FakeVolumes) -> None:
     result = host.run(volumes=[VOLUME])
     (entry,) = result["volumes"]
     assert (result["changed"], entry["exists"], entry["actions"]) == (True, True, ["create_volume"])
+    assert "failed" not in result
     assert list(volumes.volumes) == ["/images/a.qcow2"]
+    assert host.libvirt.calls[-1] == ("close",)
+
+
+def test_warnings_of_a_volume_are_shown_by_the_task(
+    host: Host, volumes: FakeVolumes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[str] = []
+    monkeypatch.setattr(KvmModule, "warn", lambda module, warning: shown.append(warning))
+    volumes.volumes["/images/a.qcow2"] = FoundVolume("qcow2", 2 * GIB)
+    (entry,) = host.run(volumes=[VOLUME])["volumes"]
+    assert "never shrunk" in shown[0]
+    assert shown == entry["warnings"]
 
 
 def test_check_mode_reports_the_same_and_changes_nothing(host: Host, volumes: FakeVolumes) -> None:
