@@ -1274,6 +1274,15 @@ options:
         type: str
         choices: [none, default]
         default: none
+      omitted_settings:
+        description:
+          - Whether settings of an existing VM that are described by an option, but by an omitted one, are kept, for
+            instance those of an operator who has tuned the VM with C(virsh), or removed. They are listed in the page
+            about drift.
+          - V(remove) is for callers that always describe the whole VM. A StartVmCmd of today's ZStack does.
+        type: str
+        choices: [keep, remove]
+        default: keep
       autostart:
         description:
           - Whether the VM starts with the hypervisor. If omitted, autostart is left unchanged.

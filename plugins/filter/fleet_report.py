@@ -210,6 +210,7 @@ def _vm(
         "described": described is not None,
         "drift": _drift(entry, described is not None),
         "restart_required": bool(entry.get("restart_required")),
+        "cloud_init": (entry.get("cloud_init") or {}).get("state"),
         "thumbnail": thumbnail if thumbnail and _BASE64.fullmatch(thumbnail) else None,
         "messages": _messages(entry, done),
         "marks": marks,

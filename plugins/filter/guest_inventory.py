@@ -9,6 +9,9 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import yaml
+from ansible.errors import AnsibleFilterError
+
 DOCUMENTATION = r"""
 name: guest_inventory
 short_description: Create an inventory of the guests of VMs
@@ -22,6 +25,17 @@ description:
     known by the VM's UUID, whatever its address is, and is accepted at the first connection.
 positional: _input, user
 options:
+  others:
+    description:
+      - Further hypervisors. Their guests stay in the inventory that was written before.
+    type: list
+    elements: str
+    default: []
+  written:
+    description:
+      - The text of the inventory that was written before.
+    type: str
+    default: ""
   _input:
     description:
       - The variables of the hypervisors. C(zstack_created) of each, the registered result of
@@ -52,14 +66,25 @@ _value:
 GROUP = "created_vms"
 
 
-def guest_inventory(hypervisors: Sequence[Mapping[str, Any]], user: str) -> dict[str, Any]:
-    """Return an inventory of the VMs that have an address."""
-    hosts = {}
+def guest_inventory(
+    hypervisors: Sequence[Mapping[str, Any]], user: str, others: Sequence[str] = (), written: str = ""
+) -> dict[str, Any]:
+    """Return an inventory of the VMs that have an address, and of those that others had when one was written before."""
+    hosts = {name: host for name, host in _hosts_of_text(written).items() if host.get("zstack_vm_hypervisor") in others}
     for hypervisor in hypervisors:
         for vm in hypervisor.get("zstack_created", {}).get("vms") or ():
             if vm.get("address"):
                 hosts[str(vm["name"])] = _host(vm, hypervisor, user)
     return {GROUP: {"hosts": dict(sorted(hosts.items()))}}
+
+
+def _hosts_of_text(text: str) -> dict[str, Any]:
+    try:
+        hosts = (yaml.safe_load(text) or {})[GROUP]["hosts"] if text.strip() else {}
+        return {str(name): dict(host) for name, host in hosts.items()}
+    except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
+        message = "zstack_inventory: the file exists, and is no inventory of create_vms; remove it, or name another one"
+        raise AnsibleFilterError(message) from error
 
 
 def _host(vm: Mapping[str, Any], hypervisor: Mapping[str, Any], user: str) -> dict[str, str]:

@@ -73,6 +73,25 @@ class Controller:
         assert run.returncode == 0, run.stdout + run.stderr
         return run.stdout.splitlines()[1:]
 
+    def vm_in_inventory_plugin(self) -> dict[str, Any]:
+        """Return the variables that the inventory plugin gives to the VM."""
+        configuration = self.guests.with_name("test.zstack_vms.yml")
+        hypervisors = {"hv": "qemu:///system"}
+        content = {"plugin": "zstack.kvm.zstack_vms", "hypervisors": hypervisors, "inventory_hostname": "name"}
+        configuration.write_text(json.dumps(content), encoding="utf-8")
+        run = self._run("ansible-inventory", "-i", str(configuration), "--host", NAME)
+        assert run.returncode == 0, run.stdout + run.stderr
+        variables: dict[str, Any] = json.loads(run.stdout)
+        return variables
+
+    def report(self) -> str:
+        """Return the page of playbooks/report.yml."""
+        page = self.guests.with_name("report.html")
+        variables = json.dumps({"zstack_report_file": str(page), "zstack_report_pictures": False})
+        run = self._run("ansible-playbook", "-i", str(self._hypervisors), "-e", variables, "playbooks/report.yml")
+        assert run.returncode == 0, run.stdout + run.stderr
+        return page.read_text(encoding="utf-8")
+
     def _run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         # A connection that is kept would outlive the test.
         environment = {**os.environ, "ANSIBLE_SSH_ARGS": "-o ControlMaster=no", "ANSIBLE_TIMEOUT": "120"}
@@ -120,6 +139,11 @@ def test_names_an_image_and_a_key_become_guests_that_one_logs_in_to(tmp_path: Pa
     seen = info(uuid)
     assert seen["address"].startswith("10.216.1.")
     assert seen["address"] in controller.guests.read_text(encoding="utf-8")
+    listed = controller.vm_in_inventory_plugin()
+    assert (listed["zstack_vm_address"], listed["zstack_vm_cloud_init"]["state"]) == (seen["address"], "done")
+    page = controller.report()
+    assert f">{seen['address']}<" in page
+    assert "cloud-init done" in page
 
 
 def test_all_problems_are_one_error_before_anything_is_changed(tmp_path: Path, images: Path) -> None:

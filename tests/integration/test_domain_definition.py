@@ -28,9 +28,10 @@ from ansible_collections.zstack.kvm.plugins.module_utils._host.system import Hos
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Removal
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.document_fields import DocumentReader
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
-from ansible_collections.zstack.kvm.plugins.module_utils._spec.start_vm_cmd import converted, vm_from_start_vm_cmd
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.start_vm_cmd import converted
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import Vm
 from ansible_collections.zstack.kvm.plugins.module_utils._storage.base import StorageFacts
+from ansible_collections.zstack.kvm.plugins.plugin_utils.start_vm_cmd import vm_of_document
 from ansible_collections.zstack.kvm.tests.support.agent_api import next_document
 from ansible_collections.zstack.kvm.tests.support.deviations.today import STARTED
 from ansible_collections.zstack.kvm.tests.support.document_variants import facts_of, variants
@@ -100,7 +101,7 @@ def test_libvirt_defines_the_domain_of_each_of_todays_documents_that_the_host_ca
 
 def desired_domain(case: TodaysCase, document: Mapping[str, Any], host: Host) -> DesiredDomain:
     """Return the domain of a document on an emulator of this host."""
-    options = {**vm_from_start_vm_cmd(document)[0], "domain_type": "qemu", "arch": case.arch, "emulator": None}
+    options = {**vm_of_document(document, "error")[0], "domain_type": "qemu", "arch": case.arch, "emulator": None}
     (vm,), problems = parse_vms([options])
     assert problems == []
     return build(vm, host, case.facts)

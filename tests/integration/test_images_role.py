@@ -47,7 +47,7 @@ def paths_of(directory: Path, given: list[dict[str, str]]) -> list[Path]:
 
 
 def test_images_are_verified_and_fetched_once(images: Path, given: list[dict[str, str]]) -> None:
-    """Two runs need the same images at once; one of them has a second look, and a wrong one."""
+    """Two runs need the same images at once; then they get a wrong one and a truncated one."""
     directory = images / "cache"
     # A run that was killed left one; somebody fetches into the other.
     old, new = (directory / f".packed.{age}.partial" for age in ("old", "new"))
@@ -55,12 +55,16 @@ def test_images_are_verified_and_fetched_once(images: Path, given: list[dict[str
         path.mkdir(parents=True)
     os.utime(old, (0, 0))
     wrong = {**given[1], "name": "wrong", "checksum": given[0]["checksum"]}
+    beginning = images / "beginning.xz"
+    beginning.write_bytes((images / "raw.xz").read_bytes()[:100])
+    truncated = {"name": "truncated", "url": beginning.as_uri(), "checksum": checksum(beginning)}
     look = {"ansible.builtin.command": f"stat --format=%i {paths_of(directory, given)[0]}"}
     with ThreadPoolExecutor() as threads:
         tasks = [include(directory, given), look, include(directory, [given[0], wrong])]
-        first, second = threads.map(run_tasks, [tasks, [include(directory, given)]])
+        first, second = threads.map(run_tasks, [tasks, [include(directory, given), include(directory, [truncated])]])
     paths = paths_of(directory, given)
     # The fact images_paths is set at the end.
+    assert any("truncated cannot be decompressed: xz: " in str(result.get("msg")) for result in second)
     assert f"'plain': '{paths[1]}'" in str(second)
     assert any("the checksum of wrong is" in str(result.get("msg")) for result in first)
     assert sorted(directory.iterdir()) == [new, *paths]

@@ -31,7 +31,7 @@ def removed() -> Iterator[None]:
 
 
 def roles(*runs: dict[str, Any]) -> list[list[str]]:
-    """Run the role once for each of these variables, in one playbook, and return the changes of each run."""
+    """Run the role once for each of these variables, in one playbook, and return what each has planned and changed."""
     tasks = [{"ansible.builtin.include_role": {"name": "zstack.kvm.networks"}, "vars": variables} for variables in runs]
     results = run_tasks(tasks)
     return [result["stdout_lines"] for result in results if "stdout_lines" in result]
@@ -44,7 +44,8 @@ def definition(name: str) -> etree._Element:
 def test_networks_are_created_once_and_changed_when_their_description_changes() -> None:
     wanted = {"networks_libvirt": [NAT, ON_BRIDGE]}
     changed = {"networks_libvirt": [ISOLATED], "networks_restart": True}
-    first, second, third, last = roles(wanted, wanted, changed, changed)
+    planned, first, second, planned_again, third, last = roles(wanted, wanted, changed, changed)
+    assert (planned, planned_again) == (first, third)
     assert first == [
         line for name in (NAME, BRIDGED) for line in (f"{name}: defined", f"{name}: started",
                                                       f"{name}: starts with the hypervisor")
@@ -62,12 +63,17 @@ def test_networks_are_created_once_and_changed_when_their_description_changes() 
     [
         ({**ON_BRIDGE, "bridge": "br_none"}, "the hypervisor has no bridge br_none"),
         ({"name": NAME}, "needs an address"),
-        ({**NAT, "dhcp_end": "10.99.9.9"}, "the range 10.215.1.50 to 10.99.9.9 is not in 10.215.1.0/24"),
+        (
+            {**NAT, "dhcp_end": "10.99.9.9"},
+            f"networks_libvirt[0] ({NAME}): the range 10.215.1.50 to 10.99.9.9 is not in 10.215.1.0/24",
+        ),
+        ({**NAT, "address": "10.215.1.300/24"}, f"networks_libvirt[0] ({NAME}): Octet 300"),
     ],
-    ids=["bridge", "address", "range"],
+    ids=["bridge", "no address", "range", "address"],
 )
 def test_what_cannot_be_is_an_error(network: dict[str, str], message: str) -> None:
     results = run_tasks(
         [{"ansible.builtin.include_role": {"name": "zstack.kvm.networks"}, "vars": {"networks_libvirt": [network]}}]
     )
-    assert message in str(results)
+    assert message in str([(result.get("msg"), result.get("results")) for result in results])
+    assert NAME not in virsh("net-list", "--all", "--name").split()

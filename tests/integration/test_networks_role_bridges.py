@@ -13,7 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.zstack.kvm.tests.support.networkd_host import ADDRESS, FILES, NetworkdHost, networkd_host
+from ansible_collections.zstack.kvm.tests.support.managed_host import (
+    ADDRESS,
+    NETWORKD,
+    Connection,
+    ManagedHost,
+    connected,
+    managed_host,
+)
 from ansible_collections.zstack.kvm.tests.support.playbook import run_tasks
 from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 
@@ -22,32 +29,16 @@ pytestmark = pytest.mark.timeout(300)
 PROGRAM = Path(__file__).resolve().parents[2] / "roles/networks/files/bridges"
 MOVED = {"uplink": "eth0", "move_addresses": True}
 BEFORE = {"10-eth0.network"}
-# Repeats the lines that it gets from a client, which must not notice that the address moves.
-ECHO = f"""import socket
-server = socket.create_server(("{ADDRESS}", 7))
-print("ready", flush=True)
-client = server.accept()[0].makefile("rw")
-for line in client:
-    client.write(line)
-    client.flush()
-"""
-CLIENT = f"""import socket, sys
-server = socket.create_connection(("{ADDRESS}", 7)).makefile("rw")
-for line in sys.stdin:
-    server.write(line)
-    server.flush()
-    print(server.readline(), end="", flush=True)
-"""
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> Iterator[NetworkdHost]:
+def host(tmp_path: Path) -> Iterator[ManagedHost]:
     """Yield a host whose uplink eth0 has an address."""
-    with networkd_host(tmp_path) as host:
+    with managed_host(tmp_path, NETWORKD) as host:
         yield host
 
 
-def program(host: NetworkdHost, *bridges: dict[str, Any], seconds: int = 60) -> subprocess.CompletedProcess[str]:
+def program(host: ManagedHost, *bridges: dict[str, Any], seconds: int = 60) -> subprocess.CompletedProcess[str]:
     """Run what the role runs; C(seconds): how long it waits for the bridges. After an undo it does not wait."""
     script = f"import runpy, sys; sys.path.insert(0, {str(PROGRAM)!r}); import work; work.SECONDS = {seconds}; "
     script += "work._OWN_RESTORE_SECONDS = 0; "
@@ -59,35 +50,15 @@ def role(**variables: Any) -> dict[str, Any]:
     return {"ansible.builtin.include_role": {"name": "zstack.kvm.networks"}, "vars": variables}
 
 
-def piped(command: list[str]) -> subprocess.Popen[str]:
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-
 @pytest.fixture
-def connection(host: NetworkdHost) -> Iterator[subprocess.Popen[str]]:
-    """Yield a client that is connected to the uplink's address and prints each line that it has sent there and back."""
-    server = piped([*host.prefix, sys.executable, "-c", ECHO])
-    assert server.stdout is not None
-    assert server.stdout.readline() == "ready\n"
-    client = piped(host.in_peer(sys.executable, "-c", CLIENT))
-    yield client
-    for process in (client, server):
-        process.kill()
-        process.communicate()
+def connection(host: ManagedHost) -> Iterator[Connection]:
+    """Yield a connection of the peer to the uplink's address."""
+    with connected(host) as connection:
+        yield connection
 
 
-def said(client: subprocess.Popen[str], line: str) -> str:
-    assert client.stdin is not None
-    assert client.stdout is not None
-    client.stdin.write(line + "\n")
-    client.stdin.flush()
-    return client.stdout.readline().strip()
-
-
-def test_a_bridge_takes_over_the_address_and_no_connection_is_cut(
-    host: NetworkdHost, connection: subprocess.Popen[str]
-) -> None:
-    assert said(connection, "before") == "before"
+def test_a_bridge_takes_over_the_address_and_no_connection_is_cut(host: ManagedHost, connection: Connection) -> None:
+    assert connection.echoed("before") == "before"
     bridges = [MOVED, {"name": "inner"}]
     results = run_tasks([role(networks_bridges=bridges)] * 2, prefix=host.prefix)
     done = [result["stdout_lines"] for result in results if "stdout_lines" in result]
@@ -97,13 +68,13 @@ def test_a_bridge_takes_over_the_address_and_no_connection_is_cut(
     assert len(done) == 3
     assert (host.addresses("br_eth0"), host.addresses("eth0")) == ([f"{ADDRESS}/24"], [])
     assert host.ports("br_eth0") == {"eth0"}
-    assert said(connection, "after") == "after"
+    assert connection.echoed("after") == "after"
     # The address is the bridge's now: nothing is left to move.
     again = program(host, {"uplink": "eth0"})
     assert (again.returncode, again.stdout) == (0, "")
 
 
-def test_bridges_come_back_when_the_host_boots(host: NetworkdHost) -> None:
+def test_bridges_come_back_when_the_host_boots(host: ManagedHost) -> None:
     assert program(host, MOVED, {"name": "inner"}).returncode == 0
     host.restart(without=["br_eth0", "inner"])
     wait_until(lambda: host.addresses("br_eth0") == [f"{ADDRESS}/24"], "the bridge is there again")
@@ -112,7 +83,7 @@ def test_bridges_come_back_when_the_host_boots(host: NetworkdHost) -> None:
     assert (again.returncode, again.stdout) == (0, "")
 
 
-def test_what_would_cut_a_connection_or_is_taken_is_refused_with_its_path(host: NetworkdHost) -> None:
+def test_what_would_cut_a_connection_or_is_taken_is_refused_with_its_path(host: ManagedHost) -> None:
     host.run("ip", "link", "add", "br_taken", "type", "veth")
     errors = program(host, {"uplink": "eth0"}, {"name": "br_taken"}).stderr
     assert f"networks_bridges[0].uplink: eth0 has the addresses {ADDRESS}/24, by which Ansible" in errors
@@ -120,7 +91,7 @@ def test_what_would_cut_a_connection_or_is_taken_is_refused_with_its_path(host: 
     assert (host.files(), host.addresses("eth0")) == (BEFORE, [f"{ADDRESS}/24"])
 
 
-def test_a_bridge_that_does_not_get_all_addresses_is_undone(host: NetworkdHost) -> None:
+def test_a_bridge_that_does_not_get_all_addresses_is_undone(host: ManagedHost) -> None:
     """An address by hand is in nobody's file."""
     host.run("ip", "address", "add", "10.78.0.1/24", "dev", "eth0")
     run = program(host, MOVED, {"name": "inner"}, seconds=1)
@@ -134,11 +105,11 @@ def test_a_bridge_that_does_not_get_all_addresses_is_undone(host: NetworkdHost) 
 
 
 @pytest.mark.parametrize("written", [1, 2, 3])
-def test_the_next_run_completes_what_a_killed_one_has_begun(host: NetworkdHost, written: int) -> None:
+def test_the_next_run_completes_what_a_killed_one_has_begun(host: ManagedHost, written: int) -> None:
     """It writes the uplink's file last: until then a boot leaves the uplink as it is."""
     assert program(host, MOVED).returncode == 0
     names = ["00-zstack-br_eth0.netdev", "00-zstack-br_eth0.network", "00-zstack-eth0.network"]
-    host.run("rm", *(f"{FILES}/{name}" for name in names[written:]), check=False)
+    host.run("rm", *(f"{NETWORKD.files}/{name}" for name in names[written:]), check=False)
     host.restart(without=["br_eth0"])
     device = "br_eth0" if written == len(names) else "eth0"
     wait_until(lambda: host.addresses(device) == [f"{ADDRESS}/24"], "the host has its address")

@@ -14,7 +14,7 @@ from uuid import UUID
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
-from ansible_collections.zstack.kvm.plugins.module_utils._spec.start_vm_cmd import vm_from_start_vm_cmd
+from ansible_collections.zstack.kvm.plugins.plugin_utils.start_vm_cmd import vm_of_document
 from ansible_collections.zstack.kvm.tests.support.deviations.today import STARTED
 from ansible_collections.zstack.kvm.tests.support.in_process import start_parsed
 from ansible_collections.zstack.kvm.tests.support.laboratory import CHECKOUT
@@ -59,7 +59,7 @@ def test_what_the_host_lacks_is_a_warning(foretold: subprocess.CompletedProcess[
 
 def test_each_recorded_vm_of_both_generations_would_be_started() -> None:
     vms = [
-        parse_vms([{**vm_from_start_vm_cmd(case.document)[0], "domain_type": "qemu", "arch": case.arch}])[0][0]
+        parse_vms([{**vm_of_document(case.document, "error")[0], "domain_type": "qemu", "arch": case.arch}])[0][0]
         for case in [*ALL_CASES, *STARTED]
     ]
     run = start_parsed(vms, set(), check=True)

@@ -15,7 +15,7 @@ import shlex
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +23,13 @@ import pytest
 from ansible_collections.zstack.kvm.tests.support import media
 from ansible_collections.zstack.kvm.tests.support.emulated_hypervisor import MACHINE, MACHINE_IPV6, EmulatedHypervisor
 from ansible_collections.zstack.kvm.tests.support.failing_start import UNKNOWN_TO_QEMU
-from ansible_collections.zstack.kvm.tests.support.networkd_host import ADDRESS, NAMESPACES, SET_UP
+from ansible_collections.zstack.kvm.tests.support.managed_host import (
+    ADDRESS,
+    NAMESPACES,
+    NETWORKD,
+    Manager,
+    network_manager,
+)
 from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun
 from ansible_collections.zstack.kvm.tests.support.servers import IscsiServer
 
@@ -283,22 +289,31 @@ class TestOneVm:
         assert (sessions(hypervisor), hypervisor.run("find /etc/iscsi/nodes -type f")) == (0, "")
 
 
-def script_with_vlans() -> str:
-    apply = f"/usr/bin/python3 -B {PROGRAM} apply"
-    steps = [
-        SET_UP + PEER_IN_VLAN,
-        f"until ip -4 address show dev eth0 | grep -q {ADDRESS}; do sleep 0.5; done",
-        *(f"{apply} {shlex.quote(json.dumps(bridges))} >&2" for bridges in (BRIDGES, MORE_BRIDGES)),
-        f'again=$({apply} {shlex.quote(json.dumps(MORE_BRIDGES))}); [ -z "$again" ]',
-        "ip address add 10.100.0.1/24 dev br_eth0_100",
-        f"/usr/bin/python3 -c {shlex.quote(CONNECT)} >&2",
-        "ip -json -details address show",
-    ]
-    return "\n".join(steps)
+APPLY = f"/usr/bin/python3 -B {PROGRAM} apply"
+MORE_BRIDGES_APPLIED = f"{APPLY} {shlex.quote(json.dumps(MORE_BRIDGES))}"
+FROM_ONE_TO_MORE = [
+    f"{APPLY} {shlex.quote(json.dumps(BRIDGES))} >&2",
+    f"{MORE_BRIDGES_APPLIED} >&2",
+    f'again=$({MORE_BRIDGES_APPLIED}); [ -z "$again" ]',
+    "ip address add 10.100.0.1/24 dev br_eth0_100",
+    f"/usr/bin/python3 -c {shlex.quote(CONNECT)} >&2",
+]
 
 
-def test_bridges_on_vlans_and_a_plain_one_share_an_uplink(hypervisor: EmulatedHypervisor) -> None:
-    command = shlex.join([*NAMESPACES, "sh", "-c", script_with_vlans()])
+def script_with_vlans(manager: Manager, *steps: str) -> str:
+    wait = f"until ip -4 address show dev eth0 | grep -q {ADDRESS}; do sleep 0.5; done"
+    return "\n".join([manager.set_up + PEER_IN_VLAN, wait, *steps, "ip -json -details address show"])
+
+
+@pytest.mark.parametrize(
+    ("manager", "steps"),
+    [(lambda: NETWORKD, FROM_ONE_TO_MORE), (network_manager, [f"{MORE_BRIDGES_APPLIED} >&2"])],
+    ids=["systemd-networkd", "NetworkManager"],
+)
+def test_bridges_on_vlans_and_a_plain_one_share_an_uplink(
+    hypervisor: EmulatedHypervisor, manager: Callable[[], Manager], steps: list[str]
+) -> None:
+    command = shlex.join([*NAMESPACES, "sh", "-c", script_with_vlans(manager(), *steps)])
     found = {each["ifname"]: each for each in json.loads(hypervisor.run(command)) if each}
     assert {name: found[name]["master"] for name in ("eth0", "eth0.100", "eth0.7")} == {
         "eth0": "br_eth0",

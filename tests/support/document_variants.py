@@ -30,7 +30,7 @@ def variants(number: int, seed: int) -> Iterator[tuple[TodaysCase, dict[str, Any
 
 def facts_of(document: dict[str, Any]) -> StorageFacts:
     """Return the formats of a document's volumes, and which of its CDs are devices."""
-    volumes = [document["rootVolume"], *document["dataVolumes"]]
+    volumes = [document["rootVolume"], *(document.get("dataVolumes") or ())]
     cds = [str(drive.get("path") or "") for drive in document.get("cdRoms") or ()]
     return StorageFacts(
         {volume["installPath"]: volume["format"] for volume in volumes if "format" in volume},

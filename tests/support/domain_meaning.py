@@ -46,7 +46,7 @@ def normal_form(domain: etree._Element, arch: str) -> etree._Element:
     if domain.find("os/boot") is None and domain.find("devices/*/boot") is None:
         etree.SubElement(domain.find("os"), "boot", dev="hd")
     for size in domain.iter("memory", "currentMemory", "maxMemory"):
-        size.text = str(int(size.text) * _KIB[size.get("unit")])
+        size.text = str(int(size.text) * _KIB[size.get("unit", "KiB")])
         size.set("unit", "KiB")
     for disk in domain.iterfind("devices/disk"):
         _normalise_disk(disk)

@@ -15,9 +15,9 @@ from typing import Any
 from ansible_collections.zstack.kvm.plugins.module_utils._domain.build import DesiredDomain, build
 from ansible_collections.zstack.kvm.plugins.module_utils._host.capabilities import Host
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
-from ansible_collections.zstack.kvm.plugins.module_utils._spec.start_vm_cmd import vm_from_start_vm_cmd
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import Vm
 from ansible_collections.zstack.kvm.plugins.module_utils._storage.base import StorageFacts
+from ansible_collections.zstack.kvm.plugins.plugin_utils.start_vm_cmd import vm_of_document
 from ansible_collections.zstack.kvm.tests.support.recorded_hosts import recorded_host
 from lxml import etree
 
@@ -56,7 +56,7 @@ class Case:
 
     def vm(self, **options: Any) -> Vm:
         """Return the document as a VM, with more options of the module."""
-        entry, _warnings = vm_from_start_vm_cmd(self.document)
+        entry, _warnings = vm_of_document(self.document, "error")
         parsed, problems = parse_vms([{**entry, **options}])
         assert not problems, [str(problem) for problem in problems]
         return parsed[0]

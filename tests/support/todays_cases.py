@@ -9,11 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ansible_collections.zstack.kvm.plugins.module_utils._host.capabilities import DeviceSupport, Host
-from ansible_collections.zstack.kvm.plugins.module_utils._spec.start_vm_cmd import (
-    StartVmCmdError,
-    vm_from_start_vm_cmd,
-)
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.start_vm_cmd import StartVmCmdError
 from ansible_collections.zstack.kvm.plugins.module_utils._storage.base import StorageFacts
+from ansible_collections.zstack.kvm.plugins.plugin_utils.start_vm_cmd import vm_of_document
 from ansible_collections.zstack.kvm.tests.support.recorded_hosts import recorded_host
 from ansible_collections.zstack.kvm.tests.support.reference_cases import Case
 
@@ -49,7 +47,7 @@ class TodaysCase(Case):
     def refusals(self) -> list[str]:
         """Return what the filter refuses the document for."""
         try:
-            vm_from_start_vm_cmd(self.document)
+            vm_of_document(self.document, "error")
         except StartVmCmdError as error:
             return error.problems
         return []

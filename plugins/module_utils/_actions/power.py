@@ -129,7 +129,9 @@ def _set_oom_score(context: ActionContext) -> None:
         try:
             set_oom_score(context.vm, context.system, score)
         except VmError as error:
-            context.warnings.append(error.message)
+            # A process has 0 by default.
+            if score != 0:
+                context.warnings.append(error.message)
 
 
 def _restoring(context: ActionContext, error: VmError) -> VmError:

@@ -20,6 +20,8 @@ except ImportError:  # the module reports it
 
 from .._host.machine_types import machine_family
 from .identity import CONTROLLER, number
+from .rules import RULES
+from .walk import partners_of
 
 # The parts of an address, by its type; a missing part is 0.
 _ADDRESS_PARTS = {
@@ -60,6 +62,15 @@ def forget_hardware(desired: etree._Element, existing: etree._Element) -> None:
             device.attrib.pop("model", None)
         if device.tag in ("serial", "console"):
             _forget_port_kind(device)
+
+
+def forget_other_network_cards(desired: etree._Element, existing: etree._Element) -> None:
+    """Leave only the MAC address of a NIC that becomes a virtual function of the hypervisor, or ceases to be one."""
+    desired_ones, existing_ones = (domain.findall("devices/interface") for domain in (desired, existing))
+    for wanted, found in partners_of(RULES["devices/interface"], desired_ones, existing_ones).items():
+        if (wanted.get("type") == "hostdev") != (found.get("type") == "hostdev"):
+            for part in [each for each in found if each.tag != "mac"]:
+                found.remove(part)
 
 
 def _forget_port_kind(device: etree._Element) -> None:
@@ -116,11 +127,21 @@ def drop_what_depends(merged: etree._Element, changed: frozenset[str]) -> None:
             os_element.remove(each)
     if changed & {"iothreads", "iothreadids"}:
         _drop_missing_io_threads(merged)
+    if "cpu" in changed:
+        _drop_model_of_other_mode(merged)
     if "graphics" in changed:
         # Sound is played by the console; libvirt chooses the backend by the console's type.
         for audio in devices.findall("audio"):
             if audio.get("type") in ("none", "spice"):
                 devices.remove(audio)
+
+
+def _drop_model_of_other_mode(merged: etree._Element) -> None:
+    """Remove the model of a CPU that is now the host's; its element may have to stay, with a vendor."""
+    for model in merged.findall('cpu[@mode="host-model"]/model') + merged.findall(
+        'cpu[@mode="host-passthrough"]/model'
+    ):
+        model.text = None
 
 
 def _drop_missing_io_threads(merged: etree._Element) -> None:
@@ -158,8 +179,11 @@ def accept_unnamed_variables(desired: etree._Element, existing: etree._Element) 
 
 
 def drop_chosen_firmware(desired: etree._Element, merged: etree._Element) -> None:
-    """Remove the image that libvirt chose for the previous firmware features; the NVRAM file stays."""
+    """Remove what belongs to the previous firmware features: libvirt's image, SMM; the NVRAM file stays."""
     os_element = merged.find("os")
+    if desired.find("features/smm") is None:
+        for smm in merged.findall("features/smm"):
+            smm.getparent().remove(smm)
     if desired.find("os/loader") is None:
         for loader in os_element.findall("loader"):
             os_element.remove(loader)

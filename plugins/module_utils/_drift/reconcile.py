@@ -24,6 +24,7 @@ from .hardware import (
     drop_chosen_firmware,
     drop_what_depends,
     forget_hardware,
+    forget_other_network_cards,
     free_desired_addresses,
     is_other_board,
     keep_derived_firmware,
@@ -127,6 +128,7 @@ def merge(
     other_board = is_other_board(desired, merged)
     if other_board:
         forget_hardware(desired, merged)
+    forget_other_network_cards(desired, merged)
     keep_plugged_memory(desired, merged)
     keep_derived_firmware(desired, merged)
     accept_unnamed_variables(desired, merged)

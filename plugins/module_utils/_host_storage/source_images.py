@@ -16,6 +16,9 @@ from .._storage.file import IMAGE_KINDS
 from .._storage.image_chain import HEAD_BYTES, QCOW2_MAGIC
 from .facts import FORMATS, check_backing_files
 
+# The guest of a copy decrypts it, if the image is stated to be raw.
+_ENCRYPTED = "luks"
+
 
 class SourceImage(NamedTuple):
     """An image. C(path) has no links; C(size): of the disk in the guest; C(copy_bytes): what a copy needs."""
@@ -68,14 +71,13 @@ def _examine(path: str, stated: Optional[str], system: HostSystem) -> SourceImag
     if stated is not None and is_qcow2 != (stated == "qcow2"):
         claimed = "has a qcow2 header" if is_qcow2 else "has no qcow2 header"
         raise VmError("image_format", "the image %s %s, but image_format is %s" % (path, claimed, stated))
-    if stated is None:
-        # Any other format, such as VMDK, would be copied as if it were the content of the disk.
-        found = str(system.processes.image_info(path)["format"])
-        if found not in FORMATS:
-            raise VmError("image_format", "the image %s is a %s image: it must be raw or qcow2" % (path, found))
-        stated = found
+    # Any other format, such as VMDK, would be copied as if it were the content of the disk.
+    found = "qcow2" if stated == "qcow2" else str(system.processes.image_info(path)["format"])
+    if found not in FORMATS and not (stated == "raw" and found == _ENCRYPTED):
+        raise VmError("image_format", "the image %s is a %s image: it must be raw or qcow2" % (path, found))
+    image_format = stated or found
     check_backing_files(path, system, "no volume is created from such an image")
     real_path = system.files.real_path(path)
     qemu_img = QemuImg(system.processes)
-    size = int(qemu_img.examine(real_path, stated)["virtual-size"])
-    return SourceImage(real_path, stated, size, qemu_img.measure(real_path, stated))
+    size = int(qemu_img.examine(real_path, image_format)["virtual-size"])
+    return SourceImage(real_path, image_format, size, qemu_img.measure(real_path, image_format))

@@ -267,6 +267,7 @@ VM_ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "firmware": {"type": "str", "choices": ["bios", "uefi", "uefi_with_csm"]},
     **MACHINE_ARGUMENT_SPEC,
     "security_label": {"type": "str", "choices": ["none", "default"], "default": "none"},
+    "omitted_settings": {"type": "str", "choices": ["keep", "remove"], "default": "keep"},
     "autostart": {"type": "bool"},
     "domain_patches": {
         "type": "list",

@@ -41,9 +41,10 @@ class Used:
 
 @dataclass(frozen=True)
 class Ignored:
-    """A field without effect on the VM."""
+    """A field without effect on the VM. C(of_2018): it has one in documents of 2018, so that a value is a warning."""
 
     reason: str
+    of_2018: bool = False
 
 
 @dataclass(frozen=True)
@@ -128,11 +129,18 @@ class DocumentReader:
         self.problems.append("%s must be %s, not %s" % (path, said, kind_of(raw)))
         return False
 
+    def is_true(self, raw: Any, path: str) -> bool:
+        """Return whether a value is true; one that is no boolean is a problem."""
+        return bool(self._value(raw, BOOL, path))
+
     def _read_field(self, key: str, raw: Any, row: Field, path: str, sent: Sent) -> None:
         if isinstance(row, Nested):
             self._read_nested(key, raw, row, path, sent)
+        elif isinstance(row, Ignored):
+            if row.of_2018 and raw not in ("", [], {}):
+                self.warnings.append("%s has no effect: %s" % (path, row.reason))
         elif isinstance(row, Refused):
-            if raw not in (False, "", [], {}):
+            if raw not in (False, "", [], {}) and str(raw).lower() != "false":
                 self.problems.append("%s is not supported: %s" % (path, row.instead))
         elif isinstance(row, Used):
             value = self._value(raw, row.kind, path)

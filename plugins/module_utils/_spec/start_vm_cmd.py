@@ -33,18 +33,6 @@ class StartVmCmdError(ValueError):
         self.problems = problems
 
 
-def vm_from_start_vm_cmd(document: Any, unknown: str = "error") -> tuple[dict[str, Any], list[str]]:
-    """Return the entry of C(vms) that a document (a mapping or JSON text) describes, and warnings.
-
-    Unknown fields raise an error; with C(unknown) C(warn) they are dropped with a warning, with
-    C(ignore) silently. Raises C(StartVmCmdError), which never repeats a value that could be a secret.
-    """
-    read = read_document(document, unknown)
-    if read.problems:
-        raise StartVmCmdError(read.problems)
-    return read.vm, read.warnings
-
-
 class ReadDocument(NamedTuple):
     """The VM of a document as far as it is valid, and the options that are missing because of the problems."""
 
@@ -55,7 +43,11 @@ class ReadDocument(NamedTuple):
 
 
 def read_document(document: Any, unknown: str = "error") -> ReadDocument:
-    """Return what a document (a mapping or JSON text) says. Raises C(StartVmCmdError) if it is not a mapping."""
+    """Return what a document (a mapping or JSON text) says. Raises C(StartVmCmdError) if it is not a mapping.
+
+    Unknown fields are a problem; with C(unknown) C(warn) they are dropped with a warning, with C(ignore) silently.
+    No problem repeats a value that could be a secret.
+    """
     reader, fields = DocumentReader(), parsed_document(document)
     vm = converted(fields, reader)
     problems = first(reader.problems)

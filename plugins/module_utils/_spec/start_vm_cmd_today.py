@@ -21,26 +21,13 @@ _MOST_IO_THREADS = 1000
 _DEFAULT_SHARES = 1024  # of a cgroup
 _MACHINES_WITH_PCIE = ("q35", "virt")
 _NVRAM = "/var/lib/libvirt/qemu/nvram/"
-# Options that leave alone what others have set if they are omitted; a document describes the whole VM.
-_NOTHING_OF_OTHERS: Mapping[str, Any] = {
-    "cpu_pinning": [],
-    "io_threads": [],
-    "huge_pages": False,
-    "no_share_pages": False,
-    "memory_access": "private",
-    "emulate_hyperv": False,
-    "vm_port_off": False,
-    "panic_devices": [],
-    "shared_memory": [],
-    "spice_secure_channels": [],
-}
 
 
 def convert(document: Mapping[Any, Any], reader: DocumentReader) -> dict[str, Any]:
     """Return the VM that one of today's documents describes, with today's defaults."""
     sent = reader.read(document, VM, "")
     addons = sent.get("addons") or Sent("addons")
-    vm = {**_NOTHING_OF_OTHERS, **sent.options, **addons.options, "boot_dev": []}
+    vm = {**sent.options, **addons.options, "boot_dev": [], "omitted_settings": "remove"}
     vm.setdefault("timeout", 300)
     vm.setdefault("on_crash", "preserve")
     add_ceph_secret(addons, vm, reader)
@@ -81,7 +68,7 @@ def _add_cpu(sent: Sent, is_aarch64: bool, vm: dict[str, Any], reader: DocumentR
     mode = vm.get("nested_virtualization", "none")
     priority = sent.get("priorityConfigStruct") or Sent("")
     vm["cpu_shares"] = priority.get("cpuShares", _DEFAULT_SHARES)
-    if priority.get("oomScoreAdj"):
+    if priority.get("oomScoreAdj") is not None:
         vm["oom_score_adj"] = priority.get("oomScoreAdj")
     vm["cpu_quota"] = sent.get("vmCpuQuota") or _CPU_PERIOD
     if mode == "custom" and sent.get("vmCpuModel"):

@@ -50,6 +50,7 @@ def _finish_volume(volume: Sent, is_root: bool, reader: DocumentReader) -> None:
     is_scsi = bool(volume.get("useVirtioSCSI") or volume.get("useSCSI"))
     is_virtio = bool(volume.get("useVirtio")) and not is_scsi
     options["device_type"] = kind
+    options.setdefault("use_virtio", False)
     if volume.get("useSCSI"):
         options["use_scsi"] = True
     if kind != "vhost":
@@ -107,14 +108,8 @@ def _add_secrets(volume: Sent, kind: str) -> None:
 
 
 def _add_native_aio(addons: Sent, volumes: list[Sent], reader: DocumentReader) -> None:
-    sent = addons.get("NativeAio")
-    if not isinstance(sent, Mapping):
-        wanted = [(volume, sent) for volume in volumes]
-    else:
-        found = by_device(addons, "NativeAio", volumes, reader)
-        wanted = [(volume, value) for volume, value, _path in found if volume is not None]
-    for volume, value in wanted:
-        if value in (None, False, "false") or volume.options.get("device_type") == "vhost":
+    for volume in _volumes_with_native_aio(addons, volumes, reader):
+        if volume.options.get("device_type") == "vhost":
             continue
         if volume.get("cacheMode", "none") != "none":
             reader.warnings.append(
@@ -123,6 +118,16 @@ def _add_native_aio(addons: Sent, volumes: list[Sent], reader: DocumentReader) -
             )
         else:
             volume.options["native_aio"] = True
+
+
+def _volumes_with_native_aio(addons: Sent, volumes: list[Sent], reader: DocumentReader) -> list[Sent]:
+    sent = addons.get("NativeAio")
+    if isinstance(sent, Mapping):
+        found = list(by_device(addons, "NativeAio", volumes, reader))
+        wanted = [volume for volume, value, path in found if value is not None and reader.is_true(value, path)]
+        return [volume for volume in wanted if volume is not None]
+    is_for_all = sent is not None and reader.is_true(sent, addons.inner("NativeAio"))
+    return volumes if is_for_all else []
 
 
 def _address(sent: Optional[Sent], reader: DocumentReader) -> Optional[dict[str, Any]]:

@@ -117,7 +117,7 @@ NIC: Fields = {
     "resourceUuid": Ignored("the same as uuid"),
     "deviceAddress": Ignored("the same as pci"),
     "metaData": Ignored(_NO_EFFECT),
-    "ip": Ignored("ips and cleanTraffic decide"),
+    "ip": Ignored("ips and cleanTraffic decide", of_2018=True),
 }
 
 VOLUME_QOS: Fields = {
@@ -208,7 +208,7 @@ TPM: Fields = {
 }
 PRIORITY: Fields = {
     "cpuShares": Used(INT, ("cpu_shares",), "1024 if omitted"),
-    "oomScoreAdj": Used(INT, ("oom_score_adj",), "when not 0"),
+    "oomScoreAdj": Used(INT, ("oom_score_adj",), ""),
     "vmUuid": Ignored("the same as vmInstanceUuid"),
 }
 QXL_MEMORY: Fields = {name: Used(INT, ("qxl_memory." + name,), "in KiB, for qxl") for name in ("ram", "vram", "vgamem")}
@@ -300,8 +300,8 @@ VM: Fields = {
     "cacheVolumes": Ignored("only of fault-tolerant VMs, which are refused"),
     "cpuSpeed": Ignored("priorityConfigStruct decides"),
     "bootDev": Ignored("bootOrder of each device decides"),
-    "bootIso": Ignored("cdRoms decides"),
-    "useVirtio": Ignored("driverType of each NIC decides"),
+    "bootIso": Ignored("cdRoms decides", of_2018=True),
+    "useVirtio": Ignored("driverType of each NIC decides", of_2018=True),
     "edkVersion": Ignored("the host's firmware is used"),
     "enableSecurityElement": Ignored(_NO_EFFECT),
     "accountUuid": Ignored(_NO_EFFECT),

@@ -354,7 +354,8 @@ class Tpm:
 class Vm:
     """One virtual machine, as desired.
 
-    C(omitted): the options that were not given and have no default. What they would set is left as it is.
+    C(omitted): the options that were not given and have no default. What they would set is left as it is, unless
+    C(omitted_settings) is C(remove).
     """
 
     option_path: str
@@ -457,6 +458,7 @@ class Vm:
     oom_score_adj: Optional[int]
     console_listen: Optional[str]
     security_label: str
+    omitted_settings: str
     autostart: Optional[bool]
     domain_patches: tuple[DomainPatch, ...]
     wait_for: str

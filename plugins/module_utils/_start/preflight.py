@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Optional, Union
 
 from .._actions.action import Action
@@ -45,6 +46,25 @@ def host_problems(vm: Vm, system: System) -> list[Problem]:
         *_usb_problems(vm, system),
         *_scsi_lun_problems(vm, system),
     ]
+
+
+def missing_explained(missing: Iterable[Problem], vm: Vm, system: System) -> list[Problem]:
+    """Return what the builder of a domain missed, with the reason if it is KVM, in the words of ZStack's agent."""
+    reason = "" if system.is_remote or vm.domain_type != "kvm" else _reason_without_kvm(system)
+    return [
+        replace(problem, message="%s: %s" % (problem.message, reason))
+        if reason and problem.code == "unsupported_domain_type"
+        else problem
+        for problem in missing
+    ]
+
+
+def _reason_without_kvm(system: HostSystem) -> str:
+    if system.files.path_kind("/dev/kvm") is None:
+        return "missing directory /dev/kvm"
+    if all(system.files.path_kind("/sys/module/" + module) is None for module in ("kvm", "kvm_intel", "kvm_amd")):
+        return "missing kvm_intel or kvm_amd module"
+    return ""
 
 
 def rights_problems(vm: Vm, system: System, owner: Optional[tuple[int, int]]) -> list[Problem]:

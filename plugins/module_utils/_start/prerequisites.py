@@ -30,6 +30,7 @@ from .preflight import (
     host_problems,
     memory_warnings,
     missing_channel_directories,
+    missing_explained,
     missing_nvram_directory,
     network_filter_problems,
     network_problems,
@@ -77,7 +78,7 @@ def _problems_of_use(run: RunContext, change: Change) -> list[Problem]:
     """Return what a VM lacks that starts, or gets devices while it runs."""
     vm = change.vm
     return [
-        *change.desired.missing,
+        *missing_explained(change.desired.missing, vm, run.system),
         *change.work.unexplained(storage_problems(run, vm, change.facts, change.overlays)),
         *host_problems(vm, run.system),
         *daemon_problems(vm, run.missing_daemons),

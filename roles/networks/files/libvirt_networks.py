@@ -83,6 +83,7 @@ class Networks:
         name = wanted["name"]
         desired = etree.fromstring(desired_xml(wanted))
         network = self._existing.get(name)
+        runs = network is not None and network.isActive()
         if network is None:
             yield "%s: defined" % name
             network = self._define(desired)
@@ -93,17 +94,18 @@ class Networks:
                 yield "%s: redefined (%s)" % (name, ", ".join(changed) or "was not persistent")
                 keep_identity(desired, existing)
                 network = self._define(desired) or network
-                if self._restarts and network.isActive():
+                if self._restarts and runs:
                     yield "%s: stopped" % name
+                    runs = False
                     if self._applies:
                         network.destroy()
-        yield from self._running(name, network)
+        yield from self._running(name, network, runs)
 
     def _define(self, desired):
         return self._connection.networkDefineXML(etree.tostring(desired, encoding="unicode")) if self._applies else None
 
-    def _running(self, name, network):
-        if network is None or not network.isActive():
+    def _running(self, name, network, runs):
+        if not runs:
             yield "%s: started" % name
             if self._applies:
                 network.create()
@@ -113,21 +115,34 @@ class Networks:
                 network.setAutostart(1)
 
 
+def problems_of(networks):
+    """Yield what is wrong with the options, with their paths."""
+    for index, network in enumerate(networks):
+        try:
+            desired_xml(network)
+        except ValueError as error:
+            yield "networks_libvirt[%d] (%s): %s" % (index, network["name"], error)
+
+
 def main():
     """Change the networks; end with a message that names the network when one fails."""
-    mode, restart, networks = sys.argv[1:]
+    mode, restart, given = sys.argv[1:]
+    networks = json.loads(given)
+    problems = list(problems_of(networks))
+    if problems:
+        sys.exit("\n".join(problems))
     libvirt.registerErrorHandler(lambda context, error: None, None)
     try:
         connection = libvirt.open("qemu:///system")
     except libvirt.libvirtError as error:
         sys.exit("cannot connect to libvirt: %s" % error)
     managed = Networks(connection, mode == "apply", restart == "restart")
-    for wanted in json.loads(networks):
+    for index, wanted in enumerate(networks):
         try:
             for change in managed.ensure(wanted):
                 sys.stdout.write(change + "\n")
-        except (libvirt.libvirtError, ValueError, KeyError) as error:
-            sys.exit("the network %s: %s" % (wanted["name"], error))
+        except libvirt.libvirtError as error:
+            sys.exit("networks_libvirt[%d] (%s): %s" % (index, wanted["name"], error))
 
 
 main()

@@ -22,10 +22,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._domain.patches import 
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import Problem
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.arguments import VM_ARGUMENT_SPEC
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms, secrets_of
-from ansible_collections.zstack.kvm.plugins.module_utils._spec.start_vm_cmd import (
-    StartVmCmdError,
-    vm_from_start_vm_cmd,
-)
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.start_vm_cmd import StartVmCmdError
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.values import xml_text
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import DomainPatch
 from ansible_collections.zstack.kvm.plugins.module_utils._start.result import SecretMask, masked_arguments
@@ -34,6 +31,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils.kvm_module import prese
 from ansible_collections.zstack.kvm.plugins.plugin_utils.agent_api.body import BodyError, text_of
 from ansible_collections.zstack.kvm.plugins.plugin_utils.agent_api.callback_url import problem_of
 from ansible_collections.zstack.kvm.plugins.plugin_utils.agent_api.request import RequestError, read_request
+from ansible_collections.zstack.kvm.plugins.plugin_utils.start_vm_cmd import vm_of_document
 from ansible_collections.zstack.kvm.tests.support.reference_cases import ALL_CASES, CASES
 from lxml import etree
 
@@ -56,7 +54,7 @@ def vms_of(documents: Iterable[dict[str, Any]]) -> Iterable[dict[str, Any]]:
     """Yield the VMs of those documents that the filter takes."""
     for document in documents:
         with suppress(StartVmCmdError):
-            yield vm_from_start_vm_cmd(document)[0]
+            yield vm_of_document(document, "error")[0]
 
 
 VMS = list(vms_of(DOCUMENTS))
@@ -75,7 +73,7 @@ def use_document(document: Any) -> None:
     with suppress(RequestError):
         json.dumps(read_request(json.dumps(document)).arguments, allow_nan=False, ensure_ascii=False).encode()
     with suppress(StartVmCmdError):
-        vm_from_start_vm_cmd(document, unknown="warn")
+        vm_of_document(document, "warn")
 
 
 def use_body(sent: bytes, encoding: str) -> None:

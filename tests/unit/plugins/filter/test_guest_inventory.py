@@ -8,6 +8,9 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
+import pytest
+import yaml
+from ansible.errors import AnsibleFilterError
 from ansible_collections.zstack.kvm.plugins.filter.guest_inventory import FilterModule
 
 guest_inventory = FilterModule().filters()["guest_inventory"]
@@ -57,3 +60,29 @@ def test_a_libvirt_network_is_behind_its_hypervisor() -> None:
 
 def test_without_a_proxy_if_ansible_runs_on_the_hypervisor() -> None:
     assert "ProxyCommand" not in ssh_options(hosts(vm("a"), ansible_connection="local")["a"])
+
+
+class TestOfTheInventoryWrittenBefore:
+    WRITTEN = yaml.safe_dump(
+        guest_inventory(
+            [{"inventory_hostname": hv, "zstack_created": {"vms": [vm(f"of-{hv}")]}} for hv in ("hv1", "hv2", "hv3")],
+            "ops",
+        )
+    )
+
+    def test_guests_of_other_hypervisors_are_kept(self) -> None:
+        now = {"inventory_hostname": "hv1", "zstack_created": {"vms": [vm("new")]}}
+        found = guest_inventory([now], "ops", others=["hv2"], written=self.WRITTEN)
+        assert list(found["created_vms"]["hosts"]) == ["new", "of-hv2"]
+
+    def test_a_vm_that_has_moved_is_where_it_is_now(self) -> None:
+        now = {"inventory_hostname": "hv1", "zstack_created": {"vms": [vm("of-hv2")]}}
+        found = guest_inventory([now], "ops", others=["hv2"], written=self.WRITTEN)
+        assert found["created_vms"]["hosts"]["of-hv2"]["zstack_vm_hypervisor"] == "hv1"
+
+    @pytest.mark.parametrize(
+        "text", ["a: [", "some text", "all: {}", "created_vms: {hosts: [a]}", "created_vms: {hosts: {a: b}}"]
+    )
+    def test_what_else_is_in_the_file_is_not_overwritten(self, text: str) -> None:
+        with pytest.raises(AnsibleFilterError, match="zstack_inventory: the file exists, and is no inventory"):
+            guest_inventory([], "ops", written=text)

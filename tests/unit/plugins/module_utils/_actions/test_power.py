@@ -211,6 +211,12 @@ class TestAStart:
         assert power.Start().do(context).failure is None
         assert context.warnings == ["the OOM score of the VM cannot be set because its QEMU was not found"]
 
+    def test_does_not_warn_if_the_default_oom_score_cannot_be_set(self) -> None:
+        context = context_with(libvirt_with())
+        context.vm = parsed_vm(oom_score_adj=0)
+        assert power.Start().do(context).failure is None
+        assert context.warnings == []
+
 
 class TestARestoreFromAMemorySnapshot:
     ACTION = power.Restore("/memory", XML)

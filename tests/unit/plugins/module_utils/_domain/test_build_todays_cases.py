@@ -15,7 +15,8 @@ from ansible_collections.zstack.kvm.plugins.module_utils._domain.build import bu
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmProblems
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.document_fields import DocumentReader
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
-from ansible_collections.zstack.kvm.plugins.module_utils._spec.start_vm_cmd import converted, vm_from_start_vm_cmd
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.start_vm_cmd import converted
+from ansible_collections.zstack.kvm.plugins.plugin_utils.start_vm_cmd import vm_of_document
 from ansible_collections.zstack.kvm.tests.support.deviations.today import REFUSED, STARTED, differences
 from ansible_collections.zstack.kvm.tests.support.document_variants import facts_of, variants
 from ansible_collections.zstack.kvm.tests.support.libvirt_schema import schema_errors
@@ -26,7 +27,7 @@ from lxml import etree
 
 def domain_of(case: TodaysCase) -> etree._Element:
     """Our domain on the agent's host."""
-    (vm,), problems = parse_vms([vm_from_start_vm_cmd(case.document)[0]])
+    (vm,), problems = parse_vms([vm_of_document(case.document, "error")[0]])
     assert not problems
     return build(vm, case.host, case.facts).element
 

@@ -105,6 +105,68 @@ def test_a_value_of_the_options_replaces_it(parent: str, xml: str, options: dict
     assert drift(tuned(parent, xml), **options) != []
 
 
+# What operators set in a disk and in a NIC, and where.
+TUNED_DEVICES = {
+    "discard": ("disk/driver", "@discard", "unmap"),
+    "queues": ("disk/driver", "@queues", "4"),
+    "IO thread": ("disk/driver", "@iothread", "1"),
+    "serial number": ("disk", "serial", "<serial>one</serial>"),
+    "block size": ("disk", "blockio", '<blockio logical_block_size="4096"/>'),
+    "encryption": ("disk/source", "encryption", '<encryption format="luks"/>'),
+    "MTU": ("interface", "mtu", '<mtu size="9000"/>'),
+    "isolation": ("interface", "port", '<port isolated="yes"/>'),
+}
+NIC = {"nics": [{"bridge_name": "br0", "mac": "fa:00:00:00:00:01"}]}
+
+
+def tuned_device(parent: str, part: str, value: str) -> etree._Element:
+    """Return the definition of a VM in whose disk or NIC an operator has set something."""
+    domain = copy.deepcopy(desired(**NIC)[1])
+    element = domain.find("devices/" + parent)
+    if part.startswith("@"):
+        element.set(part[1:], value)
+    else:
+        element.append(etree.fromstring(value))
+    normalise_desired(domain)
+    return domain
+
+
+@pytest.mark.parametrize(("parent", "part", "value"), TUNED_DEVICES.values(), ids=TUNED_DEVICES)
+class TestWhatAnOperatorHasSetInADevice:
+    def test_is_no_drift(self, parent: str, part: str, value: str) -> None:
+        existing = tuned_device(parent, part, value)
+        vm, domain = desired(**NIC)
+        assert etree.tostring(reconcile(with_omitted(domain, vm, existing), existing).merged) == etree.tostring(
+            existing
+        )
+        assert live_changes(with_omitted(domain, vm, existing), existing, {}).differences == ()
+
+    def test_is_removed_if_omitted_settings_are(self, parent: str, part: str, value: str) -> None:
+        (path,) = drift(tuned_device(parent, part, value), **NIC, omitted_settings="remove")
+        assert path.endswith(part)
+
+
+@pytest.mark.parametrize(("parent", "xml"), [each[:2] for each in [*TUNED.values(), *OTHERS.values()]])
+def test_what_is_set_in_the_machine_is_removed_if_omitted_settings_are(parent: str, xml: str) -> None:
+    assert drift(tuned(parent, xml), omitted_settings="remove") != []
+
+
+def test_what_libvirt_refuses_for_a_virtual_function_goes_with_the_bridge() -> None:
+    existing = tuned_device("interface", "mtu", '<mtu size="9000"/>')
+    etree.SubElement(existing.find("devices/interface"), "target", dev="tap0")
+    function = {"nics": [{**NIC["nics"][0], "bridge_name": None, "pci_device_address": "0000:5e:02.1"}]}
+    vm, domain = desired(**function)
+    (nic,) = reconcile(with_omitted(domain, vm, existing), existing).merged.findall("devices/interface")
+    assert [part.tag for part in nic] == ["mac", "source", "driver"]
+
+
+def test_an_image_that_takes_the_path_of_another_is_not_encrypted_like_it() -> None:
+    existing = tuned_device("disk/source", "encryption", '<encryption format="luks"/>')
+    existing.find("devices/disk/source").set("file", "/another.qcow2")
+    vm, domain = desired(**NIC)
+    assert reconcile(with_omitted(domain, vm, existing), existing).merged.find("devices/disk/source/encryption") is None
+
+
 def test_a_pin_that_is_given_decides_about_all_pins() -> None:
     existing = tuned("cputune", '<vcpupin vcpu="0" cpuset="0"/>')
     etree.SubElement(existing.find("cputune"), "vcpupin", vcpu="1", cpuset="1")

@@ -85,7 +85,7 @@ HELD = """
   <devices>
     <emulator>/usr/bin/qemu-system-x86_64</emulator>
     <disk type="file" device="disk">
-      <driver name="qemu" type="qcow2" cache="none" discard="unmap"/>
+      <driver name="qemu" type="qcow2" cache="none"/>
       <source file="/root.qcow2"/>
       <target dev="vda" bus="virtio"/>
       <boot order="1"/>
@@ -512,11 +512,14 @@ class TestDiskOptions:
         assert found_in(self.disk(), self.disk('io="native"')) == ["devices/disk[target=sda]/driver/@io"]
 
     @pytest.mark.parametrize("driver", ['discard="unmap"', 'queues="4"', 'iothread="1"'])
-    def test_settings_of_an_operator_stay(self, driver: str) -> None:
-        assert found_in(self.disk(), self.disk(driver)) == []
+    def test_settings_that_are_not_desired_are_removed(self, driver: str) -> None:
+        path = "devices/disk[target=sda]/driver/@%s" % driver.partition("=")[0]
+        assert found_in(self.disk(), self.disk(driver)) == [path]
 
-    def test_a_serial_number_stays_where_it_is_not_desired(self) -> None:
-        assert found_in(self.disk(), self.disk(beside="<serial>1</serial>")) == []
+    @pytest.mark.parametrize("part", ["<serial>1</serial>", '<blockio physical_block_size="4096"/>'])
+    def test_parts_that_are_not_desired_are_removed(self, part: str) -> None:
+        path = "devices/disk[target=sda]/%s" % etree.fromstring(part).tag
+        assert found_in(self.disk(), self.disk(beside=part)) == [path]
 
     def test_a_volume_on_another_socket_is_another(self) -> None:
         ours, other = (self.disk(source='type="unix" path="/run/%s"' % name) for name in "ab")
@@ -551,8 +554,6 @@ class TestPartsOfDevicesThatNoOptionDecides:
     @pytest.mark.parametrize(
         ("device", "part"),
         [
-            (NIC, '<mtu size="9000"/>'),
-            (NIC, '<port isolated="yes"/>'),
             (NIC, '<driver name="vhost" queues="4"/>'),
             (NIC, '<driver name="qemu"/>'),
             (SERIAL, '<log file="/var/log/libvirt/qemu/web-console.log"/>'),
@@ -570,6 +571,8 @@ class TestPartsOfDevicesThatNoOptionDecides:
         ("device", "part"),
         [
             (NIC, VHOST),
+            (NIC, '<mtu size="9000"/>'),
+            (NIC, '<port isolated="yes"/>'),
             (SERIAL, '<log file="/var/log/libvirt/qemu/vm-console.log"/>'),
             (PCI, '<rom bar="on" file="/var/lib/zstack/pcirom/1"/>'),
         ],

@@ -56,7 +56,9 @@ def test_what_is_no_file_is_missing(images: SourceImages, tmp_path: Path, name: 
     assert code_of(images, tmp_path / name) == "image_missing"
 
 
-@pytest.mark.parametrize(("image_format", "stated"), [("raw", "qcow2"), ("qcow2", "raw"), ("vmdk", None)])
+@pytest.mark.parametrize(
+    ("image_format", "stated"), [("raw", "qcow2"), ("qcow2", "raw"), ("vmdk", None), ("vmdk", "raw")]
+)
 def test_an_image_of_another_format_than_stated_or_possible_is_refused(
     images: SourceImages, tmp_path: Path, image_format: str, stated: str | None
 ) -> None:

@@ -8,10 +8,9 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._spec import start_vm_cmd
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.document_fields import DocumentReader
-from ansible_collections.zstack.kvm.plugins.module_utils._spec.start_vm_cmd import StartVmCmdError, vm_from_start_vm_cmd
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.start_vm_cmd import StartVmCmdError, read_document
 
 MINIMAL = {
     "vmInstanceUuid": "001f00d0000000000000000000000001",
@@ -27,15 +26,16 @@ def document(**fields: Any) -> dict[str, Any]:
 
 
 def converted(**fields: Any) -> dict[str, Any]:
-    vm, warnings = vm_from_start_vm_cmd(document(**fields))
-    assert warnings == []
-    return vm
+    read = read_document(document(**fields))
+    assert (read.problems, read.warnings) == ([], [])
+    return read.vm
 
 
 def problems(*args: Any, **kwargs: Any) -> list[str]:
-    with pytest.raises(StartVmCmdError) as caught:
-        vm_from_start_vm_cmd(*args, **kwargs)
-    return caught.value.problems
+    try:
+        return read_document(*args, **kwargs).problems
+    except StartVmCmdError as error:
+        return error.problems
 
 
 PCI = {"type": "pci", "domain": "0x0000", "bus": "0x00", "slot": "0x1f", "function": "0x0"}

@@ -52,6 +52,8 @@ def read(row: Field, raw: Any) -> tuple[Sent, DocumentReader]:
         pytest.param(Used(TEXT, ("o",), ""), "a", {}, id="used"),
         pytest.param(Ignored("why"), "a", {}, id="ignored"),
         pytest.param(Refused("instead"), False, {}, id="refused without a value"),
+        pytest.param(Refused("instead"), "False", {}, id="refused with the text of a boolean"),
+        pytest.param(Ignored("why", of_2018=True), [], {}, id="of 2018 without a value"),
         pytest.param(Nested("o", INNER), {"size": 1}, {"o": {"size": 1}}, id="mapping"),
         pytest.param(Nested("", INNER), {"size": 1}, {}, id="mapping that the caller uses"),
         pytest.param(Nested("o", INNER, many=True), [{"size": 1}, {}], {"o": [{"size": 1}, {}]}, id="list"),
@@ -129,3 +131,8 @@ def test_a_path_is_that_of_the_mapping_and_the_field(path: str, key: Any, inner:
 
 def test_uuids_are_compared_by_their_digits() -> None:
     assert digits_of("001F-00d0") == "001f00d0"
+
+
+def test_a_field_that_only_documents_of_2018_use_is_a_warning() -> None:
+    _sent, reader = read(Ignored("another field decides", of_2018=True), "a")
+    assert reader.warnings == ["doc.f has no effect: another field decides"]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
-from ansible_collections.zstack.kvm.plugins.module_utils._spec.start_vm_cmd import vm_from_start_vm_cmd
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.start_vm_cmd import read_document
 from ansible_collections.zstack.kvm.tests.unit.plugins.module_utils._spec.documents import converted, document, problems
 
 
@@ -51,13 +51,13 @@ class TestUnknownFields:
         assert set(problem.partition(": ")[2].partition(" (")[0].split(", ")) == self.PATHS
 
     def test_are_kept_out_with_a_warning(self) -> None:
-        vm, warnings = vm_from_start_vm_cmd(self.DOCUMENT, unknown="warn")
+        vm, warnings = read_document(self.DOCUMENT, unknown="warn")[:2]
         assert len(warnings) == 2
         assert set(warnings[1].partition(": ")[2].split(", ")) == self.PATHS
         assert parse_vms([vm])[1] == []
 
     def test_are_kept_out_silently(self) -> None:
-        vm, warnings = vm_from_start_vm_cmd(document(gpu="x"), unknown="ignore")
+        vm, warnings = read_document(document(gpu="x"), unknown="ignore")[:2]
         assert (vm, warnings) == (converted(), [])
 
     def test_may_have_any_name(self) -> None:
@@ -109,7 +109,7 @@ class TestWrongDocuments:
     def test_are_not_changed(self) -> None:
         given = document(addons={"NicQos": {"n": {"inboundBandwidth": 1}}}, nics=[{"uuid": "n", "bridgeName": "b"}])
         before = copy.deepcopy(given)
-        vm_from_start_vm_cmd(given)
+        read_document(given)
         assert given == before
 
 

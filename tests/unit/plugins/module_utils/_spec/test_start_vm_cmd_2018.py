@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
-from ansible_collections.zstack.kvm.plugins.module_utils._spec.start_vm_cmd import vm_from_start_vm_cmd
+from ansible_collections.zstack.kvm.plugins.plugin_utils.start_vm_cmd import vm_of_document
 from ansible_collections.zstack.kvm.tests.unit.plugins.module_utils._spec.documents import converted, document, problems
 
 CASES = sorted(Path(__file__).parents[4].joinpath("fixtures", "start_vm_cmd").glob("*.json"))
@@ -36,13 +36,13 @@ def test_there_are_120_reference_documents() -> None:
 @pytest.mark.parametrize("path", CASES, ids=[path.stem for path in CASES])
 class TestReferenceDocuments:
     def test_are_right_as_they_are(self, path: Path) -> None:
-        vm, warnings = vm_from_start_vm_cmd(path.read_text(encoding="utf-8"))
+        vm, warnings = vm_of_document(path.read_text(encoding="utf-8"), "error")
         assert warnings == []
         assert parse_vms([vm])[1] == []
 
     def test_lose_nothing_but_what_the_agent_ignores(self, path: Path) -> None:
         given = json.loads(path.read_text(encoding="utf-8"))
-        vm = vm_from_start_vm_cmd(given)[0]
+        vm = vm_of_document(given, "error")[0]
         for ignored in ("maxMemory", "instanceOfferingOnlineChange"):
             del given[ignored]
         for nic in given["nics"]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils._spec.start_vm_cmd import vm_from_start_vm_cmd
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.start_vm_cmd import read_document
 from ansible_collections.zstack.kvm.tests.unit.plugins.module_utils._spec.documents import converted, document, problems
 
 
@@ -40,7 +40,7 @@ class TestLimits:
 
     @pytest.mark.parametrize("key", ["VolumeQos", "NicQos"])
     def test_for_something_else_are_left_out_with_a_warning(self, key: str) -> None:
-        vm, warnings = vm_from_start_vm_cmd(document(addons={key: {"f00d": {}}}))
+        vm, warnings = read_document(document(addons={key: {"f00d": {}}}))[:2]
         assert vm == converted()
         assert warnings == ["addons.%s.f00d is for a device that this VM does not have: ignored" % key]
 

@@ -18,9 +18,7 @@ from ansible_collections.zstack.kvm.tests.unit.plugins.module_utils._spec.docume
 
 
 def test_what_the_document_does_not_mention_is_not_left_to_others() -> None:
-    vm = vm_of()
-    assert (vm["cpu_pinning"], vm["io_threads"], vm["panic_devices"]) == ([], [], [])
-    assert not any(vm[switch] for switch in ("huge_pages", "no_share_pages", "emulate_hyperv", "vm_port_off"))
+    assert vm_of()["omitted_settings"] == "remove"
 
 
 def test_io_threads_beyond_the_pins_have_the_lowest_free_numbers() -> None:
@@ -40,7 +38,12 @@ def test_more_pins_than_io_threads_are_threads_too() -> None:
 
 def test_pins_of_no_io_thread_have_no_effect_with_a_warning() -> None:
     vm, reader = read(addons={"ioThreadNum": 0, "ioThreadPins": [{"ioThreadId": 1}]})
-    assert (vm["io_threads"], len(reader.warnings)) == ([], 1)
+    assert (vm.get("io_threads"), len(reader.warnings)) == (None, 1)
+
+
+def test_a_score_of_0_is_set_as_well() -> None:
+    assert vm_of(priorityConfigStruct={"oomScoreAdj": 0})["oom_score_adj"] == 0
+    assert "oom_score_adj" not in vm_of()
 
 
 CHANNEL = {"socketPath": "/run/agent", "targetName": "agent"}

@@ -58,6 +58,12 @@ def test_a_vhost_volume_has_no_io_thread() -> None:
     assert ("io_thread" in vm["root_volume"], len(reader.warnings)) == (False, 1)
 
 
+@pytest.mark.parametrize(("sent", "path"), [(3, "addons.NativeAio"), ({"f0": "on"}, "addons.NativeAio.f0")])
+def test_native_aio_is_true_or_false(sent: Any, path: str) -> None:
+    (problem,) = problems_of(addons={"NativeAio": sent})
+    assert problem.startswith(path + " must be true or false")
+
+
 @pytest.mark.parametrize("sent", [True, {"f0": True}], ids=["of all volumes", "by UUID"])
 def test_native_aio_is_left_out_with_a_warning_where_the_cache_mode_forbids_it(sent: Any) -> None:
     assert vm_of(addons={"NativeAio": sent})["root_volume"]["native_aio"] is True
@@ -83,6 +89,7 @@ def test_native_aio_is_left_out_with_a_warning_where_the_cache_mode_forbids_it(s
             id="no controller and no IO thread",
         ),
         pytest.param({"multiQueues": 0}, {"queues": None}, id="no queues"),
+        pytest.param({"useVirtio": None}, {"use_virtio": False}, id="the machine's own bus"),
         pytest.param({"bootOrder": 1}, {"boot_order": 1}, id="boot order"),
         pytest.param({"bootOrder": 0}, {"boot_order": None}, id="no boot order"),
         pytest.param({"multiQueues": 4}, {"queues": 4}, id="queues"),

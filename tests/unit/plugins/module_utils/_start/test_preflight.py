@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any, Optional
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError, VmProblems
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import Problem, VmError, VmProblems
 from ansible_collections.zstack.kvm.plugins.module_utils._host.processes import CommandResult
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem, RemoteSystem
 from ansible_collections.zstack.kvm.plugins.module_utils._start.preflight import (
     host_problems,
     memory_warnings,
     missing_channel_directories,
+    missing_explained,
     network_filter_problems,
     network_problems,
     qmp_directory_problems,
@@ -367,3 +368,22 @@ class TestTheDirectoryOfQmpSockets:
         assert (problem.option_path, problem.code) == ("vms[0].additional_qmp", "path_unsafe")
         assert problem.message.startswith("QEMU must not listen in %s: " % self.PATH)
         assert shared_qmp_directory(self.VM, system, self.OWNER) == []
+
+
+@pytest.mark.parametrize(
+    ("present", "domain_type", "message"),
+    [
+        ([], "kvm", "no kvm: missing directory /dev/kvm"),
+        (["dev/kvm"], "kvm", "no kvm: missing kvm_intel or kvm_amd module"),
+        (["dev/kvm", "sys/module/kvm_amd"], "kvm", "no kvm"),
+        ([], "qemu", "no kvm"),
+    ],
+)
+def test_what_is_missing_for_kvm_is_reported(
+    tmp_path: Path, present: list[str], domain_type: str, message: str
+) -> None:
+    for path in present:
+        (tmp_path / path).mkdir(parents=True)
+    missing = [Problem("domain_type", "no kvm", "unsupported_domain_type"), Problem("cpu_model", "none")]
+    found = missing_explained(missing, parsed_vm(domain_type=domain_type), HostSystem(str(tmp_path)))
+    assert [problem.message for problem in found] == [message, "none"]

@@ -1,0 +1,61 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The targets of the benchmarks: what is compared, and when a target is met."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.zstack.kvm.tests.benchmarks.contenders import BARE, COMMUNITY, NOTHING, OURS
+from ansible_collections.zstack.kvm.tests.benchmarks.measure import Measured
+from ansible_collections.zstack.kvm.tests.benchmarks.simulated import PING, PLAYBOOK, Cost
+from ansible_collections.zstack.kvm.tests.benchmarks.sizes import Sizes
+from ansible_collections.zstack.kvm.tests.benchmarks.targets import Target, targets
+from ansible_collections.zstack.kvm.tests.benchmarks.workloads import (
+    CLONED,
+    DEFINED,
+    FLEET_RUNNING,
+    FLEET_STARTED,
+    RUNNING,
+    STARTED,
+    looked_at,
+)
+
+SIZES = Sizes()
+FLEET = SIZES.hosts * SIZES.vms_of_a_host
+
+
+def target(words: str, **seconds_of_clones: float) -> Target:
+    """Return the target with these words, if nothing takes one second and everything else ten."""
+    counts = {
+        STARTED: [SIZES.started[-1]],
+        CLONED: [SIZES.cloned],
+        RUNNING: [SIZES.running[-1]],
+        DEFINED: [SIZES.defined[0], SIZES.defined[-1]],
+        FLEET_STARTED: [FLEET],
+        FLEET_RUNNING: [FLEET],
+    }
+    contenders = {BARE.name: 10.0, COMMUNITY.name: 10.0, NOTHING.name: 1.0, OURS.name: 10.0}
+    measured = [
+        Measured(workload, name, count, [seconds])
+        for workload, numbers in counts.items()
+        for count in numbers
+        for name, seconds in (contenders if workload != CLONED else {**contenders, **seconds_of_clones}).items()
+    ]
+    costs = [Cost(what, 200, 1.0, 1.0, 1000) for what in (PLAYBOOK, PING)]
+    memory = {looked_at(SIZES.running[-1]): 1024}
+    found = targets(measured, {"build": 0.001, "compare": 0.0005}, memory, costs, SIZES)
+    (one,) = (each for each in found if words in each.what)
+    return one
+
+
+@pytest.mark.parametrize(("seconds", "met"), [(12.5, True), (12.6, False)])
+def test_linked_clones_take_at_most_15_percent_more_than_qemu_img_and_libvirt_alone(seconds: float, met: bool) -> None:
+    found = target("100 linked clones created and started", **{OURS.name: seconds})
+    assert (found.measured, found.limit) == (pytest.approx((seconds - 1) / 10), 1.15)
+    assert found.met is met
+
+
+def test_a_target_of_at_least_is_met_by_more() -> None:
+    assert Target("", 3.5, 3.5, at_least=True).met
+    assert not Target("", 3.4, 3.5, at_least=True).met
