@@ -179,7 +179,7 @@ def _try_system(
     # Another system's files do not have this machine's cache.
     images = [f"--bind={cloud_image.CACHE}"] if cloud_image.CACHE.is_dir() else []
     with laboratory(session, 1, f"--system={files}", *images) as (inside,):
-        marks = ["-m", "not outside" if systems.SYSTEMS[name].base else INSIDE]
+        marks = ["-m", "not outside" if systems.SYSTEMS[name].base else INSIDE, f"--ignore={supported.IN_A_BROWSER}"]
         command = [*inside, python, "-m", "pytest", "--verbose", "--durations=20", *marks, *tests]
         pytest_and_again(session, f"{part}-{name}", command, env={"PATH": path, **(env or {})})
 
@@ -198,7 +198,7 @@ def mutation(session: nox.Session) -> None:
 
 @session
 def fresh_hosts(session: nox.Session) -> None:
-    """Apply the role host_prerequisites to minimal installations of every Debian, with systemd and without."""
+    """Apply the role host_prerequisites to minimal installations, with systemd and without, and to modular daemons."""
     pytest(session, "fresh_hosts", "--verbose", FRESH_HOSTS, *session.posargs)
 
 
@@ -209,7 +209,7 @@ def versions(session: nox.Session) -> None:
     for missing in supported.left_out(found):
         session.warn(f"not tried: {missing}")
     failures = Failures()
-    with failures.noted("the role on minimal installations"):
+    with failures.noted("the role host_prerequisites"):
         pytest(session, "versions-fresh_hosts", "--verbose", FRESH_HOSTS, *session.posargs)
     for name in systems.SYSTEMS:
         with failures.noted(name):

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The archive in which Ansible sends a module: its files and bytes.
+"""The archive in which Ansible sends a module: its files and bytes, and the seconds of CPU that building it takes.
 
 python -m tests.benchmarks.archive MODULE... prints them. ANSIBLE_COLLECTIONS_PATH must be set.
 """
@@ -16,6 +16,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 import zipfile
 
 from tests.run.checkout import Checkout
@@ -23,19 +24,19 @@ from tests.run.checkout import Checkout
 MODULES = ("ansible.builtin.ping", "zstack.kvm.zstack_vm_start")
 
 
-def archives(checkout: Checkout) -> dict[str, dict[str, int]]:
-    """Return files and bytes of the modules' archives."""
+def archives(checkout: Checkout) -> dict[str, dict[str, float]]:
+    """Return files, bytes and seconds of the modules' archives."""
     environment = checkout.environment(ANSIBLE_COLLECTIONS_PATH=str(checkout.collections))
     command = [checkout.program("python"), "-m", "tests.benchmarks.archive"]
     done = subprocess.run(
         [*command, *MODULES], cwd=checkout.root, env=environment, stdout=subprocess.PIPE, text=True, check=True
     )
-    found: dict[str, dict[str, int]] = json.loads(done.stdout)
+    found: dict[str, dict[str, float]] = json.loads(done.stdout)
     return found
 
 
-def _archive(name: str) -> dict[str, int]:
-    """Return files and bytes of an archive as ansible-core builds it, compressed."""
+def _archive(name: str) -> dict[str, float]:
+    """Return files, bytes and seconds of an archive as ansible-core builds it, compressed."""
     from ansible.executor import module_common
     from ansible.parsing.dataloader import DataLoader
     from ansible.plugins.loader import module_loader
@@ -51,13 +52,15 @@ def _archive(name: str) -> dict[str, int]:
         "module_compression": "ZIP_DEFLATED",
     }
     known = inspect.signature(module_common.modify_module).parameters
+    begun = time.process_time()
     built = module_common.modify_module(**{name: value for name, value in arguments.items() if name in known})
+    seconds = time.process_time() - begun
     # Until ansible-core 2.18 a tuple.
     payload = built[0] if isinstance(built, tuple) else built.b_module_data
     # By far the longest of the texts in base64.
     content = base64.b64decode(max(re.findall(rb"[A-Za-z0-9+/=]{1000,}", payload), key=len))
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        return {"files": len(archive.namelist()), "bytes": len(content)}
+        return {"files": len(archive.namelist()), "bytes": len(content), "cpu_seconds": seconds}
 
 
 if __name__ == "__main__":

@@ -6,23 +6,26 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from ansible_collections.zstack.kvm.tests.run import fresh_systems
-from ansible_collections.zstack.kvm.tests.support import media
-from ansible_collections.zstack.kvm.tests.support.fresh_host import FreshHost, fresh_host
+from ansible_collections.zstack.kvm.tests.support.applied_role import (
+    PREPARE,
+    assert_daemon_restarts_with_other_settings,
+    changed,
+    host_with_disk,
+    start_vm,
+    vm_boots,
+)
+from ansible_collections.zstack.kvm.tests.support.fresh_host import FreshHost
 
 # Packages are downloaded and installed, on a machine that may be busy.
 pytestmark = pytest.mark.timeout(1800)
 
-CHECKOUT = Path(__file__).resolve().parents[2]
-PREPARE, START = (str(CHECKOUT / "playbooks" / name) for name in ("prepare_hypervisors.yml", "start_vms.yml"))
 LIBVIRT = {"debian-12": r"9\.0", "debian-13": r"11\.3", "debian-unstable": r"\d+\.\d+"}
-VM = "3f0b6c1e-0000-4000-8000-0000000000f5"
 
 
 @dataclass
@@ -40,12 +43,6 @@ class Applied:
     foretold_again: str
 
 
-def changed(printed: str) -> int:
-    """Return the number of tasks that changed something."""
-    (number,) = re.findall(r"^fresh +: ok=\d+ +changed=(\d+) ", printed, re.MULTILINE)
-    return int(number)
-
-
 @pytest.fixture(scope="module", params=[True, False], ids=["systemd", "without-systemd"])
 def systemd(request: pytest.FixtureRequest) -> bool:
     return request.param
@@ -57,21 +54,18 @@ def applied(
 ) -> Iterator[Applied]:
     directory = tmp_path_factory.mktemp("host")
     files = fresh_systems.directory(request.param)
-    with tempfile.TemporaryDirectory(prefix="zstack-kvm-images-", dir="/var/tmp") as images:
-        Path(images).chmod(0o755)
-        disk = media.write_qcow2(Path(images, "disk.qcow2"), f"I am {VM}")
-        with fresh_host(files, directory, systemd, disk.parent) as host:
-            yield Applied(
-                host,
-                request.param,
-                systemd,
-                disk,
-                foretold=host.play(PREPARE, "--check"),
-                installed_by_check_mode=host.try_run("dpkg-query", "--show", "libvirt-daemon-system").stdout,
-                first=host.play(PREPARE),
-                second=host.play(PREPARE),
-                foretold_again=host.play(PREPARE, "--check"),
-            )
+    with host_with_disk(files, directory, systemd) as (host, disk):
+        yield Applied(
+            host,
+            request.param,
+            systemd,
+            disk,
+            foretold=host.play(PREPARE, "--check"),
+            installed_by_check_mode=host.try_run("dpkg-query", "--show", "libvirt-daemon-system").stdout,
+            first=host.play(PREPARE),
+            second=host.play(PREPARE),
+            foretold_again=host.play(PREPARE, "--check"),
+        )
 
 
 def test_check_mode_names_the_packages_and_installs_none(applied: Applied) -> None:
@@ -100,31 +94,11 @@ def test_where_systemd_runs_it_has_the_daemons_and_starts_them_at_boot(applied: 
         assert asked("is-active") == []
 
 
-def start_vm(applied: Applied) -> None:
-    vm = {
-        "uuid": VM,
-        "name": "first",
-        "domain_type": "qemu",
-        "memory": "64MiB",
-        "cpu_num": 1,
-        "root_volume": {"install_path": str(applied.disk)},
-    }
-    applied.host.play(START, zstack_vms=[vm])
-
-
 def test_a_vm_starts_and_boots(applied: Applied) -> None:
-    start_vm(applied)
-    terminal = applied.host.run("virsh", "ttyconsole", VM).strip()
-    said = applied.host.run("timeout", "240", "grep", "--max-count=1", "--text", VM, terminal)
-    assert f"I am {VM}" in said
+    start_vm(applied.host, applied.disk)
+    assert vm_boots(applied.host)
 
 
 def test_with_other_settings_the_daemon_restarts_and_the_vm_runs_on(applied: Applied) -> None:
-    start_vm(applied)
-    number = applied.host.run("virsh", "domid", VM)
-    daemon = applied.host.run("cat", "/run/libvirtd.pid")
-    settings = {"host_prerequisites_security_driver": "none"}
-    assert changed(applied.host.play(PREPARE, **settings)) > 0
-    assert applied.host.run("cat", "/run/libvirtd.pid") != daemon
-    assert applied.host.run("virsh", "domid", VM) == number
-    assert changed(applied.host.play(PREPARE, **settings)) == 0
+    start_vm(applied.host, applied.disk)
+    assert_daemon_restarts_with_other_settings(applied.host, "libvirtd")

@@ -204,6 +204,27 @@ def test_devices_by_hand_go_from_the_lists_that_the_document_owns_and_stay_elsew
     assert (devices.find("disk/target[@dev='vdb']"), devices.find("rng") is None) == (None, False)
 
 
+def test_what_omitted_options_describe_stays_and_is_removed_on_request(new_vm: NewVm) -> None:
+    vm = {**new_vm(), "nics": []}
+    card, root = nic(vm, 1), vm["root_volume"]
+    tuned = {"nics": [{**card, "mtu": 1400}], "root_volume": {**root, "queues": 2, "serial": "one"}}
+    in_process.start({**vm, **tuned, "smbios": {"serial": "two"}})
+    usual = {**vm, "nics": [card]}
+    assert not in_process.agreed(usual).result["changed"]
+    run = in_process.agreed({**usual, "omitted_settings": "remove"})
+    assert (run.actions, run.vm["restart_required"]) == (["define"], True)
+    assert {each["path"] for each in run.vm["differences"]} == {
+        "sysinfo",
+        "os/smbios",
+        "devices/disk[target=vda]/driver/@queues",
+        "devices/disk[target=vda]/serial",
+        "devices/interface[mac=%s]/mtu" % card["mac"],
+    }
+    virsh("destroy", vm["uuid"])
+    assert in_process.agreed({**usual, "omitted_settings": "remove"}).actions == ["start"]
+    assert not in_process.start({**usual, "omitted_settings": "remove"}).vm["differences"]
+
+
 def test_what_patches_remove_is_gone_from_a_running_vm_at_its_next_boot(new_vm: NewVm) -> None:
     vm = new_vm()
     in_process.start(vm)

@@ -73,6 +73,8 @@ CHOSEN = {
     ),
 }
 TESTS_OF_SYSTEMS = tuple(test for tests in CHOSEN.values() for test in tests)
+# Their Python has no Selenium to collect these with, which run on this machine only.
+IN_A_BROWSER = "tests/integration/test_report.py"
 # Beyond that when all versions are tried
 FURTHER_TESTS_OF_SYSTEMS = (
     "tests/integration/test_access.py",

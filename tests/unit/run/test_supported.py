@@ -54,6 +54,7 @@ def test_the_tests_that_are_run_on_versions_exist() -> None:
         *supported.TESTS_OF_TARGETS,
         *supported.TESTS_OF_AIOHTTP,
         *supported.TESTS_OF_SYSTEMS,
+        supported.IN_A_BROWSER,
         *supported.FURTHER_TESTS_OF_SYSTEMS,
         *supported.TESTS_OF_MODULAR_DAEMONS,
     )
@@ -66,6 +67,12 @@ def test_the_tests_that_are_run_on_versions_exist() -> None:
 )
 def test_other_systems_have_tests_of_everything_that_depends_on_libvirt_and_qemu(area: str) -> None:
     assert supported.CHOSEN[area]
+
+
+def test_only_tests_in_a_browser_need_selenium() -> None:
+    files = (CHECKOUT / "tests/integration").glob("test_*.py")
+    importing = [file.name for file in files if "support.browser" in file.read_text(encoding="utf-8")]
+    assert importing == [Path(supported.IN_A_BROWSER).name]
 
 
 def test_the_lowest_aiohttp_is_the_one_that_is_promised() -> None:

@@ -44,6 +44,12 @@ def test_it_creates_a_secret_with_its_value(host: Host) -> None:
     assert host.libvirt.calls[-1] == ("close",)
 
 
+def test_the_password_of_an_iscsi_target_is_plain_text(host: Host) -> None:
+    result = host.run(uuid=UUID, type="iscsi", usage="iqn.2015-01.com.example:disk", value="pässword")
+    assert result["actions"] == ["define", "set_value"]
+    assert secret_of(host.libvirt) == ("iqn.2015-01.com.example:disk", False, "pässword".encode())
+
+
 def test_check_mode_reports_the_same_and_changes_nothing(host: Host) -> None:
     result = host.run(check=True, uuid=UUID, value=VALUE)
     assert (result["changed"], result["actions"]) == (True, ["define", "set_value"])
@@ -114,6 +120,11 @@ def test_all_problems_of_the_input_are_reported_at_once(host: Host) -> None:
     result = host.run(uuid="7", type="iscsi", value="")
     assert result["failed"]
     assert [option for option in ("uuid: ", "usage: ", "value: ") if option not in result["msg"]] == []
+
+
+def test_a_usage_is_one_line(host: Host) -> None:
+    result = host.run(uuid=UUID, usage="two\nlines", value=VALUE)
+    assert result["failed"] and "usage: contains the control character" in result["msg"]
 
 
 @pytest.mark.parametrize("value", [83, ["Sekr3t"], {"key": "Sekr3t"}])
