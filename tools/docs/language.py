@@ -67,7 +67,7 @@ def findings(phrase: Phrase) -> Iterator[str]:
             continue
         for number, line in enumerate(lines, 1):
             # Names are read like text: a test's name is its specification.
-            for text in {line, line.replace("_", " ")}:
+            for text in dict.fromkeys((line, line.replace("_", " "))):
                 for match in pattern.finditer(text):
                     yield f"{name}:{number}: {match.group().strip()!r}: say {phrase.instead}"
 

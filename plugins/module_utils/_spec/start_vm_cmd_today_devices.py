@@ -66,12 +66,11 @@ def _finish_volume(volume: Sent, is_root: bool, reader: DocumentReader) -> None:
     if is_virtio and kind != "iscsi" and volume.get("multiQueues", 0) > 0:
         options["queues"] = volume.get("multiQueues")
     if (is_virtio or is_scsi) and volume.get("ioThreadId", 0) > 0:
-        if kind == "vhost":
-            reader.warnings.append(
-                "%s has no effect: the server of a vhost volume has threads of its own" % volume.inner("ioThreadId")
-            )
-        else:
-            options["io_thread"] = volume.get("ioThreadId")
+        _add_io_thread(volume, kind, is_virtio, reader)
+    if is_virtio and kind == "ceph" and options.pop("shareable", False):
+        reader.warnings.append(
+            "%s has no effect: a ceph volume on the virtio bus can be shared without it" % volume.inner("shareable")
+        )
     if is_scsi and volume.get("controllerIndex", 0) > 0:
         options["controller_index"] = volume.get("controllerIndex")
     path, recovery, url = str(volume.get("installPath", "")).partition("?r=")
@@ -81,6 +80,18 @@ def _finish_volume(volume: Sent, is_root: bool, reader: DocumentReader) -> None:
     address = _address(volume.get("deviceAddress"), reader)
     if address and (address.get("type") == "pci") == is_virtio:
         options["address"] = address
+
+
+def _add_io_thread(volume: Sent, kind: str, is_virtio: bool, reader: DocumentReader) -> None:
+    reason = None
+    if kind == "vhost":
+        reason = "the server of a vhost volume has threads of its own"
+    elif kind == "iscsi" and is_virtio:
+        reason = "ZStack's agent gives no IO thread to an iSCSI volume on the virtio bus"
+    if reason is None:
+        volume.options["io_thread"] = volume.get("ioThreadId")
+    else:
+        reader.warnings.append("%s has no effect: %s" % (volume.inner("ioThreadId"), reason))
 
 
 def _device_type(volume: Sent, reader: DocumentReader) -> str:

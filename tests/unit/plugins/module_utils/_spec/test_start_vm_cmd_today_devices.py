@@ -53,9 +53,30 @@ def test_only_the_drives_in_the_list_exist() -> None:
     assert (vm_of()["cd_roms"], vm_of(cdRoms=[{"deviceId": 1, "isEmpty": True}])["cd_roms"]) == ([], [{"device_id": 1}])
 
 
-def test_a_vhost_volume_has_no_io_thread() -> None:
-    vm, reader = read(rootVolume=root(deviceType="vhost", ioThreadId=1))
+@pytest.mark.parametrize("kind", ["vhost", "iscsi"])
+def test_a_vhost_or_iscsi_volume_has_no_io_thread(kind: str) -> None:
+    vm, reader = read(rootVolume=root(deviceType=kind, ioThreadId=1))
     assert ("io_thread" in vm["root_volume"], len(reader.warnings)) == (False, 1)
+
+
+def test_an_iscsi_volume_on_a_scsi_bus_has_the_io_thread_of_its_controller() -> None:
+    vm, reader = read(rootVolume=root(deviceType="iscsi", useVirtioSCSI=True, ioThreadId=1))
+    assert (vm["root_volume"]["io_thread"], reader.warnings) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("fields", "shareable", "warnings"),
+    [
+        pytest.param({"deviceType": "ceph"}, False, 1, id="virtio"),
+        pytest.param({"deviceType": "ceph", "useVirtioSCSI": True}, True, 0, id="SCSI"),
+        pytest.param({}, True, 0, id="file"),
+    ],
+)
+def test_a_ceph_volume_is_marked_as_shareable_on_scsi_buses_only(
+    fields: dict[str, Any], shareable: bool, warnings: int
+) -> None:
+    vm, reader = read(rootVolume=root(shareable=True, **fields))
+    assert (vm["root_volume"].get("shareable", False), len(reader.warnings)) == (shareable, warnings)
 
 
 @pytest.mark.parametrize(("sent", "path"), [(3, "addons.NativeAio"), ({"f0": "on"}, "addons.NativeAio.f0")])
