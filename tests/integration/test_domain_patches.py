@@ -211,7 +211,7 @@ def test_secure_boot_comes_with_patches_and_goes_without_them(new_vm: NewVm, pat
     [
         (add("devices", '<panic model="isa"/><panic model="isa"/>'), "invalid_domain"),
         (add("devices", "<unknown/>"), "invalid_domain"),
-        (add("features", '<hyperv><spinlocks state="on"/></hyperv>'), "invalid_domain"),
+        (add("features", '<hyperv><spinlocks state="on" retries="1"/></hyperv>'), "invalid_domain"),
         (add("devices", '<controller type="ide" index="7"/>'), "unsupported_device"),
     ],
 )
