@@ -21,7 +21,8 @@ from tests.run.setup import Setup, SetupError
 
 from . import machine, report
 from .archive import archives
-from .hypervisors import Failed, laboratory
+from .hypervisors import Failed
+from .laboratory import laboratory
 from .simulated import simulated
 from .sizes import SMOKE, Sizes
 from .targets import targets

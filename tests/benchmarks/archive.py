@@ -19,7 +19,7 @@ import sys
 import time
 import zipfile
 
-from tests.run.checkout import Checkout
+from ..run.checkout import Checkout
 
 MODULES = ("ansible.builtin.ping", "zstack.kvm.zstack_vm_start")
 

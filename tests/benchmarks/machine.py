@@ -10,7 +10,7 @@ import platform
 import subprocess
 from pathlib import Path
 
-from tests.run.checkout import Checkout
+from ..run.checkout import Checkout
 
 
 def describe(checkout: Checkout) -> dict[str, str]:

@@ -17,8 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.run.checkout import Checkout
-
+from ..run.checkout import Checkout
 from .hypervisors import HERE, Failed
 from .sizes import Sizes
 from .vms import write_json
