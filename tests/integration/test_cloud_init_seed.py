@@ -110,7 +110,7 @@ class TestAnotherContent:
         assert "another-secret" in extracted(Path(source(vm)), "user-data")
         assert not start(changed).vm["changed"]
 
-        assert agreed(changed, on_drift="restart").actions == ["stop", "start"]
+        assert agreed({**changed, "timeout": 10}, on_drift="restart").actions == ["stop", "start"]
         assert not start(changed).vm["restart_required"]
 
     def test_comes_to_a_running_guest_with_on_drift_live(self, vm: dict[str, Any]) -> None:
