@@ -14,11 +14,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from tests.run.checkout import Checkout
-from tests.run.lock import alone
-from tests.run.process import interrupt_on_signals
-from tests.run.setup import Setup, SetupError
-
+from ..run.checkout import Checkout
+from ..run.lock import alone
+from ..run.process import interrupt_on_signals
+from ..run.setup import Setup, SetupError
 from . import machine, report
 from .archive import archives
 from .hypervisors import Failed

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.run.checkout import Checkout
 from tools.lab.laboratory import ssh
 from tools.lab.laboratory.hypervisor import load_all
 
+from ..run.checkout import Checkout
 from .hypervisors import ONE, Hypervisors, run
 
 
