@@ -47,7 +47,7 @@ def paths_of(directory: Path, given: list[dict[str, str]]) -> list[Path]:
 
 
 def test_images_are_verified_and_fetched_once(images: Path, given: list[dict[str, str]]) -> None:
-    """Two runs need the same images at once; then they get a wrong one and a truncated one."""
+    """Two runs need the same images at once; then they get wrong ones and a truncated one."""
     directory = images / "cache"
     # A run that was killed left one; somebody fetches into the other.
     old, new = (directory / f".packed.{age}.partial" for age in ("old", "new"))
@@ -58,14 +58,18 @@ def test_images_are_verified_and_fetched_once(images: Path, given: list[dict[str
     beginning = images / "beginning.xz"
     beginning.write_bytes((images / "raw.xz").read_bytes()[:100])
     truncated = {"name": "truncated", "url": beginning.as_uri(), "checksum": checksum(beginning)}
+    other = {**given[0], "name": "other", "checksum": given[1]["checksum"]}
     look = {"ansible.builtin.command": f"stat --format=%i {paths_of(directory, given)[0]}"}
     with ThreadPoolExecutor() as threads:
         tasks = [include(directory, given), look, include(directory, [given[0], wrong])]
-        first, second = threads.map(run_tasks, [tasks, [include(directory, given), include(directory, [truncated])]])
+        runs = [tasks, [include(directory, given), include(directory, [truncated])], [include(directory, [other])]]
+        first, second, third = threads.map(run_tasks, runs)
     paths = paths_of(directory, given)
     # The fact images_paths is set at the end.
     assert any("truncated cannot be decompressed: xz: " in str(result.get("msg")) for result in second)
     assert f"'plain': '{paths[1]}'" in str(second)
+    not_downloaded = "images_list: other cannot be downloaded: The checksum for "
+    assert any(str(result.get("msg")).startswith(not_downloaded) for result in third)
     assert any("the checksum of wrong is" in str(result.get("msg")) for result in first)
     assert sorted(directory.iterdir()) == [new, *paths]
     assert [path.read_bytes() for path in paths] == [(images / name).read_bytes() for name in ("raw", "qcow2")]
