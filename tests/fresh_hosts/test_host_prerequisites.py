@@ -36,11 +36,11 @@ class Applied:
     system: str
     systemd: bool
     disk: Path
-    foretold: str
+    predicted: str
     installed_by_check_mode: str
     first: str
     second: str
-    foretold_again: str
+    predicted_again: str
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["systemd", "without-systemd"])
@@ -60,17 +60,17 @@ def applied(
             request.param,
             systemd,
             disk,
-            foretold=host.play(PREPARE, "--check"),
+            predicted=host.play(PREPARE, "--check"),
             installed_by_check_mode=host.try_run("dpkg-query", "--show", "libvirt-daemon-system").stdout,
             first=host.play(PREPARE),
             second=host.play(PREPARE),
-            foretold_again=host.play(PREPARE, "--check"),
+            predicted_again=host.play(PREPARE, "--check"),
         )
 
 
 def test_check_mode_names_the_packages_and_installs_none(applied: Applied) -> None:
-    assert changed(applied.foretold) > 0
-    assert re.search(r"To be installed: .*\blibvirt-daemon-system\b", applied.foretold)
+    assert changed(applied.predicted) > 0
+    assert re.search(r"To be installed: .*\blibvirt-daemon-system\b", applied.predicted)
     assert applied.installed_by_check_mode == ""
 
 
@@ -81,7 +81,7 @@ def test_the_first_run_reports_a_hypervisor(applied: Applied) -> None:
 
 
 def test_the_second_run_changes_nothing_and_check_mode_says_so(applied: Applied) -> None:
-    assert (changed(applied.second), changed(applied.foretold_again)) == (0, 0)
+    assert (changed(applied.second), changed(applied.predicted_again)) == (0, 0)
 
 
 def test_where_systemd_runs_it_has_the_daemons_and_starts_them_at_boot(applied: Applied) -> None:

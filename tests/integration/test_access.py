@@ -40,13 +40,13 @@ def start(user: User, vm: dict[str, Any], check: bool = False, **options: Any) -
 
 
 def agreed(user: User, vm: dict[str, Any], **options: Any) -> TaskRun:
-    """Start a VM as the user; check mode has foretold the actions, or the error."""
-    foretold, run = start(user, vm, check=True, **options), start(user, vm, **options)
-    assert foretold.failed == run.failed, (foretold.result, run.result)
+    """Start a VM as the user; check mode has predicted the actions, or the error."""
+    predicted, run = start(user, vm, check=True, **options), start(user, vm, **options)
+    assert predicted.failed == run.failed, (predicted.result, run.result)
     if run.failed:
-        assert foretold.error["code"] == run.error["code"]
+        assert predicted.error["code"] == run.error["code"]
     else:
-        assert foretold.actions == run.actions
+        assert predicted.actions == run.actions
     return run
 
 

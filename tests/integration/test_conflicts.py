@@ -120,10 +120,10 @@ class TestChannelSocket:
         started(first)
         refused(start(second), "address_in_use", str(socket_path), first["name"], first["uuid"])
         assert answers(socket_path)
-        # Check mode foretells it.
-        foretold = start(second, check=True)
-        assert not foretold.failed
-        assert any(first["uuid"] in warning for warning in foretold.vm["warnings"])
+        # Check mode predicts it.
+        predicted = start(second, check=True)
+        assert not predicted.failed
+        assert any(first["uuid"] in warning for warning in predicted.vm["warnings"])
         # One that is off keeps nobody from starting.
         virsh("destroy", first["uuid"])
         (warning,) = [text for text in started(second).vm["warnings"] if str(socket_path) in text]

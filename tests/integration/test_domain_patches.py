@@ -219,13 +219,13 @@ def test_check_mode_predicts_no_definition_that_libvirt_refuses(
     new_vm: NewVm, patch: dict[str, str], code: str
 ) -> None:
     vm = new_vm(domain_patches=[patch])
-    foretold, real = (start(vm, check=check).error for check in (True, False))
-    for error in (foretold, real):
+    predicted, real = (start(vm, check=check).error for check in (True, False))
+    for error in (predicted, real):
         assert (error["code"], error["phase"]) == (code, "define"), error
 
 
 def test_it_predicts_one_for_which_the_hypervisor_is_not_ready(new_vm: NewVm) -> None:
     vm = new_vm(nics=[{"bridge_name": "br_none"}])
-    foretold = start(vm, check=True)
-    assert foretold.actions == ["define", "start"]
-    assert any("br_none" in warning for warning in foretold.vm["warnings"])
+    predicted = start(vm, check=True)
+    assert predicted.actions == ["define", "start"]
+    assert any("br_none" in warning for warning in predicted.vm["warnings"])

@@ -16,7 +16,7 @@ from typing import Any, Optional
 
 import pytest
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm, image_directory
-from ansible_collections.zstack.kvm.tests.support import daemon, foretold
+from ansible_collections.zstack.kvm.tests.support import daemon, predicted
 from ansible_collections.zstack.kvm.tests.support.forked_task import Fault, start
 from ansible_collections.zstack.kvm.tests.support.obedient_guest import wait_until_up, write_obedient_disk
 from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun
@@ -334,8 +334,8 @@ def test_these_are_all_calls_and_check_mode_predicts_what_they_do(scenario: Scen
     def run(check: bool = False) -> TaskRun:
         return scenario.run(check=True) if check else scenario.run(calls=file)
 
-    foretell = foretold.failed if scenario.fails else foretold.agreed
-    assert foretell(run).failed == scenario.fails
+    run_predicted = predicted.failed if scenario.fails else predicted.agreed
+    assert run_predicted(run).failed == scenario.fails
     calls = file.read_text().splitlines()
     assert [call for call, last in zip(calls, ["", *calls]) if call != last] == CALLS[scenario.name]
 

@@ -118,10 +118,10 @@ def test_what_is_missing_is_created_and_the_vm_runs_on(new_vm: NewVm, settings: 
     kill_daemon()
     before = settings.read_bytes()
 
-    foretold = run_role(check=True, path=str(boot_loader), **wanted)
-    assert changed(foretold)
-    assert f"To be started: {daemon.NAME}" in messages(foretold)
-    assert "To be added: zstack_test=1 iommu=pt" in messages(foretold)
+    predicted = run_role(check=True, path=str(boot_loader), **wanted)
+    assert changed(predicted)
+    assert f"To be started: {daemon.NAME}" in messages(predicted)
+    assert "To be added: zstack_test=1 iommu=pt" in messages(predicted)
     assert settings.read_bytes() == before and not PARAMETERS.exists() and try_virsh("uri").returncode != 0
 
     assert changed(run_role(path=str(boot_loader), **wanted))

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
-from ansible_collections.zstack.kvm.tests.support import daemon, foretold
+from ansible_collections.zstack.kvm.tests.support import daemon, predicted
 from ansible_collections.zstack.kvm.tests.support.forked_task import begin, start
 from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun
 from ansible_collections.zstack.kvm.tests.support.processes import (
@@ -39,7 +39,7 @@ def own_libvirtd() -> None:
 
 def assert_repaired_by_the_next_run(vm: Vm, **options: Any) -> None:
     """Assert that the next run succeeds, and the one after it has nothing to do."""
-    again = foretold.agreed(start, vm, **options)
+    again = predicted.agreed(start, vm, **options)
     assert not again.failed, again.output
     assert (state(vm["uuid"]), len(qemus_of(vm["uuid"]))) == ("running", 1)
     assert start(vm, **options).actions == []
@@ -101,7 +101,7 @@ def test_a_libvirtd_that_hangs_is_given_up_in_time_before_a_start_and_during_it(
 def test_a_start_that_takes_longer_than_the_timeout_is_ended_and_undone(new_vm: NewVm) -> None:
     vm = {**slow_to_start(new_vm(), 200), "timeout": 3}
     # libvirt itself waits longer, and then calls it another error.
-    run = foretold.failed(start, vm)
+    run = predicted.failed(start, vm)
     assert (run.error["code"], run.error["rollback"]) == ("start_timeout", "done"), run.error
     assert run.error["boot_diagnostics"] == {"serial_console": [], "qemu_log": [], "screenshot": None}
     assert (state(vm["uuid"]), qemus_of(vm["uuid"])) == ("absent", [])

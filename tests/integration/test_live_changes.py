@@ -329,8 +329,8 @@ class TestNics:
         assert (entry["state"], entry["warnings"], entry["restart_required"]) == ("running", [], True)
         assert len(entry["nics"]) == 2
 
-        foretold = start({**vm, "nics": [first, second]}, check=True, on_drift="live")
-        assert foretold.actions == ["define", "detach_nic", "attach_nic"]
+        predicted = start({**vm, "nics": [first, second]}, check=True, on_drift="live")
+        assert predicted.actions == ["define", "detach_nic", "attach_nic"]
         # Nothing of this guest lets go of a NIC.
         virsh("destroy", vm["uuid"])
         start({**vm, "nics": [first]})

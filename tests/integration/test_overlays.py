@@ -259,8 +259,8 @@ class TestMissingFilesOfAChain:
         link, above = overlay_of(off, missing), overlay_of(off, referrer)
         expected = f"the file {link}, the backing file of {above}, does not exist"
         assert run.error["message"] == f"vms[0].root_volume.install_path: {expected}"
-        foretold = module_run.start(off, check=True)
-        assert expected in " ".join(foretold.vm["warnings"])
+        predicted = module_run.start(off, check=True)
+        assert expected in " ".join(predicted.vm["warnings"])
 
     def test_so_is_an_overlay_that_is_missing_itself(self, off: dict[str, Any]) -> None:
         Path(overlay_of(off, "s2")).unlink()

@@ -29,7 +29,7 @@ DOCUMENTS = [*OLD, *TODAYS]
 
 
 @pytest.fixture(scope="module")
-def foretold(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
+def predicted(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
     """Return one run with all documents."""
     variables = {
         "ansible_python_interpreter": TARGET_PYTHON,
@@ -46,15 +46,15 @@ def foretold(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedPr
     return subprocess.run(command, cwd=CHECKOUT, env=dict(os.environ), capture_output=True, text=True, check=False)
 
 
-def test_every_vm_would_be_started(foretold: subprocess.CompletedProcess[str]) -> None:
-    assert foretold.returncode == 0, foretold.stdout + foretold.stderr
-    rows = [line.strip(' ",') for line in foretold.stdout.splitlines() if line.strip().startswith('"localhost ')]
+def test_every_vm_would_be_started(predicted: subprocess.CompletedProcess[str]) -> None:
+    assert predicted.returncode == 0, predicted.stdout + predicted.stderr
+    rows = [line.strip(' ",') for line in predicted.stdout.splitlines() if line.strip().startswith('"localhost ')]
     assert len(rows) == len(DOCUMENTS)
     assert {tuple(row.split()[-4:]) for row in rows} == {("absent", "-", "yes", "no")}
 
 
-def test_what_the_host_lacks_is_a_warning(foretold: subprocess.CompletedProcess[str]) -> None:
-    assert "vms[0].root_volume.install_path: the file or block device /" in foretold.stdout + foretold.stderr
+def test_what_the_host_lacks_is_a_warning(predicted: subprocess.CompletedProcess[str]) -> None:
+    assert "vms[0].root_volume.install_path: the file or block device /" in predicted.stdout + predicted.stderr
 
 
 def test_each_recorded_vm_of_both_generations_would_be_started() -> None:
@@ -67,7 +67,7 @@ def test_each_recorded_vm_of_both_generations_would_be_started() -> None:
     assert {(entry["actions"][0], entry["actions"][-1]) for entry in run.vms} == {("define", "start")}
 
 
-def test_nothing_is_defined(foretold: subprocess.CompletedProcess[str]) -> None:
+def test_nothing_is_defined(predicted: subprocess.CompletedProcess[str]) -> None:
     described = {str(UUID(document["vmInstanceUuid"])) for document in DOCUMENTS}
     assert len(described) == len(DOCUMENTS)
     assert not described & set(virsh("list", "--all", "--uuid").split())

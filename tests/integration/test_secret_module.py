@@ -118,8 +118,8 @@ def test_a_secret_with_state_absent_is_removed(identity: str) -> None:
 def test_check_mode_predicts_a_real_run_and_changes_nothing(identity: str, before: Optional[dict[str, str]]) -> None:
     if before is not None:
         assert not secret(identity, **before).failed
-    foretold, again, real = (secret(identity, check, value=KEY).result for check in (True, True, False))
-    said = [(each["changed"], each["actions"], each["diff"]) for each in (foretold, again, real)]
+    predicted, again, real = (secret(identity, check, value=KEY).result for check in (True, True, False))
+    said = [(each["changed"], each["actions"], each["diff"]) for each in (predicted, again, real)]
     assert said == [said[0]] * 3
     assert value_of(identity) == KEY
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
-from ansible_collections.zstack.kvm.tests.support import foretold
+from ansible_collections.zstack.kvm.tests.support import predicted
 from ansible_collections.zstack.kvm.tests.support.forked_task import start
 from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun
 from ansible_collections.zstack.kvm.tests.support.servers import IscsiServer
@@ -60,7 +60,7 @@ def counted(tmp_path: Path) -> Counted:
         return start(*vms, calls=calls, **options)
 
     def run(*vms: dict[str, Any], **options: Any) -> int:
-        done = counting(*vms, **options) if "check" in options else foretold.agreed(counting, *vms, **options)
+        done = counting(*vms, **options) if "check" in options else predicted.agreed(counting, *vms, **options)
         assert not done.failed, done.output
         return len(calls.read_text().splitlines())
 

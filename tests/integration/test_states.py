@@ -229,13 +229,13 @@ def test_in_shutdown_it_is_started_as_soon_as_it_is_off(new_vm: NewVm, images: P
     number = virsh("domid", vm["uuid"])
     wait_until(lambda: state(vm["uuid"]) == "in shutdown")
     disk_that_runs(images / "off.raw", HALT)
-    foretold = start(vm, check=True)
+    predicted = start(vm, check=True)
     calls.touch()
     task = forked_task.begin(vm, calls=calls)
     wait_until(lambda: calls.read_text().count("get the state") > 1, "the task waits for it")
     may_end.touch()
     run = task.finished()
-    assert run.actions == foretold.actions == ["wait_until_off", "start"], run.output
+    assert run.actions == predicted.actions == ["wait_until_off", "start"], run.output
     assert try_virsh("domid", vm["uuid"]).stdout.strip() != number
 
 

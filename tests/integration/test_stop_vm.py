@@ -50,13 +50,13 @@ def test_check_mode_predicts_a_shutdown_and_a_second_run_does_nothing(new_vm: Ne
     vm = obedient(new_vm, images)
     start(vm)
     task = {MODULE: {"vms": [vm["uuid"].replace("-", "")]}}
-    foretold, real, again = run_tasks([{**task, "check_mode": True}, task, task])
-    for result in (foretold, real):
+    predicted, real, again = run_tasks([{**task, "check_mode": True}, task, task])
+    for result in (predicted, real):
         (entry,) = result["vms"]
         assert (entry["uuid"], entry["name"]) == (vm["uuid"], vm["name"])
         assert (result["changed"], entry["actions"]) == (True, ["shutdown"])
-    assert foretold["diff"] == real["diff"]
-    assert foretold["vms"][0]["state"] == "running"
+    assert predicted["diff"] == real["diff"]
+    assert predicted["vms"][0]["state"] == "running"
     assert real["vms"][0]["state"] == "shutoff"
     assert (again["changed"], again["vms"][0]["actions"]) == (False, [])
     assert state(vm["uuid"]) == "shut off"
@@ -182,7 +182,7 @@ def test_the_socket_that_a_channel_left_behind_is_removed(new_vm: NewVm, images:
     assert not path.exists()
     with socket.socket(socket.AF_UNIX) as left_behind:
         left_behind.bind(str(path))
-    (foretold,) = stop(vm, check_mode=True)
+    (predicted,) = stop(vm, check_mode=True)
     (entry,) = stop(vm)
-    assert foretold["actions"] == entry["actions"] == ["remove_channel_socket"]
+    assert predicted["actions"] == entry["actions"] == ["remove_channel_socket"]
     assert not path.exists()

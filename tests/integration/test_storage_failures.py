@@ -20,7 +20,7 @@ import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Hypervisor
 from ansible_collections.zstack.kvm.plugins.module_utils._storage.fusionstor import NBD_SOCKET
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
-from ansible_collections.zstack.kvm.tests.support import foretold, in_process, media, module_run, playbook
+from ansible_collections.zstack.kvm.tests.support import in_process, media, module_run, playbook, predicted
 from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun
 from ansible_collections.zstack.kvm.tests.support.processes import qemus_of
 from ansible_collections.zstack.kvm.tests.support.servers import CephCluster, IscsiServer, NbdServer
@@ -85,7 +85,7 @@ def start_in_time(*vms: dict[str, Any], **options: Any) -> TaskRun:
 
 def fails(vm: dict[str, Any], code: str, *said: str) -> TaskRun:
     """Return a start that fails soon with this code, says what it is about, and leaves nothing."""
-    run = foretold.failed(start_in_time, vm)
+    run = predicted.failed(start_in_time, vm)
     assert run.error["code"] == code, run.error
     assert all(text in run.error["message"] for text in said), run.error["message"]
     assert (run.actions, run.error["rollback"]) == ([], "not_needed")

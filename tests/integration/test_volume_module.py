@@ -22,9 +22,9 @@ MIB = 1 << 20
 
 def agreed(*given: dict[str, Any], **options: Any) -> list[dict[str, Any]]:
     """Return the entries of a run that check mode has predicted."""
-    foretold, real = run_volumes(*given, check=True, **options), run_volumes(*given, **options)
+    predicted, real = run_volumes(*given, check=True, **options), run_volumes(*given, **options)
     assert not real.failed, real.result
-    assert [each["actions"] for each in foretold.result["volumes"]] == [
+    assert [each["actions"] for each in predicted.result["volumes"]] == [
         each["actions"] for each in real.result["volumes"]
     ]
     return list(real.result["volumes"])

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._host.new_file import partial_name
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
-from ansible_collections.zstack.kvm.tests.support import foretold, forked_task, media, module_run
+from ansible_collections.zstack.kvm.tests.support import forked_task, media, module_run, predicted
 from ansible_collections.zstack.kvm.tests.support.failing_start import UNKNOWN_TO_QEMU
 from ansible_collections.zstack.kvm.tests.support.forked_task import Fault, begin
 from ansible_collections.zstack.kvm.tests.support.in_process import agreed, start
@@ -176,7 +176,7 @@ class TestLeftAlone:
         start(vm)
         virsh("destroy", vm["uuid"])
         disk.unlink()
-        error = foretold.failed(start, vm).error
+        error = predicted.failed(start, vm).error
         assert (error["code"], "not created" in error["message"]) == ("image_missing", True)
         assert not disk.exists()
 
@@ -228,7 +228,7 @@ class TestRefused:
             ({"image": off, "linked": True}, "volume_in_use", "is a disk of VM"),
         ]
         vms = [created(new_vm, images / f"new{index}", **create) for index, (create, _c, _t) in enumerate(expected)]
-        run = foretold.failed(start, *vms)
+        run = predicted.failed(start, *vms)
         errors = [vm["error"] for vm in run.vms]
         assert [error["code"] for error in errors] == [code for _create, code, _text in expected]
         for error, (_create, _code, text) in zip(errors, expected):
@@ -240,7 +240,7 @@ class TestRefused:
         vm = created(new_vm, disk, image=images / "nothing")
         missing = str(images / "no" / "disk")
         vm["data_volumes"] = [{"install_path": missing, "create": {"size": "1MiB"}}]
-        message = foretold.failed(start, vm).error["message"]
+        message = predicted.failed(start, vm).error["message"]
         assert "vms[0].root_volume.create.image: the image %s does not exist" % (images / "nothing") in message
         assert "vms[0].data_volumes[0].install_path: the directory %s does not exist" % (images / "no") in message
         assert state(vm["uuid"]) == "absent"

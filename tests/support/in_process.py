@@ -20,7 +20,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._start.plan import Poli
 from ansible_collections.zstack.kvm.plugins.module_utils._start.run_context import StartRequest
 from ansible_collections.zstack.kvm.plugins.module_utils._start.start import start_vms
 from ansible_collections.zstack.kvm.plugins.module_utils._volumes.work import VolumeRequest, VolumeTask
-from ansible_collections.zstack.kvm.tests.support import foretold
+from ansible_collections.zstack.kvm.tests.support import predicted
 from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun
 
 
@@ -69,5 +69,5 @@ def run_volumes(*volumes: Any, state: str = "present", check: bool = False) -> T
     return TaskRun(returned, "", int(any(result.failure is not None for result in results)))
 
 
-agreed = partial(foretold.agreed, start)
-failed = partial(foretold.failed, start)
+agreed = partial(predicted.agreed, start)
+failed = partial(predicted.failed, start)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import ansible
-from ansible_collections.zstack.kvm.tests.support import foretold
+from ansible_collections.zstack.kvm.tests.support import predicted
 from ansible_collections.zstack.kvm.tests.support.documented_result import deviations
 from ansible_collections.zstack.kvm.tests.support.forked_task import run_module
 from ansible_collections.zstack.kvm.tests.support.playbook import COLLECTIONS, TARGET_PYTHON, TaskRun
@@ -67,5 +67,5 @@ def finished(process: object, output: str, module: str = "zstack_vm_start") -> T
     return TaskRun(result, output, 1 if result.get("failed") else 0)
 
 
-agreed = partial(foretold.agreed, start)
-failed = partial(foretold.failed, start)
+agreed = partial(predicted.agreed, start)
+failed = partial(predicted.failed, start)

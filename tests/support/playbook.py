@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Optional
 
-from ansible_collections.zstack.kvm.tests.support import foretold
+from ansible_collections.zstack.kvm.tests.support import predicted
 from ansible_collections.zstack.kvm.tests.support.documented_result import deviations
 from ansible_collections.zstack.kvm.tests.support.waiting import output_of
 
@@ -156,5 +156,5 @@ def finished(process: subprocess.Popen[str], output: str, directory: Path) -> Ta
     return TaskRun(json.loads(results.read_text(encoding="utf-8").splitlines()[-1]), output, process.returncode)
 
 
-agreed = partial(foretold.agreed, start)
-failed = partial(foretold.failed, start)
+agreed = partial(predicted.agreed, start)
+failed = partial(predicted.failed, start)

@@ -137,8 +137,8 @@ class TestAnExistingVolume:
     def test_of_another_format_is_a_problem(self, store: FakeVolumes) -> None:
         store.volumes["/a"] = FoundVolume("raw", 5)
         assert codes(run("/a")) == ["image_format"]
-        (foretold,) = run("/a", check_mode=True)
-        assert (foretold.actions, foretold.differences) == ([], ())
+        (predicted,) = run("/a", check_mode=True)
+        assert (predicted.actions, predicted.differences) == ([], ())
 
     def test_that_could_not_be_grown_is_as_before(self, store: FakeVolumes) -> None:
         store.volumes["/a"] = SMALL
