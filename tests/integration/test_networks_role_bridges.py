@@ -22,12 +22,17 @@ from ansible_collections.zstack.kvm.tests.support.managed_host import (
     managed_host,
 )
 from ansible_collections.zstack.kvm.tests.support.playbook import run_tasks
+from ansible_collections.zstack.kvm.tests.support.role_bridges import (
+    MOVED,
+    PROGRAM,
+    apply,
+    assert_refusals_name_the_path,
+    assert_undone_without_all_addresses,
+)
 from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(300)
 
-PROGRAM = Path(__file__).resolve().parents[2] / "roles/networks/files/bridges"
-MOVED = {"uplink": "eth0", "move_addresses": True}
 BEFORE = {"10-eth0.network"}
 
 
@@ -36,14 +41,6 @@ def host(tmp_path: Path) -> Iterator[ManagedHost]:
     """Yield a host whose uplink eth0 has an address."""
     with managed_host(tmp_path, NETWORKD) as host:
         yield host
-
-
-def program(host: ManagedHost, *bridges: dict[str, Any], seconds: int = 60) -> subprocess.CompletedProcess[str]:
-    """Run what the role runs; C(seconds): how long it waits for the bridges. After an undo it does not wait."""
-    script = f"import runpy, sys; sys.path.insert(0, {str(PROGRAM)!r}); import work; work.SECONDS = {seconds}; "
-    script += "work._OWN_RESTORE_SECONDS = 0; "
-    script += f"runpy.run_path({str(PROGRAM)!r}, run_name='__main__')"
-    return host.run(sys.executable, "-B", "-c", script, "apply", json.dumps(bridges), check=False)
 
 
 def role(**variables: Any) -> dict[str, Any]:
@@ -70,50 +67,38 @@ def test_a_bridge_takes_over_the_address_and_no_connection_is_cut(host: ManagedH
     assert host.ports("br_eth0") == {"eth0"}
     assert connection.echoed("after") == "after"
     # The address is the bridge's now: nothing is left to move.
-    again = program(host, {"uplink": "eth0"})
+    again = apply(host, {"uplink": "eth0"})
     assert (again.returncode, again.stdout) == (0, "")
 
 
 def test_bridges_come_back_when_the_host_boots(host: ManagedHost) -> None:
-    assert program(host, MOVED, {"name": "inner"}).returncode == 0
+    assert apply(host, MOVED, {"name": "inner"}).returncode == 0
     host.restart(without=["br_eth0", "inner"])
     wait_until(lambda: host.addresses("br_eth0") == [f"{ADDRESS}/24"], "the bridge is there again")
     assert host.ports("br_eth0") == {"eth0"}
-    again = program(host, MOVED, {"name": "inner"})
+    again = apply(host, MOVED, {"name": "inner"})
     assert (again.returncode, again.stdout) == (0, "")
 
 
 def test_what_would_cut_a_connection_or_is_taken_is_refused_with_its_path(host: ManagedHost) -> None:
-    host.run("ip", "link", "add", "br_taken", "type", "veth")
-    errors = program(host, {"uplink": "eth0"}, {"name": "br_taken"}).stderr
-    assert f"networks_bridges[0].uplink: eth0 has the addresses {ADDRESS}/24, by which Ansible" in errors
-    assert "networks_bridges[1].name: the hypervisor has another device br_taken, of the kind veth" in errors
-    assert (host.files(), host.addresses("eth0")) == (BEFORE, [f"{ADDRESS}/24"])
+    assert host.files() == BEFORE
+    assert_refusals_name_the_path(host)
 
 
 def test_a_bridge_that_does_not_get_all_addresses_is_undone(host: ManagedHost) -> None:
-    """An address by hand is in nobody's file."""
-    host.run("ip", "address", "add", "10.78.0.1/24", "dev", "eth0")
-    run = program(host, MOVED, {"name": "inner"}, seconds=1)
-    assert run.returncode == 1
-    assert "has not created br_eth0 with its port and addresses within 1 seconds. It has been undone." in run.stderr
-    assert host.files() == BEFORE
-    assert set(host.addresses("eth0")) == {f"{ADDRESS}/24", "10.78.0.1/24"}
-    devices = host.run("ip", "-brief", "link").stdout
-    assert "br_eth0" not in devices
-    assert "inner" not in devices
+    assert_undone_without_all_addresses(host)
 
 
 @pytest.mark.parametrize("written", [1, 2, 3])
 def test_the_next_run_completes_what_a_killed_one_has_begun(host: ManagedHost, written: int) -> None:
     """It writes the uplink's file last: until then a boot leaves the uplink as it is."""
-    assert program(host, MOVED).returncode == 0
+    assert apply(host, MOVED).returncode == 0
     names = ["00-zstack-br_eth0.netdev", "00-zstack-br_eth0.network", "00-zstack-eth0.network"]
     host.run("rm", *(f"{NETWORKD.files}/{name}" for name in names[written:]), check=False)
     host.restart(without=["br_eth0"])
     device = "br_eth0" if written == len(names) else "eth0"
     wait_until(lambda: host.addresses(device) == [f"{ADDRESS}/24"], "the host has its address")
-    assert program(host, MOVED).returncode == 0
+    assert apply(host, MOVED).returncode == 0
     assert (host.addresses("br_eth0"), host.ports("br_eth0")) == ([f"{ADDRESS}/24"], {"eth0"})
 
 
