@@ -74,3 +74,11 @@ def test_images_are_verified_and_fetched_once(images: Path, given: list[dict[str
     assert sorted(directory.iterdir()) == [new, *paths]
     assert [path.read_bytes() for path in paths] == [(images / name).read_bytes() for name in ("raw", "qcow2")]
     assert [result["stdout"] for result in first if "stat" in result.get("cmd", ())] == [str(paths[0].stat().st_ino)]
+
+
+@pytest.mark.parametrize("checksum", ["md5:d41d8cd98f00b204e9800998ecf8427e", "sha256:0", ""])
+def test_a_checksum_that_is_no_sha256_is_refused_before_anything_is_created(images: Path, checksum: str) -> None:
+    directory = images / "cache"
+    results = run_tasks([include(directory, [{"name": "debian", "url": "file:///nowhere", "checksum": checksum}])])
+    assert "images_list: debian needs " in str(results)
+    assert not directory.exists()
