@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the bridges of the role networks do on a host, whatever manages its network."""
+"""Checks of the bridges that the role networks creates, whatever manages the network of the host."""
 
 from __future__ import annotations
 
