@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The cloud-init seed of a VM on the hypervisor: who can read it, when it is written, when it goes."""
+"""The cloud-init seed of a VM on the hypervisor: who can read it, when it is written, when it is removed."""
 
 from __future__ import annotations
 
@@ -122,9 +122,9 @@ class TestAnotherContent:
 class TestSecrets:
     def test_are_in_no_result_of_the_module(self, vm: dict[str, Any]) -> None:
         for check in (True, False):
-            said = run_module("zstack_vm_start", {"vms": [vm]}, check)
-            assert not said.failed
-            assert PASSWORD not in json.dumps(said.result) + said.output
+            task = run_module("zstack_vm_start", {"vms": [vm]}, check)
+            assert not task.failed
+            assert PASSWORD not in json.dumps(task.result) + task.output
 
 
 def test_the_seed_goes_with_the_definition(vm: dict[str, Any]) -> None:
@@ -132,6 +132,6 @@ def test_the_seed_goes_with_the_definition(vm: dict[str, Any]) -> None:
     start({**vm, "cloud_init": OTHER})
     assert len(seeds(vm)) == 2
     virsh("destroy", vm["uuid"])
-    said = run_module("zstack_vm_stop", {"vms": [vm["uuid"]], "undefine": True}, False)
-    assert said.actions.count("remove_cloud_init_seed") == 2
+    task = run_module("zstack_vm_stop", {"vms": [vm["uuid"]], "undefine": True}, False)
+    assert task.actions.count("remove_cloud_init_seed") == 2
     assert seeds(vm) == []

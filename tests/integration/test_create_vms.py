@@ -22,7 +22,7 @@ from ansible_collections.zstack.kvm.tests.support.playbook import TARGET_PYTHON,
 from ansible_collections.zstack.kvm.tests.support.virsh import remove_domain, try_virsh, virsh
 from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 
-# The longest of all, so that it is the first: a guest that cloud-init sets up boots for a minute, emulated.
+# The longest of all, so that it is the first: under emulation, a guest with cloud-init takes a minute to boot.
 pytestmark = pytest.mark.timeout(1500)
 
 NAME = "test-from-image"
@@ -55,7 +55,7 @@ class Controller:
         }
 
     def create_vms(self, **variables: Any) -> int:
-        """Run the playbook, and return how many tasks have changed something."""
+        """Run the playbook, and return the number of tasks that have changed something."""
         run = self.try_to_create_vms(**variables)
         recap = re.search(r"^hv +: ok=\d+ +changed=(\d+) ", run.stdout, re.MULTILINE)
         assert run.returncode == 0 and recap, run.stdout + run.stderr
@@ -67,7 +67,7 @@ class Controller:
         return self._run("ansible-playbook", "-i", str(self._hypervisors), "-e", given, "playbooks/create_vms.yml")
 
     def ask_guest(self) -> list[str]:
-        """Log in to the guest, by the inventory that the playbook has written, and return its answers."""
+        """Log in to the guest with the inventory that the playbook has written, and return its answers."""
         login = ["-i", str(self.guests), "--private-key", str(self.key)]
         run = self._run("ansible", NAME, *login, "-m", "ansible.builtin.shell", "-a", QUESTIONS)
         assert run.returncode == 0, run.stdout + run.stderr
@@ -149,11 +149,11 @@ def test_names_an_image_and_a_key_become_guests_that_one_logs_in_to(tmp_path: Pa
 def test_all_problems_are_one_error_before_anything_is_changed(tmp_path: Path, images: Path) -> None:
     controller = Controller(tmp_path, images)
     run = controller.try_to_create_vms(zstack_names=["No Name"], zstack_ssh_key=str(controller.key))
-    said = run.stdout + run.stderr
+    output = run.stdout + run.stderr
     assert run.returncode != 0
-    assert "zstack_names[0]: must be a host name" in said
-    assert "zstack_ssh_key: line 1 is no public SSH key" in said
-    assert controller.key.read_text(encoding="utf-8").splitlines()[1] not in said
+    assert "zstack_names[0]: must be a host name" in output
+    assert "zstack_ssh_key: line 1 is no public SSH key" in output
+    assert controller.key.read_text(encoding="utf-8").splitlines()[1] not in output
     assert NAME not in virsh("net-list", "--all", "--name").split()
     run = controller.try_to_create_vms(zstack_names="")
     assert "zstack_names: no host names a VM" in run.stdout + run.stderr

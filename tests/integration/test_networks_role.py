@@ -31,7 +31,7 @@ def removed() -> Iterator[None]:
 
 
 def roles(*runs: dict[str, Any]) -> list[list[str]]:
-    """Run the role once for each of these variables, in one playbook, and return what each has planned and changed."""
+    """Run the role once with each of these variables, in one playbook, and return what each run planned and changed."""
     tasks = [{"ansible.builtin.include_role": {"name": "zstack.kvm.networks"}, "vars": variables} for variables in runs]
     results = run_tasks(tasks)
     return [result["stdout_lines"] for result in results if "stdout_lines" in result]
@@ -42,9 +42,9 @@ def definition(name: str) -> etree._Element:
 
 
 def test_networks_are_created_once_and_changed_when_their_description_changes() -> None:
-    wanted = {"networks_libvirt": [NAT, ON_BRIDGE]}
+    desired = {"networks_libvirt": [NAT, ON_BRIDGE]}
     changed = {"networks_libvirt": [ISOLATED], "networks_restart": True}
-    planned, first, second, planned_again, third, last = roles(wanted, wanted, changed, changed)
+    planned, first, second, planned_again, third, last = roles(desired, desired, changed, changed)
     assert (planned, planned_again) == (first, third)
     assert first == [
         line for name in (NAME, BRIDGED) for line in (f"{name}: defined", f"{name}: started",

@@ -22,7 +22,7 @@ OTHER_KEY = base64.b64encode(b"another key").decode("ascii")
 
 @pytest.fixture
 def identity() -> Iterator[str]:
-    """Yield the UUID of a secret that is gone when the test is over."""
+    """Yield the UUID of a secret, which is removed after the test."""
     value = str(uuid.uuid4())
     yield value
     try_virsh("secret-undefine", value)
@@ -36,7 +36,7 @@ def secret(identity: str, check: bool = False, **options: Any) -> TaskRun:
 
 
 def secret_of_playbook(identity: str, **options: Any) -> TaskRun:
-    """Return the same by a task of a playbook that prints all that it can."""
+    """Return the same from a task of a playbook with the highest verbosity."""
     return run_task(f"zstack.kvm.{MODULE}", {"uuid": identity, **options}, verbosity=4)
 
 
@@ -85,7 +85,7 @@ def test_a_wrong_definition_is_replaced_and_the_value_kept(identity: str) -> Non
     )
     recreated = ["undefine", "define", "set_value"]
     assert [step["actions"] for step in steps[1:]] == [recreated, recreated, []]
-    # It would come back when libvirt is restarted.
+    # Otherwise it would come back when libvirt is restarted.
     assert not list(Path("/etc/libvirt/secrets").glob(f"{identity}*"))
     element = definition_of_secret(identity)
     assert (element.findtext("usage/name"), element.get("ephemeral")) == ("another", "yes")
@@ -119,8 +119,8 @@ def test_check_mode_predicts_a_real_run_and_changes_nothing(identity: str, befor
     if before is not None:
         assert not secret(identity, **before).failed
     predicted, again, real = (secret(identity, check, value=KEY).result for check in (True, True, False))
-    said = [(each["changed"], each["actions"], each["diff"]) for each in (predicted, again, real)]
-    assert said == [said[0]] * 3
+    outcomes = [(each["changed"], each["actions"], each["diff"]) for each in (predicted, again, real)]
+    assert outcomes == [outcomes[0]] * 3
     assert value_of(identity) == KEY
 
 
@@ -148,8 +148,8 @@ WRONG = [
 
 
 def test_wrong_input_is_an_error_before_anything_changes(identity: str) -> None:
-    results = [secret(**{"identity": identity, **options}).result for options, said in WRONG]
-    assert all(said in result["msg"] for result, (options, said) in zip(results, WRONG))
+    results = [secret(**{"identity": identity, **options}).result for options, outcomes in WRONG]
+    assert all(outcomes in result["msg"] for result, (options, outcomes) in zip(results, WRONG))
     assert try_virsh("secret-dumpxml", identity).returncode != 0
 
 

@@ -33,7 +33,7 @@ ADDRESS = "10.213.7.9"
 
 @pytest.fixture(scope="module")
 def vm() -> Iterator[dict[str, Any]]:
-    """Yield a VM that runs, for all tests."""
+    """Yield a running VM, for all tests."""
     identity = str(uuid.uuid4())
     with image_directory() as images:
         path = media.write_qcow2(images / "disk.qcow2", f"I am {identity}")
@@ -53,12 +53,12 @@ def vm() -> Iterator[dict[str, Any]]:
 
 
 def pid_of(domain_name: str) -> int:
-    """Return the process of a running VM's QEMU."""
+    """Return the process ID of a running VM's QEMU."""
     return int(Path(f"/run/libvirt/qemu/{domain_name}.pid").read_text())
 
 
 @pytest.fixture(scope="module")
-def told(vm: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def reported(vm: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Return what a task reports about the running VM and about one that doesn't exist."""
     assert not start(vm).failed
     mac = virsh("domiflist", vm["uuid"]).split()[-1]
@@ -77,13 +77,13 @@ def told(vm: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[s
 
 
 @pytest.fixture(scope="module")
-def entry(told: dict[str, Any]) -> dict[str, Any]:
+def entry(reported: dict[str, Any]) -> dict[str, Any]:
     """Return the entry of the running VM."""
-    return told["vms"][1]
+    return reported["vms"][1]
 
 
-def test_a_vm_that_does_not_exist_is_absent(told: dict[str, Any]) -> None:
-    assert (told["vms"][0]["uuid"], told["vms"][0]["state"]) == (str(uuid.UUID(int=1)), "absent")
+def test_a_vm_that_does_not_exist_is_absent(reported: dict[str, Any]) -> None:
+    assert (reported["vms"][0]["uuid"], reported["vms"][0]["state"]) == (str(uuid.UUID(int=1)), "absent")
 
 
 def test_names_state_size_and_metadata(vm: dict[str, Any], entry: dict[str, Any]) -> None:
@@ -102,8 +102,8 @@ def test_the_console_is_where_virsh_says(vm: dict[str, Any], entry: dict[str, An
 def test_the_disk_has_its_size_and_the_empty_drive_none(vm: dict[str, Any], entry: dict[str, Any]) -> None:
     disk = entry["disks"][0]
     assert (disk["source"], disk["format"], disk["device"]) == (vm["root_volume"]["install_path"], "qcow2", "disk")
-    said = dict(line.split(":") for line in virsh("domblkinfo", vm["uuid"], disk["target"]).splitlines())
-    assert (disk["size"], disk["allocated"]) == (int(said["Capacity"]), int(said["Allocation"]))
+    sizes = dict(line.split(":") for line in virsh("domblkinfo", vm["uuid"], disk["target"]).splitlines())
+    assert (disk["size"], disk["allocated"]) == (int(sizes["Capacity"]), int(sizes["Allocation"]))
     drive = next(each for each in entry["disks"] if each["device"] == "cdrom")
     assert (drive["source"], drive["size"]) == (None, None)
 
@@ -148,7 +148,7 @@ def test_it_is_in_sync_and_needs_no_restart(entry: dict[str, Any]) -> None:
 
 
 def waits_for_qemu(monkeypatch: pytest.MonkeyPatch, uuid: str) -> list[str]:
-    """Return the messages about each wait for a VM's QEMU, which hangs; a wait takes a tenth of a second here."""
+    """Return the messages about each wait for a hanging QEMU; here, a wait takes a tenth of a second."""
     waits, connected = [], Hypervisor.connect("qemu:///system")
     call_qemu = connected._call_qemu
 
@@ -176,7 +176,7 @@ def test_a_qemu_that_hangs_is_waited_for_once_and_the_others_reported_completely
         waits = waits_for_qemu(monkeypatch, vm["uuid"])
     finally:
         os.kill(pid, signal.SIGCONT)
-    # Newer libvirt, which still waits for the first task's call, does not even return the definition.
+    # Newer versions of libvirt, which still wait for the first task's call, do not even return the definition.
     assert waits in ([], ["cannot get the size of a disk: QEMU has not answered for 0.1 seconds"])
     assert not run.failed, run.output
     hung, whole = run.vms

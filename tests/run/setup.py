@@ -56,7 +56,7 @@ def step(what: str) -> Iterator[None]:
 
 
 class Setup:
-    """The steps that make a machine ready; each does nothing where nothing is to be done."""
+    """The steps that make a machine ready; each does nothing if nothing is to be done."""
 
     def __init__(self, checkout: Checkout) -> None:
         self.checkout = checkout
@@ -196,7 +196,7 @@ class Setup:
         with step("a guest to boot, from Debian's packages"):
             outcome = self._run(["tools/guest/build", "--output", str(self.checkout.guest)], APT_SECONDS)
             if not outcome.ok:
-                raise self._fail("Building the guest", outcome, "The last line above says what is in the way.")
+                raise self._fail("Building the guest", outcome, "The last line above says why.")
 
     def _cloud_image(self) -> None:
         def run_or_fail(command: list[str]) -> None:
@@ -225,7 +225,7 @@ class Setup:
 
         packages = listed_packages(self.checkout.root / systems.PACKAGES)
         with step(f"the files of a hypervisor that runs {name}"):
-            # Nobody who has them waits for another clone that creates others.
+            # Whoever has the files need not wait for another clone that creates others.
             if not systems.directory(self.checkout.root, name).is_dir():
                 with alone_in(systems.CACHE):
                     systems.create(self.checkout.root, name, packages, run_or_fail)

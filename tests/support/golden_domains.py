@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """VMs on recorded hosts, with the domains that they must become: tests/fixtures/domains.
 
-Each C(NAME.json) has the C(host) and what else is known of it, the C(vm)'s options beyond a name and a root
-volume, and what is said about it: C(warnings), what the host is C(missing), C(problems). C(NAME.xml) is the
-domain, where there is one. C(python tests/support/golden_domains.py) writes all that again from what the code
-does now: look at the difference before you commit it.
+Each C(NAME.json) has the C(host) and what else is known about it, the C(vm)'s options in addition to those that every
+VM needs, and what is reported about it: C(warnings), what the host is C(missing), C(problems). C(NAME.xml) is the
+domain, if there is one. C(python tests/support/golden_domains.py) rewrites the files according to what the code does
+now: review the changes before you commit them.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _BASE = {
 class Outcome:
     """The outcome for a VM."""
 
-    said: dict[str, list[str]]
+    reported: dict[str, list[str]]
     xml: Optional[str]
 
 
@@ -51,8 +51,8 @@ def description(name: str) -> dict[str, Any]:
 def recorded_outcome(name: str) -> Outcome:
     """Return the recorded outcome."""
     path = GOLDEN / (name + ".xml")
-    said = {key: list(description(name).get(key, [])) for key in ("warnings", "missing", "problems")}
-    return Outcome(said, path.read_text() if path.exists() else None)
+    reported = {key: list(description(name).get(key, [])) for key in ("warnings", "missing", "problems")}
+    return Outcome(reported, path.read_text() if path.exists() else None)
 
 
 def outcome(name: str) -> Outcome:
@@ -68,8 +68,8 @@ def outcome(name: str) -> Outcome:
         desired = build(vms[0], host, StorageFacts(about.get("formats", {})))
     except VmProblems as error:
         return Outcome({"warnings": [], "missing": [], "problems": _texts(error.problems)}, None)
-    said = {"warnings": list(desired.warnings), "missing": _texts(desired.missing), "problems": []}
-    return Outcome(said, etree.tostring(desired.element, pretty_print=True, encoding="unicode"))
+    reported = {"warnings": list(desired.warnings), "missing": _texts(desired.missing), "problems": []}
+    return Outcome(reported, etree.tostring(desired.element, pretty_print=True, encoding="unicode"))
 
 
 def _texts(problems: tuple[Problem, ...]) -> list[str]:
@@ -78,8 +78,8 @@ def _texts(problems: tuple[Problem, ...]) -> list[str]:
 
 def _write(name: str) -> None:
     new = outcome(name)
-    about = {key: value for key, value in description(name).items() if key not in new.said}
-    about.update({key: value for key, value in new.said.items() if value})
+    about = {key: value for key, value in description(name).items() if key not in new.reported}
+    about.update({key: value for key, value in new.reported.items() if value})
     (GOLDEN / (name + ".json")).write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n")
     path = GOLDEN / (name + ".xml")
     if new.xml is None:

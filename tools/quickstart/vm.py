@@ -20,7 +20,7 @@ from . import guest
 from .progress import Progress, StepError
 
 BRIDGE = "br_quickstart"
-# Below the checkout QEMU's user often may not read: /root is closed to it
+# QEMU's user often can't read files below the checkout, for instance in /root
 DISKS = Path("/var/lib/libvirt/images/zstack-kvm-quickstart")
 CHANNELS = Path("/var/lib/libvirt/qemu/zstack-kvm-quickstart")
 SEEDS = Path("/var/lib/zstack-kvm/seeds")
@@ -28,7 +28,7 @@ BOOT_SECONDS = 240
 
 
 class QuickstartVm:
-    """Its names come from the checkout's path, so that every checkout has a VM of its own and finds it again."""
+    """A VM whose UUID comes from the checkout's path, so that every checkout has its own VM and finds it again."""
 
     name = "quickstart"
 
@@ -71,7 +71,7 @@ class QuickstartVm:
         return sorted(SEEDS.glob(f"{uuid.UUID(self.uuid).hex}.*"))
 
     def wait_until_booted(self) -> str:
-        """Read the serial console until the guest says that it is up; returns what it says."""
+        """Read the serial console until the guest says that it is up, and return what it says."""
         path = self._virsh("ttyconsole", self.uuid).strip()
         terminal = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
         try:
@@ -90,7 +90,7 @@ class QuickstartVm:
         return self._virsh("domstate", self.uuid).strip()
 
     def console(self) -> str:
-        """Return its address as type://host:port."""
+        """Return the console's address as type://host:port."""
         graphics = ElementTree.fromstring(self._virsh("dumpxml", self.uuid)).find("devices/graphics")
         if graphics is None:
             raise StepError(f"The VM {self.uuid} has no console.")
@@ -127,7 +127,7 @@ class QuickstartVm:
 
 
 def _read_ready_line(terminal: int) -> str:
-    said = ""
+    output = ""
     deadline = time.monotonic() + BOOT_SECONDS
     while time.monotonic() < deadline:
         # An empty line makes a guest that is up answer at once
@@ -136,14 +136,14 @@ def _read_ready_line(terminal: int) -> str:
             os.write(terminal, b"\n")
             continue
         try:
-            said += os.read(terminal, 4096).decode("utf-8", errors="replace")
+            output += os.read(terminal, 4096).decode("utf-8", errors="replace")
         except OSError:
             # QEMU hasn't opened its end yet, or has ended
             time.sleep(0.5)
-        for line in said.splitlines(keepends=True):
+        for line in output.splitlines(keepends=True):
             if line.startswith('@guest {"kind":"ready"') and line.endswith("\n"):
                 return line.strip()
     raise StepError(
-        f"The guest didn't boot within {BOOT_SECONDS} s. The last output of its serial console:\n{said[-1000:]}\n"
+        f"The guest didn't boot within {BOOT_SECONDS} s. The last output of its serial console:\n{output[-1000:]}\n"
         "A loaded machine may need longer: run ./quickstart again."
     )

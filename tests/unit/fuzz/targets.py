@@ -103,9 +103,9 @@ def use_callback_url(url: str) -> None:
     """Judge a callback URL: of one that is allowed, the HTTP client reads the same server and path."""
     for allowed in URLS:
         if problem_of(url, [allowed]) == "":
-            read, wanted = yarl.URL(url), yarl.URL(allowed)
-            assert (read.scheme, read.host, read.port) == (wanted.scheme, wanted.host, wanted.port)
-            assert (read.path + "/").startswith(wanted.path.rstrip("/") + "/")
+            read, expected = yarl.URL(url), yarl.URL(allowed)
+            assert (read.scheme, read.host, read.port) == (expected.scheme, expected.host, expected.port)
+            assert (read.path + "/").startswith(expected.path.rstrip("/") + "/")
             assert ".." not in read.path.split("/")
 
 

@@ -54,12 +54,12 @@ class Machine:
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
-    made = Machine(tmp_path)
-    made.add_device(CARD, 16, "vfio-pci")
-    made.add_device("0000:00:1d.0", 16, "ehci-pci")
-    made.add_device("0000:00:1f.2", 16, "ahci", msi=True)
-    made.add_device("0000:00:1c.0", 17, "pcieport")
-    return made
+    created = Machine(tmp_path)
+    created.add_device(CARD, 16, "vfio-pci")
+    created.add_device("0000:00:1d.0", 16, "ehci-pci")
+    created.add_device("0000:00:1f.2", 16, "ahci", msi=True)
+    created.add_device("0000:00:1c.0", 17, "pcieport")
+    return created
 
 
 def explained(machine: Machine, words: str) -> VmError:

@@ -244,11 +244,11 @@ class TestNicOfOpenVSwitch:
         '<virtualport type="openvswitch"><parameters interfaceid="i1"/></virtualport>',
     )
 
-    def asked(self, more: str = '<vlan><tag id="7"/></vlan>', bridge: str = "br0") -> tuple[str, str]:
+    def desired_nic(self, more: str = '<vlan><tag id="7"/></vlan>', bridge: str = "br0") -> tuple[str, str]:
         return (self.HELD[0], f'<source bridge="{bridge}"/>{more}<virtualport type="openvswitch"/>')
 
     def test_keeps_the_id_that_libvirt_chose(self) -> None:
-        assert changes(self.asked(), running=(self.HELD,)) == LiveChanges()
+        assert changes(self.desired_nic(), running=(self.HELD,)) == LiveChanges()
 
     @pytest.mark.parametrize(
         ("vlan", "path", "before", "after"),
@@ -258,18 +258,18 @@ class TestNicOfOpenVSwitch:
         ],
     )
     def test_gets_another_tag_at_once(self, vlan: str, path: str, before: str, after: Optional[str]) -> None:
-        planned = changes(self.asked(vlan), running=(self.HELD,))
+        planned = changes(self.desired_nic(vlan), running=(self.HELD,))
         assert [(each.path, each.before, each.after) for each in planned.differences] == [
             (self.NIC + path, before, after)
         ]
         assert (names(planned), left(planned)) == (["update_nic"], [])
 
     def test_goes_to_another_bridge_at_the_next_boot(self) -> None:
-        planned = changes(self.asked(bridge="br1"), running=(self.HELD,))
+        planned = changes(self.desired_nic(bridge="br1"), running=(self.HELD,))
         assert (names(planned), left(planned)) == ([], [BRIDGE])
 
     def test_that_lost_its_virtual_port_gets_it_at_the_next_boot(self) -> None:
-        planned = changes(self.asked())
+        planned = changes(self.desired_nic())
         assert (names(planned), left(planned)) == ([], [self.NIC + "/vlan", self.NIC + "/virtualport"])
 
     def test_goes_back_to_a_bridge_of_the_kernel_at_the_next_boot(self) -> None:

@@ -254,14 +254,14 @@ NOT_IN_A_DEFINITION = frozenset(
 
 def document(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return the usual document with other C(fields), by their paths, but for those that are None."""
-    made: dict[str, Any] = copy.deepcopy(DOCUMENT)
+    changed: dict[str, Any] = copy.deepcopy(DOCUMENT)
     for path, value in fields.items():
         *outer, name = path.split("/")
-        part: Any = made
+        part: Any = changed
         for step in outer:
             part = part[int(step)] if isinstance(part, list) else part[step]
         part[name] = copy.deepcopy(value)
-    return made
+    return changed
 
 
 def built(fields: Mapping[str, Any]) -> tuple[Vm, etree._Element]:

@@ -23,11 +23,11 @@ def hang(breaker: CircuitBreaker, uuid: str) -> None:
 
 
 def test_a_hanging_qemu_is_not_queried_again() -> None:
-    breaker, asked = CircuitBreaker(), []
+    breaker, requests = CircuitBreaker(), []
     hang(breaker, "a")
     with pytest.raises(VmError, match="no answer"):
-        breaker.ask("a", lambda: asked.append("a"))
-    assert asked == []
+        breaker.ask("a", lambda: requests.append("a"))
+    assert requests == []
 
 
 def test_the_error_of_one_that_hangs_is_kept() -> None:

@@ -74,8 +74,8 @@ def test_without_a_value_the_secret_keeps_its_own(found, plan):
 
 
 def test_a_persistent_secret_that_becomes_ephemeral_is_recreated_or_its_file_would_stay():
-    wanted = replace(WANTED, ephemeral=True)
-    plan = plan_secret(wanted, None, existing(OTHER), overwrite=True)
+    desired = replace(WANTED, ephemeral=True)
+    plan = plan_secret(desired, None, existing(OTHER), overwrite=True)
     assert plan == SecretPlan(undefine=True, define=True, value=OTHER)
 
 
@@ -85,14 +85,14 @@ def test_a_private_secret_is_not_recreated_without_its_value():
 
 
 def test_a_secret_becomes_private_and_keeps_its_value():
-    wanted = replace(WANTED, private=True)
-    assert plan_secret(wanted, VALUE, existing(), overwrite=True) == SecretPlan(define=True)
+    desired = replace(WANTED, private=True)
+    assert plan_secret(desired, VALUE, existing(), overwrite=True) == SecretPlan(define=True)
 
 
 @pytest.mark.parametrize(("overwrite", "plan"), [(True, SecretPlan(value=VALUE)), (False, SecretPlan())])
 def test_the_value_of_a_private_secret_is_set_when_it_may_be_overwritten(overwrite, plan):
-    wanted = replace(WANTED, private=True)
-    assert plan_secret(wanted, VALUE, existing(private=True), overwrite) == plan
+    desired = replace(WANTED, private=True)
+    assert plan_secret(desired, VALUE, existing(private=True), overwrite) == plan
 
 
 @pytest.mark.parametrize(

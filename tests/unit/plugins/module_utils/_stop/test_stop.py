@@ -70,10 +70,10 @@ def request(force: bool = False) -> StopRequest:
     return StopRequest(60, force, False, Removal(), False, False, threading.Event())
 
 
-def refusal(observed: ObservedVm, **asked: bool) -> Optional[str]:
+def refusal(observed: ObservedVm, **requested: bool) -> Optional[str]:
     """Return the code of the error that keeps the VM from being stopped."""
     try:
-        check_stoppable(observed, request(**asked))
+        check_stoppable(observed, request(**requested))
     except VmError as error:
         return error.code
     return None
