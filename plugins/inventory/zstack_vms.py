@@ -203,10 +203,10 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
 
     def _warn_unreachable(self, name: str, error: VmError) -> None:
         message = "the VMs of hypervisor %s are not in the inventory: %s (%s)"
-        said = clean(message % (name, error.message, error.hint or ERROR_CODES[error.code].hint))
+        text = clean(message % (name, error.message, error.hint or ERROR_CODES[error.code].hint))
         if self.get_option("unreachable") == "fail":
-            raise AnsibleError(said)
-        self.display.warning(said)
+            raise AnsibleError(text)
+        self.display.warning(text)
 
     def _warn_active_twice(self, where: dict[str, list[str]]) -> None:
         for uuid, names in where.items():
