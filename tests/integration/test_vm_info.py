@@ -102,8 +102,8 @@ def test_the_console_is_where_virsh_says(vm: dict[str, Any], entry: dict[str, An
 def test_the_disk_has_its_size_and_the_empty_drive_none(vm: dict[str, Any], entry: dict[str, Any]) -> None:
     disk = entry["disks"][0]
     assert (disk["source"], disk["format"], disk["device"]) == (vm["root_volume"]["install_path"], "qcow2", "disk")
-    said = dict(line.split(":") for line in virsh("domblkinfo", vm["uuid"], disk["target"]).splitlines())
-    assert (disk["size"], disk["allocated"]) == (int(said["Capacity"]), int(said["Allocation"]))
+    sizes = dict(line.split(":") for line in virsh("domblkinfo", vm["uuid"], disk["target"]).splitlines())
+    assert (disk["size"], disk["allocated"]) == (int(sizes["Capacity"]), int(sizes["Allocation"]))
     drive = next(each for each in entry["disks"] if each["device"] == "cdrom")
     assert (drive["source"], drive["size"]) == (None, None)
 
