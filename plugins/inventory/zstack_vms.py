@@ -106,7 +106,7 @@ plugin: zstack.kvm.zstack_vms
 hypervisors:
   hv1: qemu+ssh://root@10.0.0.11/system
 compose:
-  # A VM that is off, or tells no address, keeps the name of its host.
+  # A VM that is off, or reports no address, keeps the name of its host.
   ansible_host: zstack_vm_address | default(inventory_hostname, true)
 groups:
   restart_due: zstack_vm_restart_required

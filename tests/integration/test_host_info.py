@@ -71,14 +71,14 @@ def test_guests_are_those_of_the_capabilities(host: dict[str, Any], capabilities
 def test_every_machine_can_have_what_virsh_says(host: dict[str, Any]) -> None:
     asked = 0
     for guest in host["guests"]:
-        for machine, told in guest["machines"].items():
+        for machine, facts in guest["machines"].items():
             kind = ["--arch", guest["arch"], "--machine", machine, "--virttype", guest["domain_type"]]
             capabilities = etree.fromstring(virsh("domcapabilities", *kind))
             offered = [value.text for value in capabilities.iterfind("devices/video/enum[@name='modelType']/value")]
-            assert set(told["video_types"]) == set(offered) & {"cirrus", "vga", "qxl", "virtio"}
+            assert set(facts["video_types"]) == set(offered) & {"cirrus", "vga", "qxl", "virtio"}
             offered = [value.text for value in capabilities.iterfind("devices/graphics/enum[@name='type']/value")]
-            assert set(told["console_modes"]) == set(offered) & {"vnc", "spice"}
-            assert told["max_cpus"] == int(capabilities.find("vcpu").get("max"))
+            assert set(facts["console_modes"]) == set(offered) & {"vnc", "spice"}
+            assert facts["max_cpus"] == int(capabilities.find("vcpu").get("max"))
             assert guest["emulator"] == capabilities.findtext("path")
             asked += 1
     assert asked
