@@ -49,12 +49,12 @@ MACHINES = (("x86_64", "pc"), ("x86_64", "q35"), ("aarch64", "virt"))
 @pytest.fixture(scope="module")
 def host() -> Host:
     """Return this hypervisor, without KVM: the tests are about what libvirt accepts, not about the CPU."""
-    connection = hypervisor()
+    asked = hypervisor()
     kinds = [DomainKind(None, arch, machine, "qemu") for arch, machine in MACHINES]
     return Host(
-        parse_capabilities(connection.capabilities()),
+        parse_capabilities(asked.capabilities()),
         {
-            kind: parse_domain_capabilities(connection.domain_capabilities(None, kind.arch, kind.machine, "qemu"))
+            kind: parse_domain_capabilities(asked.domain_capabilities(None, kind.arch, kind.machine, "qemu"))
             for kind in kinds
         },
         cgroup_version=1,
@@ -242,9 +242,9 @@ def test_libvirt_defines_every_domain_that_the_host_lacks_nothing_for(
     try:
         desired = build(vm, host, StorageFacts({volume.install_path: image_format for volume in vm.volumes}))
     except VmProblems as error:
-        reported = error.problems
-        assert reported
+        problems = error.problems
+        assert problems
     else:
-        reported = desired.missing
-        assert reported or is_defined_by_libvirt(desired.element)
-    assert {problem.code for problem in reported} <= set(ERROR_CODES)
+        problems = desired.missing
+        assert problems or is_defined_by_libvirt(desired.element)
+    assert {problem.code for problem in problems} <= set(ERROR_CODES)

@@ -148,8 +148,8 @@ WRONG = [
 
 
 def test_wrong_input_is_an_error_before_anything_changes(identity: str) -> None:
-    results = [secret(**{"identity": identity, **options}).result for options, outcomes in WRONG]
-    assert all(outcomes in result["msg"] for result, (options, outcomes) in zip(results, WRONG))
+    results = [secret(**{"identity": identity, **options}).result for options, message in WRONG]
+    assert all(message in result["msg"] for result, (options, message) in zip(results, WRONG))
     assert try_virsh("secret-dumpxml", identity).returncode != 0
 
 

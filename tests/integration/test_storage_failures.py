@@ -162,10 +162,10 @@ class TestCeph:
         fails(new_vm(root_volume=ceph_volume(servers)), "secret_missing", SECRET, "no value")
 
     @pytest.mark.parametrize(
-        ("path", "texts"), [("ceph://nope/vol", "no pool nope"), ("ceph://pool/nope", "no image nope")]
+        ("path", "message"), [("ceph://nope/vol", "no pool nope"), ("ceph://pool/nope", "no image nope")]
     )
-    def test_the_image_is_missing(self, new_vm: NewVm, servers: Servers, path: str, texts: str) -> None:
-        fails(new_vm(root_volume=ceph_volume(servers, path), **key(servers.ceph.key)), "storage_missing", texts)
+    def test_the_image_is_missing(self, new_vm: NewVm, servers: Servers, path: str, message: str) -> None:
+        fails(new_vm(root_volume=ceph_volume(servers, path), **key(servers.ceph.key)), "storage_missing", message)
 
     def test_the_snapshot_is_missing(self, new_vm: NewVm, servers: Servers) -> None:
         cd = {"path": "ceph://pool/vol@nope", "mon_info": servers.ceph.monitors, "secret_uuid": SECRET}

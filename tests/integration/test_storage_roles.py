@@ -83,11 +83,11 @@ def test_several_secrets_one_of_which_is_to_be_gone(identities: list[str]) -> No
     first, second, third = identities
     present = [{"uuid": first, "key": KEY}, {"uuid": second, "key": f"{other}\n", "state": "present"}]
     assert changed(run_role("ceph_secrets", ceph_secrets_list=[*present, {"uuid": third, "key": KEY}]))
-    desired = [*present, {"uuid": third, "state": "absent"}]
-    assert changed(run_role("ceph_secrets", ceph_secrets_list=desired))
+    secrets = [*present, {"uuid": third, "state": "absent"}]
+    assert changed(run_role("ceph_secrets", ceph_secrets_list=secrets))
     assert [virsh("secret-get-value", value) for value in (first, second)] == [KEY, other]
     assert third not in virsh("secret-list")
-    assert not changed(run_role("ceph_secrets", ceph_secrets_list=desired))
+    assert not changed(run_role("ceph_secrets", ceph_secrets_list=secrets))
 
 
 def test_keys_that_no_secret_can_have_are_reported_all_at_once_before_anything_changes(identities: list[str]) -> None:
@@ -118,12 +118,12 @@ def volatile() -> Iterator[Path]:
 
 def test_a_directory_below_run_is_there_again_after_a_boot(volatile: Path) -> None:
     assert changed(run_role("channel_dirs", channel_dirs_paths=[str(volatile)]))
-    created = owner_and_mode(volatile)
-    assert created[2] == 0o750
+    made = owner_and_mode(volatile)
+    assert made[2] == 0o750
     shutil.rmtree(volatile.parent)
     # systemd runs this at every boot.
     subprocess.run(["systemd-tmpfiles", "--create", AT_BOOT], check=True)
-    assert owner_and_mode(volatile) == created
+    assert owner_and_mode(volatile) == made
     assert not changed(run_role("channel_dirs", channel_dirs_paths=[str(volatile)]))
 
 

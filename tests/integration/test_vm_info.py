@@ -58,7 +58,7 @@ def pid_of(domain_name: str) -> int:
 
 
 @pytest.fixture(scope="module")
-def reported(vm: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def information(vm: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Return what a task reports about the running VM and about one that doesn't exist."""
     assert not start(vm).failed
     mac = virsh("domiflist", vm["uuid"]).split()[-1]
@@ -77,13 +77,13 @@ def reported(vm: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> di
 
 
 @pytest.fixture(scope="module")
-def entry(reported: dict[str, Any]) -> dict[str, Any]:
+def entry(information: dict[str, Any]) -> dict[str, Any]:
     """Return the entry of the running VM."""
-    return reported["vms"][1]
+    return information["vms"][1]
 
 
-def test_a_vm_that_does_not_exist_is_absent(reported: dict[str, Any]) -> None:
-    assert (reported["vms"][0]["uuid"], reported["vms"][0]["state"]) == (str(uuid.UUID(int=1)), "absent")
+def test_a_vm_that_does_not_exist_is_absent(information: dict[str, Any]) -> None:
+    assert (information["vms"][0]["uuid"], information["vms"][0]["state"]) == (str(uuid.UUID(int=1)), "absent")
 
 
 def test_names_state_size_and_metadata(vm: dict[str, Any], entry: dict[str, Any]) -> None:

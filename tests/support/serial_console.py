@@ -19,7 +19,7 @@ POLL_SECONDS = 0.05
 ANSWER_SECONDS = 60
 
 
-class OutputMissingError(AssertionError):
+class MissingOutputError(AssertionError):
     """The guest did not print the expected text in time; the message has what it printed."""
 
 
@@ -28,7 +28,7 @@ def console_path(domain: str, uri: str = "qemu:///system") -> Path:
     command = ["virsh", "--connect", uri, "ttyconsole", domain]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     if answer.returncode or not answer.stdout.strip():
-        raise OutputMissingError(f"{domain} has no serial console now: {answer.stderr.strip()}")
+        raise MissingOutputError(f"{domain} has no serial console now: {answer.stderr.strip()}")
     return Path(answer.stdout.strip())
 
 
@@ -54,7 +54,7 @@ def wait_in_terminal(path: Path, pattern: str, timeout: float = ANSWER_SECONDS, 
             found = re.search(pattern, output)
             if found:
                 return output[: found.end()]
-    raise OutputMissingError(f"{path} did not print {pattern!r} within {timeout:g} s, but: {output[-2000:]!r}")
+    raise MissingOutputError(f"{path} did not print {pattern!r} within {timeout:g} s, but: {output[-2000:]!r}")
 
 
 @contextmanager

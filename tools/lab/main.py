@@ -41,15 +41,15 @@ def _start(arguments: argparse.Namespace, last: int, begun: float) -> None:
     laboratory = arguments.dir
     ssh.create_access_key(laboratory)
     existing = {hypervisor.number: hypervisor for hypervisor in load_all(laboratory)}
-    missing = [n for n in range(arguments.first, last + 1) if n not in existing or not existing[n].pid()]
-    for number in existing.keys() & missing:
+    numbers = [n for n in range(arguments.first, last + 1) if n not in existing or not existing[n].pid()]
+    for number in existing.keys() & numbers:
         # It ended without `lab down`, for instance with the machine.
         existing[number].stop()
     started = []
     try:
         with network.alone():
             net = arguments.network or next((other.network for other in existing.values()), None) or network.free()
-            for number in missing:
+            for number in numbers:
                 hypervisor = _hypervisor(arguments, number, net)
                 started.append(hypervisor)
                 print(f"{hypervisor.name}: starting at {hypervisor.address}", flush=True)

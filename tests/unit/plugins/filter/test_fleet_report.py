@@ -55,8 +55,8 @@ def marks(row: dict[str, Any]) -> list[tuple[str, str]]:
 def test_levels_and_marks_of_a_vm(
     facts: dict[str, Any], described: bool, level: str, expected: list[tuple[str, str]]
 ) -> None:
-    wanted = {UUID.replace("-", "").upper(): "web"} if described else {}
-    (row,) = fleet_report([host(vms=[reported(**facts)], wanted=wanted)])["vms"]
+    desired = {UUID.replace("-", "").upper(): "web"} if described else {}
+    (row,) = fleet_report([host(vms=[reported(**facts)], wanted=desired)])["vms"]
     assert (row["level"], marks(row), row["described"]) == (level, expected, described)
 
 

@@ -146,9 +146,9 @@ class TestCreate:
     def test_the_key_and_the_monitors_are_passed_in_the_input_only(self) -> None:
         rbd = FakeRbd()
         created(rbd)
-        (configuration,) = rbd.input
-        assert "mon host = [v2:10.0.9.1:6789],[v2:10.0.9.2:6789]\n" in configuration
-        assert configuration.endswith("key = YSBrZXk=\n")
+        (told,) = rbd.input
+        assert "mon host = [v2:10.0.9.1:6789],[v2:10.0.9.2:6789]\n" in told
+        assert told.endswith("key = YSBrZXk=\n")
         assert not [each for call in rbd.calls for each in call if "YSBrZXk" in each]
 
     def test_the_value_of_a_private_secret_cannot_be_passed(self) -> None:
@@ -256,15 +256,15 @@ class TestRemove:
         volumes_in(FakeRbd()).remove(a_volume()[0])
 
     @pytest.mark.parametrize(
-        ("answer", "message"),
+        ("answer", "reason"),
         [
             (BUSY, "a client has it open"),
             (CommandResult(39, "", "rbd: image has snapshots - these must be deleted"), "it has snapshots"),
         ],
     )
-    def test_one_in_use(self, answer: CommandResult, message: str) -> None:
+    def test_one_in_use(self, answer: CommandResult, reason: str) -> None:
         rbd = FakeRbd({"web": image()}, answer=lambda name, argv: answer if name == "rm" else None)
-        with pytest.raises(VmError, match="ceph://pool/web is not removed: %s" % message) as raised:
+        with pytest.raises(VmError, match="ceph://pool/web is not removed: %s" % reason) as raised:
             volumes_in(rbd).remove(a_volume()[0])
         assert raised.value.code == "volume_in_use"
 

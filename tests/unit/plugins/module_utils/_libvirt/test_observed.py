@@ -15,7 +15,7 @@ KNOWN, NEW = "a domain of the list", "one that came later"
 
 
 @pytest.mark.parametrize(
-    ("uuid", "listed", "is_desired", "found", "count_of_calls"),
+    ("uuid", "listed", "desired", "found", "asked"),
     [
         (KNOWN, {KNOWN}, True, True, 0),
         (KNOWN, {KNOWN}, False, True, 1),
@@ -26,24 +26,24 @@ KNOWN, NEW = "a domain of the list", "one that came later"
     ],
 )
 def test_the_list_is_trusted_if_nothing_has_to_be_done(
-    uuid: str, listed: Optional[set[str]], is_desired: Optional[bool], found: Optional[bool], count_of_calls: int
+    uuid: str, listed: Optional[set[str]], desired: Optional[bool], found: Optional[bool], asked: int
 ) -> None:
     off = FakeDomain("shutoff", "destroyed", autostart=True)
     libvirt: Any = FakeHypervisor({KNOWN: off, NEW: off})
     autostart = None if listed is None else frozenset(listed)
     domains = DomainList({KNOWN: "name"}, frozenset(), frozenset(), autostart)
-    assert observe_domain(libvirt, uuid, domains, is_desired).autostart is found
-    assert [call[0] for call in libvirt.calls].count("autostart") == count_of_calls
+    assert observe_domain(libvirt, uuid, domains, desired).autostart is found
+    assert [call[0] for call in libvirt.calls].count("autostart") == asked
 
 
 @pytest.mark.parametrize(
-    ("uuid", "persistent", "count_of_calls"), [(KNOWN, True, 0), (KNOWN, False, 0), (NEW, True, 1), (NEW, False, 1)]
+    ("uuid", "persistent", "asked"), [(KNOWN, True, 0), (KNOWN, False, 0), (NEW, True, 1), (NEW, False, 1)]
 )
 def test_the_list_says_what_is_transient_but_of_domains_that_came_since(
-    uuid: str, persistent: bool, count_of_calls: int
+    uuid: str, persistent: bool, asked: int
 ) -> None:
     libvirt: Any = FakeHypervisor({uuid: FakeDomain("running", "booted", persistent=persistent)})
     transient = frozenset() if persistent or uuid == NEW else frozenset({KNOWN})
     domains = DomainList({KNOWN: "name"}, frozenset({KNOWN}), frozenset(), transient=transient)
     assert observe_domain(libvirt, uuid, domains).persistent is persistent
-    assert [call[0] for call in libvirt.calls].count("is_persistent") == count_of_calls
+    assert [call[0] for call in libvirt.calls].count("is_persistent") == asked

@@ -63,14 +63,14 @@ def plan(seen: ObservedVm, drift: Drift = NO_DRIFT, policy: Policy = NEXT_BOOT, 
     desired = vm(**options)
     check_state(desired, seen, policy)
     preparations = [PREPARATION] if will_start(seen, drift, policy) or will_attach(drift, policy) else []
-    planned = plan_vm(desired, seen, drift, policy, "<new/>")
-    check_drift(seen, planned.differences, policy)
-    return dataclasses.replace(planned, definition=(), changes=tuple(steps(planned, lambda: preparations)))
+    made = plan_vm(desired, seen, drift, policy, "<new/>")
+    check_drift(seen, made.differences, policy)
+    return dataclasses.replace(made, definition=(), changes=tuple(steps(made, lambda: preparations)))
 
 
-def names(planned: Plan) -> list[str]:
+def names(made: Plan) -> list[str]:
     """Return the actions of a plan."""
-    return [action.name for action in planned.actions]
+    return [action.name for action in made.actions]
 
 
 def both(*differences: Difference) -> Drift:
@@ -124,9 +124,9 @@ class TestStatesWithoutDrift:
 
     @pytest.mark.parametrize("state, reason", [("crashed", "panicked"), ("paused", "crashed")])
     def test_crashed_it_is_forced_off_for_a_restart(self, state: str, reason: str) -> None:
-        planned = plan(observed(state, reason), policy=Policy("restart"))
-        assert names(planned) == ["create_channel_dir", "stop", "start"]
-        assert planned.actions[1] == Stop(graceful=False)
+        made = plan(observed(state, reason), policy=Policy("restart"))
+        assert names(made) == ["create_channel_dir", "stop", "start"]
+        assert made.actions[1] == Stop(graceful=False)
 
 
 class TestNames:
@@ -145,23 +145,23 @@ class TestNames:
 class TestDrift:
     def test_of_a_vm_that_is_off_is_defined_whatever_the_policy(self) -> None:
         for on_drift in ("next_boot", "live", "restart", "fail", "ignore"):
-            planned = plan(observed("shutoff"), Drift(defined=(CHANGED,)), Policy(on_drift))
-            assert (names(planned), planned.restart_required) == (["define", "create_channel_dir", "start"], False)
+            made = plan(observed("shutoff"), Drift(defined=(CHANGED,)), Policy(on_drift))
+            assert (names(made), made.restart_required) == (["define", "create_channel_dir", "start"], False)
 
     @pytest.mark.parametrize("state", ACTIVE_STATES)
     def test_is_defined_for_the_next_boot(self, state: str) -> None:
-        planned = plan(observed(state), both(CHANGED))
-        assert names(planned)[0] == "define"
-        assert "start" not in names(planned)
-        assert planned.restart_required
+        made = plan(observed(state), both(CHANGED))
+        assert names(made)[0] == "define"
+        assert "start" not in names(made)
+        assert made.restart_required
 
     def test_of_what_runs_alone_leaves_the_definition_alone_and_still_wants_a_restart(self) -> None:
-        planned = plan(observed("running"), Drift(running=(CHANGED,)))
-        assert (names(planned), planned.restart_required, planned.differences) == ([], True, (CHANGED,))
+        made = plan(observed("running"), Drift(running=(CHANGED,)))
+        assert (names(made), made.restart_required, made.differences) == ([], True, (CHANGED,))
 
     def test_of_the_definition_alone_wants_no_restart(self) -> None:
-        planned = plan(observed("running"), Drift(defined=(CHANGED,)), Policy("restart"))
-        assert (names(planned), planned.restart_required) == (["define"], False)
+        made = plan(observed("running"), Drift(defined=(CHANGED,)), Policy("restart"))
+        assert (names(made), made.restart_required) == (["define"], False)
 
     def test_that_both_have_is_one_difference(self) -> None:
         assert plan(observed("running"), both(CHANGED)).differences == (CHANGED,)
@@ -174,29 +174,29 @@ class TestDrift:
 
     @pytest.mark.parametrize("state, expected", [("running", []), ("paused", ["resume"]), ("pmsuspended", ["wake_up"])])
     def test_ignored_is_shown_and_nothing_is_done_about_it(self, state: str, expected: list[str]) -> None:
-        planned = plan(observed(state), both(CHANGED), Policy("ignore"), autostart=True)
-        assert (names(planned), planned.restart_required) == (expected, True)
-        assert CHANGED in planned.differences
+        made = plan(observed(state), both(CHANGED), Policy("ignore"), autostart=True)
+        assert (names(made), made.restart_required) == (expected, True)
+        assert CHANGED in made.differences
 
     @pytest.mark.parametrize("state", ACTIVE_STATES)
     def test_restarts_after_everything_that_can_be_undone(self, state: str) -> None:
-        planned = plan(observed(state), both(CHANGED), Policy("restart"))
-        assert names(planned) == ["define", "create_channel_dir", "stop", "start"]
-        assert planned.actions[2] == Stop(graceful=True)
-        assert not planned.restart_required
+        made = plan(observed(state), both(CHANGED), Policy("restart"))
+        assert names(made) == ["define", "create_channel_dir", "stop", "start"]
+        assert made.actions[2] == Stop(graceful=True)
+        assert not made.restart_required
 
     def test_live_is_defined_too_and_leaves_the_rest_for_the_next_boot(self) -> None:
         drift = dataclasses.replace(both(CHANGED), live_actions=(LIVE,), live_remaining=(CHANGED,))
-        planned = plan(observed("running"), drift, Policy("live"))
-        assert (names(planned), planned.restart_required) == (["define", "set_vcpus"], True)
+        made = plan(observed("running"), drift, Policy("live"))
+        assert (names(made), made.restart_required) == (["define", "set_vcpus"], True)
 
     def test_live_that_is_all_applied_wants_no_restart(self) -> None:
-        planned = plan(observed("running"), dataclasses.replace(both(CHANGED), live_actions=(LIVE,)), Policy("live"))
-        assert (names(planned), planned.restart_required) == (["define", "set_vcpus"], False)
+        made = plan(observed("running"), dataclasses.replace(both(CHANGED), live_actions=(LIVE,)), Policy("live"))
+        assert (names(made), made.restart_required) == (["define", "set_vcpus"], False)
 
     def test_live_prepares_what_is_plugged_in(self) -> None:
-        planned = plan(observed("running"), dataclasses.replace(both(CHANGED), live_actions=(ATTACH,)), Policy("live"))
-        assert names(planned) == ["define", "create_channel_dir", "attach_volume"]
+        made = plan(observed("running"), dataclasses.replace(both(CHANGED), live_actions=(ATTACH,)), Policy("live"))
+        assert names(made) == ["define", "create_channel_dir", "attach_volume"]
 
     def test_live_is_for_that_policy_alone(self) -> None:
         drift = dataclasses.replace(both(CHANGED), live_actions=(ATTACH,))
@@ -206,22 +206,18 @@ class TestDrift:
 
 class TestSuspendedToDisk:
     def test_in_sync_it_is_started(self) -> None:
-        planned = plan(observed("shutoff", saved=True))
-        assert (names(planned), planned.restart_required, planned.warnings) == (
-            ["create_channel_dir", "start"],
-            False,
-            (),
-        )
+        made = plan(observed("shutoff", saved=True))
+        assert (names(made), made.restart_required, made.warnings) == (["create_channel_dir", "start"], False, ())
 
     def test_not_in_sync_it_comes_back_as_it_was(self) -> None:
-        planned = plan(observed("shutoff", saved=True), Drift(defined=(CHANGED,)))
-        assert (names(planned), planned.restart_required) == (["define", "create_channel_dir", "start"], True)
-        assert "suspended to disk" in planned.warnings[0]
+        made = plan(observed("shutoff", saved=True), Drift(defined=(CHANGED,)))
+        assert (names(made), made.restart_required) == (["define", "create_channel_dir", "start"], True)
+        assert "suspended to disk" in made.warnings[0]
 
     def test_its_memory_is_discarded_right_before_the_start(self) -> None:
-        planned = plan(observed("shutoff", saved=True), Drift(defined=(CHANGED,)), Policy(saved_state="discard"))
-        assert names(planned) == ["define", "create_channel_dir", "discard_saved_state", "start"]
-        assert (planned.restart_required, planned.warnings) == (False, ())
+        made = plan(observed("shutoff", saved=True), Drift(defined=(CHANGED,)), Policy(saved_state="discard"))
+        assert names(made) == ["define", "create_channel_dir", "discard_saved_state", "start"]
+        assert (made.restart_required, made.warnings) == (False, ())
 
     @pytest.mark.parametrize("state", ["absent", "shutoff"])
     def test_without_saved_memory_nothing_is_discarded(self, state: str) -> None:
@@ -277,9 +273,9 @@ class TestDisksThatAPlanTouches:
 
 class TestTransient:
     def test_becomes_persistent(self) -> None:
-        planned = plan(observed("running", persistent=False))
-        assert names(planned) == ["define"]
-        assert planned.differences == (Difference("persistent", "false", "true"),)
+        made = plan(observed("running", persistent=False))
+        assert names(made) == ["define"]
+        assert made.differences == (Difference("persistent", "false", "true"),)
 
     def test_counts_as_drift(self) -> None:
         assert names(plan(observed("running", persistent=False), policy=Policy("ignore"))) == []
@@ -305,9 +301,9 @@ class TestAutostart:
 
 class TestBackup:
     def test_comes_before_the_definition_that_it_keeps(self) -> None:
-        planned = plan(observed("running"), both(CHANGED), Policy(backup=True))
-        assert names(planned) == ["back_up_definition", "define"]
-        assert planned.actions[0] == BackUpDefinition("<old/>")
+        made = plan(observed("running"), both(CHANGED), Policy(backup=True))
+        assert names(made) == ["back_up_definition", "define"]
+        assert made.actions[0] == BackUpDefinition("<old/>")
 
     def test_of_nothing_is_not_created(self) -> None:
         assert names(plan(observed("absent"), policy=Policy(backup=True))) == ["define", "create_channel_dir", "start"]
