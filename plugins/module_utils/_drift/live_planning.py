@@ -65,7 +65,7 @@ _UNLIMITED = -1
 
 
 @dataclass
-class _Part:
+class _DifferingPart:
     """A device or a section of the domain that differs: the desired one, and the one in libvirt's live XML."""
 
     name: str
@@ -113,18 +113,18 @@ def plan_live_changes(
     return planned
 
 
-def _parts(found: Iterable[Found], running: Mapping[etree._Element, etree._Element]) -> list[_Part]:
+def _parts(found: Iterable[Found], running: Mapping[etree._Element, etree._Element]) -> list[_DifferingPart]:
     """Return the differences by device or section; memory is one section, though several elements hold it."""
-    parts: dict[Any, _Part] = {}
+    parts: dict[Any, _DifferingPart] = {}
     for each in found:
         is_device = len(each.steps) > 1 and each.steps[0].node.name == "devices"
         step = each.steps[1 if is_device else 0] if each.steps else None
         if step is None or _is_memory(each):
             name = "memory" if step else "domain"
-            part = parts.setdefault(name, _Part(name, None, None))
+            part = parts.setdefault(name, _DifferingPart(name, None, None))
         else:
             element = step.desired if step.existing is None else step.existing
-            part = parts.setdefault(element, _Part(step.node.name, step.desired, running.get(step.existing)))
+            part = parts.setdefault(element, _DifferingPart(step.node.name, step.desired, running.get(step.existing)))
         part.found.append(each)
     return list(parts.values())
 
@@ -138,7 +138,7 @@ def _is_memory(found: Found) -> bool:
     )
 
 
-def _plan(part: _Part, planned: Planned) -> None:
+def _plan(part: _DifferingPart, planned: Planned) -> None:
     desired, running, found = part.desired, part.running, part.found
     if part.name == "memory":
         _plan_memory(found, planned)
@@ -159,7 +159,7 @@ def _is_another(name: str, desired: etree._Element, found: list[Found]) -> bool:
     return not _is_cdrom(desired) and any(_below_device(each) == identity for each in found)
 
 
-def _plug(part: _Part, planned: Planned) -> None:
+def _plug(part: _DifferingPart, planned: Planned) -> None:
     """Plan to detach the running device and to attach the desired one, if there is one and this can be done live."""
     desired, running, live = part.desired, part.running, planned.live
     if part.name not in _PLUGGED or _has_to_stay(running) or _has_no_slot(desired, live):

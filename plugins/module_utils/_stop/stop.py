@@ -68,12 +68,12 @@ def stop_vms(hypervisor: Hypervisor, system: System, uuids: Sequence[str], reque
     def stop(index: int) -> VmResult:
         # Check mode treats VMs that come earlier as undefined already: what VMs share is released with the last one.
         first = 0 if request.check_mode and request.undefine else index
-        return _Stop(hypervisor, system, uuids[index], uuids[first : index + 1], request, domains).result_of_all()
+        return _VmStop(hypervisor, system, uuids[index], uuids[first : index + 1], request, domains).result_of_all()
 
     return side_by_side(stop, range(len(uuids)), _WORKERS)
 
 
-class _Stop:
+class _VmStop:
     """Stops one VM. Nothing is undone: a VM that was forced off can't be restored.
 
     C(going): the VMs that don't count as users of what it shares, itself among them.
