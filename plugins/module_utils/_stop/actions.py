@@ -15,11 +15,9 @@ from .._host.system import System
 from .._host_storage import release
 from .._host_storage.iscsi_login import Initiator
 from .._libvirt.hypervisor import Hypervisor, Removal
-from .._libvirt.power_off import force_off, shut_down
+from .._libvirt.power_off import OFF, current_state, force_off, shut_down
 from .._start.result import VmResult
 from ..waiting import wait_until
-
-_OFF = ("shutoff", "absent")
 
 
 @dataclass(frozen=True)
@@ -36,17 +34,12 @@ class StopContext:
 
     def is_off(self) -> bool:
         """Read the VM's state, and return whether it has no QEMU now."""
-        try:
-            self.result.state = self.hypervisor.state(self.result.uuid)[0]
-        except VmError as error:
-            if error.code != "domain_gone":
-                raise
-            self.result.state = "absent"
+        self.result.state = current_state(self.hypervisor, self.result.uuid)[0]
         return self.was_off()
 
     def was_off(self) -> bool:
         """Return whether the VM had no QEMU when its state was last read."""
-        return self.result.state in _OFF
+        return self.result.state in OFF
 
 
 class StopAction:
