@@ -222,7 +222,7 @@ class _VmStop:
         self._do(ForceOff())
 
     def _shut_down(self, asks: bool) -> None:
-        """Wait until the guest has shut down, unless in check mode. C(asks): it has to be asked for that."""
+        """Wait until the guest has shut down, unless in check mode. C(asks): it needs a request for that."""
         seconds, cancelled = self._request.timeout, self._request.cancelled
         action = ShutDown(seconds, cancelled, self._request.force) if asks else WaitForShutdown(seconds, cancelled)
         # The request remains sent also if the wait for the guest fails.
