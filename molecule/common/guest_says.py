@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import sys
 
-from ansible_collections.zstack.kvm.tests.support.serial_console import NotSaidError, wait_for_text
+from ansible_collections.zstack.kvm.tests.support.serial_console import MissingOutputError, wait_for_text
 
 if __name__ == "__main__":
     try:
         print(wait_for_text(sys.argv[1], sys.argv[2], timeout=60))
-    except NotSaidError as error:
+    except MissingOutputError as error:
         sys.exit(str(error))

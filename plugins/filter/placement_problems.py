@@ -80,19 +80,19 @@ def placement_problems(
     hosts: Sequence[Mapping[str, Any]], placement: Mapping[str, Any], ignore_unreachable: Any = False
 ) -> list[str]:
     """Return all that keeps the VMs from being started on their hosts."""
-    wanted: dict[str, Mapping[str, str]] = {}
+    desired: dict[str, Mapping[str, str]] = {}
     answers: list[Mapping[str, Any]] = []
     for host in hosts:
-        wanted[host["inventory_hostname"]] = host.get("zstack_vms_named") or {}
+        desired[host["inventory_hostname"]] = host.get("zstack_vms_named") or {}
         answers += (host.get("zstack_hypervisors_asked") or {}).get("results") or ()
     unmatched = [
         "zstack_hypervisors names %s, which no host of the inventory matches" % each for each in placement["unmatched"]
     ]
-    return unmatched + problems_of(wanted, answers, placement["hypervisors"], ignore_unreachable)
+    return unmatched + problems_of(desired, answers, placement["hypervisors"], ignore_unreachable)
 
 
 def problems_of(
-    wanted: Mapping[str, Mapping[str, str]],
+    desired: Mapping[str, Mapping[str, str]],
     answers: Sequence[Mapping[str, Any]],
     hypervisors: Sequence[str],
     ignore_unreachable: Any = False,
@@ -103,8 +103,8 @@ def problems_of(
     ignores = _reader_of_ignored(ignore_unreachable)
     silent = [host for host in hypervisors if host not in answered and not ignores(host)]
     return [
-        *_wanted_twice(wanted, answered),
-        *_active_elsewhere(wanted, answered),
+        *_on_two_hosts(desired, answered),
+        *_active_elsewhere(desired, answered),
         *("%s cannot be queried for its running VMs%s" % (host, _because(reasons.get(host))) for host in silent),
     ]
 
@@ -126,27 +126,27 @@ def _reader_of_ignored(ignored: Any) -> Callable[[str], bool]:
     return lambda host: everything
 
 
-def _wanted_twice(wanted: Mapping[str, Mapping[str, str]], answered: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    wanted_on: dict[str, list[tuple[str, str]]] = {}
-    for host, vms in wanted.items():
+def _on_two_hosts(desired: Mapping[str, Mapping[str, str]], answered: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    hosts_of: dict[str, list[tuple[str, str]]] = {}
+    for host, vms in desired.items():
         for uuid, name in vms.items():
             if uuid:
-                wanted_on.setdefault(_normal(uuid), []).append((host, "VM %s (%s)" % (name, uuid)))
-    for found in wanted_on.values():
+                hosts_of.setdefault(_normal(uuid), []).append((host, "VM %s (%s)" % (name, uuid)))
+    for found in hosts_of.values():
         others = [(first[0], second[0]) for first, second in combinations(found, 2)]
         if any(not _same(*pair, answered) for pair in others):
             yield "%s is to run on %s at once" % (found[0][1], " and ".join(host for host, _label in found))
 
 
 def _active_elsewhere(
-    wanted: Mapping[str, Mapping[str, str]], answered: Mapping[str, Mapping[str, Any]]
+    desired: Mapping[str, Mapping[str, str]], answered: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[str]:
     active: dict[str, list[str]] = {}
     for host, answer in answered.items():
         for vm in answer["vms"]:
             if vm["active"]:
                 active.setdefault(_normal(vm["uuid"]), []).append(host)
-    for host, vms in wanted.items():
+    for host, vms in desired.items():
         for uuid, name in vms.items():
             for other in active.get(_normal(uuid), []):
                 if not _same(host, other, answered):

@@ -106,7 +106,7 @@ plugin: zstack.kvm.zstack_vms
 hypervisors:
   hv1: qemu+ssh://root@10.0.0.11/system
 compose:
-  # A VM that is off, or tells no address, keeps the name of its host.
+  # A VM that is off, or reports no address, keeps the name of its host.
   ansible_host: zstack_vm_address | default(inventory_hostname, true)
 groups:
   restart_due: zstack_vm_restart_required
@@ -203,10 +203,10 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
 
     def _warn_unreachable(self, name: str, error: VmError) -> None:
         message = "the VMs of hypervisor %s are not in the inventory: %s (%s)"
-        said = clean(message % (name, error.message, error.hint or ERROR_CODES[error.code].hint))
+        text = clean(message % (name, error.message, error.hint or ERROR_CODES[error.code].hint))
         if self.get_option("unreachable") == "fail":
-            raise AnsibleError(said)
-        self.display.warning(said)
+            raise AnsibleError(text)
+        self.display.warning(text)
 
     def _warn_active_twice(self, where: dict[str, list[str]]) -> None:
         for uuid, names in where.items():

@@ -96,9 +96,9 @@ def _failure(label: str, failure: Failure) -> Iterator[str]:
     seen = failure.diagnostics
     if seen is None:
         return
-    for what, said in (("its serial console", seen.serial_console), ("QEMU's log", seen.qemu_log)):
-        if said:
+    for what, lines in (("its serial console", seen.serial_console), ("QEMU's log", seen.qemu_log)):
+        if lines:
             yield "  the last lines of %s:" % what
-            yield from ("    " + line for line in said)
+            yield from ("    " + line for line in lines)
     if seen.screenshot is not None:
         yield "  a screenshot: %s" % seen.screenshot

@@ -395,11 +395,11 @@ def main() -> None:
         fail_for_input(module, problems, secrets)
     uri = module.params["uri"]
     pictures = Pictures(None if module.check_mode else module.params["screenshot_directory"], width)
-    wanted = list(dict.fromkeys([*uuids, *(vm.uuid for vm in vms)]))
+    chosen = list(dict.fromkeys([*uuids, *(vm.uuid for vm in vms)]))
     try:
         hypervisor, system = connect(module.params), system_of(uri)
         comparison = compare(hypervisor, system, vms, secrets)
-        entries = vm_information(hypervisor, system, wanted, module.params["others"] or not wanted, pictures)
+        entries = vm_information(hypervisor, system, chosen, module.params["others"] or not chosen, pictures)
         add_comparison(entries, comparison)
         hypervisor.close()
     except VmError as error:

@@ -116,7 +116,9 @@ class Playbook(Contender):
     def play(self, hypervisors: Hypervisors, arguments: Sequence[str]) -> int:
         """Run the playbook, and return how many tasks said that they had changed something."""
         environment_directory = hypervisors.checkout.cache / self.environment_name
-        environment = hypervisors.checkout.environment(ANSIBLE_COLLECTIONS_PATH=self._collections(hypervisors))
+        environment = hypervisors.checkout.environment(
+            ANSIBLE_COLLECTIONS_PATH=self._collections(hypervisors), ANSIBLE_LIBRARY=str(HERE / "library")
+        )
         command = [str(environment_directory / "bin" / "ansible-playbook"), *hypervisors.ansible]
         command += ["-i", str(hypervisors.directory / self._file("inventory")), *arguments]
         (output,) = run([[*command, str(hypervisors.directory / self._file("playbook"))]], environment)
@@ -137,6 +139,19 @@ class Nothing(Playbook):
 
     def tasks(self) -> Sequence[Mapping[str, Any]]:
         return [{"name": "Nothing", "ansible.builtin.ping": {}}]
+
+
+class ReturnVms(Playbook):
+    """A module that gets and returns as much as zstack_vm_start, and does nothing: what Ansible takes for the VMs."""
+
+    name = "a module that returns its VMs"
+    operations = (CHECK,)
+
+    def tasks(self) -> Sequence[Mapping[str, Any]]:
+        return [{"name": "The VMs are returned", "return_vms": {"vms": "{{ vms }}"}}]
+
+    def variables(self, vms: Sequence[Vm], domains: Sequence[Mapping[str, str]]) -> Mapping[str, Any]:
+        return {"vms": vms}
 
 
 class ZstackKvm(Playbook):
@@ -189,6 +204,8 @@ class CommunityLibvirt(Playbook):
 
 BARE = Bare()
 NOTHING = Nothing()
+RETURN_VMS = ReturnVms()
+WITHOUT_VMS = WithoutVms()
 OURS = ZstackKvm()
 COMMUNITY = CommunityLibvirt()
-CONTENDERS: tuple[Contender, ...] = (BARE, Virsh(), NOTHING, WithoutVms(), OURS, COMMUNITY)
+CONTENDERS: tuple[Contender, ...] = (BARE, Virsh(), NOTHING, WITHOUT_VMS, OURS, COMMUNITY)

@@ -5,15 +5,15 @@
 
 from __future__ import annotations
 
-from .contenders import OURS
+from .contenders import Playbook
 from .hypervisors import HERE, Hypervisors
 
 
-def of_module(hypervisors: Hypervisors, *arguments: str) -> int:
-    """Return the most that the process of zstack_vm_start had, in KiB, with the VMs that were prepared last."""
+def of_module(contender: Playbook, hypervisors: Hypervisors, *arguments: str) -> int:
+    """Return the most that the module's process had, in KiB, with what was prepared last."""
     file, interpreter = hypervisors.directory / "memory", hypervisors.directory / "python"
     file.unlink(missing_ok=True)
     interpreter.write_text(f'#!/bin/sh\nMEMORY_FILE={file} exec {HERE / "measured_python"} "$@"\n', encoding="ascii")
     interpreter.chmod(0o755)
-    OURS.play(hypervisors, ["-e", f"ansible_python_interpreter={interpreter}", *arguments])
+    contender.play(hypervisors, ["-e", f"ansible_python_interpreter={interpreter}", *arguments])
     return max(int(line) for line in file.read_text(encoding="ascii").split())

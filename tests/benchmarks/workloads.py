@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from . import imports, memory
-from .contenders import BARE, CHECK, CLONE, CONTENDERS, NOTHING, OURS, START, UNCHANGED
+from .contenders import BARE, CHECK, CLONE, CONTENDERS, NOTHING, OURS, RETURN_VMS, START, UNCHANGED, WITHOUT_VMS
 from .hypervisors import HERE, ONE, TARGET_PYTHON, Failed, Hypervisors, run, spread, target_environment
 from .measure import Measured, in_rounds
 from .sizes import Sizes
@@ -83,12 +83,13 @@ class Session:
     def _running(self) -> None:
         vms = make_vms(self.one.directory / "images", 1, self.sizes.running[-1])
         prepare(self.one, {ONE: vms})
-        self.memory[f"start of {len(vms)}"] = memory.of_module(self.one)
+        self.memory[f"start of {len(vms)}"] = memory.of_module(OURS, self.one)
         for count in self.sizes.running:
             prepare(self.one, {ONE: vms[:count]})
             self._measure(RUNNING, UNCHANGED, self.one, count)
         self._measure(CHECKED, CHECK, self.one, self.sizes.running[-1])
-        self.memory[looked_at(len(vms))] = memory.of_module(self.one)
+        self.memory["no VM"] = memory.of_module(WITHOUT_VMS, self.one)
+        self.memory[looked_at(len(vms))] = memory.of_module(OURS, self.one)
         expect_running(self.one, len(vms))
         BARE.script("remove", self.one)
 
@@ -97,9 +98,9 @@ class Session:
         prepare(self.one, {ONE: vms}, [BARE])
         BARE.script("define", self.one)
         for count in self.sizes.defined:
-            prepare(self.one, {ONE: vms[:count]}, [OURS])
-            self.measured += in_rounds(DEFINED, CHECK, self.one, [OURS], count, self.sizes)
-        self.memory[f"check of {len(vms)}"] = memory.of_module(self.one, "--check")
+            prepare(self.one, {ONE: vms[:count]}, [RETURN_VMS, OURS])
+            self.measured += in_rounds(DEFINED, CHECK, self.one, [RETURN_VMS, OURS], count, self.sizes)
+        self.memory[f"check of {len(vms)}"] = memory.of_module(OURS, self.one, "--check")
         self._compare(vms[: self.sizes.compared])
         prepare(self.one, {ONE: vms}, [BARE])
         BARE.script("remove", self.one)

@@ -125,16 +125,16 @@ def document(rulebook: Rulebook, images: Path) -> Iterator[Document]:
 class TestADocument:
     def test_starts_its_vm(self, node: ManagementNode, document: Document) -> None:
         recorded = start_vm_cmd("01-minimal")
-        wanted = document(vmName="Büro № {{ 7 * 7 }}", nics=recorded["nics"], addons=recorded["addons"])
+        sent = document(vmName="Büro № {{ 7 * 7 }}", nics=recorded["nics"], addons=recorded["addons"])
         task = uuid.uuid4().hex
-        with vm_lock(str(uuid.UUID(wanted["vmInstanceUuid"]))).acquire(1):
+        with vm_lock(str(uuid.UUID(sent["vmInstanceUuid"]))).acquire(1):
             # Nobody can start it before it has been answered.
-            assert node.ask(wanted, {"taskuuid": task, "callbackurl": node.callback_url}) == (200, "")
-            assert state(wanted["vmInstanceUuid"]) == "absent"
+            assert node.ask(sent, {"taskuuid": task, "callbackurl": node.callback_url}) == (200, "")
+            assert state(sent["vmInstanceUuid"]) == "absent"
         assert node.result(task)["success"] is True
-        wait_for_text(wanted["vmInstanceUuid"], f"I am {wanted['vmInstanceUuid']}")
-        domain = definition(wanted["vmInstanceUuid"])
-        assert domain.findtext("description") == wanted["vmName"]
+        wait_for_text(sent["vmInstanceUuid"], f"I am {sent['vmInstanceUuid']}")
+        domain = definition(sent["vmInstanceUuid"])
+        assert domain.findtext("description") == sent["vmName"]
         assert domain.find("devices/graphics").get("passwd") == PASSWORD
 
     def test_for_a_vm_that_runs_changes_what_is_to_change(self, node: ManagementNode, document: Document) -> None:
@@ -142,16 +142,16 @@ class TestADocument:
         first = document()
         second = {**first, "memory": 48 << 20}
         tasks = [uuid.uuid4().hex, uuid.uuid4().hex]
-        assert [node.send(wanted, task) for wanted, task in zip([first, second], tasks)] == [200, 200]
+        assert [node.send(sent, task) for sent, task in zip([first, second], tasks)] == [200, 200]
         assert [node.result(task)["success"] for task in tasks] == [True, True]
         assert definition(first["vmInstanceUuid"]).findtext("memory") == str(48 << 10)
 
     def test_carries_options_beyond_the_protocol(self, node: ManagementNode, document: Document) -> None:
         patch = {"action": "add", "xpath": "/domain", "value": "<title>patched</title>"}
-        wanted = document(options={"domain_patches": [patch], "root_volume": {"format": "raw"}})
-        assert node.outcome(wanted)["success"] is True
-        assert definition(wanted["vmInstanceUuid"]).findtext("title") == "patched"
-        changed = {**wanted, "cpuSpeed": 7, "options": {**wanted["options"], "on_drift": "fail"}}
+        sent = document(options={"domain_patches": [patch], "root_volume": {"format": "raw"}})
+        assert node.outcome(sent)["success"] is True
+        assert definition(sent["vmInstanceUuid"]).findtext("title") == "patched"
+        changed = {**sent, "cpuSpeed": 7, "options": {**sent["options"], "on_drift": "fail"}}
         result = node.outcome(changed)
         assert not result["success"]
         assert "cputune/shares" in result["error"]
@@ -226,13 +226,13 @@ class TestTheTwoTextsThatZStackKnows:
         nic = {"bridgeName": "br_eth0", "uuid": uuid.uuid4().hex, "mac": "fa:52:00:00:71:01", "deviceId": 0, "ip": ""}
         burst = "<bandwidth><outbound average='1000' burst='99999999'/></bandwidth>"
         patch = {"action": "replace", "xpath": "/domain/devices/interface/bandwidth", "value": burst}
-        wanted = document(
+        sent = document(
             nics=[{**nic, "nicInternalName": "vnic7071.0"}],
             addons={"NicQos": {nic["uuid"]: {"outboundBandwidth": 8_192_000}}},
             options={"domain_patches": [patch]},
         )
         error = "QoS exceed max limit, please check and reset it in zstack"
-        result = node.outcome(wanted)
+        result = node.outcome(sent)
         assert (result["success"], result["error"]) == (False, error)
 
 
@@ -315,20 +315,20 @@ class TestARequestIsRefused:
 
 class TestManyDocuments:
     def test_a_repeated_task_is_carried_out_once(self, node: ManagementNode) -> None:
-        task, wanted = uuid.uuid4().hex, for_nowhere()
-        assert [node.send(wanted, task), node.send(wanted, task)] == [200, 200]
+        task, sent = uuid.uuid4().hex, for_nowhere()
+        assert [node.send(sent, task), node.send(sent, task)] == [200, 200]
         first = node.result(task)
-        assert node.send({**wanted, "vmName": "other"}, task) == 409
+        assert node.send({**sent, "vmName": "other"}, task) == 409
         # Whoever asks again, perhaps because the result got lost, gets the same result again.
-        assert node.send(wanted, task, path="/vm/start") == 200
+        assert node.send(sent, task, path="/vm/start") == 200
         assert node.result(task, count=2) == first
         assert len(node.results(task)) == 2
 
     def test_a_burst_is_taken_as_far_as_there_is_room(self, node: ManagementNode) -> None:
-        wanted = [for_nowhere() for _number in range(100)]
+        sent = [for_nowhere() for _number in range(100)]
         tasks = [uuid.uuid4().hex for _number in range(100)]
         with ThreadPoolExecutor(20) as senders:
-            statuses = dict(zip(tasks, senders.map(node.send, wanted, tasks)))
+            statuses = dict(zip(tasks, senders.map(node.send, sent, tasks)))
         assert set(statuses.values()) == {200, 503}
         taken = [task for task in tasks if statuses[task] == 200]
         assert len(taken) >= 6, "two that run, four that wait"

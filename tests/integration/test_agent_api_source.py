@@ -41,7 +41,7 @@ def source() -> dict[str, Any]:
 
 def test_a_thousand_documents_at_once(source: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(source["main"].__globals__, "LOOK_SECONDS", 0.02)
-    wanted = [json.dumps(start_vm_cmd("01-minimal", vmName=f"vm {number}")).encode() for number in range(500)]
+    bodies = [json.dumps(start_vm_cmd("01-minimal", vmName=f"vm {number}")).encode() for number in range(500)]
     tasks = [uuid.uuid4().hex for _number in range(1000)]
     limits = {"connections": 1000, "connections_per_address": 1000, "waiting": 1000, "parallel": 25}
     # In memory: each document is synced twice.
@@ -51,7 +51,7 @@ def test_a_thousand_documents_at_once(source: dict[str, Any], monkeypatch: pytes
         clients = [stack.enter_context(connect(node.port)) for _task in tasks]
         for number, (client, task) in enumerate(zip(clients, tasks)):
             # Each VM is meant twice.
-            body = wanted[number % 500]
+            body = bodies[number % 500]
             head = f"taskuuid: {task}\r\ncallbackurl: {node.callback_url}\r\nContent-Length: {len(body)}\r\n\r\n"
             client.sendall(b"POST /ex/vm/start HTTP/1.1\r\nHost: agent\r\n" + head.encode() + body)
         assert {client.recv(1000).split()[1] for client in clients} == {b"200"}

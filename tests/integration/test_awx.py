@@ -176,7 +176,7 @@ class TestRules:
     """The rules notice what AWX refuses."""
 
     @pytest.mark.parametrize(
-        ("question", "said"),
+        ("question", "message"),
         [
             ({"type": "boolean"}, "question 0: type boolean is none of text, textarea, password"),
             ({"required": "yes"}, "question 0: required must be a bool"),
@@ -197,9 +197,9 @@ class TestRules:
             ({"type": "password", "default": "$encrypted$"}, "question 0: $encrypted$ stands for no earlier default"),
         ],
     )  # fmt: skip
-    def test_a_wrong_question_is_refused(self, question, said):
+    def test_a_wrong_question_is_refused(self, question, message):
         (problem,) = specification_problems({"name": "", "description": "", "spec": [{**GOOD, **question}]})
-        assert problem.startswith(said)
+        assert problem.startswith(message)
 
     @pytest.mark.parametrize("missing", ["name", "description", "spec"])
     def test_a_survey_must_be_complete(self, missing):

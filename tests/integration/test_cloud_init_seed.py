@@ -122,9 +122,9 @@ class TestAnotherContent:
 class TestSecrets:
     def test_are_in_no_result_of_the_module(self, vm: dict[str, Any]) -> None:
         for check in (True, False):
-            said = run_module("zstack_vm_start", {"vms": [vm]}, check)
-            assert not said.failed
-            assert PASSWORD not in json.dumps(said.result) + said.output
+            run = run_module("zstack_vm_start", {"vms": [vm]}, check)
+            assert not run.failed
+            assert PASSWORD not in json.dumps(run.result) + run.output
 
 
 def test_the_seed_goes_with_the_definition(vm: dict[str, Any]) -> None:
@@ -132,6 +132,6 @@ def test_the_seed_goes_with_the_definition(vm: dict[str, Any]) -> None:
     start({**vm, "cloud_init": OTHER})
     assert len(seeds(vm)) == 2
     virsh("destroy", vm["uuid"])
-    said = run_module("zstack_vm_stop", {"vms": [vm["uuid"]], "undefine": True}, False)
-    assert said.actions.count("remove_cloud_init_seed") == 2
+    run = run_module("zstack_vm_stop", {"vms": [vm["uuid"]], "undefine": True}, False)
+    assert run.actions.count("remove_cloud_init_seed") == 2
     assert seeds(vm) == []

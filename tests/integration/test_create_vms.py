@@ -149,11 +149,11 @@ def test_names_an_image_and_a_key_become_guests_that_one_logs_in_to(tmp_path: Pa
 def test_all_problems_are_one_error_before_anything_is_changed(tmp_path: Path, images: Path) -> None:
     controller = Controller(tmp_path, images)
     run = controller.try_to_create_vms(zstack_names=["No Name"], zstack_ssh_key=str(controller.key))
-    said = run.stdout + run.stderr
+    output = run.stdout + run.stderr
     assert run.returncode != 0
-    assert "zstack_names[0]: must be a host name" in said
-    assert "zstack_ssh_key: line 1 is no public SSH key" in said
-    assert controller.key.read_text(encoding="utf-8").splitlines()[1] not in said
+    assert "zstack_names[0]: must be a host name" in output
+    assert "zstack_ssh_key: line 1 is no public SSH key" in output
+    assert controller.key.read_text(encoding="utf-8").splitlines()[1] not in output
     assert NAME not in virsh("net-list", "--all", "--name").split()
     run = controller.try_to_create_vms(zstack_names="")
     assert "zstack_names: no host names a VM" in run.stdout + run.stderr

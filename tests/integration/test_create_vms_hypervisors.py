@@ -104,8 +104,8 @@ def test_each_hypervisor_runs_its_vms_and_one_inventory_has_the_guests_of_all(fl
     run = fleet.begin()
     for hypervisor in VMS:
         fleet.set_address(hypervisor, run)
-    said = output_of(run)
-    assert run.returncode == 0, said
+    output = output_of(run)
+    assert run.returncode == 0, output
     expected = {vm: (hypervisor, address) for hypervisor, (vm, address) in VMS.items()}
     seen = {vm: (each["zstack_vm_hypervisor"], each["ansible_host"]) for vm, each in fleet.guests().items()}
     assert seen == expected

@@ -97,8 +97,8 @@ def guest() -> Iterator[Guest]:
 def nic(guest: Guest, mac: str, fact: str) -> str:
     """Return what the guest's kernel says in a file, or by the names of several, about one of its NICs."""
     find = f"path=$(dirname $(grep -l {mac} /sys/class/net/*/address))/{fact}"
-    said = linux_guest.execute(guest.uuid, f"{find}; if [ -d $path ]; then ls $path; else cat $path; fi")
-    return " ".join(said.partition("@guest")[0].split())
+    output = linux_guest.execute(guest.uuid, f"{find}; if [ -d $path ]; then ls $path; else cat $path; fi")
+    return " ".join(output.partition("@guest")[0].split())
 
 
 def device_of(guest: Guest, mac: str) -> str:

@@ -242,9 +242,9 @@ def test_libvirt_defines_every_domain_that_the_host_lacks_nothing_for(
     try:
         desired = build(vm, host, StorageFacts({volume.install_path: image_format for volume in vm.volumes}))
     except VmProblems as error:
-        said = error.problems
-        assert said
+        problems = error.problems
+        assert problems
     else:
-        said = desired.missing
-        assert said or is_defined_by_libvirt(desired.element)
-    assert {problem.code for problem in said} <= set(ERROR_CODES)
+        problems = desired.missing
+        assert problems or is_defined_by_libvirt(desired.element)
+    assert {problem.code for problem in problems} <= set(ERROR_CODES)

@@ -55,8 +55,8 @@ def test_the_system_gets_the_client_of_libvirt_and_ssh_and_what_builds_the_bindi
     chosen = set()
     for line in asked["system"]:
         name, words = re.fullmatch(r"(\S+) \[(.*)\]", line).groups()
-        wanted = set(words.split()) - {f"platform:{platform}"}
-        if wanted == ({profile} if profile else set()):
+        profiles = set(words.split()) - {f"platform:{platform}"}
+        if profiles == ({profile} if profile else set()):
             chosen.add(name)
     assert chosen == packages
 

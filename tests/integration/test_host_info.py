@@ -45,9 +45,9 @@ def test_it_is_the_hypervisor_that_virsh_talks_to(host: dict[str, Any], capabili
 
 
 def test_versions_are_those_of_the_daemon_and_its_qemu(host: dict[str, Any]) -> None:
-    said = virsh("version", "--daemon")
-    assert re.search(r"against daemon: (\S+)", said)[1] == host["libvirt_version"]
-    assert re.search(r"hypervisor: QEMU (\S+)", said)[1] == host["qemu_version"]
+    versions = virsh("version", "--daemon")
+    assert re.search(r"against daemon: (\S+)", versions)[1] == host["libvirt_version"]
+    assert re.search(r"hypervisor: QEMU (\S+)", versions)[1] == host["qemu_version"]
 
 
 def test_processors_and_memory_are_those_of_the_machine(host: dict[str, Any]) -> None:
@@ -71,15 +71,15 @@ def test_guests_are_those_of_the_capabilities(host: dict[str, Any], capabilities
 def test_every_machine_can_have_what_virsh_says(host: dict[str, Any]) -> None:
     asked = 0
     for guest in host["guests"]:
-        for machine, told in guest["machines"].items():
+        for machine, facts in guest["machines"].items():
             kind = ["--arch", guest["arch"], "--machine", machine, "--virttype", guest["domain_type"]]
-            said = etree.fromstring(virsh("domcapabilities", *kind))
-            offered = [value.text for value in said.iterfind("devices/video/enum[@name='modelType']/value")]
-            assert set(told["video_types"]) == set(offered) & {"cirrus", "vga", "qxl", "virtio"}
-            offered = [value.text for value in said.iterfind("devices/graphics/enum[@name='type']/value")]
-            assert set(told["console_modes"]) == set(offered) & {"vnc", "spice"}
-            assert told["max_cpus"] == int(said.find("vcpu").get("max"))
-            assert guest["emulator"] == said.findtext("path")
+            capabilities = etree.fromstring(virsh("domcapabilities", *kind))
+            offered = [value.text for value in capabilities.iterfind("devices/video/enum[@name='modelType']/value")]
+            assert set(facts["video_types"]) == set(offered) & {"cirrus", "vga", "qxl", "virtio"}
+            offered = [value.text for value in capabilities.iterfind("devices/graphics/enum[@name='type']/value")]
+            assert set(facts["console_modes"]) == set(offered) & {"vnc", "spice"}
+            assert facts["max_cpus"] == int(capabilities.find("vcpu").get("max"))
+            assert guest["emulator"] == capabilities.findtext("path")
             asked += 1
     assert asked
 

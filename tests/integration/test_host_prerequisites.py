@@ -108,7 +108,7 @@ def test_what_is_missing_is_created_and_the_vm_runs_on(new_vm: NewVm, settings: 
     vm = new_vm()
     assert not module_run.start(vm).failed
     (qemu,) = qemus_of(vm["uuid"])
-    wanted: dict[str, Any] = {
+    options: dict[str, Any] = {
         "host_prerequisites_security_driver": "none",
         "host_prerequisites_kernel_parameters": "zstack_test=1 iommu=pt",
         # As an unanswered survey has it.
@@ -118,13 +118,13 @@ def test_what_is_missing_is_created_and_the_vm_runs_on(new_vm: NewVm, settings: 
     kill_daemon()
     before = settings.read_bytes()
 
-    predicted = run_role(check=True, path=str(boot_loader), **wanted)
+    predicted = run_role(check=True, path=str(boot_loader), **options)
     assert changed(predicted)
     assert f"To be started: {daemon.NAME}" in messages(predicted)
     assert "To be added: zstack_test=1 iommu=pt" in messages(predicted)
     assert settings.read_bytes() == before and not PARAMETERS.exists() and try_virsh("uri").returncode != 0
 
-    assert changed(run_role(path=str(boot_loader), **wanted))
+    assert changed(run_role(path=str(boot_loader), **options))
     first = daemon.pid()
     text = settings.read_text(encoding="utf-8")
     assert '\nsecurity_driver = "none"\n' in text and '= ""' not in text
@@ -133,7 +133,7 @@ def test_what_is_missing_is_created_and_the_vm_runs_on(new_vm: NewVm, settings: 
     # A run that ended before libvirtd was restarted has left settings that are newer than libvirtd. Nothing else is
     # left to do; that a bridge is missing is an error.
     os.utime(settings)
-    again = run_role(path=str(boot_loader), host_prerequisites_bridges="lo,br_nowhere", **wanted)
+    again = run_role(path=str(boot_loader), host_prerequisites_bridges="lo,br_nowhere", **options)
     assert "has no bridge lo and no bridge br_nowhere" in messages(again)
     assert not (Path("/dev/kvm").exists() and "KVM is not loaded" in messages(again))
     assert [result["cmd"] for result in flat(again) if result.get("changed") and "cmd" in result][1:] == [START_DAEMON]
@@ -199,5 +199,5 @@ def test_what_a_host_cannot_be_or_have_is_refused() -> None:
         "runs without selinux": part("qemu_settings_possible", DEBIAN, host_prerequisites_security_driver="selinux"),
     }  # fmt: skip
     # What fails in a block doesn't end the play.
-    said = messages(run_tasks([{"block": tasks} for tasks in refused.values()]))
-    assert [message for message in refused if message not in said] == [], said
+    reported = messages(run_tasks([{"block": tasks} for tasks in refused.values()]))
+    assert [message for message in refused if message not in reported] == [], reported

@@ -116,8 +116,8 @@ def test_a_host_has_the_console_and_the_hypervisor_of_its_vm(inventory: Inventor
     web = variables(inventory, uuid_of("web-01"))
     assert (web["zstack_vm_name"], web["zstack_vm_state"], web["zstack_vm_reason"]) == ("web-01", "running", "booted")
     console = web["zstack_vm_console"]
-    said = fleet.laboratory.execute(FIRST, "virsh", "vncdisplay", uuid_of("web-01"))
-    assert (console["type"], console["port"]) == ("vnc", 5900 + int(said.strip().rpartition(":")[2]))
+    display = fleet.laboratory.execute(FIRST, "virsh", "vncdisplay", uuid_of("web-01"))
+    assert (console["type"], console["port"]) == ("vnc", 5900 + int(display.strip().rpartition(":")[2]))
     assert console["host"] == web["zstack_vm_metadata"]["host_management_ip"]
     assert (web["zstack_vm_hypervisor"], web["zstack_vm_metadata"]["internal_id"]) == (FIRST, 42)
 

@@ -130,16 +130,16 @@ class TestUp:
         assert after[FIRST] == before[FIRST] and after[SECOND] != before[SECOND]
 
     @pytest.mark.parametrize(
-        ("arguments", "said"),
+        ("arguments", "message"),
         [
             (["--first=240", "--hosts=2"], "hypervisors are numbered 1 to 240: hv240 to hv241 can't be"),
             (["--bind=/no/such/directory"], "argument --bind: /no/such/directory: no such directory"),
         ],
     )
-    def test_what_is_impossible_is_refused_before_anything_is_created(self, tmp_path, arguments, said):
+    def test_what_is_impossible_is_refused_before_anything_is_created(self, tmp_path, arguments, message):
         done = Laboratory(tmp_path / "state", 1).try_lab("up", *arguments)
         assert done.returncode != 0
-        assert said in done.stderr
+        assert message in done.stderr
         assert not (tmp_path / "state").exists()
 
     def test_a_disk_that_is_mounted_somewhere_is_there_too_and_not_written_to(self, tmp_path):

@@ -110,7 +110,7 @@ def machine(secret: str) -> Iterator[Machine]:
             shutil.rmtree(Path(nvram).parent, ignore_errors=True)
 
 
-def said(machine: Machine, command: str) -> str:
+def output_of(machine: Machine, command: str) -> str:
     """Return what the guest's shell answers to a command."""
     return linux_guest.execute(machine["uuid"], command)
 
@@ -125,7 +125,7 @@ def startups(machine: Machine) -> tuple[int, int]:
         f"printf '{READ_CLOCK}' > /tmp/ask;"
         " (dd if=/tmp/ask bs=64 >&3; dd bs=64 count=1 <&3 | hexdump -v -e '1/1 \"%02x\"') 3<>/dev/tpm0 2>/dev/null"
     )
-    answer = said(machine, ask)
+    answer = output_of(machine, ask)
     clock = re.search(r"8001[0-9a-f]{66}", answer)
     assert clock is not None, answer
     return int(clock[0][RESETS], 16), int(clock[0][RESTARTS], 16)
@@ -133,7 +133,7 @@ def startups(machine: Machine) -> tuple[int, int]:
 
 def variables(machine: Machine, command: str) -> str:
     """Return what the guest answers to a command on the variables of its firmware."""
-    return said(machine, f"mountpoint -q {VARIABLES} || mount -t efivarfs none {VARIABLES}; {command}")
+    return output_of(machine, f"mountpoint -q {VARIABLES} || mount -t efivarfs none {VARIABLES}; {command}")
 
 
 def qemu_of(identity: str) -> Path:
@@ -164,18 +164,18 @@ def quota(machine: Machine) -> int:
 
 
 def test_the_guest_was_booted_securely(machine: Machine) -> None:
-    assert "Secure boot enabled" in said(machine, "dmesg | grep -i 'secure boot'")
+    assert "Secure boot enabled" in output_of(machine, "dmesg | grep -i 'secure boot'")
     assert "06 00 00 00 01" in variables(machine, f"hexdump -C {VARIABLES}/SecureBoot-*")
 
 
 def test_the_guest_measures_into_its_tpm(machine: Machine) -> None:
-    pcr = re.search(r"\b[0-9A-F]{64}\b", said(machine, "cat /sys/class/tpm/tpm0/pcr-sha256/0"))
+    pcr = re.search(r"\b[0-9A-F]{64}\b", output_of(machine, "cat /sys/class/tpm/tpm0/pcr-sha256/0"))
     assert pcr is not None
     assert set(pcr[0]) != {"0"}
 
 
 def test_the_guest_has_the_texts_about_the_machine(machine: Machine) -> None:
-    texts = said(
+    texts = output_of(
         machine,
         "cd /sys/class/dmi/id; cat product_serial product_name chassis_asset_tag;"
         " strings /sys/firmware/dmi/entries/11-0/raw",
@@ -184,7 +184,7 @@ def test_the_guest_has_the_texts_about_the_machine(machine: Machine) -> None:
 
 
 def test_the_guest_has_its_numa_nodes_and_their_distances(machine: Machine) -> None:
-    nodes = said(machine, "cd /sys/devices/system/node; cat node*/distance node*/cpulist")
+    nodes = output_of(machine, "cd /sys/devices/system/node; cat node*/distance node*/cpulist")
     assert re.search(r"10 21\s+21 10\s+0\s+1\s", nodes), nodes
 
 

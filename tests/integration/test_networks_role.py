@@ -42,9 +42,9 @@ def definition(name: str) -> etree._Element:
 
 
 def test_networks_are_created_once_and_changed_when_their_description_changes() -> None:
-    wanted = {"networks_libvirt": [NAT, ON_BRIDGE]}
+    networks = {"networks_libvirt": [NAT, ON_BRIDGE]}
     changed = {"networks_libvirt": [ISOLATED], "networks_restart": True}
-    planned, first, second, planned_again, third, last = roles(wanted, wanted, changed, changed)
+    planned, first, second, planned_again, third, last = roles(networks, networks, changed, changed)
     assert (planned, planned_again) == (first, third)
     assert first == [
         line for name in (NAME, BRIDGED) for line in (f"{name}: defined", f"{name}: started",

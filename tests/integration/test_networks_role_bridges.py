@@ -107,5 +107,5 @@ def test_a_host_that_neither_program_manages_is_refused() -> None:
     arguments = ["check", json.dumps([{"name": "inner"}])]
     run = subprocess.run([sys.executable, "-B", str(PROGRAM), *arguments], capture_output=True, text=True, check=False)
     assert run.returncode == 1
-    said = "networks_bridges[0]: neither systemd-networkd nor NetworkManager manages the hypervisor's network"
-    assert said in run.stderr
+    message = "networks_bridges[0]: neither systemd-networkd nor NetworkManager manages the hypervisor's network"
+    assert message in run.stderr

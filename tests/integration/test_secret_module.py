@@ -119,8 +119,8 @@ def test_check_mode_predicts_a_real_run_and_changes_nothing(identity: str, befor
     if before is not None:
         assert not secret(identity, **before).failed
     predicted, again, real = (secret(identity, check, value=KEY).result for check in (True, True, False))
-    said = [(each["changed"], each["actions"], each["diff"]) for each in (predicted, again, real)]
-    assert said == [said[0]] * 3
+    outcomes = [(each["changed"], each["actions"], each["diff"]) for each in (predicted, again, real)]
+    assert outcomes == [outcomes[0]] * 3
     assert value_of(identity) == KEY
 
 
@@ -148,8 +148,8 @@ WRONG = [
 
 
 def test_wrong_input_is_an_error_before_anything_changes(identity: str) -> None:
-    results = [secret(**{"identity": identity, **options}).result for options, said in WRONG]
-    assert all(said in result["msg"] for result, (options, said) in zip(results, WRONG))
+    results = [secret(**{"identity": identity, **options}).result for options, message in WRONG]
+    assert all(message in result["msg"] for result, (options, message) in zip(results, WRONG))
     assert try_virsh("secret-dumpxml", identity).returncode != 0
 
 

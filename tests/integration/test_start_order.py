@@ -77,8 +77,8 @@ def batches(tmp_path: Path) -> Any:
 def test_each_batch_is_reported_when_it_is_done(new_vm: NewVm, batches: Any) -> None:
     vms = [new_vm(name="a"), new_vm(name="b", console_password="Sesame5"), new_vm(name="c", start_order=1)]
     output = batches(*vms, size=1)
-    told = re.findall(r"changed: \[localhost\] => \(item=(.*)\)", output)
-    assert told == ["1 of 3 VMs: c", "1 of 3 VMs: a", "1 of 3 VMs: b"]
+    labels = re.findall(r"changed: \[localhost\] => \(item=(.*)\)", output)
+    assert labels == ["1 of 3 VMs: c", "1 of 3 VMs: a", "1 of 3 VMs: b"]
     assert [state(vm["uuid"]) for vm in vms] == ["running"] * 3
     table = re.findall(r"localhost +([abc]) +running", output)
     assert sorted(table) == ["a", "b", "c"]

@@ -83,11 +83,11 @@ def start_in_time(*vms: dict[str, Any], **options: Any) -> TaskRun:
     return run
 
 
-def fails(vm: dict[str, Any], code: str, *said: str) -> TaskRun:
+def fails(vm: dict[str, Any], code: str, *texts: str) -> TaskRun:
     """Return a start that fails soon with this code, says what it is about, and leaves nothing."""
     run = predicted.failed(start_in_time, vm)
     assert run.error["code"] == code, run.error
-    assert all(text in run.error["message"] for text in said), run.error["message"]
+    assert all(text in run.error["message"] for text in texts), run.error["message"]
     assert (run.actions, run.error["rollback"]) == ([], "not_needed")
     assert state(vm["uuid"]) == "absent"
     return run
@@ -162,10 +162,10 @@ class TestCeph:
         fails(new_vm(root_volume=ceph_volume(servers)), "secret_missing", SECRET, "no value")
 
     @pytest.mark.parametrize(
-        ("path", "said"), [("ceph://nope/vol", "no pool nope"), ("ceph://pool/nope", "no image nope")]
+        ("path", "message"), [("ceph://nope/vol", "no pool nope"), ("ceph://pool/nope", "no image nope")]
     )
-    def test_the_image_is_missing(self, new_vm: NewVm, servers: Servers, path: str, said: str) -> None:
-        fails(new_vm(root_volume=ceph_volume(servers, path), **key(servers.ceph.key)), "storage_missing", said)
+    def test_the_image_is_missing(self, new_vm: NewVm, servers: Servers, path: str, message: str) -> None:
+        fails(new_vm(root_volume=ceph_volume(servers, path), **key(servers.ceph.key)), "storage_missing", message)
 
     def test_the_snapshot_is_missing(self, new_vm: NewVm, servers: Servers) -> None:
         cd = {"path": "ceph://pool/vol@nope", "mon_info": servers.ceph.monitors, "secret_uuid": SECRET}

@@ -83,11 +83,11 @@ def test_several_secrets_one_of_which_is_to_be_gone(identities: list[str]) -> No
     first, second, third = identities
     present = [{"uuid": first, "key": KEY}, {"uuid": second, "key": f"{other}\n", "state": "present"}]
     assert changed(run_role("ceph_secrets", ceph_secrets_list=[*present, {"uuid": third, "key": KEY}]))
-    wanted = [*present, {"uuid": third, "state": "absent"}]
-    assert changed(run_role("ceph_secrets", ceph_secrets_list=wanted))
+    secrets = [*present, {"uuid": third, "state": "absent"}]
+    assert changed(run_role("ceph_secrets", ceph_secrets_list=secrets))
     assert [virsh("secret-get-value", value) for value in (first, second)] == [KEY, other]
     assert third not in virsh("secret-list")
-    assert not changed(run_role("ceph_secrets", ceph_secrets_list=wanted))
+    assert not changed(run_role("ceph_secrets", ceph_secrets_list=secrets))
 
 
 def test_keys_that_no_secret_can_have_are_reported_all_at_once_before_anything_changes(identities: list[str]) -> None:

@@ -110,7 +110,7 @@ class TestMedia:
     def test_a_text_that_does_not_come_is_an_error_with_what_came_instead(self, images, boot):
         path = media.write_raw(images / "disk", "something else")
         domain = boot(f"<disk type='file'><source file='{path}'/><target dev='hda'/></disk>")
-        with pytest.raises(serial_console.NotSaidError, match="'never said'.*something else"):
+        with pytest.raises(serial_console.MissingOutputError, match="'never said'.*something else"):
             serial_console.wait_for_text(domain, "never said", timeout=3)
 
     def test_a_text_too_long_for_a_boot_sector_is_refused(self):

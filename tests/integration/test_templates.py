@@ -117,24 +117,24 @@ class TestInADocumentThatTheEndpointCarriesOut:
         return reported
 
     def test_they_are_in_the_definition(self, tmp_path: Path) -> None:
-        wanted = document(" ".join(TEMPLATES))
-        identity = str(uuid.UUID(wanted["vmInstanceUuid"]))
+        sent = document(" ".join(TEMPLATES))
+        identity = str(uuid.UUID(sent["vmInstanceUuid"]))
         with image_directory() as images:
             disk = media.write_raw(images / "{{ 6 * 7 }}", "I am a template")
-            wanted["rootVolume"]["installPath"] = str(disk)
+            sent["rootVolume"]["installPath"] = str(disk)
             try:
-                assert self.carry_out(wanted, tmp_path)["success"] is True
+                assert self.carry_out(sent, tmp_path)["success"] is True
                 domain = definition(identity)
             finally:
                 remove_domain(identity)
-        assert (domain.findtext("description"), domain.findtext("title")) == (wanted["vmName"], wanted["vmName"])
+        assert (domain.findtext("description"), domain.findtext("title")) == (sent["vmName"], sent["vmName"])
         assert path(domain) == str(disk)
 
     def test_they_are_in_the_message(self, tmp_path: Path) -> None:
-        wanted = document(" ".join(TEMPLATES))
-        reported = self.carry_out(wanted, tmp_path)
+        sent = document(" ".join(TEMPLATES))
+        reported = self.carry_out(sent, tmp_path)
         assert not reported["success"]
-        assert wanted["rootVolume"]["installPath"] in reported["error"]
+        assert sent["rootVolume"]["installPath"] in reported["error"]
 
 
 def path(domain: etree._Element) -> str:

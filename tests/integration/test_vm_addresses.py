@@ -63,8 +63,8 @@ def look(identity: str) -> dict[str, Any]:
 
 
 def test_addresses_have_the_source_that_knows_them(guest: str) -> None:
-    said = linux_guest.execute(guest, f"udhcpc -i eth0 -n -q -f; ip address add {OWN_ADDRESS}/20 dev eth0")
-    leased = re.search(r"lease of (\S+) obtained", said)[1]
+    output = linux_guest.execute(guest, f"udhcpc -i eth0 -n -q -f; ip address add {OWN_ADDRESS}/20 dev eth0")
+    leased = re.search(r"lease of (\S+) obtained", output)[1]
     # libvirt learns of it from a helper of its DHCP server.
     wait_until(lambda: leased in virsh("net-dhcp-leases", NETWORK))
     addresses = {each["address"]: each for each in look(guest)["addresses"]}
@@ -78,8 +78,8 @@ def test_addresses_have_the_source_that_knows_them(guest: str) -> None:
 
 
 def test_what_the_agent_knows_too_is_listed_once(guest: str) -> None:
-    said = linux_guest.execute(guest, "udhcpc -i eth0 -n -q -f")
-    leased = re.search(r"lease of (\S+) obtained", said)[1]
+    output = linux_guest.execute(guest, "udhcpc -i eth0 -n -q -f")
+    leased = re.search(r"lease of (\S+) obtained", output)[1]
     linux_guest.execute(guest, f"ip address add {leased}/24 dev eth0")
     sources = [each["source"] for each in look(guest)["addresses"] if each["address"] == leased]
     assert sources == ["agent"]

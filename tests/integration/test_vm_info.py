@@ -58,7 +58,7 @@ def pid_of(domain_name: str) -> int:
 
 
 @pytest.fixture(scope="module")
-def told(vm: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def information(vm: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Return what a task reports about the running VM and about one that doesn't exist."""
     assert not start(vm).failed
     mac = virsh("domiflist", vm["uuid"]).split()[-1]
@@ -77,13 +77,13 @@ def told(vm: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[s
 
 
 @pytest.fixture(scope="module")
-def entry(told: dict[str, Any]) -> dict[str, Any]:
+def entry(information: dict[str, Any]) -> dict[str, Any]:
     """Return the entry of the running VM."""
-    return told["vms"][1]
+    return information["vms"][1]
 
 
-def test_a_vm_that_does_not_exist_is_absent(told: dict[str, Any]) -> None:
-    assert (told["vms"][0]["uuid"], told["vms"][0]["state"]) == (str(uuid.UUID(int=1)), "absent")
+def test_a_vm_that_does_not_exist_is_absent(information: dict[str, Any]) -> None:
+    assert (information["vms"][0]["uuid"], information["vms"][0]["state"]) == (str(uuid.UUID(int=1)), "absent")
 
 
 def test_names_state_size_and_metadata(vm: dict[str, Any], entry: dict[str, Any]) -> None:
@@ -102,8 +102,8 @@ def test_the_console_is_where_virsh_says(vm: dict[str, Any], entry: dict[str, An
 def test_the_disk_has_its_size_and_the_empty_drive_none(vm: dict[str, Any], entry: dict[str, Any]) -> None:
     disk = entry["disks"][0]
     assert (disk["source"], disk["format"], disk["device"]) == (vm["root_volume"]["install_path"], "qcow2", "disk")
-    said = dict(line.split(":") for line in virsh("domblkinfo", vm["uuid"], disk["target"]).splitlines())
-    assert (disk["size"], disk["allocated"]) == (int(said["Capacity"]), int(said["Allocation"]))
+    sizes = dict(line.split(":") for line in virsh("domblkinfo", vm["uuid"], disk["target"]).splitlines())
+    assert (disk["size"], disk["allocated"]) == (int(sizes["Capacity"]), int(sizes["Allocation"]))
     drive = next(each for each in entry["disks"] if each["device"] == "cdrom")
     assert (drive["source"], drive["size"]) == (None, None)
 

@@ -124,9 +124,9 @@ class TestWithoutAnAgent:
     @pytest.fixture(scope="class")
     def lease(self, vm: dict[str, Any]) -> str:
         """Return the address that the guest was given, and has not set."""
-        said = linux_guest.execute(vm["uuid"], "udhcpc -i eth0 -n -q -f -s /bin/true")
-        found = re.search(r"lease of (\S+) obtained", said)
-        assert found, said
+        output = linux_guest.execute(vm["uuid"], "udhcpc -i eth0 -n -q -f -s /bin/true")
+        found = re.search(r"lease of (\S+) obtained", output)
+        assert found, output
         return found[1]
 
     def test_the_lack_of_any_address_is_reported(self, vm: dict[str, Any]) -> None:

@@ -20,8 +20,8 @@ import subprocess
 import sys
 
 subprocess.check_call([sys.executable, "-m", "ensurepip"])
-wanted = [argument for argument in sys.argv[1:] if not argument.startswith("--no-")]
-sys.exit(subprocess.call([sys.executable, "-m", "pip", "install", *wanted]))
+packages = [argument for argument in sys.argv[1:] if not argument.startswith("--no-")]
+sys.exit(subprocess.call([sys.executable, "-m", "pip", "install", *packages]))
 '''
 GET_PIP_VERSIONS = ("24_2", "25_2", "25_3")
 

@@ -41,7 +41,7 @@ def _refresh(checkout: Checkout, stage: Path) -> None:
     # Without a repository of its own ansible-test asks the outer one, in which the copy is ignored.
     if not (stage / ".git").exists():
         subprocess.run(["git", "init", "--quiet", "--template=", str(stage)], check=True)
-    wanted = set(project_files(checkout.root))
+    names = set(project_files(checkout.root))
     for path in sorted(stage.rglob("*"), reverse=True):
         name = path.relative_to(stage).as_posix()
         if f"{name}/".startswith(tuple(f"{kept}/" for kept in KEPT)):
@@ -49,9 +49,9 @@ def _refresh(checkout: Checkout, stage: Path) -> None:
         if path.is_dir() and not path.is_symlink():
             if not any(path.iterdir()):
                 path.rmdir()
-        elif name not in wanted:
+        elif name not in names:
             path.unlink()
-    for name in wanted:
+    for name in names:
         _copy(checkout.root / name, stage / name)
 
 

@@ -145,8 +145,8 @@ class Job:
             done = subprocess.run(
                 command, stdin=given, stdout=output, stderr=subprocess.STDOUT, env=self._environment(), check=False
             )
-        said = log.read_bytes()[-2000:].decode(errors="replace")
-        assert done.returncode == 0 or arguments[0] == "process", f"ansible-runner {arguments[0]}: {said}"
+        end = log.read_bytes()[-2000:].decode(errors="replace")
+        assert done.returncode == 0 or arguments[0] == "process", f"ansible-runner {arguments[0]}: {end}"
 
     def _environment(self) -> dict[str, str]:
         """Return the environment of an image: the programs and the collection, nothing of the tests' user."""

@@ -49,8 +49,8 @@ def specification_problems(specification: Any, before: Optional[dict[str, Any]] 
 def _question_problems(question: Any, old: dict[str, Any]) -> list[str]:
     if not isinstance(question, dict):
         return ["is not a mapping"]
-    wanted = {"type": str, "question_name": str, "variable": str, "required": bool}
-    wrong = [(key, kind) for key, kind in wanted.items() if not isinstance(question.get(key), kind)]
+    types = {"type": str, "question_name": str, "variable": str, "required": bool}
+    wrong = [(key, kind) for key, kind in types.items() if not isinstance(question.get(key), kind)]
     problems = [f"{key} must be a {kind.__name__}" for key, kind in wrong]
     if problems:
         return problems

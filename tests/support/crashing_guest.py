@@ -12,7 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ansible_collections.zstack.kvm.tests.support.serial_console import (
-    NotSaidError,
+    MissingOutputError,
     console_path,
     wait_for_text,
     wait_in_terminal,
@@ -52,7 +52,7 @@ def crash(domain: str) -> None:
             return True
         try:
             wait_in_terminal(console_path(domain), _BOOTS, 1, say="!")
-        except (NotSaidError, OSError):
+        except (MissingOutputError, OSError):
             return False
         return True
 

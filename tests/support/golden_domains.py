@@ -39,7 +39,7 @@ _BASE = {
 class Outcome:
     """The outcome for a VM."""
 
-    said: dict[str, list[str]]
+    messages: dict[str, list[str]]
     xml: Optional[str]
 
 
@@ -51,8 +51,8 @@ def description(name: str) -> dict[str, Any]:
 def recorded_outcome(name: str) -> Outcome:
     """Return the recorded outcome."""
     path = GOLDEN / (name + ".xml")
-    said = {key: list(description(name).get(key, [])) for key in ("warnings", "missing", "problems")}
-    return Outcome(said, path.read_text() if path.exists() else None)
+    messages = {key: list(description(name).get(key, [])) for key in ("warnings", "missing", "problems")}
+    return Outcome(messages, path.read_text() if path.exists() else None)
 
 
 def outcome(name: str) -> Outcome:
@@ -68,8 +68,8 @@ def outcome(name: str) -> Outcome:
         desired = build(vms[0], host, StorageFacts(about.get("formats", {})))
     except VmProblems as error:
         return Outcome({"warnings": [], "missing": [], "problems": _texts(error.problems)}, None)
-    said = {"warnings": list(desired.warnings), "missing": _texts(desired.missing), "problems": []}
-    return Outcome(said, etree.tostring(desired.element, pretty_print=True, encoding="unicode"))
+    messages = {"warnings": list(desired.warnings), "missing": _texts(desired.missing), "problems": []}
+    return Outcome(messages, etree.tostring(desired.element, pretty_print=True, encoding="unicode"))
 
 
 def _texts(problems: tuple[Problem, ...]) -> list[str]:
@@ -78,8 +78,8 @@ def _texts(problems: tuple[Problem, ...]) -> list[str]:
 
 def _write(name: str) -> None:
     new = outcome(name)
-    about = {key: value for key, value in description(name).items() if key not in new.said}
-    about.update({key: value for key, value in new.said.items() if value})
+    about = {key: value for key, value in description(name).items() if key not in new.messages}
+    about.update({key: value for key, value in new.messages.items() if value})
     (GOLDEN / (name + ".json")).write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n")
     path = GOLDEN / (name + ".xml")
     if new.xml is None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.zstack.kvm.tests.support.serial_console import (
-    NotSaidError,
+    MissingOutputError,
     console_path,
     wait_for_text,
     wait_in_terminal,
@@ -104,7 +104,7 @@ def wait_until_seen(domain: str, kind: str, **facts: Any) -> None:
 
 def _insist(ask: Callable[[], str]) -> str:
     for _attempt in range(ATTEMPTS - 1):
-        with suppress(NotSaidError):
+        with suppress(MissingOutputError):
             return ask()
     return ask()
 
@@ -115,6 +115,6 @@ def _answer(domain: str, command: str) -> str:
     end = f'@guest {{"kind":"done","status":%s,"mark":"{mark}"}}'
     line = f'echo "@begin {mark}"; {command}; item done status "#$?" mark {mark}\n'
     pattern = rf"(?s)@begin {mark}\r?\n.*" + re.escape(end).replace("%s", r"\d+")
-    said = wait_in_terminal(console_path(domain), pattern, ANSWER_SECONDS, say=line)
+    output = wait_in_terminal(console_path(domain), pattern, ANSWER_SECONDS, say=line)
     # A guest that has only just booted may repeat the line.
-    return said[said.rindex(f"@begin {mark}") :].partition("\n")[2]
+    return output[output.rindex(f"@begin {mark}") :].partition("\n")[2]

@@ -134,8 +134,8 @@ def _unpacked() -> Path:
     packages, tree = PackageDirectory(CACHE / "packages"), CACHE / "tree"
     if not tree.exists():
         install = ["apt-get", "--simulate", "--no-install-recommends", "install", "network-manager"]
-        said = subprocess.run(install, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True).stdout
-        names = [line.split()[1] for line in said.splitlines() if line.startswith("Inst ")]
+        output = subprocess.run(install, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True).stdout
+        names = [line.split()[1] for line in output.splitlines() if line.startswith("Inst ")]
         packages.download(names)
         partial = CACHE / "tree.partial"
         shutil.rmtree(partial, ignore_errors=True)

@@ -19,7 +19,7 @@ POLL_SECONDS = 0.05
 ANSWER_SECONDS = 60
 
 
-class NotSaidError(AssertionError):
+class MissingOutputError(AssertionError):
     """The guest did not say in time what it should have said; the text holds what it said."""
 
 
@@ -28,7 +28,7 @@ def console_path(domain: str, uri: str = "qemu:///system") -> Path:
     command = ["virsh", "--connect", uri, "ttyconsole", domain]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     if answer.returncode or not answer.stdout.strip():
-        raise NotSaidError(f"{domain} has no serial console now: {answer.stderr.strip()}")
+        raise MissingOutputError(f"{domain} has no serial console now: {answer.stderr.strip()}")
     return Path(answer.stdout.strip())
 
 
@@ -46,15 +46,15 @@ def wait_in_terminal(path: Path, pattern: str, timeout: float = ANSWER_SECONDS, 
     C(say): what is written into it before.
     """
     deadline = time.monotonic() + timeout
-    said = ""
+    output = ""
     with _raw_terminal(path) as terminal:
         os.write(terminal, say.encode())
         while time.monotonic() < deadline:
-            said += _read(terminal, POLL_SECONDS)
-            found = re.search(pattern, said)
+            output += _read(terminal, POLL_SECONDS)
+            found = re.search(pattern, output)
             if found:
-                return said[: found.end()]
-    raise NotSaidError(f"{path} did not say {pattern!r} within {timeout:g} s, but: {said[-2000:]!r}")
+                return output[: found.end()]
+    raise MissingOutputError(f"{path} did not say {pattern!r} within {timeout:g} s, but: {output[-2000:]!r}")
 
 
 @contextmanager

@@ -32,5 +32,5 @@ def output_of(process: subprocess.Popen[str], seconds: float = END_SECONDS) -> s
         return process.communicate(timeout=seconds)[0]
     except subprocess.TimeoutExpired:
         process.kill()
-        said = process.communicate()[0]
-    raise AssertionError(f"not ended within {seconds:g} s: {process.args!r}, which said: {said!r}")
+        output = process.communicate()[0]
+    raise AssertionError(f"not ended within {seconds:g} s: {process.args!r}, which said: {output!r}")

@@ -41,15 +41,15 @@ def _start(arguments: argparse.Namespace, last: int, begun: float) -> None:
     laboratory = arguments.dir
     ssh.make_access_key(laboratory)
     there = {hypervisor.number: hypervisor for hypervisor in load_all(laboratory)}
-    wanted = [n for n in range(arguments.first, last + 1) if n not in there or not there[n].pid()]
-    for number in there.keys() & wanted:
+    numbers = [n for n in range(arguments.first, last + 1) if n not in there or not there[n].pid()]
+    for number in there.keys() & numbers:
         # It ended without `lab down`, for instance with the machine.
         there[number].stop()
     started = []
     try:
         with network.alone():
             net = arguments.network or next((other.network for other in there.values()), None) or network.free()
-            for number in wanted:
+            for number in numbers:
                 hypervisor = _hypervisor(arguments, number, net)
                 started.append(hypervisor)
                 print(f"{hypervisor.name}: starting at {hypervisor.address}", flush=True)

@@ -58,9 +58,9 @@ def explain(error: OSError | subprocess.CalledProcessError) -> str:
     """Return what failed outside the steps that report it themselves, and what to do."""
     if isinstance(error, subprocess.CalledProcessError):
         command = error.cmd if isinstance(error.cmd, str) else " ".join(map(str, error.cmd))
-        said = error.stderr or error.stdout or ""
-        said = said.decode(errors="replace") if isinstance(said, bytes) else said
-        return f"{command}\nended with exit code {error.returncode}\n{said}\n{AGAIN}"
+        output = error.stderr or error.stdout or ""
+        output = output.decode(errors="replace") if isinstance(output, bytes) else output
+        return f"{command}\nended with exit code {error.returncode}\n{output}\n{AGAIN}"
     return f"{error}. {HINTS.get(error.errno or 0, AGAIN)}"
 
 

@@ -72,15 +72,15 @@ def _try_kvm(guest: Path) -> Accelerator:
     started = time.monotonic()
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:
-        said = _read_until(process, manifest["ready_marker"].encode(), started + BOOT_SECONDS)
+        output = _read_until(process, manifest["ready_marker"].encode(), started + BOOT_SECONDS)
     finally:
         process.kill()
         process.wait()
     seconds = time.monotonic() - started
-    if manifest["ready_marker"].encode() in said:
+    if manifest["ready_marker"].encode() in output:
         return Accelerator("kvm", "KVM", f"yes, within {seconds:.0f} s")
     if seconds < BOOT_SECONDS:
-        last_line = said.decode(errors="replace").strip().rpartition("\n")[2]
+        last_line = output.decode(errors="replace").strip().rpartition("\n")[2]
         return Accelerator("qemu", EMULATION, f"no ({last_line}): emulation, which is slower")
     return Accelerator("qemu", EMULATION, f"no, not within {BOOT_SECONDS} s: emulation, which is slower")
 
@@ -88,13 +88,13 @@ def _try_kvm(guest: Path) -> Accelerator:
 def _read_until(process: subprocess.Popen[bytes], marker: bytes, deadline: float) -> bytes:
     """Return the process's output up to the marker, its end or the time limit."""
     assert process.stdout is not None
-    said = b""
+    output = b""
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
-        while marker not in said and time.monotonic() < deadline:
+        while marker not in output and time.monotonic() < deadline:
             if selector.select(0.5):
                 data = os.read(process.stdout.fileno(), 65536)
                 if not data:
                     break
-                said += data
-    return said
+                output += data
+    return output

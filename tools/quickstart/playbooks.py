@@ -44,13 +44,13 @@ class Controller:
     def install(self) -> None:
         """Create the virtual environment, unless a complete one of this Python exists; and the inventory."""
         stamp = self._venv / "stamp"
-        wanted = f"{self._venv}\n{sys.version}\n{ANSIBLE}\n"
-        if not stamp.exists() or stamp.read_text() != wanted:
+        state = f"{self._venv}\n{sys.version}\n{ANSIBLE}\n"
+        if not stamp.exists() or stamp.read_text() != state:
             shutil.rmtree(self._venv, ignore_errors=True)
             venv.create(self._venv, with_pip=True)
             pip = [str(self._venv / "bin/python"), "-m", "pip", "install", "--disable-pip-version-check", ANSIBLE]
             self._progress.run(pip, hint=PIP_HINT, seconds=SECONDS)
-            stamp.write_text(wanted)
+            stamp.write_text(state)
         # Ansible finds a collection by its path only; the checkout's own path is any
         namespace = self._directory / "collections/ansible_collections/zstack"
         namespace.mkdir(parents=True, exist_ok=True)

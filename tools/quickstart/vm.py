@@ -127,7 +127,7 @@ class QuickstartVm:
 
 
 def _read_ready_line(terminal: int) -> str:
-    said = ""
+    output = ""
     deadline = time.monotonic() + BOOT_SECONDS
     while time.monotonic() < deadline:
         # An empty line makes a guest that is up answer at once
@@ -136,14 +136,14 @@ def _read_ready_line(terminal: int) -> str:
             os.write(terminal, b"\n")
             continue
         try:
-            said += os.read(terminal, 4096).decode("utf-8", errors="replace")
+            output += os.read(terminal, 4096).decode("utf-8", errors="replace")
         except OSError:
             # QEMU hasn't opened its end yet, or has ended
             time.sleep(0.5)
-        for line in said.splitlines(keepends=True):
+        for line in output.splitlines(keepends=True):
             if line.startswith('@guest {"kind":"ready"') and line.endswith("\n"):
                 return line.strip()
     raise StepError(
-        f"The guest didn't boot within {BOOT_SECONDS} s. The last output of its serial console:\n{said[-1000:]}\n"
+        f"The guest didn't boot within {BOOT_SECONDS} s. The last output of its serial console:\n{output[-1000:]}\n"
         "A loaded machine may need longer: run ./quickstart again."
     )

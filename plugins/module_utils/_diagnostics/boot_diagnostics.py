@@ -33,7 +33,7 @@ class BootWatch:
         self._vm = vm
         self._console: Optional[ConsoleStream] = None
         self._tried = False
-        self._said = b""
+        self._output = b""
         self._cut = False
 
     def __enter__(self) -> BootWatch:
@@ -50,20 +50,20 @@ class BootWatch:
                 self._tried = True
                 self._console = self._hypervisor.open_console(self._vm.uuid)
             if self._console is not None:
-                said = self._said + self._console.read()
-                self._cut = self._cut or len(said) > _KEPT_BYTES
-                self._said = said[-_KEPT_BYTES:]
+                output = self._output + self._console.read()
+                self._cut = self._cut or len(output) > _KEPT_BYTES
+                self._output = output[-_KEPT_BYTES:]
 
     @property
-    def said(self) -> bytes:
+    def output(self) -> bytes:
         """Return the last of what the guest has written."""
-        return self._said
+        return self._output
 
     def diagnostics(self) -> BootDiagnostics:
         """Return the tail of the guest's console and of QEMU's log, and a screenshot taken now."""
         self.listen()
         log = [] if self._system.is_remote else lines_since_start(self._system, self._vm.domain_name)
-        return BootDiagnostics(tuple(last_lines(self._said, self._cut)), tuple(log), self._picture())
+        return BootDiagnostics(tuple(last_lines(self._output, self._cut)), tuple(log), self._picture())
 
     def _picture(self) -> Optional[str]:
         with contextlib.suppress(VmError):
@@ -71,12 +71,12 @@ class BootWatch:
         return None
 
 
-def last_lines(said: bytes, cut: bool) -> list[str]:
+def last_lines(output: bytes, cut: bool) -> list[str]:
     """Return the last lines that are not empty, as plain text.
 
     C(cut): the beginning is missing; the rest of the first line is left out, as it may be part of a secret.
     """
-    lines = said.decode("utf-8", "replace").split("\n")
+    lines = output.decode("utf-8", "replace").split("\n")
     shown = [_as_a_terminal_shows(line) for line in (lines[1:] if cut else lines)]
     return [line for line in shown if line][-_SHOWN_LINES:]
 

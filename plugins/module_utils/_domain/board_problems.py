@@ -19,8 +19,8 @@ def board_problems(vm: Vm, kind: DomainKind) -> Iterator[Problem]:
     if kind.arch == "aarch64":
         return
     if not is_q35(kind.machine):
-        for option, name, wanted in (("secure_boot", "Secure Boot", vm.secure_boot), ("tpm", "a TPM", vm.tpm)):
-            if wanted:
+        for option, name, is_desired in (("secure_boot", "Secure Boot", vm.secure_boot), ("tpm", "a TPM", vm.tpm)):
+            if is_desired:
                 message = "%s needs a machine of type q35, not %s" % (name, kind.machine)
                 yield _impossible(vm, option, message, "set machine to q35, or leave %s out" % option)
     if vm.secure_boot and vm.firmware is None:

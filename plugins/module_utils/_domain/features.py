@@ -64,10 +64,10 @@ def _add_enlightenments(features: etree._Element, context: BuildContext) -> None
     """Add those of ZStack that the host offers, and warn of the others."""
     vm, offered = context.vm, context.capabilities.hyperv_features
     hyperv = add(features, "hyperv")
-    wanted = [name for name in _ENLIGHTENMENTS if name != "vendor_id" or vm.hyperv_vendor_id]
+    enlightenments = [name for name in _ENLIGHTENMENTS if name != "vendor_id" or vm.hyperv_vendor_id]
     if vm.hyperv_clock:
-        wanted += _CLOCKED_ENLIGHTENMENTS
-    for name in wanted:
+        enlightenments += _CLOCKED_ENLIGHTENMENTS
+    for name in enlightenments:
         if not offers(offered, name):
             continue
         enlightenment = add(hyperv, name, state="on")
@@ -77,7 +77,7 @@ def _add_enlightenments(features: etree._Element, context: BuildContext) -> None
             enlightenment.set("value", vm.hyperv_vendor_id)
         elif name == "stimer":
             add(enlightenment, "direct", state="on")
-    missing = [name for name in wanted if not offers(offered, name)]
+    missing = [name for name in enlightenments if not offers(offered, name)]
     if missing:
         message = "the host does not offer the Hyper-V enlightenments %s: the VM goes without them"
         context.warnings.append(message % ", ".join(missing))

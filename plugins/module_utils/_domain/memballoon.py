@@ -17,10 +17,10 @@ from .elements import add
 
 def add_memory_balloon(devices: etree._Element, context: BuildContext) -> None:
     """Add the balloon, and the period in seconds at which libvirt reads the guest's statistics."""
-    wanted = context.vm.memory_balloon
-    if wanted is not None and not wanted.enabled:
+    options = context.vm.memory_balloon
+    if options is not None and not options.enabled:
         add(devices, "memballoon", model="none")
         return
     balloon = add(devices, "memballoon", model="virtio")
     add(balloon, "stats", period="10")
-    add_address(balloon, wanted.address if wanted else None)
+    add_address(balloon, options.address if options else None)

@@ -67,8 +67,8 @@ def forget_hardware(desired: etree._Element, existing: etree._Element) -> None:
 def forget_other_network_cards(desired: etree._Element, existing: etree._Element) -> None:
     """Leave only the MAC address of a NIC that becomes a virtual function of the hypervisor, or ceases to be one."""
     desired_ones, existing_ones = (domain.findall("devices/interface") for domain in (desired, existing))
-    for wanted, found in partners_of(RULES["devices/interface"], desired_ones, existing_ones).items():
-        if (wanted.get("type") == "hostdev") != (found.get("type") == "hostdev"):
+    for desired_nic, found in partners_of(RULES["devices/interface"], desired_ones, existing_ones).items():
+        if (desired_nic.get("type") == "hostdev") != (found.get("type") == "hostdev"):
             for part in [each for each in found if each.tag != "mac"]:
                 found.remove(part)
 
@@ -157,13 +157,15 @@ def _drop_missing_io_threads(merged: etree._Element) -> None:
 
 def keep_derived_firmware(desired: etree._Element, existing: etree._Element) -> None:
     """Let what libvirt derives from an image that is named count as desired: since 10.x it writes the kind down."""
-    wanted, found = desired.find("os"), existing.find("os")
-    if wanted is None or found is None or wanted.find("loader") is None or wanted.get("firmware") is not None:
+    desired_os, existing_os = desired.find("os"), existing.find("os")
+    if desired_os is None or existing_os is None or desired_os.find("loader") is None:
         return
-    kind = found.get("firmware")
-    if kind is not None and found.find("loader") is not None:
-        wanted.set("firmware", kind)
-        wanted.extend(copy.deepcopy(each) for each in found.findall("firmware"))
+    if desired_os.get("firmware") is not None:
+        return
+    kind = existing_os.get("firmware")
+    if kind is not None and existing_os.find("loader") is not None:
+        desired_os.set("firmware", kind)
+        desired_os.extend(copy.deepcopy(each) for each in existing_os.findall("firmware"))
 
 
 def accept_unnamed_variables(desired: etree._Element, existing: etree._Element) -> None:
@@ -187,10 +189,10 @@ def drop_chosen_firmware(desired: etree._Element, merged: etree._Element) -> Non
     if desired.find("os/loader") is None:
         for loader in os_element.findall("loader"):
             os_element.remove(loader)
-    wanted = desired.find("os/nvram")
+    desired_nvram = desired.find("os/nvram")
     for nvram in os_element.findall("nvram"):
         for name in ("template", "templateFormat", "format"):
-            if wanted is None or wanted.get(name) is None:
+            if desired_nvram is None or desired_nvram.get(name) is None:
                 nvram.attrib.pop(name, None)
 
 

@@ -38,8 +38,8 @@ def as_definition(live: etree._Element, desired: etree._Element) -> None:
         _emptied(drive)
     for drive in desired.iterfind("devices/disk"):
         _left_empty(drive, live)
-    for wanted, found in zip(desired.iterfind("devices/graphics"), live.iterfind("devices/graphics")):
-        _unlistened(wanted, found)
+    for graphics, found in zip(desired.iterfind("devices/graphics"), live.iterfind("devices/graphics")):
+        _unlistened(graphics, found)
 
 
 def _unconnected(source: etree._Element) -> None:
@@ -68,22 +68,22 @@ def _emptied(drive: etree._Element) -> None:
         drive.remove(source)
 
 
-def _left_empty(wanted: etree._Element, live: etree._Element) -> None:
+def _left_empty(desired_drive: etree._Element, live: etree._Element) -> None:
     """Expect an empty drive if its file is missing and a start-up policy lets libvirt leave it empty."""
-    source, target = wanted.find("source"), wanted.find("target")
+    source, target = desired_drive.find("source"), desired_drive.find("target")
     if source is None or target is None or source.get("startupPolicy") not in ("optional", "requisite"):
         return
     drive = next(
-        (each for each in live.iterfind("devices/disk") if DISK_TARGET.of(each) == DISK_TARGET.of(wanted)), None
+        (each for each in live.iterfind("devices/disk") if DISK_TARGET.of(each) == DISK_TARGET.of(desired_drive)), None
     )
     if drive is not None and drive.find("source") is None:
-        wanted.remove(source)
+        desired_drive.remove(source)
 
 
-def _unlistened(wanted: etree._Element, found: etree._Element) -> None:
+def _unlistened(desired: etree._Element, live: etree._Element) -> None:
     """Remove the listen address if none is desired: libvirt takes the one in its configuration."""
-    if wanted.get("listen") is None:
-        for listening in [found, *found.iterfind('listen[@type="address"]')]:
+    if desired.get("listen") is None:
+        for listening in [live, *live.iterfind('listen[@type="address"]')]:
             listening.attrib.pop("listen", None)
             listening.attrib.pop("address", None)
 
@@ -155,6 +155,6 @@ def _unlimited(domain: etree._Element) -> None:
 
 def _unballooned(live: etree._Element, desired: etree._Element) -> None:
     """Ignore the current size of the balloon, which changes while the guest runs."""
-    existing, wanted = live.find("currentMemory"), desired.find("currentMemory")
-    if existing is not None and wanted is not None:
-        existing.text = wanted.text
+    live_size, desired_size = live.find("currentMemory"), desired.find("currentMemory")
+    if live_size is not None and desired_size is not None:
+        live_size.text = desired_size.text

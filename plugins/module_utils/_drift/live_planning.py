@@ -313,10 +313,10 @@ def _plan_vcpus(desired: etree._Element, running: etree._Element, found: list[Fo
 
 
 def _plan_memory(found: list[Found], planned: Planned) -> None:
-    wanted, limit = _kib(planned.desired, "memory"), planned.live.find("maxMemory")
-    more = wanted - _kib(planned.live, "memory")
+    memory, limit = _kib(planned.desired, "memory"), planned.live.find("maxMemory")
+    more = memory - _kib(planned.live, "memory")
     slots = 0 if limit is None else number(limit.get("slots")) - len(planned.live.findall("devices/memory"))
-    if slots > 0 and more > 0 and more % MEMORY_BLOCK_KIB == 0 and wanted <= _kib(planned.live, "maxMemory"):
+    if slots > 0 and more > 0 and more % MEMORY_BLOCK_KIB == 0 and memory <= _kib(planned.live, "maxMemory"):
         planned.grow.append(AttachMemory(dimm(more)))
     else:
         planned.remaining += found
@@ -387,9 +387,9 @@ def _with_parts(desired: etree._Element, running: etree._Element, tags: Iterable
 
 def _copy_attribute(desired: etree._Element, changed: etree._Element, path: str, name: str) -> None:
     """Set the desired value; without one, or without the element, libvirt chooses."""
-    wanted, element = desired.find(path), changed.find(path)
-    if wanted is not None and element is not None and wanted.get(name) is not None:
-        element.set(name, wanted.get(name))
+    desired_element, element = desired.find(path), changed.find(path)
+    if desired_element is not None and element is not None and desired_element.get(name) is not None:
+        element.set(name, desired_element.get(name))
 
 
 def _below_device(found: Found) -> str:

@@ -40,14 +40,14 @@ def missing_machine(
     """Return the machine type that a domain would keep although the emulator does not have it."""
     if actual is None:
         return None
-    wanted, kept = desired.find("os/type"), actual.find("os/type")
-    machine = kept.get("machine", "")
-    if kept.get("arch") != wanted.get("arch"):
+    desired_type, kept_type = desired.find("os/type"), actual.find("os/type")
+    machine = kept_type.get("machine", "")
+    if kept_type.get("arch") != desired_type.get("arch"):
         return None
     # Options that name another board decide; a default does not.
-    if vm.machine is not None and not same_machine(wanted.get("machine"), machine):
+    if vm.machine is not None and not same_machine(desired_type.get("machine"), machine):
         return None
-    guest = capabilities.guests.get(wanted.get("arch"), {}).get(desired.get("type"))
+    guest = capabilities.guests.get(desired_type.get("arch"), {}).get(desired.get("type"))
     if guest is None or guest.emulator != desired.findtext("devices/emulator") or machine in guest.machines:
         return None
     return MissingMachine(machine, guest.emulator, newest_machine(machine, guest))

@@ -67,8 +67,8 @@ class BridgePorts:
 
 def _list_openvswitch_ports(system: HostSystem) -> dict[str, str]:
     lists = ["--", "--columns=_uuid,name", "list", "Port", "--", "--columns=name,ports", "list", "Bridge"]
-    said = _ovs_vsctl(system, "--format=json", *lists)
-    ports, bridges = (json.loads(line)["data"] for line in said.splitlines())
+    output = _ovs_vsctl(system, "--format=json", *lists)
+    ports, bridges = (json.loads(line)["data"] for line in output.splitlines())
     names = {identity[1]: name for identity, name in ports}
     return {names[identity[1]]: bridge for bridge, held in bridges for identity in _members(held)}
 
@@ -89,8 +89,8 @@ def openvswitch_bridge_exists(system: HostSystem, name: str) -> bool:
 def is_neighbour(system: HostSystem, address: str, mac: str) -> bool:
     """Return whether a machine with that MAC address answers at an address of one of the hypervisor's own networks."""
     _probe(address)
-    said = system.processes.run(["ip", "neighbour", "show", "to", address], _SECONDS).stdout.lower()
-    return any("lladdr %s " % mac.lower() in line and line.split()[-1] == "reachable" for line in said.splitlines())
+    output = system.processes.run(["ip", "neighbour", "show", "to", address], _SECONDS).stdout.lower()
+    return any("lladdr %s " % mac.lower() in line and line.split()[-1] == "reachable" for line in output.splitlines())
 
 
 def _probe(address: str) -> None:

@@ -87,8 +87,8 @@ class Network:
 
         def greet() -> ServerGreeting:
             with socket.create_connection((host, port), timeout) as client:
-                said = client.recv(greeting, socket.MSG_WAITALL) if greeting else b""
-                return ServerGreeting(str(client.getpeername()[0]), said)
+                received = client.recv(greeting, socket.MSG_WAITALL) if greeting else b""
+                return ServerGreeting(str(client.getpeername()[0]), received)
 
         try:
             return call_with_deadline(greet, timeout)

@@ -156,12 +156,12 @@ def _held_by(desired: etree._Element, held: Optional[etree._Element], reader: Im
     """Return the disks of a domain that hold the desired volumes. Chains are read only if the XML is not enough."""
     if held is None:
         return {}
-    wanted = {str(disk_image(disk)): disk for disk in _volumes(desired)}
+    volumes = {str(disk_image(disk)): disk for disk in _volumes(desired)}
     disks = {str(disk_image(disk)): disk for disk in _volumes(held)}
-    found = {image: disks[image] for image in wanted if image in disks}
+    found = {image: disks[image] for image in volumes if image in disks}
     looks: tuple[Look, ...] = (_named_images, reader.chain, reader.history)
     for look in looks:
-        left = {image: disk for image, disk in wanted.items() if image not in found}
+        left = {image: disk for image, disk in volumes.items() if image not in found}
         free = [disk for image, disk in disks.items() if disk not in found.values()]
         if not left or not free:
             break
@@ -261,12 +261,12 @@ def discard_problems(
     for image, disk in {**overlays.defined, **overlays.live}.items():
         option_path = option_path_of(volumes[image]) if image in volumes else vm.option_path
         overlay = disk_image(disk)
-        said = "%s is to replace its overlay %s, " % (image, overlay)
+        beginning = "%s is to replace its overlay %s, " % (image, overlay)
         snapshots = [each for each in _above(image, disk, reader) if each in reader.snapshot_overlays]
         if overlay in running:
-            problems.append(Problem(option_path, said + "which the VM is running on", "overlay_in_use"))
+            problems.append(Problem(option_path, beginning + "which the VM is running on", "overlay_in_use"))
         elif snapshots:
-            message = said + "but libvirt's snapshot created %s" % snapshots[0]
+            message = beginning + "but libvirt's snapshot created %s" % snapshots[0]
             problems.append(Problem(option_path, message, "overlay_in_use"))
     return problems
 

@@ -15,7 +15,7 @@ from .._spec.vm import Vm
 from .._storage.backends import backend_of
 from .._storage.base import StorageFacts, StorageItem
 from .iscsi_login import plan_logins
-from .reachability import WantedItem, find_problems
+from .reachability import ItemOfVm, find_problems
 from .secrets import plan_secrets
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 def preflight(vms: Sequence[Vm], system: System, hypervisor: Hypervisor) -> list[Problem]:
     """Return why volumes and CDs of VMs to start cannot be reached; ask each server and image once."""
-    wanted = [WantedItem(vm, item, backend_of(item)) for vm in vms for item in _items_of(vm)]
-    return find_problems(wanted, system, hypervisor)
+    items = [ItemOfVm(vm, item, backend_of(item)) for vm in vms for item in _items_of(vm)]
+    return find_problems(items, system, hypervisor)
 
 
 def prepare(vm: Vm, facts: StorageFacts, system: System, hypervisor: Hypervisor) -> list[Action]:

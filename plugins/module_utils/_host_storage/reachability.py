@@ -28,7 +28,7 @@ IMAGES_AT_ONCE = 4
 _TIMED_OUT = "timed out"
 
 
-class WantedItem(NamedTuple):
+class ItemOfVm(NamedTuple):
     """A volume or CD of a VM that must be reachable."""
 
     vm: Vm
@@ -80,14 +80,14 @@ class SecretValues:
         return base64.b64encode(value).decode("ascii")
 
 
-def find_problems(wanted: Sequence[WantedItem], system: System, hypervisor: Hypervisor) -> list[Problem]:
+def find_problems(items: Sequence[ItemOfVm], system: System, hypervisor: Hypervisor) -> list[Problem]:
     """Return the problems that make items unreachable, in their order."""
-    answers = _ask_addresses(wanted, system)
+    answers = _ask_addresses(items, system)
     greetings = {address: answer.greeting for address, answer in answers.items() if answer.greeting is not None}
-    keys = SecretValues([each.vm for each in wanted], hypervisor)
+    keys = SecretValues([each.vm for each in items], hypervisor)
     found: dict[int, Problem] = {}
     questions: dict[int, _Question] = {}
-    for index, (vm, item, backend) in enumerate(wanted):
+    for index, (vm, item, backend) in enumerate(items):
         try:
             _check_addresses(backend.addresses(item), answers)
             inquiry = backend.inquiry(item, Asking(vm, system, keys.key, greetings))
@@ -104,16 +104,16 @@ def find_problems(wanted: Sequence[WantedItem], system: System, hypervisor: Hype
             if inquiry is not None:
                 questions[index] = _Question(inquiry, backend.addresses(item))
     for index, reason in _open_images(questions, system).items():
-        problem = _explain(wanted[index], reason)
+        problem = _explain(items[index], reason)
         if problem is not None:
             found[index] = problem
     return [found[index] for index in sorted(found)]
 
 
-def _ask_addresses(wanted: Iterable[WantedItem], system: System) -> dict[Address, _Answer]:
+def _ask_addresses(items: Iterable[ItemOfVm], system: System) -> dict[Address, _Answer]:
     if system.is_remote:
         return {}
-    addresses = [address for each in wanted for address in each.backend.addresses(each.item)]
+    addresses = [address for each in items for address in each.backend.addresses(each.item)]
     distinct = list(dict.fromkeys(addresses))
     return dict(zip(distinct, side_by_side(lambda address: _connect(system, address), distinct, CONNECTIONS_AT_ONCE)))
 
@@ -168,8 +168,8 @@ def _open_failure(system: System, inquiry: Inquiry) -> Optional[str]:
     return re.sub(r"(?s)^qemu-img: (Could not open '.*': )?", "", done.stderr.strip())
 
 
-def _explain(wanted: WantedItem, reason: str) -> Optional[Problem]:
-    item, backend = wanted.item, wanted.backend
+def _explain(item_of_vm: ItemOfVm, reason: str) -> Optional[Problem]:
+    item, backend = item_of_vm.item, item_of_vm.backend
     if reason == _TIMED_OUT:
         names = ", ".join(map(str, backend.addresses(item)))
         text = "%s accepts connections, but qemu-img could not open %s within %d seconds"

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .._actions.context import ActionContext
 
 
-class _WantedSecret(NamedTuple):
+class _DesiredSecret(NamedTuple):
     """A secret of a VM. C(option_path) is the path of its value in the input."""
 
     option_path: str
@@ -38,7 +38,7 @@ class _WantedSecret(NamedTuple):
 def secret_conflicts(vm: Vm, facts: StorageFacts, hypervisor: Hypervisor) -> list[Problem]:
     """Return the secrets of a VM whose UUID libvirt uses for something else."""
     problems = []
-    for option_path, definition, _value in _wanted(vm, facts):
+    for option_path, definition, _value in _desired_secrets(vm, facts):
         known = hypervisor.known_secrets().get(definition.uuid)
         if known is not None and known.kind != definition.kind:
             message = "the libvirt secret %s already exists, for %s instead of %s"
@@ -51,14 +51,14 @@ def secret_conflicts(vm: Vm, facts: StorageFacts, hypervisor: Hypervisor) -> lis
 
 def plan_secrets(vm: Vm, facts: StorageFacts, hypervisor: Hypervisor) -> list[Action]:
     """Return the actions that give the secrets of a VM their values."""
-    actions = (_plan(definition, value, hypervisor) for _option_path, definition, value in _wanted(vm, facts))
+    actions = (_plan(definition, value, hypervisor) for _option_path, definition, value in _desired_secrets(vm, facts))
     return [action for action in actions if action is not None]
 
 
-def _wanted(vm: Vm, facts: StorageFacts) -> Iterator[_WantedSecret]:
+def _desired_secrets(vm: Vm, facts: StorageFacts) -> Iterator[_DesiredSecret]:
     if vm.ceph_secret is not None:
         uuid, key = vm.ceph_secret.uuid, base64.b64decode(vm.ceph_secret.key)
-        yield _WantedSecret("%s.ceph_secret" % vm.option_path, SecretDefinition(uuid, "ceph", uuid, True, False), key)
+        yield _DesiredSecret("%s.ceph_secret" % vm.option_path, SecretDefinition(uuid, "ceph", uuid, True, False), key)
     with_password = {
         lun_of(volume).iqn: volume
         for volume in vm.volumes
@@ -68,7 +68,7 @@ def _wanted(vm: Vm, facts: StorageFacts) -> Iterator[_WantedSecret]:
         definition = SecretDefinition(
             facts.chap_secrets.get(iqn) or chap_secret_uuid(iqn), "iscsi", iqn, ephemeral=True, private=True
         )
-        yield _WantedSecret(
+        yield _DesiredSecret(
             "%s.chap_password" % volume.option_path, definition, str(volume.chap_password).encode("utf-8")
         )
 

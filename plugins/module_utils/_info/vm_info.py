@@ -221,12 +221,12 @@ def _pictures(survey: _Survey, uuid: str, live: Optional[etree._Element], warnin
     # The lack of a display is no reason for a warning.
     if live is None or live.find("devices/video") is None:
         return taken
-    hypervisor, wanted = survey.hypervisor, survey.pictures
+    hypervisor, pictures = survey.hypervisor, survey.pictures
     attempt = partial(_attempt, survey.circuit_breaker, uuid, warnings)
-    if wanted.directory is not None:
-        taken["screenshot"] = attempt(partial(write_picture, hypervisor, uuid, wanted.directory))
-    if wanted.thumbnail_width is not None:
-        taken["thumbnail"] = attempt(partial(_thumbnail, hypervisor, uuid, wanted.thumbnail_width))
+    if pictures.directory is not None:
+        taken["screenshot"] = attempt(partial(write_picture, hypervisor, uuid, pictures.directory))
+    if pictures.thumbnail_width is not None:
+        taken["thumbnail"] = attempt(partial(_thumbnail, hypervisor, uuid, pictures.thumbnail_width))
     return taken
 
 

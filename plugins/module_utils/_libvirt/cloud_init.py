@@ -58,9 +58,9 @@ class CloudInitLook:
         """Return whether the guest agent has returned a document of cloud-init."""
         return self._is_readable
 
-    def finished_on_console(self, said: bytes) -> bool:
+    def finished_on_console(self, output: bytes) -> bool:
         """Return whether the console has cloud-init's last message, unless the guest agent has more to tell."""
-        return not self._is_readable and _LAST_MESSAGE.search(said) is not None
+        return not self._is_readable and _LAST_MESSAGE.search(output) is not None
 
     def progress(self) -> str:
         """Return how far cloud-init was, for the error."""

@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Optional
 
 from .._errors.errors import VmError
+from ..waiting import with_retries
 from .binding import libvirt
 from .connection import ANSWER_SECONDS, Connection
 from .entities import without_entities
@@ -180,18 +181,11 @@ class DomainCalls(Connection):
         if self._has_validated:
             return self._define(xml, libvirt.VIR_DOMAIN_DEFINE_VALIDATE)
         with self._first_validation:
-            attempts = _SCHEMA_ATTEMPTS
-            while True:
-                try:
-                    domain = self._define(xml, libvirt.VIR_DOMAIN_DEFINE_VALIDATE)
-                    self._has_validated = True
-                    return domain
-                except VmError as error:
-                    # The race may have been with another client's definition.
-                    attempts -= 1
-                    if not attempts or (error.libvirt_code, error.libvirt_source) != _SCHEMA_RACE:
-                        raise
-                time.sleep(_SCHEMA_PAUSE)
+            define = partial(self._define, xml, libvirt.VIR_DOMAIN_DEFINE_VALIDATE)
+            # The race may have been with another client's definition.
+            domain = with_retries(define, _is_schema_race, _SCHEMA_ATTEMPTS, _SCHEMA_PAUSE)
+            self._has_validated = True
+            return domain
 
     def _define(self, xml: str, flags: int) -> Any:
         return self._call("define the domain", self._connection.defineXMLFlags, xml, flags)
@@ -316,3 +310,7 @@ class DomainCalls(Connection):
             if error.libvirt_code == libvirt.VIR_ERR_NO_SUPPORT:
                 return 0
             raise
+
+
+def _is_schema_race(error: VmError) -> bool:
+    return (error.libvirt_code, error.libvirt_source) == _SCHEMA_RACE

@@ -110,7 +110,7 @@ def observe(hypervisor: Hypervisor, vm: Vm, domains: DomainList) -> ObservedVm:
 
 
 def observe_domain(
-    hypervisor: Hypervisor, uuid: str, domains: DomainList, wanted_autostart: Optional[bool] = None
+    hypervisor: Hypervisor, uuid: str, domains: DomainList, desired_autostart: Optional[bool] = None
 ) -> ObservedVm:
     """Return the current state of a VM given by its UUID, including autostart."""
     name = domains.names.get(uuid) or hypervisor.find(uuid)
@@ -124,7 +124,7 @@ def observe_domain(
             reason=reason,
             name=name,
             persistent=not active or _is_persistent(hypervisor, uuid, domains),
-            autostart=_autostart(hypervisor, uuid, domains, wanted_autostart),
+            autostart=_autostart(hypervisor, uuid, domains, desired_autostart),
             saved=uuid in domains.saved and not active,
             inactive_xml=hypervisor.xml(uuid, inactive=True),
             live_xml=hypervisor.xml(uuid, inactive=False) if active else None,
@@ -140,11 +140,11 @@ def _is_persistent(hypervisor: Hypervisor, uuid: str, domains: DomainList) -> bo
     return uuid not in domains.transient if uuid in domains.names else hypervisor.is_persistent(uuid)
 
 
-def _autostart(hypervisor: Hypervisor, uuid: str, domains: DomainList, wanted: Optional[bool]) -> Optional[bool]:
+def _autostart(hypervisor: Hypervisor, uuid: str, domains: DomainList, desired: Optional[bool]) -> Optional[bool]:
     """Return autostart from the list if that needs no change, else ask libvirt."""
-    if wanted is None:
+    if desired is None:
         return None
     listed = domains.autostart
-    if listed is not None and uuid in domains.names and (uuid in listed) == wanted:
-        return wanted
+    if listed is not None and uuid in domains.names and (uuid in listed) == desired:
+        return desired
     return hypervisor.autostart(uuid)

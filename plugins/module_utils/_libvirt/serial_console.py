@@ -21,8 +21,8 @@ class ConsoleStream:
 
     def read(self) -> bytes:
         """Return unread output of the guest; also empty after the console is gone."""
-        said = bytearray()
-        while self._stream is not None and len(said) < _CONSOLE_BYTES:
+        output = bytearray()
+        while self._stream is not None and len(output) < _CONSOLE_BYTES:
             try:
                 part = self._stream.recv(65536)
             except libvirt.libvirtError:
@@ -32,8 +32,8 @@ class ConsoleStream:
                 break
             if not part:
                 self.close()
-            said += part
-        return bytes(said)
+            output += part
+        return bytes(output)
 
     def close(self) -> None:
         """Close the console."""

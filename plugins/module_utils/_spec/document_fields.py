@@ -122,11 +122,11 @@ class DocumentReader:
                 self.problems.append("%s is required" % inner_path(path, key))
         return sent
 
-    def is_kind(self, raw: Any, kind: Any, said: str, path: str) -> bool:
+    def is_kind(self, raw: Any, kind: Any, kind_name: str, path: str) -> bool:
         """Return whether a value is of a Python type; if not, that is a problem."""
         if isinstance(raw, kind):
             return True
-        self.problems.append("%s must be %s, not %s" % (path, said, kind_of(raw)))
+        self.problems.append("%s must be %s, not %s" % (path, kind_name, kind_of(raw)))
         return False
 
     def is_true(self, raw: Any, path: str) -> bool:

@@ -16,7 +16,7 @@ from ansible.module_utils.common.validation import check_type_dict
 
 from .._errors.errors import Problem
 from .input_bounds import MAX_PROBLEMS
-from .option_values import Option, convert, hint_for, hint_for_unknown, kind_of, shown, shown_name, wanted
+from .option_values import Option, convert, description_of, hint_for, hint_for_unknown, kind_of, shown, shown_name
 
 Spec = Mapping[str, Option]
 Check = Callable[[Any], Any]
@@ -146,9 +146,9 @@ class OptionReader:
         try:
             value = convert(raw, option)
         except ValueError:
-            said = kind_of(raw) if option.get("no_log") else shown(raw)
+            value_shown = kind_of(raw) if option.get("no_log") else shown(raw)
             hint = hint_for(raw, option) if len(self.problems) < MAX_PROBLEMS else ""
-            self._wrong(part, name, "must be %s, not %s" % (wanted(option), said), hint)
+            self._wrong(part, name, "must be %s, not %s" % (description_of(option), value_shown), hint)
             return None
         if value == "" and option.get("required"):
             self._wrong(part, name, "is empty")
@@ -159,8 +159,8 @@ class OptionReader:
         try:
             return check(value)
         except ValueError as reason:
-            said = "" if option.get("no_log") else "%s " % shown(value)
-            self._wrong(part, name, "%s%s" % (said, reason))
+            beginning = "" if option.get("no_log") else "%s " % shown(value)
+            self._wrong(part, name, "%s%s" % (beginning, reason))
             return None
 
     def _wrong(self, part: Part, name: str, message: str, hint: str = "") -> None:

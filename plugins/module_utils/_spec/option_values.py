@@ -18,7 +18,7 @@ from .input_bounds import MAX_NUMBER_BITS
 Option = Mapping[str, Any]
 
 _PYTHON_TYPES = {"str": str, "int": int, "bytes": int, "bits": int, "bool": bool}
-_WANTED = {
+_DESCRIPTIONS = {
     "int": "a whole number",
     "bytes": "a number of bytes or a size such as 2GiB",
     "bits": "a number of bits or a rate such as 100Mb",
@@ -86,9 +86,9 @@ def _may_become(value: Any, option: Option) -> bool:
     return isinstance(value, float) and math.isfinite(value)
 
 
-def wanted(option: Option) -> str:
+def description_of(option: Option) -> str:
     """Return a description of the values that an option accepts."""
-    return "one of %s" % ", ".join(option["choices"]) if "choices" in option else _WANTED[option["type"]]
+    return "one of %s" % ", ".join(option["choices"]) if "choices" in option else _DESCRIPTIONS[option["type"]]
 
 
 def hint_for(value: Any, option: Option) -> str:
@@ -139,7 +139,7 @@ def kind_of(value: Any) -> str:
     """Return the kind of a value in words, without the value: it may be a secret."""
     if value is None:
         return "nothing"
-    for kinds, said in (
+    for kinds, description in (
         (bool, "true or false"),
         (str, "text"),
         ((int, float), "a number"),
@@ -147,5 +147,5 @@ def kind_of(value: Any) -> str:
         ((list, tuple), "a list"),
     ):
         if isinstance(value, kinds):
-            return said
+            return description
     return type(value).__name__

@@ -135,8 +135,8 @@ def _volumes_with_native_aio(addons: Sent, volumes: list[Sent], reader: Document
     sent = addons.get("NativeAio")
     if isinstance(sent, Mapping):
         found = list(by_device(addons, "NativeAio", volumes, reader))
-        wanted = [volume for volume, value, path in found if value is not None and reader.is_true(value, path)]
-        return [volume for volume in wanted if volume is not None]
+        named = [volume for volume, value, path in found if value is not None and reader.is_true(value, path)]
+        return [volume for volume in named if volume is not None]
     is_for_all = sent is not None and reader.is_true(sent, addons.inner("NativeAio"))
     return volumes if is_for_all else []
 

@@ -51,13 +51,13 @@ def find_conflicts(
     vm: Vm, desired: etree._Element, observed: ObservedVm, use: Use, system: System, others: OtherDomains
 ) -> Conflicts:
     """Return what the desired domain would take from others; C(desired) may be the definition that exists."""
-    wanted = claims_of(desired)
-    defined = wanted if desired is observed.inactive else None
+    desired_claims = claims_of(desired)
+    defined = desired_claims if desired is observed.inactive else None
     own = _Own(
         defined or (NO_CLAIMS if observed.inactive is None else claims_of(observed.inactive)),
         NO_CLAIMS if observed.live is None else claims_of(observed.live, live=True),
     )
-    search = _Search(vm, wanted, own, None if system.is_remote else system, others)
+    search = _Search(vm, desired_claims, own, None if system.is_remote else system, others)
     if use.starts or use.attaches:
         search.find_taps()
         search.find_macs()
@@ -83,16 +83,16 @@ class _Own:
 class _Search:
     """The conflicts of one VM. C(system) is None if the hypervisor can't be inspected."""
 
-    def __init__(self, vm: Vm, wanted: Claims, own: _Own, system: Optional[HostSystem], others: OtherDomains) -> None:
+    def __init__(self, vm: Vm, desired: Claims, own: _Own, system: Optional[HostSystem], others: OtherDomains) -> None:
         self._vm = vm
-        self._wanted = wanted
+        self._desired = desired
         self._own = own
         self._system = system
         self._others = others
         self.found = Conflicts()
 
     def find_taps(self) -> None:
-        for name in sorted(self._wanted.taps - self._own.live.taps):
+        for name in sorted(self._desired.taps - self._own.live.taps):
             exists = self._system is not None and self._system.network.network_device_exists(name)
             self._judge(
                 self._option_path("nics", "nic_internal_name", name),
@@ -103,7 +103,7 @@ class _Search:
             )
 
     def find_macs(self) -> None:
-        for mac in sorted(self._wanted.macs - self._own.live.macs):
+        for mac in sorted(self._desired.macs - self._own.live.macs):
             has = partial(_has_mac, mac)
             holder = self._others.active(has) or self._others.inactive(has)
             if holder is not None:
@@ -111,7 +111,7 @@ class _Search:
                 self.found.warnings.append("%s: %s is also a MAC address of %s" % (option_path, mac, holder))
 
     def find_sockets(self) -> None:
-        for path in sorted(self._wanted.sockets - self._own.live.sockets):
+        for path in sorted(self._desired.sockets - self._own.live.sockets):
             reason, code = self._on_host(_socket_conflict, path)
             self._judge(
                 self._option_path("channels", "socket_path", path),
@@ -123,25 +123,25 @@ class _Search:
 
     def find_peers(self) -> None:
         """Check the sockets that devices connect to. A missing one may appear: some devices retry."""
-        for path in sorted(self._wanted.peers):
+        for path in sorted(self._desired.peers):
             reason, code = self._on_host(_peer_conflict, path)
             if reason:
                 what = "a device of the VM cannot connect to %s: %s" % (path, reason)
                 self.found.problems.append(Problem(self._patch(path), what, code))
 
     def find_logs(self) -> None:
-        images = self._wanted.images | self._own.defined.images | self._own.live.images
-        for path in sorted(self._wanted.logs & images):
+        images = self._desired.images | self._own.defined.images | self._own.live.images
+        for path in sorted(self._desired.logs & images):
             message = "the file %s, to be written by a device of the VM, is a disk of the VM" % path
             self.found.problems.append(Problem(self._patch(path), message, "path_taken"))
-        for path in sorted(self._wanted.logs - images - self._own.defined.logs - self._own.live.logs):
+        for path in sorted(self._desired.logs - images - self._own.defined.logs - self._own.live.logs):
             what = "the file %s, to be written by a device of the VM," % path
             self._judge_file(path, what, self._on_host(self._log_conflict, path))
 
     def find_streams(self) -> None:
         """Check pipes and character devices. Several VMs may share one, but QEMU would write to other files too."""
-        images = self._wanted.images | self._own.defined.images | self._own.live.images
-        for path in sorted(self._wanted.streams):
+        images = self._desired.images | self._own.defined.images | self._own.live.images
+        for path in sorted(self._desired.streams):
             reason, code = self._on_host(_stream_conflict, path)
             if path in images:
                 reason, code = "it is a disk of the VM", "path_taken"
@@ -152,17 +152,17 @@ class _Search:
 
     def find_nvram(self) -> None:
         known = {path for path, _format in (*self._own.defined.nvram, *self._own.live.nvram)}
-        for path, image_format in self._wanted.nvram:
+        for path, image_format in self._desired.nvram:
             if path not in known:
                 self._judge_file(
                     path, "the NVRAM %s" % path, self._on_host(partial(_nvram_conflict, image_format), path)
                 )
 
     def find_endpoints(self) -> None:
-        wanted = [endpoint for endpoint in self._wanted.endpoints if endpoint not in self._own.live.endpoints]
-        listening = self._system.network.listening_endpoints() if wanted and self._system is not None else []
+        endpoints = [endpoint for endpoint in self._desired.endpoints if endpoint not in self._own.live.endpoints]
+        listening = self._system.network.listening_endpoints() if endpoints and self._system is not None else []
         own = self._own.live.endpoints
-        for endpoint in wanted:
+        for endpoint in endpoints:
             taken = [
                 other
                 for other in (Endpoint(*pair) for pair in listening)

@@ -137,8 +137,8 @@ def missing_channel_directories(vm: Vm, system: System) -> list[str]:
     """Return the directories that the sockets of a VM need and that are missing."""
     if system.is_remote:
         return []
-    wanted = dict.fromkeys(os.path.dirname(path) for _option_path, path in _sockets(vm))
-    return [path for path in wanted if system.files.path_kind(path) is None]
+    directories = dict.fromkeys(os.path.dirname(path) for _option_path, path in _sockets(vm))
+    return [path for path in directories if system.files.path_kind(path) is None]
 
 
 def qmp_directory_problems(vm: Vm, system: System, owner: Optional[tuple[int, int]]) -> list[Problem]:

@@ -172,7 +172,7 @@ def _wait(
             if answered:
                 return True
             watch.listen()
-            answered = says_so(watch.said)
+            answered = says_so(watch.output)
             return answered or context.look()[0] in _ENDED
 
         context.wait_for(answered_or_ended, seconds, pause)

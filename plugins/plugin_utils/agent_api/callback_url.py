@@ -18,10 +18,10 @@ def problem_of(url: str, allowed: Optional[Sequence[str]] = None) -> str:
     With a list of allowed URLs, scheme, host and port must be those of one of them, and the path must be its path
     or below it; an empty list allows none.
     """
-    wanted = _parts(url)
-    if wanted is None:
+    requested = _parts(url)
+    if requested is None:
         return "it is not an http or https URL"
-    if allowed is not None and not any(_covers(_parts(other), wanted) for other in allowed):
+    if allowed is not None and not any(_covers(_parts(other), requested) for other in allowed):
         return "it is not an allowed one"
     return ""
 
@@ -37,12 +37,12 @@ def _parts(url: str) -> Optional[SplitResult]:
     return parts if usable else None
 
 
-def _covers(allowed: Optional[SplitResult], wanted: SplitResult) -> bool:
-    if allowed is None or _server(allowed) != _server(wanted):
+def _covers(allowed: Optional[SplitResult], requested: SplitResult) -> bool:
+    if allowed is None or _server(allowed) != _server(requested):
         return False
-    if "%2f" in wanted.path.lower():  # a slash to some servers, part of a name to others
+    if "%2f" in requested.path.lower():  # a slash to some servers, part of a name to others
         return False
-    above, path = allowed.path.rstrip("/"), unquote(wanted.path)
+    above, path = allowed.path.rstrip("/"), unquote(requested.path)
     return _is_plain(path) and (path == above or path.startswith(above + "/"))
 
 

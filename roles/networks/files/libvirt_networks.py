@@ -53,10 +53,10 @@ def facts(network):
 
 def differences(desired, existing):
     """Return the names of the facts that differ."""
-    wanted, found = facts(desired), facts(existing)
-    if wanted["bridge"] is None:
+    desired_facts, found = facts(desired), facts(existing)
+    if desired_facts["bridge"] is None:
         found["bridge"] = None
-    return [name for name in wanted if wanted[name] != found[name]]
+    return [name for name in desired_facts if desired_facts[name] != found[name]]
 
 
 def keep_identity(desired, existing):
@@ -78,10 +78,10 @@ class Networks:
         self._restarts = restarts
         self._existing = {network.name(): network for network in connection.listAllNetworks(0)}
 
-    def ensure(self, wanted):
+    def ensure(self, options):
         """Define, start and autostart a network as far as it is not yet; yield what was changed."""
-        name = wanted["name"]
-        desired = etree.fromstring(desired_xml(wanted))
+        name = options["name"]
+        desired = etree.fromstring(desired_xml(options))
         network = self._existing.get(name)
         runs = network is not None and network.isActive()
         if network is None:
@@ -137,12 +137,12 @@ def main():
     except libvirt.libvirtError as error:
         sys.exit("cannot connect to libvirt: %s" % error)
     managed = Networks(connection, mode == "apply", restart == "restart")
-    for index, wanted in enumerate(networks):
+    for index, options in enumerate(networks):
         try:
-            for change in managed.ensure(wanted):
+            for change in managed.ensure(options):
                 sys.stdout.write(change + "\n")
         except libvirt.libvirtError as error:
-            sys.exit("networks_libvirt[%d] (%s): %s" % (index, wanted["name"], error))
+            sys.exit("networks_libvirt[%d] (%s): %s" % (index, options["name"], error))
 
 
 main()

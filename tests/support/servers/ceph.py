@@ -241,9 +241,9 @@ def _module(name: str, listed_as: Optional[str] = None) -> ModuleType:
 
 
 def _tell_monitor(cluster: Any, prefix: str, **arguments: Any) -> bytes:
-    status, output, said = cluster.mon_command(json.dumps({"prefix": prefix, **arguments}), b"")
+    status, output, message = cluster.mon_command(json.dumps({"prefix": prefix, **arguments}), b"")
     if status:
-        raise ServerError(f"ceph {prefix}: {said or status}")
+        raise ServerError(f"ceph {prefix}: {message or status}")
     return output
 
 

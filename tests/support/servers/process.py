@@ -86,8 +86,8 @@ class Daemon:
         """Raise ServerError with what it said when it has ended."""
         status = self._process.poll()
         if status is not None:
-            said = self.log.read_text(encoding="utf-8", errors="replace")[-2000:].strip()
-            raise ServerError(f"{self.name} ended with exit status {status}: {said}")
+            output = self.log.read_text(encoding="utf-8", errors="replace")[-2000:].strip()
+            raise ServerError(f"{self.name} ended with exit status {status}: {output}")
 
     def stop(self) -> None:
         """Kill it and wait for its end."""

@@ -103,9 +103,9 @@ def use_callback_url(url: str) -> None:
     """Judge a callback URL: of one that is allowed, the HTTP client reads the same server and path."""
     for allowed in URLS:
         if problem_of(url, [allowed]) == "":
-            read, wanted = yarl.URL(url), yarl.URL(allowed)
-            assert (read.scheme, read.host, read.port) == (wanted.scheme, wanted.host, wanted.port)
-            assert (read.path + "/").startswith(wanted.path.rstrip("/") + "/")
+            read, allowed_url = yarl.URL(url), yarl.URL(allowed)
+            assert (read.scheme, read.host, read.port) == (allowed_url.scheme, allowed_url.host, allowed_url.port)
+            assert (read.path + "/").startswith(allowed_url.path.rstrip("/") + "/")
             assert ".." not in read.path.split("/")
 
 

@@ -47,8 +47,8 @@ def test_a_failure_is_reported_with_a_hint(
     monkeypatch.setattr(machine, "check", lambda _checkout: None)
     monkeypatch.setattr(quickstart, "run", raises(error))
     assert quickstart.main() == 1
-    said = capsys.readouterr().err
-    assert all(text in said for text in texts), said
+    error_output = capsys.readouterr().err
+    assert all(text in error_output for text in texts), error_output
 
 
 def test_a_command_that_fails_is_shown_with_its_last_lines_its_hint_and_the_log(tmp_path: Path) -> None:
@@ -97,17 +97,17 @@ def test_kvm_is_tried_with_the_guest_where_it_is_now(tmp_path: Path, monkeypatch
     qemu = tmp_path / "qemu-system-x86_64"
     qemu.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\necho ready\n', encoding="utf-8")
     qemu.chmod(0o755)
-    said: list[bytes] = []
+    outputs: list[bytes] = []
     read_until = guest._read_until
 
     def listen(*arguments: Any) -> bytes:
-        said.append(read_until(*arguments))
-        return said[0]
+        outputs.append(read_until(*arguments))
+        return outputs[0]
 
     monkeypatch.setattr(guest, "_read_until", listen)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     assert guest._try_kvm(built).domain_type == "kvm"
-    assert f"-kernel\n{built}/vmlinuz\n-initrd\n{built}/initrd.gz\n" in said[0].decode()
+    assert f"-kernel\n{built}/vmlinuz\n-initrd\n{built}/initrd.gz\n" in outputs[0].decode()
 
 
 def test_no_two_checkouts_share_what_a_machine_can_have_once(tmp_path: Path) -> None:

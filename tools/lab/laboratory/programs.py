@@ -43,11 +43,11 @@ def path_of(program: str) -> str:
 
 
 def _missing() -> dict[str, str]:
-    wanted = dict(_PACKAGES)
+    packages = dict(_PACKAGES)
     machine = platform.machine()
-    wanted[f"qemu-system-{machine}"] = _QEMU_PACKAGES.get(machine, "qemu-system-misc")
+    packages[f"qemu-system-{machine}"] = _QEMU_PACKAGES.get(machine, "qemu-system-misc")
     missing = {
-        program: package for program, package in wanted.items() if shutil.which(program, path=SYSTEM_PATH) is None
+        program: package for program, package in packages.items() if shutil.which(program, path=SYSTEM_PATH) is None
     }
     missing.update(
         (f"Python module {name}", package)

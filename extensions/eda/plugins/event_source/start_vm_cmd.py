@@ -471,11 +471,11 @@ def _problems(options: Mapping[str, Any]) -> Iterator[str]:
         if options[name] < 1:
             yield "%s must be at least 1" % name
     descriptors, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = options["connections"] + OTHER_DESCRIPTORS
-    if descriptors != resource.RLIM_INFINITY and wanted > descriptors:
+    needed = options["connections"] + OTHER_DESCRIPTORS
+    if descriptors != resource.RLIM_INFINITY and needed > descriptors:
         yield "connections: %d need %d file descriptors, but this process may have only %d; see ulimit -n" % (
             options["connections"],
-            wanted,
+            needed,
             descriptors,
         )
     for url in options["callback_urls"] or ():

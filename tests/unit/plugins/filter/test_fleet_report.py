@@ -17,7 +17,7 @@ UP = {
 }  # fmt: skip
 
 
-def told(**facts: Any) -> dict[str, Any]:
+def reported(**facts: Any) -> dict[str, Any]:
     """Return an entry of zstack_vm_info, of a running VM unless other facts are given."""
     return {"uuid": UUID, "name": "web", "state": "running", "reason": "booted", "cpus": 2, "memory": 3, **facts}
 
@@ -55,13 +55,13 @@ def marks(row: dict[str, Any]) -> list[tuple[str, str]]:
 def test_levels_and_marks_of_a_vm(
     facts: dict[str, Any], described: bool, level: str, expected: list[tuple[str, str]]
 ) -> None:
-    wanted = {UUID.replace("-", "").upper(): "web"} if described else {}
-    (row,) = fleet_report([host(vms=[told(**facts)], wanted=wanted)])["vms"]
+    desired = {UUID.replace("-", "").upper(): "web"} if described else {}
+    (row,) = fleet_report([host(vms=[reported(**facts)], wanted=desired)])["vms"]
     assert (row["level"], marks(row), row["described"]) == (level, expected, described)
 
 
 def test_a_vm_that_is_active_on_two_hypervisors_needs_attention_on_both() -> None:
-    report = fleet_report([host(name, [told()]) for name in ("hv1", "hv2")])
+    report = fleet_report([host(name, [reported()]) for name in ("hv1", "hv2")])
     assert [(row['hypervisor'], marks(row)) for row in report['vms']] == [
         ('hv1', [('bad', 'active on hv2 too')]), ('hv2', [('bad', 'active on hv1 too')]),
     ]  # fmt: skip
@@ -69,7 +69,7 @@ def test_a_vm_that_is_active_on_two_hypervisors_needs_attention_on_both() -> Non
 
 
 def test_the_source_of_a_migration_needs_no_attention() -> None:
-    report = fleet_report([host("hv1", [told(state="shutoff", reason="migrated")]), host("hv2", [told()])])
+    report = fleet_report([host("hv1", [reported(state="shutoff", reason="migrated")]), host("hv2", [reported()])])
     assert {row["level"] for row in report["vms"]} == {"ok", "off"}
 
 
@@ -84,7 +84,7 @@ def test_the_source_of_a_migration_needs_no_attention() -> None:
     ],
 )
 def test_the_outcome_of_the_comparison(facts: dict[str, Any], described: bool, drift: str) -> None:
-    (row,) = fleet_report([host(vms=[told(**facts)], wanted={UUID: "web"} if described else {})])["vms"]
+    (row,) = fleet_report([host(vms=[reported(**facts)], wanted={UUID: "web"} if described else {})])["vms"]
     assert row["drift"] == drift
 
 
@@ -95,7 +95,7 @@ def test_the_outcome_of_the_comparison(facts: dict[str, Any], described: bool, d
 def test_a_hypervisor_that_is_down_comes_first_and_its_vms_are_unknown(answer: dict[str, Any], mark: str) -> None:
     report = fleet_report(
         [
-            host("hv1", [told()]),
+            host("hv1", [reported()]),
             host("hv2", hypervisor=answer, wanted={UUID: "mail"}),
         ]
     )
@@ -113,14 +113,14 @@ def test_a_hypervisor_without_vm_information_has_the_reason() -> None:
 
 
 def test_a_wrong_description_is_reported_beside_the_vms() -> None:
-    report = fleet_report([host(vms=[told()], problem="vms[0].memory: is missing")])
+    report = fleet_report([host(vms=[reported()], problem="vms[0].memory: is missing")])
     (row,) = report["hypervisors"]
     assert (marks(row), row["message"]) == ([("warn", "not compared")], "vms[0].memory: is missing")
     assert [vm["name"] for vm in report["vms"]] == ["web"]
 
 
 def test_a_hypervisor_has_the_sum_of_the_vms_that_run() -> None:
-    vms = [told(), told(uuid="2", state="paused"), told(uuid="3", state="shutoff")]
+    vms = [reported(), reported(uuid="2", state="paused"), reported(uuid="3", state="shutoff")]
     (row,) = fleet_report([host(vms=vms)])["hypervisors"]
     assert (row["vms"], row["running"], row["vm_cpus"], row["vm_memory"]) == (3, 2, 4, 6)
 
@@ -131,20 +131,22 @@ def test_vms_of_the_previous_run_are_marked_and_expected() -> None:
         {"uuid": "gone", "name": "gone", "host": "hv1", "changed": False, "error": "image_missing: no image"},
         {"uuid": "other", "name": "other", "host": "hv2", "changed": False},
     ]
-    gone, web = fleet_report([host(vms=[told()])], workflow)["vms"]
+    gone, web = fleet_report([host(vms=[reported()])], workflow)["vms"]
     assert (web["name"], marks(web), web["level"]) == ("web", [("info", "changed in this run")], "ok")
     assert (gone["name"], marks(gone)) == ("gone", [("bad", "absent"), ("bad", "failed in this run")])
     assert gone["messages"] == ["image_missing: no image"]
 
 
 def test_rows_are_sorted_by_urgency_then_naturally_by_name() -> None:
-    vms = [told(uuid=name, name=name) for name in ("b10", "b9", "a")] + [told(uuid="z", name="z", state="crashed")]
+    vms = [reported(uuid=name, name=name) for name in ("b10", "b9", "a")] + [
+        reported(uuid="z", name="z", state="crashed")
+    ]
     assert [vm["name"] for vm in fleet_report([host(vms=vms)])["vms"]] == ["z", "a", "b9", "b10"]
 
 
 @pytest.mark.parametrize(("thumbnail", "kept"), [("iVBORw0=", True), ('"><script>', False), (None, False)])
 def test_a_thumbnail_that_is_not_base64_is_dropped(thumbnail: Optional[str], kept: bool) -> None:
-    (row,) = fleet_report([host(vms=[told(thumbnail=thumbnail)])])["vms"]
+    (row,) = fleet_report([host(vms=[reported(thumbnail=thumbnail)])])["vms"]
     assert row["thumbnail"] == (thumbnail if kept else None)
 
 
@@ -155,5 +157,5 @@ def test_an_empty_fleet_has_a_report() -> None:
 
 def test_names_with_digits_of_any_number_and_script_are_sorted() -> None:
     names = ["vm2", "vm010", "vm" + "1" * 5000, "vm\u00b2", "vm\u0661"]
-    rows = fleet_report([host(vms=[told(name=name) for name in reversed(names)])])["vms"]
+    rows = fleet_report([host(vms=[reported(name=name) for name in reversed(names)])])["vms"]
     assert [row["name"] for row in rows] == names

@@ -61,21 +61,21 @@ def test_a_vm_that_is_shut_off_elsewhere_has_no_qemu() -> None:
 
 
 def test_a_vm_that_is_wanted_on_two_hypervisors_is_a_problem() -> None:
-    wanted = {"hv1": {WEB: "web"}, "hv2": {WEB.replace("-", ""): "web"}, "hv3": {DATABASE: "database"}}
-    assert placement_problems(wanted, [answer(host) for host in HOSTS], HOSTS) == [
+    desired = {"hv1": {WEB: "web"}, "hv2": {WEB.replace("-", ""): "web"}, "hv3": {DATABASE: "database"}}
+    assert placement_problems(desired, [answer(host) for host in HOSTS], HOSTS) == [
         f"VM web ({WEB}) is to run on hv1 and hv2 at once"
     ]
 
 
 def test_vms_without_a_uuid_are_left_to_the_module() -> None:
-    wanted = {"hv1": {"": "web"}, "hv2": {"": "database"}}
-    assert placement_problems(wanted, [answer("hv1"), answer("hv2")], HOSTS[:2]) == []
+    desired = {"hv1": {"": "web"}, "hv2": {"": "database"}}
+    assert placement_problems(desired, [answer("hv1"), answer("hv2")], HOSTS[:2]) == []
 
 
 def test_two_names_of_one_hypervisor_are_the_same_host() -> None:
     answers = [answer("hv1", WEB), answer("alias", WEB, uuid="uuid of hv1", hostname="hv1")]
-    wanted = {"hv1": {WEB: "web"}, "alias": {WEB: "web"}}
-    assert placement_problems(wanted, answers, ["hv1", "alias"]) == []
+    desired = {"hv1": {WEB: "web"}, "alias": {WEB: "web"}}
+    assert placement_problems(desired, answers, ["hv1", "alias"]) == []
 
 
 def test_cloned_hypervisors_with_the_same_uuid_are_two() -> None:

@@ -91,7 +91,7 @@ def test_unknown_fields_are_ignored():
 
 
 @pytest.mark.parametrize(
-    ("variables", "said"),
+    ("variables", "message"),
     [
         ({"zstack_start_vm_cmds": f"please start {SECRET}"},
          "zstack_start_vm_cmds: the text is not JSON: Expecting value in line 1, column 1"),
@@ -125,11 +125,11 @@ def test_unknown_fields_are_ignored():
          "zstack_vm_defaults[0]: must be a mapping of options, not text"),
     ],
 )  # fmt: skip
-def test_errors_name_the_variable_and_the_path_and_no_value(variables, said):
+def test_errors_name_the_variable_and_the_path_and_no_value(variables, message):
     with pytest.raises(AnsibleFilterError) as error:
         vms_of_variables(variables)
-    assert str(error.value) == said
-    assert SECRET not in said
+    assert str(error.value) == message
+    assert SECRET not in message
 
 
 def test_all_problems_are_named_at_once():

@@ -36,7 +36,7 @@ def test_nothing_is_wrong_with_a_plain_bridge_and_two_vlans_of_one_uplink() -> N
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({}, ".name: is required without an uplink"),
         ({"name": "a", "vlan": 7}, ".vlan: needs an uplink"),
@@ -49,9 +49,9 @@ def test_nothing_is_wrong_with_a_plain_bridge_and_two_vlans_of_one_uplink() -> N
         ({"uplink": "enp129s0f0np0", "vlan": 100, "name": "a"}, ".vlan: the device name enp129s0f0np0.100 has more"),
     ],
 )
-def test_each_problem_has_its_path(options: dict[str, Any], said: str) -> None:
+def test_each_problem_has_its_path(options: dict[str, Any], message: str) -> None:
     (problem,) = problems(options)
-    assert problem.startswith("networks_bridges[0]" + said)
+    assert problem.startswith("networks_bridges[0]" + message)
 
 
 def test_what_two_bridges_cannot_both_have() -> None:

@@ -60,7 +60,7 @@ def test_no_problem(options: dict[str, Any], devices: list[Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "devices", "said"),
+    ("options", "devices", "message"),
     [
         (
             {"name": "br0"},
@@ -90,9 +90,9 @@ def test_no_problem(options: dict[str, Any], devices: list[Any]) -> None:
         ),
     ],
 )
-def test_each_problem_has_its_path(options: dict[str, Any], devices: list[Any], said: str) -> None:
+def test_each_problem_has_its_path(options: dict[str, Any], devices: list[Any], message: str) -> None:
     (problem,) = problems(options, *devices)
-    assert problem.startswith("networks_bridges[0]" + said)
+    assert problem.startswith("networks_bridges[0]" + message)
 
 
 def test_a_link_local_address_that_a_connection_uses_is_lost_whatever_is_moved() -> None:
@@ -105,9 +105,11 @@ def test_programs_speak_english(monkeypatch: pytest.MonkeyPatch) -> None:
     assert host.run("sh", "-c", "echo $LC_ALL") == "C\n"
 
 
-@pytest.mark.parametrize(("command", "said"), [(["sh", "-c", "echo no >&2; exit 3"], "no"), (["nothing-like-it"], "")])
-def test_a_program_that_fails_is_named(command: list[str], said: str) -> None:
+@pytest.mark.parametrize(
+    ("command", "message"), [(["sh", "-c", "echo no >&2; exit 3"], "no"), (["nothing-like-it"], "")]
+)
+def test_a_program_that_fails_is_named(command: list[str], message: str) -> None:
     with pytest.raises(host.CommandError) as raised:
         host.run(*command)
     assert command[0] in str(raised.value)
-    assert said in str(raised.value)
+    assert message in str(raised.value)

@@ -115,7 +115,7 @@ class TestExisting:
 
 
 @pytest.mark.parametrize(
-    ("options", "devices", "profiles", "said"),
+    ("options", "devices", "profiles", "message"),
     [
         ({"uplink": "eth0"}, [ETH0], {}, ".uplink: the addresses of eth0 are not from a profile"),
         ({"uplink": "eth0"}, [ETH0], {"eth0": "/etc/ifcfg-eth0"}, ".uplink: the profile of eth0 is in /etc/ifcfg-eth0"),
@@ -129,11 +129,11 @@ class TestExisting:
     ],
 )
 def test_problems(
-    monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], devices: list[Any], profiles: dict[str, str], said: str
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], devices: list[Any], profiles: dict[str, str], message: str
 ) -> None:
     nmcli = Nmcli({name: Path(path) for name, path in profiles.items()})
     (problem,) = manager(monkeypatch, devices, nmcli).problems(bridge(move_addresses=True, **options))
-    assert problem.startswith("networks_bridges[0]" + said)
+    assert problem.startswith("networks_bridges[0]" + message)
 
 
 def test_a_port_is_activated_which_activates_its_bridge_and_after_an_undo_its_own_profile(

@@ -328,12 +328,12 @@ class TestAStop:
         assert libvirt.domains[UUID].state == "running"
 
     @pytest.mark.parametrize(
-        ("code", "said"),
+        ("code", "message"),
         [("connection_lost", "the guest may have been asked"), ("interrupted", "the guest has been asked")],
     )
-    def test_that_is_given_up_warns_that_the_guest_may_still_shut_down(self, code: str, said: str) -> None:
+    def test_that_is_given_up_warns_that_the_guest_may_still_shut_down(self, code: str, message: str) -> None:
         libvirt = fails(libvirt_with("running"), VmError(code, "no"))
-        with pytest.raises(VmError, match=said):
+        with pytest.raises(VmError, match=message):
             power.Stop(graceful=True).do(context_with(libvirt, state="running"))
         assert names(libvirt) == ["shutdown"]
 

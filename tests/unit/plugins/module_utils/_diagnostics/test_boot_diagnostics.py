@@ -17,14 +17,14 @@ from ansible_collections.zstack.kvm.plugins.module_utils._start.result import Se
 
 class TestLinesOfTheConsole:
     def test_are_the_last_ones(self) -> None:
-        said = b"".join(b"line %d\r\n" % number for number in range(50))
-        assert last_lines(said, cut=False) == ["line %d" % number for number in range(20, 50)]
+        output = b"".join(b"line %d\r\n" % number for number in range(50))
+        assert last_lines(output, cut=False) == ["line %d" % number for number in range(20, 50)]
 
     def test_without_empty_ones(self) -> None:
         assert last_lines(b"\r\nBooting\r\n\r\n  \r\n", cut=False) == ["Booting"]
 
     @pytest.mark.parametrize(
-        "said",
+        "output",
         [
             b"\x1b[2J\x1b[1;1H\x1b[0;31mpanic\x1b[0m",
             b"\x1b]0;title\x07panic",
@@ -32,8 +32,8 @@ class TestLinesOfTheConsole:
             b"pa\xc2\x9bnic\x1b",
         ],
     )
-    def test_hold_no_orders_to_a_terminal(self, said: bytes) -> None:
-        assert last_lines(said, cut=False) == ["panic"]
+    def test_hold_no_orders_to_a_terminal(self, output: bytes) -> None:
+        assert last_lines(output, cut=False) == ["panic"]
 
     def test_end_as_a_terminal_would_show_them(self) -> None:
         assert last_lines(b"10 %\r50 %\r100 %\r\r\ndone", cut=False) == ["100 %", "done"]

@@ -12,8 +12,8 @@ from ansible_collections.zstack.kvm.tests.support.libvirt_schema import schema_e
 from lxml import etree
 
 BUILT = [name for name in GOLDEN_NAMES if recorded_outcome(name).xml is not None]
-REFUSED = [name for name in GOLDEN_NAMES if recorded_outcome(name).said["problems"]]
-INCOMPLETE = [name for name in GOLDEN_NAMES if recorded_outcome(name).said["missing"]]
+REFUSED = [name for name in GOLDEN_NAMES if recorded_outcome(name).messages["problems"]]
+INCOMPLETE = [name for name in GOLDEN_NAMES if recorded_outcome(name).messages["missing"]]
 
 
 def codes(texts: list[str]) -> list[str]:
@@ -37,9 +37,9 @@ def test_the_recorded_domain_is_valid_against_libvirts_schema(name: str) -> None
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_the_problems_of_a_refused_vm_have_documented_codes(name: str) -> None:
-    assert set(codes(recorded_outcome(name).said["problems"])) <= set(ERROR_CODES)
+    assert set(codes(recorded_outcome(name).messages["problems"])) <= set(ERROR_CODES)
 
 
 @pytest.mark.parametrize("name", INCOMPLETE)
 def test_what_a_host_lacks_has_documented_codes(name: str) -> None:
-    assert set(codes(recorded_outcome(name).said["missing"])) <= set(ERROR_CODES)
+    assert set(codes(recorded_outcome(name).messages["missing"])) <= set(ERROR_CODES)

@@ -28,10 +28,10 @@ def test_every_vm_gives_a_valid_domain_or_listed_problems(host: str, vm: Vm, ima
     try:
         desired = build(vm, recorded_host(host), StorageFacts(formats))
     except VmProblems as error:
-        said = error.problems
-        assert said
+        problems = error.problems
+        assert problems
     else:
-        said = desired.missing
+        problems = desired.missing
         assert schema_errors(desired.element) == []
-    assert {problem.code for problem in said} <= set(ERROR_CODES)
-    assert all(problem.option_path.startswith(vm.option_path + ".") for problem in said)
+    assert {problem.code for problem in problems} <= set(ERROR_CODES)
+    assert all(problem.option_path.startswith(vm.option_path + ".") for problem in problems)

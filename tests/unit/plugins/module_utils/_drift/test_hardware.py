@@ -134,9 +134,9 @@ def test_what_libvirt_derived_goes_with_its_reason(
 def test_the_kind_that_libvirt_derives_from_a_named_image_counts_as_desired(
     desired: str, firmware: Optional[str]
 ) -> None:
-    wanted = domain(desired)
-    keep_derived_firmware(wanted, domain('<os firmware="efi"><loader/><firmware/></os>'))
-    assert wanted.find("os").get("firmware") == firmware
+    desired_domain = domain(desired)
+    keep_derived_firmware(desired_domain, domain('<os firmware="efi"><loader/><firmware/></os>'))
+    assert desired_domain.find("os").get("firmware") == firmware
 
 
 @pytest.mark.parametrize(
@@ -151,9 +151,9 @@ def test_the_kind_that_libvirt_derives_from_a_named_image_counts_as_desired(
 def test_variables_without_a_file_are_desired_only_of_firmware_that_keeps_none(
     desired: str, existing: str, is_desired: bool
 ) -> None:
-    wanted = domain(f"<os>{desired}</os>")
-    accept_unnamed_variables(wanted, domain(f"<os>{existing}</os>"))
-    assert (wanted.find("os/nvram") is not None) is is_desired
+    desired_domain = domain(f"<os>{desired}</os>")
+    accept_unnamed_variables(desired_domain, domain(f"<os>{existing}</os>"))
+    assert (desired_domain.find("os/nvram") is not None) is is_desired
 
 
 def test_chosen_firmware_goes_and_its_variables_stay() -> None:

@@ -15,8 +15,8 @@ def both(live: str, desired: str = "") -> tuple[str, str]:
     """Return the content of the live and of the desired domain as they are compared."""
     domains = [etree.fromstring("<domain>%s</domain>" % xml) for xml in (live, desired)]
     as_definition(*domains)
-    found, wanted = ("".join(etree.tostring(child, encoding="unicode") for child in domain) for domain in domains)
-    return found, wanted
+    live, desired = ("".join(etree.tostring(child, encoding="unicode") for child in domain) for domain in domains)
+    return live, desired
 
 
 @pytest.mark.parametrize(

@@ -37,15 +37,15 @@ def before_patches(**options: Any) -> etree._Element:
     return reconcile(domain, domain).merged
 
 
-def held_of(wanted: DesiredDomain) -> etree._Element:
+def held_of(patched: DesiredDomain) -> etree._Element:
     """Return libvirt's definition."""
-    return reconcile(wanted.element, wanted.element).merged
+    return reconcile(patched.element, patched.element).merged
 
 
-def found(wanted: DesiredDomain, held: etree._Element) -> list[tuple[str, Optional[str], Optional[str]]]:
+def found(patched: DesiredDomain, held: etree._Element) -> list[tuple[str, Optional[str], Optional[str]]]:
     """Return the differences; they are settled by their own outcome."""
-    result = reconcile(wanted.element, held, wanted.unpatched)
-    assert reconcile(wanted.element, result.merged, wanted.unpatched).differences == ()
+    result = reconcile(patched.element, held, patched.unpatched)
+    assert reconcile(patched.element, result.merged, patched.unpatched).differences == ()
     return [(each.path, each.before, each.after) for each in result.differences]
 
 
@@ -105,17 +105,17 @@ def test_what_libvirt_puts_back_is_none(xpath: str) -> None:
 
 
 def test_on_aarch64_no_memory_balloon_comes_back() -> None:
-    wanted = desired(removed("devices/memballoon"), arch="aarch64")
+    patched = desired(removed("devices/memballoon"), arch="aarch64")
 
-    ((path, _before, after),) = found(wanted, before_patches(arch="aarch64"))
+    ((path, _before, after),) = found(patched, before_patches(arch="aarch64"))
     assert (path, after) == ("devices/memballoon", None)
 
 
 def test_nor_is_the_controller_of_scsi_disks() -> None:
     root = {"install_path": "/root.raw", "use_virtio_scsi": True}
-    wanted = desired(removed('devices/controller[@type="scsi"]'), root_volume=root)
+    patched = desired(removed('devices/controller[@type="scsi"]'), root_volume=root)
 
-    assert found(wanted, before_patches(root_volume=root)) == []
+    assert found(patched, before_patches(root_volume=root)) == []
 
 
 def test_another_clock_becomes_the_one_that_libvirt_puts_back() -> None:
@@ -132,10 +132,10 @@ def test_a_device_that_somebody_else_wrote_stays() -> None:
 
 
 def test_a_vm_that_runs_has_them_until_its_next_boot() -> None:
-    wanted, live = desired(removed("devices/input")), before_patches()
+    patched, live = desired(removed("devices/input")), before_patches()
 
-    merged = reconcile(wanted.element, live, wanted.unpatched).merged
-    (left,) = left_from_before_patches(wanted.element, wanted.unpatched, live, merged)
+    merged = reconcile(patched.element, live, patched.unpatched).merged
+    (left,) = left_from_before_patches(patched.element, patched.unpatched, live, merged)
     assert (left.path, left.before, left.after) == ("devices/input[is=usb tablet]", TABLET, None)
     assert live.find("devices/input") is not None
 
@@ -148,21 +148,21 @@ class TestWithoutAName:
     NIC = '<interface type="bridge"><source bridge="br1"/></interface>'
 
     def test_a_nic_has_the_mac_that_libvirt_gave_it(self) -> None:
-        wanted = desired({"action": "add", "xpath": "devices", "value": self.NIC})
-        held = held_of(wanted)
+        patched = desired({"action": "add", "xpath": "devices", "value": self.NIC})
+        held = held_of(patched)
         held.findall("devices/interface")[-1].append(etree.fromstring('<mac address="52:54:00:00:00:01"/>'))
 
-        assert found(wanted, held) == []
-        assert len(reconcile(wanted.element, held).merged.findall("devices/interface/mac")) == 2
+        assert found(patched, held) == []
+        assert len(reconcile(patched.element, held).merged.findall("devices/interface/mac")) == 2
 
     def test_a_nic_is_not_another_one_that_goes(self) -> None:
-        wanted = desired({"action": "add", "xpath": "devices", "value": self.NIC})
-        held = held_of(wanted)
+        patched = desired({"action": "add", "xpath": "devices", "value": self.NIC})
+        held = held_of(patched)
         first, last = held.findall("devices/interface")
         last.append(etree.fromstring('<mac address="52:54:00:00:00:01"/>'))
         first.find("mac").set("address", "fa:00:00:00:00:99")
 
-        paths = [path for path, before, _after in found(wanted, held) if before is not None]
+        paths = [path for path, before, _after in found(patched, held) if before is not None]
         assert paths == ["devices/interface[mac=fa:00:00:00:00:99]"]
 
     @pytest.mark.parametrize(
@@ -173,14 +173,14 @@ class TestWithoutAName:
         ],
     )
     def test_a_device_is_the_one_that_has_no_name_either(self, device: str) -> None:
-        wanted = desired({"action": "add", "xpath": "devices", "value": device})
+        patched = desired({"action": "add", "xpath": "devices", "value": device})
 
-        assert found(wanted, held_of(wanted)) == []
+        assert found(patched, held_of(patched)) == []
 
     def test_a_usb_device_has_the_address_at_which_it_was_found(self) -> None:
         device = '<hostdev mode="subsystem" type="usb"><source><vendor id="0x1"/><product id="2"/></source></hostdev>'
-        wanted = desired({"action": "add", "xpath": "devices", "value": device})
-        held = held_of(wanted)
+        patched = desired({"action": "add", "xpath": "devices", "value": device})
+        held = held_of(patched)
         held.find("devices/hostdev/source").append(etree.fromstring('<address bus="1" device="7"/>'))
 
-        assert found(wanted, held) == []
+        assert found(patched, held) == []

@@ -131,14 +131,14 @@ def test_open_vswitch_says_whether_it_has_a_bridge(root: Path, status: int, exis
 
 
 def test_an_open_vswitch_that_does_not_answer_is_an_error(root: Path) -> None:
-    said = "ovs-vsctl: unix:/var/run/openvswitch/db.sock: database connection failed (No such file or directory)\n"
+    output = "ovs-vsctl: unix:/var/run/openvswitch/db.sock: database connection failed (No such file or directory)\n"
     with pytest.raises(VmError, match="database connection failed") as raised:
-        openvswitch_bridge_exists(FakePrograms(root, lambda argv: CommandResult(1, "", said)), "ovsbr")
+        openvswitch_bridge_exists(FakePrograms(root, lambda argv: CommandResult(1, "", output)), "ovsbr")
     assert raised.value.code == "openvswitch_failed"
 
 
 @pytest.mark.parametrize(
-    ("said", "answers"),
+    ("output", "answers"),
     [
         ("127.0.0.9 dev br0 lladdr 52:54:00:00:00:01 REACHABLE\n", True),
         ("127.0.0.9 dev br0 lladdr 52:54:00:00:00:01 STALE\n", False),
@@ -147,6 +147,6 @@ def test_an_open_vswitch_that_does_not_answer_is_an_error(root: Path) -> None:
         ("", False),
     ],
 )
-def test_a_neighbour_is_one_that_the_kernel_reaches_at_its_own_mac(root: Path, said: str, answers: bool) -> None:
-    system = FakePrograms(root, lambda argv: CommandResult(0, said, ""))
+def test_a_neighbour_is_one_that_the_kernel_reaches_at_its_own_mac(root: Path, output: str, answers: bool) -> None:
+    system = FakePrograms(root, lambda argv: CommandResult(0, output, ""))
     assert is_neighbour(system, "127.0.0.9", "52:54:00:00:00:01") is answers

@@ -66,8 +66,8 @@ def test_an_image_is_not_text(tmp_path: Path) -> None:
 
 def test_the_documents_are_in_a_directory_that_only_this_user_can_enter(tmp_path: Path, memory: Path) -> None:
     script = LAST + 'stat -c %a "$last"; dirname "$last"'
-    said = build_seed_image(program(tmp_path, script), DOCUMENTS, "CIDATA").decode()
-    assert said == "700\n%s\n" % memory
+    output = build_seed_image(program(tmp_path, script), DOCUMENTS, "CIDATA").decode()
+    assert output == "700\n%s\n" % memory
 
 
 def test_a_user_who_may_not_write_to_memory_uses_the_usual_directory(
@@ -77,8 +77,8 @@ def test_a_user_who_may_not_write_to_memory_uses_the_usual_directory(
     usual.mkdir()
     monkeypatch.setattr(seed_image, "_IN_MEMORY", str(tmp_path / "none"))
     monkeypatch.setattr(tempfile, "tempdir", str(usual))
-    said = build_seed_image(program(tmp_path, LAST + 'dirname "$last"'), DOCUMENTS, "CIDATA")
-    assert said.decode().strip() == str(usual)
+    output = build_seed_image(program(tmp_path, LAST + 'dirname "$last"'), DOCUMENTS, "CIDATA")
+    assert output.decode().strip() == str(usual)
 
 
 @pytest.mark.parametrize(

@@ -256,15 +256,15 @@ class TestRemove:
         volumes_in(FakeRbd()).remove(a_volume()[0])
 
     @pytest.mark.parametrize(
-        ("answer", "said"),
+        ("answer", "reason"),
         [
             (BUSY, "a client has it open"),
             (CommandResult(39, "", "rbd: image has snapshots - these must be deleted"), "it has snapshots"),
         ],
     )
-    def test_one_in_use(self, answer: CommandResult, said: str) -> None:
+    def test_one_in_use(self, answer: CommandResult, reason: str) -> None:
         rbd = FakeRbd({"web": image()}, answer=lambda name, argv: answer if name == "rm" else None)
-        with pytest.raises(VmError, match="ceph://pool/web is not removed: %s" % said) as raised:
+        with pytest.raises(VmError, match="ceph://pool/web is not removed: %s" % reason) as raised:
             volumes_in(rbd).remove(a_volume()[0])
         assert raised.value.code == "volume_in_use"
 

@@ -114,13 +114,13 @@ class TestProblems:
     def test_none_where_everything_is_there(self, store: FileVolumes, tmp_path: Path, image: Path) -> None:
         assert store.problems(*volume_to_create(tmp_path / "volume", image=image, size="9MiB")) == []
 
-    @pytest.mark.parametrize(("directory", "said"), [("none", "does not exist"), ("image", "is not a directory")])
+    @pytest.mark.parametrize(("directory", "reason"), [("none", "does not exist"), ("image", "is not a directory")])
     def test_a_directory_that_is_missing(
-        self, store: FileVolumes, tmp_path: Path, image: Path, directory: str, said: str
+        self, store: FileVolumes, tmp_path: Path, image: Path, directory: str, reason: str
     ) -> None:
         (problem,) = store.problems(*volume_to_create(tmp_path / directory / "volume", size="1MiB"))
         assert (problem.option_path, problem.code) == ("volumes[0].install_path", "path_unwritable")
-        assert problem.message == "the directory %s %s" % (tmp_path / directory, said)
+        assert problem.message == "the directory %s %s" % (tmp_path / directory, reason)
 
     def test_an_image_that_is_missing_beside_the_directory(self, store: FileVolumes, tmp_path: Path) -> None:
         problems = store.problems(*volume_to_create(tmp_path / "none/volume", image=tmp_path / "no-image"))

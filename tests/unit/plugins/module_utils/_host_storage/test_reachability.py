@@ -16,8 +16,8 @@ from ansible_collections.zstack.kvm.plugins.module_utils._host.processes import 
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import RemoteSystem
 from ansible_collections.zstack.kvm.plugins.module_utils._host_storage import reachability
 from ansible_collections.zstack.kvm.plugins.module_utils._host_storage.reachability import (
+    ItemOfVm,
     SecretValues,
-    WantedItem,
     find_problems,
 )
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import CephSecret
@@ -94,14 +94,14 @@ class System:
         return answer
 
 
-def wanted(backend: Backend, *paths: str, **options: Any) -> list[WantedItem]:
+def items_of_vm(backend: Backend, *paths: str, **options: Any) -> list[ItemOfVm]:
     return [
-        WantedItem(VM, volume("file", path, option_path="volumes[%d]" % index, **options), backend)
+        ItemOfVm(VM, volume("file", path, option_path="volumes[%d]" % index, **options), backend)
         for index, path in enumerate(paths)
     ]
 
 
-def problems(items: list[WantedItem], system: Any, *secrets: FakeSecret) -> list[tuple[str, str, str]]:
+def problems(items: list[ItemOfVm], system: Any, *secrets: FakeSecret) -> list[tuple[str, str, str]]:
     hypervisor: Any = FakeHypervisor(secrets=secrets)
     found = find_problems(items, system, hypervisor)
     return [(problem.option_path, problem.code, problem.message) for problem in found]
@@ -116,19 +116,19 @@ def one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
 class TestServers:
     def test_one_that_answers_is_enough(self) -> None:
         storage = Storage(A, B)
-        assert problems(wanted(storage, "/a"), System(A)) == []
+        assert problems(items_of_vm(storage, "/a"), System(A)) == []
         assert storage.greetings == {B: ServerGreeting("fd00::1", b"hell")}
 
     def test_without_any_the_image_is_not_opened(self) -> None:
         system = System(A, B)
-        (problem,) = problems(wanted(Storage(A, B), "/a"), system)
+        (problem,) = problems(items_of_vm(Storage(A, B), "/a"), system)
         message = "no answer from 10.0.0.1:3260 (Connection refused), [fd00::1]:3260 (Connection refused)"
         assert problem == ("volumes[0].install_path", "storage_unreachable", message)
         assert system.ran == []
 
     def test_each_is_connected_to_once(self) -> None:
         system = System()
-        assert problems(wanted(Storage(A), "/a", "/b") + wanted(Storage(A, SOCKET), "/c"), system) == []
+        assert problems(items_of_vm(Storage(A), "/a", "/b") + items_of_vm(Storage(A, SOCKET), "/c"), system) == []
         assert system.connected == [A.host, SOCKET.host]
 
     def test_none_is_connected_to_where_the_hypervisor_is_remote(self) -> None:
@@ -136,7 +136,7 @@ class TestServers:
             def inquiry(self, item: StorageItem, asking: Asking) -> Optional[Inquiry]:
                 return None
 
-        assert problems(wanted(Unasked(A), "/a"), RemoteSystem("qemu+ssh://hv1/system")) == []
+        assert problems(items_of_vm(Unasked(A), "/a"), RemoteSystem("qemu+ssh://hv1/system")) == []
 
 
 class TestImages:
@@ -144,13 +144,13 @@ class TestImages:
 
     def test_one_is_opened_for_reading_beside_a_running_vm(self) -> None:
         system = System()
-        assert problems(wanted(Storage(), "/a"), system) == []
+        assert problems(items_of_vm(Storage(), "/a"), system) == []
         argv = ["qemu-img", "info", "--output=json", "--force-share", "--", "image:/a"]
         assert system.ran == [(argv, reachability.OPEN_SECONDS, None)]
 
     def test_a_secret_is_given_as_input(self) -> None:
         system = System()
-        assert problems(wanted(Storage(secret="s3cret"), "/a"), system) == []
+        assert problems(items_of_vm(Storage(secret="s3cret"), "/a"), system) == []
         ((argv, _seconds, stdin),) = system.ran
         assert (argv[4:6], stdin) == (["--object", "secret,id=key,file=/dev/stdin"], "s3cret")
         assert "s3cret" not in " ".join(argv)
@@ -158,7 +158,7 @@ class TestImages:
     def test_one_of_two_vms_is_opened_once_and_a_problem_of_both(self) -> None:
         system = System(answers={"/a": self.FAILED})
         message = "qemu-img cannot open /a: Image is not in qcow2 format"
-        assert problems(wanted(Storage(A), "/a", "/b", "/a"), system) == [
+        assert problems(items_of_vm(Storage(A), "/a", "/b", "/a"), system) == [
             ("volumes[0].install_path", "image_unreadable", message),
             ("volumes[2].install_path", "image_unreadable", message),
         ]
@@ -166,7 +166,7 @@ class TestImages:
 
     def test_after_a_timeout_no_other_of_that_server_is_opened(self) -> None:
         system = System(answers={"/a": VmError("command_timeout", "no")})
-        found = problems(wanted(Storage(A), "/a", "/b") + wanted(Storage(B), "/c"), system)
+        found = problems(items_of_vm(Storage(A), "/a", "/b") + items_of_vm(Storage(B), "/c"), system)
         text = "10.0.0.1:3260 accepts connections, but qemu-img could not open %s within 10 seconds"
         assert [(code, message) for _option_path, code, message in found] == [
             ("storage_unreachable", text % "/a"),
@@ -176,12 +176,12 @@ class TestImages:
 
     def test_a_hypervisor_without_qemu_img_says_so(self) -> None:
         system = System(answers={"/a": VmError("command_missing", "the program qemu-img is not installed")})
-        ((_option_path, _code, message),) = problems(wanted(Storage(), "/a"), system)
+        ((_option_path, _code, message),) = problems(items_of_vm(Storage(), "/a"), system)
         assert message == "qemu-img cannot open /a: the program qemu-img is not installed"
 
     def test_problems_are_in_the_order_of_the_items(self) -> None:
         refused = Storage(refusal=VmError("image_missing", "gone"))
-        items = wanted(Storage(), "/a") + wanted(refused, "/b") + wanted(Storage(), "/a")
+        items = items_of_vm(Storage(), "/a") + items_of_vm(refused, "/b") + items_of_vm(Storage(), "/a")
         found = problems(items, System(answers={"/a": self.FAILED}))
         assert [code for _option_path, code, _message in found] == [
             "image_unreadable",
@@ -199,7 +199,7 @@ class TestImages:
     ],
 )
 def test_the_passphrase_of_a_volume_must_exist(secrets: list[FakeSecret], message: Optional[str]) -> None:
-    found = problems(wanted(Storage(), "/a", luks_secret_uuid=SECRET), System(), *secrets)
+    found = problems(items_of_vm(Storage(), "/a", luks_secret_uuid=SECRET), System(), *secrets)
     expected = [] if message is None else [("volumes[0].luks_secret_uuid", "secret_missing", message % SECRET)]
     assert found == expected
 

@@ -15,7 +15,7 @@ KNOWN, NEW = "a domain of the list", "one that came later"
 
 
 @pytest.mark.parametrize(
-    ("uuid", "listed", "wanted", "found", "asked"),
+    ("uuid", "listed", "desired", "found", "asked"),
     [
         (KNOWN, {KNOWN}, True, True, 0),
         (KNOWN, {KNOWN}, False, True, 1),
@@ -26,13 +26,13 @@ KNOWN, NEW = "a domain of the list", "one that came later"
     ],
 )
 def test_the_list_is_trusted_if_nothing_has_to_be_done(
-    uuid: str, listed: Optional[set[str]], wanted: Optional[bool], found: Optional[bool], asked: int
+    uuid: str, listed: Optional[set[str]], desired: Optional[bool], found: Optional[bool], asked: int
 ) -> None:
     off = FakeDomain("shutoff", "destroyed", autostart=True)
     libvirt: Any = FakeHypervisor({KNOWN: off, NEW: off})
     autostart = None if listed is None else frozenset(listed)
     domains = DomainList({KNOWN: "name"}, frozenset(), frozenset(), autostart)
-    assert observe_domain(libvirt, uuid, domains, wanted).autostart is found
+    assert observe_domain(libvirt, uuid, domains, desired).autostart is found
     assert [call[0] for call in libvirt.calls].count("autostart") == asked
 
 

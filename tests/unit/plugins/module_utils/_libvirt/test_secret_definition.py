@@ -19,12 +19,12 @@ from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.secret_definit
 )
 from lxml import etree
 
-WANTED = SecretDefinition("7f2e0b9c-3a51-4c7e-9d2e-0123456789ab", "ceph", "zstack", ephemeral=False, private=False)
+DESIRED = SecretDefinition("7f2e0b9c-3a51-4c7e-9d2e-0123456789ab", "ceph", "zstack", ephemeral=False, private=False)
 VALUE, OTHER = b"\x00key", b"other"
 
 
 def existing(value: Optional[bytes] = VALUE, **changes: Any) -> ExistingSecret:
-    definition = replace(WANTED, **changes)
+    definition = replace(DESIRED, **changes)
     value = None if definition.private else value
     return ExistingSecret(definition.to_xml(), definition, value, readable=not definition.private)
 
@@ -32,14 +32,14 @@ def existing(value: Optional[bytes] = VALUE, **changes: Any) -> ExistingSecret:
 @pytest.mark.parametrize("kind", ["ceph", "iscsi"])
 @pytest.mark.parametrize("flag", [True, False])
 def test_what_is_written_is_valid_and_reads_back(kind, flag):
-    definition = replace(WANTED, kind=kind, usage="iqn.x:<&'1", ephemeral=flag, private=not flag)
+    definition = replace(DESIRED, kind=kind, usage="iqn.x:<&'1", ephemeral=flag, private=not flag)
     etree.RelaxNG(file="/usr/share/libvirt/schemas/secret.rng").assertValid(etree.fromstring(definition.to_xml()))
     assert parse_secret(definition.to_xml()) == definition
 
 
 def test_a_secret_for_nothing_in_particular_is_read_too():
-    xml = "<secret ephemeral='no' private='yes'><uuid>%s</uuid></secret>" % WANTED.uuid
-    assert parse_secret(xml) == SecretDefinition(WANTED.uuid, "", "", ephemeral=False, private=True)
+    xml = "<secret ephemeral='no' private='yes'><uuid>%s</uuid></secret>" % DESIRED.uuid
+    assert parse_secret(xml) == SecretDefinition(DESIRED.uuid, "", "", ephemeral=False, private=True)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_a_secret_for_nothing_in_particular_is_read_too():
     ],
 )
 def test_with_a_value_everything_becomes_right(found, plan):
-    assert plan_secret(WANTED, VALUE, found, overwrite=True) == plan
+    assert plan_secret(DESIRED, VALUE, found, overwrite=True) == plan
 
 
 @pytest.mark.parametrize(
@@ -70,36 +70,36 @@ def test_with_a_value_everything_becomes_right(found, plan):
     ],
 )
 def test_without_a_value_the_secret_keeps_its_own(found, plan):
-    assert plan_secret(WANTED, None, found, overwrite=True) == plan
+    assert plan_secret(DESIRED, None, found, overwrite=True) == plan
 
 
 def test_a_persistent_secret_that_becomes_ephemeral_is_recreated_or_its_file_would_stay():
-    wanted = replace(WANTED, ephemeral=True)
-    plan = plan_secret(wanted, None, existing(OTHER), overwrite=True)
+    definition = replace(DESIRED, ephemeral=True)
+    plan = plan_secret(definition, None, existing(OTHER), overwrite=True)
     assert plan == SecretPlan(undefine=True, define=True, value=OTHER)
 
 
 def test_a_private_secret_is_not_recreated_without_its_value():
     with pytest.raises(ValueNeededError):
-        plan_secret(WANTED, None, existing(private=True), overwrite=True)
+        plan_secret(DESIRED, None, existing(private=True), overwrite=True)
 
 
 def test_a_secret_becomes_private_and_keeps_its_value():
-    wanted = replace(WANTED, private=True)
-    assert plan_secret(wanted, VALUE, existing(), overwrite=True) == SecretPlan(define=True)
+    definition = replace(DESIRED, private=True)
+    assert plan_secret(definition, VALUE, existing(), overwrite=True) == SecretPlan(define=True)
 
 
 @pytest.mark.parametrize(("overwrite", "plan"), [(True, SecretPlan(value=VALUE)), (False, SecretPlan())])
 def test_the_value_of_a_private_secret_is_set_when_it_may_be_overwritten(overwrite, plan):
-    wanted = replace(WANTED, private=True)
-    assert plan_secret(wanted, VALUE, existing(private=True), overwrite) == plan
+    definition = replace(DESIRED, private=True)
+    assert plan_secret(definition, VALUE, existing(private=True), overwrite) == plan
 
 
 @pytest.mark.parametrize(
     ("found", "plan"), [(existing(OTHER), SecretPlan()), (existing(None), SecretPlan(value=VALUE))]
 )
 def test_a_value_that_may_not_be_overwritten_is_set_where_there_is_none(found, plan):
-    assert plan_secret(WANTED, VALUE, found, overwrite=False) == plan
+    assert plan_secret(DESIRED, VALUE, found, overwrite=False) == plan
 
 
 def test_only_a_plan_that_does_something_is_a_change():

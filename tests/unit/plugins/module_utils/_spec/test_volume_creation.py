@@ -69,7 +69,7 @@ def test_a_volume_in_ceph_is_raw_whatever_the_format_says() -> None:
 
 
 @pytest.mark.parametrize(
-    ("create", "said"),
+    ("create", "message"),
     [
         ({}, ": needs size, image or both"),
         ({"size": 20}, ".size: 20 is less than 1 MiB"),
@@ -84,13 +84,13 @@ def test_a_volume_in_ceph_is_raw_whatever_the_format_says() -> None:
         ({"size": "1GiB", "format": "raw", "preallocation": "metadata"}, ".preallocation: metadata needs format qcow2"),
     ],
 )
-def test_contradictions(create: dict[str, Any], said: str) -> None:
+def test_contradictions(create: dict[str, Any], message: str) -> None:
     (problem,) = problems(vm(create=create))
-    assert problem.startswith(CREATE + said)
+    assert problem.startswith(CREATE + message)
 
 
 @pytest.mark.parametrize(
-    ("create", "said"),
+    ("create", "message"),
     [
         ({"image": "pool/image"}, ".image: 'pool/image' does not have the form POOL/IMAGE@SNAPSHOT"),
         ({"size": "1GiB", "format": "qcow2"}, ".format: applies to files only"),
@@ -106,9 +106,9 @@ def test_contradictions(create: dict[str, Any], said: str) -> None:
         ),
     ],
 )
-def test_contradictions_in_ceph(create: dict[str, Any], said: str) -> None:
+def test_contradictions_in_ceph(create: dict[str, Any], message: str) -> None:
     (problem,) = problems(in_ceph(**create))
-    assert problem.startswith(CREATE + said)
+    assert problem.startswith(CREATE + message)
 
 
 def test_features_are_a_set() -> None:

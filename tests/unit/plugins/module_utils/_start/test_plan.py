@@ -60,10 +60,10 @@ def observed(state: str, reason: str = "unknown", **facts: Any) -> ObservedVm:
 
 def plan(seen: ObservedVm, drift: Drift = NO_DRIFT, policy: Policy = NEXT_BOOT, **options: Any) -> Plan:
     """Return the plan, with all that is done as its changes: there is something to be prepared if the VM starts."""
-    wanted = vm(**options)
-    check_state(wanted, seen, policy)
+    desired = vm(**options)
+    check_state(desired, seen, policy)
     preparations = [PREPARATION] if will_start(seen, drift, policy) or will_attach(drift, policy) else []
-    made = plan_vm(wanted, seen, drift, policy, "<new/>")
+    made = plan_vm(desired, seen, drift, policy, "<new/>")
     check_drift(seen, made.differences, policy)
     return dataclasses.replace(made, definition=(), changes=tuple(steps(made, lambda: preparations)))
 
@@ -285,11 +285,11 @@ class TestTransient:
 
 class TestAutostart:
     @pytest.mark.parametrize(
-        "is_set, wanted, expected",
+        "is_set, desired, expected",
         [(False, True, ["set_autostart"]), (True, False, ["set_autostart"]), (True, True, []), (False, False, [])],
     )
-    def test_is_set_where_it_differs(self, is_set: bool, wanted: bool, expected: list[str]) -> None:
-        assert names(plan(observed("running", autostart=is_set), autostart=wanted)) == expected
+    def test_is_set_where_it_differs(self, is_set: bool, desired: bool, expected: list[str]) -> None:
+        assert names(plan(observed("running", autostart=is_set), autostart=desired)) == expected
 
     def test_of_a_new_vm_is_set_only_where_it_is_wanted(self) -> None:
         assert "set_autostart" in names(plan(observed("absent"), autostart=True))

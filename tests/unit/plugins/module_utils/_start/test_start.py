@@ -48,15 +48,15 @@ def run(
     **policy: Any,
 ) -> list[VmResult]:
     """Start VMs with these options, one after another."""
-    wanted = []
+    descriptions = []
     for options in vms or ({},):
         root = {"install_path": PATHS[options.get("uuid", UUID)], "format": "qcow2"}
-        wanted.append({**OPTIONS, "root_volume": root, **options})
+        descriptions.append({**OPTIONS, "root_volume": root, **options})
     event = threading.Event()
     if cancelled:
         event.set()
     request = StartRequest(Policy(**policy), check_mode, 1, secrets, event, diff)
-    return start_vms(libvirt, system or RemoteFakeSystem(), parsed_vms(*wanted), request)
+    return start_vms(libvirt, system or RemoteFakeSystem(), parsed_vms(*descriptions), request)
 
 
 def names(libvirt: FakeHypervisor) -> list[str]:

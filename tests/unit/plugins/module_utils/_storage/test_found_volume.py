@@ -79,18 +79,18 @@ class TestCompare:
         assert list(compare(create, overlay, original, str)) == []
 
     @pytest.mark.parametrize(
-        ("linked", "backing", "said"),
+        ("linked", "backing", "message"),
         [
             (True, "/images/old", "is a linked clone of /images/old, not of /images/debian"),
             (True, None, "is not a linked clone of /images/debian (any more)"),
             (False, "/images/old", "is a linked clone of /images/old, not a full copy"),
         ],
     )
-    def test_another_image(self, linked: bool, backing: Optional[str], said: str) -> None:
+    def test_another_image(self, linked: bool, backing: Optional[str], message: str) -> None:
         found = FoundVolume("qcow2", GIB, backing)
         (difference,) = compare(creation(image=IMAGE, linked=linked), found, found, str)
         assert (difference.part, difference.grows) == ("image", False)
-        assert said in explain("/disk", difference)
+        assert message in explain("/disk", difference)
 
 
 def test_a_larger_one_is_explained() -> None:
@@ -102,5 +102,5 @@ def test_a_larger_one_is_explained() -> None:
 def test_other_features_are_explained() -> None:
     found = FoundVolume("raw", GIB, features=())
     (difference,) = compare(creation(features=("layering",)), found, found, str)
-    said = 'the volume /disk has the features none, not layering: it is left as it is ("rbd feature" changes them)'
-    assert explain("/disk", difference) == said
+    message = 'the volume /disk has the features none, not layering: it is left as it is ("rbd feature" changes them)'
+    assert explain("/disk", difference) == message
