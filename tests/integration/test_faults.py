@@ -103,7 +103,7 @@ CALLS = {
         "set the value of the secret",
         "start the domain",
         "get the state",
-        "get the version",
+        "check how a TPM is kept",
         "undefine the domain",
         "list the domains",
         "remove the secret",

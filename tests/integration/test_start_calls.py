@@ -120,7 +120,7 @@ def test_a_run_that_changes_nothing_imports_nothing_that_changes_vms(new_vm: New
     result, names = done.stdout.strip().split("\n")
     assert json.loads(result)["vms"][0]["state"] == "running" and not json.loads(result)["changed"], result
     imported = [name.partition("module_utils.")[2] for name in names.split()]
-    assert "_drift.live_changes" in imported
+    assert "_drift.live_drift" in imported
     assert [name for name in imported if name.startswith(("_actions", "_diagnostics", "_start.execution"))] == []
 
 

@@ -46,7 +46,7 @@ MODULE_FILES = sorted(Path(__file__).parents[2].glob("plugins/modules/*.py"))
 _processes = multiprocessing.get_context("forkserver")
 # What zstack_vm_start imports only for VMs that change.
 _IMPORTED_LATE = (
-    "_drift.live_planning",
+    "_drift.live_changes",
     "_host_storage.seeds",
     "_host_storage.volume_stores",
     "_start.created_volumes",

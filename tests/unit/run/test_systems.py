@@ -67,6 +67,11 @@ def test_modular_daemons_are_built_and_installed_over_the_base_which_stays_as_it
     assert sorted(systems.CACHE.iterdir()) == sorted([base, modular])
 
 
+def test_an_index_of_packages_may_be_older_than_it_is_valid(checkout: Path) -> None:
+    (command,) = created(checkout, BASE).of("mmdebstrap")
+    assert '--aptopt=Acquire::Check-Valid-Until "false"' in command
+
+
 def test_a_base_that_exists_is_used(checkout: Path) -> None:
     created(checkout, BASE)
     assert len(created(checkout, MODULAR).of("mmdebstrap")) == 1

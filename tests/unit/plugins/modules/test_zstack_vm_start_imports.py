@@ -20,7 +20,7 @@ UTILS = "ansible_collections.zstack.kvm.plugins.module_utils."
 ONLY_FOR_CHANGES = (
     "_actions",
     "_diagnostics",
-    "_drift.live_planning",
+    "_drift.live_changes",
     "_domain.patches",
     "_host.domain_schema",
     "_host.new_file",

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._domain.build import build
-from ansible_collections.zstack.kvm.plugins.module_utils._drift.live_changes import live_changes
+from ansible_collections.zstack.kvm.plugins.module_utils._drift.live_drift import live_drift
 from ansible_collections.zstack.kvm.plugins.module_utils._drift.normal_form import normalise_desired
 from ansible_collections.zstack.kvm.plugins.module_utils._drift.omitted import with_omitted
 from ansible_collections.zstack.kvm.plugins.module_utils._drift.reconcile import reconcile
@@ -92,7 +92,7 @@ def test_what_an_operator_has_set_is_no_drift_while_its_option_is_omitted(parent
     merged = reconcile(with_omitted(domain, vm, existing), existing).merged
     assert drift(existing) == []
     assert etree.tostring(merged) == etree.tostring(existing)
-    assert live_changes(with_omitted(domain, vm, existing), existing, {}).differences == ()
+    assert live_drift(with_omitted(domain, vm, existing), existing, {}).differences == ()
 
 
 @pytest.mark.parametrize(("parent", "xml", "path", "options"), TUNED.values(), ids=TUNED)
@@ -139,7 +139,7 @@ class TestWhatAnOperatorHasSetInADevice:
         assert etree.tostring(reconcile(with_omitted(domain, vm, existing), existing).merged) == etree.tostring(
             existing
         )
-        assert live_changes(with_omitted(domain, vm, existing), existing, {}).differences == ()
+        assert live_drift(with_omitted(domain, vm, existing), existing, {}).differences == ()
 
     def test_is_removed_if_omitted_settings_are(self, parent: str, part: str, value: str) -> None:
         (path,) = drift(tuned_device(parent, part, value), **NIC, omitted_settings="remove")
@@ -176,7 +176,7 @@ def test_a_pin_that_is_given_decides_about_all_pins() -> None:
 def test_a_limit_that_was_lifted_while_the_vm_runs_is_none() -> None:
     live = tuned("cputune", "<quota>-1</quota>")
     vm, domain = desired()
-    assert live_changes(with_omitted(domain, vm, live), live, {}).differences == ()
+    assert live_drift(with_omitted(domain, vm, live), live, {}).differences == ()
 
 
 def test_a_new_vm_has_nothing_of_others() -> None:

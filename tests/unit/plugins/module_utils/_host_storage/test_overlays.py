@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Optional, cast
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils._drift.live_changes import live_changes
+from ansible_collections.zstack.kvm.plugins.module_utils._drift.live_drift import live_drift
 from ansible_collections.zstack.kvm.plugins.module_utils._drift.reconcile import reconcile
 from ansible_collections.zstack.kvm.plugins.module_utils._drift.walk import Difference
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem, RemoteSystem
@@ -111,7 +111,7 @@ def test_everything_but_the_image_is_compared_as_usual(limits: str) -> None:
     existing = domain(disk("/s1", "/base"))
     overlays = found(desired, existing, existing)
     defined = reconcile(with_overlays(desired, overlays.defined), existing)
-    live = live_changes(with_overlays(desired, overlays.live), existing, {})
+    live = live_drift(with_overlays(desired, overlays.live), existing, {})
     expected = ["devices/disk[target=vda]/iotune"] if limits else []
     assert of_disks(defined.differences) == expected
     assert of_disks(live.differences) == expected

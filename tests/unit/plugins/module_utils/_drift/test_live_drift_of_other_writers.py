@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils._drift.live_changes import live_changes
+from ansible_collections.zstack.kvm.plugins.module_utils._drift.live_drift import live_drift
 from ansible_collections.zstack.kvm.plugins.module_utils._drift.reconcile import left_from_before_patches, reconcile
 from ansible_collections.zstack.kvm.plugins.module_utils._host_storage.facts import defined_formats
 from ansible_collections.zstack.kvm.plugins.module_utils._host_storage.release import has_host_luns, secrets_of
@@ -80,7 +80,7 @@ def settled(desired: etree._Element, held: etree._Element) -> None:
 
 def planned(desired: etree._Element, live: etree._Element) -> None:
     """Assert that every policy has a plan."""
-    found = live_changes(desired, live, PORTS)
+    found = live_drift(desired, live, PORTS)
     observed = ObservedVm("running", name=VM.domain_name, persistent=True, inactive_xml="", live_xml="")
     drift = Drift(found.differences, found.for_guest, found.actions, found.remaining)
     for on_drift in ("next_boot", "live", "restart", "fail", "ignore"):
