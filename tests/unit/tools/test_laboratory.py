@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ansible_collections.zstack.kvm.tools.lab.laboratory.hypervisor import Hypervisor, Settings
 
-# Becomes itself again, 300 times.
+# Executes itself again, 300 times.
 AGAIN = '[ $2 -gt 0 ] && exec sh -c "$0" "$0" "$1" $(($2 - 1)); sleep 60'
 
 

@@ -58,7 +58,7 @@ DESIRED = """
 </domain>
 """
 
-# The same as libvirt 9.0 gives it back, shortened.
+# The same as libvirt 9.0 returns it, shortened.
 HELD = """
 <domain type="kvm">
   <name>vm</name>
@@ -154,7 +154,7 @@ def _domain(text: str, replacements: tuple[tuple[str, str], ...]) -> etree._Elem
 
 
 def reconciled(desired: etree._Element, existing: Optional[etree._Element]) -> Reconciled:
-    """Return the comparison, which must be settled by its own outcome."""
+    """Return the result; assert that a comparison with its outcome finds no difference."""
     result = reconcile(desired, existing)
     assert reconcile(desired, result.merged).differences == ()
     return result
@@ -259,7 +259,7 @@ def test_a_secret_is_masked_in_what_is_removed() -> None:
     result = reconciled(desired_domain(spice), held())
     assert [each.path for each in result.differences] == ["devices/graphics[type=vnc]", "devices/graphics[type=spice]"]
     assert "s3cret!" not in repr(result.differences)
-    # How sound gets out follows the console.
+    # The audio backend depends on the console.
     assert result.merged.find("devices/audio") is None
 
 

@@ -67,7 +67,7 @@ def images(overlays: Overlays) -> list[tuple[str, str]]:
 
 
 def of_disks(differences: Sequence[Difference]) -> list[str]:
-    """Return the paths of the differences that disks have; what else normal form adds is not at stake here."""
+    """Return the paths of the differences between disks, without what the normal form adds elsewhere."""
     return [difference.path for difference in differences if difference.path.startswith("devices/disk")]
 
 
@@ -143,7 +143,7 @@ def test_another_name_of_the_image_itself_is_no_overlay(tmp_path: Path) -> None:
 
 
 class Pool(Snapshots):
-    """Stands for a libvirt that has the overlay in a storage pool."""
+    """A stand-in for a libvirt that has the overlay in a storage pool."""
 
     def storage_volume_xml(self, path: str) -> Optional[str]:
         backing = "<backingStore><path>/base</path><format type='raw'/></backingStore>"

@@ -18,7 +18,7 @@ from ansible_collections.zstack.kvm.tests.unit.fakes import FakeDomain, FakeHype
 
 
 class RecordedHypervisor(FakeHypervisor):
-    """Answers as the libvirt did whose capabilities are in the fixtures; stands in for distributions not at hand."""
+    """Answers like the libvirt whose capabilities were recorded; stands in for distributions that are not at hand."""
 
     def __init__(self, name: str) -> None:
         uuid = "36c27e8f-f05c-4780-bf6d-2fa65700f22e"

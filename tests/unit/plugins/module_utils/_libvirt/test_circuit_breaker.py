@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A hanging QEMU is queried once, and only a limited number of hanging ones at all."""
+"""A hanging QEMU is queried once, and only a limited number of hanging QEMUs are queried at all."""
 
 from __future__ import annotations
 

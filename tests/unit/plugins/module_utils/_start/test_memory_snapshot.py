@@ -35,7 +35,7 @@ class Libvirt(FakeHypervisor):
 
 
 class System(FakeSystem):
-    """A hypervisor where the path is of some kind."""
+    """A hypervisor with this kind of file at the path."""
 
     def __init__(self, kind: Optional[str]) -> None:
         super().__init__()

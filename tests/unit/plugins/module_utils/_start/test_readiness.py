@@ -23,7 +23,7 @@ CONSOLE = {"type": "vnc", "host": "0.0.0.0", "port": 5900}
 
 
 class System(FakeSystem):
-    """A console that answers at the attempt of that number, and the calls that it got."""
+    """A console that answers the attempt with that number, and records the calls."""
 
     def __init__(self, answers_at: int) -> None:
         super().__init__()
@@ -82,7 +82,7 @@ LIVE = """<domain><devices><interface type='bridge'><mac address='%s'/><target d
 
 
 class AddressedHypervisor(FakeHypervisor):
-    """A VM whose addresses, by source, are those of the first answer at the first look, and so on."""
+    """A VM whose addresses, by source, are those of the first answer at the first query, and so on."""
 
     def __init__(self, *answers: dict[str, str], agent: str = "connected", state: str = "running") -> None:
         super().__init__({UUID: FakeDomain(state)})

@@ -120,7 +120,7 @@ class TestAMissingImage:
 
 
 def plan(*differences: str, stops: bool = False) -> Plan:
-    """Return a plan that changes this."""
+    """Return a plan with differences at these paths."""
     changes: Any = (Stop(graceful=True),) if stops else tuple(SimpleNamespace(name="change") for _each in differences)
     return Plan((), changes, tuple(Difference(path, "1", "2") for path in differences), (), False)
 

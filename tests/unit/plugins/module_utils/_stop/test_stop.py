@@ -148,7 +148,7 @@ def test_a_vm_that_a_job_was_begun_on_while_its_guest_was_waited_for_is_not_ende
 
 
 class TestWhatLibvirtWouldRemoveWithTheVm:
-    """It is an error before anything is done, unless its own option says that it may be removed."""
+    """It is an error before anything is done, unless the option for it allows its removal."""
 
     @pytest.mark.parametrize("persistent", [True, False])
     @pytest.mark.parametrize("kind", ["snapshots", "checkpoints"])
