@@ -60,9 +60,9 @@ def guest(name: str, arch: str, domain_type: str) -> dict[str, Any]:
 
 
 def test_it_identifies_the_hypervisor_and_its_versions() -> None:
-    told = info("debian-12")
-    assert (told["uuid"], told["hostname"], told["arch"]) == ("f7a72e8d-9fd3-4274-8577-1a6ab78ecdaf", "hv1", "x86_64")
-    assert (told["libvirt_version"], told["qemu_version"], told["cpus"]) == ("10.5.0", "9.1.0", 4)
+    facts = info("debian-12")
+    assert (facts["uuid"], facts["hostname"], facts["arch"]) == ("f7a72e8d-9fd3-4274-8577-1a6ab78ecdaf", "hv1", "x86_64")
+    assert (facts["libvirt_version"], facts["qemu_version"], facts["cpus"]) == ("10.5.0", "9.1.0", 4)
 
 
 def test_it_names_the_vms_and_whether_they_are_active() -> None:
@@ -101,9 +101,9 @@ def test_a_guest_says_in_the_words_of_the_options_what_its_machines_can_have() -
 
 
 def test_a_host_without_machine_pc_spice_and_cirrus_offers_none_of_them() -> None:
-    told = guest("el-10", "x86_64", "kvm")
-    assert (told["default_machine"], told["emulator"]) == ("q35", "/usr/libexec/qemu-kvm")
-    assert told["machines"] == {
+    facts = guest("el-10", "x86_64", "kvm")
+    assert (facts["default_machine"], facts["emulator"]) == ("q35", "/usr/libexec/qemu-kvm")
+    assert facts["machines"] == {
         "q35": {
             "firmware": ["bios", "uefi"],
             "console_modes": ["vnc"],
@@ -122,9 +122,9 @@ def test_aarch64_has_no_bios() -> None:
 
 
 def test_a_machine_that_libvirt_does_not_describe_is_left_out() -> None:
-    told = guest("el-10", "x86_64", "qemu")
-    assert told["machines"] == {}
-    assert "q35" in told["machine_names"]
+    facts = guest("el-10", "x86_64", "qemu")
+    assert facts["machines"] == {}
+    assert "q35" in facts["machine_names"]
 
 
 def test_libvirt_lost_meanwhile_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,25 +139,25 @@ def test_libvirt_lost_meanwhile_is_an_error(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_the_kernel_reports_memory_bridges_control_groups_and_iommu_groups(kernel: Path) -> None:
-    told = info("debian-12", kernel)
-    assert told["memory"] == {"total": 4096 * 1024, "free": 2048 * 1024}
-    assert (told["bridges"], told["cgroup_version"]) == (["br_eth0"], 2)
-    assert told["iommu_groups"] == [
+    facts = info("debian-12", kernel)
+    assert facts["memory"] == {"total": 4096 * 1024, "free": 2048 * 1024}
+    assert (facts["bridges"], facts["cgroup_version"]) == (["br_eth0"], 2)
+    assert facts["iommu_groups"] == [
         {"number": 9, "devices": ["0000:00:1f.0"]},
         {"number": 10, "devices": ["0000:3b:00.0", "0000:3b:00.1"]},
     ]
 
 
 def test_a_kernel_without_iommu_and_bridges_has_none(tmp_path: Path) -> None:
-    told = info("debian-12", tmp_path)
-    assert (told["bridges"], told["iommu_groups"], told["cgroup_version"]) == ([], [], 1)
+    facts = info("debian-12", tmp_path)
+    assert (facts["bridges"], facts["iommu_groups"], facts["cgroup_version"]) == ([], [], 1)
 
 
 def test_a_hypervisor_reached_remotely_reports_what_its_libvirt_knows() -> None:
-    told = host_info(RecordedHypervisor("debian-12"), RemoteSystem("qemu+ssh://hv1/system"))
-    assert told["memory"] == {"total": 64 * 2**30, "free": 5 * 2**30}
-    assert (told["bridges"], told["iommu_groups"], told["cgroup_version"]) == (None, None, None)
-    assert told["load_average"] is None
+    facts = host_info(RecordedHypervisor("debian-12"), RemoteSystem("qemu+ssh://hv1/system"))
+    assert facts["memory"] == {"total": 64 * 2**30, "free": 5 * 2**30}
+    assert (facts["bridges"], facts["iommu_groups"], facts["cgroup_version"]) == (None, None, None)
+    assert facts["load_average"] is None
 
 
 def test_the_load_is_that_of_the_last_minutes(kernel: Path) -> None:
