@@ -61,7 +61,11 @@ def guest(name: str, arch: str, domain_type: str) -> dict[str, Any]:
 
 def test_it_identifies_the_hypervisor_and_its_versions() -> None:
     facts = info("debian-12")
-    assert (facts["uuid"], facts["hostname"], facts["arch"]) == ("f7a72e8d-9fd3-4274-8577-1a6ab78ecdaf", "hv1", "x86_64")
+    assert (facts["uuid"], facts["hostname"], facts["arch"]) == (
+        "f7a72e8d-9fd3-4274-8577-1a6ab78ecdaf",
+        "hv1",
+        "x86_64",
+    )
     assert (facts["libvirt_version"], facts["qemu_version"], facts["cpus"]) == ("10.5.0", "9.1.0", 4)
 
 
