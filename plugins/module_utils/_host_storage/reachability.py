@@ -87,10 +87,11 @@ def find_problems(items: Sequence[ItemOfVm], system: System, hypervisor: Hypervi
     keys = SecretValues([each.vm for each in items], hypervisor)
     found: dict[int, Problem] = {}
     questions: dict[int, _Question] = {}
+    files = None if system.is_remote else system.files
     for index, (vm, item, backend) in enumerate(items):
         try:
             _check_addresses(backend.addresses(item), answers)
-            inquiry = backend.inquiry(item, Asking(vm, system, keys.key, greetings))
+            inquiry = backend.inquiry(item, Asking(vm, files, keys.key, greetings))
         except VmError as error:
             found[index] = Problem(option_path_of(item), error.message, error.code, error.hint)
             continue

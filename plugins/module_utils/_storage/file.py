@@ -57,8 +57,8 @@ class FileBackend(Backend):
     def inquiry(self, item: StorageItem, asking: Asking) -> Optional[Inquiry]:
         # Unknown through libvirt alone; libvirt itself reports it at the start.
         # Also unknown to a user who cannot see the file; libvirt reads it with its own permissions.
-        if not asking.system.is_remote and not asking.system.files.is_hidden(path_of(item)):
-            kind = asking.system.files.path_kind(path_of(item))
+        if asking.files is not None and not asking.files.is_hidden(path_of(item)):
+            kind = asking.files.path_kind(path_of(item))
             if kind is None:
                 raise VmError("image_missing", "the file or block device %s does not exist" % path_of(item))
             if kind != "block" and _is_block_volume(item):

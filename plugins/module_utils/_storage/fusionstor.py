@@ -62,7 +62,7 @@ class FusionstorBackend(Backend):
         return (Address(NBD_SOCKET),)
 
     def inquiry(self, item: StorageItem, asking: Asking) -> Optional[Inquiry]:
-        if asking.system.is_remote:
+        if asking.files is None:
             return None
         server = {"type": "unix", "path": NBD_SOCKET}
         return Inquiry(image_options(driver="nbd", server=server, export=export_name(item)))

@@ -75,7 +75,7 @@ class IscsiCdBackend(Backend):
         return tuple(Address(host, lun.port) for host in lun.hosts)
 
     def inquiry(self, item: StorageItem, asking: Asking) -> Optional[Inquiry]:
-        if asking.system.is_remote:
+        if asking.files is None:
             raise VmError("needs_hypervisor", "the login to an iSCSI target must run on the hypervisor itself")
         return None
 

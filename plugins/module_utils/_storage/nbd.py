@@ -62,7 +62,7 @@ class NbdBackend(Backend):
         return (Address(export.host, export.port),)
 
     def inquiry(self, item: StorageItem, asking: Asking) -> Optional[Inquiry]:
-        if asking.system.is_remote:
+        if asking.files is None:
             return None
         export = _export_of(item)
         server = {"type": "inet", "host": export.host, "port": str(export.port)}

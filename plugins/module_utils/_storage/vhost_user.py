@@ -48,8 +48,8 @@ class VhostUserBackend(Backend):
     def inquiry(self, item: StorageItem, asking: Asking) -> Optional[Inquiry]:
         # Not connected to: such a server serves one client at a time.
         path = path_of(item)
-        if not asking.system.is_remote and not asking.system.files.is_hidden(path):
-            kind = asking.system.files.path_kind(path)
+        if asking.files is not None and not asking.files.is_hidden(path):
+            kind = asking.files.path_kind(path)
             if kind is None:
                 raise VmError("storage_missing", "the socket %s does not exist" % path)
             if kind != "socket":

@@ -50,16 +50,9 @@ def part_of(module: str) -> str:
 
 
 def imported_by(path: Path) -> Iterator[str]:
-    """Yield the modules of module_utils that a file imports when it runs, not those for the type checker only."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for_types = {
-        id(node)
-        for block in ast.walk(tree)
-        if isinstance(block, ast.If) and getattr(block.test, "id", "") == "TYPE_CHECKING"
-        for node in ast.walk(block)
-    }
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.level and id(node) not in for_types:
+    """Yield the modules of module_utils that a file imports, also those for the type checker only."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
             package = name_of(path).split(".")[: -node.level]
             module = ".".join([*package, *filter(None, [node.module])])
             for alias in node.names:

@@ -26,6 +26,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._storage.base import (
     Asking,
     Backend,
     DiskSource,
+    Greeting,
     Inquiry,
     StorageFacts,
     StorageItem,
@@ -46,7 +47,7 @@ class Storage(Backend):
         self._addresses = addresses
         self._secret = secret
         self._refusal = refusal
-        self.greetings: Mapping[Address, ServerGreeting] = {}
+        self.greetings: Mapping[Address, Greeting] = {}
 
     def check(self, item: StorageItem) -> list[Problem]:
         return []
@@ -70,7 +71,7 @@ class System:
     is_remote = False
 
     def __init__(self, *unreachable: Address, answers: Optional[Mapping[str, Any]] = None) -> None:
-        self.network = self.processes = self
+        self.network = self.processes = self.files = self
         self.connected: list[str] = []
         self.ran: list[tuple[list[str], float, Optional[str]]] = []
         self._unreachable = {address.host for address in unreachable}

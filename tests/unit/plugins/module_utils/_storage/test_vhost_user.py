@@ -20,7 +20,7 @@ from ansible_collections.zstack.kvm.tests.unit.plugins.module_utils._storage.ite
 
 def ask(path: Path) -> Any:
     item = volume("vhost", str(path))
-    asking = Asking(parsed_vm(), HostSystem(), lambda uuid: None, {})
+    asking = Asking(parsed_vm(), HostSystem().files, lambda uuid: None, {})
     return storage.backend_of(item).inquiry(item, asking)
 
 
