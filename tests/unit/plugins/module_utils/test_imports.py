@@ -88,11 +88,21 @@ def test_no_module_imports_itself_through_others() -> None:
         resolved |= free
 
 
-def test_only_one_package_imports_libvirt() -> None:
-    importing = {
+def packages_that_import(*modules: str) -> set[str]:
+    """Return the packages that import one of these modules from elsewhere."""
+    return {
         part_of(name_of(path))
         for path in FILES
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Import) and any(alias.name.startswith("libvirt") for alias in node.names)
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        for name in ([alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""])
+        if name.partition(".")[0] in modules
     }
-    assert importing == {"_libvirt"}
+
+
+def test_only_one_package_imports_libvirt() -> None:
+    assert packages_that_import("libvirt", "libvirt_qemu") == {"_libvirt"}
+
+
+def test_only_one_package_imports_what_touches_files_programs_and_servers() -> None:
+    assert packages_that_import("fcntl", "glob", "pathlib", "shutil", "socket", "subprocess", "tempfile") == {"_host"}
