@@ -100,7 +100,7 @@ class Greeting(Protocol):
     def text(self) -> bytes: ...
 
 
-class Asking(NamedTuple):
+class InquiryContext(NamedTuple):
     """The context in which a backend builds the inquiry for an item of a VM.
 
     C(files) is None if the hypervisor is reached through libvirt only. C(ceph_key) returns the key that a libvirt
@@ -143,7 +143,7 @@ class Backend(ABC):
         return ()
 
     @abstractmethod
-    def inquiry(self, item: StorageItem, asking: Asking) -> Optional[Inquiry]:
+    def inquiry(self, item: StorageItem, context: InquiryContext) -> Optional[Inquiry]:
         """Return the test for qemu-img, None if none is possible or needed. Raises C(VmError) if it would fail."""
 
     def explain(self, item: StorageItem, reason: str) -> Optional[tuple[str, str]]:

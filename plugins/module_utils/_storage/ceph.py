@@ -18,11 +18,11 @@ from .._errors.errors import Problem, VmError
 from .._spec.vm import Cdrom
 from .base import (
     Address,
-    Asking,
     Backend,
     DiskSource,
     Greeting,
     Inquiry,
+    InquiryContext,
     StorageFacts,
     StorageItem,
     add_auth,
@@ -133,16 +133,16 @@ class CephBackend(Backend):
     def addresses(self, item: StorageItem) -> tuple[Address, ...]:
         return tuple(Address(host, port, _GREETING_SIZE) for host, port in _monitors(item))
 
-    def inquiry(self, item: StorageItem, asking: Asking) -> Optional[Inquiry]:
-        key = asking.ceph_key(item.secret_uuid) if item.secret_uuid else None
+    def inquiry(self, item: StorageItem, context: InquiryContext) -> Optional[Inquiry]:
+        key = context.ceph_key(item.secret_uuid) if item.secret_uuid else None
         is_private = bool(item.secret_uuid) and key is None
-        if is_private or asking.files is None:
+        if is_private or context.files is None:
             return None
         image = parse_image(item)
         options = {"driver": "rbd", "pool": image.pool, "image": image.image, "user": CEPH_USER, "conf": "/dev/stdin"}
         if image.snapshot is not None:
             options["snapshot"] = image.snapshot
-        return Inquiry(image_options(**options), configuration(self.addresses(item), asking.greetings, key))
+        return Inquiry(image_options(**options), configuration(self.addresses(item), context.greetings, key))
 
     def explain(self, item: StorageItem, reason: str) -> Optional[tuple[str, str]]:
         image = parse_image(item)

@@ -19,11 +19,11 @@ from .._spec.vm import Vm, Volume
 from .base import (
     SECRET_OBJECT,
     Address,
-    Asking,
     Backend,
     DiskSource,
     HostFiles,
     Inquiry,
+    InquiryContext,
     StorageFacts,
     StorageItem,
     add_auth,
@@ -161,9 +161,9 @@ class IscsiBackend(Backend):
         lun = lun_of(cast(Volume, item))
         return (Address(lun.host, lun.port),)
 
-    def inquiry(self, item: StorageItem, asking: Asking) -> Optional[Inquiry]:
+    def inquiry(self, item: StorageItem, context: InquiryContext) -> Optional[Inquiry]:
         volume = cast(Volume, item)
-        if asking.files is None:
+        if context.files is None:
             if uses_host_initiator(volume):
                 raise VmError("needs_hypervisor", "the login to an iSCSI target must run on the hypervisor itself")
             return None
@@ -174,7 +174,7 @@ class IscsiBackend(Backend):
             "portal": lun.portal,
             "target": lun.iqn,
             "lun": lun.lun,
-            "initiator-name": _initiator_name(volume, asking.vm, asking.files),
+            "initiator-name": _initiator_name(volume, context.vm, context.files),
         }
         if volume.chap_username:
             options.update({"user": volume.chap_username, "password-secret": SECRET_OBJECT})
