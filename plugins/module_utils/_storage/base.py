@@ -81,7 +81,7 @@ class Address(NamedTuple):
 
 
 class HostFiles(Protocol):
-    """What backends query about the files of the hypervisor."""
+    """The queries of backends about the files of the hypervisor."""
 
     def is_hidden(self, path: str) -> bool: ...
 
