@@ -58,7 +58,7 @@ def step(what: str) -> Iterator[None]:
 
 
 class Setup:
-    """The steps that make a machine ready; each does nothing where nothing is to be done."""
+    """The steps that make a machine ready; each does nothing if nothing is to be done."""
 
     def __init__(self, checkout: Checkout) -> None:
         self.checkout = checkout
@@ -206,7 +206,7 @@ class Setup:
 
     def _guest(self) -> None:
         with step("a guest to boot, from Debian's packages"):
-            hint = "The last line above says what is in the way."
+            hint = "The last line above says why."
             self._run_or_fail(
                 "Building the guest", ["tools/guest/build", "--output", str(self.checkout.guest)], hint=hint
             )
@@ -224,7 +224,7 @@ class Setup:
         run_or_fail = partial(self._run_or_fail, f"Creating the files of {name}", seconds=SYSTEM_SECONDS)
         packages = listed_packages(self.checkout.root / systems.PACKAGES)
         with step(f"the files of a hypervisor that runs {name}"):
-            # Nobody who has them waits for another clone that creates others.
+            # Whoever has the files need not wait for another clone that creates others.
             if not systems.directory(self.checkout.root, name).is_dir():
                 with alone_in(systems.CACHE):
                     systems.create(self.checkout.root, name, packages, run_or_fail)

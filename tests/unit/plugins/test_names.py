@@ -12,7 +12,7 @@ from pathlib import Path
 TESTS = Path(__file__).parent
 PLUGINS = TESTS.parents[2] / "plugins"
 EXTENSIONS = TESTS.parents[2] / "extensions"
-# They look at all files of a kind.
+# These tests examine all files of a kind.
 OF_MANY_FILES = {
     "test_names.py",
     "test_clock.py",

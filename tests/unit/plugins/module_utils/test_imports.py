@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 MODULE_UTILS = Path(__file__).resolve().parents[4] / "plugins" / "module_utils"
-# Each may import those before it, and itself.
+# Each package may import those before it, and itself.
 DIRECTION = (
     "foreign_text",
     "addresses",

@@ -113,7 +113,7 @@ def domain(text: str, replacements: tuple[tuple[str, str], ...]) -> etree._Eleme
 
 
 def names(planned: LiveDrift) -> list[str]:
-    """Return the changes that are made at once."""
+    """Return the changes that are applied at once."""
     return [action.name for action in planned.actions]
 
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keep what an operator has set if the options say nothing about it; it is drift if they do."""
+"""Settings of an operator are kept if their option is omitted, and are drift if it is given."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ansible_collections.zstack.kvm.tests.support.recorded_hosts import recorded
 from ansible_collections.zstack.kvm.tests.unit.fakes import parsed_vm
 from lxml import etree
 
-# What operators set, where they set it, the path by which it is named, and the options that remove it.
+# What operators set, where they set it, the path that names it, and the options that remove it.
 TUNED = {
     "pin of a CPU": (
         "cputune",
@@ -52,7 +52,7 @@ TUNED = {
     ),
     "panic device": ("devices", '<panic model="isa"/>', "devices/panic[model=isa]", {"panic_devices": []}),
 }
-# What is removed only by giving another value.
+# What is removed only by another value.
 OTHERS = {
     "quota": ("cputune", "<quota>50000</quota>", {"cpu_quota": 70000}),
     "SMBIOS": (".", "<sysinfo type='smbios'><chassis/></sysinfo>", {"smbios": {"serial": "1"}}),

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Servers and images are tried once before any change, and each problem has the option that is its reason."""
+"""Servers and images are tried once before any change, and each problem names the option that causes it."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Storage(Backend):
 
 
 class System:
-    """A hypervisor with these answers to qemu-img, by path, which notes connections and commands."""
+    """A hypervisor where qemu-img has these answers, by path, which records connections and commands."""
 
     is_remote = False
 

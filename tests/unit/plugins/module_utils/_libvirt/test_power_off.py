@@ -15,7 +15,7 @@ from ansible_collections.zstack.kvm.tests.unit.fakes import UUID, FakeDomain, Fa
 
 
 class Guest:
-    """A VM whose guest shuts down at the request of that number; C(error): what libvirt says to each request."""
+    """A VM whose guest shuts down at the request with that number; C(error): what libvirt raises at each request."""
 
     def __init__(self, shuts_down_at: int = 0, error: str = "") -> None:
         self.domain = FakeDomain()
