@@ -120,6 +120,14 @@ def newest_controller(found: Collection[str]) -> str:
     return max(fitting, key=lambda version: [int(number) for number in version.split(".")])
 
 
+def pythons_of_unit_tests(core: str, found: Collection[str]) -> list[str]:
+    """Return the Pythons of the unit tests with an ansible-core: with the newest all, else that of its controller."""
+    runnable = controllers(found)
+    if core != list(runnable)[-1]:
+        return [runnable[core]]
+    return [version for version in CORES[core].targets if version in found]
+
+
 def left_out(found: Collection[str]) -> list[str]:
     """Return what cannot be tried with the Pythons that the machine has."""
     pythons = [f"Python {version}" for version in TARGETS if version not in found]
