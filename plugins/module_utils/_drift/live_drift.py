@@ -51,9 +51,9 @@ def live_drift(
     """
     desired, merged = copy.deepcopy(desired), copy.deepcopy(live)
     running = {
-        ours: libvirts
+        merged_element: live_element
         for section in (".", "devices")
-        for ours, libvirts in zip(merged.iterfind(section + "/*"), live.iterfind(section + "/*"))
+        for merged_element, live_element in zip(merged.iterfind(section + "/*"), live.iterfind(section + "/*"))
     }
     found = _found(desired, merged, ports)
     if definition is not None and found:

@@ -134,17 +134,17 @@ class _VmStop:
         undefines = self._request.undefine and observed.persistent
         stays = observed.persistent and not undefines
         if not stays:
-            self._check_what_goes(domain, observed)
+            self._check_removal(domain, observed)
         self._result.before = self._text(observed.state, domain)
         if observed.active:
-            self._end(observed)
+            self._power_off(observed)
         if undefines:
             self._do(Undefine(self._request.removal))
         state_after = "shutoff" if stays else "absent"
         self._result.after = self._text(state_after, domain if stays else None)
         if not self._request.check_mode:
             self._result.state = state_after
-        self._give_back(domain, observed, stays)
+        self._release(domain, observed, stays)
 
     def _observe(self) -> ObservedVm:
         """Return the VM's state. One that libvirt can't describe, because its QEMU hangs, is forced off before."""
@@ -170,7 +170,7 @@ class _VmStop:
                 raise
             return False
 
-    def _check_what_goes(self, domain: etree._Element, observed: ObservedVm) -> None:
+    def _check_removal(self, domain: etree._Element, observed: ObservedVm) -> None:
         """Raise an error for what libvirt would remove with the domain without being requested to."""
         removal, hypervisor = self._request.removal, self._hypervisor
         when = "when the VM is undefined" if observed.persistent else "when the VM is off, because it is transient"
@@ -204,7 +204,7 @@ class _VmStop:
 
     # The VM
 
-    def _end(self, observed: ObservedVm) -> None:
+    def _power_off(self, observed: ObservedVm) -> None:
         power = power_of(observed)
         if self._request.timeout and power in (KEEP, START_WHEN_OFF):
             self._shut_down(power == KEEP)
@@ -232,7 +232,7 @@ class _VmStop:
 
     # Cleanup
 
-    def _give_back(self, domain: etree._Element, observed: ObservedVm, stays: bool) -> None:
+    def _release(self, domain: etree._Element, observed: ObservedVm, stays: bool) -> None:
         """Release what the VM leaves on the hypervisor; secrets only if no remaining definition uses them."""
         used = [domain]
         if observed.live_xml is not None:

@@ -16,6 +16,7 @@ EXTENSIONS = TESTS.parents[2] / "extensions"
 OF_MANY_FILES = {
     "test_names.py",
     "test_clock.py",
+    "test_target_pythons.py",
     "filter/test_filter_imports.py",
     "module_utils/test_imports.py",
     "modules/test_documentation.py",

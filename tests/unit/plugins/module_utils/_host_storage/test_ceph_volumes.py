@@ -146,9 +146,9 @@ class TestCreate:
     def test_the_key_and_the_monitors_are_passed_in_the_input_only(self) -> None:
         rbd = FakeRbd()
         created(rbd)
-        (told,) = rbd.input
-        assert "mon host = [v2:10.0.9.1:6789],[v2:10.0.9.2:6789]\n" in told
-        assert told.endswith("key = YSBrZXk=\n")
+        (configuration,) = rbd.input
+        assert "mon host = [v2:10.0.9.1:6789],[v2:10.0.9.2:6789]\n" in configuration
+        assert configuration.endswith("key = YSBrZXk=\n")
         assert not [each for call in rbd.calls for each in call if "YSBrZXk" in each]
 
     def test_the_value_of_a_private_secret_cannot_be_passed(self) -> None:
