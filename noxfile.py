@@ -241,7 +241,7 @@ def _try_core(
     _create_environment(session, tools.venv, python, "-r", "tests/requirements-pytest.txt", f"ansible-core=={core}.*")
     with failures.noted(f"ansible-core {core}: sanity"):
         run_ansible_test(session, tools, f"versions-sanity-{core}", "sanity", "--junit")
-    for version in (target for target in supported.CORES[core].targets if target in found):
+    for version in supported.pythons_of_unit_tests(core, found):
         with failures.noted(f"ansible-core {core}: unit tests on Python {version}"):
             units = ["units", "--venv", "--python", version]
             run_ansible_test(session, tools, f"versions-units-{core}-{version}", *units)

@@ -55,7 +55,7 @@ def describe(run: RunContext, vms: Sequence[Vm]) -> list[dict[str, str]]:
 
 
 def compare(run: RunContext, vms: Sequence[Vm], raw: Any) -> dict[str, float]:
-    """Return the seconds a VM, the median of some rounds over all of them."""
+    """Return the seconds per VM: medians of several rounds over all VMs."""
     held = [run.hypervisor.xml(vm.uuid, inactive=True) for vm in vms]
     facts = [storage_facts(vm, None, run.system, run.hypervisor) for vm in vms]
     built = [domain.build(vm, run.host, known).element for vm, known in zip(vms, facts)]
@@ -65,8 +65,8 @@ def compare(run: RunContext, vms: Sequence[Vm], raw: Any) -> dict[str, float]:
             domain.build(vm, run.host, known)
 
     def compare_all() -> None:
-        for asked, xml in zip(built, held):
-            assert not reconcile(asked, etree.fromstring(xml)).differences
+        for desired, xml in zip(built, held):
+            assert not reconcile(desired, etree.fromstring(xml)).differences
 
     seconds = {
         "read": _median(lambda: parse_vms(raw)),

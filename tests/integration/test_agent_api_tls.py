@@ -43,7 +43,7 @@ def is_let_in(node: ManagementNode, certificates: Path, client: str) -> bool:
     document, task = start_vm_cmd("01-minimal"), uuid.uuid4().hex
     try:
         status = node.send(document, task, tls=client_context(certificates, client))
-    except OSError:  # by the end of the handshake, or by the first byte after it
+    except OSError:  # at the end of the handshake, or with the first byte after it
         return False
     if status == 200:
         assert node.result(task) == failure(document["vmName"])
@@ -76,13 +76,13 @@ class TestDirectly:
 
 
 class TestBehindNginx:
-    """nginx asks for the client's certificate, and brings the token that the management node cannot bring."""
+    """nginx requests the client's certificate, and sends the token that the management node cannot send."""
 
     @contextmanager
     def proxy(
         self, source: dict[str, Any], tmp_path: Path, certificates: Path, **options: Any
     ) -> Iterator[tuple[ManagementNode, ManagementNode]]:
-        """Yield who sends to nginx, and who sends to the agent API itself."""
+        """Yield a client of nginx, and a client of the agent API itself."""
         (tmp_path / "token").write_text(TOKEN)
         with agent_api(source, tmp_path, token_file=str(tmp_path / "token"), **options) as (direct, _playbooks):
             port = free_port("127.0.0.1")
@@ -122,7 +122,7 @@ class TestBehindNginx:
             assert node.ask(b"", {**headers, "taskuuid": "../1"}, tls=tls)[0] == 400
 
     def test_slow_senders_keep_nobody_out(self, source: dict[str, Any], tmp_path: Path, certificates: Path) -> None:
-        """nginx passes on what has arrived as a whole, so that slow ones take none of the agent API's connections."""
+        """nginx passes on only complete requests, so that slow clients take none of the agent API's connections."""
         slow = b"POST /vm/start HTTP/1.1\r\nHost: agent\r\ntaskuuid: 1\r\nContent-Length: 100\r\n\r\n{"
         tls = client_context(certificates, "client")
         with self.proxy(source, tmp_path, certificates, connections=2) as (node, _direct):

@@ -70,7 +70,7 @@ def boot_index(domain: str, alias: str) -> int:
 
 
 def first_sender(wire: socket.socket, macs: tuple[str, ...], seconds: float = 60) -> str:
-    """Return the MAC of the first guest that is heard on a bridge, of these."""
+    """Return the first of these MACs that sends something on a bridge."""
     deadline = time.monotonic() + seconds
     wire.settimeout(seconds)
     while time.monotonic() < deadline:

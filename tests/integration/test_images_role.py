@@ -23,7 +23,7 @@ def checksum(path: Path) -> str:
 
 @pytest.fixture
 def given(images: Path) -> list[dict[str, str]]:
-    """Return a compressed image at a URL and one of the controller."""
+    """Return a compressed image at a URL and one on the controller."""
     packed, qcow2 = (
         media.write_raw(images / "raw", "I am an image"),
         media.write_qcow2(images / "qcow2", "I am another"),
@@ -49,7 +49,7 @@ def paths_of(directory: Path, given: list[dict[str, str]]) -> list[Path]:
 def test_images_are_verified_and_fetched_once(images: Path, given: list[dict[str, str]]) -> None:
     """Two runs need the same images at once; then they get wrong ones and a truncated one."""
     directory = images / "cache"
-    # A run that was killed left one; somebody fetches into the other.
+    # A killed run left one; another run is writing the other.
     old, new = (directory / f".packed.{age}.partial" for age in ("old", "new"))
     for path in (old, new):
         path.mkdir(parents=True)

@@ -21,7 +21,7 @@ from ansible_collections.zstack.kvm.tests.support.virsh import state
 
 
 def play(*arguments: str, **variables: Any) -> tuple[int, str]:
-    """Return how many tasks changed something, and the output."""
+    """Return the number of tasks that changed something, and the output."""
     given = {"ansible_python_interpreter": TARGET_PYTHON, "zstack_hosts": "localhost", **variables}
     command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "localhost,", "-c", "local"]
     done = subprocess.run(
@@ -33,7 +33,7 @@ def play(*arguments: str, **variables: Any) -> tuple[int, str]:
 
 
 def pair(new_vm: NewVm, images: Path) -> list[dict[str, Any]]:
-    """Return two VMs that run; the first shuts down when it is asked to, the second doesn't."""
+    """Return two running VMs; the first shuts down on request, the second doesn't."""
     disk = write_obedient_disk(images / "obedient.raw")
     vms = [new_vm(root_volume={"install_path": str(disk), "format": "raw"}), new_vm()]
     assert not start(*vms).failed
@@ -42,7 +42,7 @@ def pair(new_vm: NewVm, images: Path) -> list[dict[str, Any]]:
 
 def test_all_described_vms_are_stopped_and_check_mode_says_so(new_vm: NewVm, images: Path) -> None:
     obedient, deaf = pair(new_vm, images)
-    # What describes VMs for start_vms.yml does so here: ZStack's documents too.
+    # VMs are described as for start_vms.yml, by ZStack's documents too.
     document = {
         "vmInstanceUuid": deaf["uuid"].replace("-", ""), "vmName": deaf["name"], "memory": 33554432, "cpuNum": 1,
         "rootVolume": {"installPath": deaf["root_volume"]["install_path"], "deviceId": 0, "deviceType": "file"},

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""zstack_volume: many volumes in one task, growth of a running VM's, removal of what nothing uses."""
+"""zstack_volume: many volumes in one task, growth of a running VM's volume, removal of unused volumes."""
 
 from __future__ import annotations
 

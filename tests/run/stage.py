@@ -38,7 +38,7 @@ def staged(checkout: Checkout) -> Path:
 
 def _refresh(checkout: Checkout, stage: Path) -> None:
     stage.mkdir(parents=True, exist_ok=True)
-    # Without a repository of its own ansible-test asks the outer one, in which the copy is ignored.
+    # Without its own repository, ansible-test would query the outer one, in which the copy is ignored.
     if not (stage / ".git").exists():
         subprocess.run(["git", "init", "--quiet", "--template=", str(stage)], check=True)
     names = set(project_files(checkout.root))

@@ -26,7 +26,7 @@ _MODULES = "ansible_collections.zstack.kvm.plugins.modules"
 
 @dataclass
 class User:
-    """A user with a home and a runtime directory. C(groups): what commands run with beside the user's own."""
+    """A user with a home and a runtime directory. C(groups): those that commands run with besides the user's own."""
 
     name: str
     home: Path
@@ -60,7 +60,7 @@ class User:
 
 @contextmanager
 def new_user() -> Iterator[User]:
-    """Yield a user of this hypervisor, with all that ran as the user gone at the end."""
+    """Yield a new user of this hypervisor, who is removed at the end together with all processes and files."""
     name = f"u{uuid.uuid4().hex[:8]}"
     home = Path("/home") / name
     subprocess.run(["useradd", "--create-home", "--home-dir", home, name], check=True)

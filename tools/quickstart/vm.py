@@ -20,7 +20,7 @@ from . import guest
 from .progress import Progress, StepError
 
 BRIDGE = "br_quickstart"
-# Below the checkout QEMU's user often may not read: /root is closed to it
+# QEMU's user often can't read files below the checkout, for instance in /root
 DISKS = Path("/var/lib/libvirt/images/zstack-kvm-quickstart")
 CHANNELS = Path("/var/lib/libvirt/qemu/zstack-kvm-quickstart")
 SEEDS = Path("/var/lib/zstack-kvm/seeds")
@@ -28,7 +28,7 @@ BOOT_SECONDS = 240
 
 
 class QuickstartVm:
-    """Its names come from the checkout's path, so that every checkout has a VM of its own and finds it again."""
+    """A VM whose UUID comes from the checkout's path, so that every checkout has its own VM and finds it again."""
 
     name = "quickstart"
 
@@ -71,7 +71,7 @@ class QuickstartVm:
         return sorted(SEEDS.glob(f"{uuid.UUID(self.uuid).hex}.*"))
 
     def wait_until_booted(self) -> str:
-        """Read the serial console until the guest says that it is up; returns what it says."""
+        """Read the serial console until the guest says that it is up, and return what it says."""
         path = self._virsh("ttyconsole", self.uuid).strip()
         terminal = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
         try:
@@ -90,7 +90,7 @@ class QuickstartVm:
         return self._virsh("domstate", self.uuid).strip()
 
     def console(self) -> str:
-        """Return its address as type://host:port."""
+        """Return the console's address as type://host:port."""
         graphics = ElementTree.fromstring(self._virsh("dumpxml", self.uuid)).find("devices/graphics")
         if graphics is None:
             raise StepError(f"The VM {self.uuid} has no console.")

@@ -101,6 +101,12 @@ def test_each_core_gets_the_oldest_python_that_the_machine_has_for_it() -> None:
     assert supported.controllers(["3.11"]) == {"2.19": "3.11"}
 
 
+def test_the_unit_tests_run_on_each_python_with_the_newest_core_that_the_machine_can_run() -> None:
+    assert supported.pythons_of_unit_tests("2.20", ["3.9", "3.12", "3.13"]) == ["3.12"]
+    assert supported.pythons_of_unit_tests("2.21", ["3.9", "3.12", "3.13"]) == ["3.9", "3.12", "3.13"]
+    assert supported.pythons_of_unit_tests("2.19", ["3.10", "3.11"]) == ["3.10", "3.11"]
+
+
 def test_the_rulebook_gets_the_newest_python_that_the_machine_has() -> None:
     assert supported.newest_controller(["3.9", "3.11", "3.13", "3.15"]) == "3.13"
 

@@ -14,7 +14,7 @@ MODULAR, BASE = "debian-13-modular", "debian-13"
 
 
 class Recorder:
-    """Notes the commands that would be run, and creates the directories that they would."""
+    """Records the commands that would be run, and creates the directories that they would create."""
 
     def __init__(self) -> None:
         self.commands: list[str] = []

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The inventory of guests: who is in it, and the way to them."""
+"""The inventory of guests: which hosts it has, and how they are reached."""
 
 from __future__ import annotations
 

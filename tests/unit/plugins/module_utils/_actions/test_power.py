@@ -34,13 +34,13 @@ XML = "<domain><uuid>%s</uuid></domain>" % UUID
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let each wait look once."""
+    """Let each wait check its condition once."""
     monkeypatch.setattr(ActionContext, "wait_for", lambda context, condition, seconds, pause=0: condition())
     monkeypatch.setattr(power_off, "wait_until", lambda condition, seconds, cancelled: condition())
 
 
 class Host(FakeSystem):
-    """A hypervisor that notes what it kills among the calls of libvirt; C(log): what QEMU writes during a start."""
+    """A hypervisor that records what it kills among the libvirt calls; C(log): what QEMU writes during a start."""
 
     def __init__(self, libvirt: FakeHypervisor, log: str = "") -> None:
         super().__init__()
@@ -90,7 +90,7 @@ def ends_up(libvirt: FakeHypervisor, state: str, reason: str) -> None:
 
 
 class Answers:
-    """Gives one answer after another, or raises it."""
+    """Returns or raises one answer after another."""
 
     def __init__(self, *answers: Any) -> None:
         self._answers = list(answers)

@@ -43,7 +43,7 @@ def held_of(patched: DesiredDomain) -> etree._Element:
 
 
 def found(patched: DesiredDomain, held: etree._Element) -> list[tuple[str, Optional[str], Optional[str]]]:
-    """Return the differences; they are settled by their own outcome."""
+    """Return the differences; assert that a comparison with the merged domain finds none."""
     result = reconcile(patched.element, held, patched.unpatched)
     assert reconcile(patched.element, result.merged, patched.unpatched).differences == ()
     return [(each.path, each.before, each.after) for each in result.differences]

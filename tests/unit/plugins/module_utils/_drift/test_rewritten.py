@@ -9,7 +9,7 @@ from typing import Optional
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._domain.metadata import REWRITTEN_NAMESPACE
-from ansible_collections.zstack.kvm.plugins.module_utils._drift.live_changes import live_changes
+from ansible_collections.zstack.kvm.plugins.module_utils._drift.live_drift import live_drift
 from ansible_collections.zstack.kvm.plugins.module_utils._drift.reconcile import reconcile, rewritten
 from lxml import etree
 
@@ -122,11 +122,11 @@ class TestOfARunningVm:
     def test_what_runs_is_as_the_definition_has_it(self) -> None:
         running = domain(DEFINED, ("<domain>", '<domain id="1">'))
 
-        assert live_changes(domain(DESIRED), running, {}, domain(DEFINED)).differences == ()
+        assert live_drift(domain(DESIRED), running, {}, domain(DEFINED)).differences == ()
 
     def test_what_the_next_boot_changes_is_drift(self) -> None:
         running = domain(DEFINED, ("5900", "5999"))
-        (difference,) = live_changes(domain(DESIRED), running, {}, domain(DEFINED)).differences
+        (difference,) = live_drift(domain(DESIRED), running, {}, domain(DEFINED)).differences
 
         assert difference.path == "devices/graphics[type=vnc]/@port"
 
@@ -138,8 +138,8 @@ def test_a_drive_that_libvirt_left_empty_at_the_start_is_in_sync(policy: str) ->
     desired = domain(drive % '<source file="/cd.iso" startupPolicy="%s"/>' % policy)
     running = domain(drive % "")
 
-    assert live_changes(desired, running, {}).differences == ()
-    assert live_changes(domain(drive % '<source file="/cd.iso" startupPolicy="mandatory"/>'), running, {}).differences
+    assert live_drift(desired, running, {}).differences == ()
+    assert live_drift(domain(drive % '<source file="/cd.iso" startupPolicy="mandatory"/>'), running, {}).differences
 
 
 def paths_of(desired: str, held: str) -> list[str]:
@@ -177,4 +177,4 @@ def test_invalid_numbers_raise_nothing() -> None:
     for number in ("a", "0xz", "²", "-1", "9" * 5000):
         strange = domain(text % {"n": number})
         assert reconcile(strange, domain(text % {"n": "1"})).differences
-        live_changes(strange, domain(text % {"n": "2"}), {})
+        live_drift(strange, domain(text % {"n": "2"}), {})

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Progress of cloud-init in a guest, by its agent and by its console."""
+"""Progress of cloud-init in a guest, according to its agent and its console."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Conflicts with the claims of other domains, also where the hypervisor's files can't be read."""
+"""Conflicts with the claims of other domains, even where the hypervisor's files can't be read."""
 
 from __future__ import annotations
 
