@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ansible_collections.zstack.kvm.tools.docs.tested_versions import PAGE, rows_of, with_rows
+from ansible_collections.zstack.kvm.tools.docs.tested_systems import PAGE
+from ansible_collections.zstack.kvm.tools.docs.tested_versions import rows_of, with_rows
 
 ON = 1_769_947_200  # noon of 2026-02-01
 PASSED = '<testcase classname="a" name="%s"/>'
