@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The archive in which Ansible sends a module: its files and bytes, and the seconds of CPU that building it takes.
+"""The archive in which Ansible sends a module: its files and bytes, and the CPU seconds for building it.
 
 python -m tests.benchmarks.archive MODULE... prints them. ANSIBLE_COLLECTIONS_PATH must be set.
 """

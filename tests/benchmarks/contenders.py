@@ -142,7 +142,7 @@ class Nothing(Playbook):
 
 
 class ReturnVms(Playbook):
-    """A module that gets and returns as much as zstack_vm_start, and does nothing: what Ansible takes for the VMs."""
+    """A module that gets and returns as much as zstack_vm_start, and does nothing: Ansible's own time for the VMs."""
 
     name = "a module that returns its VMs"
     operations = (CHECK,)
@@ -168,7 +168,7 @@ class ZstackKvm(Playbook):
 
 
 class WithoutVms(ZstackKvm):
-    """The same task without a VM: what the module costs before it looks at any."""
+    """The same task without a VM: what the module costs before it examines any."""
 
     name = "zstack.kvm without VMs"
     operations = (UNCHANGED,)
@@ -178,7 +178,7 @@ class WithoutVms(ZstackKvm):
 
 
 class CommunityLibvirt(Playbook):
-    """community.libvirt, from the package ansible: it has one VM a task, so tasks are looped."""
+    """community.libvirt, from the package ansible: it handles one VM per task, so tasks are looped."""
 
     name = "community.libvirt in a loop"
     environment_name = "ansible-package"

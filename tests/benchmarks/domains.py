@@ -56,7 +56,7 @@ def describe(run: RunContext, vms: Sequence[Vm]) -> list[dict[str, str]]:
 
 def compare(run: RunContext, vms: Sequence[Vm], raw: Any) -> dict[str, float]:
     """Return the seconds per VM: medians of several rounds over all VMs."""
-    held = [run.hypervisor.xml(vm.uuid, inactive=True) for vm in vms]
+    definitions = [run.hypervisor.xml(vm.uuid, inactive=True) for vm in vms]
     facts = [storage_facts(vm, None, run.system, run.hypervisor) for vm in vms]
     built = [domain.build(vm, run.host, known).element for vm, known in zip(vms, facts)]
 
@@ -65,7 +65,7 @@ def compare(run: RunContext, vms: Sequence[Vm], raw: Any) -> dict[str, float]:
             domain.build(vm, run.host, known)
 
     def compare_all() -> None:
-        for desired, xml in zip(built, held):
+        for desired, xml in zip(built, definitions):
             assert not reconcile(desired, etree.fromstring(xml)).differences
 
     seconds = {
@@ -73,16 +73,16 @@ def compare(run: RunContext, vms: Sequence[Vm], raw: Any) -> dict[str, float]:
         "build": _median(build_all),
         "compare": _median(compare_all),
     }
-    return {what: taken / len(vms) for what, taken in seconds.items()}
+    return {what: times / len(vms) for what, times in seconds.items()}
 
 
 def _median(function: Callable[[], object]) -> float:
-    taken = []
+    times = []
     for _round in range(ROUNDS):
         begun = time.perf_counter()
         function()
-        taken.append(time.perf_counter() - begun)
-    return statistics.median(taken)
+        times.append(time.perf_counter() - begun)
+    return statistics.median(times)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Time that the hypervisor's Python takes to import the code of the module."""
+"""The time for importing the code of the module with the hypervisor's Python."""
 
 from __future__ import annotations
 

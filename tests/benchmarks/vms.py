@@ -76,5 +76,5 @@ def read_json(path: Path) -> Any:
 
 
 def names(vms: Sequence[Vm]) -> list[str]:
-    """Return the names in libvirt."""
+    """Return the names of the VMs in libvirt."""
     return [vm["uuid"].replace("-", "") for vm in vms]

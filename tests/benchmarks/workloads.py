@@ -32,11 +32,11 @@ class Session:
         self.fleet = fleet
         self.sizes = sizes
         self.measured: list[Measured] = []
-        # KiB of the module's process, by what it did.
+        # KiB of the module's process, by the kind of run.
         self.memory: dict[str, int] = {}
-        # Seconds for one VM, by what is done with it.
+        # Seconds for one VM, by step.
         self.compared: Mapping[str, float] = {}
-        # Seconds, by what is imported.
+        # Seconds, by import.
         self.imported: Mapping[str, float] = {}
 
     def run(self) -> None:

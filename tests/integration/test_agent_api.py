@@ -330,9 +330,9 @@ class TestManyDocuments:
         with ThreadPoolExecutor(20) as senders:
             statuses = dict(zip(tasks, senders.map(node.send, sent, tasks)))
         assert set(statuses.values()) == {200, 503}
-        taken = [task for task in tasks if statuses[task] == 200]
-        assert len(taken) >= 6, "two that run, four that wait"
-        for task in taken:
+        accepted = [task for task in tasks if statuses[task] == 200]
+        assert len(accepted) >= 6, "two that run, four that wait"
+        for task in accepted:
             assert f"{NOWHERE} is that of no hypervisor" in node.result(task)["error"]
         assert [len(node.results(task)) for task in tasks] == [int(statuses[task] == 200) for task in tasks]
 

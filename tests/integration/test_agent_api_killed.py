@@ -58,15 +58,15 @@ def test_every_accepted_document_gets_its_own_result(tmp_path: Path) -> None:
     with ManagementNode(port) as node:
 
         def send_until_killed(_sender: int) -> list[str]:
-            taken: list[str] = []
+            accepted_tasks: list[str] = []
             ends = time.monotonic() + KILLED_SECONDS
             while time.monotonic() < ends:
                 task = uuid.uuid4().hex
                 try:
                     assert node.send(start_vm_cmd("01-minimal"), task) == 200
                 except OSError:
-                    return taken
-                taken.append(task)
+                    return accepted_tasks
+                accepted_tasks.append(task)
             raise AssertionError(f"the server still answers after {KILLED_SECONDS} s")
 
         for _round in range(ROUNDS):

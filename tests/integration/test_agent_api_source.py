@@ -229,12 +229,14 @@ class TestManyConnections:
                 client.sendall(sent)
                 assert is_closed(client)
 
-    def test_no_more_file_descriptors_than_there_are_are_promised(self, source: dict[str, Any]) -> None:
+    def test_a_limit_beyond_the_file_descriptors_is_refused(self, source: dict[str, Any]) -> None:
         with pytest.raises(ValueError, match="connections: 2000000 need 2000200 file descriptors"):
             asyncio.run(source["main"](None, {"connections": 2000000}))
 
 
-def test_without_file_descriptors_nothing_is_decided(source: dict[str, Any], tmp_path: Path) -> None:
+def test_a_result_that_cannot_be_read_without_file_descriptors_is_waited_for(
+    source: dict[str, Any], tmp_path: Path
+) -> None:
     """A result that exists but can't be read for a while does not count as a missing result."""
     with agent_api(source, tmp_path) as (node, playbooks):
         playbooks.written_by_test = True

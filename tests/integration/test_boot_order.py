@@ -65,7 +65,7 @@ def test_the_network_is_tried_by_the_first_nic_and_then_by_the_second_and_then_t
 
 
 def boot_index(domain: str, alias: str) -> int:
-    """Return the boot index that QEMU gives the firmware for a device."""
+    """Return the boot index of a device that QEMU passes to the firmware."""
     return qmp(domain, "qom-get", path=f"/machine/peripheral/{alias}", property="bootindex")
 
 

@@ -63,8 +63,8 @@ class Controller:
 
     def try_to_create_vms(self, **variables: Any) -> subprocess.CompletedProcess[str]:
         """Run the playbook, and return the outcome."""
-        given = json.dumps({**self._variables, **variables})
-        return self._run("ansible-playbook", "-i", str(self._hypervisors), "-e", given, "playbooks/create_vms.yml")
+        extra_vars = json.dumps({**self._variables, **variables})
+        return self._run("ansible-playbook", "-i", str(self._hypervisors), "-e", extra_vars, "playbooks/create_vms.yml")
 
     def ask_guest(self) -> list[str]:
         """Log in to the guest with the inventory that the playbook has written, and return its answers."""

@@ -298,7 +298,7 @@ def test_a_vm_that_is_started_paused_stays_so(new_vm: NewVm, images: Path) -> No
     assert (resumed.vm["actions"], state(vm["uuid"])) == (["resume"], "running")
 
 
-def test_a_guest_that_is_restored_goes_on_where_it_was(guest: dict[str, Any], images: Path) -> None:
+def test_a_restored_guest_continues_where_it_was(guest: dict[str, Any], images: Path) -> None:
     images.chmod(0o777)
     without_server = {**guest, "data_volumes": guest["data_volumes"][:-1]}
     assert not start(without_server, on_drift="live").failed

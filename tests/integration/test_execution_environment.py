@@ -38,7 +38,7 @@ def needs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     return {kind: {re.sub(r" +# from collection .*", "", line) for line in lines[kind]} for kind in lines}
 
 
-def test_python_gets_what_a_remote_libvirt_is_driven_by(needs):
+def test_python_gets_what_drives_a_remote_libvirt(needs):
     assert needs["python"] == {"libvirt-python", "lxml"}
 
 
@@ -68,7 +68,7 @@ def test_bindep_reads_the_list(tmp_path):
 
 @pytest.fixture(scope="module")
 def context(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the build context that ansible-builder makes of the definition and of the collection's file."""
+    """Return the build context that ansible-builder creates from the definition and the collection's archive."""
     directory = tmp_path_factory.mktemp("image")
     shutil.copy(DEFINITION, directory)
     program("ansible-galaxy", "collection", "build", "--output-path", directory, CHECKOUT, cwd=directory)

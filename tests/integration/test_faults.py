@@ -329,7 +329,7 @@ def scenario(
 
 
 @pytest.mark.parametrize("scenario", CALLS, indirect=True)
-def test_these_are_all_calls_and_check_mode_predicts_what_they_do(scenario: Scenario, tmp_path: Path) -> None:
+def test_these_are_all_calls_and_check_mode_predicts_their_effect(scenario: Scenario, tmp_path: Path) -> None:
     file = tmp_path / "calls"
 
     def run(check: bool = False) -> TaskRun:

@@ -166,7 +166,7 @@ class TestDisks:
         # host:channel:target:LUN, where the LUN is the volume's device_id
         assert disk["scsi"].split(":")[1:] == ["0", "0", "3"]
 
-    def test_cache_mode_and_limits_are_qemus(self, machine: Machine) -> None:
+    def test_cache_mode_and_limits_reach_qemu(self, machine: Machine) -> None:
         (disk,) = [
             entry["inserted"]
             for entry in qmp(machine["uuid"], "query-block")

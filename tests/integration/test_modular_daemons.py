@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Modular daemons that are down: found before the start, and of no concern to VMs that do not need them."""
+"""Modular daemons that are down: found before the start, and irrelevant to VMs that do not need them."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ def test_all_of_it_is_shown_to_people(first: TaskRun) -> None:
     assert first.error["boot_diagnostics"]["screenshot"] in message
 
 
-def test_a_vm_that_was_there_before_is_no_better(vm: Vm, first: TaskRun) -> None:
+def test_a_vm_that_ran_before_gets_the_same_error(vm: Vm, first: TaskRun) -> None:
     again = start({**vm, "timeout": SOON})
     assert (again.error["code"], again.actions, again.vm["changed"]) == ("guest_agent_timeout", [], False)
     assert SAID in again.error["boot_diagnostics"]["serial_console"]

@@ -39,10 +39,10 @@ def predicted(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedP
         "zstack_secret_start_vm_cmds": "\n".join(json.dumps(dict(document), indent=2) for document in TODAYS),
         "zstack_vm_defaults": {"domain_type": "qemu"},
     }
-    given = tmp_path_factory.mktemp("documents") / "variables.json"
-    given.write_text(json.dumps(variables), encoding="utf-8")
+    file = tmp_path_factory.mktemp("documents") / "variables.json"
+    file.write_text(json.dumps(variables), encoding="utf-8")
     playbook = str(Path(sys.executable).parent / "ansible-playbook")
-    command = [playbook, "-i", "localhost,", "-c", "local", "-e", f"@{given}", "--check", "playbooks/start_vms.yml"]
+    command = [playbook, "-i", "localhost,", "-c", "local", "-e", f"@{file}", "--check", "playbooks/start_vms.yml"]
     return subprocess.run(command, cwd=CHECKOUT, env=dict(os.environ), capture_output=True, text=True, check=False)
 
 

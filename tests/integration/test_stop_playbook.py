@@ -22,10 +22,10 @@ from ansible_collections.zstack.kvm.tests.support.virsh import state
 
 def play(*arguments: str, **variables: Any) -> tuple[int, str]:
     """Return the number of tasks that changed something, and the output."""
-    given = {"ansible_python_interpreter": TARGET_PYTHON, "zstack_hosts": "localhost", **variables}
+    all_variables = {"ansible_python_interpreter": TARGET_PYTHON, "zstack_hosts": "localhost", **variables}
     command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "localhost,", "-c", "local"]
     done = subprocess.run(
-        [*command, "-e", json.dumps(given), *arguments, "playbooks/stop_vms.yml"],
+        [*command, "-e", json.dumps(all_variables), *arguments, "playbooks/stop_vms.yml"],
         cwd=CHECKOUT, env=dict(os.environ), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
@@ -75,7 +75,7 @@ def test_named_vms_alone_are_stopped_and_a_second_run_has_nothing_to_do(new_vm: 
 def test_an_empty_selection_stops_nothing_and_a_blank_one_is_none(new_vm: NewVm) -> None:
     described = {"zstack_vms": json.dumps([new_vm()])}
     empty: list[Any] = [[], " ,; ", None, " \n"]
-    skipped = ["skipped=1" in play(zstack_stop=given, **described)[1] for given in empty]
+    skipped = ["skipped=1" in play(zstack_stop=selection, **described)[1] for selection in empty]
     assert skipped == [True, True, False, False]
 
 

@@ -31,12 +31,12 @@ MODULE = "zstack.kvm.zstack_vm_stop"
 
 def stop(*vms: dict[str, Any], **options: Any) -> list[dict[str, Any]]:
     """Run the module with these VMs, and return their entries."""
-    given = {
+    fields = {
         "timeout": 60, "force": False, "undefine": False, "removal": Removal(), "check_mode": False, "diff": True,
         **options,
     }  # fmt: skip
-    order = StopRequest(**given, cancelled=threading.Event())
-    results = stop_vms(hypervisor(), HostSystem(), [vm["uuid"] for vm in vms], order)
+    request = StopRequest(**fields, cancelled=threading.Event())
+    results = stop_vms(hypervisor(), HostSystem(), [vm["uuid"] for vm in vms], request)
     return [result.as_entry() for result in results]
 
 

@@ -146,7 +146,7 @@ class TestCeph:
         run = fails(vm, "storage_denied", SECRET)
         assert servers.ceph.wrong_key not in run.output
 
-    def test_the_key_is_none_that_ceph_knows(self, new_vm: NewVm, servers: Servers) -> None:
+    def test_the_key_is_unknown_to_ceph(self, new_vm: NewVm, servers: Servers) -> None:
         fails(new_vm(root_volume=ceph_volume(servers), **key("YWJj")), "storage_denied", SECRET)
 
     def test_a_key_is_needed(self, new_vm: NewVm, servers: Servers) -> None:

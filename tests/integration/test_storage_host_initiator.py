@@ -219,7 +219,7 @@ class TestVmsOfOneSession:
         assert (run.vm["changed"], state(hypervisor, running.domain)) == (True, "running")
         assert (sessions(hypervisor), target.sessions(LOCKED), target.sessions(OPEN)) == (2, 1, 1)
 
-    def test_a_stopped_vm_takes_only_the_session_along_that_no_other_has(
+    def test_a_stopped_vm_ends_only_the_session_that_no_other_vm_uses(
         self, hypervisor: EmulatedHypervisor, target: IscsiServer, running: TaskPlayed
     ) -> None:
         other = vm(lun(target, LOCKED, 1, NAME, **CHAP))
@@ -276,7 +276,7 @@ class TestOneVm:
         assert run.error["phase"] == "log_in_to_iscsi_target"
         assert sessions(hypervisor) == 0
 
-    def test_a_login_that_is_refused_is_a_listed_error_where_only_the_login_tells(
+    def test_a_refused_login_is_a_listed_error_even_if_only_the_login_reveals_it(
         self, hypervisor: EmulatedHypervisor, target: IscsiServer
     ) -> None:
         """A QEMU without an iSCSI driver can't check the login beforehand."""

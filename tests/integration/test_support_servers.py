@@ -92,7 +92,7 @@ class TestMedia:
         domain = boot(disk.format(f"<source file='{path}'/>").replace("<disk ", "<disk type='file' "), boot_device)
         assert serial_console.wait_for_text(domain, "booted from here\r\n")
 
-    def test_the_text_is_there_for_a_reader_who_comes_late(self, images, boot):
+    def test_a_late_reader_gets_the_text(self, images, boot):
         path = media.write_raw(images / "disk", "still here")
         domain = boot(f"<disk type='file'><source file='{path}'/><target dev='hda'/></disk>")
         serial_console.wait_for_text(domain, "still here")
@@ -207,9 +207,9 @@ def network_disk(cluster: CephCluster, image: str, secret: str = "", snapshot: s
     auth = f"<auth username='zstack'><secret type='ceph' uuid='{secret}'/></auth>" if secret else ""
     hosts = "".join(f"<host name='{monitor['hostname']}' port='{monitor['port']}'/>" for monitor in cluster.monitors)
     # The snapshot's name is an element of its own: libvirt doesn't look for it in the image's name.
-    taken = f"<snapshot name='{snapshot}'/>" if snapshot else ""
+    snapshot_element = f"<snapshot name='{snapshot}'/>" if snapshot else ""
     return f"""<disk type='network' device='{device}'><driver name='qemu' type='raw'/>{auth}
-        <source protocol='rbd' name='{image}'>{hosts}{taken}</source><target dev='hda'/></disk>"""
+        <source protocol='rbd' name='{image}'>{hosts}{snapshot_element}</source><target dev='hda'/></disk>"""
 
 
 @pytest.fixture(scope="module")

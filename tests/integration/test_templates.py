@@ -85,15 +85,17 @@ def test_there_are_29_templates() -> None:
 
 
 def test_in_documents_that_start_vms_reads(tmp_path: Path) -> None:
-    given = [document(template) for template in TEMPLATES]
+    documents = [document(template) for template in TEMPLATES]
     # Options beyond the protocol are for the agent API.
-    Path(tmp_path, "documents").write_text(json.dumps([{**each, "options": None} for each in given]), encoding="utf-8")
+    Path(tmp_path, "documents").write_text(
+        json.dumps([{**each, "options": None} for each in documents]), encoding="utf-8"
+    )
     read = f"{{{{ lookup('ansible.builtin.file', '{tmp_path}/documents') }}}}"
     results, output = play(tmp_path, "zstack.kvm.start_vms", {"zstack_start_vm_cmds": read}, "--check", "--diff")
     (diffs,) = [item["diff"] for result in results for item in result.get("results", []) if "diff" in item]
     after = [etree.fromstring(diff["after"]) for diff in diffs]
     assert [domain.findtext("description") for domain in after] == list(TEMPLATES), output
-    assert [path(domain) for domain in after] == [each["rootVolume"]["installPath"] for each in given]
+    assert [path(domain) for domain in after] == [each["rootVolume"]["installPath"] for each in documents]
     (lines,) = [result["msg"] for result in results if isinstance(result.get("msg"), list)]
     assert [template for template in TEMPLATES if not any(template in line for line in lines)] == []
 

@@ -50,7 +50,7 @@ class Remote:
         return self.virsh("domstate", vm["uuid"]) if vm["uuid"] in self.virsh("list", "--all", "--uuid") else "absent"
 
     def says(self, vm: Vm, text: str) -> bool:
-        """Return whether the guest says something on its serial console, on this hypervisor."""
+        """Return whether the guest prints something on its serial console on this hypervisor."""
         terminal = self.virsh("ttyconsole", vm["uuid"])
         command = f"timeout 60 grep --max-count=1 --fixed-strings '{text}' {terminal}"
         return text in self._laboratory.execute(self.name, "sh", "-c", command)

@@ -210,7 +210,7 @@ def in_use(new_vm: NewVm) -> Iterator[tuple[str, str]]:
 
 
 class TestRefused:
-    def test_whatever_the_image_cannot_be_used_for(
+    def test_what_the_image_cannot_be_used_for(
         self, new_vm: NewVm, image: Path, images: Path, in_use: tuple[str, str]
     ) -> None:
         hostile = images / "hostile"

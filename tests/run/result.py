@@ -93,7 +93,7 @@ def _name(test: ElementTree.Element) -> str:
 
 
 def table(results: list[Result]) -> str:
-    """Return the results, one part a line, and their sum as the last line."""
+    """Return the results, one part per line."""
     width = max([len(result.name) for result in results] + [4])
     lines = [f"{'part':{width}}  {'passed':>6}  {'failed':>6}  {'time':>8}"]
     for result in results:

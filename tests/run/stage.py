@@ -29,7 +29,7 @@ def project_files(root: Path) -> list[str]:
 def staged(checkout: Checkout) -> Path:
     """Make the copy equal to the checkout, and return its directory.
 
-    Only what differs is written, so that tools that run beside each other do not see it change.
+    Only what differs is written, so that tools that run side by side do not see it change.
     """
     with alone(checkout, "stage"):
         _refresh(checkout, checkout.stage)

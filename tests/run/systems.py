@@ -57,7 +57,7 @@ _DPKG_OPTIONS = (
     "force-unsafe-io",
     "path-exclude=/usr/share/doc/*",
     "path-exclude=/usr/share/locale/*",
-    # libvirt's words in German, for the tests of its errors
+    # libvirt's messages in German, for the tests of its errors
     "path-include=/usr/share/locale/de/*",
     "path-exclude=/usr/share/man/*",
 )

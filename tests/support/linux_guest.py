@@ -56,13 +56,13 @@ def signed_disk(path: Path) -> Path:
     _mtools("mcopy", "-o", "-i", partition, str(_SIGNED_SHIM), "::/EFI/BOOT/BOOTX64.EFI")
     _mtools("mcopy", "-i", partition, str(_SIGNED_GRUB), "::/EFI/BOOT/grubx64.efi")
     _mtools("mmd", "-i", partition, "::/EFI/debian")
-    _mtools("mcopy", "-i", partition, "-", "::/EFI/debian/grub.cfg", given=configuration)
+    _mtools("mcopy", "-i", partition, "-", "::/EFI/debian/grub.cfg", stdin=configuration)
     return path
 
 
-def _mtools(*command: str, given: str = "") -> None:
+def _mtools(*command: str, stdin: str = "") -> None:
     environment = {**os.environ, "MTOOLS_SKIP_CHECK": "1"}
-    subprocess.run(command, input=given, check=True, capture_output=True, text=True, env=environment)
+    subprocess.run(command, input=stdin, check=True, capture_output=True, text=True, env=environment)
 
 
 def wait_until_booted(domain: str) -> None:
@@ -102,11 +102,11 @@ def wait_until_seen(domain: str, kind: str, **facts: Any) -> None:
     wait_until(lambda: any(facts.items() <= entry.items() for entry in entries()), what, SEEN_SECONDS)
 
 
-def _retry(ask: Callable[[], str]) -> str:
+def _retry(attempt: Callable[[], str]) -> str:
     for _attempt in range(ATTEMPTS - 1):
         with suppress(MissingOutputError):
-            return ask()
-    return ask()
+            return attempt()
+    return attempt()
 
 
 def _answer(domain: str, command: str) -> str:

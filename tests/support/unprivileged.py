@@ -48,8 +48,8 @@ class User:
     def run_module(self, name: str, arguments: Mapping[str, Any], check: bool = False) -> TaskRun:
         """Run a module as Ansible does without become."""
         file = self.home / f"{uuid.uuid4().hex}.json"
-        given = {**arguments, "_ansible_check_mode": check, "_ansible_diff": True}
-        file.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": given}), encoding="utf-8")
+        module_arguments = {**arguments, "_ansible_check_mode": check, "_ansible_diff": True}
+        file.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": module_arguments}), encoding="utf-8")
         file.chmod(0o644)
         path = os.pathsep.join([str(self.home / "python"), str(COLLECTIONS)])
         argv, env = self.command(TARGET_PYTHON, "-m", f"{_MODULES}.{name}", str(file), PYTHONPATH=path)

@@ -336,15 +336,15 @@ def _make_disks_possible(vm: dict[str, Any]) -> None:
 
 def _make_addresses_differ(vm: dict[str, Any]) -> None:
     """Remove PCI addresses that another device has."""
-    taken = set()
+    used_slots = set()
     values = [value if isinstance(value, list) else [value] for value in vm.values()]
     for device in [each for value in values for each in value if isinstance(each, dict)]:
         address = device.get("address")
         if isinstance(address, dict) and address["type"] == "pci":
             slot = tuple(address.get(name, 0) for name in ("bus", "slot", "function"))
-            if slot in taken:
+            if slot in used_slots:
                 del device["address"]
-            taken.add(slot)
+            used_slots.add(slot)
 
 
 def _make_bridge_fit(nic: dict[str, Any], index: int) -> None:

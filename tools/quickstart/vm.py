@@ -81,7 +81,7 @@ class QuickstartVm:
             os.close(terminal)
 
     def take_picture(self) -> None:
-        """Keep a picture of the screen. The guest writes on its screen before it says that it is up."""
+        """Take a screenshot. The guest writes on its screen before it says that it is up."""
         self._virsh("screenshot", self.uuid, str(self.picture))
         if not self.picture.read_bytes().startswith(b"\x89PNG"):
             raise StepError(f"libvirt returned a screenshot that is not a PNG: {self.picture}")
@@ -130,7 +130,7 @@ def _read_ready_line(terminal: int) -> str:
     output = ""
     deadline = time.monotonic() + BOOT_SECONDS
     while time.monotonic() < deadline:
-        # An empty line makes a guest that is up answer at once
+        # A guest that is up answers an empty line at once
         if not select.select([terminal], [], [], 2)[0]:
             print(".", end="", flush=True)
             os.write(terminal, b"\n")

@@ -28,7 +28,7 @@ def disk_names(domain: etree._Element, case: Case) -> None:
 
 
 def scsi_units(domain: etree._Element, case: Case) -> None:
-    """SCSI disks have their device_id as unit, and the CD drive gives way."""
+    """SCSI disks have their device_id as unit, and the CD drive moves out of the way."""
     units = set()
     for volume, disk in volumes(domain, case):
         if is_scsi(disk):

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Links between pages work, also in the repository, and the files that they and the picture name exist."""
+"""Links between pages work, even in the repository, and the files that they and the picture name exist."""
 
 from __future__ import annotations
 

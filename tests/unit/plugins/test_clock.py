@@ -30,7 +30,7 @@ def attributes(path: Path) -> set[str]:
     return {node.attr for node in nodes if isinstance(node, ast.Attribute)} & TIMES_OF_DAY
 
 
-def test_no_code_asks_for_the_time_of_day() -> None:
+def test_no_code_reads_the_time_of_day() -> None:
     found = {str(path.relative_to(CHECKOUT)): attributes(path) for path in CODE}
     assert {path: names for path, names in found.items() if names} == USED
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""VMs are started, stopped, resumed and woken up; one that does not come up is off afterwards, and says why."""
+"""VMs are started, stopped, resumed and woken up; one that does not come up is off afterwards, with the reason."""
 
 from __future__ import annotations
 

@@ -69,13 +69,13 @@ def mutants(domain: etree._Element, kept: Collection[str]) -> Iterator[tuple[str
             yield "%s/@%s" % (path, attribute), mutant
 
 
-def compared(desired: etree._Element, held: etree._Element) -> None:
-    reconcile(desired, held)
+def compared(desired: etree._Element, defined: etree._Element) -> None:
+    reconcile(desired, defined)
 
 
-def settled(desired: etree._Element, held: etree._Element) -> None:
+def settled(desired: etree._Element, defined: etree._Element) -> None:
     """Assert that a comparison with the outcome finds nothing."""
-    assert reconcile(desired, reconcile(desired, held).merged).differences == ()
+    assert reconcile(desired, reconcile(desired, defined).merged).differences == ()
 
 
 def planned(desired: etree._Element, live: etree._Element) -> None:

@@ -55,9 +55,9 @@ def recorded(defined: etree._Element, desired: str = DESIRED) -> etree._Element:
 
 
 def differences(
-    held: etree._Element, *changes: tuple[str, str], unpatched: Optional[etree._Element] = UNPATCHED
+    existing: etree._Element, *changes: tuple[str, str], unpatched: Optional[etree._Element] = UNPATCHED
 ) -> list[str]:
-    return [found.path for found in reconcile(domain(DESIRED, *changes), held, unpatched).differences]
+    return [found.path for found in reconcile(domain(DESIRED, *changes), existing, unpatched).differences]
 
 
 def test_it_is_drift_until_it_is_recorded() -> None:
@@ -72,16 +72,16 @@ def test_another_desired_value_is_drift() -> None:
 
 
 def test_another_actual_value_is_drift() -> None:
-    held = recorded(domain(DEFINED))
-    held.find("devices/graphics").set("port", "5999")
+    existing = recorded(domain(DEFINED))
+    existing.find("devices/graphics").set("port", "5999")
 
-    assert differences(held) == ["devices/graphics[type=vnc]/@port"]
+    assert differences(existing) == ["devices/graphics[type=vnc]/@port"]
 
 
 def test_a_change_in_a_rewritten_section_is_repaired_as_a_whole() -> None:
-    held = recorded(domain(DEFINED))
-    held.find("keywrap/cipher/entry[@name='product']").text = "other"
-    merged = reconcile(domain(DESIRED), held, UNPATCHED).merged
+    existing = recorded(domain(DEFINED))
+    existing.find("keywrap/cipher/entry[@name='product']").text = "other"
+    merged = reconcile(domain(DESIRED), existing, UNPATCHED).merged
 
     assert dict(zip(merged.xpath("keywrap/cipher/entry/@name"), merged.xpath("keywrap/cipher/entry/text()"))) == {
         "product": "p",
@@ -90,8 +90,8 @@ def test_a_change_in_a_rewritten_section_is_repaired_as_a_whole() -> None:
 
 
 def test_it_stays_when_something_else_changes() -> None:
-    held = recorded(domain(DEFINED))
-    merged = reconcile(domain(DESIRED, ("memory>1024", "memory>2048")), held, UNPATCHED).merged
+    existing = recorded(domain(DEFINED))
+    merged = reconcile(domain(DESIRED, ("memory>1024", "memory>2048")), existing, UNPATCHED).merged
 
     assert merged.findtext("memory") == "2048"
     assert merged.find("devices/graphics").get("port") == "5900"
@@ -99,8 +99,8 @@ def test_it_stays_when_something_else_changes() -> None:
 
 
 def test_without_patches_the_record_is_ignored_and_removed() -> None:
-    held = recorded(domain(DEFINED))
-    result = reconcile(domain(DESIRED), held)
+    existing = recorded(domain(DEFINED))
+    result = reconcile(domain(DESIRED), existing)
 
     assert len(result.differences) == 5
     assert REWRITTEN_NAMESPACE not in etree.tostring(result.merged).decode()
@@ -142,8 +142,8 @@ def test_a_drive_that_libvirt_left_empty_at_the_start_is_in_sync(policy: str) ->
     assert live_drift(domain(drive % '<source file="/cd.iso" startupPolicy="mandatory"/>'), running, {}).differences
 
 
-def paths_of(desired: str, held: str) -> list[str]:
-    return [found.path for found in reconcile(domain(desired), domain(held)).differences]
+def paths_of(desired: str, existing: str) -> list[str]:
+    return [found.path for found in reconcile(domain(desired), domain(existing)).differences]
 
 
 class TestFirmware:

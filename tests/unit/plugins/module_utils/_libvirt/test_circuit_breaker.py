@@ -38,7 +38,7 @@ def test_the_error_of_one_that_hangs_is_kept() -> None:
     assert error is not None and error.message == "no answer"
 
 
-def test_another_error_keeps_nothing_from_being_asked_again() -> None:
+def test_another_error_prevents_no_further_queries() -> None:
     breaker = CircuitBreaker()
     with pytest.raises(VmError):
         breaker.ask("a", lambda: fail("libvirt_error"))

@@ -52,7 +52,7 @@ def conflicts(others: OtherDomains, devices: str, use: Use = START) -> Conflicts
     return find_conflicts(vm, desired, ObservedVm(), use, RemoteSystem("qemu+ssh://hv1/system"), others)
 
 
-def test_a_vm_without_any_claim_asks_nobody() -> None:
+def test_a_vm_without_any_claim_queries_nothing() -> None:
     libvirt = Libvirt()
     conflicts(libvirt.others(), "")
     assert libvirt.calls == []
