@@ -179,7 +179,8 @@ def _try_system(
     # Another system's files do not have this machine's cache.
     images = [f"--bind={cloud_image.CACHE}"] if cloud_image.CACHE.is_dir() else []
     with laboratory(session, 1, f"--system={files}", *images) as (inside,):
-        marks = ["-m", "not outside" if systems.SYSTEMS[name].base else INSIDE, f"--ignore={supported.IN_A_BROWSER}"]
+        chosen = "not outside" if systems.SYSTEMS[name].base else INSIDE
+        marks = ["-m", f"{chosen} and not own_system", f"--ignore={supported.IN_A_BROWSER}"]
         command = [*inside, python, "-m", "pytest", "--verbose", "--durations=20", *marks, *tests]
         pytest_and_again(session, f"{part}-{name}", command, env={"PATH": path, **(env or {})})
 

@@ -34,7 +34,7 @@ from ansible_collections.zstack.kvm.tests.support.virsh import definition, remov
 from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 from lxml import etree
 
-pytestmark = [pytest.mark.timeout(900), pytest.mark.usefixtures("rulebook")]
+pytestmark = [pytest.mark.own_system, pytest.mark.timeout(900), pytest.mark.usefixtures("rulebook")]
 
 PORT = 7071
 TOKEN = "a-token-of-the-site"

@@ -18,9 +18,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from ansible_collections.zstack.kvm.tests.support.agent_api import ManagementNode, start_vm_cmd
 from ansible_collections.zstack.kvm.tests.support.event_source import SOURCE
 from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.own_system
 
 ROUNDS = 4
 KILLED_SECONDS = 60

@@ -33,6 +33,8 @@ from ansible_collections.zstack.kvm.tests.support.certificates import client_con
 from ansible_collections.zstack.kvm.tests.support.event_source import Playbooks, agent_api, load
 from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.own_system
+
 
 @pytest.fixture(scope="module")
 def source() -> dict[str, Any]:

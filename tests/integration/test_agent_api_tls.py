@@ -24,6 +24,8 @@ from ansible_collections.zstack.kvm.tests.support.playbook import COLLECTIONS
 from ansible_collections.zstack.kvm.tests.support.servers.nginx import Nginx
 from ansible_collections.zstack.kvm.tests.support.servers.process import free_port
 
+pytestmark = pytest.mark.own_system
+
 PAGE = COLLECTIONS / "ansible_collections/zstack/kvm/docs/agent-api.md"
 TOKEN = "a-token-of-the-site"
 

@@ -130,6 +130,7 @@ def test_when_a_volume_is_given_a_wrong_password(new_vm: NewVm, volume: dict[str
     assert run.error["code"] == "storage_denied"
 
 
+@pytest.mark.own_system
 def test_when_a_volume_is_in_ceph(new_vm: NewVm, tmp_path: Path) -> None:
     secret = str(uuid.uuid4())
     with CephCluster() as ceph:

@@ -31,6 +31,9 @@ from ansible_collections.zstack.kvm.tests.support.virsh import (
 ODD_POOL, ODD_IMAGE = "p:o,o l", "i@m:a,g=e\\ %41/é"
 
 
+pytestmark = pytest.mark.own_system
+
+
 @pytest.fixture(scope="module")
 def ceph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CephCluster]:
     """Yield a cluster with the pools pool (image vol), bak (image iso, snapshot snap) and one with an odd name."""

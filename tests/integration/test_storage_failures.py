@@ -26,6 +26,9 @@ from ansible_collections.zstack.kvm.tests.support.processes import qemus_of
 from ansible_collections.zstack.kvm.tests.support.servers import CephCluster, IscsiServer, NbdServer
 from ansible_collections.zstack.kvm.tests.support.virsh import state, try_virsh, virsh
 
+# Most of them need the three servers, of which one is ceph.
+pytestmark = pytest.mark.own_system
+
 # On their own, libvirt and QEMU would wait for minutes.
 SECONDS = 90
 SECRET = "4c1b3f1e-6a57-4a4c-9a3e-5d1d5f0f7b10"

@@ -55,6 +55,7 @@ def secret() -> Iterator[str]:
         try_virsh("secret-undefine", each)
 
 
+@pytest.mark.own_system
 def test_a_guest_boots_from_ceph_and_has_the_volumes_of_the_others(
     new_vm: NewVm, ceph: CephCluster, target: IscsiServer, export: str, secret: str, images: Path
 ) -> None:

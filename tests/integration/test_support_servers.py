@@ -157,6 +157,7 @@ def open_cluster() -> Iterator[CephCluster]:
         yield cluster
 
 
+@pytest.mark.own_system
 class TestCeph:
     def test_an_image_is_read_with_the_users_key(self, cluster):
         assert first_sector(cluster.url("pool", "volume")) == media.boot_sector("booted from rbd")
@@ -262,7 +263,14 @@ class TestNbd:
 
 
 class TestServersEnd:
-    @pytest.mark.parametrize("server", [CephCluster, IscsiServer, lambda: NbdServer({})], ids=["ceph", "iscsi", "nbd"])
+    @pytest.mark.parametrize(
+        "server",
+        [
+            pytest.param(CephCluster, id="ceph", marks=pytest.mark.own_system),
+            pytest.param(IscsiServer, id="iscsi"),
+            pytest.param(lambda: NbdServer({}), id="nbd"),
+        ],
+    )
     def test_nothing_is_left_behind(self, server):
         before = left_behind()
         with server():

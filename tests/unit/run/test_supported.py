@@ -91,6 +91,13 @@ def test_only_tests_in_a_browser_need_selenium() -> None:
     assert importing == [Path(supported.IN_A_BROWSER).name]
 
 
+def test_tests_that_need_what_other_systems_lack_are_marked() -> None:
+    texts = [path.read_text(encoding="utf-8") for path in (CHECKOUT / "tests/integration").glob("test_*.py")]
+    needing = [text for text in texts if re.search(r"CephCluster\(|Rulebook\(|support\.event_source", text)]
+    assert needing
+    assert [text.splitlines()[3] for text in needing if "pytest.mark.own_system" not in text] == []
+
+
 def test_the_lowest_aiohttp_is_the_one_that_is_promised() -> None:
     requirements = (CHECKOUT / "extensions/eda/requirements.txt").read_text(encoding="utf-8").splitlines()
     assert f"aiohttp>={supported.LOWEST_AIOHTTP},<4" in requirements
