@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import os
-import socket
+import re
 import subprocess
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Optional
 
@@ -31,14 +32,14 @@ ROLE = "zstack.kvm.host_prerequisites"
 
 
 def run_role(check: bool = False, path: Optional[str] = None, **variables: Any) -> list[dict[str, Any]]:
-    """Return the results of the role's tasks; C(path) is where its programs are looked for first."""
+    """Return the results of the role's tasks. C(path): where its programs are searched for first."""
     environment = {"PATH": f"{path}:{os.environ['PATH']}"} if path else None
     role = {"ansible.builtin.include_role": {"name": ROLE}, "vars": variables}
     return run_tasks([role], check, environment)
 
 
 def part(name: str, facts: Mapping[str, Any], **variables: Any) -> list[dict[str, Any]]:
-    """Return tasks that run a part of the role on a host of which Ansible found out other facts."""
+    """Return tasks that run a part of the role on a host with other facts."""
     named = {f"ansible_{fact}": value for fact, value in facts.items()}
     role = {"name": ROLE, "tasks_from": name, "public": True}
     return [
@@ -67,7 +68,7 @@ def changed(results: list[dict[str, Any]]) -> bool:
 
 
 def flat(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the results, each loop's followed by those of its rounds."""
+    """Return the results, each loop's followed by those of its items."""
     return [each for result in results for each in [result, *result.get("results", [])]]
 
 
@@ -96,7 +97,7 @@ def settings() -> Iterator[Path]:
 
 @pytest.fixture
 def boot_loader(images: Path) -> Iterator[Path]:
-    """Yield a directory with an update-grub that says in a file that it ran."""
+    """Yield a directory with an update-grub that records in a file that it ran."""
     program = images / "update-grub"
     program.write_text(f"#!/bin/sh\ntouch {images}/ran\n", encoding="utf-8")
     program.chmod(0o755)
@@ -111,7 +112,7 @@ def test_what_is_missing_is_created_and_the_vm_runs_on(new_vm: NewVm, settings: 
     options: dict[str, Any] = {
         "host_prerequisites_security_driver": "none",
         "host_prerequisites_kernel_parameters": "zstack_test=1 iommu=pt",
-        # As an unanswered survey has it.
+        # As in an unanswered survey.
         "host_prerequisites_qemu_user": "",
         "host_prerequisites_qemu_group": "",
     }
@@ -130,7 +131,7 @@ def test_what_is_missing_is_created_and_the_vm_runs_on(new_vm: NewVm, settings: 
     assert '\nsecurity_driver = "none"\n' in text and '= ""' not in text
     assert "zstack_test=1 iommu=pt" in PARAMETERS.read_text(encoding="utf-8") and (boot_loader / "ran").exists()
 
-    # A run that ended before libvirtd was restarted has left settings that are newer than libvirtd. Nothing else is
+    # A run that ended before it restarted libvirtd has left settings that are newer than libvirtd. Nothing else is
     # left to do; that a bridge is missing is an error.
     os.utime(settings)
     again = run_role(path=str(boot_loader), host_prerequisites_bridges="lo,br_nowhere", **options)
@@ -166,18 +167,49 @@ def test_a_host_has_what_its_distribution_calls_by_these_names() -> None:
     assert "qemu-system-modules-spice" not in lists[-1]
 
 
-def test_a_host_whose_virtqemud_is_down_is_modular_although_something_listens_for_libvirtd(images: Path) -> None:
-    sockets = {name: str(images / name) for name in ("libvirtd", "virtlogd", "virtnetworkd", "virtqemud")}
-    variables = {"__host_prerequisites_sockets": sockets}
-    kind = {"ansible.builtin.debug": {"msg": "{{ __host_prerequisites_running_kind }}"}, "vars": variables}
+LISTEN = """import socket, sys
+listening = [socket.socket(socket.AF_UNIX) for path in sys.argv[1:]]
+for each, path in zip(listening, sys.argv[1:]):
+    each.bind(path)
+    each.listen()
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def listening(process: str, directory: Path, names: Iterable[str]) -> Iterator[dict[str, str]]:
+    """Have a process of this name listen on sockets of these names meanwhile, and yield their paths."""
+    directory.mkdir()
+    (directory / process).symlink_to(sys.executable)
+    paths = {name: str(directory / f"{name}-sock") for name in names}
+    command = [str(directory / process), "-c", LISTEN, *paths.values()]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as running:
+        assert running.stdout is not None and running.stdout.readline() == b"ready\n"
+        yield paths
+
+
+def test_a_host_is_modular_although_a_proxy_listens_for_libvirtd(images: Path) -> None:
+    hosts = {
+        "one of the modular daemons": ("some", ["libvirtd", "virtlogd", "virtnetworkd"], "modular"),
+        "only their proxy": ("virtproxyd", ["libvirtd", "virtlogd"], "modular"),
+        "libvirtd": ("libvirtd", ["libvirtd", "virtlogd"], "monolithic"),
+        "neither": ("virtlogd", ["virtlogd"], ""),
+    }
+    tasks = []
     with ExitStack() as stack:
-        # libvirtd's is virtproxyd's there.
-        for name in ("libvirtd", "virtlogd", "virtnetworkd"):
-            listening = stack.enter_context(socket.socket(socket.AF_UNIX))
-            listening.bind(sockets[name])
-            listening.listen()
-        results = run_tasks([*part("daemons_there", DEBIAN, **variables), kind])
-    assert results[-1]["msg"] == "modular", messages(results)
+        for number, (process, answering, _kind) in enumerate(hosts.values()):
+            nobodys = {"libvirtd": "/nowhere", "virtqemud": "/nowhere"}
+            sockets = stack.enter_context(listening(process, images / str(number), answering))
+            variables = {"__host_prerequisites_sockets": {**nobodys, **sockets}}
+            told = {
+                "ansible.builtin.debug": {"msg": "kind: {{ __host_prerequisites_running_kind }}"},
+                "vars": variables,
+            }
+            tasks += [*part("daemons_there", DEBIAN, **variables), told]
+        results = run_tasks(tasks)
+    kinds = re.findall(r"^kind: (.*)$", messages(results), re.MULTILINE)
+    assert dict(zip(hosts, kinds)) == {name: kind for name, (_process, _answering, kind) in hosts.items()}
 
 
 def test_what_a_host_cannot_be_or_have_is_refused() -> None:
