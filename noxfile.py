@@ -221,6 +221,8 @@ def versions(session: nox.Session) -> None:
                 _try_core(session, core, found[python], found, hypervisors[0], failures)
         with failures.noted(f"aiohttp {supported.LOWEST_AIOHTTP} of the agent API"):
             _try_lowest_aiohttp(session, found, hypervisors[0])
+        with failures.noted("ansible-rulebook on the newest Python"):
+            _try_rulebook(session, found, hypervisors[0])
         for version, program in found.items():
             with failures.noted(f"Python {version} of a target"):
                 _try_target(session, version, program, hypervisors[0])
@@ -239,7 +241,7 @@ def _try_core(
     _create_environment(session, tools.venv, python, "-r", "tests/requirements-pytest.txt", f"ansible-core=={core}.*")
     with failures.noted(f"ansible-core {core}: sanity"):
         run_ansible_test(session, tools, f"versions-sanity-{core}", "sanity", "--junit")
-    for version in (target for target in supported.CORES[core].targets if target in found):
+    for version in supported.pythons_of_unit_tests(core, found):
         with failures.noted(f"ansible-core {core}: unit tests on Python {version}"):
             units = ["units", "--venv", "--python", version]
             run_ansible_test(session, tools, f"versions-units-{core}-{version}", *units)
@@ -254,6 +256,15 @@ def _try_lowest_aiohttp(session: nox.Session, found: dict[str, Path], inside: In
     _create_environment(session, tools.venv, python, *requirements)
     tests = [*supported.TESTS_OF_AIOHTTP, *session.posargs]
     pytest(session, f"versions-aiohttp-{supported.LOWEST_AIOHTTP}", "--verbose", *tests, checkout=tools, inside=inside)
+
+
+def _try_rulebook(session: nox.Session, found: dict[str, Path], inside: Inside) -> None:
+    version = supported.newest_controller(found)
+    tools = replace(CHECKOUT, environment_name=f"versions/rulebook-{version}")
+    requirements = ["-r", "tests/requirements-pytest.txt", "-r", "extensions/eda/requirements.txt"]
+    _create_environment(session, tools.venv, found[version], *requirements)
+    tests = [*supported.TESTS_OF_RULEBOOK, *session.posargs]
+    pytest(session, f"versions-rulebook-{version}", "--verbose", *tests, checkout=tools, inside=inside)
 
 
 def _try_target(session: nox.Session, version: str, python: Path, inside: Inside) -> None:

@@ -64,9 +64,12 @@ def fusionstor(directory: Path) -> Iterator[dict[str, Any]]:
 
 def main(kind: str, answer: Path) -> None:
     servers = {"ceph": ceph, "iscsi": iscsi, "fusionstor": fusionstor}
-    with tempfile.TemporaryDirectory(prefix="zstack-kvm-storage-") as directory, servers[kind](Path(directory)) as told:
+    with (
+        tempfile.TemporaryDirectory(prefix="zstack-kvm-storage-") as directory,
+        servers[kind](Path(directory)) as connection,
+    ):
         partial = answer.with_suffix(".partial")
-        partial.write_text(json.dumps(told), encoding="utf-8")
+        partial.write_text(json.dumps(connection), encoding="utf-8")
         partial.replace(answer)
         signal.pause()
 

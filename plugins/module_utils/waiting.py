@@ -42,7 +42,7 @@ def with_retries(
 ) -> Answer:
     """Return the result of C(call), which is repeated C(pause) seconds after an error that C(is_passing) accepts.
 
-    The error of the last attempt is raised, whatever it is.
+    The error of the last attempt is raised in any case.
     """
     for _attempt in range(attempts - 1):
         try:

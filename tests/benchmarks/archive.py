@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The archive in which Ansible sends a module: its files and bytes, and the seconds of CPU that building it takes.
+"""The archive in which Ansible sends a module: its files and bytes, and the CPU seconds for building it.
 
 python -m tests.benchmarks.archive MODULE... prints them. ANSIBLE_COLLECTIONS_PATH must be set.
 """
@@ -55,9 +55,9 @@ def _archive(name: str) -> dict[str, float]:
     begun = time.process_time()
     built = module_common.modify_module(**{name: value for name, value in arguments.items() if name in known})
     seconds = time.process_time() - begun
-    # Until ansible-core 2.18 a tuple.
+    # A tuple until ansible-core 2.18.
     payload = built[0] if isinstance(built, tuple) else built.b_module_data
-    # By far the longest of the texts in base64.
+    # The archive is by far the longest text in base64.
     content = base64.b64decode(max(re.findall(rb"[A-Za-z0-9+/=]{1000,}", payload), key=len))
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         return {"files": len(archive.namelist()), "bytes": len(content), "cpu_seconds": seconds}

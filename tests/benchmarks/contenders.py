@@ -26,15 +26,15 @@ class Contender:
     operations: tuple[str, ...] = (START, UNCHANGED, CHECK)
 
     def prepare(self, hypervisors: Hypervisors, vms: VmsOfHosts, domains: Domains) -> None:
-        """Write what it needs; this is not measured."""
+        """Write the files that it needs; this is not measured."""
 
     def do(self, operation: str, hypervisors: Hypervisors) -> None:
-        """Do it; this is what is measured."""
+        """Run the operation; this is what is measured."""
         raise NotImplementedError
 
 
 class Bare(Contender):
-    """libvirt-python alone, with as many threads as zstack_vm_start takes by default; clones by qemu-img."""
+    """libvirt-python alone, with as many threads as zstack_vm_start uses by default; qemu-img creates clones."""
 
     name = "libvirt-python alone"
     operations = (START, UNCHANGED, CLONE)
@@ -50,7 +50,7 @@ class Bare(Contender):
 
     def script(self, operation: str, hypervisors: Hypervisors) -> list[str]:
         """Run the script of libvirt-python on every host."""
-        # To remove VMs is to wait for their QEMUs, and is not measured.
+        # Removing VMs means waiting for their QEMUs, and is not measured.
         threads = 8 if operation == "remove" else self.threads
         arguments = [f"{hypervisors.directory}/domains-HOST.json", str(threads)]
         words = [TARGET_PYTHON, str(HERE / "bare_libvirt.py"), operation, *arguments]
@@ -107,14 +107,14 @@ class Playbook(Contender):
 
     def do(self, operation: str, hypervisors: Hypervisors) -> None:
         changed = self.play(hypervisors, ["--check"] if operation == CHECK else [])
-        if operation == UNCHANGED and changed and self.tells_the_truth:
+        if operation == UNCHANGED and changed and self.reports_only_changes:
             raise Failed(f"{self.name} has changed something")
 
-    # Whether "changed" says whether something was changed.
-    tells_the_truth = True
+    # False if "changed" may be reported without a change.
+    reports_only_changes = True
 
     def play(self, hypervisors: Hypervisors, arguments: Sequence[str]) -> int:
-        """Run the playbook, and return how many tasks said that they had changed something."""
+        """Run the playbook, and return the number of tasks that reported a change."""
         environment_directory = hypervisors.checkout.cache / self.environment_name
         environment = hypervisors.checkout.environment(
             ANSIBLE_COLLECTIONS_PATH=self._collections(hypervisors), ANSIBLE_LIBRARY=str(HERE / "library")
@@ -142,7 +142,7 @@ class Nothing(Playbook):
 
 
 class ReturnVms(Playbook):
-    """A module that gets and returns as much as zstack_vm_start, and does nothing: what Ansible takes for the VMs."""
+    """A module that gets and returns as much as zstack_vm_start, and does nothing: Ansible's own time for the VMs."""
 
     name = "a module that returns its VMs"
     operations = (CHECK,)
@@ -168,7 +168,7 @@ class ZstackKvm(Playbook):
 
 
 class WithoutVms(ZstackKvm):
-    """The same task without a VM: what the module costs before it looks at any."""
+    """The same task without a VM: what the module costs before it examines any."""
 
     name = "zstack.kvm without VMs"
     operations = (UNCHANGED,)
@@ -178,12 +178,12 @@ class WithoutVms(ZstackKvm):
 
 
 class CommunityLibvirt(Playbook):
-    """community.libvirt, from the package ansible: it has one VM a task, so tasks are looped."""
+    """community.libvirt, from the package ansible: it handles one VM per task, so tasks are looped."""
 
     name = "community.libvirt in a loop"
     environment_name = "ansible-package"
-    # It says that it has defined what was defined like that before.
-    tells_the_truth = False
+    # It reports a change whenever it defines a domain, even if the definition stays the same.
+    reports_only_changes = False
 
     def tasks(self) -> Sequence[Mapping[str, Any]]:
         define = {"command": "define", "xml": "{{ item.xml }}"}

@@ -55,8 +55,8 @@ def describe(run: RunContext, vms: Sequence[Vm]) -> list[dict[str, str]]:
 
 
 def compare(run: RunContext, vms: Sequence[Vm], raw: Any) -> dict[str, float]:
-    """Return the seconds a VM, the median of some rounds over all of them."""
-    held = [run.hypervisor.xml(vm.uuid, inactive=True) for vm in vms]
+    """Return the seconds per VM: medians of several rounds over all VMs."""
+    definitions = [run.hypervisor.xml(vm.uuid, inactive=True) for vm in vms]
     facts = [storage_facts(vm, None, run.system, run.hypervisor) for vm in vms]
     built = [domain.build(vm, run.host, known).element for vm, known in zip(vms, facts)]
 
@@ -65,24 +65,24 @@ def compare(run: RunContext, vms: Sequence[Vm], raw: Any) -> dict[str, float]:
             domain.build(vm, run.host, known)
 
     def compare_all() -> None:
-        for asked, xml in zip(built, held):
-            assert not reconcile(asked, etree.fromstring(xml)).differences
+        for desired, xml in zip(built, definitions):
+            assert not reconcile(desired, etree.fromstring(xml)).differences
 
     seconds = {
         "read": _median(lambda: parse_vms(raw)),
         "build": _median(build_all),
         "compare": _median(compare_all),
     }
-    return {what: taken / len(vms) for what, taken in seconds.items()}
+    return {what: times / len(vms) for what, times in seconds.items()}
 
 
 def _median(function: Callable[[], object]) -> float:
-    taken = []
+    times = []
     for _round in range(ROUNDS):
         begun = time.perf_counter()
         function()
-        taken.append(time.perf_counter() - begun)
-    return statistics.median(taken)
+        times.append(time.perf_counter() - begun)
+    return statistics.median(times)
 
 
 if __name__ == "__main__":

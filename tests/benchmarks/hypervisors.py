@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The hypervisors on which benchmarks run: commands that run there, and what Ansible reaches them by."""
+"""The hypervisors on which benchmarks run: commands that run there, and arguments by which Ansible reaches them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ONE = "hv1"
 
 
 class Failed(Exception):
-    """A contender did not do what it should; the text holds its output."""
+    """A contender failed; the message has its output."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Time that the hypervisor's Python takes to import the code of the module."""
+"""The time for importing the code of the module with the hypervisor's Python."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import statistics
 from .hypervisors import TARGET_PYTHON, Hypervisors, run, target_environment
 
 ROUNDS = 5
-# What each one says includes what it imports itself.
+# Each time includes what the modules import themselves.
 IMPORTED = {
     "Ansible's part of every module": "ansible.module_utils.basic",
     "libvirt-python and lxml": "libvirt, lxml.etree",
@@ -20,7 +20,7 @@ PROGRAM = "import time; begun = time.perf_counter(); import {}; print(time.perf_
 
 
 def seconds_to_import(hypervisors: Hypervisors) -> dict[str, float]:
-    """Return the medians of some processes. All is compiled each time, as from the archive that Ansible sends."""
+    """Return the medians over several processes, which compile everything, as from the archive that Ansible sends."""
     environment = target_environment(hypervisors)
     environment |= {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPYCACHEPREFIX": str(hypervisors.directory / "no-bytecode")}
 

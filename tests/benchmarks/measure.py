@@ -17,7 +17,7 @@ from .sizes import Sizes
 
 @dataclass
 class Measured:
-    """The seconds that a contender took, each time. `vms` counts those of all hosts together."""
+    """The seconds that a contender took in each round. `vms` counts those of all hosts together."""
 
     workload: str
     contender: str
@@ -26,7 +26,7 @@ class Measured:
 
     @property
     def median(self) -> float:
-        """Return the time that counts."""
+        """Return the time that is reported."""
         return statistics.median(self.seconds)
 
 
@@ -39,7 +39,7 @@ def in_rounds(
     sizes: Sizes,
     after: Callable[[], None] = lambda: None,
 ) -> list[Measured]:
-    """Measure the contenders that can do the operation; `after` each time, what is not measured."""
+    """Measure the contenders that support the operation; `after` is called after each measurement."""
     able = [contender for contender in contenders if operation in contender.operations]
     measured = [Measured(workload, contender.name, vms) for contender in able]
     for turn in range(sizes.repetitions):

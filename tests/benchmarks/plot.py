@@ -28,7 +28,7 @@ from .simulated import PING, PLAYBOOK  # noqa: E402
 from .workloads import DEFINED, RUNNING, STARTED  # noqa: E402
 
 COLOURS = ("#6b7280", "#d97706", "#c4b5fd", "#93c5fd", "#2563eb", "#dc2626")
-# How the lines of a workload are drawn, and what it is called.
+# The line style and the title of each workload.
 STYLES: dict[str, tuple[Any, str]] = {
     STARTED: ("solid", "start"),
     RUNNING: ("dashed", "run that changes nothing"),

@@ -28,7 +28,7 @@ _TITLES = {
     FLEET_STARTED: "start, %d hypervisors",
     FLEET_RUNNING: "run that changes nothing, %d hypervisors",
 }
-# In a column of numbers, what a contender can't do.
+# Stands for an operation that a contender doesn't support.
 _NOT_DONE = "–"
 
 
@@ -65,7 +65,7 @@ def _replace(path: Path, text: str) -> None:
 
 
 def times(results: Results) -> str:
-    """Return the times of all contenders with the most VMs, and how many times those of zstack.kvm they are."""
+    """Return the times of all contenders with the most VMs, and their ratios to those of zstack.kvm."""
     rows = []
     for workload, title in _TITLES.items():
         most = max(each["vms"] for each in results["measured"] if each["workload"] == workload)
@@ -147,7 +147,7 @@ def _targets(results: Results) -> str:
         sign = "≥" if target["at_least"] else "≤"
         values = [f"{target[name]:.2f}{target['unit']}" for name in ("measured", "limit")]
         rows.append([target["what"], values[0], f"{sign} {values[1]}", "yes" if target["met"] else "no"])
-    return _table(["target", "measured", "wanted", "met"], rows)
+    return _table(["target", "measured", "limit", "met"], rows)
 
 
 def _table(header: Sequence[str], rows: Rows) -> str:

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The playbook start_vms for many hypervisors, which are simulated: what it costs on the controller.
 
-Stand-ins for the two modules answer on the controller that all VMs run as described. The task to compare with is a
-ping of the same hosts, which all are the controller itself (connection local).
+Stand-ins for the two modules report on the controller that all VMs run as described. The playbook is compared with a
+ping of the same hosts, all of which are the controller itself (connection local).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PING = "a task that does nothing"
 
 @dataclass(frozen=True)
 class Cost:
-    """The medians of some runs: wall-clock seconds, seconds of CPU, and the most memory of a process, in KiB."""
+    """The medians of several runs: wall-clock seconds, CPU seconds, and the peak memory of a process, in KiB."""
 
     what: str
     hosts: int
@@ -83,7 +83,7 @@ def _vms(host: int, count: int) -> list[dict[str, object]]:
 
 
 def _write_collection(checkout: Checkout, directory: Path) -> Path:
-    """Write a collection that is this one, but for the stand-ins."""
+    """Write a collection that is this one, except for the stand-ins."""
     collection = directory / "simulated" / "ansible_collections" / "zstack" / "kvm"
     (collection / "plugins").mkdir(parents=True, exist_ok=True)
     links = {collection / name: checkout.root / name for name in ("galaxy.yml", "meta", "playbooks")}

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Sizes:
-    """Numbers of VMs. The last of each is what the targets are about; the others are for the plot.
+    """Numbers of VMs. The targets are about the last number of each; the others are for the plot.
 
-    `defined` are VMs that are off: how a look at them grows. A contender is measured `repetitions` times, but not again
-    once its measurements have taken `enough` seconds together: a loop of minutes is repetition enough.
+    `defined` counts VMs that are off, to show how the time of a check grows with them. A contender is measured
+    `repetitions` times, but not again once its measurements have taken `enough` seconds altogether: a loop of minutes
+    is repetition enough.
     """
 
     started: tuple[int, ...] = (1, 10, 50)
@@ -29,7 +30,7 @@ class Sizes:
     enough: float = 40
 
 
-# To see that all of it works.
+# Only to see that everything works.
 SMOKE = Sizes(
     (1,),
     (1,),

@@ -14,13 +14,13 @@ from .simulated import PING, PLAYBOOK, Cost
 from .sizes import Sizes
 from .workloads import CLONED, DEFINED, FLEET_RUNNING, FLEET_STARTED, RUNNING, STARTED, looked_at
 
-# Times of the same thing differ by a few percent.
+# Repeated measurements differ by a few percent.
 _NOISE = 1.1
 
 
 @dataclass(frozen=True)
 class Target:
-    """One target; `measured` is to be at most, or at least, `limit`."""
+    """One target; `measured` must be at most, or at least, `limit`."""
 
     what: str
     measured: float

@@ -21,14 +21,14 @@ _BOOT_SECTOR = _HALT.ljust(510, b"\0") + b"\x55\xaa"
 _VOLUME_BYTES = 1 << 20
 
 
-def make_vms(directory: Path, kind: int, count: int) -> list[Vm]:
+def create_vms(directory: Path, kind: int, count: int) -> list[Vm]:
     """Describe VMs and create their volumes. Each `kind` has VMs of its own."""
     directory.mkdir(parents=True, exist_ok=True)
     directory.chmod(0o755)
-    return [_make_vm(directory, kind, number) for number in range(count)]
+    return [_create_vm(directory, kind, number) for number in range(count)]
 
 
-def _make_vm(directory: Path, kind: int, number: int) -> Vm:
+def _create_vm(directory: Path, kind: int, number: int) -> Vm:
     paths = [directory / f"{kind}-{number}-{name}.raw" for name in ("root", "data")]
     for path, content in zip(paths, (_BOOT_SECTOR, b"")):
         path.write_bytes(content)
@@ -40,10 +40,10 @@ def _make_vm(directory: Path, kind: int, number: int) -> Vm:
         "name": f"benchmark {kind} {number}",
         "memory": "16MiB",
         "cpu_num": 1,
-        # Without it a QEMU has next to no share of a CPU that others want.
+        # Without it, a QEMU gets next to nothing of a CPU that others use.
         "cpu_speed": 1024,
         "domain_type": "qemu",
-        # The menu would have each BIOS wait for a key.
+        # With the menu, each BIOS would wait for a key.
         "use_boot_menu": False,
         "root_volume": root,
         "data_volumes": [data],
@@ -51,10 +51,10 @@ def _make_vm(directory: Path, kind: int, number: int) -> Vm:
     }
 
 
-def make_clones(directory: Path, kind: int, count: int) -> list[Vm]:
+def create_clones(directory: Path, kind: int, count: int) -> list[Vm]:
     """Describe VMs whose root volumes are linked clones of one image, which is created; the clones are not."""
     image = directory / f"{kind}-image.qcow2"
-    vms = make_vms(directory, kind, count)
+    vms = create_vms(directory, kind, count)
     raw = vms[0]["root_volume"]["install_path"]
     subprocess.run(["qemu-img", "convert", "-q", "-f", "raw", "-O", "qcow2", raw, image], check=True)
     image.chmod(0o644)
@@ -71,10 +71,10 @@ def write_json(path: Path, value: Any) -> Path:
 
 
 def read_json(path: Path) -> Any:
-    """Read what one has written."""
+    """Read what a script has written."""
     return json.loads(path.read_text(encoding="utf-8"))
 
 
 def names(vms: Sequence[Vm]) -> list[str]:
-    """Return the names in libvirt."""
+    """Return the names of the VMs in libvirt."""
     return [vm["uuid"].replace("-", "") for vm in vms]

@@ -13,7 +13,7 @@ from .contenders import BARE, CHECK, CLONE, CONTENDERS, NOTHING, OURS, RETURN_VM
 from .hypervisors import HERE, ONE, TARGET_PYTHON, Failed, Hypervisors, run, spread, target_environment
 from .measure import Measured, in_rounds
 from .sizes import Sizes
-from .vms import Vm, make_clones, make_vms, read_json
+from .vms import Vm, create_clones, create_vms, read_json
 
 STARTED = "start"
 CLONED = "clones"
@@ -32,11 +32,11 @@ class Session:
         self.fleet = fleet
         self.sizes = sizes
         self.measured: list[Measured] = []
-        # KiB of the module's process, by what it did.
+        # KiB of the module's process, by the kind of run.
         self.memory: dict[str, int] = {}
-        # Seconds for one VM, by what is done with it.
+        # Seconds for one VM, by step.
         self.compared: Mapping[str, float] = {}
-        # Seconds, by what is imported.
+        # Seconds, by import.
         self.imported: Mapping[str, float] = {}
 
     def run(self) -> None:
@@ -52,7 +52,7 @@ class Session:
         self.measured += in_rounds(workload, operation, hypervisors, CONTENDERS, vms, self.sizes, **options)
 
     def _start(self) -> None:
-        vms = make_vms(self.one.directory / "images", 0, self.sizes.started[-1])
+        vms = create_vms(self.one.directory / "images", 0, self.sizes.started[-1])
         for count in self.sizes.started:
             prepare(self.one, {ONE: vms[:count]})
 
@@ -65,7 +65,7 @@ class Session:
             self._measure(STARTED, START, self.one, count, after=clean)
 
     def _cloned(self) -> None:
-        vms = make_clones(self.one.directory / "images", 4, self.sizes.cloned)
+        vms = create_clones(self.one.directory / "images", 4, self.sizes.cloned)
         prepare(self.one, {ONE: vms}, [BARE, OURS])
 
         def clean() -> None:
@@ -75,13 +75,13 @@ class Session:
         self._measure(CLONED, CLONE, self.one, len(vms), after=clean)
 
     def _warm_up(self) -> None:
-        """Read what is only read the first time, code for instance, before anything is measured."""
+        """Run every contender once, so that what is read only the first time, such as code, is not measured."""
         for contender in CONTENDERS:
             contender.do(contender.operations[0], self.one)
             BARE.script("remove", self.one)
 
     def _running(self) -> None:
-        vms = make_vms(self.one.directory / "images", 1, self.sizes.running[-1])
+        vms = create_vms(self.one.directory / "images", 1, self.sizes.running[-1])
         prepare(self.one, {ONE: vms})
         self.memory[f"start of {len(vms)}"] = memory.of_module(OURS, self.one)
         for count in self.sizes.running:
@@ -94,7 +94,7 @@ class Session:
         BARE.script("remove", self.one)
 
     def _defined(self) -> None:
-        vms = make_vms(self.one.directory / "images", 2, self.sizes.defined[-1])
+        vms = create_vms(self.one.directory / "images", 2, self.sizes.defined[-1])
         prepare(self.one, {ONE: vms}, [BARE])
         BARE.script("define", self.one)
         for count in self.sizes.defined:
@@ -106,14 +106,14 @@ class Session:
         BARE.script("remove", self.one)
 
     def _compare(self, vms: Sequence[Vm]) -> None:
-        given, taken = self.one.write("compared.json", vms), self.one.directory / "compared-times.json"
-        script = [TARGET_PYTHON, str(HERE / "domains.py"), "compare", str(given), str(taken)]
+        vms_file, times_file = self.one.write("compared.json", vms), self.one.directory / "compared-times.json"
+        script = [TARGET_PYTHON, str(HERE / "domains.py"), "compare", str(vms_file), str(times_file)]
         run(self.one.scripts(*script), target_environment(self.one))
-        self.compared = read_json(taken)
+        self.compared = read_json(times_file)
 
     def _fleet(self) -> None:
         hosts = list(self.fleet.inside)
-        vms = make_vms(self.one.directory.parent / "fleet-images", 3, len(hosts) * self.sizes.vms_of_a_host)
+        vms = create_vms(self.one.directory.parent / "fleet-images", 3, len(hosts) * self.sizes.vms_of_a_host)
         prepare(self.fleet, spread(vms, hosts), source=self.one)
 
         def clean() -> None:
@@ -128,7 +128,7 @@ class Session:
 
 
 def looked_at(vms: int) -> str:
-    """Return what the memory of a run is called that changes none of these VMs."""
+    """Return the name of a run that changes none of so many VMs, in the results for memory."""
     return f"look at {vms}"
 
 
@@ -141,18 +141,18 @@ def prepare(
     """Prepare the VMs for all contenders, with the domains that zstack_vm_start builds for them on a `source` host."""
     source = source or hypervisors
     all_vms = [vm for own in vms.values() for vm in own]
-    given, made = source.write("vms.json", all_vms), source.directory / "domains.json"
-    script = [TARGET_PYTHON, str(HERE / "domains.py"), "describe", str(given), str(made)]
+    vms_file, domains_file = source.write("vms.json", all_vms), source.directory / "domains.json"
+    script = [TARGET_PYTHON, str(HERE / "domains.py"), "describe", str(vms_file), str(domains_file)]
     run(source.scripts(*script), target_environment(source))
-    coming: Iterator[Mapping[str, str]] = iter(read_json(made))
-    domains = {host: [next(coming) for _vm in own] for host, own in vms.items()}
+    remaining: Iterator[Mapping[str, str]] = iter(read_json(domains_file))
+    domains = {host: [next(remaining) for _vm in own] for host, own in vms.items()}
     hypervisors.directory.mkdir(parents=True, exist_ok=True)
     for contender in contenders:
         contender.prepare(hypervisors, vms, domains)
 
 
 def expect_running(hypervisors: Hypervisors, vms: int) -> None:
-    """Raise where not all of the VMs run that were prepared last."""
+    """Raise Failed unless all VMs run that were prepared last."""
     running = sum(int(output) for output in BARE.script("count", hypervisors))
     if running != vms:
         raise Failed(f"{running} of {vms} VMs run")

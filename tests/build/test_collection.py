@@ -17,7 +17,7 @@ from ansible_collections.zstack.kvm.tests.run.stage import project_files
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = Path(sys.executable).parent
 
-# What a user of the collection gets; everything else in the clone is for those who work on it.
+# What users of the collection get; everything else in the clone is for its developers.
 SHIPPED = {
     "CHANGELOG.rst",
     "CODE_OF_CONDUCT.md",
@@ -54,7 +54,7 @@ def run(*command: str, collections: Path) -> str:
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the file, built from the clone as it is, caches and all."""
+    """Return the archive, built from the clone as it is, including its caches."""
     directory = tmp_path_factory.mktemp("build")
     run("ansible-galaxy", "collection", "build", "--output-path", str(directory), str(ROOT), collections=directory)
     (built,) = directory.glob("zstack-kvm-*.tar.gz")
@@ -63,7 +63,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a directory of collections in which it is installed."""
+    """Return a directory of collections in which the archive is installed."""
     directory = tmp_path_factory.mktemp("collections")
     options = ["--offline", "--no-deps", "--collections-path", str(directory)]
     run("ansible-galaxy", "collection", "install", *options, str(archive), collections=directory)

@@ -30,7 +30,7 @@ LIBVIRT = {"debian-12": r"9\.0", "debian-13": r"11\.3", "debian-unstable": r"\d+
 
 @dataclass
 class Applied:
-    """A host, and what each run of the role printed: in check mode, in earnest, again, again in check mode."""
+    """A host, and what each run of the role printed: in check mode, for real, again, and again in check mode."""
 
     host: FreshHost
     system: str
@@ -85,13 +85,13 @@ def test_the_second_run_changes_nothing_and_check_mode_says_so(applied: Applied)
 
 
 def test_where_systemd_runs_it_has_the_daemons_and_starts_them_at_boot(applied: Applied) -> None:
-    def asked(question: str) -> list[str]:
-        return applied.host.try_run("systemctl", question, "libvirtd.socket", "virtlogd.socket").stdout.split()
+    def answers(query: str) -> list[str]:
+        return applied.host.try_run("systemctl", query, "libvirtd.socket", "virtlogd.socket").stdout.split()
 
     if applied.systemd:
-        assert (asked("is-active"), asked("is-enabled")) == (["active"] * 2, ["enabled"] * 2)
+        assert (answers("is-active"), answers("is-enabled")) == (["active"] * 2, ["enabled"] * 2)
     else:
-        assert asked("is-active") == []
+        assert answers("is-active") == []
 
 
 def test_a_vm_starts_and_boots(applied: Applied) -> None:

@@ -27,7 +27,7 @@ MODULAR = {"host_prerequisites_daemons": "modular"}
 DAEMONS = ["virtlogd", "virtnodedevd", "virtnwfilterd", "virtsecretd", "virtstoraged", "virtnetworkd", "virtqemud"]
 
 
-# As Enterprise Linux has them, but that a daemon with nothing to do ends sooner
+# As on Enterprise Linux, except that an idle daemon ends sooner
 UNITS = {
     "%s.socket": """[Socket]
 ListenStream=/run/libvirt/%s-sock
@@ -55,7 +55,7 @@ def host_and_disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tu
 
 
 def install_units(host: FreshHost, shared: Path) -> None:
-    """Give the daemons units that start them on demand, instead of libvirtd's, which Debian's packages have left."""
+    """Give the daemons units that start them on demand, instead of libvirtd's units, which Debian's packages left."""
     for daemon in set(DAEMONS) - {"virtlogd"}:
         for name, text in UNITS.items():
             (shared / (name % daemon)).write_text(text % daemon if "%s" in text else text, encoding="utf-8")
@@ -63,7 +63,7 @@ def install_units(host: FreshHost, shared: Path) -> None:
     host.run("systemctl mask --now libvirtd.socket libvirtd-ro.socket libvirtd-admin.socket libvirtd.service")
 
 
-def test_they_run_once_the_role_is_applied_and_the_one_with_the_vms_restarts_with_other_settings(
+def test_the_daemons_run_after_the_role_and_virtqemud_restarts_with_other_settings(
     host_and_disk: tuple[FreshHost, Path],
 ) -> None:
     host, disk = host_and_disk
@@ -71,7 +71,7 @@ def test_they_run_once_the_role_is_applied_and_the_one_with_the_vms_restarts_wit
     assert host.try_run("virsh", "uri").returncode != 0
 
     assert ", modular daemons, " in host.play(PREPARE, **MODULAR)
-    # What runs is kept.
+    # "auto" keeps the daemons that run.
     again = host.play(PREPARE, host_prerequisites_daemons="auto")
     assert changed(again) == 0 and ", modular daemons, " in again
 

@@ -18,7 +18,7 @@ from ansible_collections.zstack.kvm.tests.support import media
 from ansible_collections.zstack.kvm.tests.support.virsh import remove_domain
 from ansible_collections.zstack.kvm.tests.support.watched_fleet import DRIFTED, WatchedFleet, watched_fleet
 
-# What somebody may call a VM who wants more than a VM.
+# Names that an attacker may give to a VM.
 MARKUP = """"><img src=x onerror="document.title='owned'"><script>document.title='owned'</script>"""
 TEMPLATE = "{{ 6 * 7 }}"
 
@@ -26,7 +26,7 @@ NewVm = Callable[..., dict[str, Any]]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the files with the longest time limits first, so that no long one is left at the end."""
+    """Run the files with the longest time limits first, so that none of them is left for the end."""
 
     def time_limit(item: pytest.Item) -> float:
         mark = item.get_closest_marker("timeout")
@@ -58,34 +58,34 @@ def images() -> Iterator[Path]:
 
 @pytest.fixture
 def new_vm(images: Path) -> Iterator[NewVm]:
-    """Yield a function that describes a small VM whose disk says its UUID; options are added or replaced."""
-    made = []
+    """Yield a function that describes a small VM whose guest prints its UUID; options are added or replaced."""
+    created = []
 
     def describe(**options: Any) -> dict[str, Any]:
         identity = str(uuid.uuid4())
-        made.append(identity)
+        created.append(identity)
         vm = {
             "uuid": identity,
             "name": f"test {identity[:8]}",
             "memory": "32MiB",
             "cpu_num": 1,
-            # As much as any other process: by default a busy machine lets a VM starve.
+            # As much as any other process: with the default, a VM starves on a busy machine.
             "cpu_speed": 1024,
             "domain_type": "qemu",
-            # The menu would have each guest wait for a key for two seconds and a half.
+            # With the menu, each guest would wait two and a half seconds for a key.
             "use_boot_menu": False,
             "root_volume": {"install_path": str(media.write_qcow2(images / f"{identity}.qcow2", f"I am {identity}"))},
         }
         return {**vm, **options}
 
     yield describe
-    for identity in made:
+    for identity in created:
         remove_domain(identity)
 
 
 @pytest.fixture(scope="session")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WatchedFleet]:
-    """Yield hypervisors and VMs for the tests that only look; two of the VMs have names that want more."""
+    """Yield hypervisors and VMs for the tests that change nothing; two of the VMs have attackers' names."""
     directory = tmp_path_factory.mktemp("fleet")
     with image_directory() as images:
         with watched_fleet(directory, images, {DRIFTED: MARKUP, "jump-host": TEMPLATE}) as fleet:

@@ -30,8 +30,8 @@ PASSWORD = "correct horse battery"
 @pytest.fixture
 def user() -> Iterator[User]:
     """Yield a user in no group."""
-    with new_user() as made:
-        yield made
+    with new_user() as created:
+        yield created
 
 
 def start(user: User, vm: dict[str, Any], check: bool = False, **options: Any) -> TaskRun:
@@ -85,7 +85,7 @@ class TestTheSystemsLibvirt:
         hidden.mkdir()
         disk = media.write_raw(hidden / "disk", "I am hidden")
         vm = new_vm(root_volume={"install_path": str(disk)})
-        # QEMU's user may read it; the one who runs the task may not even see it.
+        # QEMU's user may read it; the user who runs the task may not even see it.
         shutil.chown(hidden, "libvirt-qemu")
         hidden.chmod(0o700)
         assert agreed(member, vm, **SYSTEM).error["code"] == "needs_root"
@@ -127,7 +127,7 @@ class TestALibvirtOfTheUsersOwn:
 class TestALibvirtThatAsksForAPassword:
     @pytest.fixture
     def uri(self, user: User) -> Iterator[str]:
-        """Yield the user's own libvirt, which lets "operator" in by SASL over TCP."""
+        """Yield the URI of the user's own libvirt, which accepts "operator" by SASL over TCP."""
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
         database = user.home / "passwords.db"

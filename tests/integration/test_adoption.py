@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """VMs that ZStack's agent defined are adopted: the differences are exactly the listed deviations, and can be applied.
 
-The agent's domains are defined with libvirt (tests/support/adoption.py says what of them this machine doesn't take).
+The agent's domains are defined with libvirt (tests/support/adoption.py removes what this machine doesn't accept).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ansible_collections.zstack.kvm.tests.support.deviations import (
 from ansible_collections.zstack.kvm.tests.support.deviations.adoption import Differs
 from ansible_collections.zstack.kvm.tests.support.reference_cases import ALL_CASES, Case
 
-# libvirt refuses these of the agent's domains: no USB bus, colliding SCSI units, timers that aarch64 doesn't have.
+# The agent's domains that libvirt refuses: no USB bus, colliding SCSI units, timers that aarch64 doesn't have.
 REFUSED = {"r0009", "r0016", "r0027", "r0052", "r0057", "r0062", "r0063", "r0067"}
 ADOPTED = [case for case in ALL_CASES if case.name not in REFUSED]
 

@@ -38,8 +38,8 @@ pytestmark = [pytest.mark.timeout(900), pytest.mark.usefixtures("rulebook")]
 
 PORT = 7071
 TOKEN = "a-token-of-the-site"
-PASSWORD = "Schl8ssl"  # of a console: VNC has eight characters
-# New ones each time: what is found of them somewhere comes from this run.
+PASSWORD = "Schl8ssl"  # of a console: VNC allows eight characters
+# New ones each time: if one is found anywhere, it comes from this run.
 CHAP, CEPHX, CONSOLE = secrets.token_hex(8), base64.b64encode(secrets.token_bytes(16)).decode(), secrets.token_hex(4)
 HOST_UUID = "5f1b6c0e2d1f4a6c8f0b7a9d3c2e1f40"
 INVENTORY = {
@@ -105,11 +105,11 @@ def images() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def document(rulebook: Rulebook, images: Path) -> Iterator[Document]:
-    """Yield documents for VMs of their own, which boot and are gone at the end."""
+    """Yield a function that returns documents for new VMs, which boot and are removed at the end."""
     made = []
 
     def describe(**fields: Any) -> dict[str, Any]:
-        # Without network card and channel, as there can be only one of each name on a host.
+        # Without NICs and channels, as there can be only one of each name on a host.
         usual = {"memory": 32 << 20, "consolePassword": PASSWORD, "nics": [], "addons": {}}
         document = start_vm_cmd("01-minimal", **{**usual, **fields})
         identity = document["vmInstanceUuid"]
@@ -128,7 +128,7 @@ class TestADocument:
         sent = document(vmName="Büro № {{ 7 * 7 }}", nics=recorded["nics"], addons=recorded["addons"])
         task = uuid.uuid4().hex
         with vm_lock(str(uuid.UUID(sent["vmInstanceUuid"]))).acquire(1):
-            # Nobody can start it before it has been answered.
+            # The lock keeps the VM from being started before the request has been answered.
             assert node.ask(sent, {"taskuuid": task, "callbackurl": node.callback_url}) == (200, "")
             assert state(sent["vmInstanceUuid"]) == "absent"
         assert node.result(task)["success"] is True
@@ -138,7 +138,7 @@ class TestADocument:
         assert domain.find("devices/graphics").get("passwd") == PASSWORD
 
     def test_for_a_vm_that_runs_changes_what_is_to_change(self, node: ManagementNode, document: Document) -> None:
-        """Two documents for one VM at once: they are carried out one after the other, in order."""
+        """Two documents for one VM at once are carried out one after the other, in order."""
         first = document()
         second = {**first, "memory": 48 << 20}
         tasks = [uuid.uuid4().hex, uuid.uuid4().hex]
@@ -157,7 +157,7 @@ class TestADocument:
         assert "cputune/shares" in result["error"]
 
     def test_shows_its_secrets_nowhere(self, node: ManagementNode, document: Document, rulebook: Rulebook) -> None:
-        """Nobody serves its volumes here; what matters is that the secrets got as far as the module."""
+        """Nothing serves its volumes here; what matters is that the secrets reach the module."""
         monitors, secret = [{"hostname": "127.0.0.1", "port": 9}], str(uuid.uuid4())
         ceph = {"deviceType": "ceph", "installPath": "ceph://pool/image", "monInfo": monitors, "secretUuid": secret}
         target = "iscsi://127.0.0.1:9/iqn.2026-01.org.example:x/1"
@@ -169,7 +169,7 @@ class TestADocument:
             result = node.outcome(document(dataVolumes=volumes, addons=addons, consolePassword=CONSOLE))
         assert not result["success"]
         assert "127.0.0.1:9" in result["error"]
-        assert watch.looks > 10 and "zstack.kvm.start_vm_cmd" in watch.seen, "the watch saw nothing of the playbook"
+        assert watch.scans > 10 and "zstack.kvm.start_vm_cmd" in watch.seen, "the watch saw nothing of the playbook"
         searched = (CHAP, CEPHX, CONSOLE)
         wait_until(lambda: not rulebook.waiting_files, "the spool is empty")
         for text in (result["error"], watch.seen, rulebook.log.read_text()):
@@ -178,7 +178,7 @@ class TestADocument:
 
 
 def definition_without_links(identity: str) -> bytes:
-    """Return the definition of a VM, but for the state of its NICs' links."""
+    """Return the definition of a VM without the state of its NICs' links."""
     domain = definition(identity)
     for link in domain.findall("devices/interface/link"):
         link.getparent().remove(link)
@@ -193,7 +193,7 @@ class TestAVmOfTodaysManagementNode:
         identity = first["vmInstanceUuid"]
         first["rootVolume"]["installPath"] = str(media.write_raw(images / identity, f"I am {identity}"))
         first["nics"][0].update(bridgeName="br_eth0", nicInternalName="vnic7071.1", mac="fa:52:00:00:71:02")
-        # No host of the inventory has that address; the header names the host
+        # No host of the inventory has that address, so the header names the host.
         node.headers["X-Resource-UUID"] = HOST_UUID
         try:
             started = node.outcome(first)
@@ -249,7 +249,7 @@ class TestTheHost:
 
 
 class TestARequestIsRefused:
-    """At once, and nothing follows."""
+    """At once, and no result follows."""
 
     @pytest.mark.parametrize(
         ("headers", "status", "why"),
@@ -319,7 +319,7 @@ class TestManyDocuments:
         assert [node.send(sent, task), node.send(sent, task)] == [200, 200]
         first = node.result(task)
         assert node.send({**sent, "vmName": "other"}, task) == 409
-        # Whoever asks again, perhaps because the result got lost, gets the same result again.
+        # A client that repeats a request, perhaps because the result got lost, gets the same result again.
         assert node.send(sent, task, path="/vm/start") == 200
         assert node.result(task, count=2) == first
         assert len(node.results(task)) == 2
@@ -330,9 +330,9 @@ class TestManyDocuments:
         with ThreadPoolExecutor(20) as senders:
             statuses = dict(zip(tasks, senders.map(node.send, sent, tasks)))
         assert set(statuses.values()) == {200, 503}
-        taken = [task for task in tasks if statuses[task] == 200]
-        assert len(taken) >= 6, "two that run, four that wait"
-        for task in taken:
+        accepted = [task for task in tasks if statuses[task] == 200]
+        assert len(accepted) >= 6, "two that run, four that wait"
+        for task in accepted:
             assert f"{NOWHERE} is that of no hypervisor" in node.result(task)["error"]
         assert [len(node.results(task)) for task in tasks] == [int(statuses[task] == 200) for task in tasks]
 
@@ -371,7 +371,7 @@ class TestTheResultArrives:
 
 
 class TestNothingIsLeft:
-    """Last, as it looks at what all of the above left."""
+    """Last, because it examines what all tests above left."""
 
     def test_no_secret_is_in_the_log(self, rulebook: Rulebook) -> None:
         log = rulebook.log.read_text()

@@ -33,7 +33,7 @@ asyncio.run(runpy.run_path(sys.argv[1])["main"](asyncio.Queue(), json.loads(sys.
 
 @contextmanager
 def server(port: int, spool: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Yield the source in a process of its own; its events are never taken."""
+    """Yield the source in a separate process; its events are never taken."""
     options = json.dumps({"port": port, "spool": str(spool), "parallel": 2, "waiting": 10_000})
     process = subprocess.Popen([sys.executable, "-c", SERVER, str(SOURCE), options], stderr=subprocess.DEVNULL)
     try:
@@ -58,15 +58,15 @@ def test_every_accepted_document_gets_its_own_result(tmp_path: Path) -> None:
     with ManagementNode(port) as node:
 
         def send_until_killed(_sender: int) -> list[str]:
-            taken: list[str] = []
+            accepted_tasks: list[str] = []
             ends = time.monotonic() + KILLED_SECONDS
             while time.monotonic() < ends:
                 task = uuid.uuid4().hex
                 try:
                     assert node.send(start_vm_cmd("01-minimal"), task) == 200
                 except OSError:
-                    return taken
-                taken.append(task)
+                    return accepted_tasks
+                accepted_tasks.append(task)
             raise AssertionError(f"the server still answers after {KILLED_SECONDS} s")
 
         for _round in range(ROUNDS):
@@ -77,7 +77,7 @@ def test_every_accepted_document_gets_its_own_result(tmp_path: Path) -> None:
         with server(port, spool):
             wait_until(lambda: all(node.results(task) for task in accepted), "all are reported")
             wait_until(lambda: {path.name for path in spool.iterdir()} == {"lock", "room"}, "nothing is left")
-        # One that was being sent at that moment is sent again.
+        # A result that was being sent at that moment is sent again.
         assert [
             task for task in accepted if any(result != node.results(task)[0] for result in node.results(task))
         ] == []

@@ -16,7 +16,7 @@ from ansible_collections.zstack.kvm.plugins.plugin_utils.agent_api.reply import 
 from ansible_collections.zstack.kvm.tests.support.playbook import COLLECTIONS
 
 NOWHERE = "203.0.113.9"
-# Group all is localhost's too; here nobody can become that user.
+# The group "all" includes localhost, where nobody can become that user.
 INVENTORY = {
     "all": {
         "vars": {"ansible_become": True, "ansible_become_user": "nobody", "ansible_become_exe": "/bin/false"},

@@ -50,7 +50,7 @@ def test_a_thousand_documents_at_once(source: dict[str, Any], monkeypatch: pytes
         playbooks.held = True
         clients = [stack.enter_context(connect(node.port)) for _task in tasks]
         for number, (client, task) in enumerate(zip(clients, tasks)):
-            # Each VM is meant twice.
+            # Each VM gets two documents.
             body = bodies[number % 500]
             head = f"taskuuid: {task}\r\ncallbackurl: {node.callback_url}\r\nContent-Length: {len(body)}\r\n\r\n"
             client.sendall(b"POST /ex/vm/start HTTP/1.1\r\nHost: agent\r\n" + head.encode() + body)
@@ -60,11 +60,11 @@ def test_a_thousand_documents_at_once(source: dict[str, Any], monkeypatch: pytes
             assert node.result(task) == failure(f"vm {number % 500}")
         wait_until(lambda: not [*Path(spool, "spool").glob("*.task")], "all are reported")
         assert [len(node.results(task)) for task in tasks] == [1] * 1000
-        assert (playbooks.most, playbooks.most_for_one_vm) == (25, 1)
+        assert (playbooks.peak, playbooks.peak_for_one_vm) == (25, 1)
 
 
 class TestAPlaybookThatNeverLeavesAResult:
-    """Simulate a full spool, or a rulebook that takes no events."""
+    """Either a full spool, or a rulebook that takes no events."""
 
     @pytest.fixture(params=["held", "refusing"])
     def stuck(
@@ -95,7 +95,7 @@ def test_a_result_is_sent_by_one_report_at_a_time(
         node.refusals[task] = 1
         assert node.send(document, task) == 200
         wait_until(lambda: node.refusals[task] == 0, "the first attempt")
-        # A second before the next one
+        # One second before the next attempt
         assert [node.send(document, task) for _number in range(5)] == [200] * 5
         node.result(task)
         wait_until(lambda: not [*(tmp_path / "spool").glob("*.task")], "the report is over")
@@ -210,7 +210,7 @@ class TestManyConnections:
                 stack.enter_context(connect(node.port))
             assert node.send(start_vm_cmd("01-minimal"), uuid.uuid4().hex, tls=client_context(certificates)) == 200
 
-    def test_one_address_has_not_all(self, source: dict[str, Any], tmp_path: Path) -> None:
+    def test_one_address_cannot_take_all_connections(self, source: dict[str, Any], tmp_path: Path) -> None:
         with agent_api(source, tmp_path, connections_per_address=2) as (node, _playbooks), ExitStack() as stack:
             other = stack.enter_context(connect(node.port, "127.0.1.1"))
             first, second, third = (stack.enter_context(connect(node.port)) for _number in range(3))
@@ -229,13 +229,15 @@ class TestManyConnections:
                 client.sendall(sent)
                 assert is_closed(client)
 
-    def test_no_more_file_descriptors_than_there_are_are_promised(self, source: dict[str, Any]) -> None:
+    def test_a_limit_beyond_the_file_descriptors_is_refused(self, source: dict[str, Any]) -> None:
         with pytest.raises(ValueError, match="connections: 2000000 need 2000200 file descriptors"):
             asyncio.run(source["main"](None, {"connections": 2000000}))
 
 
-def test_without_file_descriptors_nothing_is_decided(source: dict[str, Any], tmp_path: Path) -> None:
-    """The result of a playbook is there and can't be read for a while: that is no result."""
+def test_a_result_that_cannot_be_read_without_file_descriptors_is_waited_for(
+    source: dict[str, Any], tmp_path: Path
+) -> None:
+    """A result that exists but can't be read for a while does not count as a missing result."""
     with agent_api(source, tmp_path) as (node, playbooks):
         playbooks.written_by_test = True
         task = uuid.uuid4().hex
@@ -245,7 +247,7 @@ def test_without_file_descriptors_nothing_is_decided(source: dict[str, Any], tmp
             result.write('{"success": true}')
             result.flush()
             os.rename(tmp_path / "result", playbooks.requests[0]["result"])
-            threading.Event().wait(1)  # five looks
+            threading.Event().wait(1)  # Enough for five checks
             assert node.results(task) == []
         assert node.result(task) == {"success": True, "error": ""}
         assert node.send(start_vm_cmd("01-minimal"), uuid.uuid4().hex) == 200
@@ -303,7 +305,7 @@ def test_a_read_only_spool_refuses_documents_until_it_can_be_written_again(
 
 @contextmanager
 def read_only(directory: Path) -> Iterator[None]:
-    """Nothing can be written at this path meanwhile."""
+    """Make the path read-only within the block."""
     subprocess.run(["mount", "-t", "tmpfs", "-o", "ro,size=4k,mode=0700", "tmpfs", str(directory)], check=True)
     try:
         yield
@@ -318,7 +320,7 @@ def fill(directory: Path) -> None:
 
 
 class TestWhatIsMalformed:
-    """It is refused at once, and shortly."""
+    """It is refused at once, with a short message."""
 
     @pytest.mark.parametrize(
         ("text", "why"),
@@ -346,7 +348,7 @@ class TestWhatIsMalformed:
             document, sent = start_vm_cmd("01-minimal", options=options), time.monotonic()
             status, answer = node.ask(document, {"taskuuid": "1", "callbackurl": node.callback_url})
             assert (status, len(answer.splitlines())) == (400, 101)
-            assert time.monotonic() - sent < 60, "it was minutes"
+            assert time.monotonic() - sent < 60, "it took minutes"
             assert len(answer) < 20_000
 
     @pytest.mark.parametrize(

@@ -38,12 +38,12 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return certificate_files.create(tmp_path_factory.mktemp("certificates"))
 
 
-def is_let_in(node: ManagementNode, certificates: Path, client: str) -> bool:
+def is_accepted(node: ManagementNode, certificates: Path, client: str) -> bool:
     """Return whether a document is accepted with this client's certificate, and its result arrives."""
     document, task = start_vm_cmd("01-minimal"), uuid.uuid4().hex
     try:
         status = node.send(document, task, tls=client_context(certificates, client))
-    except OSError:  # by the end of the handshake, or by the first byte after it
+    except OSError:  # at the end of the handshake, or with the first byte after it
         return False
     if status == 200:
         assert node.result(task) == failure(document["vmName"])
@@ -53,15 +53,17 @@ def is_let_in(node: ManagementNode, certificates: Path, client: str) -> bool:
 class TestDirectly:
     def test_the_server_shows_its_certificate(self, source: dict[str, Any], tmp_path: Path, certificates: Path) -> None:
         with agent_api(source, tmp_path, **server_options(certificates)) as (node, _playbooks):
-            assert is_let_in(node, certificates, client="")
+            assert is_accepted(node, certificates, client="")
             with pytest.raises(ssl.SSLCertVerificationError):
                 node.send(start_vm_cmd("01-minimal"), "1", tls=ssl.create_default_context())
 
     def test_only_clients_of_the_ca_get_in(self, source: dict[str, Any], tmp_path: Path, certificates: Path) -> None:
         options = {**server_options(certificates), "cafile": str(certificates / "ca.pem")}
         with agent_api(source, tmp_path, **options) as (node, _playbooks):
-            let_in = {client: is_let_in(node, certificates, client) for client in ("client", "stranger", "expired", "")}
-            assert let_in == {"client": True, "stranger": False, "expired": False, "": False}
+            accepted = {
+                client: is_accepted(node, certificates, client) for client in ("client", "stranger", "expired", "")
+            }
+            assert accepted == {"client": True, "stranger": False, "expired": False, "": False}
             with pytest.raises(OSError):
                 node.send(start_vm_cmd("01-minimal"), "1")
 
@@ -76,13 +78,13 @@ class TestDirectly:
 
 
 class TestBehindNginx:
-    """nginx asks for the client's certificate, and brings the token that the management node cannot bring."""
+    """nginx requests the client's certificate, and sends the token that the management node cannot send."""
 
     @contextmanager
     def proxy(
         self, source: dict[str, Any], tmp_path: Path, certificates: Path, **options: Any
     ) -> Iterator[tuple[ManagementNode, ManagementNode]]:
-        """Yield who sends to nginx, and who sends to the agent API itself."""
+        """Yield a client of nginx, and a client of the agent API itself."""
         (tmp_path / "token").write_text(TOKEN)
         with agent_api(source, tmp_path, token_file=str(tmp_path / "token"), **options) as (direct, _playbooks):
             port = free_port("127.0.0.1")
@@ -96,8 +98,10 @@ class TestBehindNginx:
 
     def test_only_clients_of_the_ca_get_in(self, source: dict[str, Any], tmp_path: Path, certificates: Path) -> None:
         with self.proxy(source, tmp_path, certificates) as (node, direct):
-            let_in = {client: is_let_in(node, certificates, client) for client in ("client", "stranger", "expired", "")}
-            assert let_in == {"client": True, "stranger": False, "expired": False, "": False}
+            accepted = {
+                client: is_accepted(node, certificates, client) for client in ("client", "stranger", "expired", "")
+            }
+            assert accepted == {"client": True, "stranger": False, "expired": False, "": False}
             assert direct.send(start_vm_cmd("01-minimal"), "1") == 401
 
     def test_the_proxy_may_need_a_certificate_too(
@@ -105,7 +109,7 @@ class TestBehindNginx:
     ) -> None:
         options = {**server_options(certificates), "cafile": str(certificates / "ca.pem")}
         with self.proxy(source, tmp_path, certificates, **options) as (node, direct):
-            assert is_let_in(node, certificates, "client")
+            assert is_accepted(node, certificates, "client")
             with pytest.raises(OSError):
                 direct.send(start_vm_cmd("01-minimal"), "1", tls=client_context(certificates))
 
@@ -122,7 +126,7 @@ class TestBehindNginx:
             assert node.ask(b"", {**headers, "taskuuid": "../1"}, tls=tls)[0] == 400
 
     def test_slow_senders_keep_nobody_out(self, source: dict[str, Any], tmp_path: Path, certificates: Path) -> None:
-        """nginx passes on what has arrived as a whole, so that slow ones take none of the agent API's connections."""
+        """nginx passes on only complete requests, so that slow clients take none of the agent API's connections."""
         slow = b"POST /vm/start HTTP/1.1\r\nHost: agent\r\ntaskuuid: 1\r\nContent-Length: 100\r\n\r\n{"
         tls = client_context(certificates, "client")
         with self.proxy(source, tmp_path, certificates, connections=2) as (node, _direct):
@@ -131,7 +135,7 @@ class TestBehindNginx:
                     plain = stack.enter_context(socket.create_connection(("127.0.0.1", node.port), 60))
                     client = stack.enter_context(tls.wrap_socket(plain, server_hostname="127.0.0.1"))
                     client.sendall(slow)
-                assert is_let_in(node, certificates, "client")
+                assert is_accepted(node, certificates, "client")
 
 
 TLS_TO_THE_AGENT_API = """proxy_ssl_certificate {0}/client.pem;

@@ -32,7 +32,7 @@ SURVEYS = yaml.safe_load((CHECKOUT / "playbooks" / "vars" / "awx.yml").read_text
 
 
 def unanswered(kind: str) -> dict[str, str]:
-    """Return the answers of a template's survey that nobody fills in: the defaults, or empty text."""
+    """Return the answers of a survey that nobody fills in: the defaults, or empty text."""
     questions = [SURVEYS["__zstack_awx_hosts"], SURVEYS["__zstack_awx_serial"]]
     questions += SURVEYS[f"__zstack_awx_{kind}_questions"]
     return {question["variable"]: question.get("default", "") for question in questions}
@@ -64,7 +64,7 @@ class Site:
         return self.laboratory.execute(HYPERVISOR, "virsh", *arguments).strip()
 
     def running(self) -> dict[str, str]:
-        """Return the ids of the VMs that run, by their UUIDs: a VM that was restarted has another id."""
+        """Return the IDs of the running VMs by their UUIDs; a VM that was restarted has another ID."""
         uuids = self.virsh("list", "--uuid").split()
         return {identity: self.virsh("domid", identity) for identity in uuids}
 
@@ -99,7 +99,7 @@ def states(job: Job) -> dict[str, tuple[str, list[str]]]:
 
 
 class Workflow:
-    """prepare, start, report, as AWX runs nodes of a workflow: what a job leaves is an extra variable of the next."""
+    """prepare, start, report, as AWX runs a workflow: the artifacts of a job are extra variables of the next."""
 
     def __init__(self, site: Site) -> None:
         self.site = site
@@ -196,7 +196,7 @@ def test_a_job_that_ends_in_the_middle_leaves_hosts_right(site, end, status):
     documents = site.documents(12)
     identities = [document["vmInstanceUuid"] for document in documents]
     text = json.dumps(documents)
-    # In batches: the task that is at work on the hypervisor goes on to its end, the next ones are not begun
+    # In batches: the task that is running on the hypervisor completes, the next ones are not begun
     job = site.start(zstack_start_vm_cmds=text, zstack_batch="2").begin()
     # Not by site.running(), which takes longer than some of them take to start
     wait_until(lambda: identities[0] in site.virsh("list", "--uuid"), "the first VM runs")
@@ -215,7 +215,7 @@ def test_a_job_that_ends_in_the_middle_leaves_hosts_right(site, end, status):
     assert again.status == "successful", again.output
     after = site.running()
     assert set(identities) <= set(after)
-    # What ran is not touched
+    # VMs that ran are not touched
     assert before.items() <= after.items()
 
 
@@ -225,7 +225,7 @@ def processes(site: Site) -> str:
 
 @pytest.fixture(scope="module")
 def certificates(site: Site) -> Path:
-    """Return a directory with the certificates of a client; libvirt of the hypervisor listens for such clients."""
+    """Return a directory with a client's certificates; the hypervisor's libvirt listens for such clients."""
     directory = site.directory / "pki"
     directory.mkdir()
     settings = directory / "openssl.cnf"

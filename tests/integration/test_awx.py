@@ -25,7 +25,7 @@ from ansible_collections.zstack.kvm.tests.support.laboratory import CHECKOUT
 
 pytestmark = [pytest.mark.outside, pytest.mark.timeout(900)]
 
-# Made by the tests' set-up: the package ansible, in which awx.awx is.
+# Created by the tests' set-up: the package ansible, which contains awx.awx.
 ANSIBLE_PLAYBOOK = CHECKOUT / ".cache" / "ansible-package" / "bin" / "ansible-playbook"
 PLAYBOOK = CHECKOUT / "playbooks" / "awx_setup.yml"
 KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nqL3vXw8nZt5\n-----END OPENSSH PRIVATE KEY-----\n"
@@ -126,8 +126,8 @@ def test_the_workflow_prepares_then_starts_and_reports_also_when_that_failed(awx
 
 
 def test_the_workflow_asks_what_its_jobs_ask(awx):
-    asked = {question["variable"] for name in TEMPLATES for question in awx.survey("job_templates", name)}
-    assert {question["variable"] for question in awx.survey("workflow_job_templates", WORKFLOW)} == asked
+    variables = {question["variable"] for name in TEMPLATES for question in awx.survey("job_templates", name)}
+    assert {question["variable"] for question in awx.survey("workflow_job_templates", WORKFLOW)} == variables
 
 
 def questions(awx: awx_api.Awx) -> dict[str, dict[str, Any]]:
@@ -165,8 +165,8 @@ def test_what_a_survey_asks_the_playbook_reads(awx, name, playbook):
     role = CHECKOUT / "roles" / "host_prerequisites" / "meta" / "argument_specs.yml"
     paths = [CHECKOUT / "playbooks" / playbook, CHECKOUT / "playbooks" / "vars" / "vms.yml", role]
     text = "\n".join(path.read_text(encoding="utf-8") for path in paths)
-    asked = {question["variable"] for question in awx.survey("job_templates", name)}
-    assert {variable for variable in asked if not re.search(rf"\b{variable}\b", text)} == set()
+    variables = {question["variable"] for question in awx.survey("job_templates", name)}
+    assert {variable for variable in variables if not re.search(rf"\b{variable}\b", text)} == set()
 
 
 GOOD = {"type": "text", "question_name": "Q", "variable": "v", "required": False}
@@ -178,7 +178,7 @@ class TestRules:
     @pytest.mark.parametrize(
         ("question", "message"),
         [
-            ({"type": "boolean"}, "question 0: type boolean is none of text, textarea, password"),
+            ({"type": "boolean"}, "question 0: type boolean is not one of text, textarea, password"),
             ({"required": "yes"}, "question 0: required must be a bool"),
             ({"variable": None}, "question 0: variable must be a str"),
             ({"question_name": 3}, "question 0: question_name must be a str"),
@@ -188,11 +188,11 @@ class TestRules:
             ({"max": "5"}, "question 0: max must be a whole number"),
             ({"type": "multiplechoice"}, "question 0: there are no choices"),
             ({"type": "multiplechoice", "choices": ["a"], "default": "b"},
-             "question 0: the default is none of the choices"),
+             "question 0: the default is not one of the choices"),
             ({"type": "multiplechoice", "choices": "a\nb", "default": "a\nb"},
              "question 0: there is more than one default"),
             ({"type": "multiselect", "choices": "a\nb", "default": "a\nc"},
-             "question 0: the default is none of the choices"),
+             "question 0: the default is not one of the choices"),
             ({"default": "$encrypted$"}, "question 0: $encrypted$ is for passwords only"),
             ({"type": "password", "default": "$encrypted$"}, "question 0: $encrypted$ stands for no earlier default"),
         ],

@@ -65,12 +65,12 @@ def test_the_network_is_tried_by_the_first_nic_and_then_by_the_second_and_then_t
 
 
 def boot_index(domain: str, alias: str) -> int:
-    """Return the boot index that QEMU gives the firmware for a device."""
+    """Return the boot index of a device that QEMU passes to the firmware."""
     return qmp(domain, "qom-get", path=f"/machine/peripheral/{alias}", property="bootindex")
 
 
 def first_sender(wire: socket.socket, macs: tuple[str, ...], seconds: float = 60) -> str:
-    """Return the MAC of the first guest that is heard on a bridge, of these."""
+    """Return the first of these MACs that sends something on a bridge."""
     deadline = time.monotonic() + seconds
     wire.settimeout(seconds)
     while time.monotonic() < deadline:

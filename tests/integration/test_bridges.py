@@ -29,14 +29,14 @@ def ip(*arguments: str) -> None:
 
 
 def master(device: str) -> Optional[str]:
-    """Return the bridge that the kernel has a device in."""
+    """Return the bridge of a device, according to the kernel."""
     path = f"/sys/class/net/{device}/master"
     return os.path.basename(os.readlink(path)) if os.path.islink(path) else None
 
 
 @pytest.fixture
 def bridge() -> Iterator[str]:
-    """Yield a bridge of this test's own."""
+    """Yield a bridge for this test only."""
     name = f"brt{os.getpid()}"
     ip("add", name, "type", "bridge")
     yield name
@@ -50,7 +50,7 @@ def recreate(bridge: str) -> None:
 
 @pytest.fixture
 def vm(new_vm: NewVm, bridge: str) -> dict[str, Any]:
-    """Return a VM that runs, whose bridge was created again."""
+    """Return a running VM whose bridge was recreated."""
     vm = new_vm()
     vm["nics"] = [{"mac": MAC, "bridge_name": bridge, "nic_internal_name": "v" + vm["uuid"][:8]}]
     assert not start(vm).failed

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The cloud-init seed of a VM on the hypervisor: who can read it, when it is written, when it goes."""
+"""The cloud-init seed of a VM on the hypervisor: who can read it, when it is written, when it is removed."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def socket_path() -> Iterator[Path]:
 
 @pytest.fixture
 def image(images: Path) -> Path:
-    """Return an image of somebody's."""
+    """Return an image that belongs to somebody else."""
     path = images / "other.img"
     path.write_bytes(DATA)
     return path
@@ -124,7 +124,7 @@ class TestChannelSocket:
         predicted = start(second, check=True)
         assert not predicted.failed
         assert any(first["uuid"] in warning for warning in predicted.vm["warnings"])
-        # One that is off keeps nobody from starting.
+        # A VM that is off does not keep others from starting.
         virsh("destroy", first["uuid"])
         (warning,) = [text for text in started(second).vm["warnings"] if str(socket_path) in text]
         assert first["uuid"] in warning
@@ -216,8 +216,8 @@ class TestFilesOfDevices:
         images.chmod(0o777)
         started(vm)
         wait_until_up(vm["uuid"])
-        log.write_text("what the guest said", encoding="utf-8")
-        # A restart of a VM that runs, and a start of one that is off.
+        log.write_text("the guest's output", encoding="utf-8")
+        # A restart of a running VM, and a start of one that is off.
         assert "start" in started({**vm, "cpu_num": 2}, on_drift="restart").actions
         virsh("destroy", vm["uuid"])
         assert "start" in started({**vm, "cpu_num": 2}).actions
@@ -297,7 +297,7 @@ class TestCalls:
         alone = self.reads(tmp_path / "calls", running)
         unchanged = self.reads(tmp_path / "calls", running)
         assert unchanged == 2
-        # Each of the four others once, however many VMs start; a VM that has started is read for its console.
+        # Each of the four other VMs once, however many VMs start; a started VM is read for its console.
         assert self.reads(tmp_path / "calls", *new) == 4 + 2
         assert alone == 3 + 1
 

@@ -22,7 +22,7 @@ from ansible_collections.zstack.kvm.tests.support.playbook import TARGET_PYTHON,
 from ansible_collections.zstack.kvm.tests.support.virsh import remove_domain, try_virsh, virsh
 from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 
-# The longest of all, so that it is the first: a guest that cloud-init sets up boots for a minute, emulated.
+# The longest of all, so that it is the first: under emulation, a guest with cloud-init takes a minute to boot.
 pytestmark = pytest.mark.timeout(1500)
 
 NAME = "test-from-image"
@@ -55,7 +55,7 @@ class Controller:
         }
 
     def create_vms(self, **variables: Any) -> int:
-        """Run the playbook, and return how many tasks have changed something."""
+        """Run the playbook, and return the number of tasks that have changed something."""
         run = self.try_to_create_vms(**variables)
         recap = re.search(r"^hv +: ok=\d+ +changed=(\d+) ", run.stdout, re.MULTILINE)
         assert run.returncode == 0 and recap, run.stdout + run.stderr
@@ -63,11 +63,11 @@ class Controller:
 
     def try_to_create_vms(self, **variables: Any) -> subprocess.CompletedProcess[str]:
         """Run the playbook, and return the outcome."""
-        given = json.dumps({**self._variables, **variables})
-        return self._run("ansible-playbook", "-i", str(self._hypervisors), "-e", given, "playbooks/create_vms.yml")
+        extra_vars = json.dumps({**self._variables, **variables})
+        return self._run("ansible-playbook", "-i", str(self._hypervisors), "-e", extra_vars, "playbooks/create_vms.yml")
 
     def ask_guest(self) -> list[str]:
-        """Log in to the guest, by the inventory that the playbook has written, and return its answers."""
+        """Log in to the guest with the inventory that the playbook has written, and return its answers."""
         login = ["-i", str(self.guests), "--private-key", str(self.key)]
         run = self._run("ansible", NAME, *login, "-m", "ansible.builtin.shell", "-a", QUESTIONS)
         assert run.returncode == 0, run.stdout + run.stderr

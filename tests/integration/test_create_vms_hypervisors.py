@@ -24,13 +24,13 @@ pytestmark = [pytest.mark.outside, pytest.mark.timeout(900)]
 
 FIRST = 140
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHV8 somebody@somewhere"
-# Of each hypervisor: its VM, and the address that this test gives to its guest
+# For each hypervisor: its VM, and the address that this test gives to the guest
 VMS = {"hv140": ("one", "10.217.1.10"), "hv141": ("two", "10.217.1.11")}
 NETWORK = {"name": "created", "address": "10.217.1.1/24", "dhcp_start": "10.217.1.50", "dhcp_end": "10.217.1.60"}
 
 
 class Fleet:
-    """Two hypervisors, and what the playbook is given on them."""
+    """Two hypervisors, and the playbook's variables for them."""
 
     def __init__(self, laboratory: Laboratory, directory: Path) -> None:
         self.laboratory = laboratory
@@ -68,7 +68,7 @@ class Fleet:
         )
 
     def set_address(self, hypervisor: str, run: subprocess.Popen[str]) -> None:
-        """Give the guest of a hypervisor its address, and let it answer at the port of SSH, while the playbook runs."""
+        """While the playbook runs, give the guest of a hypervisor its address, and make it answer at the SSH port."""
         name, address = VMS[hypervisor]
         (vm,) = vms_to_create(
             {"zstack_names": name, "zstack_image": "/i", "zstack_ssh_keys": KEY, "zstack_network": "created"}

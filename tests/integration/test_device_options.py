@@ -17,10 +17,9 @@ from typing import Any, NamedTuple
 
 import pytest
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm, image_directory
-from ansible_collections.zstack.kvm.tests.support import linux_guest, media
+from ansible_collections.zstack.kvm.tests.support import linux_guest, media, vnc
 from ansible_collections.zstack.kvm.tests.support.in_process import agreed, start
 from ansible_collections.zstack.kvm.tests.support.virsh import definition, qmp, remove_domain, virsh
-from ansible_collections.zstack.kvm.tests.support.vnc import lets_in
 from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 
 KIB, MIB = 1 << 10, 1 << 20
@@ -95,7 +94,7 @@ def guest() -> Iterator[Guest]:
 
 
 def nic(guest: Guest, mac: str, fact: str) -> str:
-    """Return what the guest's kernel says in a file, or by the names of several, about one of its NICs."""
+    """Return what the guest's kernel says about one of its NICs: the content of a file, or the names in a directory."""
     find = f"path=$(dirname $(grep -l {mac} /sys/class/net/*/address))/{fact}"
     output = linux_guest.execute(guest.uuid, f"{find}; if [ -d $path ]; then ls $path; else cat $path; fi")
     return " ".join(output.partition("@guest")[0].split())
@@ -155,12 +154,12 @@ class TestNics:
 
 
 class TestConsoles:
-    def test_vnc_lets_the_password_in(self, guest: Guest) -> None:
+    def test_vnc_accepts_the_password(self, guest: Guest) -> None:
         console = guest.result["console"]
         assert console["type"] == "vnc"
-        assert lets_in(console["host"], console["port"], PASSWORD)
+        assert vnc.accepts(console["host"], console["port"], PASSWORD)
 
-    def test_spice_answers_beside_it(self, guest: Guest) -> None:
+    def test_spice_answers_as_well(self, guest: Guest) -> None:
         graphics = definition(guest.uuid, inactive=False).find("devices/graphics[@type='spice']")
         with socket.create_connection((graphics.get("listen"), int(graphics.get("port"))), timeout=60) as console:
             # spice-protocol's SpiceLinkMess for the main channel, without capabilities.

@@ -46,7 +46,7 @@ def write_luks(path: Path, text: str) -> str:
     """Write a LUKS image whose clear text begins with a text, and return its path."""
     secret = ["--object", f"secret,id=key,data={PASSPHRASE}"]
     create = ["qemu-img", "create", "-q", *secret, "-f", "luks", "-o", "key-secret=key,iter-time=10", str(path), "1M"]
-    # qemu-img measures the CPU for it, which fails at times while others have the CPU.
+    # qemu-img benchmarks the CPU for the key derivation, which sometimes fails on a busy CPU.
     wait_until(lambda: subprocess.run(create, check=False).returncode == 0, f"qemu-img creates {path}")
     clear = path.with_name("clear")
     write_raw(clear, text)
@@ -146,14 +146,14 @@ def guest(passphrase: str, vhost_volume: str) -> Iterator[dict[str, Any]]:
 
 
 def disk_of(vm: dict[str, Any], **facts: Any) -> dict[str, Any]:
-    """Return what the guest sees of the disk with these facts."""
+    """Return the guest's facts about the disk that has these facts."""
     disks = linux_guest.seen(vm["uuid"], "disk")
     (found,) = [disk for disk in disks if facts.items() <= disk.items()]
     return found
 
 
 def content(vm: dict[str, Any], name: str) -> str:
-    """Return how a disk begins, as the guest reads it."""
+    """Return the beginning of a disk, as the guest reads it."""
     return linux_guest.execute(vm["uuid"], f"head -c 32 /dev/{name} | tr -d '\\0'; echo")
 
 
@@ -255,7 +255,7 @@ def test_addresses_are_kept_over_three_restarts_of_a_vm_that_is_redefined(new_vm
     vm = new_vm(data_volumes=[first, second], cd_roms=[{}], create_paused=True)
     assert not start(vm).failed
     addresses = recorded_addresses(vm)
-    # Without its neighbour, libvirt would choose another for the second.
+    # Without its neighbour, libvirt would choose another address for the second disk.
     vm = {
         **vm,
         "root_volume": {**vm["root_volume"], "address": addresses["vda"]},
@@ -297,7 +297,7 @@ def test_a_vm_boots_from_the_export_that_its_root_volume_is_recovered_from(new_v
 
 def test_a_vm_that_is_started_paused_stays_so(new_vm: NewVm, images: Path) -> None:
     scsi = {"install_path": write_raw(images / "scsi.raw", ""), "format": "raw", "use_scsi": True}
-    # The model that libvirt chooses for its controller is no drift.
+    # The model that libvirt chooses for the controller is no drift.
     vm = new_vm(create_paused=True, data_volumes=[scsi])
     run = start(vm)
     assert (run.failed, run.vm["state"], state(vm["uuid"])) == (False, "paused", "paused")
@@ -308,7 +308,7 @@ def test_a_vm_that_is_started_paused_stays_so(new_vm: NewVm, images: Path) -> No
     assert (resumed.vm["actions"], state(vm["uuid"])) == (["resume"], "running")
 
 
-def test_a_guest_that_is_restored_goes_on_where_it_was(guest: dict[str, Any], images: Path) -> None:
+def test_a_restored_guest_continues_where_it_was(guest: dict[str, Any], images: Path) -> None:
     images.chmod(0o777)
     without_server = {**guest, "data_volumes": guest["data_volumes"][:-1]}
     assert not start(without_server, on_drift="live").failed

@@ -48,7 +48,7 @@ MACHINES = (("x86_64", "pc"), ("x86_64", "q35"), ("aarch64", "virt"))
 
 @pytest.fixture(scope="module")
 def host() -> Host:
-    """Return this hypervisor, without KVM: what is tested here is what libvirt takes, not what the CPU can do."""
+    """Return this hypervisor, without KVM: the tests are about what libvirt accepts, not about the CPU."""
     asked = hypervisor()
     kinds = [DomainKind(None, arch, machine, "qemu") for arch, machine in MACHINES]
     return Host(
@@ -71,14 +71,14 @@ def is_defined_by_libvirt(domain: etree._Element) -> bool:
 
 @pytest.mark.parametrize("case", ALL_CASES, ids=lambda case: "%s.%s" % (case.name, case.arch))
 def test_libvirt_defines_the_domain_of_every_recorded_document(case: Case, host: Host) -> None:
-    # The emulator of the document is not here, and the agent's hosts had KVM.
+    # The document's emulator does not exist here, and the agent's hosts had KVM.
     desired = build(case.vm(domain_type="qemu", arch=case.arch, emulator=None), host, case.facts)
 
     assert desired.missing == ()
     assert is_defined_by_libvirt(desired.element)
 
 
-# What the hypervisor of a test may lack, which is named before anything is defined.
+# What a test's hypervisor may lack, which is reported before anything is defined.
 LACKED = re.compile(
     r"the host has no (CPU|NUMA node) |the host has no UEFI firmware with a CSM|the host does not know the CPU model"
 )
@@ -93,7 +93,7 @@ def test_libvirt_defines_the_domain_of_each_of_todays_documents_that_the_host_ca
     if not desired.missing:
         held = held_by_libvirt(desired.element)
         assert reconcile(desired.element, held, desired.unpatched).differences == ()
-        # The management node records the addresses, and the next document has them
+        # The management node records the addresses, and sends them in the next document
         reply = agent_api_result({}, etree.tostring(held, encoding="unicode"))
         again = desired_domain(case, next_document(case.document, reply), host)
         assert reconcile(again.element, held, again.unpatched).differences == ()
@@ -168,7 +168,7 @@ def differences_once_defined(desired: DesiredDomain) -> tuple[Difference, ...]:
 
 
 def held_by_libvirt(domain: etree._Element) -> etree._Element:
-    """Return the definition that libvirt makes of the domain, which is removed again."""
+    """Define the domain, remove it again, and return libvirt's definition."""
     hypervisor().define(etree.tostring(domain, encoding="unicode"))
     held = etree.fromstring(hypervisor().xml(domain.findtext("uuid"), inactive=True))
     hypervisor().undefine(domain.findtext("uuid"), Removal(nvram=True))
@@ -190,7 +190,7 @@ def test_what_patches_remove_is_no_difference_once_it_is_defined(arch: str, mach
         "root_volume": root,
         "nics": [{"bridge_name": "br0"}],
     }
-    # Without USB controllers libvirt refuses the tablet of the machine virt.
+    # Without USB controllers, libvirt refuses the tablet of the machine virt.
     taken_out = [xpath for xpath in TAKEN_OUT if arch == "x86_64" or "usb" not in xpath]
     found = {}
     before = None

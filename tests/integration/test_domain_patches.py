@@ -30,8 +30,8 @@ from lxml import etree
 
 UUID = "5d1f0a8e-0c55-4b5e-9a10-6f4d1c7b2e14"
 DRAWN = 300
-# That many of the drawn ones libvirt takes at least.
-TAKEN = 60
+# libvirt accepts at least this many of the generated ones.
+ACCEPTED = 60
 SECTIONS = (
     *(
         "sysinfo",
@@ -100,7 +100,7 @@ def test_what_libvirt_writes_in_another_way_is_no_drift(new_vm: NewVm, images: P
 
 def test_nor_is_a_serial_port_at_a_socket(new_vm: NewVm) -> None:
     vm = new_vm()
-    # libvirt's own directory for sockets is one in which QEMU may make them.
+    # QEMU may create sockets in libvirt's own directory for them.
     path = f"/var/lib/libvirt/qemu/{vm['uuid'][:8]}.sock"
     port = f'<serial type="unix"><source mode="bind" path="{path}"/><target port="0"/></serial>'
     vm["domain_patches"] = [replaced("devices/serial", port)]
@@ -130,14 +130,14 @@ def drawn_patch(fragments: SchemaFragments, number: int) -> DomainPatch:
 
 def settled(desired: etree._Element, unpatched: etree._Element, before: etree._Element) -> tuple[Difference, ...]:
     """Return the differences after a definition has become the desired one; raise libvirt's error."""
-    asked, uuid = hypervisor(), desired.findtext("uuid")
-    asked.define(etree.tostring(reconcile(desired, before, unpatched).merged, encoding="unicode"))
+    connection, uuid = hypervisor(), desired.findtext("uuid")
+    connection.define(etree.tostring(reconcile(desired, before, unpatched).merged, encoding="unicode"))
     try:
-        record = rewritten(desired, unpatched, etree.fromstring(asked.xml(uuid, inactive=True)))
-        asked.set_defined_metadata(uuid, REWRITTEN_NAMESPACE, REWRITTEN_PREFIX, record)
-        return reconcile(desired, etree.fromstring(asked.xml(uuid, inactive=True)), unpatched).differences
+        record = rewritten(desired, unpatched, etree.fromstring(connection.xml(uuid, inactive=True)))
+        connection.set_defined_metadata(uuid, REWRITTEN_NAMESPACE, REWRITTEN_PREFIX, record)
+        return reconcile(desired, etree.fromstring(connection.xml(uuid, inactive=True)), unpatched).differences
     finally:
-        asked.undefine(uuid, Removal(nvram=True, tpm=True))
+        connection.undefine(uuid, Removal(nvram=True, tpm=True))
 
 
 @pytest.mark.parametrize("machine", ["pc", "q35"])
@@ -161,7 +161,7 @@ def test_whatever_the_schema_has_settles(machine: str) -> None:
     before = etree.fromstring(hypervisor().xml(UUID, inactive=True))
     hypervisor().undefine(UUID, Removal(nvram=True))
     fragments = SchemaFragments(14)
-    taken: Counter[str] = Counter()
+    accepted: Counter[str] = Counter()
     unsettled = {}
     for number in range(DRAWN):
         patch, desired, problems = drawn_patch(fragments, number), copy.deepcopy(unpatched), list[Problem]()
@@ -171,12 +171,12 @@ def test_whatever_the_schema_has_settles(machine: str) -> None:
         except VmError as error:
             assert error.libvirt_code is not None, (patch, error)
             continue
-        taken[etree.fromstring(patch.value).tag] += 1
+        accepted[etree.fromstring(patch.value).tag] += 1
         if found:
             unsettled[patch.value] = found
 
     assert unsettled == {}
-    assert sum(taken.values()) > TAKEN, taken
+    assert sum(accepted.values()) > ACCEPTED, accepted
 
 
 ENROLLED = [

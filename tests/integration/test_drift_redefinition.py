@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A VM that is redefined keeps its hardware, and changes made outside of Ansible are reverted.
 
-As it is run, a sample of what the walk (test_drift_walk.py) does in process.
+It tests with real runs a sample of what the walk (test_drift_walk.py) does in process.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MARK = b"what was in the NVRAM"
 
 
 class Seen(NamedTuple):
-    """A VM as its guest, its QEMU and libvirt have it."""
+    """A VM as its guest, its QEMU and libvirt see it."""
 
     guest: dict[Any, str]
     qemu: dict[str, dict[str, str]]
@@ -67,7 +67,7 @@ def seen_by_guest(vm: dict[str, Any]) -> dict[Any, str]:
         if each["kind"] == "nic":
             found[each["mac"]] = each["pci"]
         elif each["kind"] == "disk":
-            # Of channel, target and LUN: the number before them is the order in which drivers came up.
+            # Channel, target and LUN only: the number before them depends on the order in which drivers came up.
             found[each["bytes"]] = each["pci"] + each["scsi"].partition(":")[2]
         elif each["kind"] == "pci":
             found[each["address"]] = each["vendor"] + each["device"]
@@ -75,12 +75,12 @@ def seen_by_guest(vm: dict[str, Any]) -> dict[Any, str]:
 
 
 def seen(vm: dict[str, Any]) -> Seen:
-    """Return all of that, of a VM that runs."""
+    """Return all of that for a running VM."""
     return Seen(seen_by_guest(vm), qemu_devices.slots(vm["uuid"]), definition(vm["uuid"], inactive=False))
 
 
 def mark(nvram: Path) -> None:
-    """Write something at the end, where the firmware has room to spare."""
+    """Write something at the end, where the firmware has unused space."""
     with nvram.open("r+b") as file:
         file.seek(-len(MARK), os.SEEK_END)
         file.write(MARK)
@@ -119,7 +119,7 @@ def redefined() -> Iterator[Redefined]:
         in_front = [volume(images, 1), volume(images, 4, use_virtio_scsi=True)]
         after = {**vm, "data_volumes": [*in_front, *volumes], "nics": [nic(vm, 1), nic(vm, 2)]}
         try:
-            # As a VM has it that an older QEMU defined.
+            # As in a VM that was defined with an older QEMU.
             assert not in_process.start({**before, "machine": older_machine()}).failed
             first = seen(vm)
             virsh("destroy", vm["uuid"])
@@ -135,13 +135,13 @@ def redefined() -> Iterator[Redefined]:
 class TestWhatIsPutInFrontOfOthers:
     def test_moves_nothing_that_the_guest_sees(self, redefined: Redefined) -> None:
         before, after = redefined.before.guest, redefined.after.guest
-        assert {thing: after.get(thing) for thing in before} == before
-        # Two disks and a NIC, each with its name and in its slot; the disk on SCSI has no slot of its own.
+        assert {key: after.get(key) for key in before} == before
+        # Two disks and a NIC, each by its name and by its slot; the disk on SCSI has no slot of its own.
         assert len(after) == len(before) + 5
 
     def test_moves_nothing_that_qemu_sees(self, redefined: Redefined) -> None:
         before, after = redefined.before.qemu, redefined.after.qemu
-        assert {thing: after.get(thing) for thing in before} == before
+        assert {key: after.get(key) for key in before} == before
         assert {"ide.1", "scsi0.0", "usb.0", "virtio-serial0.0", "pci.0"} <= {slot["bus"] for slot in before.values()}
         assert len(after) == len(before) + 3
 

@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Every reference document is defined; then every attribute and every text of each domain is changed with libvirt.
 
-A device that is the same in another domain of the same machine type is changed there.
+A device that another domain of the same machine type has too is changed in only one of them.
 
 What the document decides is found and repaired by the next run, everything else is left alone. Exceptions, with the
-reasons, are in tests/fixtures/drift/left_out.yml. ZSTACK_KVM_DRIFT_SAMPLE=24 takes one document in so many, which is
+reasons, are in tests/fixtures/drift/left_out.yml. ZSTACK_KVM_DRIFT_SAMPLE=24 takes one document in 24, which is
 enough for the first test only.
 """
 
@@ -20,7 +20,7 @@ import pytest
 from ansible_collections.zstack.kvm.tests.support.drift_walk import Walked, left_out, walk, with_embedded_libvirt
 from ansible_collections.zstack.kvm.tests.support.reference_cases import ALL_CASES
 
-# Two minutes on a machine that has nothing else to do.
+# It takes two minutes on an idle machine.
 pytestmark = pytest.mark.timeout(1200)
 
 PROCESSES = os.cpu_count() or 1
@@ -29,7 +29,7 @@ SHARES = PROCESSES * int(os.environ.get("ZSTACK_KVM_DRIFT_SAMPLE", "1"))
 
 @pytest.fixture(scope="module")
 def walked() -> Walked:
-    """Return all cases, in as many processes as there are CPUs."""
+    """Walk over all cases, in as many processes as there are CPUs."""
     total = Walked()
     for part in with_embedded_libvirt(walk, range(PROCESSES), [SHARES] * PROCESSES):
         total.add(part)

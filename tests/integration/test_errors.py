@@ -20,7 +20,7 @@ from ansible_collections.zstack.kvm.tests.support.virsh import state, virsh
 
 
 def fails(vm: dict[str, Any], code: str, rollback: Optional[str] = "done", **options: Any) -> TaskRun:
-    """Start a new VM, which fails with this code and leaves nothing."""
+    """Start a new VM, and assert that it fails with this code and leaves nothing."""
     run = failed(vm, **options)
     assert (run.error["code"], rollback or run.error["rollback"]) == (code, run.error["rollback"]), run.error
     assert run.error["hint"]
@@ -90,7 +90,7 @@ class TestFoundBeforeAnythingIsChanged:
         assert any("memory free" in warning for warning in run.vm["warnings"])
 
     def test_no_kvm(self, new_vm: NewVm) -> None:
-        # Where there is a /dev/kvm, it is for the host's own architecture only.
+        # Even with a /dev/kvm, KVM runs only the host's own architecture.
         foreign = {"arch": "aarch64"} if Path("/dev/kvm").exists() else {}
         fails(new_vm(domain_type="kvm", **foreign), "unsupported_domain_type", "not_needed")
 
@@ -100,7 +100,7 @@ class TestTheReferencesTexts:
         fails(new_vm(memory="200TiB"), "not_enough_memory")
 
     def test_a_limit_beyond_what_the_kernel_takes(self, new_vm: NewVm) -> None:
-        # libvirt keeps averages within the limits. It passes a burst on to the kernel; newer releases refuse it before.
+        # libvirt checks averages itself. It passes a burst on to the kernel; newer releases refuse it before.
         limits = {"outbound_bandwidth": 8_192_000}
         burst = "<bandwidth><outbound average='1000' burst='99999999'/></bandwidth>"
         patch = {"action": "replace", "xpath": "/domain/devices/interface/bandwidth", "value": burst}

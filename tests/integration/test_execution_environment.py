@@ -31,15 +31,15 @@ def program(name: str, *arguments: object, cwd: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def asked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
-    """Return what ansible-builder reads out of the collection, without its remarks on where each line comes from."""
+def needs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
+    """Return the requirements that ansible-builder reads from the collection, without remarks about their origin."""
     printed = program("ansible-builder", "introspect", COLLECTIONS, cwd=tmp_path_factory.mktemp("introspect"))
     lines = yaml.safe_load(printed)
     return {kind: {re.sub(r" +# from collection .*", "", line) for line in lines[kind]} for kind in lines}
 
 
-def test_python_gets_what_a_remote_libvirt_is_driven_by(asked):
-    assert asked["python"] == {"libvirt-python", "lxml"}
+def test_python_gets_what_drives_a_remote_libvirt(needs):
+    assert needs["python"] == {"libvirt-python", "lxml"}
 
 
 @pytest.mark.parametrize(
@@ -51,9 +51,9 @@ def test_python_gets_what_a_remote_libvirt_is_driven_by(asked):
         ("dpkg", "compile", {"gcc", "libc6-dev", "libvirt-dev", "pkg-config", "python3-dev"}),
     ],
 )
-def test_the_system_gets_the_client_of_libvirt_and_ssh_and_what_builds_the_binding(asked, platform, profile, packages):
+def test_the_system_gets_the_client_of_libvirt_and_ssh_and_what_builds_the_binding(needs, platform, profile, packages):
     chosen = set()
-    for line in asked["system"]:
+    for line in needs["system"]:
         name, words = re.fullmatch(r"(\S+) \[(.*)\]", line).groups()
         profiles = set(words.split()) - {f"platform:{platform}"}
         if profiles == ({profile} if profile else set()):
@@ -68,7 +68,7 @@ def test_bindep_reads_the_list(tmp_path):
 
 @pytest.fixture(scope="module")
 def context(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the build context that ansible-builder makes of the definition and of the collection's file."""
+    """Return the build context that ansible-builder creates from the definition and the collection's archive."""
     directory = tmp_path_factory.mktemp("image")
     shutil.copy(DEFINITION, directory)
     program("ansible-galaxy", "collection", "build", "--output-path", directory, CHECKOUT, cwd=directory)
@@ -80,7 +80,7 @@ def test_the_build_context_holds_the_collection_itself(context, tmp_path):
     build = context / "_build"
     (collection,) = yaml.safe_load((build / "requirements.yml").read_text(encoding="utf-8"))["collections"]
     assert collection["type"] == "file"
-    # As the image's galaxy stage does; forced, because the tests' own collection is in sight
+    # As the image's galaxy stage does; forced, because Ansible also finds the tests' own collection
     install = ["collection", "install", "--force", "--offline", "--requirements-file", "requirements.yml"]
     program("ansible-galaxy", *install, "--collections-path", tmp_path, cwd=build)
     manifest = json.loads((tmp_path / "ansible_collections/zstack/kvm/MANIFEST.json").read_text(encoding="utf-8"))
@@ -94,5 +94,5 @@ def test_the_image_gets_the_ansible_that_the_tests_run_on_and_can_build_the_bind
     tested = (CHECKOUT / "tests" / "requirements-pytest.txt").read_text(encoding="utf-8")
     core = re.search("^ansible-core.*$", tested, re.MULTILINE)[0]
     assert f'ARG ANSIBLE_INSTALL_REFS="{core} ' in containerfile
-    # The repository with libvirt-devel is there before anything is built
+    # The repository with libvirt-devel is enabled before anything is built
     assert containerfile.index("--set-enabled crb") < containerfile.index("RUN /output/scripts/assemble")

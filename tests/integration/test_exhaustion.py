@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""File systems that are full or read-only, no more file descriptors or threads: modules say so, and leave nothing."""
+"""Full or read-only file systems, no more file descriptors or threads: modules report it, and leave nothing."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from ansible_collections.zstack.kvm.plugins.module_utils._host.lock import lock_
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem
 from ansible_collections.zstack.kvm.plugins.module_utils._info.vm_info import Pictures, vm_information
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
-from ansible_collections.zstack.kvm.tests.support.forked_task import Lack, start
+from ansible_collections.zstack.kvm.tests.support.forked_task import Shortage, start
 from ansible_collections.zstack.kvm.tests.support.in_process import hypervisor
 from ansible_collections.zstack.kvm.tests.support.virsh import definition, state
 
 BACKUPS = Path("/var/lib/zstack-kvm/backups")
-# Options of tmpfs, and the code of what fails on it.
+# Options of tmpfs, and the error code of a write.
 FULL = ("size=4k,nr_inodes=1", "disk_full", "No space left on device")
 READ_ONLY = ("size=4k,ro", "path_unwritable", "Read-only file system")
 
@@ -33,7 +33,7 @@ kinds = pytest.mark.parametrize("kind", [FULL, READ_ONLY], ids=["full", "read-on
 
 @contextmanager
 def mounted(path: Path, options: str) -> Iterator[None]:
-    """Mount a file system in memory at the path meanwhile."""
+    """Mount a file system in memory at the path within the block."""
     path.mkdir(parents=True, exist_ok=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"{options},mode=0700", "tmpfs", str(path)], check=True)
     try:
@@ -100,7 +100,7 @@ class TestFileSystem:
 def test_without_file_descriptors_a_task_fails_before_it_has_changed_anything(new_vm: NewVm, descriptors: int) -> None:
     channel = {"socket_path": f"/run/{uuid.uuid4().hex[:8]}/agent", "target_name": "org.qemu.guest_agent.0"}
     vm = new_vm(channels=[channel])
-    run = start(vm, lack=Lack(descriptors=descriptors))
+    run = start(vm, shortage=Shortage(descriptors=descriptors))
     assert "Traceback" not in run.output
     assert run.error["rollback"] == "not_needed", run.error
     assert "Too many open files" in run.error["message"], run.error
@@ -111,6 +111,6 @@ def test_without_file_descriptors_a_task_fails_before_it_has_changed_anything(ne
 
 def test_without_threads_it_fails_or_does_its_work_one_by_one(new_vm: NewVm) -> None:
     vms = [new_vm(), new_vm()]
-    run = start(*vms, parallel=2, lack=Lack(threads=True))
+    run = start(*vms, parallel=2, shortage=Shortage(threads=True))
     assert "Traceback" not in run.output
     assert run.vms, run.result

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The task, libvirtd or QEMU is killed at every call of libvirt: the state is consistent, and the next run repairs it.
+"""The task, libvirtd or QEMU is killed at every libvirt call: the state is consistent, and the next run repairs it.
 
-These tests kill libvirtd, and therefore run where it is a laboratory hypervisor's own.
+These tests kill libvirtd, and therefore run only on a laboratory hypervisor, which has its own.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ CHANGING_ONE_THAT_RUNS = [
     "define the domain",
     "set the value of the secret",
 ]
-# Every call of libvirt that each scenario makes; those of one name in a row count as one.
+# All libvirt calls of each scenario; consecutive calls of one name count as one.
 CALLS = {
     "new": [
         *ASKING,
@@ -121,7 +121,7 @@ CALLS = {
         "get the state",
     ],
 }
-# The first call that the scenarios before do not make in the same way.
+# The first call that differs from those of the scenarios before.
 FIRST = {
     "new": "open",
     "changed": "define the domain",
@@ -141,8 +141,8 @@ Vm = dict[str, Any]
 def moments(scenario: str, what: str) -> list[tuple[str, Fault]]:
     """Return the faults to try: before each call, and with libvirtd also within calls that change something.
 
-    In the other scenarios all is after one call as before the next. To a task a libvirtd that is gone after one call is
-    one that is gone before the next. What a scenario has in common with those before it is tried there.
+    In the other scenarios, the state after one call is that before the next. For a task, a libvirtd that is gone after
+    one call is gone before the next. Calls that a scenario has in common with earlier ones are tried there.
     """
     calls = CALLS[scenario]
     first = last_index(calls, FIRST[scenario])
@@ -155,7 +155,7 @@ def moments(scenario: str, what: str) -> list[tuple[str, Fault]]:
         if what == "libvirtd" and call.startswith(CHANGING) and not is_common:
             found.append(("within", number, call))
     if what == "libvirtd" and scenario == "new":
-        # There is nobody to open a connection to.
+        # There is nothing to connect to.
         found.remove(("before", 1, "open"))
     return [(f"{when} {number}: {call}", Fault(what, when, number)) for when, number, call in found]
 
@@ -182,7 +182,7 @@ def at_every_call(what: str) -> pytest.MarkDecorator:
 
 @pytest.fixture(scope="module")
 def iscsi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IscsiServer]:
-    """Yield a portal that asks for a password."""
+    """Yield a portal that requires a password."""
     daemon.assert_own()
     lun = tmp_path_factory.mktemp("luns") / "lun.raw"
     lun.write_bytes(bytes(1 << 20))
@@ -193,7 +193,7 @@ def iscsi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IscsiServer]:
 
 @pytest.fixture(scope="module")
 def emulator() -> Iterator[Path]:
-    """Yield a QEMU that starts no VM with two CPUs as long as there is the file C(broken) beside it."""
+    """Yield a QEMU that starts no VM with two CPUs as long as the file C(broken) exists beside it."""
     with image_directory() as directory:
         emulator = directory / "qemu"
         emulator.write_text(
@@ -206,9 +206,10 @@ def emulator() -> Iterator[Path]:
 
 
 class Scenario:
-    """A desired state, and a beginning that is the same each time.
+    """A desired state, and an initial state that is the same each time.
 
-    The VM takes a directory (of its channel) and a secret (of its iSCSI volume). What is to be undone can't be started.
+    The VM needs a directory (for its channel) and a secret (for its iSCSI volume). In the scenarios with an undo, it
+    can't be started.
     """
 
     def __init__(self, name: str, vm: Vm) -> None:
@@ -217,23 +218,23 @@ class Scenario:
         self.uuid: str = vm["uuid"]
         self.directory = Path(vm["channels"][0]["socket_path"]).parent
         self.broken = Path(vm["emulator"]).with_name("broken")
-        self.asked = vm if name == "new" else {**vm, "cpu_num": 2}
+        self.desired = vm if name == "new" else {**vm, "cpu_num": 2}
         self.options: dict[str, Any] = {}
         self.fails = name.endswith("undone")
         self.begin(name.split(",")[0])
         self.before = self.seen()
 
     def begin(self, what: str) -> None:
-        """Create the beginning, and complete the desired state."""
+        """Create the initial state, and complete the desired state."""
         if what == "changed":
             start(self.vm, fault=at("new", "start the domain"))
         elif what != "new":
             start(self.vm)
         if what == "live":
-            self.asked = with_more_volumes(self.vm)
+            self.desired = with_more_volumes(self.vm)
         if what == "paused":
             virsh("suspend", self.uuid)
-            self.asked["autostart"] = True
+            self.desired["autostart"] = True
             self.options = {"backup": True}
         elif what in ("live", "restart"):
             wait_until_up(self.uuid)
@@ -255,14 +256,14 @@ class Scenario:
         }
 
     def assert_as_before(self) -> None:
-        """Assert that a failed run left nothing. A libvirtd that is restarted has lost ephemeral secrets."""
+        """Assert that a failed run left nothing. A restarted libvirtd has lost ephemeral secrets."""
         now = self.seen()
         assert now["secrets"] in ([], self.before["secrets"])
         assert {**now, "secrets": self.before["secrets"]} == self.before
 
     def run(self, **watched: Any) -> TaskRun:
-        """Return the run that is watched, or in which something breaks."""
-        return start(self.asked, **self.options, **watched)
+        """Run the module, watched or with a fault, and return the run."""
+        return start(self.desired, **self.options, **watched)
 
     def assert_whole_and_repaired_by_the_next_run(self) -> None:
         """Assert that the definition is the old or the new one, and that the next run reaches the desired state."""
@@ -275,16 +276,16 @@ class Scenario:
         now = self.seen()
         assert left["definition"] in (self.before["definition"], now["definition"])
         assert (now["state"], now["directory"], len(now["secrets"]) < 2) == ("running", True, True)
-        assert now["autostart"] == self.asked.get("autostart", False)
-        # What was paused is not restarted.
+        assert now["autostart"] == self.desired.get("autostart", False)
+        # A paused VM is not restarted.
         next_boot = self.name == "paused"
-        assert definition(self.uuid, inactive=next_boot).findtext("vcpu") == str(self.asked["cpu_num"])
+        assert definition(self.uuid, inactive=next_boot).findtext("vcpu") == str(self.desired["cpu_num"])
         assert self.run().actions == []
         assert len(qemus_of(self.uuid)) == 1
 
 
 def limits_of_disks(uuid: str) -> dict[str, Optional[str]]:
-    """Return the disks that a VM has now, and their limits."""
+    """Return the current disks of a VM, and their limits."""
     disks = definition(uuid, inactive=False).iterfind("devices/disk")
     return {disk.find("target").get("dev"): disk.findtext("iotune/total_iops_sec") for disk in disks}
 
@@ -300,7 +301,7 @@ def with_more_volumes(vm: Vm) -> Vm:
 
 
 def assert_no_lock(uuid: str) -> None:
-    """Assert that nobody holds the VM's lock; the file that a killed task leaves is not a held lock."""
+    """Assert that nobody holds the VM's lock; a killed task may leave the file, but not a held lock."""
     lock = LOCKS / f"{uuid}.lock"
     assert not lock.exists() or subprocess.run(["flock", "--nonblock", lock, "true"], check=False).returncode == 0
 
@@ -309,7 +310,7 @@ def assert_no_lock(uuid: str) -> None:
 def scenario(
     request: pytest.FixtureRequest, new_vm: NewVm, images: Path, iscsi: IscsiServer, emulator: Path
 ) -> Iterator[Scenario]:
-    """Yield the scenario that the test names, with a guest that shuts down when it is asked to."""
+    """Yield the scenario that the test names, with a guest that shuts down on request."""
     root = {"install_path": str(write_obedient_disk(images / "root.raw")), "format": "raw"}
     data = {"install_path": iscsi.install_path(IQN), "device_type": "iscsi"}
     yield Scenario(
@@ -328,7 +329,7 @@ def scenario(
 
 
 @pytest.mark.parametrize("scenario", CALLS, indirect=True)
-def test_these_are_all_calls_and_check_mode_predicts_what_they_do(scenario: Scenario, tmp_path: Path) -> None:
+def test_these_are_all_calls_and_check_mode_predicts_their_effect(scenario: Scenario, tmp_path: Path) -> None:
     file = tmp_path / "calls"
 
     def run(check: bool = False) -> TaskRun:
@@ -351,11 +352,11 @@ def test_libvirtd_is_killed_and_comes_back(scenario: Scenario, fault: Fault) -> 
     run = scenario.run(fault=fault)
     assert run.failed or not scenario.fails
     if scenario.name == "live" and run.failed and run.error["rollback"] == "partial":
-        # This guest lets go of nothing that is plugged in.
+        # This guest never releases a device.
         assert "attach_volume could not be undone: the guest has not released" in run.error["message"]
         assert len(scenario.seen()["disks"]) == len(scenario.before["disks"]) + 1
     elif run.failed and run.error["rollback"] == "partial":
-        # Stopped for its restart it can't be started again, neither the new nor the old: its secret went with libvirtd.
+        # Once stopped for the restart, neither the new nor the old VM can start: its secret was lost with libvirtd.
         assert (scenario.name, run.error["code"]) in STOPPED, run.error
         assert scenario.seen() == {**scenario.before, "state": "shut off", "secrets": []}
     elif run.failed:

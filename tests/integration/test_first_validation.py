@@ -28,7 +28,7 @@ UUID = "7b0d5a0e-4f43-4c0f-9d4e-6f1f5a3c%04d"
 
 
 class RacingConnection:
-    """Fails the first definitions, the very first one slowly; knows of each how many were under way when it began."""
+    """Fails the first definitions, the very first one slowly; records for each how many were running when it began."""
 
     def __init__(self, real: Any, failures: int) -> None:
         self._real = real
@@ -81,7 +81,7 @@ def race(hypervisor: Hypervisor, failures: int) -> RacingConnection:
     return connection
 
 
-def test_what_is_said_to_be_missing_from_the_schema_is_there_the_next_time(hypervisor: Hypervisor) -> None:
+def test_a_type_that_is_reported_missing_is_found_at_the_next_attempt(hypervisor: Hypervisor) -> None:
     race(hypervisor, failures=2)
     hypervisor.define(domain(0))
     assert "race 0" in hypervisor.xml(UUID % 0, inactive=True)

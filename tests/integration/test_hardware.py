@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One VM with nearly every option of a document, as seen by its guest, its QEMU and the host.
 
-It is started once, by a task of a playbook; each test looks at one thing of it.
+It is started once, by a task of a playbook; each test checks one thing.
 """
 
 from __future__ import annotations
@@ -18,10 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.zstack.kvm.tests.support import forked_task, linux_guest, module_run
+from ansible_collections.zstack.kvm.tests.support import forked_task, linux_guest, module_run, vnc
 from ansible_collections.zstack.kvm.tests.support.playbook import agreed
 from ansible_collections.zstack.kvm.tests.support.virsh import definition, qmp, remove_domain, state, virsh
-from ansible_collections.zstack.kvm.tests.support.vnc import lets_in
 from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 
 MIB = 1 << 20
@@ -34,7 +33,7 @@ Machine = dict[str, Any]
 
 
 def raw_disk(path: Path, mebibytes: int) -> str:
-    """Return an empty disk, told from others by its size."""
+    """Return an empty disk, which is identified by its size."""
     with path.open("wb") as file:
         file.truncate(mebibytes * MIB)
     path.chmod(0o666)
@@ -68,7 +67,7 @@ def machine(images: Path, a_host_in_the_east: None) -> Iterator[Machine]:
         "internal_id": 77,
         "memory": "256MiB",
         "cpu_num": 2,
-        # As much as any other process: by default a busy machine lets a VM starve.
+        # As much as any other process: with the default, a VM starves on a busy machine.
         "cpu_speed": 1024,
         "use_numa": True,
         "domain_type": "qemu",
@@ -130,8 +129,8 @@ def test_its_guest_agent_answers(machine: Machine) -> None:
 
 
 def test_the_next_run_changes_nothing(machine: Machine) -> None:
-    asked = {key: value for key, value in machine.items() if key != "result"}
-    again = agreed(asked)
+    options = {key: value for key, value in machine.items() if key != "result"}
+    again = agreed(options)
 
     assert (again.result["changed"], again.actions, again.vm["differences"]) == (False, [], [])
 
@@ -139,9 +138,9 @@ def test_the_next_run_changes_nothing(machine: Machine) -> None:
 def test_a_run_that_changes_nothing_and_waits_for_its_agent_calls_libvirt_five_times(
     machine: Machine, tmp_path: Path
 ) -> None:
-    asked = {key: value for key, value in machine.items() if key != "result"}
+    options = {key: value for key, value in machine.items() if key != "result"}
     calls = tmp_path / "calls"
-    assert forked_task.start(asked, calls=calls).actions == []
+    assert forked_task.start(options, calls=calls).actions == []
     once = ("open", "get the capabilities", "get the domain capabilities", "list the ")
     of_the_vm = [call for call in calls.read_text().splitlines() if not call.startswith(once)]
     assert of_the_vm.count("ping the guest agent") == 1
@@ -167,7 +166,7 @@ class TestDisks:
         # host:channel:target:LUN, where the LUN is the volume's device_id
         assert disk["scsi"].split(":")[1:] == ["0", "0", "3"]
 
-    def test_cache_mode_and_limits_are_qemus(self, machine: Machine) -> None:
+    def test_cache_mode_and_limits_reach_qemu(self, machine: Machine) -> None:
         (disk,) = [
             entry["inserted"]
             for entry in qmp(machine["uuid"], "query-block")
@@ -220,7 +219,7 @@ class TestNics:
         assert "vnic77.1" not in printed("ebtables", "-t", "nat", "-L")
 
     def test_what_comes_to_the_guest_is_limited(self, machine: Machine) -> None:
-        # libvirt gives tc the 10240 KiB/s that 80 Mibit/s are as kilobytes.
+        # 80 Mibit/s are 10240 KiB/s, which libvirt passes to tc as kilobytes.
         assert "rate 81920Kbit" in printed("tc", "class", "show", "dev", "vnic77.0")
 
     def test_the_limit_of_what_it_sends_is_known_to_libvirt(self, machine: Machine) -> None:
@@ -235,8 +234,8 @@ class TestConsole:
         console = machine["result"]["console"]
 
         assert console["type"] == "vnc"
-        assert lets_in(console["host"], console["port"], PASSWORD)
-        assert not lets_in(console["host"], console["port"], "another")
+        assert vnc.accepts(console["host"], console["port"], PASSWORD)
+        assert not vnc.accepts(console["host"], console["port"], "another")
 
 
 class TestClock:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files and directories of root that another user tries to get hold of; the tests run as root."""
+"""Another user tries to gain access through files and directories that root handles; the tests run as root."""
 
 from __future__ import annotations
 
@@ -207,7 +207,7 @@ class TestADirectoryOfSockets:
 
 
 def swap_forever(theirs: Path, roots: Path, directory: Path) -> None:
-    """Replace whatever appears as theirs/run by what belongs to root, as the other user."""
+    """As the other user, replace whatever appears as theirs/run by something that belongs to root."""
     os.setgroups([])
     os.setgid(OTHER[1])
     os.setuid(OTHER[0])
@@ -217,7 +217,7 @@ def swap_forever(theirs: Path, roots: Path, directory: Path) -> None:
             with contextlib.suppress(OSError):
                 os.rename(name, aside)
                 break
-        # A directory of root's in their own directory can be renamed, too.
+        # Even root's directory can be renamed if its parent is theirs.
         swapped = str(theirs / "roots") if turn % 3 == 2 else ""
         with contextlib.suppress(OSError):
             if swapped:
@@ -241,7 +241,7 @@ def test_a_race_with_the_owner_of_the_parent_gains_nothing(theirs: Path, roots: 
     directory = top / "private"
     directory.mkdir(mode=0o700)
     (theirs / "roots").mkdir(mode=0o700)
-    # They may remove an empty one.
+    # They may remove an empty directory.
     (theirs / "roots/file").touch()
     inode = (theirs / "roots").stat().st_ino
     child = os.fork()
@@ -272,7 +272,7 @@ def test_a_race_with_the_owner_of_the_parent_gains_nothing(theirs: Path, roots: 
 
 
 class TestLockDirectory:
-    """The one of a user who isn't root, played by root's own files."""
+    """That of a user who isn't root, simulated with root's own files."""
 
     @pytest.fixture(autouse=True)
     def user(self, monkeypatch: pytest.MonkeyPatch) -> None:

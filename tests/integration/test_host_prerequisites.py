@@ -31,14 +31,14 @@ ROLE = "zstack.kvm.host_prerequisites"
 
 
 def run_role(check: bool = False, path: Optional[str] = None, **variables: Any) -> list[dict[str, Any]]:
-    """Return the results of the role's tasks; C(path) is where its programs are looked for first."""
+    """Return the results of the role's tasks. C(path): where its programs are searched for first."""
     environment = {"PATH": f"{path}:{os.environ['PATH']}"} if path else None
     role = {"ansible.builtin.include_role": {"name": ROLE}, "vars": variables}
     return run_tasks([role], check, environment)
 
 
 def part(name: str, facts: Mapping[str, Any], **variables: Any) -> list[dict[str, Any]]:
-    """Return tasks that run a part of the role on a host of which Ansible found out other facts."""
+    """Return tasks that run a part of the role on a host with other facts."""
     named = {f"ansible_{fact}": value for fact, value in facts.items()}
     role = {"name": ROLE, "tasks_from": name, "public": True}
     return [
@@ -67,7 +67,7 @@ def changed(results: list[dict[str, Any]]) -> bool:
 
 
 def flat(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the results, each loop's followed by those of its rounds."""
+    """Return the results, each loop's followed by those of its items."""
     return [each for result in results for each in [result, *result.get("results", [])]]
 
 
@@ -96,7 +96,7 @@ def settings() -> Iterator[Path]:
 
 @pytest.fixture
 def boot_loader(images: Path) -> Iterator[Path]:
-    """Yield a directory with an update-grub that says in a file that it ran."""
+    """Yield a directory with an update-grub that records in a file that it ran."""
     program = images / "update-grub"
     program.write_text(f"#!/bin/sh\ntouch {images}/ran\n", encoding="utf-8")
     program.chmod(0o755)
@@ -111,7 +111,7 @@ def test_what_is_missing_is_created_and_the_vm_runs_on(new_vm: NewVm, settings: 
     options: dict[str, Any] = {
         "host_prerequisites_security_driver": "none",
         "host_prerequisites_kernel_parameters": "zstack_test=1 iommu=pt",
-        # As an unanswered survey has it.
+        # As in an unanswered survey.
         "host_prerequisites_qemu_user": "",
         "host_prerequisites_qemu_group": "",
     }
@@ -130,7 +130,7 @@ def test_what_is_missing_is_created_and_the_vm_runs_on(new_vm: NewVm, settings: 
     assert '\nsecurity_driver = "none"\n' in text and '= ""' not in text
     assert "zstack_test=1 iommu=pt" in PARAMETERS.read_text(encoding="utf-8") and (boot_loader / "ran").exists()
 
-    # A run that ended before libvirtd was restarted has left settings that are newer than libvirtd. Nothing else is
+    # A run that ended before it restarted libvirtd has left settings that are newer than libvirtd. Nothing else is
     # left to do; that a bridge is missing is an error.
     os.utime(settings)
     again = run_role(path=str(boot_loader), host_prerequisites_bridges="lo,br_nowhere", **options)
@@ -171,7 +171,7 @@ def test_a_host_whose_virtqemud_is_down_is_modular_although_something_listens_fo
     variables = {"__host_prerequisites_sockets": sockets}
     kind = {"ansible.builtin.debug": {"msg": "{{ __host_prerequisites_running_kind }}"}, "vars": variables}
     with ExitStack() as stack:
-        # libvirtd's is virtproxyd's there.
+        # There, virtproxyd listens on libvirtd's socket.
         for name in ("libvirtd", "virtlogd", "virtnetworkd"):
             listening = stack.enter_context(socket.socket(socket.AF_UNIX))
             listening.bind(sockets[name])

@@ -33,7 +33,7 @@ from ansible_collections.zstack.kvm.tests.support.playbook import COLLECTIONS
 from ansible_collections.zstack.kvm.tests.support.virsh import definition, remove_domain, virsh
 from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 
-# What the agent sends after a request for its interfaces, in pieces.
+# What the agent sends in response to a request for its interfaces, in pieces.
 Answer = Callable[[], Iterator[bytes]]
 MAC = "52:54:00:0a:dd:02"
 OWN = {"ip-address-type": "ipv4", "ip-address": "10.1.2.3", "prefix": 24}
@@ -45,7 +45,7 @@ class HostileAgent:
 
     def __init__(self, path: Path) -> None:
         self.answer: Answer = interfaces
-        self.asked = 0
+        self.request_count = 0
         self._server = socket.socket(socket.AF_UNIX)
         self._server.bind(str(path))
         path.chmod(0o666)
@@ -75,7 +75,7 @@ class HostileAgent:
             yield b"\xff" * (request["execute"] == "guest-sync-delimited")
             yield returned(request["arguments"]["id"])
         elif request["execute"] == "guest-network-get-interfaces":
-            self.asked += 1
+            self.request_count += 1
             yield from self.answer()
         else:
             yield returned({})
@@ -132,7 +132,7 @@ def _start(identity: str, disk: Path, channel: str) -> None:
 
 
 def reopen_channel(identity: str) -> None:
-    """Reopen the guest's end, so that libvirt starts over with its agent."""
+    """Reopen the guest's end, so that libvirt connects to its agent again."""
     wait_until(lambda: _is_open(identity))
     linux_guest.execute(identity, "killall qemu-ga; sleep 1")
     wait_until(lambda: _is_open(identity))
@@ -146,7 +146,7 @@ def look(*identities: str) -> list[dict[str, Any]]:
     return vm_information(hypervisor(), HostSystem(), identities)
 
 
-# The warning quotes libvirt, which differs by its release.
+# The warning quotes libvirt, whose wording depends on its release.
 HOSTILE: dict[str, tuple[Answer, str]] = {
     "more NICs than libvirt passes on": (lambda: interfaces(5000), "5000"),
     "more addresses of a NIC than libvirt passes on": (lambda: interfaces(**{"ip-addresses": [OWN] * 5000}), "5000"),
@@ -156,22 +156,22 @@ HOSTILE: dict[str, tuple[Answer, str]] = {
     ),
     "no JSON": (lambda: iter([b"no\n"]), "(?i)json"),
     "an answer without an end": (endless, "10485760 bytes"),
-    # To libvirt such an agent is one that says nothing.
+    # libvirt treats such an agent as silent.
     "an answer of one letter a second": (slow, ""),
 }  # fmt: skip
 
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("what", HOSTILE)
-def test_an_answer_that_is_none_costs_the_addresses_of_its_vm(vms: tuple[str, str, HostileAgent], what: str) -> None:
+def test_an_invalid_answer_costs_only_the_addresses_of_its_vm(vms: tuple[str, str, HostileAgent], what: str) -> None:
     hostile, other, agent = vms
     agent.answer, warning = HOSTILE[what]
-    asked = agent.asked
+    request_count = agent.request_count
     reopen_channel(hostile)
     began = time.monotonic()
     entry, of_other = look(hostile, other)
     assert time.monotonic() - began < 100
-    assert agent.asked > asked, "the agent was not asked"
+    assert agent.request_count > request_count, "the agent got no request"
     assert (entry["state"], entry["addresses"]) == ("running", []), entry["warnings"]
     warned = [each for each in entry["warnings"] if each.startswith("there are no addresses from the guest agent: ")]
     assert [bool(re.search(warning, each)) for each in warned] == [True] * bool(warning), entry["warnings"]

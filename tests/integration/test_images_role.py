@@ -22,8 +22,8 @@ def checksum(path: Path) -> str:
 
 
 @pytest.fixture
-def given(images: Path) -> list[dict[str, str]]:
-    """Return a compressed image at a URL and one of the controller."""
+def sources(images: Path) -> list[dict[str, str]]:
+    """Return a compressed image at a URL and one on the controller."""
     packed, qcow2 = (
         media.write_raw(images / "raw", "I am an image"),
         media.write_qcow2(images / "qcow2", "I am another"),
@@ -42,29 +42,29 @@ def include(directory: Path, images_list: list[dict[str, str]]) -> dict[str, Any
     return {"ansible.builtin.include_role": {"name": "zstack.kvm.images"}, "vars": variables}
 
 
-def paths_of(directory: Path, given: list[dict[str, str]]) -> list[Path]:
-    return [directory / f"{each['name']}-{each['checksum'][7:19]}.img" for each in given]
+def paths_of(directory: Path, sources: list[dict[str, str]]) -> list[Path]:
+    return [directory / f"{each['name']}-{each['checksum'][7:19]}.img" for each in sources]
 
 
-def test_images_are_verified_and_fetched_once(images: Path, given: list[dict[str, str]]) -> None:
+def test_images_are_verified_and_fetched_once(images: Path, sources: list[dict[str, str]]) -> None:
     """Two runs need the same images at once; then they get wrong ones and a truncated one."""
     directory = images / "cache"
-    # A run that was killed left one; somebody fetches into the other.
+    # A killed run left one; another run is writing the other.
     old, new = (directory / f".packed.{age}.partial" for age in ("old", "new"))
     for path in (old, new):
         path.mkdir(parents=True)
     os.utime(old, (0, 0))
-    wrong = {**given[1], "name": "wrong", "checksum": given[0]["checksum"]}
+    wrong = {**sources[1], "name": "wrong", "checksum": sources[0]["checksum"]}
     beginning = images / "beginning.xz"
     beginning.write_bytes((images / "raw.xz").read_bytes()[:100])
     truncated = {"name": "truncated", "url": beginning.as_uri(), "checksum": checksum(beginning)}
-    other = {**given[0], "name": "other", "checksum": given[1]["checksum"]}
-    look = {"ansible.builtin.command": f"stat --format=%i {paths_of(directory, given)[0]}"}
+    other = {**sources[0], "name": "other", "checksum": sources[1]["checksum"]}
+    look = {"ansible.builtin.command": f"stat --format=%i {paths_of(directory, sources)[0]}"}
     with ThreadPoolExecutor() as threads:
-        tasks = [include(directory, given), look, include(directory, [given[0], wrong])]
-        runs = [tasks, [include(directory, given), include(directory, [truncated])], [include(directory, [other])]]
+        tasks = [include(directory, sources), look, include(directory, [sources[0], wrong])]
+        runs = [tasks, [include(directory, sources), include(directory, [truncated])], [include(directory, [other])]]
         first, second, third = threads.map(run_tasks, runs)
-    paths = paths_of(directory, given)
+    paths = paths_of(directory, sources)
     # The fact images_paths is set at the end.
     assert any("truncated cannot be decompressed: xz: " in str(result.get("msg")) for result in second)
     assert f"'plain': '{paths[1]}'" in str(second)

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """libvirtd hangs, QEMU dies or is slow, the task is interrupted, several tasks start one VM at the same time.
 
-These tests stop libvirtd, and therefore run where it is a laboratory hypervisor's own.
+These tests stop libvirtd, and therefore run only on a laboratory hypervisor, which has its own.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def test_a_libvirtd_that_hangs_is_given_up_in_time_before_a_start_and_during_it(
 
 def test_a_start_that_takes_longer_than_the_timeout_is_ended_and_undone(new_vm: NewVm) -> None:
     vm = {**slow_to_start(new_vm(), 200), "timeout": 3}
-    # libvirt itself waits longer, and then calls it another error.
+    # libvirt itself waits longer, and then reports another error.
     run = predicted.failed(start, vm)
     assert (run.error["code"], run.error["rollback"]) == ("start_timeout", "done"), run.error
     assert run.error["boot_diagnostics"] == {"serial_console": [], "qemu_log": [], "screenshot": None}
@@ -126,11 +126,13 @@ def test_an_interrupted_task_forces_off_no_guest_that_it_waits_for(new_vm: NewVm
     vm = new_vm()
     start(vm)
     number = virsh("domid", vm["uuid"])
-    # The guest of this disk ignores its button.
+    # The guest of this disk ignores its power button.
     calls = tmp_path / "calls"
     calls.touch()
     task = begin({**vm, "cpu_num": 2}, on_drift="restart", calls=calls)
-    wait_until(lambda: "shut the domain down" in calls.read_text(encoding="utf-8"), "the guest is asked to shut down")
+    wait_until(
+        lambda: "shut the domain down" in calls.read_text(encoding="utf-8"), "the guest is requested to shut down"
+    )
     task.send_signal(signal.SIGTERM)
     run = task.finished()
     assert (run.error["code"], run.error["phase"], run.error["rollback"]) == ("interrupted", "stop", "done"), run.error

@@ -46,7 +46,7 @@ def listed(fleet: WatchedFleet, *arguments: str, environment: Optional[dict[str,
 
 
 def plain(value: Any) -> Any:
-    """Return a value without the mark that it is no template."""
+    """Return a value without the tag that marks it as no template."""
     if isinstance(value, dict):
         return value["__ansible_unsafe"] if "__ansible_unsafe" in value else {key: plain(value[key]) for key in value}
     return [plain(each) for each in value] if isinstance(value, list) else value
@@ -125,7 +125,7 @@ def test_a_host_has_the_console_and_the_hypervisor_of_its_vm(inventory: Inventor
 def test_constructed_variables_and_groups(inventory: Inventory) -> None:
     assert variables(inventory, uuid_of("web-01"))["console"].startswith("vnc:59")
     assert variables(inventory, uuid_of(OFF))["console"] == "none"
-    # A VM that is off, or whose guest tells no address, costs nobody anything although the inventory is strict.
+    # Although the inventory is strict, it is not harmed by a VM that is off or whose guest reports no address.
     assert variables(inventory, uuid_of(OFF))["ansible_host"] == uuid_of(OFF)
     assert hosts(inventory, "due") == {uuid_of(DRIFTED)}
     assert hosts(inventory, "bridge_br_eth0") == {uuid_of("web-01")}
@@ -150,7 +150,7 @@ def test_a_hypervisor_that_does_not_answer_can_be_an_error(fleet: WatchedFleet) 
 
 
 def test_a_vm_on_two_hypervisors_is_the_active_one_or_both_where_both_are(fleet: WatchedFleet) -> None:
-    # By two names the same hypervisor is two with the same VMs.
+    # Under two names, one hypervisor counts as two with the same VMs.
     uri = fleet.uris()[SECOND]
     path = configured(fleet, "twice", hypervisors={SECOND: uri, "other": uri}, inventory_hostname="name")
     inventory, warnings = listed(fleet, "-i", path)

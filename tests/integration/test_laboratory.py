@@ -24,24 +24,24 @@ from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.outside
 
-# Not the network that laboratories have by default, nor that of another checkout's tests: those may be up beside these.
+# Neither the default network of laboratories nor that of another checkout's tests, which may be up at the same time.
 THIRD = hashlib.sha256(str(CHECKOUT).encode()).digest()[0] & 0xFE
 PREFIX = f"10.98.{THIRD}"
 NETWORK = f"{PREFIX}.0/24"
 FIRST, SECOND = "hv100", "hv101"
-# Those that can be kept open without keeping anything else: an open mnt or net would keep mounts or network devices.
+# The namespaces that can be held open: an open mnt or net would keep mounts or network devices alive.
 NAMESPACES = ("ipc", "pid", "uts")
 
 
 @pytest.fixture(scope="module")
 def directory() -> Path:
-    """Return the same directory each time, so that what a killed run left in it can be removed."""
+    """Return the same directory in each run, so that what a killed run left in it can be removed."""
     return Path(f"/var/lib/zstack-kvm-tests-laboratory-{THIRD}")
 
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a directory that the hypervisors see as it is outside."""
+    """Return a directory that the hypervisors share with this machine."""
     return tmp_path_factory.mktemp("shared")
 
 
@@ -54,7 +54,7 @@ def laboratory(directory: Path, shared: Path) -> Iterator[Laboratory]:
 
 
 def first_processes(laboratory: Laboratory) -> dict[str, int]:
-    """Return the pid of every running hypervisor's first process."""
+    """Return the PID of every running hypervisor's first process."""
     return {name: int(pid) for name, pid in re.findall(r"(hv\d+) .*running, pid (\d+)", laboratory.lab("list"))}
 
 
@@ -105,7 +105,7 @@ class TestUp:
                 list(pool.map(lambda lab: lab.up(1), (one, two)))
             addresses = [lab.lab("list").split()[1] for lab in (one, two)]
             assert addresses[0] != addresses[1]
-            # Those that are added later join the first.
+            # Hypervisors that are added later join the network of the first.
             two.lab("up", "--first=2", "--hosts=1", "--network=free")
             assert two.execute("hv2", "ssh", "hv1", "hostname") == "hv1\n"
 
@@ -164,7 +164,7 @@ class TestUp:
         assert done.stdout.endswith("\nlost+found\noutside\n")
 
     def test_missing_packages_are_named(self, laboratory):
-        # A hypervisor is also a machine of its own, from which a program can be removed.
+        # In a hypervisor, a program can be removed without harm to this machine.
         laboratory.execute(FIRST, "mv", "/usr/sbin/sshd", "/usr/sbin/sshd.away")
         done = laboratory.try_lab("exec", FIRST, "--", str(LAB), "up", "--dir=/tmp/none")
         laboratory.execute(FIRST, "mv", "/usr/sbin/sshd.away", "/usr/sbin/sshd")
@@ -246,7 +246,7 @@ def domain(laboratory: Laboratory, directory: Path) -> Iterator[str]:
 
 class TestGuest:
     def test_it_boots(self, laboratory, domain):
-        # The program that the tests inside a hypervisor use, run inside.
+        # Run inside, the function that the tests inside a hypervisor use.
         program = f"""
             from ansible_collections.zstack.kvm.tests.support import serial_console
             print(serial_console.wait_for_text({domain!r}, 'booted in the laboratory'))"""
@@ -274,7 +274,7 @@ class TestDown:
         assert SECOND not in laboratory.lab("inventory")
         assert laboratory.execute(FIRST, "hostname") == f"{FIRST}\n"
         laboratory.up(2)
-        # With another one, nobody who knew the old would reach it for half a minute.
+        # With another MAC, those who knew the old one would not reach it for half a minute.
         assert laboratory.execute(SECOND, "cat", "/sys/class/net/eth0/address") == mac
 
     def test_nothing_is_left_behind(self, laboratory, directory):
@@ -286,7 +286,7 @@ class TestDown:
         assert links() and groups() and processes_in(namespaces)
         with ExitStack() as open_namespaces:
             for path in paths:
-                # While it is open, Linux gives its number to no other one.
+                # While a namespace is open, Linux does not reuse its number.
                 open_namespaces.enter_context(open(path, "rb"))
             assert f"Removed: {FIRST}, {SECOND}. Left: none." in laboratory.lab("down")
             assert not processes_in(namespaces)
@@ -314,7 +314,7 @@ def processes_in(namespaces: set[str]) -> list[str]:
 
 
 def links() -> list[str]:
-    """Return the network devices of the tests' laboratories: their names contain the address, 10.98 is 0a62."""
+    """Return the network devices of the tests' laboratories, whose names contain the address: 10.98 is 0a62."""
     return sorted(path.name for path in Path("/sys/class/net").glob(f"zlab0a62{THIRD:02x}*"))
 
 

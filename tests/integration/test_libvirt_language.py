@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A libvirtd with German messages: errors are recognised by their numbers, and nothing depends on the texts.
 
-These tests restart libvirtd, and therefore run where it is a laboratory hypervisor's own.
+These tests restart libvirtd, and therefore run only on a laboratory hypervisor, which has its own.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def test_a_libvirtd_that_is_killed_is_a_lost_connection(hypervisor: Hypervisor) 
 
 
 def test_virtlogd_that_is_down_is_found_before_a_restart_stops_the_vm(new_vm: NewVm) -> None:
-    # The guest does not listen when it is asked to shut down.
+    # The guest ignores requests to shut down.
     vm = new_vm(timeout=10)
     start(vm)
     number = virsh("domid", vm["uuid"])
@@ -150,7 +150,7 @@ def test_virtlogd_that_is_down_is_found_before_a_restart_stops_the_vm(new_vm: Ne
         run = start({**vm, "cpu_num": 2}, on_drift="restart")
         assert (run.error["code"], run.error["rollback"]) == ("daemon_unavailable", "not_needed"), run.error
         assert "virtlogd" in run.error["message"]
-        # What finds it first is not needed for the right word.
+        # The code must be right whichever check finds it first.
         error = raised(_create, domain())
         assert error.code == "daemon_unavailable", error.message
     assert (state(vm["uuid"]), virsh("domid", vm["uuid"])) == ("running", number)

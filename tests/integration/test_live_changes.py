@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """on_drift live: changes of the running QEMU, verified with QEMU, the kernel and the guest.
 
-Each VM is started, its document changed, and check mode must say beforehand what the run then does: in this
-process, to be quick, but for one test through ansible-playbook.
+Each VM is started, its document changed, and check mode must predict what the run then does. All but one test
+run in this process, which is quicker than ansible-playbook.
 """
 
 from __future__ import annotations
@@ -25,24 +25,23 @@ from ansible_collections.zstack.kvm.plugins.module_utils._host.system import Hos
 from ansible_collections.zstack.kvm.plugins.module_utils._info.vm_info import vm_information
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Hypervisor
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm, image_directory
-from ansible_collections.zstack.kvm.tests.support import linux_guest, media, playbook
+from ansible_collections.zstack.kvm.tests.support import linux_guest, media, playbook, vnc
 from ansible_collections.zstack.kvm.tests.support.in_process import agreed, failed, hypervisor, start
 from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun
 from ansible_collections.zstack.kvm.tests.support.virsh import definition, remove_domain, state, virsh
-from ansible_collections.zstack.kvm.tests.support.vnc import lets_in
 from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 
 MIB = 1 << 20
 
 
 def qmp(vm: dict[str, Any], command: str, **arguments: Any) -> Any:
-    """Return the answer of the running QEMU."""
+    """Return the running QEMU's answer to a command."""
     request = json.dumps({"execute": command, "arguments": arguments})
     return json.loads(virsh("qemu-monitor-command", vm["uuid"], request))["return"]
 
 
 def live(vm: dict[str, Any], **changes: Any) -> TaskRun:
-    """Run the changed document with on_drift live; afterwards nothing is left to do, and the VM is the same QEMU."""
+    """Run the changed document with on_drift live; assert that nothing is left to do and that QEMU still runs."""
     number = virsh("domid", vm["uuid"])
     run = agreed({**vm, **changes}, on_drift="live")
     assert virsh("domid", vm["uuid"]) == number
@@ -56,7 +55,7 @@ def is_in_sync(vm: dict[str, Any], **changes: Any) -> bool:
 
 
 def address(vm: dict[str, Any], device: str, inactive: bool) -> dict[str, str]:
-    """Return where the guest has a device, from C(devices) down, or will have it after its next boot."""
+    """Return a device's address below C(devices) in the guest, or the one that it will have after the next boot."""
     found = definition(vm["uuid"], inactive=inactive).find(f"devices/{device}/address")
     assert found is not None
     return dict(found.attrib)
@@ -73,7 +72,7 @@ def volume(images: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def booted() -> Iterator[dict[str, Any]]:
-    """Yield a VM with a Linux that takes part in plugging. It boots once for all tests, as that takes longest."""
+    """Yield a VM with a Linux that supports hot plug. It boots once for all tests, as that takes longest."""
     with image_directory() as directory:
         vm = {
             "uuid": str(uuid.uuid4()),
@@ -95,7 +94,7 @@ def booted() -> Iterator[dict[str, Any]]:
 
 @pytest.fixture
 def guest(booted: dict[str, Any]) -> dict[str, Any]:
-    """Return the booted VM, as its document says."""
+    """Return the booted VM, with the options of its document."""
     assert is_in_sync(booted)
     return booted
 
@@ -108,7 +107,7 @@ def throttle(vm: dict[str, Any], path: str) -> dict[str, int]:
 
 
 def dies_meanwhile(change: Callable[..., None]) -> Callable[..., None]:
-    """Return a call of L(Hypervisor) to whose domain something happens before."""
+    """Return a method of C(Hypervisor) whose domain ends before the call."""
 
     def call(hypervisor: Hypervisor, identity: str, *arguments: Any) -> None:
         pid = Path("/run/libvirt/qemu/%s.pid" % identity.replace("-", ""))
@@ -146,9 +145,9 @@ class TestVolumes:
     ) -> None:
         vm = new_vm(data_volumes=[volume])
         start(vm)
-        asked = {**vm, "data_volumes": [{**volume, **each} for each in volumes]}
+        changed = {**vm, "data_volumes": [{**volume, **each} for each in volumes]}
         with mock.patch.object(Hypervisor, call, dies_meanwhile(getattr(Hypervisor, call))):
-            run = failed(asked, on_drift="live")
+            run = failed(changed, on_drift="live")
         assert run.error["code"] in ("qemu_failed", "vm_ended"), run.error
         assert (run.vm["state"], run.error["rollback"]) == ("shutoff", "done")
         assert len(definition(vm["uuid"]).findall("devices/disk[@device='disk']")) == 2
@@ -178,7 +177,7 @@ class TestVolumes:
     def test_that_the_guest_holds_go_at_the_next_boot(
         self, new_vm: NewVm, volume: dict[str, Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        # This guest never lets go, however long it is given.
+        # This guest never releases the device, however long libvirt waits.
         monkeypatch.setattr(live_actions, "_UNPLUG_SECONDS", 2)
         vm = new_vm(data_volumes=[volume])
         start(vm)
@@ -244,11 +243,11 @@ class TestConsolePassword:
     def test_is_changed(self, new_vm: NewVm) -> None:
         vm = new_vm(console_password="first1")
         console = start(vm).vm["console"]
-        assert lets_in(console["host"], console["port"], "first1")
+        assert vnc.accepts(console["host"], console["port"], "first1")
         run = playbook.agreed({**vm, "console_password": "second2"}, on_drift="live", verbosity=3)
         assert run.actions == ["define", "set_console_password"]
-        assert lets_in(console["host"], console["port"], "second2")
-        assert not lets_in(console["host"], console["port"], "first1")
+        assert vnc.accepts(console["host"], console["port"], "second2")
+        assert not vnc.accepts(console["host"], console["port"], "first1")
         assert "first1" not in run.output and "second2" not in run.output
         assert is_in_sync(vm, console_password="second2")
 
@@ -344,7 +343,7 @@ class TestNics:
 
         predicted = start({**vm, "nics": [first, second]}, check=True, on_drift="live")
         assert predicted.actions == ["define", "detach_nic", "attach_nic"]
-        # Nothing of this guest lets go of a NIC.
+        # This guest never releases a NIC.
         virsh("destroy", vm["uuid"])
         start({**vm, "nics": [first]})
         assert agreed({**vm, "nics": [first, second]}, on_drift="live").actions == ["define", "attach_nic"]
@@ -424,7 +423,7 @@ class TestWhatCannotBeDone:
 
 
 class TestGrowthOfTheGuest:
-    """Comes last: what the guest got it keeps."""
+    """Comes last, because what the guest gets it keeps."""
 
     def test_in_cpus_and_memory_is_seen_by_it(self, guest: dict[str, Any]) -> None:
         (before,) = linux_guest.seen(guest["uuid"], "memory")

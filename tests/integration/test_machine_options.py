@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Options of the machine, as guest, QEMU and hypervisor see them.
 
-One VM has Secure Boot, a TPM, NUMA nodes, root ports, SMBIOS texts, an IO thread, limits and pins. It is started once;
-the tests look at one thing each, in the order of the file, and the last ones change and crash it.
+One VM has Secure Boot, a TPM, NUMA nodes, root ports, SMBIOS texts, an IO thread, limits and pinning. It is started
+once; each test checks one thing, in the order of the file, and the last ones change and crash the VM.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ansible_collections.zstack.kvm.tests.support.in_process import agreed, fail
 from ansible_collections.zstack.kvm.tests.support.virsh import definition, qmp, remove_domain, state, virsh
 from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 
-# A guest under emulation boots with UEFI, twice.
+# Under emulation, a guest boots with UEFI, twice.
 pytestmark = pytest.mark.timeout(600)
 
 MIB = 1 << 20
@@ -111,16 +111,16 @@ def machine(secret: str) -> Iterator[Machine]:
 
 
 def output_of(machine: Machine, command: str) -> str:
-    """Return what the guest's shell answers to a command."""
+    """Return the output of a command in the guest's shell."""
     return linux_guest.execute(machine["uuid"], command)
 
 
 def startups(machine: Machine) -> tuple[int, int]:
-    """Return how often the guest's TPM was reset in its life, and how often it was restarted since.
+    """Return how often the guest's TPM has been reset, and how often it has been restarted since.
 
     A start after an orderly shutdown is a restart; newer versions of swtpm shut a TPM down when QEMU ends.
     """
-    # The device takes a command in one piece only, and a shell writes line by line.
+    # The device accepts a command only in one write, and a shell writes line by line.
     ask = (
         f"printf '{READ_CLOCK}' > /tmp/ask;"
         " (dd if=/tmp/ask bs=64 >&3; dd bs=64 count=1 <&3 | hexdump -v -e '1/1 \"%02x\"') 3<>/dev/tpm0 2>/dev/null"
@@ -132,7 +132,7 @@ def startups(machine: Machine) -> tuple[int, int]:
 
 
 def variables(machine: Machine, command: str) -> str:
-    """Return what the guest answers to a command on the variables of its firmware."""
+    """Return the output of a command in the guest on the variables of its firmware."""
     return output_of(machine, f"mountpoint -q {VARIABLES} || mount -t efivarfs none {VARIABLES}; {command}")
 
 
@@ -142,12 +142,12 @@ def qemu_of(identity: str) -> Path:
 
 
 def thread_of_cpu(machine: Machine, index: int) -> int:
-    """Return the hypervisor's thread that is a CPU of the guest."""
+    """Return the hypervisor's thread that runs a CPU of the guest."""
     return next(cpu["thread-id"] for cpu in qmp(machine["uuid"], "query-cpus-fast") if cpu["cpu-index"] == index)
 
 
 def pins(machine: Machine) -> list[str]:
-    """Return where the kernel lets the threads run: both CPUs, QEMU, the IO thread."""
+    """Return the CPUs on which the kernel lets the threads run: both virtual CPUs, QEMU, the IO thread."""
     qemu = qemu_of(machine["uuid"])
     (io_thread,) = qmp(machine["uuid"], "query-iothreads")
     threads = [thread_of_cpu(machine, 0), thread_of_cpu(machine, 1), qemu.name, io_thread["thread-id"]]
@@ -156,7 +156,7 @@ def pins(machine: Machine) -> list[str]:
 
 
 def quota(machine: Machine) -> int:
-    """Return the microseconds that the control group of the guest's first CPU has in each of its periods."""
+    """Return the microseconds per period of the cgroup of the guest's first CPU."""
     groups = Path(f"/proc/{thread_of_cpu(machine, 0)}/cgroup").read_text()
     group = re.search(r"^\d+:(?:.*,)?cpu(?:,.*)?:/(.*)$", groups, re.MULTILINE)
     assert group is not None, groups
@@ -264,7 +264,7 @@ def test_a_crash_does_what_on_crash_says(new_vm: NewVm, images: Path, on_crash: 
 
 @pytest.fixture
 def _huge_pages() -> Iterator[None]:
-    """Have the hypervisor reserve enough huge pages for a small VM."""
+    """Reserve enough of the hypervisor's huge pages for a small VM."""
     before = HUGE_PAGES.read_text()
     HUGE_PAGES.write_text("20")
     wait_until(lambda: int(HUGE_PAGES.read_text()) >= 20, "20 huge pages are reserved")

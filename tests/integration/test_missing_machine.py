@@ -18,13 +18,13 @@ from ansible_collections.zstack.kvm.tests.support.virsh import definition, qmp, 
 from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 from lxml import etree
 
-# No QEMU that libvirt supports has it: the board was then called pc-1.0.
+# No QEMU that libvirt supports has it: at that time, the board was called pc-1.0.
 GONE = "pc-i440fx-1.0"
 DEFINITIONS = Path("/etc/libvirt/qemu")
 
 
 def upgrade_host(vm: dict[str, Any]) -> None:
-    """Give a VM that is off the definition that an older QEMU left behind, which libvirt reads but does not define."""
+    """Give a VM that is off a definition from an older QEMU, which libvirt loads but would not define."""
     domain = definition(vm["uuid"])
     domain.find("os/type").set("machine", GONE)
     virsh("undefine", vm["uuid"])

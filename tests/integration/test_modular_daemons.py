@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Modular daemons that are down: found before the start, and of no concern to VMs that do not need them."""
+"""Modular daemons that are down: found before the start, and irrelevant to VMs that do not need them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Vm = dict[str, Any]
 
 @contextmanager
 def without(*names: str) -> Iterator[None]:
-    """Run the block while these daemons are down."""
+    """Keep these daemons down within the block."""
     daemon.assert_own()
     for name in names:
         daemon.kill(name)
@@ -42,7 +42,7 @@ def without(*names: str) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IscsiServer]:
-    """Yield a portal that asks for a password."""
+    """Yield a portal that requires a password."""
     with IscsiServer() as server:
         lun = media.write_raw(tmp_path_factory.mktemp("luns") / "lun", "I am a LUN")
         server.add_target(IQN, lun, chap=CHAP)

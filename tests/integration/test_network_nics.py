@@ -49,7 +49,7 @@ def vm(new_vm: NewVm) -> dict[str, Any]:
 
 
 def master(vm: dict[str, Any]) -> Optional[str]:
-    """Return the bridge that the kernel has the device of the NIC in."""
+    """Return the bridge of the NIC's device, according to the kernel."""
     path = f"/sys/class/net/{vm['nics'][0]['nic_internal_name']}/master"
     return os.path.basename(os.readlink(path)) if os.path.islink(path) else None
 
@@ -92,7 +92,7 @@ class TestRunning:
     def test_is_put_back_after_its_network_was_started_again(self, vm: dict[str, Any]) -> None:
         virsh("net-destroy", ONE)
         create(ONE, ADDRESSED, 1)
-        # Newer versions of libvirt put it back themselves.
+        # Newer versions of libvirt reconnect it themselves.
         subprocess.run(["ip", "link", "set", vm["nics"][0]["nic_internal_name"], "nomaster"], check=True)
         run = agreed(vm, on_drift="live")
         assert (run.actions, master(vm)) == (["reconnect_nic"], ONE)

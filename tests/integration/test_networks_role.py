@@ -31,7 +31,7 @@ def removed() -> Iterator[None]:
 
 
 def roles(*runs: dict[str, Any]) -> list[list[str]]:
-    """Run the role once for each of these variables, in one playbook, and return what each has planned and changed."""
+    """Run the role once with each of these variables, in one playbook, and return what each run planned and changed."""
     tasks = [{"ansible.builtin.include_role": {"name": "zstack.kvm.networks"}, "vars": variables} for variables in runs]
     results = run_tasks(tasks)
     return [result["stdout_lines"] for result in results if "stdout_lines" in result]

@@ -59,14 +59,14 @@ def test_a_bridge_takes_over_the_address_and_no_connection_is_cut(host: ManagedH
     bridges = [MOVED, {"name": "inner"}]
     results = run_tasks([role(networks_bridges=bridges)] * 2, prefix=host.prefix)
     done = [result["stdout_lines"] for result in results if "stdout_lines" in result]
-    # Each run finds what is needed, and the first one does it.
+    # The first run changes what is needed; the others find nothing to do.
     assert (done[0], done[2]) == (done[1], [])
     assert {"br_eth0: created", "inner: created"} <= set(done[0])
     assert len(done) == 3
     assert (host.addresses("br_eth0"), host.addresses("eth0")) == ([f"{ADDRESS}/24"], [])
     assert host.ports("br_eth0") == {"eth0"}
     assert connection.echoed("after") == "after"
-    # The address is the bridge's now: nothing is left to move.
+    # The bridge has the address now: nothing is left to move.
     again = apply(host, {"uplink": "eth0"})
     assert (again.returncode, again.stdout) == (0, "")
 
@@ -74,7 +74,7 @@ def test_a_bridge_takes_over_the_address_and_no_connection_is_cut(host: ManagedH
 def test_bridges_come_back_when_the_host_boots(host: ManagedHost) -> None:
     assert apply(host, MOVED, {"name": "inner"}).returncode == 0
     host.restart(without=["br_eth0", "inner"])
-    wait_until(lambda: host.addresses("br_eth0") == [f"{ADDRESS}/24"], "the bridge is there again")
+    wait_until(lambda: host.addresses("br_eth0") == [f"{ADDRESS}/24"], "the bridge exists again")
     assert host.ports("br_eth0") == {"eth0"}
     again = apply(host, MOVED, {"name": "inner"})
     assert (again.returncode, again.stdout) == (0, "")

@@ -50,7 +50,7 @@ def test_a_bridge_takes_over_the_address_cuts_no_connection_and_comes_back_at_bo
     assert (again.returncode, again.stdout) == (0, "")
 
     host.restart(without=["br_eth0", "inner"])
-    wait_until(lambda: host.addresses("br_eth0") == [f"{ADDRESS}/24"], "the bridge is there again")
+    wait_until(lambda: host.addresses("br_eth0") == [f"{ADDRESS}/24"], "the bridge exists again")
     wait_until(lambda: host.ports("br_eth0") == {"eth0"}, "the bridge has its port again")
 
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A guest that never comes up: the error has the diagnostics that an operator would need first."""
+"""A guest that does not become ready: the error has the diagnostics that an operator needs first."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SAID = "No init found. The password is ******** here"
 
 @pytest.fixture(scope="module")
 def vm() -> Iterator[Vm]:
-    """Yield a VM whose agent is waited for, but never answers; its guest says the password of its console instead."""
+    """Yield a VM whose agent is waited for but never answers; its guest prints the console's password instead."""
     with image_directory() as images:
         disk = media.write_raw(images / "root.raw", SAID.replace("********", PASSWORD))
         vm: dict[str, Any] = {
@@ -44,7 +44,7 @@ def vm() -> Iterator[Vm]:
             "channels": [{"socket_path": str(images / "agent.sock"), "target_name": "org.qemu.guest_agent.0"}],
             "console_password": PASSWORD,
             "wait_for": "guest_agent",
-            # The guest speaks after half a second, but perhaps on a busy machine.
+            # The guest prints its text after half a second, or later on a busy machine.
             "timeout": 10,
         }
         remove_domain(vm["uuid"])
@@ -55,7 +55,7 @@ def vm() -> Iterator[Vm]:
 
 @pytest.fixture(scope="module")
 def first(vm: Vm) -> TaskRun:
-    """Return the run that starts it."""
+    """Return the run that starts the VM."""
     return failed(vm)
 
 
@@ -67,14 +67,14 @@ def size_of_png(path: Path) -> tuple[int, int]:
 
 
 def wait_until_the_task_listens(uuid: str) -> None:
-    """Return when the console is open, and for long enough that the guest has said something."""
+    """Wait until the task has opened the console, for long enough that the guest has printed something."""
 
     def console_is_taken() -> bool:
         try:
             in_process.hypervisor().open_console(uuid).close()
         except VmError:
             return True
-        # The task shall find it free.
+        # The task must find it free.
         time.sleep(0.5)
         return False
 
@@ -105,7 +105,7 @@ def test_all_of_it_is_shown_to_people(first: TaskRun) -> None:
     assert first.error["boot_diagnostics"]["screenshot"] in message
 
 
-def test_a_vm_that_was_there_before_is_no_better(vm: Vm, first: TaskRun) -> None:
+def test_a_vm_that_ran_before_gets_the_same_error(vm: Vm, first: TaskRun) -> None:
     again = start({**vm, "timeout": SOON})
     assert (again.error["code"], again.actions, again.vm["changed"]) == ("guest_agent_timeout", [], False)
     assert SAID in again.error["boot_diagnostics"]["serial_console"]

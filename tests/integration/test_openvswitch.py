@@ -40,7 +40,7 @@ def nic(**options: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def vm(new_vm: NewVm, switch: OpenVSwitch) -> dict[str, Any]:
-    """Return a VM that runs, in VLAN 100."""
+    """Return a running VM in VLAN 100."""
     vm = new_vm(nics=[nic(vlan_id=100, interface_id=INTERFACE_ID)])
     assert not start(vm).failed
     return vm
@@ -122,7 +122,7 @@ class TestDrift:
         run = agreed(vm, on_drift="live")
         assert (run.actions, run.vm["restart_required"]) == (["define"], True)
         assert NIC + "/virtualport" in [each["path"] for each in run.vm["differences"]]
-        # The guest does not listen when it is asked to shut down.
+        # The guest ignores requests to shut down.
         assert agreed({**vm, "timeout": 10}, on_drift="restart").actions == ["stop", "start"]
         assert port(switch)[:2] == (OTHER_BRIDGE, "100")
 
@@ -151,7 +151,7 @@ def reaches(guest: str, address: str) -> bool:
 
 
 def test_frames_stay_in_the_vlan(switch: OpenVSwitch) -> None:
-    """Open vSwitch passes a guest's frames in its VLAN only, also after the VLAN was changed."""
+    """Open vSwitch passes a guest's frames in its VLAN only, even after the VLAN was changed."""
     switch.add_port(BRIDGE, "ovsin100", 100, "10.214.1.1/24")
     switch.add_port(BRIDGE, "ovsin200", 200, "10.214.2.1/24")
     vm: dict[str, Any] = {

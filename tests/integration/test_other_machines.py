@@ -58,7 +58,7 @@ def test_spice_with_redirection_and_two_monitors(new_vm: NewVm) -> None:
 
 
 def test_uefi_for_a_guest_that_suspends_to_disk_is_in_sync(new_vm: NewVm) -> None:
-    # libvirt finds no firmware that promises it. That UEFI boots is another test's matter.
+    # libvirt finds no firmware that promises it. Another test shows that UEFI boots.
     vm = new_vm(firmware="uefi", suspend_to_disk=True, create_paused=True)
 
     assert agreed(vm).actions == ["define", "start"]
@@ -111,7 +111,7 @@ def test_what_libvirt_adds_goes_with_the_board_and_the_bus_that_it_belongs_to(ne
     virsh("define", str(changed))
     virsh("destroy", vm["uuid"])
 
-    # Newer libvirt has added a watchdog to q35, and a model to the disk.
+    # Newer versions of libvirt add a watchdog to q35, and a model to the disk.
     vm["machine"] = "pc"
     assert in_process.start(vm).actions == ["define", "start"]
     again = in_process.start(vm)
@@ -180,7 +180,7 @@ def test_aarch64_grows_to_128_cpus(new_vm: NewVm, images: Path) -> None:
 
 @pytest.fixture
 def another_qemu() -> Any:
-    # Beside the first one, where it finds its modules.
+    # In the same directory as the first one, where it finds its modules.
     path = QEMU.with_name("another-qemu")
     os.link(QEMU, path)
     yield path

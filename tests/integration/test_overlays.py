@@ -38,7 +38,7 @@ def overlay_of(vm: dict[str, Any], name: str) -> str:
 
 
 def write_boot_sector(image: str, text: str) -> None:
-    """Write what a guest may have written since the snapshot."""
+    """Write a boot sector, as a guest may have done since the snapshot."""
     sector = Path(image + ".sector")
     sector.write_bytes(media.boot_sector(text))
     subprocess.run(["qemu-io", "-f", "qcow2", "-c", f"write -s {sector} 0 512", image], check=True, capture_output=True)
@@ -51,7 +51,7 @@ def assert_in_sync(run: TaskRun, vm: dict[str, Any], image: str) -> None:
 
 @pytest.fixture
 def vm(new_vm: NewVm) -> dict[str, Any]:
-    """Return a VM that runs."""
+    """Return a running VM."""
     vm = new_vm()
     start(vm)
     return vm
@@ -184,7 +184,7 @@ class TestBlockJobs:
         assert (run.actions, run.vm["overlays"]) == ([], [])
 
     def test_a_disk_that_is_pulled_is_not_touched(self, new_vm: NewVm, images: Path) -> None:
-        """libvirt's XML says nothing of this job."""
+        """libvirt's XML does not show this job."""
         disk = media.write_raw(images / "disk.raw", "I am large", 64 * MIB)
         with disk.open("r+b") as file:
             file.seek(MIB)

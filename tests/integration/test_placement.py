@@ -15,7 +15,7 @@ from typing import Any
 from ansible_collections.zstack.kvm.tests.support.laboratory import CHECKOUT
 from ansible_collections.zstack.kvm.tests.support.playbook import TARGET_PYTHON
 
-# A VM of hv1 may run on hv2, which can't be asked.
+# A VM of hv1 may run on hv2, which can't be queried.
 HOSTS = {"hv1": {}, "hv2": {"zstack_uri": "qemu+unix:///system?socket=/run/nobody-listens"}}
 HV2 = "hv2 cannot be queried for its running VMs"
 

@@ -22,7 +22,7 @@ from ansible_collections.zstack.kvm.tests.support.playbook import TARGET_PYTHON
 from ansible_collections.zstack.kvm.tests.support.reference_cases import ALL_CASES
 from ansible_collections.zstack.kvm.tests.support.virsh import virsh
 
-# Of the written ones, for hosts like this one.
+# From the hand-written ones, those for hosts like this one.
 OLD = [case.document for case in ALL_CASES if case.name[0].isdigit() and case.arch == "x86_64"]
 TODAYS = [case.document for case in STARTED if case.name[0] == "r" and case.arch == "x86_64"][:12]
 DOCUMENTS = [*OLD, *TODAYS]
@@ -30,7 +30,7 @@ DOCUMENTS = [*OLD, *TODAYS]
 
 @pytest.fixture(scope="module")
 def predicted(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
-    """Return one run with all documents."""
+    """Run the playbook once with all documents."""
     variables = {
         "ansible_python_interpreter": TARGET_PYTHON,
         "zstack_hosts": "localhost",
@@ -39,10 +39,10 @@ def predicted(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedP
         "zstack_secret_start_vm_cmds": "\n".join(json.dumps(dict(document), indent=2) for document in TODAYS),
         "zstack_vm_defaults": {"domain_type": "qemu"},
     }
-    given = tmp_path_factory.mktemp("documents") / "variables.json"
-    given.write_text(json.dumps(variables), encoding="utf-8")
+    file = tmp_path_factory.mktemp("documents") / "variables.json"
+    file.write_text(json.dumps(variables), encoding="utf-8")
     playbook = str(Path(sys.executable).parent / "ansible-playbook")
-    command = [playbook, "-i", "localhost,", "-c", "local", "-e", f"@{given}", "--check", "playbooks/start_vms.yml"]
+    command = [playbook, "-i", "localhost,", "-c", "local", "-e", f"@{file}", "--check", "playbooks/start_vms.yml"]
     return subprocess.run(command, cwd=CHECKOUT, env=dict(os.environ), capture_output=True, text=True, check=False)
 
 

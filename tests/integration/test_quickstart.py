@@ -21,7 +21,7 @@ from ansible_collections.zstack.kvm.tests.support.laboratory import CHECKOUT
 from ansible_collections.zstack.kvm.tests.support.linux_guest import BUILT
 from ansible_collections.zstack.kvm.tests.support.virsh import state
 
-# An environment of Ansible's, a guest that boots under emulation, the role twice.
+# A virtual environment with Ansible, a guest that boots under emulation, the role twice.
 pytestmark = [pytest.mark.outside, pytest.mark.timeout(900)]
 
 BRIDGE = Path("/sys/class/net/br_quickstart")
@@ -35,7 +35,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     for name in project_files(CHECKOUT):
         (directory / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(CHECKOUT / name, directory / name, follow_symlinks=False)
-    # What is downloaded and built is the same here and there.
+    # Downloads and builds are the same in both clones.
     shutil.copytree(BUILT, directory / ".cache/guest")
     git(directory, "init", "--quiet")
     git(directory, "add", "--all")
@@ -58,7 +58,7 @@ def git(directory: Path, *arguments: str) -> str:
 
 
 def quickstart(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the command from elsewhere, with its standard input closed, as a cron job may."""
+    """Run the command from another directory, with its standard input closed, as a cron job may."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     command = ["sh", "-c", 'exec "$0" "$@" <&-', str(directory / "quickstart"), *arguments]
     return subprocess.run(command, cwd="/", env=environment, capture_output=True, text=True, check=False)
@@ -74,7 +74,7 @@ def nics_in_the_bridge() -> set[str]:
 
 
 def pixels(png: bytes) -> bytes:
-    """Return the bytes of a picture, filters undone."""
+    """Return the bytes of a picture, with the filters undone."""
     plain = thumbnail(png, 4096)
     at = plain.index(b"IDAT")
     return zlib.decompress(plain[at + 4 : at + 4 + int.from_bytes(plain[at - 4 : at], "big")])

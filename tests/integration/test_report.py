@@ -34,7 +34,7 @@ from ansible_collections.zstack.kvm.tests.support.watched_fleet import (
 
 pytestmark = pytest.mark.outside
 
-# As a survey gives variables: as text.
+# As text, like a survey's variables.
 WORKFLOW = [{"uuid": uuid_of("web-01"), "name": "web-01", "host": FIRST, "changed": True}]
 VARIABLES = {"zstack_report_title": "Night <shift>", "zstack_report_pictures": "true"}
 
@@ -183,10 +183,10 @@ def test_scripts_that_are_not_its_own_do_not_run(page: Page) -> None:
 
 def test_it_makes_no_network_requests_and_logs_no_errors(page: Page) -> None:
     assert page.requests() == []
-    assert page.complaints() == []
+    assert page.browser_messages() == []
 
 
-# What people may call a VM who want the page to do something.
+# Names of people who want the page to do something else.
 NAMES = (
     MARKUP, TEMPLATE, "<script>document.title='owned'</script>", "</td></tr></table><h1>owned</h1>", "<!--", "-->",
     "<img src=x onerror=document.title='owned'>", "<svg onload=document.title='owned'>", "<iframe src=//evil.example>",
@@ -199,7 +199,7 @@ NAMES = (
 
 
 def test_29_names_and_more_are_text_to_the_browser(window: Any, tmp_path: Path) -> None:
-    """The page of a fleet that has just such VMs; what their other texts are is the same."""
+    """All VMs of this fleet have such names; their other texts are the same."""
     vms = [
         {
             "uuid": f"u{number}",
@@ -223,7 +223,7 @@ def test_29_names_and_more_are_text_to_the_browser(window: Any, tmp_path: Path) 
     file.write_text(html_page(values, template), encoding="utf-8")
     page = Page(window, file)
     assert window.title == NAMES[2]
-    # The browser shows white space as one blank.
+    # The browser shows any white space as one space.
     assert sorted(page.shown_names()) == sorted(" ".join(clean_line(name).split()) for name in NAMES)
     assert page.count("script") == 1 and page.count("iframe, svg[onload], base, #vms form, plaintext") == 0
-    assert (page.requests(), page.complaints()) == ([], [])
+    assert (page.requests(), page.browser_messages()) == ([], [])

@@ -22,7 +22,7 @@ OTHER_KEY = base64.b64encode(b"another key").decode("ascii")
 
 @pytest.fixture
 def identity() -> Iterator[str]:
-    """Yield the UUID of a secret that is gone when the test is over."""
+    """Yield the UUID of a secret, which is removed after the test."""
     value = str(uuid.uuid4())
     yield value
     try_virsh("secret-undefine", value)
@@ -36,7 +36,7 @@ def secret(identity: str, check: bool = False, **options: Any) -> TaskRun:
 
 
 def secret_of_playbook(identity: str, **options: Any) -> TaskRun:
-    """Return the same by a task of a playbook that prints all that it can."""
+    """Return the same from a task of a playbook with the highest verbosity."""
     return run_task(f"zstack.kvm.{MODULE}", {"uuid": identity, **options}, verbosity=4)
 
 
@@ -85,7 +85,7 @@ def test_a_wrong_definition_is_replaced_and_the_value_kept(identity: str) -> Non
     )
     recreated = ["undefine", "define", "set_value"]
     assert [step["actions"] for step in steps[1:]] == [recreated, recreated, []]
-    # It would come back when libvirt is restarted.
+    # Otherwise it would come back when libvirt is restarted.
     assert not list(Path("/etc/libvirt/secrets").glob(f"{identity}*"))
     element = definition_of_secret(identity)
     assert (element.findtext("usage/name"), element.get("ephemeral")) == ("another", "yes")

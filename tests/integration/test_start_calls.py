@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Number of calls of libvirt: a constant, plus at most three per VM that is in sync, eight per VM that starts.
+"""The number of libvirt calls: a constant, plus at most three per VM that is in sync, eight per VM that starts.
 
-A secret that the hypervisor does not have yet is made once, whichever VMs use it, and is counted apart.
+A secret that the hypervisor does not have yet is created once, whichever VMs use it, and is counted separately.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ CHAP = ("user", "pa55word")
 
 @pytest.fixture
 def counted(tmp_path: Path) -> Counted:
-    """Start VMs and return how many calls that took."""
+    """Yield a function that starts VMs and returns the number of calls."""
     calls = tmp_path / "calls"
 
     def counting(*vms: dict[str, Any], **options: Any) -> TaskRun:
@@ -75,7 +75,7 @@ def begin_with(*vms: dict[str, Any]) -> None:
 
 @pytest.fixture(scope="module")
 def chap_volume(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    """Yield a volume behind a portal that asks for a password."""
+    """Yield a volume behind a portal that requires a password."""
     lun = tmp_path_factory.mktemp("luns") / "lun.raw"
     lun.write_bytes(bytes(1 << 20))
     with IscsiServer() as server:
@@ -99,7 +99,7 @@ def ceph_secret() -> dict[str, str]:
 
 
 def everything(new_vm: NewVm, **options: Any) -> dict[str, Any]:
-    """Return a VM for which everything is asked that can be asked of libvirt for file volumes."""
+    """Return a VM that causes every query of libvirt that a VM with file volumes can cause."""
     return new_vm(autostart=True, nics=[{"bridge_name": "br_eth0"}], console_password="secret", **options)
 
 
@@ -120,7 +120,7 @@ def test_a_run_that_changes_nothing_imports_nothing_that_changes_vms(new_vm: New
     result, names = done.stdout.strip().split("\n")
     assert json.loads(result)["vms"][0]["state"] == "running" and not json.loads(result)["changed"], result
     imported = [name.partition("module_utils.")[2] for name in names.split()]
-    assert "_drift.live_changes" in imported
+    assert "_drift.live_drift" in imported
     assert [name for name in imported if name.startswith(("_actions", "_diagnostics", "_start.execution"))] == []
 
 

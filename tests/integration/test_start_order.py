@@ -56,7 +56,7 @@ def occupy(vm: dict[str, Any]) -> None:
 
 @pytest.fixture
 def batches(tmp_path: Path) -> Any:
-    """Run playbooks/start_vms.yml with VMs in batches, and return what was printed."""
+    """Run playbooks/start_vms.yml with VMs in batches, and return its output."""
 
     def run(*vms: dict[str, Any], size: int) -> str:
         host = {"ansible_connection": "local", "ansible_python_interpreter": TARGET_PYTHON, "zstack_vms": vms}

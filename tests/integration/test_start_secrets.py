@@ -20,7 +20,7 @@ from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun, agree
 from ansible_collections.zstack.kvm.tests.support.servers import CephCluster, IscsiServer
 from ansible_collections.zstack.kvm.tests.support.virsh import definition, virsh
 
-# New ones each time: what is found of them somewhere comes from this run.
+# New ones each time: if one is found anywhere, it comes from this run.
 CONSOLE, CHAP, KEY = secrets.token_hex(4), secrets.token_hex(8), secrets.token_hex(8)
 CEPHX = base64.b64encode(KEY.encode()).decode()
 SECRETS = (CONSOLE, CHAP, CEPHX, KEY)
@@ -38,10 +38,10 @@ def assert_in_none_of(texts: dict[str, str], searched: tuple[str, ...] = SECRETS
 def run_watched(
     tmp_path: Path, vm: dict[str, Any], searched: tuple[str, ...] = SECRETS, owners: tuple[str, ...] = LIBVIRTS_OWN
 ) -> TaskRun:
-    """Run the module at the highest verbosity; what can be seen of it has no secret in it."""
+    """Run the module at the highest verbosity, and assert that nothing that can be seen of it contains a secret."""
     watch = Watch()
     log = tmp_path / "ansible.log"
-    # Not ANSIBLE_DEBUG: with that, Ansible prints the arguments of every module that has no no_log task around it.
+    # Not ANSIBLE_DEBUG, with which Ansible prints the arguments of every module in a task without no_log.
     settings = {"ANSIBLE_LOG_PATH": str(log)}
     with watch.watching():
         run = run_task("zstack.kvm.zstack_vm_start", {"vms": [vm]}, verbosity=6, environment=settings)
@@ -64,7 +64,7 @@ def test_when_a_vm_starts(new_vm: NewVm, tmp_path: Path) -> None:
     vm = new_vm(console_password=CONSOLE)
     assert run_watched(tmp_path, vm).actions == ["define", "start"]
     assert definition(vm["uuid"]).find("devices/graphics").get("passwd") == CONSOLE
-    # What searches does find what is there.
+    # The search finds a secret that exists.
     assert any(file.startswith(LIBVIRTS_OWN) for file in files_with(CONSOLE))
 
 
@@ -107,7 +107,7 @@ def test_when_storage_fails(new_vm: NewVm, tmp_path: Path) -> None:
 
 @pytest.fixture
 def volume(tmp_path: Path) -> Iterator[dict[str, Any]]:
-    """Yield a LUN behind a password, on a server that runs."""
+    """Yield a LUN behind a password, on a running server."""
     lun = tmp_path / "lun.raw"
     lun.write_bytes(bytes(1 << 20))
     with IscsiServer() as server:
@@ -125,7 +125,7 @@ def test_when_a_volume_has_a_password(new_vm: NewVm, volume: dict[str, Any], tmp
 
 
 def test_when_a_volume_is_given_a_wrong_password(new_vm: NewVm, volume: dict[str, Any], tmp_path: Path) -> None:
-    # Only right or wrong, it is as secret as the other.
+    # A wrong password is as secret as the right one.
     run = run_watched(tmp_path, new_vm(data_volumes=[{**volume, "chap_password": KEY}]))
     assert run.error["code"] == "storage_denied"
 

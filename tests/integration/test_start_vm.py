@@ -81,7 +81,7 @@ def test_a_qemu_that_hangs_is_an_error_of_its_vm_at_most_and_the_others_start(
     assert not in_process.start(hanging).failed
     (qemu,) = qemus_of(hanging["uuid"])
     os.kill(qemu, signal.SIGSTOP)
-    # From libvirt 11 on, whoever reads the definition waits for a call that QEMU does not answer.
+    # Since libvirt 11, reading the definition waits for a call that QEMU does not answer.
     with subprocess.Popen(["virsh", "domblkinfo", hanging["uuid"], "vda"], stdout=subprocess.DEVNULL):
         try:
             hung, started = in_process.start(hanging, other).vms

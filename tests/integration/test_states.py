@@ -29,13 +29,13 @@ HALT = b"\xfa\xf4\xeb\xfd"
 
 
 def disk_that_runs(path: Path, code: bytes) -> dict[str, Any]:
-    """Return a root volume whose boot sector is this code."""
+    """Return a root volume with this code as its boot sector."""
     path.write_bytes((code + HALT).ljust(510, b"\0") + b"\x55\xaa" + bytes(1 << 20))
     return {"install_path": str(path), "format": "raw"}
 
 
 def obedient_disk(images: Path) -> dict[str, Any]:
-    """Return a root volume whose guest shuts down when it is asked to."""
+    """Return a root volume whose guest shuts down on request."""
     return {"install_path": str(write_obedient_disk(images / "obedient.raw")), "format": "raw"}
 
 
@@ -81,7 +81,7 @@ def test_paused_because_its_disk_is_full_it_is_an_error_until_there_is_room(new_
         subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", raw, disk], check=True)
         disk.chmod(0o666)
         subprocess.run(["dd", "if=/dev/zero", f"of={rest}", "bs=4k"], check=False, capture_output=True)
-        # A file system in memory has no direct access.
+        # A file system in memory does not support direct I/O.
         vm = new_vm(root_volume={"install_path": str(disk), "cache_mode": "writeback"}, wait_for="running")
         start(vm)
         wait_until(lambda: state(vm["uuid"]) == "paused")
@@ -191,7 +191,7 @@ def test_transient_it_becomes_persistent_and_runs_on(new_vm: NewVm) -> None:
 class TestCrashed:
     @pytest.fixture
     def crashed(self, new_vm: NewVm, images: Path) -> dict[str, Any]:
-        """Return a VM whose guest has panicked, which its own definition says to keep."""
+        """Return a VM whose guest has panicked and whose definition preserves it in that state."""
         vm = new_vm(
             root_volume=disk_that_runs(images / "panic.raw", PANIC),
             domain_patches=[
@@ -217,7 +217,7 @@ class TestCrashed:
 def test_in_shutdown_it_is_started_as_soon_as_it_is_off(new_vm: NewVm, images: Path, tmp_path: Path) -> None:
     slow, may_end, calls = images / "slow-to-end", images / "may-end", tmp_path / "calls"
     slow.write_text(
-        # libvirt kills what has not ended 10 seconds after it was told to.
+        # libvirt kills a QEMU that has not ended 10 seconds after the request.
         "#!/bin/bash\n"
         f'trap "until test -e {may_end}; do sleep 0.1; done; kill -TERM \\$child" TERM\n'
         '/usr/bin/qemu-system-x86_64 "$@" & child=$!\n'
@@ -240,7 +240,7 @@ def test_in_shutdown_it_is_started_as_soon_as_it_is_off(new_vm: NewVm, images: P
 
 
 def begin_backup(vm: dict[str, Any]) -> None:
-    """Begin a backup job that lasts until it is aborted, waiting for a client to fetch the data."""
+    """Begin a backup job, which lasts until it is aborted because no client fetches the data."""
     server = "<server transport='tcp' name='127.0.0.1' port='10999'/>"
     xml = f"<domainbackup mode='pull'>{server}</domainbackup>"
     virsh("backup-begin", "--backupxml", "/dev/stdin", vm["uuid"], stdin=xml)
@@ -297,7 +297,7 @@ class TestNameAndUuid:
 class TestDriftOfARunningVm:
     @pytest.fixture
     def running(self, new_vm: NewVm, images: Path) -> dict[str, Any]:
-        """Return a VM that runs, and whose guest shuts down when it is asked to."""
+        """Return a running VM whose guest shuts down on request."""
         vm = new_vm(root_volume=obedient_disk(images))
         assert not start(vm).failed
         wait_until_up(vm["uuid"])

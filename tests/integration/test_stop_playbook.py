@@ -21,11 +21,11 @@ from ansible_collections.zstack.kvm.tests.support.virsh import state
 
 
 def play(*arguments: str, **variables: Any) -> tuple[int, str]:
-    """Return how many tasks changed something, and the output."""
-    given = {"ansible_python_interpreter": TARGET_PYTHON, "zstack_hosts": "localhost", **variables}
+    """Return the number of tasks that changed something, and the output."""
+    all_variables = {"ansible_python_interpreter": TARGET_PYTHON, "zstack_hosts": "localhost", **variables}
     command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "localhost,", "-c", "local"]
     done = subprocess.run(
-        [*command, "-e", json.dumps(given), *arguments, "playbooks/stop_vms.yml"],
+        [*command, "-e", json.dumps(all_variables), *arguments, "playbooks/stop_vms.yml"],
         cwd=CHECKOUT, env=dict(os.environ), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
@@ -33,7 +33,7 @@ def play(*arguments: str, **variables: Any) -> tuple[int, str]:
 
 
 def pair(new_vm: NewVm, images: Path) -> list[dict[str, Any]]:
-    """Return two VMs that run; the first shuts down when it is asked to, the second doesn't."""
+    """Return two running VMs; the first shuts down on request, the second doesn't."""
     disk = write_obedient_disk(images / "obedient.raw")
     vms = [new_vm(root_volume={"install_path": str(disk), "format": "raw"}), new_vm()]
     assert not start(*vms).failed
@@ -42,7 +42,7 @@ def pair(new_vm: NewVm, images: Path) -> list[dict[str, Any]]:
 
 def test_all_described_vms_are_stopped_and_check_mode_says_so(new_vm: NewVm, images: Path) -> None:
     obedient, deaf = pair(new_vm, images)
-    # What describes VMs for start_vms.yml does so here: ZStack's documents too.
+    # VMs are described as for start_vms.yml, by ZStack's documents too.
     document = {
         "vmInstanceUuid": deaf["uuid"].replace("-", ""), "vmName": deaf["name"], "memory": 33554432, "cpuNum": 1,
         "rootVolume": {"installPath": deaf["root_volume"]["install_path"], "deviceId": 0, "deviceType": "file"},
@@ -75,7 +75,7 @@ def test_named_vms_alone_are_stopped_and_a_second_run_has_nothing_to_do(new_vm: 
 def test_an_empty_selection_stops_nothing_and_a_blank_one_is_none(new_vm: NewVm) -> None:
     described = {"zstack_vms": json.dumps([new_vm()])}
     empty: list[Any] = [[], " ,; ", None, " \n"]
-    skipped = ["skipped=1" in play(zstack_stop=given, **described)[1] for given in empty]
+    skipped = ["skipped=1" in play(zstack_stop=selection, **described)[1] for selection in empty]
     assert skipped == [True, True, False, False]
 
 

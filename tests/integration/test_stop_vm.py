@@ -31,17 +31,17 @@ MODULE = "zstack.kvm.zstack_vm_stop"
 
 def stop(*vms: dict[str, Any], **options: Any) -> list[dict[str, Any]]:
     """Run the module with these VMs, and return their entries."""
-    given = {
+    fields = {
         "timeout": 60, "force": False, "undefine": False, "removal": Removal(), "check_mode": False, "diff": True,
         **options,
     }  # fmt: skip
-    order = StopRequest(**given, cancelled=threading.Event())
-    results = stop_vms(hypervisor(), HostSystem(), [vm["uuid"] for vm in vms], order)
+    request = StopRequest(**fields, cancelled=threading.Event())
+    results = stop_vms(hypervisor(), HostSystem(), [vm["uuid"] for vm in vms], request)
     return [result.as_entry() for result in results]
 
 
 def obedient(new_vm: NewVm, images: Path, **options: Any) -> dict[str, Any]:
-    """Return a VM that shuts down when it is asked to."""
+    """Return a VM that shuts down on request."""
     disk = write_obedient_disk(images / f"{uuid.uuid4()}.raw")
     return new_vm(root_volume={"install_path": str(disk), "format": "raw"}, **options)
 
@@ -92,7 +92,7 @@ def test_a_hanging_qemu_is_forced_off_and_delays_no_other_vm(new_vm: NewVm, imag
     with hanging_qemu(hanging):
         began = time.monotonic()
         ended, stopped = stop(hanging, other, timeout=8, force=True)
-        # libvirt itself waits for ten seconds before it kills a QEMU that doesn't hear.
+        # libvirt itself waits for ten seconds before it kills a QEMU that doesn't react.
         assert time.monotonic() - began < 100
     assert (ended["actions"], ended["state"]) == (["shutdown", "destroy"], "shutoff")
     assert (stopped["actions"], stopped["state"]) == (["shutdown"], "shutoff")
@@ -165,7 +165,7 @@ def test_the_secret_of_two_vms_goes_with_the_second(new_vm: NewVm) -> None:
 
 
 def domain_with_secret(identity: str, secret: str) -> str:
-    """Return a domain that is only defined, with a disk in a ceph cluster that nobody has to have."""
+    """Return a domain that is only defined, with a disk in a ceph cluster that need not exist."""
     return (
         f"<domain type='qemu'><name>{identity}</name><uuid>{identity}</uuid><memory>32768</memory>"
         "<os><type arch='x86_64'>hvm</type></os><devices><disk type='network'><source protocol='rbd' name='pool/image'>"

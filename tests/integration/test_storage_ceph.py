@@ -45,7 +45,7 @@ def ceph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CephCluster]:
 
 @pytest.fixture
 def secret_uuid() -> Iterator[str]:
-    """Yield the UUID of a secret that is gone when the test is over."""
+    """Yield the UUID of a secret, which is removed after the test."""
     value = str(uuid.uuid4())
     yield value
     try_virsh("secret-undefine", value)
@@ -129,7 +129,7 @@ def test_limits_hold_and_a_volume_can_be_shared(new_vm: NewVm, ceph: CephCluster
     vms = [in_ceph(new_vm, ceph, secret_uuid) for _number in range(2)]
     for vm in vms:
         vm["root_volume"].update(shareable=True, qos={"total_bandwidth": 7000000, "total_iops": 321})
-    # Of several at once it would be chance which one makes the secret.
+    # If several started at once, it would be a matter of chance which one creates the secret.
     assert not module_run.agreed(*vms, parallel=1).failed
     for vm in vms:
         (disk,) = [each for each in qmp(vm["uuid"], "query-block") if each["qdev"].startswith("/machine/peripheral/v")]
@@ -230,7 +230,7 @@ def test_the_definition_has_the_secret_where_libvirts_schema_wants_it(
 
 @pytest.fixture(scope="module")
 def golden(ceph: CephCluster) -> None:
-    """Make a protected snapshot of a bootable image."""
+    """Create a protected snapshot of a bootable image."""
     ceph.write_image("bak", "disk", media.boot_sector("I am golden"))
     ceph.snapshot("bak", "disk", "golden")
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Storage that can't be reached: each failure has its code, comes soon, and leaves nothing half started."""
+"""Storage that can't be reached: each failure has its code, is reported soon, and leaves nothing half started."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from ansible_collections.zstack.kvm.tests.support.processes import qemus_of
 from ansible_collections.zstack.kvm.tests.support.servers import CephCluster, IscsiServer, NbdServer
 from ansible_collections.zstack.kvm.tests.support.virsh import state, try_virsh, virsh
 
-# libvirt and QEMU by themselves wait for minutes.
+# On their own, libvirt and QEMU would wait for minutes.
 SECONDS = 90
 SECRET = "4c1b3f1e-6a57-4a4c-9a3e-5d1d5f0f7b10"
 IQN, LOCKED = "iqn.2024-01.io.zstack:open", "iqn.2024-01.io.zstack:locked"
@@ -34,7 +34,7 @@ IQN, LOCKED = "iqn.2024-01.io.zstack:open", "iqn.2024-01.io.zstack:locked"
 
 @dataclass(frozen=True)
 class Servers:
-    """One of each kind."""
+    """One server of each kind."""
 
     ceph: CephCluster
     iscsi: IscsiServer
@@ -84,7 +84,7 @@ def start_in_time(*vms: dict[str, Any], **options: Any) -> TaskRun:
 
 
 def fails(vm: dict[str, Any], code: str, *texts: str) -> TaskRun:
-    """Return a start that fails soon with this code, says what it is about, and leaves nothing."""
+    """Start the VM, assert that it fails soon with this code and these texts and leaves nothing, and return the run."""
     run = predicted.failed(start_in_time, vm)
     assert run.error["code"] == code, run.error
     assert all(text in run.error["message"] for text in texts), run.error["message"]
@@ -95,7 +95,7 @@ def fails(vm: dict[str, Any], code: str, *texts: str) -> TaskRun:
 
 @contextmanager
 def silent_server() -> Iterator[int]:
-    """Yield a port that takes connections and then says nothing."""
+    """Yield a port that accepts connections and then stays silent."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
 
@@ -122,7 +122,7 @@ class TestCeph:
             port = server.getsockname()[1]
             child = os.fork()
             if child == 0:
-                # Check mode asks too.
+                # Check mode connects too.
                 for _run in range(2):
                     server.accept()[0].send(b"SSH-2.0-other\r\n")
                 os._exit(0)
@@ -146,7 +146,7 @@ class TestCeph:
         run = fails(vm, "storage_denied", SECRET)
         assert servers.ceph.wrong_key not in run.output
 
-    def test_the_key_is_none_that_ceph_knows(self, new_vm: NewVm, servers: Servers) -> None:
+    def test_the_key_is_unknown_to_ceph(self, new_vm: NewVm, servers: Servers) -> None:
         fails(new_vm(root_volume=ceph_volume(servers), **key("YWJj")), "storage_denied", SECRET)
 
     def test_a_key_is_needed(self, new_vm: NewVm, servers: Servers) -> None:
@@ -226,7 +226,7 @@ class TestFusionstor:
 
 
 class TestLostAfterItWasReached:
-    """The moment is made: what is lost is lost as soon as the VM is defined. All that then happens is real."""
+    """The moment is simulated: storage is lost as soon as the VM is defined. Everything that then happens is real."""
 
     @pytest.fixture
     def when_defined(self, monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:

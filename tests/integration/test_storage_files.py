@@ -26,7 +26,7 @@ def raw_disk(images: Path) -> Path:
 
 
 def disguise(disk: Path) -> None:
-    """Write to a raw disk, as a guest can, the header of a qcow2 image whose backing file is one of the host's."""
+    """Write to a raw disk, as a guest can, the header of a qcow2 image with a backing file of the host."""
     image = media.write_qcow2(disk.with_name("disguise"), "x").read_bytes()
     with disk.open("r+b") as raw:
         raw.write(image[:4096])

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""VMs on FusionStor: exports of a real NBD server on the unix socket that FusionStor has."""
+"""VMs on FusionStor: exports of a real NBD server on the Unix socket that FusionStor uses."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ODD = "p:o,o l/i@m:a?g=e%41&é"
 
 @pytest.fixture(scope="module", autouse=True)
 def exports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
-    """Yield a server that runs, and the files behind its exports."""
+    """Yield a running server, and the files behind its exports."""
     directory = tmp_path_factory.mktemp("nbd")
     files = {
         "pool/raw": media.write_raw(directory / "raw", "I am raw"),
@@ -92,7 +92,7 @@ def test_limits_hold_and_a_volume_can_be_shared(new_vm: NewVm) -> None:
 
 
 def test_a_snapshot_in_a_file_on_top_of_the_export_is_kept(new_vm: NewVm, images: Path) -> None:
-    """Also when only the header of the file says what it lies on."""
+    """Even when only the header of the file names its backing image."""
     vm = new_vm(root_volume=volume("pool/raw"))
     module_run.start(vm)
     images.chmod(0o777)

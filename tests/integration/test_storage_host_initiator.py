@@ -4,7 +4,7 @@
 """iSCSI volumes without virtio: the hypervisor's own kernel logs in, and the LUN is passed through to the VM.
 
 On an emulated hypervisor, whose kernel has an initiator, against a real target on this machine. It has VLAN devices as
-well, for the bridges of the role networks: to boot another one would take too long.
+well, for the bridges of the role networks: booting another one would take too long.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ WRONG = {**CHAP, "chap_password": "wrong-password"}
 NAME = "san"  # of the machine with the server, in the hypervisor
 BOOT_SECONDS = 180
 
-# Stands before the real program and keeps a record of its arguments, as anybody could who watches the processes.
-# What somebody has written for it is done once, after a login.
+# Wraps the real program and records its arguments, as anybody could who watches the processes.
+# A script that a test has written is run once, after a login.
 WATCHED_ISCSIADM = """#!/bin/sh
 echo "$*" >> /run/iscsiadm.log
 /usr/sbin/iscsiadm "$@" || exit
@@ -57,7 +57,7 @@ PROGRAM = Path(__file__).resolve().parents[2] / "roles/networks/files/bridges"
 BRIDGES = [{"uplink": "eth0", "vlan": 100}]
 MORE_BRIDGES = [*BRIDGES, {"uplink": "eth0", "move_addresses": True}, {"uplink": "eth0", "vlan": 7}]
 
-# A frame has to be in VLAN 100 to reach that address.
+# Only frames in VLAN 100 reach that address.
 PEER_IN_VLAN = """ip -n peer link add link eth0 name eth0.100 type vlan id 100
 ip -n peer address add 10.100.0.2/24 dev eth0.100
 ip -n peer link set eth0.100 up
@@ -84,7 +84,7 @@ class TaskPlayed(NamedTuple):
 
 @pytest.fixture(scope="module")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IscsiServer]:
-    """Yield a server with two targets of two LUNs each, of which one asks for CHAP."""
+    """Yield a server with two targets of two LUNs each, one of which requires CHAP."""
     directory = tmp_path_factory.mktemp("luns")
     with IscsiServer() as server:
         for name, chap in ((OPEN, None), (LOCKED, (USER, PASSWORD))):
@@ -103,7 +103,7 @@ def hypervisor() -> Iterator[EmulatedHypervisor]:
 
 @pytest.fixture(scope="module")
 def played(hypervisor: EmulatedHypervisor, target: IscsiServer, tmp_path_factory: pytest.TempPathFactory) -> TaskPlayed:
-    """Return a VM that was started by a playbook, over ssh, from a LUN behind CHAP, and has one of another target."""
+    """Return a VM that a playbook has started over ssh from a LUN behind CHAP, with another target's LUN as well."""
     domain = vm(lun(target, LOCKED, 2, NAME, **CHAP), data_volumes=[lun(target, OPEN, 2, MACHINE_IPV6)])
     task = {"zstack.kvm.zstack_vm_start": {"vms": [domain]}, "register": "started"}
     play = {"hosts": "all", "gather_facts": False, "tasks": [task, {"ansible.builtin.debug": {"var": "started"}}]}
@@ -119,7 +119,7 @@ def played(hypervisor: EmulatedHypervisor, target: IscsiServer, tmp_path_factory
 
 @pytest.fixture
 def running(hypervisor: EmulatedHypervisor, played: TaskPlayed) -> TaskPlayed:
-    """Return the VM that the playbook started, which runs, whatever an earlier test did to it."""
+    """Return the running VM that the playbook started, whatever an earlier test did to it."""
     if state(hypervisor, played.domain) != "running":
         assert not hypervisor.start(played.domain).failed
     return played
@@ -147,7 +147,7 @@ def lun(target: IscsiServer, iqn: str, number: int = 1, portal: str = MACHINE, *
 def vm(root_volume: dict[str, Any], **options: Any) -> dict[str, Any]:
     identity = str(uuid.uuid4())
     small = {"name": "test " + identity[:8], "memory": "32MiB", "cpu_num": 1, "domain_type": "qemu"}
-    # The menu would wait for a key.
+    # With the menu, the guest would wait for a key.
     patient = {"timeout": 120, "wait_for": "running", "use_boot_menu": False}
     return {"uuid": identity, **small, **patient, "root_volume": root_volume, **options}
 
@@ -212,14 +212,14 @@ class TestVmsOfOneSession:
         self, hypervisor: EmulatedHypervisor, target: IscsiServer, running: TaskPlayed
     ) -> None:
         changed = {**running.domain, "timeout": 30, "domain_patches": [UNKNOWN_TO_QEMU]}
-        # A machine in a machine: what starts it again has the time that the VM has.
+        # An emulated machine is slow: the new start has only the VM's timeout.
         run = hypervisor.start(changed, on_drift="restart")
         assert run.failed
         assert (run.error["phase"], run.error["rollback"]) == ("start", "done"), run.error
         assert (run.vm["changed"], state(hypervisor, running.domain)) == (True, "running")
         assert (sessions(hypervisor), target.sessions(LOCKED), target.sessions(OPEN)) == (2, 1, 1)
 
-    def test_a_stopped_vm_takes_only_the_session_along_that_no_other_has(
+    def test_a_stopped_vm_ends_only_the_session_that_no_other_vm_uses(
         self, hypervisor: EmulatedHypervisor, target: IscsiServer, running: TaskPlayed
     ) -> None:
         other = vm(lun(target, LOCKED, 1, NAME, **CHAP))
@@ -266,7 +266,7 @@ class TestOneVm:
     def test_a_device_that_does_not_appear_is_an_error_and_undone(
         self, hypervisor: EmulatedHypervisor, target: IscsiServer
     ) -> None:
-        """Without udev the hypervisor has the session but no device for it."""
+        """Without udev, the hypervisor has the session but no device for it."""
         hypervisor.run("pkill -STOP udevd")
         try:
             run = fails(hypervisor, vm(lun(target, OPEN)))
@@ -276,10 +276,10 @@ class TestOneVm:
         assert run.error["phase"] == "log_in_to_iscsi_target"
         assert sessions(hypervisor) == 0
 
-    def test_a_login_that_is_refused_is_a_listed_error_where_only_the_login_tells(
+    def test_a_refused_login_is_a_listed_error_even_if_only_the_login_reveals_it(
         self, hypervisor: EmulatedHypervisor, target: IscsiServer
     ) -> None:
-        """A QEMU without iSCSI driver can't be asked beforehand."""
+        """A QEMU without an iSCSI driver can't check the login beforehand."""
         hypervisor.run("mkdir -p /run/blocks; mv /usr/lib/x86_64-linux-gnu/qemu/block-iscsi.so /run/blocks")
         try:
             run = fails(hypervisor, vm(lun(target, LOCKED, **WRONG)))

@@ -33,7 +33,7 @@ CHAP = {"chap_username": USER, "chap_password": PASSWORD}
 
 @pytest.fixture(scope="module")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IscsiServer]:
-    """Yield a server with two targets of two LUNs each, of which one asks for CHAP."""
+    """Yield a server with two targets of two LUNs each, one of which requires CHAP."""
     directory = tmp_path_factory.mktemp("luns")
     with IscsiServer() as server:
         for name, chap in ((OPEN, None), (LOCKED, (USER, PASSWORD))):
@@ -66,7 +66,7 @@ def volume(target: IscsiServer, iqn: str, lun: int = 1, **options: Any) -> dict[
 
 
 def define_secret(value: str) -> str:
-    """Return a secret of the target that somebody else made."""
+    """Return a secret of the target that somebody else created."""
     identity = str(uuid.uuid4())
     xml = "<secret ephemeral='yes' private='no'><uuid>%s</uuid><usage type='iscsi'><target>%s</target></usage></secret>"
     virsh("secret-define", "/dev/stdin", stdin=xml % (identity, LOCKED))
@@ -157,7 +157,7 @@ class TestSecret:
 
     def test_several_vms_of_one_target_have_one(self, new_vm: NewVm, target: IscsiServer) -> None:
         vms = [new_vm(root_volume=volume(target, LOCKED, lun, **CHAP)) for lun in (1, 2)]
-        # Of several at once it would be chance which one makes it.
+        # If several started at once, it would be a matter of chance which one creates it.
         assert not module_run.agreed(*vms, parallel=1).failed
         assert {secret_in_definition(vm) for vm in vms} == {chap_secret_uuid(LOCKED)}
         assert {state(vm["uuid"]) for vm in vms} == {"running"}

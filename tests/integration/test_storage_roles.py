@@ -53,7 +53,7 @@ def vaulted_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def identity() -> Iterator[str]:
-    """Yield the UUID of a secret that is gone when the test is over."""
+    """Yield the UUID of a secret, which is removed after the test."""
     value = str(uuid.uuid4())
     yield value
     try_virsh("secret-undefine", value)
@@ -71,7 +71,7 @@ def test_the_key_of_a_secret_may_come_from_a_vault(vaulted_key: Path, identity: 
 
 @pytest.fixture
 def identities() -> Iterator[list[str]]:
-    """Yield the UUIDs of secrets that are gone when the test is over."""
+    """Yield the UUIDs of secrets, which are removed after the test."""
     values = [str(uuid.uuid4()) for _number in range(3)]
     yield values
     for value in values:
@@ -121,7 +121,7 @@ def test_a_directory_below_run_is_there_again_after_a_boot(volatile: Path) -> No
     made = owner_and_mode(volatile)
     assert made[2] == 0o750
     shutil.rmtree(volatile.parent)
-    # What systemd runs at every boot.
+    # systemd runs this at every boot.
     subprocess.run(["systemd-tmpfiles", "--create", AT_BOOT], check=True)
     assert owner_and_mode(volatile) == made
     assert not changed(run_role("channel_dirs", channel_dirs_paths=[str(volatile)]))
@@ -189,7 +189,7 @@ class TestLabels:
         shutil.rmtree(self.POLICY)
 
     def label(self, directory: Path, *paths: str, like: str = "", rules: str = "") -> list[str]:
-        """Return what is done to the rules of labels, given the site's rules and equivalent directories."""
+        """Return the changes to the rules for labels, given the site's rules and equivalent directories."""
         (self.POLICY / "contexts/files/file_contexts.subs_dist").write_text(f"# comment\n\n{like}\n")
         (directory / "rules").write_text(rules)
         facts = {"selinux": {"type": self.POLICY.name}, "python": {"executable": sys.executable}}
@@ -198,7 +198,7 @@ class TestLabels:
         tasks = [fact, *[{"ansible.builtin.include_role": role, "vars": {"channel_dirs_paths": list(paths)}}] * 2]
         assert not any(result.get("failed") for result in run_tasks(tasks))
         assert (directory / "restored").read_text().split() == [*paths] * 2
-        # Done by the first run; the second one finds nothing to do
+        # The first run does this; the second one has nothing to do
         return (directory / "done").read_text().splitlines() if (directory / "done").exists() else []
 
     def test_a_directory_is_named_as_the_policy_of_el_9_knows_it(self, tmp_path: Path) -> None:
@@ -227,7 +227,7 @@ def owner_and_mode(path: Path) -> tuple[int, int, int]:
 
 
 class TestParentsOfQemusUser:
-    """Whoever runs as QEMU's user may do as they like in the directory in which the role creates another."""
+    """Processes of QEMU's user can do as they like in the directory in which the role creates another."""
 
     @pytest.fixture
     def theirs(self) -> Iterator[Path]:

@@ -41,14 +41,14 @@ def target(tmp_path: Path) -> Iterator[IscsiServer]:
 
 @pytest.fixture
 def export(tmp_path: Path) -> Iterator[str]:
-    """Yield the name of what FusionStor's socket serves."""
+    """Yield the name of the export that FusionStor's socket serves."""
     with NbdServer({"pool/data": media.write_qcow2(tmp_path / "data", "I am an export")}, socket=Path(NBD_SOCKET)):
         yield "pool/data"
 
 
 @pytest.fixture
 def secret() -> Iterator[str]:
-    """Yield the UUID of the cluster's secret; this one and the target's are gone when the test is over."""
+    """Yield the UUID of the cluster's secret; it and the target's secret are removed after the test."""
     value = str(uuid.uuid4())
     yield value
     for each in (value, chap_secret_uuid(IQN)):

@@ -59,10 +59,10 @@ def virsh(*arguments: str, stdin: str = "") -> str:
 
 
 def first_sector(url: str) -> bytes:
-    """Return the first 512 bytes of what QEMU's own client reads; AssertionError with its words when it can't."""
+    """Return the first 512 bytes that QEMU's own client reads; raise AssertionError with its output if it fails."""
     with tempfile.TemporaryDirectory() as directory:
         target = Path(directory) / "sector"
-        # A connection that is refused for its key or password is tried again for long by some clients.
+        # Some clients retry for a long time when their key or password is refused.
         command = ["qemu-img", "dd", "-f", "raw", "-O", "raw", "bs=512", "count=1", f"if={url}", f"of={target}"]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
         assert done.returncode == 0, done.stderr
@@ -92,7 +92,7 @@ class TestMedia:
         domain = boot(disk.format(f"<source file='{path}'/>").replace("<disk ", "<disk type='file' "), boot_device)
         assert serial_console.wait_for_text(domain, "booted from here\r\n")
 
-    def test_the_text_is_there_for_a_reader_who_comes_late(self, images, boot):
+    def test_a_late_reader_gets_the_text(self, images, boot):
         path = media.write_raw(images / "disk", "still here")
         domain = boot(f"<disk type='file'><source file='{path}'/><target dev='hda'/></disk>")
         serial_console.wait_for_text(domain, "still here")
@@ -123,7 +123,7 @@ SCREEN = "<graphics type='vnc'/><video><model type='vga'/></video>"
 
 
 def drawn(directory: Path, domain: str) -> int:
-    """Return the number of bytes of a screen that differ from their neighbours: those that a PNG's filters leave."""
+    """Return the number of bytes of a screen that differ from their neighbours: what PNG's filters leave."""
     picture = directory / f"{domain}.png"
     virsh("screenshot", domain, str(picture))
     content, offset, packed = picture.read_bytes(), 8, b""
@@ -144,7 +144,7 @@ def cluster() -> Iterator[CephCluster]:
         yield cluster
 
 
-# Fixtures, so that the machines end before their storage does: QEMU waits ten seconds for a cluster that is gone.
+# Fixtures, so that the domains end before their storage: QEMU waits ten seconds for a cluster that is gone.
 @pytest.fixture
 def ipv6_cluster() -> Iterator[CephCluster]:
     with CephCluster(address="::1") as cluster:
@@ -180,7 +180,7 @@ class TestCeph:
         domain = boot(network_disk(ipv6_cluster, "pool/volume", ceph_secret(ipv6_cluster.key)))
         assert serial_console.wait_for_text(domain, "booted by IPv6")
 
-    def test_without_cephx_nobody_asks_for_a_key(self, open_cluster, boot):
+    def test_without_cephx_no_key_is_required(self, open_cluster, boot):
         open_cluster.write_image("pool", "volume", media.boot_sector("booted without a key"))
         assert serial_console.wait_for_text(boot(network_disk(open_cluster, "pool/volume")), "booted without a key")
 
@@ -206,10 +206,10 @@ def ceph_secret() -> Iterator[Callable[[str], str]]:
 def network_disk(cluster: CephCluster, image: str, secret: str = "", snapshot: str = "", device: str = "disk") -> str:
     auth = f"<auth username='zstack'><secret type='ceph' uuid='{secret}'/></auth>" if secret else ""
     hosts = "".join(f"<host name='{monitor['hostname']}' port='{monitor['port']}'/>" for monitor in cluster.monitors)
-    # QEMU is given the snapshot's name apart: libvirt doesn't look for it in the image's.
-    taken = f"<snapshot name='{snapshot}'/>" if snapshot else ""
+    # The snapshot's name is an element of its own: libvirt doesn't look for it in the image's name.
+    snapshot_element = f"<snapshot name='{snapshot}'/>" if snapshot else ""
     return f"""<disk type='network' device='{device}'><driver name='qemu' type='raw'/>{auth}
-        <source protocol='rbd' name='{image}'>{hosts}{taken}</source><target dev='hda'/></disk>"""
+        <source protocol='rbd' name='{image}'>{hosts}{snapshot_element}</source><target dev='hda'/></disk>"""
 
 
 @pytest.fixture(scope="module")
@@ -225,11 +225,11 @@ class TestIscsi:
     def test_a_lun_is_read_at_both_loopback_addresses(self, server, address):
         assert first_sector(server.url(f"{IQN}-open", address=address)) == media.boot_sector("booted from iSCSI")
 
-    def test_chap_lets_the_right_password_in(self, server):
+    def test_chap_accepts_the_right_password(self, server):
         assert first_sector(server.url(f"{IQN}-chap", chap=CHAP)) == media.boot_sector("booted with CHAP")
 
     @pytest.mark.parametrize("chap", [None, ("operator", "a-wrong-password")])
-    def test_chap_keeps_everybody_else_out(self, server, chap):
+    def test_chap_refuses_any_other_login(self, server, chap):
         with pytest.raises(AssertionError, match="Authentication failure"):
             first_sector(server.url(f"{IQN}-chap", chap=chap))
 
@@ -304,7 +304,7 @@ class TestServersEnd:
 
 
 def left_behind() -> tuple[list[str], list[str]]:
-    """Return directories and processes that servers made."""
+    """Return the directories and processes that servers have created."""
     return sorted(str(path) for path in Path(tempfile.gettempdir()).glob("zstack-kvm-*")), server_processes()
 
 

@@ -38,7 +38,7 @@ TEMPLATES = (
 
 
 def document(name: str, **fields: Any) -> dict[str, Any]:
-    """Return a document whose patch also says the name, for a VM without NICs and channels."""
+    """Return a document whose patch contains the name too, for a VM without NICs and channels."""
     title = etree.Element("title")
     title.text = name
     patch = {"action": "add", "xpath": "/domain", "value": etree.tostring(title, encoding="unicode")}
@@ -51,7 +51,7 @@ def document(name: str, **fields: Any) -> dict[str, Any]:
 def play(
     directory: Path, playbook: str, variables: dict[str, Any], *arguments: str
 ) -> tuple[list[dict[str, Any]], str]:
-    """Run a playbook on this machine, and return the results of its tasks and all that it printed."""
+    """Run a playbook on this machine, and return the results of its tasks and its output."""
     inventory = directory / "hosts.json"
     here: dict[str, Any] = {
         "ansible_connection": "local",
@@ -85,15 +85,17 @@ def test_there_are_29_templates() -> None:
 
 
 def test_in_documents_that_start_vms_reads(tmp_path: Path) -> None:
-    given = [document(template) for template in TEMPLATES]
-    # What goes beyond the protocol is for the endpoint.
-    Path(tmp_path, "documents").write_text(json.dumps([{**each, "options": None} for each in given]), encoding="utf-8")
+    documents = [document(template) for template in TEMPLATES]
+    # Options beyond the protocol are for the agent API.
+    Path(tmp_path, "documents").write_text(
+        json.dumps([{**each, "options": None} for each in documents]), encoding="utf-8"
+    )
     read = f"{{{{ lookup('ansible.builtin.file', '{tmp_path}/documents') }}}}"
     results, output = play(tmp_path, "zstack.kvm.start_vms", {"zstack_start_vm_cmds": read}, "--check", "--diff")
     (diffs,) = [item["diff"] for result in results for item in result.get("results", []) if "diff" in item]
     after = [etree.fromstring(diff["after"]) for diff in diffs]
     assert [domain.findtext("description") for domain in after] == list(TEMPLATES), output
-    assert [path(domain) for domain in after] == [each["rootVolume"]["installPath"] for each in given]
+    assert [path(domain) for domain in after] == [each["rootVolume"]["installPath"] for each in documents]
     (lines,) = [result["msg"] for result in results if isinstance(result.get("msg"), list)]
     assert [template for template in TEMPLATES if not any(template in line for line in lines)] == []
 
@@ -105,10 +107,10 @@ def test_in_documents_that_the_endpoint_takes() -> None:
 
 
 class TestInADocumentThatTheEndpointCarriesOut:
-    """One name has all templates."""
+    """One name contains all templates."""
 
     def carry_out(self, document: dict[str, Any], directory: Path) -> dict[str, Any]:
-        """Return what the endpoint would report."""
+        """Return what the agent API would report."""
         request, result = directory / "request", directory / "result"
         request.write_text(json.dumps(read_request(json.dumps(document)).arguments), encoding="utf-8")
         files = {"zstack_agent_api_request": str(request), "zstack_agent_api_result": str(result)}

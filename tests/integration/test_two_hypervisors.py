@@ -50,7 +50,7 @@ class Remote:
         return self.virsh("domstate", vm["uuid"]) if vm["uuid"] in self.virsh("list", "--all", "--uuid") else "absent"
 
     def says(self, vm: Vm, text: str) -> bool:
-        """Return whether the guest says something on its serial console, on this hypervisor."""
+        """Return whether the guest prints something on its serial console on this hypervisor."""
         terminal = self.virsh("ttyconsole", vm["uuid"])
         command = f"timeout 60 grep --max-count=1 --fixed-strings '{text}' {terminal}"
         return text in self._laboratory.execute(self.name, "sh", "-c", command)
@@ -91,21 +91,21 @@ NewVm = Callable[..., Vm]
 @pytest.fixture
 def new_vm(hypervisors: tuple[Remote, Remote], shared: Path) -> Iterator[NewVm]:
     """Yield a function that describes a small VM whose disk both hypervisors have; options are added or replaced."""
-    made = []
+    identities = []
 
     def describe(**options: Any) -> Vm:
         identity = str(uuid.uuid4())
-        made.append(identity)
+        identities.append(identity)
         disk = media.write_raw(shared / identity, "I am " + identity)
         disk.chmod(0o666)
         vm = {"uuid": identity, "name": "remote", "memory": "32MiB", "cpu_num": 1, "domain_type": "qemu"}
-        # As much as any other process: by default a busy machine lets a VM starve.
+        # As much as any other process: with the default, a VM starves on a busy machine.
         vm["cpu_speed"] = 1024
         return {**vm, "root_volume": {"install_path": str(disk), "format": "raw"}, **options}
 
     yield describe
     for remote in hypervisors:
-        for identity in set(made) & set(remote.virsh("list", "--all", "--uuid").split()):
+        for identity in set(identities) & set(remote.virsh("list", "--all", "--uuid").split()):
             if identity in remote.virsh("list", "--uuid").split():
                 remote.virsh("destroy", identity)
             if identity in remote.virsh("list", "--all", "--uuid").split():
@@ -175,7 +175,7 @@ class TestMigration:
     def migrating(
         self, hypervisors: tuple[Remote, Remote], new_vm: NewVm, shared: Path
     ) -> Iterator[tuple[Vm, subprocess.Popen[bytes]]]:
-        """Yield a VM on its slow way from the first hypervisor to the second, and the migration's process."""
+        """Yield a VM that slowly migrates from the first hypervisor to the second, and the migration's process."""
         source, target = hypervisors
         vm = new_vm(memory="96MiB")
         disk = Path(vm["root_volume"]["install_path"])
@@ -186,7 +186,7 @@ class TestMigration:
         command = ["virsh", "-c", source.uri, "migrate", "--live", "--persistent", "--undefinesource", "--unsafe"]
         process = subprocess.Popen([*command, vm["uuid"], target.uri, "--migrateuri", f"tcp://{target.address}"])
         wait_until(lambda: process.poll() is not None or target.state(vm) == "paused", "the migration begins")
-        assert process.poll() is None, "the migration ended before it was seen"
+        assert process.poll() is None, "the migration ended before it was observed"
         yield vm, process
         process.kill()
         process.wait()
@@ -201,7 +201,7 @@ class TestMigration:
         for policy in ("next_boot", "restart"):
             changed = start({**vm, "cpu_num": 2}, uri=source.uri, on_drift=policy)
             assert changed.error["code"] == "vm_busy", changed.error
-        assert process.poll() is None, "the migration was over before it was looked at"
+        assert process.poll() is None, "the migration was over before it was checked"
 
         source.virsh("migrate-setspeed", vm["uuid"], FAST)
         assert process.wait(timeout=240) == 0

@@ -37,7 +37,7 @@ def started(vm: dict[str, Any]) -> None:
 
 
 def undefine(vm: dict[str, Any], *removed: str) -> dict[str, Any]:
-    """Force the VM off, undefine it and remove what is named; returns its entry."""
+    """Force the VM off, undefine it, remove what is named, and return its entry."""
     removal = Removal(**dict.fromkeys(removed, True))
     order = StopRequest(0, True, True, removal, check_mode=False, diff=False, cancelled=threading.Event())
     (result,) = stop_vms(hypervisor(), HostSystem(), [vm["uuid"]], order)
@@ -104,7 +104,7 @@ def test_a_definition_that_is_undone_takes_the_tpm_state_of_its_own_run_only(vm:
 
 
 class TestLibvirtThatCannotKeepTpms:
-    """There is none before 8.9.0 in the laboratory: what is asked of this one has no flags for TPMs."""
+    """The laboratory has no libvirt before 8.9.0: this one is called without its flags for TPMs."""
 
     @pytest.fixture(autouse=True)
     def _old(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,7 +39,7 @@ def network() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def guest(network: None) -> Iterator[str]:
-    """Yield a Linux with an agent, which has an address from DHCP and has given itself another one."""
+    """Yield a Linux with an agent, with one address from DHCP and another that it has configured itself."""
     identity = str(uuid.uuid4())
     with image_directory() as images:
         disk = linux_guest.boot_disk(images / "disk.qcow2")
@@ -65,10 +65,10 @@ def look(identity: str) -> dict[str, Any]:
 def test_addresses_have_the_source_that_knows_them(guest: str) -> None:
     output = linux_guest.execute(guest, f"udhcpc -i eth0 -n -q -f; ip address add {OWN_ADDRESS}/20 dev eth0")
     leased = re.search(r"lease of (\S+) obtained", output)[1]
-    # libvirt learns of it from a helper of its DHCP server.
+    # libvirt learns about it from a helper of its DHCP server.
     wait_until(lambda: leased in virsh("net-dhcp-leases", NETWORK))
     addresses = {each["address"]: each for each in look(guest)["addresses"]}
-    # busybox' client tells its lease and sets nothing, so that the agent doesn't know of it.
+    # busybox's client prints its lease and configures nothing, so that the agent doesn't know the address.
     assert addresses[leased] == {
         "address": leased, "prefix": 24, "mac": MAC, "interface": look(guest)["nics"][0]["device"], "source": "lease",
     }  # fmt: skip

@@ -33,7 +33,7 @@ ADDRESS = "10.213.7.9"
 
 @pytest.fixture(scope="module")
 def vm() -> Iterator[dict[str, Any]]:
-    """Yield a VM that runs, for all tests."""
+    """Yield a running VM, for all tests."""
     identity = str(uuid.uuid4())
     with image_directory() as images:
         path = media.write_qcow2(images / "disk.qcow2", f"I am {identity}")
@@ -53,7 +53,7 @@ def vm() -> Iterator[dict[str, Any]]:
 
 
 def pid_of(domain_name: str) -> int:
-    """Return the process of a running VM's QEMU."""
+    """Return the process ID of a running VM's QEMU."""
     return int(Path(f"/run/libvirt/qemu/{domain_name}.pid").read_text())
 
 
@@ -148,7 +148,7 @@ def test_it_is_in_sync_and_needs_no_restart(entry: dict[str, Any]) -> None:
 
 
 def waits_for_qemu(monkeypatch: pytest.MonkeyPatch, uuid: str) -> list[str]:
-    """Return the messages about each wait for a VM's QEMU, which hangs; a wait takes a tenth of a second here."""
+    """Return the messages about each wait for a hanging QEMU; here, a wait takes a tenth of a second."""
     waits, connected = [], Hypervisor.connect("qemu:///system")
     call_qemu = connected._call_qemu
 
@@ -176,7 +176,7 @@ def test_a_qemu_that_hangs_is_waited_for_once_and_the_others_reported_completely
         waits = waits_for_qemu(monkeypatch, vm["uuid"])
     finally:
         os.kill(pid, signal.SIGCONT)
-    # Newer libvirt, which still waits for the first task's call, does not even return the definition.
+    # Newer versions of libvirt, which still wait for the first task's call, do not even return the definition.
     assert waits in ([], ["cannot get the size of a disk: QEMU has not answered for 0.1 seconds"])
     assert not run.failed, run.output
     hung, whole = run.vms

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""zstack_volume: many volumes in one task, growth of a running VM's, removal of what nothing uses."""
+"""zstack_volume: many volumes in one task, growth of a running VM's volume, removal of unused volumes."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 MIB = 1 << 20
 
 
-def agreed(*given: dict[str, Any], **options: Any) -> list[dict[str, Any]]:
+def agreed(*volumes: dict[str, Any], **options: Any) -> list[dict[str, Any]]:
     """Return the entries of a run that check mode has predicted."""
-    predicted, real = run_volumes(*given, check=True, **options), run_volumes(*given, **options)
+    predicted, real = run_volumes(*volumes, check=True, **options), run_volumes(*volumes, **options)
     assert not real.failed, real.result
     assert [each["actions"] for each in predicted.result["volumes"]] == [
         each["actions"] for each in real.result["volumes"]
@@ -30,9 +30,9 @@ def agreed(*given: dict[str, Any], **options: Any) -> list[dict[str, Any]]:
     return list(real.result["volumes"])
 
 
-def error_of(*given: dict[str, Any], **options: Any) -> dict[str, Any]:
+def error_of(*volumes: dict[str, Any], **options: Any) -> dict[str, Any]:
     """Return the error of the first volume."""
-    run = run_volumes(*given, **options)
+    run = run_volumes(*volumes, **options)
     assert run.failed, run.result
     return dict(run.result["volumes"][0]["error"])
 
@@ -44,16 +44,16 @@ def image(images: Path) -> Path:
 
 def test_many_volumes_are_created_and_grown_and_then_nothing_changes(images: Path, image: Path) -> None:
     clone = {"image": str(image), "linked": True}
-    given = [{"install_path": str(images / f"clone{number}"), "create": dict(clone)} for number in range(20)]
+    volumes = [{"install_path": str(images / f"clone{number}"), "create": dict(clone)} for number in range(20)]
     empty = {"install_path": str(images / "empty"), "create": {"size": "4MiB", "format": "raw"}}
-    created = agreed(*given, empty)
+    created = agreed(*volumes, empty)
     assert {tuple(each["actions"]) for each in created} == {("create_volume",)}
     assert (created[0]["image"], created[0]["size"], created[-1]["format"]) == (str(image), MIB, "raw")
     empty["create"]["size"] = "8MiB"
-    grown = agreed(*given, empty)
+    grown = agreed(*volumes, empty)
     assert [each["actions"] for each in grown] == [[]] * 20 + [["grow_volume"]]
     assert grown[-1]["size"] == (images / "empty").stat().st_size == 8 * MIB
-    again = run_module("zstack_volume", {"volumes": [*given, empty]})
+    again = run_module("zstack_volume", {"volumes": [*volumes, empty]})
     assert (again.failed, again.result["changed"]) == (False, False)
 
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Volumes in files that are created with their VM: full copies, linked clones, growth, undo, what is refused."""
+"""Volumes in files that are created with their VM: full copies, linked clones, growth, undo, refusals."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ class TestLeftAlone:
     def test_a_volume_that_a_defined_vm_has_lost_is_not_created_again(
         self, new_vm: NewVm, image: Path, disk: Path
     ) -> None:
-        """A storage that isn't mounted looks like that."""
+        """This is what a storage looks like that isn't mounted."""
         vm = created(new_vm, disk, image=image)
         start(vm)
         virsh("destroy", vm["uuid"])
@@ -201,7 +201,7 @@ class TestFailedStart:
 
 @pytest.fixture
 def in_use(new_vm: NewVm) -> Iterator[tuple[str, str]]:
-    """Yield the disk of a VM that runs and of one that is off."""
+    """Yield the disks of a running VM and of one that is off."""
     on, off = new_vm(), new_vm()
     run = start(on, off)
     assert not run.failed, run.output
@@ -210,7 +210,7 @@ def in_use(new_vm: NewVm) -> Iterator[tuple[str, str]]:
 
 
 class TestRefused:
-    def test_whatever_the_image_cannot_be_used_for(
+    def test_what_the_image_cannot_be_used_for(
         self, new_vm: NewVm, image: Path, images: Path, in_use: tuple[str, str]
     ) -> None:
         hostile = images / "hostile"
@@ -251,7 +251,7 @@ Wrapper = Callable[[str, str], AbstractContextManager[None]]
 
 @pytest.fixture
 def qemu_img(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Wrapper:
-    """Have a command of qemu-img run a script before it."""
+    """Run a script before a command of qemu-img."""
     real, path = shutil.which("qemu-img"), os.environ["PATH"]
 
     @contextmanager
@@ -269,7 +269,7 @@ def qemu_img(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Wrapper:
 
 
 def ran(vm: dict[str, Any]) -> TaskRun:
-    """Return a run of the module in a process with this one's environment."""
+    """Run the module in a process with this one's environment, and return the run."""
     with module_run.begin(vm) as process:
         output, _errors = process.communicate(timeout=240)
     return module_run.finished(process, output)
@@ -311,7 +311,7 @@ class TestNoSpace:
     def test_in_the_middle_of_a_copy_leaves_nothing(
         self, new_vm: NewVm, full_image: Path, small: Path, qemu_img: Wrapper
     ) -> None:
-        """Somebody else uses the space up after it was checked."""
+        """Another process uses up the space after it was checked."""
         subprocess.run(["mount", "-o", "remount,size=12m", small], check=True)
         vm = created(new_vm, small / "disk", image=full_image)
         with qemu_img("convert", "head -c 8M /dev/zero >%s/else" % small):

@@ -37,7 +37,7 @@ def network() -> Iterator[None]:
 
 @contextmanager
 def described(**options: Any) -> Iterator[dict[str, Any]]:
-    """Yield a VM with a Linux on its disk without network configuration."""
+    """Yield a VM whose disk has a Linux without network configuration."""
     vm = {
         "uuid": str(uuid.uuid4()),
         "name": "guest",
@@ -58,7 +58,7 @@ def described(**options: Any) -> Iterator[dict[str, Any]]:
 
 
 def agent(vm: dict[str, Any], command: str, **arguments: Any) -> bool:
-    """Return whether the guest's agent can be called."""
+    """Return whether the guest's agent responds."""
     request = json.dumps({"execute": command, "arguments": arguments} if arguments else {"execute": command})
     return try_virsh("qemu-agent-command", vm["uuid"], "--timeout", "1", request).returncode == 0
 
@@ -123,7 +123,7 @@ class TestWithoutAnAgent:
 
     @pytest.fixture(scope="class")
     def lease(self, vm: dict[str, Any]) -> str:
-        """Return the address that the guest was given, and has not set."""
+        """Return the address that the guest was offered and has not configured."""
         output = linux_guest.execute(vm["uuid"], "udhcpc -i eth0 -n -q -f -s /bin/true")
         found = re.search(r"lease of (\S+) obtained", output)
         assert found, output

@@ -18,7 +18,7 @@ from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
 from ansible_collections.zstack.kvm.tests.support.in_process import hypervisor, start
 from ansible_collections.zstack.kvm.tests.support.virsh import definition, remove_domain, state, try_virsh, virsh
 
-# Each is ten of the one before it: the last is a billion.
+# Each is ten times the one before: the last one expands to a billion.
 LAUGHS = "".join(f"<!ENTITY l{number} '{f'&l{number - 1};' * 10}'>" for number in range(1, 10))
 GROWTH = 64 << 10  # KiB
 
@@ -53,14 +53,14 @@ def test_of_patches_are_refused(new_vm: NewVm, secret: Path, value: str) -> None
     run = start(vm, check=True)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < GROWTH
     assert "what nobody may see" not in json.dumps(run.result)
-    if "include" not in value:  # which is an element like any other to libvirt, too
+    if "include" not in value:  # libvirt, too, treats it like any other element
         assert run.error["code"] == "patch_failed", run.error
     assert state(vm["uuid"]) == "absent"
 
 
 @pytest.fixture
 def other(secret: Path) -> Iterator[str]:
-    """Another VM, whose definition libvirt returns with references to entities that it doesn't declare."""
+    """Yield another VM, whose definition libvirt returns with references to entities that it doesn't declare."""
     identity = str(uuid.uuid4())
     declared = f"<!DOCTYPE domain [<!ENTITY file SYSTEM 'file://{secret}'><!ENTITY a 'ha'>]>"
     virsh(
@@ -90,7 +90,7 @@ class TestOfAnotherVm:
         assert "what nobody may see" not in json.dumps(entry)
 
     def test_others_start(self, other: str, new_vm: NewVm) -> None:
-        """For that the definitions of all others are read, and what they claim is respected."""
+        """Their start reads the definitions of all other VMs, and respects their claims."""
         device = f"<serial type='unix'><source mode='bind' path='/run/{other}'/><target port='1'/></serial>"
         vm = new_vm(domain_patches=[{"action": "add", "xpath": "/domain/devices", "value": device}])
         run = start(vm)

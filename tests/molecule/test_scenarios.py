@@ -24,5 +24,5 @@ def test_the_scenario_passes(scenario: str) -> None:
         try:
             assert process.wait() == 0
         finally:
-            # An interrupted one destroys its hypervisors.
+            # When it is terminated, molecule still destroys its hypervisors.
             process.terminate()

@@ -31,8 +31,8 @@ ABORTED = re.compile(r"^nox > Session \S+ (?:aborted|failed): (.+?)(?: \(took .*
 class Part:
     """A part of the tests: the nox session of its name, what it needs of the machine, and its time limit.
 
-    Parts that C(share) the machine run beside each other, in this order: those that take longest are first. One that is
-    not C(usual) runs only when it is named.
+    Parts for which C(shares) is true run side by side, in this order: the longest first. A part that is not C(usual)
+    runs only when it is named.
     """
 
     name: str
@@ -140,7 +140,7 @@ def _run(part: Part, checkout: Checkout, further: list[str], screen: Screen) -> 
         try:
             _run_session(part, checkout, further, result, screen)
         except Exception as error:
-            # Whatever it is, the other parts keep their results.
+            # Whatever the error is, the other parts keep their results.
             screen.line(traceback.format_exc())
             result.problem(f"{part.name} broke off: {error!r}")
         result.seconds = time.monotonic() - started
@@ -161,7 +161,7 @@ def _run_session(part: Part, checkout: Checkout, further: list[str], result: Res
     )
     reports = checkout.results(part.name)
     if reports:
-        # ansible-test skips a test that has nothing to look at.
+        # ansible-test skips a test that has nothing to check.
         result.junit(reports, outcome, skip_fails=part.name not in ("sanity", "versions"))
     else:
         aborted = ABORTED.search(outcome.output)

@@ -17,7 +17,7 @@ _SOURCES = "tools/cloud_image"
 
 
 def path(checkout: Path) -> Path:
-    """Return where the image is, or will be. What it is made from is part of the name."""
+    """Return the path of the image, which may not exist; what it is built from is part of the name."""
     digest = hashlib.sha256()
     for source in sorted((checkout / _SOURCES).rglob("*")):
         if source.is_file() and "__pycache__" not in source.parts and source.suffix != ".md":

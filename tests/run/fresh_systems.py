@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The root file systems of hosts that are no hypervisors yet: a minimal Debian with Python and an SSH server.
+"""The root file systems of hosts that are not hypervisors yet: a minimal Debian with Python and an SSH server.
 
 They are cached for all clones on the machine and never changed: a host writes to a layer above.
 """
@@ -21,7 +21,7 @@ PACKAGES = ("ca-certificates", "dbus", "openssh-server", "python3", "systemd-sys
 
 
 def directory(name: str) -> Path:
-    """Return the path of a system's files, which need not exist. What they are created from is part of the name."""
+    """Return the path of a system's files, which may not exist; what they are created from is part of the name."""
     digest = hashlib.sha256(repr(PACKAGES).encode())
     return systems.CACHE / f"fresh-{name}-{digest.hexdigest()[:12]}"
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs one command of the tests: its output to the terminal and a log file, its time limited."""
+"""Runs one command of the tests, with its output on the terminal and in a log file, and with a time limit."""
 
 from __future__ import annotations
 
@@ -78,13 +78,13 @@ def run(
 
 
 def interrupt_on_signals() -> None:
-    """Treat both signals as Ctrl-C: what runs is ended, and may clean up."""
+    """Treat SIGINT and SIGTERM as Ctrl-C: commands that run are ended, and may clean up."""
 
     def interrupt(_number: int, _frame: object) -> None:
         raise KeyboardInterrupt
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        # A shell has what it begins in the background ignore Ctrl-C, and that is inherited.
+        # A shell makes its background commands ignore Ctrl-C, and that is inherited.
         signal.signal(number, interrupt)
 
 
@@ -125,7 +125,7 @@ def _follow(process: subprocess.Popen[bytes], log_file: BinaryIO, deadline: floa
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Stop the process if it still runs, and what it started: first by a signal that lets it clean up."""
+    """Stop the process if it still runs, and all that it started: first with a signal that lets it clean up."""
     if process.poll() is not None:
         return
     for number, seconds in ((signal.SIGINT, 20), (signal.SIGTERM, 5)):

@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-# Beyond PATH: Debian's own, built by hand, by pyenv, by uv.
+# Searched before PATH: Debian's own Pythons, and those built by hand, by pyenv, by uv.
 PATTERNS = (
     "/usr/bin",
     "/usr/local/bin",

@@ -43,7 +43,7 @@ class Result:
             self.problem(f"{name}: {outcome.reason}")
 
     def junit(self, paths: list[Path], outcome: Outcome, skip_fails: bool = True) -> None:
-        """Count the tests in JUnit files. A skipped one has shown nothing: it has failed if C(skip_fails)."""
+        """Count the tests in JUnit files. A skipped test proves nothing: it counts as failed if C(skip_fails)."""
         failed_before = self.failed
         skipped = ran = 0
         passed_at_last = {name for path in paths if path.stem.endswith(AGAIN) for name in _passed(path)}
@@ -93,7 +93,7 @@ def _name(test: ElementTree.Element) -> str:
 
 
 def table(results: list[Result]) -> str:
-    """Return the results, one part a line, and their sum as the last line."""
+    """Return the results, one part per line."""
     width = max([len(result.name) for result in results] + [4])
     lines = [f"{'part':{width}}  {'passed':>6}  {'failed':>6}  {'time':>8}"]
     for result in results:

@@ -9,7 +9,7 @@ import sys
 
 
 class Screen:
-    """The terminal. With a name, for what runs beside something else, only whole lines, each after the name."""
+    """The terminal. With a name, for parts that run side by side, it shows only whole lines, each after the name."""
 
     def __init__(self, name: str = "") -> None:
         self._prefix = f"{name:10} | ".encode() if name else b""
@@ -28,11 +28,11 @@ class Screen:
         sys.stdout.flush()
 
     def beat(self) -> None:
-        """Show that something goes on of which nothing else is seen."""
+        """Show that a command is running whose output is not shown."""
         if not self._prefix:
             print(".", end="", flush=True)
 
     def end(self) -> None:
-        """Show what still waits."""
+        """Show the rest of an unfinished line."""
         if self._begun:
             self.line("")

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from . import ansible_test, cloud_image, fresh_systems, systems
@@ -31,6 +32,7 @@ SYSTEM_SECONDS = 3600  # libvirt is built for one of them
 # The Python that runs this, not that of an environment that it runs in.
 PYTHON = str(getattr(sys, "_base_executable", sys.executable))
 
+SOURCES_HINT = "Do the package sources answer?"
 INDEX_HINT = "pip needs a Python package index: is the machine offline? See: pip config list"
 
 # Bindings to C libraries that fit Debian's own Python and no other; the virtual environment is of that Python.
@@ -56,7 +58,7 @@ def step(what: str) -> Iterator[None]:
 
 
 class Setup:
-    """The steps that make a machine ready; each does nothing where nothing is to be done."""
+    """The steps that make a machine ready; each does nothing if nothing is to be done."""
 
     def __init__(self, checkout: Checkout) -> None:
         self.checkout = checkout
@@ -97,6 +99,19 @@ class Setup:
     ) -> Outcome:
         env, cwd = env or self.checkout.environment(DEBIAN_FRONTEND="noninteractive"), cwd or self.checkout.root
         return run(command, cwd=cwd, env=env, log=self.log, seconds=seconds, screen=Screen(), quiet=True)
+
+    def _run_or_fail(
+        self,
+        what: str,
+        command: list[str],
+        seconds: float = APT_SECONDS,
+        hint: str = SOURCES_HINT,
+        env: dict[str, str] | None = None,
+        cwd: Path | None = None,
+    ) -> None:
+        outcome = self._run(command, seconds, env, cwd)
+        if not outcome.ok:
+            raise self._fail(what, outcome, hint)
 
     def _fail(self, what: str, outcome: Outcome, hint: str) -> SetupError:
         last_lines = "\n".join(f"    {line}" for line in outcome.output.strip().splitlines()[-12:])
@@ -161,13 +176,12 @@ class Setup:
             # One that lacks only packages is not removed: this may be run by nox from within it.
             if not existing.startswith(json.dumps([own])[:-1]):
                 shutil.rmtree(directory, ignore_errors=True)
-                outcome = self._run([python, "-m", "venv", str(directory)], PIP_SECONDS)
-                if not outcome.ok:
-                    raise self._fail(f"Creating {directory}", outcome, "Debian's package for it is python3-venv.")
+                command = [python, "-m", "venv", str(directory)]
+                hint = "Debian's package for it is python3-venv."
+                self._run_or_fail(f"Creating {directory}", command, PIP_SECONDS, hint)
             pip = [str(directory / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check"]
-            outcome = self._run([*pip, *requirements], PIP_SECONDS)
-            if not outcome.ok:
-                raise self._fail(f"Installing {' '.join(requirements)}", outcome, INDEX_HINT)
+            what = f"Installing {' '.join(requirements)}"
+            self._run_or_fail(what, [*pip, *requirements], PIP_SECONDS, INDEX_HINT)
             stamp.write_text(state)
 
     def _sanity_environments(self) -> None:
@@ -178,9 +192,8 @@ class Setup:
             if stamp.exists() and stamp.read_text() == ours:
                 return
             env, command = ansible_test.environment(self.checkout), ["ansible-test", "sanity", "--prime-venvs"]
-            outcome = self._run(command, PIP_SECONDS, env, staged(self.checkout))
-            if not outcome.ok:
-                raise self._fail("Creating the environments of ansible-test", outcome, INDEX_HINT)
+            what = "Creating the environments of ansible-test"
+            self._run_or_fail(what, command, PIP_SECONDS, INDEX_HINT, env, staged(self.checkout))
             stamp.write_text(ours)
 
     def _hypervisor(self) -> None:
@@ -188,44 +201,30 @@ class Setup:
         with step("libvirt and QEMU, by the role host_prerequisites"):
             variables = {"ansible_python_interpreter": "/usr/bin/python3", "zstack_hosts": "localhost"}
             command = [*playbook, "--extra-vars", json.dumps(variables), "playbooks/prepare_hypervisors.yml"]
-            outcome = self._run(command, APT_SECONDS)
-            if not outcome.ok:
-                raise self._fail("Making this machine a hypervisor", outcome, "The failed task above says why.")
+            hint = "The failed task above says why."
+            self._run_or_fail("Making this machine a hypervisor", command, hint=hint)
 
     def _guest(self) -> None:
         with step("a guest to boot, from Debian's packages"):
-            outcome = self._run(["tools/guest/build", "--output", str(self.checkout.guest)], APT_SECONDS)
-            if not outcome.ok:
-                raise self._fail("Building the guest", outcome, "The last line above says what is in the way.")
+            hint = "The last line above says why."
+            self._run_or_fail(
+                "Building the guest", ["tools/guest/build", "--output", str(self.checkout.guest)], hint=hint
+            )
 
     def _cloud_image(self) -> None:
-        def run_or_fail(command: list[str]) -> None:
-            outcome = self._run(command, APT_SECONDS)
-            if not outcome.ok:
-                raise self._fail("Building the cloud image", outcome, "Do the package sources answer?")
-
         with step("a cloud image of Debian, from its packages"):
-            cloud_image.ensure(self.checkout.root, run_or_fail)
+            cloud_image.ensure(self.checkout.root, partial(self._run_or_fail, "Building the cloud image"))
 
     def _fresh_systems(self) -> None:
-        def run_or_fail(command: list[str]) -> None:
-            outcome = self._run(command, APT_SECONDS)
-            if not outcome.ok:
-                raise self._fail("Creating the files of minimal systems", outcome, "Do the package sources answer?")
-
         with step("the files of minimal systems"), alone_in(systems.CACHE):
             for name in fresh_systems.SUITES:
-                fresh_systems.create(name, run_or_fail)
+                fresh_systems.create(name, partial(self._run_or_fail, "Creating the files of minimal systems"))
 
     def _system(self, name: str) -> None:
-        def run_or_fail(command: list[str]) -> None:
-            outcome = self._run(command, SYSTEM_SECONDS)
-            if not outcome.ok:
-                raise self._fail(f"Creating the files of {name}", outcome, "Do the package sources answer?")
-
+        run_or_fail = partial(self._run_or_fail, f"Creating the files of {name}", seconds=SYSTEM_SECONDS)
         packages = listed_packages(self.checkout.root / systems.PACKAGES)
         with step(f"the files of a hypervisor that runs {name}"):
-            # Nobody who has them waits for another clone that creates others.
+            # Whoever has the files need not wait for another clone that creates others.
             if not systems.directory(self.checkout.root, name).is_dir():
                 with alone_in(systems.CACHE):
                     systems.create(self.checkout.root, name, packages, run_or_fail)

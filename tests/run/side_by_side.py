@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Does several things at once, as many as there are CPUs."""
+"""Do several things at once, as many as there are CPUs."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def project_files(root: Path) -> list[str]:
 def staged(checkout: Checkout) -> Path:
     """Make the copy equal to the checkout, and return its directory.
 
-    Only what differs is written, so that tools that run beside each other do not see it change.
+    Only what differs is written, so that tools that run side by side do not see it change.
     """
     with alone(checkout, "stage"):
         _refresh(checkout, checkout.stage)
@@ -38,7 +38,7 @@ def staged(checkout: Checkout) -> Path:
 
 def _refresh(checkout: Checkout, stage: Path) -> None:
     stage.mkdir(parents=True, exist_ok=True)
-    # Without a repository of its own ansible-test asks the outer one, in which the copy is ignored.
+    # Without its own repository, ansible-test would query the outer one, in which the copy is ignored.
     if not (stage / ".git").exists():
         subprocess.run(["git", "init", "--quiet", "--template=", str(stage)], check=True)
     names = set(project_files(checkout.root))

@@ -17,7 +17,7 @@ class Supported:
     targets: tuple[str, ...]
 
 
-# What meta/runtime.yml and tests/config.yml promise, and what the makers of ansible-core support.
+# What meta/runtime.yml and tests/config.yml promise, and what the developers of ansible-core support.
 CORES = {
     "2.19": Supported(("3.11", "3.12", "3.13"), ("3.9", "3.10", "3.11", "3.12", "3.13")),
     "2.20": Supported(("3.12", "3.13", "3.14"), ("3.9", "3.10", "3.11", "3.12", "3.13", "3.14")),
@@ -25,18 +25,24 @@ CORES = {
 }
 TARGETS = CORES["2.21"].targets
 
-# What is run on them: VMs that start, boot, and are left alone by the next run; beyond that, with an ansible-core the
-# playbooks and the role, and with a target's Python the other modules.
+# What runs on them: VMs start, boot, and are left alone by the next run; in addition, the playbooks and the roles with
+# each ansible-core, and the other modules with each target's Python.
 _VMS = "tests/integration/test_start_vm.py"
 TESTS_OF_CORES = (
     _VMS,
     "tests/integration/test_playbook_check_mode.py",
     "tests/integration/test_stop_playbook.py",
     "tests/integration/test_host_prerequisites.py",
+    "tests/integration/test_storage_roles.py",
 )
 # What extensions/eda/requirements.txt promises
 LOWEST_AIOHTTP = "3.9"
 TESTS_OF_AIOHTTP = ("tests/integration/test_agent_api_source.py", "tests/integration/test_agent_api_tls.py")
+# With the newest Python, whose parsers may fail in other ways on what is malformed
+TESTS_OF_RULEBOOK = (
+    "tests/integration/test_agent_api.py::TestARequestIsRefused",
+    "tests/integration/test_agent_api_source.py::TestWhatIsMalformed",
+)
 TESTS_OF_TARGETS = (
     _VMS,
     "tests/integration/test_host_info.py",
@@ -59,7 +65,11 @@ CHOSEN = {
         "tests/integration/test_storage_iscsi.py::test_a_guest_boots_from_a_lun_with_chap",
         "tests/integration/test_storage_iscsi.py::TestSecret",
     ),
-    "secrets": ("tests/integration/test_secret_module.py",),
+    "secrets": (
+        "tests/integration/test_secret_module.py",
+        "tests/integration/test_storage_roles.py"
+        "::test_keys_that_no_secret_can_have_are_reported_all_at_once_before_anything_changes",
+    ),
     "faults": ("tests/integration/test_faults.py::test_qemu_is_killed_when_it_has_started",),
     "errors": ("tests/integration/test_errors.py",),
     "stop": ("tests/integration/test_stop_vm.py::test_a_hanging_qemu_is_forced_off_and_delays_no_other_vm",),
@@ -73,19 +83,22 @@ CHOSEN = {
     ),
 }
 TESTS_OF_SYSTEMS = tuple(test for tests in CHOSEN.values() for test in tests)
-# Their Python has no Selenium to collect these with, which run on this machine only.
+# Runs on this machine only: the other systems' Python lacks Selenium, without which it cannot even be collected.
 IN_A_BROWSER = "tests/integration/test_report.py"
-# Beyond that when all versions are tried
+# In addition, when all versions are tried
 FURTHER_TESTS_OF_SYSTEMS = (
     "tests/integration/test_access.py",
     "tests/integration/test_host_info.py",
     "tests/integration/test_libvirt_language.py",
     "tests/integration/test_network_nics.py",
     "tests/integration/test_storage_files.py",
+    "tests/integration/test_storage_roles.py",
+    "tests/integration/test_undefine.py",
+    "tests/integration/test_vm_info.py",
 )
-# Of the documents of the drift walk, they take one in so many.
+# Of the documents of the drift walk, these systems try one in so many.
 DRIFT_SAMPLE = {"ZSTACK_KVM_DRIFT_SAMPLE": "24"}
-# On hypervisors with modular daemons, beyond that
+# In addition, on hypervisors with modular daemons
 TESTS_OF_MODULAR_DAEMONS = (
     "tests/integration/test_modular_daemons.py",
     "tests/integration/test_host_prerequisites.py::test_what_is_missing_is_created_and_the_vm_runs_on",
@@ -99,6 +112,20 @@ def controllers(found: Collection[str]) -> dict[str, str]:
         for core, supported in CORES.items()
     }
     return {core: python for core, python in chosen.items() if python}
+
+
+def newest_controller(found: Collection[str]) -> str:
+    """Return the newest Python for an ansible-core, of those that the machine has."""
+    fitting = {version for supported in CORES.values() for version in supported.controllers if version in found}
+    return max(fitting, key=lambda version: [int(number) for number in version.split(".")])
+
+
+def pythons_of_unit_tests(core: str, found: Collection[str]) -> list[str]:
+    """Return the Pythons of the unit tests with an ansible-core: with the newest all, else that of its controller."""
+    runnable = controllers(found)
+    if core != list(runnable)[-1]:
+        return [runnable[core]]
+    return [version for version in CORES[core].targets if version in found]
 
 
 def left_out(found: Collection[str]) -> list[str]:

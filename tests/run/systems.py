@@ -35,7 +35,7 @@ SYSTEMS = {
     "debian-13-modular": System("trixie", base="debian-13"),
     "debian-unstable": System("sid"),
 }
-# Those that are in a run of all tests
+# Those that a run of all tests includes
 USUAL = ("debian-13",)
 # The environment of the tests, for the system's own Python and with its own libvirt.
 VENV = Path("/opt/zstack-kvm-tests")
@@ -57,11 +57,11 @@ _DPKG_OPTIONS = (
     "force-unsafe-io",
     "path-exclude=/usr/share/doc/*",
     "path-exclude=/usr/share/locale/*",
-    # libvirt's words in German, for the tests of its errors
+    # libvirt's messages in German, for the tests of its errors
     "path-include=/usr/share/locale/de/*",
     "path-exclude=/usr/share/man/*",
 )
-# Packages that are installed later start nothing. Alternatives need the directories of the manual pages.
+# Packages that are installed later must start no daemons. Alternatives need the directories of manual pages.
 _HOOKS = (
     'printf "#!/bin/sh\\nexit 101\\n" >"$1/usr/sbin/policy-rc.d" && chmod 755 "$1/usr/sbin/policy-rc.d"',
     'mkdir -p "$1/usr/share/man/man1" "$1/usr/share/man/man8"',

@@ -1,4 +1,4 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Support of the tests: guests that boot, storage servers, a laboratory."""
+"""Support code for the tests: guests that boot, storage servers, a laboratory."""

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Domains as ZStack's agent defined them, on this machine: the input when the collection adopts such VMs."""
+"""Domains as ZStack's agent defines them, fitted to this machine: what the collection finds when it adopts such VMs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def agents_domain(case: Case) -> etree._Element:
     domain.set("type", "qemu")
     domain.find("devices/emulator").text = EMULATORS[case.arch]
     for alias in domain.findall("devices/interface/alias"):
-        # libvirt would take net0 for the name that it gives itself, and refuses it.
+        # net0 is a name that libvirt itself assigns, so libvirt refuses it here.
         alias.getparent().remove(alias)
     for host in domain.findall("devices/disk/source/host[@name='unix']"):
         host.set("transport", "unix")
@@ -55,7 +55,7 @@ def _emulate_aarch64(domain: etree._Element) -> None:
 def all_differences() -> dict[str, Optional[tuple[Difference, ...]]]:
     """Return, by document, the differences of the adopted VM; None if libvirt refuses the agent's domain.
 
-    In a process of its own: one that has had libvirt's driver embedded can't reach libvirtd any more.
+    This runs in a separate process: one in which libvirt's driver was embedded can no longer reach libvirtd.
     """
     (differences,) = with_embedded_libvirt(_all_differences, [ALL_CASES])
     return differences
@@ -66,15 +66,15 @@ def _all_differences(cases: Sequence[Case]) -> dict[str, Optional[tuple[Differen
 
 
 def _differences(case: Case) -> Optional[tuple[Difference, ...]]:
-    agents, desired = agents_domain(case), desired_domain(case)
-    # What shares there can be depends on the host's control groups.
-    agents.find("cputune/shares").text = desired.findtext("cputune/shares")
+    actual, desired = agents_domain(case), desired_domain(case)
+    # The range of CPU shares depends on the host's cgroup version.
+    actual.find("cputune/shares").text = desired.findtext("cputune/shares")
     try:
-        held = define(agents)
+        defined = define(actual)
     except libvirt.libvirtError:
         return None
-    undefine(agents)
-    reconciled = reconcile(desired, etree.fromstring(held))
+    undefine(actual)
+    reconciled = reconcile(desired, etree.fromstring(defined))
     define(reconciled.merged)
-    undefine(agents)
+    undefine(actual)
     return reconciled.differences

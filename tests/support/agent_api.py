@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Both ends of ZStack's protocol: who sends documents and gets the results, and the rulebook that serves them."""
+"""Both ends of ZStack's protocol: a client that sends documents and gets results, and the rulebook that serves it."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ TIMEOUT = 240  # seconds, on a machine that is busy with other tests
 
 
 def start_vm_cmd(case: str, **fields: Any) -> dict[str, Any]:
-    """Return a document as ZStack sends it, for a VM of its own; fields are added or replaced."""
+    """Return a document as ZStack sends it, for a new VM; C(fields) are added or replaced."""
     document = json.loads((CASES / f"{case}.x86_64.json").read_text(encoding="utf-8"))
     return {**document, "vmInstanceUuid": uuid.uuid4().hex, "hostManagementIp": "127.0.0.1", **fields}
 
 
 def todays_start_vm_cmd(case: str, **fields: Any) -> dict[str, Any]:
-    """Return a document as ZStack sends it today, for a VM of its own; fields are added or replaced."""
+    """Return a document as ZStack sends it today, for a new VM; C(fields) are added or replaced."""
     text = (TODAYS_CASES / f"{case}.x86_64.json").read_text(encoding="utf-8")
     identity = uuid.uuid4().hex
     document = json.loads(text.replace(json.loads(text)["vmInstanceUuid"], identity))
@@ -42,7 +42,7 @@ def todays_start_vm_cmd(case: str, **fields: Any) -> dict[str, Any]:
 
 
 def next_document(document: Mapping[str, Any], reply: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the document of the next start: with the addresses that the management node records of a reply."""
+    """Return the document of the next start: with the addresses that the management node records from a reply."""
     recorded = {
         info.get("macAddress", info.get("resourceUuid")): info["deviceAddress"]
         for info in [*reply["nicInfos"], *reply["virtualDeviceInfoList"]]
@@ -116,7 +116,7 @@ class ManagementNode:
         return [result for other, result in self._results if other == task]
 
     def result(self, task: str, count: int = 1) -> Any:
-        """Wait for the result of a task, or for its repetition."""
+        """Wait until a task's result has been sent C(count) times, and return the last one."""
         wait_until(lambda: len(self.results(task)) >= count, f"result {count} of task {task}")
         return self.results(task)[count - 1]
 
@@ -154,7 +154,7 @@ def _receiver(node: ManagementNode) -> type[BaseHTTPRequestHandler]:
 
 
 class Rulebook:
-    """ansible-rulebook with the collection's rulebook; it and its playbooks print all that they can into a log."""
+    """ansible-rulebook with the collection's rulebook; both it and its playbooks log as much as they can."""
 
     def __init__(self, directory: Path, inventory: Mapping[str, Any], port: int, **variables: Any) -> None:
         self.log = directory / "log"
@@ -199,7 +199,7 @@ class Rulebook:
         return sorted(path.name for path in self.spool.iterdir() if path.name not in ("lock", "room"))
 
     def playbooks(self) -> list[int]:
-        """Return the process numbers of the playbooks that start VMs."""
+        """Return the process IDs of the playbooks that start VMs."""
         assert self._process is not None
         children = Path(f"/proc/{self._process.pid}/task").glob("*/children")
         return [
@@ -214,7 +214,7 @@ class Rulebook:
         assert self._process.poll() is None, f"ansible-rulebook ended: {self.log.read_text()[-4000:]}"
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=TIMEOUT)
         try:
-            # Connections are taken before the engine is up, but answered only then.
+            # Connections are accepted before the engine is up, but answered only once it is.
             connection.request("GET", "/")
             return connection.getresponse().status > 0
         except OSError:

@@ -50,16 +50,16 @@ def start_vm(host: FreshHost, disk: Path) -> None:
 
 
 def vm_boots(host: FreshHost) -> bool:
-    """Return whether the VM says which one it is."""
+    """Return whether the guest prints the VM's UUID."""
     terminal = host.run("virsh", "ttyconsole", VM).strip()
     return f"I am {VM}" in host.run("timeout", "240", "grep", "--max-count=1", "--text", VM, terminal)
 
 
 def assert_daemon_restarts_with_other_settings(host: FreshHost, daemon: str, **variables: str) -> None:
-    """Apply the role with other settings of QEMU: the daemon restarts, the VM runs on, the next run changes nothing."""
+    """Assert that other QEMU settings restart the daemon, leave the VM running, and change nothing in the next run."""
     settings = {**variables, **OTHER_SETTINGS}
-    number, process = host.run("virsh", "domid", VM), host.run("cat", f"/run/{daemon}.pid")
+    domain_id, daemon_pid = host.run("virsh", "domid", VM), host.run("cat", f"/run/{daemon}.pid")
     assert changed(host.play(PREPARE, **settings)) > 0
-    assert host.run("cat", f"/run/{daemon}.pid") != process
-    assert host.run("virsh", "domid", VM) == number
+    assert host.run("cat", f"/run/{daemon}.pid") != daemon_pid
+    assert host.run("virsh", "domid", VM) == domain_id
     assert changed(host.play(PREPARE, **settings)) == 0

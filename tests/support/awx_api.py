@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A stand-in for AWX, which runs in containers only: as much of its REST API as the modules of awx.awx use.
+"""A stand-in for AWX, which runs only in containers: as much of its REST API as the modules of awx.awx use.
 
-It keeps what it is given, refuses surveys by AWX's rules, and shows secrets as AWX does. It runs no job.
+It stores what it receives, refuses surveys by AWX's rules, and hides secrets as AWX does. It runs no jobs.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ TEMPLATES = ("job_templates", "workflow_job_templates")
 
 
 class Awx:
-    """The objects that the stand-in has been given."""
+    """The objects that clients have created."""
 
     def __init__(self) -> None:
         self.objects: dict[str, dict[int, dict[str, Any]]] = {}
@@ -43,7 +43,7 @@ class Awx:
             fields["organization"] = self.objects["projects"][fields["project"]]["organization"]
         related = {name: f"{url}{name}/" for name in ("survey_spec", "hosts", "children")}
         if kind == "projects":
-            # As after the update that AWX makes by itself
+            # AWX updates a new project by itself.
             fields["scm_revision"] = "5f0c1d2e"
         known = {"id": identity, "url": url, "type": kind[:-1], "related": related, "summary_fields": {}}
         self.objects.setdefault(kind, {})[identity] = {**fields, **known}
@@ -74,7 +74,7 @@ def shown(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def answered(awx: Awx, method: str, path: str, query: dict[str, str], data: dict[str, Any]) -> tuple[int, Any]:
-    """Return the status and the content that answer a request."""
+    """Return the status and the content of the response to a request."""
     match = re.fullmatch(r"/api/v2/(\w+)/(?:(\d+)/(?:(\w+)/)?)?", path)
     if not match:
         return 404, {"detail": "Not found."}

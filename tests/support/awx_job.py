@@ -1,8 +1,10 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs a job as AWX does: the controller hands a directory over, a worker of ansible-runner runs it where the execution
-environment is, and what comes back is read by the controller.
+"""Runs a job as AWX does.
+
+The controller transmits a directory, a worker of ansible-runner runs the job in the execution environment, and the
+controller processes what the worker sends back.
 
 AWX's containers are PID namespaces here, so that all of a job's processes end with its worker.
 """
@@ -25,7 +27,7 @@ from .playbook import COLLECTIONS
 
 RUNNER = Path(sys.executable).with_name("ansible-runner")
 SECONDS = 240
-# As AWX sets them; connections are not kept as long, and pipelining halves the time.
+# As in AWX, except that connections are kept for less time; pipelining halves the duration of a job.
 SETTINGS = {
     "ANSIBLE_FORCE_COLOR": "True",
     "ANSIBLE_HOST_KEY_CHECKING": "False",
@@ -50,12 +52,12 @@ class Job:
     ) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="job-", dir=directory))
         self.playbook = playbook
-        self.handed_over, self.there, self.returned = (
-            self.directory / name for name in ("handed-over", "there", "returned")
+        self.private_data, self.worker_data, self.returned = (
+            self.directory / name for name in ("private-data", "worker-data", "returned")
         )
         # A socket's path must be short.
         self.sockets = Path(tempfile.mkdtemp(prefix="cp-"))
-        shutil.copytree(CHECKOUT / "playbooks", self.handed_over / "project" / "playbooks")
+        shutil.copytree(CHECKOUT / "playbooks", self.private_data / "project" / "playbooks")
         files = {
             "inventory/hosts": f"#!/usr/bin/env python3\nprint({json.dumps(inventory)!r})\n",
             "env/extravars": _variables(answers, extra_variables or {}),
@@ -64,7 +66,7 @@ class Job:
             "env/cmdline": f"-u root {options}",
         }
         for name, content in files.items():
-            path = self.handed_over / name
+            path = self.private_data / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content, encoding="utf-8")
             path.chmod(0o700 if name == "inventory/hosts" else 0o600)
@@ -72,12 +74,12 @@ class Job:
     def begin(self) -> Job:
         """Start the job, and return while it runs."""
         transmitted = self.directory / "transmitted"
-        arguments = [str(self.handed_over), "--playbook", self.playbook, "--ident", "1"]
+        arguments = [str(self.private_data), "--playbook", self.playbook, "--ident", "1"]
         self._runner("transmit", *arguments, into=transmitted)
         command = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", str(RUNNER)]
         with open(transmitted, "rb") as given, open(self.directory / "streamed", "wb") as streamed:
             self.worker = subprocess.Popen(
-                [*command, "worker", "--private-data-dir", str(self.there)],
+                [*command, "worker", "--private-data-dir", str(self.worker_data)],
                 stdin=given,
                 stdout=streamed,
                 stderr=subprocess.STDOUT,
@@ -91,11 +93,11 @@ class Job:
         os.kill(int(children), signal.SIGTERM)
 
     def kill(self) -> None:
-        """Kill the job as if the container, or its node, were gone at once."""
+        """Kill the job as if its container or node had disappeared."""
         self.worker.kill()
 
     def finish(self) -> Job:
-        """Wait until the worker has ended, and read what came back."""
+        """Wait until the worker has ended, and process what it sent back."""
         self.worker.wait(SECONDS)
         with open(self.directory / "streamed", "rb") as streamed:
             self._runner("process", str(self.returned), "--ident", "1", given=streamed)
@@ -107,7 +109,7 @@ class Job:
 
     @property
     def status(self) -> str:
-        """Return the last status of the worker, or nothing if it had no time to report one."""
+        """Return the last status of the worker; empty if it ended before it reported one."""
         file = self.returned / "artifacts" / "1" / "status"
         return file.read_text(encoding="utf-8") if file.exists() else ""
 
@@ -124,13 +126,13 @@ class Job:
 
     @property
     def artifacts(self) -> dict[str, Any]:
-        """Return what the job leaves to the next node of a workflow: set_stats."""
+        """Return what the job passes to the next node of a workflow: set_stats."""
         (stats,) = (event for event in self.events if event["event"] == "playbook_on_stats")
         return stats["event_data"].get("artifact_data", {})
 
     def written(self) -> dict[str, str]:
-        """Return all that the job wrote, anywhere, but not what it was given to read."""
-        given = [directory / "env" for directory in (self.handed_over, self.there)]
+        """Return everything that the job wrote, by path, without its own input."""
+        given = [directory / "env" for directory in (self.private_data, self.worker_data)]
         files = [path for path in self.directory.rglob("*") if path.is_file() and path.name != "transmitted"]
         return {
             str(path.relative_to(self.directory)): path.read_bytes().decode(errors="replace")
@@ -149,7 +151,7 @@ class Job:
         assert done.returncode == 0 or arguments[0] == "process", f"ansible-runner {arguments[0]}: {end}"
 
     def _environment(self) -> dict[str, str]:
-        """Return the environment of an image: the programs and the collection, nothing of the tests' user."""
+        """Return the environment of an image: the programs and the collection, nothing from the tests' own user."""
         return {
             "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
             "HOME": str(self.directory),
@@ -159,7 +161,7 @@ class Job:
 
 
 def _variables(answers: Mapping[str, Any], extra_variables: Mapping[str, Any]) -> str:
-    """Return YAML in which, as with AWX, no text of an answer is ever a template."""
+    """Return YAML in which, as in AWX, no text of an answer is a template."""
     lines = [f"{name}: {json.dumps(value)}" for name, value in extra_variables.items()]
     for name, value in answers.items():
         tag = "!unsafe " if isinstance(value, str) else ""

@@ -26,7 +26,7 @@ ENCRYPTED = "$encrypted$"
 
 
 def specification_problems(specification: Any, before: Optional[dict[str, Any]] = None) -> list[str]:
-    """Return what AWX refuses about a specification; `before` is the one that it is to replace."""
+    """Return AWX's objections to a specification; `before` is the one that it replaces."""
     if not isinstance(specification, dict):
         return ["the specification is not a mapping"]
     problems = [
@@ -56,7 +56,7 @@ def _question_problems(question: Any, old: dict[str, Any]) -> list[str]:
         return problems
     kind = question["type"]
     if kind not in DEFAULTS:
-        return [f"type {kind} is none of {', '.join(DEFAULTS)}"]
+        return [f"type {kind} is not one of {', '.join(DEFAULTS)}"]
     for key in ("min", "max"):
         if question.get(key) is not None and not _is(question[key], (int,)):
             problems.append(f"{key} must be a whole number")
@@ -80,12 +80,12 @@ def _default_problems(question: dict[str, Any], old: dict[str, Any]) -> list[str
         if kind == "multiplechoice" and len(chosen) > 1:
             return ["there is more than one default"]
         if set(chosen) - set(lines(question["choices"])):
-            return ["the default is none of the choices"]
+            return ["the default is not one of the choices"]
     return []
 
 
 def answer_problems(question: dict[str, Any], answer: Any) -> list[str]:
-    """Return what AWX refuses about an answer, when somebody launches a job or when a default is taken."""
+    """Return AWX's objections to an answer, given at the launch of a job or taken from a default."""
     kind = question["type"]
     if kind in TEXTS:
         if not isinstance(answer, str):
@@ -96,7 +96,7 @@ def answer_problems(question: dict[str, Any], answer: Any) -> list[str]:
     if kind == "multiselect" and not isinstance(answer, list):
         return ["must be a list"]
     chosen = answer if kind == "multiselect" else [answer]
-    return [f"{choice} is none of the choices" for choice in chosen if choice not in lines(question["choices"])]
+    return [f"{choice} is not one of the choices" for choice in chosen if choice not in lines(question["choices"])]
 
 
 def _out_of_bounds(question: dict[str, Any], size: float) -> list[str]:
@@ -111,5 +111,5 @@ def _is(value: Any, kinds: tuple[type, ...]) -> bool:
 
 
 def lines(choices: Any) -> list[str]:
-    """Return choices as a list: AWX takes one a line as well."""
+    """Return choices as a list: AWX also accepts a text with one per line."""
     return [line for line in choices.splitlines() if line.strip()] if isinstance(choices, str) else list(choices)

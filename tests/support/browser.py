@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Chromium without a screen, and the page of the report in it."""
+"""Headless Chromium, and the report's page in it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select
 
 CHROMIUM, DRIVER = "/usr/bin/chromium", "/usr/bin/chromedriver"
-# As root in a container, and without looking for updates of itself.
+# Runs as root in a container, and looks for no updates.
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
@@ -49,7 +49,7 @@ class Page:
         window.get(file.as_uri())
 
     def texts(self, selector: str) -> list[str]:
-        """Return the texts of what a selector finds."""
+        """Return the texts of the elements that a selector finds."""
         return [element.text for element in self.window.find_elements(By.CSS_SELECTOR, selector)]
 
     def count(self, selector: str) -> int:
@@ -78,7 +78,7 @@ class Page:
         return [badge.text for badge in self.row(name).find_elements(By.CSS_SELECTOR, ".badge")]
 
     def click(self, where: Union[Chrome, WebElement], selector: str) -> None:
-        """Click on the first that a selector finds."""
+        """Click on the first element that a selector finds."""
         element = where.find_element(By.CSS_SELECTOR, selector)
         self.window.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
         element.click()
@@ -98,7 +98,7 @@ class Page:
         return self.window.find_element(By.CSS_SELECTOR, selector).is_displayed()
 
     def picture(self, name: str) -> dict[str, Any]:
-        """Return the small picture of a VM's screen, decoded by the browser: its size, and how many colours it has."""
+        """Return the thumbnail of a VM's screen, decoded by the browser: its size and its number of colours."""
         image = self.row(name).find_element(By.CSS_SELECTOR, ".screen img")
         self.window.execute_script("arguments[0].scrollIntoView({block: 'center'})", image)
         return self.window.execute_async_script(
@@ -123,6 +123,6 @@ class Page:
         entries = self.window.execute_script("return performance.getEntriesByType('resource').map((each) => each.name)")
         return [entry for entry in entries if not entry.startswith("data:")]
 
-    def complaints(self) -> list[str]:
+    def browser_messages(self) -> list[str]:
         """Return the browser's messages about the page."""
         return [entry["message"] for entry in self.window.get_log("browser")]

@@ -11,13 +11,13 @@ from pathlib import Path
 
 
 def create(directory: Path) -> Path:
-    """Create a CA, certificates that it signed for server, client and (expired) a client, and a self-signed one."""
+    """Create a CA; certificates that it signed for a server, a client and, expired, a client; and a self-signed one."""
     names = "-addext", "subjectAltName=IP:127.0.0.1,DNS:agent-api"
     usage = "-addext", "keyUsage=critical,digitalSignature,keyCertSign"
     for name in ("ca", "stranger"):
         _openssl(directory, "req", "-x509", *_new(name), "-days", "2", *names, *usage, "-out", f"{name}.pem")
     (directory / "signed.cnf").write_text("authorityKeyIdentifier = keyid\n", encoding="utf-8")
-    # Of 0 days: expired at once. Newer openssl refuses fewer.
+    # Valid for 0 days: expired at once. Newer versions of openssl refuse negative numbers.
     for name, days in (("server", "2"), ("client", "2"), ("expired", "0")):
         _openssl(directory, "req", *_new(name), *names, "-out", f"{name}.csr")
         signed = "-CA", "ca.pem", "-CAkey", "ca.key", "-days", days
@@ -43,7 +43,7 @@ def server_options(directory: Path) -> dict[str, str]:
 def client_context(directory: Path, name: str = "") -> ssl.SSLContext:
     """Return the context of a client that trusts the CA and presents the certificate of this name."""
     context = ssl.create_default_context(cafile=str(directory / "ca.pem"))
-    # As Python 3.13 and newer do by themselves
+    # The default since Python 3.13
     context.verify_flags |= ssl.VERIFY_X509_STRICT
     if name:
         context.load_cert_chain(directory / f"{name}.pem", directory / f"{name}.key")

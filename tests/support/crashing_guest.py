@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A disk whose boot sector reports a crash when something comes in on COM1.
+"""A disk whose boot sector reports a crash when it receives anything on COM1.
 
-It represents any guest whose kernel panics and has a driver for QEMU's panic device (pvpanic, model isa). It says once
-that it boots, and writes dots from then on.
+It represents any guest whose kernel panics and has a driver for QEMU's panic device (pvpanic, model isa). It writes
+"B" when it boots, and dots from then on.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 _BOOTS = "B"
 _PROGRAM = bytes.fromhex(
     "fb"  # sti: the BIOS timer ends each hlt
-    "baf803 b042 ee"  # say that it boots
+    "baf803 b042 ee"  # send a B: it boots
     "f4 baf803 b02e ee"  # send a dot
     "bafd03 ec a801 74f1"  # until COM1 has received something
     "ba0505 b001 ee"  # report a crash
@@ -32,7 +32,7 @@ _PROGRAM = bytes.fromhex(
 
 
 def write_disk(path: Path) -> Path:
-    """Return a raw disk of 1 MiB."""
+    """Write a raw disk of 1 MiB, and return its path."""
     sector = _PROGRAM.ljust(510, b"\0") + b"\x55\xaa"
     path.write_bytes(sector.ljust(1024 * 1024, b"\0"))
     path.chmod(0o666)
@@ -40,18 +40,18 @@ def write_disk(path: Path) -> Path:
 
 
 def wait_until_up(domain: str) -> None:
-    """Return when the guest would receive something."""
+    """Wait until the guest can receive something."""
     wait_for_text(domain, r"\.", 120)
 
 
 def crash(domain: str) -> None:
-    """Have the guest, which is up, report a crash; return when it boots again, or when its VM is off."""
+    """Make the guest, which is up, report a crash; return when it boots again or its VM is shut off."""
 
     def has_happened() -> bool:
         if state(domain) == "shut off":
             return True
         try:
-            wait_in_terminal(console_path(domain), _BOOTS, 1, say="!")
+            wait_in_terminal(console_path(domain), _BOOTS, 1, send="!")
         except (MissingOutputError, OSError):
             return False
         return True

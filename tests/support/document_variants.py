@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""More of today's StartVmCmd documents than are recorded: recorded ones with fields of others."""
+"""More of today's StartVmCmd documents than are recorded: recorded ones with fields from others."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MOST_FIELDS = 12  # from one other document
 
 
 def variants(number: int, seed: int) -> Iterator[tuple[TodaysCase, dict[str, Any]]]:
-    """Yield documents, each with the recorded one that it was; the same ones in each run."""
+    """Yield documents, each with the case that it was derived from; the same seed gives the same ones."""
     chance = random.Random(seed)
     for _index in range(number):
         case = chance.choice(ALL_OF_TODAY)

@@ -26,7 +26,7 @@ def documentation(module: str) -> dict[str, Any]:
 
 
 def deviations(module: str, result: Mapping[str, Any]) -> list[str]:
-    """Return what in the result is not as RETURN says: undocumented, missing, or of another type."""
+    """Return where the result deviates from RETURN: undocumented, missing, or of another type."""
     own = {name: value for name, value in result.items() if name not in COMMON and not name.startswith("_ansible_")}
     documented = documentation(module)
     if result.get("failed"):

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The meaning of a domain, whatever the text: two domains that libvirt reads alike have the same meaning.
+"""The meaning of a domain, whatever its text: two domains that libvirt treats alike have the same meaning.
 
-C(meaning_of) gives a flat dictionary from readable paths to values. What libvirt fills in by itself is filled
+C(meaning_of) returns a flat dictionary from readable paths to values. What libvirt fills in by itself is filled
 in, units and numbers are written one way, and lists are keyed by what identifies their members.
 """
 
@@ -16,7 +16,7 @@ from lxml import etree
 
 _KIB = {"k": 1, "KiB": 1, "MiB": 1 << 10, "GiB": 1 << 20}
 
-# What tells one member of a list from the others.
+# What identifies a member of a list.
 _KEYS: dict[str, Callable[[etree._Element], str]] = {
     "disk": lambda element: element.find("target").get("dev"),
     "interface": lambda element: element.find("mac").get("address"),
@@ -28,7 +28,7 @@ _KEYS: dict[str, Callable[[etree._Element], str]] = {
     "timer": lambda element: element.get("name"),
     "parameter": lambda element: element.get("name"),
 }
-# Flags: to say it twice says no more.
+# Flags, which mean no more when they are repeated.
 _FLAGS = frozenset({"shareable", "readonly"})
 
 
@@ -38,7 +38,7 @@ def meaning_of(domain: etree._Element, arch: str) -> dict[str, str]:
 
 
 def normal_form(domain: etree._Element, arch: str) -> etree._Element:
-    """Return a copy in which everything that libvirt reads alike is written alike."""
+    """Return a copy in which everything that libvirt treats alike is written alike."""
     domain = copy.deepcopy(domain)
     os_type = domain.find("os/type")
     _default(os_type, "arch", arch)

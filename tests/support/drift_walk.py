@@ -1,12 +1,12 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Change every attribute and text of a domain outside of the collection, and check whether it is found and repaired.
+"""Change every attribute and text of a domain outside of the collection, and check that it is found and repaired.
 
-A device that is the same in another domain of the same machine type is not walked over again.
+A device that another domain of the same machine type has too is tried only once.
 
-libvirt's QEMU driver runs inside the process that walks (C(qemu:///embed)), so that nothing is sent anywhere. Such a
-process can't reach libvirtd any more: a test leaves all this to processes of its own.
+libvirt's QEMU driver runs inside the walking process (C(qemu:///embed)), so that no call goes to a daemon. Such a
+process can no longer reach libvirtd, so a test does all this in separate processes.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ FORMAT_OF_AN_IMAGE = "devices/disk[disk]/driver/@type of an image"
 
 INACTIVE_WITH_SECRETS = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE
 
-# Words that libvirt knows, by attribute; what it refuses costs an attempt.
+# Values that libvirt knows, by attribute; each one that it refuses costs an attempt.
 WORDS = {
     "arch": "i686 x86_64",
     "bus": "virtio scsi ide usb ps2",
@@ -104,7 +104,7 @@ class Slot:
         return self.element.text if self.attribute is None else self.element.get(self.attribute)
 
     def set(self, value: str) -> None:
-        """Write something else there."""
+        """Set another value."""
         if self.attribute is None:
             self.element.text = value
         else:
@@ -115,8 +115,8 @@ class Slot:
 class Walked:
     """The outcomes of the walks of one process, by path: how often repaired, unnoticed, or refused by libvirt.
 
-    C(trusted): slots of a kind that was left out as often as was to be seen. C(same): slots of a part that was walked
-    over in another domain. C(ways): by path, how slots were changed. C(parts): what was walked over.
+    C(trusted): slots that were skipped because enough of their left-out kind had been tried. C(same): slots of a part
+    that was tried in another domain. C(ways): by path, the changes that libvirt accepted. C(parts): what was tried.
     """
 
     repaired: Counter = field(default_factory=Counter)
@@ -138,8 +138,8 @@ class Walked:
 
 
 def with_embedded_libvirt(function: Callable[..., Result], *arguments: Sequence[Any]) -> list[Result]:
-    """Return the results of calls of a function, each in a process of its own, in which there is a QEMU driver."""
-    # libvirt warns on standard error of addresses that are what is tried.
+    """Return the results of calls of a function, each in a separate process that may embed a QEMU driver."""
+    # On standard error, libvirt would warn about the very addresses that are tried.
     quiet = {"LIBVIRT_LOG_OUTPUTS": "4:stderr"}
     context = multiprocessing.get_context("spawn")
     with mock.patch.dict(os.environ, quiet), ProcessPoolExecutor(len(arguments[0]), mp_context=context) as processes:
@@ -148,11 +148,11 @@ def with_embedded_libvirt(function: Callable[..., Result], *arguments: Sequence[
 
 @lru_cache
 def connection() -> libvirt.virConnect:
-    """Return a QEMU driver in this process, with nothing in it."""
+    """Return the connection to a QEMU driver in this process, without any domain."""
     root = tempfile.mkdtemp(prefix="zstack-kvm-embed-", dir="/dev/shm")
     Finalize(None, shutil.rmtree, [root], exitpriority=0)
     if KNOWN_CAPABILITIES.is_dir():
-        # What libvirtd has found out about each QEMU, which takes seconds; libvirt reads it if it is not outdated.
+        # Probing each QEMU takes seconds; libvirt uses what libvirtd has cached unless it is outdated.
         shutil.copytree(KNOWN_CAPABILITIES, Path(root, "cache", "qemu", "capabilities"))
     libvirt.registerErrorHandler(lambda _context, _error: None, None)
     libvirt.virEventRegisterDefaultImpl()
@@ -166,7 +166,7 @@ def connection() -> libvirt.virConnect:
 
 
 def emulated(case: Case) -> Vm:
-    """Return a reference document for this machine: emulated, by libvirt's own QEMU."""
+    """Return the VM of a reference document for this machine: emulated, by libvirt's default QEMU."""
     return case.vm(domain_type="qemu", arch=case.arch, emulator=None)
 
 
@@ -178,12 +178,12 @@ def _domain_capabilities(kind: DomainKind) -> DomainCapabilities:
 
 @lru_cache
 def _capabilities() -> Capabilities:
-    # libvirtd has them ready; a new driver starts each QEMU of the machine to find out.
+    # libvirtd has them cached; a new driver would start each QEMU of the machine to find them out.
     return parse_capabilities(virsh("capabilities"))
 
 
 def host_for(vm: Vm) -> Host:
-    """Return this machine, as far as it concerns a VM."""
+    """Return this machine as the host of a VM."""
     kind = domain_kind(vm, _capabilities())
     return Host(_capabilities(), {kind: _domain_capabilities(kind)}, HostSystem().devices.cgroup_version())
 
@@ -196,7 +196,7 @@ def desired_domain(case: Case, existing: Optional[etree._Element] = None) -> etr
 
 
 def define(domain: etree._Element, validate: bool = False) -> str:
-    """Define a domain, and return what libvirt made of it; raise libvirtError."""
+    """Define a domain, and return libvirt's definition of it; raise libvirtError."""
     flags = libvirt.VIR_DOMAIN_DEFINE_VALIDATE if validate else 0
     defined = connection().defineXMLFlags(etree.tostring(domain, encoding="unicode"), flags)
     return defined.XMLDesc(INACTIVE_WITH_SECRETS)
@@ -211,7 +211,7 @@ def undefine(domain: etree._Element) -> None:
 class DomainWalk:
     """One domain, and all that can be changed in it."""
 
-    # How often a process tries a kind of slot that is left out all the same, to see that it still has to be.
+    # How often a process still tries a kind of slot that is left out, to see that it still has to be.
     SAMPLES = 1
 
     def __init__(self, case: Case, walked: Walked, left_out: Sequence[str]) -> None:
@@ -228,9 +228,9 @@ class DomainWalk:
         again = reconcile(self.desired, etree.fromstring(applied)).differences
         if again:
             self.walked.failures.append(f"{self.name}: not in sync after it was applied: {again}")
-        # libvirt puts some controllers in another order when it is given its own definition.
-        self.held = define(etree.fromstring(applied))
-        self.changed = etree.fromstring(self.held)
+        # libvirt reorders some controllers when it is given its own definition.
+        self.defined = define(etree.fromstring(applied))
+        self.changed = etree.fromstring(self.defined)
         known = set(self.walked.parts)
         for slot in list(slots(self.changed)):
             part = part_of(slot.element)
@@ -259,16 +259,16 @@ class DomainWalk:
         """Return libvirt's definition after the first change of a slot that it accepts, or None if it accepts none."""
         before = slot.value
         values = other_values(slot)
-        # What was taken at another slot of this kind will most likely be taken here.
-        taken = self.walked.ways.setdefault(slot.path, [])
-        for way in [*filter(values.__contains__, taken), *(way for way in values if way not in taken)]:
+        # What libvirt accepted in another slot of this kind, it will most likely accept here.
+        accepted_ways = self.walked.ways.setdefault(slot.path, [])
+        for way in [*filter(values.__contains__, accepted_ways), *(way for way in values if way not in accepted_ways)]:
             slot.set(values[way])
-            with beside(slot, values[way]):
+            with with_dependents(slot, values[way]):
                 now = self.accepted()
             slot.set(before)
             if now is not None:
-                if way not in taken:
-                    taken.insert(0, way)
+                if way not in accepted_ways:
+                    accepted_ways.insert(0, way)
                 return now
         return None
 
@@ -278,35 +278,35 @@ class DomainWalk:
             now = define(self.changed)
         except libvirt.libvirtError:
             return None
-        return None if now == self.held else now
+        return None if now == self.defined else now
 
     def judge(self, path: str, now: str) -> None:
-        """Check whether the next run finds the change, and restores the domain."""
-        held = etree.fromstring(now)
-        desired = desired_domain(self.case, held) if path == FORMAT_OF_AN_IMAGE else self.desired
-        reconciled = reconcile(desired, held)
+        """Check that the next run finds the change and restores the domain."""
+        defined = etree.fromstring(now)
+        desired = desired_domain(self.case, defined) if path == FORMAT_OF_AN_IMAGE else self.desired
+        reconciled = reconcile(desired, defined)
         if not reconciled.differences:
             self.walked.unnoticed[path] += 1
-            define(etree.fromstring(self.held))
+            define(etree.fromstring(self.defined))
             return
         try:
-            # As a real run does; but it takes long, and differs by kind.
+            # A real run always validates; as that takes long, it is done once for each kind of slot.
             repaired = define(reconciled.merged, validate=not self.walked.repaired[path])
         except libvirt.libvirtError as error:
             self.walked.failures.append(f"{self.name}: {path} can't be repaired: {error}")
-            define(etree.fromstring(self.held))
+            define(etree.fromstring(self.defined))
             return
         self.walked.repaired[path] += 1
-        if repaired != self.held:
+        if repaired != self.defined:
             left = reconcile(self.desired, etree.fromstring(repaired)).differences
             if left:
                 self.walked.failures.append(f"{self.name}: {path} is not repaired: {left}")
-            define(etree.fromstring(self.held))
+            define(etree.fromstring(self.defined))
 
 
 @contextmanager
-def beside(slot: Slot, value: str) -> Iterator[None]:
-    """Change what has to be changed with a slot, or libvirt calls it a contradiction; afterwards it is as before."""
+def with_dependents(slot: Slot, value: str) -> Iterator[None]:
+    """Change what must change together with a slot, as libvirt refuses contradictions, and restore it afterwards."""
     element, parent = slot.element, slot.element.getparent()
     attributes: list[tuple[etree._Element, str, str]] = []
     removed: list[etree._Element] = []
@@ -335,7 +335,7 @@ def beside(slot: Slot, value: str) -> Iterator[None]:
 
 
 def _topology(slot: Slot, value: str) -> list[tuple[etree._Element, str, str]]:
-    """Return the other numbers of the topology, such that they make the number of CPUs."""
+    """Return the other numbers of the topology, so that the product is the number of CPUs."""
     domain = slot.element.getroottree().getroot()
     topology = domain.find("cpu/topology")
     if not value.isdigit() or value == "0":
@@ -357,7 +357,7 @@ def left_out(kind: str) -> list[str]:
 
 
 def walk(share: int, shares: int) -> Walked:
-    """Walk over every C(shares)th case: the share of one process of several."""
+    """Walk over every C(shares)th case: the share of one of several processes."""
     walked = Walked()
     patterns = left_out("undecided") + left_out("refused")
     for case in ALL_CASES[share::shares]:
@@ -389,13 +389,13 @@ def part_of(element: etree._Element) -> tuple[str, bytes]:
 
 
 def is_image(disk: etree._Element) -> bool:
-    """Return whether the disk's format is not in the document, but read from what the disk holds."""
+    """Return whether the disk's format is read from its content, because the document does not have it."""
     source = disk.find("source")
     return source is not None and (source.get("file") is not None or source.get("protocol") == "nbd")
 
 
 def path_of(element: etree._Element) -> str:
-    """Return the names of the elements from the domain down, those of some kinds with the kind."""
+    """Return the names of the elements from below the domain to this one, some with their kind."""
     names = []
     parent = element.getparent()
     while parent is not None:
@@ -413,11 +413,11 @@ def _name(element: etree._Element) -> str:
 
 
 def other_values(slot: Slot) -> dict[str, str]:
-    """Return values to try, each by how it comes from the one that is there; the likeliest to be taken first."""
+    """Return values to try, by how each is derived from the present one; the likeliest to be accepted first."""
     value, tag = slot.value, slot.element.tag
     words = TEXTS.get(tag, "") if slot.attribute is None else WORDS.get(slot.attribute, "")
     values = {**_of_the_same_form(value), **{word: word for word in words.split()}, "longer": value + "x"}
-    # Of several ways to the same value the first.
+    # Of several ways to the same value, the first is kept.
     ways = {other: way for way, other in reversed(values.items()) if other != value}
     return {way: other for other, way in reversed(ways.items())}
 

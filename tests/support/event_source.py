@@ -23,14 +23,14 @@ SOURCE = COLLECTIONS / "ansible_collections/zstack/kvm/extensions/eda/plugins/ev
 
 
 def load() -> dict[str, Any]:
-    """Return the names of the event source's file, run as ansible-rulebook runs it."""
+    """Return the globals of the event source's file, run as ansible-rulebook runs it."""
     return runpy.run_path(str(SOURCE))
 
 
 class Playbooks:
-    """Takes the events of the source, and leaves a result for each a moment later.
+    """Takes the events of the source, and writes a result for each a moment later.
 
-    Those that are held leave none for so long; while it is refusing, events are not even taken.
+    While they are C(held), they write no results; while they are C(refusing), they take no events.
     """
 
     def __init__(self) -> None:
@@ -40,8 +40,8 @@ class Playbooks:
         self.size = 0
         self.requests: list[dict[str, str]] = []
         self.running: Counter[str] = Counter()
-        self.most = 0
-        self.most_for_one_vm = 0
+        self.peak = 0
+        self.peak_for_one_vm = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def put(self, event: dict[str, Any]) -> None:
@@ -56,8 +56,8 @@ class Playbooks:
         if self.written_by_test:
             return
         self.running[request["vm"]] += 1
-        self.most = max(self.most, self.running.total())
-        self.most_for_one_vm = max(self.most_for_one_vm, *self.running.values())
+        self.peak = max(self.peak, self.running.total())
+        self.peak_for_one_vm = max(self.peak_for_one_vm, *self.running.values())
         await asyncio.sleep(0.01)
         while self.held:
             await asyncio.sleep(0.01)

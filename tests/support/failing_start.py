@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A domain that libvirt accepts and QEMU does not: its start fails after all that comes before it."""
+"""A patch for a domain that libvirt accepts and QEMU refuses: its start fails after everything that comes before."""
 
 from __future__ import annotations
 

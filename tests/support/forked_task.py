@@ -1,11 +1,11 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs modules, mostly zstack_vm_start, in processes that are forked from one that has loaded everything.
+"""Runs modules, mostly zstack_vm_start, in processes forked from one that has loaded everything.
 
-Many tasks in little time: each is a task of its own, with the module's arguments and result. It can write down its
-calls of libvirt, and something can be made to break at one of them. Calls of one name in a row count as one: how often
-a state is looked at until it is as wanted depends on the machine.
+This allows many tasks in little time: each has the module's arguments and result. A task can record its libvirt calls,
+and a fault can be injected at one of them. Consecutive calls of one name count as one: how often a state is polled
+depends on the machine.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ MODULE_FILES = sorted(Path(__file__).parents[2].glob("plugins/modules/*.py"))
 _processes = multiprocessing.get_context("forkserver")
 # What zstack_vm_start imports only for VMs that change.
 _IMPORTED_LATE = (
-    "_drift.live_planning",
+    "_drift.live_changes",
     "_host_storage.seeds",
     "_host_storage.volume_stores",
     "_start.created_volumes",
@@ -65,12 +65,12 @@ _processes.set_forkserver_preload(
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault: C(before), C(within) or C(after) the call of libvirt of that number, from 1.
+    """A fault C(before), C(within) or C(after) the libvirt call of that number, counted from 1.
 
     C(within): libvirtd has completed the call, and dies before it replies.
 
     C(task): the process of the task is killed. C(libvirtd): libvirtd is killed, and started again as its service
-    manager would. C(libvirtd for good): it is not started again, and the task waits for it less long than it would.
+    manager would. C(libvirtd for good): it is not started again, and the task waits for it less long than usual.
     C(qemu): the QEMU of the task's VM is killed, if there is one, and libvirt notices.
     """
 
@@ -80,14 +80,14 @@ class Fault:
 
 
 @dataclass(frozen=True)
-class Lack:
-    """A shortage: the task gets no more file descriptors than so many of its own, or no thread."""
+class Shortage:
+    """A shortage: the task can open only so many more file descriptors, or start no threads."""
 
     descriptors: Optional[int] = None
     threads: bool = False
 
     def take_effect(self) -> None:
-        """From now on, in this process."""
+        """Impose the shortage on this process."""
         if self.descriptors is not None:
             highest = max(int(name) for name in os.listdir("/proc/self/fd")[:-1])
             limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -102,7 +102,7 @@ def _refuse(_thread: threading.Thread) -> None:
 
 
 class ForkedTask:
-    """A task that runs."""
+    """A running task."""
 
     def __init__(
         self,
@@ -110,10 +110,10 @@ class ForkedTask:
         fault: Optional[Fault] = None,
         calls: Optional[Path] = None,
         module: str = "zstack_vm_start",
-        lack: Optional[Lack] = None,
+        shortage: Optional[Shortage] = None,
     ) -> None:
         self._output = tempfile.NamedTemporaryFile(mode="r", prefix="zstack-kvm-task-", encoding="utf-8")
-        work = (module, arguments, fault, calls, self._output.name, lack)
+        work = (module, arguments, fault, calls, self._output.name, shortage)
         self._process = forked(_work, *work)
 
     def send_signal(self, number: int) -> None:
@@ -122,7 +122,7 @@ class ForkedTask:
         os.kill(self._process.pid, number)
 
     def finished(self) -> TaskRun:
-        """Return its result when it has ended; that of one that was killed is empty."""
+        """Wait until it has ended, and return its result, which is empty if it was killed."""
         self._process.join(END_SECONDS)
         if self._process.exitcode is None:
             self._process.kill()
@@ -139,8 +139,8 @@ class ForkedTask:
 
 
 def forked(function: Callable[..., None], *arguments: Any) -> multiprocessing.process.BaseProcess:
-    """Start a process for a call of the function; it has loaded the modules already."""
-    # Python gives the server no path to find them, and none is missed.
+    """Start a process that calls the function and has the modules loaded already."""
+    # Python passes the server no path to find them, and ignores those that are not found.
     with mock.patch.dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)):
         forkserver.ensure_running()
     process = _processes.Process(target=function, args=arguments, daemon=True)
@@ -153,20 +153,20 @@ def begin(
     check: bool = False,
     fault: Optional[Fault] = None,
     calls: Optional[Path] = None,
-    lack: Optional[Lack] = None,
+    shortage: Optional[Shortage] = None,
     **options: Any,
 ) -> ForkedTask:
-    """Start the module with these VMs; C(calls) is the file that gets a line for each call of libvirt."""
-    return ForkedTask({"vms": list(vms), "_ansible_check_mode": check, **options}, fault, calls, lack=lack)
+    """Start the module with these VMs. C(calls): a file to which each libvirt call appends a line."""
+    return ForkedTask({"vms": list(vms), "_ansible_check_mode": check, **options}, fault, calls, shortage=shortage)
 
 
 def start(*vms: Any, **options: Any) -> TaskRun:
-    """Run the module with these VMs, as L(begin)."""
+    """Run the module with these VMs; the options are those of C(begin)."""
     return begin(*vms, **options).finished()
 
 
 def run_module(name: str, arguments: Mapping[str, Any], check: bool = False) -> TaskRun:
-    """Run a module with these arguments and with diff mode; its result is one that is documented."""
+    """Run a module with these arguments in diff mode, and check its result against its documentation."""
     modes = {"_ansible_check_mode": check, "_ansible_diff": True}
     run = ForkedTask({**arguments, **modes}, module=name).finished()
     assert deviations(name, run.result) == []
@@ -179,9 +179,9 @@ def _work(
     fault: Optional[Fault],
     calls: Optional[Path],
     output: str,
-    lack: Optional[Lack],
+    shortage: Optional[Shortage],
 ) -> None:
-    # That of the server
+    # Only the server needed it.
     os.environ.pop("PYTHONPATH", None)
     with open(output, "w", encoding="utf-8") as file:
         os.dup2(file.fileno(), sys.stdout.fileno())
@@ -189,14 +189,14 @@ def _work(
     if fault or calls:
         _Calls(fault, calls, arguments["vms"][0]["uuid"]).watch()
     main = import_module(f"{_MODULES}.{module}").main
-    if lack:
-        lack.take_effect()
+    if shortage:
+        shortage.take_effect()
     with patch_module_args(arguments):
         main()
 
 
 class _Calls:
-    """Counts the calls of libvirt and breaks something at one of them."""
+    """Counts the libvirt calls, and injects the fault at one of them."""
 
     def __init__(self, fault: Optional[Fault], file: Optional[Path], uuid: str) -> None:
         self._fault = fault
@@ -212,12 +212,12 @@ class _Calls:
 
         def call(hypervisor: Hypervisor, what: str, function: Any, *arguments: Any) -> Any:
             number = self._count(what)
-            self._break(number, "before")
+            self._inject(number, "before")
             result = original(hypervisor, what, function, *arguments)
-            if self._break(number, "within"):
-                # The connection is lost: nothing is done a second time.
+            if self._inject(number, "within"):
+                # As the connection is lost, nothing is done a second time.
                 return original(hypervisor, what, function, *arguments)
-            self._break(number, "after")
+            self._inject(number, "after")
             return result
 
         Hypervisor._call = call  # type: ignore[assignment, method-assign]
@@ -231,8 +231,8 @@ class _Calls:
             self._last = what
             return self._number
 
-    def _break(self, number: int, when: str) -> bool:
-        """Return whether to break now."""
+    def _inject(self, number: int, when: str) -> bool:
+        """Inject the fault if it is due, and return whether it was."""
         fault = self._fault
         if fault is None or (fault.call, fault.when) != (number, when):
             return False

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A host that has nothing but a minimal Debian, Python and an SSH server: a container of systemd-nspawn.
+"""A host with nothing but a minimal Debian, Python and an SSH server: a container of systemd-nspawn.
 
-Its files are a layer in memory over those that the set-up created. In its own network namespace, ssh reaches it, and
-slirp4netns lets it reach package mirrors.
+Its files are a layer in memory over those that the set-up created. It has a network namespace, in which ssh reaches it,
+and from which slirp4netns lets it reach package mirrors.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ansible_collections.zstack.kvm.tests.support.playbook import COLLECTIONS
 from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 from ansible_collections.zstack.kvm.tools.lab.laboratory import cgroups
 
-# Of slirp4netns
+# The name server that slirp4netns provides
 _NAME_SERVER = "10.0.2.3"
 _SSH_SERVER = """PermitRootLogin prohibit-password
 AuthorizedKeysFile /etc/ssh/access_key.pub
@@ -38,7 +38,7 @@ _PLAIN = ("--as-pid2", "/bin/sh", "-c", "mkdir -p /run/sshd && exec /usr/sbin/ss
 
 
 class FreshHost:
-    """A container that runs."""
+    """A running container."""
 
     def __init__(self, directory: Path, name: str) -> None:
         self.directory = directory
@@ -46,17 +46,17 @@ class FreshHost:
         self._ssh = ["-i", str(directory / "access_key"), *(word for each in _SSH_OPTIONS for word in each.split())]
 
     def try_run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        """Run a command on the host, by ssh."""
+        """Run a command on the host over ssh."""
         return _try([*self._inside, "ssh", *self._ssh, "root@127.0.0.1", *command])
 
     def run(self, *command: str) -> str:
-        """Run a command on the host and return what it printed; AssertionError with that when it fails."""
+        """Run a command on the host and return its output; raise AssertionError with the output if it fails."""
         done = self.try_run(*command)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
     def play(self, playbook: str, *arguments: str, **variables: Any) -> str:
-        """Run a playbook on the host and return what it printed; AssertionError with that when it fails."""
+        """Run a playbook on the host and return its output; raise AssertionError with the output if it fails."""
         inventory = self.directory / "inventory.json"
         known = {
             "ansible_host": "127.0.0.1",
@@ -78,7 +78,7 @@ class FreshHost:
 
 @contextmanager
 def fresh_host(files: Path, directory: Path, systemd: bool, shared: Optional[Path] = None) -> Iterator[FreshHost]:
-    """Yield a host with C(files), and with the directory C(shared); nothing is left of it when the block has ended."""
+    """Yield a host with C(files) and with the directory C(shared); nothing of it is left after the block."""
     name = f"zstack-kvm-{uuid.uuid4().hex[:8]}"
     access_key, server, resolver = (directory / each for each in ("access_key", "sshd.conf", "resolv.conf"))
     _run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", access_key)
@@ -113,12 +113,12 @@ def fresh_host(files: Path, directory: Path, systemd: bool, shared: Optional[Pat
             *shown,
             *(_SYSTEMD if systemd else _PLAIN),
         ]
-        # A group of its own, because two containers in one group would share what systemd-nspawn creates there
+        # Its own cgroup, because two containers in one cgroup would share what systemd-nspawn creates there
         stack.callback(cgroups.remove, name, 60)
         log = directory / "container.log"
         process = stack.enter_context(_running(container, log, partial(cgroups.create, name)))
         host = FreshHost(directory, name)
-        wait_until(lambda: process.poll() is not None or host.try_run("true").returncode == 0, "it answers by ssh")
+        wait_until(lambda: process.poll() is not None or host.try_run("true").returncode == 0, "it answers over ssh")
         assert process.poll() is None, log.read_text(encoding="utf-8", errors="replace")
         yield host
 
@@ -127,8 +127,8 @@ def fresh_host(files: Path, directory: Path, systemd: bool, shared: Optional[Pat
 def _running(
     command: Sequence[str], log: Path, first: Optional[Callable[[], None]] = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Yield a process, which has ended when the block has."""
-    # The newest control groups only: that is what today's systems boot with.
+    """Yield a process, and kill it at the end of the block."""
+    # Only cgroup version 2, with which today's systems boot.
     environment = {**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"}
     with open(log, "wb") as output:
         process = subprocess.Popen(

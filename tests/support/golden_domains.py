@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """VMs on recorded hosts, with the domains that they must become: tests/fixtures/domains.
 
-Each C(NAME.json) has the C(host) and what else is known of it, the C(vm)'s options beyond a name and a root
-volume, and what is said about it: C(warnings), what the host is C(missing), C(problems). C(NAME.xml) is the
-domain, where there is one. C(python tests/support/golden_domains.py) writes all that again from what the code
-does now: look at the difference before you commit it.
+Each C(NAME.json) has the C(host) and what else is known about it, the C(vm)'s options in addition to those that every
+VM needs, and what is reported about it: C(warnings), what the host is C(missing), C(problems). C(NAME.xml) is the
+domain, if there is one. C(python tests/support/golden_domains.py) rewrites the files according to what the code does
+now: review the changes before you commit them.
 """
 
 from __future__ import annotations

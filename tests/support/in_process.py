@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run zstack_vm_start and zstack_volume without Ansible around them, for many runs. Runs where the VMs run."""
+"""Run zstack_vm_start and zstack_volume on the hypervisor itself and without Ansible, for many runs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun
 
 
 def hypervisor() -> Hypervisor:
-    """Return one connection for all tests of a process, created again after a test that killed libvirtd."""
+    """Return the connection that all tests of a process share, renewed after a test that killed libvirtd."""
     connected = _connected()
     connected.reconnect()
     return connected
@@ -37,14 +37,14 @@ def _connected() -> Hypervisor:
 
 
 def start(*vms: Any, check: bool = False, **policy: Any) -> TaskRun:
-    """Run what the module runs with these VMs, as a task would return it."""
+    """Run what the module runs with these VMs, and return what a task would return."""
     parsed, problems = parse_vms(list(vms))
     assert not problems, [str(problem) for problem in problems]
     return start_parsed(parsed, secrets_of(list(vms)), check, **policy)
 
 
 def start_parsed(vms: Sequence[Vm], secrets: set[str], check: bool = False, **policy: Any) -> TaskRun:
-    """Return the same with VMs that are validated already."""
+    """Do the same with VMs that have been validated."""
     request = StartRequest(Policy(**policy), check, 1, frozenset(secrets), threading.Event(), diff=True)
     results = start_vms(hypervisor(), HostSystem(), vms, request)
     returned = {
@@ -56,7 +56,7 @@ def start_parsed(vms: Sequence[Vm], secrets: set[str], check: bool = False, **po
 
 
 def run_volumes(*volumes: Any, state: str = "present", check: bool = False) -> TaskRun:
-    """Run what zstack_volume runs with these volumes, as a task would return it."""
+    """Run what zstack_volume runs with these volumes, and return what a task would return."""
     parsed, problems = parse_volumes(list(volumes))
     assert not problems, [str(problem) for problem in problems]
     request = VolumeRequest(state == "absent", check, threading.Event())

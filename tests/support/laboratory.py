@@ -10,7 +10,7 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 LAB = CHECKOUT / "tools" / "lab" / "lab"
-# Goes to `lab up --path-first`: a tc for kernels that lack what libvirt asks of it.
+# For `lab up --path-first`: a tc for kernels that lack what libvirt needs.
 STAND_INS = CHECKOUT / "tests" / "support" / "path"
 
 
@@ -34,7 +34,7 @@ class Laboratory:
         return self.directory / "inventory.yml"
 
     def lab(self, command: str, *arguments: str) -> str:
-        """Run one of the laboratory's commands; AssertionError with what it said when it fails."""
+        """Run one of the laboratory's commands; raise AssertionError with its output if it fails."""
         done = self.try_lab(command, *arguments)
         assert done.returncode == 0, f"lab {command} {' '.join(arguments)}: {done.stdout}{done.stderr}"
         return done.stdout
@@ -49,5 +49,5 @@ class Laboratory:
         return self.lab("up", f"--first={self.first}", f"--hosts={hosts}", f"--network={self.network}", *arguments)
 
     def execute(self, hypervisor: str, *command: str) -> str:
-        """Run a command inside a hypervisor and return what it printed."""
+        """Run a command inside a hypervisor and return its output."""
         return self.lab("exec", hypervisor, "--", *command)

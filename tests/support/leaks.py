@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Search for a secret that should be nowhere: in processes, the log of the system, files."""
+"""Search for a secret where it must not be: in processes, the system log, files."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from contextlib import contextmanager
 from pathlib import Path
 
 SYSLOG = Path("/dev/log")
-# Everywhere that a task may write, but for what libvirt itself keeps, readable for root alone.
+# Wherever a task may write; LIBVIRTS_OWN is what libvirt itself keeps, readable by root alone.
 SEARCHED = ("/root/.ansible", "/tmp", "/var/tmp", "/var/log", "/var/lib/zstack-kvm", "/run", "/etc/libvirt", "/home")
 LIBVIRTS_OWN = ("/etc/libvirt/qemu/", "/run/libvirt/qemu/")
 
 
 class Watch:
-    """Collects what is written to the system's log, and every command line and environment of processes."""
+    """Collects what is written to the system log, and the command line and environment of every process."""
 
     def __init__(self) -> None:
         self.seen = ""
-        self.looks = 0
+        self.scans = 0
         self._over = threading.Event()
         self._log = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Watch while the block runs."""
-        assert not SYSLOG.exists(), "this test replaces the system's log"
+        assert not SYSLOG.exists(), "this test replaces the system log"
         self._log.bind(str(SYSLOG))
         self._log.settimeout(0.05)
         watchers = [threading.Thread(target=watch) for watch in (self._read_log, self._read_processes)]
@@ -57,7 +57,7 @@ class Watch:
     def _read_processes(self) -> None:
         own = str(os.getpid())
         while not self._over.is_set():
-            self.looks += 1
+            self.scans += 1
             for process in Path("/proc").glob("[0-9]*"):
                 if process.name != own:
                     self.seen += _text(process / "cmdline") + _text(process / "environ")

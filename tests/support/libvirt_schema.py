@@ -19,7 +19,7 @@ def _schema() -> etree.RelaxNG:
 
 
 def schema_errors(domain: etree._Element) -> list[str]:
-    """Return the schema's errors about a domain."""
-    # Written and read again, as libvirt gets it.
+    """Return the errors that the schema finds in a domain."""
+    # Serialised and parsed again, as libvirt receives it.
     _schema().validate(etree.fromstring(etree.tostring(domain)))
     return [str(entry) for entry in _schema().error_log]

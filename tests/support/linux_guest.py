@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The tiny guest of tools/guest in a running VM: what it sees of its hardware, by its serial console."""
+"""The tiny guest of tools/guest in a running VM: what it sees of its hardware, through its serial console."""
 
 from __future__ import annotations
 
@@ -46,32 +46,32 @@ def boot_disk(path: Path) -> Path:
 
 
 def signed_disk(path: Path) -> Path:
-    """Return a new disk of the guest that Microsoft (shim) and Debian (GRUB and the kernel) have signed."""
+    """Return a new disk of the guest whose boot chain Microsoft (shim) and Debian (GRUB and the kernel) have signed."""
     shutil.copyfile(BUILT / "disk.raw", path)
     path.chmod(0o666)
     parameters = json.loads((BUILT / "guest.json").read_text())["kernel_parameters"]
-    # As a program of UEFI: emulated, GRUB's own way to start this kernel ends in a triple fault.
+    # Chainloaded as a UEFI program: under emulation, GRUB's own way to boot this kernel ends in a triple fault.
     configuration = f"chainloader /vmlinuz initrd=\\initrd.gz {parameters} guest.medium=disk\nboot\n"
     partition = f"{path}@@{_PARTITION}"
     _mtools("mcopy", "-o", "-i", partition, str(_SIGNED_SHIM), "::/EFI/BOOT/BOOTX64.EFI")
     _mtools("mcopy", "-i", partition, str(_SIGNED_GRUB), "::/EFI/BOOT/grubx64.efi")
     _mtools("mmd", "-i", partition, "::/EFI/debian")
-    _mtools("mcopy", "-i", partition, "-", "::/EFI/debian/grub.cfg", given=configuration)
+    _mtools("mcopy", "-i", partition, "-", "::/EFI/debian/grub.cfg", stdin=configuration)
     return path
 
 
-def _mtools(*command: str, given: str = "") -> None:
+def _mtools(*command: str, stdin: str = "") -> None:
     environment = {**os.environ, "MTOOLS_SKIP_CHECK": "1"}
-    subprocess.run(command, input=given, check=True, capture_output=True, text=True, env=environment)
+    subprocess.run(command, input=stdin, check=True, capture_output=True, text=True, env=environment)
 
 
 def wait_until_booted(domain: str) -> None:
-    """Return when the guest says that it is ready."""
+    """Wait until the guest says that it is ready."""
     wait_for_text(domain, r'@guest \{"kind":"ready"', BOOT_SECONDS)
 
 
 def inventory(domain: str) -> list[dict[str, Any]]:
-    """Return what the guest sees now, one entry a thing; hot-plugged processors and memory are switched on for it."""
+    """Return what the guest sees now, one entry per item; it brings hot-plugged CPUs and memory online first."""
     lines = [json.loads(line) for line in re.findall(r"@guest (\{.*\})", execute(domain, "inventory"))]
     return [line for line in lines if line["kind"] not in ("ready", "end", "done")]
 
@@ -82,39 +82,39 @@ def seen(domain: str, kind: str) -> list[dict[str, Any]]:
 
 
 def execute(domain: str, command: str) -> str:
-    """Run a command of the guest's shell, and return what was said until it had ended.
+    """Run a command in the guest's shell, and return its output.
 
-    A line that is written while the guest is being restored may be lost: the command is written again until it answers.
+    A line that is sent while the guest is being restored may be lost: the command is sent again until it is answered.
     """
-    return _insist(lambda: _answer(domain, command))
+    return _retry(lambda: _answer(domain, command))
 
 
 def crash(domain: str) -> None:
-    """Let the guest's kernel panic."""
+    """Make the guest's kernel panic."""
     line = "echo c > /proc/sysrq-trigger\n"
-    _insist(lambda: wait_in_terminal(console_path(domain), "Kernel panic", ANSWER_SECONDS, say=line))
+    _retry(lambda: wait_in_terminal(console_path(domain), "Kernel panic", ANSWER_SECONDS, send=line))
 
 
 def wait_until_seen(domain: str, kind: str, **facts: Any) -> None:
-    """Return when the guest sees something of this kind with these facts; what is plugged in takes it a moment."""
+    """Wait until the guest sees an item of this kind with these facts; after a hot plug that takes a moment."""
     entries = partial(seen, domain, kind)
     what = f"the guest sees a {kind} with {facts}"
     wait_until(lambda: any(facts.items() <= entry.items() for entry in entries()), what, SEEN_SECONDS)
 
 
-def _insist(ask: Callable[[], str]) -> str:
+def _retry(attempt: Callable[[], str]) -> str:
     for _attempt in range(ATTEMPTS - 1):
         with suppress(MissingOutputError):
-            return ask()
-    return ask()
+            return attempt()
+    return attempt()
 
 
 def _answer(domain: str, command: str) -> str:
-    """Return what the guest says between the marks of this command; answers to earlier ones may still be unread."""
+    """Return the output between the marks of this command; answers to earlier ones may still be unread."""
     mark = uuid.uuid4().hex
     end = f'@guest {{"kind":"done","status":%s,"mark":"{mark}"}}'
     line = f'echo "@begin {mark}"; {command}; item done status "#$?" mark {mark}\n'
     pattern = rf"(?s)@begin {mark}\r?\n.*" + re.escape(end).replace("%s", r"\d+")
-    output = wait_in_terminal(console_path(domain), pattern, ANSWER_SECONDS, say=line)
+    output = wait_in_terminal(console_path(domain), pattern, ANSWER_SECONDS, send=line)
     # A guest that has only just booted may repeat the line.
     return output[output.rindex(f"@begin {mark}") :].partition("\n")[2]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Block devices of the kernel that are backed by files, named like those of LVM."""
+"""Block devices that are backed by files, and named like those of LVM."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ NewDevice = Callable[[Path, str], Path]
 @contextmanager
 def loop_devices() -> Iterator[NewDevice]:
     """Yield a function that creates the block device of an image and a link to it, as LVM does: C(/dev/GROUP/NAME)."""
-    _make_nodes()
+    _create_nodes()
     group = Path("/dev") / f"vg-{uuid.uuid4().hex[:8]}"
     group.mkdir()
 
-    def make(image: Path, name: str) -> Path:
-        made = subprocess.run(["losetup", "--find", "--show", image], capture_output=True, text=True, check=True)
-        device = Path(made.stdout.strip())
-        # As a rule of udev may do: QEMU's user isn't root.
+    def create(image: Path, name: str) -> Path:
+        attached = subprocess.run(["losetup", "--find", "--show", image], capture_output=True, text=True, check=True)
+        device = Path(attached.stdout.strip())
+        # As a udev rule may do: QEMU's user isn't root.
         device.chmod(0o666)
         link = group / name
         link.symlink_to(device)
         return link
 
     try:
-        yield make
+        yield create
     finally:
         for link in group.iterdir():
             subprocess.run(["losetup", "--detach", link.resolve()], check=True)
         shutil.rmtree(group)
 
 
-def _make_nodes() -> None:
+def _create_nodes() -> None:
     """Create the device nodes: a laboratory hypervisor has its own /dev, to which the kernel adds no devices."""
     if not Path("/dev/loop-control").exists():
         os.mknod("/dev/loop-control", 0o600 | 0o020000, _CONTROL)

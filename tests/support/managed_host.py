@@ -24,7 +24,7 @@ ADDRESS, PEER = "10.77.0.1", "10.77.0.2"
 CACHE = Path(__file__).resolve().parent.parent.parent / ".cache" / "network-manager"
 NAMESPACES = ("unshare", "--net", "--mount", "--ipc", "--pid", "--fork", "--kill-child", "--mount-proc")
 
-# With a sysfs that cannot be written, neither program waits for udev.
+# With a read-only sysfs, neither program waits for udev.
 _SET_UP = f"""set -e
 mount -t tmpfs tmpfs /run
 mkdir -p /run/dbus /run/netns
@@ -39,7 +39,7 @@ _STAY = """touch "$1"
 wait
 exec sleep infinity
 """
-# Repeats the lines that it gets from a client, which must not notice that the address moves.
+# Echoes the lines of a client, which must not notice that the address moves.
 _ECHO = f"""import socket
 server = socket.create_server(("{ADDRESS}", 7))
 print("ready", flush=True)
@@ -58,7 +58,7 @@ for line in sys.stdin:
 
 
 class Manager(NamedTuple):
-    """The program that manages the network of a host. C(files): their directory; C(state): what no boot leaves."""
+    """A program that manages a network. C(files): its configuration's directory; C(state): what no boot keeps."""
 
     command: str
     files: str
@@ -111,7 +111,7 @@ method=disabled
 
 
 def network_manager() -> Manager:
-    """Return Debian's NetworkManager, which is not installed: it would manage the network of this machine."""
+    """Return Debian's NetworkManager, unpacked but not installed, or it would manage this machine's network."""
     tree = _unpacked()
     set_up = f"""for directory in usr etc; do
     mkdir -p /run/changes/$directory /run/work/$directory
@@ -130,7 +130,7 @@ umask 022
 
 
 def _unpacked() -> Path:
-    """Return the files of NetworkManager, and of the libraries that are not installed."""
+    """Return a tree with the files of NetworkManager, and of its libraries that are not installed."""
     packages, tree = PackageDirectory(CACHE / "packages"), CACHE / "tree"
     if not tree.exists():
         install = ["apt-get", "--simulate", "--no-install-recommends", "install", "network-manager"]
@@ -165,16 +165,16 @@ class ManagedHost:
         return shown.split()[2:]
 
     def ports(self, bridge: str) -> set[str]:
-        """Return the devices in a bridge."""
+        """Return the ports of a bridge."""
         shown = self.run("ip", "-brief", "link", "show", "master", bridge, check=False).stdout
         return {line.split()[0].partition("@")[0] for line in shown.splitlines()}
 
     def files(self) -> set[str]:
-        """Return the names of the files with the configuration."""
+        """Return the names of the configuration files."""
         return set(self.run("ls", self.manager.files).stdout.split())
 
     def restart(self, without: Sequence[str]) -> None:
-        """Stop the program, remove devices, and start it, as a boot of the host would."""
+        """Stop the program, remove the devices C(without), and start the program, as a reboot of the host would."""
         script = "kill $(cat /run/manager.pid); while kill -0 $(cat /run/manager.pid); do sleep 0.1; done"
         self.run("sh", "-c", script + " 2>/dev/null")
         self.run("rm", "-rf", self.manager.state)
@@ -187,12 +187,12 @@ class ManagedHost:
 
 @contextmanager
 def managed_host(directory: Path, manager: Manager) -> Iterator[ManagedHost]:
-    """Yield a host, whose processes have ended when the block has."""
+    """Yield a host, and end its processes at the end of the block."""
     ready = directory / "ready"
     command = [*NAMESPACES, "sh", "-c", manager.set_up + _STAY, "sh", str(ready)]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
     try:
-        wait_until(lambda: ready.exists() or process.poll() is not None, "the namespaces are there")
+        wait_until(lambda: ready.exists() or process.poll() is not None, "the namespaces are set up")
         assert process.poll() is None, "the namespaces cannot be set up"
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii").split()
         host = ManagedHost(int(children[0]), manager)
@@ -204,7 +204,7 @@ def managed_host(directory: Path, manager: Manager) -> Iterator[ManagedHost]:
 
 
 class Connection:
-    """A connection of the peer to the host. C(client): prints each line that it has sent there and back."""
+    """A connection from the peer to the host. C(client): sends each line of its input, and prints the echo."""
 
     def __init__(self, client: subprocess.Popen[str]) -> None:
         self._client = client

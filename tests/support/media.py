@@ -1,11 +1,11 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Disks and CDs with one boot sector of our own, which says on COM1 and on the screen what booted.
+"""Disks and CDs with a boot sector that prints on COM1 and on the screen what has booted.
 
-The guest repeats its text every half second on COM1, so that whoever opens the console late reads it all the same,
-and shows it once on the screen. It never ends by itself and answers no shutdown request. It is for x86 with a BIOS,
-in any amount of memory; under emulation the text is there half a second after QEMU's start.
+The guest repeats its text every half second on COM1, so that whoever opens the console late can read it too, and shows
+it once on the screen. It never ends by itself and ignores shutdown requests. It needs x86 with a BIOS and any amount of
+memory; under emulation the text appears half a second after QEMU's start.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _SECTOR = 512
 _CD_SECTOR = 2048
 _BOOT_CATALOG = 18  # CD sectors; 17 is fixed by the El Torito specification
 _BOOT_IMAGE = 19
-# What lies behind it in a boot sector is the partition table.
+# The partition table follows.
 _CODE_LIMIT = 440
 
 
@@ -46,12 +46,12 @@ def _sector(code: bytes, text: str) -> bytes:
 
 
 def filling_boot_sector(text: str) -> bytes:
-    """Write a boot_sector that first fills 79 MiB of memory with pages of which no two are the same."""
+    """Return a boot sector that first fills 79 MiB of memory with pages of which no two are the same."""
     return _sector(FILL_PROGRAM + TEXT_PROGRAM, text)
 
 
 def write_raw(path: Path, text: str, size: int = DISK_BYTES) -> Path:
-    """Make a raw disk of `size` bytes that prints `text`."""
+    """Create a raw disk of `size` bytes that prints `text`."""
     with open(path, "wb") as disk:
         disk.write(boot_sector(text))
         disk.truncate(size)
@@ -59,7 +59,7 @@ def write_raw(path: Path, text: str, size: int = DISK_BYTES) -> Path:
 
 
 def write_qcow2(path: Path, text: str, size: int = DISK_BYTES) -> Path:
-    """Make a qcow2 disk of `size` bytes that prints `text`."""
+    """Create a qcow2 disk of `size` bytes that prints `text`."""
     raw = write_raw(path.with_name(f"{path.name}.raw"), text, size)
     subprocess.run(["qemu-img", "convert", "-q", "-f", "raw", "-O", "qcow2", raw, path], check=True)
     raw.unlink()
@@ -67,13 +67,13 @@ def write_qcow2(path: Path, text: str, size: int = DISK_BYTES) -> Path:
 
 
 def write_cd(path: Path, text: str) -> Path:
-    """Make an ISO image that prints `text` (El Torito, no emulation). There is nothing on it to mount."""
+    """Create an ISO image that prints `text` (El Torito, no emulation). There is nothing on it to mount."""
     path.write_bytes(cd_image(text))
     return path
 
 
 def cd_image(text: str) -> bytes:
-    """Return the content of the CD that write_cd makes."""
+    """Return the content of the CD that write_cd creates."""
     record = b"\0CD001\x01EL TORITO SPECIFICATION".ljust(0x47, b"\0") + _BOOT_CATALOG.to_bytes(4, "little")
     sectors = {
         16: _primary_volume(),
@@ -86,7 +86,7 @@ def cd_image(text: str) -> bytes:
 
 
 def _primary_volume() -> bytes:
-    # Type, identifier and volume name: what tells a CD image from any other file.
+    # Type, identifier and volume name: what distinguishes a CD image from any other file.
     return b"\x01CD001\x01\0" + b" " * 32 + b"ZSTACK_KVM_TEST".ljust(32)
 
 

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs zstack_vm_start as Ansible runs it on the hypervisor, without ansible-playbook around it.
+"""Runs zstack_vm_start as Ansible runs it on the hypervisor, but without ansible-playbook.
 
-The same module, arguments and result in a twentieth of the time: for the many cases of one behaviour. That the playbook
-has the same is shown by the tests that go through it.
+Module, arguments and result are the same, in a twentieth of the time: for the many cases of one behaviour. The tests
+that run a playbook show that it makes no difference.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ MODULE = "ansible_collections.zstack.kvm.plugins.modules.zstack_vm_start"
 
 
 def start(*vms: Any, check: bool = False, **options: Any) -> TaskRun:
-    """Run the module with these VMs and with diff mode, in a process of its own."""
+    """Run the module with these VMs in diff mode, in a process of its own."""
     return run_module("zstack_vm_start", {"vms": list(vms), **options}, check)
 
 
 @contextmanager
 def begin(*vms: Any, check: bool = False, **options: Any) -> Iterator[subprocess.Popen[str]]:
-    """Start the module's program and yield its process, which has ended when the block has."""
+    """Start the module's program and yield its process, which is killed at the end of the block."""
     arguments = {"vms": list(vms), **options, "_ansible_check_mode": check, "_ansible_diff": True}
     with tempfile.TemporaryDirectory(prefix="zstack-kvm-module-") as directory:
-        # The target's Python has lxml and libvirt of its own: it shall find nothing of ours but Ansible.
+        # The target's Python has its own lxml and libvirt: of our environment it may find nothing but Ansible.
         os.symlink(Path(ansible.__file__).parent, Path(directory) / "ansible")
         file = Path(directory) / "arguments.json"
         file.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": arguments}), encoding="utf-8")

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Changes documents, texts and bytes at random, and at random only: the same seed makes the same changes."""
+"""Changes documents, texts and bytes at random; the same seed makes the same changes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NASTY_BYTES = (b"", b"\x00", b"\xff", b"\xc0\x80", b"\xed\xa0\x80", b"[" * 50, b
 
 
 class Mutator:
-    """Changes what it is given; never the original."""
+    """Returns changed copies of what it is given."""
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
@@ -56,7 +56,7 @@ class Mutator:
             container[key] = copy.deepcopy(self.random.choice(NASTY_VALUES))
 
     def text(self, original: str, pieces: Sequence[str] = ()) -> str:
-        """Return a text with a piece taken out, put in or doubled."""
+        """Return a text with a piece removed, inserted or repeated."""
         start = self.random.randint(0, len(original))
         end = min(len(original), start + self.random.choice([0, 1, 1, 2, 8]))
         texts = [value for value in NASTY_VALUES if isinstance(value, str)]

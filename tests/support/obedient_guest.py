@@ -17,14 +17,14 @@ _PROGRAM = bytes.fromhex(
     "fb"  # sti: the BIOS timer ends each hlt
     "ba0206 b80001 ef"  # power button enable, PM1_EN (0x602), bit 8
     "baf803 b02e ee"  # send a dot
-    "f4 ba0006 ed a90001 74f0"  # until PM1_STS (0x600) has bit 8, sleep and say and look again
+    "f4 ba0006 ed a90001 74f0"  # until PM1_STS (0x600) has bit 8, sleep, send a dot and look again
     "ba0406 b80020 ef"  # PM1_CNT (0x604): go to sleep (SLP_EN), kind 0, which is off
     "f4 ebfd".replace(" ", "")
 )
 
 
 def write_obedient_disk(path: Path) -> Path:
-    """Return a raw disk of 1 MiB."""
+    """Write a raw disk of 1 MiB, and return its path."""
     sector = _PROGRAM.ljust(510, b"\0") + b"\x55\xaa"
     path.write_bytes(sector.ljust(1024 * 1024, b"\0"))
     path.chmod(0o666)
@@ -32,5 +32,5 @@ def write_obedient_disk(path: Path) -> Path:
 
 
 def wait_until_up(domain: str) -> None:
-    """Return when the guest would see its power button pressed."""
+    """Wait until the guest reacts to its power button."""
     wait_for_text(domain, r"\.")

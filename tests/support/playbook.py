@@ -21,9 +21,9 @@ from ansible_collections.zstack.kvm.tests.support.documented_result import devia
 from ansible_collections.zstack.kvm.tests.support.waiting import output_of
 
 PLUGINS = Path(__file__).resolve().parent / "callback_plugins"
-# The Python that has the distribution's libvirt and lxml, unless another one is to be tried.
+# The Python that has the distribution's libvirt and lxml, unless another one is to be tested.
 TARGET_PYTHON = os.environ.get("ZSTACK_KVM_TARGET_PYTHON", "/usr/bin/python3")
-# Every directory of collections that Python finds this one in.
+# The directory of collections in which Python finds this one.
 COLLECTIONS = Path(*Path(__file__).parts[: Path(__file__).parts.index("ansible_collections")])
 
 
@@ -92,7 +92,7 @@ def begin_task(
     verbosity: int = 0,
     environment: Optional[Mapping[str, str]] = None,
 ) -> subprocess.Popen[str]:
-    """Start the playbook and return while it runs; C(finished) reads what it left in the directory."""
+    """Start the playbook and return while it runs; C(finished) reads what it writes to the directory."""
     return _begin([{"name": "Test", module: dict(arguments)}], directory, check, verbosity, environment)
 
 
@@ -102,7 +102,7 @@ def run_tasks(
     environment: Optional[Mapping[str, str]] = None,
     prefix: Sequence[str] = (),
 ) -> list[dict[str, Any]]:
-    """Run the tasks of one playbook, also after one that failed, and return what they returned.
+    """Run the tasks of one playbook, even after one that fails, and return their results.
 
     C(prefix): a command before ansible-playbook, such as C(nsenter).
     """
@@ -150,7 +150,7 @@ def _begin(
 
 
 def finished(process: subprocess.Popen[str], output: str, directory: Path) -> TaskRun:
-    """Return the result of a playbook's task that has ended; without a result it is the output."""
+    """Return the result of the task of an ended playbook; raise AssertionError with the output if it has none."""
     results = directory / "results"
     assert results.exists(), f"the task returned nothing: {output}"
     return TaskRun(json.loads(results.read_text(encoding="utf-8").splitlines()[-1]), output, process.returncode)

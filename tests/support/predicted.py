@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Check mode predicts what a real run then does: the same actions, differences and diff.
 
-What fails only when it is done can't be predicted; what is found before is.
+A failure that shows only when an action is executed can't be predicted; what is found before that is.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def agreed(start: Callable[..., Any], *vms: Any, **options: Any) -> Any:
 
 
 def failed(start: Callable[..., Any], *vms: Any, **options: Any) -> Any:
-    """Return a run that fails, after check mode has shown the domain, and warned of all that it can see."""
+    """Return a run that fails, after check mode has shown the same domain and warned of everything that it can see."""
     predicted = start(*vms, check=True, **options)
     real = start(*vms, **options)
     assert real.failed, real.output

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The processes around a VM: its QEMU, and one that takes its time."""
+"""The QEMU processes of VMs, and a QEMU that is slow to start."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def qemus_of(uuid: str) -> list[int]:
 
 
 def slow_to_start(vm: dict[str, Any], seconds: int = 20) -> dict[str, Any]:
-    """Return the VM with a QEMU that takes its time before it answers libvirt."""
+    """Return the VM with a QEMU that answers libvirt only after so many seconds."""
     wrapper = Path(vm["root_volume"]["install_path"]).parent / f"starts-in-{seconds}-seconds"
     if not wrapper.exists():
         fifo = wrapper.with_name(f"{wrapper.name}.fifo")
@@ -32,7 +32,7 @@ def slow_to_start(vm: dict[str, Any], seconds: int = 20) -> dict[str, Any]:
         fifo.chmod(0o666)
         wrapper.write_text(
             "#!/bin/bash\n"
-            # No other process may wait instead of it: it would keep what libvirt has given to QEMU open.
+            # bash itself has to wait: another process would keep QEMU's inherited file descriptors open.
             f'case "$*" in *guest=*) read -t {seconds} <>{fifo};; esac\n'
             'exec /usr/bin/qemu-system-x86_64 "$@"\n'
         )

@@ -10,16 +10,16 @@ from collections.abc import Iterator
 
 from ansible_collections.zstack.kvm.tests.support.virsh import qmp, virsh
 
-# Properties by which a device has its slot on a bus: PCI, USB, IDE, SCSI, serial ports of virtio.
+# Properties that hold a device's slot on a bus: PCI, USB, IDE, SCSI, serial ports of virtio.
 _SLOT = ("addr", "port", "unit", "channel", "scsi-id", "lun", "nr")
 
 Device = dict[str, str]
 
 
 def slots(domain: str) -> dict[str, Device]:
-    """Return the bus, which says its controller's index, and the slot on it of every device that libvirt requested.
+    """Return the bus, which names its controller, and the slot on it of every device that libvirt requested.
 
-    By what the device is whatever its name: a NIC's MAC, a disk's file; others by the names that libvirt gave them.
+    The keys are independent of names where possible: a NIC's MAC, a disk's file; for others, libvirt's names.
     """
     known_by = {**_files(domain), **_macs(domain)}
     return {

@@ -26,7 +26,7 @@ _CPU_MODELS = {"qemu64", "Skylake-Server-IBRS", "EPYC", "EPYC-v4", "cortex-a57",
 
 
 def record(name: str) -> None:
-    """Write the capabilities of this hypervisor, and of the domains of each kind, emulated."""
+    """Write the capabilities of this hypervisor, and those of each kind of emulated domain."""
     directory = CAPABILITIES / name
     directory.mkdir(exist_ok=True)
     _write(directory / "capabilities.xml", _trimmed(etree.fromstring(virsh("capabilities"))))

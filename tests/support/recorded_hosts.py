@@ -25,7 +25,7 @@ def recorded_host(
     addresses: Optional[frozenset[str]] = None,
     emulator: Optional[str] = None,
 ) -> Host:
-    """Return a host of the fixtures. One more C(emulator) can do what the host's own can."""
+    """Return a host of the fixtures. C(emulator): another one, with the capabilities of the host's own."""
     directory = CAPABILITIES / name
     known = {}
     for path in sorted(directory.glob("*.*.xml")):

@@ -39,7 +39,7 @@ class Case:
 
     @property
     def reference(self) -> etree._Element:
-        """Return the domain that ZStack's agent makes; a new copy each time."""
+        """Return the domain that ZStack's agent creates; a new copy each time."""
         return etree.parse(str(self.directory / ("%s.%s.xml" % (self.name, self.arch)))).getroot()
 
     @property

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Take the screenshot of the report for the documentation, of a real page about a real fleet in a laboratory.
+"""Take the documentation's screenshot of the report: a real page about a real fleet in a laboratory.
 
 As root, after a run of the integration tests:
 
@@ -22,11 +22,11 @@ from ansible_collections.zstack.kvm.tests.support.watched_fleet import FIRST, Wa
 
 PICTURE = CHECKOUT / "docs" / "images" / "report.png"
 WIDTH = 1440
-# What the window needs beside the page.
+# The height of the window without the page.
 CHROME = 150
 ADDRESS = "192.0.2.21/24"
 
-# Run inside the hypervisor, where the guests' consoles are.
+# Runs inside the hypervisor, where the guests' consoles are.
 GUESTS = f"""
 import sys
 from ansible_collections.zstack.kvm.tests.support import linux_guest
@@ -37,7 +37,7 @@ linux_guest.execute(sys.argv[1], 'ip address add {ADDRESS} dev eth0')
 
 
 def disk(path: Path, name: str) -> Path:
-    """Return the tiny guest for the web servers, boot sectors for the rest."""
+    """Return a disk: of the tiny guest for the web servers, with a boot sector for the rest."""
     return linux_guest.boot_disk(path) if name.startswith("web") else boot_sector(path, name)
 
 

@@ -26,7 +26,7 @@ def apply(host: ManagedHost, *bridges: dict[str, Any], seconds: int = 60) -> sub
 
 
 def assert_refusals_name_the_path(host: ManagedHost) -> None:
-    """Ask for bridges that would cut a connection or whose name is taken; nothing is changed."""
+    """Request bridges that would cut a connection or whose name is taken, and assert that nothing is changed."""
     before = host.files()
     host.run("ip", "link", "add", "br_taken", "type", "veth")
     errors = apply(host, {"uplink": "eth0"}, {"name": "br_taken"}).stderr
@@ -36,7 +36,7 @@ def assert_refusals_name_the_path(host: ManagedHost) -> None:
 
 
 def assert_undone_without_all_addresses(host: ManagedHost) -> None:
-    """Move the addresses of an uplink, one of which was added by hand and is in nobody's file."""
+    """Assert that a move is undone when an address of the uplink was added by hand and is in no configuration file."""
     before = host.files()
     host.run("ip", "address", "add", "10.78.0.1/24", "dev", "eth0")
     run = apply(host, MOVED, {"name": "inner"}, seconds=1)

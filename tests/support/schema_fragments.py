@@ -16,7 +16,7 @@ from lxml import etree
 
 _RNG = "{http://relaxng.org/ns/structure/1.0}"
 _DEEPEST = 12
-# What is tried where the schema has a pattern; the first that fits may be any of them.
+# The texts that are drawn; where the schema has a pattern, one of those that match it.
 _TEXTS = (
     *(
         "0",
@@ -45,7 +45,7 @@ _NUMBERS = ("0", "1", "2", "16", "64", "1024")
 
 
 class SchemaFragments:
-    """Draws from the schema, the same for the same seed."""
+    """Draws elements from the schema; the same seed draws the same ones."""
 
     def __init__(self, seed: int) -> None:
         self._random = Random(seed)
@@ -89,7 +89,7 @@ class SchemaFragments:
         return parent[0]
 
     def _draw(self, node: etree._Element, parent: etree._Element, depth: int) -> Optional[str]:
-        """Add what a pattern of the schema stands for to C(parent), or return the text that it stands for."""
+        """Add what a node of the schema describes to C(parent), or return the text that it describes."""
         kind = node.tag[len(_RNG) :] if isinstance(node.tag, str) else ""
         children = list(node.iterchildren(tag=etree.Element))
         if kind == "element":

@@ -20,11 +20,11 @@ ANSWER_SECONDS = 60
 
 
 class MissingOutputError(AssertionError):
-    """The guest did not say in time what it should have said; the text holds what it said."""
+    """The guest did not print the expected text in time; the message has what it printed."""
 
 
 def console_path(domain: str, uri: str = "qemu:///system") -> Path:
-    """Return the pseudo terminal of a running domain's serial console (name or UUID), on the hypervisor itself."""
+    """Return the pseudo terminal of the serial console of a running domain (name or UUID), on the hypervisor itself."""
     command = ["virsh", "--connect", uri, "ttyconsole", domain]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     if answer.returncode or not answer.stdout.strip():
@@ -35,33 +35,33 @@ def console_path(domain: str, uri: str = "qemu:///system") -> Path:
 def wait_for_text(domain: str, pattern: str, timeout: float = ANSWER_SECONDS, uri: str = "qemu:///system") -> str:
     """Read a running domain's console until the regular expression is found in it.
 
-    Returns all that was read, up to and with what was found. Runs where the domain runs.
+    Return all that was read, up to and including the match. Works only on the domain's hypervisor.
     """
     return wait_in_terminal(console_path(domain, uri), pattern, timeout)
 
 
-def wait_in_terminal(path: Path, pattern: str, timeout: float = ANSWER_SECONDS, say: str = "") -> str:
-    """Read a pseudo terminal until the regular expression is found in it; returns what was read so far.
+def wait_in_terminal(path: Path, pattern: str, timeout: float = ANSWER_SECONDS, send: str = "") -> str:
+    """Read a pseudo terminal until the regular expression is found in it, and return what was read so far.
 
-    C(say): what is written into it before.
+    C(send): what is written to it before.
     """
     deadline = time.monotonic() + timeout
     output = ""
     with _raw_terminal(path) as terminal:
-        os.write(terminal, say.encode())
+        os.write(terminal, send.encode())
         while time.monotonic() < deadline:
             output += _read(terminal, POLL_SECONDS)
             found = re.search(pattern, output)
             if found:
                 return output[: found.end()]
-    raise MissingOutputError(f"{path} did not say {pattern!r} within {timeout:g} s, but: {output[-2000:]!r}")
+    raise MissingOutputError(f"{path} did not print {pattern!r} within {timeout:g} s, but: {output[-2000:]!r}")
 
 
 @contextmanager
 def _raw_terminal(path: Path) -> Iterator[int]:
     terminal = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
     try:
-        # Otherwise the terminal would echo the guest's words back to it.
+        # Otherwise the terminal would echo the guest's output back to it.
         tty.setraw(terminal)
         yield terminal
     finally:

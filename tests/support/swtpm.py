@@ -13,7 +13,7 @@ _AUTHORITY = Path("/var/lib/swtpm-localca")
 
 
 def state_of(identity: str) -> Path:
-    """Return the file that swtpm keeps of a VM's TPM."""
+    """Return the file with the state of a VM's TPM."""
     return _STATES / identity / "tpm2" / "tpm2-00.permall"
 
 
@@ -24,5 +24,5 @@ def give_authority_to_libvirt() -> None:
 
 
 def remove_state_of(identity: str) -> None:
-    """Remove what swtpm keeps of a VM's TPM."""
+    """Remove the state of a VM's TPM."""
     shutil.rmtree(_STATES / identity, ignore_errors=True)

@@ -26,7 +26,7 @@ class TodaysCase(Case):
 
     @property
     def facts(self) -> StorageFacts:
-        """The formats that the documents state, which the agent found in the files, and which CDs are devices."""
+        """Return the formats in the document, which the agent found in the files, and which CDs are devices."""
         volumes = [self.document["rootVolume"], *self.document["dataVolumes"]]
         formats = {volume["installPath"]: volume["format"] for volume in volumes if "format" in volume}
         floppies = self.reference.iterfind("devices/disk[@device='floppy']/source")
@@ -37,7 +37,7 @@ class TodaysCase(Case):
 
     @property
     def host(self) -> Host:
-        """A host of the kind that the agent ran on."""
+        """Return a host of the kind that the agent ran on."""
         name = "el-8-aarch64" if self.arch == "aarch64" else "el-8"
         host = recorded_host(name, cgroup_version=1, emulator=self.document["addons"].get("qemuPath"))
         # Its graphics card has 128 GiB of memory.
@@ -45,7 +45,7 @@ class TodaysCase(Case):
         return replace(host, device_support=support, address_bits=48 if self.arch == "aarch64" else None)
 
     def refusals(self) -> list[str]:
-        """Return what the filter refuses the document for."""
+        """Return the problems for which the filter refuses the document."""
         try:
             vm_of_document(self.document, "error")
         except StartVmCmdError as error:

@@ -26,7 +26,7 @@ _MODULES = "ansible_collections.zstack.kvm.plugins.modules"
 
 @dataclass
 class User:
-    """A user with a home and a runtime directory. C(groups): what commands run with beside the user's own."""
+    """A user with a home and a runtime directory. C(groups): those that commands run with besides the user's own."""
 
     name: str
     home: Path
@@ -48,8 +48,8 @@ class User:
     def run_module(self, name: str, arguments: Mapping[str, Any], check: bool = False) -> TaskRun:
         """Run a module as Ansible does without become."""
         file = self.home / f"{uuid.uuid4().hex}.json"
-        given = {**arguments, "_ansible_check_mode": check, "_ansible_diff": True}
-        file.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": given}), encoding="utf-8")
+        module_arguments = {**arguments, "_ansible_check_mode": check, "_ansible_diff": True}
+        file.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": module_arguments}), encoding="utf-8")
         file.chmod(0o644)
         path = os.pathsep.join([str(self.home / "python"), str(COLLECTIONS)])
         argv, env = self.command(TARGET_PYTHON, "-m", f"{_MODULES}.{name}", str(file), PYTHONPATH=path)
@@ -60,7 +60,7 @@ class User:
 
 @contextmanager
 def new_user() -> Iterator[User]:
-    """Yield a user of this hypervisor, with all that ran as the user gone at the end."""
+    """Yield a new user of this hypervisor, who is removed at the end together with all processes and files."""
     name = f"u{uuid.uuid4().hex[:8]}"
     home = Path("/home") / name
     subprocess.run(["useradd", "--create-home", "--home-dir", home, name], check=True)

@@ -48,6 +48,6 @@ def definition_of_secret(secret: str) -> etree._Element:
 
 
 def remove_domain(domain: str) -> None:
-    """End a domain and remove its definition, whatever state it is in."""
+    """Force off a domain and remove its definition, whatever state it is in."""
     try_virsh("destroy", domain)
     try_virsh("undefine", domain, "--managed-save", "--snapshots-metadata", "--nvram")

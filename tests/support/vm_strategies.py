@@ -3,11 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Hypothesis strategies that draw VMs, as a playbook writes them, from the argument spec itself.
 
-C(vms()) are right: C(parse_vms) finds nothing wrong with a list of one of them. C(damaged_vms()) have one option
-replaced by something that may be wrong. C(parsed_vms()) are C(Vm).
+C(vms()) are valid: C(parse_vms) finds no problem in a list of one of them. C(damaged_vms()) have one option replaced by
+something that may be invalid. C(parsed_vms()) are C(Vm).
 
-What kind of text an option takes is the only thing that the spec doesn't say, so that stands in C(TEXTS) and
-C(NUMBERS); an option that is new in the spec is either drawn at once or reported missing there.
+What kind of value an option takes is the only thing that the spec doesn't say, so C(TEXTS) and C(NUMBERS) say it; a new
+option of the spec is either drawn at once or reported as missing there.
 """
 
 from __future__ import annotations
@@ -186,7 +186,7 @@ NUMBERS: dict[str, st.SearchStrategy[Any]] = {
     "mtu": st.integers(68, 65521),
     "rx_queue_size": st.sampled_from([256, 512, 1024]),
     "tx_queue_size": st.sampled_from([256, 512, 1024]),
-    "device_id": st.nothing(),  # depends on where it stands
+    "device_id": st.nothing(),  # depends on its position
     "port": st.integers(1, 65535),
     "total_bandwidth": st.integers(1, 10**12),
     "total_iops": st.integers(1, 10**6),
@@ -218,7 +218,7 @@ PATCHES = [
 
 
 def _value(name: str, option: Mapping[str, Any]) -> st.SearchStrategy[Any]:
-    """Return a value of one option, by what the spec says of it."""
+    """Draw a value of one option according to its spec."""
     if name == "domain_patches":
         return st.lists(st.sampled_from(PATCHES), max_size=2, unique_by=lambda patch: patch["xpath"])
     if name == "create":
@@ -248,13 +248,13 @@ def _scalar(name: str, option: Mapping[str, Any], kind: str) -> st.SearchStrateg
     return TEXTS[name] if kind == "str" else NUMBERS[name]
 
 
-# Depend on where they stand, or on other options.
+# Depend on their position, or on other options.
 _DEPENDENT = ("device_id", "io_thread", "boot_order")
 _NOT_FOR_VHOST = ("qos", "luks_secret_uuid", "shareable", "physical_block_size", "use_scsi", "use_virtio_scsi")
 
 
 def options(spec: Mapping[str, Mapping[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
-    """Return the options of one part; those that may be left out sometimes are."""
+    """Draw the options of one part; those that may be left out sometimes are."""
     required = {name: _value(name, option) for name, option in spec.items() if option.get("required")}
     optional = {
         name: _value(name, option)
@@ -266,7 +266,7 @@ def options(spec: Mapping[str, Mapping[str, Any]]) -> st.SearchStrategy[dict[str
 
 @st.composite
 def vms(draw: st.DrawFn) -> dict[str, Any]:
-    """Return a VM with which nothing is wrong, as a playbook writes it."""
+    """Draw a valid VM, as a playbook writes it."""
     vm = draw(options(VM_ARGUMENT_SPEC))
     _make_topology_fit(draw, vm)
     _make_machine_fit(vm)
@@ -313,7 +313,7 @@ def vms(draw: st.DrawFn) -> dict[str, Any]:
 
 
 def _number_boot_order(draw: st.DrawFn, vm: dict[str, Any]) -> None:
-    """Let some devices have a boot order, each its own."""
+    """Give some VMs' devices a boot order, each its own."""
     if draw(st.booleans()):
         named = [
             vm["root_volume"],
@@ -330,21 +330,21 @@ def _make_disks_possible(vm: dict[str, Any]) -> None:
         # This libvirt refuses "unfiltered".
         lun.pop("sgio", None)
     for drive in vm.get("cd_roms", ()):
-        # libvirt has such disks on virtio only, and no CD drive is there.
+        # libvirt has such disks on virtio only, where no CD drive can be.
         drive.pop("protocol", None)
 
 
 def _make_addresses_differ(vm: dict[str, Any]) -> None:
     """Remove PCI addresses that another device has."""
-    taken = set()
+    used_slots = set()
     values = [value if isinstance(value, list) else [value] for value in vm.values()]
     for device in [each for value in values for each in value if isinstance(each, dict)]:
         address = device.get("address")
         if isinstance(address, dict) and address["type"] == "pci":
             slot = tuple(address.get(name, 0) for name in ("bus", "slot", "function"))
-            if slot in taken:
+            if slot in used_slots:
                 del device["address"]
-            taken.add(slot)
+            used_slots.add(slot)
 
 
 def _make_bridge_fit(nic: dict[str, Any], index: int) -> None:
@@ -405,7 +405,7 @@ def _make_topology_fit(draw: st.DrawFn, vm: dict[str, Any]) -> None:
 
 
 def _make_machine_fit(vm: dict[str, Any]) -> None:
-    """Let CPU model, firmware, pins and NUMA nodes fit together."""
+    """Make CPU model, firmware, pinning and NUMA nodes fit together."""
     if vm.get("nested_virtualization") == "custom":
         vm.setdefault("cpu_model", "qemu64")
     else:
@@ -497,7 +497,7 @@ def _make_creation_fit(volume: dict[str, Any], kind: str) -> None:
 
 
 def _make_limits_fit(qos: dict[str, Any]) -> None:
-    """Leave out what limits of reads and writes together exclude."""
+    """Remove the limits that a limit of reads and writes together excludes."""
     for name, others in {
         "total_bandwidth": ("read_bandwidth", "write_bandwidth"),
         "total_iops": ("read_iops", "write_iops", "overall_iops"),
@@ -518,7 +518,7 @@ def _number(draw: st.DrawFn, parts: list[dict[str, Any]], ids: range) -> None:
 
 
 def parsed_vms() -> st.SearchStrategy[Vm]:
-    """Return VMs as the code behind the spec sees them."""
+    """Draw VMs as the code behind the spec sees them."""
     return vms().map(_parsed)
 
 
@@ -529,7 +529,7 @@ def _parsed(vm: dict[str, Any]) -> Vm:
 
 
 def garbage() -> st.SearchStrategy[Any]:
-    """Return anything at all, from a bare number to nested nonsense."""
+    """Draw anything at all, from a bare number to nested nonsense."""
     leaves = st.one_of(
         st.none(),
         st.booleans(),
@@ -551,7 +551,7 @@ def garbage() -> st.SearchStrategy[Any]:
 
 @st.composite
 def damaged_vms(draw: st.DrawFn) -> dict[str, Any]:
-    """Return a VM of which one value, at any depth, is replaced, or one key misspelt."""
+    """Draw a VM of which one value, at any depth, is replaced, or one key misspelt."""
     vm = copy.deepcopy(draw(vms()))
     part: Any = vm
     while True:

@@ -10,27 +10,29 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-Seen = TypeVar("Seen")
+Result = TypeVar("Result")
 # Less than the timeout of pytest, which does not say what was waited for.
 END_SECONDS = 280
 
 
-def wait_until(look: Callable[[], Seen], what: str = "", seconds: float = 240) -> Seen:
-    """Return the first result of C(look) that is true; AssertionError if there is none in time."""
+def wait_until(condition: Callable[[], Result], what: str = "", seconds: float = 240) -> Result:
+    """Return the first result of C(condition) that is true; raise AssertionError if there is none in time."""
     deadline = time.monotonic() + seconds
     while True:
-        seen = look()
-        if seen:
-            return seen
-        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what or look}; the last answer is {seen!r}"
+        result = condition()
+        if result:
+            return result
+        assert time.monotonic() < deadline, (
+            f"not within {seconds:g} s: {what or condition}; the last result is {result!r}"
+        )
         time.sleep(0.05)
 
 
 def output_of(process: subprocess.Popen[str], seconds: float = END_SECONDS) -> str:
-    """Return what a process has said when it has ended; AssertionError if it does not end in time."""
+    """Wait until a process has ended, and return its output; raise AssertionError if it does not end in time."""
     try:
         return process.communicate(timeout=seconds)[0]
     except subprocess.TimeoutExpired:
         process.kill()
         output = process.communicate()[0]
-    raise AssertionError(f"not ended within {seconds:g} s: {process.args!r}, which said: {output!r}")
+    raise AssertionError(f"not ended within {seconds:g} s: {process.args!r}; its output: {output!r}")

@@ -23,7 +23,7 @@ FIRST, SECOND, WITHOUT_LIBVIRTD, SWITCHED_OFF = "hv1", "hv2", "hv3", "hv9"
 AGENT = "org.qemu.guest_agent.0"
 FOREIGN = "8f000000-0000-4000-8000-000000000000"
 
-# The names of VMs by the names of their hypervisors; none of the last runs, for it does not exist.
+# The names of VMs by the names of their hypervisors; those of the last one cannot run, because it does not exist.
 NAMES = {
     FIRST: ["web-01", "web-02"],
     SECOND: ["database", "batch"],
@@ -54,7 +54,7 @@ class WatchedFleet:
         self._vms = directory / "vms.yml"
 
     def set_up(self, names: Mapping[str, str], write_disk: Callable[[Path, str], Path]) -> None:
-        """Start the VMs, and let things happen to them; C(names) replaces some."""
+        """Start the VMs, and change them outside of Ansible; C(names) replaces the names of some."""
         hosts: dict[str, dict[str, Any]] = {
             hypervisor: {"zstack_vms": [self._vm(name, names.get(name, name), write_disk) for name in vms]}
             for hypervisor, vms in NAMES.items()
@@ -63,7 +63,7 @@ class WatchedFleet:
         self.play("zstack.kvm.start_vms")
         hosts[SWITCHED_OFF]["ansible_host"] = self._address(SWITCHED_OFF)
         self._write(hosts, tuple(hosts))
-        self._let_things_happen(names.get("jump-host", "jump-host"))
+        self._change_outside_ansible(names.get("jump-host", "jump-host"))
 
     def _vm(self, name: str, called: str, write_disk: Callable[[Path, str], Path]) -> dict[str, Any]:
         path = write_disk(self._images / f"{name}.qcow2", name)
@@ -78,12 +78,12 @@ class WatchedFleet:
         return "%s.%d" % (known.rpartition(".")[0], 10 + int(hypervisor[2:]))
 
     def _write(self, hosts: Mapping[str, Any], names: tuple[str, ...]) -> None:
-        # Guests with the default share of the CPUs don't come to showing anything on a busy machine.
+        # With the default share of the CPUs, guests are too slow to show anything on a busy machine.
         defaults = {"domain_type": "qemu", "memory": "128MiB", "cpu_num": 1, "cpu_speed": 1024}
         group = {"vars": {"zstack_vm_defaults": defaults}, "hosts": {name: hosts[name] for name in names}}
         self._vms.write_text(json.dumps({"hypervisors": group}), encoding="utf-8")
 
-    def _let_things_happen(self, called: str) -> None:
+    def _change_outside_ansible(self, called: str) -> None:
         virsh = ("virsh", "--quiet")
         self.laboratory.execute(FIRST, *virsh, "schedinfo", self._domain(DRIFTED), "--config", "cpu_shares=77")
         foreign = boot_sector(self._images / "foreign.qcow2", "foreign")
@@ -104,7 +104,7 @@ class WatchedFleet:
         return uuid_of(name).replace("-", "")
 
     def uris(self) -> dict[str, str]:
-        """Return libvirt's URIs of the hypervisors: the first by OpenSSH, the others by the SSH of a library."""
+        """Return libvirt's URIs of the hypervisors: the first uses OpenSSH, the others libssh2."""
         key, hosts = self.laboratory.directory / "key", self.laboratory.directory / "known_hosts"
         ssh = self.directory / "ssh"
         if not ssh.exists():
@@ -116,12 +116,12 @@ class WatchedFleet:
         return {**uris, FIRST: f"qemu+ssh://root@{self._address(FIRST)}/system?command={ssh}"}
 
     def play(self, playbook: str, *arguments: str) -> str:
-        """Run a playbook of the collection on all hypervisors, and return what it printed."""
+        """Run a playbook of the collection on all hypervisors, and return its output."""
         inventories = ["-i", str(self.laboratory.inventory), "-i", str(self._vms)]
         return self.run("ansible-playbook", *inventories, playbook, *arguments)
 
     def run(self, program: str, *arguments: str, environment: Optional[Mapping[str, str]] = None) -> str:
-        """Run one of Ansible's programs, and return what it printed; AssertionError with that when it fails."""
+        """Run one of Ansible's programs, and return its output; raise AssertionError with the output if it fails."""
         done = self.try_run(program, *arguments, environment=environment)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout

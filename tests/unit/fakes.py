@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Fakes of a hypervisor, its system and its VMs, shared by all unit tests.
 
-A test that needs other answers derives from a fake and overrides the one method that the test is about.
+A test that needs other answers derives a class from a fake and overrides the method that the test is about.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _DOMAIN = """<domain><name>{name}</name><uuid>{uuid}</uuid><memory unit='KiB'>65
 
 
 def parsed_vms(*options: Mapping[str, Any]) -> tuple[Vm, ...]:
-    """Return VMs with these options and otherwise the fewest that a VM can have."""
+    """Return VMs with these options and otherwise only the required ones."""
     raw = [
         {
             "uuid": UUID,
@@ -58,7 +58,7 @@ def parsed_vms(*options: Mapping[str, Any]) -> tuple[Vm, ...]:
 
 
 def parsed_vm(**options: Any) -> Vm:
-    """Return a VM with these options and otherwise the fewest that a VM can have."""
+    """Return a VM with these options and otherwise only the required ones."""
     return parsed_vms(options)[0]
 
 
@@ -66,7 +66,7 @@ def parsed_vm(**options: Any) -> Vm:
 class FakeDomain:
     """A domain; C(defined) and C(running) are the devices of its definition and of its QEMU.
 
-    C(definition) and C(live): the same as whole domains, once it has been defined and started.
+    C(definition) and C(live): the same as whole domains, after it has been defined and started.
     """
 
     state: str = "running"
@@ -89,7 +89,7 @@ class FakeDomain:
 
 
 def _noted(name: str) -> Callable[..., None]:
-    """Return a call of libvirt that does nothing but note its arguments."""
+    """Return a libvirt call that only records its arguments."""
 
     def call(self: FakeHypervisor, *arguments: Any) -> None:
         self.note(name, *arguments)
@@ -119,9 +119,9 @@ class FakeSecret:
 
 
 class FakeHypervisor:
-    """A libvirt with domains and secrets in memory, which notes what it is called for in C(calls).
+    """A libvirt with domains and secrets in memory, which records calls in C(calls).
 
-    C(errors): what the next call of a name raises, once.
+    C(errors): by name, what the next call raises, once.
     """
 
     is_session = False
@@ -142,7 +142,7 @@ class FakeHypervisor:
         self.job_error: Optional[VmError] = None
 
     def note(self, *call: Any) -> None:
-        """Note a call that changes something, and raise its error."""
+        """Record a call that changes something, and raise its error."""
         self.calls.append(call)
         self._raise(call[0])
 
@@ -336,7 +336,7 @@ class FakeHypervisor:
         return self.secrets[uuid].xml if uuid in self.secrets else None
 
     def secret_value(self, uuid: str) -> Optional[bytes]:
-        assert not self.secrets[uuid].private, "libvirt shows it to nobody"
+        assert not self.secrets[uuid].private, "libvirt does not reveal it"
         return self.secrets[uuid].value
 
     def define_secret(self, xml: str, private: bool) -> None:
@@ -361,13 +361,13 @@ class FakeHypervisor:
 
 
 class FakeSystem:
-    """A hypervisor's system with files in memory and programs that succeed, which notes what is done to them.
+    """A hypervisor's system with files in memory and programs that succeed, which records what is done to them.
 
-    C(kinds): what is at which path, and C(otherwise) at all others; C(listening): sockets that have a listener.
+    C(kinds): what is at which path; C(otherwise): what is at all others; C(listening): sockets with a listener.
     """
 
     is_remote = False
-    # Files, processes, network and devices are this one object.
+    # This one object stands for files, processes, network and devices.
     files = processes = network = devices = property(lambda self: self)
 
     def __init__(
@@ -434,7 +434,7 @@ class FakeSystem:
         return ""
 
     def read_text(self, path: str) -> str:
-        """Return what is in the mark of an iSCSI session whose target had no record before."""
+        """Return the content of the marker file of an iSCSI session whose target had no record before."""
         return "{}"
 
     def remove_file(self, path: str) -> None:
@@ -454,7 +454,7 @@ class RemoteFakeSystem(FakeSystem):
 
 
 class FakeVolumes(VolumeStore):
-    """Volumes in memory, by image, which notes what is done to them. It is the store of all types of storage.
+    """Volumes in memory, by image, which records what is done to them. It is the store of all types of storage.
 
     C(unfit): what keeps missing ones from being created; C(errors): what a change of that name raises.
     """
@@ -507,14 +507,14 @@ class FakeVolumes(VolumeStore):
 
 
 def context_of(hypervisor: FakeHypervisor, system: Any = None, **observed: Any) -> ActionContext:
-    """Return the context of actions on the VM of C(UUID), which was observed like that."""
+    """Return the context of actions on the VM with C(UUID), which was observed in this state."""
     return ActionContext(
         hypervisor, system or FakeSystem(), parsed_vm(timeout=1), ObservedVm(**observed), threading.Event()
     )
 
 
 class FakePrograms(HostSystem):
-    """The system of a file tree whose programs only say what they were called with, and C(answer)."""
+    """The system of a file tree whose programs only record their arguments, and return C(answer)."""
 
     def __init__(self, root: Path, answer: Optional[Callable[[Sequence[str]], CommandResult]] = None) -> None:
         super().__init__(str(root))

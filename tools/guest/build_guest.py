@@ -37,7 +37,7 @@ READY_MARKER = '@guest {"kind":"ready"'
 
 
 class BuildError(Exception):
-    """A build is impossible; the text says why, and what to do about it."""
+    """A build is impossible; the message says why, and what to do about it."""
 
 
 def main() -> int:
@@ -72,27 +72,27 @@ def build(output: Path, force: bool) -> None:
 
     packages = PackageDirectory(output / "packages")
     kernel_package = packages.real_name(KERNEL_METAPACKAGE)
-    wanted = {
+    required = {
         "kernel": [kernel_package],
         "programs": packages.with_libraries(["busybox-static", "qemu-guest-agent"]),
         "loaders": ["isolinux", "syslinux-common", "systemd-boot-efi"],
     }
-    say(f"downloading {sum(map(len, wanted.values()))} packages of Debian, kernel {kernel_package}")
-    packages.download([name for names in wanted.values() for name in names])
-    trees = {part: packages.extract(names, work / part) for part, names in wanted.items()}
+    say(f"downloading {sum(map(len, required.values()))} packages of Debian, kernel {kernel_package}")
+    packages.download([name for names in required.values() for name in names])
+    trees = {part: packages.extract(names, work / part) for part, names in required.items()}
 
     say("writing the initial RAM disk")
-    made = {kind: work / name for kind, name in FILES.items()}
-    shutil.copyfile(next((trees["kernel"] / "boot").glob("vmlinuz-*")), made["kernel"])
-    initramfs.write(made["initrd"], HERE / "rootfs", trees["kernel"], trees["programs"], work / "initramfs")
+    built = {kind: work / name for kind, name in FILES.items()}
+    shutil.copyfile(next((trees["kernel"] / "boot").glob("vmlinuz-*")), built["kernel"])
+    initramfs.write(built["initrd"], HERE / "rootfs", trees["kernel"], trees["programs"], work / "initramfs")
     say("writing the disk and the CD")
-    media = boot_media.BootMedia(made["kernel"], made["initrd"], trees["loaders"], work)
-    media.write_disk(made["raw"])
-    _run("qemu-img", "convert", "-O", "qcow2", made["raw"], made["qcow2"])
-    media.write_iso(made["iso"])
+    media = boot_media.BootMedia(built["kernel"], built["initrd"], trees["loaders"], work)
+    media.write_disk(built["raw"])
+    _run("qemu-img", "convert", "-O", "qcow2", built["raw"], built["qcow2"])
+    media.write_iso(built["iso"])
 
-    # Renamed, not written over: a VM may still run on the files of an earlier build
-    for path in made.values():
+    # Renamed instead of overwritten: a VM may still run on the files of an earlier build
+    for path in built.values():
         path.replace(output / path.name)
     shutil.rmtree(work)
     manifest = {

@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 class PackageError(Exception):
-    """A package that can't be had, and what to do about it."""
+    """A package is not available; the message says what to do about it."""
 
 
 class PackageDirectory:

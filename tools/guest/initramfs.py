@@ -16,7 +16,7 @@ import subprocess
 import tarfile
 from pathlib import Path
 
-# What the guest needs to see its devices; a kernel that has one built in has no file for it, which is all right
+# What the guest needs to see its devices; a kernel that has one built in has no file for it, which is fine
 MODULES = [
     "virtio_pci",
     "virtio_console",
@@ -57,7 +57,7 @@ def _copy_busybox(busybox: Path, target: Path) -> None:
     shutil.copy2(busybox, target / "busybox")
     names = subprocess.run([busybox, "--list"], check=True, capture_output=True, text=True).stdout.split()
     for name in names:
-        # Scripts of our own come before busybox' programs of the same name
+        # Our own scripts take precedence over busybox's programs of the same name
         if not (target / name).exists():
             (target / name).symlink_to("busybox")
 
@@ -65,8 +65,8 @@ def _copy_busybox(busybox: Path, target: Path) -> None:
 def write_modules(names: list[str], kernel: Path, root: Path) -> None:
     """Write kernel modules and their dependencies, for modprobe.
 
-    In an archive of its own, which the guest unpacks, loads and removes: else the unpacked and the packed initial RAM
-    disk, which are in memory together for a moment, are too much for a small guest.
+    They are in a separate archive, which the guest unpacks, loads and removes: otherwise the packed and the unpacked
+    initial RAM disk, which are in memory together for a moment, are too much for a small guest.
     """
     files = {_module_name(path.name.split(".")[0]): path for path in kernel.rglob("*.ko*")}
     contents: dict[str, bytes] = {}
@@ -75,7 +75,7 @@ def write_modules(names: list[str], kernel: Path, root: Path) -> None:
         if name in contents or name not in files:
             return
         content = _module_content(files[name])
-        # The kernel's own note of what a module depends on, in its .modinfo section
+        # The kernel notes a module's dependencies in its .modinfo section
         depends = re.search(rb"\0depends=([^\0]*)\0", content)
         for dependency in depends.group(1).decode().split(",") if depends else []:
             add(_module_name(dependency))
@@ -83,9 +83,9 @@ def write_modules(names: list[str], kernel: Path, root: Path) -> None:
 
     for module in names:
         add(_module_name(module))
-    # Since Debian 13 packages have no files in /lib.
+    # Since Debian 13, packages have no files in /lib.
     release = next(_first(kernel, "lib/modules", "usr/lib/modules").iterdir()).name
-    # The list is in the order of dependencies and loaded from front to back, so that no file needs to tell its own.
+    # The list is loaded from front to back and in the order of dependencies, so that no module has to list its own.
     (root / "etc/modules").write_text("".join(f"{name}\n" for name in contents), encoding="utf-8")
     dependencies = "".join(f"{name}.ko:\n" for name in contents)
     with tarfile.open(root / "modules.tar.gz", "w:gz") as archive:
@@ -108,7 +108,7 @@ def _copy_guest_agent(programs: Path, root: Path) -> None:
     shutil.copy2(agent, root / "bin/qemu-ga")
     loader = _first(programs, "lib64/ld-linux-x86-64.so.2", "usr/lib64/ld-linux-x86-64.so.2")
     directories = [programs / "lib/x86_64-linux-gnu", programs / "usr/lib/x86_64-linux-gnu"]
-    # The loader itself says which libraries it would load, so that none is missing and none is superfluous
+    # The loader itself reports which libraries it would load, so that none is missing and none is superfluous
     listing = subprocess.run(
         [loader, "--library-path", ":".join(map(str, directories)), "--list", agent],
         check=True, capture_output=True, text=True,

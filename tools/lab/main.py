@@ -25,7 +25,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent.parent
 
 
 def up(arguments: argparse.Namespace) -> None:
-    """Start what is not running yet and wait until all of it answers."""
+    """Start the hypervisors that are not running yet, and wait until they answer."""
     programs.require(arguments.install)
     begun = time.monotonic()
     laboratory = arguments.dir
@@ -39,16 +39,16 @@ def up(arguments: argparse.Namespace) -> None:
 
 def _start(arguments: argparse.Namespace, last: int, begun: float) -> None:
     laboratory = arguments.dir
-    ssh.make_access_key(laboratory)
-    there = {hypervisor.number: hypervisor for hypervisor in load_all(laboratory)}
-    numbers = [n for n in range(arguments.first, last + 1) if n not in there or not there[n].pid()]
-    for number in there.keys() & numbers:
+    ssh.create_access_key(laboratory)
+    existing = {hypervisor.number: hypervisor for hypervisor in load_all(laboratory)}
+    numbers = [n for n in range(arguments.first, last + 1) if n not in existing or not existing[n].pid()]
+    for number in existing.keys() & numbers:
         # It ended without `lab down`, for instance with the machine.
-        there[number].stop()
+        existing[number].stop()
     started = []
     try:
         with network.alone():
-            net = arguments.network or next((other.network for other in there.values()), None) or network.free()
+            net = arguments.network or next((other.network for other in existing.values()), None) or network.free()
             for number in numbers:
                 hypervisor = _hypervisor(arguments, number, net)
                 started.append(hypervisor)
@@ -102,7 +102,7 @@ def _hypervisor(arguments: argparse.Namespace, number: int, net: ipaddress.IPv4N
 
 
 def down(arguments: argparse.Namespace) -> None:
-    """Remove the hypervisors that were named, or all; with the last one, the laboratory's own files."""
+    """Remove the named hypervisors, or all; with the last one, remove the laboratory's own files."""
     laboratory = arguments.dir
     if not laboratory.is_dir():
         print(f"There is no laboratory in {laboratory}.")
@@ -142,7 +142,7 @@ def show_inventory(arguments: argparse.Namespace) -> None:
 
 
 def execute(arguments: argparse.Namespace) -> None:
-    """Become the command, inside the hypervisor, with the caller's environment and directory."""
+    """Replace this process by the command, inside the hypervisor, with the caller's environment and directory."""
     hypervisor = load(arguments.dir, arguments.name)
     pid = hypervisor.pid()
     if pid is None:
@@ -154,7 +154,7 @@ def execute(arguments: argparse.Namespace) -> None:
     if not hypervisor.inside(str(directory)).is_dir():
         print(f"lab: {directory} is not there in {hypervisor.name}, running in / (see --bind)", file=sys.stderr)
         directory = Path("/")
-    # What is started here belongs to the hypervisor, libvirtd included: so it must be in its groups.
+    # What is started here belongs to the hypervisor, even a libvirtd, so it must be in the hypervisor's groups.
     cgroups.join(hypervisor.cgroup)
     path = ":".join([*hypervisor.settings.path_first, os.environ.get("PATH", programs.SYSTEM_PATH)])
     nsenter = [
@@ -213,7 +213,7 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(function=function)
         return added
 
-    start = command("up", up, "start hypervisors; those that run already stay as they are")
+    start = command("up", up, "start hypervisors; those that run already are left alone")
     start.add_argument("--hosts", type=int, default=2, metavar="N", help="how many (default: %(default)s)")
     start.add_argument("--first", type=int, default=1, metavar="K", help="number of the first: hv1 is K=1 (default)")
     start.add_argument(
@@ -270,7 +270,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main() -> int:
-    """Run the command line; the exit status is 1 when the laboratory can't do it."""
+    """Run the command line, and return the exit status."""
     arguments = _parser().parse_args()
     if os.geteuid() != 0:
         print("lab: needs root, to create namespaces, mounts and bridges", file=sys.stderr)

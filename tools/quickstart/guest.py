@@ -22,7 +22,7 @@ BOOT_SECONDS = 20
 
 @dataclass(frozen=True)
 class Accelerator:
-    """The way QEMU runs guests here: libvirt's word for it, one for people, and why."""
+    """The way QEMU runs guests here: libvirt's domain type, a title for people, and the reason."""
 
     domain_type: str
     title: str
@@ -49,8 +49,8 @@ def build(checkout: Path, progress: Progress) -> None:
 def accelerator(checkout: Path, state_directory: Path, progress: Progress) -> Accelerator:
     """Return kvm if the guest really boots under it, emulation otherwise.
 
-    What was found is kept as long as /dev/kvm is there or is not, so that a machine on which it is a matter of luck
-    doesn't change the VM at every run.
+    The result is kept until /dev/kvm appears or disappears, so that a machine on which KVM works by chance doesn't
+    change the VM at every run.
     """
     kept = state_directory / "accelerator.json"
     has_device = KVM_DEVICE.exists()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from .progress import Progress, StepError
 
-# ip and qemu-img are needed before and beside the role that installs the hypervisor's own packages
+# ip and qemu-img are needed before the role has installed the hypervisor's packages, and independently of them
 PACKAGES = ["iproute2", "mtools", "python3-venv", "qemu-utils", "syslinux", "xorriso"]
 APT = ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=3"]
 SECONDS = 1200

@@ -51,7 +51,7 @@ class Controller:
             pip = [str(self._venv / "bin/python"), "-m", "pip", "install", "--disable-pip-version-check", ANSIBLE]
             self._progress.run(pip, hint=PIP_HINT, seconds=SECONDS)
             stamp.write_text(state)
-        # Ansible finds a collection by its path only; the checkout's own path is any
+        # Ansible finds a collection only by its path, and the checkout may have any
         namespace = self._directory / "collections/ansible_collections/zstack"
         namespace.mkdir(parents=True, exist_ok=True)
         link = namespace / "kvm"
@@ -66,7 +66,7 @@ class Controller:
         self._play("prepare_hypervisors.yml", hint="The last task above says what failed.")
 
     def start_vm(self, vm: QuickstartVm, domain_type: str) -> str:
-        """Start the VM by the playbook that users run; returns the line of the play's recap."""
+        """Start the VM with the playbook that users run, and return the line of the play's recap."""
         variables = {
             "zstack_vms": [vm.options()],
             "zstack_vm_defaults": {"domain_type": domain_type},

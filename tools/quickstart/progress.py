@@ -21,7 +21,7 @@ class StepError(Exception):
 
 
 class Progress:
-    """Numbers the steps, shows that they are alive, and keeps what their commands say in a log."""
+    """Numbers the steps, shows that they are alive, and keeps their commands' output in a log."""
 
     def __init__(self, steps: int, log: Path) -> None:
         self.log = log
@@ -34,7 +34,7 @@ class Progress:
 
     @contextmanager
     def step(self, title: str) -> Iterator[list[str]]:
-        """Show a step and the time it took; texts put into the list that it gives are shown below it."""
+        """Show a step and the time it took; texts added to the yielded list are shown below it."""
         self._step += 1
         print(f"[{self._step}/{self._steps}] {title} ", end="", flush=True)
         started = time.monotonic()
@@ -53,9 +53,9 @@ class Progress:
         cwd: Optional[Path] = None,
         env: Optional[Mapping[str, str]] = None,
     ) -> str:
-        """Run a command, its output to the log, a dot every few seconds; returns what it printed.
+        """Run a command with its output to the log and a dot every few seconds, and return its output.
 
-        A command that fails or takes too long is a StepError that shows its last lines and the hint.
+        Raise StepError, with the last lines and the hint, if it fails or takes too long.
         """
         with open(self.log, "ab") as log:
             log.write(f"\n$ {' '.join(command)}\n".encode())
@@ -79,7 +79,7 @@ class Progress:
 
 
 def _wait(process: subprocess.Popen[bytes], seconds: float) -> bool:
-    """Wait for the process with signs of life; False if it had to be ended because it took too long."""
+    """Wait for the process, showing signs of life; return False if it took too long and had to be ended."""
     deadline = time.monotonic() + seconds
     try:
         while time.monotonic() < deadline:

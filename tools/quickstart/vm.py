@@ -20,7 +20,7 @@ from . import guest
 from .progress import Progress, StepError
 
 BRIDGE = "br_quickstart"
-# Below the checkout QEMU's user often may not read: /root is closed to it
+# QEMU's user often can't read files below the checkout, for instance in /root
 DISKS = Path("/var/lib/libvirt/images/zstack-kvm-quickstart")
 CHANNELS = Path("/var/lib/libvirt/qemu/zstack-kvm-quickstart")
 SEEDS = Path("/var/lib/zstack-kvm/seeds")
@@ -28,7 +28,7 @@ BOOT_SECONDS = 240
 
 
 class QuickstartVm:
-    """Its names come from the checkout's path, so that every checkout has a VM of its own and finds it again."""
+    """A VM whose UUID comes from the checkout's path, so that every checkout has its own VM and finds it again."""
 
     name = "quickstart"
 
@@ -71,7 +71,7 @@ class QuickstartVm:
         return sorted(SEEDS.glob(f"{uuid.UUID(self.uuid).hex}.*"))
 
     def wait_until_booted(self) -> str:
-        """Read the serial console until the guest says that it is up; returns what it says."""
+        """Read the serial console until the guest says that it is up, and return what it says."""
         path = self._virsh("ttyconsole", self.uuid).strip()
         terminal = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
         try:
@@ -81,7 +81,7 @@ class QuickstartVm:
             os.close(terminal)
 
     def take_picture(self) -> None:
-        """Keep a picture of the screen. The guest writes on its screen before it says that it is up."""
+        """Take a screenshot. The guest writes on its screen before it says that it is up."""
         self._virsh("screenshot", self.uuid, str(self.picture))
         if not self.picture.read_bytes().startswith(b"\x89PNG"):
             raise StepError(f"libvirt returned a screenshot that is not a PNG: {self.picture}")
@@ -90,7 +90,7 @@ class QuickstartVm:
         return self._virsh("domstate", self.uuid).strip()
 
     def console(self) -> str:
-        """Return its address as type://host:port."""
+        """Return the console's address as type://host:port."""
         graphics = ElementTree.fromstring(self._virsh("dumpxml", self.uuid)).find("devices/graphics")
         if graphics is None:
             raise StepError(f"The VM {self.uuid} has no console.")
@@ -130,7 +130,7 @@ def _read_ready_line(terminal: int) -> str:
     output = ""
     deadline = time.monotonic() + BOOT_SECONDS
     while time.monotonic() < deadline:
-        # An empty line makes a guest that is up answer at once
+        # A guest that is up answers an empty line at once
         if not select.select([terminal], [], [], 2)[0]:
             print(".", end="", flush=True)
             os.write(terminal, b"\n")

@@ -14,10 +14,9 @@ from .._errors.errors import VmError
 from .._host.system import System
 from .._libvirt.hypervisor import Hypervisor
 from .._libvirt.observed import ObservedVm
+from .._libvirt.power_off import OFF, current_state
 from .._spec.vm import Vm
 from ..waiting import POLL_SECONDS, wait_until
-
-_OFF = ("shutoff", "absent")
 
 Answer = TypeVar("Answer")
 
@@ -56,18 +55,10 @@ class ActionContext:
 
     def is_off(self) -> bool:
         """Return whether the VM has no QEMU now."""
-        return self.look()[0] in _OFF
+        return self.look()[0] in OFF
 
     def look(self) -> tuple[str, str]:
         """Read the VM's current state and libvirt's reason for it."""
-        state = self.retried(self._ask_state)
+        state = self.retried(lambda: current_state(self.hypervisor, self.vm.uuid))
         self.state = state[0]
         return state
-
-    def _ask_state(self) -> tuple[str, str]:
-        try:
-            return self.hypervisor.state(self.vm.uuid)
-        except VmError as error:
-            if error.code != "domain_gone":
-                raise
-            return "absent", "unknown"

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from .context import ActionContext
 
 _RUN_DIRECTORY = "/run/libvirt/qemu"
-_OFF = ("shutoff", "absent")
 # libvirt's reasons of a VM that was started paused: before and after libvirtd has been restarted.
 _PAUSED_ON_PURPOSE = ("user", "unknown", "from_snapshot")
 # Errors that only say that libvirt or QEMU failed.
@@ -207,7 +206,7 @@ def _wait_until_running(context: ActionContext, log: QemuLog) -> Outcome:
         def decided() -> bool:
             state, reason = context.look()
             seen[:] = "%s (%s)" % (state, reason), is_up(context.vm, state, reason)
-            if seen[1] or state in _OFF or state == "crashed":
+            if seen[1] or state in power_off.OFF or state == "crashed":
                 return True
             watch.listen()
             return False

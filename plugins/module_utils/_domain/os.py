@@ -120,7 +120,7 @@ def _has_secure_boot(context: BuildContext) -> bool:
 
 
 def _add_firmware_with_csm(os_element: etree._Element, context: BuildContext) -> None:
-    """Add UEFI that can also boot as a BIOS does; libvirt cannot be told to choose it."""
+    """Add UEFI that can also boot as a BIOS does; libvirt cannot be made to choose it."""
     kind = context.kind
     for each in context.host.firmwares or ():
         if each.has_csm and each.suits(kind.arch, kind.machine):

@@ -54,7 +54,7 @@ def _problem(patch: DomainPatch, message: str) -> Problem:
     return Problem(patch.option_path, message, "patch_failed")
 
 
-class _Refused(Exception):
+class _PatchError(Exception):
     """The reason why a patch can't be applied."""
 
 
@@ -76,8 +76,8 @@ class _Patching:
             try:
                 self._apply(patch)
                 if _identity(self._domain) != identity:
-                    raise _Refused("%s of a domain cannot be changed" % " and ".join(_FIXED))
-            except _Refused as error:
+                    raise _PatchError("%s of a domain cannot be changed" % " and ".join(_FIXED))
+            except _PatchError as error:
                 problems.append(_problem(patch, str(error)))
             if patch.action in _NESTING and _too_deep()(self._domain):
                 return [*problems, _problem(patch, "elements would be nested more than %d deep" % _DEEPEST)]
@@ -104,7 +104,7 @@ class _Patching:
     def _grow(self, found: list, patch: DomainPatch) -> None:
         self._characters += len(found) * len(patch.value or "")
         if self._characters > _MOST_CHARACTERS:
-            raise _Refused(
+            raise _PatchError(
                 "the domain would grow beyond %d characters: %r matches %d nodes"
                 % (_MOST_CHARACTERS, patch.xpath, len(found))
             )
@@ -143,13 +143,13 @@ def _find(domain: etree._Element, xpath: str) -> list:
     try:
         found = domain.xpath(xpath, namespaces=NAMESPACES)
     except etree.XPathError as error:
-        raise _Refused("%r is not a valid XPath: %s" % (xpath, error)) from error
+        raise _PatchError("%r is not a valid XPath: %s" % (xpath, error)) from error
     if not isinstance(found, list):
-        raise _Refused("%r returns a value, not elements or attributes of the domain" % xpath)
+        raise _PatchError("%r returns a value, not elements or attributes of the domain" % xpath)
     if not found:
-        raise _Refused("%r matches nothing in the domain" % xpath)
+        raise _PatchError("%r matches nothing in the domain" % xpath)
     if len(found) > _MOST_RESULTS:
-        raise _Refused("%r matches %d nodes of the domain, %d are allowed" % (xpath, len(found), _MOST_RESULTS))
+        raise _PatchError("%r matches %d nodes of the domain, %d are allowed" % (xpath, len(found), _MOST_RESULTS))
     return found
 
 
@@ -157,7 +157,7 @@ def _set(item: object, value: str) -> None:
     """Set an attribute, or the text of an element that has no children."""
     if isinstance(item, etree._Element):
         if len(item):
-            raise _Refused("<%s> contains elements: set changes only text and attributes" % item.tag)
+            raise _PatchError("<%s> contains elements: set changes only text and attributes" % item.tag)
         item.text = value
     else:
         _owner(item).set(_attribute(item), value)
@@ -172,7 +172,7 @@ def _remove(domain: etree._Element, item: object) -> None:
 
 def _add_or_replace(domain: etree._Element, item: object, patch: DomainPatch) -> None:
     if not isinstance(item, etree._Element):
-        raise _Refused("%r matches an attribute: %s needs an element" % (patch.xpath, patch.action))
+        raise _PatchError("%r matches an attribute: %s needs an element" % (patch.xpath, patch.action))
     elements = _parse(patch.value or "")
     if patch.action == "add":
         item.extend(elements)
@@ -191,22 +191,22 @@ def _parse(value: str) -> list:
     try:
         elements = list(etree.fromstring("<patch %s>%s</patch>" % (declared, value), parser))
     except etree.XMLSyntaxError as error:
-        raise _Refused("the value is not valid XML: %s" % error) from error
+        raise _PatchError("the value is not valid XML: %s" % error) from error
     if not elements:
-        raise _Refused("the value contains no element")
+        raise _PatchError("the value contains no element")
     return elements
 
 
 def _parent(domain: etree._Element, item: etree._Element) -> etree._Element:
     parent = item.getparent()
     if item is domain or parent is None:
-        raise _Refused("the domain itself cannot be removed")
+        raise _PatchError("the domain itself cannot be removed")
     return parent
 
 
 def _owner(item: object) -> etree._Element:
     if not getattr(item, "is_attribute", False):
-        raise _Refused("the XPath matches a text: select its element instead")
+        raise _PatchError("the XPath matches a text: select its element instead")
     return item.getparent()  # type: ignore[attr-defined]
 
 

@@ -36,6 +36,6 @@ def add_tpm(devices: etree._Element, context: BuildContext) -> None:
 
 
 def may_lose_tpm_state(domain: etree._Element) -> bool:
-    """Return whether a domain has a virtual TPM whose state libvirt removes with the domain unless told to keep it."""
+    """Return whether a domain has a virtual TPM whose state libvirt removes with the domain unless it is kept."""
     backends = domain.iterfind('devices/tpm/backend[@type="emulator"]')
     return any(backend.get("persistent_state") != "yes" for backend in backends)

@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, NamedTuple, Optional
 from .._errors.errors import Problem, VmError
 from .._libvirt.hypervisor import Hypervisor
 from .._spec.vm import Vm, Volume
-from .._storage.base import SECRET_OBJECT, Address, Asking, Backend, Inquiry, StorageItem, option_path_of, path_of
+from .._storage.base import (
+    SECRET_OBJECT,
+    Address,
+    Backend,
+    Inquiry,
+    InquiryContext,
+    StorageItem,
+    option_path_of,
+    path_of,
+)
 from ..deadline import side_by_side
 
 if TYPE_CHECKING:
@@ -87,10 +96,11 @@ def find_problems(items: Sequence[ItemOfVm], system: System, hypervisor: Hypervi
     keys = SecretValues([each.vm for each in items], hypervisor)
     found: dict[int, Problem] = {}
     questions: dict[int, _Question] = {}
+    files = None if system.is_remote else system.files
     for index, (vm, item, backend) in enumerate(items):
         try:
             _check_addresses(backend.addresses(item), answers)
-            inquiry = backend.inquiry(item, Asking(vm, system, keys.key, greetings))
+            inquiry = backend.inquiry(item, InquiryContext(vm, files, keys.key, greetings))
         except VmError as error:
             found[index] = Problem(option_path_of(item), error.message, error.code, error.hint)
             continue

@@ -19,7 +19,7 @@ except ImportError:  # the module reports it
 
 from .._diagnostics.screenshot import write_picture
 from .._diagnostics.thumbnail import thumbnail
-from .._drift.live_changes import live_changes
+from .._drift.live_drift import live_drift
 from .._errors.errors import VmError, internal_errors
 from .._host.bridge_ports import Ports, stray_warnings
 from .._host.bridges import BridgePorts
@@ -188,7 +188,7 @@ def _cloud_init(survey: _Survey, uuid: str, live: etree._Element) -> Optional[In
 
 def restart_changes(defined: etree._Element, live: etree._Element, ports: Ports) -> bool:
     """Return whether the guest would see a change if the running domain were replaced by the defined one."""
-    return bool(live_changes(defined, live, ports).for_guest)
+    return bool(live_drift(defined, live, ports).for_guest)
 
 
 def _uptime(system: System, uuid: str, domain_name: str) -> Optional[int]:

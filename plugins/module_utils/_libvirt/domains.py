@@ -47,7 +47,8 @@ _REASONS = {
 }  # fmt: skip
 
 
-# libvirt has had these flags since 8.9.0; the bindings may be older than the libvirt that answers.
+# libvirt has had these flags since 8.9.0; the bindings may be older than the libvirt that answers. Only its version
+# says so: no capability does, and a call that tries them could undefine the domain.
 _UNDEFINE_TPM = 1 << 5
 _UNDEFINE_KEEP_TPM = 1 << 6
 _TPM_FLAGS_SINCE = 8_009_000

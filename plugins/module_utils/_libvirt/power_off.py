@@ -12,8 +12,20 @@ from .._errors.errors import VmError
 from ..waiting import wait_until
 from .hypervisor import Hypervisor
 
+# States of a VM without a QEMU.
+OFF = ("shutoff", "absent")
 # A guest that is booting ignores a request; ZStack's agent repeats it, too.
 _REPEAT_SECONDS = 5
+
+
+def current_state(hypervisor: Hypervisor, uuid: str) -> tuple[str, str]:
+    """Return the state of a VM and libvirt's reason for it; one that libvirt no longer has is absent."""
+    try:
+        return hypervisor.state(uuid)
+    except VmError as error:
+        if error.code != "domain_gone":
+            raise
+        return "absent", "unknown"
 
 
 def shut_down(

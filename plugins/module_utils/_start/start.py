@@ -16,7 +16,7 @@ except ImportError:  # the module reports it
     pass
 
 from .._domain import build as domain
-from .._drift.live_changes import live_changes
+from .._drift.live_drift import live_drift
 from .._drift.omitted import with_omitted
 from .._drift.reconcile import Reconciled, left_from_before_patches, reconcile, rewritten
 from .._drift.walk import Difference
@@ -282,9 +282,9 @@ def _drift(
     ports = run.bridge_ports.of(live)
     left: tuple[Difference, ...] = ()
     if desired.unpatched is None:
-        changes = live_changes(desired.element, live, ports)
+        changes = live_drift(desired.element, live, ports)
     else:
-        changes = live_changes(desired.element, live, ports, reconciled.merged)
+        changes = live_drift(desired.element, live, ports, reconciled.merged)
         left = left_from_before_patches(desired.element, desired.unpatched, live, reconciled.merged)
     # A new description is no reason to restart a VM, but a running one can get it.
     running = changes.differences if run.policy.on_drift == "live" else changes.for_guest

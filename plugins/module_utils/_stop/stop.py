@@ -6,9 +6,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Optional
 
 try:
@@ -24,18 +23,27 @@ from .._host_storage import release
 from .._host_storage.iscsi_login import Initiator
 from .._libvirt.hypervisor import Hypervisor, Removal
 from .._libvirt.observed import DomainList, ObservedVm, list_domains, observe_domain
-from .._libvirt.power_off import force_off, shut_down
 from .._start.plan import BUSY, CRASHED, KEEP, RESUME, START_WHEN_OFF, WAKE_UP, power_of
 from .._start.result import SecretMask, VmResult, domain_text, failed
 from .._storage.seed import SEED_DIRECTORY, is_seed, seeds_among
 from ..deadline import side_by_side
-from ..waiting import wait_until
+from .actions import (
+    ForceOff,
+    LogOutOfIscsiTarget,
+    RemoveChannelSocket,
+    RemoveSecret,
+    RemoveSeed,
+    ShutDown,
+    StopAction,
+    StopContext,
+    Undefine,
+    WaitForShutdown,
+)
 
 # Most of the time they wait for guests.
 _WORKERS = 32
 _LOCK_SECONDS = 10
 _JOB_SECONDS = 3
-_OFF = ("shutoff", "absent")
 
 _NO_SECRETS = SecretMask(())
 
@@ -68,12 +76,12 @@ def stop_vms(hypervisor: Hypervisor, system: System, uuids: Sequence[str], reque
     def stop(index: int) -> VmResult:
         # Check mode treats VMs that come earlier as undefined already: what VMs share is released with the last one.
         first = 0 if request.check_mode and request.undefine else index
-        return _Stop(hypervisor, system, uuids[index], uuids[first : index + 1], request, domains).result_of_all()
+        return _VmStop(hypervisor, system, uuids[index], uuids[first : index + 1], request, domains).result_of_all()
 
     return side_by_side(stop, range(len(uuids)), _WORKERS)
 
 
-class _Stop:
+class _VmStop:
     """Stops one VM. Nothing is undone: a VM that was forced off can't be restored.
 
     C(going): the VMs that don't count as users of what it shares, itself among them.
@@ -97,6 +105,7 @@ class _Stop:
         self._actions: list[str] = []
         self._doing = ""
         self._result = VmResult(uuid, "", actions=self._actions)
+        self._context = StopContext(hypervisor, system, going, self._result)
 
     def result_of_all(self) -> VmResult:
         """Stop the VM, and return its result."""
@@ -125,17 +134,17 @@ class _Stop:
         undefines = self._request.undefine and observed.persistent
         stays = observed.persistent and not undefines
         if not stays:
-            self._check_what_goes(domain, observed)
+            self._check_removal(domain, observed)
         self._result.before = self._text(observed.state, domain)
         if observed.active:
-            self._end(observed)
+            self._power_off(observed)
         if undefines:
-            self._do("undefine", self._undefine)
+            self._do(Undefine(self._request.removal))
         state_after = "shutoff" if stays else "absent"
         self._result.after = self._text(state_after, domain if stays else None)
         if not self._request.check_mode:
             self._result.state = state_after
-        self._give_back(domain, observed, stays)
+        self._release(domain, observed, stays)
 
     def _observe(self) -> ObservedVm:
         """Return the VM's state. One that libvirt can't describe, because its QEMU hangs, is forced off before."""
@@ -144,7 +153,7 @@ class _Stop:
         except VmError as error:
             if error.code != "qemu_hangs" or not self._request.force or self._request.check_mode:
                 raise
-        self._do("destroy", self._force_off)
+        self._do(ForceOff())
         return observe_domain(self._hypervisor, self._uuid, self._domains)
 
     def _check_stoppable(self, observed: ObservedVm) -> None:
@@ -161,7 +170,7 @@ class _Stop:
                 raise
             return False
 
-    def _check_what_goes(self, domain: etree._Element, observed: ObservedVm) -> None:
+    def _check_removal(self, domain: etree._Element, observed: ObservedVm) -> None:
         """Raise an error for what libvirt would remove with the domain without being requested to."""
         removal, hypervisor = self._request.removal, self._hypervisor
         when = "when the VM is undefined" if observed.persistent else "when the VM is off, because it is transient"
@@ -178,13 +187,13 @@ class _Stop:
             if not observed.persistent or not hypervisor.can_keep_tpm():
                 raise VmError("vm_has_tpm_state", "libvirt removes the state of the VM's TPM %s" % when)
 
-    def _do(self, name: str, action: Callable[[], object]) -> None:
-        """Run an action, unless in check mode, and note it."""
+    def _do(self, action: StopAction) -> None:
+        """Execute an action, unless in check mode, and note it."""
         if not self._request.check_mode:
-            self._doing = name
-            action()
+            self._doing = action.name
+            action.do(self._context)
             self._doing = ""
-        self._actions.append(name)
+        self._actions.append(action.name)
 
     def _phase(self) -> str:
         return self._doing or (self._actions[-1] if self._actions else "look")
@@ -195,58 +204,35 @@ class _Stop:
 
     # The VM
 
-    def _end(self, observed: ObservedVm) -> None:
+    def _power_off(self, observed: ObservedVm) -> None:
         power = power_of(observed)
         if self._request.timeout and power in (KEEP, START_WHEN_OFF):
-            asks = power == KEEP
-            self._actions.append("shutdown" if asks else "wait_until_off")
-            if self._request.check_mode or self._shut_down(asks):
+            self._shut_down(power == KEEP)
+            if self._request.check_mode or self._context.was_off():
                 return
             if not self._request.force:
                 message = "the guest has not shut down within %d seconds: the VM is %s (%s)"
                 state = self._hypervisor.state(self._uuid)
                 raise VmError("shutdown_timeout", message % (self._request.timeout, *state))
-            if self._is_off():
+            if self._context.is_off():
                 return
             # A migration, for instance, may have started meanwhile.
             word, reason = self._hypervisor.state(self._uuid)
             self._check_stoppable(replace(observed, state=word, reason=reason))
-        self._do("destroy", self._force_off)
+        self._do(ForceOff())
 
-    def _shut_down(self, asks: bool) -> bool:
-        """Return whether the VM is off in time; a guest that can't shut down is an error without C(force)."""
+    def _shut_down(self, asks: bool) -> None:
+        """Wait until the guest has shut down, unless in check mode. C(asks): it needs a request for that."""
         seconds, cancelled = self._request.timeout, self._request.cancelled
-        if not asks or self._is_off():
-            return wait_until(self._is_off, seconds, cancelled)
-        try:
-            return shut_down(self._hypervisor, self._uuid, self._is_off, seconds, cancelled)
-        except VmError as error:
-            # A guest that received no request, because the task waits for others, is not forced off for that.
-            if error.code == "interrupted":
-                raise error.replaced(message="%s while the guest was shutting down" % error.message) from error
-            if error.lost_libvirt or error.code == "vm_busy" or not self._request.force:
-                raise
-            return False
-
-    def _force_off(self) -> None:
-        force_off(self._hypervisor, self._uuid, self._is_off)
-
-    def _undefine(self) -> None:
-        # libvirt refuses to remove what was created since the check and may not be removed.
-        self._hypervisor.undefine(self._uuid, self._request.removal)
-
-    def _is_off(self) -> bool:
-        try:
-            self._result.state = self._hypervisor.state(self._uuid)[0]
-        except VmError as error:
-            if error.code != "domain_gone":
-                raise
-            self._result.state = "absent"
-        return self._result.state in _OFF
+        action = ShutDown(seconds, cancelled, self._request.force) if asks else WaitForShutdown(seconds, cancelled)
+        # The request remains sent also if the wait for the guest fails.
+        self._actions.append(action.name)
+        if not self._request.check_mode:
+            action.do(self._context)
 
     # Cleanup
 
-    def _give_back(self, domain: etree._Element, observed: ObservedVm, stays: bool) -> None:
+    def _release(self, domain: etree._Element, observed: ObservedVm, stays: bool) -> None:
         """Release what the VM leaves on the hypervisor; secrets only if no remaining definition uses them."""
         used = [domain]
         if observed.live_xml is not None:
@@ -274,27 +260,25 @@ class _Stop:
             if system.files.entry_kind(path) != "socket" or used_by_other_than(self._going, path, self._hypervisor):
                 continue
             if not system.network.has_listener(path):
-                self._do("remove_channel_socket", partial(system.files.remove_socket, path))
+                self._do(RemoveChannelSocket(path))
 
     def _remove_seeds(self, domain: etree._Element, system: HostSystem) -> None:
         """Remove the cloud-init seeds of the VM, which may hold secrets."""
         if system.is_root():
             for path in seeds_among(self._uuid.replace("-", ""), system.files.list_directory(SEED_DIRECTORY)):
-                self._do("remove_cloud_init_seed", partial(system.files.remove_file, path))
+                self._do(RemoveSeed(path))
         elif any(is_seed(source.get("file")) for source in domain.iterfind("devices/disk/source")):
             self._result.warnings.append("its cloud-init seed stays in %s: only root can remove it" % SEED_DIRECTORY)
 
     def _close_sessions(self, sessions: Sequence[Initiator]) -> None:
         for session in sessions:
             if release.is_unneeded_session(session, self._going, self._hypervisor):
-                close = partial(release.close_session, session, self._going, self._hypervisor)
-                self._do("log_out_of_iscsi_target", close)
+                self._do(LogOutOfIscsiTarget(session))
 
     def _remove_secrets(self, secrets: Sequence[str]) -> None:
         for secret in secrets:
             if release.is_unneeded_secret(secret, self._going, self._hypervisor):
-                remove = partial(release.remove_secret, secret, self._going, self._hypervisor, self._system)
-                self._do("remove_secret", remove)
+                self._do(RemoveSecret(secret))
 
 
 def check_stoppable(observed: ObservedVm, request: StopRequest) -> None:

@@ -11,7 +11,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Union
+from typing import Any, NamedTuple, Optional, Protocol, Union
 
 try:
     from lxml import etree
@@ -20,10 +20,6 @@ except ImportError:  # the module reports it
 
 from .._errors.errors import Problem
 from .._spec.vm import Cdrom, Vm, Volume
-
-if TYPE_CHECKING:
-    from .._host.network import ServerGreeting
-    from .._host.system import System
 
 StorageItem = Union[Volume, Cdrom]
 
@@ -84,17 +80,38 @@ class Address(NamedTuple):
         return self.host if self.port is None else "%s:%s" % (bracketed(self.host), self.port)
 
 
-class Asking(NamedTuple):
+class HostFiles(Protocol):
+    """The queries of backends about the files of the hypervisor."""
+
+    def is_hidden(self, path: str) -> bool: ...
+
+    def path_kind(self, path: str) -> Optional[str]: ...
+
+    def read_text(self, path: str) -> Optional[str]: ...
+
+
+class Greeting(Protocol):
+    """The IP address of a server that answered, and the first bytes that it sent."""
+
+    @property
+    def ip_address(self) -> str: ...
+
+    @property
+    def text(self) -> bytes: ...
+
+
+class InquiryContext(NamedTuple):
     """The context in which a backend builds the inquiry for an item of a VM.
 
-    C(ceph_key) returns the key that a libvirt secret will have, None for a private one, or raises C(secret_missing).
-    C(greetings) has the TCP servers that answered, with their greetings.
+    C(files) is None if the hypervisor is reached through libvirt only. C(ceph_key) returns the key that a libvirt
+    secret will have, None for a private one, or raises C(secret_missing). C(greetings) has the TCP servers that
+    answered, with their greetings.
     """
 
     vm: Vm
-    system: System
+    files: Optional[HostFiles]
     ceph_key: Callable[[str], Optional[str]]
-    greetings: Mapping[Address, ServerGreeting]
+    greetings: Mapping[Address, Greeting]
 
 
 class Inquiry(NamedTuple):
@@ -126,7 +143,7 @@ class Backend(ABC):
         return ()
 
     @abstractmethod
-    def inquiry(self, item: StorageItem, asking: Asking) -> Optional[Inquiry]:
+    def inquiry(self, item: StorageItem, context: InquiryContext) -> Optional[Inquiry]:
         """Return the test for qemu-img, None if none is possible or needed. Raises C(VmError) if it would fail."""
 
     def explain(self, item: StorageItem, reason: str) -> Optional[tuple[str, str]]:

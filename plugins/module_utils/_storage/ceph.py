@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, NamedTuple, Optional
+from typing import NamedTuple, Optional
 
 try:
     from lxml import etree
@@ -18,10 +18,11 @@ from .._errors.errors import Problem, VmError
 from .._spec.vm import Cdrom
 from .base import (
     Address,
-    Asking,
     Backend,
     DiskSource,
+    Greeting,
     Inquiry,
+    InquiryContext,
     StorageFacts,
     StorageItem,
     add_auth,
@@ -32,9 +33,6 @@ from .base import (
     option_path_of,
     path_of,
 )
-
-if TYPE_CHECKING:
-    from .._host.network import ServerGreeting
 
 # The cephx user of ZStack's clusters; its documents cannot name another.
 CEPH_USER = "zstack"
@@ -71,7 +69,7 @@ def _monitors(item: StorageItem) -> list[tuple[str, int]]:
     return [(host_name(monitor.hostname) or "", monitor.port) for monitor in item.mon_info]
 
 
-def configuration(monitors: Iterable[Address], greetings: Mapping[Address, ServerGreeting], key: Optional[str]) -> str:
+def configuration(monitors: Iterable[Address], greetings: Mapping[Address, Greeting], key: Optional[str]) -> str:
     """Return a ceph.conf with the answering monitors, short timeouts, and the key, to keep it out of the arguments.
 
     It names each monitor's protocol: otherwise ceph may try both, and report a wrong key as no answer.
@@ -135,16 +133,16 @@ class CephBackend(Backend):
     def addresses(self, item: StorageItem) -> tuple[Address, ...]:
         return tuple(Address(host, port, _GREETING_SIZE) for host, port in _monitors(item))
 
-    def inquiry(self, item: StorageItem, asking: Asking) -> Optional[Inquiry]:
-        key = asking.ceph_key(item.secret_uuid) if item.secret_uuid else None
+    def inquiry(self, item: StorageItem, context: InquiryContext) -> Optional[Inquiry]:
+        key = context.ceph_key(item.secret_uuid) if item.secret_uuid else None
         is_private = bool(item.secret_uuid) and key is None
-        if is_private or asking.system.is_remote:
+        if is_private or context.files is None:
             return None
         image = parse_image(item)
         options = {"driver": "rbd", "pool": image.pool, "image": image.image, "user": CEPH_USER, "conf": "/dev/stdin"}
         if image.snapshot is not None:
             options["snapshot"] = image.snapshot
-        return Inquiry(image_options(**options), configuration(self.addresses(item), asking.greetings, key))
+        return Inquiry(image_options(**options), configuration(self.addresses(item), context.greetings, key))
 
     def explain(self, item: StorageItem, reason: str) -> Optional[tuple[str, str]]:
         image = parse_image(item)

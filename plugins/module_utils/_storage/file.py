@@ -16,10 +16,10 @@ from .._errors.errors import Problem, VmError
 from .._spec.vm import Cdrom
 from .base import (
     CONTROL_CHARACTERS,
-    Asking,
     Backend,
     DiskSource,
     Inquiry,
+    InquiryContext,
     StorageFacts,
     StorageItem,
     option_path_of,
@@ -54,11 +54,11 @@ class FileBackend(Backend):
         image_format = item.format or facts.formats.get(path, ASSUMED_FORMAT)
         return DiskSource(disk_type, source, driver_type=image_format, snapshot="external")
 
-    def inquiry(self, item: StorageItem, asking: Asking) -> Optional[Inquiry]:
+    def inquiry(self, item: StorageItem, context: InquiryContext) -> Optional[Inquiry]:
         # Unknown through libvirt alone; libvirt itself reports it at the start.
         # Also unknown to a user who cannot see the file; libvirt reads it with its own permissions.
-        if not asking.system.is_remote and not asking.system.files.is_hidden(path_of(item)):
-            kind = asking.system.files.path_kind(path_of(item))
+        if context.files is not None and not context.files.is_hidden(path_of(item)):
+            kind = context.files.path_kind(path_of(item))
             if kind is None:
                 raise VmError("image_missing", "the file or block device %s does not exist" % path_of(item))
             if kind != "block" and _is_block_volume(item):

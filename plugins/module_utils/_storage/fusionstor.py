@@ -16,10 +16,10 @@ from .._errors.errors import Problem
 from .._spec.vm import Cdrom
 from .base import (
     Address,
-    Asking,
     Backend,
     DiskSource,
     Inquiry,
+    InquiryContext,
     StorageFacts,
     StorageItem,
     check_url,
@@ -61,8 +61,8 @@ class FusionstorBackend(Backend):
     def addresses(self, item: StorageItem) -> tuple[Address, ...]:
         return (Address(NBD_SOCKET),)
 
-    def inquiry(self, item: StorageItem, asking: Asking) -> Optional[Inquiry]:
-        if asking.system.is_remote:
+    def inquiry(self, item: StorageItem, context: InquiryContext) -> Optional[Inquiry]:
+        if context.files is None:
             return None
         server = {"type": "unix", "path": NBD_SOCKET}
         return Inquiry(image_options(driver="nbd", server=server, export=export_name(item)))

@@ -120,7 +120,8 @@ def _named_image(name: str, directory: str) -> Optional[str]:
     if name.startswith("json:"):
         try:
             return _described_image(json.loads(name[len("json:") :]), directory)
-        except ValueError:
+        except (ValueError, RecursionError):
+            # An image may hold any text.
             return None
     if name.startswith("rbd:"):
         return "rbd:" + _unescaped(re.split(r"(?<!\\)[:@]", name[len("rbd:") :])[0])

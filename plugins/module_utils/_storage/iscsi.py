@@ -15,14 +15,15 @@ except ImportError:  # the module reports it
     pass
 
 from .._errors.errors import Problem, VmError
-from .._spec.vm import Volume
+from .._spec.vm import Vm, Volume
 from .base import (
     SECRET_OBJECT,
     Address,
-    Asking,
     Backend,
     DiskSource,
+    HostFiles,
     Inquiry,
+    InquiryContext,
     StorageFacts,
     StorageItem,
     add_auth,
@@ -160,9 +161,9 @@ class IscsiBackend(Backend):
         lun = lun_of(cast(Volume, item))
         return (Address(lun.host, lun.port),)
 
-    def inquiry(self, item: StorageItem, asking: Asking) -> Optional[Inquiry]:
+    def inquiry(self, item: StorageItem, context: InquiryContext) -> Optional[Inquiry]:
         volume = cast(Volume, item)
-        if asking.system.is_remote:
+        if context.files is None:
             if uses_host_initiator(volume):
                 raise VmError("needs_hypervisor", "the login to an iSCSI target must run on the hypervisor itself")
             return None
@@ -173,7 +174,7 @@ class IscsiBackend(Backend):
             "portal": lun.portal,
             "target": lun.iqn,
             "lun": lun.lun,
-            "initiator-name": _initiator_name(volume, asking),
+            "initiator-name": _initiator_name(volume, context.vm, context.files),
         }
         if volume.chap_username:
             options.update({"user": volume.chap_username, "password-secret": SECRET_OBJECT})
@@ -196,10 +197,10 @@ class IscsiBackend(Backend):
         return super().explain(item, reason)
 
 
-def _initiator_name(volume: Volume, asking: Asking) -> str:
+def _initiator_name(volume: Volume, vm: Vm, files: HostFiles) -> str:
     """Return the initiator name that the target will see: QEMU's own for the VM, or the host's."""
     if uses_host_initiator(volume):
-        for line in (asking.system.files.read_text("/etc/iscsi/initiatorname.iscsi") or "").split("\n"):
+        for line in (files.read_text("/etc/iscsi/initiatorname.iscsi") or "").split("\n"):
             if line.startswith("InitiatorName="):
                 return line.partition("=")[2].strip()
-    return "iqn.2008-11.org.linux-kvm:%s" % asking.vm.uuid
+    return "iqn.2008-11.org.linux-kvm:%s" % vm.uuid

@@ -16,10 +16,10 @@ except ImportError:  # the module reports it
 from .._errors.errors import Problem, VmError
 from .base import (
     Address,
-    Asking,
     Backend,
     DiskSource,
     Inquiry,
+    InquiryContext,
     StorageFacts,
     StorageItem,
     check_url,
@@ -74,8 +74,8 @@ class IscsiCdBackend(Backend):
         lun = _lun_of(item)
         return tuple(Address(host, lun.port) for host in lun.hosts)
 
-    def inquiry(self, item: StorageItem, asking: Asking) -> Optional[Inquiry]:
-        if asking.system.is_remote:
+    def inquiry(self, item: StorageItem, context: InquiryContext) -> Optional[Inquiry]:
+        if context.files is None:
             raise VmError("needs_hypervisor", "the login to an iSCSI target must run on the hypervisor itself")
         return None
 

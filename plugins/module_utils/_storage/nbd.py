@@ -12,10 +12,10 @@ from .._errors.errors import Problem
 from .._spec.vm import Volume
 from .base import (
     Address,
-    Asking,
     Backend,
     DiskSource,
     Inquiry,
+    InquiryContext,
     StorageFacts,
     StorageItem,
     host_name,
@@ -61,8 +61,8 @@ class NbdBackend(Backend):
         export = _export_of(item)
         return (Address(export.host, export.port),)
 
-    def inquiry(self, item: StorageItem, asking: Asking) -> Optional[Inquiry]:
-        if asking.system.is_remote:
+    def inquiry(self, item: StorageItem, context: InquiryContext) -> Optional[Inquiry]:
+        if context.files is None:
             return None
         export = _export_of(item)
         server = {"type": "inet", "host": export.host, "port": str(export.port)}

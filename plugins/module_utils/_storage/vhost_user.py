@@ -16,10 +16,10 @@ from .._errors.errors import Problem, VmError
 from .._spec.vm import Cdrom
 from .base import (
     CONTROL_CHARACTERS,
-    Asking,
     Backend,
     DiskSource,
     Inquiry,
+    InquiryContext,
     StorageFacts,
     StorageItem,
     option_path_of,
@@ -45,11 +45,11 @@ class VhostUserBackend(Backend):
         image_format = "raw" if isinstance(item, Cdrom) else item.format or "raw"
         return DiskSource("vhostuser", source, driver_type=image_format, snapshot="no")
 
-    def inquiry(self, item: StorageItem, asking: Asking) -> Optional[Inquiry]:
+    def inquiry(self, item: StorageItem, context: InquiryContext) -> Optional[Inquiry]:
         # Not connected to: such a server serves one client at a time.
         path = path_of(item)
-        if not asking.system.is_remote and not asking.system.files.is_hidden(path):
-            kind = asking.system.files.path_kind(path)
+        if context.files is not None and not context.files.is_hidden(path):
+            kind = context.files.path_kind(path)
             if kind is None:
                 raise VmError("storage_missing", "the socket %s does not exist" % path)
             if kind != "socket":

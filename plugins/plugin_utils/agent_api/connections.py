@@ -28,7 +28,7 @@ class Limits(NamedTuple):
     seconds: float
 
 
-class Connection:
+class ClientConnection:
     """One connection. While C(complete), a whole request has arrived and isn't answered yet."""
 
     def __init__(self, network: str) -> None:
@@ -43,10 +43,10 @@ class Admission:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._connections: dict[Connection, None] = {}
+        self._connections: dict[ClientConnection, None] = {}
         self._networks: Counter[str] = Counter()
 
-    def admit(self, new: Connection) -> bool:
+    def admit(self, new: ClientConnection) -> bool:
         """Add a connection; return whether there is room for it."""
         if self._networks[new.network] >= self._limits.per_network:
             admitted = self._make_room(new.network)
@@ -65,13 +65,13 @@ class Admission:
                 return True
         return False
 
-    def renew(self, connection: Connection) -> None:
+    def renew(self, connection: ClientConnection) -> None:
         """Count a connection as the newest: it has just been answered."""
         if connection in self._connections:
             del self._connections[connection]
             self._connections[connection] = None
 
-    def remove(self, connection: Connection) -> None:
+    def remove(self, connection: ClientConnection) -> None:
         """Remove a closed connection."""
         if connection in self._connections:
             del self._connections[connection]
@@ -89,7 +89,7 @@ class Connections:
         self._limits = limits
         self._tls = tls
         self._admission = Admission(limits)
-        self._by_transport: dict[asyncio.BaseTransport, Connection] = {}
+        self._by_transport: dict[asyncio.BaseTransport, ClientConnection] = {}
         self._opening: set[asyncio.Task[None]] = set()
 
     async def serve(self, listener: socket.socket) -> None:
@@ -105,13 +105,13 @@ class Connections:
                 await asyncio.sleep(ACCEPT_PAUSE)
                 continue
             failing = False
-            connection = Connection(network_of(address[0]))
+            connection = ClientConnection(network_of(address[0]))
             if self._admission.admit(connection):
                 self._start(client, connection)
             else:
                 client.close()
 
-    def _start(self, client: socket.socket, connection: Connection) -> None:
+    def _start(self, client: socket.socket, connection: ClientConnection) -> None:
         watched = _Watched(self._factory(), lambda transport: self._opened(transport, connection), self._closed)
         opening = asyncio.create_task(self._open(client, watched))
         connection.close = opening.cancel
@@ -132,7 +132,7 @@ class Connections:
                 lambda: watched, client, ssl=self._tls, ssl_handshake_timeout=seconds
             )
 
-    def _opened(self, transport: asyncio.Transport, connection: Connection) -> None:
+    def _opened(self, transport: asyncio.Transport, connection: ClientConnection) -> None:
         self._by_transport[transport] = connection
         connection.close = transport.abort
         self._wait(connection)
@@ -142,21 +142,21 @@ class Connections:
         self._stop_waiting(connection)
         self._admission.remove(connection)
 
-    def _wait(self, connection: Connection) -> None:
+    def _wait(self, connection: ClientConnection) -> None:
         loop = asyncio.get_running_loop()
         connection.timer = loop.call_later(self._limits.seconds, connection.close)
 
-    def _stop_waiting(self, connection: Connection) -> None:
+    def _stop_waiting(self, connection: ClientConnection) -> None:
         if connection.timer is not None:
             connection.timer.cancel()
             connection.timer = None
 
     @contextmanager
-    def answering(self, transport: Optional[asyncio.BaseTransport]) -> Iterator[Connection]:
+    def answering(self, transport: Optional[asyncio.BaseTransport]) -> Iterator[ClientConnection]:
         """Yield the connection on which a request's head has arrived; afterwards it has to send another in time."""
         connection = self._by_transport.get(transport) if transport is not None else None
         if connection is None:  # closed meanwhile
-            yield Connection("")
+            yield ClientConnection("")
             return
         self._stop_waiting(connection)
         try:

@@ -36,7 +36,7 @@ class RequestError(ValueError):
         self.problems = problems
 
 
-class StartRequest(NamedTuple):
+class VmRequest(NamedTuple):
     """A VM to start: its UUID with dashes, its timeout in seconds, the request of its playbook, what to warn of."""
 
     vm: str
@@ -45,7 +45,7 @@ class StartRequest(NamedTuple):
     warnings: tuple[str, ...]
 
 
-def read_request(text: str, host_uuid: str = "") -> StartRequest:
+def read_request(text: str, host_uuid: str = "") -> VmRequest:
     """Return the request in a StartVmCmd, whose field C(options) holds what goes beyond a StartVmCmd.
 
     Options of a VM are merged over what the document says, other options are those of the module. Fields of the
@@ -80,7 +80,7 @@ def read_request(text: str, host_uuid: str = "") -> StartRequest:
     # The inventory is searched for the address as it is usually written.
     vm["host_management_ip"] = parsed.host_management_ip
     arguments = {"vms": [vm], **module_options, **({"host_uuid": host_uuid} if host_uuid else {})}
-    return StartRequest(parsed.uuid, parsed.timeout, arguments, tuple(read.warnings))
+    return VmRequest(parsed.uuid, parsed.timeout, arguments, tuple(read.warnings))
 
 
 def _without_nulls(value: Any) -> Any:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Return what zstack_vm_start returns for VMs to be started, without looking at any: what is left is Ansible's time."""
+"""Return what zstack_vm_start returns for VMs to be started, without examining any: only Ansible's time is left."""
 
 from __future__ import annotations
 

@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# Writes a number into every page from 1 MiB to 80 MiB, which takes a segment of 4 GiB; goes on behind its end.
-# Has to be loaded at 0:0x7c00.
+# Writes a number into every page from 1 MiB to 80 MiB, which needs a segment of 4 GiB; continues with the code that
+# follows it. Must be loaded at 0:0x7c00.
 	.code16
 	.intel_syntax noprefix
 	.set	load, 0x7c00

@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# Prints the text behind it on COM1 every half second, and once on the screen. Runs wherever it was loaded.
-# BX: the text. DI: 0 until the text was on the screen.
+# Prints the text that follows it on COM1 every half second, and once on the screen. Runs wherever it was loaded.
+# BX: the text. DI: 0 until the text has been on the screen.
 	.code16
 	.intel_syntax noprefix
 	cli

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The only list of the intended differences between our VMs and those of ZStack's agent.
 
-Each deviation has its row in docs/deviations.md, where the reason stands.
+Each deviation has a row in docs/deviations.md, which gives the reason.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from lxml import etree
 class Deviation:
     """One deliberate difference.
 
-    C(apply) turns the agent's domain, in normal form, into what ours should mean: of the same hypervisor. C(differs) is
-    what is found different when the agent's VM is adopted, by an emulated hypervisor.
+    C(apply) gives the agent's domain, in normal form, the meaning that ours should have on the same hypervisor.
+    C(differs): the differences that are found when an emulated hypervisor adopts the agent's VM.
     """
 
     row: str
@@ -32,7 +32,7 @@ class Deviation:
     differs: tuple[adoption.Differs, ...] = ()
 
     def predicted(self, case: Case) -> Iterator[Difference]:
-        """Yield the differences that the agent's VM of a document has by this deviation."""
+        """Yield the differences that this deviation causes in the agent's VM of a document."""
         for each in self.differs:
             yield from each.predicted(case)
 
@@ -47,7 +47,7 @@ def expected_domain(case: Case) -> etree._Element:
 
 
 def predicted_differences(case: Case) -> list[Difference]:
-    """Return all differences that the agent's VM of a document has when it is adopted."""
+    """Return all differences that are found when the agent's VM of a document is adopted."""
     return [difference for deviation in DEVIATIONS for difference in deviation.predicted(case)]
 
 
@@ -55,7 +55,7 @@ DEVIATIONS = (
     Deviation("SCSI letters", domain.disk_names, adoption.SCSI_LETTERS),
     Deviation("SCSI units", domain.scsi_units, adoption.SCSI_UNITS),
     Deviation("CHAP secrets", domain.chap_secret, adoption.CHAP_SECRETS),
-    Deviation("Settings outside libvirt's schema", domain.what_schema_refuses, adoption.WHAT_THE_SCHEMA_REFUSES),
+    Deviation("Settings outside libvirt's schema", domain.outside_schema, adoption.OUTSIDE_SCHEMA),
     Deviation("NBD host", domain.nbd_host),
     Deviation("Ceph snapshots", domain.ceph_snapshot, adoption.CEPH_SNAPSHOTS),
     Deviation("Cache mode", domain.cache_mode, adoption.CACHE_MODE),
@@ -67,5 +67,5 @@ DEVIATIONS = (
     Deviation("Firmware of aarch64", differs=adoption.FIRMWARE),
     Deviation("Emulated CPU", differs=adoption.EMULATED_CPU),
     Deviation("Emulated GIC", differs=adoption.EMULATED_GIC),
-    Deviation("Maximum memory", differs=adoption.MOST_MEMORY),
+    Deviation("Maximum memory", differs=adoption.MAXIMUM_MEMORY),
 )

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The differences that the collection must find in a VM that ZStack's agent defined, document by document.
 
-Told from the document and the agent's domain alone.
+They follow from the document and the agent's domain alone.
 """
 
 from __future__ import annotations
@@ -19,166 +19,166 @@ from ansible_collections.zstack.kvm.tests.support.domain_meaning import normal_f
 from ansible_collections.zstack.kvm.tests.support.reference_cases import Case
 from lxml import etree
 
-# SCSI disks on a controller, where libvirt goes by their letters.
+# SCSI disks per controller when libvirt derives their addresses from their letters.
 _UNITS = 7
 
 
 @dataclass(frozen=True)
-class Thing:
-    """Something that a deviation is about: its path, what the agent made of it, what is desired."""
+class Part:
+    """A part of a domain that a deviation is about: its path, the agent's element, and what is desired."""
 
     path: str
-    agents: etree._Element
-    asked: Mapping[str, Any]
+    actual: etree._Element
+    desired: Mapping[str, Any]
 
 
-Value = Union[str, None, Callable[[Thing], Optional[str]]]
+Value = Union[str, None, Callable[[Part], Optional[str]]]
 
 
 @dataclass(frozen=True)
 class Differs:
-    """Each of the C(things) that a document has differs at C(path), unless C(before) and C(after) are the same."""
+    """Each of the C(parts) of a document's domain differs at C(path), unless C(before) and C(after) are equal."""
 
-    things: Callable[[Case], Iterable[Thing]]
+    parts: Callable[[Case], Iterable[Part]]
     path: str
     before: Value
     after: Value
 
     def predicted(self, case: Case) -> Iterator[Difference]:
-        """Yield the differences that a document has by this deviation."""
-        for thing in self.things(case):
-            before, after = (value(thing) if callable(value) else value for value in (self.before, self.after))
+        """Yield the differences of the parts."""
+        for part in self.parts(case):
+            before, after = (value(part) if callable(value) else value for value in (self.before, self.after))
             if before != after:
-                yield Difference("/".join(filter(None, (thing.path, self.path))), before, after)
+                yield Difference("/".join(filter(None, (part.path, self.path))), before, after)
 
 
-def _domain(case: Case) -> Iterator[Thing]:
-    yield Thing("", normal_form(case.reference, case.arch), case.document)
+def _domain(case: Case) -> Iterator[Part]:
+    yield Part("", normal_form(case.reference, case.arch), case.document)
 
 
-def _on_aarch64(case: Case) -> Iterable[Thing]:
+def _on_aarch64(case: Case) -> Iterable[Part]:
     return _domain(case) if case.arch == "aarch64" else ()
 
 
-def _with_many_cpus_on_aarch64(case: Case) -> Iterable[Thing]:
-    return [domain for domain in _on_aarch64(case) if int(domain.agents.findtext("vcpu")) > 8]
+def _with_many_cpus_on_aarch64(case: Case) -> Iterable[Part]:
+    return [domain for domain in _on_aarch64(case) if int(domain.actual.findtext("vcpu")) > 8]
 
 
-def _that_can_grow(case: Case) -> Iterable[Thing]:
+def _that_can_grow(case: Case) -> Iterable[Part]:
     return _domain(case) if case.document["useNuma"] else ()
 
 
-def _volumes(case: Case) -> Iterator[Thing]:
+def _volumes(case: Case) -> Iterator[Part]:
     (domain,) = _domain(case)
-    for volume, disk in volumes(domain.agents, case):
+    for volume, disk in volumes(domain.actual, case):
         name = scsi_name(volume) if is_scsi(disk) else disk.find("target").get("dev")
-        yield Thing("devices/disk[target=%s]" % name, disk, {**volume, "name": name})
+        yield Part("devices/disk[target=%s]" % name, disk, {**volume, "name": name})
 
 
-def _scsi_volumes(case: Case) -> list[Thing]:
-    return [volume for volume in _volumes(case) if is_scsi(volume.agents)]
+def _scsi_volumes(case: Case) -> list[Part]:
+    return [volume for volume in _volumes(case) if is_scsi(volume.actual)]
 
 
-def _volumes_with_a_password(case: Case) -> list[Thing]:
-    return [volume for volume in _volumes(case) if volume.asked.get("chapPassword")]
+def _volumes_with_a_password(case: Case) -> list[Part]:
+    return [volume for volume in _volumes(case) if volume.desired.get("chapPassword")]
 
 
-def _fusionstor_volumes(case: Case) -> list[Thing]:
-    return [volume for volume in _volumes(case) if volume.asked["deviceType"] == "fusionstor"]
+def _fusionstor_volumes(case: Case) -> list[Part]:
+    return [volume for volume in _volumes(case) if volume.desired["deviceType"] == "fusionstor"]
 
 
-def _ceph_cds(case: Case) -> Iterator[Thing]:
+def _ceph_cds(case: Case) -> Iterator[Part]:
     for disk in case.reference.iterfind("devices/disk[@device='cdrom']"):
         if disk.find("source[@protocol='rbd']") is not None:
-            yield Thing("devices/disk[target=%s]" % disk.find("target").get("dev"), disk, case.document)
+            yield Part("devices/disk[target=%s]" % disk.find("target").get("dev"), disk, case.document)
 
 
-def _console(case: Case) -> Iterator[Thing]:
+def _console(case: Case) -> Iterator[Part]:
     graphics = case.reference.find("devices/graphics")
-    yield Thing("devices/graphics[type=%s]" % graphics.get("type"), graphics, case.document)
+    yield Part("devices/graphics[type=%s]" % graphics.get("type"), graphics, case.document)
 
 
-def _spice_with_a_password(case: Case) -> list[Thing]:
-    return [each for each in _console(case) if each.agents.get("type") == "spice" and "consolePassword" in each.asked]
+def _spice_with_a_password(case: Case) -> list[Part]:
+    return [each for each in _console(case) if each.actual.get("type") == "spice" and "consolePassword" in each.desired]
 
 
-def _booting_from_network(case: Case) -> Iterable[Thing]:
+def _booting_from_network(case: Case) -> Iterable[Part]:
     return _domain(case) if "network" in case.document["bootDev"] and case.document["nics"] else ()
 
 
-def _devices_to_boot_from(case: Case) -> Iterator[Thing]:
+def _devices_to_boot_from(case: Case) -> Iterator[Part]:
     for domain in _booting_from_network(case):
-        macs = [nic.get("address") for nic in domain.agents.iterfind("devices/interface/mac")]
+        macs = [nic.get("address") for nic in domain.actual.iterfind("devices/interface/mac")]
         paths = {
             "network": ["devices/interface[mac=%s]" % mac for mac in macs],
             "hd": [volume.path for volume in _volumes(case)][:1],
         }
         in_order = [path for kind in case.document["bootDev"] for path in paths[kind]]
         for order, path in enumerate(in_order, 1):
-            yield Thing(path, domain.agents, {"order": order})
+            yield Part(path, domain.actual, {"order": order})
 
 
-def _agents_letter(volume: Thing) -> str:
-    return volume.agents.find("target").get("dev")
+def _agents_letter(volume: Part) -> str:
+    return volume.actual.find("target").get("dev")
 
 
-def _agents_unit(volume: Thing) -> tuple[str, str]:
-    """Return controller and unit: the agent's, or those that libvirt derives from the letter."""
-    address = volume.agents.find("address")
+def _agents_unit(volume: Part) -> tuple[str, str]:
+    """Return the agent's controller and unit, or those that libvirt derives from the letter."""
+    address = volume.actual.find("address")
     if address is not None:
         return address.get("controller"), address.get("unit")
     controller, unit = divmod(ord(_agents_letter(volume)[2]) - ord("a"), _UNITS)
     return str(controller), str(unit)
 
 
-def _agents_cache(volume: Thing) -> Optional[str]:
-    return volume.agents.find("driver").get("cache")
+def _agents_cache(volume: Part) -> Optional[str]:
+    return volume.actual.find("driver").get("cache")
 
 
-def _agents_secret(volume: Thing) -> str:
-    return volume.agents.find("source/auth/secret").get("uuid")
+def _agents_secret(volume: Part) -> str:
+    return volume.actual.find("source/auth/secret").get("uuid")
 
 
-def _secret_of_target(volume: Thing) -> str:
-    return chap_secret_uuid(volume.agents.find("source").get("name").rpartition("/")[0])
+def _secret_of_target(volume: Part) -> str:
+    return chap_secret_uuid(volume.actual.find("source").get("name").rpartition("/")[0])
 
 
-def _snapshot(cd: Thing) -> tuple[str, str]:
+def _snapshot(cd: Part) -> tuple[str, str]:
     """Return the image and its snapshot."""
-    image, _at, snapshot = cd.agents.find("source").get("name").partition("@")
+    image, _at, snapshot = cd.actual.find("source").get("name").partition("@")
     return image, snapshot
 
 
-def _most_memory(domain: Thing) -> str:
+def _maximum_memory(domain: Part) -> str:
     """Return how much memory the emulated guest can address, in KiB."""
-    return str((960 if domain.agents.find("os/type").get("arch") == "x86_64" else 16320) << 20)
+    return str((960 if domain.actual.find("os/type").get("arch") == "x86_64" else 16320) << 20)
 
 
-SCSI_LETTERS = (Differs(_scsi_volumes, "target/@dev", _agents_letter, lambda volume: volume.asked["name"]),)
+SCSI_LETTERS = (Differs(_scsi_volumes, "target/@dev", _agents_letter, lambda volume: volume.desired["name"]),)
 SCSI_UNITS = (
     Differs(_scsi_volumes, "address/@controller", lambda volume: _agents_unit(volume)[0], "0"),
     Differs(
         _scsi_volumes,
         "address/@unit",
         lambda volume: _agents_unit(volume)[1],
-        lambda volume: str(volume.asked["deviceId"]),
+        lambda volume: str(volume.desired["deviceId"]),
     ),
 )
 CHAP_SECRETS = (Differs(_volumes_with_a_password, "source/auth/secret/@uuid", _agents_secret, _secret_of_target),)
-WHAT_THE_SCHEMA_REFUSES = (Differs(_fusionstor_volumes, "driver/@io", "native", None),)
+OUTSIDE_SCHEMA = (Differs(_fusionstor_volumes, "driver/@io", "native", None),)
 CEPH_SNAPSHOTS = (
     Differs(_ceph_cds, "source/@name", lambda cd: "@".join(_snapshot(cd)), lambda cd: _snapshot(cd)[0]),
     Differs(_ceph_cds, "source/snapshot", None, lambda cd: '<snapshot name="%s"/>' % _snapshot(cd)[1]),
 )
-CACHE_MODE = (Differs(_volumes, "driver/@cache", _agents_cache, lambda volume: volume.asked["cacheMode"]),)
+CACHE_MODE = (Differs(_volumes, "driver/@cache", _agents_cache, lambda volume: volume.desired["cacheMode"]),)
 CONSOLE = (
-    Differs(_console, "@listen", "0.0.0.0", lambda console: console.asked["hostManagementIp"]),
-    Differs(_console, "listen[0]/@address", "0.0.0.0", lambda console: console.asked["hostManagementIp"]),
+    Differs(_console, "@listen", "0.0.0.0", lambda console: console.desired["hostManagementIp"]),
+    Differs(_console, "listen[0]/@address", "0.0.0.0", lambda console: console.desired["hostManagementIp"]),
     Differs(_spice_with_a_password, "@passwd", None, "********"),
 )
 NETWORK_BOOT = (
     Differs(_booting_from_network, "os/boot[0]", '<boot dev="hd"/>', None),
-    Differs(_devices_to_boot_from, "boot", None, lambda device: '<boot order="%(order)s"/>' % device.asked),
+    Differs(_devices_to_boot_from, "boot", None, lambda device: '<boot order="%(order)s"/>' % device.desired),
 )
 FIRMWARE = (
     Differs(
@@ -187,4 +187,4 @@ FIRMWARE = (
 )
 EMULATED_CPU = (Differs(_on_aarch64, "cpu/model/@fallback", "allow", "forbid"),)
 EMULATED_GIC = (Differs(_with_many_cpus_on_aarch64, "features/gic/@version", "2", "3"),)
-MOST_MEMORY = (Differs(_that_can_grow, "maxMemory", "68719476736", _most_memory),)
+MAXIMUM_MEMORY = (Differs(_that_can_grow, "maxMemory", "68719476736", _maximum_memory),)

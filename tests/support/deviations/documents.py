@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Helpers with which both forms of the deviations read a document and the agent's domain."""
+"""Shared by both forms of the deviations: reading a document and the agent's domain."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from ansible_collections.zstack.kvm.tests.support.reference_cases import Case
 from lxml import etree
 
-# The third letter is that of the CD drive.
+# Without c, the CD drive's letter.
 LETTERS = "abdefghijklmnopqrstuvwxyz"
 
 
@@ -28,5 +28,5 @@ def is_scsi(disk: etree._Element) -> bool:
 
 
 def scsi_name(volume: dict[str, Any]) -> str:
-    """Return the name that a volume of ours has on a SCSI bus."""
+    """Return the device name that a volume has in our domain if it is on a SCSI bus."""
     return "sd" + LETTERS[volume["deviceId"]]

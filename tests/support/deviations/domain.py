@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Turns the agent's domain, in normal form, into what ours should mean instead."""
+"""The deviations as changes of the agent's domain in normal form, which give it the meaning that ours should have."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def disk_names(domain: etree._Element, case: Case) -> None:
 
 
 def scsi_units(domain: etree._Element, case: Case) -> None:
-    """SCSI disks have their device_id as unit, and the CD drive gives way."""
+    """SCSI disks have their device_id as unit, and the CD drive moves out of the way."""
     units = set()
     for volume, disk in volumes(domain, case):
         if is_scsi(disk):
@@ -51,7 +51,7 @@ def chap_secret(domain: etree._Element, case: Case) -> None:
             secret.set("uuid", chap_secret_uuid(source.get("name").rsplit("/", 1)[0]))
 
 
-def what_schema_refuses(domain: etree._Element, case: Case) -> None:
+def outside_schema(domain: etree._Element, case: Case) -> None:
     """Elements that libvirt's schema refuses are left out."""
     _drop(domain, "devices/interface/alias")
     for driver in domain.iterfind("devices/disk/driver[@io]"):
@@ -63,7 +63,7 @@ def what_schema_refuses(domain: etree._Element, case: Case) -> None:
 
 
 def nbd_host(domain: etree._Element, case: Case) -> None:
-    """The socket of an NBD export is called one."""
+    """The socket of an NBD export is described as one."""
     for host in domain.iterfind("devices/disk/source[@protocol='nbd']/host"):
         path = host.get("port")
         host.attrib.clear()
@@ -85,7 +85,7 @@ def cache_mode(domain: etree._Element, case: Case) -> None:
 
 
 def console(domain: etree._Element, case: Case) -> None:
-    """The console listens where it should, and has its password."""
+    """The console listens on the management address, and has its password."""
     graphics = domain.find("devices/graphics")
     graphics.find("listen").set("address", case.document["hostManagementIp"])
     if "consolePassword" in case.document:
@@ -93,7 +93,7 @@ def console(domain: etree._Element, case: Case) -> None:
 
 
 def network_boot(domain: etree._Element, case: Case) -> None:
-    """NICs boot where the order has them."""
+    """NICs boot in the order of bootDev."""
     boot_dev = case.document["bootDev"]
     nics = domain.findall("devices/interface")
     if "network" not in boot_dev or boot_dev[0] == "cdrom" or not nics:
@@ -116,7 +116,7 @@ def shares(domain: etree._Element, case: Case) -> None:
 
 
 def usb_ports(domain: etree._Element, case: Case) -> None:
-    """Controllers and ports are planned."""
+    """USB controllers and ports are assigned."""
     devices = domain.find("devices")
     versions = _usb_versions(case)
     redirects = case.document["usbRedirect"] == "true"
@@ -130,7 +130,7 @@ def usb_ports(domain: etree._Element, case: Case) -> None:
 
 
 def architecture(domain: etree._Element, case: Case) -> None:
-    """Some features are those of x86_64 only."""
+    """Some features exist on x86_64 only."""
     if case.arch == "aarch64":
         for feature in ("apic", "pae", "kvm"):
             _drop(domain, "features/" + feature)

@@ -15,7 +15,7 @@ from ansible_collections.zstack.kvm.tests.support.domain_meaning import meaning_
 from ansible_collections.zstack.kvm.tests.support.todays_cases import ALL_OF_TODAY, TodaysCase
 from lxml import etree
 
-# Documents that are refused, and what for.
+# Documents that are refused, and the fields that are the reason.
 REFUSED = {
     "14-hugepages-dpdk": ("nics[0].type",),
     "17-cpu-vendor-none": ("vmCpuVendorId",),
@@ -48,14 +48,14 @@ def _drop(domain: etree._Element, path: str) -> None:
 
 
 def _volumes(domain: etree._Element, case: TodaysCase) -> Iterator[tuple[dict[str, Any], etree._Element]]:
-    """Each volume of the document, with its disk."""
+    """Yield the volumes of the document, each with its disk."""
     described = [case.document["rootVolume"], *case.document["dataVolumes"]]
     disks = [disk for disk in domain.iterfind("devices/disk") if disk.get("device") == "disk"]
     return zip(sorted(described, key=lambda volume: volume["deviceId"]), disks)
 
 
-def _what_has_no_meaning(domain: etree._Element) -> None:
-    """Elements that are empty or say what libvirt does anyway."""
+def _remove_redundant_elements(domain: etree._Element) -> None:
+    """Remove elements that are empty or state what libvirt does anyway."""
     for path in ("devices/disk/iotune", "sysinfo/oemStrings"):
         for element in domain.findall(path):
             if not len(element):
@@ -76,7 +76,7 @@ def _what_has_no_meaning(domain: etree._Element) -> None:
 
 
 def _disk_names(domain: etree._Element, case: TodaysCase) -> None:
-    """SCSI disks are named by their device_id."""
+    """Name SCSI disks by their device_id."""
     for volume, disk in _volumes(domain, case):
         if is_scsi(disk):
             disk.find("target").set("dev", "sd" + _LETTERS[case.arch][volume["deviceId"]])
@@ -92,7 +92,7 @@ def _chap_secrets(domain: etree._Element, case: TodaysCase) -> None:
 
 
 def _host_luns(domain: etree._Element, case: TodaysCase) -> None:
-    """Name the LUN of the document, and write its address down."""
+    """Name the LUN of the document, and add its address."""
     for volume in case.document["dataVolumes"]:
         target, _slash, lun = volume["installPath"].rpartition("/")
         for source in domain.iterfind("devices/disk[@device='lun']/source[@dev]"):
@@ -118,7 +118,7 @@ def _ceph_snapshots(domain: etree._Element, case: TodaysCase) -> None:
 
 
 def _shares(domain: etree._Element, case: TodaysCase) -> None:
-    """CPU shares are in the definition, not set after the start."""
+    """Add the CPU shares, which the agent sets only after the start."""
     shares = etree.SubElement(domain.find("cputune"), "shares")
     shares.text = str(case.document["priorityConfigStruct"]["cpuShares"])
 
@@ -149,13 +149,13 @@ def _firmware(domain: etree._Element, case: TodaysCase) -> None:
 
 
 def _qemu_monitor(domain: etree._Element) -> None:
-    """Write the options of its socket as QEMU wants them today."""
+    """Write the options of the monitor's socket as today's QEMU expects them."""
     for argument in domain.iterfind("{http://libvirt.org/schemas/domain/qemu/1.0}commandline/*"):
         argument.set("value", argument.get("value").replace(",server,nowait", ",server=on,wait=off"))
 
 
 def _native_aio(domain: etree._Element) -> None:
-    """libvirt has native AIO only without the host's cache."""
+    """Remove native AIO where the host's cache is used: libvirt accepts it only without."""
     for driver in domain.iterfind("devices/disk/driver[@io='native']"):
         if driver.get("cache") != "none":
             del driver.attrib["io"]
@@ -167,7 +167,7 @@ def _console_log(domain: etree._Element, case: TodaysCase) -> None:
 
 
 def _pci_devices(domain: etree._Element) -> None:
-    """libvirt gives the devices back."""
+    """Have libvirt return the devices to the host."""
     for device in domain.iterfind("devices/hostdev[@type='pci']"):
         device.set("managed", "yes")
 
@@ -177,14 +177,14 @@ def _architecture(domain: etree._Element, case: TodaysCase) -> None:
         for feature in ("apic", "pae", "kvm", "vmport"):
             _drop(domain, "features/" + feature)
         _drop(domain, "clock/timer[@name='hypervclock']")
-        # SMM is of PCs only.
+        # Only PCs have SMM.
         _drop(domain, "features/smm")
 
 
 def expected_domain(case: TodaysCase) -> etree._Element:
     """Return the agent's domain with all deviations, in normal form."""
     domain = normal_form(case.reference, case.arch)
-    _what_has_no_meaning(domain)
+    _remove_redundant_elements(domain)
     _disk_names(domain, case)
     _chap_secrets(domain, case)
     _host_luns(domain, case)
@@ -201,7 +201,7 @@ def expected_domain(case: TodaysCase) -> etree._Element:
 
 
 def differences(ours: etree._Element, case: TodaysCase) -> dict[str, str]:
-    """Return what means something else in our domain than in the agent's with all deviations, by path."""
+    """Return, by path, where the meaning of our domain differs from the agent's with all deviations."""
     expected, actual = meaning_of(expected_domain(case), case.arch), meaning_of(ours, case.arch)
     return {
         path: "agent's: %s, ours: %s" % (expected.get(path), actual.get(path))

@@ -5,7 +5,7 @@
 
 Debian's kernel, emulated, with the machine's own installed Debian as its root (read only; changes are kept in memory):
 udev, open-iscsi, libvirt and QEMU are the real ones. It is reached over ssh, and reaches servers on the machine's
-loopback as C(MACHINE) (or C(MACHINE_IPV6)). VMs in it are emulated within an emulation: they boot, slowly.
+loopback as C(MACHINE) (or C(MACHINE_IPV6)). VMs in it are emulated within an emulation: they boot, but slowly.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ COMMAND_SECONDS = 240
 
 
 class EmulatedHypervisor:
-    """Up within the C(with) block."""
+    """A context manager: the hypervisor is up within the C(with) block."""
 
     def __init__(self) -> None:
         self._cleanup = ExitStack()
@@ -85,7 +85,7 @@ class EmulatedHypervisor:
     def _command(self, kernel: Path) -> list[str]:
         machine = ["qemu-system-x86_64", "-M", "pc", "-cpu", "max", "-m", "1024", "-smp", "2", "-no-reboot"]
         output = ["-display", "none", "-serial", "file:%s" % (self._directory / "serial")]
-        # Programs that are at the same addresses each time need no translation again.
+        # QEMU need not translate programs again that are always loaded at the same addresses.
         lean = "norandmaps nokaslr init_on_alloc=0 mitigations=off audit=0 apparmor=0"
         parameters = "console=ttyS0 quiet panic=-1 %s start=%s" % (lean, self._directory / "start")
         (image,) = (kernel / "boot").glob("vmlinuz-*")
@@ -102,7 +102,7 @@ class EmulatedHypervisor:
             return serial.exists() and "ready" in serial.read_text(errors="replace").split()
 
         wait_for("the kernel and the daemons are up; see %s" % serial, is_up, daemon, BOOT_SECONDS)
-        # A daemon is one before it listens.
+        # sshd goes into the background before it listens.
         wait_for("ssh answers", lambda: self.try_run("true").returncode == 0, daemon, BOOT_SECONDS)
 
     @property
@@ -143,18 +143,18 @@ class EmulatedHypervisor:
         return done.stdout.strip()
 
     def start(self, *vms: Any, **options: Any) -> TaskRun:
-        """Run zstack_vm_start there with these VMs, without ansible-playbook around it."""
+        """Run zstack_vm_start on the hypervisor with these VMs, without ansible-playbook."""
         return self._run_module("zstack_vm_start", {"vms": list(vms), **options})
 
     def stop(self, *uuids: str, **options: Any) -> TaskRun:
-        """Run zstack_vm_stop there with these VMs, without ansible-playbook around it."""
+        """Run zstack_vm_stop on the hypervisor with these VMs, without ansible-playbook."""
         return self._run_module("zstack_vm_stop", {"vms": list(uuids), **options})
 
     def _run_module(self, name: str, arguments: dict[str, Any]) -> TaskRun:
         path = ":".join(["/run/python", str(COLLECTIONS)])
         link = "mkdir -p /run/python; ln -sfn %s /run/python/ansible" % shlex.quote(str(Path(ansible.__file__).parent))
         python = "PYTHONPATH=%s /usr/bin/python3 -m %s.%s" % (shlex.quote(path), ANSIBLE_MODULES, name)
-        # ssh itself does not say how a program was killed.
+        # ssh itself does not report the signal that killed a program.
         command = "%s; %s 2>&1; exit $?" % (link, python)
         done = self.try_run(command, json.dumps({"ANSIBLE_MODULE_ARGS": {**arguments, "_ansible_diff": True}}))
         if done.returncode == 128 + signal.SIGKILL:

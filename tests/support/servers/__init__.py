@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Real storage servers, started by tests on the loopback network and gone with the test.
 
-Each is a context manager with a directory of its own, ports that were free, and processes that end with it, also
+Each is a context manager with a directory of its own, ports that were free, and processes that end with it, even
 when the test is killed.
 """
 

@@ -20,8 +20,8 @@ from .process import Daemon, ProgramMissingError, ServerError, free_port, make_d
 USER = "zstack"
 _CONNECT_SECONDS = 120
 
-# The first half is a cluster of one; the second makes it quick to start, at the price of everything that
-# a cluster of many needs.
+# The first half is a cluster of one; the second makes it quick to start, at the expense of everything that a larger
+# cluster needs.
 _CONFIGURATION = """\
 [global]
 fsid = {fsid}
@@ -85,7 +85,7 @@ _KEYRING = """\
 
 
 class CephCluster:
-    """A cluster with the user client.zstack; pools, images and snapshots are made while it runs."""
+    """A cluster with the user client.zstack; pools, images and snapshots are created while it runs."""
 
     def __init__(self, address: str = "127.0.0.1", pools: Sequence[str] = ("pool",), cephx: bool = True) -> None:
         self.address = address
@@ -129,13 +129,13 @@ class CephCluster:
         self.monitor = Daemon(self._directory / "mon.out", "ceph-mon", "-f", "-i", "a", "-c", configuration)
         cleanup.callback(self.monitor.stop)
         with self._connected("admin") as cluster:
-            _tell_monitor(cluster, "osd new", uuid=osd_uuid, id=0)
-            _tell_monitor(cluster, "osd crush add", id=0, weight=1.0, args=["root=default", "host=one"])
+            _command_monitor(cluster, "osd new", uuid=osd_uuid, id=0)
+            _command_monitor(cluster, "osd crush add", id=0, weight=1.0, args=["root=default", "host=one"])
             (self._directory / "osd").mkdir()
             run("ceph-osd", "-i", "0", "--mkfs", "--osd-uuid", osd_uuid, "-c", configuration)
             osd = Daemon(self._directory / "osd.out", "ceph-osd", "-f", "-i", "0", "-c", configuration)
             cleanup.callback(osd.stop)
-            # A client that comes before the OSD is up looks for it again after five seconds only.
+            # A client that connects before the OSD is up looks for it again only after five seconds.
             wait_for("Ceph's OSD", lambda: _osd_is_up(cluster), osd)
         for pool in self._pools:
             self.create_pool(pool)
@@ -154,7 +154,7 @@ class CephCluster:
                 ipv6=str(":" in self.address).lower(),
                 auth="cephx" if self.cephx else "none",
                 directory=self._directory,
-                # Debian 13's ceph takes its own default for relative to the working directory.
+                # Debian 13's ceph resolves its own default against the working directory.
                 classes=next(Path("/usr/lib").glob("*/rados-classes")),
             ),
             encoding="utf-8",
@@ -188,13 +188,13 @@ class CephCluster:
             yield pool
 
     def create_pool(self, name: str) -> None:
-        """Make a pool for images."""
+        """Create a pool for images."""
         with self._connected("admin") as cluster:
-            _tell_monitor(cluster, "osd pool create", pool=name, pg_num=8, pgp_num=8)
-            _tell_monitor(cluster, "osd pool application enable", pool=name, app="rbd")
+            _command_monitor(cluster, "osd pool create", pool=name, pg_num=8, pgp_num=8)
+            _command_monitor(cluster, "osd pool application enable", pool=name, app="rbd")
 
     def write_image(self, pool: str, image: str, content: bytes) -> None:
-        """Make an image of these bytes, filled up to whole MiB."""
+        """Create an image of these bytes, padded to whole MiB."""
         rbd = _module("rbd", "rbd.py")
         size = -(-len(content) // 2**20) * 2**20
         with self._pool(pool) as opened:
@@ -203,7 +203,7 @@ class CephCluster:
                 writable.write(content, 0)
 
     def snapshot(self, pool: str, image: str, name: str) -> None:
-        """Make a protected snapshot of an image, as ZStack has for its templates and ISOs."""
+        """Create a protected snapshot of an image, as ZStack does for its templates and ISOs."""
         rbd = _module("rbd", "rbd.py")
         with self._pool(pool) as opened, rbd.Image(opened, image) as source:
             source.create_snap(name)
@@ -216,7 +216,7 @@ class CephCluster:
             return set(rbd.RBD().list(opened))
 
     def parent(self, pool: str, image: str) -> Optional[str]:
-        """Return the snapshot that an image is a clone of, None if it is none."""
+        """Return the snapshot that an image is a clone of, or None if it is no clone."""
         rbd = _module("rbd", "rbd.py")
         with self._pool(pool) as opened, rbd.Image(opened, image) as clone:
             try:
@@ -225,7 +225,7 @@ class CephCluster:
                 return None
 
     def url(self, pool: str, image: str, key_file: Optional[Path] = None) -> str:
-        """Return an image as QEMU's programs name it, with client.zstack's key or the one in a file."""
+        """Return the URL of an image for QEMU's programs, with client.zstack's key or the one in a file."""
         key = f":keyring={self._directory}/keyring" if key_file is None else f":keyring={key_file}"
         return f"rbd:{pool}/{image}:id={USER}:conf={self.configuration}{key}"
 
@@ -240,7 +240,7 @@ def _module(name: str, listed_as: Optional[str] = None) -> ModuleType:
         ) from error
 
 
-def _tell_monitor(cluster: Any, prefix: str, **arguments: Any) -> bytes:
+def _command_monitor(cluster: Any, prefix: str, **arguments: Any) -> bytes:
     status, output, message = cluster.mon_command(json.dumps({"prefix": prefix, **arguments}), b"")
     if status:
         raise ServerError(f"ceph {prefix}: {message or status}")
@@ -248,4 +248,4 @@ def _tell_monitor(cluster: Any, prefix: str, **arguments: Any) -> bytes:
 
 
 def _osd_is_up(cluster: Any) -> bool:
-    return json.loads(_tell_monitor(cluster, "osd stat", format="json"))["num_up_osds"] == 1
+    return json.loads(_command_monitor(cluster, "osd stat", format="json"))["num_up_osds"] == 1

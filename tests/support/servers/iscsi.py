@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An iSCSI server (tgt) on the loopback addresses of both protocols, with and without CHAP."""
+"""An iSCSI server (tgt) on the IPv4 and IPv6 loopback addresses, with and without CHAP."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class IscsiServer:
 
     @staticmethod
     def host(address: str) -> str:
-        """Return an address as it stands before a port."""
+        """Return an address as it is written before a port."""
         return f"[{address}]" if ":" in address else address
 
     def _answers(self) -> bool:
@@ -58,7 +58,7 @@ class IscsiServer:
         return run("tgtadm", "--lld", "iscsi", "--mode", mode, "--op", operation, *arguments, env=self._environment)
 
     def add_target(self, iqn: str, *luns: Path, chap: Optional[tuple[str, str]] = None) -> None:
-        """Offer files as LUN 1, 2 and so on of a target; `chap` is the user and the password it asks for."""
+        """Offer files as LUN 1, 2 and so on of a target; `chap` is the user and the password that it requires."""
         number = str(len(self._targets) + 1)
         self._administer("target", "new", "--tid", number, "--targetname", iqn)
         self._targets[iqn] = int(number)
@@ -80,6 +80,6 @@ class IscsiServer:
         return f"iscsi://{self.host(address or self.addresses[0])}:{self.port}/{iqn}/{lun}"
 
     def url(self, iqn: str, lun: int = 1, address: Optional[str] = None, chap: Optional[tuple[str, str]] = None) -> str:
-        """Return a LUN as QEMU's programs name it."""
+        """Return the URL of a LUN for QEMU's programs."""
         login = f"{quote(chap[0])}%{chap[1]}@" if chap else ""
         return f"iscsi://{login}{self.host(address or self.addresses[0])}:{self.port}/{iqn}/{lun}"

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An NBD server on a unix socket, as FusionStor's: exports named POOL/IMAGE."""
+"""An NBD server on a Unix socket, like FusionStor's: exports named POOL/IMAGE."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from .process import Daemon, make_directory, wait_for
 
 
 class NbdServer:
-    """Serves files, each under its export name. Their bytes reach the client as they are, qcow2 too."""
+    """Serves files, each under its export name. Their bytes reach the client unchanged, even those of a qcow2 image."""
 
     def __init__(self, exports: Mapping[str, Path], socket: Optional[Path] = None) -> None:
         self._exports = dict(exports)
-        self._wanted_socket = socket
+        self._requested_socket = socket
         self._cleanup = ExitStack()
         self.socket = Path()
 
@@ -28,7 +28,7 @@ class NbdServer:
         with ExitStack() as cleanup:
             directory = make_directory("nbd")
             cleanup.callback(shutil.rmtree, directory)
-            self.socket = self._wanted_socket or directory / "socket"
+            self.socket = self._requested_socket or directory / "socket"
             cleanup.callback(self.socket.unlink, missing_ok=True)
             # Written when everything is served.
             pid_file = directory / "pid"
@@ -50,5 +50,5 @@ class NbdServer:
         self._cleanup.close()
 
     def url(self, name: str) -> str:
-        """Return the export as QEMU's programs name it."""
+        """Return the URL of the export for QEMU's programs."""
         return f"nbd+unix:///{name}?socket={self.socket}"

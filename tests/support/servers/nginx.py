@@ -31,7 +31,7 @@ http {{
 
 
 class Nginx:
-    """Serves one C(server) block, which listens on a port of the loopback."""
+    """Serves one C(server) block, which listens on a port of the loopback address."""
 
     def __init__(self, server: str, port: int) -> None:
         self.port = port

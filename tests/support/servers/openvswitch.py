@@ -35,7 +35,7 @@ class OpenVSwitch:
 
     def start(self) -> None:
         """Start both daemons with the bridges that the database has."""
-        # One that a killed server has left would be taken for that of the new one.
+        # The socket that a killed server has left would be mistaken for the new one's.
         _SOCKET.unlink(missing_ok=True)
         remote = f"--remote=punix:{_SOCKET}"
         self._server = Daemon(self._directory / "server.log", "ovsdb-server", str(self._database), remote)
@@ -59,7 +59,7 @@ class OpenVSwitch:
         shutil.rmtree(self._directory)
 
     def vsctl(self, *arguments: str) -> str:
-        """Run ovs-vsctl and return what it prints."""
+        """Run ovs-vsctl and return its output."""
         return run("ovs-vsctl", "--timeout=10", *arguments).strip()
 
     def add_bridge(self, name: str) -> None:

@@ -19,11 +19,11 @@ PACKAGES = Path(__file__).parent.parent / "packages.txt"
 
 
 class ServerError(Exception):
-    """A server did not start or did not do what it was told; the text holds what it said."""
+    """A server did not start, or a request to it failed; the message has its output."""
 
 
 class ProgramMissingError(ServerError):
-    """A program is not installed; the text names it and its Debian package."""
+    """A program is not installed; the message names it and its Debian package."""
 
 
 def package_of(name: str) -> str:
@@ -68,7 +68,7 @@ def free_port(address: str) -> int:
 
 
 class Daemon:
-    """A server's process in the foreground; it is killed with its starter, however that ends."""
+    """A server's process in the foreground; it is killed with the process that started it, however that ends."""
 
     def __init__(self, log: Path, *command: str, env: Optional[Mapping[str, str]] = None) -> None:
         self.log = log
@@ -83,7 +83,7 @@ class Daemon:
         return self._process.pid
 
     def check(self) -> None:
-        """Raise ServerError with what it said when it has ended."""
+        """Raise ServerError with its output if it has ended."""
         status = self._process.poll()
         if status is not None:
             output = self.log.read_text(encoding="utf-8", errors="replace")[-2000:].strip()
@@ -95,13 +95,13 @@ class Daemon:
         self._process.wait()
 
 
-def wait_for(what: str, ask: Callable[[], bool], daemon: Daemon, timeout: float = 120) -> None:
-    """Wait until the answer is true; raise ServerError at once if the daemon in question has ended."""
+def wait_for(what: str, condition: Callable[[], bool], daemon: Daemon, timeout: float = 120) -> None:
+    """Wait until the condition is true; raise ServerError at once if the daemon has ended."""
 
-    def look() -> bool:
-        if ask():
+    def holds() -> bool:
+        if condition():
             return True
         daemon.check()
         return False
 
-    wait_until(look, what, timeout)
+    wait_until(holds, what, timeout)

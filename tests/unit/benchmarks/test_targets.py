@@ -26,7 +26,7 @@ FLEET = SIZES.hosts * SIZES.vms_of_a_host
 
 
 def target(words: str, **seconds_of_clones: float) -> Target:
-    """Return the target with these words, if nothing takes one second and everything else ten."""
+    """Return the target with this text, if doing nothing takes one second and everything else ten."""
     counts = {
         STARTED: [SIZES.started[-1]],
         CLONED: [SIZES.cloned],

@@ -12,7 +12,7 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 PATTERNS = ("README.md", "docs/*.md", "roles/*/README.md", "tools/*/README.md", "molecule/README.md")
-# What a page may hold that begins like an example: a fence with its language, and the lines up to its end.
+# A code block: a fence with its language, and the lines up to the closing fence.
 _BLOCK = re.compile(r"^(?P<indent> *)```(?P<language>[^\n`]*)\n(?P<text>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL)
 
 

@@ -13,8 +13,8 @@ CHECKOUT = Path(__file__).resolve().parents[3]
 
 
 def test_the_page_matches_the_table() -> None:
-    made = subprocess.run(
+    generated = subprocess.run(
         [sys.executable, CHECKOUT / "tools" / "docs" / "errors-page"], capture_output=True, text=True, check=True
     )
     page = (CHECKOUT / "docs" / "errors.md").read_text(encoding="utf-8")
-    assert page == made.stdout, "generate it again: tools/docs/errors-page > docs/errors.md"
+    assert page == generated.stdout, "generate it again: tools/docs/errors-page > docs/errors.md"

@@ -73,7 +73,7 @@ def is_template(value: Any) -> bool:
 
 
 def without_templates(value: Any, path: str, dropped: list[str]) -> Any:
-    """Return what is known of the value before the playbook runs; the paths of the rest are added to the list."""
+    """Return the parts of the value without templates; the paths of the others are added to the list."""
     if isinstance(value, Mapping):
         for key in value:
             if is_template(value[key]):
@@ -89,7 +89,7 @@ def without_templates(value: Any, path: str, dropped: list[str]) -> Any:
 
 
 def problems_of_vms(vms: Any) -> list[str]:
-    """Return the problems that parse_vms finds in what is known of the VMs."""
+    """Return the problems that parse_vms finds in the parts of the VMs without templates."""
     if is_template(vms):
         return []
     dropped: list[str] = []
@@ -158,7 +158,7 @@ def options_of_inventory() -> dict[str, Any]:
     for text in texts:
         for name, option in yaml.safe_load(text)["options"].items():
             kept = {key: option[key] for key in ("type", "elements", "choices", "required") if key in option}
-            # A fragment says all of what the plugin only adds to.
+            # A fragment has the whole documentation of an option to which the plugin only adds.
             spec[name] = {**kept, **spec.get(name, {})}
             kind = spec[name].get("type", "str")
             spec[name]["type"] = {"integer": "int", "boolean": "bool", "string": "str"}.get(kind, kind)
@@ -190,7 +190,7 @@ def test_ansible_accepts_the_playbooks_of_the_pages(tmp_path: Path) -> None:
     inventory = tmp_path / "inventory.ini"
     inventory.write_text("[hypervisors]\nhv1\n", encoding="utf-8")
     checked = subprocess.run(
-        # ansible-test has Ansible's code in the path, but none of its programs.
+        # Under ansible-test, Ansible's code is importable, but its programs are not in PATH.
         [sys.executable, "-m", "ansible.cli.playbook", "--syntax-check", "-i", str(inventory), *playbooks],
         capture_output=True,
         text=True,

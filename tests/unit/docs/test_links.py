@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Links between pages work, also in the repository."""
+"""Links between pages work, even in the repository, and the files that they and the picture name exist."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 _CODE = re.compile(r"`[^`]*`")
 _HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 _PATH = re.compile(r"`((?:docs|extensions|molecule|playbooks|plugins|roles|tests|tools)/[\w./-]+)`")
+
+# A path below module_utils: of its packages, and of files that have none.
+_PRIVATE = re.compile(r"(?<![\w/])(?:_[a-z_]+/[\w./*]*|[a-z_]+\.py\b)")
+MODULE_UTILS = CHECKOUT / "plugins" / "module_utils"
+DESCRIPTIONS = ["CONTRIBUTING.md", "docs/architecture.md", "docs/images/way-of-a-vm.svg"]
 
 each_page = pytest.mark.parametrize("page", pages(), ids=lambda path: str(path.relative_to(CHECKOUT)))
 
@@ -47,6 +52,13 @@ def test_links_work(page: Path) -> None:
 @each_page
 def test_named_files_exist(page: Path) -> None:
     assert [name for name in _PATH.findall(prose(page)) if not (CHECKOUT / name.rstrip("/")).exists()] == []
+
+
+@pytest.mark.parametrize("name", DESCRIPTIONS)
+def test_files_of_module_utils_that_are_named_exist(name: str) -> None:
+    named = _PRIVATE.findall((CHECKOUT / name).read_text(encoding="utf-8"))
+    assert named
+    assert [path for path in named if not list(MODULE_UTILS.glob(path.rstrip("/.")))] == []
 
 
 def test_every_page_of_docs_is_linked() -> None:

@@ -12,8 +12,8 @@ from ansible_collections.zstack.kvm.tests.unit.docs.pages import CHECKOUT
 
 
 def test_the_page_is_generated_from_the_tables() -> None:
-    made = subprocess.run(
+    generated = subprocess.run(
         [sys.executable, CHECKOUT / "tools" / "docs" / "start-vm-cmd-page"], capture_output=True, text=True, check=True
     )
     page = (CHECKOUT / "docs" / "start-vm-cmd.md").read_text(encoding="utf-8")
-    assert page == made.stdout, "generate it again: tools/docs/start-vm-cmd-page > docs/start-vm-cmd.md"
+    assert page == generated.stdout, "generate it again: tools/docs/start-vm-cmd-page > docs/start-vm-cmd.md"

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Uses of each kind of untrusted input, and what must hold of them."""
+"""Uses of each kind of untrusted input, and what must hold for them."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ DOCUMENTS: list[dict[str, Any]] = [
 
 
 def vms_of(documents: Iterable[dict[str, Any]]) -> Iterable[dict[str, Any]]:
-    """Yield the VMs of those documents that the filter takes."""
+    """Yield the VMs of those documents that the filter accepts."""
     for document in documents:
         with suppress(StartVmCmdError):
             yield vm_of_document(document, "error")[0]
@@ -61,7 +61,7 @@ VMS = list(vms_of(DOCUMENTS))
 
 
 def use_description(vm: Any) -> None:
-    """Read what a playbook describes, and show its arguments."""
+    """Read the description of a VM, and show it as arguments."""
     _vms, problems = parse_vms([vm])
     assert len(problems) <= 101
     assert PASSWORD not in SecretMask(secrets_of([vm])).text("\n".join(map(str, problems)))
@@ -100,7 +100,7 @@ def use_patch(action: str, xpath: str, value: str, case: int) -> None:
 
 
 def use_callback_url(url: str) -> None:
-    """Judge a callback URL: of one that is allowed, the HTTP client reads the same server and path."""
+    """Check a callback URL: in one that is allowed, the HTTP client reads the same server and path."""
     for allowed in URLS:
         if problem_of(url, [allowed]) == "":
             read, allowed_url = yarl.URL(url), yarl.URL(allowed)
@@ -110,7 +110,7 @@ def use_callback_url(url: str) -> None:
 
 
 def use_agent_reply(interfaces: Any) -> None:
-    """Merge the addresses that libvirt's bindings make of a guest agent's reply."""
+    """Merge the addresses that libvirt's bindings return for a guest agent's reply."""
     addresses, warnings = merge_addresses({"agent": interfaces, "lease": {}})
     json.dumps(presentable([addresses, warnings]), allow_nan=False).encode()
 

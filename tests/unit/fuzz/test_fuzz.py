@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Random changes of untrusted input, by seeds: nothing takes long, grows, or ends in an unexpected error.
 
-A block is some hundred inputs of one seed; so its failures can be repeated. Together they are 20,000 and more.
+A block is some hundred inputs of one seed, so that its failures can be reproduced. Together they are 20,000 or more.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def png() -> bytes:
     return PNG_SIGNATURE + header + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
 
 
-# Each returns what the target of its name takes.
+# Each returns the arguments of the target with its name.
 Make = Callable[[Mutator], tuple[Any, ...]]
 
 
@@ -132,7 +132,7 @@ def callback_url(mutator: Mutator) -> tuple[Any, ...]:
 
 
 def agent_reply(mutator: Mutator) -> tuple[Any, ...]:
-    """Return what libvirt's bindings make of it: only names and texts are the guest's."""
+    """Return a reply as libvirt's bindings return it: only names and texts come from the guest."""
     addresses = [{"addr": mutator.text(address), "prefix": 24, "type": 0} for address in ADDRESSES]
     nics = ({"hwaddr": mutator.text("fa:52:00:00:71:01"), "addrs": addresses} for _number in range(3))
     return ({mutator.text("eth0"): nic for nic in nics},)

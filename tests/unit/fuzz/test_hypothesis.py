@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Untrusted input that hypothesis draws: other shapes than those that random changes of good input have."""
+"""Untrusted input that hypothesis draws: in other shapes than random changes of valid input."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ PICTURES = st.tuples(
     st.binary(max_size=300),
 ).map(b"".join)
 
-# What the target of that name takes.
+# The arguments of the target with that name.
 STRATEGIES: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {
     "description": st.tuples(JSON | changed(VMS, "domain_patches", "console_password", "a")),
     "document": st.tuples(JSON | changed(DOCUMENTS, "options", "a")),

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whatever waits, waits by a clock that nobody can set: a jump of the time of day ends and prolongs nothing."""
+"""All waits use a monotonic clock: a jump of the time of day neither ends nor prolongs any of them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from ansible_collections.zstack.kvm.plugins.plugin_utils.agent_api.tasks import 
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 CODE = sorted(path for part in ("extensions", "plugins", "roles") for path in (CHECKOUT / part).rglob("*.py"))
-# What tells the time of day. A backup of a definition is named after it, and a second one of that name gets another.
+# What reads the time of day. It names backups of definitions, where a second one with the same name gets another name.
 TIMES_OF_DAY = {"time", "time_ns", "localtime", "gmtime", "ctime", "now", "utcnow", "today", "st_mtime", "st_ctime"}
 USED = {
     "plugins/module_utils/_actions/definition.py": {"gmtime"},
-    # The order of tasks that an earlier run has left, not a time
+    # Only the order of tasks that an earlier run has left
     "plugins/plugin_utils/agent_api/spool.py": {"st_mtime"},
 }
 
@@ -30,14 +30,14 @@ def attributes(path: Path) -> set[str]:
     return {node.attr for node in nodes if isinstance(node, ast.Attribute)} & TIMES_OF_DAY
 
 
-def test_no_code_asks_for_the_time_of_day() -> None:
+def test_no_code_reads_the_time_of_day() -> None:
     found = {str(path.relative_to(CHECKOUT)): attributes(path) for path in CODE}
     assert {path: names for path, names in found.items() if names} == USED
 
 
 @pytest.fixture(params=[-1e9, 1e9], ids=["back", "forth"])
 def jump(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each look at the time of day finds it further away."""
+    """Let the time of day jump each time it is read."""
     begun, looks = time.time(), [0]
 
     def later() -> float:

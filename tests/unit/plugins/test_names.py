@@ -1,18 +1,22 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The tests of a source file have its name."""
+"""The tests of a source file have its name, and a class has a name of its own."""
 
 from __future__ import annotations
 
+import ast
+from collections import Counter
 from pathlib import Path
 
 TESTS = Path(__file__).parent
 PLUGINS = TESTS.parents[2] / "plugins"
-# They look at all files of a kind.
+EXTENSIONS = TESTS.parents[2] / "extensions"
+# These tests examine all files of a kind.
 OF_MANY_FILES = {
     "test_names.py",
     "test_clock.py",
+    "test_target_pythons.py",
     "filter/test_filter_imports.py",
     "module_utils/test_imports.py",
     "modules/test_documentation.py",
@@ -20,6 +24,9 @@ OF_MANY_FILES = {
     "modules/test_missing_libraries.py",
 }
 
+
+# Ansible looks for classes of these names.
+NAMES_GIVEN_BY_ANSIBLE = {"FilterModule", "ModuleDocFragment"}
 
 # Documentation, which is tested with the modules that have it.
 WITHOUT_TESTS = ("doc_fragments",)
@@ -40,3 +47,14 @@ def test_a_test_file_begins_with_the_name_of_a_source_file_in_the_same_directory
         if not any(tested == source or tested.startswith(source + "_") for source in sources):
             misnamed.append(str(name))
     assert set(misnamed) == OF_MANY_FILES
+
+
+def test_no_two_classes_share_a_name() -> None:
+    files = [*PLUGINS.rglob("*.py"), *EXTENSIONS.rglob("*.py")]
+    classes = Counter(
+        node.name.lstrip("_")
+        for path in files
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef)
+    )
+    assert {name for name, number in classes.items() if number > 1} == NAMES_GIVEN_BY_ANSIBLE

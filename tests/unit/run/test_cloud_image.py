@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The cloud image is built once, and again when what it is made from changes."""
+"""The cloud image is built once, and again when its sources change."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Builds:
         self.paths: list[str] = []
 
     def ensure(self) -> list[str]:
-        """Return the images that are built by now."""
+        """Return the images that have been built so far."""
         cloud_image.ensure(self.root, self._build)
         return self.paths
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The files of a minimal system are created once, and never by halves."""
+"""The files of a minimal system are created once, and never left incomplete."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ansible_collections.zstack.kvm.tests.run import fresh_systems, systems
 
 
 class Failed(Exception):
-    """A command that failed."""
+    """Raised for a command that fails."""
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,7 @@ PART = command.Part("unit", "unit tests")
 
 @pytest.fixture(name="checkout")
 def _checkout(tmp_path: Path) -> Checkout:
-    """Return a checkout whose nox does what the test writes into it."""
+    """Return a checkout whose nox runs the script of the test."""
     checkout = Checkout(tmp_path)
     (checkout.venv / "bin").mkdir(parents=True)
     return checkout

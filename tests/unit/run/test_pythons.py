@@ -15,7 +15,7 @@ OWN = "%d.%d" % sys.version_info[:2]
 
 
 def program(directory: Path, version: str, text: str) -> Path:
-    """Return a script by the name of a Python."""
+    """Return a script with the name of a Python."""
     path = directory / f"python{version}"
     path.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
     path.chmod(0o755)

@@ -17,7 +17,7 @@ CREATE, INSTALL = "venv", "install"
 
 
 class RecordingSetup(Setup):
-    """Notes which commands would be run."""
+    """Records which commands would be run."""
 
     def __init__(self, root: Path) -> None:
         super().__init__(Checkout(root))
@@ -29,7 +29,7 @@ class RecordingSetup(Setup):
         return Outcome("", "")
 
     def prepared(self, *requirements: str) -> list[str]:
-        """Prepare an environment and return what was run for it."""
+        """Prepare an environment, and return the commands for it."""
         self.ran = []
         self._virtual_environment("environment", self.checkout.venv, "/usr/bin/python3", list(requirements))
         return self.ran

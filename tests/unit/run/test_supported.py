@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.zstack.kvm.tests.run import supported
+from ansible_collections.zstack.kvm.tests.run import supported, systems
+from ansible_collections.zstack.kvm.tools.docs.tested_systems import PAGE as TESTED_SYSTEMS
+from ansible_collections.zstack.kvm.tools.docs.tested_systems import THIS_MACHINE
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 
@@ -48,11 +50,25 @@ def test_the_readme_names_what_is_supported() -> None:
     assert f"| Python of hypervisors | {lowest(supported.TARGETS)} to {highest(supported.TARGETS)} |" in readme
 
 
+@pytest.mark.parametrize(("row", "column"), [("libvirt", 1), ("QEMU", 2)])
+def test_the_readme_and_the_table_of_systems_name_the_same_versions(row: str, column: int) -> None:
+    readme = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+    page = TESTED_SYSTEMS.read_text(encoding="utf-8")
+    table = re.findall(r"^\| (debian-\S+) \| (\S+) \| (\S+) \|", page, re.MULTILINE)
+    assert {cells[0] for cells in table} == {THIS_MACHINE, *systems.SYSTEMS}
+    tried = {cells[column] for cells in table}
+    usual = {cells[column] for cells in table if cells[0] in (THIS_MACHINE, *systems.USUAL)}
+    known = (sorted(versions, key=_numbers) for versions in (usual, tried - usual))
+    often, at_times = (", ".join(versions) for versions in known)
+    assert f"| {row} | {lowest(tried)} to {highest(tried)} | {often} | {at_times} |" in readme
+
+
 def test_the_tests_that_are_run_on_versions_exist() -> None:
     chosen = (
         *supported.TESTS_OF_CORES,
         *supported.TESTS_OF_TARGETS,
         *supported.TESTS_OF_AIOHTTP,
+        *supported.TESTS_OF_RULEBOOK,
         *supported.TESTS_OF_SYSTEMS,
         supported.IN_A_BROWSER,
         *supported.FURTHER_TESTS_OF_SYSTEMS,
@@ -63,7 +79,7 @@ def test_the_tests_that_are_run_on_versions_exist() -> None:
 
 
 @pytest.mark.parametrize(
-    "area", "start,drift,live changes,storage,secrets,faults,information,inventory,role".split(",")
+    "area", "start,drift,live changes,storage,secrets,faults,errors,stop,information,inventory,role".split(",")
 )
 def test_other_systems_have_tests_of_everything_that_depends_on_libvirt_and_qemu(area: str) -> None:
     assert supported.CHOSEN[area]
@@ -83,6 +99,16 @@ def test_the_lowest_aiohttp_is_the_one_that_is_promised() -> None:
 def test_each_core_gets_the_oldest_python_that_the_machine_has_for_it() -> None:
     assert supported.controllers(["3.9", "3.12"]) == {"2.19": "3.12", "2.20": "3.12", "2.21": "3.12"}
     assert supported.controllers(["3.11"]) == {"2.19": "3.11"}
+
+
+def test_the_unit_tests_run_on_each_python_with_the_newest_core_that_the_machine_can_run() -> None:
+    assert supported.pythons_of_unit_tests("2.20", ["3.9", "3.12", "3.13"]) == ["3.12"]
+    assert supported.pythons_of_unit_tests("2.21", ["3.9", "3.12", "3.13"]) == ["3.9", "3.12", "3.13"]
+    assert supported.pythons_of_unit_tests("2.19", ["3.10", "3.11"]) == ["3.10", "3.11"]
+
+
+def test_the_rulebook_gets_the_newest_python_that_the_machine_has() -> None:
+    assert supported.newest_controller(["3.9", "3.11", "3.13", "3.15"]) == "3.13"
 
 
 def test_what_the_machine_cannot_try_is_named() -> None:

@@ -14,7 +14,7 @@ MODULAR, BASE = "debian-13-modular", "debian-13"
 
 
 class Recorder:
-    """Notes the commands that would be run, and creates the directories that they would."""
+    """Records the commands that would be run, and creates the directories that they would create."""
 
     def __init__(self) -> None:
         self.commands: list[str] = []
@@ -65,6 +65,11 @@ def test_modular_daemons_are_built_and_installed_over_the_base_which_stays_as_it
     assert len(run.of("meson install")) == 1
     assert (base / "usr/sbin/libvirtd").exists() and not (modular / "usr/sbin/libvirtd").exists()
     assert sorted(systems.CACHE.iterdir()) == sorted([base, modular])
+
+
+def test_an_index_of_packages_may_be_older_than_it_is_valid(checkout: Path) -> None:
+    (command,) = created(checkout, BASE).of("mmdebstrap")
+    assert '--aptopt=Acquire::Check-Valid-Until "false"' in command
 
 
 def test_a_base_that_exists_is_used(checkout: Path) -> None:

@@ -11,21 +11,21 @@ from pathlib import Path
 
 from ansible_collections.zstack.kvm.tools.lab.laboratory.hypervisor import Hypervisor, Settings
 
-# Becomes itself again, 300 times.
+# Executes itself again, 300 times.
 AGAIN = '[ $2 -gt 0 ] && exec sh -c "$0" "$0" "$1" $(($2 - 1)); sleep 60'
 
 
 def hypervisor(laboratory: Path) -> Hypervisor:
-    made = Hypervisor(laboratory, Settings(1, "10.97.0.0/24", (), (), ()))
-    made.remember()
-    return made
+    created = Hypervisor(laboratory, Settings(1, "10.97.0.0/24", (), (), ()))
+    created.save()
+    return created
 
 
 def test_a_first_process_that_becomes_another_program_is_there_all_the_time(tmp_path: Path) -> None:
     own = hypervisor(tmp_path)
     with subprocess.Popen(["sh", "-c", AGAIN, AGAIN, own.process_name, "300"]) as process:
         try:
-            own.remember_pid(process.pid)
+            own.save_pid(process.pid)
             until = time.monotonic() + 0.5
             seen = {own.pid()}
             while time.monotonic() < until:
@@ -38,7 +38,7 @@ def test_a_first_process_that_becomes_another_program_is_there_all_the_time(tmp_
 def test_one_that_has_ended_is_not(tmp_path: Path) -> None:
     own = hypervisor(tmp_path)
     with subprocess.Popen(["sh", "-c", "exit", own.process_name]) as process:
-        own.remember_pid(process.pid)
+        own.save_pid(process.pid)
         process.wait()
         assert own.pid() is None
 
@@ -47,7 +47,7 @@ def test_another_process_of_its_number_is_not(tmp_path: Path) -> None:
     own = hypervisor(tmp_path)
     with subprocess.Popen(["sleep", "60"]) as process:
         try:
-            own.remember_pid(process.pid)
+            own.save_pid(process.pid)
             assert own.pid() is None
         finally:
             process.kill()

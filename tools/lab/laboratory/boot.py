@@ -23,13 +23,13 @@ _NAMESPACES = 0x00020000 | 0x02000000 | 0x04000000 | 0x08000000 | 0x20000000 | 0
 def start(hypervisor: Hypervisor) -> None:
     """Start the hypervisor's first process and connect its network; it is not ready yet when this returns.
 
-    The caller is alone (network.alone): nobody else takes the address meanwhile.
+    The caller holds network.alone(), so that nobody else takes the address meanwhile.
     """
     network.require(hypervisor.network, hypervisor.number)
-    hypervisor.remember()
-    ssh.make_host_key(hypervisor)
+    hypervisor.save()
+    ssh.create_host_key(hypervisor)
     pid, stdin = _start_first_process(hypervisor)
-    hypervisor.remember_pid(pid)
+    hypervisor.save_pid(pid)
     with os.fdopen(stdin, "w", encoding="utf-8") as line:
         network.connect(hypervisor.network, hypervisor.number, pid, hypervisor.directory)
         line.write("connected\n")
@@ -41,7 +41,7 @@ def _start_first_process(hypervisor: Hypervisor) -> tuple[int, int]:
     stdin_reader, stdin_writer = os.pipe()
     helper = os.fork()
     if helper == 0:
-        # Unsharing a PID namespace concerns children only, hence a helper that ends at once.
+        # Unsharing a PID namespace affects children only, hence a helper that ends at once.
         try:
             os.setsid()
             cgroups.create(hypervisor.cgroup)
@@ -103,6 +103,6 @@ def wait_until_ready(hypervisor: Hypervisor, timeout: float) -> None:
 
 def _last_words(hypervisor: Hypervisor) -> str:
     try:
-        return hypervisor.log.read_text(encoding="utf-8", errors="replace")[-2000:].strip() or "it said nothing"
+        return hypervisor.log.read_text(encoding="utf-8", errors="replace")[-2000:].strip() or "it printed nothing"
     except FileNotFoundError:
-        return "it said nothing"
+        return "it printed nothing"

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Control groups of a hypervisor: one of its own in every mounted hierarchy, version 1 and version 2.
 
-A hypervisor's processes are put there before its cgroup namespace is made, so that namespace begins at that group.
+A hypervisor's processes are moved there before its cgroup namespace is created, so that this group is its root.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from pathlib import Path
 from .errors import LabError
 
 _ROOT = Path("/sys/fs/cgroup")
-# Version 2 allows processes in leaves only, and libvirt hands controllers down from the root it sees:
-# daemons therefore live in this group, virtual machines beside it.
+# Version 2 allows processes in leaves only, and libvirt enables controllers from the root it sees downwards:
+# daemons are therefore in this group, and virtual machines beside it.
 _LEAF = "system"
 
 
@@ -64,7 +64,7 @@ def _is_mount_flag(option: str) -> bool:
 
 
 def create(group: str) -> None:
-    """Make the hypervisor's group in every hierarchy and move the calling process there."""
+    """Create the hypervisor's group in every hierarchy and move the calling process there."""
     for hierarchy in hierarchies():
         path = hierarchy.mount_point / group
         if hierarchy.version == 2:
@@ -83,13 +83,13 @@ def _enable(group: Path) -> None:
         try:
             (group / "cgroup.subtree_control").write_text(f"+{controller}")
         except OSError:
-            # Held back by this machine's own processes: such a controller is not there for the laboratory either,
-            # and libvirt goes on without it.
+            # In use by this machine's own processes: such a controller is not available to the laboratory either,
+            # and libvirt works without it.
             continue
 
 
 def enter_leaf() -> None:
-    """Move this process out of the root of a version 2 hierarchy, which libvirt needs. Runs inside the hypervisor."""
+    """Move this process out of the root of a version 2 hierarchy, as libvirt requires. Runs inside the hypervisor."""
     for hierarchy in hierarchies():
         if hierarchy.version == 2:
             leaf = hierarchy.mount_point / _LEAF
@@ -99,7 +99,7 @@ def enter_leaf() -> None:
 
 
 def join(group: str) -> None:
-    """Move the calling process to the daemons of a hypervisor that is up."""
+    """Move the calling process to the group of the daemons of a running hypervisor."""
     for hierarchy in hierarchies():
         path = hierarchy.mount_point / group
         if hierarchy.version == 2:
@@ -142,7 +142,7 @@ def _kill_members(top: Path) -> None:
             # Gone, or threaded: then the group above lists the process.
             continue
         for pid in members:
-            # A process that the namespace of this one can't name shows as 0.
+            # A process outside of this PID namespace shows as 0.
             if pid not in ("0", str(os.getpid())):
                 with suppress(ProcessLookupError):
                     os.kill(int(pid), signal.SIGKILL)

@@ -28,7 +28,7 @@ _MODULAR = (
 
 
 def start(uuid: str) -> None:
-    """Start them, each with this UUID of the host."""
+    """Start the daemons with this UUID of the host."""
     names = _MONOLITHIC if shutil.which("libvirtd", path=SYSTEM_PATH) else _MODULAR
     for name in names:
         _set_host_uuid(Path(f"/etc/libvirt/{name}.conf"), uuid)

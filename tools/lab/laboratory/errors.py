@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one error of the laboratory: its text says what failed and what to do."""
+"""The only error of the laboratory: its message says what failed and what to do."""
 
 from __future__ import annotations
 
 
 class LabError(Exception):
-    """Ends the command; the text is for the person at the terminal."""
+    """Ends the command; the message is for the person at the terminal."""

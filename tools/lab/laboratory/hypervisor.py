@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A hypervisor of the laboratory, and the directory that remembers it."""
+"""A hypervisor of the laboratory, and the directory with its state."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Hypervisor:
         self.network = ipaddress.IPv4Network(settings.network)
         self.address = str(network.address(self.network, settings.number))
         self.uuid = uuid.uuid5(uuid.NAMESPACE_URL, f"zstack.kvm:{self.directory}")
-        # Another laboratory's hypervisor of this address, once this one has ended, has another group.
+        # A later hypervisor with this address, in another laboratory, has another group.
         self.cgroup = f"zstack-kvm-lab-{self.address}-{self.uuid.hex[:8]}"
         # The command line of its first process; a recorded pid counts only while it still shows this.
         self.process_name = f"zstack-kvm-lab:{self.directory}"
@@ -54,17 +54,17 @@ class Hypervisor:
         """Return the log of its start."""
         return self.directory / "boot.log"
 
-    def remember(self) -> None:
-        """Write down its settings, before anything of it exists."""
+    def save(self) -> None:
+        """Save its settings before anything of it exists."""
         self.directory.mkdir(mode=0o755)
         (self.directory / "settings.json").write_text(json.dumps(asdict(self.settings)), encoding="utf-8")
 
-    def remember_pid(self, pid: int) -> None:
-        """Write down its first process, as this machine numbers it."""
+    def save_pid(self, pid: int) -> None:
+        """Save the ID of its first process on this machine."""
         (self.directory / "pid").write_text(str(pid), encoding="utf-8")
 
     def pid(self) -> int | None:
-        """Return its first process, as this machine numbers it, or None when it is not running."""
+        """Return the ID of its first process on this machine, or None if it is not running."""
         try:
             pid = int((self.directory / "pid").read_text(encoding="utf-8"))
             command = _command_line(pid)
@@ -77,7 +77,7 @@ class Hypervisor:
         return Path(f"/proc/{self.pid()}/root") / path.lstrip("/")
 
     def stop(self) -> None:
-        """End every process of the hypervisor and remove all that was made for it."""
+        """End every process of the hypervisor and remove everything that was created for it."""
         pid = self.pid()
         if pid is not None:
             # The kernel ends everything in a PID namespace together with its first process.
@@ -89,7 +89,7 @@ class Hypervisor:
 
 
 def _command_line(pid: int) -> list[bytes]:
-    # For a moment while it becomes another program a process shows none.
+    # While a process replaces its program, it has no command line for a moment.
     for _attempt in range(50):
         text = Path(f"/proc/{pid}/cmdline").read_bytes()
         if text or _has_ended(pid):
@@ -116,7 +116,7 @@ def _wait_until_ended(pid: int, timeout: float = 20) -> None:
 
 
 def capabilities(laboratory: Path) -> Path:
-    """Return where all libvirts of the laboratory keep what they found out about QEMU, which takes them seconds."""
+    """Return the directory in which all libvirts of the laboratory cache QEMU's capabilities: probing takes seconds."""
     return laboratory / "capabilities"
 
 

@@ -46,7 +46,7 @@ def main(laboratory: str, name: str) -> None:
 
 
 def _write_configuration(hypervisor: Hypervisor) -> None:
-    # Without a password a root account may count as locked, which sshd refuses whatever key is shown.
+    # Without a password a root account may count as locked, which sshd refuses whatever key is offered.
     subprocess.run(["usermod", "--password", "*", "root"], check=True)
     Path("/etc/hostname").write_text(f"{hypervisor.name}\n", encoding="utf-8")
     Path("/etc/hosts").write_text(network.hosts_file(hypervisor.network, hypervisor.name), encoding="utf-8")

@@ -14,7 +14,7 @@ from .hypervisor import load_all
 
 
 def path(laboratory: Path) -> Path:
-    """Return where `lab up` writes the inventory."""
+    """Return the path to which `lab up` writes the inventory."""
     return laboratory / "inventory.yml"
 
 

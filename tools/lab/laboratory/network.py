@@ -18,10 +18,10 @@ from .errors import LabError
 
 _NET = Path("/sys/class/net")
 _LINK_PREFIX = "zlab"
-_ALIAS_LENGTH = 255  # of the kernel's name for a link beside its short one
+_ALIAS_LENGTH = 255  # the kernel's limit
 FIRST_ADDRESS = 10
 LAST_NUMBER = 240
-FREE = ipaddress.IPv4Network("10.97.0.0/16")  # where a network is looked for when one that is free will do
+FREE = ipaddress.IPv4Network("10.97.0.0/16")  # where free() searches
 
 
 def address(network: ipaddress.IPv4Network, number: int) -> ipaddress.IPv4Address:
@@ -35,7 +35,7 @@ def _link_name(owner: ipaddress.IPv4Address) -> str:
 
 
 def _mac(owner: ipaddress.IPv4Address) -> str:
-    # The same each time, or whoever has an address in the neighbour table talks to a machine that is gone.
+    # Always the same, so that entries in neighbour tables stay valid.
     return ":".join(f"{byte:02x}" for byte in b"\x02\x00" + owner.packed)
 
 
@@ -49,7 +49,7 @@ def _ip(*arguments: object) -> str:
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """Keep the other laboratories of this machine from changing networks; from free() to connect(), say."""
+    """Keep the other laboratories of this machine from changing networks, for instance from free() to connect()."""
     descriptor = os.open("/run", os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -67,7 +67,7 @@ def _alias(link: str) -> Path:
 
 
 def require(network: ipaddress.IPv4Network, number: int) -> None:
-    """Fail unless the number's address is free, with the name of the laboratory that has it."""
+    """Raise LabError, with the name of the laboratory that has the number's address, unless the address is free."""
     link = _alias(_link_name(address(network, number)))
     if link.exists():
         owner = Path(link.read_text(encoding="utf-8").strip())
@@ -81,21 +81,21 @@ def require(network: ipaddress.IPv4Network, number: int) -> None:
 
 
 def _overlap(network: ipaddress.IPv4Network) -> str:
-    """Return a route of this machine that the network would be in the way of, or nothing."""
+    """Return a route of this machine with which the network would conflict; empty if there is none."""
     for route in json.loads(_ip("-4", "-json", "route")):
         if route["dst"] == "default":
             continue
         other, device = ipaddress.IPv4Network(route["dst"]), route.get("dev", "")
         if other == network and device == _link_name(network[1]):
             continue  # other laboratories' hypervisors, with numbers of their own
-        # The rest of a wider network is still reached as before.
+        # A route to a wider network is no conflict: the rest of that network is still reached.
         if other.subnet_of(network) or (network.subnet_of(other) and device.startswith(_LINK_PREFIX)):
             return f"{other} {device}".strip()
     return ""
 
 
 def free() -> ipaddress.IPv4Network:
-    """Return a network that nobody uses; it stays free as long as the caller is alone."""
+    """Return a network that nobody uses; it stays free as long as the caller holds alone()."""
     for network in FREE.subnets(new_prefix=24):
         if not (_NET / _link_name(network[1])).exists() and not _overlap(network):
             return network
@@ -145,7 +145,7 @@ def configure(network: ipaddress.IPv4Network, number: int, bridges: tuple[str, .
 
 
 def hosts_file(network: ipaddress.IPv4Network, name: str) -> str:
-    """Return /etc/hosts of a hypervisor: it has every hypervisor that may be started beside it."""
+    """Return /etc/hosts of a hypervisor, with every hypervisor that may be started in its network."""
     lines = [f"127.0.0.1 localhost {name}", "::1 localhost"]
     lines += [f"{address(network, number)} hv{number}" for number in range(1, LAST_NUMBER + 1)]
     return "\n".join(lines) + "\n"

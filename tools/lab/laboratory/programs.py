@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Programs the laboratory runs, and where they come from."""
+"""The programs that the laboratory runs, and their packages."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _MODULES = {"libvirt": "python3-libvirt", "lxml": "python3-lxml"}
 
 
 def path_of(program: str) -> str:
-    """Return where a program is, asking the system's own directories only."""
+    """Return the path of a program, searching the system's own directories only."""
     found = shutil.which(program, path=SYSTEM_PATH)
     if found is None:
         raise LabError(f"{program} is not installed")
@@ -58,7 +58,7 @@ def _missing() -> dict[str, str]:
 
 
 def require(install: bool) -> None:
-    """Fail with the names of the packages that are missing, or install them with apt-get when asked to."""
+    """Raise LabError with the names of the packages that are missing, or install them with apt-get if `install`."""
     missing = _missing()
     if not missing:
         return
@@ -70,7 +70,7 @@ def require(install: bool) -> None:
             "or use --install."
         )
     if not Path("/usr/bin/apt-get").exists():
-        raise LabError(f"--install needs apt-get; install by hand what holds: {', '.join(sorted(missing))}")
+        raise LabError(f"--install needs apt-get; install by hand: {', '.join(sorted(missing))}")
     environment = {"PATH": SYSTEM_PATH, "DEBIAN_FRONTEND": "noninteractive"}
     subprocess.run(["apt-get", "update", "-q"], check=True, env=environment)
     subprocess.run(

@@ -19,12 +19,12 @@ from pathlib import Path
 from . import cgroups
 from .hypervisor import Hypervisor, capabilities
 
-# New and empty, or of its own, in every hypervisor.
+# Empty, or its own, in every hypervisor.
 _REPLACED = tuple(
     Path(name) for name in ("/dev", "/proc", "/run", "/sys", "/tmp", "/var/tmp", "/var/lib/libvirt/images")
 )
 _DISK_FILE_SYSTEMS = ("btrfs", "ext2", "ext3", "ext4", "f2fs", "xfs", "zfs")
-# Name, major, minor, permissions, group. The second half only where this machine has them.
+# Name, major, minor, permissions, group; those of this machine only if it has them.
 _DEVICES = (
     ("null", 1, 3, 0o666, "root"),
     ("zero", 1, 5, 0o666, "root"),
@@ -53,10 +53,10 @@ def enter(hypervisor: Hypervisor) -> None:
     mounted = cgroups.hierarchies()
     for number, (lower, point) in enumerate(_lower_directories(hypervisor)):
         _overlay(lower, point, base / f"layer{number}", root)
-    _forget_this_machine(root)
+    _remove_machine_state(root)
     _mount_kernel_file_systems(root)
     cgroups.mount(root, mounted)
-    _make_devices(root)
+    _create_devices(root)
     _bind(hypervisor, root)
     os.chdir(root)
     old = root / "mnt"
@@ -71,13 +71,13 @@ def _run(*command: object) -> None:
 
 
 def _lower_directories(hypervisor: Hypervisor) -> list[tuple[str, str]]:
-    """Directories of this machine, and where the hypervisor has them."""
+    """Return the lower directories of the overlays, each with its path in the hypervisor."""
     system = hypervisor.settings.system
     return [(system, "/")] if system else [(point, point) for point in _disk_mount_points(hypervisor)]
 
 
 def _disk_mount_points(hypervisor: Hypervisor) -> list[str]:
-    # An overlay shows one file system: /usr, /var or /home on disks of their own need their own layers.
+    # An overlay shows one file system: /usr, /var or /home on separate disks need their own layers.
     covered = [*_REPLACED, *(Path(directory) for directory in hypervisor.settings.binds), hypervisor.laboratory]
     points = {"/"}
     for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines():
@@ -98,8 +98,8 @@ def _overlay(lower: str, point: str, layer: Path, root: Path) -> None:
     _run("mount", "-t", "overlay", "-o", options, "overlay", root / point.lstrip("/"))
 
 
-def _forget_this_machine(root: Path) -> None:
-    # Definitions, secrets, pools and leftovers of this machine's own libvirt are no concern of the hypervisor.
+def _remove_machine_state(root: Path) -> None:
+    # The hypervisor must not see definitions, secrets, pools and leftovers of this machine's own libvirt.
     definitions = root / "etc/libvirt"
     for pattern in ("qemu/*.xml", "secrets/*", "storage/*.xml"):
         for path in definitions.glob(pattern):
@@ -107,7 +107,7 @@ def _forget_this_machine(root: Path) -> None:
     for name in ("qemu/autostart", "qemu/networks", "storage/autostart"):
         shutil.rmtree(definitions / name, ignore_errors=True)
     for name in ("var/lib/libvirt", "var/log/libvirt"):
-        # Directories stay: packages made them, with owners that libvirt wants.
+        # Directories stay: packages created them, with the owners that libvirt needs.
         for path in list((root / name).rglob("*")):
             if path.name.startswith("domain-") and path.is_dir():
                 shutil.rmtree(path)
@@ -120,18 +120,18 @@ def _mount_kernel_file_systems(root: Path) -> None:
     _run("mount", "-t", "sysfs", "sysfs", root / "sys")
     _run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", root / "run")
     for name, mode in (("lock", 0o1777), ("sshd", 0o755)):
-        _make_directory(root / "run" / name, mode)
+        _create_directory(root / "run" / name, mode)
 
 
-def _make_devices(root: Path) -> None:
+def _create_devices(root: Path) -> None:
     devices = root / "dev"
     _run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", devices)
     for name, major, minor, mode, group in _DEVICES:
-        _make_device(devices / name, os.makedev(major, minor), mode, _group(root, group))
+        _create_device(devices / name, os.makedev(major, minor), mode, _group(root, group))
     for name, mode, group in _MACHINE_DEVICES:
         original = Path("/dev") / name
         if original.exists():
-            _make_device(devices / name, original.stat().st_rdev, mode, _group(root, group))
+            _create_device(devices / name, original.stat().st_rdev, mode, _group(root, group))
     for name, target in (
         ("fd", "/proc/self/fd"),
         ("stdin", "fd/0"),
@@ -158,7 +158,7 @@ def _make_devices(root: Path) -> None:
         _run("mount", "-t", "hugetlbfs", "hugetlbfs", devices / "hugepages")
 
 
-def _make_device(path: Path, device: int, mode: int, group: int) -> None:
+def _create_device(path: Path, device: int, mode: int, group: int) -> None:
     path.parent.mkdir(exist_ok=True)
     os.mknod(path, stat.S_IFCHR, device)
     os.chown(path, 0, group)
@@ -166,12 +166,12 @@ def _make_device(path: Path, device: int, mode: int, group: int) -> None:
 
 
 def _group(root: Path, name: str) -> int:
-    """Return the number of a group in the hypervisor, which may be another than this machine's."""
+    """Return the ID of a group in the hypervisor, which may differ from this machine's."""
     groups = (line.split(":") for line in (root / "etc/group").read_text(encoding="utf-8").splitlines())
     return next((int(fields[2]) for fields in groups if fields[0] == name), 0)
 
 
-def _make_directory(path: Path, mode: int) -> None:
+def _create_directory(path: Path, mode: int) -> None:
     path.mkdir(parents=True, exist_ok=True)
     path.chmod(mode)
 
@@ -180,7 +180,7 @@ def _bind(hypervisor: Hypervisor, root: Path) -> None:
     for name, mode in _ON_DISK:
         own, target = hypervisor.directory / "disk" / name, root / name
         for directory in (own, target):
-            _make_directory(directory, mode)
+            _create_directory(directory, mode)
         _run("mount", "--bind", own, target)
     if not hypervisor.settings.system:
         _share_capabilities(hypervisor, root)

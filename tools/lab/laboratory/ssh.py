@@ -36,12 +36,12 @@ Key = tuple[bytes, bytes]
 
 
 def access_key(laboratory: Path) -> Path:
-    """Return the private key that opens every hypervisor of the laboratory."""
+    """Return the private key that gives access to every hypervisor of the laboratory."""
     return laboratory / "key"
 
 
 def host_key(hypervisor: Hypervisor) -> Path:
-    """Return the private key the hypervisor's sshd shows."""
+    """Return the private host key of the hypervisor's sshd."""
     return hypervisor.directory / "host_key"
 
 
@@ -55,14 +55,14 @@ def read_key(private: Path) -> Key:
     return private.read_bytes(), private.with_name(f"{private.name}.pub").read_bytes()
 
 
-def make_access_key(laboratory: Path) -> None:
-    """Make the laboratory's key unless it has one."""
+def create_access_key(laboratory: Path) -> None:
+    """Create the laboratory's key unless it has one."""
     if not access_key(laboratory).exists():
         _generate(access_key(laboratory), "zstack-kvm-lab")
 
 
-def make_host_key(hypervisor: Hypervisor) -> None:
-    """Make the hypervisor's host key and let the laboratory know it."""
+def create_host_key(hypervisor: Hypervisor) -> None:
+    """Create the hypervisor's host key and add it to the laboratory's known hosts."""
     _generate(host_key(hypervisor), hypervisor.name)
     write_known_hosts(hypervisor.laboratory)
 
@@ -96,7 +96,7 @@ def options(laboratory: Path) -> list[str]:
 
 
 def command(hypervisor: Hypervisor) -> list[str]:
-    """Return the command that reaches the hypervisor; what it is to run comes after."""
+    """Return the ssh command for the hypervisor, to which the remote command is appended."""
     return [
         "ssh",
         "-F",
@@ -113,7 +113,7 @@ def command(hypervisor: Hypervisor) -> list[str]:
 
 
 def write_server_configuration(host: Key, access: Key, path: str) -> None:
-    """Write the configuration of sshd and ssh. Runs inside the hypervisor; `path` is the PATH of what sshd starts."""
+    """Write the configuration of sshd and ssh. Runs inside the hypervisor; `path` is the PATH of commands."""
     directory = Path("/etc/ssh")
     for name, (private, public) in (("lab_host_key", host), ("lab_access_key", access)):
         (directory / f"{name}.pub").write_bytes(public)

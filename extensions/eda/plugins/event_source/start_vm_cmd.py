@@ -35,7 +35,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._spec.input_bounds impo
 from ansible_collections.zstack.kvm.plugins.plugin_utils.agent_api import callback_url  # noqa: E402
 from ansible_collections.zstack.kvm.plugins.plugin_utils.agent_api.body import BodyError, text_of  # noqa: E402
 from ansible_collections.zstack.kvm.plugins.plugin_utils.agent_api.connections import (  # noqa: E402
-    Connection,
+    ClientConnection,
     Connections,
     Limits,
     listen,
@@ -43,7 +43,7 @@ from ansible_collections.zstack.kvm.plugins.plugin_utils.agent_api.connections i
 from ansible_collections.zstack.kvm.plugins.plugin_utils.agent_api.reply import failure  # noqa: E402
 from ansible_collections.zstack.kvm.plugins.plugin_utils.agent_api.request import (  # noqa: E402
     RequestError,
-    StartRequest,
+    VmRequest,
     read_request,
 )
 from ansible_collections.zstack.kvm.plugins.plugin_utils.agent_api.spool import NO_RESULT, Spool  # noqa: E402
@@ -164,7 +164,7 @@ _UUID = re.compile(r"[0-9A-Za-z-]{1,64}")
 logger = logging.getLogger("zstack.kvm.start_vm_cmd")
 
 
-class Refused(Exception):
+class ErrorResponse(Exception):
     """A request is answered by this status and text, and nothing is done."""
 
     def __init__(self, status: int, why: str) -> None:
@@ -203,14 +203,14 @@ class AgentApi:
         self._storing: dict[str, asyncio.Future[None]] = {}
         self._trouble = ""
 
-    async def answer(self, request: web.Request, connection: Connection) -> web.Response:
+    async def answer(self, request: web.Request, connection: ClientConnection) -> web.Response:
         """Answer a request; only 200 means that there will be a callback."""
         try:
             head = self._head(request)
             body = await self._body(request)
             connection.complete = True
             await self._take(head, body, request.headers.get("Content-Encoding", ""))
-        except Refused as refused:
+        except ErrorResponse as refused:
             return web.Response(status=refused.status, text="%s\n" % refused)
         return web.Response()
 
@@ -219,29 +219,29 @@ class AgentApi:
         if self._token is not None and not hmac.compare_digest(
             request.headers.get("Authorization", "").encode(errors="surrogateescape"), b"Bearer " + self._token
         ):
-            raise Refused(401, "the token is missing or wrong")
+            raise ErrorResponse(401, "the token is missing or wrong")
         task_uuid, callback = request.headers.get("taskuuid", ""), request.headers.get("callbackurl", "")
         if not _UUID.fullmatch(task_uuid):
-            raise Refused(400, "taskuuid is missing in the headers, or is not a UUID")
+            raise ErrorResponse(400, "taskuuid is missing in the headers, or is not a UUID")
         if not callback:
-            raise Refused(400, "callbackurl is missing in the headers")
+            raise ErrorResponse(400, "callbackurl is missing in the headers")
         problem = callback_url.problem_of(callback, self._options["callback_urls"])
         if problem:
-            raise Refused(403, "callbackurl: %s" % problem)
+            raise ErrorResponse(403, "callbackurl: %s" % problem)
         host_uuid = request.headers.get("X-Resource-UUID", "")
         if host_uuid and not _UUID.fullmatch(host_uuid):
-            raise Refused(400, "X-Resource-UUID in the headers is not a UUID")
+            raise ErrorResponse(400, "X-Resource-UUID in the headers is not a UUID")
         return Head(task_uuid, callback, host_uuid)
 
     async def _body(self, request: web.Request) -> bytes:
         try:
             return await asyncio.wait_for(request.read(), BODY_SECONDS)
         except asyncio.TimeoutError:
-            raise Refused(408, "the document did not arrive within %d s" % BODY_SECONDS) from None
+            raise ErrorResponse(408, "the document did not arrive within %d s" % BODY_SECONDS) from None
         except web.HTTPRequestEntityTooLarge:
-            raise Refused(413, "the document is larger than %d bytes" % self._options["max_body"]) from None
+            raise ErrorResponse(413, "the document is larger than %d bytes" % self._options["max_body"]) from None
         except (web.RequestPayloadError, aiohttp.http.HttpProcessingError):
-            raise Refused(400, "the body is not valid HTTP") from None
+            raise ErrorResponse(400, "the body is not valid HTTP") from None
 
     async def _take(self, head: Head, body: bytes, encoding: str) -> None:
         """Accept a document, or one that is known already."""
@@ -260,31 +260,31 @@ class AgentApi:
         if known is None:
             return False
         if known.content != content:
-            raise Refused(409, "this taskuuid came with another document or callbackurl before")
+            raise ErrorResponse(409, "this taskuuid came with another document or callbackurl before")
         if known.result is not None:
             self._report(known)
         return True
 
-    async def _read(self, head: Head, text: Callable[[], str]) -> StartRequest:
+    async def _read(self, head: Head, text: Callable[[], str]) -> VmRequest:
         loop = asyncio.get_running_loop()
         reading = loop.run_in_executor(self._worker, lambda: read_request(text(), head.host_uuid))
         try:
             return await asyncio.wait_for(reading, READ_SECONDS)
         except asyncio.TimeoutError:
             logger.error("task %s: refused, its document was not read within %d s", head.task_uuid, READ_SECONDS)
-            raise Refused(503, "the document could not be read in time, send it again later") from None
+            raise ErrorResponse(503, "the document could not be read in time, send it again later") from None
         except BodyError as error:
-            raise Refused(error.status, str(error)) from None
+            raise ErrorResponse(error.status, str(error)) from None
         except RequestError as error:
             logger.warning("task %s: refused: %r", head.task_uuid, str(error)[:MAX_LOGGED])
-            raise Refused(400, "\n".join(error.problems)) from None
+            raise ErrorResponse(400, "\n".join(error.problems)) from None
 
-    async def _accept(self, task_uuid: str, callback: str, content: str, request: StartRequest) -> None:
+    async def _accept(self, task_uuid: str, callback: str, content: str, request: VmRequest) -> None:
         if self._tasks.full:
             logger.warning("task %s: refused, too many documents wait", task_uuid)
-            raise Refused(503, "%d documents wait already, send it again later" % self._options["waiting"])
+            raise ErrorResponse(503, "%d documents wait already, send it again later" % self._options["waiting"])
         if self._trouble:
-            raise Refused(503, "the document cannot be kept, send it again later")
+            raise ErrorResponse(503, "the document cannot be kept, send it again later")
         task = Task(
             token=uuid.uuid4().hex,
             uuid=task_uuid,
@@ -308,7 +308,7 @@ class AgentApi:
             task.stored = True
         except OSError as error:
             logger.error("task %s: refused, its document cannot be kept: %s", task.uuid, error.strerror)
-            raise Refused(503, "the document cannot be kept, send it again later") from None
+            raise ErrorResponse(503, "the document cannot be kept, send it again later") from None
         finally:
             if not task.stored:
                 self._tasks.drop(task)

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Ansible loads all filters of the collection for any of them, in a new process for each host and task.
 
-So none of them imports at its beginning what takes long: the parser of VMs, StartVmCmd, lxml.
+So none of them imports at its beginning what takes time: the parser of VMs, StartVmCmd, lxml.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The inventory of guests: who is in it, and the way to them."""
+"""The inventory of guests: which hosts it has, and how they are reached."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def vm(name: str, address: Any = "10.0.0.7", nics: Any = None) -> dict[str, Any]
 
 
 def hosts(*vms: dict[str, Any], **hypervisor: Any) -> dict[str, dict[str, str]]:
-    given = {"inventory_hostname": "hv1", "zstack_created": {"vms": list(vms)}, **hypervisor}
-    found: dict[str, Any] = guest_inventory([given, {"inventory_hostname": "hv2"}], "ops")
+    variables = {"inventory_hostname": "hv1", "zstack_created": {"vms": list(vms)}, **hypervisor}
+    found: dict[str, Any] = guest_inventory([variables, {"inventory_hostname": "hv2"}], "ops")
     hosts_: dict[str, dict[str, str]] = found["created_vms"]["hosts"]
     return hosts_
 

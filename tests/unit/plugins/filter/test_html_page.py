@@ -22,6 +22,11 @@ def test_values_are_escaped() -> None:
     assert html_page({"name": '<b a="\'">&'}, "<p>{{ name }}</p>") == "<p>&lt;b a=&#34;&#39;&#34;&gt;&amp;</p>"
 
 
+def test_a_page_has_clean_text_in_the_markup_of_its_template() -> None:
+    page = html_page({"name": "<b>\x1b[2J\u202e"}, "{% macro m(t) %}<p>{{ t }}</p>{% endmacro %}{{ m(name) }}")
+    assert page == "<p>&lt;b&gt;\ufffd\ufffd</p>"
+
+
 @pytest.mark.parametrize("template", ["{{ missing }}", "{% if %}"])
 def test_an_invalid_template_is_an_error(template: str) -> None:
     with pytest.raises(AnsibleFilterError, match="html_page: "):

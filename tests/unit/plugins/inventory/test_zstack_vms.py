@@ -14,7 +14,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import V
 
 
 class Connection:
-    """One that says whether it was closed."""
+    """A connection that records whether it was closed."""
 
     def __init__(self) -> None:
         self.closed = threading.Event()

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 MODULE_UTILS = Path(__file__).resolve().parents[4] / "plugins" / "module_utils"
-# Each may import those before it, and itself.
+# Each package may import those before it, and itself.
 DIRECTION = (
     "foreign_text",
     "addresses",
@@ -50,16 +50,9 @@ def part_of(module: str) -> str:
 
 
 def imported_by(path: Path) -> Iterator[str]:
-    """Yield the modules of module_utils that a file imports when it runs, not those for the type checker only."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for_types = {
-        id(node)
-        for block in ast.walk(tree)
-        if isinstance(block, ast.If) and getattr(block.test, "id", "") == "TYPE_CHECKING"
-        for node in ast.walk(block)
-    }
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.level and id(node) not in for_types:
+    """Yield the modules of module_utils that a file imports, also those for the type checker only."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
             package = name_of(path).split(".")[: -node.level]
             module = ".".join([*package, *filter(None, [node.module])])
             for alias in node.names:
@@ -95,11 +88,21 @@ def test_no_module_imports_itself_through_others() -> None:
         resolved |= free
 
 
-def test_only_one_package_imports_libvirt() -> None:
-    importing = {
+def packages_that_import(*modules: str) -> set[str]:
+    """Return the packages that import one of these modules from elsewhere."""
+    return {
         part_of(name_of(path))
         for path in FILES
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Import) and any(alias.name.startswith("libvirt") for alias in node.names)
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        for name in ([alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""])
+        if name.partition(".")[0] in modules
     }
-    assert importing == {"_libvirt"}
+
+
+def test_only_one_package_imports_libvirt() -> None:
+    assert packages_that_import("libvirt", "libvirt_qemu") == {"_libvirt"}
+
+
+def test_only_one_package_imports_what_touches_files_programs_and_servers() -> None:
+    assert packages_that_import("fcntl", "glob", "pathlib", "shutil", "socket", "subprocess", "tempfile") == {"_host"}

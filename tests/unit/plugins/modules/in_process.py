@@ -22,12 +22,12 @@ UNAVAILABLE = VmError("libvirt_unavailable", "cannot connect to libvirt at qemu:
 
 
 def source_of(module: str) -> ModuleType:
-    """Return the Python module of a module of this collection."""
+    """Return the Python module of an Ansible module of this collection."""
     return import_module(f"ansible_collections.zstack.kvm.plugins.modules.{module}")
 
 
 def result_of(module: str, arguments: Mapping[str, Any], capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
-    """Run a module, and return its result, which has to be JSON."""
+    """Run a module, and return its result, which must be JSON."""
     with patch_module_args(dict(arguments)), pytest.raises(SystemExit):
         source_of(module).main()
     printed = capsys.readouterr()
@@ -66,7 +66,7 @@ class Host:
         return self.libvirt
 
     def run(self, check: bool = False, **arguments: Any) -> dict[str, Any]:
-        """Run the module in diff mode, and return its result, which has to be as its documentation says."""
+        """Run the module in diff mode, and return its result, which must match its documentation."""
         arguments = {"_ansible_check_mode": check, "_ansible_diff": True, **arguments}
         result = result_of(self._module, arguments, self._capsys)
         assert deviations(self._module, result) == []

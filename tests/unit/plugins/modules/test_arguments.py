@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Arguments of every module that it cannot use: no traceback, no secret, whatever the option."""
+"""Invalid arguments of every module: no traceback and no secret, whatever the option."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ NO_TEXT = ("\ud800", "a\udfffb", "\x00")
 
 @pytest.fixture(autouse=True)
 def as_on_a_target(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let arguments through that only Ansible's controller checks."""
+    """Accept arguments that only Ansible's controller checks."""
     check = "ansible.module_utils._internal._json._profiles._string_encoding_check_enabled"
     monkeypatch.setattr(check, lambda: False, raising=False)
 
@@ -51,7 +51,7 @@ def spec(module: str) -> dict[str, Any]:
 
 
 def run(module: str, arguments: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
-    """Run a module with these arguments among those that it requires, and return its result."""
+    """Run a module with its required arguments and these, and return its result."""
     return result_of(module, {"uri": URI, **MODULES[module], **arguments}, capsys)
 
 
@@ -76,7 +76,7 @@ def test_no_value_of_any_option_of_a_vm_ends_in_a_traceback(capsys: pytest.Captu
 
 
 def each_option(options: Mapping[str, Any], value: Any) -> Iterator[dict[str, Any]]:
-    """Yield mappings with each option, also those within others, set to the value."""
+    """Yield mappings with each option, even nested ones, set to the value."""
     for name, option in options.items():
         yield {name: value}
         for inner in each_option(option.get("options", {}), value):

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""zstack_vm_info reports the VMs that are named, or all, and compares those with options."""
+"""zstack_vm_info reports all VMs or the named ones, and compares those that have options."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""zstack_vm_start returns one result for each VM, also if libvirt is unavailable."""
+"""zstack_vm_start returns one result for each VM, even if libvirt is unavailable."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every task compiles what it imports: zstack_vm_start imports only what a VM needs that is in sync."""
+"""Every task compiles what it imports: zstack_vm_start imports only what VMs in sync need."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ UTILS = "ansible_collections.zstack.kvm.plugins.module_utils."
 ONLY_FOR_CHANGES = (
     "_actions",
     "_diagnostics",
-    "_drift.live_planning",
+    "_drift.live_changes",
     "_domain.patches",
     "_host.domain_schema",
     "_host.new_file",

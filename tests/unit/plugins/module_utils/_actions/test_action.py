@@ -57,5 +57,5 @@ def test_every_action_is_immutable_and_does_not_show_its_fields_which_may_hold_s
     actions = all_actions()
     assert len(actions) > 30
     parameters = [vars(each).get("__dataclass_params__") for each in actions]
-    assert [each for each, given in zip(actions, parameters) if given is None or not given.frozen] == []
+    assert [each for each, parameter in zip(actions, parameters) if parameter is None or not parameter.frozen] == []
     assert [each.__name__ for each in actions if each.__repr__ is not object.__repr__] == []

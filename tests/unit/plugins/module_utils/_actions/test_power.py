@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""VMs are started, stopped, resumed and woken up; one that does not come up is off afterwards, and says why."""
+"""VMs are started, stopped, resumed and woken up; one that does not come up is off afterwards, with the reason."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ XML = "<domain><uuid>%s</uuid></domain>" % UUID
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let each wait look once."""
+    """Let each wait check its condition once."""
     monkeypatch.setattr(ActionContext, "wait_for", lambda context, condition, seconds, pause=0: condition())
     monkeypatch.setattr(power_off, "wait_until", lambda condition, seconds, cancelled: condition())
 
 
 class Host(FakeSystem):
-    """A hypervisor that notes what it kills among the calls of libvirt; C(log): what QEMU writes during a start."""
+    """A hypervisor that records what it kills among the libvirt calls; C(log): what QEMU writes during a start."""
 
     def __init__(self, libvirt: FakeHypervisor, log: str = "") -> None:
         super().__init__()
@@ -90,7 +90,7 @@ def ends_up(libvirt: FakeHypervisor, state: str, reason: str) -> None:
 
 
 class Answers:
-    """Gives one answer after another, or raises it."""
+    """Returns or raises one answer after another."""
 
     def __init__(self, *answers: Any) -> None:
         self._answers = list(answers)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A cloud-init seed is written for QEMU alone, and gone after a rollback."""
+"""A cloud-init seed is readable by QEMU alone, and removed in a rollback."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The users of what VMs share: any domain whose definition, or what runs of it, may name it."""
+"""The users of objects that VMs share: any domain whose definition or live XML may name the object."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ USER = "<secret uuid='the secret'/>"
         (OTHER, FakeDomain(), False),
         (OTHER, FakeDomain("shutoff", defined=USER), True),
         (OTHER, FakeDomain(running=USER), True),
-        # It runs with the secret no longer, and will at its next boot.
+        # Its live XML no longer has the secret, but its definition has.
         (OTHER, FakeDomain(defined=USER), True),
     ],
 )

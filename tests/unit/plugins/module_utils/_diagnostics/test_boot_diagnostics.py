@@ -32,7 +32,7 @@ class TestLinesOfTheConsole:
             b"pa\xc2\x9bnic\x1b",
         ],
     )
-    def test_hold_no_orders_to_a_terminal(self, output: bytes) -> None:
+    def test_hold_no_control_sequences_of_a_terminal(self, output: bytes) -> None:
         assert last_lines(output, cut=False) == ["panic"]
 
     def test_end_as_a_terminal_would_show_them(self) -> None:

@@ -18,7 +18,7 @@ from ansible_collections.zstack.kvm.tests.support.recorded_hosts import CAPABILI
 
 DOMAIN = "6a9c3b1e2f644d0b9a557a0d3c1f2b11"
 CARD = "0000:03:00.0"
-# A failed start on Enterprise Linux, put together from libvirt's and QEMU's formats.
+# A failed start on Enterprise Linux, composed from libvirt's and QEMU's formats.
 EL_LOG = CAPABILITIES.parent / "qemu_logs" / "el-9.log"
 WORDS = (
     "qemu-system-x86_64: -device vfio-pci,host=0000:03:00.0,id=hostdev0: "
@@ -54,16 +54,16 @@ class Machine:
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
-    made = Machine(tmp_path)
-    made.add_device(CARD, 16, "vfio-pci")
-    made.add_device("0000:00:1d.0", 16, "ehci-pci")
-    made.add_device("0000:00:1f.2", 16, "ahci", msi=True)
-    made.add_device("0000:00:1c.0", 17, "pcieport")
-    return made
+    created = Machine(tmp_path)
+    created.add_device(CARD, 16, "vfio-pci")
+    created.add_device("0000:00:1d.0", 16, "ehci-pci")
+    created.add_device("0000:00:1f.2", 16, "ahci", msi=True)
+    created.add_device("0000:00:1c.0", 17, "pcieport")
+    return created
 
 
 def explained(machine: Machine, words: str) -> VmError:
-    """Return the error into which a vague error of libvirt is turned by these words of QEMU."""
+    """Return the error that results from a vague error of libvirt and this output of QEMU."""
     log = QemuLog(HostSystem(str(machine.root)), DOMAIN)
     machine.say(words)
     return log.explained(VmError("qemu_failed", "cannot start the domain: qemu unexpectedly closed the monitor"))

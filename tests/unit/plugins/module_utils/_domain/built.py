@@ -32,7 +32,7 @@ def host_with(name: str, **capabilities: Any) -> Host:
 
 
 def built(host: Union[str, Host] = DEBIAN, **options: Any) -> DesiredDomain:
-    """Return the domain of a VM, which is valid against libvirt's schema, and what is said about it."""
+    """Return the domain of a VM, which is valid against libvirt's schema, with its warnings and problems."""
     desired = build(parsed_vm(**options), _recorded(host) if isinstance(host, str) else host, StorageFacts())
     assert schema_errors(desired.element) == []
     return desired

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Each of today's StartVmCmd documents becomes a domain that means what today's agent's means, but for deviations."""
+"""Each of today's StartVmCmd documents becomes a domain with the meaning of today's agent's, except for deviations."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from lxml import etree
 
 
 def domain_of(case: TodaysCase) -> etree._Element:
-    """Our domain on the agent's host."""
+    """Return our domain on the agent's host."""
     (vm,), problems = parse_vms([vm_of_document(case.document, "error")[0]])
     assert not problems
     return build(vm, case.host, case.facts).element
@@ -60,7 +60,7 @@ def pci(bus: int, slot: int) -> dict[str, str]:
 
 
 def problems_of(fields: Mapping[str, Any]) -> list[str]:
-    """Return what is wrong with the first recorded document with other C(fields), given by their paths."""
+    """Return the problems of the first recorded document with other C(fields), given by their paths."""
     document = deepcopy(dict(ALL_OF_TODAY[0].document))
     for path, value in fields.items():
         *outer, name = path.split(".")
@@ -86,7 +86,7 @@ def problems_of(fields: Mapping[str, Any]) -> list[str]:
 
 CELLS = [{"nodeID": 0, "cpus": "0", "memorySize": str(1 << 30), "distance": ["10"], "hostNodeID": 0}]
 Q35 = {"machineType": "q35", "bootMode": "UEFI"}
-# Fields, and what the problems begin with: those that the filter finds, those of options, those of machine and host.
+# Fields, and the beginnings of the problems: found by the filter, in options, with the machine and the host.
 OF_THE_FILTER = [
     ({"memory": "much"}, "memory must be a whole number"),
     ({"nics": {}}, "nics must be a list"),
@@ -140,7 +140,7 @@ class TestABadDocument:
 
 
 def test_a_document_with_fields_of_others_becomes_a_valid_domain_or_is_refused() -> None:
-    """Nothing else than problems is raised, and no field gets lost without a word."""
+    """Nothing but problems is raised, and no field is dropped silently."""
     invalid, started = {}, 0
     for case, document in variants(300, seed=1):
         reader = DocumentReader()

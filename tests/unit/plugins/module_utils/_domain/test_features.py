@@ -103,7 +103,7 @@ class TestHyperV:
     def test_some_enlightenments_need_the_clock(self, clock: bool, names: tuple[str, ...]) -> None:
         assert [each["name"] for each in self.found(hyperv_clock=clock)] == list(names)
 
-    def test_a_guest_spins_8191_times_before_it_tells_the_hypervisor(self) -> None:
+    def test_a_guest_spins_8191_times_before_it_notifies_the_hypervisor(self) -> None:
         assert {"name": "spinlocks", "state": "on", "retries": "8191"} in self.found()
 
     def test_its_timers_interrupt_the_guest_directly(self) -> None:

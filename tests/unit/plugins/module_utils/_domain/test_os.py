@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Firmware that the definition names: the plain image of aarch64, and what libvirt passes over."""
+"""Firmware that the definition names: the plain image of aarch64, and firmware that libvirt would not choose."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ ENTITY = '<!DOCTYPE a [<!ENTITY file SYSTEM "file:///etc/passwd">]><a>&file;</a>
 DOMAIN = "<domain><name>n</name><uuid>u</uuid><devices/></domain>"
 TWO_DISKS = """<domain><devices><disk><driver io="native" discard="ignore"/></disk><disk><driver name="qemu"/></disk>
 <text>a</text></devices></domain>"""
-# Each predicate looks at all elements once more for each element that it looks at.
+# For each element, each predicate examines all elements again.
 SLOW = "//*[count(" * 2 + "//*" + ")>0]" * 2
 
 

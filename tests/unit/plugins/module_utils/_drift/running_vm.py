@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Optional
 
-from ansible_collections.zstack.kvm.plugins.module_utils._drift.live_changes import LiveChanges, live_changes
+from ansible_collections.zstack.kvm.plugins.module_utils._drift.live_drift import LiveDrift, live_drift
 from lxml import etree
 
 DESIRED_XML = """
@@ -96,9 +96,9 @@ RUNNING_XML = """
 
 def changes(
     *replacements: tuple[str, str], running: tuple[tuple[str, str], ...] = (), port: Optional[str] = "br0"
-) -> LiveChanges:
+) -> LiveDrift:
     """Return the live changes for a changed document; C(port) is the bridge in which the device of the NIC is."""
-    return live_changes(domain(DESIRED_XML, replacements), domain(RUNNING_XML, running), {"vnic1.0": port})
+    return live_drift(domain(DESIRED_XML, replacements), domain(RUNNING_XML, running), {"vnic1.0": port})
 
 
 def text_of(replacements: tuple[tuple[str, str], ...]) -> str:
@@ -112,11 +112,11 @@ def domain(text: str, replacements: tuple[tuple[str, str], ...]) -> etree._Eleme
     return etree.fromstring(text)
 
 
-def names(planned: LiveChanges) -> list[str]:
-    """Return the changes that are made at once."""
+def names(planned: LiveDrift) -> list[str]:
+    """Return the changes that are applied at once."""
     return [action.name for action in planned.actions]
 
 
-def left(planned: LiveChanges) -> list[str]:
+def left(planned: LiveDrift) -> list[str]:
     """Return the changes that wait."""
     return [difference.path for difference in planned.remaining]

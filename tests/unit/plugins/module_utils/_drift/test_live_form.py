@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The live XML is compared without what libvirt writes only there."""
+"""The live XML is compared without the elements that libvirt writes only there."""
 
 from __future__ import annotations
 

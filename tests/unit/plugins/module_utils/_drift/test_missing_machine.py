@@ -34,7 +34,7 @@ def desired_on(host: str, **options: Any) -> etree._Element:
 
 
 def missing_on(host: str, defined: str, **options: Any) -> Optional[MissingMachine]:
-    """Return what a VM misses that was defined with a machine type before its host was upgraded."""
+    """Return what is missing for a VM that was defined with a machine type before its host was upgraded."""
     vm = parsed_vm(**{"domain_type": "qemu", **options})
     desired = desired_on(host, **options)
     return missing_machine(vm, desired, with_machine(desired, defined), recorded_host(host).capabilities)
@@ -57,7 +57,7 @@ def missing_on(host: str, defined: str, **options: Any) -> Optional[MissingMachi
             {"machine": "q35"},
             OLD_Q35_OF_EL,
         ),
-        # The default is q35 here: a default moves no VM to another board.
+        # The default is q35 here, but a default moves no VM to another board.
         ("el-10", "pc-i440fx-rhel7.6.0", {}, MissingMachine("pc-i440fx-rhel7.6.0", QEMU_OF_EL, None)),
     ],
 )
@@ -75,7 +75,7 @@ def test_a_version_that_the_emulator_lacks_is_missing(
         ("debian-unstable", "pc-i440fx-5.1", {"machine": "q35"}),
         ("debian-unstable", "pc-i440fx-5.1", {"machine": "pc-i440fx-9.0"}),
         ("el-10", "pc-i440fx-rhel7.6.0", {"machine": "q35"}),
-        # Of another emulator, libvirt knows best.
+        # libvirt knows best about another emulator.
         ("debian-unstable", "pc-i440fx-5.1", {"emulator": "/opt/qemu"}),
     ],
 )

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keep what an operator has set if the options say nothing about it; it is drift if they do."""
+"""Settings of an operator are kept if their option is omitted, and are drift if it is given."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._domain.build import build
-from ansible_collections.zstack.kvm.plugins.module_utils._drift.live_changes import live_changes
+from ansible_collections.zstack.kvm.plugins.module_utils._drift.live_drift import live_drift
 from ansible_collections.zstack.kvm.plugins.module_utils._drift.normal_form import normalise_desired
 from ansible_collections.zstack.kvm.plugins.module_utils._drift.omitted import with_omitted
 from ansible_collections.zstack.kvm.plugins.module_utils._drift.reconcile import reconcile
@@ -19,7 +19,7 @@ from ansible_collections.zstack.kvm.tests.support.recorded_hosts import recorded
 from ansible_collections.zstack.kvm.tests.unit.fakes import parsed_vm
 from lxml import etree
 
-# What operators set, where they set it, the path by which it is named, and the options that remove it.
+# What operators set, where they set it, the path that names it, and the options that remove it.
 TUNED = {
     "pin of a CPU": (
         "cputune",
@@ -52,7 +52,7 @@ TUNED = {
     ),
     "panic device": ("devices", '<panic model="isa"/>', "devices/panic[model=isa]", {"panic_devices": []}),
 }
-# What is removed only by giving another value.
+# What is removed only by another value.
 OTHERS = {
     "quota": ("cputune", "<quota>50000</quota>", {"cpu_quota": 70000}),
     "SMBIOS": (".", "<sysinfo type='smbios'><chassis/></sysinfo>", {"smbios": {"serial": "1"}}),
@@ -92,7 +92,7 @@ def test_what_an_operator_has_set_is_no_drift_while_its_option_is_omitted(parent
     merged = reconcile(with_omitted(domain, vm, existing), existing).merged
     assert drift(existing) == []
     assert etree.tostring(merged) == etree.tostring(existing)
-    assert live_changes(with_omitted(domain, vm, existing), existing, {}).differences == ()
+    assert live_drift(with_omitted(domain, vm, existing), existing, {}).differences == ()
 
 
 @pytest.mark.parametrize(("parent", "xml", "path", "options"), TUNED.values(), ids=TUNED)
@@ -139,7 +139,7 @@ class TestWhatAnOperatorHasSetInADevice:
         assert etree.tostring(reconcile(with_omitted(domain, vm, existing), existing).merged) == etree.tostring(
             existing
         )
-        assert live_changes(with_omitted(domain, vm, existing), existing, {}).differences == ()
+        assert live_drift(with_omitted(domain, vm, existing), existing, {}).differences == ()
 
     def test_is_removed_if_omitted_settings_are(self, parent: str, part: str, value: str) -> None:
         (path,) = drift(tuned_device(parent, part, value), **NIC, omitted_settings="remove")
@@ -176,7 +176,7 @@ def test_a_pin_that_is_given_decides_about_all_pins() -> None:
 def test_a_limit_that_was_lifted_while_the_vm_runs_is_none() -> None:
     live = tuned("cputune", "<quota>-1</quota>")
     vm, domain = desired()
-    assert live_changes(with_omitted(domain, vm, live), live, {}).differences == ()
+    assert live_drift(with_omitted(domain, vm, live), live, {}).differences == ()
 
 
 def test_a_new_vm_has_nothing_of_others() -> None:

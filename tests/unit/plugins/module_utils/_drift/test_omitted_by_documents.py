@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A field that a later document of today's ZStack no longer has is drift: afterwards the VM is as without it."""
+"""A field that a later document of today's ZStack omits is drift: the run leaves the VM as if it had never been set."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ DOCUMENT = {
 
 @dataclass(frozen=True)
 class Row:
-    """A field and its value, in a document that has other fields as well, all by their paths."""
+    """A field and its value, in a document with other fields as well, all by their paths."""
 
     path: str
     value: Any
@@ -219,7 +219,7 @@ REMOVED = (
         {"dataVolumes": [volume(1, useVirtioSCSI=True, ioThreadId=1)], **IO_THREAD},
     ),
 )
-# What stays, and with what it is in the documentation of deviations.
+# What stays, and the row in the documentation of deviations.
 KEPT = {
     "an address": (
         Row("rootVolume/deviceAddress", PCI),
@@ -239,13 +239,13 @@ KEPT = {
     ),
     "a TPM": (Row("tpm", {}, UEFI), Row("tpm/secretUuid", ROOT, {**UEFI, "tpm": {}})),
 }
-# Every document has these.
+# Every document has these fields.
 ALWAYS = frozenset(
     "vmInstanceUuid vmName imageArchitecture memory cpuNum rootVolume installPath deviceId deviceType mac bridgeName"
     " uuid nicInternalName hostname monInfo socketPath targetName ioThreadId vCpu pCpuSet nodeID cpus memorySize"
     " vmCpuModel size".split()
 )
-# These are not in the definition: they are about the start, or only checked.
+# Not in the definition: fields that are about the start, or are only checked.
 NOT_IN_A_DEFINITION = frozenset(
     "architecture timeout createPaused memorySnapshotPath vmXml oomScoreAdj ceph_secret_uuid ceph_secret_key format"
     " chapUsername chapPassword isEmpty imageUuid type".split()
@@ -253,15 +253,15 @@ NOT_IN_A_DEFINITION = frozenset(
 
 
 def document(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the usual document with other C(fields), by their paths, but for those that are None."""
-    made: dict[str, Any] = copy.deepcopy(DOCUMENT)
+    """Return the usual document with these C(fields), by their paths, and without those that are None."""
+    changed: dict[str, Any] = copy.deepcopy(DOCUMENT)
     for path, value in fields.items():
         *outer, name = path.split("/")
-        part: Any = made
+        part: Any = changed
         for step in outer:
             part = part[int(step)] if isinstance(part, list) else part[step]
         part[name] = copy.deepcopy(value)
-    return made
+    return changed
 
 
 def built(fields: Mapping[str, Any]) -> tuple[Vm, etree._Element]:
@@ -274,7 +274,7 @@ def built(fields: Mapping[str, Any]) -> tuple[Vm, etree._Element]:
 
 
 def later(row: Row) -> tuple[Reconciled, etree._Element]:
-    """Return what becomes of a VM whose document no longer has a field, and the domain of that document."""
+    """Return the domain of a VM after its document no longer has a field, and the desired domain of that document."""
     vm, without = built({**row.beside, row.path: None})
     existing = built({**row.beside, row.path: row.value})[1]
     normalise_desired(existing)
@@ -282,7 +282,7 @@ def later(row: Row) -> tuple[Reconciled, etree._Element]:
 
 
 def meaning(domain: etree._Element) -> dict[str, str]:
-    """Return what a domain means, without its controllers, which stay."""
+    """Return the meaning of a domain, without its controllers, which stay."""
     whole = meaning_of(domain, "x86_64")
     return {path: value for path, value in whole.items() if not path.startswith("/devices/controller")}
 
@@ -313,8 +313,8 @@ def _fields(fields: Fields) -> Iterator[str]:
             yield from _fields(row.fields)
 
 
-def test_every_field_is_looked_at() -> None:
-    """But for those of addresses, of which each is one."""
+def test_every_field_is_covered() -> None:
+    """Except for those of addresses, which are compared as a whole."""
     rows = [*REMOVED, *(row for rows in KEPT.values() for row in rows)]
     looked_at = {step for row in rows for step in row.path.split("/")}
     fields = {*_fields(tables.VM), *tables.VOLUME_QOS, *tables.NIC_QOS} - set(tables.ADDRESS) - {"port", "path"}

@@ -37,14 +37,14 @@ def before_patches(**options: Any) -> etree._Element:
     return reconcile(domain, domain).merged
 
 
-def held_of(patched: DesiredDomain) -> etree._Element:
+def definition_of(patched: DesiredDomain) -> etree._Element:
     """Return libvirt's definition."""
     return reconcile(patched.element, patched.element).merged
 
 
-def found(patched: DesiredDomain, held: etree._Element) -> list[tuple[str, Optional[str], Optional[str]]]:
-    """Return the differences; they are settled by their own outcome."""
-    result = reconcile(patched.element, held, patched.unpatched)
+def found(patched: DesiredDomain, defined: etree._Element) -> list[tuple[str, Optional[str], Optional[str]]]:
+    """Return the differences; assert that a comparison with the merged domain finds none."""
+    result = reconcile(patched.element, defined, patched.unpatched)
     assert reconcile(patched.element, result.merged, patched.unpatched).differences == ()
     return [(each.path, each.before, each.after) for each in result.differences]
 
@@ -125,10 +125,10 @@ def test_another_clock_becomes_the_one_that_libvirt_puts_back() -> None:
 
 
 def test_a_device_that_somebody_else_wrote_stays() -> None:
-    held = before_patches()
-    held.find("devices/input/address").set("port", "2")
+    defined = before_patches()
+    defined.find("devices/input/address").set("port", "2")
 
-    assert found(desired(removed("devices/input")), held) == []
+    assert found(desired(removed("devices/input")), defined) == []
 
 
 def test_a_vm_that_runs_has_them_until_its_next_boot() -> None:
@@ -149,20 +149,20 @@ class TestWithoutAName:
 
     def test_a_nic_has_the_mac_that_libvirt_gave_it(self) -> None:
         patched = desired({"action": "add", "xpath": "devices", "value": self.NIC})
-        held = held_of(patched)
-        held.findall("devices/interface")[-1].append(etree.fromstring('<mac address="52:54:00:00:00:01"/>'))
+        defined = definition_of(patched)
+        defined.findall("devices/interface")[-1].append(etree.fromstring('<mac address="52:54:00:00:00:01"/>'))
 
-        assert found(patched, held) == []
-        assert len(reconcile(patched.element, held).merged.findall("devices/interface/mac")) == 2
+        assert found(patched, defined) == []
+        assert len(reconcile(patched.element, defined).merged.findall("devices/interface/mac")) == 2
 
     def test_a_nic_is_not_another_one_that_goes(self) -> None:
         patched = desired({"action": "add", "xpath": "devices", "value": self.NIC})
-        held = held_of(patched)
-        first, last = held.findall("devices/interface")
+        defined = definition_of(patched)
+        first, last = defined.findall("devices/interface")
         last.append(etree.fromstring('<mac address="52:54:00:00:00:01"/>'))
         first.find("mac").set("address", "fa:00:00:00:00:99")
 
-        paths = [path for path, before, _after in found(patched, held) if before is not None]
+        paths = [path for path, before, _after in found(patched, defined) if before is not None]
         assert paths == ["devices/interface[mac=fa:00:00:00:00:99]"]
 
     @pytest.mark.parametrize(
@@ -175,12 +175,12 @@ class TestWithoutAName:
     def test_a_device_is_the_one_that_has_no_name_either(self, device: str) -> None:
         patched = desired({"action": "add", "xpath": "devices", "value": device})
 
-        assert found(patched, held_of(patched)) == []
+        assert found(patched, definition_of(patched)) == []
 
     def test_a_usb_device_has_the_address_at_which_it_was_found(self) -> None:
         device = '<hostdev mode="subsystem" type="usb"><source><vendor id="0x1"/><product id="2"/></source></hostdev>'
         patched = desired({"action": "add", "xpath": "devices", "value": device})
-        held = held_of(patched)
-        held.find("devices/hostdev/source").append(etree.fromstring('<address bus="1" device="7"/>'))
+        defined = definition_of(patched)
+        defined.find("devices/hostdev/source").append(etree.fromstring('<address bus="1" device="7"/>'))
 
-        assert found(patched, held) == []
+        assert found(patched, defined) == []

@@ -12,7 +12,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._drift.reconcile import
 from ansible_collections.zstack.kvm.plugins.module_utils._drift.walk import Difference
 from lxml import etree
 
-ASKED = """
+DESIRED = """
 <domain type="kvm" xmlns:zs="http://zstack.org" xmlns:qemu="http://libvirt.org/schemas/domain/qemu/1.0">
   <name>vm</name>
   <uuid>11111111-2222-3333-4444-555555555555</uuid>
@@ -58,8 +58,8 @@ ASKED = """
 </domain>
 """
 
-# The same as libvirt 9.0 gives it back, shortened.
-HELD = """
+# The same as libvirt 9.0 returns it, shortened.
+DEFINED = """
 <domain type="kvm">
   <name>vm</name>
   <uuid>11111111-2222-3333-4444-555555555555</uuid>
@@ -136,14 +136,14 @@ HELD = """
 """
 
 
-def asked(*replacements: tuple[str, str]) -> etree._Element:
+def desired_domain(*replacements: tuple[str, str]) -> etree._Element:
     """Return the desired domain, with some of its text replaced."""
-    return _domain(ASKED, replacements)
+    return _domain(DESIRED, replacements)
 
 
-def held(*replacements: tuple[str, str]) -> etree._Element:
+def defined(*replacements: tuple[str, str]) -> etree._Element:
     """Return libvirt's definition, with some of its text replaced."""
-    return _domain(HELD, replacements)
+    return _domain(DEFINED, replacements)
 
 
 def _domain(text: str, replacements: tuple[tuple[str, str], ...]) -> etree._Element:
@@ -154,7 +154,7 @@ def _domain(text: str, replacements: tuple[tuple[str, str], ...]) -> etree._Elem
 
 
 def reconciled(desired: etree._Element, existing: Optional[etree._Element]) -> Reconciled:
-    """Return the comparison, which must be settled by its own outcome."""
+    """Return the result; assert that a comparison with its outcome finds no difference."""
     result = reconcile(desired, existing)
     assert reconcile(desired, result.merged).differences == ()
     return result
@@ -166,24 +166,24 @@ def found(desired: etree._Element, existing: etree._Element) -> list[tuple[str, 
 
 
 def test_without_a_definition_there_is_no_difference_and_the_result_is_in_sync() -> None:
-    desired = asked()
+    desired = desired_domain()
     assert reconcile(desired, None) == Reconciled(desired, ())
 
 
 def test_additions_of_libvirt_and_operators_are_no_difference_and_stay() -> None:
-    result = reconciled(asked(), held())
+    result = reconciled(desired_domain(), defined())
     assert result.differences == ()
-    assert etree.tostring(result.merged) == etree.tostring(held())
+    assert etree.tostring(result.merged) == etree.tostring(defined())
 
 
 FILE = '<source file="/root.qcow2"/>'
 
 
 def test_a_disk_that_becomes_a_block_device_keeps_its_address_and_nothing_of_the_file() -> None:
-    desired = asked(
+    desired = desired_domain(
         (FILE, '<source dev="/root.qcow2"/>'), ('<disk type="file" device="disk">', '<disk type="block" device="disk">')
     )
-    existing = held((FILE, '<source file="/root.qcow2" index="1"><slices/></source>'))
+    existing = defined((FILE, '<source file="/root.qcow2" index="1"><slices/></source>'))
     result = reconciled(desired, existing)
     assert [each.path for each in result.differences] == [
         "devices/disk[target=vda]/@type",
@@ -197,11 +197,11 @@ def test_a_disk_that_becomes_a_block_device_keeps_its_address_and_nothing_of_the
 
 def test_an_empty_drive_may_have_been_for_a_device() -> None:
     drive = '<disk type="%s" device="cdrom">'
-    assert found(asked(), held((drive % "file", drive % "block"))) == []
+    assert found(desired_domain(), defined((drive % "file", drive % "block"))) == []
 
 
 def test_neither_domain_is_changed() -> None:
-    desired, existing = asked(), held(("<shares>1024", "<shares>7"))
+    desired, existing = desired_domain(), defined(("<shares>1024", "<shares>7"))
     texts = [etree.tostring(each) for each in (desired, existing)]
     reconcile(desired, existing)
     assert [etree.tostring(each) for each in (desired, existing)] == texts
@@ -239,15 +239,15 @@ ROOT = "devices/disk[target=vda]"
     ],
 )  # fmt: skip
 def test_a_change_of_what_the_document_decides_is_found(old: str, new: str, difference: tuple) -> None:
-    assert found(asked(), held((old, new))) == [difference]
+    assert found(desired_domain(), defined((old, new))) == [difference]
 
 
 def test_a_size_is_compared_in_whatever_unit() -> None:
-    assert found(asked(('unit="MiB">1024', 'unit="GiB">1')), held()) == []
+    assert found(desired_domain(('unit="MiB">1024', 'unit="GiB">1')), defined()) == []
 
 
 def test_a_secret_is_compared_and_masked() -> None:
-    (difference,) = reconciled(asked(), held(('passwd="s3cret!"', 'passwd="other"'))).differences
+    (difference,) = reconciled(desired_domain(), defined(('passwd="s3cret!"', 'passwd="other"'))).differences
     assert difference == Difference("devices/graphics[type=vnc]/@passwd", "********", "********")
 
 
@@ -256,10 +256,10 @@ def test_a_secret_is_masked_in_what_is_removed() -> None:
         '<graphics type="vnc" autoport="yes" passwd="s3cret!"><listen type="address" address="127.0.0.1"/></graphics>',
         '<graphics type="spice" autoport="yes" passwd="s3cret!"/>',
     )
-    result = reconciled(asked(spice), held())
+    result = reconciled(desired_domain(spice), defined())
     assert [each.path for each in result.differences] == ["devices/graphics[type=vnc]", "devices/graphics[type=spice]"]
     assert "s3cret!" not in repr(result.differences)
-    # How sound gets out follows the console.
+    # The audio backend depends on the console.
     assert result.merged.find("devices/audio") is None
 
 
@@ -271,7 +271,9 @@ class TestDevices:
 
     def test_added_by_hand_to_an_owned_list_go(self) -> None:
         by_hand = self.DISK % ("extra.raw", "vdz")
-        ((path, before, after),) = found(asked(), held(('<controller type="pci"', by_hand + '<controller type="pci"')))
+        ((path, before, after),) = found(
+            desired_domain(), defined(('<controller type="pci"', by_hand + '<controller type="pci"'))
+        )
         assert (path, before, after) == ("devices/disk[target=vdz]", by_hand, None)
 
     @pytest.mark.parametrize(
@@ -284,16 +286,16 @@ class TestDevices:
         ],
     )
     def test_of_every_owned_list(self, device: str) -> None:
-        ((_path, _before, after),) = found(asked(), held(("<rng", device + "<rng")))
+        ((_path, _before, after),) = found(desired_domain(), defined(("<rng", device + "<rng")))
         assert after is None
 
     def test_put_in_front_of_others_move_none(self) -> None:
         nic = '<interface type="bridge"><mac address="fa:00:00:00:00:99"/><source bridge="br0"/></interface>'
-        desired = asked(
+        desired = desired_domain(
             ('<interface type="bridge">', nic + '<interface type="bridge">'), ('<target dev="vda"', '<target dev="vdb"')
         )
         desired.find("devices").insert(1, etree.fromstring(self.DISK % ("first.raw", "vda")))
-        devices = reconciled(desired, held()).merged.find("devices")
+        devices = reconciled(desired, defined()).merged.find("devices")
         known = devices.find("interface/mac[@address='fa:00:00:00:00:01']/../address")
         root = devices.find("disk/source[@file='/root.qcow2']/../address")
         assert (known.get("slot"), root.get("slot")) == ("0x03", "0x05")
@@ -302,19 +304,19 @@ class TestDevices:
 
     def test_are_known_by_what_they_hold_whatever_they_are_called(self) -> None:
         renamed = ("devices/disk[target=vdb]/target/@dev", "vda", "vdb")
-        assert found(asked(('dev="vda"', 'dev="vdb"')), held()) == [renamed]
+        assert found(desired_domain(('dev="vda"', 'dev="vdb"')), defined()) == [renamed]
 
     def test_on_another_bus_get_another_slot(self) -> None:
-        result = reconciled(asked(('dev="vda" bus="virtio"', 'dev="sda" bus="scsi"')), held())
+        result = reconciled(desired_domain(('dev="vda" bus="virtio"', 'dev="sda" bus="scsi"')), defined())
         assert result.merged.find("devices/disk[@device='disk']/address") is None
 
     def test_with_another_mac_stay_where_they_are(self) -> None:
-        result = reconciled(asked(("fa:00:00:00:00:01", "fa:00:00:00:00:77")), held())
+        result = reconciled(desired_domain(("fa:00:00:00:00:01", "fa:00:00:00:00:77")), defined())
         assert [each.path for each in result.differences] == ["devices/interface[mac=fa:00:00:00:00:77]/mac/@address"]
         assert result.merged.find("devices/interface/address").get("slot") == "0x03"
 
     def test_of_another_kind_lose_what_belonged_to_the_old(self) -> None:
-        result = reconciled(asked(('<model type="cirrus"/>', '<model type="qxl"/>')), held())
+        result = reconciled(desired_domain(('<model type="cirrus"/>', '<model type="qxl"/>')), defined())
         assert [each.path for each in result.differences] == ["devices/video[0]/model/@type"]
         video = result.merged.find("devices/video")
         assert (dict(video.find("model").attrib), video.find("address")) == ({"type": "qxl", "heads": "1"}, None)
@@ -322,49 +324,51 @@ class TestDevices:
     def test_in_another_order_are_put_in_order(self) -> None:
         first, second = "fa:00:00:00:00:01", "fa:00:00:00:00:02"
         nic = '<interface type="bridge"><mac address="%s"/><source bridge="br0"/></interface>' % second
-        existing = held(('<interface type="bridge">', nic + '<interface type="bridge">'))
+        existing = defined(('<interface type="bridge">', nic + '<interface type="bridge">'))
         order = ("devices/interface[order]", "%s %s" % (second, first), "%s %s" % (first, second))
-        assert found(asked(("<channel", nic + "<channel")), existing) == [order]
+        assert found(desired_domain(("<channel", nic + "<channel")), existing) == [order]
 
     def test_by_hand_move_from_the_slots_of_desired_ones(self) -> None:
         port = '<address type="usb" bus="0" port="%d"/></input>'
         mouse = '<input type="mouse" bus="usb">' + port % 1
-        merged = reconciled(asked(), held((port % 1, port % 2 + mouse))).merged
+        merged = reconciled(desired_domain(), defined((port % 1, port % 2 + mouse))).merged
         ports = {each.get("type"): each.find("address") for each in merged.iterfind("devices/input[@bus='usb']")}
         assert (ports["tablet"].get("port"), ports["mouse"]) == ("1", None)
 
 
 class TestCpu:
     def test_of_another_mode_loses_the_old_model(self) -> None:
-        result = reconciled(asked(("<cpu>", '<cpu mode="host-passthrough">')), held())
+        result = reconciled(desired_domain(("<cpu>", '<cpu mode="host-passthrough">')), defined())
         assert [each.path for each in result.differences] == ["cpu/@mode"]
         assert result.merged.find("cpu/model") is None
 
     def test_of_the_hosts_model_has_a_vendor_and_no_fallback_in_libvirts_definition(self) -> None:
-        described = asked(("<cpu>", '<cpu mode="host-model"><model fallback="allow" vendor_id="AuthenticAMD"/>'))
-        existing = held(('<cpu mode="custom" match="exact" check="none">', '<cpu mode="host-model">'))
+        described = desired_domain(
+            ("<cpu>", '<cpu mode="host-model"><model fallback="allow" vendor_id="AuthenticAMD"/>')
+        )
+        existing = defined(('<cpu mode="custom" match="exact" check="none">', '<cpu mode="host-model">'))
         model = existing.find("cpu/model")
         model.clear()
         model.set("vendor_id", "AuthenticAMD")
         assert found(described, existing) == []
 
     def test_of_a_mode_that_nobody_chose_becomes_the_default(self) -> None:
-        existing = held(('<cpu mode="custom" match="exact" check="none">', '<cpu mode="host-model">'))
-        ((path, before, after),) = found(asked(), existing)
+        existing = defined(('<cpu mode="custom" match="exact" check="none">', '<cpu mode="host-model">'))
+        ((path, before, after),) = found(desired_domain(), existing)
         assert (path, before, after) == ("cpu/@mode", "host-model", "custom")
 
 
 class TestBoard:
     def test_of_another_version_is_the_same(self) -> None:
-        assert found(asked(), held(("pc-i440fx-7.2", "pc-i440fx-rhel7.6.0"))) == []
+        assert found(desired_domain(), defined(("pc-i440fx-7.2", "pc-i440fx-rhel7.6.0"))) == []
 
     def test_of_another_version_is_requested_by_its_full_name(self) -> None:
-        result = reconciled(asked(('machine="pc"', 'machine="pc-i440fx-9.0"')), held())
+        result = reconciled(desired_domain(('machine="pc"', 'machine="pc-i440fx-9.0"')), defined())
         assert [each.path for each in result.differences] == ["os/type/@machine"]
         assert (result.other_board, result.merged.find("devices/interface/address").get("slot")) == (False, "0x03")
 
     def test_of_another_kind_lays_the_hardware_out_again(self) -> None:
-        result = reconciled(asked(('machine="pc"', 'machine="q35"')), held())
+        result = reconciled(desired_domain(('machine="pc"', 'machine="q35"')), defined())
         assert result.other_board
         assert result.merged.findall("devices/*/address[@type='pci']") == []
         assert result.merged.find("devices/controller[@type='pci']") is None
@@ -372,8 +376,8 @@ class TestBoard:
 
     def test_of_another_kind_loses_the_watchdog_that_only_q35_has(self) -> None:
         watchdogs = '<watchdog model="itco" action="reset"/><watchdog model="i6300esb" action="reset"/>'
-        existing = held(("pc-i440fx-7.2", "pc-q35-7.2"), ("<rng", watchdogs + "<rng"))
-        merged = reconciled(asked(), existing).merged
+        existing = defined(("pc-i440fx-7.2", "pc-q35-7.2"), ("<rng", watchdogs + "<rng"))
+        merged = reconciled(desired_domain(), existing).merged
         assert [each.get("model") for each in merged.iterfind("devices/watchdog")] == ["i6300esb"]
 
 
@@ -381,8 +385,8 @@ class TestMetadata:
     NOTE = '<n:note xmlns:n="http://other.example/notes">desired</n:note>'
 
     def test_of_others_can_be_requested(self) -> None:
-        desired = asked(("<metadata>", "<metadata>" + self.NOTE))
-        ((path, before, _after),) = found(desired, held())
+        desired = desired_domain(("<metadata>", "<metadata>" + self.NOTE))
+        ((path, before, _after),) = found(desired, defined())
         assert (path, before) == ("metadata/{http://other.example/notes}note", None)
 
 
@@ -392,33 +396,35 @@ class TestGrownMemory:
         ('<memory unit="MiB">1024</memory>', ""),
     )
 
-    def held_with(self, cell: int, dimm: int) -> etree._Element:
-        return held(
+    def defined_with(self, cell: int, dimm: int) -> etree._Element:
+        return defined(
             ('check="none">', 'check="none"><numa><cell id="0" cpus="0-1" memory="%d" unit="KiB"/></numa>' % cell),
             ("<rng", '<memory model="dimm"><target><size unit="KiB">%d</size></target></memory><rng' % dimm),
         )
 
     def test_may_be_plugged_in(self) -> None:
-        assert found(asked(*self.GROWN), self.held_with(524288, 524288)) == []
+        assert found(desired_domain(*self.GROWN), self.defined_with(524288, 524288)) == []
 
     def test_of_another_size_becomes_one_piece(self) -> None:
-        paths = [path for path, _before, _after in found(asked(*self.GROWN), self.held_with(524288, 262144))]
+        paths = [
+            path for path, _before, _after in found(desired_domain(*self.GROWN), self.defined_with(524288, 262144))
+        ]
         assert sorted(paths) == ["cpu/numa/cell[id=0]/@memory", "devices/memory[0]"]
 
 
 def test_uefi_that_libvirt_chose_stays_and_goes_with_its_kind() -> None:
     firmware = ("<bootmenu", "<loader type='pflash'>/code</loader><nvram>/vars</nvram><bootmenu")
-    efi = held(("<os>", "<os firmware='efi'>"), firmware)
-    assert found(asked(("<os>", "<os firmware='efi'>")), efi) == []
-    result = reconciled(asked(), efi)
+    efi = defined(("<os>", "<os firmware='efi'>"), firmware)
+    assert found(desired_domain(("<os>", "<os firmware='efi'>")), efi) == []
+    result = reconciled(desired_domain(), efi)
     assert "os/@firmware" in [each.path for each in result.differences]
     assert result.merged.find("os/nvram") is None
 
 
 def test_variables_without_a_file_are_a_difference_only_where_the_firmware_keeps_none() -> None:
-    desired = asked(("<os>", '<os firmware="efi">'), ("<bootmenu", "<nvram/><bootmenu"))
+    desired = desired_domain(("<os>", '<os firmware="efi">'), ("<bootmenu", "<nvram/><bootmenu"))
     for loader, differences in (("", []), ("<loader type='rom'>/sev.fd</loader>", ["os/nvram"])):
-        existing = held(("<os>", '<os firmware="efi">'), ("<bootmenu", loader + "<bootmenu"))
+        existing = defined(("<os>", '<os firmware="efi">'), ("<bootmenu", loader + "<bootmenu"))
         assert [path for path, _before, _after in found(desired, existing)] == differences
 
 
@@ -427,14 +433,17 @@ IMAGE = '<loader readonly="yes" type="pflash">/usr/share/AAVMF/AAVMF_CODE.fd</lo
 
 def test_firmware_that_libvirt_derives_from_the_named_image_is_no_difference() -> None:
     derived = '<firmware><feature enabled="yes" name="secure-boot"/></firmware>' + IMAGE
-    existing = held(("<os>", '<os firmware="efi">'), ("<bootmenu", derived + "<bootmenu"))
-    assert found(asked(("<bootmenu", IMAGE + "<bootmenu")), existing) == []
+    existing = defined(("<os>", '<os firmware="efi">'), ("<bootmenu", derived + "<bootmenu"))
+    assert found(desired_domain(("<bootmenu", IMAGE + "<bootmenu")), existing) == []
 
 
 def test_an_image_that_the_distribution_renamed_is_the_same() -> None:
     renamed = IMAGE.replace("CODE.fd", "CODE.no-secboot.fd")
     for desired, existing in ((IMAGE, renamed), (renamed, IMAGE)):
-        assert found(asked(("<bootmenu", desired + "<bootmenu")), held(("<bootmenu", existing + "<bootmenu"))) == []
+        assert (
+            found(desired_domain(("<bootmenu", desired + "<bootmenu")), defined(("<bootmenu", existing + "<bootmenu")))
+            == []
+        )
 
 
 # libvirt 12.8's answer to a definition with IMAGE alone, on a host where that is a link
@@ -448,8 +457,8 @@ RESOLVED = """<firmware>
 
 @pytest.mark.parametrize("name", ["AAVMF_CODE.fd", "AAVMF_CODE.no-secboot.fd"])
 def test_a_link_to_an_image_that_libvirt_resolves_is_no_difference(name: str) -> None:
-    existing = held(("<os>", '<os firmware="efi">'), ("<bootmenu", RESOLVED + "<bootmenu"))
-    desired = asked(("<bootmenu", IMAGE.replace("AAVMF_CODE.fd", name) + "<bootmenu"))
+    existing = defined(("<os>", '<os firmware="efi">'), ("<bootmenu", RESOLVED + "<bootmenu"))
+    desired = desired_domain(("<bootmenu", IMAGE.replace("AAVMF_CODE.fd", name) + "<bootmenu"))
 
     result = reconciled(desired, existing)
 
@@ -458,11 +467,11 @@ def test_a_link_to_an_image_that_libvirt_resolves_is_no_difference(name: str) ->
 
 
 def test_a_disk_on_another_bus_loses_the_model_that_libvirt_wrote_for_the_old_bus() -> None:
-    existing = held(
+    existing = defined(
         ('<disk type="file" device="disk"', '<disk type="file" device="disk" model="usb-storage"'),
         ('bus="virtio"', 'bus="usb"'),
     )
-    result = reconciled(asked(), existing)
+    result = reconciled(desired_domain(), existing)
     assert [each.path for each in result.differences] == ["devices/disk[target=vda]/target/@bus"]
     assert [each for each in result.merged.iterfind("devices/disk") if each.get("model")] == []
 
@@ -470,7 +479,7 @@ def test_a_disk_on_another_bus_loses_the_model_that_libvirt_wrote_for_the_old_bu
 def test_a_command_line_for_qemu_is_the_documents() -> None:
     namespace = "http://libvirt.org/schemas/domain/qemu/1.0"
     line = '<q:commandline xmlns:q="%s"><q:arg value="-x"/></q:commandline>' % namespace
-    ((path, before, after),) = found(asked(), held(("<seclabel", line + "<seclabel")))
+    ((path, before, after),) = found(desired_domain(), defined(("<seclabel", line + "<seclabel")))
     assert (path, after) == ("qemu:commandline", None)
     assert 'value="-x"' in str(before)
 
@@ -478,8 +487,8 @@ def test_a_command_line_for_qemu_is_the_documents() -> None:
 def test_credentials_may_stand_beside_the_source_or_in_it() -> None:
     auth = '<auth username="zstack"><secret type="ceph" uuid="11111111-2222-3333-4444-555555555555"/></auth>'
     network = '<source protocol="rbd" name="pool/image"><host name="192.0.2.1" port="6789"/>%s</source>'
-    desired = asked(('<source file="/root.qcow2"/>', network % auth))
-    assert found(desired, held(('<source file="/root.qcow2"/>', auth + network % ""))) == []
+    desired = desired_domain(('<source file="/root.qcow2"/>', network % auth))
+    assert found(desired, defined(('<source file="/root.qcow2"/>', auth + network % ""))) == []
 
 
 def found_in(desired: str, existing: str) -> list[str]:

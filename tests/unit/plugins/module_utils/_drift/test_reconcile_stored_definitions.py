@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._drift.reconcile import reconcile
-from ansible_collections.zstack.kvm.tests.support.stored_definitions import CASES, STORED, asked
+from ansible_collections.zstack.kvm.tests.support.stored_definitions import CASES, STORED, desired_domain
 from lxml import etree
 
 DEFINITIONS = sorted(STORED.glob("*/*.xml"))
@@ -24,5 +24,5 @@ def test_every_release_has_stored_all_documents() -> None:
 
 @pytest.mark.parametrize("path", DEFINITIONS, ids=lambda path: "%s-%s" % (path.parent.name, path.stem))
 def test_no_drift_after_an_upgrade(path: Path) -> None:
-    held = etree.fromstring(path.read_text(encoding="utf-8"))
-    assert reconcile(asked(CASES[path.stem]), held).differences == ()
+    defined = etree.fromstring(path.read_text(encoding="utf-8"))
+    assert reconcile(desired_domain(CASES[path.stem]), defined).differences == ()

@@ -9,7 +9,7 @@ from typing import Optional
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._domain.metadata import REWRITTEN_NAMESPACE
-from ansible_collections.zstack.kvm.plugins.module_utils._drift.live_changes import live_changes
+from ansible_collections.zstack.kvm.plugins.module_utils._drift.live_drift import live_drift
 from ansible_collections.zstack.kvm.plugins.module_utils._drift.reconcile import reconcile, rewritten
 from lxml import etree
 
@@ -55,9 +55,9 @@ def recorded(defined: etree._Element, desired: str = DESIRED) -> etree._Element:
 
 
 def differences(
-    held: etree._Element, *changes: tuple[str, str], unpatched: Optional[etree._Element] = UNPATCHED
+    existing: etree._Element, *changes: tuple[str, str], unpatched: Optional[etree._Element] = UNPATCHED
 ) -> list[str]:
-    return [found.path for found in reconcile(domain(DESIRED, *changes), held, unpatched).differences]
+    return [found.path for found in reconcile(domain(DESIRED, *changes), existing, unpatched).differences]
 
 
 def test_it_is_drift_until_it_is_recorded() -> None:
@@ -72,16 +72,16 @@ def test_another_desired_value_is_drift() -> None:
 
 
 def test_another_actual_value_is_drift() -> None:
-    held = recorded(domain(DEFINED))
-    held.find("devices/graphics").set("port", "5999")
+    existing = recorded(domain(DEFINED))
+    existing.find("devices/graphics").set("port", "5999")
 
-    assert differences(held) == ["devices/graphics[type=vnc]/@port"]
+    assert differences(existing) == ["devices/graphics[type=vnc]/@port"]
 
 
 def test_a_change_in_a_rewritten_section_is_repaired_as_a_whole() -> None:
-    held = recorded(domain(DEFINED))
-    held.find("keywrap/cipher/entry[@name='product']").text = "other"
-    merged = reconcile(domain(DESIRED), held, UNPATCHED).merged
+    existing = recorded(domain(DEFINED))
+    existing.find("keywrap/cipher/entry[@name='product']").text = "other"
+    merged = reconcile(domain(DESIRED), existing, UNPATCHED).merged
 
     assert dict(zip(merged.xpath("keywrap/cipher/entry/@name"), merged.xpath("keywrap/cipher/entry/text()"))) == {
         "product": "p",
@@ -90,8 +90,8 @@ def test_a_change_in_a_rewritten_section_is_repaired_as_a_whole() -> None:
 
 
 def test_it_stays_when_something_else_changes() -> None:
-    held = recorded(domain(DEFINED))
-    merged = reconcile(domain(DESIRED, ("memory>1024", "memory>2048")), held, UNPATCHED).merged
+    existing = recorded(domain(DEFINED))
+    merged = reconcile(domain(DESIRED, ("memory>1024", "memory>2048")), existing, UNPATCHED).merged
 
     assert merged.findtext("memory") == "2048"
     assert merged.find("devices/graphics").get("port") == "5900"
@@ -99,8 +99,8 @@ def test_it_stays_when_something_else_changes() -> None:
 
 
 def test_without_patches_the_record_is_ignored_and_removed() -> None:
-    held = recorded(domain(DEFINED))
-    result = reconcile(domain(DESIRED), held)
+    existing = recorded(domain(DEFINED))
+    result = reconcile(domain(DESIRED), existing)
 
     assert len(result.differences) == 5
     assert REWRITTEN_NAMESPACE not in etree.tostring(result.merged).decode()
@@ -122,11 +122,11 @@ class TestOfARunningVm:
     def test_what_runs_is_as_the_definition_has_it(self) -> None:
         running = domain(DEFINED, ("<domain>", '<domain id="1">'))
 
-        assert live_changes(domain(DESIRED), running, {}, domain(DEFINED)).differences == ()
+        assert live_drift(domain(DESIRED), running, {}, domain(DEFINED)).differences == ()
 
     def test_what_the_next_boot_changes_is_drift(self) -> None:
         running = domain(DEFINED, ("5900", "5999"))
-        (difference,) = live_changes(domain(DESIRED), running, {}, domain(DEFINED)).differences
+        (difference,) = live_drift(domain(DESIRED), running, {}, domain(DEFINED)).differences
 
         assert difference.path == "devices/graphics[type=vnc]/@port"
 
@@ -138,12 +138,12 @@ def test_a_drive_that_libvirt_left_empty_at_the_start_is_in_sync(policy: str) ->
     desired = domain(drive % '<source file="/cd.iso" startupPolicy="%s"/>' % policy)
     running = domain(drive % "")
 
-    assert live_changes(desired, running, {}).differences == ()
-    assert live_changes(domain(drive % '<source file="/cd.iso" startupPolicy="mandatory"/>'), running, {}).differences
+    assert live_drift(desired, running, {}).differences == ()
+    assert live_drift(domain(drive % '<source file="/cd.iso" startupPolicy="mandatory"/>'), running, {}).differences
 
 
-def paths_of(desired: str, held: str) -> list[str]:
-    return [found.path for found in reconcile(domain(desired), domain(held)).differences]
+def paths_of(desired: str, existing: str) -> list[str]:
+    return [found.path for found in reconcile(domain(desired), domain(existing)).differences]
 
 
 class TestFirmware:
@@ -177,4 +177,4 @@ def test_invalid_numbers_raise_nothing() -> None:
     for number in ("a", "0xz", "²", "-1", "9" * 5000):
         strange = domain(text % {"n": number})
         assert reconcile(strange, domain(text % {"n": "1"})).differences
-        live_changes(strange, domain(text % {"n": "2"}), {})
+        live_drift(strange, domain(text % {"n": "2"}), {})

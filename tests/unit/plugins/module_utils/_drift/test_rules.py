@@ -32,7 +32,7 @@ def rule_of(path: str) -> Rule:
 
 
 def known_attributes(rule: Rule) -> set[str]:
-    """Return all attributes that a rule says something of."""
+    """Return all attributes that a rule mentions."""
     of_itself = {where[1:] for where in rule.kinds if where.startswith("@")}
     return {*rule.attributes.split(), *rule.optional.split(), *rule.defaults, *of_itself}
 

@@ -24,7 +24,7 @@ def tree(rule: Rule) -> RuleNode:
 
 
 def walked(rule: Rule, desired: str, existing: str) -> tuple[list[Shown], str]:
-    """Return the differences of children of a parent, and the merged ones."""
+    """Return the differences between children of a parent, and the merged children."""
     parents = [etree.fromstring(f"<parent>{xml}</parent>") for xml in (desired, existing)]
     walk = Walk()
     walk.merge(tree(rule), *parents)

@@ -12,12 +12,12 @@ from ansible_collections.zstack.kvm.plugins.module_utils._errors.codes import ER
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
 
 PLUGINS = Path(__file__).resolve().parents[5] / "plugins"
-# Formed of what was waited for.
+# Composed from what was waited for.
 WAITED_FOR = {"console_timeout", "guest_agent_timeout", "address_timeout", "cloud_init_timeout"}
 
 
 def texts_in_the_code() -> set[str]:
-    """Return every text of the plugins but for the table of codes itself."""
+    """Return every text of the plugins except the table of codes itself."""
     files = (path for path in PLUGINS.rglob("*.py") if path.name != "codes.py")
     nodes = (node for path in files for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
     return {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}

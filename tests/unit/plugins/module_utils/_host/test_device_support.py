@@ -34,7 +34,7 @@ def test_a_hypervisor_without_any_has_none(tmp_path: Path) -> None:
     assert device_support(HostSystem(str(tmp_path))) == DeviceSupport(frozenset(), False, 0)
 
 
-def test_a_remote_hypervisor_is_not_asked() -> None:
+def test_a_remote_hypervisor_is_not_queried() -> None:
     assert device_support(RemoteSystem("qemu+ssh://hv1/system")) == DeviceSupport()
 
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Firmware is found by its descriptors, in their order, and those of the administrator count more."""
+"""Firmware is found by its descriptors, in their order; those of the administrator take precedence."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import V
 from ansible_collections.zstack.kvm.plugins.module_utils._host.lock import HostLock, vm_lock
 
 UUID = "6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11"
-# Processes of their own, as tasks are.
+# Separate processes, as tasks are.
 processes = multiprocessing.get_context("fork")
 
 
@@ -108,7 +108,7 @@ def test_it_cannot_be_taken_twice_by_a_file_of_the_same_name(tmp_path: Path) -> 
     (tmp_path / (UUID + ".lock")).unlink()
     with vm_lock(UUID, str(tmp_path)).acquire(0):
         first.release()
-        assert os.listdir(tmp_path) == [UUID + ".lock"], "the first has removed what is not its own"
+        assert os.listdir(tmp_path) == [UUID + ".lock"], "the first has removed the lock of the second"
 
 
 def test_what_vms_share_is_named(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from ansible_collections.zstack.kvm.tests.unit.plugins.module_utils._host.tree i
 
 @pytest.fixture
 def silent_port() -> Iterator[int]:
-    """Start a server that accepts connections and says nothing, and give its port."""
+    """Yield the port of a server that accepts connections and stays silent."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
 

@@ -40,7 +40,7 @@ def raw(tmp_path: Path) -> Path:
 
 
 def info(path: Path) -> dict[str, Any]:
-    """Return what qemu-img says of an image."""
+    """Return what qemu-img reports about an image."""
     command = ["qemu-img", "info", "--output=json", str(path)]
     answer: dict[str, Any] = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
     return answer

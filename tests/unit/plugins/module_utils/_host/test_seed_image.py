@@ -17,7 +17,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._host.processes import 
 from ansible_collections.zstack.kvm.plugins.module_utils._host.seed_image import build_seed_image, program_for_images
 
 DOCUMENTS = {"user-data": "#cloud-config\npassword: s3cret\n", "meta-data": "instance-id: 1\r\n"}
-# A shell's way to the last argument, the directory of the documents.
+# In shell, the last argument: the directory of the documents.
 LAST = "for last; do :; done; "
 
 
@@ -42,7 +42,7 @@ def program(directory: Path, text: str) -> Processes:
 
 @pytest.fixture(autouse=True)
 def memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Return the directory in which the documents are while the program runs."""
+    """Return the directory that has the documents while the program runs."""
     directory = tmp_path / "memory"
     directory.mkdir()
     monkeypatch.setattr(seed_image, "_IN_MEMORY", str(directory))

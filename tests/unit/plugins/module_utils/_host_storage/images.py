@@ -27,14 +27,14 @@ def volume_to_create(path: Path, **create: Any) -> tuple[Volume, VolumeCreation]
 
 
 def make_image(path: Path, image_format: str = "qcow2", size: str = "8M", backing: str = "") -> Path:
-    """Create an image; qemu-img doesn't look whether there is a backing file."""
+    """Create an image; qemu-img doesn't check whether its backing file exists."""
     options = ["-u", "-F", "raw", "-b", backing] if backing else []
     subprocess.run(["qemu-img", "create", "-q", "-f", image_format, *options, path, size], check=True)
     return path
 
 
 def image_info(path: Path) -> dict[str, Any]:
-    """Return what qemu-img says of an image."""
+    """Return what qemu-img reports about an image."""
     done = subprocess.run(["qemu-img", "info", "--output=json", path], check=True, capture_output=True)
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer

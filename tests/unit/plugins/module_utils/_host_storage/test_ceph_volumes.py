@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Volumes in ceph: the command lines of rbd, its input, the meaning of its answers."""
+"""Volumes in ceph: the command lines and input of rbd, and the interpretation of its output."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ DONE = CommandResult(0, "", "")
 NOT_FOUND = CommandResult(2, "", "rbd: error opening image web: (2) No such file or directory")
 BUSY = CommandResult(16, "", "rbd: error: image still has watchers")
 PARTIAL = "PARTIAL"
-# Its name is the same in each task of a hypervisor, so that the next one finds it.
+# Its name is the same in each task of a hypervisor, so that the next task finds it.
 LEFTOVER = ceph_volumes._partial_name("web")
 
 Answer = Callable[[str, Sequence[str]], Optional[CommandResult]]
 
 
 class FakeRbd(FakePrograms):
-    """A cluster with images, by name: what rbd says about each. C(answer) may answer a command instead."""
+    """A cluster with images, by name: what rbd reports about each. C(answer) may answer a command instead."""
 
     def __init__(self, images: Optional[dict[str, dict[str, Any]]] = None, answer: Optional[Answer] = None) -> None:
         super().__init__(Path("/nonexistent"))
@@ -77,7 +77,7 @@ class FakeRbd(FakePrograms):
         return DONE
 
     def changes(self) -> list[str]:
-        """Return the commands that do more than look."""
+        """Return the commands that change something."""
         return [" ".join(call) for call in self.calls if call[0] != "info"]
 
 
@@ -146,9 +146,9 @@ class TestCreate:
     def test_the_key_and_the_monitors_are_passed_in_the_input_only(self) -> None:
         rbd = FakeRbd()
         created(rbd)
-        (told,) = rbd.input
-        assert "mon host = [v2:10.0.9.1:6789],[v2:10.0.9.2:6789]\n" in told
-        assert told.endswith("key = YSBrZXk=\n")
+        (configuration,) = rbd.input
+        assert "mon host = [v2:10.0.9.1:6789],[v2:10.0.9.2:6789]\n" in configuration
+        assert configuration.endswith("key = YSBrZXk=\n")
         assert not [each for call in rbd.calls for each in call if "YSBrZXk" in each]
 
     def test_the_value_of_a_private_secret_cannot_be_passed(self) -> None:
@@ -186,7 +186,7 @@ class TestCreate:
 
 
 class TestLeftover:
-    """An image that a killed task has left."""
+    """An image that a killed task has left behind."""
 
     def test_is_removed_first(self) -> None:
         rbd = FakeRbd({LEFTOVER: image()})

@@ -62,7 +62,7 @@ FILE_DISK = "<domain><devices><disk><source file='/dev/vg/lv'/></disk></devices>
 @pytest.mark.parametrize(
     ("path", "system", "existing", "is_block"),
     [
-        # What is there decides, whatever the path and the definition say.
+        # What exists at the path decides, whatever the path and the definition say.
         ("/srv/device", FakeSystem({"/srv/device": "block"}), None, True),
         ("/dev/vg/lv", FakeSystem({"/dev/vg/lv": "file"}), None, False),
         ("/dev/vg/lv", FakeSystem({"/dev/vg/lv": "block"}), FILE_DISK, True),
@@ -132,7 +132,7 @@ def test_with_a_remote_uri_the_storage_pools_are_queried() -> None:
 
 
 def leads_to(image: Path, backing: Path) -> str:
-    """Make a qcow2 image with a backing file; qemu-img doesn't look whether there is one."""
+    """Create a qcow2 image with a backing file, whose existence qemu-img doesn't check."""
     command = ["qemu-img", "create", "-q", "-u", "-f", "qcow2", "-F", "raw", "-b", backing, image, "1M"]
     subprocess.run(command, check=True)
     return str(image)

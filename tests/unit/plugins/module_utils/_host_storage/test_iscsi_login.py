@@ -62,8 +62,8 @@ def test_the_login_has_user_and_password_but_does_not_show_them() -> None:
 
 def test_a_cd_is_logged_in_to_at_each_portal() -> None:
     cd = cdrom("iscsi://10.0.8.8,10.0.8.9:3260/%s/6001405" % IQN)
-    made = plan_logins(SimpleNamespace(volumes=(), cds=(cd,)))
-    assert [(login.target.portal, login.devices) for login in made] == [
+    planned = plan_logins(SimpleNamespace(volumes=(), cds=(cd,)))
+    assert [(login.target.portal, login.devices) for login in planned] == [
         ("10.0.8.8:3260", ("/dev/disk/by-id/wwn-0x6001405",)),
         ("10.0.8.9:3260", ("/dev/disk/by-id/wwn-0x6001405",)),
     ]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Optional, cast
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils._drift.live_changes import live_changes
+from ansible_collections.zstack.kvm.plugins.module_utils._drift.live_drift import live_drift
 from ansible_collections.zstack.kvm.plugins.module_utils._drift.reconcile import reconcile
 from ansible_collections.zstack.kvm.plugins.module_utils._drift.walk import Difference
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem, RemoteSystem
@@ -45,10 +45,10 @@ class Snapshots:
 
     def __init__(self, *xmls: str) -> None:
         self._xmls = list(xmls)
-        self.asked = 0
+        self.requests = 0
 
     def snapshot_xmls(self, _uuid: str) -> list[str]:
-        self.asked += 1
+        self.requests += 1
         return self._xmls
 
 
@@ -67,7 +67,7 @@ def images(overlays: Overlays) -> list[tuple[str, str]]:
 
 
 def of_disks(differences: Sequence[Difference]) -> list[str]:
-    """Return the paths of the differences that disks have; what else normal form adds is not at stake here."""
+    """Return the paths of the differences between disks, without what the normal form adds elsewhere."""
     return [difference.path for difference in differences if difference.path.startswith("devices/disk")]
 
 
@@ -79,7 +79,7 @@ def test_if_every_volume_is_in_sync_nothing_is_queried() -> None:
     snapshots = Snapshots()
     desired = domain(disk("/a"), disk("/b", target="vdb"))
     assert found(desired, desired, desired, snapshots) == Overlays()
-    assert snapshots.asked == 0
+    assert snapshots.requests == 0
 
 
 def test_a_template_below_another_volume_that_is_desired_itself_is_not_it() -> None:
@@ -111,7 +111,7 @@ def test_everything_but_the_image_is_compared_as_usual(limits: str) -> None:
     existing = domain(disk("/s1", "/base"))
     overlays = found(desired, existing, existing)
     defined = reconcile(with_overlays(desired, overlays.defined), existing)
-    live = live_changes(with_overlays(desired, overlays.live), existing, {})
+    live = live_drift(with_overlays(desired, overlays.live), existing, {})
     expected = ["devices/disk[target=vda]/iotune"] if limits else []
     assert of_disks(defined.differences) == expected
     assert of_disks(live.differences) == expected
@@ -143,7 +143,7 @@ def test_another_name_of_the_image_itself_is_no_overlay(tmp_path: Path) -> None:
 
 
 class Pool(Snapshots):
-    """Stands for a libvirt that has the overlay in a storage pool."""
+    """A stand-in for a libvirt that has the overlay in a storage pool."""
 
     def storage_volume_xml(self, path: str) -> Optional[str]:
         backing = "<backingStore><path>/base</path><format type='raw'/></backingStore>"
@@ -168,7 +168,7 @@ def test_snapshots_reveal_images_that_a_pull_removed_from_the_chain() -> None:
         "<domain><devices><disk><source file='/base'/><target dev='vda'/></disk></devices></domain></domainsnapshot>"
     )
     assert images(found(domain(disk("/base")), domain(disk("/s1")), None, snapshots)) == [("/base", "/s1")]
-    assert snapshots.asked == 1
+    assert snapshots.requests == 1
 
 
 def test_a_disk_that_gets_an_unrelated_image_has_moved() -> None:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Servers and images are tried once before any change, and each problem has the option that is its reason."""
+"""Servers and images are tried once before any change, and each problem names the option that causes it."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ from ansible_collections.zstack.kvm.plugins.module_utils._host_storage.reachabil
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.vm import CephSecret
 from ansible_collections.zstack.kvm.plugins.module_utils._storage.base import (
     Address,
-    Asking,
     Backend,
     DiskSource,
+    Greeting,
     Inquiry,
+    InquiryContext,
     StorageFacts,
     StorageItem,
     path_of,
@@ -46,7 +47,7 @@ class Storage(Backend):
         self._addresses = addresses
         self._secret = secret
         self._refusal = refusal
-        self.greetings: Mapping[Address, ServerGreeting] = {}
+        self.greetings: Mapping[Address, Greeting] = {}
 
     def check(self, item: StorageItem) -> list[Problem]:
         return []
@@ -57,20 +58,20 @@ class Storage(Backend):
     def addresses(self, item: StorageItem) -> tuple[Address, ...]:
         return self._addresses
 
-    def inquiry(self, item: StorageItem, asking: Asking) -> Optional[Inquiry]:
+    def inquiry(self, item: StorageItem, context: InquiryContext) -> Optional[Inquiry]:
         if self._refusal is not None:
             raise self._refusal
-        self.greetings = asking.greetings
+        self.greetings = context.greetings
         return Inquiry("image:" + path_of(item), self._secret, is_secret=self._secret is not None)
 
 
 class System:
-    """A hypervisor with these answers to qemu-img, by path, which notes connections and commands."""
+    """A hypervisor where qemu-img has these answers, by path, which records connections and commands."""
 
     is_remote = False
 
     def __init__(self, *unreachable: Address, answers: Optional[Mapping[str, Any]] = None) -> None:
-        self.network = self.processes = self
+        self.network = self.processes = self.files = self
         self.connected: list[str] = []
         self.ran: list[tuple[list[str], float, Optional[str]]] = []
         self._unreachable = {address.host for address in unreachable}
@@ -133,7 +134,7 @@ class TestServers:
 
     def test_none_is_connected_to_where_the_hypervisor_is_remote(self) -> None:
         class Unasked(Storage):
-            def inquiry(self, item: StorageItem, asking: Asking) -> Optional[Inquiry]:
+            def inquiry(self, item: StorageItem, context: InquiryContext) -> Optional[Inquiry]:
                 return None
 
         assert problems(items_of_vm(Unasked(A), "/a"), RemoteSystem("qemu+ssh://hv1/system")) == []

@@ -22,7 +22,7 @@ LUN = "<disk type='block'><source dev='%s1'/></disk>" % TARGET
 
 
 def libvirt(devices_of_other: str = "", secret: Optional[FakeSecret] = None) -> FakeHypervisor:
-    """Return a libvirt with the VM, which has everything and is off, and another one that runs."""
+    """Return a libvirt with the VM, which is off and uses everything, and with another one that runs."""
     domains = {UUID: FakeDomain("shutoff", defined=USED + LUN), OTHER: FakeDomain(running=devices_of_other)}
     return FakeHypervisor(domains, [secret] if secret else [])
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The cloud-init seed that a VM has, and the one that it is to have, on simulated file trees."""
+"""The actual and the desired cloud-init seed of a VM, on simulated file trees."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ OLD = {"user-data": "#cloud-config\n{}\n", "meta-data": "{}"}
 
 
 class System(HostSystem):
-    """A file tree of which this process is root, or not, and which has these programs."""
+    """A file tree with these programs, in which this process is root or not."""
 
     def __init__(self, root: Path, as_root: bool = True, programs: Sequence[str] = ()) -> None:
         super().__init__(str(root))

@@ -42,7 +42,7 @@ class System(FakeSystem):
 
 
 class Store:
-    """A storage that creates volumes unless one is there, and notes calls with the lock that is held meanwhile."""
+    """A storage that creates volumes unless one exists, and records calls with the lock that is held meanwhile."""
 
     def __init__(self, system: System, is_there: bool = False, is_used: bool = False) -> None:
         self.calls: list[tuple[Any, ...]] = []
@@ -63,7 +63,7 @@ class Store:
 
 
 class Libvirt(FakeHypervisor):
-    """A libvirt that notes which disks are grown."""
+    """A libvirt that records which disks are grown."""
 
     def resize_block(self, uuid: str, target: str, size: int) -> None:
         self.calls.append(("resize_block", uuid, target, size))

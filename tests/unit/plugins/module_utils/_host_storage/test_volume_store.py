@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lock of a volume is the same for whoever works on it, and any other volume has another."""
+"""The lock of a volume is the same for every task, and every volume has its own."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ansible_collections.zstack.kvm.tests.unit.plugins.module_utils._host_storag
 
 
 class System:
-    """A hypervisor that notes locks: their names, labels, and how long somebody waits for them."""
+    """A hypervisor that records locks: their names, labels, and how long they are waited for."""
 
     def __init__(self) -> None:
         self.locks: list[tuple[Any, ...]] = []

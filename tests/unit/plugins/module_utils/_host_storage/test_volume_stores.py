@@ -40,7 +40,7 @@ def test_volumes_of_a_task_share_a_store() -> None:
 
 
 def test_the_store_of_ceph_has_the_keys_of_the_vms() -> None:
-    given: list[Optional[str]] = []
+    inputs: list[Optional[str]] = []
 
     class Rbd(FakePrograms):
         def __init__(self) -> None:
@@ -48,13 +48,13 @@ def test_the_store_of_ceph_has_the_keys_of_the_vms() -> None:
             self.network: Any = SimpleNamespace(connect=lambda host, *_more: ServerGreeting(host, b"ceph v2\n"))
 
         def run(self, argv: Sequence[str], timeout: float, stdin: Optional[str] = None) -> CommandResult:
-            given.append(stdin)
+            inputs.append(stdin)
             return CommandResult(2, "", "")
 
     vm: Any = SimpleNamespace(ceph_secret=CephSecret(SECRET, "bmV3"))
     item = ceph_volume(secret_uuid=SECRET)
     assert VolumeStores(Rbd(), LIBVIRT, None, [vm]).of(item).is_missing(item)
-    (configuration,) = given
+    (configuration,) = inputs
     assert "bmV3" in str(configuration)
 
 

@@ -18,20 +18,20 @@ from ansible_collections.zstack.kvm.tests.unit.fakes import FakeDomain, FakeHype
 
 
 class RecordedHypervisor(FakeHypervisor):
-    """Answers as the libvirt did whose capabilities are in the fixtures; stands in for distributions not at hand."""
+    """Answers like the libvirt whose capabilities were recorded; stands in for distributions that are not at hand."""
 
     def __init__(self, name: str) -> None:
         uuid = "36c27e8f-f05c-4780-bf6d-2fa65700f22e"
         super().__init__({uuid: FakeDomain(name=uuid.replace("-", ""))})
         self.directory = CAPABILITIES / name
         self.free = 5 << 30
-        self.asked: list[DomainKind] = []
+        self.requests: list[DomainKind] = []
 
     def capabilities(self) -> str:
         return (self.directory / "capabilities.xml").read_text()
 
     def domain_capabilities(self, emulator: Optional[str], arch: str, machine: str, domain_type: str) -> str:
-        self.asked.append(DomainKind(emulator, arch, machine, domain_type))
+        self.requests.append(DomainKind(emulator, arch, machine, domain_type))
         path = self.directory / f"{arch}.{machine}.{domain_type}.xml"
         if not path.exists():
             raise VmError("libvirt_error", "not recorded")
@@ -60,9 +60,13 @@ def guest(name: str, arch: str, domain_type: str) -> dict[str, Any]:
 
 
 def test_it_identifies_the_hypervisor_and_its_versions() -> None:
-    told = info("debian-12")
-    assert (told["uuid"], told["hostname"], told["arch"]) == ("f7a72e8d-9fd3-4274-8577-1a6ab78ecdaf", "hv1", "x86_64")
-    assert (told["libvirt_version"], told["qemu_version"], told["cpus"]) == ("10.5.0", "9.1.0", 4)
+    reported = info("debian-12")
+    assert (reported["uuid"], reported["hostname"], reported["arch"]) == (
+        "f7a72e8d-9fd3-4274-8577-1a6ab78ecdaf",
+        "hv1",
+        "x86_64",
+    )
+    assert (reported["libvirt_version"], reported["qemu_version"], reported["cpus"]) == ("10.5.0", "9.1.0", 4)
 
 
 def test_it_names_the_vms_and_whether_they_are_active() -> None:
@@ -101,9 +105,9 @@ def test_a_guest_says_in_the_words_of_the_options_what_its_machines_can_have() -
 
 
 def test_a_host_without_machine_pc_spice_and_cirrus_offers_none_of_them() -> None:
-    told = guest("el-10", "x86_64", "kvm")
-    assert (told["default_machine"], told["emulator"]) == ("q35", "/usr/libexec/qemu-kvm")
-    assert told["machines"] == {
+    reported = guest("el-10", "x86_64", "kvm")
+    assert (reported["default_machine"], reported["emulator"]) == ("q35", "/usr/libexec/qemu-kvm")
+    assert reported["machines"] == {
         "q35": {
             "firmware": ["bios", "uefi"],
             "console_modes": ["vnc"],
@@ -122,9 +126,9 @@ def test_aarch64_has_no_bios() -> None:
 
 
 def test_a_machine_that_libvirt_does_not_describe_is_left_out() -> None:
-    told = guest("el-10", "x86_64", "qemu")
-    assert told["machines"] == {}
-    assert "q35" in told["machine_names"]
+    reported = guest("el-10", "x86_64", "qemu")
+    assert reported["machines"] == {}
+    assert "q35" in reported["machine_names"]
 
 
 def test_libvirt_lost_meanwhile_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,25 +143,25 @@ def test_libvirt_lost_meanwhile_is_an_error(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_the_kernel_reports_memory_bridges_control_groups_and_iommu_groups(kernel: Path) -> None:
-    told = info("debian-12", kernel)
-    assert told["memory"] == {"total": 4096 * 1024, "free": 2048 * 1024}
-    assert (told["bridges"], told["cgroup_version"]) == (["br_eth0"], 2)
-    assert told["iommu_groups"] == [
+    reported = info("debian-12", kernel)
+    assert reported["memory"] == {"total": 4096 * 1024, "free": 2048 * 1024}
+    assert (reported["bridges"], reported["cgroup_version"]) == (["br_eth0"], 2)
+    assert reported["iommu_groups"] == [
         {"number": 9, "devices": ["0000:00:1f.0"]},
         {"number": 10, "devices": ["0000:3b:00.0", "0000:3b:00.1"]},
     ]
 
 
 def test_a_kernel_without_iommu_and_bridges_has_none(tmp_path: Path) -> None:
-    told = info("debian-12", tmp_path)
-    assert (told["bridges"], told["iommu_groups"], told["cgroup_version"]) == ([], [], 1)
+    reported = info("debian-12", tmp_path)
+    assert (reported["bridges"], reported["iommu_groups"], reported["cgroup_version"]) == ([], [], 1)
 
 
 def test_a_hypervisor_reached_remotely_reports_what_its_libvirt_knows() -> None:
-    told = host_info(RecordedHypervisor("debian-12"), RemoteSystem("qemu+ssh://hv1/system"))
-    assert told["memory"] == {"total": 64 * 2**30, "free": 5 * 2**30}
-    assert (told["bridges"], told["iommu_groups"], told["cgroup_version"]) == (None, None, None)
-    assert told["load_average"] is None
+    reported = host_info(RecordedHypervisor("debian-12"), RemoteSystem("qemu+ssh://hv1/system"))
+    assert reported["memory"] == {"total": 64 * 2**30, "free": 5 * 2**30}
+    assert (reported["bridges"], reported["iommu_groups"], reported["cgroup_version"]) == (None, None, None)
+    assert reported["load_average"] is None
 
 
 def test_the_load_is_that_of_the_last_minutes(kernel: Path) -> None:

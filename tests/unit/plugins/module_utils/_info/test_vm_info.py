@@ -45,7 +45,7 @@ class Host(FakeHypervisor):
         self.silent = silent
         self.refused = refused
         self.spoiled = spoiled
-        self.asked: list[tuple[str, str]] = []
+        self.requests: list[tuple[str, str]] = []
 
     def list_domains(self) -> list[ListedDomain]:
         return [*super().list_domains(), ListedDomain(GONE, "vm-" + GONE, True)]
@@ -71,12 +71,12 @@ class Host(FakeHypervisor):
         return {}
 
     def _answer(self, uuid: str, what: str, hangs: bool) -> None:
-        self.asked.append((uuid, what))
+        self.requests.append((uuid, what))
         if hangs:
             raise VmError("qemu_hangs", f"cannot {what}: QEMU has not answered for 10 seconds")
 
 
-def told(host: Host, *uuids: str, others: bool = True) -> dict[str, dict[str, Any]]:
+def reported(host: Host, *uuids: str, others: bool = True) -> dict[str, dict[str, Any]]:
     """Return the entries by UUID, with screenshots."""
     system = RemoteSystem("qemu+ssh://hv1/system")
     return {entry["uuid"]: entry for entry in vm_information(host, system, uuids, others, Pictures(None, 1))}
@@ -84,8 +84,8 @@ def told(host: Host, *uuids: str, others: bool = True) -> dict[str, dict[str, An
 
 def test_a_hanging_qemu_is_queried_once_and_its_vm_reported_without_it() -> None:
     host = Host(3, hanging=(vm(1),))
-    entry = told(host)[vm(1)]
-    assert [call for call in host.asked if call[0] == vm(1)] == [(vm(1), "get the size of a disk")]
+    entry = reported(host)[vm(1)]
+    assert [call for call in host.requests if call[0] == vm(1)] == [(vm(1), "get the size of a disk")]
     assert (entry["state"], entry["qemu_hangs"], entry["name"]) == ("running", True, "vm-" + vm(1))
     assert [(disk["source"], disk["size"]) for disk in entry["disks"]] == [("/a", None), ("/b", None)]
     assert entry["thumbnail"] is None
@@ -93,7 +93,7 @@ def test_a_hanging_qemu_is_queried_once_and_its_vm_reported_without_it() -> None
 
 
 def test_the_others_are_reported_completely() -> None:
-    entries = told(Host(3, hanging=(vm(1),)))
+    entries = reported(Host(3, hanging=(vm(1),)))
     for each in (vm(0), vm(2)):
         assert (entries[each]["qemu_hangs"], entries[each]["warnings"]) == (False, [])
         assert [disk["size"] for disk in entries[each]["disks"]] == [10, 10]
@@ -103,7 +103,7 @@ def test_the_others_are_reported_completely() -> None:
 def test_after_the_limit_of_hanging_qemus_no_more_are_queried() -> None:
     hanging = tuple(vm(number) for number in range(SLOW_CALLS_AT_ONCE))
     host = Host(100, hanging=hanging)
-    entries = told(host)
+    entries = reported(host)
     last = entries[vm(99)]
     assert {uuid for uuid, entry in entries.items() if entry["qemu_hangs"]} == set(hanging)
     assert (last["qemu_hangs"], last["disks"][0]["size"]) == (False, None)
@@ -113,19 +113,19 @@ def test_after_the_limit_of_hanging_qemus_no_more_are_queried() -> None:
 
 
 def test_the_silence_of_an_agent_is_not_that_of_qemu() -> None:
-    entry = told(Host(1, silent=(vm(0),)))[vm(0)]
+    entry = reported(Host(1, silent=(vm(0),)))[vm(0)]
     assert (entry["qemu_hangs"], entry["addresses"], entry["warnings"]) == (False, [], [])
     assert entry["thumbnail"] is not None
 
 
 def test_one_that_was_removed_meanwhile_is_reported_only_where_it_was_named() -> None:
-    assert GONE not in told(Host(1))
-    assert told(Host(1), GONE)[GONE]["state"] == "absent"
-    assert told(Host(1), GONE, others=False).keys() == {GONE}
+    assert GONE not in reported(Host(1))
+    assert reported(Host(1), GONE)[GONE]["state"] == "absent"
+    assert reported(Host(1), GONE, others=False).keys() == {GONE}
 
 
 def test_an_agent_reply_that_libvirt_rejects_costs_only_the_addresses_of_that_vm() -> None:
-    entries = told(Host(2, refused=(vm(0),)))
+    entries = reported(Host(2, refused=(vm(0),)))
     warning = "there are no addresses from the guest agent: cannot get the addresses: 5000 NICs"
     assert (entries[vm(0)]["state"], entries[vm(0)]["addresses"]) == ("running", [])
     assert entries[vm(0)]["warnings"] == [warning]
@@ -133,7 +133,7 @@ def test_an_agent_reply_that_libvirt_rejects_costs_only_the_addresses_of_that_vm
 
 
 def test_a_vm_that_could_not_be_examined_has_all_keys() -> None:
-    entries = told(Host(2, spoiled=(vm(0),)))
+    entries = reported(Host(2, spoiled=(vm(0),)))
     unknown, known = entries[vm(0)], entries[vm(1)]
     assert (unknown["state"], unknown["name"]) == ("unknown", "vm-" + vm(0))
     assert unknown["warnings"] == ["its information could not be gathered: cannot get the state: no"]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""This Python has the bindings of libvirt, or a reason why it has not."""
+"""This Python has libvirt's bindings, or the reason for their absence is known."""
 
 from __future__ import annotations
 

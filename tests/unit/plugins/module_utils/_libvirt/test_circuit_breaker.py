@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A hanging QEMU is queried once, and only a limited number of hanging ones at all."""
+"""A hanging QEMU is queried once, and only a limited number of hanging QEMUs are queried at all."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def hang(breaker: CircuitBreaker, uuid: str) -> None:
 
 
 def test_a_hanging_qemu_is_not_queried_again() -> None:
-    breaker, asked = CircuitBreaker(), []
+    breaker, requests = CircuitBreaker(), []
     hang(breaker, "a")
     with pytest.raises(VmError, match="no answer"):
-        breaker.ask("a", lambda: asked.append("a"))
-    assert asked == []
+        breaker.ask("a", lambda: requests.append("a"))
+    assert requests == []
 
 
 def test_the_error_of_one_that_hangs_is_kept() -> None:
@@ -38,7 +38,7 @@ def test_the_error_of_one_that_hangs_is_kept() -> None:
     assert error is not None and error.message == "no answer"
 
 
-def test_another_error_keeps_nothing_from_being_asked_again() -> None:
+def test_another_error_prevents_no_further_queries() -> None:
     breaker = CircuitBreaker()
     with pytest.raises(VmError):
         breaker.ask("a", lambda: fail("libvirt_error"))

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Progress of cloud-init in a guest, by its agent and by its console."""
+"""Progress of cloud-init in a guest, according to its agent and its console."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_before_that_it_says_how_far_it_was(files: Optional[dict[str, Any]], see
 
 
 @pytest.mark.parametrize(("files", "counts"), [(None, True), ({}, True), ({"status.json": {"stage": "x"}}, False)])
-def test_the_console_counts_unless_the_agent_has_more_to_tell(files: Optional[dict[str, Any]], counts: bool) -> None:
+def test_the_console_counts_unless_the_agent_reports_more(files: Optional[dict[str, Any]], counts: bool) -> None:
     look_ = look(files)
     look_()
     assert look_.finished_on_console(LAST_MESSAGE) is counts

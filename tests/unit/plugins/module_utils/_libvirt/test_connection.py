@@ -181,7 +181,7 @@ class TestCallsThatWaitForAQemu:
 
 
 class Forgetful(Connection):
-    """A connection that notes when it drops its cached answers."""
+    """A connection that records when it drops its cached answers."""
 
     forgotten = 0
 

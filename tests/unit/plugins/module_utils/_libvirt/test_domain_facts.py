@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Information from a domain's XML, also of domains that were not defined by ZStack."""
+"""Information from a domain's XML, even of domains that were not defined by ZStack."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Domains of libvirt's test driver; what that driver can't do is called on a domain that notes it."""
+"""Domains of libvirt's test driver; what that driver can't do is called on a domain that records the calls."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ UNDEFINE_FLAGS = {
 
 
 class Noting:
-    """A domain or connection of libvirt that notes the calls and answers what is given."""
+    """A domain or connection of libvirt that records the calls and returns the given answers."""
 
     def __init__(self, **answers: Any) -> None:
         self.calls: list[tuple[Any, ...]] = []
@@ -53,7 +53,7 @@ class Noting:
 
 
 def connected_to(domain: Noting, **answers: Any) -> Hypervisor:
-    """Return a connection that gives these answers and knows the domain RUNNING."""
+    """Return a connection with these answers that knows the domain RUNNING."""
     hypervisor = Hypervisor("test:///default")
     hypervisor._connection = Noting(**answers)
     hypervisor._domains[RUNNING] = domain
@@ -214,7 +214,7 @@ class TestTheFirstDefinition:
         assert self.attempts(hypervisor, monkeypatch, error) == 1
 
     def attempts(self, hypervisor: Hypervisor, monkeypatch: pytest.MonkeyPatch, error: tuple[int, int]) -> int:
-        """Return how often a definition that always fails with this number and source is tried."""
+        """Return how often a definition is tried that always fails with this error number and source."""
         attempts = []
 
         def fail(xml: str, flags: int) -> None:

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Recorded messages of libvirt, QEMU and the kernel, and the code of each.
 
-Recorded on libvirt 9.0 and QEMU 7.2, but for those marked with their origin: texts of things that the recording
+Recorded on libvirt 9.0 and QEMU 7.2, except for those marked with their origin: texts of things that the recording
 machine doesn't have (AppArmor, SELinux, an IOMMU, KVM).
 """
 
@@ -28,7 +28,7 @@ QEMU = "internal error: process exited while connecting to monitor: 2026-11-22T1
 # VIR_FROM_NONE, VIR_FROM_RPC, VIR_FROM_QEMU, VIR_FROM_REMOTE
 NONE, RPC, QEMU_DRIVER, REMOTE = 0, 7, 10, 13
 
-# By what each code is recognised where libvirt reports an error, whatever language libvirtd speaks.
+# How each code is recognised when libvirt reports an error, whatever libvirtd's language.
 NUMBER = "the number of the error, of the part of libvirt that reports it, or errno"
 QUOTED = "the words of QEMU, the kernel or a program that libvirt runs, which are never translated"
 ENGLISH = "libvirt's own words in English; in another language the numbers give a wider code, at last libvirt_error"
@@ -156,7 +156,7 @@ RECORDED = [
 ]  # fmt: skip
 
 
-# The code, libvirt's numbers of the error and of its part, errno, and what libvirt 9.0 says in German.
+# The code, libvirt's numbers of the error and of its domain, errno, and the message of libvirt 9.0 in German.
 TRANSLATED = [
     ("domain_gone", 42, 10, -1, "Domain nicht gefunden: Keine Domain mit übereinstimmender UUID '00000000-0000'"),
     ("image_missing", 38, 18, 2, "Cannot access storage file '/nope': Datei oder Verzeichnis nicht gefunden"),
@@ -180,7 +180,7 @@ TRANSLATED = [
     ("daemon_unavailable", 38, 7, 2, "Socket-Erstellung zu '/run/libvirt/virtlogd-sock' fehlgeschlagen: Datei oder "
      "Verzeichnis nicht gefunden"),
     ("libvirt_error", 1, 7, -1, "Interner Fehler: Anzahl der Schnittstellen 5000 übersteigt das Limit 2048"),
-    # What only libvirt's own English words would tell.
+    # Codes that only libvirt's own English messages reveal.
     ("libvirt_error", 9, 20, -1, "Operation schlug fehl: Domain 'taken' ist bereits mit UUID fec5c888-80de definiert"),
     ("libvirt_error", 55, 10, -1, "Angeforderte Operation ist nicht gültig: Domain läuft nicht"),
     ("libvirt_error", 38, 10, 2, "Unable to bind to UNIX-Socket '/nope/x': Datei oder Verzeichnis nicht gefunden"),

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A shutdown is requested repeatedly until the guest is off; a VM that is off already is not a failure."""
+"""A shutdown is requested repeatedly until the guest is off; a VM that is off or gone is not a failure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ansible_collections.zstack.kvm.tests.unit.fakes import UUID, FakeDomain, Fa
 
 
 class Guest:
-    """A VM whose guest shuts down at the request of that number; C(error): what libvirt says to each request."""
+    """A VM whose guest shuts down at the request with that number; C(error): what libvirt raises at each request."""
 
     def __init__(self, shuts_down_at: int = 0, error: str = "") -> None:
         self.domain = FakeDomain()
@@ -83,3 +83,18 @@ def test_forcing_off_fails_only_where_the_vm_still_runs(is_off: bool) -> None:
     else:
         with pytest.raises(VmError, match="there is no such domain"):
             power_off.force_off(hypervisor, UUID, lambda: False)
+
+
+def test_a_domain_that_is_gone_is_absent() -> None:
+    hypervisor: Any = FakeHypervisor({UUID: FakeDomain("paused", "user")})
+    assert power_off.current_state(hypervisor, UUID) == ("paused", "user")
+    del hypervisor.domains[UUID]
+    assert power_off.current_state(hypervisor, UUID) == ("absent", "unknown")
+
+
+def test_a_state_that_libvirt_does_not_report_is_an_error() -> None:
+    hypervisor: Any = FakeHypervisor({UUID: FakeDomain()})
+    hypervisor.errors["state"] = VmError("qemu_hangs", "no")
+    with pytest.raises(VmError) as caught:
+        power_off.current_state(hypervisor, UUID)
+    assert caught.value.code == "qemu_hangs"

@@ -66,7 +66,7 @@ class Secret:
 
 @dataclass
 class Libvirtd:
-    """A libvirtd with secrets, which notes the flags of each listing."""
+    """A libvirtd with secrets, which records the flags of each listing."""
 
     secrets: dict[str, Secret] = field(default_factory=dict)
     listed: list[int] = field(default_factory=list)

@@ -15,7 +15,7 @@ NO_DATA_NOW, END = -2, b""
 
 
 class Stream:
-    """A stream that gives what it has been given, an error where that is None."""
+    """A stream that returns the given data, and raises an error for None."""
 
     def __init__(self, *parts: Any) -> None:
         self.parts = list(parts)

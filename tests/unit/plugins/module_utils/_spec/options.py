@@ -35,7 +35,7 @@ def nic(**options: Any) -> dict[str, Any]:
 
 
 def parsed(**options: Any) -> Vm:
-    """Return the VM that the options describe, which must be right."""
+    """Return the VM that the options describe, which must be valid."""
     vms, problems = parse_vms([vm(**options)])
     assert not problems, "\n".join(map(str, problems))
     return vms[0]

@@ -92,7 +92,7 @@ def test_checks_are_for_existing_options() -> None:
 
 
 def test_every_text_and_number_has_a_check() -> None:
-    """Whatever is not one of a few words or true or false can be wrong in more ways than its type."""
+    """A value other than a choice or a boolean can be wrong in more ways than its type."""
     free = {
         path
         for path, option in SPEC.items()

@@ -16,9 +16,9 @@ from ansible_collections.zstack.kvm.tests.unit.fakes import UUID, parsed_vm
 
 
 def documents(name: str = "web-1", **cloud_init: Any) -> dict[str, str]:
-    made = parsed_vm(name=name, cloud_init=cloud_init).cloud_init
-    assert made is not None
-    return dict(made.documents)
+    parsed = parsed_vm(name=name, cloud_init=cloud_init).cloud_init
+    assert parsed is not None
+    return dict(parsed.documents)
 
 
 def problems(**cloud_init: Any) -> list[str]:

@@ -36,13 +36,13 @@ def test_devices_are_numbered_by_their_index(name: str, items: list[dict[str, An
     ],
 )
 def test_the_topology_is_completed(given: dict[str, Any], topology: tuple[int, int]) -> None:
-    made = parsed(cpu_num=12, **given)
-    assert (made.socket_num, made.cpu_on_socket) == topology
+    vm = parsed(cpu_num=12, **given)
+    assert (vm.socket_num, vm.cpu_on_socket) == topology
 
 
 def test_a_topology_that_grows_is_left_to_the_builder() -> None:
-    made = parsed(cpu_num=2, use_numa=True, max_vcpu_num=8)
-    assert (made.socket_num, made.cpu_on_socket) == (None, None)
+    vm = parsed(cpu_num=2, use_numa=True, max_vcpu_num=8)
+    assert (vm.socket_num, vm.cpu_on_socket) == (None, None)
 
 
 def test_half_a_topology_that_grows_is_completed_for_all_its_cpus() -> None:
@@ -62,9 +62,9 @@ def test_threads_count_as_cpus() -> None:
     ],
 )
 def test_a_volume_to_create_has_a_format(options: dict[str, Any], formats: tuple[Optional[str], str]) -> None:
-    made = parsed(root_volume=volume(create={"size": "1GiB"}, mon_info=[{"hostname": "h"}], **options)).root_volume
-    assert made.create is not None
-    assert (made.format, made.create.format) == formats
+    vm = parsed(root_volume=volume(create={"size": "1GiB"}, mon_info=[{"hostname": "h"}], **options)).root_volume
+    assert vm.create is not None
+    assert (vm.format, vm.create.format) == formats
 
 
 def test_a_data_volume_to_create_has_a_format_too() -> None:

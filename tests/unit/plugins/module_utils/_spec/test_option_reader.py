@@ -141,5 +141,5 @@ class TestUnknownOptions:
         ]
 
     def test_are_left_out_when_null(self) -> None:
-        """A template that sets an option of a newer release to null should not fail."""
+        """A template that sets an option of a newer release to null must not fail."""
         assert parsed(color=None).uuid == UUID

@@ -29,30 +29,30 @@ from ansible_collections.zstack.kvm.tests.unit.plugins.module_utils._spec.option
 
 class TestDefaults:
     def test_are_those_of_zstacks_agent(self) -> None:
-        made = parsed()
-        assert (made.cpu_speed, made.socket_num, made.cpu_on_socket) == (1, 1, 2)
-        assert (made.boot_dev, made.use_boot_menu, made.use_virtio) == (("hd",), True, True)
-        assert (made.console_mode, made.clock, made.vdi_monitor_number, made.timeout) == ("vnc", "utc", 1, 60)
-        assert (made.root_volume.device_type, made.root_volume.device_id) == ("file", 0)
-        assert (made.root_volume.cache_mode, made.root_volume.use_virtio) == ("none", True)
-        assert (made.domain_type, made.security_label, made.wait_for) == ("kvm", "none", "console")
+        result = parsed()
+        assert (result.cpu_speed, result.socket_num, result.cpu_on_socket) == (1, 1, 2)
+        assert (result.boot_dev, result.use_boot_menu, result.use_virtio) == (("hd",), True, True)
+        assert (result.console_mode, result.clock, result.vdi_monitor_number, result.timeout) == ("vnc", "utc", 1, 60)
+        assert (result.root_volume.device_type, result.root_volume.device_id) == ("file", 0)
+        assert (result.root_volume.cache_mode, result.root_volume.use_virtio) == ("none", True)
+        assert (result.domain_type, result.security_label, result.wait_for) == ("kvm", "none", "console")
 
     def test_leave_to_the_hypervisor_what_it_knows_better(self) -> None:
-        made = parsed()
-        assert (made.arch, made.machine, made.firmware, made.emulator, made.video_type) == (None,) * 5
-        assert (made.console_listen, made.autostart, made.root_volume.format) == (None,) * 3
+        result = parsed()
+        assert (result.arch, result.machine, result.firmware, result.emulator, result.video_type) == (None,) * 5
+        assert (result.console_listen, result.autostart, result.root_volume.format) == (None,) * 3
 
     def test_null_and_empty_text_leave_an_option_out(self) -> None:
-        made = parsed(console_password="", timeout=None, nics=[nic(uuid="", ip="")])
-        assert (made.console_password, made.timeout, made.nics[0].uuid, made.nics[0].ip) == (None, 60, None, "")
+        result = parsed(console_password="", timeout=None, nics=[nic(uuid="", ip="")])
+        assert (result.console_password, result.timeout, result.nics[0].uuid, result.nics[0].ip) == (None, 60, None, "")
 
     def test_an_unanswered_question_leaves_an_option_out(self) -> None:
         unanswered = {"timeout": "", "use_numa": "", "clock": "", "boot_dev": "", "nics": "", "ceph_secret": ""}
         assert parsed(**unanswered) == parsed()
 
     def test_no_limits_are_no_qos(self) -> None:
-        made = parsed(root_volume=volume(qos={}), nics=[nic(qos={})])
-        assert (made.root_volume.qos, made.nics[0].qos) == (None, None)
+        result = parsed(root_volume=volume(qos={}), nics=[nic(qos={})])
+        assert (result.root_volume.qos, result.nics[0].qos) == (None, None)
 
 
 class TestConversion:
@@ -78,7 +78,7 @@ class TestConversion:
         assert parsed(uuid=written).uuid == UUID
 
     def test_text_as_surveys_and_extra_vars_give_it(self) -> None:
-        made = parsed(
+        result = parsed(
             cpu_num="4",
             use_numa="yes",
             kvm_hidden_state="true",
@@ -88,8 +88,8 @@ class TestConversion:
             internal_id="12",
             timeout="300",
         )
-        assert (made.cpu_num, made.use_numa, made.kvm_hidden_state, made.autostart) == (4, True, True, False)
-        assert (made.boot_dev, len(made.pci_devices), made.internal_id) == (("cdrom", "hd"), 2, 12)
+        assert (result.cpu_num, result.use_numa, result.kvm_hidden_state, result.autostart) == (4, True, True, False)
+        assert (result.boot_dev, len(result.pci_devices), result.internal_id) == (("cdrom", "hd"), 2, 12)
 
     def test_a_choice_that_yaml_read_as_false(self) -> None:
         assert parsed(spice_streaming_mode=False).spice_streaming_mode == "off"
@@ -101,12 +101,12 @@ class TestConversion:
         )
 
     def test_limits(self) -> None:
-        made = parsed(
+        result = parsed(
             root_volume=volume(qos={"total_bandwidth": "10MB", "total_iops": "100"}),
             nics=[nic(qos={"inbound_bandwidth": "100Mb"})],
         )
-        assert made.root_volume.qos == VolumeQos(None, None, 10 << 20, None, None, None, 100)
-        assert made.nics[0].qos == NicQos(100 << 20, None)
+        assert result.root_volume.qos == VolumeQos(None, None, 10 << 20, None, None, None, 100)
+        assert result.nics[0].qos == NicQos(100 << 20, None)
 
     @pytest.mark.parametrize(
         ("written", "address"),
@@ -126,16 +126,16 @@ class TestConversion:
 
     @pytest.mark.parametrize(("version", "number"), [("1.1", 1), ("2.0", 2), ("2.0.0", 2), ("3", 3), ("3.1", 3)])
     def test_usb_devices(self, version: str, number: int) -> None:
-        made = parsed(usb_devices=["1:13:046d:C077:%s" % version])
-        assert made.usb_devices == (UsbDevice("vms[0].usb_devices[0]", 1, 13, 0x46D, 0xC077, number, "", 0),)
+        result = parsed(usb_devices=["1:13:046d:C077:%s" % version])
+        assert result.usb_devices == (UsbDevice("vms[0].usb_devices[0]", 1, 13, 0x46D, 0xC077, number, "", 0),)
 
     @pytest.mark.parametrize(
         ("mode", "server"),
         [("PassThrough:-1:172.20.1.10", ("", 0)), ("Redirect:4001:172.20.1.11", ("172.20.1.11", 4001))],
     )
     def test_usb_devices_of_this_host_or_another(self, mode: str, server: tuple[str, int]) -> None:
-        made = parsed(usb_devices=["001:003:0781:5567:2.0:%s" % mode])
-        assert made.usb_devices == (UsbDevice("vms[0].usb_devices[0]", 1, 3, 0x781, 0x5567, 2, *server),)
+        result = parsed(usb_devices=["001:003:0781:5567:2.0:%s" % mode])
+        assert result.usb_devices == (UsbDevice("vms[0].usb_devices[0]", 1, 3, 0x781, 0x5567, 2, *server),)
 
     def test_monitors(self) -> None:
         root = volume(
@@ -150,9 +150,9 @@ class TestConversion:
         assert parsed(name='数据库 <主> & "备" 🐧').name == '数据库 <主> & "备" 🐧'
 
     def test_paths_are_kept_for_messages(self) -> None:
-        made = parsed(data_volumes=[volume(), volume(install_path="/b")], nics=[nic()])
-        assert (made.option_path, made.root_volume.option_path) == ("vms[0]", "vms[0].root_volume")
-        assert (made.data_volumes[1].option_path, made.nics[0].option_path) == (
+        result = parsed(data_volumes=[volume(), volume(install_path="/b")], nics=[nic()])
+        assert (result.option_path, result.root_volume.option_path) == ("vms[0]", "vms[0].root_volume")
+        assert (result.data_volumes[1].option_path, result.nics[0].option_path) == (
             "vms[0].data_volumes[1]",
             "vms[0].nics[0]",
         )
@@ -174,7 +174,7 @@ class TestConversion:
                 for number, name in enumerate(names)
             ]
         )
-        assert [made.name for made in vms] == names
+        assert [result.name for result in vms] == names
 
     def test_the_input_is_left_as_it_is(self) -> None:
         written = [vm(nics=[nic(mac=None)], memory="1GiB", boot_dev="hd")]
@@ -498,13 +498,13 @@ class TestSecrets:
 
 class TestOpenVSwitch:
     def test_a_nic_is_on_a_bridge_of_the_kernel_unless_it_says_otherwise(self) -> None:
-        (made,) = parsed(nics=[nic()]).nics
-        assert (made.bridge_type, made.interface_id, made.vlan_id) == ("linux", None, None)
+        (result,) = parsed(nics=[nic()]).nics
+        assert (result.bridge_type, result.interface_id, result.vlan_id) == ("linux", None, None)
 
     def test_a_nic_may_have_a_vlan_and_an_id_there(self) -> None:
         options = {"bridge_type": "openvswitch", "vlan_id": "100", "interface_id": UUID.upper().replace("-", "")}
-        (made,) = parsed(nics=[nic(**options)]).nics
-        assert (made.bridge_type, made.interface_id, made.vlan_id) == ("openvswitch", UUID, 100)
+        (result,) = parsed(nics=[nic(**options)]).nics
+        assert (result.bridge_type, result.interface_id, result.vlan_id) == ("openvswitch", UUID, 100)
 
     @pytest.mark.parametrize("name", ["vlan_id", "interface_id"])
     def test_what_only_open_vswitch_has_needs_it(self, name: str) -> None:

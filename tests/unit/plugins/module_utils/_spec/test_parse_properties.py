@@ -20,9 +20,9 @@ many = settings(few, max_examples=200)
 @few
 @given(vms())
 def test_what_the_spec_allows_is_a_vm(raw: dict[str, Any]) -> None:
-    made, problems = parse_vms([raw])
+    result, problems = parse_vms([raw])
     assert problems == []
-    assert made[0].name == raw["name"]
+    assert result[0].name == raw["name"]
 
 
 @few
@@ -37,8 +37,8 @@ def test_a_vm_has_all_that_follows_from_something_else(vm: Vm) -> None:
 @few
 @given(damaged_vms())
 def test_a_damaged_vm_is_a_vm_or_problems_inside_of_it(raw: dict[str, Any]) -> None:
-    made, problems = parse_vms([raw])
-    assert bool(made) != bool(problems)
+    result, problems = parse_vms([raw])
+    assert bool(result) != bool(problems)
     for problem in problems:
         assert problem.option_path.startswith("vms[0]")
         assert len(str(problem)) < 500
@@ -48,8 +48,8 @@ def test_a_damaged_vm_is_a_vm_or_problems_inside_of_it(raw: dict[str, Any]) -> N
 @many
 @given(garbage())
 def test_garbage_is_a_list_of_problems(raw: Any) -> None:
-    made, problems = parse_vms(raw)
-    assert (made, bool(problems)) == ((), raw != [])
+    result, problems = parse_vms(raw)
+    assert (result, bool(problems)) == ((), raw != [])
     secrets_of(raw)
 
 

@@ -77,8 +77,8 @@ def test_has_an_additional_qmp_socket(is_wanted: bool, path: Optional[str]) -> N
 
 
 def test_volumes_are_in_order_of_device_id() -> None:
-    made = parsed(data_volumes=[volume(device_id=2), volume(install_path="/b", device_id=1)])
-    assert [each.device_id for each in made.volumes] == [0, 1, 2]
+    result = parsed(data_volumes=[volume(device_id=2), volume(install_path="/b", device_id=1)])
+    assert [each.device_id for each in result.volumes] == [0, 1, 2]
 
 
 @pytest.mark.parametrize(
@@ -91,12 +91,12 @@ def test_cds_are_those_in_the_drives(options: dict[str, Any]) -> None:
 
 
 def test_addresses_are_those_of_all_devices() -> None:
-    made = parsed(
+    result = parsed(
         root_volume=volume(use_virtio_scsi=True, address=DRIVE),
         nics=[nic(), nic(address=PCI)],
         memory_balloon={"address": {**PCI, "slot": 6}},
     )
-    assert made.addresses == (
+    assert result.addresses == (
         ("vms[0].root_volume", DriveSlot(0, 0, 0, 3)),
         ("vms[0].nics[1]", PciSlot(0, 0, 5, 0)),
         ("vms[0].memory_balloon", PciSlot(0, 0, 6, 0)),

@@ -54,7 +54,7 @@ def test_documentation_and_spec_agree() -> None:
 
 
 def described(options: Any, inner: str) -> dict[str, Any]:
-    """Return what both have to say about each option."""
+    """Return what documentation and spec state about each option."""
     return {
         name: ({key: option.get(key) for key in COMPARED}, described(option.get(inner, {}), inner))
         for name, option in options.items()

@@ -23,7 +23,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._start.apply import app
 
 
 class Recorder:
-    """Writes down what is done and undone. Stands in for libvirt, so that any action can fail."""
+    """Records what is done and undone. Stands in for libvirt, so that any action can fail."""
 
     def __init__(self) -> None:
         self.events: list[str] = []
@@ -40,7 +40,7 @@ class Recorder:
 
 @dataclass(frozen=True)
 class Step(Action):
-    """An action that the recorder hears of."""
+    """An action that reports to the recorder."""
 
     recorder: Recorder
     name: str  # type: ignore[misc]

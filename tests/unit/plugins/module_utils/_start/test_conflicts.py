@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Conflicts with the claims of other domains, also where the hypervisor's files can't be read."""
+"""Conflicts with the claims of other domains, even where the hypervisor's files can't be read."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def conflicts(others: OtherDomains, devices: str, use: Use = START) -> Conflicts
     return find_conflicts(vm, desired, ObservedVm(), use, RemoteSystem("qemu+ssh://hv1/system"), others)
 
 
-def test_a_vm_without_any_claim_asks_nobody() -> None:
+def test_a_vm_without_any_claim_queries_nothing() -> None:
     libvirt = Libvirt()
     conflicts(libvirt.others(), "")
     assert libvirt.calls == []

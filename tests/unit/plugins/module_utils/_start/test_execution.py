@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The result says what the execution of a plan has done, also when it failed."""
+"""The result says what the execution of a plan has done, even when it failed."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""VMs whose machine type is gone, by policy: an error, or moved to the newest."""
+"""VMs whose machine type no longer exists: an error, or moved to the newest, depending on the policy."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class Libvirt(FakeHypervisor):
 
 
 class System(FakeSystem):
-    """A hypervisor where the path is of some kind."""
+    """A hypervisor with this kind of file at the path."""
 
     def __init__(self, kind: Optional[str]) -> None:
         super().__init__()
@@ -61,9 +61,9 @@ def saved_xml(**options: Any) -> etree._Element:
 
 
 def test_what_the_options_leave_open_is_as_it_was_saved() -> None:
-    made = planned(etree.tostring(saved_xml(), encoding="unicode"), console_password="new")
-    assert made.action is not None
-    restored = etree.fromstring(made.action.xml)
+    restore = planned(etree.tostring(saved_xml(), encoding="unicode"), console_password="new")
+    assert restore.action is not None
+    restored = etree.fromstring(restore.action.xml)
     assert restored.find("devices/disk/address").get("slot") == "0x09"
     assert restored.find("devices/graphics").get("passwd") == "new"
 
@@ -71,9 +71,9 @@ def test_what_the_options_leave_open_is_as_it_was_saved() -> None:
 def test_the_cpu_of_the_host_is_the_one_that_was_saved() -> None:
     saved = saved_xml(nested_virtualization="host-model")
     saved.replace(saved.find("cpu"), etree.fromstring('<cpu mode="custom"><model>Skylake-Client</model></cpu>'))
-    made = planned(etree.tostring(saved, encoding="unicode"), nested_virtualization="host-model")
-    assert made.action is not None
-    assert etree.fromstring(made.action.xml).findtext("cpu/model") == "Skylake-Client"
+    restore = planned(etree.tostring(saved, encoding="unicode"), nested_virtualization="host-model")
+    assert restore.action is not None
+    assert etree.fromstring(restore.action.xml).findtext("cpu/model") == "Skylake-Client"
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def vm(**options: Any) -> Vm:
 
 
 def observed(state: str, reason: str = "unknown", **facts: Any) -> ObservedVm:
-    """Return the VM in a state, as it usually is in that state."""
+    """Return the VM as it is usually observed in a state."""
     if state == "absent":
         return ObservedVm(**facts)
     usual = ObservedVm(state=state, reason=reason, name=NAME, persistent=True, inactive_xml="<old/>")
@@ -59,7 +59,7 @@ def observed(state: str, reason: str = "unknown", **facts: Any) -> ObservedVm:
 
 
 def plan(seen: ObservedVm, drift: Drift = NO_DRIFT, policy: Policy = NEXT_BOOT, **options: Any) -> Plan:
-    """Return the plan, with all that is done as its changes: there is something to be prepared if the VM starts."""
+    """Return the plan, with everything that is done as its changes; a start needs some preparation."""
     desired = vm(**options)
     check_state(desired, seen, policy)
     preparations = [PREPARATION] if will_start(seen, drift, policy) or will_attach(drift, policy) else []
@@ -74,7 +74,7 @@ def names(made: Plan) -> list[str]:
 
 
 def both(*differences: Difference) -> Drift:
-    """Return the same differences in the definition and in what runs."""
+    """Return the same differences in the definition and in the running VM."""
     return Drift(defined=differences, running=differences)
 
 

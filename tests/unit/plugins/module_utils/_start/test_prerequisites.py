@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""All that a change needs is checked before it, and prepared in the right order."""
+"""Everything that a change needs is checked before the change, and prepared in the right order."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def checked(
     vm: Vm = VM,
     owner: Any = None,
 ) -> Conflicts:
-    """Check a change of the VM on a hypervisor that lacks all that it needs."""
+    """Check a change of the VM on a hypervisor that lacks everything that it needs."""
     other = FakeDomain(running=CHANNEL + NIC)
     libvirt = FakeHypervisor({OTHER: other}, [FakeSecret(SECRET, kind="volume"), FakeSecret(TPM_SECRET, kind="vtpm")])
     run: Any = SimpleNamespace(

@@ -23,16 +23,16 @@ CONSOLE = {"type": "vnc", "host": "0.0.0.0", "port": 5900}
 
 
 class System(FakeSystem):
-    """A console that answers at the attempt of that number, and the calls that it got."""
+    """A console that answers the attempt with that number, and records the calls."""
 
     def __init__(self, answers_at: int) -> None:
         super().__init__()
         self._answers_at = answers_at
-        self.asked: list[tuple[str, int]] = []
+        self.probed: list[tuple[str, int]] = []
 
     def answers(self, address: str, port: int) -> bool:
-        self.asked.append((address, port))
-        return len(self.asked) == self._answers_at
+        self.probed.append((address, port))
+        return len(self.probed) == self._answers_at
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +52,7 @@ def wait(system: System, wait_for: str = "console", state: str = "running") -> N
 def test_a_console_is_waited_for_until_it_listens() -> None:
     system = System(answers_at=2)
     wait(system)
-    assert system.asked == [("127.0.0.1", 5900)] * 2
+    assert system.probed == [("127.0.0.1", 5900)] * 2
 
 
 def test_a_console_timeout_says_what_was_found() -> None:
@@ -67,13 +67,13 @@ def test_a_vm_that_ends_meanwhile_is_waited_for_no_longer() -> None:
     system = System(answers_at=0)
     with pytest.raises(VmFailed) as caught:
         wait(system, state="shutoff")
-    assert (caught.value.failure.error.code, len(system.asked)) == ("vm_ended", 1)
+    assert (caught.value.failure.error.code, len(system.probed)) == ("vm_ended", 1)
 
 
 def test_running_is_enough_by_default() -> None:
     system = System(answers_at=0)
     wait(system, wait_for="running")
-    assert system.asked == []
+    assert system.probed == []
 
 
 MAC = "fa:00:00:00:00:01"
@@ -82,7 +82,7 @@ LIVE = """<domain><devices><interface type='bridge'><mac address='%s'/><target d
 
 
 class AddressedHypervisor(FakeHypervisor):
-    """A VM whose addresses, by source, are those of the first answer at the first look, and so on."""
+    """A VM whose addresses, by source, are those of the first answer at the first query, and so on."""
 
     def __init__(self, *answers: dict[str, str], agent: str = "connected", state: str = "running") -> None:
         super().__init__({UUID: FakeDomain(state)})

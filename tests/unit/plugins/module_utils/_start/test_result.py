@@ -24,7 +24,7 @@ NOTHING = SecretMask([])
 
 
 def result(*actions: str) -> VmResult:
-    """Return the result of a VM for which this was done."""
+    """Return the result of a VM after these actions."""
     return VmResult(UUID, "web", actions=actions)
 
 

@@ -77,7 +77,7 @@ def with_running_vm(**options: Any) -> FakeHypervisor:
 
 
 class Locks(RemoteFakeSystem):
-    """A system that notes the locks."""
+    """A system that records the locks."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -92,7 +92,7 @@ class Locks(RemoteFakeSystem):
 
 
 def lacking(*problems: Problem) -> Callable[..., list[Problem]]:
-    """Return a look at the storage that finds these problems."""
+    """Return a check of the storage that finds these problems."""
     return lambda vms, system, hypervisor: list(problems)
 
 

@@ -29,7 +29,7 @@ def numbered(*numbers: Optional[int]) -> tuple[Vm, ...]:
 
 
 class Handler:
-    """Takes some time for each VM, and notes what was begun when which others were done."""
+    """Takes some time for each VM, and records which others were done when it began."""
 
     def __init__(self, *failing: str, seconds: float = 0.02) -> None:
         self.done: list[str] = []

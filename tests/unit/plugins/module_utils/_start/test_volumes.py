@@ -120,7 +120,7 @@ class TestAMissingImage:
 
 
 def plan(*differences: str, stops: bool = False) -> Plan:
-    """Return a plan that changes this."""
+    """Return a plan with differences at these paths."""
     changes: Any = (Stop(graceful=True),) if stops else tuple(SimpleNamespace(name="change") for _each in differences)
     return Plan((), changes, tuple(Difference(path, "1", "2") for path in differences), (), False)
 
@@ -128,8 +128,8 @@ def plan(*differences: str, stops: bool = False) -> Plan:
 class TestABlockJob:
     RUNS = ObservedVm(state="running", live_xml=etree.tostring(domain(disk("/a"), disk("/b", target="vdb"))).decode())
 
-    def asked(self, planned: Plan, *jobs: str, observed: ObservedVm = RUNS, **errors: VmError) -> list[str]:
-        """Return the disks about which libvirt was asked."""
+    def queried_disks(self, planned: Plan, *jobs: str, observed: ObservedVm = RUNS, **errors: VmError) -> list[str]:
+        """Return the disks for which libvirt was queried."""
         libvirt = FakeHypervisor()
         libvirt.block_jobs.update(jobs)
         libvirt.errors.update(errors)
@@ -138,30 +138,30 @@ class TestABlockJob:
 
     def test_on_a_disk_that_is_to_be_changed_is_in_the_way(self) -> None:
         with pytest.raises(VmError) as caught:
-            self.asked(plan("devices/disk[target=vdb]/source"), "vdb")
+            self.queried_disks(plan("devices/disk[target=vdb]/source"), "vdb")
         assert (caught.value.code, caught.value.message) == (
             "vm_busy",
             "the disk vdb is being copied, committed or pulled",
         )
 
     def test_on_any_disk_is_in_the_way_of_a_stop(self) -> None:
-        assert self.asked(plan(stops=True)) == ["vda", "vdb"]
+        assert self.queried_disks(plan(stops=True)) == ["vda", "vdb"]
         with pytest.raises(VmError):
-            self.asked(plan(stops=True), "vdb")
+            self.queried_disks(plan(stops=True), "vdb")
 
     @pytest.mark.parametrize(
-        ("planned", "asked"),
+        ("planned", "expected"),
         [(plan("devices/disk[target=vda]/source"), ["vda"]), (plan("vcpu"), []), (plan(), [])],
     )
-    def test_on_another_disk_is_not_looked_for(self, planned: Plan, asked: list[str]) -> None:
-        assert self.asked(planned, "vdb") == asked
+    def test_on_another_disk_is_not_looked_for(self, planned: Plan, expected: list[str]) -> None:
+        assert self.queried_disks(planned, "vdb") == expected
 
     def test_is_not_looked_for_on_a_vm_that_is_off(self) -> None:
-        assert self.asked(plan(stops=True), "vda", observed=ObservedVm(state="shutoff")) == []
+        assert self.queried_disks(plan(stops=True), "vda", observed=ObservedVm(state="shutoff")) == []
 
     def test_of_a_qemu_that_hangs_does_nothing(self) -> None:
-        assert self.asked(plan(stops=True), has_block_job=VmError("qemu_hangs", "no")) == ["vda"]
+        assert self.queried_disks(plan(stops=True), has_block_job=VmError("qemu_hangs", "no")) == ["vda"]
 
     def test_is_unknown_while_libvirt_is_lost(self) -> None:
         with pytest.raises(VmError):
-            self.asked(plan(stops=True), has_block_job=VmError("connection_lost", "no"))
+            self.queried_disks(plan(stops=True), has_block_job=VmError("connection_lost", "no"))

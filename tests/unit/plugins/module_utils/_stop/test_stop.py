@@ -70,10 +70,10 @@ def request(force: bool = False) -> StopRequest:
     return StopRequest(60, force, False, Removal(), False, False, threading.Event())
 
 
-def refusal(observed: ObservedVm, **asked: bool) -> Optional[str]:
+def refusal(observed: ObservedVm, **requested: bool) -> Optional[str]:
     """Return the code of the error that keeps the VM from being stopped."""
     try:
-        check_stoppable(observed, request(**asked))
+        check_stoppable(observed, request(**requested))
     except VmError as error:
         return error.code
     return None
@@ -148,7 +148,7 @@ def test_a_vm_that_a_job_was_begun_on_while_its_guest_was_waited_for_is_not_ende
 
 
 class TestWhatLibvirtWouldRemoveWithTheVm:
-    """It is an error before anything is done, unless its own option says that it may be removed."""
+    """It is an error before anything is done, unless the option for it allows its removal."""
 
     @pytest.mark.parametrize("persistent", [True, False])
     @pytest.mark.parametrize("kind", ["snapshots", "checkpoints"])

@@ -98,5 +98,5 @@ def domain_with(disk: DiskSource) -> etree._Element:
 
 
 def source_text(item: StorageItem, facts: StorageFacts = NOTHING_ASKED) -> str:
-    """Return the source of the disk as text."""
+    """Return the disk's source as text."""
     return etree.tostring(storage.disk(item, facts).source, encoding="unicode")

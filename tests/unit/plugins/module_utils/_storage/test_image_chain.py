@@ -85,6 +85,7 @@ def test_the_header_that_qemu_writes_is_read(tmp_path: Path, compat: str) -> Non
         ("http://server/base", None),
         ("json:{", None),
         ("json:[]", None),
+        ("json:" + "[" * 50_000, None),
     ],
 )
 def test_names_of_backing_files(name: str, image: Optional[str]) -> None:

@@ -13,15 +13,15 @@ import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem
 from ansible_collections.zstack.kvm.plugins.module_utils._storage import backends as storage
-from ansible_collections.zstack.kvm.plugins.module_utils._storage.base import Asking
+from ansible_collections.zstack.kvm.plugins.module_utils._storage.base import InquiryContext
 from ansible_collections.zstack.kvm.tests.unit.fakes import parsed_vm
 from ansible_collections.zstack.kvm.tests.unit.plugins.module_utils._storage.items import source_text, volume
 
 
 def ask(path: Path) -> Any:
     item = volume("vhost", str(path))
-    asking = Asking(parsed_vm(), HostSystem(), lambda uuid: None, {})
-    return storage.backend_of(item).inquiry(item, asking)
+    context = InquiryContext(parsed_vm(), HostSystem().files, lambda uuid: None, {})
+    return storage.backend_of(item).inquiry(item, context)
 
 
 def test_qemu_reconnects_to_the_server() -> None:

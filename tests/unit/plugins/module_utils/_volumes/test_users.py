@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The images that have an image as their backing file, and where they are looked for."""
+"""The images that have an image as their backing file, and where they are searched for."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DISK = "<disk type='file'><driver type='%s'/><source file='%s'/><target dev='vda
 
 @pytest.fixture
 def storages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a directory of which each directory is a storage, as in /srv."""
+    """Return a directory whose subdirectories are storages, as in /srv."""
     monkeypatch.setattr(backing_files, "_SHARED", backing_files._SHARED | {str(tmp_path)})
     return tmp_path
 

@@ -43,7 +43,7 @@ def run(
     size: Optional[str] = "1GiB",
     create: Optional[Mapping[str, Any]] = None,
 ) -> list[VolumeResult]:
-    """Work on volumes with these paths, which C(create) describes, or else only their size."""
+    """Work on volumes with these paths, which C(create) describes; by default, only their size is given."""
     created = create or ({"size": size} if size else None)
     options: dict[str, Any] = {} if absent or created is None else {"create": created}
     volumes, problems = parse_volumes([{"install_path": path, "format": "qcow2", **options} for path in paths])
@@ -170,7 +170,7 @@ class TestARemoval:
         store.volumes["/a"] = AS_DESIRED
         store.volumes["/b"] = AS_DESIRED
         results = run("/a", "/b", absent=True, libvirt=used_by(disk))
-        # Neither is the other one removed.
+        # The other one is not removed either.
         assert (codes(results), store.changes) == (["volume_in_use", None], [])
 
     def test_of_one_that_is_a_backing_file_is_a_problem(

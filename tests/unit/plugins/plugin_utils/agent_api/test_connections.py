@@ -7,13 +7,13 @@ from __future__ import annotations
 import pytest
 from ansible_collections.zstack.kvm.plugins.plugin_utils.agent_api.connections import (
     Admission,
-    Connection,
+    ClientConnection,
     Limits,
     network_of,
 )
 
 
-class Client(Connection):
+class Client(ClientConnection):
     """A connection that knows whether it was closed."""
 
     def __init__(self, network: str = "a", complete: bool = False) -> None:

@@ -32,7 +32,7 @@ def directory(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def open_spool(directory: Path) -> Iterator[Callable[[], Spool]]:
-    """Open the directory, as the next run does after the one before it has ended."""
+    """Open the directory as the next run does after the previous one has ended."""
     opened: list[Spool] = []
 
     def again() -> Spool:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Domains that other tools wrote lack elements that ours have: whatever is removed from one, nothing raises.
+"""Domains that other tools wrote lack elements that ours have: whatever is removed from one, nothing is raised.
 
 C(tests/fixtures/live) holds domains with nearly every device that libvirt knows: as desired, and as libvirt 9.0 showed
 them while they ran.
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils._drift.live_changes import live_changes
+from ansible_collections.zstack.kvm.plugins.module_utils._drift.live_drift import live_drift
 from ansible_collections.zstack.kvm.plugins.module_utils._drift.reconcile import left_from_before_patches, reconcile
 from ansible_collections.zstack.kvm.plugins.module_utils._host_storage.facts import defined_formats
 from ansible_collections.zstack.kvm.plugins.module_utils._host_storage.release import has_host_luns, secrets_of
@@ -40,10 +40,10 @@ LIVE = Path(__file__).parents[4] / "fixtures" / "live"
         }
     ]
 )
-# They have left their bridges.
+# These NICs have left their bridges.
 PORTS = {"vnicd1.0": "other", "vnicd2.0": None}
 BOARDS = ("pc", "q35")
-# Without one of these it is no domain: libvirt always writes them.
+# libvirt always writes these; without one of them it is no domain.
 ALWAYS_THERE = ("name", "uuid", "memory", "currentMemory", "vcpu", "os", "os/type", "devices")
 
 
@@ -53,7 +53,7 @@ def read(name: str) -> etree._Element:
 
 
 def mutants(domain: etree._Element, kept: Collection[str]) -> Iterator[tuple[str, etree._Element]]:
-    """Yield the domain without one of its elements, or of the attributes of which half are drawn, and what that was."""
+    """Yield the domain without one of its elements, or without one of half of its attributes, and what was removed."""
     drawn = random.Random(14)
     tree = domain.getroottree()
     paths = [tree.getelementpath(element) for element in domain.iterdescendants(tag=etree.Element)]
@@ -69,18 +69,18 @@ def mutants(domain: etree._Element, kept: Collection[str]) -> Iterator[tuple[str
             yield "%s/@%s" % (path, attribute), mutant
 
 
-def compared(desired: etree._Element, held: etree._Element) -> None:
-    reconcile(desired, held)
+def compared(desired: etree._Element, defined: etree._Element) -> None:
+    reconcile(desired, defined)
 
 
-def settled(desired: etree._Element, held: etree._Element) -> None:
+def settled(desired: etree._Element, defined: etree._Element) -> None:
     """Assert that a comparison with the outcome finds nothing."""
-    assert reconcile(desired, reconcile(desired, held).merged).differences == ()
+    assert reconcile(desired, reconcile(desired, defined).merged).differences == ()
 
 
 def planned(desired: etree._Element, live: etree._Element) -> None:
     """Assert that every policy has a plan."""
-    found = live_changes(desired, live, PORTS)
+    found = live_drift(desired, live, PORTS)
     observed = ObservedVm("running", name=VM.domain_name, persistent=True, inactive_xml="", live_xml="")
     drift = Drift(found.differences, found.for_guest, found.actions, found.remaining)
     for on_drift in ("next_boot", "live", "restart", "fail", "ignore"):
