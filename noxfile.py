@@ -198,7 +198,7 @@ def mutation(session: nox.Session) -> None:
 
 @session
 def fresh_hosts(session: nox.Session) -> None:
-    """Apply the role host_prerequisites to minimal installations, with systemd and without, and to modular daemons."""
+    """Apply the role host_prerequisites to minimal installations and modular daemons, and run the README's commands."""
     pytest(session, "fresh_hosts", "--verbose", FRESH_HOSTS, *session.posargs)
 
 
@@ -209,7 +209,7 @@ def versions(session: nox.Session) -> None:
     for missing in supported.left_out(found):
         session.warn(f"not tried: {missing}")
     failures = Failures()
-    with failures.noted("the role host_prerequisites"):
+    with failures.noted("minimal installations"):
         pytest(session, "versions-fresh_hosts", "--verbose", FRESH_HOSTS, *session.posargs)
     for name in systems.SYSTEMS:
         with failures.noted(name):

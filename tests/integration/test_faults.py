@@ -103,7 +103,7 @@ CALLS = {
         "set the value of the secret",
         "start the domain",
         "get the state",
-        "check how a TPM is kept",
+        "get the version",
         "undefine the domain",
         "list the domains",
         "remove the secret",

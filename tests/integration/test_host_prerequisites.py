@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import os
-import socket
+import re
 import subprocess
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Optional
 
@@ -166,18 +167,49 @@ def test_a_host_has_what_its_distribution_calls_by_these_names() -> None:
     assert "qemu-system-modules-spice" not in lists[-1]
 
 
-def test_a_host_whose_virtqemud_is_down_is_modular_although_something_listens_for_libvirtd(images: Path) -> None:
-    sockets = {name: str(images / name) for name in ("libvirtd", "virtlogd", "virtnetworkd", "virtqemud")}
-    variables = {"__host_prerequisites_sockets": sockets}
-    kind = {"ansible.builtin.debug": {"msg": "{{ __host_prerequisites_running_kind }}"}, "vars": variables}
+LISTEN = """import socket, sys
+listening = [socket.socket(socket.AF_UNIX) for path in sys.argv[1:]]
+for each, path in zip(listening, sys.argv[1:]):
+    each.bind(path)
+    each.listen()
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def listening(process: str, directory: Path, names: Iterable[str]) -> Iterator[dict[str, str]]:
+    """Have a process of this name listen on sockets of these names meanwhile, and yield their paths."""
+    directory.mkdir()
+    (directory / process).symlink_to(sys.executable)
+    paths = {name: str(directory / f"{name}-sock") for name in names}
+    command = [str(directory / process), "-c", LISTEN, *paths.values()]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as running:
+        assert running.stdout is not None and running.stdout.readline() == b"ready\n"
+        yield paths
+
+
+def test_a_host_is_modular_although_a_proxy_listens_for_libvirtd(images: Path) -> None:
+    hosts = {
+        "one of the modular daemons": ("some", ["libvirtd", "virtlogd", "virtnetworkd"], "modular"),
+        "only their proxy": ("virtproxyd", ["libvirtd", "virtlogd"], "modular"),
+        "libvirtd": ("libvirtd", ["libvirtd", "virtlogd"], "monolithic"),
+        "neither": ("virtlogd", ["virtlogd"], ""),
+    }
+    tasks = []
     with ExitStack() as stack:
-        # There, virtproxyd listens on libvirtd's socket.
-        for name in ("libvirtd", "virtlogd", "virtnetworkd"):
-            listening = stack.enter_context(socket.socket(socket.AF_UNIX))
-            listening.bind(sockets[name])
-            listening.listen()
-        results = run_tasks([*part("daemons_there", DEBIAN, **variables), kind])
-    assert results[-1]["msg"] == "modular", messages(results)
+        for number, (process, answering, _kind) in enumerate(hosts.values()):
+            nobodys = {"libvirtd": "/nowhere", "virtqemud": "/nowhere"}
+            sockets = stack.enter_context(listening(process, images / str(number), answering))
+            variables = {"__host_prerequisites_sockets": {**nobodys, **sockets}}
+            told = {
+                "ansible.builtin.debug": {"msg": "kind: {{ __host_prerequisites_running_kind }}"},
+                "vars": variables,
+            }
+            tasks += [*part("daemons_there", DEBIAN, **variables), told]
+        results = run_tasks(tasks)
+    kinds = re.findall(r"^kind: (.*)$", messages(results), re.MULTILINE)
+    assert dict(zip(hosts, kinds)) == {name: kind for name, (_process, _answering, kind) in hosts.items()}
 
 
 def test_what_a_host_cannot_be_or_have_is_refused() -> None:

@@ -108,7 +108,7 @@ class TestLibvirtThatCannotKeepTpms:
 
     @pytest.fixture(autouse=True)
     def _old(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(Hypervisor, "can_keep_tpm", lambda hypervisor, uuid: False)
+        monkeypatch.setattr(Hypervisor, "can_keep_tpm", lambda hypervisor: False)
 
     def test_the_vm_is_left_alone(self, vm: dict[str, Any]) -> None:
         started(vm)

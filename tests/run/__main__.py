@@ -69,7 +69,7 @@ PARTS = (
     Part("mutation", "unit tests notice each missing part of a domain; only when named", minutes=30, usual=False),
     Part(
         "fresh_hosts",
-        "the role host_prerequisites on minimal installations and modular daemons; only when named",
+        "the role host_prerequisites and the README's commands on minimal installations; only when named",
         HYPERVISOR | {"fresh_hosts", "debian-13-modular"},
         minutes=90,
         usual=False,

@@ -32,6 +32,14 @@ AuthorizedKeysFile /etc/ssh/access_key.pub
 UseDNS no
 """
 _SSH_OPTIONS = ("-F /dev/null", "-o UserKnownHostsFile=/dev/null", "-o StrictHostKeyChecking=no", "-o LogLevel=ERROR")
+# systemd-nspawn shows the network devices of the machine's namespace.
+_OWN_DEVICES = """set -e
+mkdir /run/own-sysfs
+mount -t sysfs sysfs /run/own-sysfs
+for directory in class/net devices/virtual/net; do
+    mount --bind /run/own-sysfs/$directory /sys/$directory
+done
+"""
 # With systemd as the first process, or with one that only reaps
 _SYSTEMD = ("--boot",)
 _PLAIN = ("--as-pid2", "/bin/sh", "-c", "mkdir -p /run/sshd && exec /usr/sbin/sshd -D")
@@ -120,6 +128,7 @@ def fresh_host(files: Path, directory: Path, systemd: bool, shared: Optional[Pat
         host = FreshHost(directory, name)
         wait_until(lambda: process.poll() is not None or host.try_run("true").returncode == 0, "it answers over ssh")
         assert process.poll() is None, log.read_text(encoding="utf-8", errors="replace")
+        host.run(_OWN_DEVICES)
         yield host
 
 

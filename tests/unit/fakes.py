@@ -305,7 +305,7 @@ class FakeHypervisor:
     def cpu_count(self) -> int:
         return 4
 
-    def can_keep_tpm(self, uuid: str) -> bool:
+    def can_keep_tpm(self) -> bool:
         return self.keeps_tpm
 
     def undefine(self, uuid: str, removal: Removal) -> None:

@@ -58,7 +58,7 @@ def _rows_of_reports(checkout: Checkout) -> list[Row]:
         rows.append(_row(THIS_MACHINE, "integration", inside, Path("/"), checkout.venv))
     for name in systems.SYSTEMS:
         files = systems.directory(ROOT, name)
-        for part in ("integration", "other_systems"):
+        for part in ("integration", "other_systems", "versions"):
             report = results / f"{part}-{name}.xml"
             if report.exists():
                 rows.append(_row(name, part, [report], files, files / str(systems.VENV)[1:]))
@@ -97,13 +97,18 @@ def short(version: str) -> str:
     return found[1]
 
 
-def counted(reports: Iterable[str]) -> tuple[int, int]:
-    """Return how many tests passed, and how many failed or were skipped. The last run of each counts."""
+def counted(reports: Iterable[str], skip_fails: bool = True) -> tuple[int, int]:
+    """Return how many tests passed, and how many failed or, if C(skip_fails), were skipped.
+
+    The last run of each counts.
+    """
+    bad = ("failure", "error", "skipped") if skip_fails else ("failure", "error")
     passed: dict[tuple[str, str], bool] = {}
     for report in reports:
         for test in ElementTree.fromstring(report).iter("testcase"):
             name = (test.get("classname", ""), test.get("name", ""))
-            passed[name] = not any(child.tag in ("failure", "error", "skipped") for child in test)
+            if skip_fails or test.find("skipped") is None:
+                passed[name] = not any(child.tag in bad for child in test)
     good = sum(passed.values())
     return good, len(passed) - good
 

@@ -107,12 +107,11 @@ def _record_rewriting(context: ActionContext, rewriting: Rewriting) -> None:
 
 def _undefine(context: ActionContext, definition: str, removal: Removal) -> None:
     """Undefine the VM, unless that would lose state of its TPM that was there before."""
-    hypervisor, uuid = context.hypervisor, context.vm.uuid
-    may_lose_tpm = not removal.tpm and may_lose_tpm_state(etree.fromstring(definition))
+    hypervisor = context.hypervisor
+    if not removal.tpm and may_lose_tpm_state(etree.fromstring(definition)) and not hypervisor.can_keep_tpm():
+        raise VmError("vm_has_tpm_state", "this libvirt would remove the state of the VM's TPM with its definition")
     try:
-        if may_lose_tpm and not hypervisor.can_keep_tpm(uuid):
-            raise VmError("vm_has_tpm_state", "this libvirt would remove the state of the VM's TPM with its definition")
-        hypervisor.undefine(uuid, removal)
+        hypervisor.undefine(context.vm.uuid, removal)
     except VmError as error:
         if error.code != "domain_gone":
             raise

@@ -141,12 +141,21 @@ def _loader(context: BuildContext) -> Optional[str]:
     """
     if not context.is_aarch64:
         return None
-    plain = [loader for loader in context.capabilities.loaders if _is_plain(loader)]
-    return plain[0] if plain else None
+    described = {each.loader: each for each in context.host.firmwares or ()}
+    for loader in context.capabilities.loaders:
+        firmware = described.get(loader)
+        if _is_plain_by_name(loader) if firmware is None else _is_plain(firmware):
+            return loader
+    return None
 
 
-def _is_plain(loader: str) -> bool:
-    """Return whether a flash image has no Secure Boot, by the names that distributions give them."""
+def _is_plain(firmware: Firmware) -> bool:
+    """Return whether firmware has no Secure Boot, and its image the format that needs no mention."""
+    return "secure-boot" not in firmware.features and not firmware.has_csm and firmware.format == "raw"
+
+
+def _is_plain_by_name(loader: str) -> bool:
+    """Return whether a flash image that no descriptor names has no Secure Boot, by the names of distributions."""
     name = loader.replace("no-secboot", "")
     return name.endswith((".fd", ".raw")) and not any(part in name for part in ("secboot", ".ms.", "snakeoil"))
 

@@ -47,9 +47,11 @@ _REASONS = {
 }  # fmt: skip
 
 
-# The bindings may be older than the libvirt that answers, which has these flags or refuses them.
+# libvirt has had these flags since 8.9.0; the bindings may be older than the libvirt that answers. Only its version
+# says so: no capability does, and a call that tries them could undefine the domain.
 _UNDEFINE_TPM = 1 << 5
 _UNDEFINE_KEEP_TPM = 1 << 6
+_TPM_FLAGS_SINCE = 8_009_000
 
 
 @dataclass(frozen=True)
@@ -220,7 +222,7 @@ class DomainCalls(Connection):
         A libvirt without L(can_keep_tpm) removes the state of a TPM in any case.
         """
         flags = libvirt.VIR_DOMAIN_UNDEFINE_NVRAM if removal.nvram else libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM
-        if self.can_keep_tpm(uuid):
+        if self.can_keep_tpm():
             flags |= _UNDEFINE_TPM if removal.tpm else _UNDEFINE_KEEP_TPM
         if removal.saved_state:
             flags |= libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
@@ -231,17 +233,9 @@ class DomainCalls(Connection):
             flags |= getattr(libvirt, "VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA", 0)
         self._call("undefine the domain", self._domain(uuid).undefineFlags, flags)
 
-    def can_keep_tpm(self, uuid: str) -> bool:
-        """Return whether this libvirt can undefine the domain and keep the state of its TPM."""
-        # It refuses flags that it does not have first, then the contradiction about the NVRAM, and so does nothing.
-        flags = libvirt.VIR_DOMAIN_UNDEFINE_NVRAM | libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM | _UNDEFINE_KEEP_TPM
-        try:
-            self._call("check how a TPM is kept", self._domain(uuid).undefineFlags, flags)
-        except VmError as error:
-            if error.libvirt_code not in (libvirt.VIR_ERR_OPERATION_INVALID, libvirt.VIR_ERR_INVALID_ARG):
-                raise
-            return bool(error.libvirt_code == libvirt.VIR_ERR_OPERATION_INVALID)
-        return False
+    def can_keep_tpm(self) -> bool:
+        """Return whether this libvirt can undefine a domain and keep the state of its TPM."""
+        return bool(self._call("get the version", self._connection.getLibVersion) >= _TPM_FLAGS_SINCE)
 
     def create(self, uuid: str, seconds: float, paused: bool = False) -> None:
         """Start a defined domain, from its saved memory if it is suspended to disk."""

@@ -175,6 +175,10 @@ def _ask_if(question: Callable[[], Answer], is_needed: bool) -> Union[Answer, Vm
         return error
 
 
+def _may_name_firmware(vm: Vm, capabilities: Capabilities) -> bool:
+    return vm.firmware is not None or vm.secure_boot or domain_kind(vm, capabilities).arch == "aarch64"
+
+
 def _ask_host(hypervisor: Hypervisor, system: System, vms: Sequence[Vm], capabilities: Capabilities) -> Host:
     answers = {}
     for kind in {domain_kind(vm, capabilities) for vm in vms}:
@@ -196,5 +200,5 @@ def _ask_host(hypervisor: Hypervisor, system: System, vms: Sequence[Vm], capabil
         not hypervisor.is_session,
         device_support=device_support(system),
         address_bits=system.devices.guest_address_bits() if capabilities.host_arch == "aarch64" else None,
-        firmwares=find_firmware(system.files) if any(vm.firmware or vm.secure_boot for vm in vms) else None,
+        firmwares=find_firmware(system.files) if any(_may_name_firmware(vm, capabilities) for vm in vms) else None,
     )

@@ -184,7 +184,7 @@ class _VmStop:
             named = " and ".join("%d %s" % (count, name) for name, count in lost.items() if count)
             raise VmError("vm_has_snapshots", "the VM has %s, which libvirt deletes %s" % (named, when))
         if not removal.tpm and may_lose_tpm_state(domain):
-            if not observed.persistent or not hypervisor.can_keep_tpm(self._uuid):
+            if not observed.persistent or not hypervisor.can_keep_tpm():
                 raise VmError("vm_has_tpm_state", "libvirt removes the state of the VM's TPM %s" % when)
 
     def _do(self, action: StopAction) -> None:

@@ -23,6 +23,7 @@ from lxml import etree
         (("CODE.secboot.fd", "CODE.fd"), "CODE.fd"),
         (("CODE.ms.fd", "CODE.fd"), "CODE.fd"),
         (("CODE.snakeoil.fd", "CODE.fd"), "CODE.fd"),
+        (("CODE.ms.fd", "CODE.secboot.fd", "CODE.no-secboot.fd"), "CODE.no-secboot.fd"),
         (("pflash.qcow2", "pflash.raw"), "pflash.raw"),
         (("first.fd", "second.fd"), "first.fd"),
         (("pflash.qcow2", "CODE.secboot.fd"), None),
@@ -55,6 +56,24 @@ SECURE = replace(
     targets=(("x86_64", ("pc-q35-*",)),),
 )
 DEBIAN = (SECURE, PLAIN)
+
+
+@pytest.mark.parametrize(
+    ("first", "chosen"),
+    [
+        pytest.param({"features": frozenset({"secure-boot"})}, "AAVMF_CODE.fd", id="it has Secure Boot"),
+        pytest.param({"format": "qcow2"}, "AAVMF_CODE.fd", id="it is not raw"),
+        pytest.param({"interfaces": frozenset({"uefi", "bios"})}, "AAVMF_CODE.fd", id="it has a CSM"),
+        pytest.param({}, "AAVMF_CODE.ms.fd", id="it is plain, whatever its name"),
+    ],
+)
+def test_the_descriptor_of_an_image_says_whether_it_is_plain(first: dict[str, Any], chosen: str) -> None:
+    plain = replace(PLAIN, loader="/usr/share/AAVMF/AAVMF_CODE.fd", targets=(("aarch64", ("virt-*",)),))
+    described = replace(plain, loader="/usr/share/AAVMF/AAVMF_CODE.ms.fd", **first)
+    host = replace(recorded_host("debian-12"), firmwares=(described, plain))
+
+    vm = parsed_vm(arch="aarch64", domain_type="qemu")
+    assert build(vm, host, StorageFacts()).element.findtext("os/loader") == f"/usr/share/AAVMF/{chosen}"
 
 
 def os_of(*firmwares: Firmware, **options: Any) -> etree._Element:

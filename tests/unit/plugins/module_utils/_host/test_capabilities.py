@@ -31,6 +31,7 @@ def kind_of(host: str, **options: Any) -> DomainKind:
     [
         ("debian-12", {}, "pc"),
         ("el-9", {}, "pc"),
+        ("el-9-aarch64", {}, "virt"),
         ("el-10", {}, "q35"),
         ("el-10", {"machine": "pc"}, "pc"),
         ("el-10", {"arch": "aarch64"}, "virt"),

@@ -44,6 +44,7 @@ def test_each_version_of_a_board_is_of_its_family(machine: str, family: str) -> 
         ("debian-unstable", "x86_64", "pc-i440fx-5.1", "pc-i440fx-11.1"),
         ("debian-unstable", "aarch64", "virt-2.6", "virt-11.1"),
         ("el-9", "x86_64", "pc-q35-rhel7.6.0", "pc-q35-rhel9.6.0"),
+        ("el-9-aarch64", "aarch64", "virt-rhel7.6.0", "virt-rhel9.6.0"),
         ("el-10", "x86_64", "pc-q35-rhel9.2.0", "pc-q35-rhel10.0.0"),
         ("el-10", "x86_64", "pc-i440fx-rhel7.6.0", None),
     ],

@@ -52,26 +52,6 @@ class Noting:
         return call
 
 
-class Undefinable(Noting):
-    """A domain that checks flags as libvirt does: first whether it has them, then whether they contradict each other.
-
-    C(refusal): its error about the contradiction.
-    """
-
-    def __init__(self, knows_tpm: bool, refusal: int = libvirt.VIR_ERR_OPERATION_INVALID) -> None:
-        super().__init__()
-        self.undefined: list[int] = []
-        self._known = 127 if knows_tpm else 31
-        self._refusal = refusal
-
-    def undefineFlags(self, flags: int) -> None:
-        if flags & ~self._known:
-            raise libvirt_error(libvirt.VIR_ERR_INVALID_ARG)
-        if flags & UNDEFINE_FLAGS["NVRAM"] and flags & UNDEFINE_FLAGS["KEEP_NVRAM"]:
-            raise libvirt_error(self._refusal)
-        self.undefined.append(flags)
-
-
 def connected_to(domain: Noting, **answers: Any) -> Hypervisor:
     """Return a connection with these answers that knows the domain RUNNING."""
     hypervisor = Hypervisor("test:///default")
@@ -202,34 +182,23 @@ class TestDefinitions:
         assert (before, hypervisor.autostart(RUNNING)) == (False, True)
 
     @pytest.mark.parametrize(
-        ("removal", "knows_tpm", "flags"),
+        ("removal", "version", "flags"),
         [
-            (Removal(), True, {"KEEP_NVRAM", "KEEP_TPM"}),
-            (Removal(), False, {"KEEP_NVRAM"}),
-            (Removal(nvram=True, tpm=True), True, {"NVRAM", "TPM"}),
-            (Removal(tpm=True), False, {"KEEP_NVRAM"}),
-            (Removal(saved_state=True), False, {"KEEP_NVRAM", "MANAGED_SAVE"}),
-            (Removal(snapshots=True), False, {"KEEP_NVRAM", "SNAPSHOTS_METADATA"}),
-            (Removal(checkpoints=True), False, {"KEEP_NVRAM", "CHECKPOINTS_METADATA"}),
+            (Removal(), 8_009_000, {"KEEP_NVRAM", "KEEP_TPM"}),
+            (Removal(), 8_008_999, {"KEEP_NVRAM"}),
+            (Removal(nvram=True, tpm=True), 9_000_000, {"NVRAM", "TPM"}),
+            (Removal(tpm=True), 7_000_000, {"KEEP_NVRAM"}),
+            (Removal(saved_state=True), 7_000_000, {"KEEP_NVRAM", "MANAGED_SAVE"}),
+            (Removal(snapshots=True), 7_000_000, {"KEEP_NVRAM", "SNAPSHOTS_METADATA"}),
+            (Removal(checkpoints=True), 7_000_000, {"KEEP_NVRAM", "CHECKPOINTS_METADATA"}),
         ],
     )
     def test_only_what_is_named_is_removed_with_a_definition(
-        self, removal: Removal, knows_tpm: bool, flags: set[str]
+        self, removal: Removal, version: int, flags: set[str]
     ) -> None:
-        domain = Undefinable(knows_tpm)
-        connected_to(domain).undefine(RUNNING, removal)
-        assert domain.undefined == [sum(UNDEFINE_FLAGS[flag] for flag in flags)]
-
-    @pytest.mark.parametrize("keeps", [True, False])
-    def test_nothing_is_undefined_to_know_whether_a_tpm_can_be_kept(self, keeps: bool) -> None:
-        domain = Undefinable(keeps)
-        assert connected_to(domain).can_keep_tpm(RUNNING) is keeps
-        assert domain.undefined == []
-
-    def test_whether_a_tpm_can_be_kept_is_not_guessed(self) -> None:
-        domain = Undefinable(True, refusal=libvirt.VIR_ERR_NO_DOMAIN)
-        with pytest.raises(VmError):
-            connected_to(domain).can_keep_tpm(RUNNING)
+        domain = Noting()
+        connected_to(domain, getLibVersion=version).undefine(RUNNING, removal)
+        assert domain.calls == [("undefineFlags", sum(UNDEFINE_FLAGS[flag] for flag in flags))]
 
 
 class TestTheFirstDefinition:

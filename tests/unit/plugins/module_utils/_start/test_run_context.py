@@ -12,13 +12,15 @@ from typing import Any, Optional
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._actions.definition import CreateChannelDirectory
 from ansible_collections.zstack.kvm.plugins.module_utils._actions.power import Start
-from ansible_collections.zstack.kvm.plugins.module_utils._start import daemons
+from ansible_collections.zstack.kvm.plugins.module_utils._host.capabilities import parse_capabilities
+from ansible_collections.zstack.kvm.plugins.module_utils._start import daemons, run_context
 from ansible_collections.zstack.kvm.plugins.module_utils._start.plan import Policy
 from ansible_collections.zstack.kvm.plugins.module_utils._start.run_context import (
     RunContext,
     SharedActions,
     StartRequest,
 )
+from ansible_collections.zstack.kvm.tests.unit.fakes import FakeHypervisor, parsed_vm
 
 
 def run(parallel: Optional[int], remote: bool) -> RunContext:
@@ -45,6 +47,28 @@ def test_shared_actions_are_planned_only_for_the_first_vm() -> None:
     actions = [CreateChannelDirectory("/a"), CreateChannelDirectory("/b"), Start()]
     assert [shared_actions.is_first(action) for action in actions] == [True, True, True]
     assert [shared_actions.is_first(action) for action in actions] == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("options", "read"),
+    [
+        ({}, False),
+        ({"firmware": "uefi"}, True),
+        ({"machine": "q35", "secure_boot": True, "firmware": "uefi"}, True),
+        ({"arch": "aarch64"}, True),
+    ],
+)
+def test_descriptors_of_firmware_are_read_for_vms_whose_firmware_they_decide(
+    options: dict[str, Any], read: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_context, "find_firmware", lambda files: ())
+    monkeypatch.setattr(run_context, "device_support", lambda system: None)
+    devices, network = SimpleNamespace(cgroup_version=lambda: 2), SimpleNamespace(ip_addresses=lambda: None)
+    system: Any = SimpleNamespace(is_remote=False, files=None, devices=devices, network=network)
+    hypervisor: Any = FakeHypervisor()
+    capabilities = parse_capabilities(hypervisor.capabilities())
+    host = run_context._ask_host(hypervisor, system, [parsed_vm(domain_type="qemu", **options)], capabilities)
+    assert (host.firmwares is not None) is read
 
 
 def test_the_daemons_are_looked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
