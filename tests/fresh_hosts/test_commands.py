@@ -45,26 +45,26 @@ def host(request: pytest.FixtureRequest, clone: Path, tmp_path: Path) -> Iterato
 
 
 def run(host: FreshHost, clone: Path, *command: str) -> str:
-    """Run a command of the clone, and return what it printed; pip trusts there whom it trusts on this machine."""
+    """Run a command of the clone, and return its output; pip trusts the same authorities as on this machine."""
     authorities = shutil.copy(AUTHORITIES, clone / ".git")
     return host.run("env", f"PIP_CERT={authorities}", str(clone / command[0]), *command[1:])
 
 
 @pytest.mark.parametrize("host", ["debian-12", "debian-13"], indirect=True)
 def test_quickstart_leaves_a_vm_that_runs(host: FreshHost, clone: Path) -> None:
-    said = run(host, clone, "quickstart")
+    output = run(host, clone, "quickstart")
 
-    assert re.search(r"^state +running, by ", said, re.MULTILINE)
-    assert re.search(r"^second run .* changed=0 ", said, re.MULTILINE)
+    assert re.search(r"^state +running, by ", output, re.MULTILINE)
+    assert re.search(r"^second run .* changed=0 ", output, re.MULTILINE)
     assert host.run("virsh", "list", "--name").strip()
 
 
-# All of them run on Debian 12.
+# The whole of ./run-tests runs on Debian 12.
 @pytest.mark.parametrize("host", ["debian-13"], indirect=True)
 def test_run_tests_prepares_the_machine_and_runs_unit_tests(host: FreshHost, clone: Path) -> None:
     host.run("apt-get", "update")
     host.run("apt-get", "install", "--yes", "--no-install-recommends", "git")
 
-    said = run(host, clone, "run-tests", "unit")
+    output = run(host, clone, "run-tests", "unit")
 
-    assert re.fullmatch(r"[1-9]\d+ passed, 0 failed", said.strip().splitlines()[-1])
+    assert re.fullmatch(r"[1-9]\d+ passed, 0 failed", output.strip().splitlines()[-1])

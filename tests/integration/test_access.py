@@ -79,7 +79,7 @@ class TestTheSystemsLibvirt:
         assert "become: true" in run.error["hint"]
 
     @pytest.mark.usefixtures("members_only")
-    def test_does_for_its_group_what_it_may(self, user: User, new_vm: NewVm, images: Path) -> None:
+    def test_serves_its_group_with_the_users_rights(self, user: User, new_vm: NewVm, images: Path) -> None:
         member = replace(user, groups=("libvirt",))
         hidden = images / "hidden"
         hidden.mkdir()

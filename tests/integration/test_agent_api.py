@@ -308,7 +308,7 @@ class TestARequestIsRefused:
     @pytest.mark.parametrize(
         ("method", "path", "status"), [("POST", "/", 404), ("POST", "/vm/stop", 404), ("GET", "/vm/start", 405)]
     )
-    def test_elsewhere(self, node: ManagementNode, method: str, path: str, status: int) -> None:
+    def test_at_another_path(self, node: ManagementNode, method: str, path: str, status: int) -> None:
         headers = {"taskuuid": uuid.uuid4().hex, "callbackurl": node.callback_url}
         assert node.ask(for_nowhere(), headers, path=path, method=method)[0] == status
 
@@ -324,7 +324,7 @@ class TestManyDocuments:
         assert node.result(task, count=2) == first
         assert len(node.results(task)) == 2
 
-    def test_a_burst_is_taken_as_far_as_there_is_room(self, node: ManagementNode) -> None:
+    def test_a_burst_is_accepted_as_far_as_there_is_room(self, node: ManagementNode) -> None:
         sent = [for_nowhere() for _number in range(100)]
         tasks = [uuid.uuid4().hex for _number in range(100)]
         with ThreadPoolExecutor(20) as senders:

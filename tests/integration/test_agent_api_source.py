@@ -76,7 +76,7 @@ class TestAPlaybookThatNeverLeavesAResult:
             yield node, playbooks
             playbooks.held = playbooks.refusing = False
 
-    def test_fails_when_its_time_is_over_and_holds_up_nobody(
+    def test_fails_when_its_time_is_over_and_delays_nobody(
         self, stuck: tuple[ManagementNode, Playbooks], tmp_path: Path
     ) -> None:
         node, playbooks = stuck

@@ -95,11 +95,11 @@ class TestFoundBeforeAnythingIsChanged:
         fails(new_vm(domain_type="kvm", **foreign), "unsupported_domain_type", "not_needed")
 
 
-class TestTheReferencesTexts:
+class TestTheAgentsTexts:
     def test_not_enough_memory(self, new_vm: NewVm) -> None:
         fails(new_vm(memory="200TiB"), "not_enough_memory")
 
-    def test_a_limit_beyond_what_the_kernel_takes(self, new_vm: NewVm) -> None:
+    def test_a_limit_beyond_what_the_kernel_accepts(self, new_vm: NewVm) -> None:
         # libvirt checks averages itself. It passes a burst on to the kernel; newer releases refuse it before.
         limits = {"outbound_bandwidth": 8_192_000}
         burst = "<bandwidth><outbound average='1000' burst='99999999'/></bandwidth>"
@@ -117,13 +117,13 @@ class TestImages:
         assert run.error["libvirt"]["message"]
         assert state(first["uuid"]) == "running"
 
-    def test_one_that_qemu_may_not_reach(self, new_vm: NewVm, images: Path) -> None:
+    def test_one_that_qemu_may_not_open(self, new_vm: NewVm, images: Path) -> None:
         private = images / "private"
         private.mkdir(mode=0o700)
         disk = media.write_qcow2(private / "disk.qcow2", "nobody reads this")
         fails(new_vm(root_volume={"install_path": str(disk)}), "image_permission")
 
-    def test_one_whose_format_is_none_of_ours(self, new_vm: NewVm, images: Path) -> None:
+    def test_one_whose_format_is_not_supported(self, new_vm: NewVm, images: Path) -> None:
         disk = images / "disk.vmdk"
         subprocess.run(["qemu-img", "create", "-q", "-f", "vmdk", disk, "10M"], check=True)
         fails(new_vm(root_volume={"install_path": str(disk)}), "image_format", "not_needed")

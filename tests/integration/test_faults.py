@@ -34,12 +34,12 @@ AUTOSTART = Path("/etc/libvirt/qemu/autostart")
 IQN = "iqn.2026-01.org.example:faults"
 CHAP = ("user", "pa55word")
 
-ASKING = ["open", "list the domains", "get the capabilities", "get the domain capabilities"]
+QUERYING = ["open", "list the domains", "get the capabilities", "get the domain capabilities"]
 # Once for all VMs of a task that have any.
 SECRETS = "list the secrets"
 STARTING = ["start the domain", "get the state", "read the definition"]
-CHANGING_ONE_THAT_RUNS = [
-    *ASKING,
+CHANGING_A_RUNNING_VM = [
+    *QUERYING,
     "get the state",
     "read the definition",
     SECRETS,
@@ -51,7 +51,7 @@ CHANGING_ONE_THAT_RUNS = [
 # All libvirt calls of each scenario; consecutive calls of one name count as one.
 CALLS = {
     "new": [
-        *ASKING,
+        *QUERYING,
         "look up the domain",
         SECRETS,
         "define the domain",
@@ -60,7 +60,7 @@ CALLS = {
         *STARTING,
     ],
     "changed": [
-        *ASKING,
+        *QUERYING,
         "get the state",
         "read the definition",
         SECRETS,
@@ -69,13 +69,13 @@ CALLS = {
         *STARTING,
     ],
     "restart": [
-        *CHANGING_ONE_THAT_RUNS,
+        *CHANGING_A_RUNNING_VM,
         "shut the domain down",
         "get the state",
         *STARTING,
     ],
     "live": [
-        *CHANGING_ONE_THAT_RUNS,
+        *CHANGING_A_RUNNING_VM,
         "set the limits of a disk",
         "get the state",
         "read the definition",
@@ -83,7 +83,7 @@ CALLS = {
         "get the state",
     ],
     "paused": [
-        *ASKING,
+        *QUERYING,
         "get the state",
         "get autostart",
         "read the definition",
@@ -95,7 +95,7 @@ CALLS = {
         "get the state",
     ],
     "new, undone": [
-        *ASKING,
+        *QUERYING,
         "look up the domain",
         SECRETS,
         "define the domain",
@@ -110,7 +110,7 @@ CALLS = {
         "get the state",
     ],
     "restart, undone": [
-        *CHANGING_ONE_THAT_RUNS,
+        *CHANGING_A_RUNNING_VM,
         "shut the domain down",
         "get the state",
         "start the domain",
@@ -139,7 +139,7 @@ Vm = dict[str, Any]
 
 
 def moments(scenario: str, what: str) -> list[tuple[str, Fault]]:
-    """Return the faults to try: before each call, and with libvirtd also within calls that change something.
+    """Return the faults to try: before each call, and for libvirtd also within calls that change something.
 
     In the other scenarios, the state after one call is that before the next. For a task, a libvirtd that is gone after
     one call is gone before the next. Calls that a scenario has in common with earlier ones are tried there.
@@ -171,7 +171,7 @@ def at(scenario: str, call: str, what: str = "task", when: str = "before") -> Fa
 
 
 def at_every_call(what: str) -> pytest.MarkDecorator:
-    """Return a test for each moment of each scenario."""
+    """Return a decorator that runs a test for each fault of each scenario."""
     cases = [
         pytest.param(scenario, fault, id=f"{scenario}, {moment}")
         for scenario in CALLS

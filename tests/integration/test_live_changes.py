@@ -174,7 +174,7 @@ class TestVolumes:
         assert MIB not in [disk["bytes"] for disk in linux_guest.seen(guest["uuid"], "disk")]
         assert is_in_sync(guest)
 
-    def test_that_the_guest_holds_go_at_the_next_boot(
+    def test_that_the_guest_keeps_are_removed_at_the_next_boot(
         self, new_vm: NewVm, volume: dict[str, Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         # This guest never releases the device, however long libvirt waits.
@@ -385,7 +385,7 @@ class TestSmallThings:
 
 
 class TestWhatCannotBeDone:
-    def test_now_is_there_after_the_next_boot(self, new_vm: NewVm, volume: dict[str, Any]) -> None:
+    def test_now_takes_effect_at_the_next_boot(self, new_vm: NewVm, volume: dict[str, Any]) -> None:
         vm = new_vm()
         start(vm)
         changes = {"video_type": "vga", "data_volumes": [volume], "nics": [nic_of(vm)]}
@@ -396,7 +396,7 @@ class TestWhatCannotBeDone:
         assert definition(vm["uuid"], inactive=False).find("devices/video/model").get("type") == "vga"
         assert is_in_sync(vm, **changes)
 
-    def test_because_it_is_wrong_takes_back_what_was_done(self, new_vm: NewVm, volume: dict[str, Any]) -> None:
+    def test_because_it_is_wrong_undoes_what_was_done(self, new_vm: NewVm, volume: dict[str, Any]) -> None:
         holder = new_vm(data_volumes=[volume])
         start(holder)
         vm = new_vm()

@@ -72,7 +72,7 @@ class TestStart:
         (parameters,) = definition(vm["uuid"]).iterfind("devices/interface/virtualport/parameters")
         assert parameters.get("interfaceid") == identity
 
-    def test_says_which_bridge_is_none_of_its_kind(self, new_vm: NewVm, switch: OpenVSwitch) -> None:
+    def test_says_which_bridge_is_of_another_kind(self, new_vm: NewVm, switch: OpenVSwitch) -> None:
         vm = new_vm(nics=[nic(bridge_name="ovsbr9"), nic(bridge_name="br_eth0", mac="", nic_internal_name="")])
         vm["nics"].append({"bridge_name": BRIDGE})
         run = failed(vm)

@@ -197,7 +197,7 @@ class TestSecret:
         assert module_run.failed(vm).error["rollback"] == "done"
         assert value_of(secret_uuid) == ceph.wrong_key
 
-    def test_a_failed_start_does_not_take_it_from_another_vm(
+    def test_a_failed_start_does_not_remove_it_from_another_vm(
         self, new_vm: NewVm, ceph: CephCluster, secret_uuid: str
     ) -> None:
         broken = in_ceph(new_vm, ceph, secret_uuid, domain_patches=[UNKNOWN_TO_QEMU])

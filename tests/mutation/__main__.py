@@ -30,12 +30,12 @@ from ansible_collections.zstack.kvm.tests.support import golden_domains, libvirt
 
 from .mutants import Mutant, mutants_of, unchanged
 
-# What takes long to import is imported here, so that not every child has to.
+# Modules that take long to import are imported here, so that not every child has to.
 IMPORTED = (hypothesis, golden_domains, libvirt_schema)
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 UTILS = CHECKOUT / "plugins" / "module_utils"
 PACKAGE = "ansible_collections.zstack.kvm."
-# What writes the sources of disks. The rest of storage asks and does, which the integration tests try.
+# The functions that write the sources of disks. The integration tests cover the rest of the storage code.
 STORAGE = {
     "base": ("network_source", "add_auth"),
     "ceph": ("disk", "parse_image", "_monitors"),
@@ -43,14 +43,14 @@ STORAGE = {
     "fusionstor": ("disk", "export_name"),
     "iscsi": ("disk", "chap_secret_uuid"),
 }
-# What a mutant of the builders is imported by.
+# The packages that import a mutant of the builders.
 USERS = (PACKAGE + "plugins.module_utils._domain", PACKAGE + "tests.")
 UNIT_TESTS = CHECKOUT / "tests" / "unit" / "plugins" / "module_utils"
 SECONDS = 120
 
 
 class _Instead(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Import the mutant instead of the module that it was made from."""
+    """Import the mutant instead of the module from which it was created."""
 
     def __init__(self, mutant: Mutant) -> None:
         path = mutant.path.relative_to(CHECKOUT).with_suffix("")

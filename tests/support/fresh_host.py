@@ -32,7 +32,7 @@ AuthorizedKeysFile /etc/ssh/access_key.pub
 UseDNS no
 """
 _SSH_OPTIONS = ("-F /dev/null", "-o UserKnownHostsFile=/dev/null", "-o StrictHostKeyChecking=no", "-o LogLevel=ERROR")
-# systemd-nspawn shows the network devices of the machine's namespace.
+# systemd-nspawn's sysfs shows the network devices of the machine's own namespace.
 _OWN_DEVICES = """set -e
 mkdir /run/own-sysfs
 mount -t sysfs sysfs /run/own-sysfs

@@ -20,7 +20,7 @@ from .tested_systems import PAGE, ROOT, counted
 
 HEAD = ("version", "run", "passed", "failed", "on")
 _MARKS = re.compile(r"(<!-- versions: begin -->\n).*?(<!-- versions: end -->)", re.DOTALL)
-# What was run on a version, by the names of its reports; those of ansible-test are numbered.
+# The runs on a version, by the names of their reports; those of ansible-test are numbered.
 _RUNS = (
     (r"versions-sanity-([\d.]+)()-\d+", "ansible-core %s", "sanity tests"),
     (r"versions-units-([\d.]+)-([\d.]+)-\d+", "ansible-core %s", "unit tests, Python %s"),

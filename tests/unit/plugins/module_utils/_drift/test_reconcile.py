@@ -269,7 +269,7 @@ class TestDevices:
         '<target dev="%s" bus="virtio"/></disk>'
     )
 
-    def test_added_by_hand_to_an_owned_list_go(self) -> None:
+    def test_added_by_hand_to_an_owned_list_are_removed(self) -> None:
         by_hand = self.DISK % ("extra.raw", "vdz")
         ((path, before, after),) = found(
             desired_domain(), defined(('<controller type="pci"', by_hand + '<controller type="pci"'))
