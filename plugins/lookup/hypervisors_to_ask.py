@@ -64,6 +64,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ansible.errors import AnsibleError
 from ansible.inventory.manager import InventoryManager
 from ansible.plugins.lookup import LookupBase
 
@@ -88,9 +89,20 @@ def placement(
     def matching(patterns: Sequence[str]) -> list[str]:
         return [host.name for host in inventory.get_hosts(",".join(patterns))] if patterns else []
 
-    found = [*matching(parts), *matching(list(_words(chosen))), *play_hosts]
+    def matches_a_host(part: str) -> bool:
+        try:
+            return bool(matching([part.lstrip("!&")]))
+        except AnsibleError:
+            # With host_pattern_mismatch=error
+            return False
+
+    if all(part[0] in "!&" for part in parts):
+        parts = ["all", *parts]
+    # An intersection with nothing is empty; what excludes nothing changes nothing.
+    effective = [part for part in parts if part[0] == "&" or matches_a_host(part)]
+    found = [*matching(effective), *matching(list(_words(chosen))), *play_hosts]
     hypervisors = list(dict.fromkeys(found))
-    unmatched = [part for part in parts if part[0] not in "!&" and not matching([part])]
+    unmatched = [part for part in parts if part[0] not in "!&" and part not in effective]
     return {"hypervisors": hypervisors, "asked_by": shares(play_hosts, hypervisors), "unmatched": unmatched}
 
 

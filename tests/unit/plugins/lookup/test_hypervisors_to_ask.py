@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible import constants
 from ansible_collections.zstack.kvm.plugins.lookup.hypervisors_to_ask import parts_of_pattern, placement, shares
 
 GROUPS = {
@@ -62,5 +63,17 @@ class TestLookup:
     def test_a_pattern_excludes(self) -> None:
         assert look_up(["hv*:storage", "!hv2"])["hypervisors"] == ["hv1", "hv3"]
 
-    def test_parts_that_match_no_host_are_named_except_those_that_exclude(self) -> None:
-        assert look_up("hv1,kvn:!hv9")["unmatched"] == ["kvn"]
+    @pytest.mark.parametrize("mismatch", ["warning", "error", "ignore"])
+    def test_parts_that_match_no_host_are_named_except_those_that_exclude(
+        self, mismatch: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(constants, "HOST_PATTERN_MISMATCH", mismatch, raising=False)
+        found = look_up("hv1,hv2,kvn:!hv9")
+        assert (found["hypervisors"], found["unmatched"]) == (["hv1", "hv2"], ["kvn"])
+
+    @pytest.mark.parametrize("mismatch", ["warning", "error"])
+    def test_a_pattern_that_only_excludes_leaves_all_others(
+        self, mismatch: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(constants, "HOST_PATTERN_MISMATCH", mismatch, raising=False)
+        assert look_up("!hv2,!hv9")["hypervisors"] == ["hv1", "hv3", "fe80::1"]
