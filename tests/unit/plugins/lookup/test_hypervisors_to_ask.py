@@ -57,6 +57,11 @@ class TestLookup:
         found = look_up("storage")
         assert found == {"hypervisors": ["hv3", "hv1"], "asked_by": {"hv1": ["hv1", "hv3"]}, "unmatched": []}
 
+    def test_a_host_of_the_play_that_cannot_ask_is_asked_by_another_one(self) -> None:
+        found = placement(["storage"], GROUPS, ["hv1", "hv2"], asking=["hv1"])
+        assert found["hypervisors"] == ["hv3", "hv1", "hv2"]
+        assert found["asked_by"] == {"hv1": ["hv1", "hv3", "hv2"]}
+
     def test_hosts_that_limit_leaves_out_are_hypervisors(self) -> None:
         assert look_up("hv1", chosen="hypervisors")["hypervisors"] == ["hv1", "hv2"]
 
