@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm, image_directory
 from ansible_collections.zstack.kvm.tests.support import linux_guest, media
-from ansible_collections.zstack.kvm.tests.support.in_process import failed, hypervisor, start
+from ansible_collections.zstack.kvm.tests.support.in_process import agreed, failed, hypervisor, start
 from ansible_collections.zstack.kvm.tests.support.serial_console import wait_for_text
 from ansible_collections.zstack.kvm.tests.support.servers.process import free_port
 from ansible_collections.zstack.kvm.tests.support.virsh import definition, qmp, remove_domain, state, try_virsh, virsh
@@ -267,6 +267,16 @@ def test_addresses_are_kept_over_three_restarts_of_a_vm_that_is_redefined(new_vm
         remove_domain(vm["uuid"])
         assert not start(vm).failed
         assert recorded_addresses(vm) == addresses
+
+
+def test_a_disk_gets_the_address_of_a_controller_of_a_vm_that_exists(new_vm: NewVm) -> None:
+    vm = new_vm(create_paused=True)
+    assert not start(vm).failed
+    (taken,) = definition(vm["uuid"]).iterfind("devices/controller[@type='scsi']/address")
+    wanted = {"type": "pci", "bus": taken.get("bus"), "slot": taken.get("slot")}
+    run = agreed({**vm, "root_volume": {**vm["root_volume"], "address": wanted}})
+    assert (run.actions, run.vm["restart_required"]) == (["define"], True)
+    assert definition(vm["uuid"]).find("devices/disk/address").attrib == taken.attrib
 
 
 def test_a_vm_boots_from_the_export_that_its_root_volume_is_recovered_from(new_vm: NewVm, images: Path) -> None:

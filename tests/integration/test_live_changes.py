@@ -192,6 +192,19 @@ class TestVolumes:
         run = live(vm, data_volumes=[{**volume, "use_virtio": False}])
         assert (run.actions, run.vm["restart_required"]) == (["define"], True)
 
+    def test_are_attached_without_a_boot_order_that_a_running_disk_has(
+        self, new_vm: NewVm, volume: dict[str, Any]
+    ) -> None:
+        vm = new_vm()
+        vm["root_volume"]["boot_order"] = 1
+        start(vm)
+        root = {**vm["root_volume"], "boot_order": 2}
+        run = live(vm, root_volume=root, data_volumes=[{**volume, "boot_order": 1}])
+        assert (run.actions, run.vm["restart_required"], run.vm["warnings"]) == (["define", "attach_volume"], True, [])
+        assert definition(vm["uuid"], inactive=False).find("devices/disk/target[@dev='vdb']") is not None
+        orders = [boot.get("order") for boot in definition(vm["uuid"], inactive=True).iterfind("devices/disk/boot")]
+        assert orders == ["2", "1"]
+
     def test_that_hold_something_else_are_replaced(
         self, guest: dict[str, Any], volume: dict[str, Any], images: Path
     ) -> None:

@@ -21,7 +21,7 @@ from .._spec.vm import PciSlot, Vm
 _BUILT_IN_SLOTS = {"pc": 0x01, "q35": 0x1F}
 # libvirt adds a bus of its own when the one before it is nearly full.
 _NEARLY_FULL = 24
-_BRIDGES = ("pci-bridge", "dmi-to-pci-bridge")
+PCI_BRIDGES = ("pci-bridge", "dmi-to-pci-bridge")
 _HINT = "correct the address, or leave it out to let libvirt choose one"
 
 
@@ -50,7 +50,7 @@ def pci_address_problems(domain: etree._Element, vm: Vm) -> Iterator[Problem]:
 
 
 def _slot_problems(option_path: str, slot: PciSlot, model: Optional[str]) -> Iterator[Problem]:
-    if slot.slot == 0 and (slot.bus == 0 or model in _BRIDGES):
+    if slot.slot == 0 and (slot.bus == 0 or model in PCI_BRIDGES):
         what = "the bridge of PCI bus %d itself" % slot.bus if slot.bus else "the host bridge"
         yield _problem(option_path, "is in slot 0, which belongs to %s" % what)
     elif model == "pcie-root-port" and slot.slot:

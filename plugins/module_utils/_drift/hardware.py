@@ -18,6 +18,7 @@ try:
 except ImportError:  # the module reports it
     pass
 
+from .._domain.pci_buses import PCI_BRIDGES
 from .._host.machine_types import machine_family
 from .identity import CONTROLLER, number
 from .rules import RULES
@@ -197,7 +198,7 @@ def drop_chosen_firmware(desired: etree._Element, merged: etree._Element) -> Non
 
 
 def free_desired_addresses(pairs: Mapping[etree._Element, etree._Element], merged: etree._Element) -> None:
-    """Remove the address of devices whose slot another device is to have, or whose USB bus is gone.
+    """Remove the address of devices whose slot another device is to have, or whose bus is gone or of another kind.
 
     C(pairs): the merged device of each desired one.
     """
@@ -207,16 +208,28 @@ def free_desired_addresses(pairs: Mapping[etree._Element, etree._Element], merge
         for key in [_address(desired_device)]
         if key is not None
     }
-    buses = {controller.get("index") for controller in merged.iterfind('devices/controller[@type="usb"]')}
+    usb_buses = {controller.get("index") for controller in merged.iterfind('devices/controller[@type="usb"]')}
+    pci_buses = {
+        number(controller.get("index")): controller.get("model")
+        for controller in merged.iterfind('devices/controller[@type="pci"]')
+    }
     for device in merged.iterfind("devices/*"):
         key = _address(device)
         if key is None:
             continue
         address = device.find("address")
         taken = desired.get(key, device) is not device
-        dangling = address.get("type") == "usb" and address.get("bus") not in buses
-        if taken or (dangling and key not in desired):
+        dangling = address.get("type") == "usb" and address.get("bus") not in usb_buses
+        if taken or ((dangling or _is_misplaced(address, pci_buses)) and key not in desired):
             device.remove(address)
+
+
+def _is_misplaced(address: etree._Element, pci_buses: Mapping[int, Optional[str]]) -> bool:
+    """Return whether the PCI bus of an address has no such slot, because its controller has become another one."""
+    if address.get("type") != "pci":
+        return False
+    model, slot = pci_buses.get(number(address.get("bus"))), number(address.get("slot"))
+    return (slot == 0 and model in PCI_BRIDGES) or (slot != 0 and model == "pcie-root-port")
 
 
 def _address(device: etree._Element) -> Optional[tuple[object, ...]]:
@@ -226,6 +239,6 @@ def _address(device: etree._Element) -> Optional[tuple[object, ...]]:
     if address is None or parts is None:
         return None
     target = device.find("target")
-    # Drives of different buses have the same numbers.
-    bus = target.get("bus") if device.tag == "disk" and target is not None else None
+    # Drives of different buses have the same numbers; on PCI all devices share theirs.
+    bus = target.get("bus") if address.get("type") == "drive" and target is not None else None
     return (address.get("type"), bus, *(number(address.get(part)) for part in parts))

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Collection
 
 try:
     from lxml import etree
@@ -68,15 +69,18 @@ def has_free_slot(live: etree._Element) -> bool:
     return bool(ports - {bus for bus, _slot in used})
 
 
-def attachable(device: etree._Element, live: etree._Element) -> str:
-    """Return the XML with which a device is plugged in: without what only a plugged device has."""
+def attachable(device: etree._Element, live: etree._Element, taken: Collection[str] = ()) -> str:
+    """Return the XML with which a device is plugged in: without what only a plugged device has.
+
+    C(taken): the boot orders of other devices.
+    """
     plugged = copy.deepcopy(device)
     for part in ("alias", "backingStore", "mirror"):
         for each in plugged.findall(part):
             plugged.remove(each)
-    if live.find("os/boot") is not None:
+    for each in plugged.findall("boot"):
         # libvirt accepts a boot order per device only if there is no boot order by kind (os/boot).
-        for each in plugged.findall("boot"):
+        if live.find("os/boot") is not None or each.get("order") in taken:
             plugged.remove(each)
     return text(plugged)
 

@@ -10,7 +10,7 @@ the next boot.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Optional
 
@@ -168,7 +168,7 @@ def _plug(part: _DifferingPart, planned: Planned) -> None:
     if running is not None:
         planned.detach.append(_plugged(_PLUGGED[part.name].detach, running, live))
     if desired is not None:
-        planned.attach.append(_plugged(_PLUGGED[part.name].attach, desired, live))
+        planned.attach.append(_plugged(_PLUGGED[part.name].attach, desired, live, _taken_orders(desired, planned)))
 
 
 def _has_to_stay(running: Optional[etree._Element]) -> bool:
@@ -188,10 +188,27 @@ def _identity(device: etree._Element) -> Optional[str]:
     return None if found is None else found.get(kind.attribute)
 
 
-def _plugged(action: type[PluggedDevice], device: etree._Element, live: etree._Element) -> Action:
+def _taken_orders(device: etree._Element, planned: Planned) -> frozenset[str]:
+    """Return the boot orders of other devices that stay plugged in: libvirt changes none of a running VM."""
+    desired = {_name(each) for each in planned.desired.iterfind("devices/*") if each.tag in _PLUGGED}
+    return frozenset(
+        other.find("boot").get("order", "")
+        for other in planned.live.iterfind("devices/*[boot]")
+        if other.tag not in _PLUGGED
+        or (_name(other) != _name(device) and (_name(other) in desired or not can_be_unplugged(other)))
+    )
+
+
+def _name(device: etree._Element) -> tuple[str, str]:
+    return device.tag, (_identity(device) or "").lower()
+
+
+def _plugged(
+    action: type[PluggedDevice], device: etree._Element, live: etree._Element, taken: Collection[str] = ()
+) -> Action:
     kind, identity = _PLUGGED[device.tag], _identity(device)
     path = 'devices/%s/%s[@%s="%s"]/..' % (device.tag, kind.child, kind.attribute, identity)
-    return action(attachable(device, live), path, "%s %s" % (kind.label, identity))
+    return action(attachable(device, live, taken), path, "%s %s" % (kind.label, identity))
 
 
 def _plan_disk(desired: etree._Element, running: etree._Element, found: list[Found], planned: Planned) -> None:

@@ -15,7 +15,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils.addresses import (
     parse_address,
     usable_address,
 )
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 MAC = "fa:00:00:00:00:01"
@@ -76,6 +76,7 @@ class TestParsing:
     def test_gives_nothing_for_what_is_no_address(self, text: Any) -> None:
         assert parse_address(text) is None
 
+    @settings(deadline=None)
     @given(st.text())
     def test_never_returns_shell_or_template_syntax(self, text: str) -> None:
         parsed = parse_address("fe80::1%" + text)

@@ -10,7 +10,7 @@ import unicodedata
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils.foreign_text import clean, clean_all, clean_line, shorten
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 ANY_TEXT = st.text(st.characters())
@@ -43,6 +43,7 @@ def test_a_line_is_one() -> None:
     assert clean_line("web\n01\t\x0b") == "web 01 \ufffd"
 
 
+@settings(deadline=None)
 @given(ANY_TEXT)
 def test_clean_text_can_be_written_and_stays_as_it_is(text: str) -> None:
     cleaned = clean(text)

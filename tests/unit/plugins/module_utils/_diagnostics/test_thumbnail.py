@@ -13,7 +13,7 @@ import zlib
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._diagnostics.screenshot import PNG_SIGNATURE, write_png
 from ansible_collections.zstack.kvm.plugins.module_utils._diagnostics.thumbnail import thumbnail
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 Lines = list[bytes]
@@ -57,6 +57,7 @@ def pixels(picture: bytes) -> tuple[int, int, Lines]:
     return width, height, [raw[row * size + 1 : (row + 1) * size] for row in range(height)]
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_whatever_the_filters_are_the_pixels_are_the_same(data: st.DataObject) -> None:
     width = data.draw(st.integers(1, 6))

@@ -172,6 +172,35 @@ class TestAddresses:
         free_desired_addresses({desired: interface}, merged)
         assert (tags(disk), tags(interface)) == ([], ["address"])
 
+    def test_that_a_virtio_disk_is_to_have_are_freed(self) -> None:
+        disk = '<disk><target dev="vda" bus="virtio"/><address type="pci" bus="0x00" slot="0x05"/></disk>'
+        merged = domain(devices=self.PCI % ("controller", "0x00", "controller") + disk)
+        controller, merged_disk = merged.find("devices")
+        free_desired_addresses({etree.fromstring(disk): merged_disk}, merged)
+        assert (tags(controller), tags(merged_disk)) == ([], ["target", "address"])
+
+    def test_that_a_virtio_disk_has_are_freed(self) -> None:
+        disk = '<disk><target dev="vda" bus="virtio"/><address type="pci" bus="0x00" slot="0x05"/></disk>'
+        merged = domain(devices=disk + self.PCI % ("interface", "0x00", "interface"))
+        merged_disk, interface = merged.find("devices")
+        free_desired_addresses({etree.fromstring(self.PCI % ("interface", "0", "interface")): interface}, merged)
+        assert (tags(merged_disk), tags(interface)) == (["target"], ["address"])
+
+    @pytest.mark.parametrize(
+        ("model", "slot", "found"),
+        [
+            ("pcie-root-port", "0x00", ["address"]),
+            ("pcie-root-port", "0x01", []),
+            ("pci-bridge", "0x01", ["address"]),
+            ("pci-bridge", "0x00", []),
+        ],
+    )
+    def test_that_a_pci_bus_of_this_kind_does_not_have_are_freed(self, model: str, slot: str, found: list[str]) -> None:
+        controller = f'<controller type="pci" index="4" model="{model}"/>'
+        merged = domain(devices=controller + f'<interface><address type="pci" bus="0x04" slot="{slot}"/></interface>')
+        free_desired_addresses({}, merged)
+        assert tags(merged.find("devices/interface")) == found
+
     @pytest.mark.parametrize(("bus", "found"), [("0", ["address"]), ("1", [])])
     def test_on_a_usb_bus_that_is_gone_are_freed(self, bus: str, found: list[str]) -> None:
         controller = '<controller type="usb" index="0"/>'

@@ -9,6 +9,7 @@ from typing import Any, Optional
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._actions.live import (
+    AttachVolume,
     ChangeMedia,
     PinThread,
     ReconnectNic,
@@ -78,6 +79,26 @@ VOLUME = (
 def test_can_be_changed_at_once(replacement: tuple[str, str], actions: list[str]) -> None:
     planned = changes(replacement)
     assert (names(planned), left(planned)) == (actions, [])
+
+
+ORDERED = VOLUME.replace("<target", '<boot order="1"/><target') % ("vdd", "virtio")
+
+
+@pytest.mark.parametrize(
+    ("device", "is_kept"),
+    [
+        pytest.param("", True, id="of no device"),
+        pytest.param('<target dev="vda" bus="virtio"/>', False, id="of a volume that stays"),
+        pytest.param('<target dev="vdb" bus="virtio"/>', True, id="of a volume that is detached"),
+        pytest.param('<target dev="hdc" bus="ide"/>', False, id="of a CD drive"),
+        pytest.param('<model type="virtio"/>', False, id="of a NIC that stays"),
+    ],
+)
+def test_a_volume_is_attached_with_its_boot_order_unless_a_device_keeps_it(device: str, is_kept: bool) -> None:
+    running = (('<boot dev="hd"/>', ""), *(((device, device + '<boot order="1"/>'),) if device else ()))
+    planned = changes(("<video>", ORDERED), ('dev="vdb"', 'dev="vde"'), running=running)
+    (attached,) = [each for each in planned.actions if isinstance(each, AttachVolume) and "/new" in each.xml]
+    assert ('<boot order="1"/>' in attached.xml) is is_kept
 
 
 @pytest.mark.parametrize(
