@@ -238,7 +238,9 @@ def _try_core(
         (programs / f"python{version}").unlink(missing_ok=True)
         (programs / f"python{version}").symlink_to(program)
     tools = replace(CHECKOUT, environment_name=f"versions/core-{core}", first_in_path=str(programs))
-    _create_environment(session, tools.venv, python, "-r", "tests/requirements-pytest.txt", f"ansible-core=={core}.*")
+    # Some tests run modules in their own process.
+    requirements = ["-r", "tests/requirements-pytest.txt", "libvirt-python", f"ansible-core=={core}.*"]
+    _create_environment(session, tools.venv, python, *requirements)
     with failures.noted(f"ansible-core {core}: sanity"):
         run_ansible_test(session, tools, f"versions-sanity-{core}", "sanity", "--junit")
     for version in supported.pythons_of_unit_tests(core, found):

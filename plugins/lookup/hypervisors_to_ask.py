@@ -14,7 +14,7 @@ author:
 description:
   - Returns the hosts of the inventory on which VMs may run, and which host of the play queries each of them.
     C(playbooks/start_vms.yml) uses it before it starts anything.
-  - Each host of the play queries itself, and its share of the hypervisors that are not in the play.
+  - Each host of the play that queries does so for itself, and for its share of the other hypervisors.
 options:
   _terms:
     description:
@@ -26,6 +26,12 @@ options:
     type: list
     elements: str
     required: true
+  asking:
+    description:
+      - The hosts of the play that query. A host on which an earlier play failed cannot.
+      - By default all of O(play_hosts).
+    type: list
+    elements: str
   chosen:
     description:
       - The host pattern of the play. Hosts that match it are hypervisors as well, including those that C(--limit)
@@ -52,7 +58,7 @@ _value:
       type: list
       elements: str
     asked_by:
-      description: For each host of the play, the hosts that it queries.
+      description: For each host of the play that queries, the hosts that it queries.
       type: dict
     unmatched:
       description: The parts of the pattern that match no host.
@@ -62,8 +68,9 @@ _value:
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Optional
 
+from ansible.errors import AnsibleError
 from ansible.inventory.manager import InventoryManager
 from ansible.plugins.lookup import LookupBase
 
@@ -74,12 +81,16 @@ class LookupModule(LookupBase):
     def run(self, terms: Sequence[Any], variables: Any = None, **kwargs: Any) -> list[dict[str, Any]]:
         """Return one mapping."""
         self.set_options(var_options=variables, direct=kwargs)
-        play_hosts, chosen = self.get_option("play_hosts"), self.get_option("chosen")
-        return [placement(terms, variables["groups"], play_hosts, chosen)]
+        play_hosts, asking, chosen = map(self.get_option, ("play_hosts", "asking", "chosen"))
+        return [placement(terms, variables["groups"], play_hosts, chosen, asking)]
 
 
 def placement(
-    pattern: Any, groups: Mapping[str, Sequence[str]], play_hosts: Sequence[str], chosen: Any = None
+    pattern: Any,
+    groups: Mapping[str, Sequence[str]],
+    play_hosts: Sequence[str],
+    chosen: Any = None,
+    asking: Optional[Sequence[str]] = None,
 ) -> dict[str, Any]:
     """Return the hypervisors, which host of the play asks them, and the parts of the pattern that match no host."""
     parts = parts_of_pattern(pattern, groups)
@@ -88,10 +99,22 @@ def placement(
     def matching(patterns: Sequence[str]) -> list[str]:
         return [host.name for host in inventory.get_hosts(",".join(patterns))] if patterns else []
 
-    found = [*matching(parts), *matching(list(_words(chosen))), *play_hosts]
+    def matches_a_host(part: str) -> bool:
+        try:
+            return bool(matching([part.lstrip("!&")]))
+        except AnsibleError:
+            # With host_pattern_mismatch=error
+            return False
+
+    if all(part[0] in "!&" for part in parts):
+        parts = ["all", *parts]
+    # An intersection with nothing is empty; what excludes nothing changes nothing.
+    effective = [part for part in parts if part[0] == "&" or matches_a_host(part)]
+    found = [*matching(effective), *matching(list(_words(chosen))), *play_hosts]
     hypervisors = list(dict.fromkeys(found))
-    unmatched = [part for part in parts if part[0] not in "!&" and not matching([part])]
-    return {"hypervisors": hypervisors, "asked_by": shares(play_hosts, hypervisors), "unmatched": unmatched}
+    unmatched = [part for part in parts if part[0] not in "!&" and part not in effective]
+    asked_by = shares(play_hosts if asking is None else asking, hypervisors)
+    return {"hypervisors": hypervisors, "asked_by": asked_by, "unmatched": unmatched}
 
 
 def parts_of_pattern(pattern: Any, groups: Mapping[str, Sequence[str]]) -> list[str]:
@@ -104,12 +127,12 @@ def parts_of_pattern(pattern: Any, groups: Mapping[str, Sequence[str]]) -> list[
     return whole + [part for parts in split for part in parts]
 
 
-def shares(play_hosts: Sequence[str], hypervisors: Sequence[str]) -> dict[str, list[str]]:
-    """Return for each host of the play itself, and its share of the hypervisors that are not in the play."""
-    in_play = set(play_hosts)
-    others = [host for host in hypervisors if host not in in_play]
-    count = len(play_hosts)
-    return {host: [host, *others[number::count]] for number, host in enumerate(play_hosts)}
+def shares(asking: Sequence[str], hypervisors: Sequence[str]) -> dict[str, list[str]]:
+    """Return for each host that asks itself, and its share of the hypervisors that do not."""
+    themselves = set(asking)
+    others = [host for host in hypervisors if host not in themselves]
+    count = len(asking)
+    return {host: [host, *others[number::count]] for number, host in enumerate(asking)}
 
 
 def _words(pattern: Any) -> Iterator[str]:

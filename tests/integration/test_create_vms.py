@@ -84,11 +84,12 @@ class Controller:
         variables: dict[str, Any] = json.loads(run.stdout)
         return variables
 
-    def report(self) -> str:
-        """Return the page of playbooks/report.yml."""
+    def report(self, **variables: Any) -> str:
+        """Return the page of playbooks/report.yml about the VMs of the same variables."""
         page = self.guests.with_name("report.html")
-        variables = json.dumps({"zstack_report_file": str(page), "zstack_report_pictures": False})
-        run = self._run("ansible-playbook", "-i", str(self._hypervisors), "-e", variables, "playbooks/report.yml")
+        settings = {"zstack_report_file": str(page), "zstack_report_pictures": False}
+        given = json.dumps({**self._variables, **settings, **variables})
+        run = self._run("ansible-playbook", "-i", str(self._hypervisors), "-e", given, "playbooks/report.yml")
         assert run.returncode == 0, run.stdout + run.stderr
         return page.read_text(encoding="utf-8")
 
@@ -141,9 +142,10 @@ def test_names_an_image_and_a_key_become_guests_that_one_logs_in_to(tmp_path: Pa
     assert seen["address"] in controller.guests.read_text(encoding="utf-8")
     listed = controller.vm_in_inventory_plugin()
     assert (listed["zstack_vm_address"], listed["zstack_vm_cloud_init"]["state"]) == (seen["address"], "done")
-    page = controller.report()
+    page = controller.report(zstack_disk_size="3GiB")
     assert f">{seen['address']}<" in page
     assert "cloud-init done" in page
+    assert '<span class="">yes</span>' in page
 
 
 def test_all_problems_are_one_error_before_anything_is_changed(tmp_path: Path, images: Path) -> None:

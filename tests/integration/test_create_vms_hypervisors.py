@@ -100,6 +100,10 @@ def test_each_hypervisor_runs_its_vms_and_one_inventory_has_the_guests_of_all(fl
     twice = output_of(fleet.begin("--extra-vars", "zstack_names=one"))
     assert "is to run on hv140 and hv141 at once" in twice
     assert "changed=1" not in twice
+    first_alone = {"zstack_names": "{{ ['one'] if inventory_hostname == 'hv140' else [] }}"}
+    without_key = output_of(fleet.begin("-e", json.dumps(first_alone), "-e", "zstack_ssh_key=missing.pub"))
+    assert "zstack_ssh_key: gives no key" in without_key
+    assert "no host names a VM" not in without_key
 
     run = fleet.begin()
     for hypervisor in VMS:

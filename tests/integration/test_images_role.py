@@ -76,6 +76,14 @@ def test_images_are_verified_and_fetched_once(images: Path, sources: list[dict[s
     assert [result["stdout"] for result in first if "stat" in result.get("cmd", ())] == [str(paths[0].stat().st_ino)]
 
 
+def test_check_mode_predicts_images_of_a_hypervisor_that_has_none(images: Path, given: list[dict[str, str]]) -> None:
+    directory = images / "none" / "cache"
+    results = run_tasks([include(directory, given)], check=True)
+    assert [result["msg"] for result in results if result.get("failed")] == []
+    assert f"'plain': '{paths_of(directory, given)[1]}'" in str(results)
+    assert not directory.exists()
+
+
 @pytest.mark.parametrize("checksum", ["md5:d41d8cd98f00b204e9800998ecf8427e", "sha256:0", ""])
 def test_a_checksum_that_is_no_sha256_is_refused_before_anything_is_created(images: Path, checksum: str) -> None:
     directory = images / "cache"

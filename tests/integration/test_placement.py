@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,22 @@ HOSTS = {"hv1": {}, "hv2": {"zstack_uri": "qemu+unix:///system?socket=/run/nobod
 HV2 = "hv2 cannot be queried for its running VMs"
 
 
+FAILURE_ON_HV2 = {"ansible.builtin.fail": {"msg": "It has no image"}, "when": "inventory_hostname == 'hv2'"}
+
+
 def look(directory: Path, **variables: Any) -> subprocess.CompletedProcess[str]:
     """Run the placement part of start_vms for VMs on hv1, and return the outcome."""
+    return play(directory, {"zstack_hosts": "hv1", **variables}, "--tags", "placement", "playbooks/start_vms.yml")
+
+
+def play(directory: Path, variables: Mapping[str, Any], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run ansible-playbook for both hosts, and return the outcome."""
     settings = {"ansible_connection": "local", "ansible_python_interpreter": TARGET_PYTHON}
     inventory = directory / "inventory.json"
     inventory.write_text(json.dumps({"kvm": {"hosts": HOSTS, "vars": settings}}), encoding="utf-8")
-    command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(inventory), "--tags", "placement"]
+    command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(inventory)]
     return subprocess.run(
-        [*command, "-e", json.dumps({"zstack_hosts": "hv1", **variables}), "playbooks/start_vms.yml"],
+        [*command, "-e", json.dumps(variables), *arguments],
         cwd=CHECKOUT, env=dict(os.environ), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
     )  # fmt: skip
 
@@ -53,3 +62,13 @@ def test_a_part_of_a_pattern_that_matches_no_host_is_an_error(tmp_path: Path) ->
 def test_the_others_of_a_pattern_need_not_answer(tmp_path: Path) -> None:
     run = look(tmp_path, zstack_hypervisors="hv1")
     assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_a_host_that_an_earlier_play_failed_on_is_queried_by_another_one(tmp_path: Path) -> None:
+    playbook = tmp_path / "playbook.json"
+    earlier = {"hosts": "kvm", "gather_facts": False, "tasks": [FAILURE_ON_HV2]}
+    playbook.write_text(json.dumps([earlier, {"import_playbook": "zstack.kvm.start_vms"}]), encoding="utf-8")
+    variables = {"zstack_hosts": "kvm", "zstack_uri": "qemu:///system"}
+    run = play(tmp_path, variables, str(playbook))
+    assert "ok: [hv1 -> hv2] => (item=hv2)" in run.stdout, run.stdout + run.stderr
+    assert "hv1   -   nothing to start" in run.stdout, run.stdout + run.stderr

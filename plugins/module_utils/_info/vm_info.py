@@ -31,7 +31,7 @@ from .._libvirt.guest_addresses import ask_addresses
 from .._libvirt.hypervisor import Hypervisor
 from .._libvirt.observed import DomainList, ObservedVm, list_domains, observe_domain
 from .._spec.vm import Vm
-from .._start.console import console_of_domain
+from .._start.console_address import console_of_domain
 from .._start.plan import Policy
 from .._start.result import VmResult
 from .._start.run_context import StartRequest

@@ -17,7 +17,7 @@ from .._actions.context import ActionContext
 from .._libvirt.observed import ObservedVm
 from .._spec.vm import Vm
 from .apply import apply
-from .console import console_of
+from .console_address import console_of
 from .readiness import is_started, wait_until_ready
 from .result import VmResult
 from .run_context import RunContext

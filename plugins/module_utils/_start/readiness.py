@@ -22,7 +22,7 @@ from .._libvirt.circuit_breaker import CircuitBreaker
 from .._libvirt.cloud_init import CloudInitLook
 from .._libvirt.guest_addresses import Address, ask_addresses, best_first, is_global, is_in_use
 from ..waiting import POLL_SECONDS
-from .console import WILDCARDS
+from .console_address import WILDCARDS
 
 CONSOLE_SECONDS = 30
 _AGENT_SECONDS = 1

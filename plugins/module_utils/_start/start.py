@@ -26,7 +26,7 @@ from .._host_storage.facts import facts as storage_facts
 from .._libvirt.hypervisor import Hypervisor
 from .._libvirt.observed import ObservedVm, observe
 from .._spec.vm import Vm
-from .console import console_of
+from .console_address import console_of
 from .machine_types import MachineTypes
 from .plan import (
     Drift,

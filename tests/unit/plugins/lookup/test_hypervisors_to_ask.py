@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible import constants
 from ansible_collections.zstack.kvm.plugins.lookup.hypervisors_to_ask import parts_of_pattern, placement, shares
 
 GROUPS = {
@@ -56,11 +57,28 @@ class TestLookup:
         found = look_up("storage")
         assert found == {"hypervisors": ["hv3", "hv1"], "asked_by": {"hv1": ["hv1", "hv3"]}, "unmatched": []}
 
+    def test_a_host_of_the_play_that_cannot_ask_is_asked_by_another_one(self) -> None:
+        found = placement(["storage"], GROUPS, ["hv1", "hv2"], asking=["hv1"])
+        assert found["hypervisors"] == ["hv3", "hv1", "hv2"]
+        assert found["asked_by"] == {"hv1": ["hv1", "hv3", "hv2"]}
+
     def test_hosts_that_limit_leaves_out_are_hypervisors(self) -> None:
         assert look_up("hv1", chosen="hypervisors")["hypervisors"] == ["hv1", "hv2"]
 
     def test_a_pattern_excludes(self) -> None:
         assert look_up(["hv*:storage", "!hv2"])["hypervisors"] == ["hv1", "hv3"]
 
-    def test_parts_that_match_no_host_are_named_except_those_that_exclude(self) -> None:
-        assert look_up("hv1,kvn:!hv9")["unmatched"] == ["kvn"]
+    @pytest.mark.parametrize("mismatch", ["warning", "error", "ignore"])
+    def test_parts_that_match_no_host_are_named_except_those_that_exclude(
+        self, mismatch: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(constants, "HOST_PATTERN_MISMATCH", mismatch, raising=False)
+        found = look_up("hv1,hv2,kvn:!hv9")
+        assert (found["hypervisors"], found["unmatched"]) == (["hv1", "hv2"], ["kvn"])
+
+    @pytest.mark.parametrize("mismatch", ["warning", "error"])
+    def test_a_pattern_that_only_excludes_leaves_all_others(
+        self, mismatch: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(constants, "HOST_PATTERN_MISMATCH", mismatch, raising=False)
+        assert look_up("!hv2,!hv9")["hypervisors"] == ["hv1", "hv3", "fe80::1"]

@@ -24,7 +24,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._info.vm_info import re
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt import domain_facts
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.observed import ObservedVm
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
-from ansible_collections.zstack.kvm.plugins.module_utils._start.console import console_of_domain
+from ansible_collections.zstack.kvm.plugins.module_utils._start.console_address import console_of_domain
 from ansible_collections.zstack.kvm.plugins.module_utils._start.plan import Drift, Policy, plan_vm
 from lxml import etree
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Optional
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils._start.console import console_of, console_of_domain
+from ansible_collections.zstack.kvm.plugins.module_utils._start.console_address import console_of, console_of_domain
 from ansible_collections.zstack.kvm.tests.unit.fakes import parsed_vm
 from lxml import etree
 
