@@ -20,6 +20,7 @@ from .._host.capabilities import DomainCapabilities, DomainKind, Host, domain_ki
 from .._spec.vm import Vm, Volume
 from .._storage.backends import disk as disk_of
 from .._storage.base import StorageFacts
+from ..import_lock import import_lock
 from .board_problems import board_problems
 from .boot_order import plan_boot
 from .channel import add_channels, add_spice_channel, add_webdav_channel
@@ -149,7 +150,8 @@ def build(vm: Vm, host: Host, facts: StorageFacts) -> DesiredDomain:
     problems.extend(pci_address_problems(domain, vm))
     unpatched = None
     if vm.domain_patches:
-        from .patches import apply_patches
+        with import_lock:
+            from .patches import apply_patches
 
         unpatched = copy.deepcopy(domain)
         apply_patches(domain, vm.domain_patches, problems)

@@ -15,6 +15,7 @@ except ImportError:  # the module reports it
     pass
 
 from .._host.bridge_ports import Ports, show_strays
+from ..import_lock import import_lock
 from .live_form import as_definition
 from .normal_form import normalise_desired, normalise_existing
 from .reconcile import merge
@@ -62,7 +63,8 @@ def live_drift(
     if not found:
         return LiveDrift()
     # Most VMs are in sync: what changes them is imported for the others only.
-    from .live_changes import plan_live_changes
+    with import_lock:
+        from .live_changes import plan_live_changes
 
     planned = plan_live_changes(desired, live, ports, found, running)
     differences = tuple(each.as_difference() for each in found)

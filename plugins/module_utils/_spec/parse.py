@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Optional, TypeVar
 
 from .._errors.errors import Problem
 from .._storage.backends import check, check_together
+from ..import_lock import import_lock
 from . import values
 from .arguments import CREATE, VM_ARGUMENT_SPEC
 from .defaults import fill_in
@@ -231,7 +232,8 @@ def _secrets(raw: Any, options: _SecretOptions) -> Iterator[str]:
         yield from (text for value in _texts(mapping.get("value")) for text in texts_of(value))
     if options.documents:
         # Imports a parser of YAML.
-        from .cloud_init import secret_texts
+        with import_lock:
+            from .cloud_init import secret_texts
 
         yield from (text for name in options.documents for text in secret_texts(mapping.get(name)))
     for name in options.names:
@@ -324,7 +326,8 @@ def _cloud_init(vm: Part) -> Optional[CloudInit]:
     part = vm.get("cloud_init")
     if part is None:
         return None
-    from .cloud_init import seed_documents
+    with import_lock:
+        from .cloud_init import seed_documents
 
     content = (part.get(name) for name in ("user_data", "meta_data", "network_config"))
     return CloudInit(part.option_path, seed_documents(vm.get("uuid"), vm.get("name"), *content))

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Optional
 
 from .._errors.errors import Problem
+from ..import_lock import import_lock
 from .device_addresses import device_address_problems
 from .disk_validation import disk_problems
 from .machine_problems import machine_problems
@@ -73,7 +74,8 @@ def problems_of_vm(vm: Part) -> Iterator[Problem]:
     yield from _boot_problems(vm)
     yield from _address_problems(vm)
     if vm.get("cloud_init") is not None:
-        from .cloud_init import problems_of_cloud_init
+        with import_lock:
+            from .cloud_init import problems_of_cloud_init
 
         yield from problems_of_cloud_init(vm.get("cloud_init"))
     yield from device_address_problems(vm)

@@ -17,6 +17,7 @@ except ImportError:  # the module reports it
 from .._errors.errors import VmError
 from .._libvirt.hypervisor import Hypervisor
 from .._libvirt.observed import DomainList
+from ..import_lock import import_lock
 
 if TYPE_CHECKING:
     from .domain_claims import Claims
@@ -63,7 +64,8 @@ class OtherDomains:
 
     def _read(self, uuid: str, active: bool) -> Optional[Claims]:
         """Return a domain's claims; None if they can't be read: it may have gone meanwhile, or its QEMU hangs."""
-        from .domain_claims import claims_of
+        with import_lock:
+            from .domain_claims import claims_of
 
         try:
             return claims_of(etree.fromstring(self._hypervisor.xml(uuid, inactive=not active)), active)

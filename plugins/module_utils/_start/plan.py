@@ -14,6 +14,7 @@ from .._drift.walk import Difference
 from .._errors.errors import VmError
 from .._libvirt.observed import ObservedVm
 from .._spec.vm import Vm
+from ..import_lock import import_lock
 
 if TYPE_CHECKING:
     from .._actions.action import Action
@@ -240,7 +241,8 @@ def _definition(
     sets_autostart = vm.autostart is not None and bool(observed.autostart) != vm.autostart
     if not defines and not sets_autostart:
         return []
-    from .._actions.definition import BackUpDefinition, Define, SetAutostart
+    with import_lock:
+        from .._actions.definition import BackUpDefinition, Define, SetAutostart
 
     actions: list[Action] = []
     if defines:
@@ -261,7 +263,8 @@ def _power(vm: Vm, observed: ObservedVm, restarts: bool, policy: Policy, given_s
     power = power_of(observed)
     if power == KEEP and not restarts:
         return []
-    from .._actions.power import DiscardSavedState, Resume, Start, Stop, WaitUntilOff, WakeUp, is_up
+    with import_lock:
+        from .._actions.power import DiscardSavedState, Resume, Start, Stop, WaitUntilOff, WakeUp, is_up
 
     start = given_start or Start()
     if observed.saved and given_start is not None:

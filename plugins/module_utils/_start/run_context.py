@@ -22,6 +22,7 @@ from .._host.system import System
 from .._libvirt.hypervisor import Hypervisor
 from .._libvirt.observed import DomainList, list_domains
 from .._spec.vm import Vm
+from ..import_lock import import_lock
 from .other_domains import OtherDomains
 from .plan import Policy
 from .result import SecretMask
@@ -107,7 +108,8 @@ class RunContext:
     @cached_property
     def missing_daemons(self) -> list[str]:
         """Return a message for each daemon that libvirt needs to start a VM and that isn't available."""
-        from .daemons import missing_daemons
+        with import_lock:
+            from .daemons import missing_daemons
 
         return missing_daemons(self.system, self.hypervisor.uri)
 
@@ -149,7 +151,8 @@ def begin_run(hypervisor: Hypervisor, system: System, vms: Sequence[Vm], request
 def _storage_problems(vms: Sequence[Vm], system: System, hypervisor: Hypervisor) -> list[Problem]:
     if not vms:
         return []
-    from .._host_storage.preparation import preflight
+    with import_lock:
+        from .._host_storage.preparation import preflight
 
     return preflight(vms, system, hypervisor)
 
@@ -159,7 +162,8 @@ def _volume_stores(
 ) -> Optional[VolumeStores]:
     if system.is_remote or not any(volume.create for vm in vms for volume in vm.volumes):
         return None
-    from .._host_storage.volume_stores import VolumeStores
+    with import_lock:
+        from .._host_storage.volume_stores import VolumeStores
 
     return VolumeStores(system, hypervisor, owner, vms)
 

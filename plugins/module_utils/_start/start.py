@@ -26,6 +26,7 @@ from .._host_storage.facts import facts as storage_facts
 from .._libvirt.hypervisor import Hypervisor
 from .._libvirt.observed import ObservedVm, observe
 from .._spec.vm import Vm
+from ..import_lock import import_lock
 from .console_address import console_of
 from .machine_types import MachineTypes
 from .plan import (
@@ -113,7 +114,8 @@ def _plan_and_apply(run: RunContext, vm: Vm, result: VmResult) -> None:
     if run.request.check_mode:
         result.actions = [action.name for action in actions if run.shared_actions.is_first(action)]
     elif plan.actions or vm.wait_for not in _ENDS_WITH_START:
-        from .execution import execute
+        with import_lock:
+            from .execution import execute
 
         execute(run, vm, observed, actions, result)
 
@@ -137,7 +139,8 @@ def _compare(run: RunContext, vm: Vm, observed: ObservedVm) -> _Comparison:
     facts = storage_facts(vm, existing, run.system, run.hypervisor)
     seed = None
     if vm.cloud_init is not None:
-        from .._host_storage.seeds import seed_of
+        with import_lock:
+            from .._host_storage.seeds import seed_of
 
         seed = seed_of(vm, existing, live, run.system)
         facts = facts if seed is None else replace(facts, seed_path=seed.path)
@@ -189,7 +192,8 @@ def _plan(run: RunContext, vm: Vm, observed: ObservedVm, result: VmResult) -> tu
     prepare: Prepare = tuple
     if use.starts or use.attaches or plan.definition:
         plan, unwritable = _with_seed(run, vm, compared.seed, plan)
-        from .prerequisites import Change, check, preparations
+        with import_lock:
+            from .prerequisites import Change, check, preparations
 
         change = Change(vm, compared.desired, reconciled.merged, observed, facts, compared.overlays, work, plan, use)
         found = check(run, change)
@@ -212,7 +216,8 @@ def _volume_work(run: RunContext, vm: Vm, observed: ObservedVm, compared: _Compa
     """Return the work on the volumes that say how they are created."""
     if not any(volume.create for volume in vm.volumes):
         return VolumeWork()
-    from .created_volumes import Domains, volume_work
+    with import_lock:
+        from .created_volumes import Domains, volume_work
 
     domains = Domains(compared.to_define.element, observed.inactive, observed.live, compared.overlays)
     return volume_work(run, vm, compared.facts, domains)
@@ -224,7 +229,8 @@ def _restore(
     """Return what restores the VM from its memory snapshot, None without one, and what prevents that."""
     if vm.memory_snapshot is None:
         return None, []
-    from .memory_snapshot import plan_restore
+    with import_lock:
+        from .memory_snapshot import plan_restore
 
     starts = is_to_be_started(observed)
     snapshot = plan_restore(vm, compared.built.element, run.hypervisor, run.system, run.host, starts)
@@ -235,7 +241,8 @@ def _with_seed(run: RunContext, vm: Vm, seed: Optional[Seed], plan: Plan) -> tup
     """Return the plan with the seed, if it has to be written, and what prevents that."""
     if seed is None or seed.is_current:
         return plan, []
-    from .._host_storage.seeds import seed_action, seed_problems
+    with import_lock:
+        from .._host_storage.seeds import seed_action, seed_problems
 
     # The definition names it, so it comes first.
     write = seed_action(seed, run.host.capabilities.qemu_owner)
@@ -264,7 +271,8 @@ def _check_definition(run: RunContext, desired: domain.DesiredDomain, definition
     try:
         if desired.unpatched is not None and not run.system.is_remote:
             # What the builders write conforms to the schema.
-            from .._host.domain_schema import check_schema
+            with import_lock:
+                from .._host.domain_schema import check_schema
 
             check_schema(definition)
         run.hypervisor.check_definition(definition, observed.inactive_xml)
@@ -299,7 +307,8 @@ def _oom_score_drift(vm: Vm, run: RunContext) -> tuple[list[Difference], list[Ac
     desired = vm.oom_score_adj
     if desired is None:
         return [], []
-    from .._actions.oom_score import SetOomScore, oom_score
+    with import_lock:
+        from .._actions.oom_score import SetOomScore, oom_score
 
     actual = oom_score(vm, run.system)
     if actual is None or actual == desired:

@@ -15,6 +15,7 @@ import pytest
 MODULE_UTILS = Path(__file__).resolve().parents[4] / "plugins" / "module_utils"
 # Each package may import those before it, and itself.
 DIRECTION = (
+    "import_lock",
     "foreign_text",
     "addresses",
     "_errors",
