@@ -308,6 +308,20 @@ def test_a_vm_that_is_started_paused_stays_so(new_vm: NewVm, images: Path) -> No
     assert (resumed.vm["actions"], state(vm["uuid"])) == (["resume"], "running")
 
 
+def test_a_vm_that_is_restored_paused_has_what_was_saved(new_vm: NewVm, images: Path) -> None:
+    images.chmod(0o777)
+    snapshot = str(images / "memory")
+    vm = new_vm(create_paused=True)
+    assert not start({**vm, "smbios": {"serial": "saved"}}).failed
+    virsh("save", vm["uuid"], snapshot)
+    whole = {**vm, "memory_snapshot": snapshot, "omitted_settings": "remove"}
+    run = agreed(whole)
+    assert (run.actions, run.vm["state"], run.vm["restart_required"]) == (["define", "restore"], "paused", True)
+    assert definition(vm["uuid"], inactive=False).findtext("sysinfo/system/entry") == "saved"
+    again = agreed(whole)
+    assert (again.result["changed"], again.vm["restart_required"]) == (False, True)
+
+
 def test_a_restored_guest_continues_where_it_was(guest: dict[str, Any], images: Path) -> None:
     images.chmod(0o777)
     without_server = {**guest, "data_volumes": guest["data_volumes"][:-1]}

@@ -68,7 +68,7 @@ def test_images_are_verified_and_fetched_once(images: Path, sources: list[dict[s
     # The fact images_paths is set at the end.
     assert any("truncated cannot be decompressed: xz: " in str(result.get("msg")) for result in second)
     assert f"'plain': '{paths[1]}'" in str(second)
-    not_downloaded = "images_list: other cannot be downloaded: The checksum for "
+    not_downloaded = f"images_list: other cannot be downloaded: The checksum for {directory}/.other."
     assert any(str(result.get("msg")).startswith(not_downloaded) for result in third)
     assert any("the checksum of wrong is" in str(result.get("msg")) for result in first)
     assert sorted(directory.iterdir()) == [new, *paths]
@@ -76,11 +76,11 @@ def test_images_are_verified_and_fetched_once(images: Path, sources: list[dict[s
     assert [result["stdout"] for result in first if "stat" in result.get("cmd", ())] == [str(paths[0].stat().st_ino)]
 
 
-def test_check_mode_predicts_images_of_a_hypervisor_that_has_none(images: Path, given: list[dict[str, str]]) -> None:
+def test_check_mode_predicts_images_of_a_hypervisor_that_has_none(images: Path, sources: list[dict[str, str]]) -> None:
     directory = images / "none" / "cache"
-    results = run_tasks([include(directory, given)], check=True)
+    results = run_tasks([include(directory, sources)], check=True)
     assert [result["msg"] for result in results if result.get("failed")] == []
-    assert f"'plain': '{paths_of(directory, given)[1]}'" in str(results)
+    assert f"'plain': '{paths_of(directory, sources)[1]}'" in str(results)
     assert not directory.exists()
 
 

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from .context import ActionContext
 
 _RUN_DIRECTORY = "/run/libvirt/qemu"
-# libvirt's reasons of a VM that was started paused: before and after libvirtd has been restarted.
-_PAUSED_ON_PURPOSE = ("user", "unknown", "from_snapshot")
+# libvirt's reasons of a VM that was started paused, before and after libvirtd has been restarted, or restored paused.
+_PAUSED_ON_PURPOSE = ("user", "unknown", "from_snapshot", "migration")
 # Errors that only say that libvirt or QEMU failed.
 _UNSPECIFIC = ("libvirt_error", "qemu_failed", "invalid_domain", "unsupported_device")
 _SETTLE_SECONDS = 10

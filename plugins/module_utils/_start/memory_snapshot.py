@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import NamedTuple, Optional
 
 try:
@@ -25,10 +26,14 @@ from .._spec.vm import Vm
 
 
 class PlannedRestore(NamedTuple):
-    """The action, None if the VM is not restored; and what prevents it."""
+    """The action, None if the VM is not restored; and what prevents it.
+
+    C(leaves_drift): the restored VM has what was in the snapshot, and its options remove at its next boot.
+    """
 
     action: Optional[Restore] = None
     problems: tuple[Problem, ...] = ()
+    leaves_drift: bool = False
 
 
 def plan_restore(
@@ -36,8 +41,8 @@ def plan_restore(
 ) -> PlannedRestore:
     """Return how a VM that C(starts) is restored. C(desired): its domain.
 
-    libvirt compares what the guest sees with what it saw when its memory was saved: all that the options leave open is
-    as the definition in the snapshot has it.
+    libvirt compares what the guest sees with what it saw when its memory was saved: all that the options leave open, or
+    remove because they are omitted, is as the definition in the snapshot has it.
     """
     path = vm.memory_snapshot
     if path is None or not starts:
@@ -56,9 +61,10 @@ def plan_restore(
     if missing is not None:
         message = "%s was saved on the machine type %s, which %s no longer has" % (path, missing.name, missing.emulator)
         return _impossible(vm, message)
-    merged = reconcile(with_omitted(desired, vm, saved), saved).merged
+    merged = reconcile(with_omitted(desired, replace(vm, omitted_settings="keep"), saved), saved).merged
+    leaves_drift = vm.omitted_settings == "remove" and bool(reconcile(desired, merged).differences)
     _keep_host_model(merged, saved)
-    return PlannedRestore(Restore(path, etree.tostring(merged, encoding="unicode")))
+    return PlannedRestore(Restore(path, etree.tostring(merged, encoding="unicode")), leaves_drift=leaves_drift)
 
 
 def _impossible(vm: Vm, message: str) -> PlannedRestore:

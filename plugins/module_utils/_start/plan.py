@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Optional
 
 from .._drift.walk import Difference
@@ -118,6 +118,16 @@ def power_of(observed: ObservedVm) -> str:
     if observed.state == "paused":
         return _PAUSED.get(observed.reason, RESUME)
     return _POWER.get(observed.state, BUSY)
+
+
+def without_restoring(vm: Vm, observed: ObservedVm) -> ObservedVm:
+    """Return a VM that was restored paused as one that somebody has paused.
+
+    libvirt's reason is that of an incoming migration, of a VM that usually has no definition yet. No task resumes a VM
+    with C(create_paused), so that it never runs twice.
+    """
+    is_restored = vm.create_paused and observed.persistent and observed.state == "paused"
+    return replace(observed, reason="user") if is_restored and observed.reason == "migration" else observed
 
 
 def check_state(vm: Vm, observed: ObservedVm, policy: Policy) -> None:

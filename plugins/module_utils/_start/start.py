@@ -41,6 +41,7 @@ from .plan import (
     will_attach,
     will_restore,
     will_start,
+    without_restoring,
 )
 from .result import SecretMask, VmResult, as_failure, domain_text, failed, of_vm, without_secrets_of_patches
 from .run_context import RunContext, StartRequest, begin_run
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from .._host_storage.overlays import Overlays
     from .._host_storage.seeds import Seed
     from .._storage.base import StorageFacts
+    from .memory_snapshot import PlannedRestore
     from .plan import Prepare
 
 # What only some VMs need is imported where it is used: most runs change nothing, and every task compiles its imports.
@@ -101,6 +103,7 @@ def _plan_and_apply(run: RunContext, vm: Vm, result: VmResult) -> None:
     observed = observe(run.hypervisor, vm, run.domains)
     result.state = observed.state
     result.console = console_of(vm, observed.live)
+    observed = without_restoring(vm, observed)
     check_state(vm, observed, run.policy)
     plan, prepare = _plan(run, vm, observed, result)
     result.restart_required = plan.restart_required
@@ -182,8 +185,15 @@ def _plan(run: RunContext, vm: Vm, observed: ObservedVm, result: VmResult) -> tu
     definition = etree.tostring(reconciled.merged, encoding="unicode") if is_defined else ""
     use = Use(will_start(observed, drift, run.policy), will_attach(drift, run.policy))
     work = _volume_work(run, vm, observed, compared)
-    restore, problems = _restore(run, vm, observed, compared)
+    snapshot = _snapshot(run, vm, observed, compared)
+    problems: list[Problem] = []
+    restore = None
+    if snapshot is not None:
+        restore = snapshot.action
+        problems += snapshot.problems
     plan = plan_vm(vm, observed, drift, run.policy, definition, _rewriting(compared.to_define), restore)
+    if snapshot is not None and snapshot.leaves_drift:
+        plan = replace(plan, restart_required=True)
     plan = with_volumes(plan, work, observed, run.policy, use.starts)
     if use.starts or plan.definition:
         problems += machines.problems(use.starts and will_restore(observed, run.policy))
@@ -223,18 +233,15 @@ def _volume_work(run: RunContext, vm: Vm, observed: ObservedVm, compared: _Compa
     return volume_work(run, vm, compared.facts, domains)
 
 
-def _restore(
-    run: RunContext, vm: Vm, observed: ObservedVm, compared: _Comparison
-) -> tuple[Optional[Action], list[Problem]]:
-    """Return what restores the VM from its memory snapshot, None without one, and what prevents that."""
+def _snapshot(run: RunContext, vm: Vm, observed: ObservedVm, compared: _Comparison) -> Optional[PlannedRestore]:
+    """Return how the VM is restored from its memory snapshot, None without one."""
     if vm.memory_snapshot is None:
-        return None, []
+        return None
     with import_lock:
         from .memory_snapshot import plan_restore
 
     starts = is_to_be_started(observed)
-    snapshot = plan_restore(vm, compared.built.element, run.hypervisor, run.system, run.host, starts)
-    return snapshot.action, list(snapshot.problems)
+    return plan_restore(vm, compared.built.element, run.hypervisor, run.system, run.host, starts)
 
 
 def _with_seed(run: RunContext, vm: Vm, seed: Optional[Seed], plan: Plan) -> tuple[Plan, list[Problem]]:

@@ -400,6 +400,8 @@ class TestASuspendedGuest:
         (True, "running", "booted", True),
         (True, "paused", "user", True),
         (True, "paused", "unknown", True),
+        (True, "paused", "migration", True),
+        (False, "paused", "migration", False),
         (True, "paused", "ioerror", False),
         (False, "paused", "user", False),
         (True, "shutoff", "user", False),

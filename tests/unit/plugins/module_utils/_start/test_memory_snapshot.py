@@ -53,6 +53,15 @@ def planned(
     return plan_restore(vm, desired, Libvirt(xml), System(kind), HOST, starts)
 
 
+@pytest.mark.parametrize(("omitted_settings", "leaves_drift"), [("keep", False), ("remove", True)])
+def test_what_omitted_options_remove_is_in_the_restored_vm(omitted_settings: str, leaves_drift: bool) -> None:
+    saved = etree.tostring(saved_xml(panic_devices=["isa"]), encoding="unicode")
+    found = planned(saved, omitted_settings=omitted_settings)
+    assert found.action is not None
+    assert etree.fromstring(found.action.xml).find("devices/panic") is not None
+    assert found.leaves_drift is leaves_drift
+
+
 def saved_xml(**options: Any) -> etree._Element:
     """Return the definition of the VM as libvirt saves it."""
     domain = build(parsed_vm(**options), recorded_host("debian-12"), StorageFacts()).element

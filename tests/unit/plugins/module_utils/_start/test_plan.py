@@ -31,6 +31,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._start.plan import (
     touched_disks,
     will_attach,
     will_start,
+    without_restoring,
 )
 from ansible_collections.zstack.kvm.tests.unit.fakes import parsed_vm
 
@@ -109,6 +110,14 @@ class TestStatesWithoutDrift:
         with pytest.raises(VmError) as caught:
             plan(observed("paused", reason))
         assert caught.value.code == "vm_busy"
+
+    @pytest.mark.parametrize(
+        ("create_paused", "persistent", "reason"),
+        [(True, True, "user"), (True, False, "migration"), (False, True, "migration")],
+    )
+    def test_restored_paused_it_is_paused_on_purpose(self, create_paused: bool, persistent: bool, reason: str) -> None:
+        seen = dataclasses.replace(observed("paused", "migration"), persistent=persistent)
+        assert without_restoring(vm(create_paused=create_paused), seen).reason == reason
 
     def test_in_a_state_that_libvirt_has_no_word_for_it_is_busy(self) -> None:
         with pytest.raises(VmError) as caught:
