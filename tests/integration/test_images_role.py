@@ -46,6 +46,7 @@ def paths_of(directory: Path, sources: list[dict[str, str]]) -> list[Path]:
     return [directory / f"{each['name']}-{each['checksum'][7:19]}.img" for each in sources]
 
 
+@pytest.mark.own_system
 def test_images_are_verified_and_fetched_once(images: Path, sources: list[dict[str, str]]) -> None:
     """Two runs need the same images at once; then they get wrong ones and a truncated one."""
     directory = images / "cache"
