@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from ipaddress import IPv6Address
 from typing import Optional
 from urllib.parse import SplitResult, unquote, urlsplit
 
 _PORTS = {"http": 80, "https": 443}
+_IPV6_SERVER = re.compile(r"([^][@]*@)?\[[0-9A-Fa-f:.]+\](:[0-9]*)?")
 
 
 def problem_of(url: str, allowed: Optional[Sequence[str]] = None) -> str:
@@ -31,10 +34,21 @@ def _parts(url: str) -> Optional[SplitResult]:
         return None
     try:
         parts = urlsplit(url)
-        usable = parts.scheme in _PORTS and parts.hostname and parts.port != 0
+        usable = parts.scheme in _PORTS and parts.hostname and parts.port != 0 and _has_plain_brackets(parts)
     except ValueError:
         return None
     return parts if usable else None
+
+
+def _has_plain_brackets(parts: SplitResult) -> bool:
+    """Return whether brackets hold nothing but an IPv6 address; Pythons and HTTP clients read others differently.
+
+    Raises ValueError if they hold something else.
+    """
+    if not {"[", "]"} & set(parts.netloc):
+        return True
+    IPv6Address(parts.hostname or "")
+    return _IPV6_SERVER.fullmatch(parts.netloc) is not None
 
 
 def _covers(allowed: Optional[SplitResult], requested: SplitResult) -> bool:

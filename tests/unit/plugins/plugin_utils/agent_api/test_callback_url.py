@@ -65,10 +65,25 @@ def test_not_allowed(url: str) -> None:
         "http://h /",
         "http://h\\@evil/",
         "http://h:0/",
+        "http://[",
+        "http://[::1",
+        "http://::1]/",
+        "http://[10.0.0.2]/",
+        "http://[zs.example]/",
+        "http://10.0.0.2[::1]/",
+        "http://[::1]evil/",
+        "http://[::1%25eth0]/",
+        "http://[v1.a]/",
+        "http://a[b@h/",
     ],
 )
 def test_no_url(url: str) -> None:
     assert problem_of(url) == "it is not an http or https URL"
+
+
+@pytest.mark.parametrize("url", ["http://[::1]/", "http://[2001:DB8::2]:8080/callback", "http://[::ffff:10.0.0.2]:80"])
+def test_an_ipv6_address_in_brackets_is_a_server(url: str) -> None:
+    assert problem_of(url, [url]) == ""
 
 
 def test_without_a_list_any_is_allowed() -> None:
