@@ -96,12 +96,16 @@ class TestFileSystem:
         assert state(vm["uuid"]) == "absent"
 
 
+# With the Python of Debian 13, eight are enough for the whole task.
 @pytest.mark.parametrize("descriptors", [1, 2, 3, 4, 6, 8])
 def test_without_file_descriptors_a_task_fails_before_it_has_changed_anything(new_vm: NewVm, descriptors: int) -> None:
     channel = {"socket_path": f"/run/{uuid.uuid4().hex[:8]}/agent", "target_name": "org.qemu.guest_agent.0"}
     vm = new_vm(channels=[channel])
     run = start(vm, shortage=Shortage(descriptors=descriptors))
     assert "Traceback" not in run.output
+    if descriptors == 8 and not run.failed:
+        assert state(vm["uuid"]) == "running"
+        return
     assert run.error["rollback"] == "not_needed", run.error
     assert "Too many open files" in run.error["message"], run.error
     assert "taken" not in run.error["message"]

@@ -473,7 +473,10 @@ def _make_volume_fit(volume: dict[str, Any], index: int) -> None:
         volume.pop("chap_username", None)
         volume.pop("chap_password", None)
     _make_creation_fit(volume, kind)
-    if volume.get("format") == "qcow2" or "create" in volume:
+    if kind == "iscsi":
+        # libvirt 11.3 shares no encrypted disk, which 9.0 does, and the LUNs of iSCSI are shared.
+        volume.pop("luks_secret_uuid", None)
+    if volume.get("format") == "qcow2" or "create" in volume or "luks_secret_uuid" in volume:
         volume.pop("shareable", None)
     if "wwn" in volume:
         volume["wwn"] = volume["wwn"][:-1] + _HEX[index]

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -35,7 +35,7 @@ def ask_addresses(
     what was left out.
     """
     sources = _SOURCES if domain_facts.has_agent(live) else _SOURCES[1:]
-    answers = {}
+    answers: dict[str, dict[str, Any]] = {}
     warnings = []
     for source in sources:
         question = partial(hypervisor.interface_addresses, uuid, source)
@@ -48,11 +48,21 @@ def ask_addresses(
             # what libvirt can't pass on hides them.
             if source == "agent" and error.code == "libvirt_error" and not error.agent_is_silent:
                 warnings.append("there are no addresses from the guest agent: %s" % error)
-            # libvirt before 9.1 cannot read the ARP table of newer kernels.
-            if source == "arp" and not system.is_remote:
-                answers[source] = domain_facts.arp_answer(live, system.network.arp_table())
+    if not system.is_remote:
+        # libvirt 9.0 cannot read the table of newer kernels, and 11.3 leaves out what the kernel is about to confirm.
+        table = domain_facts.arp_answer(live, system.network.arp_table())
+        answers["arp"] = _both(answers.get("arp", {}), table)
     addresses, left_out = merge_addresses(answers)
     return addresses, warnings + left_out
+
+
+def _both(reported: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the interfaces with the addresses of both answers."""
+    added = {
+        name: {**interface, "addrs": [*((reported.get(name) or {}).get("addrs") or ()), *interface["addrs"]]}
+        for name, interface in table.items()
+    }
+    return {**reported, **added}
 
 
 def best_first(addresses: Sequence[Address], live: etree._Element) -> list[Address]:

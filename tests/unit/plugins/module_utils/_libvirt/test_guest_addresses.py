@@ -5,10 +5,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.guest_addresses import best_first, is_global
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
+from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem
+from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.circuit_breaker import CircuitBreaker
+from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.guest_addresses import (
+    ask_addresses,
+    best_first,
+    is_global,
+)
 from lxml import etree
 
 FIRST, SECOND, CONTAINERS = "fa:00:00:00:00:01", "fa:00:00:00:00:02", "02:42:00:00:00:01"
@@ -24,6 +32,47 @@ def known(address: str, mac: str = FIRST, source: str = "agent") -> dict[str, An
 
 def ordered(*addresses: dict[str, Any]) -> list[str]:
     return [each["address"] for each in best_first(addresses, LIVE)]
+
+
+class Answering:
+    """A hypervisor that has these ARP entries for the NIC vnet0, or cannot read the table."""
+
+    def __init__(self, *entries: str, reads: bool = True) -> None:
+        self._entries, self._reads = entries, reads
+
+    def interface_addresses(self, uuid: str, source: str) -> dict[str, Any]:
+        if source == "lease":
+            return {}
+        if not self._reads:
+            raise VmError("libvirt_error", "cannot read it")
+        return {"vnet0": {"hwaddr": FIRST, "addrs": [{"addr": address, "prefix": 0} for address in self._entries]}}
+
+
+@pytest.mark.parametrize(
+    ("hypervisor", "expected"),
+    [
+        (Answering("10.0.0.5"), ["10.0.0.5"]),
+        (Answering("fd00::5"), ["fd00::5", "10.0.0.5"]),
+        (Answering(), ["10.0.0.5"]),
+        (Answering(reads=False), ["10.0.0.5"]),
+    ],
+    ids=["both", "more", "nothing", "an error"],
+)
+def test_the_kernels_arp_table_completes_what_libvirt_reads_of_it(
+    hypervisor: Any, expected: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "proc" / "net").mkdir(parents=True)
+    (tmp_path / "proc" / "net" / "arp").write_text(
+        f"IP address  HW type  Flags  HW address  Mask  Device\n10.0.0.5  0x1  0x2  {FIRST}  *  br0\n"
+    )
+    live = etree.fromstring(
+        f"<domain><devices><interface><mac address='{FIRST}'/><target dev='vnet0'/></interface></devices></domain>"
+    )
+    found, warnings = ask_addresses(hypervisor, HostSystem(str(tmp_path)), "uuid", live, CircuitBreaker())
+    assert [(each["address"], each["interface"], each["source"]) for each in found] == [
+        (address, "vnet0", "arp") for address in expected
+    ]
+    assert warnings == []
 
 
 def test_what_can_be_used_from_elsewhere_comes_before_what_is_link_local() -> None:
