@@ -91,7 +91,8 @@ class Processes:
             raise VmError("command_missing", "the program %s is not installed" % argv[0])
         with _memory_file(stdin) as given, _memory_file() as errors, _output_file(progress_file) as output:
             try:
-                process = subprocess.Popen(  # pylint: disable=consider-using-with
+                # run_command, which the linter suggests, can neither be cancelled nor pass descriptors on.
+                process = subprocess.Popen(  # pylint: disable=consider-using-with,ansible-bad-function
                     [program, *argv[1:]],
                     stdin=given,
                     stdout=output,
