@@ -288,7 +288,7 @@ options:
             description:
               - The UUID of the libvirt secret that holds the passphrase of an image that is encrypted with LUKS. The
                 secret must exist and have a value. The backing files of the image must not be encrypted.
-              - libvirt 11.3, unlike 9.0, refuses it for volumes that are shared, which those on iSCSI always are.
+              - Newer versions of libvirt, such as 11.3, refuse it for shared volumes, which those on iSCSI always are.
             type: str
           recovery_url:
             description:

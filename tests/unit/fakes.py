@@ -412,6 +412,9 @@ class FakeSystem:
     def answers(self, address: str, port: int) -> bool:
         return False
 
+    def arp_table(self) -> dict[str, list[str]]:
+        return {}
+
     def list_directory(self, path: str) -> list[str]:
         return [each.rpartition("/")[2] for each in self._kinds if each.rpartition("/")[0] == path]
 

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, count
 from typing import Optional, Union
 
 from .._errors.errors import Problem
@@ -93,7 +94,7 @@ def plan_disks(
         problems.extend(_address_problems(lun, lun.address, slot.bus))
         luns.append(LunDisk(lun, replace(slot, address=lun.address or slot.address)))
     if vm.cd_roms is None:
-        drives = _plan_drives(vm, legacy_bus, volumes, source_of, problems)
+        drives = _plan_drives(vm, legacy_bus, volumes, luns, source_of, problems)
     else:
         drives = _given_drives(vm.cd_roms, legacy_bus, source_of, problems)
     layout = DiskLayout(
@@ -188,12 +189,18 @@ def _slots(layout: DiskLayout) -> Iterator[tuple[str, DiskSlot, bool]]:
 
 
 def _plan_drives(
-    vm: Vm, bus: str, disks: list[VolumeDisk], source_of: _SourceOf, problems: list[Problem]
+    vm: Vm,
+    bus: str,
+    disks: Sequence[VolumeDisk],
+    luns: Sequence[LunDisk],
+    source_of: _SourceOf,
+    problems: list[Problem],
 ) -> tuple[DriveDisk, ...]:
     cdroms = {cdrom.device_id: cdrom for cdrom in vm.boot_iso}
     beside = [disk for disk in disks if disk.slot.bus == bus]
+    taken = {disk.slot.address for disk in beside} | {lun.slot.address for lun in luns}
     drives = []
-    for number, slot in enumerate(_drive_slots(bus, {disk.slot.address for disk in beside})):
+    for number, slot in enumerate(_drive_slots(bus, taken)):
         cdrom = cdroms.pop(number, None)
         in_the_way = [disk for disk in beside if disk.slot.address == slot.address or disk.slot.target == slot.target]
         if not in_the_way:
@@ -227,5 +234,5 @@ def _drive_slots(bus: str, taken: Collection[Optional[DeviceAddress]]) -> list[D
         return [ide_drive(number) for number in range(3)]
     if bus == "sata":
         return sata_drives()
-    address = DriveSlot(0, 0, 0, SCSI_DRIVE_UNIT)
-    return [DiskSlot("sdc", bus, DriveSlot(0, 0, 0, SCSI_FREE_UNIT) if address in taken else address)]
+    units = (DriveSlot(0, 0, 0, unit) for unit in chain((SCSI_DRIVE_UNIT,), count(SCSI_FREE_UNIT)))
+    return [DiskSlot("sdc", bus, next(unit for unit in units if unit not in taken))]

@@ -137,6 +137,14 @@ class IscsiBackend(Backend):
                     "chap_username and chap_password must be set together",
                 )
             )
+        if volume.luks_secret_uuid and uses_host_initiator(volume):
+            problems.append(
+                Problem(
+                    "%s.luks_secret_uuid" % volume.option_path,
+                    "cannot be used: the guest gets the LUN itself, which nothing decrypts for it",
+                    hint="set use_virtio to true",
+                )
+            )
         if volume.chap_username and volume.use_virtio and not _USER_NAME.fullmatch(volume.chap_username):
             problems.append(
                 Problem(

@@ -57,6 +57,14 @@ def test_the_free_unit_of_scsi_is_behind_those_of_all_volumes() -> None:
     assert found["sdc"] == ("scsi", "0:0:25")
 
 
+def test_on_aarch64_the_drive_that_always_exists_makes_way_for_luns() -> None:
+    luns: list[dict[str, Any]] = [{"path": "/dev/sd%d" % number, "device_id": number} for number in (1, 2)]
+    luns.append({"path": "/dev/sd3", "device_id": 3, "address": {"type": "drive", "unit": 25}})
+    found = slots("el-7-aarch64", cd_roms=None, scsi_luns=luns)
+    assert found["sdc"] == ("scsi", "0:0:26")
+    assert len(set(found.values())) == len(found)
+
+
 def test_on_aarch64_the_letters_of_the_drives_come_last() -> None:
     found = slots("el-7-aarch64", data_volumes=[volume(2), volume(3, **SCSI), volume(23, **SCSI), volume(24, **SCSI)])
     assert {"vdf", "sdg", "sdd", "sde"} <= set(found)

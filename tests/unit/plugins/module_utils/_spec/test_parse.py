@@ -257,6 +257,17 @@ WRONG_VALUES = [
         {"root_volume": volume(device_type="iscsi", install_path="iscsi://h:1/iqn.2001-01.a:b/1", chap_username="u")},
         "chap_username and chap_password must be set together",
     ),
+    (
+        {
+            "root_volume": volume(
+                device_type="iscsi",
+                install_path="iscsi://h:1/iqn.2001-01.a:b/1",
+                use_virtio=False,
+                luks_secret_uuid="f728b4fa-4248-4e3a-8a5d-2f346baa9455",
+            )
+        },
+        "vms[0].root_volume.luks_secret_uuid: cannot be used: the guest gets the LUN itself",
+    ),
     ({"data_volumes": {}}, "vms[0].data_volumes: must be a list, not a mapping"),
     ({"data_volumes": [None]}, "vms[0].data_volumes[0]: must be a mapping of options, not nothing"),
     ({"data_volumes": [volume(device_id=0)]}, "vms[0].data_volumes[0].device_id: 0 must be between 1 and 24"),
