@@ -175,7 +175,7 @@ class TestWorkflow:
         for job in (workflow.prepare, workflow.start, workflow.report):
             written = job.written()
             assert HYPERVISOR in written["returned/artifacts/1/stdout"]
-            assert {"returned/artifacts/1/stdout", "there/artifacts/1/stdout", "streamed"} <= set(written)
+            assert {"returned/artifacts/1/stdout", "worker-data/artifacts/1/stdout", "streamed"} <= set(written)
             found = [(name, secret) for name in written for secret in (CONSOLE, CHAP, CEPHX) if secret in written[name]]
             assert found == []
 
