@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write the results of the last C(./run-tests versions) with each ansible-core and Python into docs/testing.md.
+"""Write the results of the last C(./run-tests versions) into docs/testing.md, by ansible-core and Python.
 
 C(python -m tools.docs.tested_versions). The numbers are those of the JUnit files in .cache/results.
 """
@@ -71,11 +71,19 @@ def _results(runs: Iterable[list[Path]]) -> Row:
 
 
 def with_rows(page: str, rows: Iterable[Row]) -> str:
-    """Return the page with these rows as its table."""
-    lines = "".join("| %s |\n" % " | ".join(cells) for cells in [HEAD, ("---",) * len(HEAD), *rows])
-    replaced, count = _MARKS.subn(lambda found: f"{found[1]}{lines}{found[2]}", page)
-    assert count == 1, "the page has no marks"
-    return replaced
+    """Return the page with these rows in its table, each in the slot of an older one of the same version and run."""
+    marked = _MARKS.search(page)
+    assert marked, "the page has no marks"
+    merged = {row[:2]: row for row in (*_rows_of(marked[0]), *rows)}
+    lines = "".join("| %s |\n" % " | ".join(cells) for cells in [HEAD, ("---",) * len(HEAD), *merged.values()])
+    return _MARKS.sub(lambda found: f"{found[1]}{lines}{found[2]}", page)
+
+
+def _rows_of(table: str) -> Iterable[Row]:
+    for line in table.splitlines():
+        cells = tuple(cell.strip() for cell in line.strip("|").split("|"))
+        if len(cells) == len(HEAD) and cells[0] not in (HEAD[0], "---"):
+            yield cells
 
 
 if __name__ == "__main__":

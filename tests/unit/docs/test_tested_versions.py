@@ -57,6 +57,14 @@ def test_the_systems_of_hypervisors_have_a_table_of_their_own(tmp_path: Path) ->
     assert rows_of(reports(tmp_path, debian__13=(PASSED,), fresh_hosts=(PASSED,))) == []
 
 
+def test_a_row_stays_until_the_same_is_run_again() -> None:
+    page = "<!-- versions: begin -->\n| version | run | passed | failed | on |\n| --- | --- | --- | --- | --- |\n"
+    page += "| a | b | 1 | 0 | 2026-02-01 |\n| c | d | 1 | 0 | 2026-02-01 |\n<!-- versions: end -->\n"
+    rows = [line for line in with_rows(page, [("c", "d", "2", "1", "2026-02-02")]).splitlines() if line[:1] == "|"]
+
+    assert rows[2:] == ["| a | b | 1 | 0 | 2026-02-01 |", "| c | d | 2 | 1 | 2026-02-02 |"]
+
+
 def test_only_the_table_is_replaced() -> None:
     page = "before\n<!-- versions: begin -->\nold\n<!-- versions: end -->\nafter\n"
     replaced = with_rows(page, [("a", "b", "1", "0", "2026-02-01")])
