@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +27,8 @@ BACKUPS = Path("/var/lib/zstack-kvm/backups")
 # Options of tmpfs, and the error code of a write.
 FULL = ("size=4k,nr_inodes=1", "disk_full", "No space left on device")
 READ_ONLY = ("size=4k,ro", "path_unwritable", "Read-only file system")
+# From Python 3.13 on, eight are enough for the whole task.
+TOO_FEW_DESCRIPTORS = [1, 2, 3, 4, 6, *([8] if sys.version_info < (3, 13) else [])]
 
 Kind = tuple[str, str, str]
 kinds = pytest.mark.parametrize("kind", [FULL, READ_ONLY], ids=["full", "read-only"])
@@ -96,16 +99,12 @@ class TestFileSystem:
         assert state(vm["uuid"]) == "absent"
 
 
-# With the Python of Debian 13, eight are enough for the whole task.
-@pytest.mark.parametrize("descriptors", [1, 2, 3, 4, 6, 8])
+@pytest.mark.parametrize("descriptors", TOO_FEW_DESCRIPTORS)
 def test_without_file_descriptors_a_task_fails_before_it_has_changed_anything(new_vm: NewVm, descriptors: int) -> None:
     channel = {"socket_path": f"/run/{uuid.uuid4().hex[:8]}/agent", "target_name": "org.qemu.guest_agent.0"}
     vm = new_vm(channels=[channel])
     run = start(vm, shortage=Shortage(descriptors=descriptors))
     assert "Traceback" not in run.output
-    if descriptors == 8 and not run.failed:
-        assert state(vm["uuid"]) == "running"
-        return
     assert run.error["rollback"] == "not_needed", run.error
     assert "Too many open files" in run.error["message"], run.error
     assert "taken" not in run.error["message"]
