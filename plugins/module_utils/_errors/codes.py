@@ -391,7 +391,8 @@ ERROR_CODES: dict[str, ErrorCode] = {
     ),
     "libvirt_hangs": ErrorCode(
         "libvirt accepts connections but does not answer.",
-        "Check the daemon on the hypervisor; run the task again when it answers.",
+        "Check the daemon on the hypervisor, and whether storage that it accesses hangs; run the task again when it "
+        "answers.",
     ),
     "connection_lost": ErrorCode(
         "The connection to libvirt was lost during the task.",
