@@ -267,7 +267,8 @@ ERROR_CODES: dict[str, ErrorCode] = {
         "Run the task again when the other has finished.",
     ),
     "shared_locked": ErrorCode(
-        "Another task of this collection is working on something that VMs share: a secret or an iSCSI session.",
+        "Another task of this collection is working on something that VMs share: a secret, an iSCSI session "
+        "or a volume.",
         "Run the task again when the other has finished.",
     ),
     "paused_again": ErrorCode(
