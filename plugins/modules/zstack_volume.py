@@ -199,7 +199,8 @@ volumes:
       type: bool
       returned: always
     size:
-      description: The size of the disk in the guest, in bytes. V(null) if the volume does not exist or is a block device.
+      description:
+        - The size of the disk in the guest, in bytes. V(null) if the volume does not exist or is a block device.
       type: int
       returned: always
       sample: 21474836480
