@@ -789,7 +789,7 @@ options:
         description:
           - The sound card of a VM with a spice console.
         type: str
-        choices: [ich6, ich7, ich9, ac97, es1370, sb16, pcspk, usb]
+        choices: [ich6, ich9, ac97, es1370, sb16, pcspk, usb]
         default: ich6
       console_log:
         description:

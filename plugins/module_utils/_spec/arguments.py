@@ -206,7 +206,7 @@ VM_ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     },
     "sound_type": {
         "type": "str",
-        "choices": ["ich6", "ich7", "ich9", "ac97", "es1370", "sb16", "pcspk", "usb"],
+        "choices": ["ich6", "ich9", "ac97", "es1370", "sb16", "pcspk", "usb"],
         "default": "ich6",
     },
     "console_log": {"type": "bool", "default": False},
