@@ -380,6 +380,7 @@ class FakeSystem:
         self._otherwise = otherwise
         self._listening = listening
         self.as_root = True
+        self.when_locked: Callable[[threading.Event], None] = lambda cancelled: None
         self.removed: list[str] = []
         self.ran: list[str] = []
 
@@ -398,7 +399,11 @@ class FakeSystem:
     def shared_lock(self, name: str, label: str) -> Any:
         return SimpleNamespace(acquire=self._acquire)
 
-    def _acquire(self, seconds: float) -> AbstractContextManager[None]:
+    def _acquire(self, seconds: float, cancelled: Optional[threading.Event] = None) -> AbstractContextManager[None]:
+        if cancelled is not None:
+            self.when_locked(cancelled)
+            if cancelled.is_set():
+                raise VmError("interrupted", "the task was interrupted")
         return nullcontext()
 
     def path_kind(self, path: str) -> Optional[str]:

@@ -68,7 +68,5 @@ def unanswered(call: Callable[[], object], undo: Undo) -> Outcome:
     except VmError as error:
         if not error.may_take_effect:
             raise
-        if error.code == "qemu_hangs":
-            error = error.replaced(message=error.message + "; libvirt may still do it")
         return Outcome(undo, failure=error)
     return Outcome(undo)

@@ -82,7 +82,8 @@ class Define(Action):
         had_nvram, had_tpm = _has_nvram(context, self.xml), _has_tpm_state(context)
 
         def undo() -> None:
-            if before is not None and context.observed.persistent:
+            # Without a definition, one that has been stopped would be gone for good.
+            if before is not None and (context.observed.persistent or context.is_off()):
                 # It need not conform to libvirt's schema.
                 hypervisor.define(before, validate=False)
             else:

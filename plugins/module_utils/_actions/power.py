@@ -15,8 +15,9 @@ from .._diagnostics.qemu_log import QemuLog
 from .._errors.codes import ERROR_CODES
 from .._errors.errors import BootDiagnostics, VmError
 from .._libvirt import power_off
+from .._libvirt.power_state import BUSY, power_of
 from .._spec.vm import Vm
-from .action import Action, Outcome, RollbackTurn
+from .action import Action, Outcome, RollbackTurn, unanswered
 from .oom_score import set_oom_score
 
 if TYPE_CHECKING:
@@ -39,13 +40,14 @@ class DiscardSavedState(Action):
     name = "discard_saved_state"
 
     def do(self, context: ActionContext) -> Outcome:
-        context.hypervisor.discard_saved_state(context.vm.uuid)
-        context.observed = replace(context.observed, saved=False)
-        return Outcome(_cannot_restore)
+        outcome = unanswered(lambda: context.hypervisor.discard_saved_state(context.vm.uuid), _cannot_restore)
+        if outcome.failure is None:
+            context.observed = replace(context.observed, saved=False)
+        return outcome
 
 
 def _cannot_restore() -> None:
-    raise VmError("libvirt_error", "the saved memory of the VM has been discarded")
+    raise VmError("libvirt_error", "the saved memory of the VM has been discarded, or may have been")
 
 
 @dataclass(frozen=True, repr=False)
@@ -233,9 +235,13 @@ class Stop(Action):
 
     def do(self, context: ActionContext) -> Outcome:
         hypervisor, vm = context.hypervisor, context.vm
-        if not (self.graceful and _shut_down(context)):
+        is_off = self.graceful and _shut_down(context)
+        if not is_off:
+            if self.graceful:
+                _check_idle(context)
             force_off(context)
-        return Outcome(lambda: _unless_running(context, lambda: hypervisor.create(vm.uuid, vm.timeout)))
+        paused = vm.create_paused and context.observed.state == "paused"
+        return Outcome(lambda: _unless_running(context, lambda: hypervisor.create(vm.uuid, vm.timeout, paused)))
 
 
 def _shut_down(context: ActionContext) -> bool:
@@ -257,6 +263,25 @@ def _shut_down(context: ActionContext) -> bool:
         if error.code == "vm_busy":
             raise
     return False
+
+
+def _check_idle(context: ActionContext) -> None:
+    """Raise C(vm_busy) if a migration, a save or a backup has begun while the guest was waited for."""
+    state, reason = context.look()
+    if power_of(replace(context.observed, state=state, reason=reason)) != BUSY and not _has_job(context):
+        return
+    message = "the guest has not shut down within %d seconds, and meanwhile a job has begun on the VM, which is %s (%s)"
+    raise VmError("vm_busy", message % (context.vm.timeout, state, reason))
+
+
+def _has_job(context: ActionContext) -> bool:
+    try:
+        return context.hypervisor.has_job(context.vm.uuid)
+    except VmError as error:
+        # libvirt can't say it of a QEMU that hangs.
+        if error.code != "qemu_hangs":
+            raise
+        return False
 
 
 def _goes_off_nevertheless(context: ActionContext) -> bool:

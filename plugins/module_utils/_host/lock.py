@@ -9,6 +9,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import threading
 from types import TracebackType
 from typing import Optional
 
@@ -65,11 +66,17 @@ class HostLock:
         self._path = os.path.join(self._directory, self._name)
         self._held: Optional[_Held] = None
 
-    def acquire(self, timeout: float) -> HostLock:
-        """Wait C(timeout) seconds at most, then raise an error that names the process that has it."""
-        if not wait_until(self._try, timeout, poll=_POLL_SECONDS):
+    def acquire(self, timeout: float, cancelled: Optional[threading.Event] = None) -> HostLock:
+        """Wait C(timeout) seconds at most, then raise an error that names the process that has it.
+
+        Raise C(interrupted) when C(cancelled) is set.
+        """
+        if not wait_until(self._try, timeout, cancelled, _POLL_SECONDS):
             message = "another task%s has been working on %s for more than %g seconds"
             raise VmError(self._code, message % (self._holder(), self._label, timeout))
+        if cancelled is not None and cancelled.is_set():
+            self.release()
+            raise VmError("interrupted", "the task was interrupted")
         return self
 
     def release(self) -> None:

@@ -234,12 +234,27 @@ class Connection:
         except TimeoutError as error:
             message = "cannot %s: QEMU has not answered for %g seconds" % (what, seconds)
             raise VmError("qemu_hangs", message) from error
+        except VmError as error:
+            # The call has not begun.
+            if has_slot and error.code == "no_threads":
+                self._slow_calls.release()
+            raise
 
     def _change_qemu(self, what: str, function: Callable[..., Any], *arguments: Any) -> Any:
-        return self._call_qemu(CHANGE_SECONDS, what, function, *arguments)
+        return _with_doubt(partial(self._call_qemu, CHANGE_SECONDS, what, function, *arguments))
 
     def _change_domain(self, what: str, function: Callable[..., Any], *arguments: Any) -> Any:
-        return self._call_domain(CHANGE_SECONDS, what, function, *arguments)
+        """Make a change that asks no QEMU. The error says that it may still be made if there is no answer."""
+        return _with_doubt(partial(self._call_libvirt, what, function, *arguments))
+
+
+def _with_doubt(change: Callable[[], Any]) -> Any:
+    try:
+        return change()
+    except VmError as error:
+        if error.code not in ("libvirt_hangs", "qemu_hangs"):
+            raise
+        raise error.replaced(message=error.message + "; this may still happen later") from error
 
 
 class _Closed:

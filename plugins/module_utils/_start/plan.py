@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Optional
 from .._drift.walk import Difference
 from .._errors.errors import VmError
 from .._libvirt.observed import ObservedVm
+from .._libvirt.power_state import BUSY, CRASHED, KEEP, RESUME, START, START_WHEN_OFF, WAKE_UP, power_of
 from .._spec.vm import Vm
 from ..import_lock import import_lock
 
@@ -24,36 +25,6 @@ if TYPE_CHECKING:
     Prepare = Callable[[], Sequence[Action]]
 
 _DISK_PATH = re.compile(r"devices/disk\[target=([^]]+)\]")
-
-# What to do about the power state of a VM.
-START = "start"
-KEEP = "keep"
-RESUME = "resume"
-WAKE_UP = "wake_up"
-START_WHEN_OFF = "start_when_off"
-CRASHED = "crashed"
-BUSY = "busy"
-
-_PAUSED = {
-    "migration": BUSY,
-    "save": BUSY,
-    "dump": BUSY,
-    "snapshot": BUSY,
-    "starting_up": BUSY,
-    "postcopy": BUSY,
-    "postcopy_failed": BUSY,
-    "shutting_down": START_WHEN_OFF,
-    "crashed": CRASHED,
-}
-_POWER = {
-    "absent": START,
-    "shutoff": START,
-    "running": KEEP,
-    "blocked": KEEP,
-    "shutdown": START_WHEN_OFF,
-    "pmsuspended": WAKE_UP,
-    "crashed": CRASHED,
-}
 
 
 @dataclass(frozen=True)
@@ -76,13 +47,16 @@ class Drift:
     """The differences of a VM from the desired one.
 
     C(defined): its definition; C(running): the running VM, as far as the next boot would change it. C(live_actions)
-    change the running VM, after which C(live_remaining) is left for the next boot.
+    change the running VM, after which C(live_remaining) is left for the next boot. C(process): its QEMU process, which
+    C(process_actions) change without the guest noticing.
     """
 
     defined: tuple[Difference, ...] = ()
     running: tuple[Difference, ...] = ()
     live_actions: tuple[Action, ...] = ()
     live_remaining: tuple[Difference, ...] = ()
+    process: tuple[Difference, ...] = ()
+    process_actions: tuple[Action, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -111,13 +85,6 @@ class Plan:
     def actions(self) -> tuple[Action, ...]:
         """Return the actions in order, without the preparations in between (see L(steps))."""
         return (*self.creations, *self.definition, *self.changes)
-
-
-def power_of(observed: ObservedVm) -> str:
-    """Return what a start has to do about the power state of a VM: one of the constants above."""
-    if observed.state == "paused":
-        return _PAUSED.get(observed.reason, RESUME)
-    return _POWER.get(observed.state, BUSY)
 
 
 def without_restoring(vm: Vm, observed: ObservedVm) -> ObservedVm:
@@ -177,7 +144,7 @@ def plan_vm(
     differences = (*_beside_the_domain(vm, observed), *_merged(drift))
     adapt = not (observed.active and policy.on_drift == "ignore")
     restarts = _restarts(observed, drift, policy)
-    changes = list(drift.live_actions) if adapt and policy.on_drift == "live" and not restarts else []
+    changes = () if restarts or is_to_be_started(observed) else _live(drift, policy)
     return Plan(
         # The definition comes first: it keeps the undo of other VMs from removing what the VM shares with them.
         definition=tuple(_definition(vm, observed, drift, policy, definition, rewriting) if adapt else ()),
@@ -219,6 +186,12 @@ def _restarts(observed: ObservedVm, drift: Drift, policy: Policy) -> bool:
     return power_of(observed) == CRASHED or (bool(drift.running) and power_of(observed) != START_WHEN_OFF)
 
 
+def _live(drift: Drift, policy: Policy) -> tuple[Action, ...]:
+    """Return what changes a running VM that is not restarted."""
+    live = drift.live_actions if policy.on_drift == "live" else ()
+    return (*live, *drift.process_actions) if policy.on_drift in ("live", "restart") else ()
+
+
 def _beside_the_domain(vm: Vm, observed: ObservedVm) -> list[Difference]:
     """Return the differences in what libvirt keeps beside the definition."""
     found = []
@@ -236,7 +209,8 @@ def _text(value: Optional[bool]) -> str:
 def _merged(drift: Drift) -> list[Difference]:
     """Return the differences of the definition, and those that only the running VM has."""
     known = {difference.path for difference in drift.defined}
-    return [*drift.defined, *(difference for difference in drift.running if difference.path not in known)]
+    running = (*drift.running, *drift.process)
+    return [*drift.defined, *(difference for difference in running if difference.path not in known)]
 
 
 def _paths(differences: Sequence[Difference]) -> str:
@@ -282,7 +256,9 @@ def _power(vm: Vm, observed: ObservedVm, restarts: bool, policy: Policy, given_s
     if observed.saved and not will_restore(observed, policy):
         return [DiscardSavedState(), Start()]
     if restarts:
-        return [Stop(graceful=power in (KEEP, RESUME, WAKE_UP)), Start()]
+        # A guest that was created paused is not resumed, not even to shut down.
+        is_asked = power in (KEEP, RESUME, WAKE_UP) and not (power == RESUME and vm.create_paused)
+        return [Stop(graceful=is_asked), Start()]
     actions: Mapping[str, list[Action]] = {
         START: [start],
         START_WHEN_OFF: [WaitUntilOff(), start],
@@ -298,7 +274,9 @@ def _restart_required(observed: ObservedVm, drift: Drift, policy: Policy) -> boo
         return bool(drift.defined)
     if not observed.active or will_start(observed, drift, policy):
         return False
-    return bool(drift.live_remaining if policy.on_drift == "live" else drift.running)
+    if policy.on_drift == "live":
+        return bool(drift.live_remaining)
+    return bool(drift.running or (drift.process and policy.on_drift != "restart"))
 
 
 def _warnings(observed: ObservedVm, drift: Drift, policy: Policy) -> list[str]:

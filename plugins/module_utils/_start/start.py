@@ -88,7 +88,7 @@ def _start(run: RunContext, vm: Vm, failed_before: Sequence[Vm]) -> VmResult:
             if run.request.check_mode:
                 _plan_and_apply(run, vm, result)
             else:
-                with run.system.lock(vm.uuid).acquire(vm.timeout):
+                with run.system.lock(vm.uuid).acquire(vm.timeout, run.request.cancelled):
                     _plan_and_apply(run, vm, result)
     except VmProblems as problems:
         return failed(result, as_failure(problems), run.mask)
@@ -306,7 +306,14 @@ def _drift(
     # The definition of a transient domain is what runs, with all that libvirt has added.
     defined = defined if observed.persistent else ()
     scored, actions = _oom_score_drift(vm, run)
-    return Drift(tuple(defined), (*left, *running, *scored), (*changes.actions, *actions), (*left, *changes.remaining))
+    return Drift(
+        tuple(defined),
+        (*left, *running),
+        tuple(changes.actions),
+        (*left, *changes.remaining),
+        process=tuple(scored),
+        process_actions=tuple(actions),
+    )
 
 
 def _oom_score_drift(vm: Vm, run: RunContext) -> tuple[list[Difference], list[Action]]:

@@ -23,7 +23,7 @@ from .._host_storage import release
 from .._host_storage.iscsi_login import Initiator
 from .._libvirt.hypervisor import Hypervisor, Removal
 from .._libvirt.observed import DomainList, ObservedVm, list_domains, observe_domain
-from .._start.plan import BUSY, CRASHED, KEEP, RESUME, START_WHEN_OFF, WAKE_UP, power_of
+from .._libvirt.power_state import BUSY, CRASHED, KEEP, RESUME, START_WHEN_OFF, WAKE_UP, power_of
 from .._start.result import SecretMask, VmResult, domain_text, failed
 from .._storage.seed import SEED_DIRECTORY, is_seed, seeds_among
 from ..deadline import side_by_side
@@ -44,6 +44,7 @@ from .actions import (
 _WORKERS = 32
 _LOCK_SECONDS = 10
 _JOB_SECONDS = 3
+_WHEN_OFF = "when the VM is off, because it is transient"
 
 _NO_SECRETS = SecretMask(())
 
@@ -116,7 +117,8 @@ class _VmStop:
                 if self._request.check_mode:
                     self._stop()
                 else:
-                    with self._system.lock(self._uuid).acquire(max(self._request.timeout, _LOCK_SECONDS)):
+                    seconds = max(self._request.timeout, _LOCK_SECONDS)
+                    with self._system.lock(self._uuid).acquire(seconds, self._request.cancelled):
                         self._stop()
         except VmError as error:
             return failed(self._result, Failure(error, self._phase()), _NO_SECRETS)
@@ -153,8 +155,22 @@ class _VmStop:
         except VmError as error:
             if error.code != "qemu_hangs" or not self._request.force or self._request.check_mode:
                 raise
+            self._check_unreadable(error)
         self._do(ForceOff())
         return observe_domain(self._hypervisor, self._uuid, self._domains)
+
+    def _check_unreadable(self, error: VmError) -> None:
+        """Raise an error if a VM whose definition can't be read must not be forced off, or might lose something."""
+        state, reason = self._hypervisor.state(self._uuid)
+        check_stoppable(ObservedVm(state, reason), self._request)
+        is_transient = self._uuid in self._domains.transient
+        if not (is_transient or self._request.undefine):
+            return
+        removal = self._request.removal
+        self._check_snapshots("when the VM is undefined" if not is_transient else _WHEN_OFF)
+        if is_transient and not removal.tpm:
+            message = "%s; libvirt removes the state of a TPM, if the VM has one, %s" % (error.message, _WHEN_OFF)
+            raise VmError("vm_has_tpm_state", message)
 
     def _check_stoppable(self, observed: ObservedVm) -> None:
         check_stoppable(observed, self._request)
@@ -172,10 +188,17 @@ class _VmStop:
 
     def _check_removal(self, domain: etree._Element, observed: ObservedVm) -> None:
         """Raise an error for what libvirt would remove with the domain without being requested to."""
-        removal, hypervisor = self._request.removal, self._hypervisor
-        when = "when the VM is undefined" if observed.persistent else "when the VM is off, because it is transient"
+        removal = self._request.removal
+        when = "when the VM is undefined" if observed.persistent else _WHEN_OFF
         if observed.saved and not removal.saved_state:
             raise VmError("vm_has_saved_state", "the VM is suspended to disk; libvirt removes its memory %s" % when)
+        self._check_snapshots(when)
+        if not removal.tpm and may_lose_tpm_state(domain):
+            if not observed.persistent or not self._hypervisor.can_keep_tpm():
+                raise VmError("vm_has_tpm_state", "libvirt removes the state of the VM's TPM %s" % when)
+
+    def _check_snapshots(self, when: str) -> None:
+        removal, hypervisor = self._request.removal, self._hypervisor
         lost = {
             "snapshots": 0 if removal.snapshots else hypervisor.snapshot_count(self._uuid),
             "checkpoints": 0 if removal.checkpoints else hypervisor.checkpoint_count(self._uuid),
@@ -183,9 +206,6 @@ class _VmStop:
         if any(lost.values()):
             named = " and ".join("%d %s" % (count, name) for name, count in lost.items() if count)
             raise VmError("vm_has_snapshots", "the VM has %s, which libvirt deletes %s" % (named, when))
-        if not removal.tpm and may_lose_tpm_state(domain):
-            if not observed.persistent or not hypervisor.can_keep_tpm():
-                raise VmError("vm_has_tpm_state", "libvirt removes the state of the VM's TPM %s" % when)
 
     def _do(self, action: StopAction) -> None:
         """Execute an action, unless in check mode, and note it."""

@@ -107,6 +107,13 @@ class TestADefinition:
         undone(define(libvirt, inactive_xml=OLD, persistent=False))
         assert libvirt.changes == [("define", XML, True), ("undefine", UUID)]
 
+    def test_of_a_transient_vm_that_is_off_by_now_is_replaced_so_that_it_can_start_again(self) -> None:
+        libvirt = FakeHypervisor({UUID: FakeDomain(persistent=False)})
+        action = define(libvirt, inactive_xml=OLD, persistent=False)
+        libvirt.domains[UUID].state = "shutoff"
+        undone(action)
+        assert libvirt.changes == [("define", XML, True), ("define", OLD, False)]
+
     @pytest.mark.parametrize(
         ("os", "there", "removal"),
         [

@@ -259,6 +259,17 @@ def test_discarding_saved_memory_cannot_be_undone() -> None:
         outcome.undo()
 
 
+def test_saved_memory_whose_removal_libvirt_did_not_answer_may_be_gone() -> None:
+    libvirt = libvirt_with()
+    libvirt.errors["discard_saved_state"] = VmError("libvirt_hangs", "no")
+    context = context_with(libvirt, saved=True)
+    outcome = power.DiscardSavedState().do(context)
+    assert (failure_of(outcome).code, context.observed.saved) == ("libvirt_hangs", True)
+    assert outcome.undo is not None
+    with pytest.raises(VmError, match="or may have been"):
+        outcome.undo()
+
+
 def shuts_down(libvirt: FakeHypervisor) -> FakeHypervisor:
     def off(domain: FakeDomain) -> None:
         domain.state = "shutoff"
@@ -336,6 +347,37 @@ class TestAStop:
         with pytest.raises(VmError, match=message):
             power.Stop(graceful=True).do(context_with(libvirt, state="running"))
         assert names(libvirt) == ["shutdown"]
+
+    @pytest.mark.parametrize("state", ["running", "paused"])
+    def test_does_not_end_a_vm_on_which_a_job_began_while_its_guest_was_waited_for(self, state: str) -> None:
+        libvirt = libvirt_with("running")
+
+        def begin(domain: FakeDomain) -> None:
+            libvirt.job = state == "running"
+            domain.state, domain.reason = state, "migration"
+
+        libvirt.on_shutdown = begin
+        with pytest.raises(VmError, match="meanwhile a job has begun on the VM, which is %s" % state) as caught:
+            power.Stop(graceful=True).do(context_with(libvirt, state="running"))
+        assert (caught.value.code, libvirt.domains[UUID].state) == ("vm_busy", state)
+
+    def test_ends_a_vm_whose_qemu_hangs_so_that_its_jobs_are_unknown(self) -> None:
+        libvirt = libvirt_with("running")
+        libvirt.job_error = VmError("qemu_hangs", "no")
+        power.Stop(graceful=True).do(context_with(libvirt, state="running"))
+        assert libvirt.domains[UUID].state == "shutoff"
+
+    @pytest.mark.parametrize(("before", "after"), [("paused", "paused"), ("running", "running")])
+    def test_of_a_vm_that_was_created_paused_is_undone_by_a_start_to_its_old_state(
+        self, before: str, after: str
+    ) -> None:
+        libvirt = libvirt_with(before)
+        context = context_with(libvirt, state=before)
+        context.vm = parsed_vm(create_paused=True)
+        outcome = power.Stop(graceful=False).do(context)
+        assert outcome.undo is not None
+        outcome.undo()
+        assert libvirt.domains[UUID].state == after
 
     def test_during_which_libvirt_is_lost_may_have_succeeded(self) -> None:
         libvirt = fails(libvirt_with("running"), LOST)

@@ -9,6 +9,7 @@ import errno
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -49,6 +50,23 @@ def test_a_second_task_waits_and_then_names_the_process_that_has_it(tmp_path: Pa
     finally:
         other.kill()
         other.join()
+
+
+def test_a_task_that_is_interrupted_stops_waiting(tmp_path: Path) -> None:
+    cancelled = threading.Event()
+    cancelled.set()
+    with vm_lock(UUID, str(tmp_path)).acquire(1):
+        with pytest.raises(VmError) as caught:
+            vm_lock(UUID, str(tmp_path)).acquire(60, cancelled)
+    assert caught.value.code == "interrupted"
+
+
+def test_a_task_that_was_interrupted_does_not_keep_the_lock(tmp_path: Path) -> None:
+    cancelled = threading.Event()
+    cancelled.set()
+    with pytest.raises(VmError, match="interrupted"):
+        vm_lock(UUID, str(tmp_path)).acquire(60, cancelled)
+    vm_lock(UUID, str(tmp_path)).acquire(0).release()
 
 
 def test_another_vm_is_not_waited_for(tmp_path: Path) -> None:

@@ -166,6 +166,13 @@ class TestEveryCallHasADeadline:
     def test_and_an_answer_in_time_is_returned(self) -> None:
         assert connected()._call_libvirt("ask", "an answer {}".format, 1) == "an answer 1"
 
+    def test_and_a_change_without_an_answer_says_that_it_may_still_happen(
+        self, monkeypatch: pytest.MonkeyPatch, hang: Any
+    ) -> None:
+        monkeypatch.setattr(connection, "CHANGE_SECONDS", 0.01)
+        error = failed(connected()._change_qemu, "plug it in", hang)
+        assert error.message == "cannot plug it in: QEMU has not answered for 0.01 seconds; this may still happen later"
+
     def test_because_only_the_connection_makes_calls_without_one(self) -> None:
         package = Path(connection.__file__).parent
         others = [path for path in package.glob("*.py") if path.name != "connection.py"]
@@ -192,6 +199,17 @@ class TestCallsThatWaitForAQemu:
         )
         # Most domains answer such a call without their QEMU.
         assert busy._call_domain(60, "read it", str, "xml") == "xml"
+
+    def test_that_could_not_begin_leave_their_slots(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(function: Any, seconds: float) -> None:
+            raise VmError("no_threads", "no")
+
+        used = connected()
+        with monkeypatch.context() as patched:
+            patched.setattr(connection, "call_with_deadline", refuse)
+            for _call in range(SLOW_CALLS_AT_ONCE + 1):
+                assert failed(used._call_qemu, 60, "ask", str).code == "no_threads"
+        assert used._call_qemu(60, "ask", str, "an answer") == "an answer"
 
     def test_that_failed_leave_their_slots(self) -> None:
         used = connected()

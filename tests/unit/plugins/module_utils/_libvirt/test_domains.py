@@ -14,7 +14,12 @@ import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt import connection, domains
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.binding import libvirt
-from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Hypervisor, ListedDomain, Removal
+from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import (
+    SLOW_CALLS_AT_ONCE,
+    Hypervisor,
+    ListedDomain,
+    Removal,
+)
 from ansible_collections.zstack.kvm.tests.unit.plugins.module_utils._libvirt.node import (
     ABSENT,
     DOMAIN,
@@ -202,7 +207,7 @@ class TestDefinitions:
         assert domain.calls == [("undefineFlags", sum(UNDEFINE_FLAGS[flag] for flag in flags))]
 
 
-class TestAChangeThatWaitsForAQemu:
+class TestAChangeThatLibvirtDoesNotAnswer:
     @pytest.mark.parametrize(
         "change",
         [
@@ -216,7 +221,7 @@ class TestAChangeThatWaitsForAQemu:
         ],
     )
     def test_ends_at_its_deadline(self, monkeypatch: pytest.MonkeyPatch, change: Callable[[Hypervisor], None]) -> None:
-        monkeypatch.setattr(connection, "CHANGE_SECONDS", 0.01)
+        monkeypatch.setattr(connection, "LIBVIRT_SECONDS", 0.01)
         ended = threading.Event()
         hanging: Any = Noting(getLibVersion=9_000_000)
         for name in ("defineXMLFlags", "undefineFlags", "setAutostart", "managedSaveRemove", "setMetadata", "destroy"):
@@ -226,7 +231,8 @@ class TestAChangeThatWaitsForAQemu:
         with pytest.raises(VmError) as caught:
             change(hypervisor)
         ended.set()
-        assert caught.value.code == "qemu_hangs"
+        assert caught.value.code == "libvirt_hangs"
+        assert caught.value.message.endswith("libvirt has not answered for 0.01 seconds; this may still happen later")
 
 
 class TestTheFirstDefinition:
@@ -278,6 +284,13 @@ class TestSnapshots:
 @pytest.mark.parametrize(("job", "has_job"), [(0, False), (1, True), (2, True)])
 def test_a_job_is_anything_but_none(job: int, has_job: bool) -> None:
     assert connected_to(Noting(jobInfo=[job, 0])).has_job(RUNNING, 60) is has_job
+
+
+def test_jobs_are_seen_while_all_slots_wait_for_qemus() -> None:
+    hypervisor = connected_to(Noting(jobInfo=[1, 0]))
+    for _slot in range(SLOW_CALLS_AT_ONCE):
+        hypervisor._slow_calls.acquire()
+    assert hypervisor.has_job(RUNNING, 0.5)
 
 
 def test_a_domain_that_does_not_run_has_no_job(hypervisor: Hypervisor) -> None:

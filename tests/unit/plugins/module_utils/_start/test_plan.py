@@ -187,6 +187,10 @@ class TestDrift:
         assert (names(made), made.restart_required) == (expected, True)
         assert CHANGED in made.differences
 
+    def test_that_was_created_paused_is_not_resumed_for_a_restart(self) -> None:
+        made = plan(observed("paused", "user"), both(CHANGED), Policy("restart"), create_paused=True)
+        assert [action.graceful for action in made.changes if isinstance(action, Stop)] == [False]
+
     @pytest.mark.parametrize("state", ACTIVE_STATES)
     def test_restarts_after_everything_that_can_be_undone(self, state: str) -> None:
         made = plan(observed(state), both(CHANGED), Policy("restart"))

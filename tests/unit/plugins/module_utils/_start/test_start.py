@@ -84,7 +84,7 @@ class Locks(RemoteFakeSystem):
         self.locked: list[tuple[str, float]] = []
 
     def lock(self, name: str) -> Any:
-        def acquire(seconds: float) -> AbstractContextManager[None]:
+        def acquire(seconds: float, cancelled: threading.Event) -> AbstractContextManager[None]:
             self.locked.append((name, seconds))
             return nullcontext()
 
@@ -129,6 +129,13 @@ class TestANewVm:
         system = Locks()
         run(FakeHypervisor(), {"timeout": 7}, system=system)
         assert system.locked == [(UUID, 7)]
+
+
+def test_a_task_that_is_interrupted_while_it_waits_for_another_starts_nothing() -> None:
+    libvirt, system = FakeHypervisor(), RemoteFakeSystem()
+    system.when_locked = lambda cancelled: cancelled.set()
+    (result,) = run(libvirt, system=system)
+    assert (code_of(result), libvirt.changes) == ("interrupted", [])
 
 
 class TestCheckMode:
@@ -338,6 +345,20 @@ def test_the_oom_score_of_a_running_vm_is_drift_too(monkeypatch: pytest.MonkeyPa
     (result,) = run(libvirt, {"oom_score_adj": 100}, check_mode=True, on_drift="live")
     assert result.actions == ["set_oom_score"]
     assert [(each.path, each.before, each.after) for each in result.differences] == [("oom_score_adj", "300", "100")]
+
+
+@pytest.mark.parametrize(
+    ("on_drift", "actions", "restart_required"),
+    [("restart", ["set_oom_score"], False), ("next_boot", [], True), ("ignore", [], True)],
+)
+def test_the_oom_score_alone_restarts_no_vm(
+    monkeypatch: pytest.MonkeyPatch, on_drift: str, actions: list[str], restart_required: bool
+) -> None:
+    libvirt = with_running_vm()
+    monkeypatch.setattr(oom_score, "oom_score", lambda vm, system: 300)
+    (result,) = run(libvirt, {"oom_score_adj": 100}, check_mode=True, on_drift=on_drift)
+    assert (result.actions, result.restart_required) == (actions, restart_required)
+    assert [each.path for each in result.differences] == ["oom_score_adj"]
 
 
 @pytest.mark.parametrize("options", [{"oom_score_adj": 300}, {}])

@@ -127,6 +127,38 @@ class TestAQemuThatHangs:
         (result,) = stop(libvirt, timeout=0, force=True)
         assert (code_of(result), result.actions) == (None, ["destroy"])
 
+    def test_with_a_job_that_was_begun_on_it_it_is_not_ended(self) -> None:
+        libvirt = libvirt_with(FakeDomain("paused", "migration"))
+        libvirt.errors["xml"] = HANGS
+        (result,) = stop(libvirt, timeout=0, force=True)
+        assert (code_of(result), result.actions) == ("vm_busy", [])
+
+    @pytest.mark.parametrize(
+        ("domain", "code"),
+        [
+            ({"persistent": False}, "vm_has_tpm_state"),
+            ({"persistent": False, "snapshots": 1}, "vm_has_snapshots"),
+            ({"snapshots": 1}, "vm_has_snapshots"),
+        ],
+    )
+    def test_and_whose_definition_cannot_be_read_it_keeps_what_it_may_have(
+        self, domain: dict[str, Any], code: str
+    ) -> None:
+        libvirt = libvirt_with(FakeDomain(**domain))
+        libvirt.errors["xml"] = HANGS
+        (result,) = stop(libvirt, timeout=0, force=True, undefine=True)
+        assert (code_of(result), result.actions) == (code, [])
+        libvirt.errors["xml"] = HANGS
+        (result,) = stop(libvirt, timeout=0, force=True, undefine=True, removal=Removal(tpm=True, snapshots=True))
+        assert (code_of(result), result.actions[0]) == (None, "destroy")
+
+
+def test_a_task_that_is_interrupted_while_it_waits_for_another_stops_nothing() -> None:
+    libvirt, system = libvirt_with(FakeDomain()), owned_system()
+    system.when_locked = lambda cancelled: cancelled.set()
+    (result,) = stop(libvirt, timeout=0, force=True, system=system)
+    assert (code_of(result), libvirt.changes) == ("interrupted", [])
+
 
 def begin_migration(libvirt: FakeHypervisor, domain: FakeDomain) -> None:
     libvirt.job = True
