@@ -388,3 +388,12 @@ def test_qemu_is_killed_when_it_has_started(scenario: Scenario) -> None:
     assert (run.error["code"], run.error["rollback"]) == ("qemu_failed", "done"), run.error
     scenario.assert_as_before()
     scenario.assert_whole_and_repaired_by_the_next_run()
+
+
+@pytest.mark.parametrize("scenario", ["restart, undone"], indirect=True)
+def test_a_transient_vm_whose_restart_fails_runs_again(scenario: Scenario) -> None:
+    virsh("undefine", scenario.uuid)
+    run = scenario.run()
+    assert (run.error["code"], run.error["rollback"]) == ("qemu_failed", "done"), run.error
+    assert state(scenario.uuid) == "running"
+    assert definition(scenario.uuid).findtext("vcpu") == str(scenario.vm["cpu_num"])

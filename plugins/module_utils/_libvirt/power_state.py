@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a start or stop has to do about the state that libvirt reports of a VM. Pure."""
+"""The power state of a VM: from what libvirt reports to what a start or stop has to do about it. Pure."""
 
 from __future__ import annotations
 
