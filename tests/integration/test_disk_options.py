@@ -322,6 +322,15 @@ def test_a_vm_that_is_restored_paused_has_what_was_saved(new_vm: NewVm, images: 
     assert (again.result["changed"], again.vm["restart_required"]) == (False, True)
 
 
+@pytest.fixture
+def plugged_in_again(guest: dict[str, Any]) -> Iterator[None]:
+    """Give the guest its vhost-user volume back after a test that took it away."""
+    yield
+    run = start(guest, on_drift="live")
+    assert not run.failed and not run.vm["restart_required"], run.vm
+
+
+@pytest.mark.usefixtures("plugged_in_again")
 def test_a_restored_guest_continues_where_it_was(guest: dict[str, Any], images: Path) -> None:
     images.chmod(0o777)
     without_server = {**guest, "data_volumes": guest["data_volumes"][:-1]}
