@@ -173,15 +173,17 @@ def _try_system(
         session.error(f"there is no system {name}, only {', '.join(systems.SYSTEMS)}")
     files = systems.directory(ROOT, name)
     if not files.is_dir():
-        session.error(f"{files} is missing; ./run-tests other_systems --hypervisor {name} creates it")
+        session.error(f"{files} is missing: ./run-tests other_systems --hypervisor {name} creates it, or says why not")
     python = str(systems.VENV / "bin" / "python")
     path = ":".join([str(systems.VENV / "bin"), STANDARD_PATH])
     # Another system's files do not have this machine's cache.
     images = [f"--bind={cloud_image.CACHE}"] if cloud_image.CACHE.is_dir() else []
-    with laboratory(session, 1, f"--system={files}", *images) as (inside,):
+    with laboratory(session, 1, f"--system={files}", *images, name=name) as (inside,):
         chosen = "not outside" if systems.SYSTEMS[name].base else INSIDE
         marks = ["-m", f"{chosen} and not own_system", f"--ignore={supported.IN_A_BROWSER}"]
-        command = [*inside, python, "-m", "pytest", "--verbose", "--durations=20", *marks, *tests]
+        # Systems are tried side by side, and each has its own failures to try again.
+        cache = f"--override-ini=cache_dir={CHECKOUT.cache / 'pytest'}-{name}"
+        command = [*inside, python, "-m", "pytest", "--verbose", "--durations=20", cache, *marks, *tests]
         pytest_and_again(session, f"{part}-{name}", command, env={"PATH": path, **(env or {})})
 
 
@@ -304,10 +306,13 @@ class Failures:
 
 
 @contextlib.contextmanager
-def laboratory(session: nox.Session, hosts: int, *options: str) -> Iterator[list[Inside]]:
-    """Start hypervisors, and stop them afterwards. What an earlier run left when it was killed is removed first."""
+def laboratory(session: nox.Session, hosts: int, *options: str, name: str = "") -> Iterator[list[Inside]]:
+    """Start hypervisors, and stop them afterwards. What an earlier run left when it was killed is removed first.
+
+    Laboratories with different C(name) can be used at the same time.
+    """
     lab = str(ROOT / "tools" / "lab" / "lab")
-    digest = hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]
+    digest = hashlib.sha256(f"{ROOT}{name}".encode()).hexdigest()[:8]
     directory = ["--dir", f"/var/lib/zstack-kvm-tests-{digest}"]
     stand_ins = str(ROOT / "tests" / "support" / "path")
     run(session, lab, "down", *directory)

@@ -655,7 +655,8 @@ options:
       socket_num:
         description:
           - The number of CPU sockets. By default 1, or the number that results from O(vms[].cpu_on_socket).
-          - Sockets times cores must be O(vms[].cpu_num), except with O(vms[].use_numa), which has its own topology.
+          - Sockets times cores times O(vms[].threads_per_core) must be O(vms[].cpu_num), except with O(vms[].use_numa),
+            which has its own topology.
         type: int
       cpu_on_socket:
         description:
@@ -1277,9 +1278,8 @@ options:
         default: none
       omitted_settings:
         description:
-          - Whether settings of an existing VM that are described by an option, but by an omitted one, are kept, for
-            instance those of an operator who has tuned the VM with C(virsh), or removed. They are listed in the page
-            about drift.
+          - What happens to settings of an existing VM whose option is omitted, for instance those of an operator who
+            has tuned the VM with C(virsh). They are listed in the page about drift.
           - V(remove) is for callers that always describe the whole VM. A StartVmCmd of today's ZStack does.
         type: str
         choices: [keep, remove]

@@ -211,7 +211,7 @@ vms:
       returned: always
       sample: false
     console:
-      description: The address of the VM's console. Empty if it has none because it doesn't run.
+      description: The address of the VM's console. V(null) if the VM doesn't run or has no console.
       type: dict
       returned: always
       contains:

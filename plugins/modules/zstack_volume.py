@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: zstack_volume
 short_description: Create, grow, examine and remove volumes
-version_added: 0.1.0
+version_added: 0.2.0
 author:
   - zstack.kvm contributors (@zstack)
 description:
@@ -199,7 +199,8 @@ volumes:
       type: bool
       returned: always
     size:
-      description: The size of the disk in the guest, in bytes. V(null) if the volume does not exist or is not a file.
+      description:
+        - The size of the disk in the guest, in bytes. V(null) if the volume does not exist or is a block device.
       type: int
       returned: always
       sample: 21474836480

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,13 +15,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from ansible_collections.zstack.kvm.tests.integration.conftest import image_directory
+from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm, image_directory
 from ansible_collections.zstack.kvm.tests.support import linux_guest
 from ansible_collections.zstack.kvm.tests.support.in_process import start
 from ansible_collections.zstack.kvm.tests.support.virsh import remove_domain, try_virsh, virsh
 from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 
 NETWORK, BRIDGE, MAC = "waited-for", "vbrwaited", "52:54:00:0e:0e:01"
+GATEWAY = "10.213.12.1"
 ADDRESS, OTHER_ADDRESS = "10.213.12.9", "10.213.12.77"
 PROMPT = 3
 
@@ -28,7 +30,7 @@ PROMPT = 3
 @pytest.fixture(scope="module")
 def network() -> Iterator[None]:
     """Yield a libvirt network, whose bridge has an address of the hypervisor."""
-    xml = f"""<network><name>{NETWORK}</name><bridge name='{BRIDGE}'/><ip address='10.213.12.1' prefix='24'>
+    xml = f"""<network><name>{NETWORK}</name><bridge name='{BRIDGE}'/><ip address='{GATEWAY}' prefix='24'>
         <dhcp><range start='10.213.12.50' end='10.213.12.60'/></dhcp></ip></network>"""
     virsh("net-create", "/dev/stdin", stdin=xml)
     yield
@@ -96,9 +98,18 @@ class TestWithAnAgent:
         run = wait(vm)
         assert (run.vm["changed"], run.vm["addresses"][0]["address"]) == (False, ADDRESS)
 
-    def test_a_link_local_address_is_not_enough(self, vm: dict[str, Any], first: Any) -> None:
-        assert agent(vm, "guest-exec", path="/bin/sh", arg=["-c", f"ip address del {ADDRESS}/24 dev eth0"])
+    @pytest.fixture
+    def link_local(self, vm: dict[str, Any], first: Any) -> Iterator[None]:
+        """Take its other address from the guest for a while."""
+        change = f"ip address %s {ADDRESS}/24 dev eth0"
+        assert agent(vm, "guest-exec", path="/bin/sh", arg=["-c", change % "del"])
         wait_until(lambda: ADDRESS not in virsh("domifaddr", vm["uuid"], "--source", "agent"))
+        yield
+        assert agent(vm, "guest-exec", path="/bin/sh", arg=["-c", change % "add"])
+        wait_until(lambda: ADDRESS in virsh("domifaddr", vm["uuid"], "--source", "agent"))
+
+    @pytest.mark.usefixtures("link_local")
+    def test_a_link_local_address_is_not_enough(self, vm: dict[str, Any]) -> None:
         run = wait(vm)
         assert (run.error["code"], run.error["phase"]) == ("address_timeout", "wait_for_address")
         assert run.error["rollback"] == "not_needed"
@@ -129,10 +140,16 @@ class TestWithoutAnAgent:
         assert found, output
         return found[1]
 
-    def test_the_lack_of_any_address_is_reported(self, vm: dict[str, Any]) -> None:
-        run = wait(vm)
-        assert run.error["code"] == "address_timeout"
-        assert "(no address was seen; its guest agent is not connected) for 3 seconds" in run.error["message"]
+    @contextmanager
+    def configured(self, vm: dict[str, Any], address: str) -> Iterator[None]:
+        """Give the guest an address for a while, and let the hypervisor hear of it."""
+        use = f"ip address add {address}/24 dev eth0; ping -c 1 -I {address} {GATEWAY}"
+        linux_guest.execute(vm["uuid"], use)
+        try:
+            yield
+        finally:
+            linux_guest.execute(vm["uuid"], f"ip address del {address}/24 dev eth0")
+            subprocess.run(["ip", "neighbour", "flush", "dev", BRIDGE], check=True)
 
     def test_a_lease_that_the_guest_does_not_use_is_not_enough(self, vm: dict[str, Any], lease: str) -> None:
         run = wait(vm)
@@ -140,15 +157,13 @@ class TestWithoutAnAgent:
         assert f"{lease} of {MAC} from lease, which does not answer" in run.error["message"]
 
     def test_a_lease_that_it_uses_is(self, vm: dict[str, Any], lease: str) -> None:
-        linux_guest.execute(vm["uuid"], f"ip address add {lease}/24 dev eth0")
-        (found,) = wait(vm, 30).vm["addresses"]
+        with self.configured(vm, lease):
+            (found,) = wait(vm, 30).vm["addresses"]
         assert (found["address"], found["source"]) == (lease, "lease")
 
-    def test_and_so_is_what_the_arp_table_knows(self, vm: dict[str, Any], lease: str) -> None:
-        linux_guest.execute(
-            vm["uuid"], f"ip address add {OTHER_ADDRESS}/24 dev eth0; ping -c 1 -I {OTHER_ADDRESS} 10.213.12.1"
-        )
-        found = {each["address"]: each["source"] for each in wait(vm, 30).vm["addresses"]}
+    def test_and_so_is_what_the_arp_table_knows(self, vm: dict[str, Any]) -> None:
+        with self.configured(vm, OTHER_ADDRESS):
+            found = {each["address"]: each["source"] for each in wait(vm, 30).vm["addresses"]}
         assert found[OTHER_ADDRESS] == "arp"
 
     def test_a_lease_from_before_the_start_is_not_enough(self, vm: dict[str, Any], lease: str) -> None:
@@ -156,3 +171,9 @@ class TestWithoutAnAgent:
         run = wait(vm)
         assert (run.error["code"], run.vm["state"]) == ("address_timeout", "running")
         assert f"{lease} of {MAC} from lease, which does not answer" in run.error["message"]
+
+
+def test_the_lack_of_any_address_is_reported(network: None, new_vm: NewVm) -> None:
+    run = wait(new_vm(nics=[{"bridge_name": BRIDGE, "mac": "52:54:00:0e:0e:02"}]))
+    assert run.error["code"] == "address_timeout"
+    assert "(no address was seen; its guest agent is not connected) for 3 seconds" in run.error["message"]

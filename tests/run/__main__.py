@@ -11,6 +11,7 @@ import re
 import sys
 import time
 import traceback
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -32,7 +33,7 @@ class Part:
     """A part of the tests: the nox session of its name, what it needs of the machine, and its time limit.
 
     Parts for which C(shares) is true run side by side, in this order: the longest first. A part that is not C(usual)
-    runs only when it is named.
+    runs only when it is named. C(system): that of its hypervisors, if it is not this machine's.
     """
 
     name: str
@@ -41,18 +42,28 @@ class Part:
     minutes: float = 15
     usual: bool = True
     shares: bool = False
+    system: str = ""
+
+    @property
+    def label(self) -> str:
+        """Return the name of this part's results."""
+        return f"{self.name}-{self.system}" if self.system else self.name
 
 
 HYPERVISOR = frozenset({"hypervisor"})
 
 PARTS = (
     Part("unit", "unit tests (pytest)"),
-    Part(
-        "other_systems",
-        "chosen integration tests on hypervisors that run Debian 13",
-        HYPERVISOR | frozenset(systems.USUAL),
-        minutes=20,
-        shares=True,
+    *(
+        Part(
+            "other_systems",
+            f"chosen integration tests on a hypervisor that runs {system}",
+            HYPERVISOR | {system},
+            minutes=20,
+            shares=True,
+            system=system,
+        )
+        for system in systems.USUAL
     ),
     Part("sanity", "ansible-test sanity, nothing ignored", frozenset({"sanity"}), shares=True),
     Part("lint", "ansible-lint, profile production", shares=True),
@@ -97,17 +108,18 @@ def main(arguments: list[str]) -> int:
     if unknown:
         _parser().error(f"no such part: {', '.join(sorted(unknown))}; see ./run-tests --list")
     parts = [part for part in PARTS if (part.name in options.parts if options.parts else part.usual)]
+    names = _names(parts)
     needs = frozenset(need for part in parts for need in part.needs)
     if options.hypervisor:
-        if [part.name for part in parts] not in (["integration"], ["other_systems"]):
+        if names not in (["integration"], ["other_systems"]):
             _parser().error("--hypervisor goes with the part integration or other_systems alone")
         needs = HYPERVISOR | (needs & {"cloud_image"}) | {options.hypervisor}
-        further = [f"--hypervisor={options.hypervisor}", *further]
-    if further and len(parts) != 1:
+        parts = [replace(parts[0], system=options.hypervisor)]
+    if further and len(names) != 1:
         _parser().error("what follows -- goes to the tool of one part; name that part alone")
     interrupt_on_signals()
     checkout = Checkout(Path(__file__).resolve().parents[2])
-    print(f"zstack.kvm: running {', '.join(part.name for part in parts)}", flush=True)
+    print(f"zstack.kvm: running {', '.join(names)}", flush=True)
     started = time.monotonic()
     try:
         print("Set-up", flush=True)
@@ -128,44 +140,46 @@ def main(arguments: list[str]) -> int:
 
 
 def _run_at_once(parts: list[Part], checkout: Checkout, further: list[str]) -> list[Result]:
-    return side_by_side(lambda part: _run(part, checkout, further, Screen(part.name)), parts)
+    return side_by_side(lambda part: _run(part, checkout, further, Screen(part.label)), parts)
 
 
 def _run(part: Part, checkout: Checkout, further: list[str], screen: Screen) -> Result:
-    screen.line(f"\n{RULE}\n{part.name}: {part.summary}\n{RULE}")
-    result = Result(part.name)
-    with alone(checkout, part.name):
-        checkout.log(part.name).unlink(missing_ok=True)
+    screen.line(f"\n{RULE}\n{part.label}: {part.summary}\n{RULE}")
+    result = Result(part.label)
+    with alone(checkout, part.label):
+        checkout.log(part.label).unlink(missing_ok=True)
         started = time.monotonic()
         try:
             _run_session(part, checkout, further, result, screen)
         except Exception as error:
             # Whatever the error is, the other parts keep their results.
             screen.line(traceback.format_exc())
-            result.problem(f"{part.name} broke off: {error!r}")
+            result.problem(f"{part.label} broke off: {error!r}")
         result.seconds = time.monotonic() - started
     return result
 
 
 def _run_session(part: Part, checkout: Checkout, further: list[str], result: Result, screen: Screen) -> None:
-    for report in checkout.results(part.name):
+    for report in checkout.results(part.label):
         report.unlink()
     nox = [checkout.program("nox"), "--session", part.name]
+    if part.system:
+        further = [f"--hypervisor={part.system}", *further]
     outcome = run(
         [*nox, "--", *further] if further else nox,
         cwd=checkout.root,
         env=checkout.environment(),
-        log=checkout.log(part.name),
+        log=checkout.log(part.label),
         seconds=part.minutes * 60,
         screen=screen,
     )
-    reports = checkout.results(part.name)
+    reports = checkout.results(part.label)
     if reports:
         # ansible-test skips a test that has nothing to check.
         result.junit(reports, outcome, skip_fails=part.name not in ("sanity", "versions"))
     else:
         aborted = ABORTED.search(outcome.output)
-        result.check(part.name, replace(outcome, reason=aborted[1]) if aborted else outcome)
+        result.check(part.label, replace(outcome, reason=aborted[1]) if aborted else outcome)
 
 
 def _report(checkout: Checkout, results: list[Result], set_up: float, tests: float) -> int:
@@ -179,13 +193,12 @@ def _report(checkout: Checkout, results: list[Result], set_up: float, tests: flo
 
 
 def _parser() -> argparse.ArgumentParser:
-    names = [part.name for part in PARTS]
     parser = argparse.ArgumentParser(
         prog="./run-tests",
         description="Prepare the machine (as root: install packages), and run the project's tests.",
         epilog="What follows -- goes to the tool of the one part named: ./run-tests unit -- -k cpu",
     )
-    help_text = f"one or more of {', '.join(names)}; without any: all but those that run only when named"
+    help_text = f"one or more of {', '.join(_names(PARTS))}; without any: all but those that run only when named"
     parser.add_argument("parts", nargs="*", metavar="PART", help=help_text)
     parser.add_argument("--list", action="store_true", help="show the parts and the systems")
     parser.add_argument(
@@ -195,6 +208,10 @@ def _parser() -> argparse.ArgumentParser:
         help="the system of the hypervisors of integration or other_systems: " + ", ".join(sorted(systems.SYSTEMS)),
     )
     return parser
+
+
+def _names(parts: Sequence[Part]) -> list[str]:
+    return list(dict.fromkeys(part.name for part in parts))
 
 
 def _split(arguments: list[str]) -> tuple[list[str], list[str]]:

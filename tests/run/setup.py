@@ -90,7 +90,7 @@ class Setup:
             self._cloud_image()
         for name in systems.SYSTEMS:
             if name in needs:
-                self._system(name)
+                self._try_system(name)
         if "fresh_hosts" in needs:
             self._fresh_systems()
 
@@ -219,6 +219,13 @@ class Setup:
         with step("the files of minimal systems"), alone_in(systems.CACHE):
             for name in fresh_systems.SUITES:
                 fresh_systems.create(name, partial(self._run_or_fail, "Creating the files of minimal systems"))
+
+    def _try_system(self, name: str) -> None:
+        """Create the files of a system. If Debian's packages of today don't allow it, only its own tests fail."""
+        try:
+            self._system(name)
+        except SetupError as error:
+            print(error, flush=True)
 
     def _system(self, name: str) -> None:
         run_or_fail = partial(self._run_or_fail, f"Creating the files of {name}", seconds=SYSTEM_SECONDS)

@@ -28,6 +28,7 @@ TARGETS = CORES["2.21"].targets
 # What runs on them: VMs start, boot, and are left alone by the next run; in addition, the playbooks and the roles with
 # each ansible-core, and the other modules with each target's Python.
 _VMS = "tests/integration/test_start_vm.py"
+_MACHINES = "tests/integration/test_other_machines.py"
 TESTS_OF_CORES = (
     _VMS,
     "tests/integration/test_playbook_check_mode.py",
@@ -52,7 +53,16 @@ TESTS_OF_TARGETS = (
 )
 # On hypervisors that run another system than this machine: something of everything that depends on libvirt and QEMU
 CHOSEN = {
-    "start": (_VMS, "tests/integration/test_domain_definition.py", "tests/integration/test_other_machines.py"),
+    "start": (
+        f"{_VMS}::test_a_new_vm_boots_from_its_disk",
+        f"{_VMS}::test_the_second_run_changes_nothing",
+        f"{_VMS}::test_a_changed_document_redefines_a_vm_that_is_shut_off",
+        f"{_VMS}::test_a_qemu_that_hangs_is_an_error_of_its_vm_at_most_and_the_others_start",
+        "tests/integration/test_domain_definition.py",
+        f"{_MACHINES}::test_q35_boots_by_uefi_with_sata_and_a_patch",
+        f"{_MACHINES}::test_aarch64_boots_by_uefi",
+        f"{_MACHINES}::test_what_libvirt_adds_goes_with_the_board_and_the_bus_that_it_belongs_to",
+    ),
     "drift": (
         "tests/integration/test_drift_walk.py::test_all_are_defined_and_then_in_sync_and_every_change_is_repaired",
         "tests/integration/test_missing_machine.py",
@@ -60,14 +70,13 @@ CHOSEN = {
     "live changes": (
         "tests/integration/test_live_changes.py::TestCd",
         "tests/integration/test_live_changes.py::TestConsolePassword",
-        "tests/integration/test_live_changes.py::TestNics",
+        "tests/integration/test_live_changes.py::TestNics::test_come_and_go",
+        "tests/integration/test_live_changes.py::TestNics::test_get_other_limits",
     ),
-    "storage": (
-        "tests/integration/test_storage_iscsi.py::test_a_guest_boots_from_a_lun_with_chap",
-        "tests/integration/test_storage_iscsi.py::TestSecret",
-    ),
+    "storage": ("tests/integration/test_storage_iscsi.py::test_a_guest_boots_from_a_lun_with_chap",),
     "secrets": (
-        "tests/integration/test_secret_module.py",
+        "tests/integration/test_storage_iscsi.py::TestSecret::test_one_with_a_wrong_password_is_repaired",
+        "tests/integration/test_secret_module.py::test_a_secret_is_created_with_its_definition_and_value",
         "tests/integration/test_storage_roles.py"
         "::test_keys_that_no_secret_can_have_are_reported_all_at_once_before_anything_changes",
     ),
@@ -88,11 +97,16 @@ TESTS_OF_SYSTEMS = tuple(test for tests in CHOSEN.values() for test in tests)
 IN_A_BROWSER = "tests/integration/test_report.py"
 # In addition, when all versions are tried
 FURTHER_TESTS_OF_SYSTEMS = (
+    _VMS,
+    _MACHINES,
     "tests/integration/test_access.py",
     "tests/integration/test_host_info.py",
     "tests/integration/test_libvirt_language.py",
+    "tests/integration/test_live_changes.py",
     "tests/integration/test_network_nics.py",
+    "tests/integration/test_secret_module.py",
     "tests/integration/test_storage_files.py",
+    "tests/integration/test_storage_iscsi.py",
     "tests/integration/test_storage_roles.py",
     "tests/integration/test_undefine.py",
     "tests/integration/test_vm_info.py",

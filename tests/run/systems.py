@@ -36,7 +36,7 @@ SYSTEMS = {
     "debian-unstable": System("sid"),
 }
 # Those that a run of all tests includes
-USUAL = ("debian-13",)
+USUAL = ("debian-13", "debian-unstable")
 # The environment of the tests, for the system's own Python and with its own libvirt.
 VENV = Path("/opt/zstack-kvm-tests")
 

@@ -62,11 +62,13 @@ class Action:
 
 
 def unanswered(call: Callable[[], object], undo: Undo) -> Outcome:
-    """Make a call that C(undo) reverts. If libvirt is lost during it, keep the undo: the call may have succeeded."""
+    """Make a call that C(undo) reverts. If there is no answer to it, keep the undo: it may succeed nevertheless."""
     try:
         call()
     except VmError as error:
-        if not error.lost_libvirt:
+        if not error.may_take_effect:
             raise
+        if error.code == "qemu_hangs":
+            error = error.replaced(message=error.message + "; libvirt may still do it")
         return Outcome(undo, failure=error)
     return Outcome(undo)

@@ -267,7 +267,8 @@ ERROR_CODES: dict[str, ErrorCode] = {
         "Run the task again when the other has finished.",
     ),
     "shared_locked": ErrorCode(
-        "Another task of this collection is working on something that VMs share: a secret or an iSCSI session.",
+        "Another task of this collection is working on something that VMs share: a secret, an iSCSI session "
+        "or a volume.",
         "Run the task again when the other has finished.",
     ),
     "paused_again": ErrorCode(
@@ -391,7 +392,8 @@ ERROR_CODES: dict[str, ErrorCode] = {
     ),
     "libvirt_hangs": ErrorCode(
         "libvirt accepts connections but does not answer.",
-        "Check the daemon on the hypervisor; run the task again when it answers.",
+        "Check the daemon on the hypervisor, and whether storage that it accesses hangs; run the task again when it "
+        "answers.",
     ),
     "connection_lost": ErrorCode(
         "The connection to libvirt was lost during the task.",

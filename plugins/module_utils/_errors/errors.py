@@ -84,6 +84,11 @@ class VmError(Exception):
         return self.code in ("connection_lost", "libvirt_hangs")
 
     @property
+    def may_take_effect(self) -> bool:
+        """Return whether the call that failed may succeed nevertheless: there was no answer to it."""
+        return self.lost_libvirt or self.code == "qemu_hangs"
+
+    @property
     def agent_is_silent(self) -> bool:
         """Return whether no agent can answer: none is listening, or the guest is not running."""
         return self.libvirt_code in _SILENT_AGENT

@@ -5,7 +5,8 @@
 
 A libvirtd that hangs must not hang the task: opening has a deadline, and an open connection is given up when
 libvirtd has answered no keepalive for C(KEEPALIVE_SECONDS) times C(KEEPALIVE_COUNT) seconds, which ends every
-call that waits for it. Neither must a QEMU that hangs: what waits for one has a deadline of its own.
+call that waits for it. Neither must a QEMU that hangs, or storage that libvirtd waits for while it answers keepalives:
+every call has a deadline.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -39,6 +41,8 @@ SLOW_CALLS_AT_ONCE = 4
 # A working QEMU answers much sooner.
 ANSWER_SECONDS = 10
 CHANGE_SECONDS = 60
+# libvirt itself waits 30 seconds at most for a call of the same domain. Probing all of a host's QEMUs takes longer.
+LIBVIRT_SECONDS = 120
 
 
 _loop_started = threading.Lock()
@@ -151,7 +155,7 @@ class Connection:
         """Drop cached answers, which may be outdated after libvirtd has restarted."""
 
     def _call(self, what: str, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Call libvirt; all calls go through here. C(what) describes the call in errors."""
+        """Call libvirt, without a deadline; all calls go through here. C(what) describes the call in errors."""
         try:
             return function(*arguments)
         except libvirt.libvirtError as error:
@@ -190,6 +194,14 @@ class Connection:
             pass
         return True
 
+    def _call_libvirt(self, what: str, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Make a call that asks no QEMU. Raise C(libvirt_hangs) if it takes longer than C(LIBVIRT_SECONDS)."""
+        try:
+            return call_with_deadline(partial(self._call, what, function, *arguments), LIBVIRT_SECONDS)
+        except TimeoutError as error:
+            message = "cannot %s: libvirt has not answered for %g seconds" % (what, LIBVIRT_SECONDS)
+            raise VmError("libvirt_hangs", message) from error
+
     def _call_qemu(self, seconds: float, what: str, function: Callable[..., Any], *arguments: Any) -> Any:
         """Make a call that waits for a QEMU. Raise C(qemu_hangs) if it takes longer than C(seconds).
 
@@ -200,14 +212,14 @@ class Connection:
             raise VmError("vm_busy", message % (what, SLOW_CALLS_AT_ONCE, seconds))
         return self._in_time(seconds, True, what, function, *arguments)
 
-    def _call_domain(self, what: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    def _call_domain(self, seconds: float, what: str, function: Callable[..., Any], *arguments: Any) -> Any:
         """Make a call that asks no QEMU, but on newer libvirt waits for another call of the domain that does.
 
         Raise C(qemu_hangs) as L(_call_qemu) does. While all slots wait for QEMUs the call is made all the same: on
         most domains it returns at once.
         """
         has_slot = self._slow_calls.acquire(blocking=False)
-        return self._in_time(ANSWER_SECONDS, has_slot, what, function, *arguments)
+        return self._in_time(seconds, has_slot, what, function, *arguments)
 
     def _in_time(self, seconds: float, has_slot: bool, what: str, function: Callable[..., Any], *arguments: Any) -> Any:
         def call() -> Any:
@@ -223,8 +235,11 @@ class Connection:
             message = "cannot %s: QEMU has not answered for %g seconds" % (what, seconds)
             raise VmError("qemu_hangs", message) from error
 
-    def _change(self, what: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    def _change_qemu(self, what: str, function: Callable[..., Any], *arguments: Any) -> Any:
         return self._call_qemu(CHANGE_SECONDS, what, function, *arguments)
+
+    def _change_domain(self, what: str, function: Callable[..., Any], *arguments: Any) -> Any:
+        return self._call_domain(CHANGE_SECONDS, what, function, *arguments)
 
 
 class _Closed:

@@ -93,7 +93,7 @@ class DomainCalls(Connection):
     def _domain(self, uuid: str) -> Any:
         domain = self._domains.get(uuid)
         if domain is None:
-            domain = self._call("look up the domain", self._connection.lookupByUUIDString, uuid)
+            domain = self._call_libvirt("look up the domain", self._connection.lookupByUUIDString, uuid)
             self._domains[uuid] = domain
         return domain
 
@@ -116,7 +116,7 @@ class DomainCalls(Connection):
         return {domain.UUIDString() for domain in self._list(libvirt.VIR_CONNECT_LIST_DOMAINS_AUTOSTART)}
 
     def _list(self, flags: int) -> list[Any]:
-        return list(self._call("list the domains", self._connection.listAllDomains, flags))
+        return list(self._call_libvirt("list the domains", self._connection.listAllDomains, flags))
 
     def find(self, uuid: str) -> Optional[str]:
         """Return the name of the domain with that UUID, None if there is none. Clears its cache."""
@@ -130,7 +130,7 @@ class DomainCalls(Connection):
 
     def state(self, uuid: str) -> tuple[str, str]:
         """Return the state of a domain and the reason for it, in libvirt's words."""
-        state, reason = self._call("get the state", self._domain(uuid).state)
+        state, reason = self._call_libvirt("get the state", self._domain(uuid).state)
         name = _STATES[state] if state < len(_STATES) else "unknown"
         reasons = _REASONS.get(name, ())
         return name, reasons[reason] if reason < len(reasons) else "unknown"
@@ -145,7 +145,9 @@ class DomainCalls(Connection):
             raise known
         flags = libvirt.VIR_DOMAIN_XML_SECURE | (libvirt.VIR_DOMAIN_XML_INACTIVE if inactive else 0)
         try:
-            return without_entities(self._call_domain("read the definition", self._domain(uuid).XMLDesc, flags))
+            return without_entities(
+                self._call_domain(ANSWER_SECONDS, "read the definition", self._domain(uuid).XMLDesc, flags)
+            )
         except VmError as error:
             if error.code == "qemu_hangs":
                 self._unreadable[uuid] = error
@@ -153,11 +155,11 @@ class DomainCalls(Connection):
 
     def is_persistent(self, uuid: str) -> bool:
         """Return whether the domain has a persistent definition."""
-        return bool(self._call("check whether it is persistent", self._domain(uuid).isPersistent))
+        return bool(self._call_libvirt("check whether it is persistent", self._domain(uuid).isPersistent))
 
     def autostart(self, uuid: str) -> bool:
         """Return whether the domain starts with the hypervisor."""
-        return bool(self._call("get autostart", self._domain(uuid).autostart))
+        return bool(self._call_libvirt("get autostart", self._domain(uuid).autostart))
 
     def has_job(self, uuid: str, seconds: float = ANSWER_SECONDS) -> bool:
         """Return whether the domain is being migrated, saved, dumped, backed up or put into a snapshot."""
@@ -190,7 +192,7 @@ class DomainCalls(Connection):
             return domain
 
     def _define(self, xml: str, flags: int) -> Any:
-        return self._call("define the domain", self._connection.defineXMLFlags, xml, flags)
+        return self._change_domain("define the domain", self._connection.defineXMLFlags, xml, flags)
 
     def check_definition(self, xml: str, before: Optional[str]) -> None:
         """Raise the error that L(define) would raise, apart from those of the schema, without defining anything.
@@ -213,7 +215,7 @@ class DomainCalls(Connection):
         return False
 
     def _as_command_line(self, xml: str) -> None:
-        self._call("define the domain", self._connection.domainXMLToNative, "qemu-argv", xml, 0)
+        self._call_libvirt("define the domain", self._connection.domainXMLToNative, "qemu-argv", xml, 0)
 
     def undefine(self, uuid: str, removal: Removal) -> None:
         """Remove a definition and what C(removal) names; disks stay.
@@ -231,11 +233,11 @@ class DomainCalls(Connection):
         if removal.checkpoints:
             # Enterprise Linux 7 has a libvirt without checkpoints.
             flags |= getattr(libvirt, "VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA", 0)
-        self._call("undefine the domain", self._domain(uuid).undefineFlags, flags)
+        self._change_domain("undefine the domain", self._domain(uuid).undefineFlags, flags)
 
     def can_keep_tpm(self) -> bool:
         """Return whether this libvirt can undefine a domain and keep the state of its TPM."""
-        return bool(self._call("get the version", self._connection.getLibVersion) >= _TPM_FLAGS_SINCE)
+        return bool(self._call_libvirt("get the version", self._connection.getLibVersion) >= _TPM_FLAGS_SINCE)
 
     def create(self, uuid: str, seconds: float, paused: bool = False) -> None:
         """Start a defined domain, from its saved memory if it is suspended to disk."""
@@ -246,7 +248,7 @@ class DomainCalls(Connection):
     def saved_image_xml(self, path: str) -> str:
         """Return the definition in a file with the saved memory of a domain, with secrets."""
         # VIR_DOMAIN_SAVE_IMAGE_XML_SECURE, which older bindings lack.
-        return str(self._call("read the saved memory", self._connection.saveImageGetXMLDesc, path, 1))
+        return str(self._call_libvirt("read the saved memory", self._connection.saveImageGetXMLDesc, path, 1))
 
     def restore(self, path: str, xml: str, seconds: float, paused: bool = False) -> None:
         """Restore a domain from a file with its saved memory, which is kept, as the definition C(xml)."""
@@ -259,24 +261,24 @@ class DomainCalls(Connection):
 
     def destroy(self, uuid: str) -> None:
         """Force a domain off, even if its QEMU does not respond."""
-        self._call("destroy the domain", self._domain(uuid).destroy)
+        self._change_domain("destroy the domain", self._domain(uuid).destroy)
         self._unreadable.pop(uuid, None)
 
     def resume(self, uuid: str) -> None:
         """Resume a paused domain."""
-        self._change("resume the domain", self._domain(uuid).resume)
+        self._change_qemu("resume the domain", self._domain(uuid).resume)
 
     def wake_up(self, uuid: str) -> None:
         """Wake a guest that has suspended itself to memory."""
-        self._change("wake the domain up", self._domain(uuid).pMWakeup, 0)
+        self._change_qemu("wake the domain up", self._domain(uuid).pMWakeup, 0)
 
     def discard_saved_state(self, uuid: str) -> None:
         """Discard the memory of a domain that is suspended to disk (managed save)."""
-        self._call("discard the saved memory", self._domain(uuid).managedSaveRemove, 0)
+        self._change_domain("discard the saved memory", self._domain(uuid).managedSaveRemove, 0)
 
     def set_autostart(self, uuid: str, autostart: bool) -> None:
         """Set whether the domain starts with the hypervisor."""
-        self._call("set autostart", self._domain(uuid).setAutostart, int(autostart))
+        self._change_domain("set autostart", self._domain(uuid).setAutostart, int(autostart))
 
     def snapshot_count(self, uuid: str) -> int:
         """Return the number of a domain's snapshots, 0 if libvirt does not support them."""
@@ -285,8 +287,8 @@ class DomainCalls(Connection):
     def snapshot_xmls(self, uuid: str) -> list[str]:
         """Return the XML of a domain's snapshots, none if libvirt does not support them."""
         try:
-            snapshots = self._call("list the snapshots", self._domain(uuid).listAllSnapshots, 0)
-            found = [self._call("read a snapshot", snapshot.getXMLDesc, 0) for snapshot in snapshots]
+            snapshots = self._call_libvirt("list the snapshots", self._domain(uuid).listAllSnapshots, 0)
+            found = [self._call_libvirt("read a snapshot", snapshot.getXMLDesc, 0) for snapshot in snapshots]
             return [without_entities(xml) for xml in found]
         except VmError as error:
             if error.libvirt_code in (libvirt.VIR_ERR_NO_SUPPORT, libvirt.VIR_ERR_NO_DOMAIN_SNAPSHOT):
@@ -299,7 +301,7 @@ class DomainCalls(Connection):
 
     def _count(self, what: str, list_all: Callable[[int], list[Any]]) -> int:
         try:
-            return len(self._call("list the " + what, list_all, 0))
+            return len(self._call_libvirt("list the " + what, list_all, 0))
         except VmError as error:
             if error.libvirt_code == libvirt.VIR_ERR_NO_SUPPORT:
                 return 0

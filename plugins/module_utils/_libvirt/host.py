@@ -17,57 +17,57 @@ class HostCalls(Connection):
 
     def capabilities(self) -> str:
         """Return the capabilities of the hypervisor as XML."""
-        return str(self._call("get the capabilities", self._connection.getCapabilities))
+        return str(self._call_libvirt("get the capabilities", self._connection.getCapabilities))
 
     def domain_capabilities(
         self, emulator: Optional[str], arch: Optional[str], machine: Optional[str], domain_type: Optional[str]
     ) -> str:
         """Return the domain capabilities of one kind of domain as XML."""
         ask = self._connection.getDomainCapabilities
-        return str(self._call("get the domain capabilities", ask, emulator, arch, machine, domain_type))
+        return str(self._call_libvirt("get the domain capabilities", ask, emulator, arch, machine, domain_type))
 
     def free_memory(self) -> int:
         """Return the free memory in bytes."""
-        return int(self._call("get the free memory", self._connection.getFreeMemory))
+        return int(self._call_libvirt("get the free memory", self._connection.getFreeMemory))
 
     def cpu_count(self) -> int:
         """Return the CPUs of the hypervisor."""
-        return int(self._call("get the CPUs", self._connection.getInfo)[2])
+        return int(self._call_libvirt("get the CPUs", self._connection.getInfo)[2])
 
     def memory_size(self) -> int:
         """Return the memory of the hypervisor in bytes."""
-        return int(self._call("get the memory", self._connection.getInfo)[1]) * 1024**2
+        return int(self._call_libvirt("get the memory", self._connection.getInfo)[1]) * 1024**2
 
     def hostname(self) -> str:
         """Return the host name of the hypervisor."""
-        return str(self._call("get the host name", self._connection.getHostname))
+        return str(self._call_libvirt("get the host name", self._connection.getHostname))
 
     def libvirt_version(self) -> str:
         """Return the version of the libvirt that answers."""
-        return _version(self._call("get the version of libvirt", self._connection.getLibVersion))
+        return _version(self._call_libvirt("get the version of libvirt", self._connection.getLibVersion))
 
     def qemu_version(self) -> str:
         """Return the version of the QEMU that domains of the hypervisor's own architecture get; empty without one."""
-        return _version(self._call("get the version of QEMU", self._connection.getVersion))
+        return _version(self._call_libvirt("get the version of QEMU", self._connection.getVersion))
 
     def network_filters(self) -> list[str]:
         """Return the names of the network filters that NICs can have."""
-        return list(self._call("list the network filters", self._connection.listNWFilters))
+        return list(self._call_libvirt("list the network filters", self._connection.listNWFilters))
 
     def networks(self) -> dict[str, bool]:
         """Return the names of the libvirt networks, and whether each is active."""
-        networks = self._call("list the networks", self._connection.listAllNetworks, 0)
-        return {network.name(): bool(self._call("look at a network", network.isActive)) for network in networks}
+        networks = self._call_libvirt("list the networks", self._connection.listAllNetworks, 0)
+        return {network.name(): bool(self._call_libvirt("look at a network", network.isActive)) for network in networks}
 
     def storage_volume_xml(self, path: str) -> Optional[str]:
         """Return the XML of a file in one of libvirt's storage pools, None if no pool contains it."""
         try:
-            volume = self._call("look up the volume", self._connection.storageVolLookupByPath, path)
+            volume = self._call_libvirt("look up the volume", self._connection.storageVolLookupByPath, path)
         except VmError as error:
             if error.libvirt_code == libvirt.VIR_ERR_NO_STORAGE_VOL:
                 return None
             raise
-        return str(self._call("read the volume", volume.XMLDesc))
+        return str(self._call_libvirt("read the volume", volume.XMLDesc))
 
 
 def _version(number: int) -> str:

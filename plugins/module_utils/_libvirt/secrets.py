@@ -63,7 +63,7 @@ class SecretCalls(Connection):
             return dict(known)
 
     def _list_secrets(self, flags: int) -> list[Any]:
-        return list(self._call("list the secrets", self._connection.listAllSecrets, flags))
+        return list(self._call_libvirt("list the secrets", self._connection.listAllSecrets, flags))
 
     def _remember(self, secret: Any, private: bool) -> None:
         uuid, number = secret.UUIDString(), secret.usageType()
@@ -81,7 +81,7 @@ class SecretCalls(Connection):
 
     def secret_xml(self, uuid: str) -> Optional[str]:
         """Return the definition of a secret, None if it does not exist."""
-        return self._of_secret(uuid, lambda secret: str(self._call("read the secret", secret.XMLDesc)))
+        return self._of_secret(uuid, lambda secret: str(self._call_libvirt("read the secret", secret.XMLDesc)))
 
     def secret_value(self, uuid: str) -> Optional[bytes]:
         """Return the value of a secret, None where it has none; a private one gives VmError with C(libvirt_denied)."""
@@ -89,7 +89,7 @@ class SecretCalls(Connection):
 
     def _value(self, secret: Any) -> Optional[bytes]:
         try:
-            return bytes(self._call("read the value of the secret", secret.value))
+            return bytes(self._call_libvirt("read the value of the secret", secret.value))
         except VmError as error:
             # libvirt says so of a secret without a value, too.
             if error.libvirt_code == libvirt.VIR_ERR_NO_SECRET:
@@ -101,13 +101,13 @@ class SecretCalls(Connection):
 
     def define_secret(self, xml: str, private: bool) -> None:
         """Define or redefine a secret. C(private) must match C(xml)."""
-        self._remember(self._call("define the secret", self._connection.secretDefineXML, xml), private)
+        self._remember(self._call_libvirt("define the secret", self._connection.secretDefineXML, xml), private)
 
     def set_secret_value(self, uuid: str, value: bytes) -> None:
         """Set the value of a secret. Raise C(secret_missing) if there is no such secret."""
 
         def set_value(secret: Any) -> bool:
-            self._call("set the value of the secret", secret.setValue, value)
+            self._call_libvirt("set the value of the secret", secret.setValue, value)
             return True
 
         if not self._of_secret(uuid, set_value):
@@ -118,7 +118,7 @@ class SecretCalls(Connection):
 
     def undefine_secret(self, uuid: str) -> None:
         """Remove a secret; none is fine."""
-        self._of_secret(uuid, lambda secret: self._call("remove the secret", secret.undefine))
+        self._of_secret(uuid, lambda secret: self._call_libvirt("remove the secret", secret.undefine))
         self._forget_secret(uuid)
 
     def _of_secret(self, uuid: str, ask: Callable[[Any], Answer]) -> Optional[Answer]:
@@ -126,7 +126,7 @@ class SecretCalls(Connection):
         secret = self._secrets.get(uuid)
         try:
             if secret is None:
-                found = self._call("look up the secret", self._connection.secretLookupByUUIDString, uuid)
+                found = self._call_libvirt("look up the secret", self._connection.secretLookupByUUIDString, uuid)
                 self._remember(found, private=False)
                 return ask(found)
             return ask(secret)

@@ -54,6 +54,20 @@ def test_arguments_reach_the_session(checkout: Checkout) -> None:
     assert command._run(PART, checkout, ["-k", "cpu"], Screen()).ok
 
 
+def test_the_parts_of_two_systems_have_their_own_sessions_and_results(checkout: Checkout) -> None:
+    nox(checkout, f'echo \'<testsuite tests="2"/>\' > {checkout.cache}/results/other_systems-new.xml; echo "$*"')
+    checkout.result("other_systems-old").write_text('<testsuite tests="7"/>', encoding="utf-8")
+    part = command.Part("other_systems", "tests on another system", system="new")
+    result = command._run(part, checkout, ["-k", "cpu"], Screen())
+    assert (result.name, result.passed) == ("other_systems-new", 2)
+    log = checkout.log("other_systems-new").read_text(encoding="utf-8")
+    assert log.splitlines()[-1] == "--session other_systems -- --hypervisor=new -k cpu"
+
+
+def test_every_system_of_a_usual_run_is_a_part_of_it() -> None:
+    assert [part.system for part in command.PARTS if part.usual and part.system] == list(systems.USUAL)
+
+
 def test_a_part_that_breaks_off_is_a_failure_of_this_part(
     checkout: Checkout, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from ansible_collections.zstack.kvm.tests.run.checkout import Checkout
 from ansible_collections.zstack.kvm.tests.run.process import Outcome
-from ansible_collections.zstack.kvm.tests.run.setup import Setup
+from ansible_collections.zstack.kvm.tests.run.setup import Setup, SetupError
 
 CREATE, INSTALL = "venv", "install"
 
@@ -52,6 +52,17 @@ def test_the_next_run_finds_it(setup: RecordingSetup) -> None:
 def test_new_requirements_are_installed_into_it(setup: RecordingSetup) -> None:
     setup.prepared("pytest")
     assert setup.prepared("pytest", "nox") == [INSTALL]
+
+
+def test_a_system_that_cannot_be_created_leaves_the_others_their_tests(
+    setup: RecordingSetup, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(name: str) -> None:
+        raise SetupError(f"Creating the files of {name}: unmet dependencies")
+
+    monkeypatch.setattr(setup, "_system", refuse)
+    setup._try_system("debian-unstable")
+    assert capsys.readouterr().out == "Creating the files of debian-unstable: unmet dependencies\n"
 
 
 def test_an_environment_of_unknown_origin_is_recreated(setup: RecordingSetup) -> None:

@@ -41,11 +41,15 @@ def test_a_call_that_succeeds_is_undone_later() -> None:
     assert (outcome.undo, outcome.failure) == (undo, None)
 
 
-@pytest.mark.parametrize("code", ["connection_lost", "libvirt_hangs"])
-def test_a_call_during_which_libvirt_was_lost_may_have_to_be_undone(code: str) -> None:
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [("connection_lost", "no"), ("libvirt_hangs", "no"), ("qemu_hangs", "no; libvirt may still do it")],
+)
+def test_a_call_without_an_answer_may_have_to_be_undone(code: str, message: str) -> None:
     outcome = unanswered(lambda: raising(code), undo)
     assert outcome.undo is undo
-    assert outcome.failure is not None and outcome.failure.code == code
+    assert outcome.failure is not None
+    assert (outcome.failure.code, outcome.failure.message) == (code, message)
 
 
 def test_that_which_libvirt_refused_needs_no_undoing() -> None:

@@ -152,6 +152,27 @@ class TestErrors:
         assert failed(connected(alive=True)._call, "read it", fail, error).code == "libvirt_error"
 
 
+class TestEveryCallHasADeadline:
+    def test_so_that_a_libvirtd_that_waits_for_storage_does_not_hang_the_task(
+        self, monkeypatch: pytest.MonkeyPatch, hang: Any
+    ) -> None:
+        monkeypatch.setattr(connection, "LIBVIRT_SECONDS", 0.01)
+        error = failed(connected()._call_libvirt, "list the domains", hang)
+        assert (error.code, error.message) == (
+            "libvirt_hangs",
+            "cannot list the domains: libvirt has not answered for 0.01 seconds",
+        )
+
+    def test_and_an_answer_in_time_is_returned(self) -> None:
+        assert connected()._call_libvirt("ask", "an answer {}".format, 1) == "an answer 1"
+
+    def test_because_only_the_connection_makes_calls_without_one(self) -> None:
+        package = Path(connection.__file__).parent
+        others = [path for path in package.glob("*.py") if path.name != "connection.py"]
+        assert len(others) > 10
+        assert [path.name for path in others if "._call(" in path.read_text()] == []
+
+
 class TestCallsThatWaitForAQemu:
     def test_return_its_answer(self) -> None:
         assert connected()._call_qemu(60, "ask", "an answer {}".format, 1) == "an answer 1"
@@ -160,8 +181,7 @@ class TestCallsThatWaitForAQemu:
         error = failed(connected()._call_qemu, 0.01, "ask it", hang)
         assert (error.code, error.message) == ("qemu_hangs", "cannot ask it: QEMU has not answered for 0.01 seconds")
 
-    def test_leave_a_slot_for_keepalives(self, monkeypatch: pytest.MonkeyPatch, hang: Any) -> None:
-        monkeypatch.setattr(connection, "ANSWER_SECONDS", 60)
+    def test_leave_a_slot_for_keepalives(self, hang: Any) -> None:
         busy = connected()
         for _qemu in range(SLOW_CALLS_AT_ONCE):
             assert failed(busy._call_qemu, 0.01, "ask", hang).code == "qemu_hangs"
@@ -171,13 +191,13 @@ class TestCallsThatWaitForAQemu:
             "cannot ask it: libvirt has waited for the QEMUs of 4 other VMs for 0.01 seconds",
         )
         # Most domains answer such a call without their QEMU.
-        assert busy._call_domain("read it", str, "xml") == "xml"
+        assert busy._call_domain(60, "read it", str, "xml") == "xml"
 
     def test_that_failed_leave_their_slots(self) -> None:
         used = connected()
         for _call in range(SLOW_CALLS_AT_ONCE + 1):
             assert failed(used._call_qemu, 60, "ask", fail, libvirt_error(55, QEMU)).code != "vm_busy"
-            assert used._call_domain("read it", str, "xml") == "xml"
+            assert used._call_domain(60, "read it", str, "xml") == "xml"
 
 
 class Forgetful(Connection):

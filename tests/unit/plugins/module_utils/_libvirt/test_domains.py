@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
-from ansible_collections.zstack.kvm.plugins.module_utils._libvirt import domains
+from ansible_collections.zstack.kvm.plugins.module_utils._libvirt import connection, domains
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.binding import libvirt
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Hypervisor, ListedDomain, Removal
 from ansible_collections.zstack.kvm.tests.unit.plugins.module_utils._libvirt.node import (
@@ -199,6 +200,33 @@ class TestDefinitions:
         domain = Noting()
         connected_to(domain, getLibVersion=version).undefine(RUNNING, removal)
         assert domain.calls == [("undefineFlags", sum(UNDEFINE_FLAGS[flag] for flag in flags))]
+
+
+class TestAChangeThatWaitsForAQemu:
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda hypervisor: hypervisor.define(NEW),
+            lambda hypervisor: hypervisor.undefine(RUNNING, Removal()),
+            lambda hypervisor: hypervisor.set_autostart(RUNNING, True),
+            lambda hypervisor: hypervisor.discard_saved_state(RUNNING),
+            lambda hypervisor: hypervisor.set_description(RUNNING, "text"),
+            lambda hypervisor: hypervisor.set_defined_metadata(RUNNING, "urn:x", "x", "<x/>"),
+            lambda hypervisor: hypervisor.destroy(RUNNING),
+        ],
+    )
+    def test_ends_at_its_deadline(self, monkeypatch: pytest.MonkeyPatch, change: Callable[[Hypervisor], None]) -> None:
+        monkeypatch.setattr(connection, "CHANGE_SECONDS", 0.01)
+        ended = threading.Event()
+        hanging: Any = Noting(getLibVersion=9_000_000)
+        for name in ("defineXMLFlags", "undefineFlags", "setAutostart", "managedSaveRemove", "setMetadata", "destroy"):
+            setattr(hanging, name, lambda *arguments: ended.wait())
+        hypervisor = connected_to(hanging)
+        hypervisor._connection = hanging
+        with pytest.raises(VmError) as caught:
+            change(hypervisor)
+        ended.set()
+        assert caught.value.code == "qemu_hangs"
 
 
 class TestTheFirstDefinition:
