@@ -258,7 +258,7 @@ class TestClock:
 
 @pytest.mark.usefixtures("seen", "again", "calls")
 class TestOnlineGrowth:
-    """What the guest gets it keeps: what the other tests examine of the VM as it was started is there before."""
+    """The guest keeps what it gets: what other tests examine of the VM as it was started is read before."""
 
     def test_128_cpus_are_possible_and_two_are_present(self, seen: list) -> None:
         (cpus,) = of_kind(seen, "cpus")
