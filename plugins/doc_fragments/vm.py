@@ -283,6 +283,7 @@ options:
           physical_block_size:
             description:
               - The size of the disk's physical blocks as the guest sees it, in bytes. A power of 2 from 512 to 2097152.
+                Not for a LUN on iSCSI without use_virtio, which has its own.
             type: int
           luks_secret_uuid:
             description:

@@ -476,6 +476,8 @@ def _make_volume_fit(volume: dict[str, Any], index: int) -> None:
     if kind == "iscsi":
         # libvirt 11.3 shares no encrypted disk, which 9.0 does, and the LUNs of iSCSI are shared.
         volume.pop("luks_secret_uuid", None)
+        if not volume.get("use_virtio", True):
+            volume.pop("physical_block_size", None)
     if volume.get("format") == "qcow2" or "create" in volume or "luks_secret_uuid" in volume:
         volume.pop("shareable", None)
     if "wwn" in volume:

@@ -119,6 +119,13 @@ def check_passwords(volumes: Iterable[Volume]) -> list[Problem]:
     return problems
 
 
+# What QEMU does for a disk that it emulates, but not for a LUN that it passes through
+_NOT_FOR_LUNS = {
+    "luks_secret_uuid": "cannot be used: the guest gets the LUN itself, which nothing decrypts for it",
+    "physical_block_size": "cannot be used: the guest gets the LUN itself, which has block sizes of its own",
+}
+
+
 class IscsiBackend(Backend):
     """C(install_path) is C(iscsi://HOST:PORT/IQN/LUN)."""
 
@@ -137,14 +144,12 @@ class IscsiBackend(Backend):
                     "chap_username and chap_password must be set together",
                 )
             )
-        if volume.luks_secret_uuid and uses_host_initiator(volume):
-            problems.append(
-                Problem(
-                    "%s.luks_secret_uuid" % volume.option_path,
-                    "cannot be used: the guest gets the LUN itself, which nothing decrypts for it",
-                    hint="set use_virtio to true",
-                )
-            )
+        if uses_host_initiator(volume):
+            problems += [
+                Problem("%s.%s" % (volume.option_path, option), message, hint="set use_virtio to true")
+                for option, message in _NOT_FOR_LUNS.items()
+                if getattr(volume, option)
+            ]
         if volume.chap_username and volume.use_virtio and not _USER_NAME.fullmatch(volume.chap_username):
             problems.append(
                 Problem(

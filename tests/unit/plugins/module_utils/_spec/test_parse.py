@@ -268,6 +268,17 @@ WRONG_VALUES = [
         },
         "vms[0].root_volume.luks_secret_uuid: cannot be used: the guest gets the LUN itself",
     ),
+    (
+        {
+            "root_volume": volume(
+                device_type="iscsi",
+                install_path="iscsi://h:1/iqn.2001-01.a:b/1",
+                use_virtio=False,
+                physical_block_size=4096,
+            )
+        },
+        "vms[0].root_volume.physical_block_size: cannot be used: the guest gets the LUN itself",
+    ),
     ({"data_volumes": {}}, "vms[0].data_volumes: must be a list, not a mapping"),
     ({"data_volumes": [None]}, "vms[0].data_volumes[0]: must be a mapping of options, not nothing"),
     ({"data_volumes": [volume(device_id=0)]}, "vms[0].data_volumes[0].device_id: 0 must be between 1 and 24"),
