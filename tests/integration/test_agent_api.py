@@ -122,6 +122,24 @@ def document(rulebook: Rulebook, images: Path) -> Iterator[Document]:
         remove_domain(identity)
 
 
+@pytest.fixture(scope="module")
+def with_secrets(node: ManagementNode, document: Document) -> tuple[dict[str, Any], Watch]:
+    """Send a document with secrets of all kinds, and return its result and what was visible meanwhile.
+
+    Nothing serves its volumes here; what matters is that the secrets reach the module.
+    """
+    monitors, secret = [{"hostname": "127.0.0.1", "port": 9}], str(uuid.uuid4())
+    ceph = {"deviceType": "ceph", "installPath": "ceph://pool/image", "monInfo": monitors, "secretUuid": secret}
+    target = "iscsi://127.0.0.1:9/iqn.2026-01.org.example:x/1"
+    iscsi = {"deviceType": "iscsi", "installPath": target, "chapUsername": "operator", "chapPassword": CHAP}
+    volumes = [{**ceph, "deviceId": 1}, {**iscsi, "deviceId": 2}]
+    addons = {"ceph_secret_key": CEPHX, "ceph_secret_uuid": secret}
+    watch = Watch()
+    with watch.watching():
+        result = node.outcome(document(dataVolumes=volumes, addons=addons, consolePassword=CONSOLE))
+    return result, watch
+
+
 class TestADocument:
     def test_starts_its_vm(self, node: ManagementNode, document: Document) -> None:
         recorded = start_vm_cmd("01-minimal")
@@ -156,17 +174,8 @@ class TestADocument:
         assert not result["success"]
         assert "cputune/shares" in result["error"]
 
-    def test_shows_its_secrets_nowhere(self, node: ManagementNode, document: Document, rulebook: Rulebook) -> None:
-        """Nothing serves its volumes here; what matters is that the secrets reach the module."""
-        monitors, secret = [{"hostname": "127.0.0.1", "port": 9}], str(uuid.uuid4())
-        ceph = {"deviceType": "ceph", "installPath": "ceph://pool/image", "monInfo": monitors, "secretUuid": secret}
-        target = "iscsi://127.0.0.1:9/iqn.2026-01.org.example:x/1"
-        iscsi = {"deviceType": "iscsi", "installPath": target, "chapUsername": "operator", "chapPassword": CHAP}
-        volumes = [{**ceph, "deviceId": 1}, {**iscsi, "deviceId": 2}]
-        addons = {"ceph_secret_key": CEPHX, "ceph_secret_uuid": secret}
-        watch = Watch()
-        with watch.watching():
-            result = node.outcome(document(dataVolumes=volumes, addons=addons, consolePassword=CONSOLE))
+    def test_shows_its_secrets_nowhere(self, with_secrets: tuple[dict[str, Any], Watch], rulebook: Rulebook) -> None:
+        result, watch = with_secrets
         assert not result["success"]
         assert "127.0.0.1:9" in result["error"]
         assert watch.scans > 10 and "zstack.kvm.start_vm_cmd" in watch.seen, "the watch saw nothing of the playbook"
@@ -371,8 +380,9 @@ class TestTheResultArrives:
 
 
 class TestNothingIsLeft:
-    """Last, because it examines what all tests above left."""
+    """Last, so that it examines what all tests above left."""
 
+    @pytest.mark.usefixtures("with_secrets")
     def test_no_secret_is_in_the_log(self, rulebook: Rulebook) -> None:
         log = rulebook.log.read_text()
         assert "start_vm_cmd" in log

@@ -92,8 +92,8 @@ def vhost_volume() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def guest(passphrase: str, vhost_volume: str) -> Iterator[dict[str, Any]]:
-    """Yield a VM with a Linux and disks of all kinds; it boots once for all tests."""
+def described(passphrase: str, vhost_volume: str) -> Iterator[dict[str, Any]]:
+    """Yield the options of a VM with a Linux and disks of all kinds, and remove the VM at the end."""
     with image_directory() as directory:
         data = {"format": "raw", "discard": "unmap"}
         vm = {
@@ -137,12 +137,19 @@ def guest(passphrase: str, vhost_volume: str) -> Iterator[dict[str, Any]]:
             "domain_patches": [SHARED_MEMORY, FREE_ROOT_PORT],
         }
         try:
-            run = start(vm)
-            assert not run.failed, run.vm
-            linux_guest.wait_until_booted(str(vm["uuid"]))
             yield vm
         finally:
             remove_domain(str(vm["uuid"]))
+
+
+@pytest.fixture
+def guest(described: dict[str, Any]) -> dict[str, Any]:
+    """Return the VM, booted. It boots once for all tests, and again after one that has removed it."""
+    if state(described["uuid"]) != "running":
+        run = start(described)
+        assert not run.failed, run.vm
+        linux_guest.wait_until_booted(described["uuid"])
+    return described
 
 
 def disk_of(vm: dict[str, Any], **facts: Any) -> dict[str, Any]:
@@ -322,6 +329,14 @@ def test_a_vm_that_is_restored_paused_has_what_was_saved(new_vm: NewVm, images: 
     assert (again.result["changed"], again.vm["restart_required"]) == (False, True)
 
 
+@pytest.fixture
+def removed_afterwards(guest: dict[str, Any]) -> Iterator[None]:
+    """Remove the VM after a test that defines it with fewer disks; the next one that needs the VM boots it again."""
+    yield
+    remove_domain(guest["uuid"])
+
+
+@pytest.mark.usefixtures("removed_afterwards")
 def test_a_restored_guest_continues_where_it_was(guest: dict[str, Any], images: Path) -> None:
     images.chmod(0o777)
     without_server = {**guest, "data_volumes": guest["data_volumes"][:-1]}

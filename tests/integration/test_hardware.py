@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.zstack.kvm.tests.support import forked_task, linux_guest, module_run, vnc
-from ansible_collections.zstack.kvm.tests.support.playbook import agreed
+from ansible_collections.zstack.kvm.tests.support.playbook import TaskRun, agreed
 from ansible_collections.zstack.kvm.tests.support.virsh import definition, qmp, remove_domain, state, virsh
 from ansible_collections.zstack.kvm.tests.support.waiting import wait_until
 
@@ -114,6 +114,24 @@ def seen(machine: Machine) -> list[dict[str, Any]]:
     return linux_guest.inventory(machine["uuid"])
 
 
+def options_of(machine: Machine) -> dict[str, Any]:
+    return {key: value for key, value in machine.items() if key != "result"}
+
+
+@pytest.fixture(scope="module")
+def again(machine: Machine) -> TaskRun:
+    """Return the run after the one that started the VM."""
+    return agreed(options_of(machine))
+
+
+@pytest.fixture(scope="module")
+def calls(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Return the libvirt calls of a run that changes nothing."""
+    file = tmp_path_factory.mktemp("calls") / "calls"
+    assert forked_task.start(options_of(machine), calls=file).actions == []
+    return file.read_text().splitlines()
+
+
 def of_kind(seen: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
     return [entry for entry in seen if entry["kind"] == kind]
 
@@ -128,21 +146,13 @@ def test_its_guest_agent_answers(machine: Machine) -> None:
     assert json.loads(virsh("qemu-agent-command", machine["uuid"], '{"execute": "guest-info"}'))["return"]["version"]
 
 
-def test_the_next_run_changes_nothing(machine: Machine) -> None:
-    options = {key: value for key, value in machine.items() if key != "result"}
-    again = agreed(options)
-
+def test_the_next_run_changes_nothing(again: TaskRun) -> None:
     assert (again.result["changed"], again.actions, again.vm["differences"]) == (False, [], [])
 
 
-def test_a_run_that_changes_nothing_and_waits_for_its_agent_calls_libvirt_five_times(
-    machine: Machine, tmp_path: Path
-) -> None:
-    options = {key: value for key, value in machine.items() if key != "result"}
-    calls = tmp_path / "calls"
-    assert forked_task.start(options, calls=calls).actions == []
+def test_a_run_that_changes_nothing_and_waits_for_its_agent_calls_libvirt_five_times(calls: list[str]) -> None:
     once = ("open", "get the capabilities", "get the domain capabilities", "list the ")
-    of_the_vm = [call for call in calls.read_text().splitlines() if not call.startswith(once)]
+    of_the_vm = [call for call in calls if not call.startswith(once)]
     assert of_the_vm.count("ping the guest agent") == 1
     assert len(of_the_vm) <= 5
 
@@ -246,7 +256,10 @@ class TestClock:
         assert abs(shown - datetime.now(timezone.utc) - timedelta(hours=8)) < timedelta(minutes=10)
 
 
+@pytest.mark.usefixtures("seen", "again", "calls")
 class TestOnlineGrowth:
+    """The guest keeps what it gets: what other tests examine of the VM as it was started is read before."""
+
     def test_128_cpus_are_possible_and_two_are_present(self, seen: list) -> None:
         (cpus,) = of_kind(seen, "cpus")
 

@@ -29,7 +29,14 @@ def ask(uri: str = URI, check: bool = False) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def host() -> dict[str, Any]:
+def memory() -> tuple[int, int]:
+    """Return the host's whole and its available memory."""
+    total, available = subprocess.check_output(["free", "--bytes"], text=True).splitlines()[1].split()[1::5]
+    return int(total), int(available)
+
+
+@pytest.fixture(scope="module")
+def host(memory: tuple[int, int]) -> dict[str, Any]:
     return ask()
 
 
@@ -50,11 +57,11 @@ def test_versions_are_those_of_the_daemon_and_its_qemu(host: dict[str, Any]) -> 
     assert re.search(r"hypervisor: QEMU (\S+)", versions)[1] == host["qemu_version"]
 
 
-def test_processors_and_memory_are_those_of_the_machine(host: dict[str, Any]) -> None:
+def test_processors_and_memory_are_those_of_the_machine(host: dict[str, Any], memory: tuple[int, int]) -> None:
     assert f"CPU(s): {host['cpus']}" in re.sub(" +", " ", virsh("nodeinfo"))
-    total, available = subprocess.check_output(["free", "--bytes"], text=True).splitlines()[1].split()[1::5]
-    assert host["memory"]["total"] == int(total)
-    assert host["memory"]["free"] == pytest.approx(int(available), rel=0.2)
+    total, available = memory
+    assert host["memory"]["total"] == total
+    assert host["memory"]["free"] == pytest.approx(available, rel=0.2)
 
 
 def test_guests_are_those_of_the_capabilities(host: dict[str, Any], capabilities: etree._Element) -> None:

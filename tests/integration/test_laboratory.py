@@ -46,11 +46,19 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def laboratory(directory: Path, shared: Path) -> Iterator[Laboratory]:
+def up_or_down(directory: Path) -> Iterator[Laboratory]:
+    """Yield the laboratory that the tests share, as the last test left it."""
     with Laboratory(directory, 100, NETWORK) as laboratory:
         laboratory.lab("down")
-        laboratory.up(2, f"--bind={shared}", f"--path-first={STAND_INS}")
         yield laboratory
+
+
+@pytest.fixture
+def laboratory(up_or_down: Laboratory, shared: Path) -> Laboratory:
+    """Return the laboratory with its two hypervisors."""
+    if not up_or_down.directory.exists():
+        up_or_down.up(2, f"--bind={shared}", f"--path-first={STAND_INS}")
+    return up_or_down
 
 
 def first_processes(laboratory: Laboratory) -> dict[str, int]:
@@ -188,7 +196,8 @@ class TestHypervisor:
         assert laboratory.execute(FIRST, "ssh", SECOND, "hostname") == f"{SECOND}\n"
 
     def test_it_sees_no_processes_but_its_own(self, laboratory):
-        names = laboratory.execute(FIRST, "ps", "-e", "-o", "comm=").split()
+        # The guest of other tests is on the first.
+        names = laboratory.execute(SECOND, "ps", "-e", "-o", "comm=").split()
         # Since OpenSSH 9.8 each connection has processes of these names.
         others = {"dnsmasq", "sshd-auth", "sshd-session"}
         assert sorted(set(names) - others) == ["libvirtd", "ps", "sleep", "sshd", "virtlogd"]
@@ -230,8 +239,11 @@ class TestHypervisor:
         assert f"PATH={STAND_INS}:" in environment
 
 
-@pytest.fixture(scope="module")
-def domain(laboratory: Laboratory, directory: Path) -> Iterator[str]:
+@pytest.fixture
+def domain(laboratory: Laboratory, directory: Path) -> str:
+    """Return the name of a guest that runs on the first hypervisor."""
+    if "guest" in laboratory.execute(FIRST, "virsh", "list", "--name").split():
+        return "guest"
     media.write_raw(directory / FIRST / "disk/var/lib/libvirt/images/disk", "booted in the laboratory")
     xml = """<domain type='qemu'><name>guest</name><memory unit='MiB'>32</memory>
         <os><type arch='x86_64'>hvm</type></os><devices>
@@ -241,7 +253,7 @@ def domain(laboratory: Laboratory, directory: Path) -> Iterator[str]:
         <serial type='pty'/></devices></domain>"""
     done = laboratory.try_lab("exec", FIRST, "--", "virsh", "create", "/dev/stdin", input=xml)
     assert done.returncode == 0, done.stderr
-    yield "guest"
+    return "guest"
 
 
 class TestGuest:
@@ -258,7 +270,8 @@ class TestGuest:
         assert laboratory.execute(SECOND, "virsh", "list", "--all", "--name").strip() == ""
 
     def test_it_outlives_libvirtd(self, laboratory, domain):
-        restart = "kill -9 $(cat /run/libvirtd.pid); until libvirtd -d; do sleep 0.1; done; virsh domstate guest"
+        again = f"until PATH={STAND_INS}:$PATH libvirtd -d; do sleep 0.1; done"
+        restart = f"kill -9 $(cat /run/libvirtd.pid); {again}; virsh domstate {domain}"
         assert laboratory.execute(FIRST, "sh", "-c", restart).strip() == "running"
 
     def test_its_resources_are_limited_by_a_group_inside_the_hypervisors(self, laboratory, domain):
@@ -277,7 +290,7 @@ class TestDown:
         # With another MAC, those who knew the old one would not reach it for half a minute.
         assert laboratory.execute(SECOND, "cat", "/sys/class/net/eth0/address") == mac
 
-    def test_nothing_is_left_behind(self, laboratory, directory):
+    def test_nothing_is_left_behind(self, laboratory, directory, domain):
         guest = "sleep 1000 & setsid sleep 1000 & echo started"
         laboratory.execute(FIRST, "sh", "-c", f"({guest}) >/dev/null 2>&1")
         paths = [f"/proc/{pid}/ns/{kind}" for pid in first_processes(laboratory).values() for kind in NAMESPACES]
@@ -295,9 +308,9 @@ class TestDown:
         assert str(directory) not in Path("/proc/self/mountinfo").read_text(encoding="utf-8")
         assert not directory.exists()
 
-    def test_a_second_down_is_no_error(self, laboratory):
-        laboratory.lab("down")
-        assert "There is no laboratory" in laboratory.lab("down")
+    def test_a_second_down_is_no_error(self, up_or_down):
+        up_or_down.lab("down")
+        assert "There is no laboratory" in up_or_down.lab("down")
 
 
 def processes_in(namespaces: set[str]) -> list[str]:

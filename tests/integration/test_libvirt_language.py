@@ -29,13 +29,19 @@ from ansible_collections.zstack.kvm.tests.support.virsh import state, virsh
 NOWHERE = "00000000-0000-4000-8000-00000000dead"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def german_libvirtd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    daemon.assert_own()
+@pytest.fixture(scope="module")
+def german(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Return the environment in which libvirtd speaks German."""
     locales = tmp_path_factory.mktemp("locales")
     subprocess.run(["localedef", "-i", "de_DE", "-f", "UTF-8", locales / "de_DE.UTF-8"], check=True)
+    return {"LOCPATH": str(locales), "LC_ALL": "de_DE.UTF-8", "LANGUAGE": "de"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def german_libvirtd(german: dict[str, str]) -> Iterator[None]:
+    daemon.assert_own()
     daemon.kill()
-    with _environment(LOCPATH=str(locales), LC_ALL="de_DE.UTF-8", LANGUAGE="de"):
+    with _environment(**german):
         daemon.start()
     yield
     daemon.kill()
@@ -131,14 +137,17 @@ def test_a_qemu_that_fails_is_reported_in_its_own_words(new_vm: NewVm) -> None:
     assert run.error["code"] == "not_enough_memory", run.error
 
 
-def test_a_libvirtd_that_is_killed_is_a_lost_connection(hypervisor: Hypervisor) -> None:
+def test_a_libvirtd_that_is_killed_is_a_lost_connection(hypervisor: Hypervisor, german: dict[str, str]) -> None:
     daemon.kill()
-    error = raised(hypervisor.list_domains)
-    assert error.code == "connection_lost", error.message
-    hypervisor.close()
-    error = raised(Hypervisor.connect, "qemu:///system")
-    assert error.code == "libvirt_unavailable", error.message
-    daemon.start()
+    try:
+        error = raised(hypervisor.list_domains)
+        assert error.code == "connection_lost", error.message
+        hypervisor.close()
+        error = raised(Hypervisor.connect, "qemu:///system")
+        assert error.code == "libvirt_unavailable", error.message
+    finally:
+        with _environment(**german):
+            daemon.start()
 
 
 def test_virtlogd_that_is_down_is_found_before_a_restart_stops_the_vm(new_vm: NewVm) -> None:

@@ -4,7 +4,7 @@
 """Options of the machine, as guest, QEMU and hypervisor see them.
 
 One VM has Secure Boot, a TPM, NUMA nodes, root ports, SMBIOS texts, an IO thread, limits and pinning. It is started
-once; each test checks one thing, in the order of the file, and the last ones change and crash the VM.
+once; each test checks one thing. The one that crashes it is the last that uses it, so that it boots only twice.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ def secret() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def machine(secret: str) -> Iterator[Machine]:
-    """Yield the VM, booted."""
+def described(secret: str) -> Iterator[Machine]:
+    """Yield the VM's options, and remove the VM at the end."""
     swtpm.give_authority_to_libvirt()
     with image_directory() as images:
         identity = str(uuid.uuid4())
@@ -99,15 +99,37 @@ def machine(secret: str) -> Iterator[Machine]:
             },
         }
         try:
-            run = agreed(vm)
-            assert not run.failed, run.error
-            assert run.vm["warnings"] == []
-            linux_guest.wait_until_booted(identity)
             yield vm
         finally:
             remove_domain(identity)
             swtpm.remove_state_of(identity)
             shutil.rmtree(Path(nvram).parent, ignore_errors=True)
+
+
+@pytest.fixture
+def machine(described: Machine) -> Machine:
+    """Return the booted VM. It boots once for all tests, and again after one that has forced it off."""
+    if state(described["uuid"]) != "running":
+        run = agreed(described)
+        assert not run.failed, run.error
+        assert run.vm["warnings"] == []
+        linux_guest.wait_until_booted(described["uuid"])
+    return described
+
+
+@pytest.fixture
+def options_back(machine: Machine) -> Iterator[None]:
+    """Give the VM its options back after a test that changes it while it runs."""
+    yield
+    run = agreed(machine, on_drift="live")
+    assert not run.failed, run.error
+
+
+@pytest.fixture
+def off_afterwards(machine: Machine) -> Iterator[None]:
+    """Force the VM off after a test that boots it with other options."""
+    yield
+    virsh("destroy", machine["uuid"])
 
 
 def output_of(machine: Machine, command: str) -> str:
@@ -204,6 +226,7 @@ def test_limit_pins_and_priority_hold(machine: Machine) -> None:
     assert (qemu_of(machine["uuid"]) / "oom_score_adj").read_text().strip() == "100"
 
 
+@pytest.mark.usefixtures("options_back")
 def test_they_change_while_it_runs(machine: Machine) -> None:
     in_sync = agreed(machine)
     assert (in_sync.actions, in_sync.vm["differences"]) == ([], [])
@@ -223,6 +246,7 @@ def test_they_change_while_it_runs(machine: Machine) -> None:
     assert (again.actions, again.vm["differences"]) == ([], [])
 
 
+@pytest.mark.usefixtures("options_back")
 def test_what_an_operator_sets_stays_if_the_options_do_not_mention_it(machine: Machine) -> None:
     silent = {name: value for name, value in machine.items() if name not in ("cpu_pinning", "emulator_pinning")}
     virsh("vcpupin", machine["uuid"], "0", "1", "--live", "--config")
@@ -235,6 +259,7 @@ def test_what_an_operator_sets_stays_if_the_options_do_not_mention_it(machine: M
     assert definition(machine["uuid"]).find("cputune/vcpupin[@vcpu='0']").get("cpuset") == "1"
 
 
+@pytest.mark.usefixtures("off_afterwards")
 def test_variables_and_tpm_outlive_a_crash_and_another_definition(machine: Machine) -> None:
     before = startups(machine)
     variables(machine, f"printf '\\007\\000\\000\\000kept' > {VARIABLE}; sync")

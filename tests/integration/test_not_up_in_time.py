@@ -55,8 +55,19 @@ def vm() -> Iterator[Vm]:
 
 @pytest.fixture(scope="module")
 def first(vm: Vm) -> TaskRun:
-    """Return the run that starts the VM."""
-    return failed(vm)
+    """Return the run that starts the VM, which runs on."""
+    run = failed(vm)
+    assert state(vm["uuid"]) == "running"
+    return run
+
+
+@pytest.fixture
+def running(vm: Vm, first: TaskRun) -> Vm:
+    """Return the running VM, whatever another test did to it."""
+    if state(vm["uuid"]) != "running":
+        virsh("start", vm["uuid"])
+        wait_for_text(vm["uuid"], "No init found.")
+    return vm
 
 
 def size_of_png(path: Path) -> tuple[int, int]:
@@ -82,10 +93,10 @@ def wait_until_the_task_listens(uuid: str) -> None:
     time.sleep(3)
 
 
-def test_the_error_is_that_of_the_wait_and_the_vm_runs_on(vm: Vm, first: TaskRun) -> None:
+def test_the_error_is_that_of_the_wait_and_the_vm_runs_on(first: TaskRun) -> None:
     assert (first.error["code"], first.error["phase"]) == ("guest_agent_timeout", "wait_for_guest_agent")
     assert (first.actions, first.error["rollback"]) == (["define", "start"], "not_needed")
-    assert state(vm["uuid"]) == "running"
+    assert first.vm["state"] == "running"
 
 
 def test_the_error_has_the_last_lines_of_the_serial_console_without_secrets(first: TaskRun) -> None:
@@ -105,29 +116,29 @@ def test_all_of_it_is_shown_to_people(first: TaskRun) -> None:
     assert first.error["boot_diagnostics"]["screenshot"] in message
 
 
-def test_a_vm_that_ran_before_gets_the_same_error(vm: Vm, first: TaskRun) -> None:
-    again = start({**vm, "timeout": SOON})
+def test_a_vm_that_ran_before_gets_the_same_error(running: Vm) -> None:
+    again = start({**running, "timeout": SOON})
     assert (again.error["code"], again.actions, again.vm["changed"]) == ("guest_agent_timeout", [], False)
     assert SAID in again.error["boot_diagnostics"]["serial_console"]
 
 
-def test_the_task_does_not_take_the_console_from_anybody(vm: Vm, first: TaskRun) -> None:
-    console = in_process.hypervisor().open_console(vm["uuid"])
+def test_the_task_does_not_take_the_console_from_anybody(running: Vm) -> None:
+    console = in_process.hypervisor().open_console(running["uuid"])
     try:
-        assert start({**vm, "timeout": SOON}).error["boot_diagnostics"]["serial_console"] == []
+        assert start({**running, "timeout": SOON}).error["boot_diagnostics"]["serial_console"] == []
         assert b"No init found." in console.read()
     finally:
         console.close()
 
 
-def test_the_console_is_free_again_afterwards(vm: Vm, first: TaskRun) -> None:
-    wait_for_text(vm["uuid"], "No init found.")
+def test_the_console_is_free_again_afterwards(running: Vm) -> None:
+    wait_for_text(running["uuid"], "No init found.")
 
 
-def test_a_vm_that_ends_is_waited_for_no_longer(vm: Vm, first: TaskRun) -> None:
-    task = forked_task.begin({**vm, "timeout": 250})
-    wait_until_the_task_listens(vm["uuid"])
-    virsh("destroy", vm["uuid"])
+def test_a_vm_that_ends_is_waited_for_no_longer(running: Vm) -> None:
+    task = forked_task.begin({**running, "timeout": 250})
+    wait_until_the_task_listens(running["uuid"])
+    virsh("destroy", running["uuid"])
     ended = task.finished()
     assert (ended.error["code"], ended.vm["state"]) == ("vm_ended", "shutoff")
     assert SAID in ended.error["boot_diagnostics"]["serial_console"]

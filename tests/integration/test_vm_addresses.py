@@ -82,6 +82,7 @@ def test_what_the_agent_knows_too_is_listed_once(guest: str) -> None:
     leased = re.search(r"lease of (\S+) obtained", output)[1]
     linux_guest.execute(guest, f"ip address add {leased}/24 dev eth0")
     sources = [each["source"] for each in look(guest)["addresses"] if each["address"] == leased]
+    linux_guest.execute(guest, f"ip address del {leased}/24 dev eth0")
     assert sources == ["agent"]
 
 
