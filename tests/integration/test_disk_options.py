@@ -331,7 +331,7 @@ def test_a_vm_that_is_restored_paused_has_what_was_saved(new_vm: NewVm, images: 
 
 @pytest.fixture
 def removed_afterwards(guest: dict[str, Any]) -> Iterator[None]:
-    """Remove the VM after a test that defines it with fewer disks; the next one that needs the VM boots it again."""
+    """Remove the VM after a test that restores it; the next one that needs the VM boots it again."""
     yield
     remove_domain(guest["uuid"])
 
@@ -350,5 +350,13 @@ def test_a_restored_guest_continues_where_it_was(guest: dict[str, Any], images: 
     assert (run.failed, run.vm["state"]) == (False, "running"), run.vm
     assert run.vm["actions"] == ["define", "restore"]
     assert "it was here" in linux_guest.execute(guest["uuid"], "cat /tmp/mark")
+    assert addresses(guest["uuid"], inactive=True) == addresses(guest["uuid"], inactive=False)
     again = start({**without_server, "memory_snapshot": snapshot}, on_drift="live")
     assert (again.result["changed"], again.vm["differences"]) == (False, [])
+    whole = start(guest, on_drift="live")
+    assert (whole.failed, whole.vm["restart_required"]) == (False, False), whole.vm
+
+
+def addresses(uuid: str, inactive: bool) -> list[dict[str, str]]:
+    """Return the addresses of all devices of a VM, in their definition or as they run."""
+    return [dict(address.attrib) for address in definition(uuid, inactive).iterfind("devices/*/address")]

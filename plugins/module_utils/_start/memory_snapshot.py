@@ -28,11 +28,13 @@ from .._spec.vm import Vm
 class PlannedRestore(NamedTuple):
     """The action, None if the VM is not restored; and what prevents it.
 
-    C(leaves_drift): the restored VM has what was in the snapshot, and its options remove at its next boot.
+    C(definition): what a VM without a definition is defined as, so that its hardware keeps its addresses at the next
+    boot. C(leaves_drift): the restored VM has what was in the snapshot, and its options remove at its next boot.
     """
 
     action: Optional[Restore] = None
     problems: tuple[Problem, ...] = ()
+    definition: str = ""
     leaves_drift: bool = False
 
 
@@ -62,9 +64,17 @@ def plan_restore(
         message = "%s was saved on the machine type %s, which %s no longer has" % (path, missing.name, missing.emulator)
         return _impossible(vm, message)
     merged = reconcile(with_omitted(desired, replace(vm, omitted_settings="keep"), saved), saved).merged
-    leaves_drift = vm.omitted_settings == "remove" and bool(reconcile(desired, merged).differences)
+    defined, leaves_drift = merged, False
+    if vm.omitted_settings == "remove":
+        removed = reconcile(desired, merged)
+        defined, leaves_drift = removed.merged, bool(removed.differences)
+    definition = _text(defined)
     _keep_host_model(merged, saved)
-    return PlannedRestore(Restore(path, etree.tostring(merged, encoding="unicode")), leaves_drift=leaves_drift)
+    return PlannedRestore(Restore(path, _text(merged)), definition=definition, leaves_drift=leaves_drift)
+
+
+def _text(domain: etree._Element) -> str:
+    return etree.tostring(domain, encoding="unicode")
 
 
 def _impossible(vm: Vm, message: str) -> PlannedRestore:

@@ -191,6 +191,9 @@ def _plan(run: RunContext, vm: Vm, observed: ObservedVm, result: VmResult) -> tu
     if snapshot is not None:
         restore = snapshot.action
         problems += snapshot.problems
+        if observed.inactive is None and snapshot.definition:
+            definition = snapshot.definition
+            result.after = domain_text(etree.fromstring(definition)) if run.request.diff else ""
     plan = plan_vm(vm, observed, drift, run.policy, definition, _rewriting(compared.to_define), restore)
     if snapshot is not None and snapshot.leaves_drift:
         plan = replace(plan, restart_required=True)

@@ -77,6 +77,16 @@ def test_what_the_options_leave_open_is_as_it_was_saved() -> None:
     assert restored.find("devices/graphics").get("passwd") == "new"
 
 
+@pytest.mark.parametrize(("omitted_settings", "keeps"), [("keep", True), ("remove", False)])
+def test_a_vm_without_a_definition_is_defined_with_the_addresses_that_its_guest_knows(
+    omitted_settings: str, keeps: bool
+) -> None:
+    saved = etree.tostring(saved_xml(panic_devices=["isa"]), encoding="unicode")
+    definition = etree.fromstring(planned(saved, omitted_settings=omitted_settings).definition)
+    assert definition.find("devices/disk/address").get("slot") == "0x09"
+    assert (definition.find("devices/panic") is not None) is keeps
+
+
 def test_the_cpu_of_the_host_is_the_one_that_was_saved() -> None:
     saved = saved_xml(nested_virtualization="host-model")
     saved.replace(saved.find("cpu"), etree.fromstring('<cpu mode="custom"><model>Skylake-Client</model></cpu>'))
