@@ -35,6 +35,7 @@ class ActionContext:
     backup_file: Optional[str] = None
     state: str = ""
     live_change_refused: bool = False
+    asked_to_shut_down: bool = False
 
     def wait_for(self, condition: Callable[[], bool], seconds: float, pause: float = POLL_SECONDS) -> bool:
         """Return whether C(condition), checked every C(pause) seconds, came true in time.

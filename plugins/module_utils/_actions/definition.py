@@ -82,8 +82,9 @@ class Define(Action):
         had_nvram, had_tpm = _has_nvram(context, self.xml), _has_tpm_state(context)
 
         def undo() -> None:
-            # Without a definition, one that has been stopped would be gone for good.
-            if before is not None and (context.observed.persistent or context.is_off()):
+            # Without a definition, one that is off, or will be, would be gone for good.
+            keeps = context.observed.persistent or context.asked_to_shut_down or context.is_off()
+            if before is not None and keeps:
                 # It need not conform to libvirt's schema.
                 hypervisor.define(before, validate=False)
             else:

@@ -235,10 +235,12 @@ class Stop(Action):
 
     def do(self, context: ActionContext) -> Outcome:
         hypervisor, vm = context.hypervisor, context.vm
-        is_off = self.graceful and _shut_down(context)
-        if not is_off:
-            if self.graceful:
-                _check_idle(context)
+        if not self.graceful:
+            force_off(context)
+        elif _shut_down(context):
+            _check_here(context)
+        else:
+            _check_idle(context)
             force_off(context)
         paused = vm.create_paused and context.observed.state == "paused"
         return Outcome(lambda: _unless_running(context, lambda: hypervisor.create(vm.uuid, vm.timeout, paused)))
@@ -252,6 +254,7 @@ def _shut_down(context: ActionContext) -> bool:
             hypervisor.resume(vm.uuid)
         if context.observed.state == "pmsuspended":
             hypervisor.wake_up(vm.uuid)
+        context.asked_to_shut_down = True
         return power_off.shut_down(hypervisor, vm.uuid, context.is_off, vm.timeout, context.cancelled)
     except VmError as error:
         if error.lost_libvirt and _goes_off_nevertheless(context):
@@ -265,12 +268,21 @@ def _shut_down(context: ActionContext) -> bool:
     return False
 
 
+def _check_here(context: ActionContext) -> None:
+    """Raise C(vm_busy) if the VM has not shut down, but been migrated: it runs on another hypervisor."""
+    if context.look() == ("shutoff", "migrated"):
+        raise VmError("vm_busy", "the VM was migrated to another hypervisor while its guest was to shut down")
+
+
 def _check_idle(context: ActionContext) -> None:
     """Raise C(vm_busy) if a migration, a save or a backup has begun while the guest was waited for."""
     state, reason = context.look()
     if power_of(replace(context.observed, state=state, reason=reason)) != BUSY and not _has_job(context):
         return
-    message = "the guest has not shut down within %d seconds, and meanwhile a job has begun on the VM, which is %s (%s)"
+    message = (
+        "the guest has not shut down within %d seconds, and meanwhile a job has begun on the VM, which is %s (%s); "
+        "the guest has been asked to shut down, and may still do so"
+    )
     raise VmError("vm_busy", message % (context.vm.timeout, state, reason))
 
 

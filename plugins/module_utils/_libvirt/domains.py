@@ -164,7 +164,8 @@ class DomainCalls(Connection):
     def has_job(self, uuid: str, seconds: float = ANSWER_SECONDS) -> bool:
         """Return whether the domain is being migrated, saved, dumped, backed up or put into a snapshot."""
         try:
-            job = self._call_domain(seconds, "get the job", self._domain(uuid).jobInfo)
+            # No QEMU is asked, but libvirt waits until another call has its answer from it.
+            job = self._call_qemu(seconds, "get the job", self._domain(uuid).jobInfo)
             return int(job[0]) != libvirt.VIR_DOMAIN_JOB_NONE
         except VmError as error:
             if error.libvirt_code in (libvirt.VIR_ERR_OPERATION_INVALID, libvirt.VIR_ERR_NO_SUPPORT):

@@ -154,7 +154,7 @@ class RunningDomainCalls(DomainCalls):
     def set_scheduler(self, uuid: str, parameters: dict[str, int]) -> None:
         """Set the share of CPU time of the running domain, by libvirt's names."""
         set_parameters = self._domain(uuid).setSchedulerParametersFlags
-        self._call_libvirt("set the CPU shares", set_parameters, parameters, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+        self._change_domain("set the CPU shares", set_parameters, parameters, libvirt.VIR_DOMAIN_AFFECT_LIVE)
 
     def pin(self, uuid: str, thread: str, number: int, cpus: frozenset[int]) -> None:
         """Let a thread of the running domain (vcpu, emulator or iothread; C(number)) run on these CPUs only."""

@@ -191,7 +191,8 @@ def _plan(run: RunContext, vm: Vm, observed: ObservedVm, result: VmResult) -> tu
     if snapshot is not None:
         restore = snapshot.action
         problems += snapshot.problems
-        if observed.inactive is None and snapshot.definition:
+        # What libvirt has rewritten of patches is recorded by a comparison with the definition that was built.
+        if observed.inactive is None and snapshot.definition and compared.to_define.unpatched is None:
             definition = snapshot.definition
             result.after = domain_text(etree.fromstring(definition)) if run.request.diff else ""
     plan = plan_vm(vm, observed, drift, run.policy, definition, _rewriting(compared.to_define), restore)

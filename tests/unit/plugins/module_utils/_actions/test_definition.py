@@ -107,6 +107,14 @@ class TestADefinition:
         undone(define(libvirt, inactive_xml=OLD, persistent=False))
         assert libvirt.changes == [("define", XML, True), ("undefine", UUID)]
 
+    def test_of_a_transient_vm_that_may_still_shut_down_is_replaced(self) -> None:
+        libvirt = FakeHypervisor({UUID: FakeDomain(persistent=False)})
+        context = context_of(libvirt, inactive_xml=OLD, persistent=False)
+        outcome = Define(XML).do(context)
+        context.asked_to_shut_down = True
+        undone(outcome)
+        assert libvirt.changes == [("define", XML, True), ("define", OLD, False)]
+
     def test_of_a_transient_vm_that_is_off_by_now_is_replaced_so_that_it_can_start_again(self) -> None:
         libvirt = FakeHypervisor({UUID: FakeDomain(persistent=False)})
         action = define(libvirt, inactive_xml=OLD, persistent=False)

@@ -361,6 +361,17 @@ class TestAStop:
             power.Stop(graceful=True).do(context_with(libvirt, state="running"))
         assert (caught.value.code, libvirt.domains[UUID].state) == ("vm_busy", state)
 
+    def test_of_a_vm_that_was_migrated_meanwhile_is_an_error_so_that_it_does_not_run_twice(self) -> None:
+        libvirt = libvirt_with("running")
+
+        def migrate(domain: FakeDomain) -> None:
+            domain.state, domain.reason = "shutoff", "migrated"
+
+        libvirt.on_shutdown = migrate
+        with pytest.raises(VmError, match="migrated to another hypervisor") as caught:
+            power.Stop(graceful=True).do(context_with(libvirt, state="running"))
+        assert caught.value.code == "vm_busy"
+
     def test_ends_a_vm_whose_qemu_hangs_so_that_its_jobs_are_unknown(self) -> None:
         libvirt = libvirt_with("running")
         libvirt.job_error = VmError("qemu_hangs", "no")

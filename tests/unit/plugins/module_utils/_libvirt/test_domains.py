@@ -286,11 +286,15 @@ def test_a_job_is_anything_but_none(job: int, has_job: bool) -> None:
     assert connected_to(Noting(jobInfo=[job, 0])).has_job(RUNNING, 60) is has_job
 
 
-def test_jobs_are_seen_while_all_slots_wait_for_qemus() -> None:
-    hypervisor = connected_to(Noting(jobInfo=[1, 0]))
+def test_a_job_is_not_asked_for_while_all_slots_wait_for_qemus_but_a_vm_is_forced_off() -> None:
+    domain = Noting(jobInfo=[1, 0])
+    hypervisor = connected_to(domain)
     for _slot in range(SLOW_CALLS_AT_ONCE):
         hypervisor._slow_calls.acquire()
-    assert hypervisor.has_job(RUNNING, 0.5)
+    with pytest.raises(VmError) as caught:
+        hypervisor.has_job(RUNNING, 0.01)
+    hypervisor.destroy(RUNNING)
+    assert (caught.value.code, domain.calls) == ("vm_busy", [("destroy",)])
 
 
 def test_a_domain_that_does_not_run_has_no_job(hypervisor: Hypervisor) -> None:
