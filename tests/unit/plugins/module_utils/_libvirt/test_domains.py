@@ -286,7 +286,7 @@ def test_a_job_is_anything_but_none(job: int, has_job: bool) -> None:
     assert connected_to(Noting(jobInfo=[job, 0])).has_job(RUNNING, 60) is has_job
 
 
-def test_a_job_is_not_asked_for_while_all_slots_wait_for_qemus_but_a_vm_is_forced_off() -> None:
+def test_jobs_are_not_queried_while_all_slots_wait_for_qemus_but_a_vm_is_forced_off() -> None:
     domain = Noting(jobInfo=[1, 0])
     hypervisor = connected_to(domain)
     for _slot in range(SLOW_CALLS_AT_ONCE):
