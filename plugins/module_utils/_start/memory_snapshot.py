@@ -15,6 +15,7 @@ except ImportError:  # the module reports it
     pass
 
 from .._actions.power import Restore
+from .._domain.build import DesiredDomain
 from .._drift.missing_machine import missing_machine
 from .._drift.omitted import with_omitted
 from .._drift.reconcile import reconcile
@@ -39,9 +40,9 @@ class PlannedRestore(NamedTuple):
 
 
 def plan_restore(
-    vm: Vm, desired: etree._Element, hypervisor: Hypervisor, system: System, host: Host, starts: bool
+    vm: Vm, built: DesiredDomain, hypervisor: Hypervisor, system: System, host: Host, starts: bool
 ) -> PlannedRestore:
-    """Return how a VM that C(starts) is restored. C(desired): its domain.
+    """Return how a VM that C(starts) is restored. C(built): its desired domain.
 
     libvirt compares what the guest sees with what it saw when its memory was saved: all that the options leave open, or
     remove because they are omitted, is as the definition in the snapshot has it.
@@ -59,18 +60,17 @@ def plan_restore(
         if error.code != "memory_snapshot_failed":
             message = "%s cannot be restored: %s" % (path, error.message)
         return _impossible(vm, message)
+    desired = built.element
     missing = missing_machine(vm, desired, saved, host.capabilities)
     if missing is not None:
         message = "%s was saved on the machine type %s, which %s no longer has" % (path, missing.name, missing.emulator)
         return _impossible(vm, message)
     merged = reconcile(with_omitted(desired, replace(vm, omitted_settings="keep"), saved), saved).merged
-    defined, leaves_drift = merged, False
-    if vm.omitted_settings == "remove":
-        removed = reconcile(desired, merged)
-        defined, leaves_drift = removed.merged, bool(removed.differences)
-    definition = _text(defined)
+    defined = reconcile(with_omitted(desired, vm, merged), merged, built.unpatched)
+    definition = _text(defined.merged)
     _keep_host_model(merged, saved)
-    return PlannedRestore(Restore(path, _text(merged)), definition=definition, leaves_drift=leaves_drift)
+    action = Restore(path, _text(merged))
+    return PlannedRestore(action, definition=definition, leaves_drift=bool(defined.differences))
 
 
 def _text(domain: etree._Element) -> str:

@@ -181,6 +181,7 @@ def _plan(run: RunContext, vm: Vm, observed: ObservedVm, result: VmResult) -> tu
     compared = _compare(run, vm, observed)
     _show(run, vm, observed, compared, result)
     facts, reconciled, drift, machines = compared.facts, compared.reconciled, compared.drift, compared.machines
+    to_define = compared.to_define
     is_defined = bool(reconciled.differences) or not observed.persistent
     definition = etree.tostring(reconciled.merged, encoding="unicode") if is_defined else ""
     use = Use(will_start(observed, drift, run.policy), will_attach(drift, run.policy))
@@ -191,11 +192,12 @@ def _plan(run: RunContext, vm: Vm, observed: ObservedVm, result: VmResult) -> tu
     if snapshot is not None:
         restore = snapshot.action
         problems += snapshot.problems
-        # What libvirt has rewritten of patches is recorded by a comparison with the definition that was built.
-        if observed.inactive is None and snapshot.definition and compared.to_define.unpatched is None:
+        if observed.inactive is None and snapshot.definition:
             definition = snapshot.definition
-            result.after = domain_text(etree.fromstring(definition)) if run.request.diff else ""
-    plan = plan_vm(vm, observed, drift, run.policy, definition, _rewriting(compared.to_define), restore)
+            restored = etree.fromstring(definition)
+            to_define = _with_omitted(compared.built, vm, restored)
+            result.after = domain_text(restored) if run.request.diff else ""
+    plan = plan_vm(vm, observed, drift, run.policy, definition, _rewriting(to_define), restore)
     if snapshot is not None and snapshot.leaves_drift:
         plan = replace(plan, restart_required=True)
     plan = with_volumes(plan, work, observed, run.policy, use.starts)
@@ -220,7 +222,7 @@ def _plan(run: RunContext, vm: Vm, observed: ObservedVm, result: VmResult) -> tu
     problems = [*facts.problems, *problems]
     _refuse(run, problems)
     if run.request.check_mode and not problems and any(action.name == "define" for action in plan.definition):
-        _check_definition(run, compared.to_define, definition, observed)
+        _check_definition(run, to_define, definition, observed)
     # In check mode, an earlier task may not have created yet what is missing.
     result.warnings += [str(problem) for problem in problems]
     return plan, prepare
@@ -245,7 +247,7 @@ def _snapshot(run: RunContext, vm: Vm, observed: ObservedVm, compared: _Comparis
         from .memory_snapshot import plan_restore
 
     starts = is_to_be_started(observed)
-    return plan_restore(vm, compared.built.element, run.hypervisor, run.system, run.host, starts)
+    return plan_restore(vm, compared.built, run.hypervisor, run.system, run.host, starts)
 
 
 def _with_seed(run: RunContext, vm: Vm, seed: Optional[Seed], plan: Plan) -> tuple[Plan, list[Problem]]:

@@ -49,8 +49,7 @@ def planned(
     xml: Optional[str] = None, kind: Optional[str] = "file", starts: bool = True, **options: Any
 ) -> PlannedRestore:
     vm = parsed_vm(memory_snapshot=PATH, **options)
-    desired = build(vm, HOST, StorageFacts()).element
-    return plan_restore(vm, desired, Libvirt(xml), System(kind), HOST, starts)
+    return plan_restore(vm, build(vm, HOST, StorageFacts()), Libvirt(xml), System(kind), HOST, starts)
 
 
 @pytest.mark.parametrize(("omitted_settings", "leaves_drift"), [("keep", False), ("remove", True)])
@@ -85,6 +84,16 @@ def test_a_vm_without_a_definition_is_defined_with_the_addresses_that_its_guest_
     definition = etree.fromstring(planned(saved, omitted_settings=omitted_settings).definition)
     assert definition.find("devices/disk/address").get("slot") == "0x09"
     assert (definition.find("devices/panic") is not None) is keeps
+
+
+def test_a_device_that_a_patch_removes_goes_with_the_next_boot() -> None:
+    saved = etree.tostring(saved_xml(), encoding="unicode")
+    patch = {"action": "remove", "xpath": "/domain/devices/input"}
+    found = planned(saved, domain_patches=[patch])
+    assert found.action is not None
+    assert etree.fromstring(found.action.xml).find("devices/input") is not None
+    assert etree.fromstring(found.definition).find("devices/input") is None
+    assert found.leaves_drift
 
 
 def test_the_cpu_of_the_host_is_the_one_that_was_saved() -> None:
