@@ -77,6 +77,7 @@ def test_images_are_verified_and_fetched_once(images: Path, sources: list[dict[s
     assert [result["stdout"] for result in first if "stat" in result.get("cmd", ())] == [str(paths[0].stat().st_ino)]
 
 
+@pytest.mark.own_system
 def test_check_mode_predicts_images_of_a_hypervisor_that_has_none(images: Path, sources: list[dict[str, str]]) -> None:
     directory = images / "none" / "cache"
     results = run_tasks([include(directory, sources)], check=True)
