@@ -212,14 +212,14 @@ class Connection:
             raise VmError("vm_busy", message % (what, SLOW_CALLS_AT_ONCE, seconds))
         return self._in_time(seconds, True, what, function, *arguments)
 
-    def _call_domain(self, seconds: float, what: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    def _call_domain(self, what: str, function: Callable[..., Any], *arguments: Any) -> Any:
         """Make a call that asks no QEMU, but on newer libvirt waits for another call of the domain that does.
 
         Raise C(qemu_hangs) as L(_call_qemu) does. While all slots wait for QEMUs the call is made all the same: on
         most domains it returns at once.
         """
         has_slot = self._slow_calls.acquire(blocking=False)
-        return self._in_time(seconds, has_slot, what, function, *arguments)
+        return self._in_time(ANSWER_SECONDS, has_slot, what, function, *arguments)
 
     def _in_time(self, seconds: float, has_slot: bool, what: str, function: Callable[..., Any], *arguments: Any) -> Any:
         def call() -> Any:

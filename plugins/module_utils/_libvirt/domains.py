@@ -145,9 +145,7 @@ class DomainCalls(Connection):
             raise known
         flags = libvirt.VIR_DOMAIN_XML_SECURE | (libvirt.VIR_DOMAIN_XML_INACTIVE if inactive else 0)
         try:
-            return without_entities(
-                self._call_domain(ANSWER_SECONDS, "read the definition", self._domain(uuid).XMLDesc, flags)
-            )
+            return without_entities(self._call_domain("read the definition", self._domain(uuid).XMLDesc, flags))
         except VmError as error:
             if error.code == "qemu_hangs":
                 self._unreadable[uuid] = error

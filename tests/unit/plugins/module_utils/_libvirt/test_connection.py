@@ -188,7 +188,8 @@ class TestCallsThatWaitForAQemu:
         error = failed(connected()._call_qemu, 0.01, "ask it", hang)
         assert (error.code, error.message) == ("qemu_hangs", "cannot ask it: QEMU has not answered for 0.01 seconds")
 
-    def test_leave_a_slot_for_keepalives(self, hang: Any) -> None:
+    def test_leave_a_slot_for_keepalives(self, monkeypatch: pytest.MonkeyPatch, hang: Any) -> None:
+        monkeypatch.setattr(connection, "ANSWER_SECONDS", 60)
         busy = connected()
         for _qemu in range(SLOW_CALLS_AT_ONCE):
             assert failed(busy._call_qemu, 0.01, "ask", hang).code == "qemu_hangs"
@@ -198,7 +199,7 @@ class TestCallsThatWaitForAQemu:
             "cannot ask it: libvirt has waited for the QEMUs of 4 other VMs for 0.01 seconds",
         )
         # Most domains answer such a call without their QEMU.
-        assert busy._call_domain(60, "read it", str, "xml") == "xml"
+        assert busy._call_domain("read it", str, "xml") == "xml"
 
     def test_that_could_not_begin_leave_their_slots(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def refuse(function: Any, seconds: float) -> None:
@@ -215,7 +216,7 @@ class TestCallsThatWaitForAQemu:
         used = connected()
         for _call in range(SLOW_CALLS_AT_ONCE + 1):
             assert failed(used._call_qemu, 60, "ask", fail, libvirt_error(55, QEMU)).code != "vm_busy"
-            assert used._call_domain(60, "read it", str, "xml") == "xml"
+            assert used._call_domain("read it", str, "xml") == "xml"
 
 
 class Forgetful(Connection):
