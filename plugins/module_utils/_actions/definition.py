@@ -82,9 +82,7 @@ class Define(Action):
         had_nvram, had_tpm = _has_nvram(context, self.xml), _has_tpm_state(context)
 
         def undo() -> None:
-            # Without a definition, one that is off, or will be, would be gone for good.
-            keeps = context.observed.persistent or context.asked_to_shut_down or context.is_off()
-            if before is not None and keeps:
+            if before is not None and _needs_definition(context):
                 # It need not conform to libvirt's schema.
                 hypervisor.define(before, validate=False)
             else:
@@ -97,6 +95,11 @@ class Define(Action):
             except VmError as error:
                 return Outcome(undo, failure=error)
         return outcome
+
+
+def _needs_definition(context: ActionContext) -> bool:
+    """Return whether a VM that existed before needs its old definition: without one it is gone once it is off."""
+    return context.observed.persistent or context.asked_to_shut_down or context.is_off()
 
 
 def _record_rewriting(context: ActionContext, rewriting: Rewriting) -> None:

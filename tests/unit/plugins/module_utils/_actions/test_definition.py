@@ -102,6 +102,13 @@ class TestADefinition:
         undone(define(libvirt))
         assert (libvirt.domains, libvirt.undefined) == ({}, [Removal(nvram=True, tpm=True)])
 
+    def test_of_a_new_vm_is_removed_also_if_its_state_cannot_be_read(self) -> None:
+        libvirt = FakeHypervisor()
+        action = define(libvirt)
+        libvirt.errors["state"] = VmError("libvirt_hangs", "no")
+        undone(action)
+        assert libvirt.domains == {}
+
     def test_of_a_transient_vm_is_removed(self) -> None:
         libvirt = FakeHypervisor({UUID: FakeDomain(persistent=False)})
         undone(define(libvirt, inactive_xml=OLD, persistent=False))
