@@ -126,7 +126,7 @@ def integration(session: nox.Session) -> None:
     """
     if session.posargs and session.posargs[0].startswith(HYPERVISOR_OPTION):
         name = session.posargs[0][len(HYPERVISOR_OPTION) :]
-        _try_system(session, "integration", name, "tests/integration", *session.posargs[1:])
+        _try_system(session, f"{name}/integration", name, "tests/integration", *session.posargs[1:])
         return
     at_once = min(os.cpu_count() or 1, 4)
     common = ["--verbose", "--durations=40", "--dist=loadfile", "tests/integration", *session.posargs]
@@ -156,7 +156,8 @@ def other_systems(session: nox.Session) -> None:
     failures = Failures()
     for name in names:
         with failures.noted(name):
-            _try_system(session, "other_systems", name, *_chosen_tests(name), *further, env=supported.DRIFT_SAMPLE)
+            result = f"{name}/other_systems"
+            _try_system(session, result, name, *_chosen_tests(name), *further, env=supported.DRIFT_SAMPLE)
     failures.end(session)
 
 
@@ -166,7 +167,7 @@ def _chosen_tests(name: str) -> list[str]:
 
 
 def _try_system(
-    session: nox.Session, part: str, name: str, *tests: str, env: Optional[Mapping[str, str]] = None
+    session: nox.Session, result: str, name: str, *tests: str, env: Optional[Mapping[str, str]] = None
 ) -> None:
     """Run the tests in one hypervisor of the system, with the system's own Python."""
     if name not in systems.SYSTEMS:
@@ -184,7 +185,7 @@ def _try_system(
         # Systems are tried side by side, and each has its own failures to try again.
         cache = f"--override-ini=cache_dir={CHECKOUT.cache / 'pytest'}-{name}"
         command = [*inside, python, "-m", "pytest", "--verbose", "--durations=20", cache, *marks, *tests]
-        pytest_and_again(session, f"{part}-{name}", command, env={"PATH": path, **(env or {})})
+        pytest_and_again(session, result, command, env={"PATH": path, **(env or {})})
 
 
 @session
@@ -217,7 +218,7 @@ def versions(session: nox.Session) -> None:
     for name in systems.SYSTEMS:
         with failures.noted(name):
             tests = [*_chosen_tests(name), *supported.FURTHER_TESTS_OF_SYSTEMS, *session.posargs]
-            _try_system(session, "versions", name, *tests, env=supported.DRIFT_SAMPLE)
+            _try_system(session, f"versions-{name}", name, *tests, env=supported.DRIFT_SAMPLE)
     with laboratory(session, 1) as hypervisors:
         for core, python in supported.controllers(found).items():
             with failures.noted(f"ansible-core {core}"):

@@ -46,8 +46,8 @@ class Part:
 
     @property
     def label(self) -> str:
-        """Return the name of this part's results."""
-        return f"{self.name}-{self.system}" if self.system else self.name
+        """Return the name of this part's results, which begins with that of no other part."""
+        return f"{self.system}/{self.name}" if self.system else self.name
 
 
 HYPERVISOR = frozenset({"hypervisor"})

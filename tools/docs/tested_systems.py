@@ -58,8 +58,8 @@ def _rows_of_reports(checkout: Checkout) -> list[Row]:
         rows.append(_row(THIS_MACHINE, "integration", inside, Path("/"), checkout.venv))
     for name in systems.SYSTEMS:
         files = systems.directory(ROOT, name)
-        for part in ("integration", "other_systems", "versions"):
-            report = results / f"{part}-{name}.xml"
+        reports = {part: results / name / f"{part}.xml" for part in ("integration", "other_systems")}
+        for part, report in {**reports, "versions": results / f"versions-{name}.xml"}.items():
             if report.exists():
                 rows.append(_row(name, part, [report], files, files / str(systems.VENV)[1:]))
     return rows

@@ -55,12 +55,14 @@ def test_arguments_reach_the_session(checkout: Checkout) -> None:
 
 
 def test_the_parts_of_two_systems_have_their_own_sessions_and_results(checkout: Checkout) -> None:
-    nox(checkout, f'echo \'<testsuite tests="2"/>\' > {checkout.cache}/results/other_systems-new.xml; echo "$*"')
-    checkout.result("other_systems-old").write_text('<testsuite tests="7"/>', encoding="utf-8")
+    checkout.result("new-modular/other_systems").write_text('<testsuite tests="7"/>', encoding="utf-8")
+    new = checkout.result("new/other_systems")
+    nox(checkout, f'echo \'<testsuite tests="2"/>\' > {new}; echo "$*"')
     part = command.Part("other_systems", "tests on another system", system="new")
     result = command._run(part, checkout, ["-k", "cpu"], Screen())
-    assert (result.name, result.passed) == ("other_systems-new", 2)
-    log = checkout.log("other_systems-new").read_text(encoding="utf-8")
+    assert (result.name, result.passed) == ("new/other_systems", 2)
+    assert checkout.results("new-modular/other_systems")
+    log = checkout.log("new/other_systems").read_text(encoding="utf-8")
     assert log.splitlines()[-1] == "--session other_systems -- --hypervisor=new -k cpu"
 
 
