@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import combinations
-from typing import Any
+from typing import Any, Optional
 
 from ansible.errors import AnsibleFilterError
 from ansible.module_utils.parsing.convert_bool import boolean
@@ -29,7 +29,7 @@ positional: _input, placement
 options:
   _input:
     description:
-      - The variables of the hosts of the play.
+      - The variables of the hosts that run VMs or queried hypervisors.
     type: list
     elements: dict
     required: true
@@ -53,6 +53,14 @@ options:
       - Hosts that need not have answered, as a list or as comma-separated text; or V(true) for any host.
     type: raw
     default: false
+  starting:
+    description:
+      - The names of the hosts on which VMs are to start, which must have answered. The VMs that the variables of other
+        hosts name are not considered.
+      - By default all hosts, which need not have answered then.
+    type: list
+    elements: str
+    version_added: 0.2.0
 """
 
 EXAMPLES = r"""
@@ -77,18 +85,24 @@ _value:
 
 
 def placement_problems(
-    hosts: Sequence[Mapping[str, Any]], placement: Mapping[str, Any], ignore_unreachable: Any = False
+    hosts: Sequence[Mapping[str, Any]],
+    placement: Mapping[str, Any],
+    ignore_unreachable: Any = False,
+    starting: Optional[Sequence[str]] = None,
 ) -> list[str]:
     """Return all that keeps the VMs from being started on their hosts."""
     desired: dict[str, Mapping[str, str]] = {}
     answers: list[Mapping[str, Any]] = []
     for host in hosts:
-        desired[host["inventory_hostname"]] = host.get("zstack_vms_named") or {}
+        name = host["inventory_hostname"]
+        if starting is None or name in starting:
+            desired[name] = host.get("zstack_vms_named") or {}
         answers += (host.get("zstack_hypervisors_asked") or {}).get("results") or ()
     unmatched = [
         "zstack_hypervisors names %s, which no host of the inventory matches" % each for each in placement["unmatched"]
     ]
-    return unmatched + problems_of(desired, answers, placement["hypervisors"], ignore_unreachable)
+    hypervisors = list(dict.fromkeys([*placement["hypervisors"], *(starting or ())]))
+    return unmatched + problems_of(desired, answers, hypervisors, ignore_unreachable)
 
 
 def problems_of(

@@ -14,7 +14,7 @@ author:
 description:
   - Returns the hosts of the inventory on which VMs may run, and which host of the play queries each of them.
     C(playbooks/start_vms.yml) uses it before it starts anything.
-  - Each host of the play that queries does so for itself, and for its share of the other hypervisors.
+  - Each hypervisor of the play that queries does so for itself, and for its share of the other hypervisors.
 options:
   _terms:
     description:
@@ -22,10 +22,10 @@ options:
     required: true
   play_hosts:
     description:
-      - The hosts of the play. They are hypervisors whatever the pattern is.
+      - The hosts of the play. Without O(chosen), they are hypervisors whatever the pattern is.
     type: list
     elements: str
-    required: true
+    default: []
   asking:
     description:
       - The hosts of the play that query. A host on which an earlier play failed cannot.
@@ -34,8 +34,9 @@ options:
     elements: str
   chosen:
     description:
-      - The host pattern of the play. Hosts that match it are hypervisors as well, including those that C(--limit)
-        excludes.
+      - The host pattern of the hosts on which VMs are to start. They are hypervisors whatever the pattern is, including
+        those that C(--limit) excludes, and the first ones that are returned.
+      - Other hosts of the play are only queried, if the pattern names them.
     type: raw
 """
 
@@ -58,7 +59,7 @@ _value:
       type: list
       elements: str
     asked_by:
-      description: For each host of the play that queries, the hosts that it queries.
+      description: For each host of the play that is able to query, the hosts that it queries.
       type: dict
     unmatched:
       description: The parts of the pattern that match no host.
@@ -96,12 +97,12 @@ def placement(
     parts = parts_of_pattern(pattern, groups)
     inventory = _inventory(groups)
 
-    def matching(patterns: Sequence[str]) -> list[str]:
-        return [host.name for host in inventory.get_hosts(",".join(patterns))] if patterns else []
+    def matching(hosts: Any) -> list[str]:
+        return [host.name for host in inventory.get_hosts(hosts)]
 
     def matches_a_host(part: str) -> bool:
         try:
-            return bool(matching([part.lstrip("!&")]))
+            return bool(matching(part.lstrip("!&")))
         except AnsibleError:
             # With host_pattern_mismatch=error
             return False
@@ -110,8 +111,9 @@ def placement(
         parts = ["all", *parts]
     # An intersection with nothing is empty; what excludes nothing changes nothing.
     effective = [part for part in parts if part[0] == "&" or matches_a_host(part)]
-    found = [*matching(effective), *matching(list(_words(chosen))), *play_hosts]
-    hypervisors = list(dict.fromkeys(found))
+    named = matching(",".join(effective)) if effective else []
+    # Not joined with the pattern: exclusions would apply to both
+    hypervisors = list(dict.fromkeys([*matching(chosen), *named] if chosen else [*named, *play_hosts]))
     unmatched = [part for part in parts if part[0] not in "!&" and part not in effective]
     asked_by = shares(play_hosts if asking is None else asking, hypervisors)
     return {"hypervisors": hypervisors, "asked_by": asked_by, "unmatched": unmatched}
@@ -128,11 +130,12 @@ def parts_of_pattern(pattern: Any, groups: Mapping[str, Sequence[str]]) -> list[
 
 
 def shares(asking: Sequence[str], hypervisors: Sequence[str]) -> dict[str, list[str]]:
-    """Return for each host that asks itself, and its share of the hypervisors that do not."""
-    themselves = set(asking)
-    others = [host for host in hypervisors if host not in themselves]
-    count = len(asking)
-    return {host: [host, *others[number::count]] for number, host in enumerate(asking)}
+    """Return for each hypervisor that asks itself, and its share of those that do not; the other hosts ask none."""
+    able, known = set(asking), set(hypervisors)
+    themselves = [host for host in asking if host in known]
+    others = [host for host in hypervisors if host not in able]
+    asked_by = {host: [host, *others[number :: len(themselves)]] for number, host in enumerate(themselves)}
+    return {host: asked_by.get(host, []) for host in asking}
 
 
 def _words(pattern: Any) -> Iterator[str]:
