@@ -60,7 +60,6 @@ options:
       - By default all hosts, which need not have answered then.
     type: list
     elements: str
-    version_added: 0.2.0
 """
 
 EXAMPLES = r"""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -19,21 +20,27 @@ from ansible_collections.zstack.kvm.tests.support.playbook import TARGET_PYTHON
 # A VM of hv1 may run on hv2, which can't be queried.
 HOSTS = {"hv1": {}, "hv2": {"zstack_uri": "qemu+unix:///system?socket=/run/nobody-listens"}}
 HV2 = "hv2 cannot be queried for its running VMs"
-
+SSH_TO_NOBODY = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
+VM = {"uuid": "3f0b6c1e-0000-4000-8000-000000000001", "name": "web"}
 
 FAILURE_ON_HV2 = {"ansible.builtin.fail": {"msg": "It has no image"}, "when": "inventory_hostname == 'hv2'"}
 
 
-def look(directory: Path, **variables: Any) -> subprocess.CompletedProcess[str]:
+def look(
+    directory: Path, *arguments: str, hosts: Mapping[str, Any] = HOSTS, **variables: Any
+) -> subprocess.CompletedProcess[str]:
     """Run the placement part of start_vms for VMs on hv1, and return the outcome."""
-    return play(directory, {"zstack_hosts": "hv1", **variables}, "--tags", "placement", "playbooks/start_vms.yml")
+    command = ["--tags", "placement", *arguments, "playbooks/start_vms.yml"]
+    return play(directory, {"zstack_hosts": "hv1", **variables}, *command, hosts=hosts)
 
 
-def play(directory: Path, variables: Mapping[str, Any], *arguments: str) -> subprocess.CompletedProcess[str]:
+def play(
+    directory: Path, variables: Mapping[str, Any], *arguments: str, hosts: Mapping[str, Any] = HOSTS
+) -> subprocess.CompletedProcess[str]:
     """Run ansible-playbook for both hosts, and return the outcome."""
     settings = {"ansible_connection": "local", "ansible_python_interpreter": TARGET_PYTHON}
     inventory = directory / "inventory.json"
-    inventory.write_text(json.dumps({"kvm": {"hosts": HOSTS, "vars": settings}}), encoding="utf-8")
+    inventory.write_text(json.dumps({"kvm": {"hosts": hosts, "vars": settings}}), encoding="utf-8")
     command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(inventory)]
     return subprocess.run(
         [*command, "-e", json.dumps(variables), *arguments],
@@ -41,9 +48,12 @@ def play(directory: Path, variables: Mapping[str, Any], *arguments: str) -> subp
     )  # fmt: skip
 
 
-def test_every_hypervisor_is_queried_whatever_its_group_is_called(tmp_path: Path) -> None:
+def test_every_hypervisor_is_queried_by_itself_whatever_its_group_is_called(tmp_path: Path) -> None:
     run = look(tmp_path)
-    assert run.returncode != 0 and HV2 in run.stdout + run.stderr, run.stdout
+    assert run.returncode == 2 and HV2 in run.stdout + run.stderr, run.stdout
+    assert "ok: [hv1] => (item=hv1)" in run.stdout, run.stdout + run.stderr
+    assert "failed: [hv2] (item=hv2)" in run.stdout, run.stdout + run.stderr
+    assert "hv1 -> hv2" not in run.stdout
 
 
 def test_those_of_a_pattern_are_queried(tmp_path: Path) -> None:
@@ -61,6 +71,44 @@ def test_a_part_of_a_pattern_that_matches_no_host_is_an_error(tmp_path: Path) ->
 
 def test_the_others_of_a_pattern_need_not_answer(tmp_path: Path) -> None:
     run = look(tmp_path, zstack_hypervisors="hv1")
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_those_that_the_limit_excludes_are_queried_by_the_others(tmp_path: Path) -> None:
+    run = look(tmp_path, "--limit", "hv1")
+    assert "failed: [hv1 -> hv2] (item=hv2)" in run.stdout, run.stdout + run.stderr
+    assert run.returncode == 2 and HV2 in run.stdout + run.stderr
+
+
+def test_an_unreachable_hypervisor_that_is_only_queried_fails_the_check_and_needs_no_valid_vms(tmp_path: Path) -> None:
+    run = look(tmp_path, hosts={"hv1": {}, "hv2": {**SSH_TO_NOBODY, "zstack_vms": "{"}})
+    assert run.returncode == 2 and HV2 in run.stdout + run.stderr, run.stdout + run.stderr
+    assert re.search(r"^hv1 .* unreachable=0 +failed=1", run.stdout, re.MULTILINE), run.stdout
+    assert re.search(r"^hv2 .* unreachable=0 +failed=0", run.stdout, re.MULTILINE), run.stdout
+
+
+def test_vms_of_hosts_that_are_only_queried_are_not_considered(tmp_path: Path) -> None:
+    # Extra variables are those of all hosts: if hv2 counted, the VM would be one of two hypervisors.
+    variables = {"zstack_vms": [VM], "zstack_ignore_unreachable": "hv2"}
+    run = look(tmp_path, hosts={"hv1": {}, "hv2": SSH_TO_NOBODY}, **variables)
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_hosts_of_the_play_that_the_inventory_does_not_call_hypervisors_are_not_queried(tmp_path: Path) -> None:
+    run = look(tmp_path, hosts={"hv1": {"zstack_hypervisors": "hv1"}, "hv2": {}})
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "item=hv2" not in run.stdout
+
+
+def test_a_vm_that_the_same_run_has_started_on_another_host_may_move(tmp_path: Path) -> None:
+    # What an earlier play noted for hv1 is not what this one starts.
+    playbook = tmp_path / "playbook.json"
+    start = {"import_playbook": "zstack.kvm.start_vms"}
+    moves = [{**start, "vars": {"zstack_hosts": host, "zstack_ignore_unreachable": "hv1"}} for host in ("hv1", "hv2")]
+    playbook.write_text(json.dumps(moves), encoding="utf-8")
+    nobody = {"zstack_uri": HOSTS["hv2"]["zstack_uri"]}
+    variables = {"zstack_vms": [VM]}
+    run = play(tmp_path, variables, "--tags", "placement", str(playbook), hosts={"hv1": nobody, "hv2": {}})
     assert run.returncode == 0, run.stdout + run.stderr
 
 

@@ -137,3 +137,30 @@ def test_desired_vms_and_answers_are_read_from_host_variables() -> None:
         f"VM web ({WEB}) is to run on hv1, but it is active on hv2",
         "hv3 cannot be queried for its running VMs",
     ]
+
+
+class TestStartingHosts:
+    HOSTS_OF_PLAY = [
+        {"inventory_hostname": "hv1", "zstack_vms_named": {WEB: "web"}},
+        {
+            "inventory_hostname": "hv2",
+            "zstack_vms_named": {WEB: "web"},
+            "zstack_hypervisors_asked": {"results": [answer("hv2", DATABASE)]},
+        },
+    ]
+
+    def problems(self, *hypervisors: str, starting: list[str]) -> list[str]:
+        placement = {"hypervisors": hypervisors, "unmatched": []}
+        problems: list[str] = of_play(self.HOSTS_OF_PLAY, placement, starting=starting)
+        return problems
+
+    def test_vms_of_other_hosts_are_not_considered(self) -> None:
+        assert self.problems("hv2", starting=["hv2"]) == []
+
+    def test_answers_of_other_hosts_count(self) -> None:
+        hosts = [{"inventory_hostname": "hv1", "zstack_vms_named": {DATABASE: "database"}}, self.HOSTS_OF_PLAY[1]]
+        (problem, _hv1_is_silent) = of_play(hosts, {"hypervisors": ["hv1"], "unmatched": []}, starting=["hv1"])
+        assert problem.endswith("is to run on hv1, but it is active on hv2")
+
+    def test_they_must_have_answered_even_if_they_are_no_hypervisors(self) -> None:
+        assert self.problems("hv2", starting=["hv1"]) == ["hv1 cannot be queried for its running VMs"]

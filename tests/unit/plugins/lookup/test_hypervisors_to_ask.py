@@ -51,6 +51,32 @@ class TestShares:
             "hv3": ["hv3", "hv4", "hv6"],
         }
 
+    def test_a_host_of_the_play_that_is_no_hypervisor_asks_none(self) -> None:
+        assert shares(["hv1", "web1"], ["hv1", "hv2"]) == {"hv1": ["hv1", "hv2"], "web1": []}
+
+
+class TestChosenHosts:
+    def test_they_come_first(self) -> None:
+        assert look_up("hypervisors", chosen="hv3")["hypervisors"] == ["hv3", "hv1", "hv2"]
+
+    @pytest.mark.parametrize("chosen", ["hypervisors:!hv1", "hypervisors,!hv1", ["hypervisors", "!hv1"], "hv2:&hv2"])
+    def test_what_they_exclude_is_queried_nevertheless(self, chosen: Any) -> None:
+        assert look_up("hypervisors", chosen)["hypervisors"] == ["hv2", "hv1"]
+
+    def test_what_the_pattern_excludes_may_be_chosen(self) -> None:
+        assert look_up("hypervisors:!hv1", chosen="hv1")["hypervisors"] == ["hv1", "hv2"]
+
+    def test_each_entry_of_a_list_is_a_pattern(self) -> None:
+        assert look_up("hv2", chosen=["hv1:hv3", "hv2"])["hypervisors"] == ["hv1", "hv3", "hv2"]
+
+    def test_other_hosts_of_the_play_are_queried_only_if_the_pattern_names_them(self) -> None:
+        found = placement(["hypervisors"], GROUPS, ["hv1", "hv2", "hv3"], chosen="hv1")
+        assert found["hypervisors"] == ["hv1", "hv2"]
+        assert found["asked_by"] == {"hv1": ["hv1"], "hv2": ["hv2"], "hv3": []}
+
+    def test_without_hosts_of_a_play_nobody_asks(self) -> None:
+        assert placement([], GROUPS, [], chosen="hv1")["asked_by"] == {}
+
 
 class TestLookup:
     def test_the_hosts_of_the_play_are_hypervisors_whatever_the_pattern_says(self) -> None:
