@@ -21,13 +21,22 @@ class ModuleProcess:
     seconds: float
 
 
-def of_task(task: Playbook, hypervisors: Hypervisors, *arguments: str, profiler: Sequence[str] = ()) -> ModuleProcess:
-    """Run the task, with what was prepared last, and return its module's process; `profiler` begins its command."""
+def of_task(
+    task: Playbook,
+    hypervisors: Hypervisors,
+    *arguments: str,
+    profiler: Sequence[str] = (),
+    of_controller: Sequence[str] = (),
+) -> ModuleProcess:
+    """Run the task, with what was prepared last, and return its module's process.
+
+    `profiler` begins the command of the process, `of_controller` that of ansible-playbook.
+    """
     file, interpreter = hypervisors.directory / "measured", hypervisors.directory / "python"
     file.unlink(missing_ok=True)
     command = shlex.join([str(HERE / "measured_python"), str(file), *profiler])
     interpreter.write_text(f'#!/bin/sh\nexec {command} /usr/bin/python3 "$@"\n', encoding="ascii")
     interpreter.chmod(0o755)
-    task.play(hypervisors, ["-e", f"ansible_python_interpreter={interpreter}", *arguments])
+    task.play(hypervisors, ["-e", f"ansible_python_interpreter={interpreter}", *arguments], of_controller)
     memory_kib, seconds = file.read_text(encoding="ascii").split()
     return ModuleProcess(int(memory_kib), float(seconds))

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from . import module_process
 from .contenders import NOTHING, OURS, WITHOUT_VMS, Playbook
 from .hypervisors import Hypervisors
 
 PROFILED = (NOTHING, WITHOUT_VMS, OURS)
-SAMPLES_PER_SECOND = 1000
+SAMPLES_PER_SECOND = 500
 CONTROLLER, HYPERVISOR = "controller", "hypervisor"
 # A sampled stack belongs to the first category whose text it contains.
 Categories = Sequence[tuple[str, str]]
@@ -44,31 +45,29 @@ WAITING = "waiting, for libvirt above all"
 
 def profiles(hypervisors: Hypervisors, rounds: int) -> dict[str, dict[str, dict[str, float]]]:
     """Return the seconds of one run, by side, task and category; WAITING is what is left of the module's process."""
-    found: dict[str, dict[str, dict[str, float]]] = {CONTROLLER: {}, HYPERVISOR: {}}
+    found: dict[str, dict[str, dict[str, float]]] = {HYPERVISOR: {}, CONTROLLER: {}}
     for task in PROFILED:
-        runs = [_on_hypervisor(task, hypervisors) for _round in range(rounds)]
-        found[HYPERVISOR][task.name] = _mean(runs)
-        found[CONTROLLER][task.name] = _mean([_on_controller(task, hypervisors) for _round in range(rounds)])
+        runs = [_profile(task, hypervisors) for _round in range(rounds)]
+        for side, of_tasks in found.items():
+            of_tasks[task.name] = _mean([run[side] for run in runs])
     return found
 
 
-def _on_hypervisor(task: Playbook, hypervisors: Hypervisors) -> dict[str, float]:
-    samples = hypervisors.directory / "samples"
-    process = module_process.of_task(task, hypervisors, profiler=_profiler(hypervisors, "--output", str(samples)))
-    working = by_category(samples.read_text(encoding="utf-8"), CATEGORIES[HYPERVISOR])
-    return {**working, WAITING: process.seconds - sum(working.values())}
+def _profile(task: Playbook, hypervisors: Hypervisors) -> dict[str, dict[str, float]]:
+    files = {side: hypervisors.directory / f"samples-of-{side}" for side in CATEGORIES}
+    module = _profiler(hypervisors, files[HYPERVISOR])
+    process = module_process.of_task(
+        task, hypervisors, profiler=module, of_controller=_profiler(hypervisors, files[CONTROLLER], "--subprocesses")
+    )
+    run = {side: by_category(files[side].read_text(encoding="utf-8"), CATEGORIES[side]) for side in CATEGORIES}
+    run[HYPERVISOR][WAITING] = process.seconds - sum(run[HYPERVISOR].values())
+    return run
 
 
-def _on_controller(task: Playbook, hypervisors: Hypervisors) -> dict[str, float]:
-    samples = hypervisors.directory / "samples"
-    task.play(hypervisors, profiler=_profiler(hypervisors, "--subprocesses", "--output", str(samples)))
-    return by_category(samples.read_text(encoding="utf-8"), CATEGORIES[CONTROLLER])
-
-
-def _profiler(hypervisors: Hypervisors, *options: str) -> list[str]:
+def _profiler(hypervisors: Hypervisors, output: Path, *options: str) -> list[str]:
     # Without --idle, py-spy counts only threads that work. It must not stop them: that would take longer than the work.
     common = ["--rate", str(SAMPLES_PER_SECOND), "--nonblocking", "--full-filenames", "--format", "raw"]
-    return [hypervisors.checkout.program("py-spy"), "record", *common, *options, "--"]
+    return [hypervisors.checkout.program("py-spy"), "record", *common, *options, "--output", str(output), "--"]
 
 
 def by_category(samples: str, categories: Categories) -> dict[str, float]:
