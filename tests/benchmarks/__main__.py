@@ -43,10 +43,10 @@ def main(arguments: list[str]) -> int:
                 Setup(checkout).prepare({"hypervisor", "community"})
         print("Measuring", flush=True)
         with alone(checkout, "benchmarks"), laboratory(checkout, sizes.hosts) as (one, fleet):
+            sent = archives(checkout, one.directory.parent)
             session = Session(one, fleet, sizes)
             session.run()
             costs = simulated(checkout, fleet.directory.parent / "simulated-hosts", sizes)
-            sent = archives(checkout)
     except (SetupError, Failed) as error:
         print(f"\n{error}\n\nFAILED", flush=True)
         return 2
@@ -59,7 +59,8 @@ def main(arguments: list[str]) -> int:
         "seconds_for_a_vm": dict(session.compared),
         "seconds_to_import": dict(session.imported),
         "simulated": [asdict(cost) for cost in costs],
-        "archives": sent,
+        "archives": {module: asdict(archive) for module, archive in sent.items()},
+        "seconds_in_profiles": session.profiles,
         "targets": [
             {**asdict(each), "met": each.met}
             for each in targets(session.measured, session.compared, session.memory, costs, sizes)

@@ -1,13 +1,14 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The time for importing the code of the module with the hypervisor's Python."""
+"""The time for importing the code of the module with the hypervisor's Python, from the archive that Ansible sends."""
 
 from __future__ import annotations
 
 import statistics
 
-from .hypervisors import TARGET_PYTHON, Hypervisors, run, target_environment
+from . import archive
+from .hypervisors import TARGET_PYTHON, Hypervisors, run
 
 ROUNDS = 5
 # Each time includes what the modules import themselves.
@@ -20,9 +21,9 @@ PROGRAM = "import time; begun = time.perf_counter(); import {}; print(time.perf_
 
 
 def seconds_to_import(hypervisors: Hypervisors) -> dict[str, float]:
-    """Return the medians over several processes, which compile everything, as from the archive that Ansible sends."""
-    environment = target_environment(hypervisors)
-    environment |= {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPYCACHEPREFIX": str(hypervisors.directory / "no-bytecode")}
+    """Return the medians over several processes. What is in the archive is compiled each time."""
+    path = archive.path_of(hypervisors.directory.parent, archive.OURS)
+    environment = hypervisors.checkout.environment(PYTHONPATH=str(path), PYTHONPYCACHEPREFIX="")
 
     def measure(modules: str) -> float:
         command = hypervisors.scripts(TARGET_PYTHON, "-c", PROGRAM.format(modules))

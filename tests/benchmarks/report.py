@@ -11,7 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from . import archive
 from .contenders import CONTENDERS, OURS, RETURN_VMS
+from .profiles import CONTROLLER, HYPERVISOR
 from .workloads import CHECKED, CLONED, DEFINED, FLEET_RUNNING, FLEET_STARTED, RUNNING, STARTED
 
 PAGE = Path("docs") / "benchmarks.md"
@@ -28,8 +30,8 @@ _TITLES = {
     FLEET_STARTED: "start, %d hypervisors",
     FLEET_RUNNING: "run that changes nothing, %d hypervisors",
 }
-# Stands for an operation that a contender doesn't support.
-_NOT_DONE = "–"
+# Stands for an operation that a contender does not support, and for a floor that is not measured.
+_NONE = "–"
 
 
 def as_text(results: Results) -> str:
@@ -42,6 +44,9 @@ def as_text(results: Results) -> str:
         _imports(results),
         _memory(results),
         _archives(results),
+        _parts(results),
+        _profile(results, HYPERVISOR),
+        _profile(results, CONTROLLER),
         _simulated(results),
         _targets(results),
     ]
@@ -82,7 +87,7 @@ def times(results: Results) -> str:
 
 def _time(seconds: float | None, own: float, is_own: bool) -> str:
     if seconds is None:
-        return _NOT_DONE
+        return _NONE
     return f"{seconds:.2f} s" if is_own else f"{seconds:.2f} s ({seconds / own:.2f} ×)"
 
 
@@ -109,8 +114,8 @@ def _single(results: Results) -> str:
 
 
 def _imports(results: Results) -> str:
-    rows = [[what, f"{1000 * seconds:.0f} ms"] for what, seconds in results["seconds_to_import"].items()]
-    return _table(["importing, compiled each time", "time"], rows)
+    rows = [[what, _milliseconds(seconds)] for what, seconds in results["seconds_to_import"].items()]
+    return _table(["importing in a task", "time"], rows)
 
 
 def _memory(results: Results) -> str:
@@ -124,6 +129,24 @@ def _archives(results: Results) -> str:
         for module, found in results["archives"].items()
     ]
     return _table(["the archive that Ansible sends", "files", "size", "CPU to build it, once a run"], rows)
+
+
+def _parts(results: Results) -> str:
+    parts = results["archives"][archive.OURS]["parts"]
+    rows = [[name, str(part["files"]), f"{part['bytes'] / 1024:.0f} KiB"] for name, part in parts.items()]
+    return _table([f"in the archive of {archive.OURS}", "files", "compressed"], rows)
+
+
+def _profile(results: Results, side: str) -> str:
+    profiles = results["seconds_in_profiles"][side]
+    categories = next(iter(profiles.values()))
+    rows = [[what, *(_milliseconds(profile[what]) for profile in profiles.values())] for what in categories]
+    rows.append(["together", *(_milliseconds(sum(profile.values())) for profile in profiles.values())])
+    return _table([f"on the {side}, in a run that changes nothing", *profiles], rows)
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{1000 * seconds:.0f} ms"
 
 
 def _simulated(results: Results) -> str:
@@ -146,8 +169,9 @@ def _targets(results: Results) -> str:
     for target in results["targets"]:
         sign = "≥" if target["at_least"] else "≤"
         values = [f"{target[name]:.2f}{target['unit']}" for name in ("measured", "limit")]
-        rows.append([target["what"], values[0], f"{sign} {values[1]}", "yes" if target["met"] else "no"])
-    return _table(["target", "measured", "limit", "met"], rows)
+        floor = _NONE if target["floor"] is None else f"{target['floor']:.2f}{target['unit']}"
+        rows.append([target["what"], values[0], f"{sign} {values[1]}", "yes" if target["met"] else "no", floor])
+    return _table(["target", "measured", "limit", "met", "floor"], rows)
 
 
 def _table(header: Sequence[str], rows: Rows) -> str:

@@ -14,12 +14,13 @@ class Sizes:
 
     `defined` counts VMs that are off, to show how the time of a check grows with them. A contender is measured
     `repetitions` times, but not again once its measurements have taken `enough` seconds altogether: a loop of minutes
-    is repetition enough.
+    is repetition enough. `profiled` counts the runs that a profile is the mean of.
     """
 
     started: tuple[int, ...] = (1, 10, 50)
     running: tuple[int, ...] = (1, 10, 100)
     defined: tuple[int, ...] = (100, 300, 1000)
+    profiled: int = 5
     compared: int = 1000
     cloned: int = 100
     hosts: int = 8
@@ -35,6 +36,7 @@ SMOKE = Sizes(
     (1,),
     (1,),
     (1,),
+    profiled=1,
     compared=1,
     cloned=1,
     hosts=1,

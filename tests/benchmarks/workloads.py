@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from . import imports, memory
+from . import imports, module_process
 from .contenders import BARE, CHECK, CLONE, CONTENDERS, NOTHING, OURS, RETURN_VMS, START, UNCHANGED, WITHOUT_VMS
 from .hypervisors import HERE, ONE, TARGET_PYTHON, Failed, Hypervisors, run, spread, target_environment
 from .measure import Measured, in_rounds
+from .profiles import profiles
 from .sizes import Sizes
 from .vms import Vm, create_clones, create_vms, read_json
 
@@ -22,6 +23,8 @@ CHECKED = "check"
 DEFINED = "check, off"
 FLEET_STARTED = "fleet start"
 FLEET_RUNNING = "fleet unchanged"
+# Of a run without VMs, in the results for memory
+NO_VM = "no VM"
 
 
 class Session:
@@ -36,6 +39,8 @@ class Session:
         self.memory: dict[str, int] = {}
         # Seconds for one VM, by step.
         self.compared: Mapping[str, float] = {}
+        # Seconds of one run that changes nothing, by side, task and what is done.
+        self.profiles: Mapping[str, Mapping[str, Mapping[str, float]]] = {}
         # Seconds, by import.
         self.imported: Mapping[str, float] = {}
 
@@ -83,13 +88,14 @@ class Session:
     def _running(self) -> None:
         vms = create_vms(self.one.directory / "images", 1, self.sizes.running[-1])
         prepare(self.one, {ONE: vms})
-        self.memory[f"start of {len(vms)}"] = memory.of_module(OURS, self.one)
+        self.memory[f"start of {len(vms)}"] = module_process.of_task(OURS, self.one).memory_kib
         for count in self.sizes.running:
             prepare(self.one, {ONE: vms[:count]})
             self._measure(RUNNING, UNCHANGED, self.one, count)
         self._measure(CHECKED, CHECK, self.one, self.sizes.running[-1])
-        self.memory["no VM"] = memory.of_module(WITHOUT_VMS, self.one)
-        self.memory[looked_at(len(vms))] = memory.of_module(OURS, self.one)
+        self.memory[NO_VM] = module_process.of_task(WITHOUT_VMS, self.one).memory_kib
+        self.memory[looked_at(len(vms))] = module_process.of_task(OURS, self.one).memory_kib
+        self.profiles = profiles(self.one, self.sizes.profiled)
         expect_running(self.one, len(vms))
         BARE.script("remove", self.one)
 
@@ -100,7 +106,7 @@ class Session:
         for count in self.sizes.defined:
             prepare(self.one, {ONE: vms[:count]}, [RETURN_VMS, OURS])
             self.measured += in_rounds(DEFINED, CHECK, self.one, [RETURN_VMS, OURS], count, self.sizes)
-        self.memory[f"check of {len(vms)}"] = memory.of_module(OURS, self.one, "--check")
+        self.memory[f"check of {len(vms)}"] = module_process.of_task(OURS, self.one, "--check").memory_kib
         self._compare(vms[: self.sizes.compared])
         prepare(self.one, {ONE: vms}, [BARE])
         BARE.script("remove", self.one)

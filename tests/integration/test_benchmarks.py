@@ -45,8 +45,13 @@ def test_all_is_measured_and_written_down(tmp_path: Path) -> None:
     assert len(results["memory_kib"]) == 4 and all(kib > 1000 for kib in results["memory_kib"].values())
     assert len(results["archives"]) == 2
     assert all(found["files"] > 10 and found["bytes"] > 10_000 for found in results["archives"].values())
+    assert all(found["parts"] for found in results["archives"].values())
+    for profile in results["seconds_in_profiles"].values():
+        assert set(profile) == {*EMPTY, "zstack.kvm"}
+        assert all(sum(seconds.values()) > 0 for seconds in profile.values())
     assert len(results["simulated"]) == 2
     assert all(cost["seconds"] > 0 and cost["memory_kib"] > 1000 for cost in results["simulated"])
     assert [target["what"] for target in results["targets"] if target["what"] not in done.stdout] == []
+    assert [side for side in ("controller", "hypervisor") if f"on the {side}, in a run" not in done.stdout] == []
     plot = etree.parse(str(tmp_path / "benchmarks.svg")).getroot()
     assert [text for text in ALL if text not in "".join(plot.itertext())] == []

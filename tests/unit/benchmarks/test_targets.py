@@ -6,7 +6,14 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.zstack.kvm.tests.benchmarks.contenders import BARE, COMMUNITY, NOTHING, OURS
+from ansible_collections.zstack.kvm.tests.benchmarks.contenders import (
+    BARE,
+    COMMUNITY,
+    NOTHING,
+    OURS,
+    RETURN_VMS,
+    WITHOUT_VMS,
+)
 from ansible_collections.zstack.kvm.tests.benchmarks.measure import Measured
 from ansible_collections.zstack.kvm.tests.benchmarks.simulated import PING, PLAYBOOK, Cost
 from ansible_collections.zstack.kvm.tests.benchmarks.sizes import Sizes
@@ -16,6 +23,7 @@ from ansible_collections.zstack.kvm.tests.benchmarks.workloads import (
     DEFINED,
     FLEET_RUNNING,
     FLEET_STARTED,
+    NO_VM,
     RUNNING,
     STARTED,
     looked_at,
@@ -26,7 +34,7 @@ FLEET = SIZES.hosts * SIZES.vms_of_a_host
 
 
 def target(words: str, **seconds_of_clones: float) -> Target:
-    """Return the target with this text, if doing nothing takes one second and everything else ten."""
+    """Return the target with this text, if nothing takes 1 second, no VMs 1.5, returning them 3, and the rest 10."""
     counts = {
         STARTED: [SIZES.started[-1]],
         CLONED: [SIZES.cloned],
@@ -35,7 +43,14 @@ def target(words: str, **seconds_of_clones: float) -> Target:
         FLEET_STARTED: [FLEET],
         FLEET_RUNNING: [FLEET],
     }
-    contenders = {BARE.name: 10.0, COMMUNITY.name: 10.0, NOTHING.name: 1.0, OURS.name: 10.0}
+    contenders = {
+        BARE.name: 10.0,
+        COMMUNITY.name: 10.0,
+        NOTHING.name: 1.0,
+        WITHOUT_VMS.name: 1.5,
+        RETURN_VMS.name: 3.0,
+        OURS.name: 10.0,
+    }
     measured = [
         Measured(workload, name, count, [seconds])
         for workload, numbers in counts.items()
@@ -43,7 +58,7 @@ def target(words: str, **seconds_of_clones: float) -> Target:
         for name, seconds in (contenders if workload != CLONED else {**contenders, **seconds_of_clones}).items()
     ]
     costs = [Cost(what, 200, 1.0, 1.0, 1000) for what in (PLAYBOOK, PING)]
-    memory = {looked_at(SIZES.running[-1]): 1024}
+    memory = {looked_at(SIZES.running[-1]): 2048, NO_VM: 1024}
     found = targets(measured, {"build": 0.001, "compare": 0.0005}, memory, costs, SIZES)
     (one,) = (each for each in found if words in each.what)
     return one
@@ -59,3 +74,19 @@ def test_linked_clones_take_at_most_15_percent_more_than_qemu_img_and_libvirt_al
 def test_a_target_of_at_least_is_met_by_more() -> None:
     assert Target("", 3.5, 3.5, at_least=True).met
     assert not Target("", 3.4, 3.5, at_least=True).met
+
+
+@pytest.mark.parametrize(
+    ("words", "floor"),
+    [
+        ("start of 50, less", 1.05),
+        ("linked clones", 1.05),
+        ("start of 40", 1.05),
+        ("look at 100 running VMs against a task", 1.5),
+        ("look at 40", 1.5),
+        ("check mode", 2.5),
+        ("memory of the module", 1),
+    ],
+)
+def test_the_floor_is_what_is_left_if_nothing_is_done_for_a_vm(words: str, floor: float) -> None:
+    assert target(words).floor == pytest.approx(floor)

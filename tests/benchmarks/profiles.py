@@ -1,0 +1,83 @@
+# Copyright: (c) 2026, zstack.kvm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Profiles of tasks that change nothing, taken by py-spy: the seconds in which a processor works, by what it does."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from . import module_process
+from .contenders import NOTHING, OURS, WITHOUT_VMS, Playbook
+from .hypervisors import Hypervisors
+
+PROFILED = (NOTHING, WITHOUT_VMS, OURS)
+SAMPLES_PER_SECOND = 500
+CONTROLLER, HYPERVISOR = "controller", "hypervisor"
+# A sampled stack belongs to the first category whose text it contains.
+Categories = Sequence[tuple[str, str]]
+CATEGORIES: Mapping[str, Categories] = {
+    CONTROLLER: (
+        ("archive: parsing the sources", "_compile_module_ast ("),
+        ("archive: finding what they import", "ModuleDepFinder."),
+        ("archive: finding what they import", "ModuleUtilLocator"),
+        ("archive: the rest, compressing for instance", "/module_common.py:"),
+        ("the rest of Ansible", ""),
+    ),
+    HYPERVISOR: (
+        ("compiling the archive's code", "_compile_source ("),
+        ("importing libvirt-python, lxml and other C libraries", "ExtensionFileLoader."),
+        ("importing libvirt-python, lxml and other C libraries", "<module> (/usr/lib/python3/dist-packages/"),
+        ("the rest of importing", "<frozen importlib"),
+        ("Ansible's arguments and result", "/ansible/module_utils/basic.py:"),
+        ("calling libvirt", "/dist-packages/libvirt.py:"),
+        ("reading the options", "/module_utils/_spec/"),
+        ("building domains", "/module_utils/_domain/"),
+        ("comparing domains", "/module_utils/_drift/"),
+        ("the rest of the module", "/ansible_collections/zstack/kvm/"),
+        ("the rest of Ansible and Python", ""),
+    ),
+}
+WAITING = "waiting, for libvirt above all"
+
+
+def profiles(hypervisors: Hypervisors, rounds: int) -> dict[str, dict[str, dict[str, float]]]:
+    """Return the seconds of one run, by side, task and category; WAITING is what is left of the module's process."""
+    found: dict[str, dict[str, dict[str, float]]] = {HYPERVISOR: {}, CONTROLLER: {}}
+    for task in PROFILED:
+        runs = [_profile(task, hypervisors) for _round in range(rounds)]
+        for side, of_tasks in found.items():
+            of_tasks[task.name] = _mean([run[side] for run in runs])
+    return found
+
+
+def _profile(task: Playbook, hypervisors: Hypervisors) -> dict[str, dict[str, float]]:
+    files = {side: hypervisors.directory / f"samples-of-{side}" for side in CATEGORIES}
+    module = _profiler(hypervisors, files[HYPERVISOR])
+    process = module_process.of_task(
+        task, hypervisors, profiler=module, of_controller=_profiler(hypervisors, files[CONTROLLER], "--subprocesses")
+    )
+    run = {side: by_category(files[side].read_text(encoding="utf-8"), CATEGORIES[side]) for side in CATEGORIES}
+    run[HYPERVISOR][WAITING] = process.seconds - sum(run[HYPERVISOR].values())
+    return run
+
+
+def _profiler(hypervisors: Hypervisors, output: Path, *options: str) -> list[str]:
+    # Without --idle, py-spy counts only threads that work. It must not stop them: that would take longer than the work.
+    common = ["--rate", str(SAMPLES_PER_SECOND), "--nonblocking", "--full-filenames", "--format", "raw"]
+    return [hypervisors.checkout.program("py-spy"), "record", *common, *options, "--output", str(output), "--"]
+
+
+def by_category(samples: str, categories: Categories) -> dict[str, float]:
+    """Return the seconds of each category. Each line of `samples` has a stack, outermost frame first, and its count."""
+    counts = Counter({category: 0 for category, _text in categories})
+    for line in samples.splitlines():
+        stack, _space, count = line.rpartition(" ")
+        counts[next(category for category, text in categories if text in stack)] += int(count)
+    return {category: count / SAMPLES_PER_SECOND for category, count in counts.items()}
+
+
+def _mean(runs: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {category: sum(run[category] for run in runs) / len(runs) for category in runs[0]}
