@@ -25,7 +25,6 @@ RUN = f"{START};main ({MODULE}/modules/start.py:40);_start ({MODULE}/module_util
         (f"{IMPORT};<module> ({LIBRARIES}/libvirt.py:3)", INSTALLED),
         (f"{IMPORT};<module> ({MODULE}/module_utils/_spec/vm.py:9)", "the rest of importing"),
         (f"{START};AnsibleModule.__init__ ({ARCHIVE}/module_utils/basic.py:440)", "Ansible's arguments and result"),
-        (f"{RUN};virDomain.XMLDesc ({LIBRARIES}/libvirt.py:3000)", "calling libvirt"),
         (f"{START};parse_vms ({MODULE}/module_utils/_spec/parse.py:50)", "reading the options"),
         (f"{RUN};build ({MODULE}/module_utils/_domain/build.py:50)", "building domains"),
         (f"{RUN};reconcile ({MODULE}/module_utils/_drift/reconcile.py:50)", "comparing domains"),
