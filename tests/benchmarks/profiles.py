@@ -27,7 +27,8 @@ CATEGORIES: Mapping[str, Categories] = {
         ("the rest of Ansible", ""),
     ),
     HYPERVISOR: (
-        ("compiling the archive's code", "_compile_source ("),
+        ("compiling the archive's modules for their file names", "get_filename (<frozen zipimport>"),
+        ("compiling them again to run them", "_compile_source ("),
         ("importing libvirt-python, lxml and other C libraries", "ExtensionFileLoader."),
         ("importing libvirt-python, lxml and other C libraries", "<module> (/usr/lib/python3/dist-packages/"),
         ("the rest of importing", "<frozen importlib"),
