@@ -71,7 +71,10 @@ def _idle_thread() -> Work:
 
 
 def side_by_side(function: Callable[[Item], Result], items: Sequence[Item], workers: int) -> list[Result]:
-    """Return the results of C(function) for all items, in order, C(workers) at a time. C(function) must not raise."""
+    """Return the results of C(function) for all items, in order, C(workers) at a time. C(function) must not raise.
+
+    The calling thread works too: each further one costs memory.
+    """
     waiting: queue.SimpleQueue[tuple[int, Item]] = queue.SimpleQueue()
     for entry in enumerate(items):
         waiting.put(entry)
@@ -85,14 +88,10 @@ def side_by_side(function: Callable[[Item], Result], items: Sequence[Item], work
                 return
             results[index] = function(item)
 
-    if len(items) == 1 or workers == 1:
-        work()
-    else:
-        threads = _started(work, min(workers, len(items)))
-        if not threads:
-            work()
-        for thread in threads:
-            thread.join()
+    threads = _started(work, min(workers, len(items)) - 1)
+    work()
+    for thread in threads:
+        thread.join()
     return results  # type: ignore[return-value]
 
 

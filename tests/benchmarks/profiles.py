@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Profiles of tasks that change nothing, taken by py-spy: the seconds in which a processor works, by what it does."""
+"""Profiles of tasks that change nothing, taken by py-spy: how long the controller and the module work on what."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ CATEGORIES: Mapping[str, Categories] = {
         ("the rest of Ansible", ""),
     ),
     HYPERVISOR: (
-        ("compiling the archive's code", "_compile_source ("),
+        ("compiling the archive's modules for their file names", "get_filename (<frozen zipimport>"),
+        ("compiling them again to run them", "_compile_source ("),
         ("importing libvirt-python, lxml and other C libraries", "ExtensionFileLoader."),
         ("importing libvirt-python, lxml and other C libraries", "<module> (/usr/lib/python3/dist-packages/"),
         ("the rest of importing", "<frozen importlib"),
         ("Ansible's arguments and result", "/ansible/module_utils/basic.py:"),
-        ("calling libvirt", "/dist-packages/libvirt.py:"),
         ("reading the options", "/module_utils/_spec/"),
         ("building domains", "/module_utils/_domain/"),
         ("comparing domains", "/module_utils/_drift/"),
@@ -40,24 +40,27 @@ CATEGORIES: Mapping[str, Categories] = {
         ("the rest of Ansible and Python", ""),
     ),
 }
-WAITING = "waiting, for libvirt above all"
+# Of the module's process: the time in which none of its threads runs Python code
+WAITING = "waiting for libvirt and files, and starting Python"
 
 
 def profiles(hypervisors: Hypervisors, rounds: int) -> dict[str, dict[str, dict[str, float]]]:
     """Return the seconds of one run, by side, task and category; WAITING is what is left of the module's process."""
-    found: dict[str, dict[str, dict[str, float]]] = {HYPERVISOR: {}, CONTROLLER: {}}
-    for task in PROFILED:
-        runs = [_profile(task, hypervisors) for _round in range(rounds)]
-        for side, of_tasks in found.items():
-            of_tasks[task.name] = _mean([run[side] for run in runs])
-    return found
+    runs = [(task.name, _profile(task, hypervisors)) for _round in range(rounds) for task in PROFILED]
+    return {
+        side: {task.name: _mean([run[side] for name, run in runs if name == task.name]) for task in PROFILED}
+        for side in CATEGORIES
+    }
 
 
 def _profile(task: Playbook, hypervisors: Hypervisors) -> dict[str, dict[str, float]]:
     files = {side: hypervisors.directory / f"samples-of-{side}" for side in CATEGORIES}
-    module = _profiler(hypervisors, files[HYPERVISOR])
     process = module_process.of_task(
-        task, hypervisors, profiler=module, of_controller=_profiler(hypervisors, files[CONTROLLER], "--subprocesses")
+        task,
+        hypervisors,
+        # The module's threads take turns in running Python code; one that could run if it were its turn does not count.
+        profiler=_profiler(hypervisors, files[HYPERVISOR], "--gil"),
+        of_controller=_profiler(hypervisors, files[CONTROLLER], "--subprocesses"),
     )
     run = {side: by_category(files[side].read_text(encoding="utf-8"), CATEGORIES[side]) for side in CATEGORIES}
     run[HYPERVISOR][WAITING] = process.seconds - sum(run[HYPERVISOR].values())
@@ -65,7 +68,7 @@ def _profile(task: Playbook, hypervisors: Hypervisors) -> dict[str, dict[str, fl
 
 
 def _profiler(hypervisors: Hypervisors, output: Path, *options: str) -> list[str]:
-    # Without --idle, py-spy counts only threads that work. It must not stop them: that would take longer than the work.
+    # py-spy leaves out threads that sleep. It must not stop the others: that would take longer than their work.
     common = ["--rate", str(SAMPLES_PER_SECOND), "--nonblocking", "--full-filenames", "--format", "raw"]
     return [hypervisors.checkout.program("py-spy"), "record", *common, *options, "--output", str(output), "--"]
 

@@ -32,6 +32,16 @@ def test_side_by_side_continues_with_the_threads_that_there_are() -> None:
     assert side_by_side(lambda item: item * 2, [1, 2, 3], workers=3) == [2, 4, 6]
 
 
+def test_side_by_side_works_in_the_calling_thread_and_one_less_than_the_workers() -> None:
+    both_work = threading.Barrier(2)
+
+    def thread_of(_item: int) -> int:
+        both_work.wait(timeout=60)
+        return threading.get_ident()
+
+    assert threading.get_ident() in side_by_side(thread_of, [1, 2], workers=2)
+
+
 @pytest.fixture
 def _no_idle_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hide the threads of earlier tests."""
