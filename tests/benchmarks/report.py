@@ -60,7 +60,8 @@ def write_docs(root: Path, results: Results, plot: Path) -> None:
     picture = "![Time against the number of VMs, and of hypervisors](%s)"
     scale = "All axes are logarithmic: what grows in step with the number is a straight line."
     _replace(root / PAGE, "\n\n".join([as_text(results), picture % PLOT.relative_to(PAGE.parent), scale]))
-    _replace(root / "README.md", "\n\n".join([times(results), _machine(results), picture % PLOT]))
+    readme = [times(results), _targets(results), _machine(results), picture % PLOT]
+    _replace(root / "README.md", "\n\n".join(readme))
 
 
 def _replace(path: Path, text: str) -> None:
