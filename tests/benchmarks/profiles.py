@@ -10,10 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from . import module_process
-from .contenders import NOTHING, OURS, WITHOUT_VMS, Playbook
+from .contenders import Playbook
 from .hypervisors import Hypervisors
 
-PROFILED = (NOTHING, WITHOUT_VMS, OURS)
 SAMPLES_PER_SECOND = 500
 CONTROLLER, HYPERVISOR = "controller", "hypervisor"
 # A sampled stack belongs to the first category whose text it contains.
@@ -36,6 +35,9 @@ CATEGORIES: Mapping[str, Categories] = {
         ("reading the options", "/module_utils/_spec/"),
         ("building domains", "/module_utils/_domain/"),
         ("comparing domains", "/module_utils/_drift/"),
+        ("searching for conflicts", "/module_utils/_start/conflicts.py:"),
+        ("calling libvirt", "call_with_deadline"),
+        ("calling libvirt", "_idle_thread"),
         ("the rest of the module", "/ansible_collections/zstack/kvm/"),
         ("the rest of Ansible and Python", ""),
     ),
@@ -44,20 +46,23 @@ CATEGORIES: Mapping[str, Categories] = {
 WAITING = "waiting for libvirt and files, and starting Python"
 
 
-def profiles(hypervisors: Hypervisors, rounds: int) -> dict[str, dict[str, dict[str, float]]]:
+def profiles(
+    tasks: Sequence[Playbook], hypervisors: Hypervisors, rounds: int, *arguments: str
+) -> dict[str, dict[str, dict[str, float]]]:
     """Return the seconds of one run, by side, task and category; WAITING is what is left of the module's process."""
-    runs = [(task.name, _profile(task, hypervisors)) for _round in range(rounds) for task in PROFILED]
+    runs = [(task.name, _profile(task, hypervisors, arguments)) for _round in range(rounds) for task in tasks]
     return {
-        side: {task.name: _mean([run[side] for name, run in runs if name == task.name]) for task in PROFILED}
+        side: {task.name: _mean([run[side] for name, run in runs if name == task.name]) for task in tasks}
         for side in CATEGORIES
     }
 
 
-def _profile(task: Playbook, hypervisors: Hypervisors) -> dict[str, dict[str, float]]:
+def _profile(task: Playbook, hypervisors: Hypervisors, arguments: Sequence[str]) -> dict[str, dict[str, float]]:
     files = {side: hypervisors.directory / f"samples-of-{side}" for side in CATEGORIES}
     process = module_process.of_task(
         task,
         hypervisors,
+        *arguments,
         # The module's threads take turns in running Python code; one that could run if it were its turn does not count.
         profiler=_profiler(hypervisors, files[HYPERVISOR], "--gil"),
         of_controller=_profiler(hypervisors, files[CONTROLLER], "--subprocesses"),

@@ -45,8 +45,10 @@ def as_text(results: Results) -> str:
         _memory(results),
         _archives(results),
         _parts(results),
-        _profile(results, HYPERVISOR),
-        _profile(results, CONTROLLER),
+        _profile(results, RUNNING, HYPERVISOR),
+        _profile(results, RUNNING, CONTROLLER),
+        _profile(results, DEFINED, HYPERVISOR),
+        _profile(results, DEFINED, CONTROLLER),
         _simulated(results),
         _targets(results),
     ]
@@ -138,12 +140,13 @@ def _parts(results: Results) -> str:
     return _table([f"in the archive of {archive.OURS}", "files", "compressed"], rows)
 
 
-def _profile(results: Results, side: str) -> str:
-    profiles = results["seconds_in_profiles"][side]
+def _profile(results: Results, workload: str, side: str) -> str:
+    profiles = results["seconds_in_profiles"][workload][side]
     categories = next(iter(profiles.values()))
     rows = [[what, *(_milliseconds(profile[what]) for profile in profiles.values())] for what in categories]
     rows.append(["together", *(_milliseconds(sum(profile.values())) for profile in profiles.values())])
-    return _table([f"on the {side}, in a run that changes nothing", *profiles], rows)
+    run = "a run that changes nothing" if workload == RUNNING else "check mode of VMs that are off"
+    return _table([f"on the {side}, in {run}", *profiles], rows)
 
 
 def _milliseconds(seconds: float) -> str:

@@ -5,11 +5,24 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from . import imports, module_process
-from .contenders import BARE, CHECK, CLONE, CONTENDERS, NOTHING, OURS, RETURN_VMS, START, UNCHANGED, WITHOUT_VMS
+from .contenders import (
+    BARE,
+    CHECK,
+    CLONE,
+    CONTENDERS,
+    NOTHING,
+    OURS,
+    RETURN_VMS,
+    START,
+    UNCHANGED,
+    WITHOUT_VMS,
+    Playbook,
+)
 from .hypervisors import HERE, ONE, TARGET_PYTHON, Failed, Hypervisors, run, spread, target_environment
 from .measure import Measured, in_rounds
 from .profiles import profiles
@@ -39,8 +52,8 @@ class Session:
         self.memory: dict[str, int] = {}
         # Seconds for one VM, by step.
         self.compared: Mapping[str, float] = {}
-        # Seconds of one run that changes nothing, by side, task and what is done.
-        self.profiles: Mapping[str, Mapping[str, Mapping[str, float]]] = {}
+        # Seconds of one run, by workload, side, task and what is done.
+        self.profiles: dict[str, Mapping[str, Mapping[str, Mapping[str, float]]]] = {}
         # Seconds, by import.
         self.imported: Mapping[str, float] = {}
 
@@ -93,9 +106,9 @@ class Session:
             prepare(self.one, {ONE: vms[:count]})
             self._measure(RUNNING, UNCHANGED, self.one, count)
         self._measure(CHECKED, CHECK, self.one, self.sizes.running[-1])
-        self.memory[NO_VM] = module_process.of_task(WITHOUT_VMS, self.one).memory_kib
-        self.memory[looked_at(len(vms))] = module_process.of_task(OURS, self.one).memory_kib
-        self.profiles = profiles(self.one, self.sizes.profiled)
+        self.memory[NO_VM] = self._memory(WITHOUT_VMS)
+        self.memory[looked_at(len(vms))] = self._memory(OURS)
+        self.profiles[RUNNING] = profiles((NOTHING, WITHOUT_VMS, OURS), self.one, self.sizes.profiled)
         expect_running(self.one, len(vms))
         BARE.script("remove", self.one)
 
@@ -106,10 +119,16 @@ class Session:
         for count in self.sizes.defined:
             prepare(self.one, {ONE: vms[:count]}, [RETURN_VMS, OURS])
             self.measured += in_rounds(DEFINED, CHECK, self.one, [RETURN_VMS, OURS], count, self.sizes)
-        self.memory[f"check of {len(vms)}"] = module_process.of_task(OURS, self.one, "--check").memory_kib
+        self.memory[f"check of {len(vms)}"] = self._memory(OURS, "--check")
+        self.profiles[DEFINED] = profiles((RETURN_VMS, OURS), self.one, self.sizes.profiled, "--check")
         self._compare(vms[: self.sizes.compared])
         prepare(self.one, {ONE: vms}, [BARE])
         BARE.script("remove", self.one)
+
+    def _memory(self, task: Playbook, *arguments: str) -> int:
+        """Return the median of the module's memory, in KiB, over several runs that change nothing."""
+        runs = [module_process.of_task(task, self.one, *arguments) for _round in range(self.sizes.repetitions)]
+        return int(statistics.median(run.memory_kib for run in runs))
 
     def _compare(self, vms: Sequence[Vm]) -> None:
         vms_file, times_file = self.one.write("compared.json", vms), self.one.directory / "compared-times.json"

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
 try:
     from lxml import etree
@@ -14,9 +14,11 @@ except ImportError:  # the module reports it
 
 from .._errors.errors import Problem
 from .._host.capabilities import offers
-from .._host.firmware import Firmware
 from .context import BuildContext
 from .elements import add
+
+if TYPE_CHECKING:
+    from .._host.firmware import Firmware
 
 
 def add_os(domain: etree._Element, context: BuildContext) -> None:

@@ -19,6 +19,7 @@ try:
 except ImportError:  # the module reports it
     pass
 
+from ..import_lock import import_lock
 from .hardware import (
     accept_unnamed_variables,
     drop_chosen_firmware,
@@ -31,7 +32,6 @@ from .hardware import (
     keep_plugged_memory,
 )
 from .normal_form import normalise_desired, normalise_existing
-from .patched_away import remove_patched_away
 from .rewritten import as_record, fingerprint, forget_record, recorded, section_of
 from .rule_tree import ROOT
 from .walk import Difference, Found, Walk
@@ -74,6 +74,8 @@ def _reconcile_patched(
     desired: etree._Element, existing: etree._Element, unpatched: etree._Element, known: frozenset[str]
 ) -> Reconciled:
     """Compare as L(reconcile) does, but ignore what libvirt has rewritten: C(known) are the fingerprints."""
+    with import_lock:
+        from .patched_away import remove_patched_away
 
     def compare(accepts: Callable[[Found], bool]) -> Reconciled:
         patched, merged = _normalised(desired), copy.deepcopy(existing)
@@ -106,6 +108,9 @@ def left_from_before_patches(
 
     C(definition) is what the next boot uses: libvirt may have put back what they remove.
     """
+    with import_lock:
+        from .patched_away import remove_patched_away
+
     built, patched = _normalised(unpatched), _normalised(desired)
     put_back = {found.path for found in remove_patched_away(built, patched, copy.deepcopy(definition))}
     left = remove_patched_away(built, patched, copy.deepcopy(live))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
 try:
     from lxml import etree
@@ -16,7 +16,9 @@ except ImportError:  # the module reports it
     pass
 
 from .._spec.vm import Vm
-from .firmware import Firmware
+
+if TYPE_CHECKING:
+    from .firmware import Firmware
 
 
 @dataclass(frozen=True)

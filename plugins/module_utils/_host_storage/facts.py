@@ -11,28 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Optional
-from urllib.parse import quote, urlencode
-
-try:
-    from lxml import etree
-except ImportError:  # the module reports it
-    pass
 
 from .._errors.errors import Problem, VmError
 from .._libvirt.hypervisor import Hypervisor
 from .._spec.vm import CdDrive, Cdrom, Vm, Volume
-from .._storage.backing_files import OutsideError, backing_path, path_in_storage
-from .._storage.base import StorageFacts, StorageItem, option_path_of, path_of
+from .._storage.base import FUSIONSTOR_SCHEME, StorageFacts, StorageItem, option_path_of, path_of
 from .._storage.file import IMAGE_KINDS
-from .._storage.fusionstor import NBD_SOCKET, FusionstorBackend, export_name
-from .._storage.image_chain import HEAD_BYTES, QCOW2_MAGIC, backing_of, chain_of, is_encrypted
+from .._storage.image_chain import QCOW2_MAGIC, chain_of
 from .._storage.iscsi import lun_of, uses_host_initiator
+from ..import_lock import import_lock
 
 if TYPE_CHECKING:
     from .._host.system import HostSystem, System
-
-FORMATS = ("raw", "qcow2")
-_NOT_STATED = "the format of the volume is not set"
 
 
 def facts(vm: Vm, existing: Optional[Any], system: System, hypervisor: Hypervisor) -> StorageFacts:
@@ -68,7 +58,7 @@ def defined_formats(existing: Optional[Any]) -> dict[str, str]:
 
 def _install_path(image: str) -> str:
     dummy, is_nbd, name = image.partition("nbd:")
-    return FusionstorBackend.scheme + name if is_nbd and not dummy else image
+    return FUSIONSTOR_SCHEME + name if is_nbd and not dummy else image
 
 
 def _block_devices(vm: Vm, existing: Optional[Any], system: System) -> frozenset[str]:
@@ -118,76 +108,28 @@ def _format_of(volume: Volume, known: Mapping[str, str], system: System, hypervi
     if volume.device_type in ("file", "block"):
         expected = volume.format or known.get(volume.install_path)
         if expected is None:
-            return _ask_file(volume, system, hypervisor)
+            return _format_read(volume, system, hypervisor)
         if not system.is_remote and not system.files.is_hidden(volume.install_path):
             _check_claim(volume, expected, system)
-            if volume.install_path not in known:
-                # In a definition libvirt may have written down the keys of all images
-                _check_encryption(volume, system)
+            # In a definition libvirt may have written down the keys of all images
+            if volume.luks_secret_uuid and volume.install_path not in known:
+                with import_lock:
+                    from .image_format import check_encryption
+
+                check_encryption(volume, system)
         return expected
     if volume.device_type == "fusionstor":
-        return known.get(volume.install_path) or _ask_fusionstor(volume, system)
+        return known.get(volume.install_path) or _format_read(volume, system, hypervisor)
     return None
 
 
-def _ask_file(volume: Volume, system: System, hypervisor: Hypervisor) -> Optional[str]:
-    path = volume.install_path
-    if system.is_remote or system.files.is_hidden(path):
-        found = _ask_libvirt(path, system, hypervisor)
-    elif system.files.path_kind(path) not in IMAGE_KINDS:
-        # A missing file is reported before the VM starts.
-        return None
-    else:
-        check_backing_files(path, system)
-        _check_encryption(volume, system)
-        found = str(system.processes.image_info(path)["format"])
-    if found == "luks" and volume.luks_secret_uuid:
-        # Encrypted as a whole.
-        found = "raw"
-    if found not in FORMATS:
-        raise VmError("image_format", "%s is a %s image: a volume must be raw or qcow2" % (path, found))
-    return found
+def _format_read(volume: Volume, system: System, hypervisor: Hypervisor) -> Optional[str]:
+    with import_lock:
+        from .image_format import format_of_file, format_of_fusionstor_image
 
-
-def _ask_libvirt(path: str, system: System, hypervisor: Hypervisor) -> str:
-    xml = hypervisor.storage_volume_xml(path)
-    image_format = etree.fromstring(xml).find("target/format") if xml is not None else None
-    if image_format is None:
-        message = "the format of %s is unknown, and no storage pool of libvirt contains the file" % path
-        if system.is_remote:
-            hint = "Set the format of the volume, or run the task on the hypervisor."
-            raise VmError("needs_hypervisor", message, hint)
-        raise VmError("needs_root", message, "Set the format of the volume, or run the task as root (become: true).")
-    backing = etree.fromstring(xml).findtext("backingStore/path")
-    if backing:
-        try:
-            path_in_storage(path, backing, str)
-        except OutsideError as error:
-            raise _outside(path, path, str(error)) from error
-    return str(image_format.get("type"))
-
-
-def check_backing_files(path: str, system: HostSystem, reason: str = _NOT_STATED) -> None:
-    """Raise an error if a header leads outside the storage: without a stated format, a guest may have written it.
-
-    C(reason): why this matters, for the message.
-    """
-    image, seen = path, set[str]()
-    while image not in seen and system.files.path_kind(image) in IMAGE_KINDS:
-        seen.add(image)
-        head = system.files.read_head(image, HEAD_BYTES)
-        try:
-            below = backing_path(image, head or b"", system.files.real_path)
-        except OutsideError as error:
-            raise _outside(path, image, str(error), reason) from error
-        if below is None:
-            return
-        image = below
-
-
-def _outside(path: str, image: str, what: str, reason: str = _NOT_STATED) -> VmError:
-    leads = "%s is a qcow2 image" % path if image == path else "%s, which %s leads to, is a qcow2 image" % (image, path)
-    return VmError("backing_file_outside", "%s with %s, which is outside its storage; %s" % (leads, what, reason))
+    if volume.device_type == "fusionstor":
+        return format_of_fusionstor_image(volume, system)
+    return format_of_file(volume, system, hypervisor)
 
 
 def _check_claim(volume: Volume, expected: str, system: System) -> None:
@@ -200,36 +142,6 @@ def _check_claim(volume: Volume, expected: str, system: System) -> None:
         claimed = "has a qcow2 header" if is_qcow2 else "has no qcow2 header"
         why = "the volume's format is" if volume.format else "the definition says"
         raise VmError("image_format", "%s %s, but %s %s" % (volume.install_path, claimed, why, expected))
-
-
-def _check_encryption(volume: Volume, system: System) -> None:
-    """Raise C(image_format) if a backing file of a LUKS volume is encrypted too: libvirt has the key of one image."""
-    image, seen = volume.install_path, set[str]()
-    while volume.luks_secret_uuid and image not in seen and system.files.path_kind(image) in IMAGE_KINDS:
-        seen.add(image)
-        head = system.files.read_head(image, HEAD_BYTES) or b""
-        if len(seen) > 1 and is_encrypted(head):
-            message = "%s has the backing file %s, which is encrypted too" % (volume.install_path, image)
-            raise VmError("image_format", message, "Merge the images of the volume into one with qemu-img convert.")
-        below = backing_of(image, head)
-        if below is None:
-            return
-        image = below.image
-
-
-def _ask_fusionstor(volume: Volume, system: System) -> Optional[str]:
-    """Return the format of a FusionStor image: raw, as ZStack's agent assumes, if it cannot be read."""
-    url = "nbd+unix:///%s?%s" % (quote(export_name(volume)), urlencode({"socket": NBD_SOCKET}))
-    try:
-        info = system.processes.image_info(url)
-    except VmError:
-        return None
-    found = str(info["format"])
-    data = info.get("format-specific", {}).get("data", {})
-    for what, name in (("the backing file", info.get("backing-filename")), ("the data file", data.get("data-file"))):
-        if name:
-            raise _outside(volume.install_path, volume.install_path, "%s %s" % (what, name))
-    return found if found in FORMATS else None
 
 
 def _chap_secrets(vm: Vm, hypervisor: Hypervisor) -> dict[str, str]:

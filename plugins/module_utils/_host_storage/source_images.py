@@ -14,7 +14,7 @@ from .._host.system import HostSystem
 from .._spec.vm import VolumeCreation
 from .._storage.file import IMAGE_KINDS
 from .._storage.image_chain import HEAD_BYTES, QCOW2_MAGIC
-from .facts import FORMATS, check_backing_files
+from .image_format import FORMATS, check_backing_files
 
 # The guest of a copy decrypts it, if the image is stated to be raw.
 _ENCRYPTED = "luks"

@@ -16,9 +16,8 @@ from .._errors.errors import Problem, VmError
 from .._host.bridges import BridgePorts
 from .._host.capabilities import Capabilities, Host, domain_kind, parse_capabilities, parse_domain_capabilities
 from .._host.device_support import device_support
-from .._host.firmware import find_firmware
 from .._host.machine_types import on_newest_machine
-from .._host.system import System
+from .._host.system import HostSystem, System
 from .._libvirt.hypervisor import Hypervisor
 from .._libvirt.observed import DomainList, list_domains
 from .._spec.vm import Vm
@@ -29,6 +28,7 @@ from .result import SecretMask
 
 if TYPE_CHECKING:
     from .._actions.action import Action
+    from .._host.firmware import Firmware
     from .._host_storage.volume_stores import VolumeStores
 
 Answer = TypeVar("Answer")
@@ -179,6 +179,13 @@ def _ask_if(question: Callable[[], Answer], is_needed: bool) -> Union[Answer, Vm
         return error
 
 
+def _find_firmware(system: HostSystem) -> tuple[Firmware, ...]:
+    with import_lock:
+        from .._host.firmware import find_firmware
+
+    return find_firmware(system.files)
+
+
 def _may_name_firmware(vm: Vm, capabilities: Capabilities) -> bool:
     return vm.firmware is not None or vm.secure_boot or domain_kind(vm, capabilities).arch == "aarch64"
 
@@ -204,5 +211,5 @@ def _ask_host(hypervisor: Hypervisor, system: System, vms: Sequence[Vm], capabil
         not hypervisor.is_session,
         device_support=device_support(system),
         address_bits=system.devices.guest_address_bits() if capabilities.host_arch == "aarch64" else None,
-        firmwares=find_firmware(system.files) if any(_may_name_firmware(vm, capabilities) for vm in vms) else None,
+        firmwares=_find_firmware(system) if any(_may_name_firmware(vm, capabilities) for vm in vms) else None,
     )

@@ -5,40 +5,83 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 
 from .._errors.errors import Problem
 from .._spec.vm import CdDrive, Cdrom, Volume
-from .base import Backend, DiskSource, StorageFacts, StorageItem
-from .ceph import CephBackend
+from ..import_lock import import_lock
+from .base import CEPH_SCHEME, FUSIONSTOR_SCHEME, ISCSI_SCHEME, Backend, DiskSource, StorageFacts, StorageItem
 from .file import FileBackend
-from .fusionstor import FusionstorBackend
 from .iscsi import IscsiBackend, check_passwords
-from .iscsi_cd import IscsiCdBackend
-from .nbd import NbdBackend
-from .vhost_user import VhostUserBackend
 
-BACKENDS: Mapping[str, Backend] = {
-    "file": FileBackend(),
-    "block": FileBackend(),
-    "ceph": CephBackend(),
-    "iscsi": IscsiBackend(),
-    "vhost": VhostUserBackend(),
-    "fusionstor": FusionstorBackend(),
+# What only some VMs need is imported where it is used: every task compiles its imports.
+
+
+def _ceph() -> Backend:
+    with import_lock:
+        from .ceph import CephBackend
+
+    return CephBackend()
+
+
+def _fusionstor() -> Backend:
+    with import_lock:
+        from .fusionstor import FusionstorBackend
+
+    return FusionstorBackend()
+
+
+def _iscsi_cd() -> Backend:
+    with import_lock:
+        from .iscsi_cd import IscsiCdBackend
+
+    return IscsiCdBackend()
+
+
+def _recovery() -> Backend:
+    with import_lock:
+        from .nbd import NbdBackend
+
+    return NbdBackend()
+
+
+def _vhost_user() -> Backend:
+    with import_lock:
+        from .vhost_user import VhostUserBackend
+
+    return VhostUserBackend()
+
+
+_Creator = Callable[[], Backend]
+_BY_DEVICE_TYPE: Mapping[str, _Creator] = {
+    "file": FileBackend,
+    "block": FileBackend,
+    "ceph": _ceph,
+    "iscsi": IscsiBackend,
+    "vhost": _vhost_user,
+    "fusionstor": _fusionstor,
 }
-
-_CD_BACKENDS = (BACKENDS["ceph"], BACKENDS["fusionstor"], IscsiCdBackend())
-_RECOVERY = NbdBackend()
+_CDS_BY_SCHEME: Mapping[str, _Creator] = {CEPH_SCHEME: _ceph, FUSIONSTOR_SCHEME: _fusionstor, ISCSI_SCHEME: _iscsi_cd}
 
 
 def backend_of(item: StorageItem) -> Backend:
     """Return a volume's backend by its device_type, a CD's by the scheme of its path."""
+    return _created(_creator_of(item))
+
+
+@cache
+def _created(create: _Creator) -> Backend:
+    return create()
+
+
+def _creator_of(item: StorageItem) -> _Creator:
     if not isinstance(item, Cdrom):
-        return _RECOVERY if item.recovery_url else BACKENDS[item.device_type]
+        return _recovery if item.recovery_url else _BY_DEVICE_TYPE[item.device_type]
     if isinstance(item, CdDrive) and item.protocol is not None:
-        return BACKENDS[item.protocol]
-    by_scheme = (backend for backend in _CD_BACKENDS if item.path.startswith(backend.scheme))
-    return next(by_scheme, BACKENDS["file"])
+        return _BY_DEVICE_TYPE[item.protocol]
+    by_scheme = (create for scheme, create in _CDS_BY_SCHEME.items() if item.path.startswith(scheme))
+    return next(by_scheme, FileBackend)
 
 
 def check(item: StorageItem) -> list[Problem]:

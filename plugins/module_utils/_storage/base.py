@@ -27,6 +27,10 @@ CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
 # The id of the secret object in qemu-img's options that holds the secret of an inquiry.
 SECRET_OBJECT = "key"
 
+CEPH_SCHEME = "ceph://"
+FUSIONSTOR_SCHEME = "fusionstor://"
+ISCSI_SCHEME = "iscsi://"
+
 _DNS_NAME = re.compile(r"[A-Za-z0-9.-]+")
 
 
@@ -126,9 +130,7 @@ class Inquiry(NamedTuple):
 
 
 class Backend(ABC):
-    """One kind of storage. C(scheme) is the scheme of its URLs, empty for paths."""
-
-    scheme = ""
+    """One kind of storage."""
 
     @abstractmethod
     def check(self, item: StorageItem) -> list[Problem]:

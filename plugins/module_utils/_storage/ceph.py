@@ -17,6 +17,7 @@ except ImportError:  # the module reports it
 from .._errors.errors import Problem, VmError
 from .._spec.vm import Cdrom
 from .base import (
+    CEPH_SCHEME,
     Address,
     Backend,
     DiskSource,
@@ -58,7 +59,7 @@ class RbdImage(NamedTuple):
 
 def parse_image(item: StorageItem) -> RbdImage:
     """Return the image of C(ceph://POOL/IMAGE), or of C(ceph://POOL/IMAGE@SNAP) for a CD. Parts may be empty."""
-    pool, dummy, image = path_of(item)[len(CephBackend.scheme) :].partition("/")
+    pool, dummy, image = path_of(item)[len(CEPH_SCHEME) :].partition("/")
     if isinstance(item, Cdrom) and "@" in image:
         image, dummy, snapshot = image.rpartition("@")
         return RbdImage(pool, image, snapshot)
@@ -91,11 +92,9 @@ def configuration(monitors: Iterable[Address], greetings: Mapping[Address, Greet
 class CephBackend(Backend):
     """C(install_path) is C(ceph://POOL/IMAGE)."""
 
-    scheme = "ceph://"
-
     def check(self, item: StorageItem) -> list[Problem]:
         form = "ceph://POOL/IMAGE@SNAPSHOT" if isinstance(item, Cdrom) else "ceph://POOL/IMAGE"
-        problems = check_url(item, self.scheme, form)
+        problems = check_url(item, CEPH_SCHEME, form)
         if not problems:
             image = parse_image(item)
             if not image.pool or not image.image:

@@ -15,6 +15,7 @@ except ImportError:  # the module reports it
 from .._errors.errors import Problem
 from .._spec.vm import Cdrom
 from .base import (
+    FUSIONSTOR_SCHEME,
     Address,
     Backend,
     DiskSource,
@@ -33,18 +34,16 @@ NBD_SOCKET = "/tmp/nbd-socket"
 
 def export_name(item: StorageItem) -> str:
     """Return POOL/IMAGE, literally; FusionStor exports a CD under its name without the snapshot."""
-    name = path_of(item)[len(FusionstorBackend.scheme) :]
+    name = path_of(item)[len(FUSIONSTOR_SCHEME) :]
     return name.rpartition("@")[0] if isinstance(item, Cdrom) and "@" in name else name
 
 
 class FusionstorBackend(Backend):
     """C(install_path) is C(fusionstor://POOL/IMAGE)."""
 
-    scheme = "fusionstor://"
-
     def check(self, item: StorageItem) -> list[Problem]:
         form = "fusionstor://POOL/IMAGE@SNAPSHOT" if isinstance(item, Cdrom) else "fusionstor://POOL/IMAGE"
-        problems = check_url(item, self.scheme, form)
+        problems = check_url(item, FUSIONSTOR_SCHEME, form)
         if not problems:
             pool, dummy, image = export_name(item).partition("/")
             if not pool or not image:

@@ -17,6 +17,7 @@ except ImportError:  # the module reports it
 from .._errors.errors import Problem, VmError
 from .._spec.vm import Vm, Volume
 from .base import (
+    ISCSI_SCHEME,
     SECRET_OBJECT,
     Address,
     Backend,
@@ -129,12 +130,10 @@ _NOT_FOR_LUNS = {
 class IscsiBackend(Backend):
     """C(install_path) is C(iscsi://HOST:PORT/IQN/LUN)."""
 
-    scheme = "iscsi://"
-
     def check(self, item: StorageItem) -> list[Problem]:
         volume = cast(Volume, item)
         form = "iscsi://HOST:PORT/IQN/LUN (LUN 0 to %d, an IPv6 address in brackets)" % HIGHEST_LUN
-        problems = check_url(item, self.scheme, form)
+        problems = check_url(item, ISCSI_SCHEME, form)
         if not problems and parse_lun(volume.install_path) is None:
             problems.append(Problem(option_path_of(item), "%r does not have the form %s" % (volume.install_path, form)))
         if bool(volume.chap_username) != bool(volume.chap_password):

@@ -15,6 +15,7 @@ except ImportError:  # the module reports it
 
 from .._errors.errors import Problem, VmError
 from .base import (
+    ISCSI_SCHEME,
     Address,
     Backend,
     DiskSource,
@@ -59,10 +60,8 @@ def parse_cd_lun(path: str) -> Optional[CdLun]:
 class IscsiCdBackend(Backend):
     """C(path) is C(iscsi://HOST[,HOST]:PORT/IQN/DISK_ID)."""
 
-    scheme = "iscsi://"
-
     def check(self, item: StorageItem) -> list[Problem]:
-        problems = check_url(item, self.scheme, _FORM)
+        problems = check_url(item, ISCSI_SCHEME, _FORM)
         if not problems and parse_cd_lun(path_of(item)) is None:
             problems.append(Problem(option_path_of(item), "%r does not have the form %s" % (path_of(item), _FORM)))
         return problems

@@ -25,13 +25,10 @@ from lxml import etree
 
 
 class Libvirt(FakeHypervisor):
-    """A libvirt with two secrets and one file in a storage pool."""
+    """A libvirt with two secrets."""
 
     def __init__(self) -> None:
         super().__init__(secrets=[FakeSecret("the-secret", "iscsi", IQN), FakeSecret("other", "ceph", IQN)])
-
-    def storage_volume_xml(self, path: str) -> str | None:
-        return "<volume><target><format type='qcow2'/></target></volume>" if path == "/pool/file" else None
 
 
 def facts(*volumes: Any, cds: Any = (), existing: str | None = None, system: Any = None) -> StorageFacts:
@@ -123,77 +120,37 @@ def test_the_secret_of_a_target_is_looked_up_where_chap_is_used() -> None:
     assert facts(iscsi_volume()).chap_secrets == {}
 
 
-def test_with_a_remote_uri_the_storage_pools_are_queried() -> None:
-    remote = RemoteSystem("qemu+ssh://host/system")
-    assert facts(volume("file", "/pool/file"), system=remote).formats == {"/pool/file": "qcow2"}
-    (problem,) = facts(volume("file", "/other"), system=remote).problems
-    assert problem.code == "needs_hypervisor"
-    assert facts(volume("file", "/other", format="raw"), system=remote).problems == ()
-
-
-def leads_to(image: Path, backing: Path) -> str:
-    """Create a qcow2 image with a backing file, whose existence qemu-img doesn't check."""
-    command = ["qemu-img", "create", "-q", "-u", "-f", "qcow2", "-F", "raw", "-b", backing, image, "1M"]
+def leads_outside(image: Path) -> str:
+    """Create a qcow2 image with a backing file outside of its storage."""
+    command = ["qemu-img", "create", "-q", "-u", "-f", "qcow2", "-F", "raw", "-b", "/etc/passwd", image, "1M"]
     subprocess.run(command, check=True)
     return str(image)
 
 
 def test_an_image_that_refers_outside_of_its_storage_is_a_problem_until_its_format_is_set(tmp_path: Path) -> None:
-    image = leads_to(tmp_path / "image", Path("/etc/passwd"))
+    image = leads_outside(tmp_path / "image")
     (problem,) = facts(volume("file", image)).problems
     assert (problem.code, problem.option_path) == ("backing_file_outside", "vms[0].data_volumes[0].install_path")
-    assert "/etc/passwd" in problem.message
     assert facts(volume("file", image, format="qcow2")).problems == ()
     assert facts(volume("file", image), existing=defined(image, "qcow2")).problems == ()
 
 
-def test_an_image_whose_backing_file_refers_outside_is_a_problem(tmp_path: Path) -> None:
-    leads_to(tmp_path / "base", Path("/etc/passwd"))
-    (problem,) = facts(volume("file", leads_to(tmp_path / "image", tmp_path / "base"))).problems
-    assert problem.code == "backing_file_outside"
-    assert f"{tmp_path}/base, which {tmp_path}/image leads to" in problem.message
+def test_a_format_that_cannot_be_read_is_a_problem_until_it_is_set() -> None:
+    remote = RemoteSystem("qemu+ssh://host/system")
+    (problem,) = facts(volume("file", "/other"), system=remote).problems
+    assert problem.code == "needs_hypervisor"
+    assert facts(volume("file", "/other", format="raw"), system=remote).problems == ()
 
 
-def test_a_backing_file_in_the_same_storage_is_accepted(tmp_path: Path) -> None:
-    (tmp_path / "base").write_bytes(bytes(4096))
-    image = leads_to(tmp_path / "image", tmp_path / "base")
-    assert facts(volume("file", image)) == StorageFacts({image: "qcow2"}, {}, frozenset(), ())
-
-
-@pytest.mark.parametrize(
-    "info",
-    [
-        {"format": "qcow2", "backing-filename": "/etc/passwd"},
-        {"format": "qcow2", "format-specific": {"data": {"data-file": "/etc/passwd"}}},
-    ],
-)
-def test_an_export_with_any_backing_file_is_a_problem(info: dict[str, Any]) -> None:
-    class System(FakeSystem):
-        def image_info(self, target: str) -> dict[str, Any]:
-            return info
-
-    (problem,) = facts(volume("fusionstor", "fusionstor://pool/image"), system=System()).problems
-    assert problem.code == "backing_file_outside"
-
-
-def test_libvirt_reports_the_backing_file_of_a_volume(monkeypatch: pytest.MonkeyPatch) -> None:
-    xml = (
-        "<volume><target><format type='qcow2'/></target><backingStore><path>/etc/passwd</path></backingStore></volume>"
-    )
-    monkeypatch.setattr(Libvirt, "storage_volume_xml", lambda _libvirt, _path: xml)
-    (problem,) = facts(volume("file", "/pool/file"), system=RemoteSystem("qemu+ssh://host/system")).problems
-    assert problem.code == "backing_file_outside"
-
-
-def test_a_luks_volume_may_be_encrypted_but_not_its_backing_file_too(tmp_path: Path) -> None:
+def test_an_overlay_of_an_encrypted_image_is_a_problem_of_a_luks_volume_that_is_new(tmp_path: Path) -> None:
     base, overlay = tmp_path / "base", tmp_path / "overlay"
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", base, "1M"], check=True)
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", base, overlay], check=True)
-    luks = {"format": "qcow2", "luks_secret_uuid": "c0a8012e-6f0e-4f1b-8a50-1f3f0d7d6a02"}
     with base.open("r+b") as image:
         image.seek(32)
         image.write((2).to_bytes(4, "big"))  # LUKS
 
-    assert facts(volume("file", str(base), **luks)).problems == ()
-    (problem,) = facts(volume("file", str(overlay), **luks)).problems
-    assert f"{overlay} has the backing file {base}, which is encrypted too" in str(problem)
+    luks = volume("file", str(overlay), format="qcow2", luks_secret_uuid="c0a8012e-6f0e-4f1b-8a50-1f3f0d7d6a02")
+    (problem,) = facts(luks).problems
+    assert problem.code == "image_format"
+    assert facts(luks, existing=defined(str(overlay), "qcow2")).problems == ()

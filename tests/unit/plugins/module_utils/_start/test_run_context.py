@@ -12,6 +12,7 @@ from typing import Any, Optional
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._actions.definition import CreateChannelDirectory
 from ansible_collections.zstack.kvm.plugins.module_utils._actions.power import Start
+from ansible_collections.zstack.kvm.plugins.module_utils._host import firmware
 from ansible_collections.zstack.kvm.plugins.module_utils._host.capabilities import parse_capabilities
 from ansible_collections.zstack.kvm.plugins.module_utils._start import daemons, run_context
 from ansible_collections.zstack.kvm.plugins.module_utils._start.plan import Policy
@@ -61,7 +62,7 @@ def test_shared_actions_are_planned_only_for_the_first_vm() -> None:
 def test_descriptors_of_firmware_are_read_for_vms_whose_firmware_they_decide(
     options: dict[str, Any], read: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_context, "find_firmware", lambda files: ())
+    monkeypatch.setattr(firmware, "find_firmware", lambda files: ())
     monkeypatch.setattr(run_context, "device_support", lambda system: None)
     devices, network = SimpleNamespace(cgroup_version=lambda: 2), SimpleNamespace(ip_addresses=lambda: None)
     system: Any = SimpleNamespace(is_remote=False, files=None, devices=devices, network=network)
