@@ -21,10 +21,10 @@ from urllib.parse import urlsplit
 from .._errors.errors import VmError
 from ..deadline import call_with_deadline, start_thread
 from ..foreign_text import clean, shorten
-from ..import_lock import import_lock
 from ..waiting import wait_until
 from .authentication import is_denied, open_authenticated
 from .binding import libvirt
+from .error_classification import broke_connection, classify
 
 Self = TypeVar("Self", bound="Connection")
 
@@ -166,9 +166,6 @@ class Connection:
             raise VmError("libvirt_error", "cannot %s: %s" % (what, reason)) from None
 
     def _vm_error(self, what: str, error: Any) -> VmError:
-        with import_lock:
-            from .error_classification import broke_connection, classify
-
         number, source = error.get_error_code(), error.get_error_domain()
         message = clean(shorten(str(error.get_error_message())))
         code = classify(number, source, error.get_int1(), message)
