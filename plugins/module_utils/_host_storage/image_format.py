@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The format of an image that neither a volume's options nor a definition state, and what its header must not say."""
+"""Read the format of an image that neither a volume's options nor a definition state, and check its header."""
 
 from __future__ import annotations
 
