@@ -27,7 +27,7 @@ FAILURE_ON_HV2 = {"ansible.builtin.fail": {"msg": "It has no image"}, "when": "i
 
 
 def look(
-    directory: Path, *arguments: str, hosts: Mapping[str, Any] = HOSTS, **variables: Any
+    directory: Path, *arguments: str, hosts: Mapping[str, Any] | None = None, **variables: Any
 ) -> subprocess.CompletedProcess[str]:
     """Run the placement part of start_vms for VMs on hv1, and return the outcome."""
     command = ["--tags", "placement", *arguments, "playbooks/start_vms.yml"]
@@ -35,12 +35,12 @@ def look(
 
 
 def play(
-    directory: Path, variables: Mapping[str, Any], *arguments: str, hosts: Mapping[str, Any] = HOSTS
+    directory: Path, variables: Mapping[str, Any], *arguments: str, hosts: Mapping[str, Any] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run ansible-playbook for both hosts, and return the outcome."""
     settings = {"ansible_connection": "local", "ansible_python_interpreter": TARGET_PYTHON}
     inventory = directory / "inventory.json"
-    inventory.write_text(json.dumps({"kvm": {"hosts": hosts, "vars": settings}}), encoding="utf-8")
+    inventory.write_text(json.dumps({"kvm": {"hosts": hosts or HOSTS, "vars": settings}}), encoding="utf-8")
     command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(inventory)]
     return subprocess.run(
         [*command, "-e", json.dumps(variables), *arguments],
