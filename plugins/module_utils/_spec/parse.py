@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
-from functools import cache
 from typing import Any, NamedTuple, Optional, TypeVar
 
 from .._errors.errors import Problem
@@ -187,7 +186,8 @@ def parse_vms(raw: Any) -> tuple[tuple[Vm, ...], list[Problem]]:
     problems.extend(_storage_problems(parts))
     if problems:
         return (), _first(problems)
-    return tuple(_vm(part) for part in parts), []
+    omissions: dict[frozenset[str], frozenset[str]] = {}
+    return tuple(_vm(part, omissions) for part in parts), []
 
 
 def _first(problems: list[Problem]) -> list[Problem]:
@@ -283,8 +283,10 @@ def _storage_problems(vms: Iterable[Part]) -> Iterator[Problem]:
     yield from check_together(volumes)
 
 
-def _vm(part: Part) -> Vm:
+def _vm(part: Part, omissions: dict[frozenset[str], frozenset[str]]) -> Vm:
+    """Return the VM of a part. It shares the set of C(omissions) with VMs that omit the same options: it is large."""
     given = dict(part.values)
+    omitted = frozenset(name for name, value in given.items() if value is None)
     given.update(
         option_path=part.option_path,
         boot_dev=tuple(given["boot_dev"]),
@@ -315,18 +317,12 @@ def _vm(part: Part) -> Vm:
         memory_balloon=_balloon(given["memory_balloon"]),
         ceph_secret=CephSecret(**given["ceph_secret"].values) if given["ceph_secret"] else None,
         **_machine(given),
-        omitted=_same(frozenset(name for name, value in part.values.items() if value is None)),
+        omitted=omissions.setdefault(omitted, omitted),
         domain_patches=tuple(
             DomainPatch(option_path=item.option_path, **item.values) for item in given["domain_patches"]
         ),
     )
     return Vm(**given)
-
-
-@cache
-def _same(names: frozenset[str]) -> frozenset[str]:
-    """Return one set for all VMs that omit the same options: it is large, and most of a task's VMs do."""
-    return names
 
 
 def _cloud_init(vm: Part) -> Optional[CloudInit]:

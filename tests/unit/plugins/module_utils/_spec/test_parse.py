@@ -463,6 +463,17 @@ def test_what_is_no_list_of_vms_at_all(raw: Any, message: str) -> None:
     assert [str(problem) for problem in parse_vms(raw)[1]] == [message]
 
 
+def test_vms_that_omit_the_same_options_share_their_names() -> None:
+    def numbered(number: int, **options: Any) -> dict[str, Any]:
+        path = "/images/%d.qcow2" % number
+        return vm(uuid=UUID[:-1] + str(number), root_volume={"install_path": path}, **options)
+
+    (first, second, other), found = parse_vms([numbered(1), numbered(2), numbered(3, autostart=True)])
+    assert not found
+    assert first.omitted is second.omitted
+    assert first.omitted - other.omitted == {"autostart"}
+
+
 def test_no_vms_are_none() -> None:
     assert parse_vms([]) == ((), [])
 
