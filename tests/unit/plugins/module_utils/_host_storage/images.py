@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files and images for the tests of volumes that are created: real ones, by a real qemu-img."""
+"""Files and images for the tests of volumes: real ones, by a real qemu-img."""
 
 from __future__ import annotations
 
@@ -31,6 +31,13 @@ def make_image(path: Path, image_format: str = "qcow2", size: str = "8M", backin
     options = ["-u", "-F", "raw", "-b", backing] if backing else []
     subprocess.run(["qemu-img", "create", "-q", "-f", image_format, *options, path, size], check=True)
     return path
+
+
+def mark_as_encrypted(image: Path) -> None:
+    """Write into the header of a qcow2 image that it is encrypted with LUKS."""
+    with image.open("r+b") as file:
+        file.seek(32)
+        file.write((2).to_bytes(4, "big"))
 
 
 def image_info(path: Path) -> dict[str, Any]:

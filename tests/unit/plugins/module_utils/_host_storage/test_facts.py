@@ -15,6 +15,10 @@ from ansible_collections.zstack.kvm.plugins.module_utils._host.system import Hos
 from ansible_collections.zstack.kvm.plugins.module_utils._host_storage.facts import facts as storage_facts
 from ansible_collections.zstack.kvm.plugins.module_utils._storage.base import StorageFacts
 from ansible_collections.zstack.kvm.tests.unit.fakes import FakeHypervisor, FakeSecret, FakeSystem
+from ansible_collections.zstack.kvm.tests.unit.plugins.module_utils._host_storage.images import (
+    make_image,
+    mark_as_encrypted,
+)
 from ansible_collections.zstack.kvm.tests.unit.plugins.module_utils._storage.items import (
     IQN,
     cdrom,
@@ -120,15 +124,8 @@ def test_the_secret_of_a_target_is_looked_up_where_chap_is_used() -> None:
     assert facts(iscsi_volume()).chap_secrets == {}
 
 
-def leads_outside(image: Path) -> str:
-    """Create a qcow2 image with a backing file outside of its storage."""
-    command = ["qemu-img", "create", "-q", "-u", "-f", "qcow2", "-F", "raw", "-b", "/etc/passwd", image, "1M"]
-    subprocess.run(command, check=True)
-    return str(image)
-
-
 def test_an_image_that_refers_outside_of_its_storage_is_a_problem_until_its_format_is_set(tmp_path: Path) -> None:
-    image = leads_outside(tmp_path / "image")
+    image = str(make_image(tmp_path / "image", backing="/etc/passwd"))
     (problem,) = facts(volume("file", image)).problems
     assert (problem.code, problem.option_path) == ("backing_file_outside", "vms[0].data_volumes[0].install_path")
     assert facts(volume("file", image, format="qcow2")).problems == ()
@@ -143,13 +140,8 @@ def test_a_format_that_cannot_be_read_is_a_problem_until_it_is_set() -> None:
 
 
 def test_an_overlay_of_an_encrypted_image_is_a_problem_of_a_luks_volume_that_is_new(tmp_path: Path) -> None:
-    base, overlay = tmp_path / "base", tmp_path / "overlay"
-    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", base, "1M"], check=True)
-    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", base, overlay], check=True)
-    with base.open("r+b") as image:
-        image.seek(32)
-        image.write((2).to_bytes(4, "big"))  # LUKS
-
+    mark_as_encrypted(make_image(tmp_path / "base"))
+    overlay = make_image(tmp_path / "overlay", backing=str(tmp_path / "base"))
     luks = volume("file", str(overlay), format="qcow2", luks_secret_uuid="c0a8012e-6f0e-4f1b-8a50-1f3f0d7d6a02")
     (problem,) = facts(luks).problems
     assert problem.code == "image_format"

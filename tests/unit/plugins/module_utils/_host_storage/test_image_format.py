@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,10 @@ from ansible_collections.zstack.kvm.plugins.module_utils._host_storage.image_for
     format_of_fusionstor_image,
 )
 from ansible_collections.zstack.kvm.tests.unit.fakes import FakeHypervisor, FakeSystem
+from ansible_collections.zstack.kvm.tests.unit.plugins.module_utils._host_storage.images import (
+    make_image,
+    mark_as_encrypted,
+)
 from ansible_collections.zstack.kvm.tests.unit.plugins.module_utils._storage.items import volume
 
 REMOTE = RemoteSystem("qemu+ssh://host/system")
@@ -46,13 +49,6 @@ def refused(path: Path, **hypervisor: Any) -> VmError:
     return caught.value
 
 
-def leads_to(image: Path, backing: Path) -> Path:
-    """Create a qcow2 image with a backing file, whose existence qemu-img doesn't check."""
-    command = ["qemu-img", "create", "-q", "-u", "-f", "qcow2", "-F", "raw", "-b", backing, image, "1M"]
-    subprocess.run(command, check=True)
-    return image
-
-
 def test_with_a_remote_uri_the_storage_pools_are_queried() -> None:
     assert read(Path("/pool/file"), REMOTE) == "qcow2"
     assert refused(Path("/other"), system=REMOTE).code == "needs_hypervisor"
@@ -64,20 +60,20 @@ def test_libvirt_reports_the_backing_file_of_a_volume() -> None:
 
 
 def test_an_image_must_not_refer_outside_of_its_storage(tmp_path: Path) -> None:
-    error = refused(leads_to(tmp_path / "image", Path("/etc/passwd")))
+    error = refused(make_image(tmp_path / "image", backing="/etc/passwd"))
     assert error.code == "backing_file_outside" and "/etc/passwd" in error.message
 
 
 def test_nor_must_its_backing_file(tmp_path: Path) -> None:
-    leads_to(tmp_path / "base", Path("/etc/passwd"))
-    error = refused(leads_to(tmp_path / "image", tmp_path / "base"))
+    make_image(tmp_path / "base", backing="/etc/passwd")
+    error = refused(make_image(tmp_path / "image", backing=str(tmp_path / "base")))
     assert error.code == "backing_file_outside"
     assert f"{tmp_path}/base, which {tmp_path}/image leads to" in error.message
 
 
 def test_a_backing_file_in_the_same_storage_is_accepted(tmp_path: Path) -> None:
     (tmp_path / "base").write_bytes(bytes(4096))
-    assert read(leads_to(tmp_path / "image", tmp_path / "base")) == "qcow2"
+    assert read(make_image(tmp_path / "image", backing=str(tmp_path / "base"))) == "qcow2"
 
 
 @pytest.mark.parametrize(
@@ -98,13 +94,9 @@ def test_an_export_must_not_have_any_backing_file(info: dict[str, Any]) -> None:
 
 
 def test_a_luks_volume_may_be_encrypted_but_not_its_backing_file_too(tmp_path: Path) -> None:
-    base, overlay = tmp_path / "base", tmp_path / "overlay"
-    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", base, "1M"], check=True)
-    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", base, overlay], check=True)
-    with base.open("r+b") as image:
-        image.seek(32)
-        image.write((2).to_bytes(4, "big"))  # LUKS
-
+    base = make_image(tmp_path / "base")
+    overlay = make_image(tmp_path / "overlay", backing=str(base))
+    mark_as_encrypted(base)
     check_encryption(volume("file", str(base), **LUKS), HostSystem())
     with pytest.raises(VmError) as caught:
         check_encryption(volume("file", str(overlay), **LUKS), HostSystem())
