@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -238,7 +237,7 @@ def test_libvirt_defines_a_vm_with_more_cpus_than_interrupts_have_numbers_for(ho
 def test_libvirt_defines_every_domain_that_the_host_lacks_nothing_for(
     arch: str, machine: str, host: Host, vm: Vm, image_format: str
 ) -> None:
-    vm = replace(vm, domain_type="qemu", arch=arch, machine=machine, emulator=None)
+    vm = vm._replace(domain_type="qemu", arch=arch, machine=machine, emulator=None)
     try:
         desired = build(vm, host, StorageFacts({volume.install_path: image_format for volume in vm.volumes}))
     except VmProblems as error:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Optional
 
 import libvirt
@@ -84,5 +83,5 @@ def _differences(case: Case) -> Optional[tuple[Difference, ...]]:
 def _with_recorded_firmware(difference: Difference) -> Difference:
     """Return the difference with the name that Debian 12 has for the firmware of aarch64; newer ones have another."""
     if difference.path == "os/loader" and difference.after == "/usr/share/AAVMF/AAVMF_CODE.no-secboot.fd":
-        return replace(difference, after="/usr/share/AAVMF/AAVMF_CODE.fd")
+        return difference._replace(after="/usr/share/AAVMF/AAVMF_CODE.fd")
     return difference

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Optional
 
@@ -33,6 +32,6 @@ def recorded_host(
         kind = DomainKind(None, arch, machine, domain_type)
         known[kind] = parse_domain_capabilities(path.read_text())
         if emulator:
-            known[replace(kind, emulator=emulator)] = replace(known[kind], emulator=emulator)
+            known[kind._replace(emulator=emulator)] = known[kind]._replace(emulator=emulator)
     capabilities = parse_capabilities((directory / "capabilities.xml").read_text())
     return Host(capabilities, known, cgroup_version, addresses)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from ansible_collections.zstack.kvm.plugins.module_utils._host.capabilities import DeviceSupport, Host
@@ -42,7 +42,7 @@ class TodaysCase(Case):
         host = recorded_host(name, cgroup_version=1, emulator=self.document["addons"].get("qemuPath"))
         # Its graphics card has 128 GiB of memory.
         support = DeviceSupport(has_spice_tls=True, largest_gpu_bar=128 << 30)
-        return replace(host, device_support=support, address_bits=48 if self.arch == "aarch64" else None)
+        return host._replace(device_support=support, address_bits=48 if self.arch == "aarch64" else None)
 
     def refusals(self) -> list[str]:
         """Return the problems for which the filter refuses the document."""

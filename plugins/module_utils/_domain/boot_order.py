@@ -10,21 +10,22 @@ first where the CD comes first, and the second where the disk comes first and th
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
 
 from .._spec.vm import Vm
 from .disk_layout import DiskLayout
 
 
-@dataclass(frozen=True)
-class BootOrder:
+class BootOrder(NamedTuple):
     """The boot order: C(kinds) for os/boot, or per device: volumes, LUNs and drives by number, NICs by index."""
 
     kinds: tuple[str, ...] = ()
-    volumes: dict[int, int] = field(default_factory=dict)
-    luns: dict[int, int] = field(default_factory=dict)
-    drives: dict[int, int] = field(default_factory=dict)
-    nics: dict[int, int] = field(default_factory=dict)
+    volumes: Mapping[int, int] = MappingProxyType({})
+    luns: Mapping[int, int] = MappingProxyType({})
+    drives: Mapping[int, int] = MappingProxyType({})
+    nics: Mapping[int, int] = MappingProxyType({})
 
 
 def plan_boot(vm: Vm, disks: DiskLayout) -> BootOrder:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 try:
     from lxml import etree
@@ -105,8 +104,7 @@ _DEVICE_BUILDERS: tuple[_Builder, ...] = (
 )
 
 
-@dataclass(frozen=True)
-class DesiredDomain:
+class DesiredDomain(NamedTuple):
     """A domain as the VM's options describe it.
 
     C(unpatched): the domain without its patches, None if it has none.

@@ -6,9 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from itertools import chain, count
-from typing import Optional, Union
+from typing import NamedTuple, Optional, Union
 
 from .._errors.errors import Problem
 from .._spec.vm import CdDrive, Cdrom, DeviceAddress, DriveSlot, PciSlot, ScsiLun, Vm, Volume
@@ -35,8 +34,7 @@ _HIGHEST = {
 _ADDRESS_HINT = "correct the address, or leave it out"
 
 
-@dataclass(frozen=True)
-class VolumeDisk:
+class VolumeDisk(NamedTuple):
     """A volume, its source and its slot."""
 
     volume: Volume
@@ -44,16 +42,14 @@ class VolumeDisk:
     slot: DiskSlot
 
 
-@dataclass(frozen=True)
-class LunDisk:
+class LunDisk(NamedTuple):
     """A SCSI LUN and its slot."""
 
     lun: ScsiLun
     slot: DiskSlot
 
 
-@dataclass(frozen=True)
-class DriveDisk:
+class DriveDisk(NamedTuple):
     """A CD drive; C(source) is None if it is empty. C(drive): its options if they are given."""
 
     number: int
@@ -62,8 +58,7 @@ class DriveDisk:
     drive: Optional[CdDrive] = None
 
 
-@dataclass(frozen=True)
-class DiskLayout:
+class DiskLayout(NamedTuple):
     """All disks of a VM: the volumes by device_id, the LUNs and drives by number, the floppy images that exist."""
 
     volumes: tuple[VolumeDisk, ...]
@@ -92,7 +87,7 @@ def plan_disks(
     for lun in vm.scsi_luns:
         slot = slots.scsi(lun.device_id)
         problems.extend(_address_problems(lun, lun.address, slot.bus))
-        luns.append(LunDisk(lun, replace(slot, address=lun.address or slot.address)))
+        luns.append(LunDisk(lun, slot._replace(address=lun.address or slot.address)))
     if vm.cd_roms is None:
         drives = _plan_drives(vm, legacy_bus, volumes, luns, source_of, problems)
     else:
@@ -153,7 +148,7 @@ def _given_drives(
     for drive in sorted(given, key=lambda each: each.device_id):
         problems.extend(_address_problems(drive, drive.address, bus))
         slot = drive_slot(drive.device_id, bus)
-        slot = replace(slot, address=drive.address or slot.address)
+        slot = slot._replace(address=drive.address or slot.address)
         drives.append(DriveDisk(drive.device_id, source_of(drive) if drive.path else None, slot, drive))
     return tuple(drives)
 

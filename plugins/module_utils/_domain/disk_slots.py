@@ -9,8 +9,7 @@ of ZStack 2.3.1, so that no disk of theirs moves.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from .._spec.vm import DeviceAddress, DriveSlot, Vm, Volume
 
@@ -37,8 +36,7 @@ SCSI_DRIVE_UNIT = 2
 SCSI_FREE_UNIT = len(LETTERS)
 
 
-@dataclass(frozen=True)
-class DiskSlot:
+class DiskSlot(NamedTuple):
     """C(target) is the name in the domain (the guest may use another). Without an address, libvirt chooses it."""
 
     target: str

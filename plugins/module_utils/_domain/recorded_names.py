@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 try:
     from lxml import etree
@@ -36,7 +35,7 @@ def with_recorded_names(layout: DiskLayout, vm: Vm, problems: list[Problem]) -> 
     volumes = [_renamed(disk, names) for disk in layout.volumes]
     order = list(names.values())
     volumes.sort(key=lambda disk: order.index(disk.slot.target) if disk.slot.target in order else len(order))
-    return replace(layout, volumes=tuple(volumes))
+    return layout._replace(volumes=tuple(volumes))
 
 
 def _names(domain: etree._Element) -> Iterator[tuple[tuple[str, str], str]]:
@@ -52,4 +51,4 @@ def _names(domain: etree._Element) -> Iterator[tuple[tuple[str, str], str]]:
 def _renamed(disk: VolumeDisk, names: dict[tuple[str, str], str]) -> VolumeDisk:
     known = [("serial", disk.volume.serial or ""), ("image", source_image(disk.source.source) or "")]
     name = next((names[key] for key in known if key in names), None)
-    return disk if name is None else replace(disk, slot=replace(disk.slot, target=name))
+    return disk if name is None else disk._replace(slot=disk.slot._replace(target=name))

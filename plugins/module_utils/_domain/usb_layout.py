@@ -9,7 +9,7 @@ The numbers of ports are libvirt's (virDomainUSBAddressControllerModelToPorts).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from .._errors.errors import Problem
 from .._spec.vm import UsbDevice, Vm
@@ -28,16 +28,14 @@ class UsbController:
     first_port: Optional[int] = None
 
 
-@dataclass(frozen=True)
-class UsbPort:
+class UsbPort(NamedTuple):
     """A port of a controller, counted from 1."""
 
     controller: int
     port: int
 
 
-@dataclass(frozen=True)
-class UsbLayout:
+class UsbLayout(NamedTuple):
     """All USB devices of a VM. C(devices) are those that are passed through, or served by another host."""
 
     controllers: tuple[UsbController, ...]

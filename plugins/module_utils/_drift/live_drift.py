@@ -6,8 +6,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, NamedTuple, Optional
 
 try:
     from lxml import etree
@@ -28,8 +27,7 @@ if TYPE_CHECKING:
 _LABELS = frozenset({"description"})
 
 
-@dataclass(frozen=True)
-class LiveDrift:
+class LiveDrift(NamedTuple):
     """The differences between the running domain and the desired one.
 
     C(differences): all of them; C(for_guest): those that the guest can see. C(actions) change the running VM,

@@ -10,8 +10,7 @@ that was defined long ago cannot start once QEMU has dropped that version.
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
-from typing import Optional
+from typing import NamedTuple, Optional
 
 try:
     from lxml import etree
@@ -25,8 +24,7 @@ from .._spec.vm import Vm
 from .identity import same_machine
 
 
-@dataclass(frozen=True)
-class MissingMachine:
+class MissingMachine(NamedTuple):
     """C(name): the machine type of the domain. C(newest): that of the same board to move to, None without one."""
 
     name: str

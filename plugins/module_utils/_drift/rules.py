@@ -13,8 +13,8 @@ Without a rule it means nothing: what libvirt or an operator added stays, and is
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Callable, Optional
+from types import MappingProxyType
+from typing import Callable, NamedTuple, Optional
 
 try:
     from lxml import etree
@@ -61,8 +61,7 @@ NAMESPACES = {"zs": "http://zstack.org", "qemu": "http://libvirt.org/schemas/dom
 SECRET_ATTRIBUTES = frozenset({"passwd"})
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(NamedTuple):
     """The comparison of one element of a domain.
 
     C(attributes): what the builders write; if they don't, an existing one stays.
@@ -82,15 +81,15 @@ class Rule:
 
     attributes: str = ""
     optional: str = ""
-    defaults: Mapping[str, str] = field(default_factory=dict)
-    same: Mapping[str, Callable[[str, str], bool]] = field(default_factory=dict)
+    defaults: Mapping[str, str] = MappingProxyType({})
+    same: Mapping[str, Callable[[str, str], bool]] = MappingProxyType({})
     owned: bool = False
     unless: Optional[Callable[[etree._Element], bool]] = None
     keys: tuple[Key, ...] = ()
     named_by_libvirt: bool = False
     label: Optional[Key] = None
     ordered: bool = False
-    kinds: Mapping[str, str] = field(default_factory=dict)
+    kinds: Mapping[str, str] = MappingProxyType({})
     whole: bool = False
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, NamedTuple, Optional
 
 try:
@@ -21,8 +20,7 @@ from .rules import SECRET_ATTRIBUTES, Rule
 from .text import MASK, element_text
 
 
-@dataclass(frozen=True)
-class Difference:
+class Difference(NamedTuple):
     """One difference: C(before) is the existing value, C(after) the desired one; None means that there is none.
 
     C(path) is that of an element or, after C(@), of an attribute; one of several is named by its key:

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 # libvirt's numbers, from its virterror.h: OPERATION_INVALID, AGENT_UNRESPONSIVE, AGENT_UNSYNCED, AGENT_COMMAND_TIMEOUT
 _SILENT_AGENT = frozenset({55, 86, 97, 111})
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(NamedTuple):
     """One thing that is wrong, found before anything was changed. C(option_path) is its path in the input."""
 
     option_path: str
@@ -27,8 +25,7 @@ class Problem:
         return "%s: %s" % (self.option_path, self.message)
 
 
-@dataclass(frozen=True)
-class BootDiagnostics:
+class BootDiagnostics(NamedTuple):
     """Evidence from a VM that did not become ready: lines of text, and the path of a screenshot on the hypervisor."""
 
     serial_console: tuple[str, ...]
@@ -94,8 +91,7 @@ class VmError(Exception):
         return self.libvirt_code in _SILENT_AGENT
 
 
-@dataclass(frozen=True)
-class Failure:
+class Failure(NamedTuple):
     """The failure of the work on one VM.
 
     C(phase): the phase that failed. C(rollback): not_needed, done or partial.

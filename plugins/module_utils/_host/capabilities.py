@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Optional
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple, Optional
 
 try:
     from lxml import etree
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from .firmware import Firmware
 
 
-@dataclass(frozen=True)
-class GuestType:
+class GuestType(NamedTuple):
     """The support of one domain type for guests of one architecture.
 
     C(newest): the machine type that a name without a version, such as pc, stands for.
@@ -30,11 +29,10 @@ class GuestType:
 
     emulator: str
     machines: frozenset[str]
-    newest: Mapping[str, str] = field(default_factory=dict)
+    newest: Mapping[str, str] = MappingProxyType({})
 
 
-@dataclass(frozen=True)
-class Capabilities:
+class Capabilities(NamedTuple):
     """C(guests): architecture, then domain type (kvm or qemu). C(qemu_owner): the user and group id that QEMU has.
 
     C(host_uuid): the UUID by which libvirt identifies the hypervisor, empty if it has none. C(cpus), C(numa_nodes):
@@ -49,8 +47,7 @@ class Capabilities:
     numa_nodes: frozenset[int] = frozenset()
 
 
-@dataclass(frozen=True)
-class DomainCapabilities:
+class DomainCapabilities(NamedTuple):
     """Features that domains of one kind support. C(None): unknown, so that anything may be tried."""
 
     emulator: str = ""
@@ -69,8 +66,7 @@ class DomainCapabilities:
     tpm_backends: Optional[tuple[str, ...]] = None
 
 
-@dataclass(frozen=True)
-class DomainKind:
+class DomainKind(NamedTuple):
     """The key of libvirt's domain capabilities. C(emulator) is C(None) for libvirt's default."""
 
     emulator: Optional[str]
@@ -79,8 +75,7 @@ class DomainKind:
     domain_type: str
 
 
-@dataclass(frozen=True)
-class DeviceSupport:
+class DeviceSupport(NamedTuple):
     """The facts that decide about devices. C(pci_roms): the names of the ROM files of ZStack's device specifications.
 
     C(has_spice_tls): whether spice consoles may encrypt channels. C(largest_gpu_bar): in bytes, the largest 64-bit
@@ -92,8 +87,7 @@ class DeviceSupport:
     largest_gpu_bar: int = 0
 
 
-@dataclass(frozen=True)
-class Host:
+class Host(NamedTuple):
     """A hypervisor. A kind that it does not report is absent from C(domain_capabilities).
 
     C(addresses): the IP addresses that it has, C(None) if that is not known. C(has_cpu_shares): whether its libvirt may
@@ -102,7 +96,7 @@ class Host:
     """
 
     capabilities: Capabilities
-    domain_capabilities: Mapping[DomainKind, DomainCapabilities] = field(default_factory=dict)
+    domain_capabilities: Mapping[DomainKind, DomainCapabilities] = MappingProxyType({})
     cgroup_version: int = 2
     addresses: Optional[frozenset[str]] = None
     has_cpu_shares: bool = True

@@ -8,8 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-from dataclasses import dataclass
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from .files import Files
 
@@ -21,8 +20,7 @@ _KVM_CHECK_EXTENSION = 0xAE03
 _KVM_CAP_ARM_VM_IPA_SIZE = 165
 
 
-@dataclass(frozen=True)
-class UsbHostDevice:
+class UsbHostDevice(NamedTuple):
     """A USB device that is plugged into the hypervisor."""
 
     bus: int

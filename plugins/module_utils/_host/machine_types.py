@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Optional
 
 from .._spec.vm import Vm
@@ -36,4 +35,4 @@ def on_newest_machine(vm: Vm, capabilities: Capabilities) -> Vm:
         return vm
     if vm.machine in guest.machines or newest_machine(vm.machine, guest) is None:
         return vm
-    return replace(vm, machine=machine_family(vm.machine))
+    return vm._replace(machine=machine_family(vm.machine))

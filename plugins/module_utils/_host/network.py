@@ -9,7 +9,7 @@ import ipaddress
 import re
 import socket
 import sys
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .._errors.errors import VmError
 from ..deadline import call_with_deadline
@@ -20,8 +20,7 @@ from .files import Files
 _LISTENING = "0A"
 
 
-@dataclass(frozen=True)
-class ServerGreeting:
+class ServerGreeting(NamedTuple):
     """The IP address of a server that answered, and what it said first."""
 
     ip_address: str

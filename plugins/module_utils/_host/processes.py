@@ -14,8 +14,7 @@ import subprocess
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Optional, Union
+from typing import Any, NamedTuple, Optional, Union
 
 from .._errors.errors import VmError
 from ..foreign_text import shorten
@@ -27,8 +26,7 @@ _MOST_OUTPUT = 1 << 20
 _OOM_SCORE = "/proc/%d/oom_score_adj"
 
 
-@dataclass(frozen=True)
-class CommandResult:
+class CommandResult(NamedTuple):
     """The result of a command: its exit status and output."""
 
     returncode: int

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, Optional
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 try:
     from lxml import etree
@@ -46,15 +46,14 @@ _MOST_IMAGES = 200
 Look = Callable[["etree._Element"], Sequence[str]]
 
 
-@dataclass(frozen=True)
-class Overlays:
+class Overlays(NamedTuple):
     """Disks by the images that volumes name, if the disk's active image is another one or a copy runs to it.
 
     C(defined) are the disks to define, C(live) those of the running VM (or to be attached).
     """
 
-    defined: Mapping[str, etree._Element] = field(default_factory=dict)
-    live: Mapping[str, etree._Element] = field(default_factory=dict)
+    defined: Mapping[str, etree._Element] = MappingProxyType({})
+    live: Mapping[str, etree._Element] = MappingProxyType({})
 
     def entries(self) -> list[dict[str, Any]]:
         """Return the overlays as shown in the result."""

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 from .._errors.errors import VmError
 from ..waiting import with_retries
@@ -54,8 +53,7 @@ _UNDEFINE_KEEP_TPM = 1 << 6
 _TPM_FLAGS_SINCE = 8_009_000
 
 
-@dataclass(frozen=True)
-class Removal:
+class Removal(NamedTuple):
     """Resources to remove with a definition. The rest is kept, or makes libvirt refuse to undefine the domain."""
 
     nvram: bool = False
@@ -65,8 +63,7 @@ class Removal:
     checkpoints: bool = False
 
 
-@dataclass(frozen=True)
-class ListedDomain:
+class ListedDomain(NamedTuple):
     """A domain in the list of all domains."""
 
     uuid: str

@@ -396,7 +396,7 @@ def _nic(part: Part) -> Nic:
 
 def _limits(qos: Optional[Part], kind: type[Limits]) -> Optional[Limits]:
     """Return the limits, None if there are none. An invalid limit is ignored, so that its owner is still checked."""
-    limits = [qos.get(field.name) for field in fields(kind)] if qos is not None else []
+    limits = [qos.get(name) for name in kind._fields] if qos is not None else []
     return kind(*limits) if any(limits) else None
 
 

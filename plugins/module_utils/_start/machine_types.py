@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Optional
 
 try:
@@ -62,7 +61,7 @@ class MachineTypes:
         if missing is None or missing.newest is None or not self._moves:
             return desired
         unpatched = None if desired.unpatched is None else with_machine(desired.unpatched, missing.newest)
-        return replace(desired, element=with_machine(desired.element, missing.newest), unpatched=unpatched)
+        return desired._replace(element=with_machine(desired.element, missing.newest), unpatched=unpatched)
 
     def _is_moved(self, missing: MissingMachine) -> bool:
         return self._moves and missing.newest is not None

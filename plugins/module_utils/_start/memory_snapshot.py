@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import replace
 from typing import NamedTuple, Optional
 
 try:
@@ -65,7 +64,7 @@ def plan_restore(
     if missing is not None:
         message = "%s was saved on the machine type %s, which %s no longer has" % (path, missing.name, missing.emulator)
         return _impossible(vm, message)
-    merged = reconcile(with_omitted(desired, replace(vm, omitted_settings="keep"), saved), saved).merged
+    merged = reconcile(with_omitted(desired, vm._replace(omitted_settings="keep"), saved), saved).merged
     defined = reconcile(with_omitted(desired, vm, merged), merged, built.unpatched)
     definition = _text(defined.merged)
     _keep_host_model(merged, saved)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Optional
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple, Optional
 
 from .._drift.walk import Difference
 from .._errors.errors import VmError
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 _DISK_PATH = re.compile(r"devices/disk\[target=([^]]+)\]")
 
 
-@dataclass(frozen=True)
-class Policy:
+class Policy(NamedTuple):
     """The policy for differences. C(on_drift): next_boot, live, restart, fail, ignore; C(backup): save the definition.
 
     C(overlays): keep, or discard those on top of the images of volumes. C(saved_state): restore or discard.
@@ -42,8 +41,7 @@ class Policy:
     on_missing_machine: str = "fail"
 
 
-@dataclass(frozen=True)
-class Drift:
+class Drift(NamedTuple):
     """The differences of a VM from the desired one.
 
     C(defined): its definition; C(running): the running VM, as far as the next boot would change it. C(live_actions)
@@ -59,16 +57,14 @@ class Drift:
     process_actions: tuple[Action, ...] = ()
 
 
-@dataclass(frozen=True)
-class Use:
+class Use(NamedTuple):
     """The planned use of a domain: it is started, gets devices while it runs, or is only defined."""
 
     starts: bool = False
     attaches: bool = False
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
     """The actions on a VM itself, and why: first C(definition), then C(changes) of the running VM.
 
     C(creations) of volumes come before all, so that a definition never names a volume that has yet to be created.

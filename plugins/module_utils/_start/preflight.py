@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import Optional, Union
 
 from .._actions.action import Action
@@ -52,7 +51,7 @@ def missing_explained(missing: Iterable[Problem], vm: Vm, system: System) -> lis
     """Return what the builder of a domain missed, with the reason if it is KVM, in the words of ZStack's agent."""
     reason = "" if system.is_remote or vm.domain_type != "kvm" else _reason_without_kvm(system)
     return [
-        replace(problem, message="%s: %s" % (problem.message, reason))
+        problem._replace(message="%s: %s" % (problem.message, reason))
         if reason and problem.code == "unsupported_domain_type"
         else problem
         for problem in missing

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Optional
 
 try:
@@ -137,7 +137,7 @@ class SecretMask:
             hint=self.text(error.hint),
             libvirt_message=self.text(error.libvirt_message),
         )
-        return replace(failure, error=masked, diagnostics=self._diagnostics(failure.diagnostics))
+        return failure._replace(error=masked, diagnostics=self._diagnostics(failure.diagnostics))
 
     def _diagnostics(self, seen: Optional[BootDiagnostics]) -> Optional[BootDiagnostics]:
         if seen is None:
@@ -151,8 +151,7 @@ def without_secrets_of_patches(result: VmResult, vm: Vm) -> None:
     mask = SecretMask(secrets_of_patches(vm.domain_patches))
     result.before, result.after = mask.text(result.before), mask.text(result.after)
     result.differences = [
-        replace(
-            each,
+        each._replace(
             path=mask.text(each.path),
             before=each.before and mask.text(each.before),
             after=each.after and mask.text(each.after),
@@ -163,7 +162,7 @@ def without_secrets_of_patches(result: VmResult, vm: Vm) -> None:
 
 def failed(result: VmResult, failure: Failure, mask: SecretMask) -> VmResult:
     """Return the result with its failure, whose error gets the hint of its code if it has none of its own."""
-    result.failure = mask.failure(replace(failure, error=with_hint(failure.error)))
+    result.failure = mask.failure(failure._replace(error=with_hint(failure.error)))
     return result
 
 

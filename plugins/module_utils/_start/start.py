@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Optional
 
@@ -100,7 +99,7 @@ def _start(run: RunContext, vm: Vm, failed_before: Sequence[Vm]) -> VmResult:
 
 
 def _plan_and_apply(run: RunContext, vm: Vm, result: VmResult) -> None:
-    observed = observe(run.hypervisor, vm, run.domains)
+    observed = observe(run.hypervisor, vm, run.domains, trusts_off=run.request.check_mode)
     result.state = observed.state
     result.console = console_of(vm, observed.live)
     observed = without_restoring(vm, observed)
@@ -146,7 +145,7 @@ def _compare(run: RunContext, vm: Vm, observed: ObservedVm) -> _Comparison:
             from .._host_storage.seeds import seed_of
 
         seed = seed_of(vm, existing, live, run.system)
-        facts = facts if seed is None else replace(facts, seed_path=seed.path)
+        facts = facts if seed is None else facts._replace(seed_path=seed.path)
     desired = domain.build(vm, run.host, facts)
     overlays = keep_overlays(run, vm, facts, desired.element, existing, live)
     moves = run.policy.on_missing_machine == "newest"
@@ -199,7 +198,7 @@ def _plan(run: RunContext, vm: Vm, observed: ObservedVm, result: VmResult) -> tu
             result.after = domain_text(restored) if run.request.diff else ""
     plan = plan_vm(vm, observed, drift, run.policy, definition, _rewriting(to_define), restore)
     if snapshot is not None and snapshot.leaves_drift:
-        plan = replace(plan, restart_required=True)
+        plan = plan._replace(restart_required=True)
     plan = with_volumes(plan, work, observed, run.policy, use.starts)
     if use.starts or plan.definition:
         problems += machines.problems(use.starts and will_restore(observed, run.policy))
@@ -259,7 +258,7 @@ def _with_seed(run: RunContext, vm: Vm, seed: Optional[Seed], plan: Plan) -> tup
 
     # The definition names it, so it comes first.
     write = seed_action(seed, run.host.capabilities.qemu_owner)
-    return replace(plan, definition=(write, *plan.definition)), list(seed_problems(vm, run.system))
+    return plan._replace(definition=(write, *plan.definition)), list(seed_problems(vm, run.system))
 
 
 def _refuse(run: RunContext, problems: Sequence[Problem]) -> None:
@@ -269,7 +268,7 @@ def _refuse(run: RunContext, problems: Sequence[Problem]) -> None:
 
 
 def _with_omitted(desired: domain.DesiredDomain, vm: Vm, existing: Optional[etree._Element]) -> domain.DesiredDomain:
-    return replace(desired, element=with_omitted(desired.element, vm, existing))
+    return desired._replace(element=with_omitted(desired.element, vm, existing))
 
 
 def _rewriting(desired: domain.DesiredDomain) -> Optional[Rewriting]:

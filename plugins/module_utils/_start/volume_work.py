@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .._drift.walk import Difference
@@ -44,14 +44,13 @@ def with_volumes(plan: Plan, work: VolumeWork, observed: ObservedVm, policy: Pol
     differences = (*plan.differences, *work.differences)
     warnings = (*plan.warnings, *work.warnings)
     if observed.active and policy.on_drift in ("ignore", "fail"):
-        return replace(plan, differences=differences, warnings=warnings)
+        return plan._replace(differences=differences, warnings=warnings)
     growths: tuple[Action, ...] = tuple(work.growths)
     if growths and will_restore(observed, policy):
         growths = ()
         warnings = (*warnings, "the VM is suspended to disk: its volumes are grown when it has been restored")
     creates = starts or plan.definition or plan.changes
-    return replace(
-        plan,
+    return plan._replace(
         creations=tuple(work.creations) if creates else (),
         changes=(*growths, *plan.changes) if starts else (*plan.changes, *growths),
         differences=differences,

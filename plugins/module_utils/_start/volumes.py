@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Optional
 
 try:
@@ -74,7 +73,7 @@ def move_warnings(run: RunContext, vm: Vm, desired: etree._Element, existing: Op
 def on_overlays(desired: DesiredDomain, overlays: Mapping[str, etree._Element]) -> DesiredDomain:
     """Return the domain with overlays instead of the images below them. Nothing is changed."""
     unpatched = None if desired.unpatched is None else with_overlays(desired.unpatched, overlays)
-    return replace(desired, element=with_overlays(desired.element, overlays), unpatched=unpatched)
+    return desired._replace(element=with_overlays(desired.element, overlays), unpatched=unpatched)
 
 
 def storage_problems(run: RunContext, vm: Vm, facts: StorageFacts, overlays: Overlays) -> list[Problem]:

@@ -10,7 +10,7 @@ import json
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple, Optional, Protocol, Union
 
 try:
@@ -34,8 +34,7 @@ ISCSI_SCHEME = "iscsi://"
 _DNS_NAME = re.compile(r"[A-Za-z0-9.-]+")
 
 
-@dataclass(frozen=True)
-class StorageFacts:
+class StorageFacts(NamedTuple):
     """Facts from the hypervisor that are needed to describe disks.
 
     C(formats): install path to raw or qcow2. C(block_devices): the paths of volumes and CDs that are block devices
@@ -44,16 +43,15 @@ class StorageFacts:
     C(seed_path): the cloud-init seed, empty for the first one of a VM.
     """
 
-    formats: Mapping[str, str] = field(default_factory=dict)
-    chap_secrets: Mapping[str, str] = field(default_factory=dict)
+    formats: Mapping[str, str] = MappingProxyType({})
+    chap_secrets: Mapping[str, str] = MappingProxyType({})
     block_devices: frozenset[str] = frozenset()
     problems: tuple[Problem, ...] = ()
     floppies: frozenset[str] = frozenset()
     seed_path: str = ""
 
 
-@dataclass(frozen=True)
-class DiskSource:
+class DiskSource(NamedTuple):
     """The part of a C(disk) element that depends on the location of the data.
 
     C(disk_type) and C(device) are attributes of C(disk) (C(device) is C(lun) for a passed-through LUN, else C(disk); a

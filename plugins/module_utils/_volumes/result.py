@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Optional
 
 from .._errors.codes import with_hint
@@ -65,7 +65,7 @@ class VolumeResult:
 
     def fail(self, failure: Failure) -> None:
         """Note the failure, with the hint of its code unless it has one of its own."""
-        self.failure = replace(failure, error=with_hint(failure.error))
+        self.failure = failure._replace(error=with_hint(failure.error))
 
 
 def _text(found: Optional[FoundVolume]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Optional
 
 from .._errors.errors import Failure, Problem, VmError, internal_errors
@@ -198,4 +198,4 @@ class VolumeTask:
 
 
 def _image_of(volume: Volume) -> str:
-    return str(source_image(disk_of(replace(volume, format=volume.format or "raw"), StorageFacts()).source))
+    return str(source_image(disk_of(volume._replace(format=volume.format or "raw"), StorageFacts()).source))

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cache
 from typing import Any, Union
 
@@ -25,9 +24,8 @@ _recorded = cache(recorded_host)
 def host_with(name: str, **capabilities: Any) -> Host:
     """Return a recorded host with other capabilities for every kind of domain."""
     host = _recorded(name)
-    return replace(
-        host,
-        domain_capabilities={kind: replace(known, **capabilities) for kind, known in host.domain_capabilities.items()},
+    return host._replace(
+        domain_capabilities={kind: known._replace(**capabilities) for kind, known in host.domain_capabilities.items()},
     )
 
 

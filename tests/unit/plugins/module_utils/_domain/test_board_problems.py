@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,7 +19,7 @@ TPM = {"tpm": Tpm(None)}
 
 
 def problems(machine: str, arch: str = "x86_64", **fields: Any) -> list[Problem]:
-    vm = replace(parsed_vm(), **fields)
+    vm = parsed_vm()._replace(**fields)
     return list(board_problems(vm, DomainKind(None, arch, machine, "kvm")))
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -74,7 +73,7 @@ def problems_of(fields: Mapping[str, Any]) -> list[str]:
         return reader.problems
     # Enterprise Linux 9 has neither swtpm nor a firmware with a CSM.
     host = recorded_host("el-9")
-    host = replace(host, capabilities=replace(host.capabilities, cpus=frozenset(range(4)), numa_nodes=frozenset({0})))
+    host = host._replace(capabilities=host.capabilities._replace(cpus=frozenset(range(4)), numa_nodes=frozenset({0})))
     parsed, problems = parse_vms([described])
     if problems:
         return [str(problem) for problem in problems]

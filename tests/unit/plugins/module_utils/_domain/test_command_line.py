@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -24,7 +23,7 @@ TSEG = ["-global", "mch.extended-tseg-mbytes=288"]
 
 def arguments(gpu_bar: int = 0, **options: Any) -> list[str]:
     """Return the arguments for a VM on a host whose graphics card has a memory region of this size."""
-    host = replace(recorded_host("debian-12"), device_support=DeviceSupport(largest_gpu_bar=gpu_bar))
+    host = recorded_host("debian-12")._replace(device_support=DeviceSupport(largest_gpu_bar=gpu_bar))
     domain = build(parsed_vm(**options), host, StorageFacts({})).element
     assert schema_errors(domain) == []
     return [each.get("value") for each in domain.iterfind("qemu:commandline/qemu:arg", NAMESPACES)]

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,7 +17,7 @@ from ansible_collections.zstack.kvm.tests.unit.fakes import parsed_vm
 
 def built(has_cpu_shares: bool, **options: Any) -> DesiredDomain:
     return build(
-        parsed_vm(**options), replace(recorded_host("debian-12"), has_cpu_shares=has_cpu_shares), StorageFacts()
+        parsed_vm(**options), recorded_host("debian-12")._replace(has_cpu_shares=has_cpu_shares), StorageFacts()
     )
 
 
@@ -52,7 +51,7 @@ def test_shares_are_within_the_range_of_the_cgroup(shares: int, on_v1: int, on_v
 
 def test_cpus_and_numa_nodes_beyond_the_hosts_are_missing() -> None:
     host = recorded_host("debian-12")
-    capabilities = replace(host.capabilities, cpus=frozenset({0, 1, 2, 8}), numa_nodes=frozenset({0}))
+    capabilities = host.capabilities._replace(cpus=frozenset({0, 1, 2, 8}), numa_nodes=frozenset({0}))
     vm = parsed_vm(
         domain_type="qemu",
         memory="1GiB",
@@ -62,7 +61,7 @@ def test_cpus_and_numa_nodes_beyond_the_hosts_are_missing() -> None:
         numa_nodes=[{"id": 0, "cpus": "0", "memory": "1GiB", "host_node": 1}],
     )
 
-    missing = build(vm, replace(host, capabilities=capabilities), StorageFacts()).missing
+    missing = build(vm, host._replace(capabilities=capabilities), StorageFacts()).missing
 
     assert [str(problem) for problem in missing] == [
         "vms[0].cpu_pinning[0].cpus: the host has no CPU 3 (it has: 0-2, 8)",

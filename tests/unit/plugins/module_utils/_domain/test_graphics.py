@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,7 +19,7 @@ from lxml import etree
 
 def built(has_spice_tls: bool = False, **options: Any) -> DesiredDomain:
     """Return the domain of a VM, on a host with or without TLS for spice."""
-    host = replace(recorded_host("debian-12"), device_support=DeviceSupport(has_spice_tls=has_spice_tls))
+    host = recorded_host("debian-12")._replace(device_support=DeviceSupport(has_spice_tls=has_spice_tls))
     desired = build(parsed_vm(**options), host, StorageFacts({}))
     assert schema_errors(desired.element) == []
     return desired

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Optional
 
 import pytest
@@ -23,7 +22,7 @@ SPECIFICATION = "8f14e45fceea167a5a36dedd4bea2543"
 
 def hostdevs(*roms: str, **options: Any) -> list[etree._Element]:
     """Return the devices of a VM on a host with these ROM files of ZStack."""
-    host = replace(recorded_host("debian-12"), device_support=DeviceSupport(pci_roms=frozenset(roms)))
+    host = recorded_host("debian-12")._replace(device_support=DeviceSupport(pci_roms=frozenset(roms)))
     domain = build(parsed_vm(**options), host, StorageFacts({})).element
     assert schema_errors(domain) == []
     return domain.findall("devices/hostdev")

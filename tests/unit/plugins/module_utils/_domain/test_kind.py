@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Union
 
 import pytest
@@ -57,7 +56,7 @@ def test_a_host_lacks_nothing_of_a_kind_that_it_reports(options: dict[str, Any])
             "vms[0].emulator: libvirt gets no capabilities from /opt/qemu for domain type kvm and machine isapc",
         ),
         (
-            replace(host_with("el-9"), domain_capabilities={}),
+            host_with("el-9")._replace(domain_capabilities={}),
             {},
             "emulator_missing",
             "vms[0].emulator: libvirt gets no capabilities from /usr/libexec/qemu-kvm for domain type kvm "
@@ -78,7 +77,7 @@ def test_the_first_part_that_the_host_lacks_is_named(
 )
 def test_what_the_host_has_instead_is_listed(guests: dict[str, Any], names: str) -> None:
     host = host_with("el-9")
-    host = replace(host, capabilities=replace(host.capabilities, guests=guests), domain_capabilities={})
+    host = host._replace(capabilities=host.capabilities._replace(guests=guests), domain_capabilities={})
 
     assert missing(host) == ["vms[0].arch: the host has no emulator for x86_64 (it has: %s)" % names]
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Optional
 
 import pytest
@@ -52,10 +51,10 @@ def test_a_part_of_a_kib_is_not_written() -> None:
             DEBIAN, {"domain_type": "qemu", "max_memory": "2TiB"}, TIB - 64 * GIB, id="a limit beyond the addresses"
         ),
         pytest.param(
-            replace(AARCH64, address_bits=40), {"max_memory": "1TiB"}, 64 * GIB, id="a part of the addresses of aarch64"
+            AARCH64._replace(address_bits=40), {"max_memory": "1TiB"}, 64 * GIB, id="a part of the addresses of aarch64"
         ),
         pytest.param(AARCH64, {"max_memory": "1TiB"}, TIB, id="unknown addresses of aarch64"),
-        pytest.param(replace(AARCH64, address_bits=32), {"max_memory": "1TiB"}, GIB, id="at least what the VM has"),
+        pytest.param(AARCH64._replace(address_bits=32), {"max_memory": "1TiB"}, GIB, id="at least what the VM has"),
     ],
 )
 def test_memory_grows_as_far_as_limits_and_addresses_go(host: Host, options: dict[str, Any], most: int) -> None:

@@ -32,9 +32,8 @@ from lxml import etree
 )
 def test_the_first_plain_image_is_chosen_for_aarch64(loaders: tuple[str, ...], chosen: Optional[str]) -> None:
     host = recorded_host("el-7-aarch64")
-    host = replace(
-        host,
-        domain_capabilities={kind: replace(known, loaders=loaders) for kind, known in host.domain_capabilities.items()},
+    host = host._replace(
+        domain_capabilities={kind: known._replace(loaders=loaders) for kind, known in host.domain_capabilities.items()},
     )
 
     assert build(parsed_vm(), host, StorageFacts()).element.findtext("os/loader") == chosen
@@ -70,14 +69,14 @@ DEBIAN = (SECURE, PLAIN)
 def test_the_descriptor_of_an_image_says_whether_it_is_plain(first: dict[str, Any], chosen: str) -> None:
     plain = replace(PLAIN, loader="/usr/share/AAVMF/AAVMF_CODE.fd", targets=(("aarch64", ("virt-*",)),))
     described = replace(plain, loader="/usr/share/AAVMF/AAVMF_CODE.ms.fd", **first)
-    host = replace(recorded_host("debian-12"), firmwares=(described, plain))
+    host = recorded_host("debian-12")._replace(firmwares=(described, plain))
 
     vm = parsed_vm(arch="aarch64", domain_type="qemu")
     assert build(vm, host, StorageFacts()).element.findtext("os/loader") == f"/usr/share/AAVMF/{chosen}"
 
 
 def os_of(*firmwares: Firmware, **options: Any) -> etree._Element:
-    host = replace(recorded_host("debian-13"), firmwares=firmwares)
+    host = recorded_host("debian-13")._replace(firmwares=firmwares)
     options = {"domain_type": "qemu", "firmware": "uefi", **options}
     return build(parsed_vm(**options), host, StorageFacts()).element.find("os")
 

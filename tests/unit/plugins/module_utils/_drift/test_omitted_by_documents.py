@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -269,7 +269,7 @@ def built(fields: Mapping[str, Any]) -> tuple[Vm, etree._Element]:
     parsed, problems = parse_vms([converted(described, reader)])
     assert [*reader.problems, *problems] == []
     case = next(case for case in ALL_OF_TODAY if case.arch == "x86_64")
-    facts = replace(facts_of(described), floppies=frozenset(parsed[0].floppies))
+    facts = facts_of(described)._replace(floppies=frozenset(parsed[0].floppies))
     return parsed[0], build(parsed[0], case.host, facts).element
 
 

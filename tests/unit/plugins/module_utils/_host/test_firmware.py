@@ -81,7 +81,7 @@ def test_a_machine_type_is_matched_with_and_without_its_version() -> None:
 
 
 def test_a_csm_is_chosen_by_what_its_descriptor_says() -> None:
-    host = replace(recorded_host("debian-12"), firmwares=(PLAIN, CSM))
+    host = recorded_host("debian-12")._replace(firmwares=(PLAIN, CSM))
     vm = parsed_vm(domain_type="qemu", machine="q35", firmware="uefi_with_csm", nvram="/n.fd")
 
     built = build(vm, host, StorageFacts())
@@ -93,7 +93,7 @@ def test_a_csm_is_chosen_by_what_its_descriptor_says() -> None:
 
 
 def test_a_host_without_enrolled_keys_lacks_secure_boot() -> None:
-    host = replace(recorded_host("debian-12"), firmwares=(PLAIN,))
+    host = recorded_host("debian-12")._replace(firmwares=(PLAIN,))
     vm = parsed_vm(domain_type="qemu", machine="q35", firmware="uefi", secure_boot=True)
 
     assert [(each.option_path, each.code) for each in build(vm, host, StorageFacts()).missing] == [

@@ -34,6 +34,10 @@ def test_every_part_of_the_model_is_immutable() -> None:
     assert [part.__name__ for part in parts if not part.__dataclass_params__.frozen] == []
 
 
+def test_addresses_of_different_kinds_differ() -> None:
+    assert PciSlot(0, 1, 2, 3) != DriveSlot(0, 1, 2, 3)
+
+
 def test_the_documents_of_cloud_init_are_not_shown() -> None:
     assert "hunter2" not in repr(CloudInit("vms[0].cloud_init", {"user-data": "hunter2"}))
 

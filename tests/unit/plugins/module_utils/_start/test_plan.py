@@ -66,7 +66,7 @@ def plan(seen: ObservedVm, drift: Drift = NO_DRIFT, policy: Policy = NEXT_BOOT, 
     preparations = [PREPARATION] if will_start(seen, drift, policy) or will_attach(drift, policy) else []
     made = plan_vm(desired, seen, drift, policy, "<new/>")
     check_drift(seen, made.differences, policy)
-    return dataclasses.replace(made, definition=(), changes=tuple(steps(made, lambda: preparations)))
+    return made._replace(definition=(), changes=tuple(steps(made, lambda: preparations)))
 
 
 def names(made: Plan) -> list[str]:
@@ -199,20 +199,20 @@ class TestDrift:
         assert not made.restart_required
 
     def test_live_is_defined_too_and_leaves_the_rest_for_the_next_boot(self) -> None:
-        drift = dataclasses.replace(both(CHANGED), live_actions=(LIVE,), live_remaining=(CHANGED,))
+        drift = both(CHANGED)._replace(live_actions=(LIVE,), live_remaining=(CHANGED,))
         made = plan(observed("running"), drift, Policy("live"))
         assert (names(made), made.restart_required) == (["define", "set_vcpus"], True)
 
     def test_live_that_is_all_applied_wants_no_restart(self) -> None:
-        made = plan(observed("running"), dataclasses.replace(both(CHANGED), live_actions=(LIVE,)), Policy("live"))
+        made = plan(observed("running"), both(CHANGED)._replace(live_actions=(LIVE,)), Policy("live"))
         assert (names(made), made.restart_required) == (["define", "set_vcpus"], False)
 
     def test_live_prepares_what_is_plugged_in(self) -> None:
-        made = plan(observed("running"), dataclasses.replace(both(CHANGED), live_actions=(ATTACH,)), Policy("live"))
+        made = plan(observed("running"), both(CHANGED)._replace(live_actions=(ATTACH,)), Policy("live"))
         assert names(made) == ["define", "create_channel_dir", "attach_volume"]
 
     def test_live_is_for_that_policy_alone(self) -> None:
-        drift = dataclasses.replace(both(CHANGED), live_actions=(ATTACH,))
+        drift = both(CHANGED)._replace(live_actions=(ATTACH,))
         for on_drift in ("next_boot", "restart", "ignore"):
             assert "attach_volume" not in names(plan(observed("running"), drift, Policy(on_drift)))
 

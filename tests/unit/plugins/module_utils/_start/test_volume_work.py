@@ -22,7 +22,7 @@ DEFINE: Any = "define"
 SIZE = Difference("devices/disk[target=vda]/size", "1", "2")
 WORK = VolumeWork(creations=[CREATE], growths=[GROW], differences=[SIZE], warnings=["larger"])
 NOTHING = Plan(definition=(), changes=(), differences=(), warnings=(), restart_required=False)
-STARTS = replace(NOTHING, definition=(DEFINE,), changes=(Start(),))
+STARTS = NOTHING._replace(definition=(DEFINE,), changes=(Start(),))
 OFF = ObservedVm(state="shutoff")
 RUNS = ObservedVm(state="running")
 
@@ -38,7 +38,7 @@ def test_what_starts_gets_new_volumes_first_and_larger_ones_before_the_start() -
 
 
 def test_what_runs_gets_larger_volumes_last() -> None:
-    live = replace(NOTHING, definition=(DEFINE,), changes=("attach",))
+    live = NOTHING._replace(definition=(DEFINE,), changes=("attach",))
     assert planned(live, RUNS, starts=False).actions == (CREATE, DEFINE, "attach", GROW)
 
 
@@ -61,6 +61,6 @@ def test_what_is_suspended_to_disk_gets_larger_volumes_when_it_has_been_restored
 def test_only_the_missing_images_of_volumes_with_create_are_explained() -> None:
     work = VolumeWork(explained={"vms[0].root_volume.install_path"})
     missing = Problem("vms[0].root_volume.install_path", "is missing", "image_missing")
-    locked = replace(missing, code="image_locked")
-    other = replace(missing, option_path="vms[0].data_volumes[0].install_path")
+    locked = missing._replace(code="image_locked")
+    other = missing._replace(option_path="vms[0].data_volumes[0].install_path")
     assert list(work.unexplained([missing, locked, other])) == [locked, other]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import fields, replace
 from typing import Any, Optional
 
 import pytest
@@ -187,7 +186,7 @@ class TestWhatLibvirtWouldRemoveWithTheVm:
     def test_snapshots_and_checkpoints(self, kind: str, persistent: bool) -> None:
         libvirt = libvirt_with(FakeDomain(persistent=persistent, **{kind: 1}))
         others = Removal(nvram=True, tpm=True, saved_state=True, snapshots=True, checkpoints=True)
-        others = replace(others, **{kind: False})
+        others = others._replace(**{kind: False})
         (result,) = stop(libvirt, timeout=0, force=True, undefine=True, removal=others)
         assert (code_of(result), result.actions) == ("vm_has_snapshots", [])
         assert result.failure is not None and f"1 {kind}" in result.failure.error.message
@@ -231,7 +230,7 @@ class TestWhatLibvirtWouldRemoveWithTheVm:
         assert (code_of(result), result.actions) == (None, ["destroy"])
 
 
-@pytest.mark.parametrize("kind", [field.name for field in fields(Removal)])
+@pytest.mark.parametrize("kind", Removal._fields)
 def test_libvirt_removes_only_what_may_be_removed(kind: str) -> None:
     libvirt = libvirt_with(FakeDomain("shutoff"))
     stop(libvirt, undefine=True, force=True, removal=Removal(**{kind: True}))
