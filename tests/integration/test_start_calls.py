@@ -139,6 +139,14 @@ def test_check_mode(new_vm: NewVm, counted: Counted) -> None:
     assert counted(everything(new_vm), check=True) <= CONSTANT + 5
 
 
+def test_check_mode_of_vms_that_are_off(new_vm: NewVm, counted: Counted) -> None:
+    vms = [new_vm() for _number in range(3)]
+    begin_with(*vms)
+    for vm in vms:
+        virsh("destroy", vm["uuid"])
+    assert counted(*vms, check=True) - counted(vms[0], check=True) == 2
+
+
 def test_new_vms(new_vm: NewVm, counted: Counted) -> None:
     assert counted(everything(new_vm)) <= CONSTANT + 8
 

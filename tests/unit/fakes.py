@@ -31,7 +31,7 @@ from lxml import etree
 
 # It runs guests without KVM.
 _HOST = CAPABILITIES / "debian-12"
-_QUESTIONS = ("is_persistent", "autostart", "xml", "has_block_job", "check_definition")
+_QUESTIONS = ("state", "is_persistent", "autostart", "xml", "has_block_job", "check_definition")
 
 UUID = "0d1e2f30-4a5b-6c7d-8e9f-a0b1c2d3e4f5"
 
@@ -142,7 +142,7 @@ class FakeHypervisor:
         self.job_error: Optional[VmError] = None
 
     def note(self, *call: Any) -> None:
-        """Record a call that changes something, and raise its error."""
+        """Record a call, and raise its error."""
         self.calls.append(call)
         self._raise(call[0])
 
@@ -175,7 +175,7 @@ class FakeHypervisor:
         return f"vm-{uuid}" if uuid in self.domains else None
 
     def state(self, uuid: str) -> tuple[str, str]:
-        self._raise("state")
+        self.note("state", uuid)
         domain = self._domain(uuid)
         return domain.state, domain.reason
 

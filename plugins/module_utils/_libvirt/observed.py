@@ -102,22 +102,31 @@ def list_domains(hypervisor: Hypervisor, asks_autostart: bool = False) -> Domain
     )
 
 
-def observe(hypervisor: Hypervisor, vm: Vm, domains: DomainList) -> ObservedVm:
-    """Return the current state of one VM. C(domains) saves calls; domains that came or went since are noticed."""
+def observe(hypervisor: Hypervisor, vm: Vm, domains: DomainList, trusts_off: bool = False) -> ObservedVm:
+    """Return the current state of one VM. C(domains) saves calls; domains that came or went since are noticed.
+
+    C(trusts_off): a domain that was off when they were listed is taken to be off, which only a prediction may do.
+    """
     holder = domains.holders.get(vm.domain_name)
     name_holder = holder if holder != vm.uuid else None
-    return replace(observe_domain(hypervisor, vm.uuid, domains, vm.autostart), name_holder=name_holder)
+    observed = observe_domain(hypervisor, vm.uuid, domains, vm.autostart, trusts_off)
+    return replace(observed, name_holder=name_holder)
 
 
 def observe_domain(
-    hypervisor: Hypervisor, uuid: str, domains: DomainList, desired_autostart: Optional[bool] = None
+    hypervisor: Hypervisor,
+    uuid: str,
+    domains: DomainList,
+    desired_autostart: Optional[bool] = None,
+    trusts_off: bool = False,
 ) -> ObservedVm:
-    """Return the current state of a VM given by its UUID, including autostart."""
+    """Return the current state of a VM given by its UUID, including autostart; see L(observe)."""
     name = domains.names.get(uuid) or hypervisor.find(uuid)
     if name is None:
         return ObservedVm()
     try:
-        state, reason = hypervisor.state(uuid)
+        is_off = trusts_off and uuid in domains.names and uuid not in domains.active
+        state, reason = ("shutoff", "unknown") if is_off else hypervisor.state(uuid)
         active = state != "shutoff"
         return ObservedVm(
             state=state,

@@ -136,7 +136,7 @@ class TestGrowth:
         task = context("running")
         store: Any = Store(task.system)
         GrowVolume(VOLUME, WRITTEN, 16 * MIB, "vda", store).do(task)
-        assert (store.calls, task.hypervisor.calls) == ([], [("resize_block", UUID, "vda", 16 * MIB)])
+        assert (store.calls, task.hypervisor.changes) == ([], [("resize_block", UUID, "vda", 16 * MIB)])
 
     def test_cannot_be_undone(self) -> None:
         task = context()

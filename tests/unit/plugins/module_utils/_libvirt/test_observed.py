@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Autostart is read from libvirt only if the list of all domains doesn't have it."""
+"""libvirt is asked only for what the list of all domains doesn't have."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.observed impor
 from ansible_collections.zstack.kvm.tests.unit.fakes import FakeDomain, FakeHypervisor
 
 KNOWN, NEW = "a domain of the list", "one that came later"
+RUNNING = "a running domain of the list"
 
 
 @pytest.mark.parametrize(
@@ -47,3 +48,15 @@ def test_the_list_says_what_is_transient_but_of_domains_that_came_since(
     domains = DomainList({KNOWN: "name"}, frozenset({KNOWN}), frozenset(), transient=transient)
     assert observe_domain(libvirt, uuid, domains).persistent is persistent
     assert [call[0] for call in libvirt.calls].count("is_persistent") == asked
+
+
+@pytest.mark.parametrize(
+    ("uuid", "trusts_off", "asked"), [(KNOWN, True, 0), (KNOWN, False, 1), (NEW, True, 1), (RUNNING, True, 1)]
+)
+def test_the_list_says_what_is_off_if_it_is_trusted(uuid: str, trusts_off: bool, asked: int) -> None:
+    off, running = FakeDomain("shutoff", "destroyed"), FakeDomain("running", "booted")
+    libvirt: Any = FakeHypervisor({KNOWN: off, NEW: off, RUNNING: running})
+    domains = DomainList({KNOWN: "name", RUNNING: "other"}, frozenset({RUNNING}), frozenset())
+    found = observe_domain(libvirt, uuid, domains, trusts_off=trusts_off)
+    assert found.state == ("running" if uuid == RUNNING else "shutoff")
+    assert [call[0] for call in libvirt.calls].count("state") == asked

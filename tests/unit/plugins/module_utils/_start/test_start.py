@@ -145,6 +145,15 @@ class TestCheckMode:
         assert (result.actions, result.state) == (["define", "start"], "absent")
         assert (libvirt.changes, system.locked) == ([], [])
 
+    @pytest.mark.parametrize("check_mode", [True, False])
+    def test_alone_asks_for_no_state_of_a_vm_that_was_off_at_the_beginning(self, check_mode: bool) -> None:
+        libvirt = with_running_vm()
+        libvirt.destroy(UUID)
+        libvirt.calls.clear()
+        (result,) = run(libvirt, check_mode=check_mode)
+        asked = [call[0] for call in libvirt.calls].count("state")
+        assert (result.actions, asked > 0) == (["start"], not check_mode)
+
     def test_has_libvirt_check_the_definition(self) -> None:
         libvirt = FakeHypervisor()
         libvirt.errors["check_definition"] = VmError("invalid_domain", "no")

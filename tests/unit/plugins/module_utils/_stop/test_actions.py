@@ -73,7 +73,7 @@ class TestShutDown:
     def test_a_guest_that_is_off_gets_no_request(self) -> None:
         context = context_of(FakeDomain("shutoff"))
         shutdown().do(context)
-        assert context.was_off() and libvirt(context).calls == []
+        assert context.was_off() and libvirt(context).changes == []
 
     def test_a_guest_that_shuts_down_is_off(self) -> None:
         context = context_of(FakeDomain())
