@@ -14,7 +14,7 @@ from .hypervisors import HERE, TARGET_PYTHON, Failed, Hypervisors, run
 from .vms import Vm
 
 START, UNCHANGED, CHECK, CLONE = "start", "unchanged", "check", "clone"
-_ON_HYPERVISOR = {START: "start", UNCHANGED: "look", CLONE: "clone"}
+_ON_HYPERVISOR = {START: "start", UNCHANGED: "look", CHECK: "look", CLONE: "clone"}
 Domains = Mapping[str, Sequence[Mapping[str, str]]]
 VmsOfHosts = Mapping[str, Sequence[Vm]]
 
@@ -37,7 +37,7 @@ class Bare(Contender):
     """libvirt-python alone, with as many threads as zstack_vm_start uses by default; qemu-img creates clones."""
 
     name = "libvirt-python alone"
-    operations = (START, UNCHANGED, CLONE)
+    operations = (START, UNCHANGED, CHECK, CLONE)
     threads = os.cpu_count() or 1
 
     def prepare(self, hypervisors: Hypervisors, vms: VmsOfHosts, domains: Domains) -> None:

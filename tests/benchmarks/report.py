@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from . import archive
-from .contenders import CONTENDERS, OURS, RETURN_VMS
+from .contenders import BARE, CONTENDERS, OURS, RETURN_VMS
 from .profiles import CONTROLLER, HYPERVISOR
 from .workloads import CHECKED, CLONED, DEFINED, FLEET_RUNNING, FLEET_STARTED, RUNNING, STARTED
 
@@ -104,11 +104,12 @@ def _growth(results: Results) -> str:
     medians = {
         (each["vms"], each["contender"]): each["median"] for each in results["measured"] if each["workload"] == DEFINED
     }
+    names = [contender.name for contender in (BARE, RETURN_VMS, OURS)]
     rows = [
-        [str(vms), *(f"{medians[vms, contender.name]:.2f} s" for contender in (RETURN_VMS, OURS))]
+        [str(vms), *(f"{medians[vms, name]:.2f} s" for name in names)]
         for vms in sorted({vms for vms, _contender in medians})
     ]
-    return _table(["VMs that are off, in check mode", RETURN_VMS.name, OURS.name], rows)
+    return _table(["VMs that are off, in check mode", *names], rows)
 
 
 def _single(results: Results) -> str:

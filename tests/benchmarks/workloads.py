@@ -117,8 +117,9 @@ class Session:
         prepare(self.one, {ONE: vms}, [BARE])
         BARE.script("define", self.one)
         for count in self.sizes.defined:
-            prepare(self.one, {ONE: vms[:count]}, [RETURN_VMS, OURS])
-            self.measured += in_rounds(DEFINED, CHECK, self.one, [RETURN_VMS, OURS], count, self.sizes)
+            able = [BARE, RETURN_VMS, OURS]
+            prepare(self.one, {ONE: vms[:count]}, able)
+            self.measured += in_rounds(DEFINED, CHECK, self.one, able, count, self.sizes)
         self.memory[f"check of {len(vms)}"] = self._memory(OURS, "--check")
         self.profiles[DEFINED] = profiles((RETURN_VMS, OURS), self.one, self.sizes.profiled, "--check")
         self._compare(vms[: self.sizes.compared])
