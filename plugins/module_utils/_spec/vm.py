@@ -8,8 +8,8 @@ UUIDs are lower case with dashes, MAC addresses lower case with colons, sizes by
 An option without a value is C(None), or empty if it is a text or a list.
 With use_numa and max_vcpu_num, a topology that isn't given is C(None). C(option_path) is the
 object's path in the task's input (C(vms[0].data_volumes[1])), for messages.
-Named tuples, which take less time and memory than dataclasses. What must differ from a tuple of the same values, has
-a derived class, or holds secrets that its text must not show is a dataclass.
+The models are named tuples, which take less time and memory than dataclasses. One that must differ from a tuple of the
+same values, has a derived class, or holds secrets that its text must not show is a dataclass.
 """
 
 from __future__ import annotations
