@@ -96,8 +96,9 @@ def _time(seconds: float | None, own: float, is_own: bool) -> str:
 
 def _machine(results: Results) -> str:
     what = ", ".join(f"{name} {value}" for name, value in results["machine"].items())
-    count = results["sizes"]["repetitions"]
-    return f"Taken on {results['date']}: {what}. Medians of up to {count} rounds."
+    count, long = results["sizes"]["repetitions"], results["sizes"]["long"]
+    rounds = f"Medians of {count} rounds; a time of {long:.0f} s or more was measured once."
+    return f"Taken on {results['date']}: {what}. {rounds}"
 
 
 def _growth(results: Results) -> str:

@@ -13,8 +13,8 @@ class Sizes:
     """Numbers of VMs. The targets are about the last number of each; the others are for the plot.
 
     `defined` counts VMs that are off, to show how the time of a check grows with them. A contender is measured
-    `repetitions` times, but not again once its measurements have taken `enough` seconds altogether: a loop of minutes
-    is repetition enough. `profiled` counts the runs that a profile is the mean of.
+    `repetitions` times, but only once if that takes `long` seconds or more, as the longest loops do. `profiled` counts
+    the runs that a profile is the mean of.
     """
 
     started: tuple[int, ...] = (1, 10, 50)
@@ -27,8 +27,8 @@ class Sizes:
     vms_of_a_host: int = 5
     simulated_hosts: tuple[int, ...] = (50, 100, 200)
     vms_of_a_simulated_host: int = 20
-    repetitions: int = 3
-    enough: float = 40
+    repetitions: int = 5
+    long: float = 60
 
 
 # Only to see that everything works.

@@ -6,7 +6,13 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.zstack.kvm.tests.benchmarks.profiles import CATEGORIES, CONTROLLER, HYPERVISOR, by_category
+from ansible_collections.zstack.kvm.tests.benchmarks.profiles import (
+    CATEGORIES,
+    CONTROLLER,
+    HYPERVISOR,
+    SAMPLES_PER_SECOND,
+    by_category,
+)
 
 ARCHIVE = "/tmp/payload.zip/ansible"
 MODULE = f"{ARCHIVE}_collections/zstack/kvm/plugins"
@@ -53,12 +59,15 @@ def test_on_the_controller(function: str, category: str) -> None:
     worker = 'process 7:"ansible-playbook";WorkerProcess.run (/ansible/executor/process/worker.py:1)'
     builder = "_find_module_utils (/ansible/executor/module_common.py:978)"
     seconds = by_category(f"{worker};{builder};{function} 3\n{worker} 5\n", CATEGORIES[CONTROLLER])
-    assert {what: share for what, share in seconds.items() if share} == {category: 0.006, "the rest of Ansible": 0.01}
+    assert {what: share for what, share in seconds.items() if share} == {
+        category: 3 / SAMPLES_PER_SECOND,
+        "the rest of Ansible": 5 / SAMPLES_PER_SECOND,
+    }
 
 
 def test_samples_of_a_category_add_up() -> None:
     assert by_category("a;b 1\nc;d 2\na 4\n", [("first", "a"), ("second", ""), ("third", "z")]) == {
-        "first": 0.01,
-        "second": 0.004,
+        "first": 5 / SAMPLES_PER_SECOND,
+        "second": 2 / SAMPLES_PER_SECOND,
         "third": 0,
     }
