@@ -260,6 +260,10 @@ ERROR_CODES: dict[str, ErrorCode] = {
         "Another operation on the VM must finish first: a migration, a save, a snapshot, a backup.",
         'Wait until it has finished ("virsh domjobinfo"), then run the task again.',
     ),
+    "cgroup_busy": ErrorCode(
+        "The kernel was interrupted while libvirt set up the cgroup of the VM, at each of several attempts.",
+        "Run the task again.",
+    ),
     "vm_locked": ErrorCode(
         "Another task of this collection is working on the same VM.",
         "Run the task again when the other has finished.",
@@ -410,6 +414,7 @@ ERROR_CODES: dict[str, ErrorCode] = {
 # May succeed when retried without any change by the user.
 RETRYABLE = frozenset(
     {
+        "cgroup_busy",
         "connection_lost",
         "daemon_unavailable",
         "libvirt_hangs",

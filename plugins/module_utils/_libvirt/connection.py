@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from .._errors.errors import VmError
 from ..deadline import call_with_deadline, start_thread
 from ..foreign_text import clean, shorten
-from ..waiting import wait_until
+from ..waiting import wait_until, with_retries
 from .authentication import is_denied, open_authenticated
 from .binding import libvirt
 from .error_classification import broke_connection, classify
@@ -43,6 +43,10 @@ ANSWER_SECONDS = 10
 CHANGE_SECONDS = 60
 # libvirt itself waits 30 seconds at most for a call of the same domain. Probing all of a host's QEMUs takes longer.
 LIBVIRT_SECONDS = 120
+# The kernel refuses the BPF program of a domain's devices (EAGAIN) when libvirtd gets a signal meanwhile, for instance
+# because a child has ended. libvirt does not load it again, as libbpf would, but undoes what it has begun.
+_CGROUP_ATTEMPTS = 5
+_CGROUP_PAUSE = 0.1
 
 
 _loop_started = threading.Lock()
@@ -207,6 +211,10 @@ class Connection:
 
         Raise C(vm_busy) if all slots are waiting for other QEMUs during that time.
         """
+        call = partial(self._call_qemu_once, seconds, what, function, *arguments)
+        return with_retries(call, lambda error: error.code == "cgroup_busy", _CGROUP_ATTEMPTS, _CGROUP_PAUSE)
+
+    def _call_qemu_once(self, seconds: float, what: str, function: Callable[..., Any], *arguments: Any) -> Any:
         if not self._slow_calls.acquire(timeout=seconds):
             message = "cannot %s: libvirt has waited for the QEMUs of %d other VMs for %g seconds"
             raise VmError("vm_busy", message % (what, SLOW_CALLS_AT_ONCE, seconds))

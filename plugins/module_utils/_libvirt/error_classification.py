@@ -23,6 +23,7 @@ from ..foreign_text import shorten
 # libvirt's numbers, from its virterror.h.
 _INTERNAL_ERROR, _SYSTEM_ERROR = 1, 38
 _RPC_SOURCE, _QEMU_SOURCE, _STORAGE_SOURCE, _NWFILTER_SOURCE, _FIREWALL_SOURCE, _REMOTE_SOURCE = 7, 10, 18, 33, 59, 13
+_CGROUP_SOURCE = 54
 _BY_NUMBER = {
     5: "libvirt_unavailable",  # NO_CONNECT
     8: "invalid_domain",  # INVALID_ARG
@@ -56,6 +57,7 @@ _BY_SOURCE_AND_ERRNO = {
     (_STORAGE_SOURCE, errno.ENOENT): "image_missing",
     (_STORAGE_SOURCE, errno.EACCES): "image_permission",
     (_STORAGE_SOURCE, errno.EPERM): "image_permission",
+    (_CGROUP_SOURCE, errno.EAGAIN): "cgroup_busy",
     # Network devices are looked up by parts of libvirt that have no number of their own.
     (0, errno.ENODEV): "bridge_missing",
     (_QEMU_SOURCE, errno.ECONNRESET): "qemu_failed",

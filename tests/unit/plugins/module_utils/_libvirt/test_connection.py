@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,8 +19,8 @@ from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.connection imp
 from ansible_collections.zstack.kvm.tests.unit.plugins.module_utils._libvirt.node import libvirt_error
 
 URI = "test:///default"
-# VIR_FROM_RPC, VIR_FROM_QEMU
-RPC, QEMU = 7, 10
+# VIR_FROM_RPC, VIR_FROM_QEMU, VIR_FROM_CGROUP
+RPC, QEMU, CGROUP = 7, 10, 54
 
 
 @pytest.fixture
@@ -181,8 +182,22 @@ class TestEveryCallHasADeadline:
 
 
 class TestCallsThatWaitForAQemu:
+    @pytest.fixture
+    def interruptions(self, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+        """Return the errors of libvirt whose loading of a BPF program a signal has interrupted."""
+        monkeypatch.setattr(connection, "_CGROUP_PAUSE", 0)
+        return [libvirt_error(libvirt.VIR_ERR_SYSTEM_ERROR, CGROUP, system_errno=errno.EAGAIN) for _time in range(100)]
+
     def test_return_its_answer(self) -> None:
         assert connected()._call_qemu(60, "ask", "an answer {}".format, 1) == "an answer 1"
+
+    def test_are_made_again_while_the_kernel_is_interrupted(self, interruptions: list[Any]) -> None:
+        del interruptions[4:]
+        assert connected()._call_qemu(60, "start", lambda: fail(interruptions.pop()) if interruptions else 1) == 1
+
+    def test_are_given_up_when_it_is_interrupted_each_time(self, interruptions: list[Any]) -> None:
+        error = failed(connected()._call_qemu, 60, "start", lambda: fail(interruptions.pop()))
+        assert (error.code, len(interruptions)) == ("cgroup_busy", 95)
 
     def test_end_when_it_hangs(self, hang: Any) -> None:
         error = failed(connected()._call_qemu, 0.01, "ask it", hang)
