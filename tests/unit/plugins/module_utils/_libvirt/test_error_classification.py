@@ -177,7 +177,7 @@ TRANSLATED = [
     ("disk_full", 38, 0, 28, "Datei '/etc/libvirt/qemu/a.xml.new' konnte nicht erstellt werden: Auf dem Gerät ist kein "
      "Speicherplatz mehr verfügbar"),
     ("address_in_use", 38, 7, 98, "Socket kann nicht gebunden werden: Die Adresse wird bereits verwendet"),
-    ("cgroup_busy", 38, 54, 11, "failed to load cgroup BPF prog: Die Ressource ist zur Zeit nicht verfügbar"),
+    ("cgroup_busy", 38, 54, 11, "cgroup-BPF-Programm konnte nicht geladen werden: zur Zeit nicht verfügbar"),
     ("libvirt_denied", 45, 7, -1, "Authentifizierung fehlgeschlagen: Zugriff verweigert"),
     ("daemon_unavailable", 38, 7, 2, "Socket-Erstellung zu '/run/libvirt/virtlogd-sock' fehlgeschlagen: Datei oder "
      "Verzeichnis nicht gefunden"),
