@@ -13,8 +13,8 @@ from . import module_process
 from .contenders import Playbook
 from .hypervisors import Hypervisors
 
-# py-spy stops the process for each sample, which slows it down by about a tenth at this rate. Without stopping it,
-# py-spy loses up to half of the samples: the stacks change while it reads them.
+# py-spy stops the process for each sample, so a higher rate would slow it down more. Without stopping it, py-spy loses
+# samples, because the stacks change while it reads them, and they would count as waiting.
 SAMPLES_PER_SECOND = 100
 CONTROLLER, HYPERVISOR = "controller", "hypervisor"
 # A sampled stack belongs to the first category whose text it contains.
