@@ -61,6 +61,7 @@ def main(arguments: list[str]) -> int:
         "simulated": [asdict(cost) for cost in costs],
         "archives": {module: asdict(archive) for module, archive in sent.items()},
         "seconds_in_profiles": session.profiles,
+        "seconds_in_libvirt_calls": session.libvirt_calls,
         "targets": [
             {**asdict(each), "met": each.met}
             for each in targets(session.measured, session.compared, session.memory, costs, sizes)

@@ -48,12 +48,12 @@ class Bare(Contender):
     def do(self, operation: str, hypervisors: Hypervisors) -> None:
         self.script(_ON_HYPERVISOR[operation], hypervisors)
 
-    def script(self, operation: str, hypervisors: Hypervisors) -> list[str]:
-        """Run the script of libvirt-python on every host."""
+    def script(self, operation: str, hypervisors: Hypervisors, profiler: Sequence[str] = ()) -> list[str]:
+        """Run the script of libvirt-python on every host; `profiler` begins the command."""
         # Removing VMs means waiting for their QEMUs, and is not measured.
         threads = 8 if operation == "remove" else self.threads
         arguments = [f"{hypervisors.directory}/domains-HOST.json", str(threads)]
-        words = [TARGET_PYTHON, str(HERE / "bare_libvirt.py"), operation, *arguments]
+        words = [*profiler, TARGET_PYTHON, str(HERE / "bare_libvirt.py"), operation, *arguments]
         return run(hypervisors.scripts(*words), hypervisors.checkout.environment())
 
 

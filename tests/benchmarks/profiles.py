@@ -1,21 +1,16 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Profiles of tasks that change nothing, taken by py-spy: how long the controller and the module work on what."""
+"""Profiles of tasks, taken by py-spy: how long the controller and the module work on what."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 
-from . import module_process
+from . import module_process, py_spy
 from .contenders import Playbook
 from .hypervisors import Hypervisors
 
-# py-spy stops the process for each sample, so a higher rate would slow it down more. Without stopping it, py-spy loses
-# samples, because the stacks change while it reads them, and they would count as waiting.
-SAMPLES_PER_SECOND = 100
 CONTROLLER, HYPERVISOR = "controller", "hypervisor"
 # A sampled stack belongs to the first category whose text it contains.
 Categories = Sequence[tuple[str, str]]
@@ -49,10 +44,21 @@ WAITING = "waiting for libvirt and files, and starting Python"
 
 
 def profiles(
-    tasks: Sequence[Playbook], hypervisors: Hypervisors, rounds: int, *arguments: str
+    tasks: Sequence[Playbook],
+    hypervisors: Hypervisors,
+    rounds: int,
+    *arguments: str,
+    after: Callable[[], None] = lambda: None,
 ) -> dict[str, dict[str, dict[str, float]]]:
-    """Return the seconds of one run, by side, task and category; WAITING is what is left of the module's process."""
-    runs = [(task.name, _profile(task, hypervisors, arguments)) for _round in range(rounds) for task in tasks]
+    """Return the seconds of one run, by side, task and category; WAITING is what is left of the module's process.
+
+    `after` is called after each run.
+    """
+    runs = []
+    for _round in range(rounds):
+        for task in tasks:
+            runs.append((task.name, _profile(task, hypervisors, arguments)))
+            after()
     return {
         side: {task.name: _mean([run[side] for name, run in runs if name == task.name]) for task in tasks}
         for side in CATEGORIES
@@ -66,27 +72,20 @@ def _profile(task: Playbook, hypervisors: Hypervisors, arguments: Sequence[str])
         hypervisors,
         *arguments,
         # The module's threads take turns in running Python code; one that could run if it were its turn does not count.
-        profiler=_profiler(hypervisors, files[HYPERVISOR], "--gil"),
-        of_controller=_profiler(hypervisors, files[CONTROLLER], "--subprocesses"),
+        profiler=py_spy.record(hypervisors, files[HYPERVISOR], "--gil"),
+        of_controller=py_spy.record(hypervisors, files[CONTROLLER], "--subprocesses"),
     )
     run = {side: by_category(files[side].read_text(encoding="utf-8"), CATEGORIES[side]) for side in CATEGORIES}
     run[HYPERVISOR][WAITING] = process.seconds - sum(run[HYPERVISOR].values())
     return run
 
 
-def _profiler(hypervisors: Hypervisors, output: Path, *options: str) -> list[str]:
-    # py-spy leaves out threads that sleep.
-    common = ["--rate", str(SAMPLES_PER_SECOND), "--full-filenames", "--format", "raw"]
-    return [hypervisors.checkout.program("py-spy"), "record", *common, *options, "--output", str(output), "--"]
-
-
 def by_category(samples: str, categories: Categories) -> dict[str, float]:
-    """Return the seconds of each category. Each line of `samples` has a stack, outermost frame first, and its count."""
-    counts = Counter({category: 0 for category, _text in categories})
-    for line in samples.splitlines():
-        stack, _space, count = line.rpartition(" ")
-        counts[next(category for category, text in categories if text in stack)] += int(count)
-    return {category: count / SAMPLES_PER_SECOND for category, count in counts.items()}
+    """Return the seconds of each category."""
+    seconds = {category: 0.0 for category, _text in categories}
+    for stack, duration in py_spy.stacks(samples):
+        seconds[next(category for category, text in categories if text in stack)] += duration
+    return seconds
 
 
 def _mean(runs: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -30,6 +30,11 @@ _TITLES = {
     FLEET_STARTED: "start, %d hypervisors",
     FLEET_RUNNING: "run that changes nothing, %d hypervisors",
 }
+_PROFILED = {
+    STARTED: "a start",
+    RUNNING: "a run that changes nothing",
+    DEFINED: "check mode of VMs that are off",
+}
 # Stands for an operation that a contender does not support, and for a floor that is not measured.
 _NONE = "–"
 
@@ -45,6 +50,9 @@ def as_text(results: Results) -> str:
         _memory(results),
         _archives(results),
         _parts(results),
+        _profile(results, STARTED, HYPERVISOR),
+        _profile(results, STARTED, CONTROLLER),
+        _libvirt_calls(results),
         _profile(results, RUNNING, HYPERVISOR),
         _profile(results, RUNNING, CONTROLLER),
         _profile(results, DEFINED, HYPERVISOR),
@@ -147,8 +155,19 @@ def _profile(results: Results, workload: str, side: str) -> str:
     categories = next(iter(profiles.values()))
     rows = [[what, *(_milliseconds(profile[what]) for profile in profiles.values())] for what in categories]
     rows.append(["together", *(_milliseconds(sum(profile.values())) for profile in profiles.values())])
-    run = "a run that changes nothing" if workload == RUNNING else "check mode of VMs that are off"
-    return _table([f"on the {side}, in {run}", *profiles], rows)
+    return _table([f"on the {side}, in {_PROFILED[workload]}", *profiles], rows)
+
+
+def _libvirt_calls(results: Results) -> str:
+    contenders = results["seconds_in_libvirt_calls"]
+    methods = dict.fromkeys(method for seconds in contenders.values() for method in sorted(seconds))
+    rows = [[name, *(_called(seconds.get(name)) for seconds in contenders.values())] for name in methods]
+    rows.append(["together", *(_called(sum(seconds.values())) for seconds in contenders.values())])
+    return _table(["a start's threads, added up, in calls of libvirt", *contenders], rows)
+
+
+def _called(seconds: float | None) -> str:
+    return _NONE if seconds is None else _milliseconds(seconds)
 
 
 def _milliseconds(seconds: float) -> str:

@@ -9,7 +9,7 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from . import imports, module_process
+from . import imports, libvirt_calls, module_process
 from .contenders import (
     BARE,
     CHECK,
@@ -54,6 +54,8 @@ class Session:
         self.compared: Mapping[str, float] = {}
         # Seconds of one run, by workload, side, task and what is done.
         self.profiles: dict[str, Mapping[str, Mapping[str, Mapping[str, float]]]] = {}
+        # Seconds of a start's threads, by contender and method of libvirt-python.
+        self.libvirt_calls: Mapping[str, Mapping[str, float]] = {}
         # Seconds, by import.
         self.imported: Mapping[str, float] = {}
 
@@ -71,16 +73,18 @@ class Session:
 
     def _start(self) -> None:
         vms = create_vms(self.one.directory / "images", 0, self.sizes.started[-1])
+
+        def clean() -> None:
+            expect_running(self.one, count)
+            BARE.script("remove", self.one)
+
         for count in self.sizes.started:
             prepare(self.one, {ONE: vms[:count]})
-
-            def clean(count: int = count) -> None:
-                expect_running(self.one, count)
-                BARE.script("remove", self.one)
-
             if count == self.sizes.started[0]:
                 self._warm_up()
             self._measure(STARTED, START, self.one, count, after=clean)
+        self.profiles[STARTED] = profiles((OURS,), self.one, self.sizes.profiled, after=clean)
+        self.libvirt_calls = libvirt_calls.of_starts(self.one, self.sizes.profiled, clean)
 
     def _cloned(self) -> None:
         vms = create_clones(self.one.directory / "images", 4, self.sizes.cloned)
