@@ -14,7 +14,8 @@ from . import module_process, py_spy
 from .contenders import BARE, OURS, START
 from .hypervisors import Hypervisors
 
-_IN_LIBVIRT = re.compile(r"(\w+) \(/usr/lib/python3/dist-packages/libvirt\.py:")
+# A method's name, without what tells one that takes flags from one that takes none
+_IN_LIBVIRT = re.compile(r"(\w+?)(?:(?:With)?Flags)? \(/usr/lib/python3/dist-packages/libvirt\.py:")
 # A thread of the module is in it all the time.
 _EVENT_LOOP = "virEventRunDefaultImpl"
 
