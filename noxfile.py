@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,6 +29,7 @@ from tests.run.checkout import STANDARD_PATH, Checkout  # noqa: E402
 from tests.run.lock import alone  # noqa: E402
 from tests.run.result import AGAIN  # noqa: E402
 from tests.run.setup import Setup, SetupError  # noqa: E402
+from tests.run.side_by_side import AT_ONCE  # noqa: E402
 from tests.run.stage import staged  # noqa: E402
 
 nox.needs_version = ">=2025.2.9"
@@ -128,8 +128,7 @@ def integration(session: nox.Session) -> None:
         name = session.posargs[0][len(HYPERVISOR_OPTION) :]
         _try_system(session, f"{name}/integration", name, "tests/integration", *session.posargs[1:])
         return
-    # Tests wait at times: one more than there are CPUs.
-    at_once = min(os.cpu_count() or 1, 3) + 1
+    at_once = min(AT_ONCE, 4)
     common = ["--verbose", "--durations=40", "--dist=loadfile", "tests/integration", *session.posargs]
     python = str(CHECKOUT.venv / "bin" / "python")
     failures = Failures()
@@ -192,7 +191,7 @@ def _try_system(
 @session
 def molecule(session: nox.Session) -> None:
     """Run the molecule scenarios."""
-    pytest(session, "molecule", "--verbose", "--numprocesses=auto", "tests/molecule", *session.posargs)
+    pytest(session, "molecule", "--verbose", f"--numprocesses={AT_ONCE}", "tests/molecule", *session.posargs)
 
 
 @session
