@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.zstack.kvm.tests.benchmarks.libvirt_calls import by_method
 from ansible_collections.zstack.kvm.tests.benchmarks.profiles import (
     CATEGORIES,
     CONTROLLER,
@@ -72,16 +71,3 @@ def test_samples_of_a_category_add_up() -> None:
         "second": 2 / SAMPLES_PER_SECOND,
         "third": 0,
     }
-
-
-def test_calls_of_libvirt_are_counted_by_the_method_that_is_called_from_outside() -> None:
-    create = f"createWithFlags ({LIBRARIES}/libvirt.py:1390)"
-    open_ = f"open ({LIBRARIES}/libvirt.py:168);_init ({LIBRARIES}/libvirt.py:1)"
-    events = f"_bootstrap (/threading.py:1);virEventRunDefaultImpl ({LIBRARIES}/libvirt.py:429)"
-    samples = [f"{START};{create} 7", f"{START};{open_} 2", f"{RUN};{create} 1", f"{RUN} 5", f"{events} 90"]
-    assert by_method("\n".join(samples)) == {"create": 8 / SAMPLES_PER_SECOND, "open": 2 / SAMPLES_PER_SECOND}
-
-
-@pytest.mark.parametrize("method", ["defineXML", "defineXMLFlags"])
-def test_a_method_with_flags_is_the_one_without(method: str) -> None:
-    assert set(by_method(f"{START};{method} ({LIBRARIES}/libvirt.py:4590) 1")) == {"defineXML"}
