@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from . import module_process, py_spy
 from .contenders import BARE, OURS, START
@@ -35,19 +34,15 @@ def of_starts(hypervisors: Hypervisors, rounds: int, after: Callable[[], None]) 
     def start_ours() -> None:
         module_process.of_task(OURS, hypervisors, profiler=profiler)
 
-    return {
-        contender.name: _mean_of(start, samples, rounds, after)
-        for contender, start in ((BARE, start_bare), (OURS, start_ours))
-    }
-
-
-def _mean_of(start: Callable[[], None], samples: Path, rounds: int, after: Callable[[], None]) -> dict[str, float]:
-    together = ""
+    taken = {BARE.name: "", OURS.name: ""}
     for _round in range(rounds):
-        start()
-        together += samples.read_text(encoding="utf-8")
-        after()
-    return {method: seconds / rounds for method, seconds in by_method(together).items()}
+        for name, start in ((BARE.name, start_bare), (OURS.name, start_ours)):
+            start()
+            taken[name] += samples.read_text(encoding="utf-8")
+            after()
+    return {
+        name: {method: seconds / rounds for method, seconds in by_method(text).items()} for name, text in taken.items()
+    }
 
 
 def by_method(samples: str) -> Mapping[str, float]:
