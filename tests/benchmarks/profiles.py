@@ -39,6 +39,8 @@ CATEGORIES: Mapping[str, Categories] = {
         ("the rest of Ansible and Python", ""),
     ),
 }
+# The module's threads take turns in running Python code; one that could run if it were its turn does not count.
+_OPTIONS = {CONTROLLER: "--subprocesses", HYPERVISOR: "--gil"}
 # Of the module's process: the time in which none of its threads runs Python code
 WAITING = "waiting for libvirt and files, and starting Python"
 
@@ -48,34 +50,37 @@ def profiles(
     hypervisors: Hypervisors,
     rounds: int,
     *arguments: str,
+    sides: Sequence[str] = (CONTROLLER, HYPERVISOR),
     after: Callable[[], None] = lambda: None,
 ) -> dict[str, dict[str, dict[str, float]]]:
     """Return the seconds of one run, by side, task and category; WAITING is what is left of the module's process.
 
-    `after` is called after each run.
+    HYPERVISOR is always among the sides. `after` is called after each run.
     """
     runs = []
     for _round in range(rounds):
         for task in tasks:
-            runs.append((task.name, _profile(task, hypervisors, arguments)))
+            runs.append((task.name, _profile(task, hypervisors, arguments, sides)))
             after()
     return {
         side: {task.name: _mean([run[side] for name, run in runs if name == task.name]) for task in tasks}
-        for side in CATEGORIES
+        for side in sides
     }
 
 
-def _profile(task: Playbook, hypervisors: Hypervisors, arguments: Sequence[str]) -> dict[str, dict[str, float]]:
-    files = {side: hypervisors.directory / f"samples-of-{side}" for side in CATEGORIES}
+def _profile(
+    task: Playbook, hypervisors: Hypervisors, arguments: Sequence[str], sides: Sequence[str]
+) -> dict[str, dict[str, float]]:
+    files = {side: hypervisors.directory / f"samples-of-{side}" for side in sides}
+    profilers = {side: py_spy.record(hypervisors, files[side], _OPTIONS[side]) for side in sides}
     process = module_process.of_task(
         task,
         hypervisors,
         *arguments,
-        # The module's threads take turns in running Python code; one that could run if it were its turn does not count.
-        profiler=py_spy.record(hypervisors, files[HYPERVISOR], "--gil"),
-        of_controller=py_spy.record(hypervisors, files[CONTROLLER], "--subprocesses"),
+        profiler=profilers[HYPERVISOR],
+        of_controller=profilers.get(CONTROLLER, ()),
     )
-    run = {side: by_category(files[side].read_text(encoding="utf-8"), CATEGORIES[side]) for side in CATEGORIES}
+    run = {side: by_category(files[side].read_text(encoding="utf-8"), CATEGORIES[side]) for side in sides}
     run[HYPERVISOR][WAITING] = process.seconds - sum(run[HYPERVISOR].values())
     return run
 

@@ -50,7 +50,6 @@ def as_text(results: Results) -> str:
         _memory(results),
         _archives(results),
         _parts(results),
-        # Not the controller's: py-spy takes its short sleeps, while it waits for a long task, for work.
         _profile(results, STARTED, HYPERVISOR),
         _libvirt_calls(results),
         _profile(results, RUNNING, HYPERVISOR),

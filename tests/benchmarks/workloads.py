@@ -25,7 +25,7 @@ from .contenders import (
 )
 from .hypervisors import HERE, ONE, TARGET_PYTHON, Failed, Hypervisors, run, spread, target_environment
 from .measure import Measured, in_rounds
-from .profiles import profiles
+from .profiles import HYPERVISOR, profiles
 from .sizes import Sizes
 from .vms import Vm, create_clones, create_vms, read_json
 
@@ -83,7 +83,8 @@ class Session:
             if count == self.sizes.started[0]:
                 self._warm_up()
             self._measure(STARTED, START, self.one, count, after=clean)
-        self.profiles[STARTED] = profiles((OURS,), self.one, self.sizes.profiled, after=clean)
+        # Not the controller: py-spy takes its short sleeps, while it waits for a long task, for work.
+        self.profiles[STARTED] = profiles((OURS,), self.one, self.sizes.profiled, sides=(HYPERVISOR,), after=clean)
         self.libvirt_calls = libvirt_calls.of_starts(self.one, self.sizes.profiled, clean)
 
     def _cloned(self) -> None:

@@ -47,7 +47,7 @@ def test_all_is_measured_and_written_down(tmp_path: Path) -> None:
     assert all(found["files"] > 10 and found["bytes"] > 10_000 for found in results["archives"].values())
     assert all(found["parts"] for found in results["archives"].values())
     profiles = results["seconds_in_profiles"]
-    assert {workload: set(sides["controller"]) for workload, sides in profiles.items()} == {
+    assert {workload: set(sides["hypervisor"]) for workload, sides in profiles.items()} == {
         "start": {"zstack.kvm"},
         "unchanged": {*EMPTY, "zstack.kvm"},
         "check, off": {"a module that returns its VMs", "zstack.kvm"},
