@@ -134,6 +134,18 @@ class Playbook(Contender):
         return f"{type(self).__name__.lower()}-{what}.json"
 
 
+class BareInTask(Playbook):
+    """libvirt-python alone, run by an Ansible task: what Ansible itself takes, besides guests that boot meanwhile."""
+
+    name = "libvirt-python in a task"
+    operations = (START,)
+
+    def tasks(self) -> Sequence[Mapping[str, Any]]:
+        domains = "{{ playbook_dir }}/domains-{{ inventory_hostname }}.json"
+        argv = [TARGET_PYTHON, str(HERE / "bare_libvirt.py"), _ON_HYPERVISOR[START], domains, str(Bare.threads)]
+        return [{"name": "The VMs are started", "ansible.builtin.command": {"argv": argv}}]
+
+
 class Nothing(Playbook):
     """An Ansible task that does nothing."""
 
@@ -206,9 +218,18 @@ class CommunityLibvirt(Playbook):
 
 
 BARE = Bare()
+BARE_IN_TASK = BareInTask()
 NOTHING = Nothing()
 RETURN_VMS = ReturnVms()
 WITHOUT_VMS = WithoutVms()
 OURS = ZstackKvm()
 COMMUNITY = CommunityLibvirt()
-CONTENDERS: tuple[Contender, ...] = (BARE, Virsh(), NOTHING, WITHOUT_VMS, OURS, COMMUNITY)
+CONTENDERS: tuple[Contender, ...] = (
+    BARE,
+    BARE_IN_TASK,
+    Virsh(),
+    NOTHING,
+    WITHOUT_VMS,
+    OURS,
+    COMMUNITY,
+)

@@ -27,7 +27,7 @@ from .contenders import CONTENDERS, NOTHING, OURS  # noqa: E402
 from .simulated import PING, PLAYBOOK  # noqa: E402
 from .workloads import DEFINED, RUNNING, STARTED  # noqa: E402
 
-COLOURS = ("#6b7280", "#d97706", "#c4b5fd", "#93c5fd", "#2563eb", "#dc2626")
+COLOURS = ("#6b7280", "#86efac", "#d97706", "#c4b5fd", "#93c5fd", "#2563eb", "#dc2626")
 # The line style and the title of each workload.
 STYLES: dict[str, tuple[Any, str]] = {
     STARTED: ("solid", "start"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from .contenders import BARE, COMMUNITY, NOTHING, OURS, RETURN_VMS, WITHOUT_VMS
+from .contenders import BARE, BARE_IN_TASK, COMMUNITY, NOTHING, OURS, RETURN_VMS, WITHOUT_VMS
 from .measure import Measured
 from .simulated import PING, PLAYBOOK, Cost
 from .sizes import Sizes
@@ -22,8 +22,9 @@ _NOISE = 1.1
 class Target:
     """One target; `measured` must be at most, or at least, `limit`.
 
-    `floor` is what it would be if this collection did nothing for a VM, where that is measured; in check mode, if it
-    only looked, as libvirt-python alone does, read the options, built the domain and compared it.
+    `floor` is what it would be if this collection did nothing for a VM, where that is measured; in a start, if it only
+    did what libvirt-python alone does; in check mode, if it only looked, as libvirt-python alone does, read the
+    options, built the domain and compared it.
     """
 
     what: str
@@ -65,7 +66,7 @@ def targets(
             f"start of {started}, less a task that does nothing, against libvirt-python alone",
             (start - nothing) / bare,
             1.05,
-            floor=1 + (without_vms - nothing) / bare,
+            floor=(medians[STARTED, BARE_IN_TASK.name, started] - nothing + without_vms - nothing) / bare,
         ),
         Target(
             f"{sizes.cloned} linked clones created and started, less a task that does nothing, against qemu-img and "
@@ -127,7 +128,7 @@ def _of_fleet(medians: Mapping[tuple[str, str, int], float], sizes: Sizes) -> li
             f"start of {vms} on {sizes.hosts} hypervisors, less a task that does nothing, against libvirt-python alone",
             (medians[FLEET_STARTED, OURS.name, vms] - nothing) / bare,
             1.05,
-            floor=1 + (without_vms - nothing) / bare,
+            floor=(medians[FLEET_STARTED, BARE_IN_TASK.name, vms] - nothing + without_vms - nothing) / bare,
         ),
         Target(
             f"look at {vms} running VMs on {sizes.hosts} hypervisors against a task that does nothing",
