@@ -89,7 +89,7 @@ class ImageReader:
         return self._system.files.real_path(image) if is_on_host else image
 
     def _backing_on_host(self, link: Link) -> Optional[Link]:
-        return backing_on_host(link, self._system)
+        return readable_backing_on_host(link, self._system)
 
     def _backing_in_pool(self, link: Link) -> Optional[Link]:
         xml = self._hypervisor.storage_volume_xml(link.image) if link.image.startswith("/") else None
@@ -122,14 +122,22 @@ def links_below(links: Sequence[Link], ask: Callable[[Link], Optional[Link]]) ->
 
 
 def backing_on_host(link: Link, system: System) -> Optional[Link]:
-    """Return the backing file in a file's header, None for raw images, whose content the guest controls."""
+    """Return the backing file in a file's header, None for raw images, whose content the guest controls.
+
+    Raises C(path_unreadable).
+    """
     if system.is_remote or link.format != "qcow2" or not link.image.startswith("/"):
         return None
+    head = system.files.read_head(link.image, HEAD_BYTES)
+    return None if head is None else backing_of(link.image, head)
+
+
+def readable_backing_on_host(link: Link, system: System) -> Optional[Link]:
+    """Return the backing file as L(backing_on_host) does, None also if the header cannot be read."""
     try:
-        head = system.files.read_head(link.image, HEAD_BYTES)
+        return backing_on_host(link, system)
     except VmError:
         return None
-    return None if head is None else backing_of(link.image, head)
 
 
 def find_overlays(
@@ -288,7 +296,7 @@ def chain_problems(
     for image, volume in volumes.items():
         disk = overlays.defined.get(image)
         links = chain_of(disk) if disk is not None else [Link(image, volume.format or formats.get(volume.install_path))]
-        links += links_below(links, partial(backing_on_host, system=system))
+        links += links_below(links, partial(readable_backing_on_host, system=system))
         message = _missing_link(links, volume, image, system)
         if message is not None:
             problems.append(Problem(option_path_of(volume), message, "image_missing"))

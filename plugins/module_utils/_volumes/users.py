@@ -35,13 +35,17 @@ class OpenDisk(NamedTuple):
 
 @dataclass(frozen=True)
 class _Disk:
-    """A disk of a domain, and its images from the one that its guest writes to down."""
+    """A disk of a domain, and its images from the one that its guest writes to down.
+
+    C(unread) is why those further down are not known.
+    """
 
     label: str
     vm_uuid: str
     target: str
     running: bool
     images: tuple[str, ...]
+    unread: Optional[VmError]
 
 
 class ImageUsers:
@@ -57,6 +61,13 @@ class ImageUsers:
             (disk.label for disk in self._disks if self._canonical(image) in map(self._canonical, disk.images)), None
         )
 
+    def check_chains(self) -> None:
+        """Raise C(path_unreadable) if a domain's disk may have images that are not known."""
+        for disk in self._disks:
+            if disk.unread is not None:
+                message = "the images of %s are not known: %s" % (disk.label, disk.unread.message)
+                raise disk.unread.replaced(message=message)
+
     def open_disk(self, image: str) -> Optional[OpenDisk]:
         """Return the disk of a running domain that has the image as its active one."""
         for disk in self._disks:
@@ -70,11 +81,14 @@ class ImageUsers:
         return next((disk.label for disk in self._disks if name in map(self._canonical, disk.images[1:])), None)
 
     def clone_of(self, image: str) -> Optional[str]:
-        """Return an image that has this one as its backing file, of those in its storage and in the domains'."""
+        """Return an image that has this one as its backing file, of those in its storage and in the domains'.
+
+        Raises C(path_unreadable): what can't be read may be one.
+        """
         name = self._canonical(image)
         for path in self._files_of_storages(image):
-            head = _head(self._system, path, len(QCOW2_MAGIC))
-            backing = backing_of(path, _head(self._system, path, HEAD_BYTES)) if head == QCOW2_MAGIC else None
+            is_qcow2 = self._head(path, len(QCOW2_MAGIC)) == QCOW2_MAGIC
+            backing = backing_of(path, self._head(path, HEAD_BYTES)) if is_qcow2 else None
             if backing is not None and self._canonical(backing.image) == name:
                 return path
         return None
@@ -89,19 +103,15 @@ class ImageUsers:
             searched += [root] if recursive else []
             yield from self._system.files.files_in(root, QCOW2_LEAST_BYTES, recursive)
 
+    def _head(self, path: str, size: int) -> bytes:
+        return self._system.files.read_head(path, size) or b""
+
     def _canonical(self, image: str) -> str:
         return self._system.files.real_path(image) if image.startswith("/") else image
 
 
 def _is_file_path(image: str) -> bool:
     return image.startswith("/dev/shm/") or (image.startswith("/") and not image.startswith("/dev/"))  # nosec
-
-
-def _head(system: HostSystem, path: str, size: int) -> bytes:
-    try:
-        return system.files.read_head(path, size) or b""
-    except VmError:
-        return b""
 
 
 def _all_disks(hypervisor: Hypervisor, system: HostSystem) -> Iterator[_Disk]:
@@ -114,12 +124,17 @@ def _all_disks(hypervisor: Hypervisor, system: HostSystem) -> Iterator[_Disk]:
                     raise error.replaced(message="VM %s: %s" % (listed.uuid, error.message)) from error
                 continue
             for disk in domain.iterfind("devices/disk"):
-                images = _images_of(disk, system)
+                images, unread = _images_of(disk, system)
                 if images:
-                    yield _Disk(label(domain), listed.uuid, disk.find("target").get("dev", ""), not inactive, images)
+                    target = disk.find("target").get("dev", "")
+                    yield _Disk(label(domain), listed.uuid, target, not inactive, images, unread)
 
 
-def _images_of(disk: etree._Element, system: HostSystem) -> tuple[str, ...]:
+def _images_of(disk: etree._Element, system: HostSystem) -> tuple[tuple[str, ...], Optional[VmError]]:
     links = chain_of(disk)
-    below = links_below(links, partial(backing_on_host, system=system))
-    return (*(link.image for link in (*links, *below)), *mirror_images(disk))
+    images, unread = [link.image for link in links], None
+    try:
+        images += [link.image for link in links_below(links, partial(backing_on_host, system=system))]
+    except VmError as error:
+        unread = error
+    return (*images, *mirror_images(disk)), unread

@@ -149,6 +149,7 @@ class VolumeTask:
         owner = users.domain_of(image)
         if owner is not None:
             raise VmError("volume_in_use", "%s is not removed: %s has it" % (volume.install_path, owner))
+        users.check_chains()
         clone = users.clone_of(image)
         if clone is not None:
             message = "%s is not removed: it is the backing file of %s" % (volume.install_path, clone)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import HostSystem
 from ansible_collections.zstack.kvm.plugins.module_utils._storage import backing_files
 from ansible_collections.zstack.kvm.plugins.module_utils._volumes.users import ImageUsers
@@ -90,3 +91,34 @@ class TestCloneOf:
         qcow2(storages / "other/clone", str(image))
         (storages / "ps/link").symlink_to(storages / "other")
         assert users().clone_of(str(image)) is None
+
+    def test_an_image_that_cannot_be_read_may_be_one(self, storages: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        image = qcow2(storages / "ps/image")
+        clone = qcow2(storages / "ps/clone", str(image))
+        system = HostSystem()
+        read_head = system.files.read_head
+
+        def read_all_but_the_clone(path: str, size: int) -> Any:
+            if path == str(clone):
+                raise VmError("path_unreadable", "cannot read %s" % path)
+            return read_head(path, size)
+
+        monkeypatch.setattr(system.files, "read_head", read_all_but_the_clone)
+        hypervisor: Any = FakeHypervisor({})
+        with pytest.raises(VmError, match="cannot read .*/ps/clone"):
+            ImageUsers(hypervisor, system).clone_of(str(image))
+
+
+class TestChains:
+    def test_that_can_be_read_are_fine(self, storages: Path) -> None:
+        disk = qcow2(storages / "ps/disk", str(qcow2(storages / "ps/image")))
+        users(FakeDomain(state="shutoff", defined=DISK % ("qcow2", disk))).check_chains()
+
+    def test_with_an_image_that_cannot_be_read_are_not(self, storages: Path) -> None:
+        # A directory cannot be read, not even by root.
+        (storages / "ps/below").mkdir(parents=True)
+        disk = qcow2(storages / "ps/disk", str(storages / "ps/below"))
+        found = users(FakeDomain(state="shutoff", defined=DISK % ("qcow2", disk)))
+        with pytest.raises(VmError, match="the images of .* are not known: cannot read .*/ps/below") as raised:
+            found.check_chains()
+        assert raised.value.code == "path_unreadable"

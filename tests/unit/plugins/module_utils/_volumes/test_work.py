@@ -182,6 +182,16 @@ class TestARemoval:
         assert codes([result]) == ["volume_in_use"]
         assert result.failure is not None and "backing file of /clone" in result.failure.error.message
 
+    def test_where_the_images_of_a_domain_are_unknown_is_a_problem(
+        self, store: FakeVolumes, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def unreadable(users: ImageUsers) -> None:
+            raise VmError("path_unreadable", "cannot read /overlay")
+
+        store.volumes["/a"] = AS_DESIRED
+        monkeypatch.setattr(ImageUsers, "check_chains", unreadable)
+        assert (codes(run("/a", absent=True)), store.changes) == (["path_unreadable"], [])
+
     def test_of_one_that_a_process_has_open_is_a_problem(self, store: FakeVolumes) -> None:
         store.volumes["/a"] = AS_DESIRED
         store.errors["check_closed"] = VmError("volume_in_use", "is open")
