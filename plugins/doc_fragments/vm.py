@@ -75,7 +75,7 @@ options:
             default: file
           volume_uuid:
             description:
-              - ZStack's UUID of the volume.
+              - ZStack's UUID of the volume. It has no effect on the VM.
             type: str
           use_virtio:
             description:
@@ -352,7 +352,7 @@ options:
             required: true
           image_uuid:
             description:
-              - ZStack's UUID of the image.
+              - ZStack's UUID of the image. It has no effect on the VM.
             type: str
           device_id:
             description:
@@ -392,7 +392,7 @@ options:
             choices: [vhost]
           image_uuid:
             description:
-              - ZStack's UUID of the image.
+              - ZStack's UUID of the image. It has no effect on the VM.
             type: str
           device_id:
             description:

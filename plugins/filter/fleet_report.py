@@ -125,20 +125,21 @@ def _level(marks: Iterable[Mapping[str, str]], otherwise: str) -> str:
 
 def _hypervisor(each: Mapping[str, Any], rows: Sequence[Row]) -> Row:
     asked, seen, problem = each.get("hypervisor") or {}, each.get("vms") or {}, each.get("problem") or ""
-    running = [row for row in rows if row["runs"]]
+    active = [row for row in rows if row["runs"]]
     row: Row = {
         "name": each["name"],
         "vms": len([row for row in rows if row["state"] not in ("absent", "unknown")]),
-        "running": len(running),
+        "active": len(active),
+        "down": asked.get("uuid") is None,
         "needs_attention": len([row for row in rows if row["level"] in ("bad", "warn")]),
-        "vm_cpus": sum(row["cpus"] or 0 for row in running),
-        "vm_memory": sum(row["memory"] or 0 for row in running),
+        "vm_cpus": sum(row["cpus"] or 0 for row in active),
+        "vm_memory": sum(row["memory"] or 0 for row in active),
         "message": "",
         "marks": [],
     }
     for key in _FACTS:
         row[key] = asked.get(key)
-    if asked.get("uuid") is None:
+    if row["down"]:
         row["marks"].append(_mark("bad", "unreachable" if asked.get("unreachable") else "down"))
         row["message"] = _message(asked)
     elif "vms" not in seen:
@@ -294,7 +295,7 @@ def _summary(hypervisors: Sequence[Row], vms: Sequence[Row]) -> dict[str, Any]:
 
     return {
         "hypervisors": len(hypervisors),
-        "hypervisors_down": [row["name"] for row in hypervisors if row["level"] == "bad"],
+        "hypervisors_down": [row["name"] for row in hypervisors if row["down"]],
         "vms": len(vms),
         "running": len([row for row in vms if row["state"] == "running"]),
         "needs_attention": named(row for row in vms if row["level"] in ("bad", "warn")),

@@ -65,7 +65,7 @@ def fail_for_input(module: AnsibleModule, problems: Sequence[Problem], secrets: 
 
 
 def cancelled_by_signals() -> threading.Event:
-    """Return an event that SIGTERM and SIGINT set: current VMs are finished, and no other is begun."""
+    """Return an event that SIGTERM, SIGINT and SIGHUP set: current VMs are finished, and no other is begun."""
     cancelled = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_received: cancelled.set())

@@ -144,7 +144,7 @@ RETURN = r"""
 vms:
   description:
     - The result of each VM, in the order given. Also returned when the task fails.
-    - The entries have the same keys as those of M(zstack.kvm.zstack_vm_start).
+    - The entries have the same keys as those of M(zstack.kvm.zstack_vm_start), except for C(overlays).
   returned: always, unless an option is invalid
   type: list
   elements: dict

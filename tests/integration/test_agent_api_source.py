@@ -416,6 +416,7 @@ def test_without_a_thread_it_does_not_begin(
         ({"parallel": 0}, "parallel must be at least 1"),
         ({"callback_urls": ["zs.example"]}, "callback_urls: zs.example: it is not an http or https URL"),
         ({"cafile": "/etc/ca.pem"}, "cafile needs certfile"),
+        ({"keyfile": "/etc/key.pem"}, "keyfile needs certfile"),
         ({"token_file": "/dev/null"}, "token_file: /dev/null is empty"),
         ({"token_file": ""}, "token_file is empty"),
         ({"callback_urls": ""}, "callback_urls is empty"),

@@ -25,6 +25,7 @@ from .document_fields import (
 )
 from .start_vm_cmd_qos import put_limits
 from .start_vm_cmd_today_fields import ADDONS as ADDONS_OF_TODAY
+from .start_vm_cmd_today_fields import CHANNEL, NIC_QOS
 from .start_vm_cmd_today_fields import NIC as NIC_OF_TODAY
 from .start_vm_cmd_today_fields import VM as VM_OF_TODAY
 from .start_vm_cmd_today_fields import VOLUME as VOLUME_OF_TODAY
@@ -82,14 +83,6 @@ _OWN_NIC: Fields = {
 NIC = _with_todays(_OWN_NIC, NIC_OF_TODAY)
 
 VOLUME_QOS: Fields = {"totalBandwidth": Option("total_bandwidth", INT), "totalIops": Option("total_iops", INT)}
-NIC_QOS: Fields = {
-    "inboundBandwidth": Option("inbound_bandwidth", INT),
-    "outboundBandwidth": Option("outbound_bandwidth", INT),
-}
-CHANNEL: Fields = {
-    "socketPath": Option("socket_path", required=True),
-    "targetName": Option("target_name", required=True),
-}
 
 _OWN_ADDONS: Fields = {
     "channel": Nested("channels", CHANNEL, many=True, lone=True),

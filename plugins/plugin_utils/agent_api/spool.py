@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import json
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,6 +27,11 @@ MAX_RESULT = 1 << 20  # bytes
 ROOM = 2 << 20
 # With less of it for each of them the disk counts as full. Room that is given early is taken by whoever fills the disk
 LEAST_SPACE = 1 << 19
+
+# What is kept of a task; other versions may have kept more.
+_KEPT = ("uuid", "callback", "vm", "content")
+
+logger = logging.getLogger("zstack.kvm.start_vm_cmd")
 
 NO_RESULT = "the playbook left no result that can be read; see its output, and whether the VM runs"
 STOPPED = "the agent API was stopped before the playbook had ended; see whether the VM runs"
@@ -96,10 +102,9 @@ class Spool:
 
     def add(self, task: Task, arguments: Mapping[str, Any]) -> None:
         """Store a new task so that it survives the machine. Raises C(OSError) for no space; then nothing is stored."""
-        kept = {"uuid": task.uuid, "callback": task.callback, "vm": task.vm, "content": task.content}
         try:
             _write(self.request(task.token), arguments)
-            _write(self._task(task.token), kept)
+            _write(self._task(task.token), {key: getattr(task, key) for key in _KEPT})
             _sync(self._directory)
         except BaseException:
             self.remove(task.token)
@@ -141,8 +146,10 @@ class Spool:
         tasks = []
         for path in sorted(self._directory.glob("*.task"), key=lambda path: path.stat().st_mtime):
             try:
-                tasks.append(Task(token=path.stem, **json.loads(path.read_text(encoding="utf-8"))))
-            except (TypeError, ValueError):
+                kept = json.loads(path.read_text(encoding="utf-8"))
+                tasks.append(Task(token=path.stem, **{key: kept[key] for key in _KEPT}))
+            except (KeyError, TypeError, ValueError):
+                logger.error("the task in %s cannot be read; no callback is sent for it", path)
                 path.unlink()
         for task in tasks:
             task.result = self.read_result(task.token) or failure(STOPPED)

@@ -159,7 +159,8 @@ CALLBACKS = 50  # connections for callbacks at once
 MAX_LOGGED = 2000  # characters of what is wrong with a document
 # Errors of this machine that pass, not of whom a result is for
 _WAITED_OUT = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-_UUID = re.compile(r"[0-9A-Za-z-]{1,64}")
+_IDENTIFIER = re.compile(r"[0-9A-Za-z-]{1,64}")
+_AN_IDENTIFIER = "made of up to 64 letters, digits and dashes"
 
 logger = logging.getLogger("zstack.kvm.start_vm_cmd")
 
@@ -221,16 +222,16 @@ class AgentApi:
         ):
             raise ErrorResponse(401, "the token is missing or wrong")
         task_uuid, callback = request.headers.get("taskuuid", ""), request.headers.get("callbackurl", "")
-        if not _UUID.fullmatch(task_uuid):
-            raise ErrorResponse(400, "taskuuid is missing in the headers, or is not a UUID")
+        if not _IDENTIFIER.fullmatch(task_uuid):
+            raise ErrorResponse(400, "taskuuid is missing in the headers, or is not %s" % _AN_IDENTIFIER)
         if not callback:
             raise ErrorResponse(400, "callbackurl is missing in the headers")
         problem = callback_url.problem_of(callback, self._options["callback_urls"])
         if problem:
             raise ErrorResponse(403, "callbackurl: %s" % problem)
         host_uuid = request.headers.get("X-Resource-UUID", "")
-        if host_uuid and not _UUID.fullmatch(host_uuid):
-            raise ErrorResponse(400, "X-Resource-UUID in the headers is not a UUID")
+        if host_uuid and not _IDENTIFIER.fullmatch(host_uuid):
+            raise ErrorResponse(400, "X-Resource-UUID in the headers is not %s" % _AN_IDENTIFIER)
         return Head(task_uuid, callback, host_uuid)
 
     async def _body(self, request: web.Request) -> bytes:
@@ -438,8 +439,9 @@ def _token(path: Optional[str]) -> Optional[bytes]:
 
 def _tls(options: Mapping[str, Any]) -> Optional[ssl.SSLContext]:
     if options["certfile"] is None:
-        if options["cafile"] is not None:
-            raise ValueError("cafile needs certfile")
+        for name in ("cafile", "keyfile"):
+            if options[name] is not None:
+                raise ValueError("%s needs certfile" % name)
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=options["cafile"])
     context.load_cert_chain(options["certfile"], options["keyfile"])

@@ -107,9 +107,11 @@ def test_a_hypervisor_that_is_down_comes_first_and_its_vms_are_unknown(answer: d
     assert report["summary"]["hypervisors_down"] == ["hv2"]
 
 
-def test_a_hypervisor_without_vm_information_has_the_reason() -> None:
-    (row,) = fleet_report([host()])["hypervisors"]
+def test_a_hypervisor_without_vm_information_has_the_reason_and_is_not_down() -> None:
+    report = fleet_report([host()])
+    (row,) = report["hypervisors"]
     assert (marks(row), row["message"], row["level"]) == ([("bad", "VMs unknown")], "libvirt hangs", "bad")
+    assert report["summary"]["hypervisors_down"] == []
 
 
 def test_a_wrong_description_is_reported_beside_the_vms() -> None:
@@ -122,7 +124,7 @@ def test_a_wrong_description_is_reported_beside_the_vms() -> None:
 def test_a_hypervisor_has_the_sum_of_the_vms_that_run() -> None:
     vms = [reported(), reported(uuid="2", state="paused"), reported(uuid="3", state="shutoff")]
     (row,) = fleet_report([host(vms=vms)])["hypervisors"]
-    assert (row["vms"], row["running"], row["vm_cpus"], row["vm_memory"]) == (3, 2, 4, 6)
+    assert (row["vms"], row["active"], row["vm_cpus"], row["vm_memory"]) == (3, 2, 4, 6)
 
 
 def test_vms_of_the_previous_run_are_marked_and_expected() -> None:

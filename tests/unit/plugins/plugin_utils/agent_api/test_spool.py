@@ -97,6 +97,24 @@ def test_what_an_earlier_run_left_is_found_without_its_secrets(
     assert sorted(path.name for path in directory.iterdir()) == ["1.task", "2.result", "2.task", "lock", "room"]
 
 
+def test_a_task_that_another_version_has_kept_is_found(directory: Path, open_spool: Callable[[], Spool]) -> None:
+    kept = {"uuid": "a", "callback": "http://h/", "vm": "v", "content": "c", "of_another_version": 1}
+    spool = open_spool()
+    (directory / "1.task").write_text(json.dumps(kept))
+    assert [task.uuid for task in spool.left_over()] == ["a"]
+
+
+@pytest.mark.parametrize("written", ["", "{", "[]", '{"uuid": "a"}'])
+def test_a_task_that_cannot_be_read_is_reported(
+    directory: Path, open_spool: Callable[[], Spool], written: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    spool = open_spool()
+    (directory / "1.task").write_text(written)
+    assert spool.left_over() == []
+    assert "no callback is sent for it" in caplog.text
+    assert not (directory / "1.task").exists()
+
+
 def test_a_result_that_cannot_be_read_is_none(directory: Path, open_spool: Callable[[], Spool]) -> None:
     spool = open_spool()
     spool.add(TASK, {})
