@@ -19,11 +19,15 @@ ALL = ["libvirt-python alone", *EMPTY, "zstack.kvm", *LOOPS]
 STARTING = ["libvirt-python alone", "libvirt-python in a task", "zstack.kvm", *LOOPS]
 
 
+def run(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [str(RUN), "--smoke", "--no-set-up", "--output", str(directory), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
 @pytest.mark.outside
 @pytest.mark.timeout(900)
 def test_all_is_measured_and_written_down(tmp_path: Path) -> None:
-    command = [str(RUN), "--smoke", "--no-set-up", "--output", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = run(tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     results = json.loads((tmp_path / "benchmarks.json").read_text(encoding="utf-8"))
     measured: dict[str, set[str]] = {}
@@ -56,9 +60,19 @@ def test_all_is_measured_and_written_down(tmp_path: Path) -> None:
     assert all(sum(seconds.values()) > 0 for seconds in tasks)
     calls = results["seconds_in_libvirt_calls"]
     assert calls["libvirt-python alone"]["create"] > 0 and calls["zstack.kvm"]["create"] > 0
-    assert len(results["simulated"]) == 2
+    assert len(results["simulated"]) == 3
     assert all(cost["seconds"] > 0 and cost["memory_kib"] > 1000 for cost in results["simulated"])
     assert [target["what"] for target in results["targets"] if target["what"] not in done.stdout] == []
     assert [side for side in ("controller", "hypervisor") if f"on the {side}, in a run" not in done.stdout] == []
     plot = etree.parse(str(tmp_path / "benchmarks.svg")).getroot()
     assert [text for text in {*ALL, *STARTING} if text not in "".join(plot.itertext())] == []
+    done = run(tmp_path, "--simulated")
+    assert done.returncode == 0, done.stdout + done.stderr
+    again = json.loads((tmp_path / "benchmarks.json").read_text(encoding="utf-8"))
+    assert again["measured"] == results["measured"] and again["simulated"] != results["simulated"]
+
+
+@pytest.mark.outside
+def test_simulated_hypervisors_alone_need_the_other_results(tmp_path: Path) -> None:
+    done = run(tmp_path, "--simulated")
+    assert (done.returncode, "benchmarks.json does not exist" in done.stdout) == (2, True)
