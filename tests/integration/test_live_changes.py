@@ -197,6 +197,21 @@ class TestVolumes:
         assert "has not released volume vdb" in run.vm["warnings"][0]
         assert definition(vm["uuid"], inactive=True).find("devices/disk/target[@dev='vdb']") is None
 
+    def test_that_the_guest_keeps_are_replaced_at_the_next_boot(
+        self, new_vm: NewVm, volume: dict[str, Any], images: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(live_actions, "_UNPLUG_SECONDS", 2)
+        vm = new_vm(data_volumes=[volume], nics=[{"bridge_name": "br0", "mac": "fa:00:00:00:aa:01"}])
+        start(vm)
+        other = media.write_raw(images / "other", "", size=MIB)
+        nic = {"bridge_name": "br0", "mac": "fa:00:00:00:aa:02"}
+        for changes in ({"data_volumes": [{**volume, "install_path": str(other)}]}, {"nics": [nic]}):
+            run = start({**vm, **changes}, on_drift="live")
+            assert (run.failed, run.actions, run.vm["restart_required"]) == (False, ["define"], True)
+            assert ["has not released" in text for text in run.vm["warnings"]] == [True, False]
+            # The device that runs still has its address.
+            assert start({**vm, **changes}, on_drift="live").failed is False
+
     def test_on_ide_come_at_the_next_boot(self, new_vm: NewVm, volume: dict[str, Any]) -> None:
         vm = new_vm()
         start(vm)

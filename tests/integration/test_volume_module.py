@@ -71,6 +71,18 @@ def test_a_volume_without_create_is_only_examined(images: Path, image: Path) -> 
     assert (missing["format"], missing["exists"], missing["actions"]) == (None, False, [])
 
 
+def test_no_linked_clone_is_created_of_a_disk_to_which_a_guest_writes(new_vm: NewVm, images: Path) -> None:
+    vm = new_vm()
+    start(vm)
+    virsh("destroy", vm["uuid"])
+    link, clone = images / "link", images / "clone"
+    link.symlink_to(vm["root_volume"]["install_path"])
+    for image in (link, vm["root_volume"]["install_path"]):
+        error = error_of({"install_path": str(clone), "create": {"image": str(image), "linked": True}})
+        assert (error["code"], vm["uuid"] in error["message"]) == ("volume_in_use", True)
+        assert not clone.exists()
+
+
 def test_with_a_problem_nothing_is_created(images: Path) -> None:
     good = {"install_path": str(images / "good"), "create": {"size": "1MiB"}}
     bad = {"install_path": str(images / "bad"), "create": {"image": "/nothing"}}

@@ -219,6 +219,8 @@ class TestRefused:
         subprocess.run(["qemu-img", "convert", "-O", "vmdk", image, images / "vmdk"], check=True)
         raw = media.write_raw(images / "raw", "I am 2 MiB", size=2 * MIB)
         running, off = in_use
+        link = images / "link"
+        link.symlink_to(off)
         expected: list[tuple[dict[str, Any], str, str]] = [
             ({"image": raw, "size": "1MiB"}, "invalid_input", ".size: is 1048576 bytes, less than the 2097152 bytes"),
             ({"image": image, "image_format": "raw"}, "image_format", "has a qcow2 header, but image_format is raw"),
@@ -226,6 +228,7 @@ class TestRefused:
             ({"image": images / "vmdk"}, "image_format", "is a vmdk image"),
             ({"image": running}, "image_locked", running),
             ({"image": off, "linked": True}, "volume_in_use", "is a disk of VM"),
+            ({"image": link, "linked": True}, "volume_in_use", "is a disk of VM"),
         ]
         vms = [created(new_vm, images / f"new{index}", **create) for index, (create, _c, _t) in enumerate(expected)]
         run = predicted.failed(start, *vms)

@@ -31,7 +31,7 @@ from lxml import etree
 
 # It runs guests without KVM.
 _HOST = CAPABILITIES / "debian-12"
-_QUESTIONS = ("state", "is_persistent", "autostart", "xml", "has_block_job", "check_definition")
+_QUESTIONS = ("state", "is_persistent", "is_saved", "autostart", "xml", "has_block_job", "check_definition")
 
 UUID = "0d1e2f30-4a5b-6c7d-8e9f-a0b1c2d3e4f5"
 
@@ -64,7 +64,7 @@ def parsed_vm(**options: Any) -> Vm:
 
 @dataclass
 class FakeDomain:
-    """A domain; C(defined) and C(running) are the devices of its definition and of its QEMU.
+    """A domain; C(defined), C(running) and C(saved_devices) are the devices of its definition, QEMU and saved memory.
 
     C(definition) and C(live): the same as whole domains, after it has been defined and started.
     """
@@ -75,6 +75,7 @@ class FakeDomain:
     running: str = ""
     persistent: bool = True
     saved: bool = False
+    saved_devices: str = ""
     autostart: bool = False
     snapshots: int = 0
     checkpoints: int = 0
@@ -182,6 +183,14 @@ class FakeHypervisor:
     def is_persistent(self, uuid: str) -> bool:
         self.calls.append(("is_persistent", uuid))
         return self._domain(uuid).persistent
+
+    def is_saved(self, uuid: str) -> bool:
+        self.calls.append(("is_saved", uuid))
+        return self._domain(uuid).saved
+
+    def saved_xml(self, uuid: str) -> str:
+        domain = self._domain(uuid)
+        return _DOMAIN.format(name=f"vm-{uuid}", uuid=uuid, devices=domain.saved_devices)
 
     def autostart(self, uuid: str) -> bool:
         self.calls.append(("autostart", uuid))

@@ -23,8 +23,11 @@ if TYPE_CHECKING:
 
 # A guest that cooperates releases a device within a second or two.
 _UNPLUG_SECONDS = 15
-# Errors that only mean that the running VM can't be changed now. Any other would recur at the next boot.
-_REFUSALS = frozenset({"libvirt_error", "unsupported_device", "vm_busy", "command_failed", "command_missing"})
+# Errors that only mean that the running VM can't be changed now. Any other would recur at the next boot. libvirt has
+# accepted the definition before, so that invalid_domain is about what runs: an address or target that is in use.
+_REFUSALS = frozenset(
+    {"libvirt_error", "unsupported_device", "invalid_domain", "vm_busy", "command_failed", "command_missing"}
+)
 _ENDED = ("shutoff", "crashed", "absent")
 
 
@@ -165,16 +168,26 @@ class PluggedDevice(LiveChange):
     def _detach(self, context: ActionContext) -> None:
         """Detach the device, and wait until the guest has released it."""
         context.hypervisor.detach_device(context.vm.uuid, self.xml)
-        if not context.wait_for(lambda: not self._is_plugged_in(context), _UNPLUG_SECONDS):
+        try:
+            is_released = context.wait_for(lambda: not self._is_plugged_in(context), _UNPLUG_SECONDS)
+        except VmError as error:
+            # QEMU can't withdraw the request.
+            message = "%s; the guest was asked to release %s, and may still do so" % (error.message, self.label)
+            raise error.replaced(message=message) from error
+        if not is_released:
             message = "the guest has not released %s within %d seconds" % (self.label, _UNPLUG_SECONDS)
             raise VmError("vm_busy", message)
 
 
 @dataclass(frozen=True, repr=False)
 class AttachDevice(PluggedDevice):
-    """Plug a device in."""
+    """Plug a device in. C(replaced) finds the device that must be gone first, empty if there is none."""
+
+    replaced: str = ""
 
     def change(self, context: ActionContext) -> None:
+        if self.replaced and _find(context, self.replaced, inactive=False) is not None:
+            raise VmError("vm_busy", "%s is not plugged in while the one that it replaces is" % self.label)
         self._attach(context)
 
     def undo(self, context: ActionContext) -> None:

@@ -10,7 +10,7 @@ the next boot.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Optional
 
@@ -21,14 +21,15 @@ except ImportError:  # the module reports it
 
 from .._actions.action import Action
 from .._actions.live import (
+    AttachDevice,
     AttachMemory,
     AttachNic,
     AttachVolume,
     ChangeMedia,
+    DetachDevice,
     DetachNic,
     DetachVolume,
     PinThread,
-    PluggedDevice,
     ReconnectNic,
     SetBalloonPeriod,
     SetConsolePassword,
@@ -165,10 +166,13 @@ def _plug(part: _DifferingPart, planned: Planned) -> None:
     if part.name not in _PLUGGED or _has_to_stay(running) or _has_no_slot(desired, live):
         planned.remaining += part.found
         return
+    kind = _PLUGGED[part.name]
     if running is not None:
-        planned.detach.append(_plugged(_PLUGGED[part.name].detach, running, live))
+        planned.detach.append(kind.detach(attachable(running, live, ()), _path(running), _label(running)))
     if desired is not None:
-        planned.attach.append(_plugged(_PLUGGED[part.name].attach, desired, live, _taken_orders(desired, planned)))
+        xml = attachable(desired, live, _taken_orders(desired, planned))
+        replaced = "" if running is None else _path(running)
+        planned.attach.append(kind.attach(xml, _path(desired), _label(desired), replaced))
 
 
 def _has_to_stay(running: Optional[etree._Element]) -> bool:
@@ -203,12 +207,14 @@ def _name(device: etree._Element) -> tuple[str, str]:
     return device.tag, (_identity(device) or "").lower()
 
 
-def _plugged(
-    action: type[PluggedDevice], device: etree._Element, live: etree._Element, taken: Collection[str] = ()
-) -> Action:
-    kind, identity = _PLUGGED[device.tag], _identity(device)
-    path = 'devices/%s/%s[@%s="%s"]/..' % (device.tag, kind.child, kind.attribute, identity)
-    return action(attachable(device, live, taken), path, "%s %s" % (kind.label, identity))
+def _path(device: etree._Element) -> str:
+    """Return the path that finds a device in the domain."""
+    kind = _PLUGGED[device.tag]
+    return 'devices/%s/%s[@%s="%s"]/..' % (device.tag, kind.child, kind.attribute, _identity(device))
+
+
+def _label(device: etree._Element) -> str:
+    return "%s %s" % (_PLUGGED[device.tag].label, _identity(device))
 
 
 def _plan_disk(desired: etree._Element, running: etree._Element, found: list[Found], planned: Planned) -> None:
@@ -420,8 +426,8 @@ class _Pluggable(NamedTuple):
     label: str
     child: str
     attribute: str
-    attach: type[PluggedDevice]
-    detach: type[PluggedDevice]
+    attach: type[AttachDevice]
+    detach: type[DetachDevice]
 
 
 _PLUGGED = {

@@ -24,6 +24,9 @@ from ..import_lock import import_lock
 if TYPE_CHECKING:
     from .._host.system import HostSystem, System
 
+_FORGED = "%s has a qcow2 header, but the definition says raw: the guest may have written it"
+_FORGED_HINT = "If you have converted the image yourself, leave create out and set the volume's format to qcow2."
+
 
 def facts(vm: Vm, existing: Optional[Any], system: System, hypervisor: Hypervisor) -> StorageFacts:
     """Return the storage facts of one VM. C(existing) is the C(domain) element of its definition, if any."""
@@ -110,7 +113,7 @@ def _format_of(volume: Volume, known: Mapping[str, str], system: System, hypervi
         if expected is None:
             return _format_read(volume, system, hypervisor)
         if not system.is_remote and not system.files.is_hidden(volume.install_path):
-            _check_claim(volume, expected, system)
+            _check_claim(volume, expected, known.get(volume.install_path), system)
             # In a definition libvirt may have written down the keys of all images
             if volume.luks_secret_uuid and volume.install_path not in known:
                 with import_lock:
@@ -132,12 +135,17 @@ def _format_read(volume: Volume, system: System, hypervisor: Hypervisor) -> Opti
     return format_of_file(volume, system, hypervisor)
 
 
-def _check_claim(volume: Volume, expected: str, system: System) -> None:
-    """Raise C(image_format) if the header contradicts C(expected). Without qemu-img: every run checks all volumes."""
+def _check_claim(volume: Volume, expected: str, defined: Optional[str], system: System) -> None:
+    """Raise C(image_format) if the header contradicts C(expected). Without qemu-img: every run checks all volumes.
+
+    C(defined): the format in the definition. With C(create) it counts too: the volume's format may be a default.
+    """
     head = system.files.read_head(volume.install_path, len(QCOW2_MAGIC))
     if head is None:
         return
     is_qcow2 = head == QCOW2_MAGIC
+    if is_qcow2 and defined == "raw" and volume.create is not None:
+        raise VmError("image_format", _FORGED % volume.install_path, _FORGED_HINT)
     if is_qcow2 != (expected == "qcow2"):
         claimed = "has a qcow2 header" if is_qcow2 else "has no qcow2 header"
         why = "the volume's format is" if volume.format else "the definition says"

@@ -151,7 +151,9 @@ def find_overlays(
     defined = _held_by(desired, existing, reader)
     by_image = {} if existing is None else {disk_image(disk): disk for disk in _volumes(existing)}
     # The running VM has the newest data; an outdated definition must not boot a lower image.
-    newest = {image: by_image.get(disk_image(disk), disk) for image, disk in _overlaid(running).items()}
+    # libvirt removes the overlay of a transient disk when the VM ends.
+    kept = {image: disk for image, disk in _overlaid(running).items() if disk.find("transient") is None}
+    newest = {image: by_image.get(disk_image(disk), disk) for image, disk in kept.items()}
     return Overlays(_overlaid({**defined, **newest}), _overlaid({**defined, **running}))
 
 

@@ -45,7 +45,7 @@ class CreateVolume(Action):
             if used_by_another(context, self.text):
                 return
             if not context.is_off() or not remove():
-                message = "a guest has used the volume %s, which is kept" % self.volume.install_path
+                message = "the volume %s is kept, because a guest may have used it" % self.volume.install_path
                 raise VmError("volume_in_use", message)
 
 

@@ -152,6 +152,15 @@ class DomainCalls(Connection):
         """Return whether the domain has a persistent definition."""
         return bool(self._call_libvirt("check whether it is persistent", self._domain(uuid).isPersistent))
 
+    def is_saved(self, uuid: str) -> bool:
+        """Return whether the domain is suspended to disk (managed save)."""
+        return bool(self._call_libvirt("check for saved memory", self._domain(uuid).hasManagedSaveImage))
+
+    def saved_xml(self, uuid: str) -> str:
+        """Return the definition that a domain is restored with which is suspended to disk, without secrets."""
+        read = self._domain(uuid).managedSaveGetXMLDesc
+        return without_entities(self._call_libvirt("read the definition of the saved memory", read, 0))
+
     def autostart(self, uuid: str) -> bool:
         """Return whether the domain starts with the hypervisor."""
         return bool(self._call_libvirt("get autostart", self._domain(uuid).autostart))

@@ -134,7 +134,7 @@ def observe_domain(
             name=name,
             persistent=not active or _is_persistent(hypervisor, uuid, domains),
             autostart=_autostart(hypervisor, uuid, domains, desired_autostart),
-            saved=uuid in domains.saved and not active,
+            saved=not active and (uuid in domains.saved if is_off else hypervisor.is_saved(uuid)),
             inactive_xml=hypervisor.xml(uuid, inactive=True),
             live_xml=hypervisor.xml(uuid, inactive=False) if active else None,
         )

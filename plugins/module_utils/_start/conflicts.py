@@ -61,6 +61,7 @@ def find_conflicts(
     if use.starts or use.attaches:
         search.find_taps()
         search.find_macs()
+        search.find_disks()
     if use.starts:
         search.find_sockets()
         search.find_endpoints()
@@ -109,6 +110,15 @@ class _Search:
             if holder is not None:
                 option_path = self._option_path("nics", "mac", mac)
                 self.found.warnings.append("%s: %s is also a MAC address of %s" % (option_path, mac, holder))
+
+    def find_disks(self) -> None:
+        """Check the images that the guest writes to. While another VM runs with one, QEMU's locks refuse a start."""
+        for image in sorted(self._desired.unshared - self._own.live.images):
+            has = partial(_has_image, image)
+            holder = self._others.active(has) or self._others.inactive(has)
+            if holder is not None:
+                option_path = self._option_path("volumes", "install_path", image)
+                self.found.warnings.append("%s: %s is also in a disk of %s" % (option_path, image, holder))
 
     def find_sockets(self) -> None:
         for path in sorted(self._desired.sockets - self._own.live.sockets):
@@ -259,6 +269,10 @@ def _has_tap(name: str, claims: Claims) -> bool:
 
 def _has_mac(mac: str, claims: Claims) -> bool:
     return mac in claims.macs
+
+
+def _has_image(image: str, claims: Claims) -> bool:
+    return image in claims.images
 
 
 def _has_socket(path: str, claims: Claims) -> bool:

@@ -22,7 +22,7 @@ from .._host_storage.volume_store import VolumeStore, Written
 from .._spec.vm import Vm, Volume, VolumeCreation
 from .._storage import backends
 from .._storage.base import StorageFacts, option_path_of
-from .._storage.found_volume import VolumeDifference, compare, explain
+from .._storage.found_volume import VolumeDifference, compare, explain, written_image_problem
 from .._storage.image_chain import chain_of, disk_image, source_image
 from .run_context import RunContext
 from .volume_work import VolumeWork
@@ -87,7 +87,7 @@ def _look_at(
     work.creations.append(CreateVolume(volume, create, store, image))
     work.problems += store.problems(volume, create)
     if create.linked and volume.device_type == "file":
-        work.problems += _writers(run, create)
+        work.problems += _writers(run, vm, create)
 
 
 def _owner(vm: Vm, image: str, domains: Domains) -> str:
@@ -97,16 +97,11 @@ def _owner(vm: Vm, image: str, domains: Domains) -> str:
     return "the VM is restored from a memory snapshot" if vm.memory_snapshot else ""
 
 
-def _writers(run: RunContext, create: VolumeCreation) -> Iterator[Problem]:
+def _writers(run: RunContext, vm: Vm, create: VolumeCreation) -> Iterator[Problem]:
     """Yield the domain that writes to an image, whose clones this would destroy."""
-    image = str(create.image)
-    holder = run.others.active(lambda claims: image in claims.written) or run.others.inactive(
-        lambda claims: image in claims.written
-    )
+    holder = run.others.writer_of(str(create.image), vm.uuid, run.system.files.real_path)
     if holder is not None:
-        message = "%s is a disk of %s, whose guest writes to it" % (image, holder)
-        hint = "Name an image that no VM uses as its disk, or set linked to false for a full copy."
-        yield Problem("%s.image" % create.option_path, message, "volume_in_use", hint)
+        yield written_image_problem(create, holder)
 
 
 def _compare(

@@ -44,7 +44,8 @@ class Claims:
 
     C(logs) are the files that devices of the VM write, C(streams) the pipes and character devices that QEMU opens.
     C(nvram) maps its files to their formats, C(images) are the files and devices of disks,
-    C(written) those of them that the guest writes to. C(label) names the VM.
+    C(written) those of them that the guest writes to, C(unshared) those that no other may write to then.
+    C(label) names the VM.
     """
 
     label: str
@@ -55,12 +56,14 @@ class Claims:
     nvram: tuple[tuple[str, str], ...] = ()
     images: frozenset[str] = frozenset()
     written: frozenset[str] = frozenset()
+    unshared: frozenset[str] = frozenset()
     taps: frozenset[str] = frozenset()
     macs: frozenset[str] = frozenset()
     endpoints: tuple[Endpoint, ...] = ()
 
 
 _WRITTEN = tuple("devices/disk[not(readonly)]/source/@%s" % name for name in ("file", "dev"))
+_UNSHARED = tuple(path.replace("[not(readonly)]", "[not(readonly)][not(shareable)]") for path in _WRITTEN)
 
 NO_CLAIMS = Claims("")
 
@@ -75,6 +78,7 @@ def claims_of(domain: etree._Element, live: bool = False) -> Claims:
         streams=frozenset(_streams(domain)),
         nvram=tuple((nvram.text, nvram.get("format", "raw")) for nvram in domain.iterfind("os/nvram") if nvram.text),
         written=frozenset(_texts(domain, *_WRITTEN)),
+        unshared=frozenset(_texts(domain, *_UNSHARED)),
         images=frozenset(_images(domain)),
         taps=frozenset(_taps(domain)),
         macs=frozenset(mac.lower() for mac in _texts(domain, "devices/interface/mac/@address")),

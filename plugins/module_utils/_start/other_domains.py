@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Optional
 
 try:
@@ -37,6 +37,7 @@ class OtherDomains:
         self._task_uuids = frozenset(task_uuids)
         self._lock = threading.Lock()
         self._claims: Optional[list[tuple[bool, Claims]]] = None
+        self._writers: Optional[list[tuple[str, str, frozenset[str]]]] = None
 
     def active(self, has: Has) -> Optional[str]:
         """Return the label of a running domain."""
@@ -45,6 +46,25 @@ class OtherDomains:
     def inactive(self, has: Has) -> Optional[str]:
         """Return the label of a domain that is off."""
         return next((claims.label for active, claims in self._all() if not active and has(claims)), None)
+
+    def writer_of(self, image: str, uuid: str, real_path: Callable[[str], str]) -> Optional[str]:
+        """Return the label of a domain other than the VM C(uuid), running or defined, whose guest writes to an image.
+
+        C(real_path) returns the canonical name of a path. VMs of the task are other domains here, as far as they
+        existed when it began.
+        """
+        with self._lock:
+            if self._writers is None:
+                self._writers = list(self._read_writers(real_path))
+        name = real_path(image)
+        return next((label for other, label, images in self._writers if other != uuid and name in images), None)
+
+    def _read_writers(self, real_path: Callable[[str], str]) -> Iterator[tuple[str, str, frozenset[str]]]:
+        for uuid in self._domains.names:
+            for active in (True, False) if uuid in self._domains.active else (False,):
+                claims = self._read(uuid, active)
+                if claims is not None:
+                    yield uuid, claims.label, frozenset(map(real_path, claims.written))
 
     def of_task(self, uuid: str, has: Has) -> Optional[str]:
         """Return the label of another running VM of the task."""

@@ -9,6 +9,7 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, Optional
 
+from .._errors.errors import Problem
 from .._spec.vm import VolumeCreation
 from .image_chain import QCOW2_MAGIC, backing_of
 
@@ -81,3 +82,10 @@ def explain(path: str, difference: VolumeDifference) -> str:
         return "the volume %s is a linked clone of %s, not a full copy: it is left as it is" % (path, difference.before)
     message = "the volume %s is a linked clone of %s, not of %s: it is left as it is"
     return message % (path, difference.before, difference.after)
+
+
+def written_image_problem(create: VolumeCreation, writer: str) -> Problem:
+    """Return the problem of a linked clone of an image to which a guest writes. C(writer): the label of its domain."""
+    message = "%s is a disk of %s, whose guest writes to it" % (create.image, writer)
+    hint = "Name an image that no VM uses as its disk, or set linked to false for a full copy."
+    return Problem("%s.image" % create.option_path, message, "volume_in_use", hint)

@@ -17,11 +17,12 @@ from .._storage.found_volume import FoundVolume, VolumeDifference
 
 @dataclass
 class VolumeResult:
-    """The result for one volume. C(found): as it was, or is once something was done."""
+    """The result for one volume. C(before) and C(existed): as it was; C(found) and C(exists): as it is or will be."""
 
     volume: Volume
     found: Optional[FoundVolume] = None
     before: Optional[FoundVolume] = None
+    existed: bool = False
     exists: bool = False
     actions: list[str] = field(default_factory=list)
     differences: Sequence[VolumeDifference] = ()
@@ -62,6 +63,14 @@ class VolumeResult:
             "before": _text(self.before),
             "after": _text(self.found if self.exists else None),
         }
+
+    def plan(self, action: str, exists: bool, found: Optional[FoundVolume]) -> None:
+        """Note what is to be done, and the volume after that."""
+        self.actions, self.exists, self.found = [action], exists, found
+
+    def drop_plan(self) -> None:
+        """Note that nothing is done."""
+        self.actions, self.exists, self.found = [], self.existed, self.before
 
     def fail(self, failure: Failure) -> None:
         """Note the failure, with the hint of its code unless it has one of its own."""

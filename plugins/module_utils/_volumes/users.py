@@ -44,6 +44,7 @@ class _Disk:
     vm_uuid: str
     target: str
     running: bool
+    readonly: bool
     images: tuple[str, ...]
     unread: Optional[VmError]
 
@@ -74,6 +75,12 @@ class ImageUsers:
             if disk.running and self._canonical(disk.images[0]) == self._canonical(image):
                 return OpenDisk(disk.vm_uuid, disk.target)
         return None
+
+    def writer_of(self, image: str) -> Optional[str]:
+        """Return the label of a domain, running or defined, whose guest writes to the image."""
+        name = self._canonical(image)
+        written = ((disk.label, disk.images[0]) for disk in self._disks if not disk.readonly)
+        return next((domain for domain, active in written if self._canonical(active) == name), None)
 
     def overlay_owner(self, image: str) -> Optional[str]:
         """Return the label of a domain whose guest writes to an overlay of the image."""
@@ -115,10 +122,15 @@ def _is_file_path(image: str) -> bool:
 
 
 def _all_disks(hypervisor: Hypervisor, system: HostSystem) -> Iterator[_Disk]:
+    saved = hypervisor.list_saved()
     for listed in hypervisor.list_domains():
-        for inactive in (True, False) if listed.active else (True,):
+        reads = [(False, partial(hypervisor.xml, listed.uuid, inactive=True))]
+        reads += [(True, partial(hypervisor.xml, listed.uuid, inactive=False))] if listed.active else []
+        # The memory is restored with the disks that the VM had when it was saved.
+        reads += [(False, partial(hypervisor.saved_xml, listed.uuid))] if listed.uuid in saved else []
+        for running, read in reads:
             try:
-                domain = etree.fromstring(hypervisor.xml(listed.uuid, inactive))
+                domain = etree.fromstring(read())
             except VmError as error:
                 if error.code != "domain_gone":
                     raise error.replaced(message="VM %s: %s" % (listed.uuid, error.message)) from error
@@ -126,8 +138,8 @@ def _all_disks(hypervisor: Hypervisor, system: HostSystem) -> Iterator[_Disk]:
             for disk in domain.iterfind("devices/disk"):
                 images, unread = _images_of(disk, system)
                 if images:
-                    target = disk.find("target").get("dev", "")
-                    yield _Disk(label(domain), listed.uuid, target, not inactive, images, unread)
+                    target, readonly = disk.find("target").get("dev", ""), disk.find("readonly") is not None
+                    yield _Disk(label(domain), listed.uuid, target, running, readonly, images, unread)
 
 
 def _images_of(disk: etree._Element, system: HostSystem) -> tuple[tuple[str, ...], Optional[VmError]]:

@@ -19,7 +19,7 @@ from .._libvirt.hypervisor import Hypervisor
 from .._spec.vm import Volume, VolumeCreation
 from .._storage.backends import disk as disk_of
 from .._storage.base import StorageFacts, option_path_of
-from .._storage.found_volume import FoundVolume, compare, explain
+from .._storage.found_volume import FoundVolume, compare, explain, written_image_problem
 from .._storage.image_chain import source_image
 from ..deadline import side_by_side
 from .result import VolumeResult
@@ -72,7 +72,7 @@ class VolumeTask:
                 result.fail(Failure(VmError(first.code, message, first.hint), "preflight"))
         if any(result.failure for result in results):
             for result in results:
-                result.actions = []
+                result.drop_plan()
             return results
         side_by_side(self._do, results, self._system.devices.cpu_count())
         return results
@@ -89,7 +89,7 @@ class VolumeTask:
     def _plan(self, volume: Volume, result: VolumeResult) -> None:
         store = self._stores.of(volume)
         result.progress = self._progress(volume)
-        result.exists = not store.is_missing(volume)
+        result.exists = result.existed = not store.is_missing(volume)
         if result.exists:
             written = Written(volume.install_path, volume.format or "")
             result.found = result.before = store.find(volume, written)
@@ -113,10 +113,15 @@ class VolumeTask:
             return
         create = volume.create
         result.problems += self._stores.of(volume).problems(volume, create)
-        result.actions = ["create_volume"]
+        writer = self._users.writer_of(str(create.image)) if create.linked and volume.device_type == "file" else None
+        if writer is not None:
+            result.problems.append(written_image_problem(create, writer))
         if create.size is not None:
             image = create.image if create.linked else None
-            result.found, result.exists = FoundVolume(create.format, create.size, image, create.features), True
+            found = FoundVolume(create.format, create.size, image, create.features)
+            result.plan("create_volume", exists=True, found=found)
+        else:
+            result.plan("create_volume", exists=False, found=None)
 
     def _plan_growth(self, volume: Volume, create: VolumeCreation, found: FoundVolume, result: VolumeResult) -> None:
         if volume.device_type == "file" and found.format != create.format:
@@ -132,8 +137,7 @@ class VolumeTask:
                 message = "the volume %s is not grown: %s writes to an overlay of it"
                 result.warnings.append(message % (volume.install_path, overlay))
             else:
-                result.actions = ["grow_volume"]
-                result.found = found._replace(size=int(str(difference.after)))
+                result.plan("grow_volume", exists=True, found=found._replace(size=int(str(difference.after))))
 
     def _plan_removal(self, volume: Volume, result: VolumeResult) -> None:
         if not result.exists:
@@ -142,7 +146,7 @@ class VolumeTask:
             self._check_unused(volume, self._users)
         except VmError as error:
             result.problems.append(Problem(option_path_of(volume), error.message, error.code, error.hint))
-        result.actions, result.exists, result.found = ["remove_volume"], False, None
+        result.plan("remove_volume", exists=False, found=None)
 
     def _check_unused(self, volume: Volume, users: ImageUsers) -> None:
         image = _image_of(volume)
@@ -167,7 +171,7 @@ class VolumeTask:
                     with volume_lock(self._system, volume):
                         self._do_action(action, volume, result)
             except VmError as error:
-                result.found, result.exists = result.before, result.before is not None
+                result.found, result.exists = result.before, result.existed
                 result.fail(Failure(error, action))
                 return
 

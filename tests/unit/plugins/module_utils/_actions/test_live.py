@@ -106,7 +106,7 @@ def test_what_a_device_needs_is_prepared_before_it_is_plugged_in(action: type[li
 class TestAChangeThatFails:
     ACTION = live.SetVcpus(4, before=2)
 
-    @pytest.mark.parametrize("code", ["libvirt_error", "unsupported_device", "vm_busy"])
+    @pytest.mark.parametrize("code", ["libvirt_error", "unsupported_device", "invalid_domain", "vm_busy"])
     def test_because_the_vm_cannot_be_changed_now_is_refused(self, code: str) -> None:
         libvirt = libvirt_with()
         libvirt.errors["set_vcpus"] = VmError(code, "no")
@@ -155,9 +155,11 @@ class TestADeviceThatIsPluggedIn:
         assert name == "attach_device"
         assert "slot=" in attached
 
-    def test_gets_another_address_where_that_one_is_taken(self) -> None:
+    # As libvirt reports a device that QEMU has and one that libvirt itself has.
+    @pytest.mark.parametrize("code", ["libvirt_error", "invalid_domain"])
+    def test_gets_another_address_where_that_one_is_taken(self, code: str) -> None:
         libvirt = libvirt_with(defined=DISK.replace("</disk>", ADDRESS + "</disk>"))
-        libvirt.errors["attach_device"] = VmError("libvirt_error", "address in use")
+        libvirt.errors["attach_device"] = VmError(code, "address in use")
         assert live.AttachVolume(*PLUGGED).do(context_of(libvirt)).failure is None
         assert libvirt.changes[1] == ("attach_device", UUID, DISK)
 
@@ -167,6 +169,16 @@ class TestADeviceThatIsPluggedIn:
         with pytest.raises(VmError):
             live.AttachVolume(*PLUGGED).do(context_of(libvirt))
         assert len(libvirt.changes) == 1
+
+    def test_waits_for_the_next_boot_if_the_guest_keeps_what_it_replaces(self) -> None:
+        libvirt = libvirt_with(running=DISK)
+        outcome = live.AttachVolume(*PLUGGED, replaced=PATH).do(context_of(libvirt))
+        assert (outcome.is_refused, libvirt.changes) == (True, [])
+
+    def test_replaces_one_that_is_gone(self) -> None:
+        libvirt = libvirt_with()
+        assert live.AttachVolume(*PLUGGED, replaced=PATH).do(context_of(libvirt)).failure is None
+        assert libvirt.changes == [("attach_device", UUID, DISK)]
 
     def test_is_unplugged_in_a_rollback(self) -> None:
         libvirt = libvirt_with()
@@ -213,6 +225,13 @@ class TestADeviceThatIsUnplugged:
         outcome = live.DetachVolume(*PLUGGED).do(context_of(libvirt_with(running=DISK)))
         assert outcome.is_refused
         assert outcome.failure is not None and "has not released volume vdb" in outcome.failure.message
+
+    def test_while_the_task_is_interrupted_may_still_be_released(self) -> None:
+        context = context_of(libvirt_with(running=DISK))
+        context.cancelled.set()
+        with pytest.raises(VmError, match="asked to release volume vdb, and may still do so") as caught:
+            live.DetachVolume(*PLUGGED).do(context)
+        assert caught.value.code == "interrupted"
 
     @pytest.mark.parametrize(("running", "undone"), [(DISK, []), ("", [("attach_device", UUID, DISK)])])
     def test_while_libvirt_is_lost_is_plugged_in_again_only_if_it_is_gone(

@@ -113,6 +113,16 @@ def test_a_file_that_claims_another_format_than_the_definition_is_a_problem(imag
     assert (problem.code, problem.option_path) == ("image_format", "vms[0].data_volumes[0].install_path")
 
 
+@pytest.mark.parametrize(("image_format", "problems"), [("raw", ["image_format"]), ("qcow2", [])])
+def test_create_does_not_make_a_raw_disk_qcow2_because_its_guest_has_written_a_header(
+    tmp_path: Path, image_format: str, problems: list[str]
+) -> None:
+    image = str(make_image(tmp_path / "image", backing="/etc/passwd"))
+    created = volume("file", image, format="qcow2", create=object())
+    found = facts(created, existing=defined(image, image_format)).problems
+    assert [problem.code for problem in found] == problems
+
+
 def test_a_missing_file_is_left_to_the_preflight(tmp_path: Path) -> None:
     found = facts(volume("file", str(tmp_path / "none")))
     assert (found.formats, found.problems) == ({}, ())

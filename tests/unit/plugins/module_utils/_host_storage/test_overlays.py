@@ -97,6 +97,12 @@ def test_what_runs_counts_for_a_definition_that_lags_behind() -> None:
     assert overlays.defined["/base"].find("source").get("file") == "/s1"
 
 
+def test_the_overlay_of_a_transient_disk_is_not_kept_in_the_definition() -> None:
+    running = domain(disk("/base.TRANSIENT", "/base").replace("<target", "<transient/><target"))
+    overlays = found(domain(disk("/base")), domain(disk("/base")), running)
+    assert (list(overlays.defined), list(overlays.live)) == ([], ["/base"])
+
+
 def test_a_disk_that_is_copied_to_the_image_is_its_volume_until_the_job_is_done() -> None:
     desired, existing = domain(disk("/copy")), domain(disk("/old"))
     live = domain(disk("/old", mirror="/copy"))

@@ -108,7 +108,7 @@ class TestCreation:
     def test_stays_with_an_error_where_a_guest_has_the_volume_or_had_it(self, state: str, is_used: bool) -> None:
         task = context(state)
         store: Any = Store(task.system, is_used=is_used)
-        with pytest.raises(VmError, match="a guest has used the volume /volume, which is kept") as caught:
+        with pytest.raises(VmError, match="the volume /volume is kept, because a guest may have used it") as caught:
             self.undo(task, store)
         assert caught.value.code == "volume_in_use"
 

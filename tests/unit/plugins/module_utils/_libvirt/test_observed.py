@@ -60,3 +60,17 @@ def test_the_list_says_what_is_off_if_it_is_trusted(uuid: str, trusts_off: bool,
     found = observe_domain(libvirt, uuid, domains, trusts_off=trusts_off)
     assert found.state == ("running" if uuid == RUNNING else "shutoff")
     assert [call[0] for call in libvirt.calls].count("state") == asked
+
+
+@pytest.mark.parametrize("saved", [True, False])
+def test_what_is_saved_is_asked_of_libvirt_because_it_may_have_changed_since(saved: bool) -> None:
+    libvirt: Any = FakeHypervisor({RUNNING: FakeDomain("shutoff", "saved", saved=saved)})
+    domains = DomainList({RUNNING: "name"}, frozenset({RUNNING}), frozenset() if saved else frozenset({RUNNING}))
+    assert observe_domain(libvirt, RUNNING, domains).saved is saved
+
+
+def test_the_list_says_what_is_saved_if_it_is_trusted() -> None:
+    libvirt: Any = FakeHypervisor({KNOWN: FakeDomain("shutoff", "saved")})
+    domains = DomainList({KNOWN: "name"}, frozenset(), frozenset({KNOWN}))
+    assert observe_domain(libvirt, KNOWN, domains, trusts_off=True).saved
+    assert [call[0] for call in libvirt.calls].count("is_saved") == 0

@@ -83,6 +83,25 @@ def test_a_vm_that_only_gets_a_nic_needs_no_other_checks() -> None:
     assert [problem.code for problem in found.problems] == ["nic_name_taken"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "disk", "warned"),
+    [
+        ("off", "<disk><source file='/a'/></disk>", True),
+        ("running", "<disk><source file='/b'/><backingStore><source file='/a'/></backingStore></disk>", True),
+        ("off", "<disk><source file='/b'/></disk>", False),
+    ],
+)
+def test_an_image_that_another_vm_has_is_a_warning(kind: str, disk: str, warned: bool) -> None:
+    found = conflicts(Libvirt(**{kind: disk}).others(), "<disk><source file='/a'/></disk>")
+    assert (found.problems, ["/a is also in a disk of" in text for text in found.warnings]) == ([], [True] * warned)
+
+
+@pytest.mark.parametrize("mark", ["<readonly/>", "<shareable/>"])
+def test_an_image_that_is_not_written_or_is_shared_may_be_in_another_vm_too(mark: str) -> None:
+    disk = "<disk><source file='/a'/>%s</disk>" % mark
+    assert conflicts(Libvirt(running=disk).others(), disk).warnings == []
+
+
 FILE = "<serial type='file'><source path='/var/log/a'/></serial>"
 
 

@@ -18,7 +18,14 @@ from ansible_collections.zstack.kvm.plugins.module_utils._start.other_domains im
 from ansible_collections.zstack.kvm.plugins.module_utils._start.volume_work import VolumeWork
 from ansible_collections.zstack.kvm.plugins.module_utils._storage.base import StorageFacts
 from ansible_collections.zstack.kvm.plugins.module_utils._storage.found_volume import FoundVolume
-from ansible_collections.zstack.kvm.tests.unit.fakes import UUID, FakeDomain, FakeHypervisor, FakeVolumes, parsed_vm
+from ansible_collections.zstack.kvm.tests.unit.fakes import (
+    UUID,
+    FakeDomain,
+    FakeHypervisor,
+    FakeSystem,
+    FakeVolumes,
+    parsed_vm,
+)
 from lxml import etree
 
 OTHER = "1d1e2f30-4a5b-6c7d-8e9f-a0b1c2d3e4f5"
@@ -48,7 +55,7 @@ def work_on(
     vm = parsed_vm(root_volume=root, memory_snapshot=memory_snapshot)
     libvirt = FakeHypervisor({OTHER: FakeDomain(running=other)})
     domains = DomainList({OTHER: "other"}, frozenset([OTHER]), frozenset())
-    run: Any = SimpleNamespace(volume_stores=store, others=OtherDomains(libvirt, domains, [UUID]))
+    run: Any = SimpleNamespace(volume_stores=store, system=FakeSystem(), others=OtherDomains(libvirt, domains, [UUID]))
     return volume_work(run, vm, StorageFacts(), Domains(DESIRED, existing, live, overlays))
 
 

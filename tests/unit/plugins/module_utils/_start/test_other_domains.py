@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Optional
 
 import pytest
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
@@ -78,3 +78,32 @@ def test_nobody_knows_the_claims_while_libvirt_is_lost() -> None:
     libvirt.errors["xml"] = VmError("connection_lost", "lost")
     with pytest.raises(VmError):
         others_of(libvirt).active(listens)
+
+
+DISK = "<disk><source file='%s'/></disk>"
+
+
+@pytest.mark.parametrize(
+    ("running", "off", "writer"),
+    [
+        (DISK % "/image", "", RUNNING),
+        ("", DISK % "/image", OFF),
+        ("", DISK % "/link", OFF),
+        (DISK.replace("</disk>", "<readonly/></disk>") % "/image", DISK % "/other", None),
+    ],
+)
+def test_the_writer_of_an_image_is_found_by_any_of_its_names(running: str, off: str, writer: Optional[str]) -> None:
+    found = others_of(libvirt_with(running, off), OFF).writer_of(
+        "/image", UUID, lambda path: path.replace("link", "image")
+    )
+    assert found == (None if writer is None else LABELS[writer])
+
+
+def test_the_definition_of_a_running_domain_may_have_another_disk_that_is_written() -> None:
+    libvirt = FakeHypervisor({RUNNING: FakeDomain(defined=DISK % "/image", running="")})
+    domains = DomainList({RUNNING: "r"}, frozenset([RUNNING]), frozenset())
+    others = OtherDomains(libvirt, domains, [])
+    assert others.writer_of("/image", UUID, str) == LABELS[RUNNING]
+    assert others.writer_of("/image", RUNNING, str) is None
+    # They are read once.
+    assert libvirt.calls == [("xml", RUNNING, False), ("xml", RUNNING, True)]

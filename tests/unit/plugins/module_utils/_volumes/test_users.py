@@ -122,3 +122,25 @@ class TestChains:
         with pytest.raises(VmError, match="the images of .* are not known: cannot read .*/ps/below") as raised:
             found.check_chains()
         assert raised.value.code == "path_unreadable"
+
+
+class TestWriterOf:
+    def test_an_image_by_another_name(self, storages: Path) -> None:
+        image = qcow2(storages / "ps/image")
+        (storages / "ps/link").symlink_to("image")
+        found = users(FakeDomain(state="shutoff", defined=DISK % ("qcow2", storages / "ps/link")))
+        assert found.writer_of(str(image)) is not None
+
+    @pytest.mark.parametrize("disk", [DISK.replace("</disk>", "<readonly/></disk>"), DISK])
+    def test_none_of_an_image_that_is_read(self, storages: Path, disk: str) -> None:
+        image = qcow2(storages / "ps/image")
+        clone = image if "readonly" in disk else qcow2(storages / "ps/clone", str(image))
+        found = users(FakeDomain(state="shutoff", defined=disk % ("qcow2", clone)))
+        assert found.writer_of(str(image)) is None
+
+
+def test_a_domain_has_the_disks_with_which_its_memory_was_saved(storages: Path) -> None:
+    disk = qcow2(storages / "ps/disk")
+    domain = FakeDomain(state="shutoff", saved=True, saved_devices=DISK % ("qcow2", disk))
+    assert users(domain).domain_of(str(disk)) is not None
+    assert users(domain).open_disk(str(disk)) is None

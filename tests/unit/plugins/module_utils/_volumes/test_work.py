@@ -88,6 +88,14 @@ class TestAMissingVolume:
         (result,) = run("/a", libvirt=used_by(DISK % ("/a", "")), check_mode=True)
         assert (result.actions, len(result.warnings)) == ([], 1)
 
+    def test_that_is_a_linked_clone_of_an_image_that_a_guest_writes_to_is_a_problem(self, store: FakeVolumes) -> None:
+        results = run("/a", libvirt=used_by(DISK % ("/image", "")), create={"image": "/image", "linked": True})
+        assert (codes(results), store.changes) == (["volume_in_use"], [])
+
+    def test_that_is_a_copy_of_an_image_that_a_guest_writes_to_is_created(self, store: FakeVolumes) -> None:
+        results = run("/a", libvirt=used_by(DISK % ("/image", "")), create={"image": "/image", "linked": False})
+        assert codes(results) == [None]
+
     def test_of_the_size_of_its_image_is_examined_once_it_exists(self, store: FakeVolumes) -> None:
         (result,) = run("/a", create={"image": "/image", "image_format": "qcow2"})
         assert (result.exists, result.found) == (True, store.volumes["/a"])
@@ -172,6 +180,7 @@ class TestARemoval:
         results = run("/a", "/b", absent=True, libvirt=used_by(disk))
         # The other one is not removed either.
         assert (codes(results), store.changes) == (["volume_in_use", None], [])
+        assert [(result.exists, result.found, result.actions) for result in results] == [(True, AS_DESIRED, [])] * 2
 
     def test_of_one_that_is_a_backing_file_is_a_problem(
         self, store: FakeVolumes, monkeypatch: pytest.MonkeyPatch
