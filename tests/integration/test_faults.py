@@ -62,6 +62,7 @@ CALLS = {
     "changed": [
         *QUERYING,
         "get the state",
+        "check for saved memory",
         "read the definition",
         SECRETS,
         "define the domain",

@@ -201,16 +201,15 @@ class TestVolumes:
         self, new_vm: NewVm, volume: dict[str, Any], images: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(live_actions, "_UNPLUG_SECONDS", 2)
-        vm = new_vm(data_volumes=[volume], nics=[{"bridge_name": "br0", "mac": "fa:00:00:00:aa:01"}])
+        vm = new_vm(data_volumes=[volume])
         start(vm)
         other = media.write_raw(images / "other", "", size=MIB)
-        nic = {"bridge_name": "br0", "mac": "fa:00:00:00:aa:02"}
-        for changes in ({"data_volumes": [{**volume, "install_path": str(other)}]}, {"nics": [nic]}):
-            run = start({**vm, **changes}, on_drift="live")
-            assert (run.failed, run.actions, run.vm["restart_required"]) == (False, ["define"], True)
-            assert ["has not released" in text for text in run.vm["warnings"]] == [True, False]
-            # The device that runs still has its address.
-            assert start({**vm, **changes}, on_drift="live").failed is False
+        for _run in range(2):
+            run = start({**vm, "data_volumes": [{**volume, "install_path": str(other)}]}, on_drift="live")
+            assert (run.failed, run.vm["restart_required"]) == (False, True), run.output
+            warnings = "\n".join(run.vm["warnings"])
+            assert "has not released volume vdb" in warnings and "while the one that it replaces is" in warnings
+        assert definition(vm["uuid"], inactive=True).find("devices/disk/source[@file='%s']" % other) is not None
 
     def test_on_ide_come_at_the_next_boot(self, new_vm: NewVm, volume: dict[str, Any]) -> None:
         vm = new_vm()
@@ -325,6 +324,19 @@ class TestNics:
         assert is_in_sync(vm, **changes)
         live(vm, nics=[nic_of(vm)])
         assert "192.0.2.99" not in kernel("ebtables", "-t", "nat", "-L")
+
+    def test_that_the_guest_keeps_stay_beside_those_that_replace_them(
+        self, new_vm: NewVm, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(live_actions, "_UNPLUG_SECONDS", 2)
+        vm = new_vm()
+        vm["nics"] = [nic_of(vm, mac="fa:00:00:00:aa:01")]
+        assert not start(vm).failed
+        run = start({**vm, "nics": [nic_of(vm, mac="fa:00:00:00:aa:02", nic_internal_name="vnew")]}, on_drift="live")
+        assert (run.failed, run.vm["restart_required"]) == (False, True), run.output
+        assert "has not released nic fa:00:00:00:aa:01" in "\n".join(run.vm["warnings"])
+        macs = [mac.get("address") for mac in definition(vm["uuid"], inactive=False).iterfind("devices/interface/mac")]
+        assert macs == ["fa:00:00:00:aa:01", "fa:00:00:00:aa:02"]
 
     def test_go_to_another_bridge(self, new_vm: NewVm) -> None:
         vm = new_vm()
