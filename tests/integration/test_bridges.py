@@ -111,10 +111,10 @@ class TestRecreatedBridge:
 
     def test_is_left_again_when_the_run_fails(self, vm: dict[str, Any]) -> None:
         vm["nics"][0]["qos"] = {"inbound_bandwidth": 80 << 13}
-        refused = VmError("invalid_domain", "refused")
+        refused = VmError("qos_limit", "refused")
         with mock.patch.object(Hypervisor, "update_device", side_effect=refused):
             run = start(vm, on_drift="live")
-        assert (run.error["code"], run.error["rollback"]) == ("invalid_domain", "done")
+        assert (run.error["code"], run.error["rollback"]) == ("qos_limit", "done")
         assert master(device_of(vm)) is None
 
 
