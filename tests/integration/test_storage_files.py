@@ -115,7 +115,7 @@ def test_the_lock_of_a_running_vm_does_not_block_reading_the_format(new_vm: NewV
     run = module_run.start(new_vm(root_volume=volume), check=True)
     assert not run.failed
     (warning,) = run.vm["warnings"]
-    assert "is also in a disk of VM" in warning
+    assert "is also an image of VM" in warning
 
 
 def test_a_format_that_cannot_be_read_counts_as_qcow2_in_check_mode(new_vm: NewVm, images: Path) -> None:

@@ -105,20 +105,14 @@ class _Search:
 
     def find_macs(self) -> None:
         for mac in sorted(self._desired.macs - self._own.live.macs):
-            has = partial(_has_mac, mac)
-            holder = self._others.active(has) or self._others.inactive(has)
-            if holder is not None:
-                option_path = self._option_path("nics", "mac", mac)
-                self.found.warnings.append("%s: %s is also a MAC address of %s" % (option_path, mac, holder))
+            what = "%s is also a MAC address" % mac
+            self._warn(self._option_path("nics", "mac", mac), what, partial(_has_mac, mac))
 
     def find_disks(self) -> None:
         """Check the images that the guest writes to. While another VM runs with one, QEMU's locks refuse a start."""
         for image in sorted(self._desired.unshared - self._own.live.images):
-            has = partial(_has_image, image)
-            holder = self._others.active(has) or self._others.inactive(has)
-            if holder is not None:
-                option_path = self._option_path("volumes", "install_path", image)
-                self.found.warnings.append("%s: %s is also in a disk of %s" % (option_path, image, holder))
+            what = "%s is also an image" % image
+            self._warn(self._option_path("volumes", "install_path", image), what, partial(_has_image, image))
 
     def find_sockets(self) -> None:
         for path in sorted(self._desired.sockets - self._own.live.sockets):
@@ -185,6 +179,12 @@ class _Search:
                 "a process of the hypervisor listens there already" if taken else "",
                 "address_in_use",
             )
+
+    def _warn(self, option_path: str, what: str, has: Has) -> None:
+        """Warn of what another domain has too, running or not."""
+        holder = self._others.active(has) or self._others.inactive(has)
+        if holder is not None:
+            self.found.warnings.append("%s: %s of %s" % (option_path, what, holder))
 
     def _judge(self, option_path: str, what: str, has: Has, reason: str, code: str) -> None:
         """Record a conflict, if any. C(reason): why the hypervisor considers it taken, empty if it does not."""

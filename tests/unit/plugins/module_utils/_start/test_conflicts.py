@@ -93,7 +93,7 @@ def test_a_vm_that_only_gets_a_nic_needs_no_other_checks() -> None:
 )
 def test_an_image_that_another_vm_has_is_a_warning(kind: str, disk: str, warned: bool) -> None:
     found = conflicts(Libvirt(**{kind: disk}).others(), "<disk><source file='/a'/></disk>")
-    assert (found.problems, ["/a is also in a disk of" in text for text in found.warnings]) == ([], [True] * warned)
+    assert (found.problems, ["/a is also an image of" in text for text in found.warnings]) == ([], [True] * warned)
 
 
 @pytest.mark.parametrize("mark", ["<readonly/>", "<shareable/>"])
