@@ -14,7 +14,9 @@ class ActionModule(ActionBase):
     """Answers as zstack_host_info does, as far as the playbooks read it."""
 
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
-        self._execute_module(module_name="ansible.builtin.ping", module_args={}, task_vars=task_vars)
+        done: dict[str, Any] = self._execute_module("ansible.builtin.ping", module_args={}, task_vars=task_vars)
+        if "ping" not in done:
+            return done
         host = self._task.delegate_to or task_vars["inventory_hostname"]
         vms = task_vars["hostvars"][host]["zstack_vms"]
         active = [{"uuid": vm["uuid"], "name": vm["name"], "state": "running", "active": True} for vm in vms]

@@ -16,7 +16,9 @@ class ActionModule(ActionBase):
     """Answers as zstack_vm_start does when nothing has to change."""
 
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
-        self._execute_module(module_name="ansible.builtin.ping", module_args={}, task_vars=task_vars)
+        done: dict[str, Any] = self._execute_module("ansible.builtin.ping", module_args={}, task_vars=task_vars)
+        if "ping" not in done:
+            return done
         return {"changed": False, "vms": [_in_sync(vm) for vm in self._task.args["vms"]]}
 
 
