@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Optional
 
 from ansible_collections.zstack.kvm.plugins.module_utils._info.several_hypervisors import active_hypervisors
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.uuid_digits import digits_of
 from ansible_collections.zstack.kvm.plugins.module_utils.foreign_text import clean_all, clean_line
 
 DOCUMENTATION = r"""
@@ -87,17 +88,13 @@ def fleet_report(
     hypervisor_rows, vm_rows = [], []
     where = active_hypervisors({each["name"]: (each.get("vms") or {}).get("vms") or () for each in hypervisors})
     for each in hypervisors:
-        done = {_normal(vm.get("uuid")): vm for vm in workflow if vm.get("host") == each["name"]}
+        done = {digits_of(vm.get("uuid")): vm for vm in workflow if vm.get("host") == each["name"]}
         rows = _vms(each, done, where)
         hypervisor_rows.append(_hypervisor(each, rows))
         vm_rows += rows
     hypervisor_rows.sort(key=lambda row: (_LEVELS.index(row["level"]), _natural(row["name"])))
     vm_rows.sort(key=lambda row: (_LEVELS.index(row["level"]), _natural(row["hypervisor"]), _natural(row["name"])))
     return {"hypervisors": hypervisor_rows, "vms": vm_rows, "summary": _summary(hypervisor_rows, vm_rows)}
-
-
-def _normal(uuid: Any) -> str:
-    return str(uuid).replace("-", "").lower()
 
 
 def _natural(text: Any) -> list[tuple[int, str]]:
@@ -164,9 +161,11 @@ def _vms(
 ) -> list[Row]:
     """Return the VMs of a hypervisor: those that it reported, and those that it should have."""
     reported = (each.get("vms") or {}).get("vms")
-    expected = {_normal(vm["uuid"]): vm for vm in done.values() if vm.get("uuid")}
-    expected.update({_normal(uuid): {"uuid": uuid, "name": name} for uuid, name in (each.get("wanted") or {}).items()})
-    known = {_normal(entry["uuid"]) for entry in reported or ()}
+    expected = {digits_of(vm["uuid"]): vm for vm in done.values() if vm.get("uuid")}
+    expected.update(
+        {digits_of(uuid): {"uuid": uuid, "name": name} for uuid, name in (each.get("wanted") or {}).items()}
+    )
+    known = {digits_of(entry["uuid"]) for entry in reported or ()}
     missing = [
         {"uuid": vm["uuid"], "state": "unknown" if reported is None else "absent"}
         for uuid, vm in expected.items()
@@ -176,8 +175,8 @@ def _vms(
         _vm(
             each["name"],
             entry,
-            expected.get(_normal(entry["uuid"])),
-            done.get(_normal(entry["uuid"])),
+            expected.get(digits_of(entry["uuid"])),
+            done.get(digits_of(entry["uuid"])),
             where.get(entry["uuid"], ()),
         )
         for entry in [*(reported or ()), *missing]

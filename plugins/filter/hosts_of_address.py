@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.uuid_digits import digits_of
+
 DOCUMENTATION = r"""
 name: hosts_of_address
 short_description: Find the hosts that have a management address
@@ -57,13 +59,11 @@ def hosts_of_address(hosts: Sequence[Mapping[str, Any]], address: str, uuid: str
     """Return the names of the hosts that the address and the UUID name: one, unless they contradict each other."""
     by_address = [host["inventory_hostname"] for host in hosts if address in _addresses(host)]
     by_uuid = [
-        host["inventory_hostname"] for host in hosts if uuid and _digits(host.get("zstack_host_uuid")) == _digits(uuid)
+        host["inventory_hostname"]
+        for host in hosts
+        if uuid and digits_of(host.get("zstack_host_uuid")) == digits_of(uuid)
     ]
     return [name for name in by_uuid if name in by_address] or [*by_uuid, *by_address]
-
-
-def _digits(uuid: Any) -> str:
-    return str(uuid).replace("-", "").lower()
 
 
 def _addresses(host: Mapping[str, Any]) -> tuple[Any, ...]:

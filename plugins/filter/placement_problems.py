@@ -11,6 +11,8 @@ from typing import Any, Optional
 
 from ansible.errors import AnsibleFilterError
 from ansible.module_utils.parsing.convert_bool import boolean
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.uuid_digits import digits_of
+from ansible_collections.zstack.kvm.plugins.plugin_utils.own_answer import own_answer
 
 DOCUMENTATION = r"""
 name: placement_problems
@@ -20,8 +22,8 @@ author:
   - zstack.kvm contributors (@zstack)
 description:
   - Two QEMU processes that write to one disk corrupt it. This filter compares the VMs to start with those that the
-    hypervisors report as active (M(zstack.kvm.zstack_host_info)). C(playbooks/start_vms.yml) stops if it finds
-    problems.
+    hypervisors report as active (M(zstack.kvm.zstack_vm_start) in check mode, or M(zstack.kvm.zstack_host_info)).
+    C(playbooks/start_vms.yml) stops if it finds problems.
   - It finds VMs that are active on another hypervisor, VMs that are to start on two hypervisors, and hypervisors that
     didn't answer, on which any VM may run.
   - Two inventory hosts that are the same hypervisor count as one.
@@ -37,15 +39,20 @@ options:
       inventory_hostname:
         description: The name of the host.
         type: str
-      zstack_vms_named:
-        description: The names of the VMs to start on the host, by their UUIDs.
+      zstack_vm_batches:
+        description: The VMs to start on the host, as returned by P(zstack.kvm.vm_batches#filter).
+        type: list
+        elements: dict
+      zstack_vms_checked:
+        description:
+          - The result of M(zstack.kvm.zstack_vm_start) in check mode.
         type: dict
       zstack_hypervisors_asked:
         description: The result of M(zstack.kvm.zstack_host_info), registered in a loop over the hypervisors.
         type: dict
   placement:
     description:
-      - The hypervisors that must have answered, as returned by P(zstack.kvm.hypervisors_to_ask#lookup).
+      - The hypervisors that must have answered, as returned by P(zstack.kvm.hypervisors_to_ask#filter).
     type: dict
     required: true
   ignore_unreachable:
@@ -95,8 +102,11 @@ def placement_problems(
     for host in hosts:
         name = host["inventory_hostname"]
         if starting is None or name in starting:
-            desired[name] = host.get("zstack_vms_named") or {}
-        answers += (host.get("zstack_hypervisors_asked") or {}).get("results") or ()
+            batches = host.get("zstack_vm_batches") or ()
+            desired[name] = {uuid: vm for batch in batches for uuid, vm in batch["names"].items()}
+        if name in placement["asked_by"]:
+            answers += filter(None, [own_answer(name, host.get("zstack_vms_checked"))])
+            answers += (host.get("zstack_hypervisors_asked") or {}).get("results") or ()
     unmatched = [
         "zstack_hypervisors names %s, which no host of the inventory matches" % each for each in placement["unmatched"]
     ]
@@ -144,7 +154,7 @@ def _on_two_hosts(desired: Mapping[str, Mapping[str, str]], answered: Mapping[st
     for host, vms in desired.items():
         for uuid, name in vms.items():
             if uuid:
-                hosts_of.setdefault(_normal(uuid), []).append((host, "VM %s (%s)" % (name, uuid)))
+                hosts_of.setdefault(digits_of(uuid), []).append((host, "VM %s (%s)" % (name, uuid)))
     for found in hosts_of.values():
         others = [(first[0], second[0]) for first, second in combinations(found, 2)]
         if any(not _same(*pair, answered) for pair in others):
@@ -158,10 +168,10 @@ def _active_elsewhere(
     for host, answer in answered.items():
         for vm in answer["vms"]:
             if vm["active"]:
-                active.setdefault(_normal(vm["uuid"]), []).append(host)
+                active.setdefault(digits_of(vm["uuid"]), []).append(host)
     for host, vms in desired.items():
         for uuid, name in vms.items():
-            for other in active.get(_normal(uuid), []):
+            for other in active.get(digits_of(uuid), []):
                 if not _same(host, other, answered):
                     yield "VM %s (%s) is to run on %s, but it is active on %s" % (name, uuid, host, other)
 
@@ -172,10 +182,6 @@ def _same(host: str, other: str, answered: Mapping[str, Mapping[str, Any]]) -> b
         return True
     identities = [(answered[name]["uuid"], answered[name]["hostname"]) for name in (host, other) if name in answered]
     return len(identities) == 2 and identities[0] == identities[1]
-
-
-def _normal(uuid: Any) -> str:
-    return str(uuid).replace("-", "").lower()
 
 
 class FilterModule:

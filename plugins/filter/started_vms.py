@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.uuid_digits import digits_of
 from ansible_collections.zstack.kvm.plugins.module_utils.foreign_text import clean, clean_line
 
 DOCUMENTATION = r"""
@@ -23,8 +24,9 @@ positional: _input
 options:
   _input:
     description:
-      - The variables of the hosts. C(inventory_hostname) and C(zstack_vms_started), the registered result of a loop,
-        are used.
+      - The variables of the hosts. C(inventory_hostname), C(zstack_vms_started), the registered result of a loop over
+        P(zstack.kvm.vm_batches#filter), and C(zstack_vms_checked), the result of check mode, are used. The latter has
+        the VMs of batches that were skipped because they are in sync.
     type: list
     elements: dict
     required: true
@@ -62,7 +64,15 @@ def started_vms(hosts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def _results(host: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     """Return the results of a host's batches. A loop without items has none, and says itself that it was skipped."""
     registered = host.get("zstack_vms_started") or {}
-    return registered.get("results") or [registered]
+    checked = {digits_of(vm["uuid"]): vm for vm in (host.get("zstack_vms_checked") or {}).get("vms") or ()}
+    return [_with_checked(result, checked) for result in registered.get("results") or ()] or [registered]
+
+
+def _with_checked(result: Mapping[str, Any], checked: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the result of a batch; if it was skipped because it is in sync, with its VMs as they were checked."""
+    if result.get("skipped") and result["item"]["in_sync"]:
+        return {"vms": [checked[digits_of(uuid)] for uuid in result["item"]["names"]]}
+    return result
 
 
 def _rows(host: str, result: Mapping[str, Any]) -> Iterator[Row]:

@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Optional
 
 from ansible.errors import AnsibleFilterError
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.uuid_digits import digits_of
 
 DOCUMENTATION = r"""
 name: vm_batches
@@ -36,6 +37,10 @@ options:
     description:
       - The maximum number of VMs in a batch. If omitted or an empty string, all VMs are in one batch.
     type: int
+  checked:
+    description:
+      - The registered result of M(zstack.kvm.zstack_vm_start) for all of the VMs in check mode.
+    type: dict
 """
 
 EXAMPLES = r"""
@@ -59,23 +64,36 @@ _value:
         - The VMs of the batch, as indexes into the list. The VMs themselves would reveal passwords in the output.
       type: list
       elements: int
+    names:
+      description:
+        - The names of its VMs by their UUIDs. A missing UUID or name is an empty string.
+      type: dict
     label:
       description:
-        - The number and names of its VMs.
+        - The number and names of its VMs, for people.
       type: str
       sample: "10 of 100 VMs: web11 … web20"
+    in_sync:
+      description:
+        - Whether O(checked) shows that a task would do nothing for these VMs. It must have a result for each of them,
+          without a change, a warning or an error, and none may have something to wait for
+          (O(zstack.kvm.zstack_vm_start#module:vms[].wait_for)).
+      type: bool
 """
 
 _NAMES_SHOWN = 5
+# What a task does not wait for if the VM already runs; check mode waits for nothing.
+_NOT_WAITED_FOR = (None, "", "running", "console")
 
 
-def vm_batches(vms: Sequence[Any], size: Any = None) -> list[dict[str, Any]]:
+def vm_batches(vms: Sequence[Any], size: Any = None, checked: Any = None) -> list[dict[str, Any]]:
     """Return the batches. If there are several, raise one error with the problems of all VMs."""
     if size in (None, ""):
         batches = [list(range(len(vms)))] if vms else []
     else:
         batches = _batches(vms, _number(size))
-    return [{"indexes": batch, "label": _label(batch, vms)} for batch in batches]
+    entries = {digits_of(entry["uuid"]): entry for entry in (checked or {}).get("vms") or ()}
+    return [_described(batch, vms, entries) for batch in batches]
 
 
 def _number(size: Any) -> int:
@@ -103,12 +121,26 @@ def _batches(vms: Sequence[Any], size: int) -> list[list[int]]:
     return [numbered, *batches] if numbered else batches
 
 
-def _label(batch: Sequence[int], vms: Sequence[Any]) -> str:
-    names = [str(vms[index].get("name", "?")) if isinstance(vms[index], Mapping) else "?" for index in batch]
-    if len(names) > _NAMES_SHOWN:
-        names = ["%s … %s" % (names[0], names[-1])]
-    shown = ", ".join(names)
-    return shown if len(batch) == len(vms) else "%d of %d VMs: %s" % (len(batch), len(vms), shown)
+def _described(batch: Sequence[int], vms: Sequence[Any], entries: Mapping[str, Any]) -> dict[str, Any]:
+    # What is not a mapping is left to the module's validation.
+    described = [vms[index] if isinstance(vms[index], Mapping) else {} for index in batch]
+    return {
+        "indexes": batch,
+        "names": {str(vm.get("uuid", "")): str(vm.get("name", "")) for vm in described},
+        "label": _label([str(vm.get("name", "?")) for vm in described], len(vms)),
+        "in_sync": all(_is_in_sync(vm, entries.get(digits_of(vm.get("uuid")))) for vm in described),
+    }
+
+
+def _label(names: Sequence[str], total: int) -> str:
+    shown = ", ".join(names) if len(names) <= _NAMES_SHOWN else "%s … %s" % (names[0], names[-1])
+    return shown if len(names) == total else "%d of %d VMs: %s" % (len(names), total, shown)
+
+
+def _is_in_sync(vm: Mapping[str, Any], entry: Optional[Mapping[str, Any]]) -> bool:
+    """Return whether nothing is left to do for a VM. What is a warning in check mode may be an error otherwise."""
+    is_quiet = entry is not None and not (entry["changed"] or entry["warnings"] or entry.get("error"))
+    return is_quiet and vm.get("wait_for") in _NOT_WAITED_FOR
 
 
 class FilterModule:

@@ -72,9 +72,10 @@ def cancelled_by_signals() -> threading.Event:
     return cancelled
 
 
-def finish(module: AnsibleModule, results: Sequence[VmResult]) -> None:
-    """End the module with the result of each VM, as a failure if one of them failed."""
+def finish(module: AnsibleModule, results: Sequence[VmResult], **more: Any) -> None:
+    """End the module with the result of each VM and C(more), as a failure if a VM failed."""
     returned: dict[str, Any] = {
+        **more,
         "changed": any(result.changed for result in results),
         "vms": [result.as_entry() for result in results],
     }

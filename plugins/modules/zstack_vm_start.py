@@ -364,10 +364,34 @@ vms:
                 - V(null) if no screenshot could be taken.
               type: str
               sample: /var/lib/zstack-kvm/screenshots/6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11.png
+hypervisor:
+  description:
+    - The hypervisor, and what is active there, from O(vms) or not. C(playbooks/start_vms.yml) checks with it that no
+      VM is active on two hypervisors.
+  returned: in check mode, if libvirt answers
+  type: dict
+  contains:
+    uuid:
+      description: The UUID of the hypervisor. Cloned machines may share it.
+      type: str
+      sample: 4c4c4544-0043-3510-8052-b4c04f4e3732
+    hostname:
+      description: Its hostname.
+      type: str
+      sample: hv1.example.com
+    active:
+      description: The UUIDs of all active domains.
+      type: list
+      elements: str
+      sample: [6a9c3b1e-2f64-4d0b-9a55-7a0d3c1f2b11]
 """
+
+from typing import Any
 
 from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import Failure, Problem, VmError
 from ansible_collections.zstack.kvm.plugins.module_utils._host.system import system_of
+from ansible_collections.zstack.kvm.plugins.module_utils._info.active_vms import active_vms
+from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.hypervisor import Hypervisor
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms, secrets_of
 from ansible_collections.zstack.kvm.plugins.module_utils._start.plan import Policy
 from ansible_collections.zstack.kvm.plugins.module_utils._start.result import SecretMask, failed, of_vm
@@ -420,14 +444,25 @@ def main() -> None:
         diff=module._diff,
     )
     uri = module.params["uri"]
+    seen: dict[str, Any] = {}
     try:
         hypervisor = connect(module.params)
     except VmError as error:
         results = [failed(of_vm(vm), Failure(error, "look"), SecretMask(secrets)) for vm in vms]
     else:
         results = start_vms(hypervisor, system_of(uri), vms, request)
+        if module.check_mode:
+            seen = _active_vms(hypervisor)
         hypervisor.close()
-    finish(module, results)
+    finish(module, results, **seen)
+
+
+def _active_vms(hypervisor: Hypervisor) -> dict[str, Any]:
+    """Return what runs on the hypervisor; nothing if libvirt doesn't say."""
+    try:
+        return {"hypervisor": active_vms(hypervisor)}
+    except VmError:
+        return {}
 
 
 if __name__ == "__main__":

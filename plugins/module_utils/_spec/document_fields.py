@@ -213,8 +213,3 @@ def inner_path(path: str, key: Any) -> str:
     """Return the path of a field of the mapping at C(path)."""
     name = shown_name(key) if isinstance(key, str) else shown(key)
     return "%s.%s" % (path, name) if path else name
-
-
-def digits_of(uuid: Any) -> str:
-    """Return a UUID's digits in lower case, for comparing."""
-    return str(uuid).replace("-", "").lower()

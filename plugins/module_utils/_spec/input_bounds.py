@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
@@ -58,25 +58,26 @@ def problem_of_json(text: str, most: float = MAX_VALUES) -> str:
 
 def problem_of_shape(data: Any) -> str:
     """Return why data from JSON or YAML is too large for one VM, empty if it is not."""
+    return _problem(data, _problem_of_length)
+
+
+def problem_of_data(data: Any) -> str:
+    """Return why data is too large for one VM or has values that no option takes, empty if it is fine."""
+    return _problem(data, _problem_of_value)
+
+
+def _problem(data: Any, problem_of: Callable[[Any], str]) -> str:
     # Counted one by one: with aliases, YAML of a few lines has more values than fit into memory.
     values, level = 0, [data]
     for _depth in range(MAX_DEPTH + 1):
         values += len(level)
         if values > MAX_VALUES:
             return _TOO_MANY
-        if any(isinstance(value, str) and len(value) > MAX_STRING for value in level):
-            return _TOO_LONG
+        problem = next(filter(None, map(problem_of, level)), "")
+        if problem:
+            return problem
         level = list(islice(_inner(level), MAX_VALUES + 1))
     return _TOO_DEEP if level else ""
-
-
-def problem_of_data(data: Any) -> str:
-    """Return why data is too large for one VM or has values that no option takes, empty if it is fine."""
-    problem, level = problem_of_shape(data), [data]
-    while level and not problem:
-        problem = next(filter(None, map(_problem_of_value, level)), "")
-        level = list(_inner(level))
-    return problem
 
 
 def _inner(level: Iterable[Any]) -> Iterator[Any]:
@@ -91,9 +92,13 @@ def _inner(level: Iterable[Any]) -> Iterator[Any]:
             yield from value
 
 
+def _problem_of_length(value: Any) -> str:
+    return _TOO_LONG if isinstance(value, str) and len(value) > MAX_STRING else ""
+
+
 def _problem_of_value(value: Any) -> str:
     if isinstance(value, str):
-        return "" if is_unicode(value) else UNPAIRED_SURROGATE
+        return _problem_of_length(value) or ("" if is_unicode(value) else UNPAIRED_SURROGATE)
     if isinstance(value, float) and not math.isfinite(value):
         return "has a number that is not finite"
     if isinstance(value, int) and value.bit_length() > MAX_NUMBER_BITS:

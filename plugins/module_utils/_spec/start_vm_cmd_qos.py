@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Optional
 
-from .document_fields import DocumentReader, Fields, Sent, digits_of, inner_path
+from .document_fields import DocumentReader, Fields, Sent, inner_path
+from .uuid_digits import digits_of
 
 # The agent treats 0 as no limit; ZStack stores -1 for "none".
 _NO_LIMIT = (0, -1, "0", "-1")

@@ -13,13 +13,15 @@ _CONSOLE = {"type": "vnc", "host": "192.0.2.1", "port": 5900}
 
 
 class ActionModule(ActionBase):
-    """Answers as zstack_vm_start does when nothing has to change."""
+    """Answers as zstack_vm_start does in check mode when nothing has to change; the playbook then does no more."""
 
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         done: dict[str, Any] = self._execute_module("ansible.builtin.ping", module_args={}, task_vars=task_vars)
         if "ping" not in done:
             return done
-        return {"changed": False, "vms": [_in_sync(vm) for vm in self._task.args["vms"]]}
+        vms, host = self._task.args["vms"], task_vars["inventory_hostname"]
+        seen = {"uuid": host, "hostname": host, "active": [vm["uuid"] for vm in vms]}
+        return {"changed": False, "vms": [_in_sync(vm) for vm in vms], "hypervisor": seen}
 
 
 def _in_sync(vm: Any) -> dict[str, Any]:

@@ -14,7 +14,6 @@ KINDS = (
     "plugins/modules",
     "plugins/inventory",
     "plugins/filter",
-    "plugins/lookup",
     "extensions/eda/plugins/event_source",
 )
 PLUGINS = [path.stem for kind in KINDS for path in sorted((CHECKOUT / kind).glob("*.py")) if path.stem != "__init__"]

@@ -24,6 +24,12 @@ def answer(host: str, *active: str, off: tuple[str, ...] = (), **identity: str) 
     return {"item": host, "uuid": f"uuid of {host}", "hostname": host, "vms": vms, **identity}
 
 
+def checked(host: str, *active: str) -> dict[str, Any]:
+    """Return the registered result of a check of a host's VMs."""
+    seen = {"uuid": f"uuid of {host}", "hostname": host, "active": list(active)}
+    return {"vms": [], "hypervisor": seen}
+
+
 def silent(host: str, msg: str = "Failed to connect") -> dict[str, Any]:
     return {"item": host, "unreachable": True, "msg": msg}
 
@@ -126,12 +132,12 @@ def test_desired_vms_and_answers_are_read_from_host_variables() -> None:
     hosts = [
         {
             "inventory_hostname": "hv1",
-            "zstack_vms_named": {WEB: "web"},
+            "zstack_vm_batches": [{"names": {WEB: "web"}}],
             "zstack_hypervisors_asked": {"results": [answer("hv1"), answer("hv2", WEB)]},
         },
         {"inventory_hostname": "hv3"},
     ]
-    placement = {"hypervisors": HOSTS, "unmatched": ["kvn"]}
+    placement = {"hypervisors": HOSTS, "unmatched": ["kvn"], "asked_by": {"hv1": ["hv1", "hv2"]}}
     assert of_play(hosts, placement, ignore_unreachable="") == [
         "zstack_hypervisors names kvn, which no host of the inventory matches",
         f"VM web ({WEB}) is to run on hv1, but it is active on hv2",
@@ -139,18 +145,49 @@ def test_desired_vms_and_answers_are_read_from_host_variables() -> None:
     ]
 
 
+class TestOwnAnswers:
+    """A host whose VMs were checked has answered for itself."""
+
+    def problems(self, result: dict[str, Any], asked_by: Any = None) -> list[str]:
+        hosts = [
+            {
+                "inventory_hostname": "hv1",
+                "zstack_vm_batches": [{"names": {WEB: "web"}}],
+                "zstack_vms_checked": checked("hv1"),
+            },
+            {"inventory_hostname": "hv2", "zstack_vms_checked": result},
+        ]
+        placement = {"hypervisors": HOSTS[:2], "unmatched": [], "asked_by": asked_by or {"hv1": [], "hv2": []}}
+        problems: list[str] = of_play(hosts, placement)
+        return problems
+
+    def test_its_active_vms_count(self) -> None:
+        assert self.problems(checked("hv2")) == []
+        assert self.problems(checked("hv2", WEB)) == [f"VM web ({WEB}) is to run on hv1, but it is active on hv2"]
+
+    @pytest.mark.parametrize(
+        ("result", "reason"), [({"unreachable": True, "msg": "No route to host"}, ": No route to host"), ({}, "")]
+    )
+    def test_one_that_did_not_answer_is_a_problem(self, result: dict[str, Any], reason: str) -> None:
+        assert self.problems(result) == [f"hv2 cannot be queried for its running VMs{reason}"]
+
+    def test_what_a_host_answered_in_an_earlier_run_does_not_count(self) -> None:
+        asked_by = {"hv1": ["hv1", "hv2"]}
+        assert self.problems(checked("hv2"), asked_by=asked_by) == ["hv2 cannot be queried for its running VMs"]
+
+
 class TestStartingHosts:
     HOSTS_OF_PLAY = [
-        {"inventory_hostname": "hv1", "zstack_vms_named": {WEB: "web"}},
+        {"inventory_hostname": "hv1", "zstack_vm_batches": [{"names": {WEB: "web"}}]},
         {
             "inventory_hostname": "hv2",
-            "zstack_vms_named": {WEB: "web"},
+            "zstack_vm_batches": [{"names": {WEB: "web"}}],
             "zstack_hypervisors_asked": {"results": [answer("hv2", DATABASE)]},
         },
     ]
 
     def problems(self, *hypervisors: str, starting: list[str]) -> list[str]:
-        placement = {"hypervisors": hypervisors, "unmatched": []}
+        placement = {"hypervisors": hypervisors, "unmatched": [], "asked_by": {"hv2": ["hv2"]}}
         problems: list[str] = of_play(self.HOSTS_OF_PLAY, placement, starting=starting)
         return problems
 
@@ -158,8 +195,12 @@ class TestStartingHosts:
         assert self.problems("hv2", starting=["hv2"]) == []
 
     def test_answers_of_other_hosts_count(self) -> None:
-        hosts = [{"inventory_hostname": "hv1", "zstack_vms_named": {DATABASE: "database"}}, self.HOSTS_OF_PLAY[1]]
-        (problem, _hv1_is_silent) = of_play(hosts, {"hypervisors": ["hv1"], "unmatched": []}, starting=["hv1"])
+        hosts = [
+            {"inventory_hostname": "hv1", "zstack_vm_batches": [{"names": {DATABASE: "database"}}]},
+            self.HOSTS_OF_PLAY[1],
+        ]
+        placement = {"hypervisors": ["hv1"], "unmatched": [], "asked_by": {"hv2": ["hv2"]}}
+        (problem, _hv1_is_silent) = of_play(hosts, placement, starting=["hv1"])
         assert problem.endswith("is to run on hv1, but it is active on hv2")
 
     def test_they_must_have_answered_even_if_they_are_no_hypervisors(self) -> None:

@@ -84,3 +84,15 @@ def test_names_and_messages_are_cleaned_for_the_table() -> None:
         "hv1   ma il\ufffd  shutoff, failed  -        no       no",
         "hv1, ma il\ufffd: no \ufffdimage",
     ]
+
+
+def test_vms_that_were_in_sync_are_shown_as_they_were_checked() -> None:
+    skipped = {"skipped": True, "item": {"in_sync": True, "names": {"UUID OF WEB": "web"}}}
+    checked = [vm("mail", state="shutoff", console=None), vm("web", changed=False, actions=[])]
+    both = {**host("hv1", skipped, {"vms": [vm("mail")]}), "zstack_vms_checked": {"vms": checked}}
+    summary = started_vms([both])
+    assert summary["lines"][1:] == [
+        "hv1   web   running  vnc://127.0.0.1:5900  no       no",
+        "hv1   mail  running  vnc://127.0.0.1:5900  yes      no",
+    ]
+    assert [each["changed"] for each in summary["vms"]] == [False, True]

@@ -25,6 +25,11 @@ def vm(number: int, **options: Any) -> dict[str, Any]:
     }
 
 
+def checked(number: int, **more: Any) -> dict[str, Any]:
+    """Return the entry of a VM in the result of check mode."""
+    return {"uuid": vm(number)["uuid"].replace("-", ""), "changed": False, "warnings": [], **more}
+
+
 def vms(count: int) -> list[dict[str, Any]]:
     return [vm(number) for number in range(count)]
 
@@ -59,6 +64,10 @@ def test_labels_name_the_vms() -> None:
     assert labels == ["6 of 8 VMs: vm0 … vm5", "2 of 8 VMs: vm6, vm7"]
 
 
+def test_a_batch_has_the_names_of_its_vms() -> None:
+    assert [batch["names"] for batch in vm_batches(vms(2), 1)] == [{vm(n)["uuid"]: f"vm{n}"} for n in range(2)]
+
+
 def test_a_problem_of_one_vm_stops_all_batches() -> None:
     wrong = [vm(0), {**vm(1), "memory": "much"}, vm(2), {**vm(3), "uuid": vm(0)["uuid"]}]
     with pytest.raises(AnsibleFilterError) as error:
@@ -74,10 +83,38 @@ def test_secrets_are_not_in_errors() -> None:
 
 
 def test_the_module_validates_a_single_batch() -> None:
-    assert vm_batches(["no VM", {}]) == [{"indexes": [0, 1], "label": "?, ?"}]
+    assert vm_batches(["no VM", {}]) == [{"indexes": [0, 1], "names": {"": ""}, "label": "?, ?", "in_sync": False}]
 
 
 @pytest.mark.parametrize("size", [0, -1, "many", True, [2]])
 def test_other_sizes_are_refused(size: Any) -> None:
     with pytest.raises(AnsibleFilterError, match="whole number"):
         vm_batches(vms(2), size)
+
+
+class TestInSync:
+    def batches(self, *entries: dict[str, Any], described: Any = None, size: Any = None) -> list[bool]:
+        return [batch["in_sync"] for batch in vm_batches(described or vms(2), size, {"vms": list(entries)})]
+
+    def test_a_batch_is_in_sync_if_check_mode_changes_nothing(self) -> None:
+        assert self.batches(checked(1), checked(0)) == [True]
+
+    def test_one_vm_that_is_not_in_sync_is_enough(self) -> None:
+        entries = [checked(0), checked(1, changed=True)]
+        assert self.batches(*entries, size=1) == [True, False]
+        assert self.batches(*entries) == [False]
+
+    @pytest.mark.parametrize("noted", [{"warnings": ["there is no bridge"]}, {"error": {"code": "vm_busy"}}])
+    def test_a_warning_or_an_error_of_check_mode_is_left_to_the_task(self, noted: dict[str, Any]) -> None:
+        assert self.batches(checked(0), checked(1, **noted)) == [False]
+
+    @pytest.mark.parametrize(("awaited", "in_sync"), [("console", True), (None, True), ("guest_agent", False)])
+    def test_a_vm_whose_guest_is_waited_for_is_left_to_the_task(self, awaited: Any, in_sync: bool) -> None:
+        assert self.batches(checked(0), described=[vm(0, wait_for=awaited)]) == [in_sync]
+
+    def test_all_vms_must_have_been_checked(self) -> None:
+        assert self.batches(checked(0)) == [False]
+
+    @pytest.mark.parametrize("result", [None, {}, {"skipped": True}, {"unreachable": True}, {"msg": "undefined"}])
+    def test_without_a_check_no_batch_is_in_sync(self, result: Any) -> None:
+        assert [batch["in_sync"] for batch in vm_batches(vms(1), None, result)] == [False]

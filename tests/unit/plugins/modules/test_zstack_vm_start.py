@@ -6,15 +6,18 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
+from ansible_collections.zstack.kvm.plugins.module_utils._errors.errors import VmError
 from ansible_collections.zstack.kvm.tests.unit.fakes import UUID
 from ansible_collections.zstack.kvm.tests.unit.plugins.modules import in_process
 from ansible_collections.zstack.kvm.tests.unit.plugins.modules.in_process import Host
 
 OTHER = "1d1e2f30-4a5b-6c7d-8e9f-a0b1c2d3e4f5"
 SECRET = "Sekr3t"
+UUID_OF_HOST = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @pytest.fixture
@@ -56,6 +59,25 @@ def test_check_mode_reports_the_same_and_changes_nothing(host: Host) -> None:
     assert (result["changed"], result["vms"][0]["actions"]) == (True, ["define", "start"])
     assert (result["diff"][0]["before"], "<domain" in result["diff"][0]["after"]) == ("", True)
     assert host.libvirt.domains == {}
+
+
+def test_check_mode_returns_the_hypervisor_and_what_is_active_there(host: Host) -> None:
+    host.run(vms=[vm(OTHER)])
+    assert "hypervisor" not in host.run(vms=[vm(OTHER)])
+    seen = host.run(check=True, vms=[vm()])["hypervisor"]
+    assert (seen["hostname"], seen["active"]) == ("hv1", [OTHER])
+    assert UUID_OF_HOST.fullmatch(seen["uuid"])
+
+
+def test_check_mode_returns_no_hypervisor_if_libvirt_is_lost_meanwhile(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost() -> str:
+        raise VmError("connection_lost", "the connection to libvirt is lost")
+
+    monkeypatch.setattr(host.libvirt, "hostname", lost)
+    result = host.run(check=True, vms=[vm()])
+    assert (len(result["vms"]), "hypervisor" in result) == (1, False)
 
 
 def test_all_problems_of_the_input_are_reported_at_once(host: Host) -> None:

@@ -24,7 +24,6 @@ from ansible_collections.zstack.kvm.plugins.module_utils._spec.document_fields i
     Refused,
     Sent,
     Used,
-    digits_of,
     inner_path,
     is_number,
 )
@@ -127,10 +126,6 @@ def test_a_number_may_be_text(raw: Any, expected: bool) -> None:
 )
 def test_a_path_is_that_of_the_mapping_and_the_field(path: str, key: Any, inner: str) -> None:
     assert inner_path(path, key) == inner
-
-
-def test_uuids_are_compared_by_their_digits() -> None:
-    assert digits_of("001F-00d0") == "001f00d0"
 
 
 def test_a_field_that_only_documents_of_2018_use_is_a_warning() -> None:

@@ -1,9 +1,16 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lookup that finds the hypervisors of the inventory whose running VMs must be known."""
+"""The filter that finds the hypervisors of the inventory whose running VMs must be known."""
 
 from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Optional
+
+from ansible.errors import AnsibleError
+from ansible.inventory.manager import InventoryManager
 
 DOCUMENTATION = r"""
 name: hypervisors_to_ask
@@ -15,10 +22,17 @@ description:
   - Returns the hosts of the inventory on which VMs may run, and which host of the play queries each of them.
     C(playbooks/start_vms.yml) uses it before it starts anything.
   - Each hypervisor of the play that queries does so for itself, and for its share of the other hypervisors.
+positional: _input, groups
 options:
-  _terms:
+  _input:
     description:
-      - One pattern, a list or text. If empty, the group C(hypervisors), or C(all) if there is no such group.
+      - A pattern, a list or text. If empty, the group C(hypervisors), or C(all) if there is no such group.
+    type: raw
+    required: true
+  groups:
+    description:
+      - The groups of the inventory, as Ansible's variable C(groups).
+    type: dict
     required: true
   play_hosts:
     description:
@@ -43,19 +57,22 @@ options:
 EXAMPLES = r"""
 - name: Find the hypervisors to query
   ansible.builtin.set_fact:
-    placement: "{{ lookup('zstack.kvm.hypervisors_to_ask', 'hypervisors', play_hosts=ansible_play_hosts_all) }}"
+    placement: "{{ 'hypervisors' | zstack.kvm.hypervisors_to_ask(groups, play_hosts=ansible_play_hosts_all) }}"
   run_once: true
 """
 
 RETURN = r"""
 _value:
   description:
-    - One mapping.
-  type: list
-  elements: dict
+    - What has to be known before VMs are started.
+  type: dict
   contains:
     hypervisors:
       description: The hosts on which VMs may run.
+      type: list
+      elements: str
+    starting:
+      description: The hosts on which VMs are to start.
       type: list
       elements: str
     asked_by:
@@ -67,33 +84,15 @@ _value:
       elements: str
 """
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Optional
 
-from ansible.errors import AnsibleError
-from ansible.inventory.manager import InventoryManager
-from ansible.plugins.lookup import LookupBase
-
-
-class LookupModule(LookupBase):
-    """Evaluates the patterns once, for the whole play."""
-
-    def run(self, terms: Sequence[Any], variables: Any = None, **kwargs: Any) -> list[dict[str, Any]]:
-        """Return one mapping."""
-        self.set_options(var_options=variables, direct=kwargs)
-        play_hosts, asking, chosen = map(self.get_option, ("play_hosts", "asking", "chosen"))
-        return [placement(terms, variables["groups"], play_hosts, chosen, asking)]
-
-
-def placement(
+def hypervisors_to_ask(
     pattern: Any,
     groups: Mapping[str, Sequence[str]],
-    play_hosts: Sequence[str],
+    play_hosts: Sequence[str] = (),
     chosen: Any = None,
     asking: Optional[Sequence[str]] = None,
 ) -> dict[str, Any]:
-    """Return the hypervisors, which host of the play asks them, and the parts of the pattern that match no host."""
+    """Return the hypervisors, those to start VMs on, who asks each, and the parts of the pattern that match no host."""
     parts = parts_of_pattern(pattern, groups)
     inventory = _inventory(groups)
 
@@ -113,10 +112,11 @@ def placement(
     effective = [part for part in parts if part[0] == "&" or matches_a_host(part)]
     named = matching(",".join(effective)) if effective else []
     # Not joined with the pattern: exclusions would apply to both
-    hypervisors = list(dict.fromkeys([*matching(chosen), *named] if chosen else [*named, *play_hosts]))
+    starting = matching(chosen) if chosen else list(play_hosts)
+    hypervisors = list(dict.fromkeys([*starting, *named] if chosen else [*named, *starting]))
     unmatched = [part for part in parts if part[0] not in "!&" and part not in effective]
     asked_by = shares(play_hosts if asking is None else asking, hypervisors)
-    return {"hypervisors": hypervisors, "asked_by": asked_by, "unmatched": unmatched}
+    return {"hypervisors": hypervisors, "starting": starting, "asked_by": asked_by, "unmatched": unmatched}
 
 
 def parts_of_pattern(pattern: Any, groups: Mapping[str, Sequence[str]]) -> list[str]:
@@ -154,3 +154,10 @@ def _inventory(groups: Mapping[str, Sequence[str]]) -> InventoryManager:
         for host in hosts:
             inventory.add_host(host, group=group)
     return inventory
+
+
+class FilterModule:
+    """Filters of this file."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        return {"hypervisors_to_ask": hypervisors_to_ask}

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 from ansible import constants
-from ansible_collections.zstack.kvm.plugins.lookup.hypervisors_to_ask import parts_of_pattern, placement, shares
+from ansible_collections.zstack.kvm.plugins.filter.hypervisors_to_ask import FilterModule, parts_of_pattern, shares
+
+hypervisors_to_ask = FilterModule().filters()["hypervisors_to_ask"]
 
 GROUPS = {
     "all": ["hv1", "hv2", "hv3", "fe80::1"],
@@ -19,7 +21,8 @@ GROUPS = {
 
 
 def look_up(pattern: Any, chosen: Any = None) -> dict[str, Any]:
-    return placement([pattern], GROUPS, ["hv1"], chosen)
+    found: dict[str, Any] = hypervisors_to_ask([pattern], GROUPS, ["hv1"], chosen)
+    return found
 
 
 class TestPattern:
@@ -56,6 +59,12 @@ class TestShares:
 
 
 class TestChosenHosts:
+    def test_vms_are_started_on_them(self) -> None:
+        assert look_up("hypervisors", chosen="hv3")["starting"] == ["hv3"]
+
+    def test_without_them_vms_are_started_on_the_hosts_of_the_play(self) -> None:
+        assert look_up("hypervisors")["starting"] == ["hv1"]
+
     def test_they_come_first(self) -> None:
         assert look_up("hypervisors", chosen="hv3")["hypervisors"] == ["hv3", "hv1", "hv2"]
 
@@ -70,21 +79,21 @@ class TestChosenHosts:
         assert look_up("hv2", chosen=["hv1:hv3", "hv2"])["hypervisors"] == ["hv1", "hv3", "hv2"]
 
     def test_other_hosts_of_the_play_are_queried_only_if_the_pattern_names_them(self) -> None:
-        found = placement(["hypervisors"], GROUPS, ["hv1", "hv2", "hv3"], chosen="hv1")
+        found = hypervisors_to_ask(["hypervisors"], GROUPS, ["hv1", "hv2", "hv3"], chosen="hv1")
         assert found["hypervisors"] == ["hv1", "hv2"]
         assert found["asked_by"] == {"hv1": ["hv1"], "hv2": ["hv2"], "hv3": []}
 
     def test_without_hosts_of_a_play_nobody_asks(self) -> None:
-        assert placement([], GROUPS, [], chosen="hv1")["asked_by"] == {}
+        assert hypervisors_to_ask([], GROUPS, [], chosen="hv1")["asked_by"] == {}
 
 
-class TestLookup:
+class TestPlayHosts:
     def test_the_hosts_of_the_play_are_hypervisors_whatever_the_pattern_says(self) -> None:
         found = look_up("storage")
-        assert found == {"hypervisors": ["hv3", "hv1"], "asked_by": {"hv1": ["hv1", "hv3"]}, "unmatched": []}
+        assert (found["hypervisors"], found["asked_by"]) == (["hv3", "hv1"], {"hv1": ["hv1", "hv3"]})
 
     def test_a_host_of_the_play_that_cannot_ask_is_asked_by_another_one(self) -> None:
-        found = placement(["storage"], GROUPS, ["hv1", "hv2"], asking=["hv1"])
+        found = hypervisors_to_ask(["storage"], GROUPS, ["hv1", "hv2"], asking=["hv1"])
         assert found["hypervisors"] == ["hv3", "hv1", "hv2"]
         assert found["asked_by"] == {"hv1": ["hv1", "hv3", "hv2"]}
 
