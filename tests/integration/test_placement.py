@@ -51,9 +51,28 @@ def play(
 def test_every_hypervisor_is_queried_by_itself_whatever_its_group_is_called(tmp_path: Path) -> None:
     run = look(tmp_path)
     assert run.returncode == 2 and HV2 in run.stdout + run.stderr, run.stdout
-    assert "ok: [hv1] => (item=hv1)" in run.stdout, run.stdout + run.stderr
+    assert "ok: [hv1]\n" in run.stdout, run.stdout + run.stderr
     assert "failed: [hv2] (item=hv2)" in run.stdout, run.stdout + run.stderr
     assert "hv1 -> hv2" not in run.stdout
+
+
+def test_a_hypervisor_that_the_check_of_its_vms_could_not_ask_is_queried(tmp_path: Path) -> None:
+    invalid = {"uuid": "web", "name": "web"}
+    run = look(tmp_path, zstack_vms=[invalid], zstack_hypervisors="hv1")
+    assert "ok: [hv1] => (item=hv1)" in run.stdout, run.stdout + run.stderr
+    assert run.returncode == 0
+
+
+def test_a_hypervisor_whose_vms_were_checked_is_not_queried_again(tmp_path: Path) -> None:
+    run = look(tmp_path, zstack_hypervisors="hv1")
+    assert "PLAY [Ask the hypervisors that have not answered]" in run.stdout, run.stdout + run.stderr
+    assert "skipping: no hosts matched" in run.stdout
+
+
+def test_an_unreachable_hypervisor_is_tried_once(tmp_path: Path) -> None:
+    run = look(tmp_path, hosts={"hv1": SSH_TO_NOBODY}, zstack_hypervisors="hv1")
+    assert (run.stdout + run.stderr).count("UNREACHABLE!") == 1, run.stdout + run.stderr
+    assert "hv1 cannot be queried for its running VMs: " in run.stdout + run.stderr
 
 
 def test_those_of_a_pattern_are_queried(tmp_path: Path) -> None:

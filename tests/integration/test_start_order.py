@@ -5,21 +5,15 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pytest
 from ansible_collections.zstack.kvm.tests.integration.conftest import NewVm
-from ansible_collections.zstack.kvm.tests.support.playbook import COLLECTIONS, TARGET_PYTHON, agreed
+from ansible_collections.zstack.kvm.tests.support.playbook import agreed
+from ansible_collections.zstack.kvm.tests.support.start_vms import start_vms
 from ansible_collections.zstack.kvm.tests.support.virsh import state, virsh
-
-CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def number(vm: dict[str, Any]) -> int:
@@ -54,29 +48,9 @@ def occupy(vm: dict[str, Any]) -> None:
     virsh("define", "/dev/stdin", stdin=f"{xml}<os><type>hvm</type></os></domain>")
 
 
-@pytest.fixture
-def batches(tmp_path: Path) -> Any:
-    """Run playbooks/start_vms.yml with VMs in batches, and return its output."""
-
-    def run(*vms: dict[str, Any], size: int) -> str:
-        host = {"ansible_connection": "local", "ansible_python_interpreter": TARGET_PYTHON, "zstack_vms": vms}
-        inventory = tmp_path / "inventory.json"
-        inventory.write_text(json.dumps({"hypervisors": {"hosts": {"localhost": host}}}), encoding="utf-8")
-        command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(inventory)]
-        command += ["-e", f"zstack_batch={size}", str(CHECKOUT / "playbooks" / "start_vms.yml")]
-        settings = {"ANSIBLE_COLLECTIONS_PATH": os.environ.get("ANSIBLE_COLLECTIONS_PATH", str(COLLECTIONS))}
-        environment = {**os.environ, **settings, "ANSIBLE_NOCOLOR": "1"}
-        done = subprocess.run(
-            command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-        )
-        return done.stdout + done.stderr
-
-    return run
-
-
-def test_each_batch_is_reported_when_it_is_done(new_vm: NewVm, batches: Any) -> None:
+def test_each_batch_is_reported_when_it_is_done(new_vm: NewVm, tmp_path: Path) -> None:
     vms = [new_vm(name="a"), new_vm(name="b", console_password="Sesame5"), new_vm(name="c", start_order=1)]
-    output = batches(*vms, size=1)
+    output = start_vms(tmp_path, *vms, zstack_batch=1)
     labels = re.findall(r"changed: \[localhost\] => \(item=(.*)\)", output)
     assert labels == ["1 of 3 VMs: c", "1 of 3 VMs: a", "1 of 3 VMs: b"]
     assert [state(vm["uuid"]) for vm in vms] == ["running"] * 3
@@ -85,14 +59,14 @@ def test_each_batch_is_reported_when_it_is_done(new_vm: NewVm, batches: Any) -> 
     assert "Sesame5" not in output
 
 
-def test_a_batch_that_fails_does_not_keep_the_next_from_being_started(new_vm: NewVm, batches: Any) -> None:
+def test_a_batch_that_fails_does_not_keep_the_next_from_being_started(new_vm: NewVm, tmp_path: Path) -> None:
     wrong, right = new_vm(name="wrong", nics=[{"bridge_name": "br_nope"}]), new_vm(name="right")
-    output = batches(wrong, right, size=1)
+    output = start_vms(tmp_path, wrong, right, zstack_batch=1)
     assert "failed: [localhost] (item=1 of 2 VMs: wrong)" in output
     assert (state(wrong["uuid"]), state(right["uuid"])) == ("absent", "running")
 
 
-def test_what_is_wrong_with_a_later_batch_stops_all(new_vm: NewVm, batches: Any) -> None:
+def test_what_is_wrong_with_a_later_batch_stops_all(new_vm: NewVm, tmp_path: Path) -> None:
     right, wrong = new_vm(), new_vm(memory="much")
-    assert "vms[1].memory" in batches(right, wrong, size=1)
+    assert "vms[1].memory" in start_vms(tmp_path, right, wrong, zstack_batch=1)
     assert state(right["uuid"]) == "absent"
