@@ -243,3 +243,14 @@ def test_what_patches_remove_is_gone_from_a_running_vm_at_its_next_boot(new_vm: 
     virsh("destroy", vm["uuid"])
     assert in_process.agreed(patched).actions == ["start"]
     assert not in_process.start(patched).vm["restart_required"]
+
+
+def test_a_running_vm_whose_definition_gets_what_the_hypervisor_lacks_comes_with_a_warning(new_vm: NewVm) -> None:
+    vm = new_vm()
+    vm["nics"] = [nic(vm, 0)]
+    module_run.start(vm)
+    vm["nics"][0]["bridge_name"] = "br_nope"
+    run = module_run.agreed(vm)
+    assert (run.actions, run.vm["restart_required"]) == (["define"], True)
+    (warning,) = run.vm["warnings"]
+    assert warning.startswith("the VM will not start again before this is corrected: vms[0].nics[0].bridge_name: ")

@@ -69,6 +69,8 @@ def check(run: RunContext, change: Change) -> Conflicts:
     ]
     warnings = memory_warnings(vm, run.free_memory) if uses else []
     is_defined = any(action.name == "define" for action in change.plan.definition)
+    if is_defined and not uses:
+        warnings += ["the VM will not start again before this is corrected: %s" % each for each in _missing(run, change)]
     definition = change.definition if is_defined else change.observed.inactive
     conflicts = find_conflicts(vm, definition, change.observed, change.use, run.system, run.others)
     return Conflicts([*problems, *conflicts.problems], [*warnings, *conflicts.warnings])
@@ -78,16 +80,24 @@ def _problems_of_use(run: RunContext, change: Change) -> list[Problem]:
     """Return what a VM lacks that starts, or gets devices while it runs."""
     vm = change.vm
     return [
-        *missing_explained(change.desired.missing, vm, run.system),
-        *change.work.unexplained(storage_problems(run, vm, change.facts, change.overlays)),
+        *_missing(run, change),
         *host_problems(vm, run.system),
         *daemon_problems(vm, run.missing_daemons),
         *rights_problems(vm, run.system, run.host.capabilities.qemu_owner),
         *qmp_directory_problems(vm, run.system, run.host.capabilities.qemu_owner),
-        *network_problems(vm, run.networks),
-        *network_filter_problems(vm, run.network_filters),
         *secret_conflicts(vm, change.facts, run.hypervisor),
         *tpm_secret_problems(vm, run.hypervisor),
+    ]
+
+
+def _missing(run: RunContext, change: Change) -> list[Problem]:
+    """Return what the devices of a VM need and the hypervisor doesn't have."""
+    vm = change.vm
+    return [
+        *missing_explained(change.desired.missing, vm, run.system),
+        *change.work.unexplained(storage_problems(run, vm, change.facts, change.overlays)),
+        *network_problems(vm, run.networks),
+        *network_filter_problems(vm, run.network_filters),
     ]
 
 

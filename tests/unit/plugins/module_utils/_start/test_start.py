@@ -199,6 +199,13 @@ class TestARunningVmThatDiffers:
         assert {each.path for each in result.differences} >= {"vcpu"}
         assert names(libvirt) == ["define"]
 
+    def test_gets_it_with_a_warning_about_what_its_next_start_will_lack(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        missing = Problem("vms[0].root_volume.install_path", "does not exist", "image_missing")
+        monkeypatch.setattr(preparation, "preflight", lacking(missing))
+        result = self.start(with_running_vm())
+        assert (result.actions, result.failure) == (["define"], None)
+        assert f"the VM will not start again before this is corrected: {missing}" in result.warnings
+
     def test_is_restarted_by_request(self) -> None:
         libvirt = with_running_vm()
         libvirt.on_shutdown = lambda domain: setattr(domain, "state", "shutoff")
