@@ -70,7 +70,9 @@ def check(run: RunContext, change: Change) -> Conflicts:
     warnings = memory_warnings(vm, run.free_memory) if uses else []
     is_defined = any(action.name == "define" for action in change.plan.definition)
     if is_defined and not uses:
-        warnings += ["the VM will not start again before this is corrected: %s" % each for each in _missing(run, change)]
+        warnings += [
+            "the VM will not start again before this is corrected: %s" % (each,) for each in _missing(run, change)
+        ]
     definition = change.definition if is_defined else change.observed.inactive
     conflicts = find_conflicts(vm, definition, change.observed, change.use, run.system, run.others)
     return Conflicts([*problems, *conflicts.problems], [*warnings, *conflicts.warnings])
@@ -81,7 +83,6 @@ def _problems_of_use(run: RunContext, change: Change) -> list[Problem]:
     vm = change.vm
     return [
         *_missing(run, change),
-        *host_problems(vm, run.system),
         *daemon_problems(vm, run.missing_daemons),
         *rights_problems(vm, run.system, run.host.capabilities.qemu_owner),
         *qmp_directory_problems(vm, run.system, run.host.capabilities.qemu_owner),
@@ -96,6 +97,7 @@ def _missing(run: RunContext, change: Change) -> list[Problem]:
     return [
         *missing_explained(change.desired.missing, vm, run.system),
         *change.work.unexplained(storage_problems(run, vm, change.facts, change.overlays)),
+        *host_problems(vm, run.system),
         *network_problems(vm, run.networks),
         *network_filter_problems(vm, run.network_filters),
     ]

@@ -48,9 +48,9 @@ VM = parsed_vm(
 LACKING = [
     ("vms[0].machine", "unsupported_machine"),
     ("vms[0].root_volume.install_path", "image_locked"),
-    ("vms[0]", "daemon_unavailable"),
     ("vms[0].nics[0].network_name", "network_missing"),
     ("vms[0].nics[0].ip", "filter_failed"),
+    ("vms[0]", "daemon_unavailable"),
     ("vms[0].ceph_secret", "secret_conflict"),
     ("vms[0].tpm.secret_uuid", "secret_missing"),
 ]
@@ -127,6 +127,12 @@ def test_what_starts_needs_devices_and_rights_on_the_hypervisor(
 
 def test_what_is_only_defined_needs_its_volumes_alone() -> None:
     assert codes(checked(Use())) == [OF_VOLUMES]
+
+
+def test_what_the_next_start_will_lack_is_a_warning_of_a_new_definition() -> None:
+    warnings = checked(Use(), Define("<xml/>")).warnings
+    assert [each.split(": ")[1] for each in warnings] == [option_path for option_path, _code in LACKING[:4]]
+    assert checked(Use()).warnings == []
 
 
 @pytest.mark.parametrize(("use", "warnings"), [(Use(starts=True), 1), (Use(attaches=True), 1), (Use(), 0)])

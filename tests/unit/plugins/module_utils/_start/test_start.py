@@ -201,8 +201,9 @@ class TestARunningVmThatDiffers:
 
     def test_gets_it_with_a_warning_about_what_its_next_start_will_lack(self, monkeypatch: pytest.MonkeyPatch) -> None:
         missing = Problem("vms[0].root_volume.install_path", "does not exist", "image_missing")
+        libvirt = with_running_vm()
         monkeypatch.setattr(preparation, "preflight", lacking(missing))
-        result = self.start(with_running_vm())
+        result = self.start(libvirt)
         assert (result.actions, result.failure) == (["define"], None)
         assert f"the VM will not start again before this is corrected: {missing}" in result.warnings
 
