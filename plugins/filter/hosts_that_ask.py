@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible_collections.zstack.kvm.plugins.plugin_utils.own_answer import left_to_ask
@@ -23,17 +23,16 @@ positional: _input
 options:
   _input:
     description:
-      - The variables of the hosts. C(inventory_hostname), C(zstack_placement), as returned by
+      - The variables of all hosts by name, as Ansible's variable C(hostvars). C(zstack_placement), as returned by
         P(zstack.kvm.hypervisors_to_ask#filter), and C(zstack_vms_checked), the registered result of
         M(zstack.kvm.zstack_vm_start) in check mode, are used.
-    type: list
-    elements: dict
+    type: dict
     required: true
 """
 
 EXAMPLES = r"""
 - name: Ask the other hypervisors
-  hosts: "{{ groups.all | map('extract', hostvars) | zstack.kvm.hosts_that_ask }}"
+  hosts: "{{ hostvars | default({}) | zstack.kvm.hosts_that_ask }}"
 """
 
 RETURN = r"""
@@ -45,14 +44,14 @@ _value:
 """
 
 
-def hosts_that_ask(hosts: Sequence[Mapping[str, Any]]) -> list[str]:
+def hosts_that_ask(hostvars: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Return the names of the hosts that have hypervisors left to query."""
-    return [host["inventory_hostname"] for host in hosts if _asks(host)]
+    return [name for name in hostvars if _asks(name, hostvars[name])]
 
 
-def _asks(host: Mapping[str, Any]) -> bool:
-    name, asked_by = host["inventory_hostname"], host.get("zstack_placement", {}).get("asked_by", {})
-    return bool(left_to_ask(asked_by.get(name, ()), name, host.get("zstack_vms_checked")))
+def _asks(host: str, variables: Mapping[str, Any]) -> bool:
+    asked_by = variables.get("zstack_placement", {}).get("asked_by", {})
+    return bool(left_to_ask(asked_by.get(host, ()), host, variables.get("zstack_vms_checked")))
 
 
 class FilterModule:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a hypervisor has answered for itself, when its own VMs were checked."""
+"""Read what a hypervisor has answered for itself, when its own VMs were checked."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the playbook start_vms repeats, because it is faster so."""
+"""The playbook start_vms repeats a variable and options, because it is faster so."""
 
 from __future__ import annotations
 
