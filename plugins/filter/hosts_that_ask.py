@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.zstack.kvm.plugins.plugin_utils.own_answer import left_to_ask
@@ -19,9 +19,15 @@ author:
 description:
   - Returns the hosts for which P(zstack.kvm.hypervisors_without_answer#filter) returns hypervisors.
     C(playbooks/start_vms.yml) uses it as the hosts of a play, because a task that is skipped takes time for every host.
-positional: _input
+positional: _input, hostvars
 options:
   _input:
+    description:
+      - The names of the hosts.
+    type: list
+    elements: str
+    required: true
+  hostvars:
     description:
       - The variables of all hosts by name, as Ansible's variable C(hostvars). C(zstack_placement), as returned by
         P(zstack.kvm.hypervisors_to_ask#filter), and C(zstack_vms_checked), the registered result of
@@ -32,7 +38,7 @@ options:
 
 EXAMPLES = r"""
 - name: Ask the other hypervisors
-  hosts: "{{ hostvars | default({}) | zstack.kvm.hosts_that_ask }}"
+  hosts: "{{ groups.hypervisors | zstack.kvm.hosts_that_ask(hostvars | default({})) }}"
 """
 
 RETURN = r"""
@@ -44,9 +50,10 @@ _value:
 """
 
 
-def hosts_that_ask(hostvars: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Return the names of the hosts that have hypervisors left to query."""
-    return [name for name in hostvars if _asks(name, hostvars[name])]
+def hosts_that_ask(hosts: Sequence[str], hostvars: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return those of the hosts that have hypervisors left to query."""
+    # Not all of hostvars, which does not name an implicit localhost
+    return [name for name in hosts if name in hostvars and _asks(name, hostvars[name])]
 
 
 def _asks(host: str, variables: Mapping[str, Any]) -> bool:

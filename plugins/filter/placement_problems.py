@@ -12,7 +12,7 @@ from typing import Any, Optional
 from ansible.errors import AnsibleFilterError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.uuid_digits import digits_of
-from ansible_collections.zstack.kvm.plugins.plugin_utils.own_answer import own_answer
+from ansible_collections.zstack.kvm.plugins.plugin_utils.own_answer import left_to_ask, own_answer
 
 DOCUMENTATION = r"""
 name: placement_problems
@@ -104,9 +104,7 @@ def placement_problems(
         if starting is None or name in starting:
             batches = host.get("zstack_vm_batches") or ()
             desired[name] = {uuid: vm for batch in batches for uuid, vm in batch["names"].items()}
-        if name in placement["asked_by"]:
-            answers += filter(None, [own_answer(name, host.get("zstack_vms_checked"))])
-            answers += (host.get("zstack_hypervisors_asked") or {}).get("results") or ()
+        answers += _answers(name, host, placement["asked_by"].get(name, ()))
     unmatched = [
         "zstack_hypervisors names %s, which no host of the inventory matches" % each for each in placement["unmatched"]
     ]
@@ -130,6 +128,18 @@ def problems_of(
         *_active_elsewhere(desired, answered),
         *("%s cannot be queried for its running VMs%s" % (host, _because(reasons.get(host))) for host in silent),
     ]
+
+
+def _answers(name: str, host: Mapping[str, Any], asked: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+    """Yield what a host has found out: for itself, and from the hypervisors that were left for it to ask."""
+    checked = host.get("zstack_vms_checked")
+    left = left_to_ask(asked, name, checked)
+    own = own_answer(name, checked) if name in asked else None
+    yield from [] if own is None else [own]
+    for answer in (host.get("zstack_hypervisors_asked") or {}).get("results") or ():
+        # Others may be of an earlier import of the playbook
+        if answer["item"] in left:
+            yield answer
 
 
 def _because(reason: Any) -> str:

@@ -23,8 +23,8 @@ description:
     with C(zstack_batch).
   - VMs with O(zstack.kvm.zstack_vm_start#module:vms[].start_order) are together in the first batch, whatever their
     number, because their order applies within one task, which does not start later ones when an earlier one fails.
-  - If there are several batches, all VMs are validated here, so that an invalid option of one VM still stops everything
-    before anything is touched.
+  - If an option of one of the VMs is invalid, all VMs are in one batch. So the module reports it before anything is
+    touched.
 positional: _input
 options:
   _input:
@@ -87,7 +87,7 @@ _NOT_WAITED_FOR = (None, "", "running", "console")
 
 
 def vm_batches(vms: Sequence[Any], size: Any = None, checked: Any = None) -> list[dict[str, Any]]:
-    """Return the batches. If there are several, raise one error with the problems of all VMs."""
+    """Return the batches."""
     if size in (None, ""):
         batches = [list(range(len(vms)))] if vms else []
     else:
@@ -108,13 +108,12 @@ def _number(size: Any) -> int:
 
 def _batches(vms: Sequence[Any], size: int) -> list[list[int]]:
     # Ansible loads all filters of the collection for any of them, in every process and uncompiled.
-    from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms, secrets_of
+    from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms
 
     parsed, problems = parse_vms(list(vms))
     if problems:
-        from ansible_collections.zstack.kvm.plugins.module_utils._start.result import SecretMask
-
-        raise AnsibleFilterError(SecretMask(secrets_of(list(vms))).text("\n".join(map(str, problems))))
+        # The module reports them
+        return [list(range(len(vms)))]
     numbered = [index for index, vm in enumerate(parsed) if vm.start_order is not None]
     others = [index for index, vm in enumerate(parsed) if vm.start_order is None]
     batches = [others[begin : begin + size] for begin in range(0, len(others), size)]

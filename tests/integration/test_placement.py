@@ -131,6 +131,37 @@ def test_a_vm_that_the_same_run_has_started_on_another_host_may_move(tmp_path: P
     assert run.returncode == 0, run.stdout + run.stderr
 
 
+def test_what_an_earlier_import_was_told_does_not_count(tmp_path: Path) -> None:
+    playbook = tmp_path / "playbook.json"
+    start = {"import_playbook": "zstack.kvm.start_vms"}
+    # hv1 is only asked, and answers; then it is unreachable
+    lost = {
+        "hosts": "hv1",
+        "gather_facts": False,
+        "tags": ["always"],
+        "tasks": [{"ansible.builtin.set_fact": SSH_TO_NOBODY}],
+    }
+    imports = [{**start, "vars": {"zstack_hosts": hosts}} for hosts in ("hv2", "hv1,hv2")]
+    playbook.write_text(json.dumps([imports[0], lost, imports[1]]), encoding="utf-8")
+    run = play(tmp_path, {}, "--tags", "placement,always", str(playbook), hosts={"hv1": {}, "hv2": {}})
+    assert "ok: [hv1] => (item=hv1)" in run.stdout, run.stdout + run.stderr
+    assert run.returncode == 2
+    assert "hv1 cannot be queried for its running VMs: " in run.stdout + run.stderr
+
+
+def test_an_implicit_localhost_is_queried_like_any_other(tmp_path: Path) -> None:
+    variables = {"zstack_vms": [{"uuid": "web", "name": "web"}], "zstack_hypervisors": "localhost"}
+    run = look(tmp_path, zstack_hosts="localhost", **variables)
+    assert "ok: [localhost] => (item=localhost)" in run.stdout, run.stdout + run.stderr
+    assert run.returncode == 0
+
+
+def test_without_the_check_of_the_placement_nothing_is_started(tmp_path: Path) -> None:
+    run = play(tmp_path, {"zstack_hosts": "hv1"}, "--skip-tags", "placement", "playbooks/start_vms.yml")
+    assert run.returncode != 0
+    assert "No VM is started without the tasks that are tagged placement" in run.stdout + run.stderr
+
+
 def test_a_host_that_an_earlier_play_failed_on_is_queried_by_another_one(tmp_path: Path) -> None:
     playbook = tmp_path / "playbook.json"
     earlier = {"hosts": "kvm", "gather_facts": False, "tasks": [FAILURE_ON_HV2]}

@@ -70,9 +70,9 @@ def check(run: RunContext, change: Change) -> Conflicts:
     warnings = memory_warnings(vm, run.free_memory) if uses else []
     is_defined = any(action.name == "define" for action in change.plan.definition)
     if is_defined and not uses:
-        warnings += [
-            "the VM will not start again before this is corrected: %s" % (each,) for each in _missing(run, change)
-        ]
+        # Who starts it may have more rights
+        missing = [problem for problem in _missing(run, change) if problem.code != "needs_root"]
+        warnings += ["the VM will not start again before this is corrected: %s" % (each,) for each in missing]
     definition = change.definition if is_defined else change.observed.inactive
     conflicts = find_conflicts(vm, definition, change.observed, change.use, run.system, run.others)
     return Conflicts([*problems, *conflicts.problems], [*warnings, *conflicts.warnings])

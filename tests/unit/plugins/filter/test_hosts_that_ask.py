@@ -20,14 +20,18 @@ def host(asked_by: dict[str, list[str]], **more: Any) -> dict[str, Any]:
 
 
 def test_one_that_has_answered_for_itself_asks_the_others_of_its_share() -> None:
-    assert hosts_that_ask({"hv1": host({"hv1": ["hv1", "hv4"]}, zstack_vms_checked=ANSWER)}) == ["hv1"]
-    assert hosts_that_ask({"hv1": host({"hv1": ["hv1"]}, zstack_vms_checked=ANSWER)}) == []
+    assert hosts_that_ask(["hv1"], {"hv1": host({"hv1": ["hv1", "hv4"]}, zstack_vms_checked=ANSWER)}) == ["hv1"]
+    assert hosts_that_ask(["hv1"], {"hv1": host({"hv1": ["hv1"]}, zstack_vms_checked=ANSWER)}) == []
 
 
 def test_one_whose_vms_were_not_checked_asks_itself() -> None:
-    assert hosts_that_ask({"hv1": host({"hv1": ["hv1"]}, zstack_vms_checked={"skipped": True})}) == ["hv1"]
+    assert hosts_that_ask(["hv1"], {"hv1": host({"hv1": ["hv1"]}, zstack_vms_checked={"skipped": True})}) == ["hv1"]
 
 
-@pytest.mark.parametrize("variables", [{}, host({"hv2": ["hv1", "hv2"]})])
-def test_hosts_outside_the_play_ask_nothing(variables: dict[str, Any]) -> None:
-    assert hosts_that_ask({"hv1": variables}) == []
+@pytest.mark.parametrize("hostvars", [{}, {"hv1": {}}, {"hv1": host({"hv2": ["hv1", "hv2"]})}])
+def test_hosts_without_a_share_ask_nothing(hostvars: dict[str, Any]) -> None:
+    assert hosts_that_ask(["hv1"], hostvars) == []
+
+
+def test_only_the_given_hosts_ask() -> None:
+    assert hosts_that_ask(["hv2"], {"hv1": host({"hv1": ["hv1"]})}) == []

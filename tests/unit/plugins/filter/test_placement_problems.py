@@ -157,7 +157,11 @@ class TestOwnAnswers:
             },
             {"inventory_hostname": "hv2", "zstack_vms_checked": result},
         ]
-        placement = {"hypervisors": HOSTS[:2], "unmatched": [], "asked_by": asked_by or {"hv1": [], "hv2": []}}
+        placement = {
+            "hypervisors": HOSTS[:2],
+            "unmatched": [],
+            "asked_by": asked_by or {"hv1": ["hv1"], "hv2": ["hv2"]},
+        }
         problems: list[str] = of_play(hosts, placement)
         return problems
 
@@ -174,6 +178,22 @@ class TestOwnAnswers:
     def test_what_a_host_answered_in_an_earlier_run_does_not_count(self) -> None:
         asked_by = {"hv1": ["hv1", "hv2"]}
         assert self.problems(checked("hv2"), asked_by=asked_by) == ["hv2 cannot be queried for its running VMs"]
+
+    @pytest.mark.parametrize(
+        ("now", "problem"),
+        [
+            (checked("hv2", WEB), f"VM web ({WEB}) is to run on hv1, but it is active on hv2"),
+            ({"unreachable": True, "msg": "no route"}, "hv2 cannot be queried for its running VMs: no route"),
+        ],
+    )
+    def test_an_answer_of_an_earlier_run_never_replaces_its_own(self, now: dict[str, Any], problem: str) -> None:
+        earlier = {"results": [answer("hv2")]}
+        hosts = [
+            {"inventory_hostname": "hv1", "zstack_vm_batches": [{"names": {WEB: "web"}}]},
+            {"inventory_hostname": "hv2", "zstack_vms_checked": now, "zstack_hypervisors_asked": earlier},
+        ]
+        placement = {"hypervisors": ["hv2"], "unmatched": [], "asked_by": {"hv1": [], "hv2": ["hv2"]}}
+        assert of_play(hosts, placement) == [problem]
 
 
 class TestStartingHosts:
