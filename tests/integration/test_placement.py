@@ -156,10 +156,35 @@ def test_an_implicit_localhost_is_queried_like_any_other(tmp_path: Path) -> None
     assert run.returncode == 0
 
 
+UNCHECKED = "No VM is started without the check that it runs nowhere else"
+
+
 def test_without_the_check_of_the_placement_nothing_is_started(tmp_path: Path) -> None:
     run = play(tmp_path, {"zstack_hosts": "hv1"}, "--skip-tags", "placement", "playbooks/start_vms.yml")
-    assert run.returncode != 0
-    assert "No VM is started without the tasks that are tagged placement" in run.stdout + run.stderr
+    assert run.returncode != 0 and UNCHECKED in run.stdout + run.stderr, run.stdout
+
+
+def test_without_the_check_of_the_placement_nothing_is_created(tmp_path: Path) -> None:
+    given = {
+        "zstack_names": ["g1"],
+        "zstack_image": "/nope.qcow2",
+        "zstack_bridge": "br_nope",
+        "zstack_ssh_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHV8",
+    }
+    command = ["--check", "--skip-tags", "placement", "playbooks/create_vms.yml"]
+    run = play(tmp_path, {"zstack_hosts": "hv1", **given}, *command)
+    assert run.returncode != 0 and UNCHECKED in run.stdout + run.stderr, run.stdout + run.stderr
+
+
+def test_a_condition_that_is_false_for_the_first_host_starts_nothing_unchecked(tmp_path: Path) -> None:
+    # Ansible then skips for all hosts what is run once.
+    playbook = tmp_path / "playbook.json"
+    condition = {"import_playbook": "zstack.kvm.start_vms", "when": "inventory_hostname == 'hv2'"}
+    unconditional = {"import_playbook": "zstack.kvm.start_vms", "vars": {"zstack_vms": []}}
+    playbook.write_text(json.dumps([unconditional, condition]), encoding="utf-8")
+    variables = {"zstack_hosts": "hv1,hv2", "zstack_hypervisors": "hv1"}
+    run = play(tmp_path, variables, str(playbook), hosts={"hv1": {}, "hv2": {"zstack_vms": [VM]}})
+    assert run.returncode != 0 and UNCHECKED in run.stdout + run.stderr, run.stdout + run.stderr
 
 
 def test_a_host_that_an_earlier_play_failed_on_is_queried_by_another_one(tmp_path: Path) -> None:
