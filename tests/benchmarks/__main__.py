@@ -114,12 +114,12 @@ def _parser() -> argparse.ArgumentParser:
         prog="tests/benchmarks/run",
         description=__doc__ + " Makes the machine ready for it first (as root: installs packages).",
     )
-    sizes = parser.add_mutually_exclusive_group()
-    sizes.add_argument("--repetitions", type=int, default=Sizes.repetitions, help="rounds (default: %(default)s)")
+    one_of = parser.add_mutually_exclusive_group()
+    one_of.add_argument("--repetitions", type=int, default=Sizes.repetitions, help="rounds (default: %(default)s)")
     parser.add_argument("--docs", action="store_true", help="write table and plot into the documentation")
     parser.add_argument("--output", type=Path, metavar="DIR", help="where JSON and plot go (.cache/benchmarks)")
-    sizes.add_argument("--smoke", action="store_true", help="very few VMs: only to see that it works")
-    sizes.add_argument("--simulated", action="store_true", help="only simulated hypervisors; other results are kept")
+    parser.add_argument("--smoke", action="store_true", help="very few VMs: only to see that it works")
+    one_of.add_argument("--simulated", action="store_true", help="only simulated hypervisors; other results are kept")
     parser.add_argument("--no-set-up", action="store_true", help="the machine is ready")
     return parser
 
