@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Optional
 
 from ansible.errors import AnsibleFilterError
+from ansible_collections.zstack.kvm.plugins.module_utils._spec.guest_waits import NEEDS_GUEST
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.uuid_digits import digits_of
 
 DOCUMENTATION = r"""
@@ -82,8 +83,6 @@ _value:
 """
 
 _NAMES_SHOWN = 5
-# What a task does not wait for if the VM already runs; check mode waits for nothing.
-_NOT_WAITED_FOR = (None, "", "running", "console")
 
 
 def vm_batches(vms: Sequence[Any], size: Any = None, checked: Any = None) -> list[dict[str, Any]]:
@@ -137,9 +136,12 @@ def _label(names: Sequence[str], total: int) -> str:
 
 
 def _is_in_sync(vm: Mapping[str, Any], entry: Optional[Mapping[str, Any]]) -> bool:
-    """Return whether nothing is left to do for a VM. What is a warning in check mode may be an error otherwise."""
+    """Return whether nothing is left to do for a VM.
+
+    What is a warning in check mode may be an error otherwise, and check mode waits for nothing.
+    """
     is_quiet = entry is not None and not (entry["changed"] or entry["warnings"] or entry.get("error"))
-    return is_quiet and vm.get("wait_for") in _NOT_WAITED_FOR
+    return is_quiet and vm.get("wait_for") not in NEEDS_GUEST
 
 
 class FilterModule:

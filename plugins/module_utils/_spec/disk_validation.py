@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .._errors.errors import Problem
+from .guest_waits import NEEDS_GUEST
 from .option_reader import Part
 from .volume_creation import creation_problems
 
@@ -18,7 +19,6 @@ _EXCLUSIVE_LIMITS = (
     ("total_iops", ("read_iops", "write_iops")),
 )
 _NOT_FOR_VHOST = ("qos", "luks_secret_uuid", "shareable", "physical_block_size", "io_thread", "use_scsi")
-_NEEDS_GUEST = ("guest_agent", "address", "cloud_init")
 
 
 def disk_problems(vm: Part) -> Iterator[Problem]:
@@ -147,7 +147,7 @@ def _drive_problems(vm: Part) -> Iterator[Problem]:
 
 
 def _start_problems(vm: Part) -> Iterator[Problem]:
-    if vm.get("create_paused") and vm.get("wait_for") in _NEEDS_GUEST:
+    if vm.get("create_paused") and vm.get("wait_for") in NEEDS_GUEST:
         yield Problem(
             "%s.create_paused" % vm.option_path,
             "cannot be used with wait_for %s: a paused guest does not run" % vm.get("wait_for"),

@@ -24,6 +24,7 @@ from .._host.system import System
 from .._host_storage.facts import facts as storage_facts
 from .._libvirt.hypervisor import Hypervisor
 from .._libvirt.observed import ObservedVm, observe
+from .._spec.guest_waits import NEEDS_GUEST
 from .._spec.vm import Vm
 from ..import_lock import import_lock
 from .console_address import console_of
@@ -58,9 +59,6 @@ if TYPE_CHECKING:
     from .plan import Prepare
 
 # What only some VMs need is imported where it is used: most runs change nothing, and every task compiles its imports.
-
-# What is not waited for if the VM already runs.
-_ENDS_WITH_START = ("running", "console")
 
 
 def start_vms(hypervisor: Hypervisor, system: System, vms: Sequence[Vm], request: StartRequest) -> list[VmResult]:
@@ -115,7 +113,7 @@ def _plan_and_apply(run: RunContext, vm: Vm, result: VmResult) -> None:
     actions = steps(plan, prepare)
     if run.request.check_mode:
         result.actions = [action.name for action in actions if run.shared_actions.is_first(action)]
-    elif plan.actions or vm.wait_for not in _ENDS_WITH_START:
+    elif plan.actions or vm.wait_for in NEEDS_GUEST:
         with import_lock:
             from .execution import execute
 
