@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is waited for in the guest of a VM, even if the VM already runs."""
+"""Name what is waited for in the guest of a VM, even if the VM already runs."""
 
 from __future__ import annotations
 
