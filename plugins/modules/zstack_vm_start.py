@@ -91,7 +91,8 @@ attributes:
   diff_mode:
     support: full
     details:
-      - One entry for each VM, in the order given, with the domain's XML before and after; secrets are masked.
+      - One entry for each VM, in the order given, with its state, its domain's XML and what else changes before and
+        after; secrets are masked. What is left for the next boot of a running VM is in RV(vms[].differences) alone.
   idempotent:
     support: full
 seealso:

@@ -1,7 +1,8 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Check mode predicts what a real run then does: the same actions, differences and diff.
+"""Check mode predicts what a real run then does: the same actions, differences and diff, and the diff shows a change
+exactly if there is one.
 
 A failure that shows only when an action is executed can't be predicted; what is found before that is.
 """
@@ -18,6 +19,9 @@ def agreed(start: Callable[..., Any], *vms: Any, **options: Any) -> Any:
     real = start(*vms, **options)
     expected, actual = _outcome(predicted), _outcome(real)
     assert expected == actual, f"the real run: {actual[:3]}; check mode: {expected}"
+    for vm, shown in zip(real.vms, real.result.get("diff", [])):
+        shows_a_change = shown["before"] != shown["after"]
+        assert "error" in vm or shows_a_change == bool(vm["actions"]), f"{vm['actions']} have this diff: {shown}"
     return real
 
 

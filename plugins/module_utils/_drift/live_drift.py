@@ -74,6 +74,11 @@ def live_drift(
     )
 
 
+def restart_changes(defined: etree._Element, live: etree._Element, ports: Ports) -> bool:
+    """Return whether the guest would see a change if the running domain were replaced by the defined one."""
+    return bool(live_drift(defined, live, ports).for_guest)
+
+
 def _found(desired: etree._Element, live: etree._Element, ports: Ports) -> list[Found]:
     """Return the differences; both arguments are changed."""
     normalise_desired(desired)

@@ -19,9 +19,9 @@ except ImportError:  # the module reports it
 
 from .._diagnostics.screenshot import write_picture
 from .._diagnostics.thumbnail import thumbnail
-from .._drift.live_drift import live_drift
+from .._drift.live_drift import restart_changes
 from .._errors.errors import VmError, internal_errors
-from .._host.bridge_ports import Ports, stray_warnings
+from .._host.bridge_ports import stray_warnings
 from .._host.bridges import BridgePorts
 from .._host.system import System
 from .._libvirt import domain_facts
@@ -184,11 +184,6 @@ def _describe(survey: _Survey, uuid: str, observed: ObservedVm, defined: etree._
 def _cloud_init(survey: _Survey, uuid: str, live: etree._Element) -> Optional[Information]:
     has_seed = any(is_seed(source.get("file")) for source in live.iterfind("devices/disk/source"))
     return cloud_init_state(survey.hypervisor, uuid) if has_seed and domain_facts.has_agent(live) else None
-
-
-def restart_changes(defined: etree._Element, live: etree._Element, ports: Ports) -> bool:
-    """Return whether the guest would see a change if the running domain were replaced by the defined one."""
-    return bool(live_drift(defined, live, ports).for_guest)
 
 
 def _uptime(system: System, uuid: str, domain_name: str) -> Optional[int]:

@@ -117,8 +117,10 @@ def _compare(
     target = _target_of(written.image, domains.live)
     name = target or _target_of(image, domains.desired) or _target_of(written.image, domains.desired)
     for difference in compare(create, found, original, store.canonical):
-        work.differences.append(_as_difference(difference, name))
+        shown = _as_difference(difference, name)
+        work.differences.append(shown)
         if difference.grows:
+            work.growing.append(shown)
             work.growths.append(GrowVolume(volume, written, int(str(create.size)), target, store))
         else:
             work.warnings.append(explain(volume.install_path, difference))

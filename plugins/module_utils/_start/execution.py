@@ -14,6 +14,8 @@ except ImportError:  # the module reports it
 
 from .._actions.action import Action
 from .._actions.context import ActionContext
+from .._drift.live_drift import restart_changes
+from .._errors.errors import VmFailed
 from .._libvirt.observed import ObservedVm
 from .._spec.vm import Vm
 from .apply import apply
@@ -27,14 +29,32 @@ def execute(run: RunContext, vm: Vm, observed: ObservedVm, actions: Iterator[Act
     """Execute the actions, and note in C(result) what they did. Raise VmFailed or VmError."""
     context = ActionContext(run.hypervisor, run.system, vm, observed, run.request.cancelled)
     try:
-        apply(context, actions)
+        _apply(run, context, actions, result)
         _wait_until_ready(context, result)
     finally:
         result.state = context.state or observed.state
         result.actions = context.done
         result.backup_file = context.backup_file
         result.warnings += context.warnings
-        result.restart_required = result.restart_required or context.live_change_refused
+
+
+def _apply(run: RunContext, context: ActionContext, actions: Iterator[Action], result: VmResult) -> None:
+    try:
+        apply(context, actions)
+    except VmFailed as ended:
+        if ended.failure.rollback != "partial":
+            was_restarted = "stop" in context.done
+            result.restart_required = not was_restarted and _was_restart_required(run, context.observed)
+        raise
+    result.restart_required = result.restart_required or context.live_change_refused
+
+
+def _was_restart_required(run: RunContext, observed: ObservedVm) -> bool:
+    """Return whether the VM differed from its definition before anything was done."""
+    defined, live = observed.inactive, observed.live
+    if defined is None or live is None or not observed.persistent:
+        return False
+    return restart_changes(defined, live, run.bridge_ports.of(live))
 
 
 def _wait_until_ready(context: ActionContext, result: VmResult) -> None:

@@ -68,6 +68,7 @@ class Plan(NamedTuple):
     """The actions on a VM itself, and why: first C(definition), then C(changes) of the running VM.
 
     C(creations) of volumes come before all, so that a definition never names a volume that has yet to be created.
+    C(beside): the differences that the actions remove and no definition shows.
     """
 
     definition: tuple[Action, ...]
@@ -76,6 +77,7 @@ class Plan(NamedTuple):
     warnings: tuple[str, ...]
     restart_required: bool
     creations: tuple[Action, ...] = ()
+    beside: tuple[Difference, ...] = ()
 
     @property
     def actions(self) -> tuple[Action, ...]:
@@ -137,7 +139,9 @@ def plan_vm(
     C(start) starts a VM that is off, if not in the usual way.
     C(definition) is the XML to define, C(rewriting) for one with domain patches. What cannot be undone comes last.
     """
-    differences = (*_beside_the_domain(vm, observed), *_merged(drift))
+    beside = _beside_the_domain(vm, observed)
+    running = _of_running_vm_alone(drift)
+    left = _left(observed, drift, policy)
     adapt = not (observed.active and policy.on_drift == "ignore")
     restarts = _restarts(observed, drift, policy)
     changes = () if restarts or is_to_be_started(observed) else _live(drift, policy)
@@ -145,9 +149,10 @@ def plan_vm(
         # The definition comes first: it keeps the undo of other VMs from removing what the VM shares with them.
         definition=tuple(_definition(vm, observed, drift, policy, definition, rewriting) if adapt else ()),
         changes=(*changes, *_power(vm, observed, restarts, policy, start)),
-        differences=differences,
+        differences=(*beside, *drift.defined, *running),
         warnings=tuple(_warnings(observed, drift, policy)),
-        restart_required=_restart_required(observed, drift, policy),
+        restart_required=bool(left),
+        beside=(*beside, *(difference for difference in running if difference not in left)),
     )
 
 
@@ -202,11 +207,10 @@ def _text(value: Optional[bool]) -> str:
     return str(bool(value)).lower()
 
 
-def _merged(drift: Drift) -> list[Difference]:
-    """Return the differences of the definition, and those that only the running VM has."""
+def _of_running_vm_alone(drift: Drift) -> list[Difference]:
+    """Return the differences that the running VM has, and its definition has not."""
     known = {difference.path for difference in drift.defined}
-    running = (*drift.running, *drift.process)
-    return [*drift.defined, *(difference for difference in running if difference.path not in known)]
+    return [difference for difference in (*drift.running, *drift.process) if difference.path not in known]
 
 
 def _paths(differences: Sequence[Difference]) -> str:
@@ -264,15 +268,15 @@ def _power(vm: Vm, observed: ObservedVm, restarts: bool, policy: Policy, given_s
     return actions.get(power, [])
 
 
-def _restart_required(observed: ObservedVm, drift: Drift, policy: Policy) -> bool:
-    """Return whether the running VM still differs from what is desired after the plan."""
+def _left(observed: ObservedVm, drift: Drift, policy: Policy) -> tuple[Difference, ...]:
+    """Return how the running VM still differs from what is desired after the plan."""
     if will_restore(observed, policy):
-        return bool(drift.defined)
+        return drift.defined
     if not observed.active or will_start(observed, drift, policy):
-        return False
+        return ()
     if policy.on_drift == "live":
-        return bool(drift.live_remaining)
-    return bool(drift.running or (drift.process and policy.on_drift != "restart"))
+        return drift.live_remaining
+    return drift.running if policy.on_drift == "restart" else (*drift.running, *drift.process)
 
 
 def _warnings(observed: ObservedVm, drift: Drift, policy: Policy) -> list[str]:

@@ -43,7 +43,7 @@ from .plan import (
     will_start,
     without_restoring,
 )
-from .result import SecretMask, VmResult, as_failure, domain_text, failed, of_vm, without_secrets_of_patches
+from .result import SecretMask, VmResult, as_failure, failed, of_vm, without_secrets_of_patches
 from .run_context import RunContext, StartRequest, begin_run
 from .start_order import start_in_order
 from .volume_work import VolumeWork, with_volumes
@@ -160,10 +160,6 @@ def _show(run: RunContext, vm: Vm, observed: ObservedVm, compared: _Comparison, 
     """Note in C(result) what the comparison has found."""
     existing, reconciled = observed.inactive, compared.reconciled
     result.overlays = compared.overlays.entries()
-    if run.request.diff:
-        result.before = result.after = domain_text(existing)
-        if reconciled.differences or existing is None:
-            result.after = domain_text(reconciled.merged)
     result.warnings += compared.desired.warnings
     actual = existing if observed.live is None else observed.live
     result.warnings += move_warnings(run, vm, compared.to_define.element, actual)
@@ -185,15 +181,15 @@ def _plan(run: RunContext, vm: Vm, observed: ObservedVm, result: VmResult) -> tu
     work = _volume_work(run, vm, observed, compared)
     snapshot = _snapshot(run, vm, observed, compared)
     problems: list[Problem] = []
+    defined = reconciled.merged
     restore = None
     if snapshot is not None:
         restore = snapshot.action
         problems += snapshot.problems
         if observed.inactive is None and snapshot.definition:
             definition = snapshot.definition
-            restored = etree.fromstring(definition)
-            to_define = _with_omitted(compared.built, vm, restored)
-            result.after = domain_text(restored) if run.request.diff else ""
+            defined = etree.fromstring(definition)
+            to_define = _with_omitted(compared.built, vm, defined)
     plan = plan_vm(vm, observed, drift, run.policy, definition, _rewriting(to_define), restore)
     if snapshot is not None and snapshot.leaves_drift:
         plan = plan._replace(restart_required=True)
@@ -215,6 +211,11 @@ def _plan(run: RunContext, vm: Vm, observed: ObservedVm, result: VmResult) -> tu
         if use.starts or use.attaches:
             prepare = partial(preparations, run, vm, facts)
     result.differences = plan.differences
+    if run.request.diff:
+        with import_lock:
+            from .diff import show_diff
+
+        show_diff(vm, observed, plan, defined, result)
     without_secrets_of_patches(result, vm)
     problems = [*facts.problems, *problems]
     _refuse(run, problems)

@@ -23,10 +23,15 @@ _MISSING = ("image_missing", "storage_missing")
 
 @dataclass
 class VolumeWork:
-    """The work on the volumes of one VM. C(explained): option paths whose missing image needs no other explanation."""
+    """The work on the volumes of one VM.
+
+    C(growing): the differences that C(growths) remove. C(explained): option paths whose missing image needs no other
+    explanation.
+    """
 
     creations: list[CreateVolume] = field(default_factory=list)
     growths: list[GrowVolume] = field(default_factory=list)
+    growing: list[Difference] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
@@ -46,8 +51,9 @@ def with_volumes(plan: Plan, work: VolumeWork, observed: ObservedVm, policy: Pol
     if observed.active and policy.on_drift in ("ignore", "fail"):
         return plan._replace(differences=differences, warnings=warnings)
     growths: tuple[Action, ...] = tuple(work.growths)
+    growing = work.growing
     if growths and will_restore(observed, policy):
-        growths = ()
+        growths, growing = (), []
         warnings = (*warnings, "the VM is suspended to disk: its volumes are grown when it has been restored")
     creates = starts or plan.definition or plan.changes
     return plan._replace(
@@ -55,4 +61,5 @@ def with_volumes(plan: Plan, work: VolumeWork, observed: ObservedVm, policy: Pol
         changes=(*growths, *plan.changes) if starts else (*plan.changes, *growths),
         differences=differences,
         warnings=warnings,
+        beside=(*plan.beside, *growing),
     )

@@ -57,7 +57,7 @@ def test_a_second_run_changes_nothing(host: Host) -> None:
 def test_check_mode_reports_the_same_and_changes_nothing(host: Host) -> None:
     result = host.run(check=True, vms=[vm()])
     assert (result["changed"], result["vms"][0]["actions"]) == (True, ["define", "start"])
-    assert (result["diff"][0]["before"], "<domain" in result["diff"][0]["after"]) == ("", True)
+    assert (result["diff"][0]["before"], "<domain" in result["diff"][0]["after"]) == ("state: absent\n", True)
     assert host.libvirt.domains == {}
 
 

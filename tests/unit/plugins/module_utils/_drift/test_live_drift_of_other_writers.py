@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.zstack.kvm.plugins.module_utils._drift.live_drift import live_drift
+from ansible_collections.zstack.kvm.plugins.module_utils._drift.live_drift import live_drift, restart_changes
 from ansible_collections.zstack.kvm.plugins.module_utils._drift.reconcile import left_from_before_patches, reconcile
 from ansible_collections.zstack.kvm.plugins.module_utils._host_storage.facts import defined_formats
 from ansible_collections.zstack.kvm.plugins.module_utils._host_storage.release import has_host_luns, secrets_of
-from ansible_collections.zstack.kvm.plugins.module_utils._info.vm_info import restart_changes
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt import domain_facts
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.observed import ObservedVm
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.parse import parse_vms

@@ -29,6 +29,7 @@ from ansible_collections.zstack.kvm.tests.unit.fakes import (
 )
 
 VNC = "<graphics type='vnc' port='5900' listen='10.0.0.1'/>"
+OFF = ObservedVm(state="shutoff")
 CONSOLE = {"type": "vnc", "host": "10.0.0.1", "port": 5900}
 REFUSED = Outcome(failure=VmError("unsupported_device", "the NIC stays"), is_refused=True)
 
@@ -54,16 +55,33 @@ def fails(context: ActionContext) -> Outcome:
     raise VmError("disk_full", "no space")
 
 
-def executed(libvirt: FakeHypervisor, *actions: Action, expect: Any = None, restart_required: bool = False) -> VmResult:
-    """Return the result of a VM that was off before; C(expect): the error that comes with it."""
+class Stopped(Step):
+    """A stop, which is not told apart from a real one."""
+
+    name = "stop"
+
+    def __init__(self) -> None:
+        super().__init__(lambda context: Outcome())
+
+
+def executed(
+    libvirt: FakeHypervisor,
+    *actions: Action,
+    expect: Any = None,
+    restart_required: bool = False,
+    observed: ObservedVm = OFF,
+) -> VmResult:
+    """Return the result of a VM, off before by default; C(expect): the error that comes with it."""
     vm = parsed_vm()
     run: Any = SimpleNamespace(
-        hypervisor=libvirt, system=RemoteFakeSystem(), request=SimpleNamespace(cancelled=threading.Event())
+        hypervisor=libvirt,
+        system=RemoteFakeSystem(),
+        request=SimpleNamespace(cancelled=threading.Event()),
+        bridge_ports=SimpleNamespace(of=lambda live: {}),
     )
     result = of_vm(vm)
     result.warnings.append("from the plan")
     result.restart_required = restart_required
-    observed = ObservedVm(state="shutoff")
     if expect is None:
         execute(run, vm, observed, iter(actions), result)
     else:
@@ -125,3 +143,34 @@ def test_a_refused_change_needs_a_restart_as_one_does_that_the_plan_left(
 
 def test_a_state_that_nobody_has_read_is_the_observed_one() -> None:
     assert executed(libvirt_with("running"), Step(lambda context: Outcome())).state == "shutoff"
+
+
+class TestAFailureOfTheChangeOfARunningVm:
+    """It has what its definition has, unless a test says otherwise."""
+
+    DOMAIN = (
+        "<domain><vcpu>%d</vcpu><clock offset='utc'/><on_poweroff>destroy</on_poweroff><on_reboot>restart</on_reboot>"
+        "<on_crash>destroy</on_crash><devices/></domain>"
+    )
+
+    def failed(self, *actions: Action, defined: int = 1) -> VmResult:
+        """Return the result of a VM that runs with one CPU."""
+        observed = ObservedVm(
+            "running", name="vm", persistent=True, inactive_xml=self.DOMAIN % defined, live_xml=self.DOMAIN % 1
+        )
+        return executed(libvirt_with("running"), *actions, expect=VmFailed, restart_required=True, observed=observed)
+
+    def test_needs_no_restart_once_all_is_undone(self) -> None:
+        assert not self.failed(Step(lambda context: Outcome(lambda: None)), Step(fails)).restart_required
+
+    def test_needs_the_restart_that_it_needed_before(self) -> None:
+        assert self.failed(Step(fails), defined=2).restart_required
+
+    def test_needs_the_planned_restart_if_something_could_not_be_undone(self) -> None:
+        def undo() -> None:
+            raise VmError("libvirt_error", "no")
+
+        assert self.failed(Step(lambda context: Outcome(undo)), Step(fails)).restart_required
+
+    def test_needs_no_restart_after_one(self) -> None:
+        assert not self.failed(Stopped(), Step(fails), defined=2).restart_required

@@ -119,7 +119,8 @@ class TestANewVm:
 
     def test_has_a_diff_only_by_request(self) -> None:
         (shown,), (hidden,) = run(FakeHypervisor(), diff=True), run(FakeHypervisor())
-        assert (shown.before, shown.after[:7], hidden.after) == ("", "<domain", "")
+        assert (shown.before, shown.after[:22]) == ("state: absent\n", "state: running\n<domain")
+        assert (hidden.before, hidden.after) == ("", "")
 
     def test_that_is_left_alone_has_the_same_before_and_after(self) -> None:
         (result,) = run(with_running_vm(), diff=True)

@@ -20,7 +20,7 @@ CREATE: Any = "create"
 GROW: Any = "grow"
 DEFINE: Any = "define"
 SIZE = Difference("devices/disk[target=vda]/size", "1", "2")
-WORK = VolumeWork(creations=[CREATE], growths=[GROW], differences=[SIZE], warnings=["larger"])
+WORK = VolumeWork(creations=[CREATE], growths=[GROW], growing=[SIZE], differences=[SIZE], warnings=["larger"])
 NOTHING = Plan(definition=(), changes=(), differences=(), warnings=(), restart_required=False)
 STARTS = NOTHING._replace(definition=(DEFINE,), changes=(Start(),))
 OFF = ObservedVm(state="shutoff")
@@ -34,7 +34,7 @@ def planned(plan: Plan, seen: ObservedVm, starts: bool, **policy: Any) -> Plan:
 def test_what_starts_gets_new_volumes_first_and_larger_ones_before_the_start() -> None:
     plan = planned(STARTS, OFF, starts=True)
     assert plan.actions == (CREATE, DEFINE, GROW, STARTS.changes[0])
-    assert (plan.differences, plan.warnings) == ((SIZE,), ("larger",))
+    assert (plan.differences, plan.beside, plan.warnings) == ((SIZE,), (SIZE,), ("larger",))
 
 
 def test_what_runs_gets_larger_volumes_last() -> None:
@@ -54,7 +54,7 @@ def test_what_runs_and_is_to_be_left_gets_neither(on_drift: str) -> None:
 
 def test_what_is_suspended_to_disk_gets_larger_volumes_when_it_has_been_restored() -> None:
     plan = planned(STARTS, replace(OFF, saved=True), starts=True)
-    assert GROW not in plan.actions
+    assert (GROW in plan.actions, plan.beside) == (False, ())
     assert "its volumes are grown when it has been restored" in plan.warnings[-1]
 
 
