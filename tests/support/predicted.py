@@ -19,7 +19,7 @@ def agreed(start: Callable[..., Any], *vms: Any, **options: Any) -> Any:
     real = start(*vms, **options)
     expected, actual = _outcome(predicted), _outcome(real)
     assert expected == actual, f"the real run: {actual[:3]}; check mode: {expected}"
-    for vm, shown in zip(real.vms, real.result.get("diff", [])):
+    for vm, shown in zip(real.result.get("vms", []), real.result.get("diff", [])):
         shows_a_change = shown["before"] != shown["after"]
         assert "error" in vm or shows_a_change == bool(vm["actions"]), f"{vm['actions']} have this diff: {shown}"
     return real
