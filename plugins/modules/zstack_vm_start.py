@@ -91,8 +91,10 @@ attributes:
   diff_mode:
     support: full
     details:
-      - One entry for each VM, in the order given, with its state, its domain's XML and what else changes before and
-        after; secrets are masked. What is left for the next boot of a running VM is in RV(vms[].differences) alone.
+      - One entry for each VM, in the order given. Before and after are its state, its definition, and changes that no
+        definition shows, such as autostart. Secrets are masked.
+      - The diff is what the task does if nothing fails or is refused. If a running VM differs from its definition and
+        is left so, only RV(vms[].differences) says so.
   idempotent:
     support: full
 seealso:

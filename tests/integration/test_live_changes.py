@@ -276,6 +276,14 @@ class TestConsolePassword:
         assert "first1" not in run.output and "second2" not in run.output
         assert is_in_sync(vm, console_password="second2")
 
+    def test_for_the_next_boot_is_masked_in_the_diff(self, new_vm: NewVm) -> None:
+        vm = new_vm(console_password="first1")
+        start(vm)
+        run = agreed({**vm, "console_password": "second2"})
+        assert (run.actions, run.vm["restart_required"]) == (["define"], True)
+        assert "/@passwd: ******** (new)\n" in run.result["diff"][0]["after"]
+        assert "first1" not in run.output and "second2" not in run.output
+
     def test_where_there_was_none_comes_at_the_next_boot(self, new_vm: NewVm) -> None:
         vm = new_vm()
         start(vm)

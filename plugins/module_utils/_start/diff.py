@@ -13,26 +13,34 @@ try:
 except ImportError:  # the module reports it
     pass
 
+from .._drift.walk import Difference
 from .._libvirt.observed import ObservedVm
 from .._spec.vm import Vm
 from .plan import Plan
 from .result import VmResult, domain_text
 
-_MAKES_RUN = frozenset(["start", "restore", "resume", "wake_up"])
+_STARTS = frozenset(["start", "restore"])
+_CONTINUES = frozenset(["resume", "wake_up"])
 
 
 def show_diff(vm: Vm, observed: ObservedVm, plan: Plan, definition: etree._Element, result: VmResult) -> None:
     """Note in C(result) the VM as it is, and as its plan makes it. C(definition): the one that a plan defines."""
     existing = domain_text(observed.inactive)
-    result.before = result.after = _text(observed.state, (), existing)
+    state = _state(observed)
+    result.before = result.after = _text(state, (), existing)
     if plan.actions:
         defines = any(action.name == "define" for action in plan.definition)
-        result.before = _text(observed.state, [(each.path, each.before) for each in plan.beside], existing)
+        result.before = _text(state, [(each.path, each.before) for each in plan.beside], existing)
         result.after = _text(
             _state_after(vm, observed, plan),
-            [(each.path, each.after) for each in plan.beside],
+            [(each.path, _new(each)) for each in plan.beside],
             domain_text(definition) if defines else existing,
         )
+
+
+def _new(difference: Difference) -> Optional[str]:
+    after = difference.after
+    return "%s (new)" % after if after == difference.before else after
 
 
 def _text(state: str, values: Iterable[tuple[str, Optional[str]]], definition: str) -> str:
@@ -41,6 +49,12 @@ def _text(state: str, values: Iterable[tuple[str, Optional[str]]], definition: s
 
 
 def _state_after(vm: Vm, observed: ObservedVm, plan: Plan) -> str:
-    if not any(action.name in _MAKES_RUN for action in plan.changes):
-        return observed.state
-    return "paused" if vm.create_paused else "running"
+    actions = {action.name for action in plan.changes}
+    if actions & _STARTS:
+        return "paused" if vm.create_paused else "running"
+    return "running" if actions & _CONTINUES else _state(observed)
+
+
+def _state(observed: ObservedVm) -> str:
+    """Return the state, and why a VM is paused: that tells one that has crashed from one that is started paused."""
+    return "paused (%s)" % observed.reason if observed.state == "paused" else observed.state

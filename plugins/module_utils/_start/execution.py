@@ -17,6 +17,7 @@ from .._actions.context import ActionContext
 from .._drift.live_drift import restart_changes
 from .._errors.errors import VmFailed
 from .._libvirt.observed import ObservedVm
+from .._libvirt.power_off import OFF
 from .._spec.vm import Vm
 from .apply import apply
 from .console_address import console_of
@@ -42,17 +43,21 @@ def _apply(run: RunContext, context: ActionContext, actions: Iterator[Action], r
     try:
         apply(context, actions)
     except VmFailed as ended:
-        if ended.failure.rollback != "partial":
-            was_restarted = "stop" in context.done
-            result.restart_required = not was_restarted and _was_restart_required(run, context.observed)
+        if ended.failure.rollback == "partial":
+            result.restart_required = result.restart_required or context.live_change_refused
+        else:
+            result.restart_required = _is_still_required(run, context)
         raise
     result.restart_required = result.restart_required or context.live_change_refused
 
 
-def _was_restart_required(run: RunContext, observed: ObservedVm) -> bool:
-    """Return whether the VM differed from its definition before anything was done."""
+def _is_still_required(run: RunContext, context: ActionContext) -> bool:
+    """Return whether a restart was due before, and still is, now that everything is undone."""
+    observed = context.observed
     defined, live = observed.inactive, observed.live
     if defined is None or live is None or not observed.persistent:
+        return False
+    if "stop" in context.done or context.state in OFF:
         return False
     return restart_changes(defined, live, run.bridge_ports.of(live))
 

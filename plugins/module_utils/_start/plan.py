@@ -141,6 +141,8 @@ def plan_vm(
     """
     beside = _beside_the_domain(vm, observed)
     running = _of_running_vm_alone(drift)
+    # Of a password that changes, a definition shows the same mask before and after.
+    masked = [difference for difference in drift.defined if difference.before == difference.after]
     left = _left(observed, drift, policy)
     adapt = not (observed.active and policy.on_drift == "ignore")
     restarts = _restarts(observed, drift, policy)
@@ -152,7 +154,10 @@ def plan_vm(
         differences=(*beside, *drift.defined, *running),
         warnings=tuple(_warnings(observed, drift, policy)),
         restart_required=bool(left),
-        beside=(*beside, *(difference for difference in running if difference not in left)),
+        beside=(
+            *((*beside, *masked) if adapt else ()),
+            *(difference for difference in running if difference not in left),
+        ),
     )
 
 

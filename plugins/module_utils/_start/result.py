@@ -30,7 +30,7 @@ _SHORT = 3
 
 @dataclass
 class VmResult:
-    """The result for one VM. C(before) and C(after) are its domain as text, for the diff."""
+    """The result for one VM. C(before) and C(after) are the texts of the diff."""
 
     uuid: str
     name: str

@@ -14,7 +14,7 @@ from ansible_collections.zstack.kvm.plugins.module_utils._drift.walk import Diff
 from ansible_collections.zstack.kvm.plugins.module_utils._libvirt.observed import ObservedVm
 from ansible_collections.zstack.kvm.plugins.module_utils._start.diff import show_diff
 from ansible_collections.zstack.kvm.plugins.module_utils._start.plan import Drift, Plan, Policy, plan_vm
-from ansible_collections.zstack.kvm.plugins.module_utils._start.result import of_vm
+from ansible_collections.zstack.kvm.plugins.module_utils._start.result import MASK, of_vm
 from ansible_collections.zstack.kvm.tests.unit.fakes import parsed_vm
 from lxml import etree
 
@@ -24,6 +24,7 @@ OFF = ObservedVm("shutoff", name="vm", persistent=True, inactive_xml=OLD)
 RUNS = replace(OFF, state="running", live_xml=OLD)
 CPUS = Difference("vcpu", "1", "2")
 NIC = Difference("devices/interface[mac=fa:16:3e:00:00:01]", None, "<interface/>")
+PASSWORD = Difference("devices/graphics[type=vnc]/@passwd", MASK, MASK)
 SCORE = Difference("oom_score_adj", "0", "-900")
 LIVE: Any = Resume()
 IN_SYNC = Drift()
@@ -49,10 +50,30 @@ def test_a_vm_that_is_started_paused_is_shown_paused() -> None:
     assert shown(OFF, plan, create_paused=True)[1] == "state: paused\n" + OLD_TEXT
 
 
-@pytest.mark.parametrize(("state", "reason"), [("paused", "user"), ("pmsuspended", "unknown"), ("shutdown", "unknown")])
-def test_a_vm_that_is_brought_back_is_shown_running(state: str, reason: str) -> None:
+@pytest.mark.parametrize(
+    ("state", "reason", "text"),
+    [
+        ("paused", "ioerror", "paused (ioerror)"),
+        ("pmsuspended", "unknown", "pmsuspended"),
+    ],
+)
+@pytest.mark.parametrize("create_paused", [False, True])
+def test_a_vm_that_is_brought_back_is_shown_running(state: str, reason: str, text: str, create_paused: bool) -> None:
     observed = replace(RUNS, state=state, reason=reason)
-    assert shown(observed, planned(observed)) == ("state: %s\n%s" % (state, OLD_TEXT), "state: running\n" + OLD_TEXT)
+    plan = planned(observed, create_paused=create_paused)
+    before, after = shown(observed, plan, create_paused=create_paused)
+    assert (before, after) == ("state: %s\n%s" % (text, OLD_TEXT), "state: running\n" + OLD_TEXT)
+
+
+def test_a_vm_that_is_shutting_down_is_shown_running_again() -> None:
+    observed = replace(RUNS, state="shutdown")
+    assert shown(observed, planned(observed))[1] == "state: running\n" + OLD_TEXT
+
+
+def test_a_crashed_vm_that_is_started_paused_has_a_diff() -> None:
+    observed = replace(RUNS, state="paused", reason="crashed")
+    before, after = shown(observed, planned(observed, on_drift="restart", create_paused=True), create_paused=True)
+    assert (before, after) == ("state: paused (crashed)\n" + OLD_TEXT, "state: paused\n" + OLD_TEXT)
 
 
 def test_a_new_vm_comes_from_nothing() -> None:
@@ -71,6 +92,13 @@ def test_autostart_is_shown_beside_the_definition() -> None:
         "state: running\nautostart: false\n" + OLD_TEXT,
         "state: running\nautostart: true\n" + OLD_TEXT,
     )
+
+
+@pytest.mark.parametrize("drift", [Drift((PASSWORD,), (PASSWORD,)), Drift((), (PASSWORD,), live_actions=(LIVE,))])
+def test_a_new_password_is_shown_as_new(drift: Drift) -> None:
+    before, after = shown(RUNS, planned(RUNS, drift, "live"))
+    assert before.splitlines()[1] == f"{PASSWORD.path}: {MASK}"
+    assert after.splitlines()[1] == f"{PASSWORD.path}: {MASK} (new)"
 
 
 class TestWhatOnlyTheRunningVmLacks:
@@ -96,3 +124,9 @@ class TestWhatOnlyTheRunningVmLacks:
 def test_nothing_changes_where_the_policy_forbids_it() -> None:
     plan = planned(RUNS, Drift((CPUS,), (CPUS,)), "ignore", autostart=True)
     assert shown(RUNS, plan) == ("state: running\n" + OLD_TEXT,) * 2
+
+
+def test_a_resume_shows_no_change_that_the_policy_forbids() -> None:
+    paused = replace(RUNS, state="paused", reason="user", autostart=False)
+    plan = planned(paused, Drift((CPUS, PASSWORD), (CPUS, PASSWORD)), "ignore", autostart=True)
+    assert shown(paused, plan) == ("state: paused (user)\n" + OLD_TEXT, "state: running\n" + OLD_TEXT)

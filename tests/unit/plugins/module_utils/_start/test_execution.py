@@ -153,12 +153,12 @@ class TestAFailureOfTheChangeOfARunningVm:
         "<on_crash>destroy</on_crash><devices/></domain>"
     )
 
-    def failed(self, *actions: Action, defined: int = 1) -> VmResult:
-        """Return the result of a VM that runs with one CPU."""
+    def failed(self, *actions: Action, defined: int = 1, state: str = "running", planned: bool = True) -> VmResult:
+        """Return the result of a VM that ran with one CPU, and afterwards is in this state."""
         observed = ObservedVm(
             "running", name="vm", persistent=True, inactive_xml=self.DOMAIN % defined, live_xml=self.DOMAIN % 1
         )
-        return executed(libvirt_with("running"), *actions, expect=VmFailed, restart_required=True, observed=observed)
+        return executed(libvirt_with(state), *actions, expect=VmFailed, restart_required=planned, observed=observed)
 
     def test_needs_no_restart_once_all_is_undone(self) -> None:
         assert not self.failed(Step(lambda context: Outcome(lambda: None)), Step(fails)).restart_required
@@ -174,3 +174,13 @@ class TestAFailureOfTheChangeOfARunningVm:
 
     def test_needs_no_restart_after_one(self) -> None:
         assert not self.failed(Stopped(), Step(fails), defined=2).restart_required
+
+    def test_needs_no_restart_once_it_is_off(self) -> None:
+        assert not self.failed(Step(fails), defined=2, state="shutoff").restart_required
+
+    def test_needs_a_restart_for_a_refused_change_whose_definition_stays(self) -> None:
+        def undo() -> None:
+            raise VmError("libvirt_error", "no")
+
+        refused = Step(lambda context: REFUSED)
+        assert self.failed(Step(lambda context: Outcome(undo)), refused, Step(fails), planned=False).restart_required
