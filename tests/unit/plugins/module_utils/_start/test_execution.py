@@ -55,8 +55,15 @@ def fails(context: ActionContext) -> Outcome:
     raise VmError("disk_full", "no space")
 
 
+def cannot_be_undone(context: ActionContext) -> Outcome:
+    def undo() -> None:
+        raise VmError("libvirt_error", "no")
+
+    return Outcome(undo)
+
+
 class Stopped(Step):
-    """A stop, which is not told apart from a real one."""
+    """A step that is recorded as the stop of a restart."""
 
     name = "stop"
 
@@ -167,10 +174,7 @@ class TestAFailureOfTheChangeOfARunningVm:
         assert self.failed(Step(fails), defined=2).restart_required
 
     def test_needs_the_planned_restart_if_something_could_not_be_undone(self) -> None:
-        def undo() -> None:
-            raise VmError("libvirt_error", "no")
-
-        assert self.failed(Step(lambda context: Outcome(undo)), Step(fails)).restart_required
+        assert self.failed(Step(cannot_be_undone), Step(fails)).restart_required
 
     def test_needs_no_restart_after_one(self) -> None:
         assert not self.failed(Stopped(), Step(fails), defined=2).restart_required
@@ -179,8 +183,5 @@ class TestAFailureOfTheChangeOfARunningVm:
         assert not self.failed(Step(fails), defined=2, state="shutoff").restart_required
 
     def test_needs_a_restart_for_a_refused_change_whose_definition_stays(self) -> None:
-        def undo() -> None:
-            raise VmError("libvirt_error", "no")
-
         refused = Step(lambda context: REFUSED)
-        assert self.failed(Step(lambda context: Outcome(undo)), refused, Step(fails), planned=False).restart_required
+        assert self.failed(Step(cannot_be_undone), refused, Step(fails), planned=False).restart_required
