@@ -19,9 +19,8 @@ version_added: 0.2.0
 author:
   - zstack.kvm contributors (@zstack)
 description:
-  - Returns the hosts of the inventory on which VMs may run, and which host of the play queries each of them.
+  - Returns the hosts of the inventory on which VMs may run, and which of them cannot be queried by a task of the play.
     C(playbooks/start_vms.yml) uses it before it starts anything.
-  - Each hypervisor of the play that queries does so for itself, and for its share of the other hypervisors.
 positional: _input, groups
 options:
   _input:
@@ -42,7 +41,7 @@ options:
     default: []
   asking:
     description:
-      - The hosts of the play that query. A host on which an earlier play failed cannot.
+      - The hosts of the play that run its tasks. A host on which an earlier play failed does not.
       - By default all of O(play_hosts).
     type: list
     elements: str
@@ -75,9 +74,10 @@ _value:
       description: The hosts on which VMs are to start.
       type: list
       elements: str
-    asked_by:
-      description: For each host of the play that is able to query, the hosts that it queries.
-      type: dict
+    others:
+      description: The hypervisors for which the play runs no task, so that queries have to be delegated to them.
+      type: list
+      elements: str
     unmatched:
       description: The parts of the pattern that match no host.
       type: list
@@ -92,7 +92,7 @@ def hypervisors_to_ask(
     chosen: Any = None,
     asking: Optional[Sequence[str]] = None,
 ) -> dict[str, Any]:
-    """Return the hypervisors, those to start VMs on, who asks each, and the parts of the pattern that match no host."""
+    """Return the hypervisors, those to start VMs on, those outside the play, and the parts that match no host."""
     parts = parts_of_pattern(pattern, groups)
     inventory = _inventory(groups)
 
@@ -115,8 +115,9 @@ def hypervisors_to_ask(
     starting = matching(chosen) if chosen else list(play_hosts)
     hypervisors = list(dict.fromkeys([*starting, *named] if chosen else [*named, *starting]))
     unmatched = [part for part in parts if part[0] not in "!&" and part not in effective]
-    asked_by = shares(play_hosts if asking is None else asking, hypervisors)
-    return {"hypervisors": hypervisors, "starting": starting, "asked_by": asked_by, "unmatched": unmatched}
+    able = set(play_hosts if asking is None else asking)
+    others = [host for host in hypervisors if host not in able]
+    return {"hypervisors": hypervisors, "starting": starting, "others": others, "unmatched": unmatched}
 
 
 def parts_of_pattern(pattern: Any, groups: Mapping[str, Sequence[str]]) -> list[str]:
@@ -127,15 +128,6 @@ def parts_of_pattern(pattern: Any, groups: Mapping[str, Sequence[str]]) -> list[
     # Ansible splits at colons only where there is no comma, and ignores what then matches nothing.
     split = [re.findall(r"(?:[^\s:\[\]]|\[[^\]]*\])+", word) for word in words if word not in known]
     return whole + [part for parts in split for part in parts]
-
-
-def shares(asking: Sequence[str], hypervisors: Sequence[str]) -> dict[str, list[str]]:
-    """Return for each hypervisor that asks itself, and its share of those that do not; the other hosts ask none."""
-    able, known = set(asking), set(hypervisors)
-    themselves = [host for host in asking if host in known]
-    others = [host for host in hypervisors if host not in able]
-    asked_by = {host: [host, *others[number :: len(themselves)]] for number, host in enumerate(themselves)}
-    return {host: asked_by.get(host, []) for host in asking}
 
 
 def _words(pattern: Any) -> Iterator[str]:

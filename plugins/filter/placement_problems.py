@@ -12,7 +12,7 @@ from typing import Any, Optional
 from ansible.errors import AnsibleFilterError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.zstack.kvm.plugins.module_utils._spec.uuid_digits import digits_of
-from ansible_collections.zstack.kvm.plugins.plugin_utils.own_answer import left_to_ask, own_answer
+from ansible_collections.zstack.kvm.plugins.plugin_utils.answers import answers_of_loop, not_answered, own_answer
 
 DOCUMENTATION = r"""
 name: placement_problems
@@ -22,7 +22,8 @@ author:
   - zstack.kvm contributors (@zstack)
 description:
   - Two QEMU processes that write to one disk corrupt it. This filter compares the VMs to start with those that the
-    hypervisors report as active (M(zstack.kvm.zstack_vm_start) in check mode, or M(zstack.kvm.zstack_host_info)).
+    hypervisors report as active (M(zstack.kvm.zstack_vm_start) in check mode, M(zstack.kvm.zstack_host_info), or
+    M(zstack.kvm.zstack_host_query)).
     C(playbooks/start_vms.yml) stops if it finds problems.
   - It finds VMs that are active on another hypervisor, VMs that are to start on two hypervisors, and hypervisors that
     didn't answer, on which any VM may run.
@@ -31,7 +32,7 @@ positional: _input, placement
 options:
   _input:
     description:
-      - The variables of the hosts that run VMs or queried hypervisors.
+      - The variables of the hosts of the play.
     type: list
     elements: dict
     required: true
@@ -47,14 +48,18 @@ options:
         description:
           - The result of M(zstack.kvm.zstack_vm_start) in check mode.
         type: dict
-      zstack_hypervisors_asked:
-        description: The result of M(zstack.kvm.zstack_host_info), registered in a loop over the hypervisors.
+      zstack_hypervisor_asked:
+        description: The result of M(zstack.kvm.zstack_host_info), for a host whose VMs were not checked.
         type: dict
   placement:
     description:
       - The hypervisors that must have answered, as returned by P(zstack.kvm.hypervisors_to_ask#filter).
     type: dict
     required: true
+  others_asked:
+    description:
+      - The result of M(zstack.kvm.zstack_host_query), registered in a loop over C(others) of O(placement).
+    type: dict
   ignore_unreachable:
     description:
       - Hosts that need not have answered, as a list or as comma-separated text; or V(true) for any host.
@@ -93,18 +98,23 @@ _value:
 def placement_problems(
     hosts: Sequence[Mapping[str, Any]],
     placement: Mapping[str, Any],
+    others_asked: Optional[Mapping[str, Any]] = None,
     ignore_unreachable: Any = False,
     starting: Optional[Sequence[str]] = None,
 ) -> list[str]:
     """Return all that keeps the VMs from being started on their hosts."""
     desired: dict[str, Mapping[str, str]] = {}
-    answers: list[Mapping[str, Any]] = []
+    others = set(placement["others"])
+    answers = [answer for answer in answers_of_loop(others_asked) if answer["item"] in others]
+    asking = set(placement["hypervisors"]) - others
     for host in hosts:
         name = host["inventory_hostname"]
         if starting is None or name in starting:
             batches = host.get("zstack_vm_batches") or ()
             desired[name] = {uuid: vm for batch in batches for uuid, vm in batch["names"].items()}
-        answers += _answers(name, host, placement["asked_by"].get(name, ()))
+        # What others have answered for themselves is of an earlier import of the playbook
+        own = own_answer(name, host) if name in asking else None
+        answers += [] if own is None else [own]
     unmatched = [
         "zstack_hypervisors names %s, which no host of the inventory matches" % each for each in placement["unmatched"]
     ]
@@ -118,32 +128,16 @@ def problems_of(
     hypervisors: Sequence[str],
     ignore_unreachable: Any = False,
 ) -> list[str]:
-    """Return the problems of the desired VMs, given what each hypervisor answered (C(item) is its name)."""
-    answered = {answer["item"]: answer for answer in answers if "vms" in answer}
-    reasons = {answer["item"]: str(answer.get("msg", "")) for answer in answers if "vms" not in answer}
+    """Return the problems of the desired VMs, given what each hypervisor answered."""
+    answered = {answer["item"]: answer for answer in answers if "active" in answer}
+    unanswered = {answer["item"]: answer for answer in answers if "active" not in answer}
     ignores = _reader_of_ignored(ignore_unreachable)
     silent = [host for host in hypervisors if host not in answered and not ignores(host)]
     return [
         *_on_two_hosts(desired, answered),
         *_active_elsewhere(desired, answered),
-        *("%s cannot be queried for its running VMs%s" % (host, _because(reasons.get(host))) for host in silent),
+        *(not_answered(unanswered.get(host, {"item": host})) for host in silent),
     ]
-
-
-def _answers(name: str, host: Mapping[str, Any], asked: Sequence[str]) -> Iterator[Mapping[str, Any]]:
-    """Yield what a host has found out: for itself, and from the hypervisors that were left for it to ask."""
-    checked = host.get("zstack_vms_checked")
-    left = left_to_ask(asked, name, checked)
-    own = own_answer(name, checked) if name in asked else None
-    yield from [] if own is None else [own]
-    for answer in (host.get("zstack_hypervisors_asked") or {}).get("results") or ():
-        # Others may be of an earlier import of the playbook
-        if answer["item"] in left:
-            yield answer
-
-
-def _because(reason: Any) -> str:
-    return ": " + reason.strip() if reason else ""
 
 
 def _reader_of_ignored(ignored: Any) -> Callable[[str], bool]:
@@ -176,9 +170,8 @@ def _active_elsewhere(
 ) -> Iterator[str]:
     active: dict[str, list[str]] = {}
     for host, answer in answered.items():
-        for vm in answer["vms"]:
-            if vm["active"]:
-                active.setdefault(digits_of(vm["uuid"]), []).append(host)
+        for uuid in answer["active"]:
+            active.setdefault(digits_of(uuid), []).append(host)
     for host, vms in desired.items():
         for uuid, name in vms.items():
             for other in active.get(digits_of(uuid), []):

@@ -25,6 +25,16 @@ VM = {"uuid": "3f0b6c1e-0000-4000-8000-000000000001", "name": "web"}
 
 FAILURE_ON_HV2 = {"ansible.builtin.fail": {"msg": "It has no image"}, "when": "inventory_hostname == 'hv2'"}
 
+# A Python that tells another one that it runs, and waits for that.
+WAITING_PYTHON = """#!/bin/sh
+touch '%s'
+for tenth in $(seq 600); do
+    [ ! -e '%s' ] || exec %s "$@"
+    sleep 0.1
+done
+exit 1
+"""
+
 
 def look(
     directory: Path, *arguments: str, hosts: Mapping[str, Any] | None = None, **variables: Any
@@ -48,18 +58,24 @@ def play(
     )  # fmt: skip
 
 
+def asked(run: subprocess.CompletedProcess[str]) -> dict[str, str]:
+    """Return the hosts of the play that were asked after the check of their VMs, and the results."""
+    plays = run.stdout.split("\nPLAY [")
+    lines = [line for play in plays if play.startswith("Ask the hypervisors") for line in play.splitlines()]
+    return {host: result for line in lines for result, host in re.findall(r"^(ok|fatal): \[(.+?)\]", line)}
+
+
 def test_every_hypervisor_is_queried_by_itself_whatever_its_group_is_called(tmp_path: Path) -> None:
     run = look(tmp_path)
     assert run.returncode == 2 and HV2 in run.stdout + run.stderr, run.stdout
-    assert "ok: [hv1]\n" in run.stdout, run.stdout + run.stderr
-    assert "failed: [hv2] (item=hv2)" in run.stdout, run.stdout + run.stderr
+    assert asked(run) == {"hv2": "fatal"}
     assert "hv1 -> hv2" not in run.stdout
 
 
 def test_a_hypervisor_that_the_check_of_its_vms_could_not_ask_is_queried(tmp_path: Path) -> None:
     invalid = {"uuid": "web", "name": "web"}
     run = look(tmp_path, zstack_vms=[invalid], zstack_hypervisors="hv1")
-    assert "ok: [hv1] => (item=hv1)" in run.stdout, run.stdout + run.stderr
+    assert asked(run) == {"hv1": "ok"}, run.stdout + run.stderr
     assert run.returncode == 0
 
 
@@ -93,10 +109,30 @@ def test_the_others_of_a_pattern_need_not_answer(tmp_path: Path) -> None:
     assert run.returncode == 0, run.stdout + run.stderr
 
 
-def test_those_that_the_limit_excludes_are_queried_by_the_others(tmp_path: Path) -> None:
+def test_those_that_the_limit_excludes_are_queried(tmp_path: Path) -> None:
     run = look(tmp_path, "--limit", "hv1")
-    assert "failed: [hv1 -> hv2] (item=hv2)" in run.stdout, run.stdout + run.stderr
+    assert asked(run) == {}
+    assert "failed: [hv1 -> localhost] (item=localhost)" in run.stdout, run.stdout + run.stderr
     assert run.returncode == 2 and HV2 in run.stdout + run.stderr
+
+
+def test_one_that_the_limit_excludes_and_whose_variables_are_wrong_is_named_with_the_reason(tmp_path: Path) -> None:
+    wrong = {**SSH_TO_NOBODY, "ansible_host": "{{ nope }}"}
+    run = look(tmp_path, "--limit", "hv1", hosts={"hv1": {}, "hv2": wrong, "hv3": HOSTS["hv2"]})
+    assert HV2 + ": Task failed: 'nope' is undefined\n" in run.stdout + run.stderr, run.stdout + run.stderr
+    assert "hv3 cannot be queried for its running VMs: cannot open: " in run.stdout + run.stderr
+
+
+def test_those_that_the_limit_excludes_are_queried_side_by_side(tmp_path: Path) -> None:
+    # The Python of each begins when that of the other has begun.
+    hosts: dict[str, dict[str, str]] = {"hv1": {}}
+    for name, other in (("hv2", "hv3"), ("hv3", "hv2")):
+        python = tmp_path / f"python of {name}"
+        python.write_text(WAITING_PYTHON % (tmp_path / name, tmp_path / other, TARGET_PYTHON), encoding="utf-8")
+        python.chmod(0o755)
+        hosts[name] = {"ansible_python_interpreter": str(python)}
+    run = look(tmp_path, "--limit", "hv1", hosts=hosts)
+    assert run.returncode == 0, run.stdout + run.stderr
 
 
 def test_an_unreachable_hypervisor_that_is_only_queried_fails_the_check_and_needs_no_valid_vms(tmp_path: Path) -> None:
@@ -144,7 +180,7 @@ def test_what_an_earlier_import_was_told_does_not_count(tmp_path: Path) -> None:
     imports = [{**start, "vars": {"zstack_hosts": hosts}} for hosts in ("hv2", "hv1,hv2")]
     playbook.write_text(json.dumps([imports[0], lost, imports[1]]), encoding="utf-8")
     run = play(tmp_path, {}, "--tags", "placement,always", str(playbook), hosts={"hv1": {}, "hv2": {}})
-    assert "ok: [hv1] => (item=hv1)" in run.stdout, run.stdout + run.stderr
+    assert asked(run) == {"hv1": "ok"}, run.stdout + run.stderr
     assert run.returncode == 2
     assert "hv1 cannot be queried for its running VMs: " in run.stdout + run.stderr
 
@@ -152,7 +188,7 @@ def test_what_an_earlier_import_was_told_does_not_count(tmp_path: Path) -> None:
 def test_an_implicit_localhost_is_queried_like_any_other(tmp_path: Path) -> None:
     variables = {"zstack_vms": [{"uuid": "web", "name": "web"}], "zstack_hypervisors": "localhost"}
     run = look(tmp_path, zstack_hosts="localhost", **variables)
-    assert "ok: [localhost] => (item=localhost)" in run.stdout, run.stdout + run.stderr
+    assert asked(run) == {"localhost": "ok"}, run.stdout + run.stderr
     assert run.returncode == 0
 
 
@@ -193,5 +229,5 @@ def test_a_host_that_an_earlier_play_failed_on_is_queried_by_another_one(tmp_pat
     playbook.write_text(json.dumps([earlier, {"import_playbook": "zstack.kvm.start_vms"}]), encoding="utf-8")
     variables = {"zstack_hosts": "kvm", "zstack_uri": "qemu:///system"}
     run = play(tmp_path, variables, str(playbook))
-    assert "ok: [hv1 -> hv2] => (item=hv2)" in run.stdout, run.stdout + run.stderr
+    assert "ok: [hv1 -> hv2] => (item=hv2)\nok: [hv1 -> localhost] => (item=localhost)" in run.stdout, run.stdout
     assert "hv1   -   nothing to start" in run.stdout, run.stdout + run.stderr

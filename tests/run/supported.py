@@ -31,6 +31,7 @@ _VMS = "tests/integration/test_start_vm.py"
 _MACHINES = "tests/integration/test_other_machines.py"
 TESTS_OF_CORES = (
     _VMS,
+    "tests/integration/test_host_query.py",
     "tests/integration/test_playbook_check_mode.py",
     "tests/integration/test_stop_playbook.py",
     "tests/integration/test_host_prerequisites.py",

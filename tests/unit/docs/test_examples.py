@@ -27,6 +27,7 @@ COLLECTION = "zstack.kvm."
 PLUGINS = "ansible_collections.zstack.kvm.plugins"
 YAML_BLOCKS = list(blocks("yaml", "yml"))
 MODULES = sorted(path.stem for path in (CHECKOUT / "plugins" / "modules").glob("zstack_*.py"))
+ACTIONS = {path.stem for path in (CHECKOUT / "plugins" / "action").glob("zstack_*.py")}
 DOCUMENTED = [f"{PLUGINS}.modules.{name}" for name in MODULES] + [f"{PLUGINS}.filter.from_start_vm_cmd"]
 FILTERS = sorted(path.stem for path in (CHECKOUT / "plugins" / "filter").glob("[a-z]*.py"))
 INVENTORY_FRAGMENTS = (constructed, inventory_cache)
@@ -102,7 +103,8 @@ def problems_of_vms(vms: Any) -> list[str]:
 
 def problems_of_call(module: str, arguments: Mapping[str, Any]) -> list[str]:
     """Return the problems that a module would find in its arguments."""
-    spec = importlib.import_module(f"{PLUGINS}.modules.{module}").ARGUMENT_SPEC
+    of_code = "action" if module in ACTIONS else "modules"
+    spec = importlib.import_module(f"{PLUGINS}.{of_code}.{module}").ARGUMENT_SPEC
     described = {**arguments}
     describes_vms = spec.get("vms", {}).get("elements") == "raw"
     vms = described.pop("vms", None) if describes_vms else None

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, zstack.kvm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The hypervisors that are queried before VMs are started, and the host of the play that queries each."""
+"""The hypervisors that are queried before VMs are started, and those of them that are outside the play."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from ansible import constants
-from ansible_collections.zstack.kvm.plugins.filter.hypervisors_to_ask import FilterModule, parts_of_pattern, shares
+from ansible_collections.zstack.kvm.plugins.filter.hypervisors_to_ask import FilterModule, parts_of_pattern
 
 hypervisors_to_ask = FilterModule().filters()["hypervisors_to_ask"]
 
@@ -46,18 +46,6 @@ class TestPattern:
         assert parts_of_pattern("hypervisors[0:1]:!hv2", GROUPS) == ["hypervisors[0:1]", "!hv2"]
 
 
-class TestShares:
-    def test_each_host_of_the_play_asks_itself_and_its_share_of_the_others(self) -> None:
-        hypervisors = [f"hv{number}" for number in range(1, 8)]
-        assert shares(["hv2", "hv3"], hypervisors) == {
-            "hv2": ["hv2", "hv1", "hv5", "hv7"],
-            "hv3": ["hv3", "hv4", "hv6"],
-        }
-
-    def test_a_host_of_the_play_that_is_no_hypervisor_asks_none(self) -> None:
-        assert shares(["hv1", "web1"], ["hv1", "hv2"]) == {"hv1": ["hv1", "hv2"], "web1": []}
-
-
 class TestChosenHosts:
     def test_vms_are_started_on_them(self) -> None:
         assert look_up("hypervisors", chosen="hv3")["starting"] == ["hv3"]
@@ -80,22 +68,23 @@ class TestChosenHosts:
 
     def test_other_hosts_of_the_play_are_queried_only_if_the_pattern_names_them(self) -> None:
         found = hypervisors_to_ask(["hypervisors"], GROUPS, ["hv1", "hv2", "hv3"], chosen="hv1")
-        assert found["hypervisors"] == ["hv1", "hv2"]
-        assert found["asked_by"] == {"hv1": ["hv1"], "hv2": ["hv2"], "hv3": []}
+        assert (found["hypervisors"], found["others"]) == (["hv1", "hv2"], [])
 
-    def test_without_hosts_of_a_play_nobody_asks(self) -> None:
-        assert hypervisors_to_ask([], GROUPS, [], chosen="hv1")["asked_by"] == {}
+    def test_without_hosts_of_a_play_all_are_outside(self) -> None:
+        assert hypervisors_to_ask([], GROUPS, [], chosen="hv1")["others"] == ["hv1", "hv2"]
 
 
 class TestPlayHosts:
     def test_the_hosts_of_the_play_are_hypervisors_whatever_the_pattern_says(self) -> None:
-        found = look_up("storage")
-        assert (found["hypervisors"], found["asked_by"]) == (["hv3", "hv1"], {"hv1": ["hv1", "hv3"]})
+        assert look_up("storage")["hypervisors"] == ["hv3", "hv1"]
 
-    def test_a_host_of_the_play_that_cannot_ask_is_asked_by_another_one(self) -> None:
+    def test_hypervisors_that_are_no_hosts_of_the_play_are_outside(self) -> None:
+        assert look_up("storage")["others"] == ["hv3"]
+
+    def test_a_host_that_runs_no_tasks_of_the_play_is_outside(self) -> None:
         found = hypervisors_to_ask(["storage"], GROUPS, ["hv1", "hv2"], asking=["hv1"])
         assert found["hypervisors"] == ["hv3", "hv1", "hv2"]
-        assert found["asked_by"] == {"hv1": ["hv1", "hv3", "hv2"]}
+        assert found["others"] == ["hv3", "hv2"]
 
     def test_hosts_that_limit_leaves_out_are_hypervisors(self) -> None:
         assert look_up("hv1", chosen="hypervisors")["hypervisors"] == ["hv1", "hv2"]

@@ -19,9 +19,8 @@ DATABASE = "0f7a9a36-6b0e-4a1c-9d62-5b0a6f2d1c01"
 HOSTS = ["hv1", "hv2", "hv3"]
 
 
-def answer(host: str, *active: str, off: tuple[str, ...] = (), **identity: str) -> dict[str, Any]:
-    vms = [{"uuid": uuid, "name": uuid.replace("-", ""), "active": uuid in active} for uuid in (*active, *off)]
-    return {"item": host, "uuid": f"uuid of {host}", "hostname": host, "vms": vms, **identity}
+def answer(host: str, *active: str, **identity: str) -> dict[str, Any]:
+    return {"item": host, "uuid": f"uuid of {host}", "hostname": host, "active": list(active), **identity}
 
 
 def checked(host: str, *active: str) -> dict[str, Any]:
@@ -59,11 +58,6 @@ def test_uuids_are_compared_in_any_notation(written: str) -> None:
 def test_a_vm_that_runs_here_and_elsewhere_is_a_problem() -> None:
     answers = [answer("hv1", WEB), answer("hv2", WEB)]
     assert len(placement_problems({"hv1": {WEB: "web"}}, answers, HOSTS[:2])) == 1
-
-
-def test_a_vm_that_is_shut_off_elsewhere_has_no_qemu() -> None:
-    answers = [answer("hv1"), answer("hv2", off=(WEB,)), answer("hv3")]
-    assert placement_problems({"hv1": {WEB: "web"}}, answers, HOSTS) == []
 
 
 def test_a_vm_that_is_wanted_on_two_hypervisors_is_a_problem() -> None:
@@ -128,17 +122,17 @@ def test_other_values_of_ignore_unreachable_are_an_error(ignored: Any) -> None:
         placement_problems({}, [answer("hv1")], ["hv1"], ignore_unreachable=ignored)
 
 
-def test_desired_vms_and_answers_are_read_from_host_variables() -> None:
+def test_desired_vms_and_answers_are_read_from_variables() -> None:
     hosts = [
         {
             "inventory_hostname": "hv1",
             "zstack_vm_batches": [{"names": {WEB: "web"}}],
-            "zstack_hypervisors_asked": {"results": [answer("hv1"), answer("hv2", WEB)]},
+            "zstack_vms_checked": checked("hv1"),
         },
         {"inventory_hostname": "hv3"},
     ]
-    placement = {"hypervisors": HOSTS, "unmatched": ["kvn"], "asked_by": {"hv1": ["hv1", "hv2"]}}
-    assert of_play(hosts, placement, ignore_unreachable="") == [
+    placement = {"hypervisors": HOSTS, "unmatched": ["kvn"], "others": ["hv2"]}
+    assert of_play(hosts, placement, {"results": [{"item": "localhost", "answers": [answer("hv2", WEB)]}]}) == [
         "zstack_hypervisors names kvn, which no host of the inventory matches",
         f"VM web ({WEB}) is to run on hv1, but it is active on hv2",
         "hv3 cannot be queried for its running VMs",
@@ -146,54 +140,61 @@ def test_desired_vms_and_answers_are_read_from_host_variables() -> None:
 
 
 class TestOwnAnswers:
-    """A host whose VMs were checked has answered for itself."""
+    """A host of the play has answered for itself."""
 
-    def problems(self, result: dict[str, Any], asked_by: Any = None) -> list[str]:
+    def problems(self, *others: str, **hv2: Any) -> list[str]:
         hosts = [
             {
                 "inventory_hostname": "hv1",
                 "zstack_vm_batches": [{"names": {WEB: "web"}}],
                 "zstack_vms_checked": checked("hv1"),
             },
-            {"inventory_hostname": "hv2", "zstack_vms_checked": result},
+            {"inventory_hostname": "hv2", **hv2},
         ]
-        placement = {
-            "hypervisors": HOSTS[:2],
-            "unmatched": [],
-            "asked_by": asked_by or {"hv1": ["hv1"], "hv2": ["hv2"]},
-        }
-        problems: list[str] = of_play(hosts, placement)
+        problems: list[str] = of_play(hosts, {"hypervisors": HOSTS[:2], "unmatched": [], "others": others})
         return problems
 
-    def test_its_active_vms_count(self) -> None:
-        assert self.problems(checked("hv2")) == []
-        assert self.problems(checked("hv2", WEB)) == [f"VM web ({WEB}) is to run on hv1, but it is active on hv2"]
+    def test_active_vms_count_if_its_vms_were_checked(self) -> None:
+        assert self.problems(zstack_vms_checked=checked("hv2")) == []
+        assert self.problems(zstack_vms_checked=checked("hv2", WEB)) == [
+            f"VM web ({WEB}) is to run on hv1, but it is active on hv2"
+        ]
+
+    @pytest.mark.parametrize(("active", "number"), [(False, 0), (True, 1)])
+    def test_active_vms_count_if_it_was_asked(self, active: bool, number: int) -> None:
+        info = {"uuid": "uuid of hv2", "hostname": "hv2", "vms": [{"uuid": WEB, "name": "web", "active": active}]}
+        assert len(self.problems(zstack_hypervisor_asked=info)) == number
 
     @pytest.mark.parametrize(
         ("result", "reason"), [({"unreachable": True, "msg": "No route to host"}, ": No route to host"), ({}, "")]
     )
     def test_one_that_did_not_answer_is_a_problem(self, result: dict[str, Any], reason: str) -> None:
-        assert self.problems(result) == [f"hv2 cannot be queried for its running VMs{reason}"]
+        assert self.problems(zstack_vms_checked=result) == [f"hv2 cannot be queried for its running VMs{reason}"]
 
-    def test_what_a_host_answered_in_an_earlier_run_does_not_count(self) -> None:
-        asked_by = {"hv1": ["hv1", "hv2"]}
-        assert self.problems(checked("hv2"), asked_by=asked_by) == ["hv2 cannot be queried for its running VMs"]
+    def test_what_a_host_outside_the_play_answered_in_an_earlier_run_does_not_count(self) -> None:
+        (problem,) = self.problems("hv2", zstack_vms_checked=checked("hv2"))
+        assert problem == "hv2 cannot be queried for its running VMs"
 
-    @pytest.mark.parametrize(
-        ("now", "problem"),
-        [
-            (checked("hv2", WEB), f"VM web ({WEB}) is to run on hv1, but it is active on hv2"),
-            ({"unreachable": True, "msg": "no route"}, "hv2 cannot be queried for its running VMs: no route"),
-        ],
-    )
-    def test_an_answer_of_an_earlier_run_never_replaces_its_own(self, now: dict[str, Any], problem: str) -> None:
-        earlier = {"results": [answer("hv2")]}
-        hosts = [
-            {"inventory_hostname": "hv1", "zstack_vm_batches": [{"names": {WEB: "web"}}]},
-            {"inventory_hostname": "hv2", "zstack_vms_checked": now, "zstack_hypervisors_asked": earlier},
+
+class TestAnswersOfOthers:
+    def problems(self, *results: dict[str, Any], others: tuple[str, ...] = ("hv2",)) -> list[str]:
+        hv1 = {"zstack_vm_batches": [{"names": {WEB: "web"}}], "zstack_vms_checked": checked("hv1")}
+        placement = {"hypervisors": HOSTS[:2], "unmatched": [], "others": others}
+        problems: list[str] = of_play([{"inventory_hostname": "hv1", **hv1}], placement, {"results": results})
+        return problems
+
+    def test_a_query_that_was_only_started_is_no_answer(self) -> None:
+        assert self.problems({"item": "hv2"}) == ["hv2 cannot be queried for its running VMs"]
+
+    def test_a_query_that_could_not_be_started_is_named_with_the_reason(self) -> None:
+        failed = {"item": "hv2", "failed": True, "msg": "'address_of_hv2' is undefined"}
+        assert self.problems(failed, {"item": "localhost", "answers": []}) == [
+            "hv2 cannot be queried for its running VMs: 'address_of_hv2' is undefined"
         ]
-        placement = {"hypervisors": ["hv2"], "unmatched": [], "asked_by": {"hv1": [], "hv2": ["hv2"]}}
-        assert of_play(hosts, placement) == [problem]
+
+    def test_an_answer_never_replaces_that_of_a_host_of_the_play(self) -> None:
+        answers = {"item": "localhost", "answers": [answer("hv2")]}
+        assert self.problems(answers, others=()) == ["hv2 cannot be queried for its running VMs"]
 
 
 class TestStartingHosts:
@@ -202,12 +203,12 @@ class TestStartingHosts:
         {
             "inventory_hostname": "hv2",
             "zstack_vm_batches": [{"names": {WEB: "web"}}],
-            "zstack_hypervisors_asked": {"results": [answer("hv2", DATABASE)]},
+            "zstack_vms_checked": checked("hv2", DATABASE),
         },
     ]
 
     def problems(self, *hypervisors: str, starting: list[str]) -> list[str]:
-        placement = {"hypervisors": hypervisors, "unmatched": [], "asked_by": {"hv2": ["hv2"]}}
+        placement = {"hypervisors": hypervisors, "unmatched": [], "others": []}
         problems: list[str] = of_play(self.HOSTS_OF_PLAY, placement, starting=starting)
         return problems
 
@@ -219,7 +220,7 @@ class TestStartingHosts:
             {"inventory_hostname": "hv1", "zstack_vm_batches": [{"names": {DATABASE: "database"}}]},
             self.HOSTS_OF_PLAY[1],
         ]
-        placement = {"hypervisors": ["hv1"], "unmatched": [], "asked_by": {"hv2": ["hv2"]}}
+        placement = {"hypervisors": ["hv1", "hv2"], "unmatched": [], "others": []}
         (problem, _hv1_is_silent) = of_play(hosts, placement, starting=["hv1"])
         assert problem.endswith("is to run on hv1, but it is active on hv2")
 
