@@ -96,11 +96,13 @@ def _vms(host: int, count: int) -> list[dict[str, object]]:
 def _write_collection(checkout: Checkout, directory: Path) -> Path:
     """Write a collection that is this one, except for the stand-in."""
     collection = directory / "simulated" / "ansible_collections" / "zstack" / "kvm"
-    (collection / "plugins").mkdir(parents=True, exist_ok=True)
+    (collection / "plugins" / "action").mkdir(parents=True, exist_ok=True)
     links = {collection / name: checkout.root / name for name in ("galaxy.yml", "meta", "playbooks")}
     for part in (checkout.root / "plugins").iterdir():
         links[collection / "plugins" / part.name] = part
-    links[collection / "plugins" / "action"] = HERE / "stand_ins"
+    actions = links.pop(collection / "plugins" / "action")
+    for action in (*actions.glob("*.py"), *(HERE / "stand_ins").glob("*.py")):
+        links[collection / "plugins" / "action" / action.name] = action
     for link, target in links.items():
         link.unlink(missing_ok=True)
         link.symlink_to(target)

@@ -32,6 +32,8 @@ def ansible_reference(_app: Sphinx, _env: Any, node: nodes.Element, content: nod
         page = f"{ANSIBLE}/reference_appendices/config.html#envvar-{target}"
     elif target == "common_return_values":
         page = f"{ANSIBLE}/reference_appendices/common_return_values.html"
+    elif target == "action_plugins":
+        page = f"{ANSIBLE}/plugins/action.html"
     elif target.startswith("ansible_collections.ansible.builtin."):
         page = f"{ANSIBLE}/collections/{target.split('.', 1)[1].replace('.', '/')}.html"
     else:
