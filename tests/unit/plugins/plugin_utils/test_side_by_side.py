@@ -34,7 +34,7 @@ def calls() -> Iterator[SideBySide]:
 
 def test_results_have_the_names_and_the_order_of_the_calls(calls: SideBySide, tmp_path: Path) -> None:
     calls.start("first", lambda: wait_for(tmp_path / "second"), most=2)
-    calls.start("second", lambda: (tmp_path / "second").touch(), most=2)
+    calls.start("second", (tmp_path / "second").touch, most=2)
     assert list(calls.results().items()) == [("first", True), ("second", None)]
 
 
