@@ -18,6 +18,10 @@ description:
   - Each item of the loop is delegated to a hypervisor and starts M(zstack.kvm.zstack_host_info) there. The last item
     has O(collect=true) and waits for all answers. A loop without it has no answers.
   - As many queries run at once as C(--forks) says. If that many run, the next item waits until one has ended.
+  - The task's C(timeout) is the time that each query may take.
+  - In a delegated task Ansible evaluates the variables of a host with the C(inventory_hostname) of another one. A
+    hypervisor with a connection variable that is wrong for this reason, such as
+    C(ansible_host={{ inventory_hostname }}.lan), is not queried.
   - C(playbooks/start_vms.yml) uses this for the hypervisors that C(--limit) excludes.
   - Changes nothing.
 extends_documentation_fragment:
@@ -27,8 +31,8 @@ extends_documentation_fragment:
 options:
   collect:
     description:
-      - Wait for the answers to all queries that the loop has started, and return them. Queries nothing itself, so the
-        item can be delegated to C(localhost), which needs no libvirt.
+      - Wait for the answers to all queries that the loop has started, and return them. Queries nothing itself, and so
+        need not be delegated.
     type: bool
     default: false
 seealso:
@@ -39,8 +43,8 @@ EXAMPLES = r"""
 - name: Query all hypervisors side by side
   zstack.kvm.zstack_host_query:
     collect: "{{ number == groups.hypervisors | length }}"
-  delegate_to: "{{ item }}"
-  loop: "{{ groups.hypervisors + ['localhost'] }}"
+  delegate_to: "{{ item if number < groups.hypervisors | length else omit }}"
+  loop: "{{ groups.hypervisors + [inventory_hostname] }}"
   loop_control:
     index_var: number
   run_once: true

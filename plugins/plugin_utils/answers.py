@@ -12,15 +12,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Optional
 
+from ansible_collections.zstack.kvm.plugins.module_utils.foreign_text import clean
+
 NOT_ANSWERED = "%s cannot be queried for its running VMs%s"
 
 
 def answer_of(host: str, result: Mapping[str, Any]) -> dict[str, Any]:
     """Return the answer in a result of C(zstack_host_info)."""
-    if "vms" not in result:
-        return {"item": host, "msg": result.get("msg", "")}
+    if result.get("failed") or "vms" not in result:
+        return {"item": host, "msg": _reason(result)}
     active = [vm["uuid"] for vm in result["vms"] if vm["active"]]
     return {"item": host, "uuid": result["uuid"], "hostname": result["hostname"], "active": active}
+
+
+def _reason(result: Mapping[str, Any]) -> str:
+    """Return the message of a failure, with the last line of what was printed instead of a result."""
+    printed = [line.strip() for line in str(result.get("module_stderr") or "").splitlines() if line.strip()]
+    message = str(result.get("msg", ""))
+    return "%s (%s)" % (message, clean(printed[-1])) if printed else message
 
 
 def own_answer(host: str, variables: Mapping[str, Any]) -> Optional[dict[str, Any]]:

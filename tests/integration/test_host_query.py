@@ -87,13 +87,35 @@ def test_those_that_do_not_answer_are_named_with_their_reasons(tmp_path: Path) -
     assert last["failed"] and last["answers"][2]["active"] == [WEB]
 
 
-def test_a_query_whose_process_is_killed_is_named(tmp_path: Path) -> None:
+def test_one_that_takes_longer_than_the_timeout_of_the_task_does_not_keep_the_others_from_being_asked(
+    tmp_path: Path,
+) -> None:
     fleet = Fleet(tmp_path)
-    # The first of its ancestors that is Ansible's is that of the query
-    ancestors = "pid=$PPID; until grep -q bin/ansible-playbook /proc/$pid/cmdline; do pid=$(ps -o ppid= $pid); done"
-    fleet.add("hv1", f"{ancestors}; kill -9 $pid")
-    (answer,) = fleet.query()["results"][-1]["answers"]
-    assert answer == {"item": "hv1", "msg": "the process on the controller that queried it was ended"}
+    fleet.add("hv1", "exec sleep 60")
+    fleet.add("hv2", printing(INFO))
+    # One after another: each has the time for itself
+    first, second = fleet.query("--forks", "1", task={**QUERY, "timeout": 3})["results"][-1]["answers"]
+    assert first == {"item": "hv1", "msg": "no answer within the 3 seconds of the task's timeout"}
+    assert second["active"] == [WEB]
+
+
+def test_one_that_answers_something_else_is_named(tmp_path: Path) -> None:
+    fleet = Fleet(tmp_path)
+    fleet.add("hv1", printing({**INFO, "vms": None}))
+    fleet.add("hv2", printing(INFO))
+    first, second = fleet.query()["results"][-1]["answers"]
+    assert "active" not in first and second["active"] == [WEB]
+
+
+def test_one_for_which_ansible_evaluates_variables_of_another_host_is_not_asked(tmp_path: Path) -> None:
+    fleet = Fleet(tmp_path)
+    fleet.add("hv1", printing(INFO))
+    fleet.add("hv2", printing(INFO))
+    of_itself = {"ansible_python_interpreter": f"{tmp_path}/python of {{{{ inventory_hostname }}}}"}
+    fleet.add("hv3", f"touch {tmp_path}/asked; {printing(INFO)}", **of_itself)
+    *others, third = fleet.query()["results"][-1]["answers"]
+    assert all("active" in other for other in others)
+    assert third["msg"].startswith("Ansible evaluates ansible_python_interpreter for another host in a delegated task.")
 
 
 def test_no_more_queries_run_at_once_than_ansible_has_forks(tmp_path: Path) -> None:

@@ -112,7 +112,7 @@ def test_the_others_of_a_pattern_need_not_answer(tmp_path: Path) -> None:
 def test_those_that_the_limit_excludes_are_queried(tmp_path: Path) -> None:
     run = look(tmp_path, "--limit", "hv1")
     assert asked(run) == {}
-    assert "failed: [hv1 -> localhost] (item=localhost)" in run.stdout, run.stdout + run.stderr
+    assert "failed: [hv1] (item=hv1)" in run.stdout, run.stdout + run.stderr
     assert run.returncode == 2 and HV2 in run.stdout + run.stderr
 
 
@@ -121,6 +121,12 @@ def test_one_that_the_limit_excludes_and_whose_variables_are_wrong_is_named_with
     run = look(tmp_path, "--limit", "hv1", hosts={"hv1": {}, "hv2": wrong, "hv3": HOSTS["hv2"]})
     assert HV2 + ": Task failed: 'nope' is undefined\n" in run.stdout + run.stderr, run.stdout + run.stderr
     assert "hv3 cannot be queried for its running VMs: cannot open: " in run.stdout + run.stderr
+
+
+def test_those_that_the_limit_excludes_are_queried_without_localhost(tmp_path: Path) -> None:
+    hosts = {"hv1": {}, "hv2": {}, "localhost": {"ansible_connection": "{{ nope }}"}}
+    run = look(tmp_path, "--limit", "hv1", hosts=hosts, zstack_hypervisors="hv1,hv2")
+    assert run.returncode == 0, run.stdout + run.stderr
 
 
 def test_those_that_the_limit_excludes_are_queried_side_by_side(tmp_path: Path) -> None:
@@ -229,5 +235,5 @@ def test_a_host_that_an_earlier_play_failed_on_is_queried_by_another_one(tmp_pat
     playbook.write_text(json.dumps([earlier, {"import_playbook": "zstack.kvm.start_vms"}]), encoding="utf-8")
     variables = {"zstack_hosts": "kvm", "zstack_uri": "qemu:///system"}
     run = play(tmp_path, variables, str(playbook))
-    assert "ok: [hv1 -> hv2] => (item=hv2)\nok: [hv1 -> localhost] => (item=localhost)" in run.stdout, run.stdout
+    assert "ok: [hv1 -> hv2] => (item=hv2)\nok: [hv1] => (item=hv1)" in run.stdout, run.stdout
     assert "hv1   -   nothing to start" in run.stdout, run.stdout + run.stderr

@@ -31,6 +31,14 @@ class TestAnswer:
     def test_a_failure_has_the_reason(self) -> None:
         assert answer_of("hv1", {"failed": True, "msg": "no socket"}) == {"item": "hv1", "msg": "no socket"}
 
+    def test_what_a_failure_has_seen_is_no_answer(self) -> None:
+        assert "active" not in answer_of("hv1", {**INFO, "failed": True, "msg": "lost"})
+
+    def test_the_reason_has_the_last_line_that_was_printed_instead_of_a_result(self) -> None:
+        printed = "Traceback\n  …\nImportError: no module \x1b[1mjson\n\n"
+        answer = answer_of("hv1", {"failed": True, "msg": "No start of json char found", "module_stderr": printed})
+        assert answer["msg"] == "No start of json char found (ImportError: no module \N{REPLACEMENT CHARACTER}json)"
+
 
 class TestOwnAnswer:
     @pytest.mark.parametrize(
