@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import statistics
 import subprocess
 import time
@@ -95,8 +96,10 @@ def _vms(host: int, count: int) -> list[dict[str, object]]:
 
 def _write_collection(checkout: Checkout, directory: Path) -> Path:
     """Write a collection that is this one, except for the stand-in."""
+    # Links of an earlier run may lead into the checkout
+    shutil.rmtree(directory / "simulated", ignore_errors=True)
     collection = directory / "simulated" / "ansible_collections" / "zstack" / "kvm"
-    (collection / "plugins" / "action").mkdir(parents=True, exist_ok=True)
+    (collection / "plugins" / "action").mkdir(parents=True)
     links = {collection / name: checkout.root / name for name in ("galaxy.yml", "meta", "playbooks")}
     for part in (checkout.root / "plugins").iterdir():
         links[collection / "plugins" / part.name] = part
@@ -104,7 +107,6 @@ def _write_collection(checkout: Checkout, directory: Path) -> Path:
     for action in (*actions.glob("*.py"), *(HERE / "stand_ins").glob("*.py")):
         links[collection / "plugins" / "action" / action.name] = action
     for link, target in links.items():
-        link.unlink(missing_ok=True)
         link.symlink_to(target)
     return directory / "simulated"
 
