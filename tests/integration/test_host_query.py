@@ -109,13 +109,16 @@ def test_one_that_answers_something_else_is_named(tmp_path: Path) -> None:
 
 def test_one_for_which_ansible_evaluates_variables_of_another_host_is_not_asked(tmp_path: Path) -> None:
     fleet = Fleet(tmp_path)
-    fleet.add("hv1", printing(INFO))
+    asked = tmp_path / "asked"
+    fleet.add("hv1", f"echo hv1 >>{asked}; {printing(INFO)}")
     fleet.add("hv2", printing(INFO))
     of_itself = {"ansible_python_interpreter": f"{tmp_path}/python of {{{{ inventory_hostname }}}}"}
-    fleet.add("hv3", f"touch {tmp_path}/asked; {printing(INFO)}", **of_itself)
+    fleet.add("hv3", printing(INFO), **of_itself)
     *others, third = fleet.query()["results"][-1]["answers"]
     assert all("active" in other for other in others)
     assert third["msg"].startswith("Ansible evaluates ansible_python_interpreter for another host in a delegated task.")
+    # hv1, which it would have asked instead, was asked only for itself
+    assert asked.read_text(encoding="utf-8") == "hv1\n"
 
 
 def test_no_more_queries_run_at_once_than_ansible_has_forks(tmp_path: Path) -> None:
